@@ -1,0 +1,51 @@
+# Everything runs in .venv, made from the lock file on first use.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test fast check format bench docs lock clean
+
+help: ## Show what there is to make
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  \033[1m%-8s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements/dev.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: $(READY) ## Show the main job: a fleet registered, pushed to and accounted for; Ctrl-C ends it
+	@$(BIN)/pushkeeper demo
+
+test: $(READY) ## Run every test
+	$(BIN)/python -m pytest
+
+fast: $(READY) ## Run the fast ring: pure rules and provider tables
+	$(BIN)/python -m pytest tests/core tests/providers
+
+check: $(READY) ## Lint, types and the import law
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## Put the code into shape
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+bench: $(READY) ## Measure: the sender beside h2load, the simulator, memory and start-up
+	$(BIN)/python -m bench
+
+docs: $(READY) ## Write the generated pages of docs/reference
+	$(BIN)/python -m docs.generate
+
+lock: ## Pin the dependencies anew (needs uv)
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --upgrade -q -o requirements/runtime.lock
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header -c requirements/runtime.lock --upgrade -q -o requirements/dev.lock
+
+clean: ## Remove what make made
+	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

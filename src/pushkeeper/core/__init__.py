@@ -1,0 +1,1 @@
+"""PURE: no I/O, no await, no clock, no random, no logging."""

@@ -1,0 +1,166 @@
+"""The nouns: what everything else is about."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NewType
+from uuid import UUID
+
+import msgspec
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+WorkspaceId = NewType("WorkspaceId", int)
+PersonId = NewType("PersonId", int)
+DeviceId = NewType("DeviceId", bytes)
+RouteId = NewType("RouteId", int)
+
+_SHOWN_OF_A_TOKEN = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A push token (or installation id); whoever prints it by mistake prints its ends."""
+
+    value: str
+
+    def __repr__(self) -> str:
+        return f"Token({self.masked})"
+
+    __str__ = __repr__
+
+    @property
+    def masked(self) -> str:
+        """The first and last characters, or nothing of a token too short to hide the rest of."""
+        if len(self.value) < 4 * _SHOWN_OF_A_TOKEN:
+            return "…"
+        return f"{self.value[:_SHOWN_OF_A_TOKEN]}…{self.value[-_SHOWN_OF_A_TOKEN:]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """Bytes that no log, error or response may hold."""
+
+    value: bytes
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    __str__ = __repr__
+
+
+class Platform(StrEnum):
+    """What the device runs; `web` is kept but never sent to."""
+
+    IOS = "ios"
+    ANDROID = "android"
+    WEB = "web"
+
+
+class IdKind(StrEnum):
+    """What a device's token is: FCM is moving from registration tokens to installation ids."""
+
+    TOKEN = "token"  # noqa: S105 - the name of a kind, not a secret
+    FID = "fid"
+
+
+class Environment(StrEnum):
+    """Apple's two worlds; a token of one is unknown in the other."""
+
+    PRODUCTION = "production"
+    SANDBOX = "sandbox"
+
+
+class Provider(StrEnum):
+    APNS = "apns"
+    FCM = "fcm"
+
+
+def device_id(workspace: WorkspaceId, token: Token) -> DeviceId:
+    """The device's key: 16 bytes of SHA-256 over (workspace, token), so that registering needs no look-up."""
+    salted = workspace.to_bytes(8, "big") + token.value.encode()
+    return DeviceId(hashlib.sha256(salted).digest()[:16])
+
+
+def push_identity(message_id: UUID, device: DeviceId) -> UUID:
+    """One stable name for one message at one device, the same at every attempt.
+
+    Sent as `apns-id`, `apns-collapse-id` and Android's `notification.tag`, so that a push sent twice replaces itself.
+    """
+    digest = bytearray(hashlib.sha256(message_id.bytes + device).digest()[:16])
+    digest[6] = (digest[6] & 0x0F) | 0x80  # version 8: made by a rule of our own (RFC 9562, 5.8)
+    digest[8] = (digest[8] & 0x3F) | 0x80
+    return UUID(bytes=bytes(digest))
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryId:
+    """A message for one person, as Customer.io counts; its text needs no row to mint or read."""
+
+    message_id: UUID
+    person_id: PersonId
+
+    def __str__(self) -> str:
+        raw = self.message_id.bytes + self.person_id.to_bytes(8, "big")
+        return urlsafe_b64encode(raw).decode()
+
+    @classmethod
+    def parse(cls, text: str) -> DeliveryId | None:
+        """Read the 24 bytes of URL-safe base64; None when the text is not one of ours."""
+        try:
+            raw = urlsafe_b64decode(text.encode())
+        except (ValueError, UnicodeEncodeError):
+            return None
+        if len(raw) != _DELIVERY_ID_BYTES or raw[16] & 0x80:
+            return None
+        return cls(UUID(bytes=raw[:16]), PersonId(int.from_bytes(raw[16:], "big")))
+
+
+_DELIVERY_ID_BYTES = 24
+
+
+class Content(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a push says. `custom_payload` maps a platform to a body that replaces all the rest."""
+
+    title: str | None = None
+    message: str | None = None
+    link: str | None = None
+    image_url: str | None = None
+    sound: str | None = None
+    custom_data: dict[str, Any] = msgspec.field(default_factory=dict)
+    custom_payload: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+
+    def says_something_to(self, platform: Platform) -> bool:
+        """Whether there is a text, data or a payload of its own for this platform."""
+        return bool(self.title or self.message or platform.value in self.custom_payload)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    """One message on its way to one device, as the device stood when the batch was claimed."""
+
+    message_id: UUID
+    message_day: date
+    person_id: PersonId
+    device_id: DeviceId
+    generation: int
+    token: Token
+    id_kind: IdKind
+    platform: Platform
+    registered_at: datetime
+    content: Content
+    expires_at: datetime
+    attempt: int = 0
+    dry_run: bool = False
+
+    @property
+    def delivery_id(self) -> DeliveryId:
+        return DeliveryId(self.message_id, self.person_id)
+
+    @property
+    def identity(self) -> UUID:
+        return push_identity(self.message_id, self.device_id)

@@ -1,0 +1,131 @@
+"""What a provider's answer means, in our words.
+
+A provider's answer is a value, never an exception. Each provider's `verdict.py` reads (status, reason, shape) into one
+of these; `retry.py` turns it into what to do next, `status.py` into what the device's last status becomes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class Certainty(StrEnum):
+    """How surely a refusal speaks of the device."""
+
+    DEFINITE = "definite"  # the provider names the device as gone: a strike
+    AMBIGUOUS = "ambiguous"  # "this token is wrong" or "your setting is wrong": a strike only with self-evidence
+    STALE = "stale"  # settled before the registration we hold: a strike only if the same generation gets it twice
+
+
+class Scope(StrEnum):
+    """What a provider refuses, or slows, as a whole."""
+
+    DEVICE = "device"
+    CREDENTIAL = "credential"
+    TOPIC = "topic"
+    APPLE_LEG = "apple_leg"  # FCM's copy of the Apple key: Android goes on
+    ENDPOINT = "endpoint"
+
+
+class Heal(StrEnum):
+    """What the sender itself may do about bad credentials, once, before the push is held."""
+
+    BY_OPERATOR = "by_operator"
+    RENEW_TOKEN = "renew_token"  # noqa: S105 - the name of a remedy, not a secret
+    RECONNECT = "reconnect"
+
+
+class Silence(StrEnum):
+    """How a request stayed without a usable answer."""
+
+    NOT_SENT = "not_sent"  # DNS, TCP or TLS failed before a byte of the request left
+    UNTRUSTED = "untrusted"  # the server's certificate is not trusted or has another name
+    NOT_PROCESSED = "not_processed"  # REFUSED_STREAM, or above GOAWAY's last stream: safe to send again
+    LOST = "lost"  # connection lost or stream reset after the request was sent: may have arrived
+    TIMED_OUT = "timed_out"  # no answer by the deadline after the request was sent: may have arrived
+    GARBLED = "garbled"  # a success that isn't the provider's: a proxy in the way
+    IDLED_OUT = "idled_out"  # APNs closed an idle connection under the request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The provider took the push. It is not delivered until the app says so."""
+
+    provider_id: str = ""
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The provider finally refused the push because of this device."""
+
+    certainty: Certainty
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadMessage:
+    """The fault is the message's, or our own: no device changes."""
+
+    unclassified: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadCredentials:
+    """The fault is a key's, a topic's or a project's: no device changes, the push is held."""
+
+    scope: Scope
+    heal: Heal = Heal.BY_OPERATOR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throttled:
+    """Too fast, for this device or for the whole scope; `after_s` is the provider's Retry-After, if it gave one."""
+
+    scope: Scope
+    after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unavailable:
+    """The provider is in trouble: wait `first_wait_s`·2ⁿ up to `longest_wait_s`, never less than its Retry-After."""
+
+    first_wait_s: float
+    longest_wait_s: float
+    after_s: float | None = None
+    at_once_first: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unanswered:
+    """No usable answer."""
+
+    silence: Silence
+
+
+Outcome: TypeAlias = Accepted | Refused | BadMessage | BadCredentials | Throttled | Unavailable | Unanswered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Our reading of one answer, beside what was read: a closed copy of somebody's vocabulary goes stale.
+
+    Attributes:
+        row: the row of the decision table that decided (F1–F23, P1–P21, N1–N7).
+        status: HTTP status, or None when there was no answer.
+        reason: the provider's own word (`UNREGISTERED`, `BadDeviceToken`), or ours for a silence.
+        detail: the provider's own sentence or body, cut to 300 characters, tokens masked.
+        alert: why an operator should look, or "".
+    """
+
+    row: str
+    outcome: Outcome
+    status: int | None = None
+    reason: str = ""
+    detail: str = ""
+    alert: str = ""

@@ -1,0 +1,79 @@
+"""The public error tree.
+
+    PushkeeperError
+    ├── BadRequest            what was asked for is malformed; names the field
+    │   └── TooLarge          … because it is over a limit
+    ├── Unauthorized          no key, or a wrong one
+    ├── Forbidden             the key is right; what it asks for isn't set up or allowed
+    ├── NotFound              nothing of that name
+    ├── Conflict              the name is taken, or the thing is in use
+    ├── Misconfigured         a setting, file or folder is not usable; says which
+    └── Unreachable           a server that is needed does not answer
+
+Each class has a stable `code`, for machines; its message is for people and never holds a secret or a whole token.
+"""
+
+from __future__ import annotations
+
+
+class PushkeeperError(Exception):
+    """What all of ours derive from."""
+
+    code = "error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class BadRequest(PushkeeperError):
+    """The field named is missing, malformed or out of range; nothing was changed."""
+
+    code = "bad_request"
+
+    def __init__(self, field: str, message: str) -> None:
+        """`field` is a dotted path (`device.platform`); `message` a whole sentence that names it."""
+        super().__init__(message)
+        self.field = field
+
+
+class TooLarge(BadRequest):
+    """The field named is over its limit."""
+
+    code = "too_large"
+
+
+class Unauthorized(PushkeeperError):
+    """No key was given, or it is not one of ours."""
+
+    code = "unauthorized"
+
+
+class Forbidden(PushkeeperError):
+    """The key is good, but what it asks for is not set up or not allowed."""
+
+    code = "forbidden"
+
+
+class NotFound(PushkeeperError):
+    """There is nothing of that name in this workspace."""
+
+    code = "not_found"
+
+
+class Conflict(PushkeeperError):
+    """The name is taken, or the thing is in use by another."""
+
+    code = "conflict"
+
+
+class Misconfigured(PushkeeperError):
+    """A setting, file or folder cannot be used; the message says which and what to do."""
+
+    code = "misconfigured"
+
+
+class Unreachable(PushkeeperError):
+    """A server that is needed does not answer."""
+
+    code = "unreachable"

@@ -1,0 +1,1 @@
+"""FCM and APNs as strangers: a simulator that imports nothing of the rest of pushkeeper."""

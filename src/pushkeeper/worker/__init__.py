@@ -1,0 +1,1 @@
+"""Claims batches, sends them, settles what came of it."""
