@@ -18,8 +18,12 @@ class Certainty(StrEnum):
     """How surely a refusal speaks of the device."""
 
     DEFINITE = "definite"  # the provider names the device as gone: a strike
-    AMBIGUOUS = "ambiguous"  # "this token is wrong" or "your setting is wrong": a strike only with self-evidence
-    STALE = "stale"  # settled before the registration we hold: a strike only if the same generation gets it twice
+    AMBIGUOUS = (
+        "ambiguous"  # "this token is wrong" or "your setting is wrong": a strike only with self-evidence
+    )
+    STALE = (
+        "stale"  # settled before the registration we hold: a strike only if the same generation gets it twice
+    )
 
 
 class Scope(StrEnum):

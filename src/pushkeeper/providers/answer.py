@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from pushkeeper.core.outcome import Silence
+if TYPE_CHECKING:
+    from pushkeeper.core.outcome import Silence
 
 
 @dataclass(frozen=True, slots=True)
