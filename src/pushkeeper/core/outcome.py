@@ -120,7 +120,7 @@ class Verdict:
     """Our reading of one answer, beside what was read: a closed copy of somebody's vocabulary goes stale.
 
     Attributes:
-        row: the row of the decision table that decided (F1–F23, P1–P21, N1–N7).
+        row: the row of the decision table that decided (F1 to F23, P1 to P21, N1 to N7).
         status: HTTP status, or None when there was no answer.
         reason: the provider's own word (`UNREGISTERED`, `BadDeviceToken`), or ours for a silence.
         detail: the provider's own sentence or body, cut to 300 characters, tokens masked.
