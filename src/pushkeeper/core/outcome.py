@@ -54,6 +54,14 @@ class Silence(StrEnum):
     TIMED_OUT = "timed_out"  # no answer by the deadline after the request was sent: may have arrived
     GARBLED = "garbled"  # a success that isn't the provider's: a proxy in the way
     IDLED_OUT = "idled_out"  # APNs closed an idle connection under the request
+    NO_STREAM = "no_stream"  # our own limit of streams: the request never left its queue
+
+
+class Jitter(StrEnum):
+    """How far a wait may stray, so that those who failed together do not come back together."""
+
+    FULL = "full"  # anywhere from the first wait to the grown one
+    FIFTH = "fifth"  # a fifth to either side of the grown one: Apple names its wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +89,14 @@ class BadMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadCredentials:
-    """The fault is a key's, a topic's or a project's: no device changes, the push is held."""
+    """The fault is a key's, a topic's or a project's: no device changes, the push is held.
+
+    `probe_after_s` is how long the route rests before one probe may ask whether it is well again.
+    """
 
     scope: Scope
     heal: Heal = Heal.BY_OPERATOR
+    probe_after_s: float = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +109,23 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unavailable:
-    """The provider is in trouble: wait `first_wait_s`·2ⁿ up to `longest_wait_s`, never less than its Retry-After."""
+    """The provider is in trouble: wait `first_wait_s`·2ⁿ up to `longest_wait_s`, never less than its Retry-After.
+
+    Attributes:
+        first_wait_s: what the wait grows from, and its least.
+        longest_wait_s: what it never grows past (`inf`: the deadline alone ends it).
+        after_s: the provider's own Retry-After, a lower bound.
+        at_once_first: the first retry waits for nothing, as one host is leaving and not the service.
+        opening_wait_s: the least wait of the first retry alone, where the provider asks for more than of the rest.
+        jitter: how far the wait may stray.
+    """
 
     first_wait_s: float
     longest_wait_s: float
     after_s: float | None = None
     at_once_first: bool = False
+    opening_wait_s: float | None = None
+    jitter: Jitter = Jitter.FULL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
