@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NewType
 from uuid import UUID
@@ -12,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
+    from datetime import date
 
 WorkspaceId = NewType("WorkspaceId", int)
 PersonId = NewType("PersonId", int)
@@ -97,6 +98,24 @@ def push_identity(message_id: UUID, device: DeviceId) -> UUID:
     return UUID(bytes=bytes(digest))
 
 
+def uuid7(unix_ms: int, random_bytes: bytes) -> UUID:
+    """A time-ordered UUID (RFC 9562, 5.7) from milliseconds and ten random bytes."""
+    raw = bytearray(unix_ms.to_bytes(6, "big") + random_bytes[:10])
+    raw[6] = (raw[6] & 0x0F) | 0x70
+    raw[8] = (raw[8] & 0x3F) | 0x80
+    return UUID(bytes=bytes(raw))
+
+
+def minted_at(message_id: UUID) -> datetime:
+    """When a UUIDv7 was made, to the millisecond."""
+    return datetime.fromtimestamp((message_id.int >> 80) / 1000, tz=UTC)
+
+
+def message_day(message_id: UUID) -> date:
+    """The UTC day of the message, which is the partition that its pushes are in."""
+    return minted_at(message_id).date()
+
+
 @dataclass(frozen=True, slots=True)
 class DeliveryId:
     """A message for one person, as Customer.io counts; its text needs no row to mint or read."""
@@ -144,7 +163,6 @@ class Push:
     """One message on its way to one device, as the device stood when the batch was claimed."""
 
     message_id: UUID
-    message_day: date
     person_id: PersonId
     device_id: DeviceId
     generation: int

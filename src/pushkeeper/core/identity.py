@@ -1,0 +1,134 @@
+"""Who is meant by identifiers, and who gets which. Customer.io's rules (Track API, "identify")."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+from pushkeeper.core.model import PersonId
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_CIO_ID_DIGITS = 12
+
+
+class IdentifierKind(StrEnum):
+    ID = "id"
+    EMAIL = "email"
+    CIO_ID = "cio_id"
+    ANONYMOUS_ID = "anonymous_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """One way to name a person."""
+
+    kind: IdentifierKind
+    value: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What two identifiers of the same person share: emails compare without case."""
+        return (self.kind.value, self.value.lower() if self.kind is IdentifierKind.EMAIL else self.value)
+
+    @property
+    def person_id(self) -> PersonId | None:
+        """The person that a cio_id names by itself; None for other kinds and for what is no cio_id of ours."""
+        if self.kind is not IdentifierKind.CIO_ID:
+            return None
+        return person_of_cio_id(self.value)
+
+
+def of_path(segment: str) -> Identifier:
+    """Read a path segment: `cio_…` is a cio_id, what looks like an email is one, all else is an id."""
+    if segment.startswith("cio_"):
+        return Identifier(IdentifierKind.CIO_ID, segment.removeprefix("cio_"))
+    if _EMAIL.fullmatch(segment):
+        return Identifier(IdentifierKind.EMAIL, segment)
+    return Identifier(IdentifierKind.ID, segment)
+
+
+def cio_id(person_id: PersonId) -> str:
+    """The person's key in hexadecimal, as Customer.io's clients show it."""
+    return f"{person_id:0{_CIO_ID_DIGITS}x}"
+
+
+def person_of_cio_id(text: str) -> PersonId | None:
+    """The inverse of `cio_id`; None for text that is none of ours."""
+    if not re.fullmatch(r"[0-9a-f]{12,16}", text):
+        return None
+    number = int(text, 16)
+    return PersonId(number) if 0 < number < 1 << 63 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the store knows of the identifiers asked about.
+
+    Attributes:
+        owners: who has an identifier, by its key; a cio_id that names somebody is there too.
+        kinds: the kinds of identifier that each of these people has.
+    """
+
+    owners: Mapping[tuple[str, str], PersonId]
+    kinds: Mapping[PersonId, frozenset[IdentifierKind]]
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """This person is meant; they get these identifiers, some in place of the ones they have."""
+
+    person_id: PersonId
+    adds: tuple[Identifier, ...]
+    replaces: tuple[Identifier, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Nobody is meant yet; a new person gets these identifiers."""
+
+    adds: tuple[Identifier, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Nobody is meant and nobody may be created: the call succeeds and does nothing."""
+
+
+Plan: TypeAlias = Update | Create | Drop
+
+
+def plan(path: Identifier, others: Sequence[Identifier], known: Known, *, create: bool = True) -> Plan:
+    """Decide whom a call by `path` means, which may carry `others` to set.
+
+    An identifier that somebody else has is not applied, and one that is set is changed only through the cio_id; neither
+    fails the call.
+    """
+    person = known.owners.get(path.key)
+    if person is not None:
+        return _update(person, others, known, may_replace=path.kind is IdentifierKind.CIO_ID)
+    if path.kind is IdentifierKind.CIO_ID:
+        return Drop()
+    for other in others:
+        owner = known.owners.get(other.key)
+        if owner is not None and path.kind not in known.kinds.get(owner, frozenset()):
+            return _update(owner, [path, *others], known, may_replace=False)
+    if not create:
+        return Drop()
+    free = tuple(other for other in others if other.key not in known.owners)
+    return Create((path, *(other for other in free if other.kind is not path.kind)))
+
+
+def _update(person: PersonId, others: Sequence[Identifier], known: Known, *, may_replace: bool) -> Update:
+    has = known.kinds.get(person, frozenset())
+    free = [other for other in others if other.key not in known.owners]
+    single = [other for other in free if other.kind in has and other.kind is not IdentifierKind.ANONYMOUS_ID]
+    return Update(
+        person,
+        adds=tuple(other for other in free if other not in single),
+        replaces=tuple(single) if may_replace else (),
+    )

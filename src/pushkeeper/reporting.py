@@ -1,0 +1,89 @@
+"""Reporting: who is reachable, and what came of a message."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from pushkeeper.errors import NotFound
+from pushkeeper.store import devices, messages
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pushkeeper.core.model import DeliveryId, WorkspaceId
+    from pushkeeper.store.database import Database
+    from pushkeeper.store.devices import Count
+    from pushkeeper.store.messages import AnswerCount, DeliveryFacts
+
+
+class Metric(StrEnum):
+    """What can be said of a delivery, in Customer.io's words."""
+
+    CREATED = "created"  # it was accepted by our API
+    ATTEMPTED = "attempted"  # a push service was asked at least once
+    SENT = "sent"  # a push service accepted it for at least one device
+    BOUNCED = "bounced"  # a push service refused at least one device
+    DROPPED = "dropped"  # a device was left out: suppressed, moved or deleted
+    FAILED = "failed"  # it could not be sent to a device, for a fault that is not the device's
+    UNDELIVERABLE = "undeliverable"  # there was no device to send to
+
+
+_OF_ENDING = {
+    "accepted": Metric.SENT,
+    "bounced": Metric.BOUNCED,
+    "skipped": Metric.DROPPED,
+    "failed": Metric.FAILED,
+    "expired": Metric.FAILED,
+    "unknown": Metric.FAILED,
+}
+
+
+class Reporting:
+    """Reads what the others wrote."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def device_counts(self, workspace: WorkspaceId) -> list[Count]:
+        """Devices by platform and last status."""
+        return await devices.counts(self._database, workspace)
+
+    async def answers(self, workspace: WorkspaceId, *, days: int = 30) -> list[AnswerCount]:
+        """What the push services answered to the pushes of the last so many days."""
+        return await messages.answers(self._database, workspace, days=days)
+
+    async def delivery(self, workspace: WorkspaceId, delivery_id: DeliveryId) -> DeliveryFacts:
+        """What is known of a message for one person.
+
+        Raises:
+            NotFound: this workspace sent no such message.
+        """
+        facts = await messages.delivery(self._database, workspace, delivery_id)
+        if facts is None:
+            raise NotFound("message: this workspace sent none of this id")
+        return facts
+
+
+def metrics(facts: DeliveryFacts) -> dict[Metric, datetime]:
+    """When each metric first happened to this delivery; one that did not is missing."""
+    found = {Metric.CREATED: facts.created_at}
+    for push in facts.pushes:
+        if push.attempts:
+            found.setdefault(Metric.ATTEMPTED, push.settled_at)
+        found.setdefault(_OF_ENDING[push.ending], push.settled_at)
+    if not facts.pushes and not facts.waiting:
+        found[Metric.UNDELIVERABLE] = facts.send_at
+    return found
+
+
+def failure_message(facts: DeliveryFacts) -> str | None:
+    """Why the delivery reached no device, or not all of them; None when there is nothing to say."""
+    if facts.held_reason is not None:
+        return f"held: {facts.held_reason}"
+    if not facts.pushes and not facts.waiting:
+        return "the person has no device"
+    for push in facts.pushes:
+        if push.ending != "accepted":
+            return " ".join(filter(None, [push.ending, push.reason, push.provider_reason]))
+    return None

@@ -1,0 +1,155 @@
+"""Sending: a message is accepted when it and its batch are committed; a worker does the rest."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from pushkeeper.core.model import DeliveryId, PersonId, Platform, Token, device_id, uuid7
+from pushkeeper.errors import BadRequest, Forbidden
+from pushkeeper.store import credentials, devices, messages, people
+from pushkeeper.store.combine import Combiner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Sequence
+
+    from pushkeeper.core.model import Content
+    from pushkeeper.store.database import Connection, Database
+    from pushkeeper.store.devices import Registration
+    from pushkeeper.store.people import Naming
+
+To: TypeAlias = Literal["all", "last_used"] | Token
+
+MAX_DAYS_AHEAD = 90
+_TIME_TO_LIVE = timedelta(days=28)  # FCM's default and longest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionalPush:
+    """One message for one person, as asked for; `send_at` None is now."""
+
+    naming: Naming
+    content: Content
+    to: To = "all"
+    send_at: datetime | None = None
+    custom_device: Registration | None = None
+    send_to_unsubscribed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued:
+    """A message that is committed and will be sent; `send_at` is None when it is due already."""
+
+    delivery_id: DeliveryId
+    queued_at: datetime
+    send_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Accepted:
+    push: TransactionalPush
+    at: datetime
+    send_at: datetime
+
+
+class Sending:
+    """Accepts messages into the queue."""
+
+    def __init__(self, database: Database, checks: Sequence[Callable[[Content, Platform], None]]) -> None:
+        """Take a database and what each provider has to say against a content before it is sent."""
+        self._database = database
+        self._checks = checks
+        self._accept = Combiner(self._commit, _keys)
+
+    async def accept(self, push: TransactionalPush) -> Queued:
+        """Commit a push to one person and return its delivery id.
+
+        Raises:
+            BadRequest: the content says nothing or a provider would refuse it; `to` is not a device of the person; a
+                cio_id names nobody; `send_at` is more than 90 days ahead.
+            Forbidden: the workspace has no credentials to send with.
+        """
+        self._check_content(push.content)
+        now = datetime.now(UTC)
+        if push.send_at is not None and push.send_at > now + timedelta(days=MAX_DAYS_AHEAD):
+            raise BadRequest("send_at", f"send_at: cannot be more than {MAX_DAYS_AHEAD} days ahead")
+        if not await credentials.routes(self._database, [push.naming.workspace_id]):
+            raise Forbidden("push is not set up: this workspace has no FCM or APNs credentials")
+        send_at = max(push.send_at or now, now)
+        delivery_id = await self._accept(_Accepted(push, now, send_at))
+        return Queued(delivery_id=delivery_id, queued_at=now, send_at=send_at if send_at > now else None)
+
+    async def drain(self) -> None:
+        """Wait until all that was accepted is committed."""
+        await self._accept.drain()
+
+    def _check_content(self, content: Content) -> None:
+        phones = (Platform.IOS, Platform.ANDROID)
+        addressed = [platform for platform in phones if content.says_something_to(platform)]
+        if not addressed:
+            raise BadRequest("message", "message: a push needs a title, a message or a custom_payload")
+        for check in self._checks:
+            for platform in addressed:
+                check(content, platform)
+
+    async def _commit(self, calls: Sequence[_Accepted]) -> Sequence[DeliveryId]:
+        async def work(connection: Connection) -> list[DeliveryId]:
+            return await _write(connection, calls)
+
+        return await self._database.in_transaction(work)
+
+
+async def _write(connection: Connection, calls: Sequence[_Accepted]) -> list[DeliveryId]:
+    found = await people.resolve(connection, [call.push.naming for call in calls])
+    known: list[PersonId] = []
+    for person, call in zip(found, calls, strict=True):
+        if person is None:
+            kind = call.push.naming.path.kind
+            raise BadRequest(f"identifiers.{kind}", f"identifiers.{kind}: nobody has this identifier")
+        known.append(person)
+    custom = [
+        (call.push.naming.workspace_id, person, call.push.custom_device)
+        for person, call in zip(known, calls, strict=True)
+        if call.push.custom_device is not None
+    ]
+    await devices.register(connection, custom)
+    new = [_message(person, call) for person, call in zip(known, calls, strict=True)]
+    await _check_recipients(connection, new)
+    await messages.insert(connection, new)
+    return [DeliveryId(message.message_id, message.person_id) for message in new]
+
+
+def _message(person: PersonId, call: _Accepted) -> messages.NewMessage:
+    push, workspace = call.push, call.push.naming.workspace_id
+    return messages.NewMessage(
+        message_id=uuid7(time.time_ns() // 1_000_000, os.urandom(10)),
+        workspace_id=workspace,
+        person_id=person,
+        content=push.content,
+        pick=device_id(workspace, push.to) if isinstance(push.to, Token) else push.to,
+        send_to_unsubscribed=push.send_to_unsubscribed,
+        send_at=call.send_at,
+        expires_at=call.send_at + _TIME_TO_LIVE,
+    )
+
+
+async def _check_recipients(connection: Connection, new: Sequence[messages.NewMessage]) -> None:
+    named = {message.pick: message.person_id for message in new if isinstance(message.pick, bytes)}
+    if not named:
+        return
+    owners = await devices.owners(connection, list(named))
+    if any(owners.get(device) != person for device, person in named.items()):
+        raise BadRequest("to", "to: not all, last_used or a token of this person's")
+
+
+def _keys(call: _Accepted) -> Iterable[Hashable]:
+    workspace = call.push.naming.workspace_id
+    for identifier in call.push.naming.identifiers:
+        yield (workspace, *identifier.key)
+    if call.push.custom_device is not None:
+        yield device_id(workspace, call.push.custom_device.token)
+    if isinstance(call.push.to, Token):
+        yield device_id(workspace, call.push.to)

@@ -1,0 +1,136 @@
+"""Group commit: concurrent calls of one kind become one statement over arrays; each is answered after the commit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from pushkeeper.errors import Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+
+Call = TypeVar("Call")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting(Generic[Call, Result]):
+    call: Call
+    keys: frozenset[Hashable]
+    answer: asyncio.Future[Result]
+
+
+class Combiner(Generic[Call, Result]):
+    """Gathers calls and commits them together, in order for each key.
+
+    Two calls that share a key (a device, a person's identifier) never stand in one commit: the later one waits for the
+    next, so that what is one statement to the database is still one after the other to the caller.
+
+    While one commit is under way the next group gathers: nobody waits for a timer, and a lone call goes at once.
+    """
+
+    def __init__(
+        self,
+        commit: Callable[[Sequence[Call]], Awaitable[Sequence[Result]]],
+        keys: Callable[[Call], Iterable[Hashable]],
+        *,
+        most: int = 500,
+        lanes: int = 2,
+    ) -> None:
+        """`commit` writes the calls in one transaction and returns as many results, in the same order.
+
+        Args:
+            commit: raises to fail the group; a group that fails is tried again one by one, so that the error of one
+                call does not fail its neighbours.
+            keys: what a call must not share with another in the same commit.
+            most: calls in one commit.
+            lanes: commits under way at once.
+        """
+        self._commit = commit
+        self._keys = keys
+        self._most = most
+        self._waiting: deque[_Waiting[Call, Result]] = deque()
+        self._busy: set[Hashable] = set()
+        self._lanes = lanes
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, call: Call) -> Result:
+        """The result of this call, once it is committed."""
+        answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(call, frozenset(self._keys(call)), answer))
+        self._start()
+        return await answer
+
+    async def drain(self) -> None:
+        """Wait until nothing is waiting or under way."""
+        while self._under_way:
+            await asyncio.wait(self._under_way)
+
+    def _start(self) -> None:
+        while self._waiting and len(self._under_way) < self._lanes:
+            group = self._next_group()
+            if not group:
+                return
+            task = asyncio.create_task(self._run(group))
+            self._under_way.add(task)
+            task.add_done_callback(self._finished)
+
+    def _next_group(self) -> list[_Waiting[Call, Result]]:
+        """The waiting calls, oldest first, whose keys nobody before them has; the rest keep their order."""
+        group: list[_Waiting[Call, Result]] = []
+        taken = set(self._busy)
+        passed: deque[_Waiting[Call, Result]] = deque()
+        while self._waiting and len(group) < self._most:
+            waiting = self._waiting.popleft()
+            if taken.isdisjoint(waiting.keys):
+                group.append(waiting)
+            else:
+                passed.append(waiting)
+            taken |= waiting.keys
+        self._waiting.extendleft(reversed(passed))
+        for waiting in group:
+            self._busy |= waiting.keys
+        return group
+
+    async def _run(self, group: list[_Waiting[Call, Result]]) -> None:
+        try:
+            results = await self._commit([waiting.call for waiting in group])
+        except Unreachable as error:
+            _fail(group, error)
+        except Exception as error:  # noqa: BLE001 - whatever it was, each caller gets an answer of its own
+            await self._one_by_one(group, error)
+        else:
+            for waiting, result in zip(group, results, strict=True):
+                if not waiting.answer.done():
+                    waiting.answer.set_result(result)
+        finally:
+            for waiting in group:
+                self._busy -= waiting.keys
+
+    async def _one_by_one(self, group: list[_Waiting[Call, Result]], error: Exception) -> None:
+        if len(group) == 1:
+            _fail(group, error)
+            return
+        for waiting in group:
+            try:
+                (result,) = await self._commit([waiting.call])
+            except Exception as own:  # noqa: BLE001 - as above
+                _fail([waiting], own)
+            else:
+                if not waiting.answer.done():
+                    waiting.answer.set_result(result)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self._start()
+
+
+def _fail(group: Iterable[_Waiting[Call, Result]], error: Exception) -> None:
+    for waiting in group:
+        if not waiting.answer.done():
+            # One exception object raised in many tasks would gather all their tracebacks: each gets its own.
+            own = type(error)(error.message) if type(error) is Unreachable else error
+            waiting.answer.set_exception(own)

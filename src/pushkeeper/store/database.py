@@ -1,0 +1,193 @@
+"""PostgreSQL: the pool, transactions, and the named queries of `sql/*.sql`."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import asynccontextmanager, suppress
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from urllib.parse import urlsplit
+
+import asyncpg
+import msgspec
+
+from pushkeeper.errors import Misconfigured, Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+
+T = TypeVar("T")
+Row: TypeAlias = "Mapping[str, Any]"
+
+
+class Connection(Protocol):
+    """What we use of the driver's connection."""
+
+    async def fetch(self, query: str, *args: object) -> list[Row]: ...
+    async def fetchrow(self, query: str, *args: object) -> Row | None: ...
+    async def fetchval(self, query: str, *args: object) -> Any: ...  # noqa: ANN401 - a column has any type
+    async def execute(self, query: str, *args: object) -> str: ...
+
+
+_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_OLDEST_SERVER = 150_000
+_ATTEMPTS_ON_CONFLICT = 5
+
+_NOT_ANSWERING = (
+    OSError,
+    asyncio.TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+)
+_NOT_LETTING_US_IN = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+)
+_WORTH_ANOTHER_TRY = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.ForeignKeyViolationError,
+)
+
+
+def load_queries(name: str) -> Mapping[str, str]:
+    """The queries of `sql/<name>.sql` by name; a query runs to the next `-- name:` line."""
+    text = resources.files("pushkeeper.store").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    parts = _NAME.split(text)
+    return {parts[i]: parts[i + 1].strip() for i in range(1, len(parts), 2)}
+
+
+def columns(rows: Sequence[Sequence[object]], width: int) -> list[list[object]]:
+    """Rows as the columns that `unnest` takes; `width` of them, even of no rows."""
+    return [[row[n] for row in rows] for n in range(width)]
+
+
+class Database:
+    """A pool of connections to one PostgreSQL.
+
+    Raises:
+        Unreachable: from any method, when the server does not answer.
+    """
+
+    def __init__(self, pool: asyncpg.Pool, url: str) -> None:
+        self._pool = pool
+        self.url = url
+
+    @classmethod
+    async def open(cls, url: str, *, connections: int = 10) -> Database:
+        """Connect to `postgresql://…`, version 15 or newer.
+
+        Raises:
+            Misconfigured: the address is malformed, the server too old, or it refuses the user or database named.
+            Unreachable: nothing answers there.
+        """
+        if urlsplit(url).scheme not in {"postgresql", "postgres"}:
+            raise Misconfigured("database URL: expected postgresql://user@host:port/name")
+        try:
+            pool = await asyncpg.create_pool(
+                url, min_size=1, max_size=connections, init=_prepare, timeout=10, command_timeout=60
+            )
+            database = cls(pool, url)
+            version = await database.value("select current_setting('server_version_num')::int")
+        except _NOT_ANSWERING as error:
+            raise Unreachable(f"database URL: no PostgreSQL answers at {where(url)}") from error
+        except _NOT_LETTING_US_IN as error:
+            raise Misconfigured(f"database URL: PostgreSQL at {where(url)} refuses: {error}") from error
+        except (ValueError, asyncpg.InterfaceError) as error:
+            raise Misconfigured(f"database URL: {where(url)} is not usable: malformed address") from error
+        if version < _OLDEST_SERVER:
+            await database.close()
+            raise Misconfigured(f"database URL: PostgreSQL 15 or newer is needed, {where(url)} is older")
+        return database
+
+    async def close(self) -> None:
+        """Give back every connection; what still runs is cut off after five seconds."""
+        try:
+            async with asyncio.timeout(5):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+    @asynccontextmanager
+    async def _acquired(self) -> AsyncIterator[asyncpg.Connection]:
+        with _translated(self.url):
+            async with self._pool.acquire() as connection:
+                yield connection
+
+    async def rows(self, query: str, *args: object) -> list[Row]:
+        async with self._acquired() as connection:
+            found: list[Row] = await connection.fetch(query, *args)
+        return found
+
+    async def row(self, query: str, *args: object) -> Row | None:
+        async with self._acquired() as connection:
+            found: Row | None = await connection.fetchrow(query, *args)
+        return found
+
+    async def value(self, query: str, *args: object) -> Any:  # noqa: ANN401 - a column has any type
+        async with self._acquired() as connection:
+            return await connection.fetchval(query, *args)
+
+    async def in_transaction(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run `work` in a transaction and commit; a deadlock or a lost race runs it again, from the start."""
+        for attempt in range(_ATTEMPTS_ON_CONFLICT):
+            try:
+                async with self._acquired() as connection, connection.transaction():
+                    return await work(connection)
+            except _WORTH_ANOTHER_TRY:
+                if attempt == _ATTEMPTS_ON_CONFLICT - 1:
+                    raise
+        raise AssertionError  # the last attempt returns or raises
+
+    @asynccontextmanager
+    async def listening(self, channel: str, heard: Callable[[], None]) -> AsyncIterator[asyncio.Event]:
+        """Call `heard` at every NOTIFY on the channel; the event is set when the connection is lost."""
+        lost = asyncio.Event()
+        with _translated(self.url):
+            connection = await asyncpg.connect(self.url, timeout=10)
+        connection.add_termination_listener(lambda _: lost.set())
+        try:
+            with _translated(self.url):
+                await connection.add_listener(channel, lambda *_: heard())
+            yield lost
+        finally:
+            with suppress(*_NOT_ANSWERING, asyncpg.InterfaceError):
+                await connection.close(timeout=2)
+
+
+def where(url: str) -> str:
+    """The address without its user and password."""
+    try:
+        parts = urlsplit(url)
+        return f"{parts.hostname or parts.query or 'a socket'}:{parts.port or 5432}{parts.path}"
+    except ValueError:
+        return "that address"
+
+
+class _translated:  # noqa: N801 - reads as a phrase: `with _translated(url)`
+    """The one border at which the driver's exceptions become ours."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        lost = isinstance(error, _NOT_ANSWERING) and not isinstance(error, asyncio.CancelledError)
+        if lost or (isinstance(error, asyncpg.InterfaceError) and "closed" in str(error)):
+            raise Unreachable(f"the database at {where(self._url)} does not answer") from error
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        encoder=lambda value: msgspec.json.encode(value).decode(),
+        decoder=msgspec.json.decode,
+        schema="pg_catalog",
+    )

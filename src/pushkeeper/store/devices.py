@@ -1,0 +1,239 @@
+"""Devices: registered, settled, deleted, read; each change with its line of history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from pushkeeper.core.model import (
+    DeviceId,
+    Environment,
+    IdKind,
+    PersonId,
+    Platform,
+    Token,
+    WorkspaceId,
+    device_id,
+)
+from pushkeeper.core.status import LastStatus
+from pushkeeper.store.database import columns, load_queries
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from pushkeeper.store.database import Connection, Database, Row
+
+SQL = load_queries("devices")
+
+_ROUNDS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """A device as its app tells of it; `app` and `environment` are None when it does not say.
+
+    `attributes` merge into the stored ones, and None removes one.
+    """
+
+    token: Token
+    platform: Platform
+    last_used: datetime
+    id_kind: IdKind = IdKind.TOKEN
+    app: str | None = None
+    environment: Environment | None = None
+    attributes: dict[str, Any] = field(default_factory=dict)
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A device as stored."""
+
+    device_id: DeviceId
+    workspace_id: WorkspaceId
+    person_id: PersonId
+    token: Token
+    id_kind: IdKind
+    platform: Platform
+    app: str
+    environment: str
+    attributes: dict[str, Any]
+    status: LastStatus
+    strikes: int
+    generation: int
+    created_at: datetime
+    registered_at: datetime
+    last_used: datetime
+
+
+class SettleEvent(StrEnum):
+    """What a push's outcome is to its device; an outcome that is none of these does not concern it."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    REFUSED_AS_STALE = "refused_as_stale"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What one push came to, for the generation of the device that it was sent to."""
+
+    device_id: DeviceId
+    generation: int
+    event: SettleEvent
+    message_id: UUID
+    provider: str
+    provider_status: int | None = None
+    provider_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryLine:
+    """One thing that happened to a device, and why."""
+
+    at: datetime
+    event: str
+    from_status: str | None
+    to_status: str | None
+    from_person_id: PersonId | None
+    to_person_id: PersonId | None
+    generation: int
+    message_id: UUID | None
+    provider: str | None
+    provider_status: int | None
+    provider_reason: str | None
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    platform: Platform
+    status: LastStatus
+    devices: int
+
+
+async def register(
+    connection: Connection, registrations: Sequence[tuple[WorkspaceId, PersonId, Registration]]
+) -> None:
+    """Add devices, or refresh or move the ones that are there; no two may be the same device."""
+    waiting = {
+        device_id(workspace, r.token): (workspace, person, r) for workspace, person, r in registrations
+    }
+    for _ in range(_ROUNDS):
+        rows = [
+            (
+                key,
+                w,
+                p,
+                r.token.value,
+                r.id_kind.value,
+                r.platform.value,
+                r.app,
+                r.environment,
+                r.attributes,
+                r.last_used,
+                r.request_id,
+            )
+            for key, (w, p, r) in waiting.items()
+        ]
+        made = await connection.fetch(SQL["register_new"], *columns(rows, 11))
+        _forget(waiting, made)
+        if not waiting:
+            return
+        again = [
+            (key, p, r.platform.value, r.app, r.environment, r.attributes, r.last_used, r.request_id)
+            for key, (_, p, r) in waiting.items()
+        ]
+        _forget(waiting, await connection.fetch(SQL["register_again"], *columns(again, 8)))
+        if not waiting:
+            return
+    raise AssertionError(
+        f"{len(waiting)} devices are being made and deleted faster than they can be registered"
+    )
+
+
+def _forget(waiting: dict[DeviceId, tuple[WorkspaceId, PersonId, Registration]], done: Sequence[Row]) -> None:
+    for row in done:
+        del waiting[row["device_id"]]
+
+
+async def settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
+    """Apply outcomes to the devices whose generation is still the one they were sent to, in the order given."""
+    waiting = list(settlements)
+    while waiting:
+        now: list[Settlement] = []
+        later: list[Settlement] = []
+        seen: set[DeviceId] = set()
+        for settlement in waiting:
+            (later if settlement.device_id in seen else now).append(settlement)
+            seen.add(settlement.device_id)
+        rows = [
+            (
+                s.device_id,
+                s.generation,
+                s.event.value,
+                s.message_id,
+                s.provider,
+                s.provider_status,
+                s.provider_reason,
+            )
+            for s in now
+        ]
+        await connection.execute(SQL["settle"], *columns(rows, 7))
+        waiting = later
+
+
+async def delete(
+    connection: Connection,
+    workspace: WorkspaceId,
+    person: PersonId,
+    *,
+    only: DeviceId | None = None,
+    request_id: str = "",
+) -> int:
+    """Delete a person's devices, or only one of them, and return how many there were."""
+    chosen = None if only is None else [only]
+    return len(await connection.fetch(SQL["delete"], workspace, person, chosen, request_id))
+
+
+async def of_person(database: Database, workspace: WorkspaceId, person: PersonId) -> list[Device]:
+    """A person's devices, the last used first."""
+    return [_device(row) for row in await database.rows(SQL["of_person"], workspace, person)]
+
+
+async def read(database: Database, workspace: WorkspaceId, token: Token) -> Device | None:
+    """The device that has this token."""
+    row = await database.row(SQL["read"], workspace, device_id(workspace, token))
+    return None if row is None else _device(row)
+
+
+async def history(
+    database: Database, workspace: WorkspaceId, token: Token, *, limit: int
+) -> list[HistoryLine]:
+    """What happened to the device of this token, the newest first; it outlives the device."""
+    rows = await database.rows(SQL["history"], workspace, device_id(workspace, token), limit)
+    return [HistoryLine(**row) for row in rows]
+
+
+async def counts(database: Database, workspace: WorkspaceId) -> list[Count]:
+    """How many devices there are of each platform and last status."""
+    rows = await database.rows(SQL["counts"], workspace)
+    return [Count(Platform(row["platform"]), LastStatus(row["status"]), row["devices"]) for row in rows]
+
+
+def _device(row: Row) -> Device:
+    facts = dict(row)
+    facts["token"] = Token(facts["token"])
+    facts["id_kind"] = IdKind(facts["id_kind"])
+    facts["platform"] = Platform(facts["platform"])
+    facts["status"] = LastStatus(facts["status"])
+    return Device(**facts)
+
+
+async def owners(connection: Connection, keys: Sequence[DeviceId]) -> dict[DeviceId, PersonId]:
+    """Whose these devices are, and stay until the transaction ends; a device that is gone is missing."""
+    rows = await connection.fetch(SQL["owners"], list(keys))
+    return {row["device_id"]: row["person_id"] for row in rows}

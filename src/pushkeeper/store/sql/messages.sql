@@ -1,0 +1,46 @@
+-- Messages, and the batches that they are cut into.
+
+-- name: insert
+-- New messages; their time is that of their UUIDv7.
+insert into messages (message_id, workspace_id, kind, person_id, content, send_to_unsubscribed, created_at, send_at,
+    expires_at)
+select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::jsonb[], $6::boolean[], $7::timestamptz[],
+    $8::timestamptz[], $9::timestamptz[]);
+
+-- name: queue_for_person
+-- One batch for each person, whose devices are picked when it is claimed.
+insert into batches (workspace_id, message_id, due_at, person_id, pick)
+select * from unnest($1::bigint[], $2::uuid[], $3::timestamptz[], $4::bigint[], $5::text[]);
+
+-- name: queue_for_device
+-- One batch for each device, planned for the person who has it now.
+insert into batches (workspace_id, message_id, due_at, device_ids, person_ids)
+select workspace_id, message_id, due_at, array[device_id], array[person_id]
+from unnest($1::bigint[], $2::uuid[], $3::timestamptz[], $4::bytea[], $5::bigint[])
+    as q (workspace_id, message_id, due_at, device_id, person_id);
+
+-- name: delivery
+-- A message for one person.
+select m.message_id, m.kind, m.content, m.created_at, m.send_at,
+    exists (select from batches b where b.message_id = m.message_id
+            and (b.person_id = $3 or $3 = any (b.person_ids))) as waiting,
+    (select b.held_reason from batches b where b.message_id = m.message_id and b.held_reason is not null
+        and (b.person_id = $3 or $3 = any (b.person_ids)) limit 1) as held_reason
+from messages m
+where m.workspace_id = $1 and m.message_id = $2 and (m.person_id is null or m.person_id = $3);
+
+-- name: pushes
+-- What came of a message at each device of one person.
+select p.device_id, d.token, d.platform, p.ending, p.reason, p.provider, p.provider_status, p.provider_reason, p.detail,
+    p.attempts, p.settled_at
+from pushes p left join devices d on d.device_id = p.device_id and d.person_id = p.person_id
+where p.message_day = $1 and p.message_id = $2 and p.workspace_id = $3 and p.person_id = $4
+order by p.settled_at, p.device_id;
+
+-- name: answers
+-- What the push services answered to the pushes of the last so many days, and what was not sent at all.
+select provider, provider_status, provider_reason, ending, reason, count(*) as pushes
+from pushes
+where workspace_id = $1 and message_day >= (now() at time zone 'utc')::date - $2::int
+group by 1, 2, 3, 4, 5
+order by pushes desc;

@@ -1,0 +1,89 @@
+-- People and their identifiers.
+
+-- name: owners
+-- Who has these identifiers, and every identifier that each of them has.
+with asked as (
+    select distinct i.person_id
+    from unnest($1::bigint[], $2::text[], $3::text[]) as a (workspace_id, kind, key)
+    join identifiers i using (workspace_id, kind, key)
+    union
+    select p.person_id
+    from unnest($4::bigint[], $5::bigint[]) as c (workspace_id, person_id)
+    join people p using (workspace_id, person_id)
+)
+select p.workspace_id, p.person_id, i.kind, i.key
+from asked join people p using (person_id) left join identifiers i using (person_id);
+
+-- name: reserve
+-- New person ids, as many as asked for.
+select nextval(pg_get_serial_sequence('people', 'person_id')) as person_id from generate_series(1, $1::int);
+
+-- name: create
+-- New people, without identifiers yet.
+insert into people (person_id, workspace_id)
+select * from unnest($1::bigint[], $2::bigint[]);
+
+-- name: claim_identifiers
+-- Give identifiers to people; one that somebody has stays with them and does not come back.
+insert into identifiers (workspace_id, kind, key, value, person_id)
+select * from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[])
+on conflict do nothing
+returning workspace_id, kind, key, person_id;
+
+-- name: drop_identifiers
+-- Take identifiers of these kinds from people, before they are given others.
+delete from identifiers i using unnest($1::bigint[], $2::text[]) as d (person_id, kind)
+where i.person_id = d.person_id and i.kind = d.kind;
+
+-- name: update
+-- Merge attributes into people: set, removed, and when each last changed. Who would have more than $6 does not come back.
+with change as (
+    select * from unnest($1::bigint[], $2::jsonb[], $3::jsonb[], $4::boolean[], $5::bigint[])
+        as c (person_id, attributes, removed, unsubscribed, at)
+),
+locked as (
+    select p.person_id, p.attributes
+    from people p join change c using (person_id)
+    order by p.person_id
+    for no key update of p
+),
+merged as (
+    select c.person_id, c.unsubscribed,
+        array(select jsonb_array_elements_text(c.removed)) as removed,
+        l.attributes || c.attributes as attributes,
+        (select coalesce(jsonb_object_agg(e.key, c.at), '{}') from jsonb_each(c.attributes) e
+         where l.attributes -> e.key is distinct from e.value) as changed_at
+    from change c join locked l using (person_id)
+)
+update people p set
+    attributes = m.attributes - m.removed,
+    changed_at = (p.changed_at || m.changed_at) - m.removed,
+    unsubscribed = coalesce(m.unsubscribed, p.unsubscribed)
+from merged m
+where p.person_id = m.person_id
+    and (select count(*) from jsonb_object_keys(m.attributes - m.removed)) <= $6
+returning p.person_id;
+
+-- name: find
+-- The person behind one identifier.
+select person_id from identifiers where workspace_id = $1 and kind = $2 and key = $3;
+
+-- name: exists
+-- The person of this id, if there is one in the workspace.
+select person_id from people where workspace_id = $1 and person_id = $2;
+
+-- name: read
+-- A person with their identifiers.
+select p.person_id, p.attributes, p.changed_at, p.unsubscribed, p.created_at,
+    (select value from identifiers i where i.person_id = p.person_id and kind = 'id') as id,
+    (select value from identifiers i where i.person_id = p.person_id and kind = 'email') as email
+from people p
+where p.workspace_id = $1 and p.person_id = $2;
+
+-- name: lock
+-- Keep this person from getting devices until we are done with them.
+select person_id from people where workspace_id = $1 and person_id = $2 for update;
+
+-- name: delete
+-- The person is gone; their identifiers go with them.
+delete from people where person_id = $1;

@@ -1,0 +1,30 @@
+-- Workspaces and their keys.
+
+-- name: create
+-- Make a workspace with its keys; no row comes back when the name is taken.
+with made as (
+    insert into workspaces (name) values ($1) on conflict (name) do nothing returning workspace_id
+)
+insert into keys (kind, key_id, workspace_id, secret_hash)
+select k.kind, k.key_id, made.workspace_id, k.secret_hash
+from made, unnest($2::text[], $3::text[], $4::bytea[]) as k (kind, key_id, secret_hash)
+returning workspace_id;
+
+-- name: all
+-- Every workspace with how much it holds, oldest first.
+select w.workspace_id, w.name, w.created_at,
+    (select count(*) from people p where p.workspace_id = w.workspace_id) as people,
+    (select count(*) from devices d where d.workspace_id = w.workspace_id) as devices,
+    (select key_id from keys k where k.workspace_id = w.workspace_id and k.kind = 'track' limit 1) as site_id
+from workspaces w
+order by w.workspace_id;
+
+-- name: by_name
+-- The workspace of this name.
+select workspace_id, name from workspaces where name = $1;
+
+-- name: key
+-- The workspace and the hash behind the public part of a key.
+select k.workspace_id, w.name, k.secret_hash
+from keys k join workspaces w using (workspace_id)
+where k.kind = $1 and k.key_id = $2;
