@@ -1,0 +1,97 @@
+"""What APNs answered, read by the decision table (rows P1 to P21 and N1 to N7). Pure.
+
+Never raises, whatever the bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pushkeeper.core.outcome import Accepted, Throttled, Unavailable, Verdict
+from pushkeeper.providers import apple, silence
+from pushkeeper.providers.answer import NoResponse
+from pushkeeper.providers.excerpt import excerpt, reason_word
+from pushkeeper.providers.retry_after import retry_after_s
+
+if TYPE_CHECKING:
+    from pushkeeper.core.model import Token
+    from pushkeeper.core.outcome import Outcome
+    from pushkeeper.providers.answer import Answer, Response
+
+_SHORTEST_OUTAGE_WAIT_S = 60.0
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _Error(msgspec.Struct, frozen=True):
+    reason: str = ""
+    timestamp: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_ERRORS = msgspec.json.Decoder(_Error)
+_NUMBERS = msgspec.json.Decoder(float | None)
+
+
+def read(
+    answer: Answer,
+    *,
+    token: Token,
+    registered_at: datetime,
+    now: datetime,
+    outage_wait_s: float = apple.OUTAGE_WAIT_S,
+) -> Verdict:
+    """The verdict on one push.
+
+    `registered_at` is when the device last registered this token; `outage_wait_s` the first wait after a 5xx, which an
+    operator may shorten to a minute, no further.
+    """
+    if isinstance(answer, NoResponse):
+        return silence.read(answer)
+    if answer.status == HTTPStatus.OK:
+        provider_id = excerpt(answer.header(b"apns-id") or b"")
+        return Verdict(row="P1", outcome=Accepted(provider_id=provider_id), status=200)
+    error = _parse(answer.body)
+    meaning = apple.meaning(
+        answer.status, error.reason, since=_since(answer.status, error), registered_at=registered_at
+    )
+    return Verdict(
+        row=meaning.row,
+        outcome=_paced(meaning.outcome, answer, now, outage_wait_s),
+        status=answer.status,
+        reason=reason_word(error.reason, token),
+        detail=excerpt(answer.body, token),
+        alert=excerpt(meaning.alert, token),
+    )
+
+
+def _parse(body: bytes) -> _Error:
+    try:
+        return _ERRORS.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return _Error()
+
+
+def _since(status: int, error: _Error) -> datetime | None:
+    """Apple's timestamp in milliseconds; of a 410 with a reason alone, as some clients are known to invent it."""
+    if status != HTTPStatus.GONE or not error.reason:
+        return None
+    try:
+        milliseconds = _NUMBERS.decode(error.timestamp)
+        return None if milliseconds is None else _EPOCH + timedelta(milliseconds=milliseconds)
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
+        return None
+
+
+def _paced(outcome: Outcome, response: Response, now: datetime, outage_wait_s: float) -> Outcome:
+    match outcome:
+        case Throttled():
+            return replace(outcome, after_s=retry_after_s(response, now))
+        case Unavailable():
+            first_wait_s = max(outage_wait_s, _SHORTEST_OUTAGE_WAIT_S)
+            return replace(outcome, first_wait_s=first_wait_s, after_s=retry_after_s(response, now))
+        case _:
+            return outcome

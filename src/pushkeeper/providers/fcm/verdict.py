@@ -1,0 +1,228 @@
+"""What FCM answered, read by the decision table (rows F1 to F21 and N1 to N7). Pure.
+
+Never the HTTP status alone: first the types of the details, then the paths of the fields, then exact known texts.
+Never raises, whatever the bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pushkeeper.core.outcome import (
+    Accepted,
+    BadCredentials,
+    BadMessage,
+    Certainty,
+    Heal,
+    Refused,
+    Scope,
+    Silence,
+    Throttled,
+    Unanswered,
+    Unavailable,
+    Verdict,
+)
+from pushkeeper.providers import apple, silence
+from pushkeeper.providers.answer import NoResponse
+from pushkeeper.providers.apple import Meaning
+from pushkeeper.providers.excerpt import excerpt, reason_word
+from pushkeeper.providers.fcm import error as fcm_error
+from pushkeeper.providers.retry_after import retry_after_s
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from pushkeeper.core.model import Token
+    from pushkeeper.core.outcome import Outcome
+    from pushkeeper.providers.answer import Answer, Response
+    from pushkeeper.providers.fcm.error import Error
+
+# On Google's page of error codes, and the only text that a verdict rests on.
+INVALID_TOKEN_TEXT = "The registration token is not a valid FCM registration token"  # noqa: S105 - a sentence
+_TARGET_FIELDS = frozenset({"message.token", "message.fid"})
+_THIRD_PARTY_CODES = frozenset({"THIRD_PARTY_AUTH_ERROR", "APNS_AUTH_ERROR"})
+_DRY_RUN_NAME = "fake_message_id"
+_IAM_SPREADS_IN_S = 60.0
+_OUTAGE_FIRST_S = 10.0
+_OUTAGE_LONGEST_S = 600.0
+_BAD_GATEWAY_S = 30.0
+
+_AMBIGUOUS = Refused(certainty=Certainty.AMBIGUOUS)
+_DEFINITE = Refused(certainty=Certainty.DEFINITE)
+
+
+class _Sent(msgspec.Struct, frozen=True):
+    name: str
+
+
+_SENT = msgspec.json.Decoder(_Sent)
+
+
+def read(answer: Answer, *, token: Token, now: datetime, dry_run: bool = False) -> Verdict:
+    """The verdict on one push; `dry_run` when it was sent with `validate_only`."""
+    if isinstance(answer, NoResponse):
+        return silence.read(answer)
+    if answer.status == 200:  # noqa: PLR2004 - a status is its own name
+        return _sent(answer, token, dry_run=dry_run)
+    refusal = _Refusal(fcm_error.parse(answer.body), answer, retry_after_s(answer, now))
+    meaning = _BY_STATUS.get(answer.status, _other)(refusal)
+    return Verdict(
+        row=meaning.row,
+        outcome=meaning.outcome,
+        status=answer.status,
+        reason=reason_word(refusal.reason, token),
+        detail=excerpt(refusal.error.message or answer.body, token),
+        alert=excerpt(meaning.alert, token),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    error: Error
+    response: Response
+    after_s: float | None
+
+    @property
+    def reason(self) -> str:
+        inner = self.error.apple.reason if self.error.apple else ""
+        if self.response.status == 400 and inner:  # noqa: PLR2004 - Apple's answer in FCM's envelope
+            return inner
+        return self.error.code or self.error.status
+
+
+def _sent(response: Response, token: Token, *, dry_run: bool) -> Verdict:
+    try:
+        name = _SENT.decode(response.body).name
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        name = ""
+    if not name:
+        return Verdict(
+            row="F3",
+            outcome=Unanswered(silence=Silence.GARBLED),
+            status=200,
+            reason=Silence.GARBLED.value,
+            detail=excerpt(response.body, token),
+            alert="a success that is not FCM's: a proxy is in the way",
+        )
+    if dry_run or name.endswith(_DRY_RUN_NAME):
+        return Verdict(row="F2", outcome=Accepted(provider_id=excerpt(name), dry_run=True), status=200)
+    return Verdict(row="F1", outcome=Accepted(provider_id=excerpt(name)), status=200)
+
+
+def _bad_request(refusal: _Refusal) -> Meaning:
+    error = refusal.error
+    if error.apple is not None:
+        return _from_apple(error.apple)
+    if error.violations:
+        if all(violation.field in _TARGET_FIELDS for violation in error.violations):
+            return Meaning("F6", _AMBIGUOUS)
+        return Meaning("F9", BadMessage())
+    if error.violations is None and error.code and error.message == INVALID_TOKEN_TEXT:
+        return Meaning("F6", _AMBIGUOUS)
+    return Meaning("F10", BadMessage(unclassified=True))
+
+
+def _from_apple(inner: fcm_error.AppleError) -> Meaning:
+    if inner.status_code == 410 and (not inner.reason or inner.reason in apple.GONE_REASONS):  # noqa: PLR2004 - Gone
+        return Meaning("F7", _DEFINITE)
+    meaning = apple.meaning(inner.status_code, inner.reason)
+    return Meaning("F8", _on_the_apple_leg(meaning.outcome), meaning.alert)
+
+
+def _on_the_apple_leg(outcome: Outcome) -> Outcome:
+    match outcome:
+        case BadCredentials(heal=heal):
+            # The key is Firebase's to renew; all that is left to us is to try once more.
+            once_more = heal if heal is Heal.BY_OPERATOR else Heal.RECONNECT
+            return replace(outcome, scope=Scope.APPLE_LEG, heal=once_more)
+        case Throttled(scope=Scope.CREDENTIAL):
+            return replace(outcome, scope=Scope.APPLE_LEG)
+        case _:
+            return outcome
+
+
+def _unauthenticated(refusal: _Refusal) -> Meaning:
+    code, inner = refusal.error.code, refusal.error.apple
+    if not code:
+        return Meaning("F11", BadCredentials(scope=Scope.CREDENTIAL, heal=Heal.RENEW_TOKEN))
+    if code in _THIRD_PARTY_CODES:
+        said = f": Apple said {inner.status_code} {inner.reason}" if inner else ""
+        alert = f"Firebase's copy of the Apple key is refused{said}"
+        return Meaning("F12", BadCredentials(scope=Scope.APPLE_LEG), alert)
+    return _other(refusal)
+
+
+def _forbidden(refusal: _Refusal) -> Meaning:
+    if not refusal.error.code:
+        outcome = BadCredentials(scope=Scope.CREDENTIAL, probe_after_s=_IAM_SPREADS_IN_S)
+        return Meaning("F14", outcome, "the service account may not send for this project")
+    if refusal.error.code == "SENDER_ID_MISMATCH":
+        return Meaning("F13", _AMBIGUOUS)
+    return _other(refusal)
+
+
+def _not_found(refusal: _Refusal) -> Meaning:
+    if refusal.error.code == "UNREGISTERED":
+        return Meaning("F4", _DEFINITE)
+    if not refusal.error.code:
+        outcome = BadCredentials(scope=Scope.CREDENTIAL)
+        return Meaning("F5", outcome, "there is no such project, or the address is not FCM's")
+    return _other(refusal)
+
+
+def _too_large(_: _Refusal) -> Meaning:
+    return Meaning("F15", BadMessage())
+
+
+def _throttled(refusal: _Refusal) -> Meaning:
+    error = refusal.error
+    apple_names_the_device = error.apple is not None and error.apple.reason == "TooManyRequests"
+    quota_names_the_device = any(
+        "device" in f"{quota.subject} {quota.description}".lower() for quota in error.quotas
+    )
+    if apple_names_the_device or quota_names_the_device:
+        return Meaning("F16", Throttled(scope=Scope.DEVICE, after_s=refusal.after_s))
+    return Meaning("F17", Throttled(scope=Scope.CREDENTIAL, after_s=refusal.after_s))
+
+
+def _outage(row: str) -> Callable[[_Refusal], Meaning]:
+    def read_outage(refusal: _Refusal) -> Meaning:
+        outcome = Unavailable(
+            first_wait_s=_OUTAGE_FIRST_S, longest_wait_s=_OUTAGE_LONGEST_S, after_s=refusal.after_s
+        )
+        return Meaning(row, outcome)
+
+    return read_outage
+
+
+def _bad_gateway(refusal: _Refusal) -> Meaning:
+    outcome = Unavailable(
+        first_wait_s=_OUTAGE_FIRST_S,
+        longest_wait_s=_OUTAGE_LONGEST_S,
+        after_s=refusal.after_s,
+        opening_wait_s=_BAD_GATEWAY_S if refusal.after_s is None else None,
+    )
+    return Meaning("F19", outcome)
+
+
+def _other(refusal: _Refusal) -> Meaning:
+    alert = f"FCM gave a new error: {refusal.response.status} {refusal.reason or 'without a word'}"
+    return Meaning("F21", BadMessage(unclassified=True), alert)
+
+
+_BY_STATUS: dict[int, Callable[[_Refusal], Meaning]] = {
+    400: _bad_request,
+    401: _unauthenticated,
+    403: _forbidden,
+    404: _not_found,
+    413: _too_large,
+    429: _throttled,
+    500: _outage("F18"),
+    502: _bad_gateway,
+    503: _outage("F20"),
+    504: _outage("F18"),
+}
