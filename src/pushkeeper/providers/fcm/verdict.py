@@ -75,7 +75,7 @@ def read(answer: Answer, *, token: Token, now: datetime, dry_run: bool = False) 
         outcome=meaning.outcome,
         status=answer.status,
         reason=reason_word(refusal.reason, token),
-        detail=excerpt(refusal.error.message or answer.body, token),
+        detail=excerpt(refusal.sentence or answer.body, token),
         alert=excerpt(meaning.alert, token),
     )
 
@@ -92,6 +92,13 @@ class _Refusal:
         if self.response.status == 400 and inner:  # noqa: PLR2004 - Apple's answer in FCM's envelope
             return inner
         return self.error.code or self.error.status
+
+    @property
+    def sentence(self) -> str:
+        violations = [
+            f"{violation.field}: {violation.description}" for violation in self.error.violations or ()
+        ]
+        return " ".join([self.error.message, *violations])
 
 
 def _sent(response: Response, token: Token, *, dry_run: bool) -> Verdict:

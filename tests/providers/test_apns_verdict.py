@@ -1,0 +1,313 @@
+"""APNs' answers and everybody's silences, one test per row P1 to P21 and N1 to N7 of the decision table."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pushkeeper.core.model import Token
+from pushkeeper.core.outcome import (
+    Accepted,
+    BadCredentials,
+    BadMessage,
+    Certainty,
+    Heal,
+    Jitter,
+    Refused,
+    Scope,
+    Silence,
+    Throttled,
+    Unanswered,
+    Unavailable,
+    Verdict,
+)
+from pushkeeper.providers.answer import NoResponse, Response
+from pushkeeper.providers.apns import verdict
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+REGISTERED_AT = NOON - timedelta(days=3)
+TOKEN = Token("00fc13adff785122b4ad28809a3420982341241421348097878e577c991de8f0")
+OUTAGE = Unavailable(first_wait_s=900, longest_wait_s=math.inf, jitter=Jitter.FIFTH)
+AMBIGUOUS = Refused(certainty=Certainty.AMBIGUOUS)
+
+
+def read(answer: Response | NoResponse) -> Verdict:
+    return verdict.read(answer, token=TOKEN, registered_at=REGISTERED_AT, now=NOON)
+
+
+def error(status: int, reason: str, **rest: object) -> Response:
+    return Response(status, (), json.dumps({"reason": reason, **rest}).encode())
+
+
+def gone(reason: str, since: datetime) -> Response:
+    return error(410, reason, timestamp=int(since.timestamp() * 1000))
+
+
+def row_and_outcome(answer: Response | NoResponse) -> tuple[str, object]:
+    found = read(answer)
+    return found.row, found.outcome
+
+
+def test_p1_a_200_is_accepted_under_apples_id():
+    apns_id = "eabeae54-14a8-11e5-b60b-1697f925ec7b"
+    found = read(Response(200, ((b"apns-id", apns_id.encode()),), b""))
+    assert found == Verdict(row="P1", outcome=Accepted(provider_id=apns_id), status=200)
+
+
+@pytest.mark.parametrize("reason", ["Unregistered", "ExpiredToken"])
+@pytest.mark.parametrize("later", [timedelta(0), timedelta(hours=1)])
+def test_p2_a_token_that_died_after_its_registration_is_dead(reason, later):
+    found = read(gone(reason, REGISTERED_AT + later))
+    assert found.row == "P2"
+    assert found.outcome == Refused(certainty=Certainty.DEFINITE, since=REGISTERED_AT + later)
+    assert (found.status, found.reason) == (410, reason)
+
+
+def test_p3_a_death_before_the_registration_is_stale():
+    since = REGISTERED_AT - timedelta(seconds=61)
+    outcome = Refused(certainty=Certainty.STALE, since=since)
+    assert row_and_outcome(gone("Unregistered", since)) == ("P3", outcome)
+
+
+def test_p4_a_death_in_the_minute_before_the_registration_is_stale_too():
+    for seconds in (1, 60):
+        since = REGISTERED_AT - timedelta(seconds=seconds)
+        outcome = Refused(certainty=Certainty.STALE, since=since)
+        assert row_and_outcome(gone("ExpiredToken", since)) == ("P4", outcome)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"reason":"Unregistered"}',
+        b'{"reason":"Unregistered","timestamp":null}',
+        b'{"reason":"Unregistered","timestamp":"yesterday"}',
+        b'{"reason":"Unregistered","timestamp":1e300}',
+        b'{"reason":"Unregistered","timestamp":{}}',
+    ],
+)
+def test_p4_a_death_without_a_readable_time_is_a_death(body):
+    assert row_and_outcome(Response(410, (), body)) == ("P4", Refused(certainty=Certainty.DEFINITE))
+
+
+@pytest.mark.parametrize("reason", ["BadDeviceToken", "InvalidToken"])
+def test_p5_a_bad_device_token_may_be_the_wrong_environment(reason):
+    assert row_and_outcome(error(400, reason)) == ("P5", AMBIGUOUS)
+
+
+def test_p6_a_token_not_for_the_topic_may_be_the_wrong_topic():
+    assert row_and_outcome(error(400, "DeviceTokenNotForTopic")) == ("P6", AMBIGUOUS)
+
+
+@pytest.mark.parametrize("reason", ["TopicDisallowed", "BadTopic", "MissingTopic"])
+def test_p7_a_topic_refused_holds_the_topic(reason):
+    assert row_and_outcome(error(400, reason)) == ("P7", BadCredentials(scope=Scope.TOPIC))
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "BadCollapseId",
+        "BadExpirationDate",
+        "BadMessageId",
+        "BadPriority",
+        "InvalidPushType",
+        "PayloadEmpty",
+        "DuplicateHeaders",
+    ],
+)
+def test_p8_a_malformed_message_fails(reason):
+    assert row_and_outcome(error(400, reason)) == ("P8", BadMessage())
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [(400, "MissingDeviceToken"), (404, "BadPath"), (405, "MethodNotAllowed")]
+)
+def test_p9_a_malformed_request_is_our_bug(status, reason):
+    found = read(error(status, reason))
+    assert (found.row, found.outcome) == ("P9", BadMessage())
+    assert found.alert
+
+
+def test_p10_a_payload_too_large_fails():
+    assert row_and_outcome(error(413, "PayloadTooLarge")) == ("P10", BadMessage())
+
+
+def test_p11_an_idle_timeout_is_the_connections():
+    assert row_and_outcome(error(400, "IdleTimeout")) == ("P11", Unanswered(silence=Silence.IDLED_OUT))
+
+
+def test_p12_an_expired_provider_token_is_renewed():
+    outcome = BadCredentials(scope=Scope.CREDENTIAL, heal=Heal.RENEW_TOKEN)
+    assert row_and_outcome(error(403, "ExpiredProviderToken")) == ("P12", outcome)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "InvalidProviderToken",
+        "MissingProviderToken",
+        "BadCertificate",
+        "BadCertificateEnvironment",
+        "BadEnvironmentKeyInToken",
+        "BadEnvironmentKeyIdInToken",
+    ],
+)
+def test_p13_a_refused_key_or_certificate_holds_the_credential(reason):
+    found = read(error(403, reason))
+    assert (found.row, found.outcome) == ("P13", BadCredentials(scope=Scope.CREDENTIAL))
+    assert found.alert
+
+
+def test_p14_keys_mixed_on_a_connection_want_a_fresh_one():
+    outcome = BadCredentials(scope=Scope.CREDENTIAL, heal=Heal.RECONNECT)
+    assert row_and_outcome(error(403, "UnrelatedKeyIdInToken")) == ("P14", outcome)
+
+
+def test_p15_forbidden_holds_the_topic_of_the_credential():
+    assert row_and_outcome(error(403, "Forbidden")) == ("P15", BadCredentials(scope=Scope.TOPIC))
+
+
+def test_p16_too_many_requests_throttles_the_device():
+    answer = Response(429, ((b"retry-after", b"7"),), b'{"reason":"TooManyRequests"}')
+    assert row_and_outcome(answer) == ("P16", Throttled(scope=Scope.DEVICE, after_s=7))
+
+
+def test_p17_too_many_token_updates_throttle_the_credential():
+    answer = error(429, "TooManyProviderTokenUpdates")
+    assert row_and_outcome(answer) == ("P17", Throttled(scope=Scope.CREDENTIAL))
+
+
+def test_p18_an_internal_error_waits_a_quarter_of_an_hour():
+    assert row_and_outcome(error(500, "InternalServerError")) == ("P18", OUTAGE)
+
+
+def test_p18_an_operator_may_shorten_the_wait_to_a_minute_and_no_further():
+    for setting_s, wait_s in ((120, 120), (1, 60)):
+        found = verdict.read(
+            error(500, "InternalServerError"),
+            token=TOKEN,
+            registered_at=REGISTERED_AT,
+            now=NOON,
+            outage_wait_s=setting_s,
+        )
+        assert isinstance(found.outcome, Unavailable)
+        assert found.outcome.first_wait_s == wait_s
+
+
+def test_p19_an_unavailable_service_waits_as_long():
+    assert row_and_outcome(error(503, "ServiceUnavailable")) == ("P19", OUTAGE)
+
+
+def test_p20_a_shutdown_of_one_host_is_retried_at_once():
+    found = read(error(503, "Shutdown"))
+    assert found.row == "P20"
+    assert isinstance(found.outcome, Unavailable)
+    assert found.outcome.at_once_first
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (error(403, "NewWord"), BadCredentials(scope=Scope.CREDENTIAL)),
+        (gone("NewWord", NOON), Refused(certainty=Certainty.DEFINITE, since=NOON)),
+        (error(410, "NewWord"), BadMessage(unclassified=True)),
+        (Response(410, (), b""), BadMessage(unclassified=True)),
+        (Response(410, (), b'{"timestamp":1795435200000}'), BadMessage(unclassified=True)),
+        (error(507, "NewWord"), OUTAGE),
+        (Response(500, (), b"<html>"), OUTAGE),
+        (error(400, "NewWord"), BadMessage(unclassified=True)),
+        (error(400, "Unregistered"), BadMessage(unclassified=True)),
+        (error(500, "BadDeviceToken"), OUTAGE),
+        (Response(429, (), b""), BadMessage(unclassified=True)),
+    ],
+    ids=str,
+)
+def test_p21_an_unknown_reason_is_read_by_its_status_and_alerted(answer, outcome):
+    found = read(answer)
+    assert (found.row, found.outcome) == ("P21", outcome)
+    assert "new reason" in found.alert
+
+
+def test_n1_what_never_left_is_the_networks():
+    answer = NoResponse(Silence.NOT_SENT, "[Errno 111] Connection refused")
+    found = read(answer)
+    assert (found.row, found.outcome) == ("N1", Unanswered(silence=Silence.NOT_SENT))
+    assert (found.status, found.detail) == (None, "[Errno 111] Connection refused")
+
+
+def test_n2_a_server_that_is_not_trusted_is_alerted():
+    found = read(NoResponse(Silence.UNTRUSTED, "self-signed certificate"))
+    assert (found.row, found.outcome) == ("N2", Unanswered(silence=Silence.UNTRUSTED))
+    assert "interception" in found.alert
+
+
+def test_n3_a_refused_client_certificate_is_the_credentials():
+    found = read(NoResponse(Silence.NOT_SENT, "alert certificate revoked", certificate_refused=True))
+    assert (found.row, found.outcome) == ("N3", BadCredentials(scope=Scope.CREDENTIAL))
+    assert found.alert
+
+
+def test_n4_a_refused_stream_was_not_processed():
+    answer = NoResponse(Silence.NOT_PROCESSED, "RST_STREAM REFUSED_STREAM")
+    assert row_and_outcome(answer) == ("N4", Unanswered(silence=Silence.NOT_PROCESSED))
+
+
+@pytest.mark.parametrize("silence", [Silence.LOST, Silence.TIMED_OUT])
+def test_n6_a_lost_answer_is_neither_yes_nor_no(silence):
+    assert row_and_outcome(NoResponse(silence)) == ("N6", Unanswered(silence=silence))
+
+
+def test_n7_a_request_without_a_stream_stays_queued():
+    assert row_and_outcome(NoResponse(Silence.NO_STREAM)) == ("N7", Unanswered(silence=Silence.NO_STREAM))
+
+
+REASONS = [reason for _, reason in verdict.apple._MEANINGS] + ["Unregistered", "ExpiredToken", "NewWord", ""]
+SHAPED = st.builds(
+    lambda reason, timestamp: json.dumps({"reason": reason, "timestamp": timestamp}).encode(),
+    st.sampled_from(REASONS),
+    st.none() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+)
+STATUSES = st.sampled_from([200, 400, 403, 404, 405, 410, 413, 429, 500, 503]) | st.integers(100, 599)
+BODIES = st.one_of(st.binary(), SHAPED, st.just(b"[" * 100_000), st.just(b'{"reason":' * 20_000))
+
+
+@given(STATUSES, BODIES)
+def test_no_bytes_raise_and_only_the_shapes_that_name_a_device_refuse_it(status, body):
+    found = read(Response(status, (), body))
+    assert found.row.startswith("P")
+    if not isinstance(found.outcome, Refused):
+        return
+    shapes = {
+        (410, "Unregistered"),
+        (410, "ExpiredToken"),
+        (400, "BadDeviceToken"),
+        (400, "InvalidToken"),
+        (400, "DeviceTokenNotForTopic"),
+    }
+    if found.row == "P21":
+        assert status == 410
+        assert found.outcome.since is not None
+    else:
+        assert (status, found.reason) in shapes
+
+
+@given(st.sampled_from(Silence), st.text(), st.booleans())
+def test_every_silence_has_a_row(silence, detail, certificate_refused):
+    found = read(NoResponse(silence, detail, certificate_refused))
+    assert re.fullmatch("N[1-7]|F3|P11", found.row)
+
+
+def test_every_row_of_the_decision_table_has_a_test_named_after_it():
+    table = {f"f{n}" for n in range(1, 24)} | {f"p{n}" for n in range(1, 22)} | {f"n{n}" for n in range(1, 8)}
+    tests = Path(__file__).parent.glob("test_*.py")
+    named = {row for path in tests for row in re.findall(r"def test_([fpn]\d+)_", path.read_text())}
+    assert len(table) == 51
+    assert named == table

@@ -1,0 +1,446 @@
+"""FCM's answers, one test per row F1 to F23 of the decision table, and what no bytes may ever do."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pushkeeper.core.model import Token
+from pushkeeper.core.outcome import (
+    Accepted,
+    BadCredentials,
+    BadMessage,
+    Certainty,
+    Heal,
+    Jitter,
+    Refused,
+    Scope,
+    Silence,
+    Throttled,
+    Unanswered,
+    Unavailable,
+    Verdict,
+)
+from pushkeeper.providers.answer import NoResponse, Response
+from pushkeeper.providers.fcm import verdict
+from pushkeeper.providers.fcm.grant import Grant, read_grant
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+TOKEN = Token("fMEP0vJqS0:" + "APA91b" * 24)
+DEFINITE = Refused(certainty=Certainty.DEFINITE)
+AMBIGUOUS = Refused(certainty=Certainty.AMBIGUOUS)
+HTML = b"<!DOCTYPE html><html lang=en><title>Error 502 (Server Error)!!1</title>"
+
+FCM_ERROR = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
+APNS_ERROR = "type.googleapis.com/google.firebase.fcm.v1.ApnsError"
+BAD_REQUEST = "type.googleapis.com/google.rpc.BadRequest"
+QUOTA_FAILURE = "type.googleapis.com/google.rpc.QuotaFailure"
+
+
+def fcm_error(code: str) -> dict[str, object]:
+    return {"@type": FCM_ERROR, "errorCode": code}
+
+
+def apns_error(status: int, reason: str) -> dict[str, object]:
+    return {"@type": APNS_ERROR, "statusCode": status, "reason": reason}
+
+
+def violations(*fields: str) -> dict[str, object]:
+    said = [{"field": field, "description": "Invalid value"} for field in fields]
+    return {"@type": BAD_REQUEST, "fieldViolations": said}
+
+
+def error(
+    code: int,
+    status: str,
+    *details: dict[str, object],
+    message: str = "Request contains an invalid argument.",
+    headers: tuple[tuple[bytes, bytes], ...] = (),
+) -> Response:
+    body = {"error": {"code": code, "message": message, "status": status, "details": list(details)}}
+    return Response(code, headers, json.dumps(body).encode())
+
+
+def read(answer: Response | NoResponse, *, dry_run: bool = False) -> Verdict:
+    return verdict.read(answer, token=TOKEN, now=NOON, dry_run=dry_run)
+
+
+def row_and_outcome(answer: Response | NoResponse) -> tuple[str, object]:
+    found = read(answer)
+    return found.row, found.outcome
+
+
+def test_f1_a_name_means_accepted():
+    name = "projects/myproject-b5ae1/messages/0:1500415314455276%31bd1c9631bd1c96"
+    found = read(Response(200, (), json.dumps({"name": name}).encode()))
+    assert found == Verdict(row="F1", outcome=Accepted(provider_id=name), status=200)
+
+
+def test_f2_a_dry_run_is_accepted_as_one():
+    body = b'{"name":"projects/demo/messages/fake_message_id"}'
+    for dry_run in (True, False):
+        found = read(Response(200, (), body), dry_run=dry_run)
+        assert found.row == "F2"
+        assert found.outcome == Accepted(provider_id="projects/demo/messages/fake_message_id", dry_run=True)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", HTML, b'{"name":""}', b'{"name":7}', b'{"name":"proj'])
+def test_f3_a_success_without_a_name_is_a_proxys(body):
+    found = read(Response(200, (), body))
+    assert (found.row, found.outcome) == ("F3", Unanswered(silence=Silence.GARBLED))
+    assert "proxy" in found.alert
+
+
+def test_f4_unregistered_is_a_dead_token_with_or_without_apples_word():
+    message = "Requested entity was not found."
+    for details in (
+        [fcm_error("UNREGISTERED")],
+        [apns_error(410, "Unregistered"), fcm_error("UNREGISTERED")],
+    ):
+        found = read(error(404, "NOT_FOUND", *details, message=message))
+        assert (found.row, found.outcome) == ("F4", DEFINITE)
+        assert (found.status, found.reason, found.detail) == (404, "UNREGISTERED", message)
+
+
+@pytest.mark.parametrize(
+    "answer", [error(404, "NOT_FOUND"), Response(404, (), HTML), Response(404, (), b"")], ids=str
+)
+def test_f5_a_404_without_unregistered_is_the_projects_fault(answer):
+    found = read(answer)
+    assert (found.row, found.outcome) == ("F5", BadCredentials(scope=Scope.CREDENTIAL))
+    assert found.alert
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        error(400, "INVALID_ARGUMENT", violations("message.token"), fcm_error("INVALID_ARGUMENT")),
+        error(400, "INVALID_ARGUMENT", fcm_error("INVALID_ARGUMENT"), violations("message.token")),
+        error(400, "INVALID_ARGUMENT", violations("message.fid")),
+        error(
+            400,
+            "INVALID_ARGUMENT",
+            fcm_error("INVALID_ARGUMENT"),
+            message="The registration token is not a valid FCM registration token",
+        ),
+    ],
+    ids=["form a", "form a, other order", "form a, fid", "form b"],
+)
+def test_f6_a_400_about_the_token_alone_is_ambiguous(answer):
+    assert row_and_outcome(answer) == ("F6", AMBIGUOUS)
+
+
+def test_f7_apples_410_inside_a_400_is_a_dead_token():
+    answer = error(
+        400,
+        "INVALID_ARGUMENT",
+        fcm_error("INVALID_ARGUMENT"),
+        apns_error(410, "Unregistered"),
+        message="APNs device token is disabled.",
+    )
+    found = read(answer)
+    assert (found.row, found.outcome, found.reason) == ("F7", DEFINITE, "Unregistered")
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "outcome"),
+    [
+        (400, "BadDeviceToken", AMBIGUOUS),
+        (400, "DeviceTokenNotForTopic", AMBIGUOUS),
+        (400, "TopicDisallowed", BadCredentials(scope=Scope.APPLE_LEG)),
+        (403, "InvalidProviderToken", BadCredentials(scope=Scope.APPLE_LEG)),
+        (403, "ExpiredProviderToken", BadCredentials(scope=Scope.APPLE_LEG, heal=Heal.RECONNECT)),
+        (413, "PayloadTooLarge", BadMessage()),
+        (429, "TooManyRequests", Throttled(scope=Scope.DEVICE)),
+        (429, "TooManyProviderTokenUpdates", Throttled(scope=Scope.APPLE_LEG)),
+    ],
+)
+def test_f8_apples_other_words_inside_a_400_mean_what_apple_means_on_the_apple_leg(status, reason, outcome):
+    answer = error(400, "INVALID_ARGUMENT", fcm_error("INVALID_ARGUMENT"), apns_error(status, reason))
+    found = read(answer)
+    assert (found.row, found.outcome, found.reason) == ("F8", outcome, reason)
+
+
+def test_f8_apples_outage_inside_a_400_waits_as_long_as_apple_asks():
+    found = read(error(400, "INVALID_ARGUMENT", apns_error(503, "ServiceUnavailable")))
+    assert found.row == "F8"
+    assert isinstance(found.outcome, Unavailable)
+    assert (found.outcome.first_wait_s, found.outcome.jitter) == (900, Jitter.FIFTH)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        error(400, "INVALID_ARGUMENT", violations("message.data[0].value")),
+        error(400, "INVALID_ARGUMENT", violations("message.token", "message.android.ttl")),
+        error(400, "INVALID_ARGUMENT", violations("message"), message="Recipient of the message is not set."),
+    ],
+    ids=["form e", "form e beside the token", "form f"],
+)
+def test_f9_a_400_about_any_other_field_is_the_messages_fault(answer):
+    found = read(answer)
+    assert (found.row, found.outcome) == ("F9", BadMessage())
+    assert "Invalid value" in found.detail
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        error(400, "INVALID_ARGUMENT"),
+        error(400, "INVALID_ARGUMENT", fcm_error("INVALID_ARGUMENT"), message="Something new."),
+        error(
+            400,
+            "INVALID_ARGUMENT",
+            message="The registration token is not a valid FCM registration token",
+        ),
+        error(400, "INVALID_ARGUMENT", {"@type": BAD_REQUEST, "fieldViolations": []}),
+        Response(400, (), HTML),
+        Response(400, (), b'{"error":{"code":400,"mess'),
+    ],
+    ids=["form g", "form h", "known text without a detail", "no field named", "html", "truncated"],
+)
+def test_f10_any_other_400_is_the_messages_fault_and_counted_as_unclassified(answer):
+    assert row_and_outcome(answer) == ("F10", BadMessage(unclassified=True))
+
+
+def test_f11_a_401_without_an_fcm_error_is_our_access_tokens():
+    outcome = BadCredentials(scope=Scope.CREDENTIAL, heal=Heal.RENEW_TOKEN)
+    assert row_and_outcome(error(401, "UNAUTHENTICATED")) == ("F11", outcome)
+    assert row_and_outcome(Response(401, (), HTML)) == ("F11", outcome)
+
+
+@pytest.mark.parametrize("code", ["THIRD_PARTY_AUTH_ERROR", "APNS_AUTH_ERROR"])
+def test_f12_firebases_copy_of_the_apple_key_stops_the_apple_leg_only(code):
+    found = read(error(401, "UNAUTHENTICATED", fcm_error(code), apns_error(403, "InvalidProviderToken")))
+    assert (found.row, found.outcome) == ("F12", BadCredentials(scope=Scope.APPLE_LEG))
+    assert "403 InvalidProviderToken" in found.alert
+
+
+def test_f13_a_sender_mismatch_is_ambiguous():
+    answer = error(403, "PERMISSION_DENIED", fcm_error("SENDER_ID_MISMATCH"))
+    assert row_and_outcome(answer) == ("F13", AMBIGUOUS)
+
+
+def test_f14_permission_denied_is_the_service_accounts_and_is_probed_after_a_minute():
+    outcome = BadCredentials(scope=Scope.CREDENTIAL, probe_after_s=60)
+    assert row_and_outcome(error(403, "PERMISSION_DENIED")) == ("F14", outcome)
+
+
+def test_f15_a_413_is_the_messages_fault():
+    assert row_and_outcome(Response(413, (), b"")) == ("F15", BadMessage())
+
+
+def test_f16_a_quota_that_names_the_device_throttles_the_device():
+    quota = {
+        "@type": QUOTA_FAILURE,
+        "violations": [{"subject": "device", "description": "Device Message Rate"}],
+    }
+    answer = error(429, "RESOURCE_EXHAUSTED", fcm_error("QUOTA_EXCEEDED"), quota)
+    assert row_and_outcome(answer) == ("F16", Throttled(scope=Scope.DEVICE))
+
+
+@pytest.mark.parametrize(
+    ("header", "after_s"),
+    [
+        (b"17", 17.0),
+        (format_datetime(NOON + timedelta(seconds=90), usegmt=True).encode(), 90.0),
+        (format_datetime(NOON - timedelta(days=1), usegmt=True).encode(), 0.0),
+        (b"soon", None),
+        (b"-5", None),
+        (b"9" * 5000, None),
+        (b"\xff\xfe", None),
+        (b"Mon, 99 Foo 99999 99:99:99 GMT", None),
+    ],
+)
+def test_f17_any_other_429_throttles_the_project_for_its_retry_after_in_either_form(header, after_s):
+    answer = error(
+        429, "RESOURCE_EXHAUSTED", fcm_error("QUOTA_EXCEEDED"), headers=((b"retry-after", header),)
+    )
+    assert row_and_outcome(answer) == ("F17", Throttled(scope=Scope.CREDENTIAL, after_s=after_s))
+
+
+@pytest.mark.parametrize("status", [500, 504])
+def test_f18_a_server_fault_waits_from_ten_seconds_to_ten_minutes(status):
+    outcome = Unavailable(first_wait_s=10, longest_wait_s=600)
+    assert row_and_outcome(error(status, "INTERNAL", fcm_error("INTERNAL"))) == ("F18", outcome)
+
+
+def test_f19_a_502_waits_thirty_seconds_or_its_retry_after():
+    thirty = Unavailable(first_wait_s=10, longest_wait_s=600, opening_wait_s=30)
+    assert row_and_outcome(Response(502, (), HTML)) == ("F19", thirty)
+    told = Unavailable(first_wait_s=10, longest_wait_s=600, after_s=5)
+    assert row_and_outcome(Response(502, ((b"retry-after", b"5"),), HTML)) == ("F19", told)
+
+
+def test_f20_an_overload_honours_its_retry_after():
+    answer = error(503, "UNAVAILABLE", fcm_error("UNAVAILABLE"), headers=((b"retry-after", b"120"),))
+    outcome = Unavailable(first_wait_s=10, longest_wait_s=600, after_s=120)
+    assert row_and_outcome(answer) == ("F20", outcome)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        error(418, "TEAPOT"),
+        error(403, "PERMISSION_DENIED", fcm_error("UNSPECIFIED_ERROR")),
+        error(404, "NOT_FOUND", fcm_error("UNSPECIFIED_ERROR")),
+        error(401, "UNAUTHENTICATED", fcm_error("UNSPECIFIED_ERROR")),
+        Response(302, (), b""),
+    ],
+    ids=["418", "403", "404", "401", "302"],
+)
+def test_f21_anything_else_fails_the_push_and_is_alerted(answer):
+    found = read(answer)
+    assert (found.row, found.outcome) == ("F21", BadMessage(unclassified=True))
+    assert found.alert
+
+
+@pytest.mark.parametrize(
+    ("status", "word", "description"),
+    [
+        (
+            400,
+            "invalid_grant",
+            (
+                "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. "
+                "Check your iat and exp values in the JWT claim."
+            ),
+        ),
+        (400, "invalid_grant", "Invalid JWT Signature."),
+        (401, "invalid_client", "The OAuth client was not found."),
+        (401, "unauthorized_client", "Unauthorized"),
+    ],
+)
+def test_f22_a_refused_grant_is_the_credentials_and_a_skew_says_to_check_the_clock(status, word, description):
+    body = json.dumps({"error": word, "error_description": description}).encode()
+    found = read_grant(Response(status, (), body), now=NOON)
+    assert isinstance(found, Verdict)
+    assert (found.row, found.outcome) == ("F22", BadCredentials(scope=Scope.CREDENTIAL))
+    assert (found.reason, found.detail) == (word, description)
+    assert ("clock" in found.alert) == ("short-lived" in description)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Response(408, (), b""),
+        Response(429, (), b""),
+        Response(503, (), HTML),
+        NoResponse(Silence.NOT_SENT, "connection refused"),
+        NoResponse(Silence.LOST),
+        NoResponse(Silence.TIMED_OUT),
+        Response(200, (), HTML),
+        Response(200, (), b'{"access_token":"a\\nb","expires_in":3600}'),
+    ],
+    ids=str,
+)
+def test_f23_a_token_endpoint_in_trouble_is_an_outage_as_nothing_was_sent(answer):
+    found = read_grant(answer, now=NOON)
+    assert isinstance(found, Verdict)
+    assert (found.row, found.outcome) == ("F23", Unavailable(first_wait_s=2, longest_wait_s=60))
+
+
+def test_a_grant_is_an_access_token_and_its_life_and_shows_neither():
+    body = b'{"access_token":"ya29.c.secret","expires_in":3599,"token_type":"Bearer"}'
+    found = read_grant(Response(200, (), body), now=NOON)
+    assert isinstance(found, Grant)
+    assert (found.access_token.value, found.expires_in_s) == (b"ya29.c.secret", 3599.0)
+    assert "ya29" not in repr(found)
+
+
+def test_a_token_endpoint_that_is_not_trusted_holds_the_pushes():
+    found = read_grant(NoResponse(Silence.UNTRUSTED), now=NOON)
+    assert isinstance(found, Verdict)
+    assert (found.row, found.outcome) == ("N2", Unanswered(silence=Silence.UNTRUSTED))
+
+
+def test_the_devices_token_is_masked_wherever_the_provider_repeats_it():
+    said = f"Invalid registration {TOKEN.value} given twice: {TOKEN.value}"
+    for answer in (
+        error(400, "INVALID_ARGUMENT", message=said),
+        error(400, "INVALID_ARGUMENT", violations(TOKEN.value)),
+        error(418, said),
+        error(418, "TEAPOT", fcm_error(said)),
+        Response(400, (), said.encode()),
+        Response(200, (), said.encode()),
+    ):
+        found = read(answer)
+        assert TOKEN.value not in f"{found.detail}{found.reason}{found.alert}"
+        assert TOKEN.masked in f"{found.detail}{found.reason}"
+
+
+def test_what_is_kept_of_an_answer_is_short_and_printable():
+    found = read(Response(502, (), b"\x00\x1b[31m" + b"<p>\n" * 10_000))
+    assert len(found.detail) == 300
+    assert found.detail.isprintable()
+
+
+STATUSES = st.sampled_from([200, 204, 400, 401, 403, 404, 413, 429, 500, 502, 503, 504]) | st.integers(
+    100, 599
+)
+CODES = st.sampled_from(
+    [
+        "UNREGISTERED",
+        "SENDER_ID_MISMATCH",
+        "INVALID_ARGUMENT",
+        "THIRD_PARTY_AUTH_ERROR",
+        "UNSPECIFIED_ERROR",
+        "",
+    ]
+)
+FIELDS = st.sampled_from(["message.token", "message.fid", "message", "message.data[0].value"])
+APPLE_REASONS = st.sampled_from(
+    [
+        "Unregistered",
+        "ExpiredToken",
+        "BadDeviceToken",
+        "InvalidToken",
+        "DeviceTokenNotForTopic",
+        "Forbidden",
+        "",
+    ]
+)
+DETAILS = st.one_of(
+    CODES.map(fcm_error),
+    st.builds(apns_error, st.sampled_from([400, 403, 410, 500]), APPLE_REASONS),
+    st.lists(FIELDS, max_size=3).map(lambda fields: violations(*fields)),
+    st.dictionaries(st.sampled_from(["@type", "errorCode", "statusCode"]), st.integers() | st.text()),
+)
+TEXTS = st.sampled_from([verdict.INVALID_TOKEN_TEXT, "Request contains an invalid argument."])
+SHAPED = st.builds(
+    lambda details, text: json.dumps({"error": {"message": text, "details": details}}).encode(),
+    st.lists(DETAILS, max_size=3),
+    TEXTS,
+)
+BODIES = st.one_of(st.binary(), SHAPED, st.just(b"[" * 100_000), st.just(b'{"error":' * 20_000))
+HEADERS = st.one_of(st.just(()), st.binary(max_size=40).map(lambda value: ((b"retry-after", value),)))
+
+
+@given(STATUSES, HEADERS, BODIES, st.booleans())
+def test_no_bytes_raise_and_only_the_shapes_that_name_a_device_refuse_it(status, headers, body, dry_run):
+    found = read(Response(status, headers, body), dry_run=dry_run)
+    assert found.row.startswith("F")
+    if not isinstance(found.outcome, Refused):
+        return
+    details = msgspec.json.decode(body)["error"]["details"]
+    kinds = {str(detail.get("@type", "")).rpartition(".")[2] for detail in details}
+    shapes = {
+        "F4": status == 404 and "FcmError" in kinds,
+        "F6": status == 400 and "ApnsError" not in kinds and bool({"BadRequest", "FcmError"} & kinds),
+        "F7": status == 400 and "ApnsError" in kinds,
+        "F8": status == 400 and "ApnsError" in kinds,
+        "F13": status == 403 and "FcmError" in kinds,
+    }
+    assert shapes[found.row]
+
+
+@given(STATUSES, HEADERS, st.binary() | st.text().map(lambda text: json.dumps({"error": text}).encode()))
+def test_no_bytes_of_a_token_endpoint_raise(status, headers, body):
+    found = read_grant(Response(status, headers, body), now=NOON)
+    assert isinstance(found, Grant | Verdict)
