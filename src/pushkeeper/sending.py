@@ -14,7 +14,7 @@ from pushkeeper.store import credentials, devices, messages, people
 from pushkeeper.store.combine import Combiner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
     from pushkeeper.core.model import Content
     from pushkeeper.store.database import Connection, Database
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.people import Naming
 
 To: TypeAlias = Literal["all", "last_used"] | Token
+Check: TypeAlias = "Callable[[Content, Platform], None]"
 
 MAX_DAYS_AHEAD = 90
 _TIME_TO_LIVE = timedelta(days=28)  # FCM's default and longest
@@ -58,8 +59,8 @@ class _Accepted:
 class Sending:
     """Accepts messages into the queue."""
 
-    def __init__(self, database: Database, checks: Sequence[Callable[[Content, Platform], None]]) -> None:
-        """Take a database and what each provider has to say against a content before it is sent."""
+    def __init__(self, database: Database, checks: Mapping[Platform, Sequence[Check]]) -> None:
+        """Take a database and, for each platform, what its providers have to say against a content."""
         self._database = database
         self._checks = checks
         self._accept = Combiner(self._commit, _keys)
@@ -91,8 +92,8 @@ class Sending:
         addressed = [platform for platform in phones if content.says_something_to(platform)]
         if not addressed:
             raise BadRequest("message", "message: a push needs a title, a message or a custom_payload")
-        for check in self._checks:
-            for platform in addressed:
+        for platform in addressed:
+            for check in self._checks.get(platform, ()):
                 check(content, platform)
 
     async def _commit(self, calls: Sequence[_Accepted]) -> Sequence[DeliveryId]:

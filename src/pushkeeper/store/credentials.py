@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.core.model import Environment, Provider, RouteId, Secret, WorkspaceId
+from pushkeeper.errors import NotFound
 from pushkeeper.store.database import load_queries
 
 if TYPE_CHECKING:
@@ -108,22 +109,22 @@ async def put(database: Database, vault: Vault, workspace: WorkspaceId, new: New
     return await database.in_transaction(work)
 
 
-async def of_workspaces(
-    database: Database, vault: Vault, workspaces: Sequence[WorkspaceId]
-) -> list[Credential]:
-    """All credentials of these workspaces, opened.
+async def read(database: Database, vault: Vault, credential_id: int) -> Credential:
+    """A credential, opened.
 
     Raises:
-        Misconfigured: one was sealed with another secret key.
+        NotFound: it is gone.
+        Misconfigured: it was sealed with another secret key.
     """
-    found = []
-    for row in await database.rows(SQL["of_workspaces"], list(workspaces)):
-        facts = dict(row)
-        provider, environment = Provider(facts.pop("provider")), Environment(facts.pop("environment"))
-        label = _label(facts["workspace_id"], provider, facts["app"], environment)
-        secret = vault.open(facts.pop("sealed"), label)
-        found.append(Credential(**facts, provider=provider, environment=environment, secret=secret))
-    return found
+    row = await database.row(SQL["read"], credential_id)
+    if row is None:
+        raise NotFound("credential: it is gone")
+    facts = dict(row)
+    provider, environment = Provider(facts.pop("provider")), Environment(facts.pop("environment"))
+    secret = vault.open(
+        facts.pop("sealed"), _label(facts["workspace_id"], provider, facts["app"], environment)
+    )
+    return Credential(**facts, provider=provider, environment=environment, secret=secret)
 
 
 async def routes(database: Database, workspaces: Sequence[WorkspaceId]) -> list[Route]:
@@ -139,6 +140,16 @@ async def routes(database: Database, workspaces: Sequence[WorkspaceId]) -> list[
 async def held(database: Database, workspace: WorkspaceId) -> list[Held]:
     """What is held in this workspace, by route and reason."""
     return [Held(**row) for row in await database.rows(SQL["held"], workspace)]
+
+
+async def mark_accepted(connection: Connection, chosen: Sequence[RouteId]) -> None:
+    """The provider took a push on these routes: their settings are good."""
+    await connection.execute(SQL["accepted"], list(chosen))
+
+
+async def pause(connection: Connection, credential_id: int, route: RouteId | None, reason: str) -> None:
+    """Stop a route of a credential, or all of its routes; what is paused keeps its first reason."""
+    await connection.execute(SQL["pause"], credential_id, route, reason)
 
 
 async def resume(database: Database, workspace: WorkspaceId, chosen: Sequence[RouteId]) -> int:

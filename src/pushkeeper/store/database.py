@@ -62,6 +62,11 @@ def load_queries(name: str) -> Mapping[str, str]:
     return {parts[i]: parts[i + 1].strip() for i in range(1, len(parts), 2)}
 
 
+def storable(text: str) -> str:
+    """Somebody else's text without what PostgreSQL cannot hold: NUL characters and lone surrogates."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
 def columns(rows: Sequence[Sequence[object]], width: int) -> list[list[object]]:
     """Rows as the columns that `unnest` takes; `width` of them, even of no rows."""
     return [[row[n] for row in rows] for n in range(width)]
@@ -162,11 +167,10 @@ class Database:
 
 def where(url: str) -> str:
     """The address without its user and password."""
-    try:
+    with suppress(ValueError):
         parts = urlsplit(url)
         return f"{parts.hostname or parts.query or 'a socket'}:{parts.port or 5432}{parts.path}"
-    except ValueError:
-        return "that address"
+    return "that address"
 
 
 class _translated:  # noqa: N801 - reads as a phrase: `with _translated(url)`

@@ -17,7 +17,7 @@ from pushkeeper.core.model import (
     device_id,
 )
 from pushkeeper.core.status import LastStatus
-from pushkeeper.store.database import columns, load_queries
+from pushkeeper.store.database import columns, load_queries, storable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -178,7 +178,7 @@ async def settle(connection: Connection, settlements: Sequence[Settlement]) -> N
                 s.message_id,
                 s.provider,
                 s.provider_status,
-                s.provider_reason,
+                storable(s.provider_reason),
             )
             for s in now
         ]

@@ -133,6 +133,7 @@ create table batches (
     priority         smallint not null default 0,
     due_at           timestamptz not null default now(),
     attempt          smallint not null default 0,
+    claims           integer not null default 0,
     first_attempt_at timestamptz,
     device_ids       bytea[],
     person_ids       bigint[],

@@ -16,13 +16,12 @@ select $1, leg from unnest($2::text[]) as leg
 on conflict (credential_id, leg) do update set accepted_at = null, paused_at = null, pause_reason = null
 returning route_id;
 
--- name: of_workspaces
--- Credentials with their sealed secrets.
+-- name: read
+-- A credential with its sealed secret.
 select credential_id, workspace_id, provider, kind, app, environment, facts, sealed, endpoint_url, ca_pem,
     created_at, changed_at
 from credentials
-where workspace_id = any ($1::bigint[])
-order by credential_id;
+where credential_id = $1;
 
 -- name: routes
 -- The routes of workspaces with what is held on each.
@@ -46,10 +45,9 @@ order by 1, 2;
 update routes set accepted_at = now() where route_id = any ($1::bigint[]) and accepted_at is null;
 
 -- name: pause
--- Stop routes, each with its reason; one that is paused keeps its first reason.
-update routes r set paused_at = now(), pause_reason = p.reason
-from unnest($1::bigint[], $2::text[]) as p (route_id, reason)
-where r.route_id = p.route_id and r.paused_at is null;
+-- Stop one route of a credential, or all of them; one that is paused keeps its first reason.
+update routes set paused_at = now(), pause_reason = $3
+where credential_id = $1 and ($2::bigint is null or route_id = $2) and paused_at is null;
 
 -- name: resume
 -- Let routes of a workspace go on.

@@ -1,0 +1,33 @@
+"""The command line: `pushkeeper …`. Commands call rooms."""
+
+from __future__ import annotations
+
+import click
+
+from pushkeeper import __version__
+from pushkeeper.cli import demo, devices, serving, setup
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="pushkeeper")
+def main() -> None:
+    """Push notifications through FCM and APNs, and the truth about who is getting them.
+
+    Start with `pushkeeper demo`. To run your own: `pushkeeper serve`, then, beside it, `pushkeeper workspace create`
+    and `pushkeeper credentials add`.
+    """
+
+
+for command in (
+    demo.demo,
+    serving.serve,
+    serving.worker,
+    serving.simulate,
+    serving.migrate,
+    setup.workspace,
+    setup.credentials,
+    setup.routes,
+    devices.device,
+    devices.send,
+):
+    main.add_command(command)

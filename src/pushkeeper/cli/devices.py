@@ -1,0 +1,121 @@
+"""Looking at devices, and sending one push."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pushkeeper.cli.common import answer, as_json, on_store, run, settings_of, table
+from pushkeeper.cli.setup import in_workspace
+from pushkeeper.core import identity
+from pushkeeper.core.model import Content, Token
+
+if TYPE_CHECKING:
+    from pushkeeper.sending import Queued
+    from pushkeeper.store.devices import Device, HistoryLine
+
+
+@click.group()
+def device() -> None:
+    """Look at a device, and at what happened to it."""
+
+
+@device.command("show")
+@click.argument("token")
+@in_workspace
+@on_store
+@as_json
+def device_show(*, token: str, name: str, json: bool, **options: Any) -> None:
+    """Show the device of TOKEN: whose it is, its last status and why it has it."""
+    from pushkeeper import wiring
+    from pushkeeper.store import workspaces
+
+    async def work() -> Device:
+        async with wiring.store(settings_of(options)) as store:
+            found = await workspaces.by_name(store.database, name)
+            return await wiring.registry(store).device(found.workspace_id, Token(token))
+
+    found = run(work())
+    shown = {
+        "token": token,
+        "platform": found.platform,
+        "last_status": found.status,
+        "person": identity.cio_id(found.person_id),
+        "app": found.app,
+        "environment": found.environment,
+        "strikes": found.strikes,
+        "generation": found.generation,
+        "last_used": found.last_used,
+        "registered_at": found.registered_at,
+        "attributes": found.attributes,
+    }
+    lines = [f"{key.replace('_', ' '):<14} {_shown(value)}" for key, value in shown.items() if key != "token"]
+    answer(shown, "\n".join([f"{'token':<14} {Token(token).masked}", *lines]), json=json)
+
+
+@device.command("history")
+@click.argument("token")
+@click.option("--limit", default=100, show_default=True, help="How many lines, the newest first.")
+@in_workspace
+@on_store
+@as_json
+def device_history(*, token: str, limit: int, name: str, json: bool, **options: Any) -> None:
+    """Show what happened to the device of TOKEN, the newest first; it outlives the device."""
+    from pushkeeper import wiring
+    from pushkeeper.store import workspaces
+
+    async def work() -> list[HistoryLine]:
+        async with wiring.store(settings_of(options)) as store:
+            found = await workspaces.by_name(store.database, name)
+            return await wiring.registry(store).history(found.workspace_id, Token(token), limit=limit)
+
+    lines = run(work())
+    rows = [
+        [
+            f"{line.at:%Y-%m-%d %H:%M:%S}",
+            line.event,
+            _shown(line.from_status),
+            _shown(line.to_status),
+            " ".join(
+                str(part) for part in (line.provider, line.provider_status, line.provider_reason) if part
+            ),
+        ]
+        for line in lines
+    ]
+    answer({"history": lines}, table(rows, ["at (UTC)", "event", "from", "to", "answer"]), json=json)
+
+
+@click.command()
+@in_workspace
+@click.option("--to", metavar="ID", required=True, help="The person: an id, an email or cio_….")
+@click.option("--title", metavar="TEXT", help="The push's title.")
+@click.option("--message", metavar="TEXT", help="The push's text.")
+@on_store
+@as_json
+def send(*, name: str, to: str, title: str | None, message: str | None, json: bool, **options: Any) -> None:
+    """Queue a push to all devices of a person; a running worker sends it."""
+    from pushkeeper import wiring
+    from pushkeeper.sending import TransactionalPush
+    from pushkeeper.store import workspaces
+    from pushkeeper.store.people import Naming
+
+    async def work() -> Queued:
+        async with wiring.store(settings_of(options)) as store:
+            found = await workspaces.by_name(store.database, name)
+            room = wiring.registry(store)
+            person = await room.person(found.workspace_id, identity.of_path(to))
+            cio_id = identity.Identifier(identity.IdentifierKind.CIO_ID, person.cio_id)
+            push = TransactionalPush(
+                naming=Naming(workspace_id=found.workspace_id, path=cio_id),
+                content=Content(title=title, message=message),
+            )
+            return await wiring.sending(store).accept(push)
+
+    queued = run(work())
+    shown = {"delivery_id": str(queued.delivery_id), "queued_at": int(queued.queued_at.timestamp())}
+    answer(shown, f"Queued as {queued.delivery_id}.", json=json)
+
+
+def _shown(value: object) -> str:
+    return "-" if value is None else "unused" if value == "" else str(value)

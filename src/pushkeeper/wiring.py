@@ -1,0 +1,200 @@
+"""The composition root: the only file that constructs everything."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pushkeeper.core.model import Environment, Platform, Provider, Secret
+from pushkeeper.errors import BadRequest, Misconfigured
+from pushkeeper.providers import signing
+from pushkeeper.providers.apns import message as apns_message
+from pushkeeper.providers.apns.client import ApnsClient
+from pushkeeper.providers.fcm import message as fcm_message
+from pushkeeper.providers.fcm.client import FcmClient
+from pushkeeper.registry import Registry
+from pushkeeper.reporting import Reporting
+from pushkeeper.sending import Sending
+from pushkeeper.store import migrate, vault
+from pushkeeper.store.credentials import NewCredential
+from pushkeeper.store.database import Database
+from pushkeeper.store.embedded import EmbeddedPostgres
+from pushkeeper.worker.loop import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from pushkeeper.config import Settings
+    from pushkeeper.store.credentials import Credential
+    from pushkeeper.store.vault import Vault
+    from pushkeeper.worker.loop import OnVerdicts, Sender
+
+_CHECKS = {
+    Platform.IOS: (apns_message.check, fcm_message.check),
+    Platform.ANDROID: (fcm_message.check,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An open, migrated database; `embedded` is the server that runs in our data folder, if it does."""
+
+    database: Database
+    vault: Vault
+    embedded: EmbeddedPostgres | None
+
+
+@asynccontextmanager
+async def store(settings: Settings, *, connections: int = 4) -> AsyncIterator[Store]:
+    """Open the store, starting the embedded PostgreSQL where no database URL is set.
+
+    Raises:
+        Misconfigured: the data folder, the secret key or the database cannot be used.
+        Unreachable: the database URL does not answer.
+    """
+    embedded = EmbeddedPostgres(settings.data_dir) if settings.database_url is None else None
+    url = settings.database_url or ""
+    try:
+        if embedded is not None:
+            url = await asyncio.to_thread(embedded.start)
+        key = (
+            vault.key_of_folder(settings.data_dir)
+            if settings.secret_key is None
+            else vault.read_key(settings.secret_key.value.decode())
+        )
+        database = await Database.open(url, connections=connections)
+        try:
+            await migrate.migrate(database)
+            yield Store(database, vault.Vault(key), embedded)
+        finally:
+            await database.close()
+    finally:
+        if embedded is not None:
+            await asyncio.to_thread(embedded.stop)
+
+
+def registry(opened: Store) -> Registry:
+    return Registry(opened.database)
+
+
+def sending(opened: Store) -> Sending:
+    return Sending(opened.database, _CHECKS)
+
+
+def reporting(opened: Store) -> Reporting:
+    return Reporting(opened.database)
+
+
+def worker(opened: Store) -> Worker:
+    return Worker(opened.database, opened.vault, open_sender)
+
+
+def open_sender(credential: Credential, on_verdicts: OnVerdicts) -> Sender:
+    """The provider's client for a stored credential.
+
+    Raises:
+        BadRequest, Misconfigured: what is stored is not usable.
+    """
+    secret = credential.secret.value
+    if credential.provider is Provider.FCM:
+        return FcmClient(
+            signing.ServiceAccount.parse(secret),
+            on_verdicts,
+            endpoint_url=credential.endpoint_url,
+            ca_pem=credential.ca_pem,
+        )
+    signer: signing.AppleKey | signing.AppleCertificate
+    if credential.kind == "key":
+        facts = credential.facts
+        signer = signing.AppleKey.parse(secret, key_id=facts["key_id"], team_id=facts["team_id"])
+    else:
+        signer = signing.AppleCertificate.parse(secret)
+    return ApnsClient(
+        signer,
+        on_verdicts,
+        topic=credential.app,
+        environment=credential.environment,
+        endpoint_url=credential.endpoint_url,
+        ca_pem=credential.ca_pem,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppleApp:
+    """What APNs is told beside who we are: the app's topic, and which of its two worlds."""
+
+    topic: str
+    environment: Environment
+    endpoint_url: str | None = None
+    ca_pem: str | None = None
+
+
+def fcm_credential(service_account: bytes, *, endpoint_url: str | None, ca_pem: str | None) -> NewCredential:
+    """A service account, checked.
+
+    Raises:
+        BadRequest: it is not one; the message names what is missing.
+    """
+    account = signing.ServiceAccount.parse(service_account)
+    return NewCredential(
+        provider=Provider.FCM,
+        kind="service_account",
+        app=account.project_id,
+        environment=Environment.PRODUCTION,
+        facts={"project_id": account.project_id, "client_email": account.client_email},
+        secret=Secret(service_account),
+        endpoint_url=_checked_url(endpoint_url),
+        ca_pem=_checked_ca(ca_pem),
+    )
+
+
+def apns_key(p8: bytes, *, key_id: str, team_id: str, app: AppleApp) -> NewCredential:
+    """A signing key, checked.
+
+    Raises:
+        BadRequest: it is not one, or its id or team's id is missing.
+    """
+    signing.AppleKey.parse(p8, key_id=key_id, team_id=team_id)
+    return _apns("key", p8, {"key_id": key_id, "team_id": team_id}, app)
+
+
+def apns_certificate(pem: bytes, app: AppleApp) -> NewCredential:
+    """A certificate with its private key, checked.
+
+    Raises:
+        BadRequest: it is not that.
+    """
+    certificate = signing.AppleCertificate.parse(pem)
+    return _apns("certificate", pem, {"expires_at": certificate.expires_at}, app)
+
+
+def _apns(kind: str, secret: bytes, facts: dict[str, object], app: AppleApp) -> NewCredential:
+    if not app.topic.strip():
+        raise BadRequest("topic", "--topic: the app's bundle id is needed")
+    return NewCredential(
+        provider=Provider.APNS,
+        kind=kind,
+        app=app.topic,
+        environment=app.environment,
+        facts=facts,
+        secret=Secret(secret),
+        endpoint_url=_checked_url(app.endpoint_url),
+        ca_pem=_checked_ca(app.ca_pem),
+    )
+
+
+def _checked_url(url: str | None) -> str | None:
+    if url is not None:
+        parts = urlsplit(url)
+        if parts.scheme != "https" or not parts.hostname:
+            raise BadRequest("endpoint", "--endpoint: expected https://host[:port]")
+    return url
+
+
+def _checked_ca(pem: str | None) -> str | None:
+    if pem is not None and "-----BEGIN CERTIFICATE-----" not in pem:
+        raise Misconfigured("--ca: there is no certificate in it")
+    return pem
