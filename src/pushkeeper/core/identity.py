@@ -61,8 +61,8 @@ def person_of_cio_id(text: str) -> PersonId | None:
     """The inverse of `cio_id`; None for text that is none of ours."""
     if not re.fullmatch(r"[0-9a-f]{12,16}", text):
         return None
-    number = int(text, 16)
-    return PersonId(number) if 0 < number < 1 << 63 else None
+    person = PersonId(int(text, 16))
+    return person if 0 < person < 1 << 63 and cio_id(person) == text else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,20 +115,30 @@ def plan(path: Identifier, others: Sequence[Identifier], known: Known, *, create
         return Drop()
     for other in others:
         owner = known.owners.get(other.key)
-        if owner is not None and path.kind not in known.kinds.get(owner, frozenset()):
+        if owner is not None and _has_room(known.kinds.get(owner, frozenset()), path.kind):
             return _update(owner, [path, *others], known, may_replace=False)
-    if not create:
-        return Drop()
-    free = tuple(other for other in others if other.key not in known.owners)
-    return Create((path, *(other for other in free if other.kind is not path.kind)))
+    return Create(_free([path, *others], known)) if create else Drop()
 
 
 def _update(person: PersonId, others: Sequence[Identifier], known: Known, *, may_replace: bool) -> Update:
     has = known.kinds.get(person, frozenset())
-    free = [other for other in others if other.key not in known.owners]
-    single = [other for other in free if other.kind in has and other.kind is not IdentifierKind.ANONYMOUS_ID]
+    free = _free(others, known)
+    adds = tuple(other for other in free if _has_room(has, other.kind))
     return Update(
         person,
-        adds=tuple(other for other in free if other not in single),
-        replaces=tuple(single) if may_replace else (),
+        adds=adds,
+        replaces=tuple(other for other in free if other not in adds) if may_replace else (),
     )
+
+
+def _has_room(has: frozenset[IdentifierKind], kind: IdentifierKind) -> bool:
+    return kind is IdentifierKind.ANONYMOUS_ID or kind not in has
+
+
+def _free(wanted: Sequence[Identifier], known: Known) -> tuple[Identifier, ...]:
+    """What nobody has yet. Of each kind the first counts, of anonymous ids every one; a cio_id is not for giving."""
+    firsts: dict[tuple[str, ...], Identifier] = {}
+    for one in wanted:
+        if one.kind is not IdentifierKind.CIO_ID:
+            firsts.setdefault(one.key if one.kind is IdentifierKind.ANONYMOUS_ID else (one.kind.value,), one)
+    return tuple(one for one in firsts.values() if one.key not in known.owners)
