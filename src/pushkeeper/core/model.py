@@ -136,10 +136,15 @@ class DeliveryId:
             return None
         if len(raw) != _DELIVERY_ID_BYTES or raw[16] & 0x80:
             return None
-        return cls(UUID(bytes=raw[:16]), PersonId(int.from_bytes(raw[16:], "big")))
+        found = cls(UUID(bytes=raw[:16]), PersonId(int.from_bytes(raw[16:], "big")))
+        # The decoder passes over characters that are not of its alphabet, and not every 48-bit time is a date.
+        ours = found.message_id.version == _UUID7 and raw[:6] <= _LAST_DATE and str(found) == text
+        return found if ours else None
 
 
 _DELIVERY_ID_BYTES = 24
+_UUID7 = 7
+_LAST_DATE = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1000).to_bytes(6, "big")
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,0 +1,154 @@
+"""The nouns: what they hide, and the names that are made from them."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from pushkeeper.core.model import (
+    Content,
+    DeliveryId,
+    DeviceId,
+    PersonId,
+    Platform,
+    Secret,
+    Token,
+    WorkspaceId,
+    device_id,
+    message_day,
+    minted_at,
+    push_identity,
+    uuid7,
+)
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=200)
+times_ms = st.integers(0, 4_102_444_800_000)  # to the year 2100
+message_ids = st.builds(uuid7, times_ms, st.binary(min_size=10, max_size=10))
+people = st.integers(1, (1 << 63) - 1).map(PersonId)
+device_ids = st.binary(min_size=16, max_size=16).map(DeviceId)
+
+
+@given(texts)
+@example("a" * 23)
+@example("a" * 24)
+def test_a_token_is_never_shown_whole(value: str) -> None:
+    assume(value not in repr([Token("")]))
+    token = Token(value)
+    for shown in (token.masked, str(token), repr(token), f"{token}", f"{token!r}", repr([token])):
+        assert value not in shown
+    assert len(token.masked.replace("…", "")) <= len(value) / 2
+
+
+@given(texts.filter(lambda text: len(text) >= 24))
+def test_a_mask_shows_both_ends_of_a_long_token(value: str) -> None:
+    assert Token(value).masked == f"{value[:6]}…{value[-6:]}"
+
+
+@given(st.binary(min_size=1))
+def test_a_secret_shows_nothing(value: bytes) -> None:
+    assert {str(Secret(value)), repr(Secret(value)), f"{Secret(value)}"} == {"Secret(…)"}
+
+
+@given(message_ids, people)
+def test_a_delivery_id_round_trips_through_24_bytes_of_url_safe_text(
+    message_id: UUID, person: PersonId
+) -> None:
+    made = DeliveryId(message_id, person)
+    text = str(made)
+    assert DeliveryId.parse(text) == made
+    assert len(urlsafe_b64decode(text)) == 24
+    assert text.replace("-", "").replace("_", "").isalnum()
+    assert text.isascii()
+
+
+@given(st.text() | st.from_regex(r"[A-Za-z0-9_\-]{32}", fullmatch=True))
+@example("+" * 32)
+@example("A" * 31 + "\n")
+@example("-" * 32)
+@example("")
+def test_what_is_read_as_a_delivery_id_is_one_of_ours(text: str) -> None:
+    found = DeliveryId.parse(text)
+    if found is not None:
+        assert str(found) == text
+        assert found.message_id.version == 7
+        assert message_day(found.message_id) >= EPOCH.date()
+
+
+@given(message_ids, people, st.integers(0, 31), st.sampled_from("!\n ü"))
+def test_a_delivery_id_with_a_stray_character_is_not_read(
+    message_id: UUID, person: PersonId, at: int, stray: str
+) -> None:
+    text = str(DeliveryId(message_id, person))
+    assert DeliveryId.parse(text[:at] + stray + text[at:]) is None
+
+
+@given(times_ms, st.binary(min_size=10, max_size=10))
+def test_a_uuid7_is_one_and_says_when_it_was_made(unix_ms: int, noise: bytes) -> None:
+    made = uuid7(unix_ms, noise)
+    assert (made.version, made.variant) == (7, "specified in RFC 4122")
+    assert minted_at(made) == EPOCH + timedelta(milliseconds=unix_ms)
+    assert message_day(made) == minted_at(made).date()
+
+
+@given(
+    st.tuples(times_ms, st.binary(min_size=10, max_size=10)),
+    st.tuples(times_ms, st.binary(min_size=10, max_size=10)),
+)
+def test_uuid7s_are_in_the_order_of_their_time(one: tuple[int, bytes], other: tuple[int, bytes]) -> None:
+    (earlier_ms, first), (later_ms, second) = sorted([one, other])
+    if earlier_ms < later_ms:
+        assert uuid7(earlier_ms, first) < uuid7(later_ms, second)
+        assert uuid7(earlier_ms, first).bytes < uuid7(later_ms, second).bytes
+
+
+def test_a_device_id_is_half_of_sha256_over_workspace_and_token() -> None:
+    # printf '\0\0\0\0\0\0\0\1token' | sha256sum
+    assert device_id(WorkspaceId(1), Token("token")).hex() == "bb5edff412fd7247bffed17d2c5e2eb1"
+
+
+@given(texts, texts, st.integers(0, 1 << 40), st.integers(0, 1 << 40))
+def test_two_devices_have_one_id_only_if_workspace_and_token_are_the_same(
+    one: str, other: str, here: int, there: int
+) -> None:
+    first, second = device_id(WorkspaceId(here), Token(one)), device_id(WorkspaceId(there), Token(other))
+    assert len(first) == 16
+    assert (first == second) == ((here, one) == (there, other))
+
+
+@given(message_ids, device_ids, message_ids, device_ids)
+def test_a_push_has_one_name_at_every_attempt_and_no_other_push_has_it(
+    message: UUID, device: DeviceId, other_message: UUID, other_device: DeviceId
+) -> None:
+    name = push_identity(message, device)
+    assert name == push_identity(UUID(str(message)), DeviceId(bytes(device)))
+    assert name.version == 8
+    assert (name == push_identity(other_message, other_device)) == (
+        (message, device) == (other_message, other_device)
+    )
+
+
+IOS, ANDROID = {Platform.IOS}, {Platform.ANDROID}
+
+
+@pytest.mark.parametrize(
+    ("content", "addressed"),
+    [
+        (Content(), set()),
+        (Content(title="a title"), IOS | ANDROID),
+        (Content(message="a text"), IOS | ANDROID),
+        (Content(link="https://example.com", sound="default"), set()),
+        (Content(custom_payload={"ios": {"aps": {}}}), IOS),
+        (Content(custom_payload={"android": {"data": {}}}), ANDROID),
+    ],
+)
+def test_a_content_says_something_to_a_platform_with_text_or_a_payload_of_its_own(
+    content: Content, addressed: set[Platform]
+) -> None:
+    assert {platform for platform in IOS | ANDROID if content.says_something_to(platform)} == addressed

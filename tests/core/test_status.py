@@ -1,0 +1,145 @@
+"""The last status of a device: the table of the design, row by row, and what late or old answers may do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pushkeeper.core import status
+from pushkeeper.core.status import LastStatus, Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+THIS = 7
+UNUSED = Standing(status=LastStatus.UNUSED, strikes=0, generation=THIS)
+SENT = Standing(status=LastStatus.SENT, strikes=0, generation=THIS)
+BOUNCED = Standing(status=LastStatus.BOUNCED, strikes=1, generation=THIS)
+SUPPRESSED = Standing(status=LastStatus.SUPPRESSED, strikes=2, generation=THIS)
+
+# The event, the standing before, the status and the strikes after.
+TABLE = [
+    ("accepted", UNUSED, "sent", 0),
+    ("accepted", SENT, "sent", 0),
+    ("accepted", BOUNCED, "sent", 0),
+    ("accepted", SUPPRESSED, "sent", 0),
+    ("refused", UNUSED, "bounced", 1),
+    ("refused", SENT, "bounced", 1),
+    ("refused", BOUNCED, "suppressed", 2),
+    ("refused", SUPPRESSED, "suppressed", 2),
+    ("registered", UNUSED, "", 0),
+    ("registered", SENT, "sent", 0),
+    ("registered", BOUNCED, "", 0),
+    ("registered", SUPPRESSED, "", 0),
+]
+
+Outcome = tuple[str, int]  # what a push came to, and how many registrations ago it was sent
+
+OUTCOMES: dict[str, Callable[[Standing, int], Standing]] = {
+    "accepted": status.accepted,
+    "refused": status.refused,
+    "refused_as_stale": status.refused_as_stale,
+}
+outcomes = st.tuples(st.sampled_from(sorted(OUTCOMES)), st.integers(0, 3))
+events = st.lists(outcomes | st.just("registered"), max_size=20)
+
+
+def happen(event: str, standing: Standing) -> Standing:
+    if event == "registered":
+        return status.registered(standing)
+    return OUTCOMES[event](standing, standing.generation)
+
+
+def after(happened: Sequence[Outcome | str]) -> Standing:
+    standing = Standing()
+    for event in happened:
+        if isinstance(event, str):
+            standing = status.registered(standing)
+        else:
+            name, ago = event
+            standing = OUTCOMES[name](standing, standing.generation - ago)
+    return standing
+
+
+@pytest.mark.parametrize(("event", "before", "status_after", "strikes_after"), TABLE)
+def test_the_table_row_by_row(event: str, before: Standing, status_after: str, strikes_after: int) -> None:
+    found = happen(event, before)
+    assert (found.status.value, found.strikes) == (status_after, strikes_after)
+
+
+def test_a_new_device_is_unused_and_of_the_first_generation() -> None:
+    assert Standing() == Standing(status=LastStatus.UNUSED, strikes=0, generation=1, stale_generation=None)
+
+
+@pytest.mark.parametrize("before", [UNUSED, SENT, BOUNCED, SUPPRESSED])
+def test_a_registration_raises_the_generation_by_one(before: Standing) -> None:
+    assert status.registered(before).generation == THIS + 1
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES.values())
+@pytest.mark.parametrize("before", [UNUSED, SENT, BOUNCED, SUPPRESSED, replace(SENT, stale_generation=THIS)])
+@pytest.mark.parametrize("other", [THIS - 1, THIS + 1])
+def test_an_answer_to_another_generation_changes_nothing(
+    outcome: Callable[[Standing, int], Standing], before: Standing, other: int
+) -> None:
+    assert outcome(before, other) == before
+
+
+@pytest.mark.parametrize("before", [UNUSED, SENT, BOUNCED, SUPPRESSED])
+def test_a_refusal_older_than_the_registration_is_only_noted(before: Standing) -> None:
+    assert status.refused_as_stale(before, THIS) == replace(before, stale_generation=THIS)
+
+
+@pytest.mark.parametrize("before", [UNUSED, SENT, BOUNCED, SUPPRESSED])
+def test_a_second_one_for_the_same_generation_is_a_strike(before: Standing) -> None:
+    noted = status.refused_as_stale(before, THIS)
+    assert status.refused_as_stale(noted, THIS) == status.refused(noted, THIS)
+
+
+@pytest.mark.parametrize("clears", [lambda s: status.accepted(s, THIS), status.registered])
+def test_an_acceptance_and_a_registration_clear_what_was_noted(
+    clears: Callable[[Standing], Standing],
+) -> None:
+    noted = status.refused_as_stale(SENT, THIS)
+    cleared = clears(noted)
+    assert cleared.stale_generation is None
+    assert status.refused_as_stale(cleared, cleared.generation).status == LastStatus.SENT
+
+
+def test_two_strikes_with_an_acceptance_between_them_do_not_suppress() -> None:
+    assert after([("refused", 0), ("accepted", 0), ("refused", 0)]).status == LastStatus.BOUNCED
+
+
+@given(events)
+def test_bounced_is_one_strike_suppressed_two_and_all_else_none(happened: list[Outcome | str]) -> None:
+    standing = after(happened)
+    assert standing.strikes == {"": 0, "sent": 0, "bounced": 1, "suppressed": 2}[standing.status.value]
+
+
+@given(events)
+def test_the_generation_counts_the_registrations(happened: list[Outcome | str]) -> None:
+    assert after(happened).generation == 1 + happened.count("registered")
+
+
+@given(events)
+def test_nobody_is_suppressed_without_two_refusals_since_the_last_registration(
+    happened: list[Outcome | str],
+) -> None:
+    since = (
+        happened[len(happened) - happened[::-1].index("registered") :]
+        if "registered" in happened
+        else happened
+    )
+    refusals = [event for event in since if event in {("refused", 0), ("refused_as_stale", 0)}]
+    if len(refusals) < status.STRIKES_TO_SUPPRESS:
+        assert after(happened).status != LastStatus.SUPPRESSED
+
+
+@given(events)
+def test_what_is_noted_is_of_the_present_generation(happened: list[Outcome | str]) -> None:
+    standing = after(happened)
+    assert standing.stale_generation in {None, standing.generation}
