@@ -1,0 +1,144 @@
+"""A push as APNs wants it: headers and payload. Pure.
+
+Source: Apple, "Sending notification requests to APNs"; payload as Customer.io's SDK reads it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from pushkeeper.core.model import Platform
+from pushkeeper.providers import payload
+from pushkeeper.providers.answer import Request
+from pushkeeper.providers.splice import Form, json_text
+
+if TYPE_CHECKING:
+    from pushkeeper.core.model import Content, Push, Token
+
+_PRIORITIES = frozenset({"1", "5", "10"})
+_PUSH_TYPES = frozenset({"alert", "background"})
+
+
+def root(content: Content) -> dict[str, Any]:
+    """The payload as a tree, with slots for what is each device's own."""
+    custom = content.custom_payload.get(Platform.IOS)
+    if custom is None:
+        return {**content.custom_data, **payload.apple_root(content), **payload.DELIVERY_KEYS}
+    return {**_apns_form(custom), **payload.DELIVERY_KEYS}
+
+
+def _apns_form(custom: dict[str, Any]) -> dict[str, Any]:
+    """A custom payload as APNs takes it; one in FCM's form is unfolded as FCM itself would."""
+    if "message" not in custom:
+        return custom
+    message = payload.as_object(custom["message"])
+    unfolded = {
+        **payload.as_object(message.get("data")),
+        **payload.as_object(payload.as_object(message.get("apns")).get("payload")),
+    }
+    shown = payload.as_object(message.get("notification"))
+    alert = {key: shown[key] for key in ("title", "body") if key in shown}
+    if alert:
+        unfolded["aps"] = {"alert": alert, **payload.as_object(unfolded.get("aps"))}
+    return unfolded
+
+
+def _custom_headers(content: Content) -> dict[str, Any]:
+    custom = payload.as_object(content.custom_payload.get(Platform.IOS))
+    apns = payload.as_object(payload.as_object(custom.get("message")).get("apns"))
+    return payload.as_object(apns.get("headers"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    content: Content
+    form: Form
+    headers: tuple[tuple[bytes, bytes], ...]
+
+    @classmethod
+    def of(cls, content: Content) -> _Letter:
+        tree = root(content)
+        given = _custom_headers(content)
+        background = payload.is_background(tree)
+        push_type = given.get("apns-push-type")
+        if push_type not in _PUSH_TYPES:
+            push_type = "background" if background else "alert"
+        priority = given.get("apns-priority")
+        if priority not in _PRIORITIES or push_type == "background":
+            priority = "5" if push_type == "background" else "10"
+        headers = ((b"apns-push-type", push_type.encode()), (b"apns-priority", priority.encode()))
+        return cls(content, Form(tree), headers)
+
+
+class Composer:
+    """Makes the requests of one route; what all devices of a message share is made once."""
+
+    __slots__ = ("_lead", "_letter", "_topic")
+
+    def __init__(self, *, authority: str, topic: str) -> None:
+        self._lead = (
+            (b":method", b"POST"),
+            (b":scheme", b"https"),
+            (b":authority", authority.encode()),
+        )
+        self._topic = (b"apns-topic", topic.encode())
+        self._letter: _Letter | None = None
+
+    def request(self, push: Push, authorization: bytes | None) -> Request:
+        """One push; `authorization` is the header's value, None where a certificate speaks for us."""
+        letter = self._letter
+        if letter is None or letter.content is not push.content:
+            letter = self._letter = _Letter.of(push.content)
+        identity = str(push.identity).encode()
+        credential = ((b"authorization", authorization),) if authorization is not None else ()
+        return Request(
+            (
+                *self._lead,
+                (b":path", _path(push.token)),
+                *credential,
+                self._topic,
+                *letter.headers,
+                (b"apns-id", identity),
+                (b"apns-collapse-id", identity),
+                (b"apns-expiration", b"%d" % int(push.expires_at.timestamp())),
+            ),
+            letter.form.fill((b'"%b"' % str(push.delivery_id).encode(), json_text(push.token.value))),
+        )
+
+
+def _path(token: Token) -> bytes:
+    return b"/3/device/" + quote(token.value, safe="").encode()
+
+
+def check(content: Content, platform: Platform) -> None:
+    """Refuse, before anything is sent, what APNs would refuse.
+
+    Raises:
+        BadRequest: a custom payload is not of APNs' or FCM's form, or custom data takes a reserved key.
+        TooLarge: the payload is over 4096 bytes.
+    """
+    custom = content.custom_payload.get(platform)
+    if custom is None:
+        payload.require_free_root_keys(content)
+    else:
+        _require_form(custom, f"custom_payload.{platform}")
+    allowance = (
+        b'"%b"' % (b"x" * payload.DELIVERY_ID_CHARACTERS),
+        b'"%b"' % (b"x" * payload.TOKEN_CHARACTERS),
+    )
+    payload.require_size(len(Form(root(content)).fill(allowance)), content, platform)
+
+
+def _require_form(custom: dict[str, Any], field: str) -> None:
+    if "message" not in custom:
+        payload.require_aps(custom, field)
+        return
+    message = payload.require_object(custom["message"], f"{field}.message")
+    payload.require_object(message.get("data"), f"{field}.message.data")
+    payload.require_object(message.get("notification"), f"{field}.message.notification")
+    apns = payload.require_object(message.get("apns"), f"{field}.message.apns")
+    payload.require_object(apns.get("headers"), f"{field}.message.apns.headers")
+    inner = payload.require_object(apns.get("payload"), f"{field}.message.apns.payload")
+    payload.require_object(inner.get("aps"), f"{field}.message.apns.payload.aps")

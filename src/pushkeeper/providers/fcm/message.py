@@ -1,0 +1,243 @@
+"""A push as FCM HTTP v1 wants it. Pure.
+
+Source: FCM REST v1 `messages:send`; payloads as Customer.io's SDKs read them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pushkeeper.core.model import IdKind, Platform
+from pushkeeper.errors import BadRequest
+from pushkeeper.providers import payload
+from pushkeeper.providers.answer import Request
+from pushkeeper.providers.splice import Form, Hole, Slot, json_text
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pushkeeper.core.model import Content, Push
+
+MAX_TTL_S = 2_419_200
+_TARGETS = frozenset({"token", "fid", "topic", "condition"})
+_FIELDS = _TARGETS | {
+    "name",
+    "data",
+    "notification",
+    "android",
+    "android_v2",
+    "androidV2",
+    "apns",
+    "webpush",
+    "fcm_options",
+    "fcmOptions",
+}
+_RESERVED = frozenset({"from", "message_type", "gcm"})
+_RESERVED_PREFIXES = ("google.", "gcm.notification.")
+
+_TAG = {"tag": Slot(Hole.IDENTITY)}
+
+
+def message(content: Content, platform: Platform) -> dict[str, Any]:
+    """The message as a tree without its target, with slots for what is each device's own.
+
+    A duplicate replaces itself by its tag (Android) or its collapse id (iOS), never by FCM's `collapse_key`: a device
+    keeps four of those.
+    """
+    custom = content.custom_payload.get(platform)
+    if platform is Platform.IOS:
+        return _ios(content) if custom is None else _custom_ios(custom)
+    return _android(content) if custom is None else _custom_android(custom)
+
+
+def _android(content: Content) -> dict[str, Any]:
+    data = payload.strings(content.custom_data)
+    shown = payload.text_fields(content)
+    android: dict[str, Any] = {"priority": "HIGH", "ttl": Slot(Hole.TTL)}
+    if content.link or content.image_url or not shown:
+        # The SDK draws the notification itself, which is how links and images work.
+        data |= shown
+        data |= {"link": content.link} if content.link else {}
+        data |= {"image": content.image_url} if content.image_url else {}
+        return {"data": {**data, **payload.DELIVERY_KEYS}, "android": android}
+    android["notification"] = _TAG
+    return {"notification": shown, "data": {**data, **payload.DELIVERY_KEYS}, "android": android}
+
+
+def _custom_android(custom: dict[str, Any]) -> dict[str, Any]:
+    given = _without_target(custom)
+    tree = {**given, "data": _data_of(given)}
+    if given.keys() & {"android_v2", "androidV2"}:
+        return tree  # FCM refuses both blocks in one message
+    android = {"priority": "HIGH", "ttl": Slot(Hole.TTL), **payload.as_object(given.get("android"))}
+    if "notification" in given or "notification" in android:
+        android["notification"] = {**_TAG, **payload.as_object(android.get("notification"))}
+    return {**tree, "android": android}
+
+
+def _ios(content: Content) -> dict[str, Any]:
+    root = payload.apple_root(content, push=payload.text_fields(content))
+    return {
+        "data": {**payload.strings(content.custom_data), **payload.DELIVERY_KEYS},
+        "apns": {"headers": _headers(root), "payload": {**root, **payload.DELIVERY_KEYS}},
+    }
+
+
+def _custom_ios(custom: dict[str, Any]) -> dict[str, Any]:
+    if "message" not in custom:
+        apns = {"headers": _headers(custom), "payload": {**custom, **payload.DELIVERY_KEYS}}
+        return {"data": dict(payload.DELIVERY_KEYS), "apns": apns}
+    given = _without_target(custom)
+    apns = payload.as_object(given.get("apns"))
+    root = payload.as_object(apns.get("payload"))
+    headers = {**_headers(root), **payload.as_object(apns.get("headers"))}
+    apns = {**apns, "headers": headers}
+    if root:
+        # Beside an `aps` of the author's; without one FCM builds the payload, and brings the keys in from `data`.
+        apns["payload"] = {**root, **payload.DELIVERY_KEYS}
+    return {**given, "data": _data_of(given), "apns": apns}
+
+
+def _headers(root: dict[str, Any]) -> dict[str, Any]:
+    background = payload.is_background(root)
+    return {
+        "apns-push-type": "background" if background else "alert",
+        "apns-priority": "5" if background else "10",
+        "apns-collapse-id": Slot(Hole.IDENTITY),
+        "apns-expiration": Slot(Hole.EXPIRES_AT),
+    }
+
+
+def _without_target(custom: dict[str, Any]) -> dict[str, Any]:
+    given = payload.as_object(custom.get("message", custom))
+    return {key: value for key, value in given.items() if key not in _TARGETS}
+
+
+def _data_of(given: dict[str, Any]) -> dict[str, Any]:
+    return {**payload.strings(payload.as_object(given.get("data"))), **payload.DELIVERY_KEYS}
+
+
+def body(content: Content, platform: Platform, id_kind: IdKind, *, dry_run: bool) -> dict[str, Any]:
+    """The whole request body as a tree with slots."""
+    target = {id_kind.value: Slot(Hole.TOKEN)}
+    tree: dict[str, Any] = {"message": {**target, **message(content, platform)}}
+    return {"validate_only": True, **tree} if dry_run else tree
+
+
+@dataclass(frozen=True, slots=True)
+class _Letters:
+    content: Content
+    forms: dict[tuple[Platform, IdKind, bool], Form]
+
+
+class Composer:
+    """Makes the requests of one project; what all devices of a message share is made once."""
+
+    __slots__ = ("_lead", "_letters")
+
+    def __init__(self, *, authority: str, project_id: str) -> None:
+        self._lead = (
+            (b":method", b"POST"),
+            (b":scheme", b"https"),
+            (b":authority", authority.encode()),
+            (b":path", f"/v1/projects/{project_id}/messages:send".encode()),
+            (b"content-type", b"application/json"),
+        )
+        self._letters: _Letters | None = None
+
+    def request(self, push: Push, authorization: bytes, now: datetime) -> Request:
+        """One push; `authorization` is the header's value, and `now` what its time to live counts from."""
+        ttl_s = int((push.expires_at - now).total_seconds())
+        values = (
+            b'"%b"' % str(push.delivery_id).encode(),
+            json_text(push.token.value),
+            b'"%b"' % str(push.identity).encode(),
+            b'"%ds"' % min(max(ttl_s, 0), MAX_TTL_S),
+            b'"%d"' % int(push.expires_at.timestamp()),
+        )
+        return Request((*self._lead, (b"authorization", authorization)), self._form(push).fill(values))
+
+    def _form(self, push: Push) -> Form:
+        letters = self._letters
+        if letters is None or letters.content is not push.content:
+            letters = self._letters = _Letters(push.content, {})
+        key = (push.platform, push.id_kind, push.dry_run)
+        form = letters.forms.get(key)
+        if form is None:
+            form = Form(body(push.content, push.platform, push.id_kind, dry_run=push.dry_run))
+            letters.forms[key] = form
+        return form
+
+
+def check(content: Content, platform: Platform) -> None:
+    """Refuse, before anything is sent, what FCM would refuse.
+
+    Raises:
+        BadRequest: a custom payload is not of a form that FCM takes, or data takes a reserved key.
+        TooLarge: keys and values are over 4096 bytes.
+    """
+    custom = content.custom_payload.get(platform)
+    if custom is None:
+        _require_free_keys(content.custom_data, "custom_data")
+        if platform is Platform.IOS:
+            payload.require_free_root_keys(content)
+    else:
+        _require_form(custom, f"custom_payload.{platform}", platform)
+    tree = message(content, platform)
+    parts = (tree.get("data"), tree.get("notification"))
+    apple = payload.as_object(tree.get("apns")).get("payload") if platform is Platform.IOS else None
+    size_bytes = sum(_size_bytes(part) for part in parts) if apple is None else _encoded_bytes(apple)
+    payload.require_size(size_bytes, content, platform)
+
+
+def _require_form(custom: dict[str, Any], field: str, platform: Platform) -> None:
+    if "message" not in custom and platform is Platform.IOS:
+        payload.require_aps(custom, field)
+        return
+    if "message" in custom:
+        field = f"{field}.message"
+    given = payload.require_object(custom.get("message", custom), field)
+    for key in given:
+        if key not in _FIELDS:
+            raise BadRequest(f"{field}.{key}", f"{field}.{key} is no field of an FCM message.")
+    _require_free_keys(payload.require_object(given.get("data"), f"{field}.data"), f"{field}.data")
+    payload.require_object(given.get("notification"), f"{field}.notification")
+    android = payload.require_object(given.get("android"), f"{field}.android")
+    payload.require_object(android.get("notification"), f"{field}.android.notification")
+    apns = payload.require_object(given.get("apns"), f"{field}.apns")
+    payload.require_object(apns.get("headers"), f"{field}.apns.headers")
+    payload.require_object(apns.get("payload"), f"{field}.apns.payload")
+
+
+def _require_free_keys(data: dict[str, Any], field: str) -> None:
+    for key in data:
+        if key in _RESERVED or key.startswith(_RESERVED_PREFIXES) or key in payload.DELIVERY_KEYS:
+            raise BadRequest(
+                f"{field}.{key}", f"{field}.{key} is reserved: FCM, or we ourselves, use that key."
+            )
+
+
+_ALLOWANCE = (
+    b'"%b"' % (b"x" * payload.DELIVERY_ID_CHARACTERS),
+    b'"%b"' % (b"x" * payload.TOKEN_CHARACTERS),
+)
+
+
+def _encoded_bytes(tree: dict[str, Any]) -> int:
+    return len(Form(tree).fill(_ALLOWANCE))
+
+
+def _size_bytes(part: dict[str, Any] | None) -> int:
+    """The bytes of keys and values, as Google counts."""
+    total = 0
+    for key, value in (part or {}).items():
+        match value:
+            case Slot(hole=hole):
+                size = len(_ALLOWANCE[hole]) - 2
+            case str():
+                size = len(value.encode())
+            case _:
+                size = len(payload.strings({key: value})[key].encode())
+        total += len(key.encode()) + size
+    return total

@@ -1,0 +1,142 @@
+"""What Customer.io's SDKs look for in a push, on either road to a phone. Pure.
+
+Source: customerio-ios and customerio-android; both delivery keys must be there, or the SDK takes the push for another's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pushkeeper.errors import BadRequest, TooLarge
+from pushkeeper.providers.splice import Hole, Slot
+
+if TYPE_CHECKING:
+    from pushkeeper.core.model import Content, Platform
+
+MAX_BYTES = 4096
+# What a device's own values may take, measured before it is known which devices: APNs promises no length of a token.
+DELIVERY_ID_CHARACTERS = 32
+TOKEN_CHARACTERS = 200
+
+DELIVERY_KEYS: dict[str, Any] = {
+    "CIO-Delivery-ID": Slot(Hole.DELIVERY_ID),
+    "CIO-Delivery-Token": Slot(Hole.TOKEN),
+}
+_BESIDE_APS = frozenset({"aps", "CIO", *DELIVERY_KEYS})
+
+
+def apple_root(content: Content, *, push: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The payload that Apple is given: `aps` and `CIO`, without custom data and delivery keys.
+
+    `push` is what else belongs into `CIO.push`.
+    """
+    shown = {
+        **(push or {}),
+        **_present(link=content.link, image=content.image_url),
+    }
+    root: dict[str, Any] = {"aps": _aps(content)}
+    if shown:
+        root["CIO"] = {"push": shown}
+    return root
+
+
+def _aps(content: Content) -> dict[str, Any]:
+    alert = _present(title=content.title, body=content.message)
+    if not alert:
+        return {"content-available": 1}
+    aps: dict[str, Any] = {"mutable-content": 1, "alert": alert}
+    if content.sound != "none":
+        aps["sound"] = content.sound or "default"
+    return aps
+
+
+def is_background(root: dict[str, Any]) -> bool:
+    """Whether Apple shows nothing of this payload, and so wants push type background at priority 5."""
+    aps = as_object(root.get("aps"))
+    return bool(aps.get("content-available")) and not aps.keys() & {"alert", "badge", "sound"}
+
+
+def strings(values: dict[str, Any]) -> dict[str, str]:
+    """FCM takes strings alone: anything else becomes its JSON, and null an empty string."""
+    return {key: _string(value) for key, value in values.items()}
+
+
+def _string(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else msgspec.json.encode(value).decode()
+
+
+def as_object(value: object) -> dict[str, Any]:
+    """A JSON object, or an empty one in the place of anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def text_fields(content: Content) -> dict[str, str]:
+    """Title and body under FCM's names, those that there are."""
+    return _present(title=content.title, body=content.message)
+
+
+def _present(**texts: str | None) -> dict[str, str]:
+    return {name: text for name, text in texts.items() if text}
+
+
+def require_object(value: object, field: str) -> dict[str, Any]:
+    """The object at `field` of a custom payload, empty when absent.
+
+    Raises:
+        BadRequest: it is something else.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise BadRequest(field, f"{field} must be an object.")
+    return value
+
+
+def require_aps(custom: dict[str, Any], field: str) -> None:
+    """A custom payload in APNs' form has an `aps`.
+
+    Raises:
+        BadRequest: it has none, or one that is no object.
+    """
+    if not isinstance(custom.get("aps"), dict):
+        raise BadRequest(f"{field}.aps", f"{field}.aps must be an object.")
+
+
+def require_free_root_keys(content: Content) -> None:
+    """Custom data lands beside `aps` on an iPhone.
+
+    Raises:
+        BadRequest: one of its keys is Apple's or ours.
+    """
+    for key in content.custom_data:
+        if key in _BESIDE_APS:
+            field = f"custom_data.{key}"
+            raise BadRequest(field, f"{field} is reserved: the key has a meaning of its own in a push.")
+
+
+def require_size(size_bytes: int, content: Content, platform: Platform) -> None:
+    """Raise TooLarge, naming the field that takes most, when a payload is over what the push services take."""
+    if size_bytes <= MAX_BYTES:
+        return
+    field = _largest_field(content, platform)
+    raise TooLarge(
+        field,
+        f"{field} makes the push for {platform} {size_bytes} bytes; {MAX_BYTES} is the most that is taken.",
+    )
+
+
+def _largest_field(content: Content, platform: Platform) -> str:
+    if platform.value in content.custom_payload:
+        return f"custom_payload.{platform}"
+    sizes = {
+        "message": len((content.message or "").encode()),
+        "title": len((content.title or "").encode()),
+        "link": len((content.link or "").encode()),
+        "image_url": len((content.image_url or "").encode()),
+        "custom_data": len(msgspec.json.encode(content.custom_data)),
+    }
+    return max(sizes, key=sizes.__getitem__)

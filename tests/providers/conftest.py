@@ -1,0 +1,92 @@
+"""Pushes and credentials that provider tests share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from pushkeeper.core.model import (
+    Content,
+    DeviceId,
+    IdKind,
+    PersonId,
+    Platform,
+    Push,
+    Token,
+    WorkspaceId,
+    device_id,
+)
+
+MESSAGE_ID = UUID("0193548a-7d00-7000-8000-000000000001")
+
+
+class Clock:
+    """A clock that a test turns."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 23, 12, 7, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_(self, **duration: float) -> None:
+        self.now += timedelta(**duration)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def make_push():
+    def make(
+        token: str,
+        content: Content | None = None,
+        *,
+        platform: Platform = Platform.IOS,
+        id_kind: IdKind = IdKind.TOKEN,
+        person: int = 7,
+        dry_run: bool = False,
+        expires_at: datetime | None = None,
+    ) -> Push:
+        now = datetime.now(UTC)
+        found: DeviceId = device_id(WorkspaceId(1), Token(token))
+        return Push(
+            message_id=MESSAGE_ID,
+            person_id=PersonId(person),
+            device_id=found,
+            generation=1,
+            token=Token(token),
+            id_kind=id_kind,
+            platform=platform,
+            registered_at=now - timedelta(days=1),
+            content=content or Content(title="T", message="B"),
+            expires_at=expires_at or now + timedelta(hours=1),
+            dry_run=dry_run,
+        )
+
+    return make
+
+
+def _pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+@pytest.fixture(scope="session")
+def p256_pem():
+    return _pem(ec.generate_private_key(ec.SECP256R1()))
+
+
+@pytest.fixture(scope="session")
+def p384_pem():
+    return _pem(ec.generate_private_key(ec.SECP384R1()))
+
+
+@pytest.fixture(scope="session")
+def rsa_pem():
+    return _pem(rsa.generate_private_key(public_exponent=65537, key_size=2048))
