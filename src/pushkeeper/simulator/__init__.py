@@ -1,1 +1,26 @@
-"""FCM and APNs as strangers: a simulator that imports nothing of the rest of pushkeeper."""
+"""FCM and APNs as strangers: a simulator that imports nothing of the rest of pushkeeper.
+
+It shares no table with the client, so that it can catch the client's mistakes. What Google and Apple document is built
+in; what was only observed is a named switch of a `Profile` (connections), `FcmRules` or `ApnsRules`.
+"""
+
+from pushkeeper.simulator.apns import APNS_CONNECTION, ApnsRules
+from pushkeeper.simulator.fcm import FCM_CONNECTION, FcmRules
+from pushkeeper.simulator.script import Step
+from pushkeeper.simulator.server import Profile
+from pushkeeper.simulator.simulator import Behaviour, Simulator
+from pushkeeper.simulator.world import Origin, UnknownToken, World
+
+__all__ = [
+    "APNS_CONNECTION",
+    "FCM_CONNECTION",
+    "ApnsRules",
+    "Behaviour",
+    "FcmRules",
+    "Origin",
+    "Profile",
+    "Simulator",
+    "Step",
+    "UnknownToken",
+    "World",
+]

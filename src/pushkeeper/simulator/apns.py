@@ -1,0 +1,228 @@
+"""APNs: `POST /3/device/{token}`, answered from the world; one session for each connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pushkeeper.simulator import apns_request
+from pushkeeper.simulator.apns_auth import EXPIRED, MISSING, ProviderTokens, certified_topic
+from pushkeeper.simulator.server import Answer, Profile, Reply, Request, Setting
+
+if TYPE_CHECKING:
+    from pushkeeper.simulator.apns_auth import SigningKey
+    from pushkeeper.simulator.apns_request import Refusal
+    from pushkeeper.simulator.script import Step
+    from pushkeeper.simulator.server import Connection, Headers
+    from pushkeeper.simulator.world import Environment, Installation, World
+
+_DEVICE_PATH = b"/3/device/"
+_HTTP_OK = 200
+_HTTP_GONE = 410
+_SWITCH_EVERY_S = 20 * 60
+
+# Captured SETTINGS (providers.md 2.1); the first limit is Apple's own word.
+APNS_CONNECTION = Profile(
+    streams=1000,
+    opening_streams=1,
+    settings={
+        Setting.HEADER_TABLE_SIZE: 4096,
+        Setting.INITIAL_WINDOW_SIZE: 65_535,
+        Setting.MAX_FRAME_SIZE: 16_384,
+        Setting.MAX_HEADER_LIST_SIZE: 8000,
+    },
+    idle_timeout_s=None,
+    idle_debug=b'{"reason":"IdleTimeout"}',
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApnsRules:
+    """What is not certain of APNs, as switches.
+
+    Attributes:
+        expired_token_wedges: after ExpiredProviderToken a connection gives nothing else (one report).
+        streams_after_rejection: the limit that a refusal brings down to, until the next success (captures of 2016
+            to 2020, said to be resolved); None: refusals leave it alone.
+        key_environment: the only environment that the signing key is good for, None for both.
+        key_environment_reason: how its refusal is spelled: so in captures, with `KeyId` in Apple's list.
+    """
+
+    expired_token_wedges: bool = True
+    streams_after_rejection: int | None = None
+    key_environment: Environment | None = None
+    key_environment_reason: str = "BadEnvironmentKeyInToken"
+
+
+class Apns:
+    """The service of one environment."""
+
+    def __init__(self, world: World, key: SigningKey, rules: ApnsRules, environment: Environment) -> None:
+        self.world = world
+        self.rules = rules
+        self.environment = environment
+        self.name = "apns" if environment == "production" else "apns_sandbox"
+        self.tokens = ProviderTokens(key)
+
+    def session(self, connection: Connection) -> ApnsSession:
+        """What is to be known of a new connection."""
+        return ApnsSession(self, connection)
+
+
+class ApnsSession:
+    """One connection to APNs: its certificate, its provider token, its limit of streams."""
+
+    def __init__(self, apns: Apns, connection: Connection) -> None:
+        self._apns = apns
+        self._world = apns.world
+        self._rules = apns.rules
+        self._connection = connection
+        self._streams = connection.profile.streams
+        self._topic = certified_topic(connection.client_certificate)
+        self._token = b""
+        self._switched_at_s: float | None = None
+        self._wedged = False
+        if self._topic is not None:
+            connection.limit_streams(self._streams)
+
+    def handle(self, request: Request) -> Answer:
+        """Decide one request, write it down, and answer."""
+        path = request.fields[b":path"]
+        refusal = self._admit(request, path)
+        token = path[len(_DEVICE_PATH) :].decode("latin-1").lower()
+        if refusal is not None:
+            return self._answer(request, token, refusal)
+        installation = self._world.installations.get(token)
+        if installation is not None and installation.script:
+            return self._follow(request, installation, installation.script.popleft())
+        return self._settle(request, token, installation, self._truth(request, installation))
+
+    def _admit(self, request: Request, path: bytes) -> Refusal | None:
+        if request.fields[b":method"] != b"POST":
+            return 405, "MethodNotAllowed"
+        if not path.startswith(_DEVICE_PATH):
+            return 404, "BadPath"
+        return (
+            self._unauthorized(request) or self._misaddressed(request, path) or apns_request.refused(request)
+        )
+
+    def _misaddressed(self, request: Request, path: bytes) -> Refusal | None:
+        if path == _DEVICE_PATH:
+            return 400, "MissingDeviceToken"
+        topic = request.fields.get(b"apns-topic")
+        if topic is None:
+            return (400, "MissingTopic") if self._topic is None else None
+        if self._topic is not None and topic.decode("latin-1") != self._topic:
+            return 400, "TopicDisallowed"
+        return None
+
+    # Who is asking.
+
+    def _unauthorized(self, request: Request) -> Refusal | None:
+        if self._topic is not None:
+            return None
+        if self._wedged:
+            return EXPIRED
+        scheme, _, token = request.fields.get(b"authorization", b"").partition(b" ")
+        if not token or scheme.lower() != b"bearer":
+            return MISSING
+        refusal = self._apns.tokens.refuses(token, self._world.clock()) or self._switched(token)
+        self._wedged = refusal == EXPIRED and self._rules.expired_token_wedges
+        if refusal is None:
+            key_environment = self._rules.key_environment
+            if key_environment is not None and key_environment != self._apns.environment:
+                return 403, self._rules.key_environment_reason
+            self._connection.limit_streams(self._streams)
+        return refusal
+
+    def _switched(self, token: bytes) -> Refusal | None:
+        """A connection may change to another token once in 20 minutes."""
+        if token == self._token:
+            return None
+        now_s = self._world.clock()
+        if self._token:
+            if self._switched_at_s is not None and now_s - self._switched_at_s < _SWITCH_EVERY_S:
+                return 429, "TooManyProviderTokenUpdates"
+            self._switched_at_s = now_s
+        self._token = token
+        return None
+
+    # What is true of the token.
+
+    def _truth(self, request: Request, installation: Installation | None) -> Refusal | None:
+        if installation is None:
+            return 400, "BadDeviceToken"
+        origin = installation.origin
+        if origin.provider != "apns" or origin.environment != self._apns.environment:
+            return 400, "BadDeviceToken"
+        topic = request.fields.get(b"apns-topic")
+        if (self._topic if topic is None else topic.decode("latin-1")) != origin.topic:
+            return 400, "DeviceTokenNotForTopic"
+        if installation.removed_at_s is not None:
+            return _HTTP_GONE, "Unregistered"
+        return None
+
+    # Answers.
+
+    def _follow(self, request: Request, installation: Installation, step: Step) -> Answer:
+        token = installation.token
+        if step.loses_the_answer and not step.processed:
+            self._world.record(token, self._apns.name, (request.headers, request.body), (None, ""))
+            return step.carry_out(Reply(()))
+        if not step.decides:
+            reply = self._settle(request, token, installation, self._truth(request, installation))
+        else:
+            status = step.status or _HTTP_OK
+            refusal = None if status == _HTTP_OK else (status, step.reason)
+            reply = self._settle(request, token, installation, refusal, step.timestamp)
+            if step.body is not None:
+                reply = Reply(reply.headers, step.written_body())
+        return step.carry_out(step.with_headers(reply))
+
+    def _settle(
+        self,
+        request: Request,
+        token: str,
+        installation: Installation | None,
+        refusal: Refusal | None,
+        timestamp_ms: int | None = None,
+    ) -> Reply:
+        if refusal is None:
+            if installation is not None:
+                self._world.count_accepted(installation)
+            return self._accept(request, token)
+        if timestamp_ms is None and installation is not None and installation.removed_at_s is not None:
+            timestamp_ms = int(installation.removed_at_s * 1000) if refusal[0] == _HTTP_GONE else None
+        return self._answer(request, token, refusal, timestamp_ms)
+
+    def _accept(self, request: Request, token: str) -> Reply:
+        self._world.record(token, self._apns.name, (request.headers, request.body), (_HTTP_OK, ""))
+        if self._rules.streams_after_rejection is not None:
+            self._connection.limit_streams(self._streams)
+        headers: Headers = ((b":status", b"200"), (b"apns-id", self._apns_id(request)))
+        if self._apns.environment == "sandbox":
+            headers = (*headers, (b"apns-unique-id", _uuid(self._world.next_id())))
+        return Reply(headers)
+
+    def _answer(
+        self, request: Request, token: str, refusal: Refusal, timestamp_ms: int | None = None
+    ) -> Reply:
+        status, reason = refusal
+        self._world.record(token, self._apns.name, (request.headers, request.body), refusal)
+        if self._rules.streams_after_rejection is not None:
+            self._connection.limit_streams(self._rules.streams_after_rejection)
+        body: dict[str, object] = {"reason": reason} if reason else {}
+        if timestamp_ms is not None:
+            body["timestamp"] = timestamp_ms
+        headers = ((b":status", b"%d" % status), (b"apns-id", self._apns_id(request)))
+        return Reply(headers, msgspec.json.encode(body) if body else b"")
+
+    def _apns_id(self, request: Request) -> bytes:
+        return request.fields.get(b"apns-id") or _uuid(self._world.next_id())
+
+
+def _uuid(number: int) -> bytes:
+    digits = b"%032x" % number
+    return b"-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])).upper()

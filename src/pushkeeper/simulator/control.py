@@ -1,0 +1,217 @@
+"""The control API: plain HTTP, for tests and people who drive the simulator from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+from pushkeeper.simulator.fcm_errors import FORMS
+from pushkeeper.simulator.script import Step
+from pushkeeper.simulator.world import (
+    PROJECT,
+    TOPIC,
+    Environment,
+    Kind,
+    Origin,
+    Platform,
+    Provider,
+    UnknownToken,
+    World,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from starlette.requests import Request
+
+    from pushkeeper.simulator.oauth import OAuth
+
+_MOST_AT_ONCE = 1_000_000
+_PAGE = 100
+_LARGEST_PAGE = 10_000
+
+T = TypeVar("T")
+
+
+class _Wanted(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    platform: Platform
+    count: int = 1
+    environment: Environment = "production"
+    topic: str = TOPIC
+    provider: Provider | None = None
+    project: str = PROJECT
+    kind: Kind = "token"
+
+
+class _Named(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    tokens: list[str]
+    at: datetime | None = None
+
+
+class _Script(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    token: str
+    answers: list[Step]
+
+
+class _Refused(Exception):
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """The routes, over one world."""
+
+    world: World
+    oauth: OAuth
+
+    def app(self) -> Starlette:
+        """The ASGI application."""
+        posts = {
+            "/tokens": self._mint,
+            "/uninstall": self._uninstall,
+            "/install": self._install,
+            "/script": self._script,
+            "/revoke": self._revoke,
+            "/reset": self._reset,
+        }
+        gets = {"/journal": self._journal, "/counts": self._counts}
+        return Starlette(
+            routes=[
+                *(Route(path, _answering(does), methods=["POST"]) for path, does in posts.items()),
+                *(Route(path, _answering(does), methods=["GET"]) for path, does in gets.items()),
+            ]
+        )
+
+    async def _mint(self, request: Request) -> object:
+        wanted = _read(await request.body(), _Wanted)
+        if not 0 <= wanted.count <= _MOST_AT_ONCE:
+            raise _Refused("count", f"count must be from 0 to {_MOST_AT_ONCE}.")
+        provider = wanted.provider or ("apns" if wanted.platform == "ios" else "fcm")
+        if provider == "apns" and (wanted.platform != "ios" or wanted.kind != "token"):
+            raise _Refused("provider", "APNs has tokens of platform ios and kind token only.")
+        origin = Origin(
+            platform=wanted.platform,
+            provider=provider,
+            environment=wanted.environment,
+            topic=wanted.topic,
+            project=wanted.project,
+            kind=wanted.kind,
+        )
+        return {"tokens": self.world.mint(wanted.count, origin)}
+
+    async def _uninstall(self, request: Request) -> object:
+        named = _read(await request.body(), _Named)
+        with _known("tokens"):
+            self.world.uninstall(named.tokens, named.at.timestamp() if named.at else None)
+        return {"uninstalled": len(named.tokens)}
+
+    async def _install(self, request: Request) -> object:
+        named = _read(await request.body(), _Named)
+        with _known("tokens"):
+            self.world.install(named.tokens)
+        return {"installed": len(named.tokens)}
+
+    async def _script(self, request: Request) -> object:
+        script = _read(await request.body(), _Script)
+        for number, step in enumerate(script.answers):
+            if step.form and step.form not in FORMS:
+                raise _Refused(f"answers[{number}].form", f"form must be one of {', '.join(FORMS)}.")
+        with _known("token"):
+            self.world.script(script.token, script.answers)
+        return {"queued": len(self.world.installations[script.token].script)}
+
+    async def _journal(self, request: Request) -> object:
+        limit = _number(request, "limit", _PAGE)
+        offset = _number(request, "offset", 0)
+        if limit > _LARGEST_PAGE:
+            raise _Refused("limit", f"limit must be at most {_LARGEST_PAGE}.")
+        entries = list(self.world.journal.read(request.query_params.get("token")))
+        page = entries[offset : offset + limit]
+        return {"requests": [entry.shown() for entry in page], "total": len(entries)}
+
+    async def _counts(self, request: Request) -> object:  # noqa: ARG002 - a route's signature
+        journal = self.world.journal
+        answers = [
+            {"provider": provider, "status": status, "reason": reason, "count": count}
+            for (provider, status, reason), count in journal.answers.items()
+        ]
+        providers: dict[str, int] = {}
+        for (provider, _, _), count in journal.answers.items():
+            providers[provider] = providers.get(provider, 0) + count
+        return {
+            "providers": providers,
+            "answers": answers,
+            "repeated_accepts": journal.repeats,
+            "oauth_refreshes": self.oauth.refreshes,
+        }
+
+    async def _revoke(self, request: Request) -> object:  # noqa: ARG002 - a route's signature
+        self.oauth.revoke()
+        return {}
+
+    async def _reset(self, request: Request) -> object:  # noqa: ARG002 - a route's signature
+        self.world.reset()
+        self.oauth.refreshes = 0
+        return {}
+
+
+class ControlServer(uvicorn.Server):
+    """uvicorn without a hand on the process's signals: it is a guest in somebody's event loop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to the host."""
+        yield
+
+
+def _answering(does: Callable[[Request], Awaitable[object]]) -> Callable[[Request], Awaitable[Response]]:
+    async def route(request: Request) -> Response:
+        try:
+            status, answer = 200, await does(request)
+        except _Refused as refused:
+            status, answer = 400, {"error": {"field": refused.field, "message": refused.message}}
+        return Response(msgspec.json.encode(answer), status, media_type="application/json")
+
+    return route
+
+
+def _read(body: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        sentence, _, path = str(error).partition(" - at `$")
+        unnamed = re.search(r"field `(\w+)`", sentence)
+        inner = path.rstrip("`").lstrip(".")
+        field = ".".join(part for part in (inner, unnamed[1] if unnamed else "") if part)
+        raise _Refused(field or "body", f"{field or 'body'}: {sentence}.") from error
+    except msgspec.DecodeError as error:
+        raise _Refused("body", "The body is not JSON.") from error
+
+
+def _number(request: Request, name: str, default: int) -> int:
+    text = request.query_params.get(name, str(default))
+    if not text.isascii() or not text.isdigit():
+        raise _Refused(name, f"{name} must be a whole number, 0 or more.")
+    return int(text)
+
+
+@contextlib.contextmanager
+def _known(field: str) -> Iterator[None]:
+    try:
+        yield
+    except UnknownToken as unknown:
+        raise _Refused(
+            field, f"{field} names a token that was not minted here; nothing was changed."
+        ) from unknown

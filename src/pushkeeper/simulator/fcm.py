@@ -1,0 +1,157 @@
+"""FCM HTTP v1: `POST /v1/projects/{id}/messages:send`, answered from the world."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pushkeeper.simulator import fcm_errors, fcm_message
+from pushkeeper.simulator.fcm_errors import Decision
+from pushkeeper.simulator.server import Answer, Headers, Profile, Reply, Request
+from pushkeeper.simulator.world import FCM_TOKEN_SHAPE
+
+if TYPE_CHECKING:
+    from pushkeeper.simulator.fcm_message import Ask
+    from pushkeeper.simulator.oauth import OAuth
+    from pushkeeper.simulator.script import Step
+    from pushkeeper.simulator.world import Installation, World
+
+_SEND_PATH = re.compile(rb"/v1/projects/([^/]+)/messages:send(?:\?.*)?")
+_HTTP_OK = 200
+
+# Observed, not documented (providers.md 1.1): the streams by two witnesses, the rest by one.
+FCM_CONNECTION = Profile(
+    streams=100,
+    excess_debug=b"exceeded_max_concurrent_streams",
+    needs_authority=True,
+    data_frames=2,
+    idle_timeout_s=240,
+    idle_debug=b"session_timeout",
+    max_age_s=3600,
+    age_debug=b"max_age",
+    idle_pings=3,
+    pings_debug=b"too_many_pings",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FcmRules:
+    """What is not certain of FCM, as switches.
+
+    Attributes:
+        unknown_token_form: which 400 a token gets that was never a token: `token_text` (on Google's page) or
+            `token_field` (one report).
+        gone_at_apple_form: what an iOS app's removal looks like: `apple_gone` (a 400, captured twice) or
+            `unregistered` (the 404 of Google's page).
+        dry_run_finds_unregistered: whether `validate_only` reports an uninstalled app; nobody has shown it.
+    """
+
+    unknown_token_form: str = "token_text"  # noqa: S105 - the name of a form, not a secret
+    gone_at_apple_form: str = "apple_gone"
+    dry_run_finds_unregistered: bool = False
+
+
+class Fcm:
+    """The service; one session serves all connections, as FCM keeps nothing of one."""
+
+    def __init__(self, world: World, oauth: OAuth, rules: FcmRules, project: str) -> None:
+        self._world = world
+        self._oauth = oauth
+        self._rules = rules
+        self._project = project.encode()
+        self._name = f'{{\n  "name": "projects/{project}/messages/'.encode()
+        self._headers: dict[tuple[int, bool], Headers] = {}
+
+    def handle(self, request: Request) -> Answer:
+        """Decide one request, write it down, and answer."""
+        ask = self._admit(request)
+        if isinstance(ask, Decision):
+            return self._answer(request, "", ask)
+        installation = self._world.installations.get(ask.target)
+        if installation is not None and installation.script:
+            return self._follow(request, ask, installation, installation.script.popleft())
+        return self._settle(request, ask, installation, self._truth(ask, installation))
+
+    def _admit(self, request: Request) -> Ask | Decision:
+        path = _SEND_PATH.fullmatch(request.fields[b":path"])
+        if path is None or request.fields[b":method"] != b"POST":
+            return fcm_errors.PAGE_NOT_FOUND
+        if not self._oauth.admits(request.fields.get(b"authorization", b"")):
+            return fcm_errors.UNAUTHENTICATED
+        if path[1] != self._project:
+            return fcm_errors.permission_denied(path[1].decode("latin-1"))
+        return fcm_message.read(request.body)
+
+    def _truth(self, ask: Ask, installation: Installation | None) -> Decision:
+        if ask.kind in {"topic", "condition"}:
+            return self._accepted(ask)
+        if installation is None or installation.origin.provider != "fcm":
+            return self._never_was(ask.target)
+        origin = installation.origin
+        if ask.kind == "fid" and origin.kind != "fid":
+            return self._never_was(ask.target)
+        if origin.project.encode() != self._project:
+            return fcm_errors.SENDER_ID_MISMATCH
+        if installation.removed_at_s is not None and not (
+            ask.dry_run and not self._rules.dry_run_finds_unregistered
+        ):
+            at_apple = origin.platform == "ios" and self._rules.gone_at_apple_form == "apple_gone"
+            return fcm_errors.FORMS["apple_gone"] if at_apple else fcm_errors.UNREGISTERED
+        return self._accepted(ask)
+
+    def _never_was(self, token: str) -> Decision:
+        """A token of the right shape was somebody's once; of another shape it never was one."""
+        if FCM_TOKEN_SHAPE.fullmatch(token):
+            return fcm_errors.UNREGISTERED
+        return fcm_errors.FORMS[self._rules.unknown_token_form]
+
+    def _accepted(self, ask: Ask) -> Decision:
+        if ask.dry_run:
+            return Decision(_HTTP_OK, "", self._name + b'fake_message_id"\n}\n')
+        number = self._world.next_id()
+        stamp = int(self._world.clock() * 1_000_000)
+        return Decision(
+            _HTTP_OK, "", b'%s0:%d%%%016x"\n}\n' % (self._name, stamp, number & 0xFFFFFFFFFFFFFFFF)
+        )
+
+    def _follow(self, request: Request, ask: Ask, installation: Installation, step: Step) -> Answer:
+        if step.loses_the_answer and not step.processed:
+            self._world.record(ask.target, "fcm", (request.headers, request.body), (None, ""))
+            return step.carry_out(Reply(()))
+        decided = self._scripted(step, ask) if step.decides else self._truth(ask, installation)
+        reply = self._settle(request, ask, installation, decided)
+        return step.carry_out(step.with_headers(reply))
+
+    def _scripted(self, step: Step, ask: Ask) -> Decision:
+        apple = fcm_errors.apns_error(step.apns_status, step.apns_reason) if step.apns_reason else None
+        if step.body is not None:
+            return Decision(
+                step.status or _HTTP_OK, step.reason, step.written_body(), html=isinstance(step.body, str)
+            )
+        if step.form:
+            return fcm_errors.FORMS[step.form]
+        if step.status == _HTTP_OK:
+            return self._accepted(ask)
+        return fcm_errors.by_code(step.status or _HTTP_OK, step.reason, apple)
+
+    def _settle(
+        self, request: Request, ask: Ask, installation: Installation | None, decided: Decision
+    ) -> Reply:
+        if decided.http == _HTTP_OK and installation is not None and not ask.dry_run:
+            self._world.count_accepted(installation)
+        return self._answer(request, ask.target, decided)
+
+    def _answer(self, request: Request, target: str, decided: Decision) -> Reply:
+        self._world.record(target, "fcm", (request.headers, request.body), (decided.http, decided.reason))
+        key = (decided.http, decided.html)
+        headers = self._headers.get(key)
+        if headers is None:
+            kind = b"text/html; charset=UTF-8" if decided.html else b"application/json; charset=UTF-8"
+            headers = self._headers[key] = (
+                (b":status", b"%d" % decided.http),
+                (b"content-type", kind),
+                (b"vary", b"Origin"),
+                (b"server", b"scaffolding on HTTPServer2"),
+            )
+        return Reply(headers, decided.body)

@@ -1,0 +1,102 @@
+"""What FCM asks of a message beyond its schema: one target, sane times, a size, no reserved keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pushkeeper.simulator import fcm_errors, fcm_schema
+
+if TYPE_CHECKING:
+    from pushkeeper.simulator.fcm_errors import Decision
+
+_TARGETS = ("token", "fid", "topic", "condition")
+_LONGEST_TTL_S = 2_419_200
+_LARGEST_BYTES = 4096
+_LARGEST_TOPIC_BYTES = 2048
+_RESERVED_KEYS = frozenset({"from", "message_type", "gcm"})
+_RESERVED_PREFIXES = ("google.", "gcm.notification.")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A well-formed send: `kind` is one of the four targets."""
+
+    kind: str
+    target: str
+    dry_run: bool
+
+
+def read(body: bytes) -> Ask | Decision:
+    """Read a request's body; what is wrong with it is answered as FCM answers it."""
+    try:
+        request = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return fcm_errors.malformed([("", "Invalid JSON payload received. Unexpected token.")])
+    if found := fcm_schema.violations(request):
+        return fcm_errors.malformed(found)
+    message = request.get("message") or {}
+    named = [kind for kind in _TARGETS if message.get(kind)]
+    if not named:
+        return fcm_errors.FORMS["no_recipient"]
+    if len(named) > 1:
+        return fcm_errors.invalid("message", "Exactly one of token, fid, topic or condition must be set.")
+    refusal = _refused_content(message) or _refused_size(message, len(body), named[0])
+    if refusal is not None:
+        return refusal
+    dry_run = request.get("validate_only", request.get("validateOnly")) is True
+    return Ask(named[0], message[named[0]], dry_run)
+
+
+def _refused_content(message: dict[str, Any]) -> Decision | None:
+    android = message.get("android")
+    android_v2 = message.get("android_v2") or message.get("androidV2")
+    if android is not None and android_v2 is not None:
+        return fcm_errors.invalid("message.android_v2", "Only one of android and android_v2 may be set.")
+    for path, block in (("message.android", android), ("message.android_v2", android_v2)):
+        if block and "ttl" in block and not 0 <= float(block["ttl"][:-1]) <= _LONGEST_TTL_S:
+            sentence = f"Invalid ttl: must be between 0 and {_LONGEST_TTL_S} seconds"
+            return fcm_errors.invalid(f"{path}.ttl", sentence)
+    for path, block in (
+        ("message", message),
+        ("message.android", android),
+        ("message.android_v2", android_v2),
+    ):
+        for key in (block or {}).get("data") or ():
+            if key in _RESERVED_KEYS or key.startswith(_RESERVED_PREFIXES):
+                return fcm_errors.invalid(f"{path}.data", f"Invalid data payload key: {key}")
+    return None
+
+
+def _refused_size(message: dict[str, Any], body_bytes: int, kind: str) -> Decision | None:
+    limit = _LARGEST_BYTES if kind in {"token", "fid"} else _LARGEST_TOPIC_BYTES
+    if body_bytes <= limit:
+        return None
+    android = message.get("android") or {}
+    blocks = [
+        message.get("notification"),
+        message.get("data"),
+        android.get("data"),
+        android.get("notification"),
+    ]
+    apple = (message.get("apns") or {}).get("payload")
+    if max(sum(_weight(block) for block in blocks), _weight(apple)) > limit:
+        return fcm_errors.FORMS["bare"]
+    return None
+
+
+def _weight(value: Any) -> int:  # noqa: ANN401 - any JSON
+    """Bytes of keys and values."""
+    match value:
+        case dict():
+            return sum(len(key.encode()) + _weight(item) for key, item in value.items())
+        case list():
+            return sum(_weight(item) for item in value)
+        case str():
+            return len(value.encode())
+        case None:
+            return 0
+        case _:
+            return len(msgspec.json.encode(value))

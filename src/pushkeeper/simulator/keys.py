@@ -1,0 +1,179 @@
+"""The simulator's keys and certificates: made once in its data folder, and the same ever after."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+KEY_ID = "SIMKEY0001"
+TEAM_ID = "SIMTEAM001"
+
+_CERTIFICATE_LIFE = timedelta(days=3650)
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Where everything lies in the data folder; what is private is for its owner alone (0600)."""
+
+    folder: Path
+
+    @property
+    def ca_file(self) -> Path:
+        """The CA that clients trust, PEM."""
+        return self.folder / "ca.pem"
+
+    @property
+    def ca_key_file(self) -> Path:
+        """The CA's own key."""
+        return self.folder / "ca.key"
+
+    @property
+    def server_file(self) -> Path:
+        """The servers' key and certificate chain."""
+        return self.folder / "server.pem"
+
+    @property
+    def service_account_file(self) -> Path:
+        """A service account's key file in Google's form."""
+        return self.folder / "service-account.json"
+
+    @property
+    def apns_key_file(self) -> Path:
+        """A signing key in Apple's form."""
+        return self.folder / f"AuthKey_{KEY_ID}.p8"
+
+
+def prepare(folder: Path) -> Keys:
+    """Make what the folder lacks.
+
+    Raises:
+        OSError: the folder cannot be made or written.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    keys = Keys(folder)
+    if not keys.ca_file.exists():
+        ca = trustme.CA(organization_name="Pushkeeper simulator")
+        _write_private(keys.ca_key_file, ca.private_key_pem.bytes())
+        server = ca.issue_cert("localhost", "127.0.0.1", "::1", common_name="localhost")
+        _write_private(keys.server_file, server.private_key_and_cert_chain_pem.bytes())
+        keys.ca_file.write_bytes(ca.cert_pem.bytes())
+    if not keys.apns_key_file.exists():
+        _write_private(keys.apns_key_file, _pem(ec.generate_private_key(ec.SECP256R1())))
+    return keys
+
+
+def write_service_account(keys: Keys, project: str, token_uri: str) -> None:
+    """Write the service account's file, keeping the key that it has."""
+    file = keys.service_account_file
+    if file.exists():
+        account = json.loads(file.read_bytes())
+    else:
+        private = _pem(rsa.generate_private_key(65537, 2048))
+        account = {
+            "type": "service_account",
+            "project_id": project,
+            "private_key_id": os.urandom(20).hex(),
+            "private_key": private.decode(),
+            "client_email": f"pushkeeper@{project}.iam.gserviceaccount.com",
+            "client_id": "100000000000000000001",
+            "auth_uri": "https://accounts.google.com/o/oauth2/auth",
+        }
+    account["token_uri"] = token_uri
+    _write_private(file, json.dumps(account, indent=2).encode() + b"\n")
+
+
+def account_name(keys: Keys) -> str:
+    """The service account's `client_email`."""
+    name: str = json.loads(keys.service_account_file.read_bytes())["client_email"]
+    return name
+
+
+def account_key(keys: Keys) -> rsa.RSAPublicKey:
+    """What the service account's grants are verified with."""
+    account = json.loads(keys.service_account_file.read_bytes())
+    private = serialization.load_pem_private_key(account["private_key"].encode(), None)
+    if not isinstance(private, rsa.RSAPrivateKey):
+        raise TypeError("the service account's key is not an RSA key")
+    return private.public_key()
+
+
+def apns_key(keys: Keys) -> ec.EllipticCurvePublicKey:
+    """What provider tokens are verified with."""
+    private = serialization.load_pem_private_key(keys.apns_key_file.read_bytes(), None)
+    if not isinstance(private, ec.EllipticCurvePrivateKey):
+        raise TypeError("the APNs key is not an elliptic-curve key")
+    return private.public_key()
+
+
+def server_context(keys: Keys, *, client_certificates: bool = False) -> ssl.SSLContext:
+    """TLS for a server that speaks HTTP/2 only, and asks for a client's certificate if told to."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(keys.server_file)
+    context.set_alpn_protocols(["h2"])
+    if client_certificates:
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.load_verify_locations(keys.ca_file)
+    return context
+
+
+def issue_client_certificate(keys: Keys, topic: str) -> Path:
+    """Make a certificate that may push to one topic, as Apple's do (subject UID), and return its PEM file with its key."""
+    ca = serialization.load_pem_private_key(keys.ca_key_file.read_bytes(), None)
+    if not isinstance(ca, ec.EllipticCurvePrivateKey):
+        raise TypeError("the CA's key is not an elliptic-curve key")
+    issuer = x509.load_pem_x509_certificate(keys.ca_file.read_bytes())
+    private = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(
+            x509.Name(
+                [
+                    x509.NameAttribute(x509.NameOID.USER_ID, topic),
+                    x509.NameAttribute(x509.NameOID.COMMON_NAME, f"Apple Push Services: {topic}"[:64]),
+                ]
+            )
+        )
+        .issuer_name(issuer.subject)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + _CERTIFICATE_LIFE)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .sign(ca, hashes.SHA256())
+    )
+    file = keys.folder / f"client-{topic}.pem"
+    _write_private(file, _pem(private) + certificate.public_bytes(serialization.Encoding.PEM))
+    return file
+
+
+def _pem(private: PrivateKeyTypes) -> bytes:
+    return private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _write_private(file: Path, content: bytes) -> None:
+    """Write a whole file that nobody else can read, not even while it is written."""
+    part = file.with_name(file.name + ".part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+        stream.write(content)
+    part.replace(file)

@@ -1,0 +1,430 @@
+"""HTTP/2 over TLS, the serving side: connections that behave as their profile says, good or bad.
+
+One `asyncio.Protocol` per connection feeds libnghttp2 (`ngh2`, which no other file here knows); what is answered within
+one turn of the loop leaves in one write. The limit of streams is held here and not by libnghttp2, which would end the
+connection with its own words where the real services have theirs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
+
+import ngh2
+from ngh2 import ErrorCode, Setting
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Mapping
+
+__all__ = [
+    "Answer",
+    "Connection",
+    "Drop",
+    "ErrorCode",
+    "Headers",
+    "Later",
+    "Listener",
+    "Never",
+    "Profile",
+    "Reply",
+    "Request",
+    "Reset",
+    "Session",
+    "Setting",
+]
+
+Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
+
+_LARGEST_BODY_BYTES = 65_536  # what is kept of a body; the rest is read and forgotten
+_UNENFORCED_STREAMS = 0x7FFFFFFF
+_CONFIGURATION = ngh2.Configuration(stream_reset_rate_limit=(1_000_000, 1_000_000))
+
+
+@dataclass(slots=True)
+class Request:
+    """A whole request; of a header that came twice, `fields` has the last."""
+
+    stream_id: int
+    headers: Headers
+    fields: dict[bytes, bytes]
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, ready for the wire: `headers` opens with `:status`."""
+
+    headers: Headers
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """An answer that comes after a wait."""
+
+    after_s: float
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """RST_STREAM in place of an answer."""
+
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """The end of the connection in place of an answer; answers of the same turn that came earlier still leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Never:
+    """No answer at all: the stream stays open."""
+
+
+Answer: TypeAlias = Reply | Later | Reset | Drop | Never
+
+
+class Session(Protocol):
+    """What a service knows of one connection."""
+
+    def handle(self, request: Request) -> Answer: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """How a service's connections behave.
+
+    Attributes:
+        streams: the MAX_CONCURRENT_STREAMS that is announced, and held.
+        opening_streams: the same until the session raises it, if that differs.
+        settings: the other SETTINGS of the first frame.
+        excess_debug: a stream too many ends the connection with GOAWAY (PROTOCOL_ERROR) and these words; None: the
+            stream alone is refused (REFUSED_STREAM).
+        needs_authority: a request with `host` alone gets 400.
+        data_frames: how many DATA frames a body of some length comes in (1 or 2).
+        idle_timeout_s, idle_debug: GOAWAY after so long without a byte from the client.
+        max_age_s, age_debug: GOAWAY at this age.
+        idle_pings, pings_debug: GOAWAY (ENHANCE_YOUR_CALM) at one PING more than these without a request in between.
+    """
+
+    streams: int
+    opening_streams: int | None = None
+    settings: Mapping[int, int] = field(default_factory=dict)
+    excess_debug: bytes | None = None
+    needs_authority: bool = False
+    data_frames: int = 1
+    idle_timeout_s: float | None = None
+    idle_debug: bytes = b""
+    max_age_s: float | None = None
+    age_debug: bytes = b""
+    idle_pings: int | None = None
+    pings_debug: bytes = b""
+
+
+_NO_AUTHORITY = Reply(((b":status", b"400"), (b"content-length", b"0")))
+
+
+class Connection(asyncio.Protocol):
+    """One client's connection: what is done to it from outside are the faults that a test or a script wants."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self.profile = listener.profile
+        self._loop = asyncio.get_running_loop()
+        self._h2 = ngh2.Connection(ngh2.Role.SERVER, _CONFIGURATION)
+        self._open: dict[int, Request] = {}
+        self._ready: list[tuple[int, Reply]] = []
+        self._written: list[bytes] = []
+        self._timers: list[asyncio.TimerHandle] = []
+        self._limit = self._next_limit = self.profile.opening_streams or self.profile.streams
+        self._last_stream_id = 0
+        self._pings = 0
+        self._active_at_s = self._loop.time()
+        self._flushing = False
+        self._paused = False
+        self._stalled = False
+
+    # What asyncio tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        tls: ssl.SSLObject = transport.get_extra_info("ssl_object")
+        if tls.selected_alpn_protocol() != "h2":
+            self._transport.abort()
+            return
+        self._listener.joined(self)
+        self._session = self._listener.service(self)
+        self._limit = self._next_limit
+        self._h2.initiate_connection(
+            {**self.profile.settings, Setting.MAX_CONCURRENT_STREAMS: _UNENFORCED_STREAMS}
+        )
+        self._written.append(_announce(self._h2.data_to_send(), self._limit))
+        self._start_timers()
+        self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        self._active_at_s = self._loop.time()
+        try:
+            self._h2.receive_data(data)
+        except ngh2.NGH2Error:
+            self._flush()
+            self._transport.close()
+            return
+        self._take_events()
+        self._flush_soon()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        for timer in self._timers:
+            timer.cancel()
+        self._open.clear()
+        self._ready.clear()
+        self._listener.left(self)
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self._flush()
+
+    # What a session, a script or a test does.
+
+    @property
+    def client_certificate(self) -> dict[str, object]:
+        """The client's verified certificate as `SSLObject.getpeercert` shows it, empty when it showed none."""
+        tls: ssl.SSLObject = self._transport.get_extra_info("ssl_object")
+        return cast("dict[str, object]", tls.getpeercert() or {})
+
+    @property
+    def open_streams(self) -> int:
+        """How many requests are under way or held."""
+        return len(self._open)
+
+    def limit_streams(self, streams: int) -> None:
+        """Announce another MAX_CONCURRENT_STREAMS, together with the answers of this turn."""
+        self._next_limit = streams
+        self._flush_soon()
+
+    def go_away(
+        self, code: int = ErrorCode.NO_ERROR, debug: bytes = b"", last_stream_id: int | None = None
+    ) -> None:
+        """Send GOAWAY and close once the streams that it leaves (all those taken, by default) are answered."""
+        last = self._last_stream_id if last_stream_id is None else last_stream_id
+        self._h2.send_goaway(code, last_stream_id=last, debug_data=debug)
+        self._flush_soon()
+
+    def stall(self) -> None:
+        """Read and write nothing until `resume`, as a half-open connection does."""
+        self._stalled = True
+        self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """End a stall."""
+        self._stalled = False
+        self._transport.resume_reading()
+        self._flush()
+
+    def drop(self) -> None:
+        """Close without a word; what was answered before still leaves."""
+        self._flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once; what was not written is lost."""
+        self._transport.abort()
+
+    # Requests in, answers out.
+
+    def _take_events(self) -> None:
+        while events := self._h2.events():
+            for event in events:
+                if self._transport.is_closing():
+                    return
+                self._take(event)
+
+    def _take(self, event: ngh2.Event) -> None:
+        if isinstance(event, ngh2.DataReceived):
+            request = self._open.get(event.stream_id)
+            if request is None:
+                return
+            if len(request.body) < _LARGEST_BODY_BYTES:
+                request.body += event.data
+            if event.end_stream:
+                self._answer(request)
+        elif isinstance(event, ngh2.RequestReceived):
+            self._admit(event)
+        elif isinstance(event, ngh2.StreamClosed):
+            self._open.pop(event.stream_id, None)
+        elif isinstance(event, ngh2.PingReceived):
+            self._count_ping()
+
+    def _admit(self, event: ngh2.RequestReceived) -> None:
+        self._pings = 0
+        if len(self._open) >= self._limit:
+            if self.profile.excess_debug is None:
+                self._h2.reset_stream(event.stream_id, ErrorCode.REFUSED_STREAM)
+            else:
+                self.go_away(ErrorCode.PROTOCOL_ERROR, self.profile.excess_debug)
+            return
+        self._last_stream_id = event.stream_id
+        headers = event.headers
+        request = self._open[event.stream_id] = Request(event.stream_id, headers, dict(headers))
+        if event.end_stream:
+            self._answer(request)
+
+    def _answer(self, request: Request) -> None:
+        if self.profile.needs_authority and b":authority" not in request.fields:
+            self._put(request.stream_id, _NO_AUTHORITY)
+        else:
+            self._put(request.stream_id, self._session.handle(request))
+
+    def _put(self, stream_id: int, answer: Answer) -> None:
+        if stream_id not in self._open:
+            return
+        match answer:
+            case Reply():
+                self._ready.append((stream_id, answer))
+                self._flush_soon()
+            case Later(after_s, then):
+                self._timers = [timer for timer in self._timers if timer.when() > self._loop.time()]
+                self._timers.append(self._loop.call_later(after_s, self._put, stream_id, then))
+            case Reset(code):
+                self._h2.reset_stream(stream_id, code)
+                self._flush_soon()
+            case Drop():
+                self.drop()
+            case Never():
+                pass
+
+    def _flush_soon(self) -> None:
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        if self._paused or self._stalled or self._transport.is_closing():
+            return
+        if self._next_limit != self._limit:
+            self._announce_limit()
+        self._answer_ready()
+        self._written.append(self._h2.data_to_send())
+        self._take_events()
+        if written := b"".join(self._written):
+            self._transport.write(written)
+        self._written.clear()
+        if not (self._h2.want_read or self._h2.want_write):
+            self._transport.close()
+
+    def _answer_ready(self) -> None:
+        halves = []
+        for stream_id, reply in self._ready:
+            if stream_id not in self._open:
+                continue
+            body = reply.body
+            self._h2.send_response(stream_id, reply.headers, end_stream=not body)
+            if not body:
+                continue
+            if self.profile.data_frames > 1:
+                half = len(body) // 2
+                self._h2.send_data(stream_id, body[:half])
+                halves.append((stream_id, body[half:]))
+            else:
+                self._h2.send_data(stream_id, body, end_stream=True)
+        self._ready.clear()
+        if halves:
+            # libnghttp2 joins what it was given before a write into one frame.
+            self._written.append(self._h2.data_to_send())
+            for stream_id, rest in halves:
+                self._h2.send_data(stream_id, rest, end_stream=True)
+
+    def _announce_limit(self) -> None:
+        self._limit = self._next_limit
+        self._written.append(self._h2.data_to_send())
+        self._h2.update_settings({Setting.MAX_CONCURRENT_STREAMS: _UNENFORCED_STREAMS})
+        self._written.append(_announce(self._h2.data_to_send(), self._limit))
+
+    # The profile's clocks.
+
+    def _start_timers(self) -> None:
+        profile = self.profile
+        if profile.max_age_s is not None:
+            self._timers.append(
+                self._loop.call_later(profile.max_age_s, self.go_away, ErrorCode.NO_ERROR, profile.age_debug)
+            )
+        if profile.idle_timeout_s is not None:
+            self._timers.append(self._loop.call_later(profile.idle_timeout_s, self._end_if_idle))
+
+    def _end_if_idle(self) -> None:
+        timeout_s = cast("float", self.profile.idle_timeout_s)
+        left_s = self._active_at_s + timeout_s - self._loop.time()
+        if left_s <= 0 and not self._open:
+            self.go_away(ErrorCode.NO_ERROR, self.profile.idle_debug)
+        else:
+            self._timers.append(self._loop.call_later(max(left_s, timeout_s / 10), self._end_if_idle))
+
+    def _count_ping(self) -> None:
+        self._pings += 1
+        if self.profile.idle_pings is not None and self._pings > self.profile.idle_pings:
+            self.go_away(ErrorCode.ENHANCE_YOUR_CALM, self.profile.pings_debug)
+
+
+def _announce(settings_frame: bytes, streams: int) -> bytes:
+    """Write the limit that we hold ourselves over the one that libnghttp2 would hold."""
+    entry = struct.Struct("!HI")
+    return settings_frame.replace(
+        entry.pack(Setting.MAX_CONCURRENT_STREAMS, _UNENFORCED_STREAMS),
+        entry.pack(Setting.MAX_CONCURRENT_STREAMS, streams),
+        1,
+    )
+
+
+class Listener:
+    """One service's door: a port on the loopback, and the connections that came through it."""
+
+    def __init__(
+        self, context: ssl.SSLContext, profile: Profile, service: Callable[[Connection], Session]
+    ) -> None:
+        self.profile = profile
+        self.service = service
+        self.connections: set[Connection] = set()
+        self.connected = 0
+        self._context = context
+        self._empty = asyncio.Event()
+
+    async def start(self, port: int = 0) -> None:
+        """Listen; port 0 takes a free one."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: Connection(self), "127.0.0.1", port, ssl=self._context, backlog=1024
+        )
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return cast("int", self._server.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        """Close the door and every connection, at once."""
+        self._server.close()
+        for connection in list(self.connections):
+            connection.abort()
+        while self.connections:
+            self._empty.clear()
+            await self._empty.wait()
+        await self._server.wait_closed()
+
+    def joined(self, connection: Connection) -> None:
+        """Count a connection in."""
+        self.connected += 1
+        self.connections.add(connection)
+
+    def left(self, connection: Connection) -> None:
+        """Forget a connection that has ended."""
+        self.connections.discard(connection)
+        self._empty.set()

@@ -1,0 +1,183 @@
+"""The simulator as a whole: four servers and a control API in the event loop of whoever runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import uvicorn
+
+from pushkeeper.simulator import keys
+from pushkeeper.simulator.apns import APNS_CONNECTION, Apns, ApnsRules
+from pushkeeper.simulator.apns_auth import SigningKey
+from pushkeeper.simulator.control import Control, ControlServer
+from pushkeeper.simulator.fcm import FCM_CONNECTION, Fcm, FcmRules
+from pushkeeper.simulator.journal import JOURNAL_SIZE
+from pushkeeper.simulator.oauth import OAuth
+from pushkeeper.simulator.server import Listener, Profile
+from pushkeeper.simulator.world import PROJECT, TOPIC, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_OAUTH_CONNECTION = Profile(streams=100)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behaviour:
+    """How the services behave where that is a choice."""
+
+    fcm: FcmRules = field(default_factory=FcmRules)
+    fcm_connection: Profile = FCM_CONNECTION
+    apns: ApnsRules = field(default_factory=ApnsRules)
+    apns_connection: Profile = APNS_CONNECTION
+
+
+class Simulator:
+    """FCM, its token endpoint, and APNs in both environments, on free ports of the loopback.
+
+        async with Simulator(folder) as simulator:
+            [token] = simulator.world.mint(1, Origin(platform="android"))
+            ...  # push to simulator.fcm_url with simulator.service_account_file
+
+    The folder keeps the keys and certificates; a simulator on the same folder has the same ones.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path | str,
+        *,
+        seed: int = 0,
+        clock: Callable[[], float] = time.time,
+        journal_size: int = JOURNAL_SIZE,
+        behaviour: Behaviour | None = None,
+    ) -> None:
+        self.world = World(seed, clock, journal_size)
+        self._data_dir = Path(data_dir)
+        self._behaviour = behaviour or Behaviour()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Make what the folder lacks, listen everywhere.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        self._keys = keys.prepare(self._data_dir)
+        keys.write_service_account(self._keys, PROJECT, "")
+        self.oauth = OAuth(self.world, keys.account_name(self._keys), keys.account_key(self._keys))
+        self._build()
+        for listener in self._listeners:
+            await listener.start()
+        self.oauth.audience = self.oauth_url
+        keys.write_service_account(self._keys, PROJECT, self.oauth_url)
+        self._start_control()
+
+    async def stop(self) -> None:
+        """Close every connection and every door."""
+        self._control.should_exit = True
+        await self._control_task
+        self._control_socket.close()
+        for listener in self._listeners:
+            await listener.stop()
+
+    def _build(self) -> None:
+        behaviour = self._behaviour
+        plain = keys.server_context(self._keys)
+        mutual = keys.server_context(self._keys, client_certificates=True)
+        fcm = Fcm(self.world, self.oauth, behaviour.fcm, PROJECT)
+        key = SigningKey(key_id=keys.KEY_ID, team_id=keys.TEAM_ID, public=keys.apns_key(self._keys))
+        production = Apns(self.world, key, behaviour.apns, "production")
+        sandbox = Apns(self.world, key, behaviour.apns, "sandbox")
+        self.fcm = Listener(plain, behaviour.fcm_connection, lambda _: fcm)
+        self.token_endpoint = Listener(plain, _OAUTH_CONNECTION, lambda _: self.oauth)
+        self.apns = Listener(mutual, behaviour.apns_connection, production.session)
+        self.apns_sandbox = Listener(mutual, behaviour.apns_connection, sandbox.session)
+        self._listeners = (self.fcm, self.token_endpoint, self.apns, self.apns_sandbox)
+
+    def _start_control(self) -> None:
+        self._control_socket = socket.socket()
+        self._control_socket.bind(("127.0.0.1", 0))
+        self._control_socket.listen(128)  # whoever comes before uvicorn is up waits here
+        app = Control(self.world, self.oauth).app()
+        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
+        self._control = ControlServer(config)
+        self._control_task = asyncio.create_task(self._control.serve(sockets=[self._control_socket]))
+
+    def issue_client_certificate(self, topic: str = TOPIC) -> Path:
+        """A PEM file with a key and a certificate that APNs takes in place of a provider token."""
+        return keys.issue_client_certificate(self._keys, topic)
+
+    @property
+    def fcm_url(self) -> str:
+        """FCM's origin."""
+        return f"https://localhost:{self.fcm.port}"
+
+    @property
+    def oauth_url(self) -> str:
+        """The token endpoint, whole."""
+        return f"https://localhost:{self.token_endpoint.port}/token"
+
+    @property
+    def apns_url(self) -> str:
+        """The origin of APNs' production environment."""
+        return f"https://localhost:{self.apns.port}"
+
+    @property
+    def apns_sandbox_url(self) -> str:
+        """The origin of APNs' sandbox."""
+        return f"https://localhost:{self.apns_sandbox.port}"
+
+    @property
+    def control_url(self) -> str:
+        """The control API's origin, plain HTTP."""
+        return f"http://127.0.0.1:{self._control_socket.getsockname()[1]}"
+
+    @property
+    def ca_file(self) -> str:
+        """The CA that a client must trust."""
+        return str(self._keys.ca_file)
+
+    @property
+    def service_account_file(self) -> str:
+        """The key file of a service account that may send."""
+        return str(self._keys.service_account_file)
+
+    @property
+    def apns_key_file(self) -> str:
+        """The signing key of the team."""
+        return str(self._keys.apns_key_file)
+
+    @property
+    def apns_key_id(self) -> str:
+        """The signing key's id."""
+        return keys.KEY_ID
+
+    @property
+    def apns_team_id(self) -> str:
+        """The team."""
+        return keys.TEAM_ID
+
+    @property
+    def apns_topic(self) -> str:
+        """The app that tokens are minted for unless another is named."""
+        return TOPIC
+
+    def describe(self) -> dict[str, str | int]:
+        """Everything that a client needs to know, ready for JSON."""
+        names = (
+            *("fcm_url", "oauth_url", "apns_url", "apns_sandbox_url", "control_url", "ca_file"),
+            *("service_account_file", "apns_key_file", "apns_key_id", "apns_team_id", "apns_topic"),
+        )
+        return {**{name: getattr(self, name) for name in names}, "pid": os.getpid()}

@@ -1,0 +1,152 @@
+"""What is true of tokens, whichever service is asked: minted here, installed, uninstalled, installed again."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from base64 import urlsafe_b64encode
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from pushkeeper.simulator.journal import JOURNAL_SIZE, Entry, Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pushkeeper.simulator.script import Step
+    from pushkeeper.simulator.server import Headers
+
+PROJECT = "simulated-project"
+TOPIC = "com.example.app"
+
+Platform: TypeAlias = Literal["ios", "android"]
+Provider: TypeAlias = Literal["fcm", "apns"]
+Environment: TypeAlias = Literal["production", "sandbox"]
+Kind: TypeAlias = Literal["token", "fid"]
+
+FCM_TOKEN_SHAPE = re.compile(r"[A-Za-z0-9_-]{22}(:APA91b[A-Za-z0-9_-]{134})?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where tokens come from: the app, and the service that it is reached by."""
+
+    platform: Platform = "android"
+    provider: Provider = "fcm"
+    environment: Environment = "production"
+    topic: str = TOPIC
+    project: str = PROJECT
+    kind: Kind = "token"
+
+
+@dataclass(slots=True)
+class Installation:
+    """One token and what is true of it.
+
+    Attributes:
+        removed_at_s: since when it is uninstalled (seconds since the epoch), or None.
+        script: answers that come before the truth, each once.
+        accepted: how many pushes were taken for it.
+    """
+
+    token: str
+    origin: Origin
+    removed_at_s: float | None = None
+    script: deque[Step] = field(default_factory=deque)
+    accepted: int = 0
+
+
+class UnknownToken(Exception):
+    """A token was named that was not minted here."""
+
+
+class World:
+    """The tokens, the journal and the clock that all services share.
+
+    The nth token of a kind depends on the seed alone, so two simulators of one seed mint the same.
+    """
+
+    def __init__(
+        self, seed: int = 0, clock: Callable[[], float] = time.time, journal_size: int = JOURNAL_SIZE
+    ) -> None:
+        self.seed = seed
+        self.clock = clock
+        self.journal = Journal(journal_size)
+        self.installations: dict[str, Installation] = {}
+        self._minted: dict[str, int] = {}
+        self._last_id = int.from_bytes(hashlib.shake_256(f"{seed}:answers".encode()).digest(8), "big") << 64
+
+    def mint(self, count: int = 1, origin: Origin | None = None) -> list[str]:
+        """Install an app `count` times and return the tokens, in the order of minting."""
+        origin = origin or Origin()
+        shape = "apns" if origin.provider == "apns" else origin.kind
+        tokens = [self._token(shape) for _ in range(count)]
+        self.installations.update((token, Installation(token, origin)) for token in tokens)
+        return tokens
+
+    def uninstall(self, tokens: Iterable[str], at_s: float | None = None) -> None:
+        """Refuse these tokens from now on, as gone since `at_s` (now).
+
+        Raises:
+            UnknownToken: one was not minted here; nothing was changed.
+        """
+        removed_at_s = self.clock() if at_s is None else at_s
+        for installation in self._known(tokens):
+            installation.removed_at_s = removed_at_s
+
+    def install(self, tokens: Iterable[str]) -> None:
+        """Make the same tokens good again.
+
+        Raises:
+            UnknownToken: one was not minted here; nothing was changed.
+        """
+        for installation in self._known(tokens):
+            installation.removed_at_s = None
+
+    def script(self, token: str, steps: Iterable[Step]) -> None:
+        """Queue answers for one token.
+
+        Raises:
+            UnknownToken: it was not minted here.
+        """
+        [installation] = self._known([token])
+        installation.script.extend(steps)
+
+    def reset(self) -> None:
+        """Forget all tokens and the journal; minting begins again with the same tokens."""
+        self.installations.clear()
+        self.journal.clear()
+        self._minted.clear()
+
+    def record(
+        self, target: str, provider: str, asked: tuple[Headers, bytes], answer: tuple[int | None, str]
+    ) -> None:
+        """Write one request (headers, body) and what was decided (status, reason) into the journal."""
+        self.journal.write(Entry(self.clock(), provider, target, *answer, *asked))
+
+    def count_accepted(self, installation: Installation) -> None:
+        """Count a push that was taken."""
+        if installation.accepted:
+            self.journal.repeats += 1
+        installation.accepted += 1
+
+    def next_id(self) -> int:
+        """A number of 128 bits that no answer had before."""
+        self._last_id += 1
+        return self._last_id
+
+    def _known(self, tokens: Iterable[str]) -> list[Installation]:
+        try:
+            return [self.installations[token] for token in tokens]
+        except KeyError as unknown:
+            raise UnknownToken from unknown
+
+    def _token(self, shape: str) -> str:
+        number = self._minted[shape] = self._minted.get(shape, 0) + 1
+        source = hashlib.shake_256(f"{self.seed}:{shape}:{number}".encode())
+        if shape == "apns":
+            return source.hexdigest(32)
+        letters = urlsafe_b64encode(source.digest(117)).decode()
+        return letters[:22] if shape == "fid" else f"{letters[:22]}:APA91b{letters[22:156]}"
