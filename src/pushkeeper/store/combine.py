@@ -114,9 +114,12 @@ class Combiner(Generic[Call, Result]):
         if len(group) == 1:
             _fail(group, error)
             return
-        for waiting in group:
+        for number, waiting in enumerate(group):
             try:
                 (result,) = await self._commit([waiting.call])
+            except Unreachable as lost:
+                _fail(group[number:], lost)
+                return
             except Exception as own:  # noqa: BLE001 - as above
                 _fail([waiting], own)
             else:

@@ -1,0 +1,189 @@
+"""Group commit: what callers of one thing may rely on while many things are written together."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pushkeeper.errors import BadRequest, Unreachable
+from pushkeeper.store.combine import Combiner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+@dataclass(frozen=True)
+class Call:
+    number: int
+    keys: frozenset[str] = frozenset()
+    bad: bool = False
+
+
+@dataclass
+class Recorder:
+    """A store that writes a group or, when one call of it is bad, nothing; each commit takes a few turns of the loop."""
+
+    turns: Sequence[int] = (1,)
+    written: list[Call] = field(default_factory=list)
+    groups: list[list[Call]] = field(default_factory=list)
+    under_way: list[Call] = field(default_factory=list)
+    most_at_once: int = 0
+    clashes: list[tuple[Call, Call]] = field(default_factory=list)
+    _at_once: int = 0
+
+    async def commit(self, calls: Sequence[Call]) -> list[str]:
+        turns = self.turns[len(self.groups) % len(self.turns)]
+        self.groups.append(list(calls))
+        for n, call in enumerate(calls):
+            others = [*self.under_way, *calls[:n]]
+            self.clashes.extend((other, call) for other in others if other.keys & call.keys)
+        self.under_way.extend(calls)
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        self._at_once -= 1
+        for call in calls:
+            self.under_way.remove(call)
+        if bad := [call.number for call in calls if call.bad]:
+            raise BadRequest("call", f"call: {bad} cannot be written")
+        self.written.extend(calls)
+        return [f"written {call.number}" for call in calls]
+
+
+def keys(call: Call) -> Iterable[str]:
+    return call.keys
+
+
+some_keys = st.frozensets(st.sampled_from("abcd"), max_size=3)
+# Each call with the turns of the loop that pass before it is made.
+histories = st.lists(
+    st.tuples(st.integers(0, 3), some_keys, st.sampled_from([False, False, True])), max_size=25
+)
+paces = st.lists(st.integers(0, 5), min_size=1, max_size=5)
+
+
+@given(histories, paces, st.integers(1, 6), st.integers(1, 3))
+async def test_every_call_is_written_once_in_order_for_its_keys_and_answered_for_itself(
+    history: list[tuple[int, frozenset[str], bool]], pace: list[int], most: int, lanes: int
+) -> None:
+    recorder = Recorder(turns=pace)
+    combine = Combiner(recorder.commit, keys, most=most, lanes=lanes)
+    calls = [Call(number, wanted, bad) for number, (_, wanted, bad) in enumerate(history)]
+    waiting = []
+    for (turns, _, _), call in zip(history, calls, strict=True):
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        waiting.append(asyncio.create_task(combine(call)))
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+
+    good = [call for call in calls if not call.bad]
+    assert sorted(recorder.written, key=lambda call: call.number) == good
+    for key in "abcd":
+        assert [call for call in recorder.written if key in call.keys] == [
+            call for call in good if key in call.keys
+        ]
+    for call, answer in zip(calls, answers, strict=True):
+        if call.bad:
+            assert isinstance(answer, BadRequest)
+            assert answer.message == f"call: [{call.number}] cannot be written"
+        else:
+            assert answer == f"written {call.number}"
+    assert recorder.clashes == []
+    assert all(len(group) <= most for group in recorder.groups)
+    assert recorder.most_at_once <= lanes
+
+
+@given(histories, paces)
+async def test_drained_means_that_every_caller_has_an_answer(
+    history: list[tuple[int, frozenset[str], bool]], pace: list[int]
+) -> None:
+    recorder = Recorder(turns=pace)
+    combine = Combiner(recorder.commit, keys, most=3)
+    waiting = [
+        asyncio.create_task(combine(Call(number, wanted, bad)))
+        for number, (_, wanted, bad) in enumerate(history)
+    ]
+    await asyncio.sleep(0)  # the calls are made
+    await combine.drain()
+    assert not recorder.under_way
+    assert len(recorder.written) == sum(not bad for _, _, bad in history)
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_a_drained_combiner_that_was_never_called_is_drained() -> None:
+    await Combiner(Recorder().commit, keys).drain()
+
+
+async def test_what_is_called_while_a_commit_is_under_way_is_written_together_by_the_next() -> None:
+    recorder = Recorder(turns=[3])
+    combine = Combiner(recorder.commit, keys, lanes=1)
+    await asyncio.gather(*(combine(Call(number)) for number in range(10)))
+    assert [len(group) for group in recorder.groups] == [1, 9]
+
+
+async def test_a_call_is_not_held_up_by_a_stranger_that_waits_for_its_key() -> None:
+    gate = asyncio.Event()
+
+    async def commit(calls: Sequence[Call]) -> list[int]:
+        if any("slow" in call.keys for call in calls):
+            await gate.wait()
+        return [call.number for call in calls]
+
+    combine = Combiner(commit, keys)
+    slow = [asyncio.create_task(combine(Call(n, frozenset({"slow"})))) for n in range(3)]
+    await asyncio.sleep(0)
+    assert await combine(Call(99, frozenset({"quick"}))) == 99
+    gate.set()
+    assert await asyncio.gather(*slow) == [0, 1, 2]
+
+
+async def test_a_caller_who_gives_up_takes_nobody_along() -> None:
+    recorder = Recorder(turns=[2])
+    combine = Combiner(recorder.commit, keys, lanes=1)
+    impatient = asyncio.create_task(combine(Call(1, frozenset("a"))))
+    patient = asyncio.create_task(combine(Call(2, frozenset("a"))))
+    await asyncio.sleep(0)
+    impatient.cancel()
+    assert await patient == "written 2"
+    with pytest.raises(asyncio.CancelledError):
+        await impatient
+    await combine.drain()
+
+
+async def test_an_unreachable_server_is_told_to_every_caller_of_the_group_and_not_asked_again_for_each() -> (
+    None
+):
+    asked = []
+
+    async def commit(calls: Sequence[Call]) -> list[int]:
+        asked.append(len(calls))
+        await asyncio.sleep(0)
+        raise Unreachable("the database does not answer")
+
+    combine = Combiner(commit, keys, lanes=1)
+    answers = await asyncio.gather(*(combine(Call(n)) for n in range(5)), return_exceptions=True)
+    assert asked == [1, 4]
+    assert {type(answer) for answer in answers} == {Unreachable}
+    assert len({id(answer) for answer in answers}) == 5
+
+
+async def test_a_server_lost_while_calls_are_tried_one_by_one_is_not_asked_again_for_each() -> None:
+    asked = []
+
+    async def commit(calls: Sequence[Call]) -> list[int]:
+        asked.append(len(calls))
+        await asyncio.sleep(0)
+        if len(calls) > 1:
+            raise BadRequest("call", "call: one of them is bad")
+        raise Unreachable("the database does not answer")
+
+    combine = Combiner(commit, keys, lanes=1)
+    answers = await asyncio.gather(*(combine(Call(n)) for n in range(5)), return_exceptions=True)
+    assert asked == [1, 4, 1]
+    assert {type(answer) for answer in answers} == {Unreachable}
