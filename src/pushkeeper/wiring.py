@@ -6,8 +6,9 @@ import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
+from pushkeeper.api import app
 from pushkeeper.core.model import Environment, Platform, Provider, Secret
 from pushkeeper.errors import BadRequest, Misconfigured
 from pushkeeper.providers import signing
@@ -27,6 +28,8 @@ from pushkeeper.worker.loop import Worker
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from starlette.types import ASGIApp
+
     from pushkeeper.config import Settings
     from pushkeeper.store.credentials import Credential
     from pushkeeper.store.vault import Vault
@@ -40,11 +43,15 @@ _CHECKS = {
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """An open, migrated database; `embedded` is the server that runs in our data folder, if it does."""
+    """An open, migrated database.
+
+    `embedded` is the server that runs in our data folder, if it does; `applied` are the migrations just applied.
+    """
 
     database: Database
     vault: Vault
     embedded: EmbeddedPostgres | None
+    applied: tuple[int, ...]
 
 
 @asynccontextmanager
@@ -67,8 +74,10 @@ async def store(settings: Settings, *, connections: int = 4) -> AsyncIterator[St
         )
         database = await Database.open(url, connections=connections)
         try:
-            await migrate.migrate(database)
-            yield Store(database, vault.Vault(key), embedded)
+            applied = await migrate.migrate(database)
+            yield Store(
+                database, vault.Vault(key), embedded, tuple(migration.number for migration in applied)
+            )
         finally:
             await database.close()
     finally:
@@ -86,6 +95,27 @@ def sending(opened: Store) -> Sending:
 
 def reporting(opened: Store) -> Reporting:
     return Reporting(opened.database)
+
+
+def api(opened: Store, url: str) -> ASGIApp:
+    """The HTTP APIs, told at which address clients reach them."""
+    return app.build(
+        app.Rooms(
+            registry=registry(opened),
+            sending=sending(opened),
+            reporting=reporting(opened),
+            database=opened.database,
+            url=url,
+        )
+    )
+
+
+def shown_url(opened: Store) -> str:
+    """The database's address without its password."""
+    parts = urlsplit(opened.database.url)
+    if not parts.password:
+        return opened.database.url
+    return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":…@", 1)))
 
 
 def worker(opened: Store) -> Worker:

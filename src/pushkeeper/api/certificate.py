@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import trustme
+
+from pushkeeper.errors import Misconfigured
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +24,21 @@ class ServedCertificate:
     cert_file: Path
     key_file: Path
     ca_file: Path | None
+
+
+def given(cert_file: Path, key_file: Path) -> ServedCertificate:
+    """An operator's own certificate.
+
+    Raises:
+        Misconfigured: the files cannot be read, or do not belong together.
+    """
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(cert_file, key_file)
+    except (OSError, ssl.SSLError) as error:
+        raise Misconfigured(
+            f"tls_cert, tls_key: {cert_file} and {key_file} cannot be served ({error})"
+        ) from error
+    return ServedCertificate(cert_file, key_file, None)
 
 
 def self_signed(data_dir: Path, host: str) -> ServedCertificate:

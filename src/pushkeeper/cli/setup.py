@@ -127,6 +127,7 @@ def add_fcm(
 @on_store
 @as_json
 def add_apns(
+    *,
     name: str,
     key: Path | None,
     key_id: str | None,

@@ -1,0 +1,255 @@
+"""The processes: the service, a worker, the simulator; and the migration that they all begin with."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import signal
+import socket
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import uvicorn
+
+from pushkeeper.cli.common import answer, as_json, on_store, run, settings_of
+from pushkeeper.config import default_data_dir
+from pushkeeper.errors import Conflict, Misconfigured
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
+    from pushkeeper.api.certificate import ServedCertificate
+    from pushkeeper.config import Settings
+    from pushkeeper.store.embedded import EmbeddedPostgres
+
+PEM_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.option("--host", metavar="H", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", metavar="P", type=int, help="Port to listen on; 0 picks a free one.  [default: 8383]")
+@click.option("--tls-cert", metavar="F", type=PEM_FILE, help="Certificate chain to serve, in PEM.")
+@click.option("--tls-key", metavar="F", type=PEM_FILE, help="Its private key, in PEM.")
+@click.option(
+    "--tls-self-signed", is_flag=True, default=None, help="Make a CA and a certificate for localhost."
+)
+@click.option("--no-worker", is_flag=True, help="Only answer; `pushkeeper worker` sends.")
+@on_store
+@as_json
+def serve(*, no_worker: bool, json: bool, **options: Any) -> None:
+    """Run the service: the HTTP APIs and, unless told otherwise, a worker that sends."""
+    settings = settings_of({**options, "worker": False if no_worker else None})
+
+    def ready(facts: dict[str, Any]) -> None:
+        lines = [
+            f"Pushkeeper is ready at {click.style(facts['url'], bold=True)}  (pid {facts['pid']})",
+            f"  data folder  {facts['data_dir']}",
+            f"  database     {facts['database_url']}",
+        ]
+        if facts["ca_file"]:
+            lines.append(f"  trust        {facts['ca_file']}")
+        answer(facts, "\n".join([*lines, "Ctrl-C drains and ends it."]), json=json)
+
+    run(_serve(settings, ready))
+
+
+async def _serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) -> None:
+    from pushkeeper import telemetry, wiring
+    from pushkeeper.store.embedded import only_server
+
+    telemetry.configure(json=not os.isatty(2))
+    certificate = _certificate(settings)
+    with _listen(settings) as listener, _folder_lock(settings, only_server):
+        async with wiring.store(settings, connections=16) as opened:
+            url = _url(settings, listener, secure=certificate is not None)
+            facts = {
+                "url": url,
+                "ca_file": str(certificate.ca_file) if certificate and certificate.ca_file else None,
+                "data_dir": str(settings.data_dir.resolve()),
+                "database_url": wiring.shown_url(opened),
+                "pid": os.getpid(),
+            }
+            server = _Server(_uvicorn_config(wiring.api(opened, url), certificate), lambda: ready(facts))
+            sender = wiring.worker(opened) if settings.worker else None
+
+            def stop() -> None:
+                server.should_exit = True
+                if sender is not None:
+                    sender.stop()
+
+            _on_signals(stop)
+            async with asyncio.TaskGroup() as group:
+                keeper = group.create_task(_keep_running(opened.embedded)) if opened.embedded else None
+                working = group.create_task(sender.run()) if sender else None
+                await server.serve([listener])
+                stop()
+                if working:
+                    await working
+                if keeper:
+                    keeper.cancel()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, told when to stop by us, and telling us when it listens."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]  # any context manager will do
+        return nullcontext()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+
+def _uvicorn_config(app: Any, certificate: ServedCertificate | None) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+        ssl_certfile=certificate.cert_file if certificate else None,
+        ssl_keyfile=certificate.key_file if certificate else None,
+    )
+
+
+def _certificate(settings: Settings) -> ServedCertificate | None:
+    from pushkeeper.api import certificate
+    from pushkeeper.store.embedded import prepare_data_dir
+
+    if settings.tls_self_signed:
+        prepare_data_dir(settings.data_dir)
+        return certificate.self_signed(settings.data_dir, settings.host)
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    return certificate.given(settings.tls_cert, settings.tls_key)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise Conflict(
+                f"port: {settings.port} on {settings.host} is in use by another program"
+            ) from error
+        raise Misconfigured(
+            f"host, port: cannot listen on {settings.host}:{settings.port} ({error.strerror})"
+        ) from error
+
+
+def _folder_lock(
+    settings: Settings, only_server: Callable[[Path], AbstractContextManager[None]]
+) -> AbstractContextManager[None]:
+    """One `serve` a data folder; on a database of its own, any number may share it."""
+    return only_server(settings.data_dir) if settings.database_url is None else nullcontext()
+
+
+def _url(settings: Settings, listener: socket.socket, *, secure: bool) -> str:
+    if settings.public_url is not None:
+        return settings.public_url.rstrip("/")
+    host = "localhost" if settings.host in {"0.0.0.0", "::", "127.0.0.1", "::1"} else settings.host  # noqa: S104 - compared
+    return f"{'https' if secure else 'http'}://{host}:{listener.getsockname()[1]}"
+
+
+async def _keep_running(embedded: EmbeddedPostgres) -> None:
+    """Start the embedded PostgreSQL again when somebody killed it."""
+    from pushkeeper.telemetry import logger
+
+    while True:
+        await asyncio.sleep(1.0)
+        with suppress(Misconfigured):
+            if await asyncio.to_thread(embedded.restart):
+                logger("serve").warning("postgres_was_gone_and_runs_again")
+
+
+def _on_signals(stop: Callable[[], None]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+
+
+@click.command()
+@on_store
+@as_json
+def worker(*, json: bool, **options: Any) -> None:
+    """Send what is due, beside any number of other workers on the same database."""
+    settings = settings_of(options)
+
+    def ready(facts: dict[str, Any]) -> None:
+        answer(facts, f"A worker is sending (pid {facts['pid']}). Ctrl-C drains and ends it.", json=json)
+
+    run(_work(settings, ready))
+
+
+async def _work(settings: Settings, ready: Callable[[dict[str, Any]], None]) -> None:
+    from pushkeeper import telemetry, wiring
+
+    telemetry.configure(json=not os.isatty(2))
+    async with wiring.store(settings) as opened:
+        sender = wiring.worker(opened)
+        _on_signals(sender.stop)
+        ready({"database_url": wiring.shown_url(opened), "pid": os.getpid()})
+        await sender.run()
+
+
+@click.command()
+@click.option(
+    "--data",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help=f"Folder for its keys and certificates.  [default: {default_data_dir() / 'simulator'}]",
+)
+@click.option(
+    "--seed", metavar="N", type=int, default=0, show_default=True, help="The same seed mints the same tokens."
+)
+@as_json
+def simulate(*, data: Path | None, seed: int, json: bool) -> None:
+    """Run FCM and APNs as this machine's own: over real TLS and HTTP/2, to try things on."""
+    run(_simulate(data or default_data_dir() / "simulator", seed, json=json))
+
+
+async def _simulate(data: Path, seed: int, *, json: bool) -> None:
+    from pushkeeper.simulator import Simulator
+    from pushkeeper.store.embedded import prepare_data_dir
+
+    prepare_data_dir(data)
+    stopped = asyncio.Event()
+    _on_signals(stopped.set)
+    async with Simulator(data, seed=seed) as simulator:
+        facts = simulator.describe()
+        lines = [f"  {key:<21} {value}" for key, value in facts.items()]
+        answer(facts, "\n".join(["FCM and APNs are simulated here:", *lines, "Ctrl-C ends them."]), json=json)
+        await stopped.wait()
+
+
+@click.command()
+@on_store
+@as_json
+def migrate(*, json: bool, **options: Any) -> None:
+    """Bring the database's schema up to date; the service does so by itself when it starts."""
+    from pushkeeper import wiring
+    from pushkeeper.store.migrate import migrations
+
+    async def work() -> Sequence[int]:
+        async with wiring.store(settings_of(options)) as opened:
+            return opened.applied
+
+    applied = run(work())
+    names = {migration.number: migration.name for migration in migrations()}
+    lines = [f"{number:04d} {names[number]}" for number in applied]
+    answer(
+        {"applied": [{"number": number, "name": names[number]} for number in applied], "latest": max(names)},
+        "\n".join(lines) if lines else f"Up to date at {max(names):04d}.",
+        json=json,
+    )

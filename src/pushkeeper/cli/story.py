@@ -1,0 +1,196 @@
+"""The demo's story: a fleet is registered and pushed to in rounds, while apps go and people come back."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from pushkeeper.errors import Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+CALLERS = 8
+PATIENCE_S = 120.0
+
+STATUSES = ("unused", "sent", "bounced", "suppressed")
+
+
+class Http:
+    """Calls to one origin over connections that stay open, one a thread."""
+
+    def __init__(self, origin: str, authorization: str = "") -> None:
+        self._netloc = urlsplit(origin).netloc
+        self._headers = {"content-type": "application/json"}
+        if authorization:
+            self._headers["authorization"] = authorization
+        self._of_thread = threading.local()
+
+    def __call__(self, method: str, path: str, body: object = None) -> Any:
+        """The JSON of a 200.
+
+        Raises:
+            Unreachable: any other answer.
+        """
+        connection = getattr(self._of_thread, "connection", None)
+        if connection is None:
+            connection = self._of_thread.connection = http.client.HTTPConnection(self._netloc, timeout=30)
+        connection.request(method, path, None if body is None else json.dumps(body), self._headers)
+        response = connection.getresponse()
+        data = response.read()
+        if response.status != http.client.OK:
+            raise Unreachable(f"{method} {path.partition('?')[0]}: answered {response.status}")
+        return json.loads(data)
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    person: str
+    token: str
+    platform: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """What happened, and how many devices had each last status before and after it."""
+
+    name: str
+    what: str
+    before: dict[str, int]
+    after: dict[str, int]
+    answers: list[dict[str, Any]]
+
+
+@dataclass(slots=True)
+class Fleet:
+    """The demo's devices, and the doors through which it does things to them."""
+
+    track: Http
+    app: Http
+    simulator: Http
+    told: Callable[[str, int, Iterable[None]], None]
+    phones: list[Phone] = field(default_factory=list)
+    pushes: int = 0
+
+    def mint(self, count: int, *, seed: int) -> None:
+        """Install the app on so many phones, of which about half are iPhones; some people have two."""
+        chance = random.Random(seed)  # noqa: S311 - a story, not a secret
+        iphones = count // 2
+        tokens = [
+            ("ios", token)
+            for token in self.simulator("POST", "/tokens", {"platform": "ios", "count": iphones})["tokens"]
+        ] + [
+            ("android", token)
+            for token in self.simulator("POST", "/tokens", {"platform": "android", "count": count - iphones})[
+                "tokens"
+            ]
+        ]
+        chance.shuffle(tokens)
+        people = max(1, int(count * 0.8))
+        self.phones = [
+            Phone(f"person-{n % people:05d}", token, platform) for n, (platform, token) in enumerate(tokens)
+        ]
+
+    def register(self, phones: Sequence[Phone], label: str) -> None:
+        """Each app tells the service whose phone it is on."""
+
+        def call(phone: Phone) -> None:
+            device = {"id": phone.token, "platform": phone.platform, "last_used": int(time.time())}
+            self.track("PUT", f"/api/v1/customers/{quote(phone.person)}/devices", {"device": device})
+
+        self._all(call, phones, label)
+
+    def push(self, title: str, label: str) -> None:
+        """One push to every phone, and wait until the service knows what came of each."""
+
+        def call(phone: Phone) -> None:
+            body = {
+                "identifiers": {"id": phone.person},
+                "to": phone.token,
+                "title": title,
+                "message": "Pushkeeper's demo says hello.",
+            }
+            self.app("POST", "/v1/send/push", body)
+
+        self._all(call, self.phones, label)
+        self.pushes += len(self.phones)
+        give_up_at = time.monotonic() + PATIENCE_S
+        while sum(count["pushes"] for count in self.answers()) < self.pushes:
+            if time.monotonic() > give_up_at:
+                raise Unreachable(f"pushes: not all {self.pushes:,} are settled after {PATIENCE_S:.0f} s")
+            time.sleep(0.05)
+
+    def uninstall(self, phones: Sequence[Phone]) -> None:
+        self.simulator("POST", "/uninstall", {"tokens": [phone.token for phone in phones]})
+
+    def install(self, phones: Sequence[Phone]) -> None:
+        self.simulator("POST", "/install", {"tokens": [phone.token for phone in phones]})
+
+    def by_status(self) -> dict[str, int]:
+        counted: Counter[str] = Counter(dict.fromkeys(STATUSES, 0))
+        for count in self.by_platform():
+            counted[count["last_status"] or "unused"] += count["devices"]
+        return dict(counted)
+
+    def by_platform(self) -> list[dict[str, Any]]:
+        counts: list[dict[str, Any]] = self.app("GET", "/api/v1/stats/devices")["counts"]
+        return counts
+
+    def answers(self) -> list[dict[str, Any]]:
+        counts: list[dict[str, Any]] = self.app("GET", "/api/v1/stats/pushes")["counts"]
+        return counts
+
+    def _all(self, call: Callable[[Phone], None], phones: Sequence[Phone], label: str) -> None:
+        with ThreadPoolExecutor(CALLERS) as pool:
+            self.told(label, len(phones), pool.map(call, phones))
+
+
+def tell(fleet: Fleet, devices: int, *, seed: int = 7) -> list[Round]:
+    """Play the story and return its rounds."""
+    rounds: list[Round] = []
+
+    def play(name: str, what: str, *acts: Callable[[], None]) -> None:
+        before = fleet.by_status()
+        for act in acts:
+            act()
+        rounds.append(
+            Round(name=name, what=what, before=before, after=fleet.by_status(), answers=fleet.answers())
+        )
+
+    fleet.mint(devices, seed=seed)
+    gone = fleet.phones[: devices // 5]
+    back = gone[: len(gone) // 2]
+    play(
+        "registered",
+        f"{devices:,} phones register",
+        lambda: fleet.register(fleet.phones, "registering phones"),
+    )
+    play("first push", "everybody is pushed to", lambda: fleet.push("Welcome", "first push"))
+    play(
+        "uninstalled",
+        f"{len(gone):,} apps are uninstalled, and everybody is pushed to",
+        lambda: fleet.uninstall(gone),
+        lambda: fleet.push("News", "push after uninstalls"),
+    )
+    play("still gone", "everybody is pushed to again", lambda: fleet.push("More news", "push once more"))
+    play(
+        "left alone",
+        "a push now costs no attempt at who is suppressed",
+        lambda: fleet.push("Sale", "third push"),
+    )
+    play(
+        "back again",
+        f"{len(back):,} people install the app again and log in, and everybody is pushed to",
+        lambda: fleet.install(back),
+        lambda: fleet.register(back, "logging in again"),
+        lambda: fleet.push("Welcome back", "last push"),
+    )
+    return rounds
