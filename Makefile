@@ -39,7 +39,7 @@ bench: $(READY) ## Measure: the sender beside h2load, the simulator, memory and 
 	$(BIN)/python -m bench
 
 docs: $(READY) ## Write the generated pages of docs/reference
-	$(BIN)/python -m docs.generate
+	$(BIN)/python docs/generate.py
 
 lock: ## Pin the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \

@@ -46,7 +46,8 @@ def on_store(command: Callable[P, T]) -> Callable[P, T]:
         "--data",
         metavar="DIR",
         type=click.Path(path_type=Path, file_okay=False),
-        help=f"Data folder, with the embedded PostgreSQL in it.  [default: {config.default_data_dir()}]",
+        help="Data folder, with the embedded PostgreSQL in it.  [default: /var/lib/pushkeeper for root, else "
+        "pushkeeper in the user's data folder]",
     )
     url = click.option(
         "--database-url", metavar="URL", help="A PostgreSQL of your own, instead of the embedded one."

@@ -208,7 +208,7 @@ async def _work(settings: Settings, ready: Callable[[dict[str, Any]], None]) -> 
     "--data",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help=f"Folder for its keys and certificates.  [default: {default_data_dir() / 'simulator'}]",
+    help="Folder for its keys and certificates.  [default: simulator, in the data folder]",
 )
 @click.option(
     "--seed", metavar="N", type=int, default=0, show_default=True, help="The same seed mints the same tokens."
