@@ -41,6 +41,11 @@ OLDEST_USEFUL = timedelta(minutes=55)
 _PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----\s*", re.DOTALL)
 
 
+def utc_now() -> datetime:
+    """The clock on the wall."""
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceAccount:
     """A Google service account, from the JSON file of the Firebase console."""

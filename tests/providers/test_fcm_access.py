@@ -1,0 +1,149 @@
+"""One access token for all: asked for once, renewed early, dropped when FCM does not know it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from pushkeeper.core.outcome import BadCredentials, Silence, Unavailable
+from pushkeeper.providers.answer import NoResponse, Response
+from pushkeeper.providers.fcm.access import AccessTokens
+from pushkeeper.providers.signing import ServiceAccount
+
+
+class TokenEndpoint:
+    """Answers grants as it is told to, once it is let."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.answer = None
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def __call__(self, request):
+        assert b"assertion=" in request.body
+        self.asked += 1
+        number = self.asked
+        await self.open.wait()
+        if self.answer is not None:
+            return self.answer
+        return Response(200, (), json.dumps({"access_token": f"ya29.{number}", "expires_in": 3600}).encode())
+
+
+@pytest.fixture
+def account(rsa_pem):
+    fields = {
+        "project_id": "demo",
+        "private_key": rsa_pem.decode(),
+        "client_email": "sender@demo.iam.gserviceaccount.com",
+        "token_uri": "https://oauth2.example/token",
+    }
+    return ServiceAccount.parse(json.dumps(fields).encode())
+
+
+@pytest.fixture
+def endpoint():
+    return TokenEndpoint()
+
+
+@pytest.fixture
+async def access(account, endpoint, clock):
+    tokens = AccessTokens(account, endpoint, clock, lambda: None)
+    yield tokens
+    await tokens.aclose()
+
+
+async def granted(access):
+    assert access.ask() is None
+    await access.settled()
+    return access.current()
+
+
+async def test_however_many_ask_one_request_is_made(access, endpoint):
+    endpoint.open.clear()
+    assert [access.ask() for _ in range(1000)] == [None] * 1000
+    assert access.current() is None
+    endpoint.open.set()
+    await access.settled()
+    assert access.current().header.value == b"Bearer ya29.1"
+    assert endpoint.asked == 1
+
+
+async def test_a_token_is_renewed_five_minutes_early_while_the_old_one_serves(access, endpoint, clock):
+    first = await granted(access)
+    clock.pass_(minutes=54, seconds=59)
+    assert access.current() is first
+    await access.settled()
+    assert endpoint.asked == 1
+    clock.pass_(seconds=1)
+    assert access.current() is first
+    await access.settled()
+    assert endpoint.asked == 2
+    assert access.current().header.value == b"Bearer ya29.2"
+
+
+async def test_the_old_token_serves_until_its_end_while_the_endpoint_is_down(access, endpoint, clock):
+    first = await granted(access)
+    endpoint.answer = Response(503, (), b"")
+    clock.pass_(minutes=56)
+    assert access.current() is first
+    await access.settled()
+    assert isinstance(access.failure.outcome, Unavailable)
+    assert access.current() is first
+    clock.pass_(minutes=4)
+    assert access.current() is None
+
+
+async def test_a_failing_endpoint_is_asked_again_after_a_growing_wait_only(access, endpoint, clock):
+    endpoint.answer = NoResponse(Silence.NOT_SENT, "refused")
+    assert await granted(access) is None
+    for _ in range(100):
+        failure = access.ask()
+        assert failure.row == "F23"
+        assert failure.outcome.after_s >= 2
+    assert endpoint.asked == 1
+    clock.pass_(seconds=60)
+    assert await granted(access) is None
+    assert endpoint.asked == 2
+    endpoint.answer = None
+    clock.pass_(seconds=60)
+    assert await granted(access) is not None
+    assert access.failure is None
+
+
+async def test_a_refused_account_is_asked_about_again_after_a_minute_only(access, endpoint, clock):
+    endpoint.answer = Response(
+        400, (), b'{"error":"invalid_grant","error_description":"Invalid JWT Signature."}'
+    )
+    assert await granted(access) is None
+    clock.pass_(seconds=59)
+    assert isinstance(access.ask().outcome, BadCredentials)
+    clock.pass_(seconds=1)
+    assert access.ask() is None
+    await access.settled()
+    assert endpoint.asked == 2
+
+
+async def test_a_token_that_fcm_refuses_is_dropped_once_and_not_again_when_its_successor_is_refused(
+    access, endpoint, clock
+):
+    first = await granted(access)
+    assert all(access.drop(first) for _ in range(1000))
+    assert access.current() is None
+    second = await granted(access)
+    assert access.drop(first)
+    assert not access.drop(second)
+    assert access.current() is second
+    clock.pass_(minutes=2)
+    assert access.drop(second)
+    assert endpoint.asked == 2
+
+
+async def test_a_request_that_nobody_answers_ends_with_the_client(account, endpoint, clock):
+    endpoint.open.clear()
+    tokens = AccessTokens(account, endpoint, clock, lambda: None)
+    tokens.ask()
+    await tokens.aclose()
+    assert tokens.current() is None
