@@ -5,9 +5,9 @@ in; what was only observed is a named switch of a `Profile` (connections), `FcmR
 """
 
 from pushkeeper.simulator.apns import APNS_CONNECTION, ApnsRules
+from pushkeeper.simulator.exchange import Profile
 from pushkeeper.simulator.fcm import FCM_CONNECTION, FcmRules
 from pushkeeper.simulator.script import Step
-from pushkeeper.simulator.server import Profile
 from pushkeeper.simulator.simulator import Behaviour, Simulator
 from pushkeeper.simulator.world import Origin, UnknownToken, World
 

@@ -9,13 +9,15 @@ import msgspec
 
 from pushkeeper.simulator import apns_request
 from pushkeeper.simulator.apns_auth import EXPIRED, MISSING, ProviderTokens, certified_topic
-from pushkeeper.simulator.server import Answer, Profile, Reply, Request, Setting
+from pushkeeper.simulator.exchange import Answer, Profile, Reply, Request
+from pushkeeper.simulator.server import Setting
 
 if TYPE_CHECKING:
     from pushkeeper.simulator.apns_auth import SigningKey
     from pushkeeper.simulator.apns_request import Refusal
+    from pushkeeper.simulator.exchange import Headers
     from pushkeeper.simulator.script import Step
-    from pushkeeper.simulator.server import Connection, Headers
+    from pushkeeper.simulator.server import Connection
     from pushkeeper.simulator.world import Environment, Installation, World
 
 _DEVICE_PATH = b"/3/device/"
@@ -89,14 +91,14 @@ class ApnsSession:
 
     def handle(self, request: Request) -> Answer:
         """Decide one request, write it down, and answer."""
-        path = request.fields[b":path"]
+        path = request.fields.get(b":path", b"")
         refusal = self._admit(request, path)
         token = path[len(_DEVICE_PATH) :].decode("latin-1").lower()
         if refusal is not None:
             return self._answer(request, token, refusal)
         installation = self._world.installations.get(token)
-        if installation is not None and installation.script:
-            return self._follow(request, installation, installation.script.popleft())
+        if installation is not None and (step := self._world.next_step(token)) is not None:
+            return self._follow(request, installation, step)
         return self._settle(request, token, installation, self._truth(request, installation))
 
     def _admit(self, request: Request, path: bytes) -> Refusal | None:

@@ -10,7 +10,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pushkeeper.simulator.server import Request
+    from pushkeeper.simulator.exchange import Request
 
 Refusal: TypeAlias = tuple[int, str]
 

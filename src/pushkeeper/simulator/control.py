@@ -129,8 +129,7 @@ class Control:
             if step.form and step.form not in FORMS:
                 raise _Refused(f"answers[{number}].form", f"form must be one of {', '.join(FORMS)}.")
         with _known("token"):
-            self.world.script(script.token, script.answers)
-        return {"queued": len(self.world.installations[script.token].script)}
+            return {"queued": self.world.script(script.token, script.answers)}
 
     async def _journal(self, request: Request) -> object:
         limit = _number(request, "limit", _PAGE)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pushkeeper.simulator import fcm_errors, fcm_message
+from pushkeeper.simulator.exchange import Answer, Headers, Profile, Reply, Request
 from pushkeeper.simulator.fcm_errors import Decision
-from pushkeeper.simulator.server import Answer, Headers, Profile, Reply, Request
 from pushkeeper.simulator.world import FCM_TOKEN_SHAPE
 
 if TYPE_CHECKING:
@@ -69,12 +69,12 @@ class Fcm:
         if isinstance(ask, Decision):
             return self._answer(request, "", ask)
         installation = self._world.installations.get(ask.target)
-        if installation is not None and installation.script:
-            return self._follow(request, ask, installation, installation.script.popleft())
+        if installation is not None and (step := self._world.next_step(ask.target)) is not None:
+            return self._follow(request, ask, installation, step)
         return self._settle(request, ask, installation, self._truth(ask, installation))
 
     def _admit(self, request: Request) -> Ask | Decision:
-        path = _SEND_PATH.fullmatch(request.fields[b":path"])
+        path = _SEND_PATH.fullmatch(request.fields.get(b":path", b""))
         if path is None or request.fields[b":method"] != b"POST":
             return fcm_errors.PAGE_NOT_FOUND
         if not self._oauth.admits(request.fields.get(b"authorization", b"")):

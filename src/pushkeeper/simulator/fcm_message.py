@@ -56,7 +56,7 @@ def _refused_content(message: dict[str, Any]) -> Decision | None:
     if android is not None and android_v2 is not None:
         return fcm_errors.invalid("message.android_v2", "Only one of android and android_v2 may be set.")
     for path, block in (("message.android", android), ("message.android_v2", android_v2)):
-        if block and "ttl" in block and not 0 <= float(block["ttl"][:-1]) <= _LONGEST_TTL_S:
+        if block and block.get("ttl") and not 0 <= float(block["ttl"][:-1]) <= _LONGEST_TTL_S:
             sentence = f"Invalid ttl: must be between 0 and {_LONGEST_TTL_S} seconds"
             return fcm_errors.invalid(f"{path}.ttl", sentence)
     for path, block in (

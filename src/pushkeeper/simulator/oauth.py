@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 import jwt
 import msgspec
 
-from pushkeeper.simulator.server import Answer, Reply, Request
+from pushkeeper.simulator.exchange import Answer, Reply, Request
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -71,7 +71,7 @@ class OAuth:
 
     def handle(self, request: Request) -> Answer:
         """Answer one grant."""
-        if request.fields[b":path"] != b"/token" or request.fields[b":method"] != b"POST":
+        if request.fields.get(b":path") != b"/token" or request.fields[b":method"] != b"POST":
             return self._answer(request, 404, {"error": "not_found"})
         form = parse_qs(request.body.decode("latin-1"))
         grant_type = form.get("grant_type", [""])[0]

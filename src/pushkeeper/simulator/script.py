@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
-from pushkeeper.simulator.server import Answer, Drop, Later, Never, Reply, Reset
+from pushkeeper.simulator.exchange import Answer, Drop, Later, Never, Reply, Reset
+
+Status: TypeAlias = Annotated[int, Meta(ge=200, le=599)]
+HeaderName: TypeAlias = Annotated[str, Meta(pattern="^[A-Za-z0-9-]+$")]
+HeaderValue: TypeAlias = Annotated[str, Meta(pattern="^[ -~]*$")]
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -27,16 +32,16 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         processed: of `reset`, `hold` and `close`: whether the push was taken before the answer was lost.
     """
 
-    status: int | None = None
+    status: Status | None = None
     reason: str = ""
     form: str = ""
     apns_reason: str = ""
-    apns_status: int = 400
+    apns_status: Status = 400
     timestamp: int | None = None
     body: dict[str, Any] | str | None = None
-    headers: dict[str, str] = {}
-    delay_ms: float = 0
-    reset: int | None = None
+    headers: dict[HeaderName, HeaderValue] = {}
+    delay_ms: Annotated[float, Meta(ge=0)] = 0
+    reset: Annotated[int, Meta(ge=0, lt=2**32)] | None = None
     hold: bool = False
     close: bool = False
     processed: bool = False

@@ -9,122 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, cast
 
 import ngh2
 from ngh2 import ErrorCode, Setting
 
+from pushkeeper.simulator.exchange import Answer, Drop, Later, Never, Profile, Reply, Request, Reset, Session
+
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-__all__ = [
-    "Answer",
-    "Connection",
-    "Drop",
-    "ErrorCode",
-    "Headers",
-    "Later",
-    "Listener",
-    "Never",
-    "Profile",
-    "Reply",
-    "Request",
-    "Reset",
-    "Session",
-    "Setting",
-]
-
-Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
+__all__ = ["Connection", "ErrorCode", "Listener", "Setting"]
 
 _LARGEST_BODY_BYTES = 65_536  # what is kept of a body; the rest is read and forgotten
 _UNENFORCED_STREAMS = 0x7FFFFFFF
+_LIMIT_ENTRY = struct.Struct("!HI")
+# A client that cancels a great deal is what we are here to bear.
 _CONFIGURATION = ngh2.Configuration(stream_reset_rate_limit=(1_000_000, 1_000_000))
-
-
-@dataclass(slots=True)
-class Request:
-    """A whole request; of a header that came twice, `fields` has the last."""
-
-    stream_id: int
-    headers: Headers
-    fields: dict[bytes, bytes]
-    body: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer, ready for the wire: `headers` opens with `:status`."""
-
-    headers: Headers
-    body: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Later:
-    """An answer that comes after a wait."""
-
-    after_s: float
-    answer: Answer
-
-
-@dataclass(frozen=True, slots=True)
-class Reset:
-    """RST_STREAM in place of an answer."""
-
-    code: int
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """The end of the connection in place of an answer; answers of the same turn that came earlier still leave."""
-
-
-@dataclass(frozen=True, slots=True)
-class Never:
-    """No answer at all: the stream stays open."""
-
-
-Answer: TypeAlias = Reply | Later | Reset | Drop | Never
-
-
-class Session(Protocol):
-    """What a service knows of one connection."""
-
-    def handle(self, request: Request) -> Answer: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
-    """How a service's connections behave.
-
-    Attributes:
-        streams: the MAX_CONCURRENT_STREAMS that is announced, and held.
-        opening_streams: the same until the session raises it, if that differs.
-        settings: the other SETTINGS of the first frame.
-        excess_debug: a stream too many ends the connection with GOAWAY (PROTOCOL_ERROR) and these words; None: the
-            stream alone is refused (REFUSED_STREAM).
-        needs_authority: a request with `host` alone gets 400.
-        data_frames: how many DATA frames a body of some length comes in (1 or 2).
-        idle_timeout_s, idle_debug: GOAWAY after so long without a byte from the client.
-        max_age_s, age_debug: GOAWAY at this age.
-        idle_pings, pings_debug: GOAWAY (ENHANCE_YOUR_CALM) at one PING more than these without a request in between.
-    """
-
-    streams: int
-    opening_streams: int | None = None
-    settings: Mapping[int, int] = field(default_factory=dict)
-    excess_debug: bytes | None = None
-    needs_authority: bool = False
-    data_frames: int = 1
-    idle_timeout_s: float | None = None
-    idle_debug: bytes = b""
-    max_age_s: float | None = None
-    age_debug: bytes = b""
-    idle_pings: int | None = None
-    pings_debug: bytes = b""
-
 
 _NO_AUTHORITY = Reply(((b":status", b"400"), (b"content-length", b"0")))
 
@@ -140,11 +42,12 @@ class Connection(asyncio.Protocol):
         self._open: dict[int, Request] = {}
         self._ready: list[tuple[int, Reply]] = []
         self._written: list[bytes] = []
-        self._timers: list[asyncio.TimerHandle] = []
+        self._timers: dict[str, asyncio.TimerHandle] = {}
         self._limit = self._next_limit = self.profile.opening_streams or self.profile.streams
         self._last_stream_id = 0
         self._pings = 0
         self._active_at_s = self._loop.time()
+        self._leaving = False
         self._flushing = False
         self._paused = False
         self._stalled = False
@@ -179,7 +82,7 @@ class Connection(asyncio.Protocol):
         self._flush_soon()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        for timer in self._timers:
+        for timer in self._timers.values():
             timer.cancel()
         self._open.clear()
         self._ready.clear()
@@ -214,6 +117,7 @@ class Connection(asyncio.Protocol):
         self, code: int = ErrorCode.NO_ERROR, debug: bytes = b"", last_stream_id: int | None = None
     ) -> None:
         """Send GOAWAY and close once the streams that it leaves (all those taken, by default) are answered."""
+        self._leaving = True
         last = self._last_stream_id if last_stream_id is None else last_stream_id
         self._h2.send_goaway(code, last_stream_id=last, debug_data=debug)
         self._flush_soon()
@@ -265,6 +169,8 @@ class Connection(asyncio.Protocol):
 
     def _admit(self, event: ngh2.RequestReceived) -> None:
         self._pings = 0
+        if self._leaving:
+            return
         if len(self._open) >= self._limit:
             if self.profile.excess_debug is None:
                 self._h2.reset_stream(event.stream_id, ErrorCode.REFUSED_STREAM)
@@ -291,8 +197,7 @@ class Connection(asyncio.Protocol):
                 self._ready.append((stream_id, answer))
                 self._flush_soon()
             case Later(after_s, then):
-                self._timers = [timer for timer in self._timers if timer.when() > self._loop.time()]
-                self._timers.append(self._loop.call_later(after_s, self._put, stream_id, then))
+                self._loop.call_later(after_s, self._put, stream_id, then)
             case Reset(code):
                 self._h2.reset_stream(stream_id, code)
                 self._flush_soon()
@@ -354,19 +259,19 @@ class Connection(asyncio.Protocol):
     def _start_timers(self) -> None:
         profile = self.profile
         if profile.max_age_s is not None:
-            self._timers.append(
-                self._loop.call_later(profile.max_age_s, self.go_away, ErrorCode.NO_ERROR, profile.age_debug)
+            self._timers["age"] = self._loop.call_later(
+                profile.max_age_s, self.go_away, ErrorCode.NO_ERROR, profile.age_debug
             )
         if profile.idle_timeout_s is not None:
-            self._timers.append(self._loop.call_later(profile.idle_timeout_s, self._end_if_idle))
+            self._watch_idleness(profile.idle_timeout_s)
 
-    def _end_if_idle(self) -> None:
-        timeout_s = cast("float", self.profile.idle_timeout_s)
+    def _watch_idleness(self, timeout_s: float) -> None:
         left_s = self._active_at_s + timeout_s - self._loop.time()
-        if left_s <= 0 and not self._open:
-            self.go_away(ErrorCode.NO_ERROR, self.profile.idle_debug)
+        if left_s > 0 or self._open:
+            wait_s = max(left_s, timeout_s / 10)
+            self._timers["idle"] = self._loop.call_later(wait_s, self._watch_idleness, timeout_s)
         else:
-            self._timers.append(self._loop.call_later(max(left_s, timeout_s / 10), self._end_if_idle))
+            self.go_away(ErrorCode.NO_ERROR, self.profile.idle_debug)
 
     def _count_ping(self) -> None:
         self._pings += 1
@@ -376,10 +281,9 @@ class Connection(asyncio.Protocol):
 
 def _announce(settings_frame: bytes, streams: int) -> bytes:
     """Write the limit that we hold ourselves over the one that libnghttp2 would hold."""
-    entry = struct.Struct("!HI")
     return settings_frame.replace(
-        entry.pack(Setting.MAX_CONCURRENT_STREAMS, _UNENFORCED_STREAMS),
-        entry.pack(Setting.MAX_CONCURRENT_STREAMS, streams),
+        _LIMIT_ENTRY.pack(Setting.MAX_CONCURRENT_STREAMS, _UNENFORCED_STREAMS),
+        _LIMIT_ENTRY.pack(Setting.MAX_CONCURRENT_STREAMS, streams),
         1,
     )
 

@@ -16,10 +16,11 @@ from pushkeeper.simulator import keys
 from pushkeeper.simulator.apns import APNS_CONNECTION, Apns, ApnsRules
 from pushkeeper.simulator.apns_auth import SigningKey
 from pushkeeper.simulator.control import Control, ControlServer
+from pushkeeper.simulator.exchange import Profile
 from pushkeeper.simulator.fcm import FCM_CONNECTION, Fcm, FcmRules
 from pushkeeper.simulator.journal import JOURNAL_SIZE
 from pushkeeper.simulator.oauth import OAuth
-from pushkeeper.simulator.server import Listener, Profile
+from pushkeeper.simulator.server import Listener
 from pushkeeper.simulator.world import PROJECT, TOPIC, World
 
 if TYPE_CHECKING:

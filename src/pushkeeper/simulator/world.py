@@ -7,7 +7,7 @@ import re
 import time
 from base64 import urlsafe_b64encode
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pushkeeper.simulator.journal import JOURNAL_SIZE, Entry, Journal
@@ -15,8 +15,8 @@ from pushkeeper.simulator.journal import JOURNAL_SIZE, Entry, Journal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from pushkeeper.simulator.exchange import Headers
     from pushkeeper.simulator.script import Step
-    from pushkeeper.simulator.server import Headers
 
 PROJECT = "simulated-project"
 TOPIC = "com.example.app"
@@ -47,14 +47,12 @@ class Installation:
 
     Attributes:
         removed_at_s: since when it is uninstalled (seconds since the epoch), or None.
-        script: answers that come before the truth, each once.
         accepted: how many pushes were taken for it.
     """
 
     token: str
     origin: Origin
     removed_at_s: float | None = None
-    script: deque[Step] = field(default_factory=deque)
     accepted: int = 0
 
 
@@ -75,6 +73,7 @@ class World:
         self.clock = clock
         self.journal = Journal(journal_size)
         self.installations: dict[str, Installation] = {}
+        self._scripts: dict[str, deque[Step]] = {}
         self._minted: dict[str, int] = {}
         self._last_id = int.from_bytes(hashlib.shake_256(f"{seed}:answers".encode()).digest(8), "big") << 64
 
@@ -105,18 +104,26 @@ class World:
         for installation in self._known(tokens):
             installation.removed_at_s = None
 
-    def script(self, token: str, steps: Iterable[Step]) -> None:
-        """Queue answers for one token.
+    def script(self, token: str, steps: Iterable[Step]) -> int:
+        """Queue answers that come before the truth, each once, and return how many are waiting.
 
         Raises:
             UnknownToken: it was not minted here.
         """
-        [installation] = self._known([token])
-        installation.script.extend(steps)
+        self._known([token])
+        queue = self._scripts.setdefault(token, deque())
+        queue.extend(steps)
+        return len(queue)
+
+    def next_step(self, token: str) -> Step | None:
+        """Take the scripted answer whose turn it is, if there is one."""
+        queue = self._scripts.get(token)
+        return queue.popleft() if queue else None
 
     def reset(self) -> None:
-        """Forget all tokens and the journal; minting begins again with the same tokens."""
+        """Forget all tokens, scripts and the journal; minting begins again with the same tokens."""
         self.installations.clear()
+        self._scripts.clear()
         self.journal.clear()
         self._minted.clear()
 

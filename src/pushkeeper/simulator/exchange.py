@@ -1,0 +1,94 @@
+"""What a service and its connections tell each other: requests, answers of every kind, and how connections behave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(slots=True)
+class Request:
+    """A whole request; of a header that came twice, `fields` has the last."""
+
+    stream_id: int
+    headers: Headers
+    fields: dict[bytes, bytes]
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, ready for the wire: `headers` opens with `:status`."""
+
+    headers: Headers
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """An answer that comes after a wait."""
+
+    after_s: float
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """RST_STREAM in place of an answer."""
+
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """The end of the connection in place of an answer; answers of the same turn that came earlier still leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Never:
+    """No answer at all: the stream stays open."""
+
+
+Answer: TypeAlias = Reply | Later | Reset | Drop | Never
+
+
+class Session(Protocol):
+    """What a service knows of one connection."""
+
+    def handle(self, request: Request) -> Answer: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """How a service's connections behave.
+
+    Attributes:
+        streams: the MAX_CONCURRENT_STREAMS that is announced, and held.
+        opening_streams: the same until the session raises it, if that differs.
+        settings: the other SETTINGS of the first frame.
+        excess_debug: a stream too many ends the connection with GOAWAY (PROTOCOL_ERROR) and these words; None: the
+            stream alone is refused (REFUSED_STREAM).
+        needs_authority: a request with `host` alone gets 400.
+        data_frames: how many DATA frames a body of some length comes in (1 or 2).
+        idle_timeout_s, idle_debug: GOAWAY after so long without a byte from the client.
+        max_age_s, age_debug: GOAWAY at this age.
+        idle_pings, pings_debug: GOAWAY (ENHANCE_YOUR_CALM) at one PING more than these without a request in between.
+    """
+
+    streams: int
+    opening_streams: int | None = None
+    settings: Mapping[int, int] = field(default_factory=dict)
+    excess_debug: bytes | None = None
+    needs_authority: bool = False
+    data_frames: int = 1
+    idle_timeout_s: float | None = None
+    idle_debug: bytes = b""
+    max_age_s: float | None = None
+    age_debug: bytes = b""
+    idle_pings: int | None = None
+    pings_debug: bytes = b""
