@@ -109,7 +109,9 @@ class Composer:
 
 
 def _path(token: Token) -> bytes:
-    return b"/3/device/" + quote(token.value, safe="").encode()
+    value = token.value
+    plain = value.isascii() and value.isalnum()
+    return b"/3/device/" + (value if plain else quote(value, safe="")).encode()
 
 
 def check(content: Content, platform: Platform) -> None:
