@@ -75,7 +75,7 @@ def _refused_body(request: Request) -> Refusal | None:
         return 413, "PayloadTooLarge"
     try:
         payload = msgspec.json.decode(request.body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         payload = None
     # Apple names no reason for a body that isn't a JSON object; it is as good as none.
     return None if isinstance(payload, dict) and payload else (400, "PayloadEmpty")

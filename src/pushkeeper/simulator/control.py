@@ -100,7 +100,7 @@ class Control:
             raise _Refused("count", f"count must be from 0 to {_MOST_AT_ONCE}.")
         provider = wanted.provider or ("apns" if wanted.platform == "ios" else "fcm")
         if provider == "apns" and (wanted.platform != "ios" or wanted.kind != "token"):
-            raise _Refused("provider", "APNs has tokens of platform ios and kind token only.")
+            raise _Refused("provider", "provider apns has tokens of platform ios and kind token only.")
         origin = Origin(
             platform=wanted.platform,
             provider=provider,
@@ -127,7 +127,8 @@ class Control:
         script = _read(await request.body(), _Script)
         for number, step in enumerate(script.answers):
             if step.form and step.form not in FORMS:
-                raise _Refused(f"answers[{number}].form", f"form must be one of {', '.join(FORMS)}.")
+                field = f"answers[{number}].form"
+                raise _Refused(field, f"{field} must be one of {', '.join(FORMS)}.")
         with _known("token"):
             return {"queued": self.world.script(script.token, script.answers)}
 
@@ -153,7 +154,7 @@ class Control:
             "providers": providers,
             "answers": answers,
             "repeated_accepts": journal.repeats,
-            "oauth_refreshes": self.oauth.refreshes,
+            "oauth_refreshes": self.world.journal.answers["oauth", 200, ""],
         }
 
     async def _revoke(self, request: Request) -> object:  # noqa: ARG002 - a route's signature
@@ -162,7 +163,6 @@ class Control:
 
     async def _reset(self, request: Request) -> object:  # noqa: ARG002 - a route's signature
         self.world.reset()
-        self.oauth.refreshes = 0
         return {}
 
 
@@ -190,12 +190,13 @@ def _read(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        sentence, _, path = str(error).partition(" - at `$")
+        sentence, _, place = str(error).partition(" - at ")
         unnamed = re.search(r"field `(\w+)`", sentence)
-        inner = path.rstrip("`").lstrip(".")
+        path = re.search(r"`\$\.?([^`]*)`", place)
+        inner = path[1] if path else ""
         field = ".".join(part for part in (inner, unnamed[1] if unnamed else "") if part)
         raise _Refused(field or "body", f"{field or 'body'}: {sentence}.") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _Refused("body", "The body is not JSON.") from error
 
 

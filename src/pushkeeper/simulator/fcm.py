@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pushkeeper.simulator import fcm_errors, fcm_message
 from pushkeeper.simulator.exchange import Answer, Headers, Profile, Reply, Request
 from pushkeeper.simulator.fcm_errors import Decision
-from pushkeeper.simulator.world import FCM_TOKEN_SHAPE
+from pushkeeper.simulator.world import FCM_TOKEN_SHAPE, FID_SHAPE
 
 if TYPE_CHECKING:
     from pushkeeper.simulator.fcm_message import Ask
@@ -87,10 +87,10 @@ class Fcm:
         if ask.kind in {"topic", "condition"}:
             return self._accepted(ask)
         if installation is None or installation.origin.provider != "fcm":
-            return self._never_was(ask.target)
+            return self._never_was(ask)
         origin = installation.origin
         if ask.kind == "fid" and origin.kind != "fid":
-            return self._never_was(ask.target)
+            return self._never_was(ask)
         if origin.project.encode() != self._project:
             return fcm_errors.SENDER_ID_MISMATCH
         if installation.removed_at_s is not None and not (
@@ -100,10 +100,13 @@ class Fcm:
             return fcm_errors.FORMS["apple_gone"] if at_apple else fcm_errors.UNREGISTERED
         return self._accepted(ask)
 
-    def _never_was(self, token: str) -> Decision:
+    def _never_was(self, ask: Ask) -> Decision:
         """A token of the right shape was somebody's once; of another shape it never was one."""
-        if FCM_TOKEN_SHAPE.fullmatch(token):
+        shape = FID_SHAPE if ask.kind == "fid" else FCM_TOKEN_SHAPE
+        if shape.fullmatch(ask.target):
             return fcm_errors.UNREGISTERED
+        if ask.kind == "fid":
+            return fcm_errors.invalid("message.fid", "Invalid installation id")
         return fcm_errors.FORMS[self._rules.unknown_token_form]
 
     def _accepted(self, ask: Ask) -> Decision:

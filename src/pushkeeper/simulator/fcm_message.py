@@ -33,7 +33,7 @@ def read(body: bytes) -> Ask | Decision:
     """Read a request's body; what is wrong with it is answered as FCM answers it."""
     try:
         request = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return fcm_errors.malformed([("", "Invalid JSON payload received. Unexpected token.")])
     if found := fcm_schema.violations(request):
         return fcm_errors.malformed(found)
@@ -52,7 +52,7 @@ def read(body: bytes) -> Ask | Decision:
 
 def _refused_content(message: dict[str, Any]) -> Decision | None:
     android = message.get("android")
-    android_v2 = message.get("android_v2") or message.get("androidV2")
+    android_v2 = message.get("android_v2", message.get("androidV2"))
     if android is not None and android_v2 is not None:
         return fcm_errors.invalid("message.android_v2", "Only one of android and android_v2 may be set.")
     for path, block in (("message.android", android), ("message.android_v2", android_v2)):

@@ -48,7 +48,6 @@ class OAuth:
         self._key = key
         self._expires_at_s: dict[bytes, float] = {}
         self.audience = ""
-        self.refreshes = 0
 
     def admits(self, authorization: bytes) -> bool:
         """Whether a request's `authorization` holds an access token from here that still counts."""
@@ -81,7 +80,6 @@ class OAuth:
         error = ("invalid_grant", claims) if isinstance(claims, str) else self._refused(claims)
         if error is not None:
             return self._refuse(request, *error)
-        self.refreshes += 1
         answer = {"access_token": self.issue(), "expires_in": _LIFETIME_S, "token_type": "Bearer"}
         return self._answer(request, 200, answer)
 

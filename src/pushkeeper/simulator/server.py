@@ -24,6 +24,7 @@ __all__ = ["Connection", "ErrorCode", "Listener", "Setting"]
 
 _LARGEST_BODY_BYTES = 65_536  # what is kept of a body; the rest is read and forgotten
 _UNENFORCED_STREAMS = 0x7FFFFFFF
+_LINGER_S = 1.0
 _LIMIT_ENTRY = struct.Struct("!HI")
 # A client that cancels a great deal is what we are here to bear.
 _CONFIGURATION = ngh2.Configuration(stream_reset_rate_limit=(1_000_000, 1_000_000))
@@ -72,11 +73,12 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._active_at_s = self._loop.time()
+        if "linger" in self._timers:
+            return
         try:
             self._h2.receive_data(data)
         except ngh2.NGH2Error:
             self._flush()
-            self._transport.close()
             return
         self._take_events()
         self._flush_soon()
@@ -117,6 +119,8 @@ class Connection(asyncio.Protocol):
         self, code: int = ErrorCode.NO_ERROR, debug: bytes = b"", last_stream_id: int | None = None
     ) -> None:
         """Send GOAWAY and close once the streams that it leaves (all those taken, by default) are answered."""
+        if "linger" in self._timers:
+            return
         self._leaving = True
         last = self._last_stream_id if last_stream_id is None else last_stream_id
         self._h2.send_goaway(code, last_stream_id=last, debug_data=debug)
@@ -223,8 +227,9 @@ class Connection(asyncio.Protocol):
         if written := b"".join(self._written):
             self._transport.write(written)
         self._written.clear()
-        if not (self._h2.want_read or self._h2.want_write):
-            self._transport.close()
+        if not (self._h2.want_read or self._h2.want_write) and "linger" not in self._timers:
+            # To close under what the client still writes would reset the connection, and lose it the last answers.
+            self._timers["linger"] = self._loop.call_later(_LINGER_S, self._transport.close)
 
     def _answer_ready(self) -> None:
         halves = []

@@ -26,7 +26,8 @@ Provider: TypeAlias = Literal["fcm", "apns"]
 Environment: TypeAlias = Literal["production", "sandbox"]
 Kind: TypeAlias = Literal["token", "fid"]
 
-FCM_TOKEN_SHAPE = re.compile(r"[A-Za-z0-9_-]{22}(:APA91b[A-Za-z0-9_-]{134})?")
+FID_SHAPE = re.compile(r"[A-Za-z0-9_-]{22}")
+FCM_TOKEN_SHAPE = re.compile(FID_SHAPE.pattern + r"(:APA91b[A-Za-z0-9_-]{134})?")  # a FID may stand for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
