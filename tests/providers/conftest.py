@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
@@ -20,6 +23,12 @@ from pushkeeper.core.model import (
     WorkspaceId,
     device_id,
 )
+from pushkeeper.simulator import Simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushkeeper.core.outcome import Verdict
 
 MESSAGE_ID = UUID("0193548a-7d00-7000-8000-000000000001")
 
@@ -90,3 +99,52 @@ def p384_pem():
 @pytest.fixture(scope="session")
 def rsa_pem():
     return _pem(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+
+
+class Verdicts:
+    """Takes verdicts as a worker does, and lets a test wait until there are enough."""
+
+    def __init__(self) -> None:
+        self.batches: list[Sequence[tuple[Push, Verdict]]] = []
+        self._came = asyncio.Event()
+
+    def __call__(self, verdicts: Sequence[tuple[Push, Verdict]]) -> None:
+        self.batches.append(verdicts)
+        self._came.set()
+
+    @property
+    def all(self) -> list[tuple[Push, Verdict]]:
+        return [answered for batch in self.batches for answered in batch]
+
+    async def of(self, pushes: Sequence[Push]) -> list[Verdict]:
+        """The verdicts on these pushes, in their order; each must have exactly one."""
+        async with asyncio.timeout(20):
+            while not {id(push) for push in pushes} <= {id(push) for push, _ in self.all}:
+                self._came.clear()
+                await self._came.wait()
+        found: dict[int, list[Verdict]] = {}
+        for push, verdict in self.all:
+            found.setdefault(id(push), []).append(verdict)
+        assert all(len(verdicts) == 1 for verdicts in found.values())
+        return [found[id(push)][0] for push in pushes]
+
+
+@pytest.fixture
+def verdicts():
+    return Verdicts()
+
+
+@pytest.fixture(scope="session")
+def keys_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("simulator")
+
+
+@pytest.fixture
+async def simulator(keys_folder):
+    async with Simulator(keys_folder) as running:
+        yield running
+
+
+@pytest.fixture
+def ca_pem(simulator):
+    return Path(simulator.ca_file).read_text()

@@ -1,0 +1,150 @@
+"""A sender to one app in one of Apple's environments: its connections, its signing, and what the answers mean."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias, assert_never
+
+from pushkeeper.core.model import Environment
+from pushkeeper.core.outcome import Accepted, BadCredentials, Heal, Scope, Throttled, Verdict
+from pushkeeper.providers.address import Address
+from pushkeeper.providers.apns import message, verdict
+from pushkeeper.providers.pool import Endpoint, Limits, Pool, tls_context
+from pushkeeper.providers.signing import AppleCertificate, AppleKey, ProviderTokens, utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pushkeeper.core.model import Push
+    from pushkeeper.providers.answer import Answer
+    from pushkeeper.providers.signing import ProviderToken
+
+    OnVerdicts: TypeAlias = Callable[[Sequence[tuple[Push, Verdict]]], None]
+
+ENDPOINT_URLS = {
+    Environment.PRODUCTION: "https://api.push.apple.com",
+    Environment.SANDBOX: "https://api.sandbox.push.apple.com",
+}
+_LIMITS = Limits()
+_DRY_RUN = Verdict(
+    row="F2",
+    outcome=Accepted(dry_run=True),
+    reason="dry_run",
+    detail="APNs has no dry run: the request was composed and not sent.",
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sent:
+    """A push under way, and the provider token that it went with; None with a certificate."""
+
+    push: Push
+    token: ProviderToken | None
+
+
+class ApnsClient:
+    """Sends pushes to the devices of one app; each is answered exactly once, in batches."""
+
+    def __init__(
+        self,
+        credential: AppleKey | AppleCertificate | ProviderTokens,
+        on_verdicts: OnVerdicts,
+        *,
+        topic: str,
+        environment: Environment,
+        endpoint_url: str | None = None,
+        ca_pem: str | None = None,
+    ) -> None:
+        """Open nothing yet; `endpoint_url` and `ca_pem` override where APNs is and who vouches for it.
+
+        `ProviderTokens` in the place of a key are shared with whoever else has them.
+
+        Raises:
+            BadRequest: the address is no HTTPS URL, or the CA is no certificate.
+        """
+        certificate = credential.pem if isinstance(credential, AppleCertificate) else None
+        apns = Address.parse(endpoint_url or ENDPOINT_URLS[environment], "endpoint_url")
+        endpoint = Endpoint(apns.host, apns.port, tls_context(ca_pem, certificate))
+        self._on_verdicts = on_verdicts
+        self._tokens = _tokens_of(credential)
+        self._composer = message.Composer(authority=apns.authority, topic=topic)
+        self._pool: Pool[_Sent] = Pool(endpoint, _LIMITS, self._read)
+        self._connections_proven = True
+        self._dry_runs: list[tuple[Push, Verdict]] = []
+
+    @property
+    def pending(self) -> int:
+        """Pushes that were handed in and are not answered yet."""
+        return len(self._dry_runs) + self._pool.pending
+
+    def send(self, pushes: Sequence[Push]) -> None:
+        """Take these pushes; what becomes of each is told later, never from inside this call."""
+        token = self._tokens.current() if self._tokens is not None else None
+        header = token.header.value if token is not None else None
+        for push in pushes:
+            request = self._composer.request(push, header)
+            if push.dry_run:
+                self._answer_dry(push)
+            else:
+                self._pool.submit(_Sent(push, token), request)
+
+    async def aclose(self, drain_s: float) -> None:
+        """Wait up to `drain_s` seconds for the answers under way, then close."""
+        self._tell_dry_runs()
+        await self._pool.aclose(drain_s)
+
+    def _answer_dry(self, push: Push) -> None:
+        if not self._dry_runs:
+            asyncio.get_running_loop().call_soon(self._tell_dry_runs)
+        self._dry_runs.append((push, _DRY_RUN))
+
+    def _tell_dry_runs(self) -> None:
+        dry_runs, self._dry_runs = self._dry_runs, []
+        if dry_runs:
+            self._on_verdicts(dry_runs)
+
+    def _read(self, answers: Sequence[tuple[_Sent, Answer]]) -> None:
+        now = utc_now()
+        verdicts: list[tuple[Push, Verdict]] = []
+        leave = False
+        for sent, answer in answers:
+            push = sent.push
+            found = verdict.read(answer, token=push.token, registered_at=push.registered_at, now=now)
+            match found.outcome:
+                case Accepted():
+                    self._connections_proven = True
+                case BadCredentials(scope=Scope.CREDENTIAL):
+                    leave = True
+                    found = self._healed(found, found.outcome, sent.token)
+                case Throttled(scope=Scope.CREDENTIAL) if self._tokens is not None:
+                    leave = True
+                    self._tokens.fall_back()
+            verdicts.append((push, found))
+        if leave and self._connections_proven:
+            # Once only until something is accepted: opening and closing fast looks like an attack.
+            self._connections_proven = False
+            self._pool.close_connections()
+        self._on_verdicts(verdicts)
+
+    def _healed(self, found: Verdict, outcome: BadCredentials, token: ProviderToken | None) -> Verdict:
+        if outcome.heal is not Heal.RENEW_TOKEN:
+            return found
+        if self._tokens is not None and token is not None and self._tokens.renew_expired(token):
+            return found
+        held = replace(outcome, heal=Heal.BY_OPERATOR)
+        return replace(
+            found, outcome=held, alert="Apple calls a young token expired: is this machine's clock right?"
+        )
+
+
+def _tokens_of(credential: AppleKey | AppleCertificate | ProviderTokens) -> ProviderTokens | None:
+    match credential:
+        case ProviderTokens():
+            return credential
+        case AppleKey():
+            return ProviderTokens(credential, utc_now)
+        case AppleCertificate():
+            return None
+        case _:
+            assert_never(credential)

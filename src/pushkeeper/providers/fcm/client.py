@@ -1,0 +1,146 @@
+"""A sender to one Firebase project: its connections, its access token, and what the answers mean."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from pushkeeper.core.outcome import BadCredentials, Heal, Scope, Silence, Unanswered, Verdict
+from pushkeeper.providers.address import Address
+from pushkeeper.providers.fcm import message, verdict
+from pushkeeper.providers.fcm.access import AccessTokens
+from pushkeeper.providers.pool import Endpoint, Limits, Pool, tls_context
+from pushkeeper.providers.signing import utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from pushkeeper.core.model import Push
+    from pushkeeper.providers.answer import Answer
+    from pushkeeper.providers.fcm.access import AccessToken
+    from pushkeeper.providers.signing import Clock, ServiceAccount
+
+    OnVerdicts: TypeAlias = Callable[[Sequence[tuple[Push, Verdict]]], None]
+
+ENDPOINT_URL = "https://fcm.googleapis.com"
+_CLOSED = Verdict(
+    row="N4",
+    outcome=Unanswered(silence=Silence.NOT_PROCESSED),
+    reason=Silence.NOT_PROCESSED.value,
+    detail="The sender was closed before the push was sent.",
+)
+_SENDING = Limits()
+_ASKING = Limits()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sent:
+    """A push under way, and the access token that it went with."""
+
+    push: Push
+    token: AccessToken
+
+
+class FcmClient:
+    """Sends pushes to the devices of one project; each is answered exactly once, in batches."""
+
+    def __init__(
+        self,
+        account: ServiceAccount,
+        on_verdicts: OnVerdicts,
+        *,
+        endpoint_url: str | None = None,
+        ca_pem: str | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
+        """Open nothing yet; `endpoint_url` and `ca_pem` override where FCM is and who vouches for it.
+
+        Raises:
+            BadRequest: one of the addresses is no HTTPS URL, or the CA is no certificate.
+        """
+        fcm = Address.parse(endpoint_url or ENDPOINT_URL, "endpoint_url")
+        oauth = Address.parse(account.token_uri, "service_account.token_uri")
+        tls = tls_context(ca_pem)
+        self._on_verdicts = on_verdicts
+        self._clock = clock
+        self._composer = message.Composer(authority=fcm.authority, project_id=account.project_id)
+        self._pool: Pool[_Sent] = Pool(Endpoint(fcm.host, fcm.port, tls), _SENDING, self._read)
+        self._token_endpoint: Pool[None] = Pool(
+            Endpoint(oauth.host, oauth.port, tls), _ASKING, lambda _: None
+        )
+        self._access = AccessTokens(account, self._token_endpoint.fetch, clock, self._send_waiting)
+        self._waiting: list[Push] = []
+        self._unsent: list[tuple[Push, Verdict]] = []
+
+    @property
+    def pending(self) -> int:
+        """Pushes that were handed in and are not answered yet."""
+        return len(self._waiting) + len(self._unsent) + self._pool.pending
+
+    def send(self, pushes: Sequence[Push]) -> None:
+        """Take these pushes; what becomes of each is told later, never from inside this call."""
+        token = self._access.current()
+        if token is not None:
+            self._submit(pushes, token)
+            return
+        failure = self._access.ask()
+        if failure is None:
+            self._waiting.extend(pushes)
+        else:
+            self._answer_soon([(push, failure) for push in pushes])
+
+    async def aclose(self, drain_s: float) -> None:
+        """Wait up to `drain_s` seconds for the answers under way, then close; what was never sent says so."""
+        try:
+            async with asyncio.timeout(drain_s):
+                await self._access.settled()
+        except TimeoutError:
+            await self._access.aclose()
+        await self._token_endpoint.aclose(0.0)
+        await self._pool.aclose(drain_s)
+        self._answer_soon([(push, _CLOSED) for push in self._take_waiting()])
+        self._tell_unsent()
+
+    def _submit(self, pushes: Sequence[Push], token: AccessToken) -> None:
+        now, header = self._clock(), token.header.value
+        for push in pushes:
+            self._pool.submit(_Sent(push, token), self._composer.request(push, header, now))
+
+    def _send_waiting(self) -> None:
+        token, failure = self._access.current(), self._access.failure
+        if token is not None:
+            self._submit(self._take_waiting(), token)
+        elif failure is not None:
+            self._on_verdicts([(push, failure) for push in self._take_waiting()])
+
+    def _take_waiting(self) -> list[Push]:
+        waiting, self._waiting = self._waiting, []
+        return waiting
+
+    def _answer_soon(self, verdicts: list[tuple[Push, Verdict]]) -> None:
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self._tell_unsent)
+        self._unsent += verdicts
+
+    def _tell_unsent(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        if unsent:
+            self._on_verdicts(unsent)
+
+    def _read(self, answers: Sequence[tuple[_Sent, Answer]]) -> None:
+        now = self._clock()
+        self._on_verdicts([(sent.push, self._verdict(sent, answer, now)) for sent, answer in answers])
+
+    def _verdict(self, sent: _Sent, answer: Answer, now: datetime) -> Verdict:
+        push = sent.push
+        found = verdict.read(answer, token=push.token, now=now, dry_run=push.dry_run)
+        match found.outcome:
+            case BadCredentials(scope=Scope.CREDENTIAL, heal=Heal.RENEW_TOKEN) if not self._access.drop(
+                sent.token
+            ):
+                held = replace(found.outcome, heal=Heal.BY_OPERATOR)
+                return replace(found, outcome=held, alert="FCM refuses an access token that was just granted")
+            case _:
+                return found
