@@ -84,6 +84,13 @@ async def test_a_token_is_renewed_five_minutes_early_while_the_old_one_serves(ac
     assert access.current().header.value == b"Bearer ya29.2"
 
 
+async def test_a_token_of_a_few_seconds_is_used_all_the_same(access, endpoint, clock):
+    endpoint.answer = Response(200, (), b'{"access_token":"ya29.short","expires_in":4}')
+    assert (await granted(access)).header.value == b"Bearer ya29.short"
+    clock.pass_(seconds=2)
+    assert access.current() is None
+
+
 async def test_the_old_token_serves_until_its_end_while_the_endpoint_is_down(access, endpoint, clock):
     first = await granted(access)
     endpoint.answer = Response(503, (), b"")

@@ -38,10 +38,21 @@ _jitter = SystemRandom().random
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """One token, as the value of the `authorization` header."""
+    """One token, as the value of the `authorization` header, with the times from which it is renewed and not used."""
 
     header: Secret
-    expires_at: datetime
+    renew_at: datetime
+    useless_at: datetime
+
+    @classmethod
+    def granted(cls, grant: Grant, now: datetime) -> AccessToken:
+        """A token that lives shorter than our margins is renewed and used by halves of its life."""
+        life = timedelta(seconds=min(grant.expires_in_s, _LONGEST_LIFE_S))
+        return cls(
+            Secret(b"Bearer " + grant.access_token.value),
+            renew_at=now + max(life - RENEW_BEFORE, life / 2),
+            useless_at=now + max(life - USELESS_BEFORE, life / 2),
+        )
 
 
 class AccessTokens:
@@ -65,9 +76,9 @@ class AccessTokens:
     def current(self) -> AccessToken | None:
         """The token to use now, renewed in the background when it ends soon; None while there is none."""
         token, now = self._token, self._clock()
-        if token is None or now >= token.expires_at - USELESS_BEFORE:
+        if token is None or now >= token.useless_at:
             return None
-        if now >= token.expires_at - RENEW_BEFORE:
+        if now >= token.renew_at:
             self.ask()
         return token
 
@@ -122,8 +133,7 @@ class AccessTokens:
     def _take(self, result: Grant | Verdict) -> None:
         now = self._clock()
         if isinstance(result, Grant):
-            life = timedelta(seconds=min(result.expires_in_s, _LONGEST_LIFE_S))
-            self._token = AccessToken(Secret(b"Bearer " + result.access_token.value), now + life)
+            self._token = AccessToken.granted(result, now)
             self._failures, self._failure, self._ask_from = 0, None, None
             return
         self._failures += 1

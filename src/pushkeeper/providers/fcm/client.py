@@ -93,13 +93,15 @@ class FcmClient:
 
     async def aclose(self, drain_s: float) -> None:
         """Wait up to `drain_s` seconds for the answers under way, then close; what was never sent says so."""
+        loop = asyncio.get_running_loop()
+        closed_at = loop.time() + drain_s
         try:
-            async with asyncio.timeout(drain_s):
+            async with asyncio.timeout_at(closed_at):
                 await self._access.settled()
         except TimeoutError:
             await self._access.aclose()
         await self._token_endpoint.aclose(0.0)
-        await self._pool.aclose(drain_s)
+        await self._pool.aclose(max(closed_at - loop.time(), 0.0))
         self._answer_soon([(push, _CLOSED) for push in self._take_waiting()])
         self._tell_unsent()
 
@@ -113,14 +115,14 @@ class FcmClient:
         if token is not None:
             self._submit(self._take_waiting(), token)
         elif failure is not None:
-            self._on_verdicts([(push, failure) for push in self._take_waiting()])
+            self._answer_soon([(push, failure) for push in self._take_waiting()])
 
     def _take_waiting(self) -> list[Push]:
         waiting, self._waiting = self._waiting, []
         return waiting
 
     def _answer_soon(self, verdicts: list[tuple[Push, Verdict]]) -> None:
-        if not self._unsent:
+        if verdicts and not self._unsent:
             asyncio.get_running_loop().call_soon(self._tell_unsent)
         self._unsent += verdicts
 
