@@ -34,6 +34,9 @@ class Event(StrEnum):
 class Standing:
     """How a device stands.
 
+    Here the generation counts the registrations; the store numbers them so that a device which was deleted and comes
+    back has none of its former numbers. Only whether two are the same is ever asked.
+
     `stale_generation` is the generation that has already had a refusal older than its registration: a second one is a
     strike (row P3 of the decision table).
     """

@@ -68,6 +68,10 @@ create table identifiers (
 create unique index identifiers_of_person on identifiers
     (person_id, kind, (case when kind = 'anonymous_id' then key end)) nulls not distinct;
 
+-- Every registration takes a number that its device never had, not even before it was deleted: a push may still be under
+-- way to it then, and what comes of that is not for whoever has the device now.
+create sequence device_generations as integer cycle cache 100;
+
 -- The key is a hash of (workspace, token), so that registering needs no look-up and no index over long tokens.
 create table devices (
     device_id        bytea primary key check (octet_length(device_id) = 16),
@@ -81,7 +85,7 @@ create table devices (
     attributes       jsonb not null default '{}',
     status           text not null default '' check (status in ('', 'sent', 'bounced', 'suppressed')),
     strikes          smallint not null default 0 check (strikes >= 0),
-    generation       integer not null default 1 check (generation >= 1),
+    generation       integer not null default nextval('device_generations') check (generation >= 1),
     stale_generation integer check (stale_generation = generation),
     created_at       timestamptz not null default now(),
     registered_at    timestamptz not null default now(),

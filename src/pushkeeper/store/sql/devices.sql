@@ -48,7 +48,7 @@ changed as (
         attributes = jsonb_strip_nulls(d.attributes || g.attributes),
         status = case when d.status = 'sent' then 'sent' else '' end,
         strikes = 0,
-        generation = d.generation + 1,
+        generation = nextval('device_generations'),
         stale_generation = null,
         registered_at = now(),
         last_used = case when d.person_id = g.person_id then greatest(d.last_used, g.last_used) else g.last_used end

@@ -1,0 +1,400 @@
+"""The status table in Python and the one in SQL are the same rule: in any order, and all at once."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import count, pairwise
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
+
+import pytest_asyncio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pushkeeper.core import status
+from pushkeeper.core.identity import Identifier, IdentifierKind
+from pushkeeper.core.model import DeviceId, PersonId, Platform, Token, WorkspaceId, device_id
+from pushkeeper.core.status import LastStatus, Standing
+from pushkeeper.store import devices, people, workspaces
+from pushkeeper.store.devices import HistoryLine, Registration, SettleEvent, Settlement
+from pushkeeper.store.people import Naming
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pushkeeper.store.database import Connection, Database
+
+MESSAGE = UUID("01931000-0000-7000-8000-000000000000")
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+NEVER, NEW = -1, 0  # generations: of no device, and of any registration that comes later
+
+_numbers = count(1)
+
+RULES: dict[SettleEvent, Callable[[Standing, int], Standing]] = {
+    SettleEvent.ACCEPTED: status.accepted,
+    SettleEvent.REFUSED: status.refused,
+    SettleEvent.REFUSED_AS_STALE: status.refused_as_stale,
+}
+
+
+@dataclass(frozen=True)
+class Register:
+    device: int
+    person: int
+
+
+@dataclass(frozen=True)
+class TakePush:
+    """A push sets out to the device as it stands; its outcome comes later, or never."""
+
+    device: int
+
+
+@dataclass(frozen=True)
+class Settle:
+    """Outcomes in one call: which of the pushes under way, and what came of it."""
+
+    outcomes: tuple[tuple[int, SettleEvent], ...]
+
+
+@dataclass(frozen=True)
+class Delete:
+    device: int
+    person: int
+
+
+class Owned(NamedTuple):
+    """A device as the model has it."""
+
+    person: PersonId
+    standing: Standing
+
+
+class Stored(NamedTuple):
+    """A device's row, and which version of it this is."""
+
+    owned: Owned
+    version: str
+
+
+pairs = st.tuples(st.integers(0, 1), st.integers(0, 1))
+steps = (
+    pairs.map(lambda pair: Register(*pair))
+    | st.integers(0, 1).map(TakePush)
+    | st.lists(st.tuples(st.integers(0, 7), st.sampled_from(SettleEvent)), min_size=1, max_size=4).map(
+        lambda outcomes: Settle(tuple(outcomes))
+    )
+    | pairs.map(lambda pair: Delete(*pair))
+)
+
+
+@dataclass
+class World:
+    """Two people and two tokens of one workspace, new to every example."""
+
+    database: Database
+    workspace: WorkspaceId
+    people: tuple[PersonId, PersonId]
+    tokens: tuple[Token, Token]
+
+    def key(self, device: int) -> DeviceId:
+        return device_id(self.workspace, self.tokens[device])
+
+    def settlement(self, device: int, generation: int, event: SettleEvent) -> Settlement:
+        return Settlement(
+            device_id=self.key(device), generation=generation, event=event, message_id=MESSAGE, provider="fcm"
+        )
+
+    async def register(self, step: Register) -> None:
+        registration = Registration(token=self.tokens[step.device], platform=Platform.ANDROID, last_used=NOON)
+
+        async def work(connection: Connection) -> None:
+            await devices.register(connection, [(self.workspace, self.people[step.person], registration)])
+
+        await self.database.in_transaction(work)
+
+    async def settle(self, settlements: Sequence[Settlement]) -> None:
+        await self.database.in_transaction(lambda connection: devices.settle(connection, settlements))
+
+    async def delete(self, step: Delete) -> None:
+        person, only = self.people[step.person], self.key(step.device)
+
+        async def work(connection: Connection) -> None:
+            await devices.delete(connection, self.workspace, person, only=only)
+
+        await self.database.in_transaction(work)
+
+    async def stored(self, device: int) -> Stored | None:
+        row = await self.database.row(
+            "select person_id, status, strikes, generation, stale_generation, xmin::text || ctid::text as version "
+            "from devices where device_id = $1",
+            self.key(device),
+        )
+        if row is None:
+            return None
+        standing = Standing(
+            LastStatus(row["status"]), row["strikes"], row["generation"], row["stale_generation"]
+        )
+        return Stored(Owned(row["person_id"], standing), row["version"])
+
+    async def history(self, device: int) -> list[HistoryLine]:
+        """The oldest first."""
+        lines = await devices.history(self.database, self.workspace, self.tokens[device], limit=1000)
+        return lines[::-1]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def world(database: Database) -> World:
+    made, _ = await workspaces.create(database, f"status machine {secrets.token_hex(8)}")
+    workspace = made.workspace_id
+    namings = [
+        Naming(workspace_id=workspace, path=Identifier(IdentifierKind.ID, name)) for name in ("anna", "ben")
+    ]
+    anna, ben = await database.in_transaction(lambda connection: people.resolve(connection, namings))
+    assert anna is not None
+    assert ben is not None
+    return World(database, workspace, (anna, ben), (Token("first"), Token("second")))
+
+
+def fresh(world: World) -> World:
+    number = next(_numbers)
+    return replace(world, tokens=(Token(f"machine-{number}-0"), Token(f"machine-{number}-1")))
+
+
+def assert_chained(lines: Sequence[HistoryLine]) -> None:
+    """Each line begins where the one before it ended."""
+    for line in lines:
+        assert (line.event == "registered") == (line.from_person_id is None)
+        assert (line.event == "deleted") == (line.to_person_id is None)
+        assert line.event != "accepted" or line.to_status == LastStatus.SENT
+        assert line.event != "refused" or line.to_status in {LastStatus.BOUNCED, LastStatus.SUPPRESSED}
+    for line, following in pairwise(lines):
+        assert following.from_status == line.to_status
+        assert following.from_person_id == line.to_person_id
+
+
+def assert_folds_to(lines: Sequence[HistoryLine], owned: Owned | None) -> None:
+    if owned is None:
+        assert not lines or lines[-1].event == "deleted"
+    else:
+        assert (lines[-1].to_status, lines[-1].to_person_id) == (owned.standing.status, owned.person)
+
+
+@dataclass
+class Model:
+    """The table of core/status.py, moved by the same steps as the rows."""
+
+    world: World
+    devices: list[Owned | None]
+    pushes: list[tuple[int, int]]
+    generations: list[set[int]]
+    touched: set[int] = field(default_factory=set)
+
+    def after(self, step: Register | TakePush | Settle | Delete, stored: Sequence[Stored | None]) -> None:
+        """Take the step, and note which devices it changed, be it there and back.
+
+        A new generation may be any number that the device has never had.
+        """
+        self.touched = set()
+        match step:
+            case Register(device, person):
+                row = stored[device]
+                assert row is not None
+                given = row.owned.standing.generation
+                assert given not in self.generations[device]
+                self.generations[device].add(given)
+                before = self.devices[device]
+                standing = Standing() if before is None else status.registered(before.standing)
+                self.touched.add(device)
+                self.devices[device] = Owned(self.world.people[person], replace(standing, generation=given))
+            case TakePush(device):
+                owned = self.devices[device]
+                self.pushes.append((device, NEVER if owned is None else owned.standing.generation))
+            case Settle():
+                for device, generation, event in self.settled(step):
+                    owned = self.devices[device]
+                    if owned is not None and RULES[event](owned.standing, generation) != owned.standing:
+                        self.touched.add(device)
+                        self.devices[device] = owned._replace(
+                            standing=RULES[event](owned.standing, generation)
+                        )
+            case Delete(device, person):
+                owned = self.devices[device]
+                if owned is not None and owned.person == self.world.people[person]:
+                    self.touched.add(device)
+                    self.devices[device] = None
+
+    def settled(self, step: Settle) -> list[tuple[int, int, SettleEvent]]:
+        if not self.pushes:
+            return []
+        return [(*self.pushes[which % len(self.pushes)], event) for which, event in step.outcomes]
+
+
+async def take(world: World, model: Model, step: Register | TakePush | Settle | Delete) -> None:
+    match step:
+        case Register():
+            await world.register(step)
+        case Settle():
+            await world.settle([world.settlement(*settled) for settled in model.settled(step)])
+        case Delete():
+            await world.delete(step)
+        case TakePush():
+            pass
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(steps, max_size=25))
+async def test_after_every_step_the_row_is_what_the_table_says(
+    world: World, history: list[Register | TakePush | Settle | Delete]
+) -> None:
+    world = fresh(world)
+    model = Model(world, devices=[None, None], pushes=[], generations=[set(), set()])
+    for step in history:
+        before = [await world.stored(device) for device in (0, 1)]
+        lines_before = [await world.history(device) for device in (0, 1)]
+        await take(world, model, step)
+        after = [await world.stored(device) for device in (0, 1)]
+        model.after(step, after)
+        for device in (0, 1):
+            row, owned = after[device], model.devices[device]
+            assert (row and row.owned) == owned
+            lines = await world.history(device)
+            assert lines[: len(lines_before[device])] == lines_before[device]
+            assert_chained(lines)
+            assert_folds_to(lines, owned)
+            if device not in model.touched:
+                assert row == before[device], "a row that says the same was written again"
+                assert lines == lines_before[device]
+
+
+async def test_an_accepted_push_to_a_device_that_is_sent_already_writes_nothing(world: World) -> None:
+    world = fresh(world)
+    await world.register(Register(0, 0))
+    row = await world.stored(0)
+    assert row is not None
+    accepted = world.settlement(0, row.owned.standing.generation, SettleEvent.ACCEPTED)
+    await world.settle([accepted])
+    sent, lines = await world.stored(0), await world.history(0)
+    await world.settle([accepted, accepted])
+    assert await world.stored(0) == sent
+    assert await world.history(0) == lines
+
+
+async def test_a_late_refusal_does_not_reach_a_device_that_was_deleted_and_registered_again(
+    world: World,
+) -> None:
+    world = fresh(world)
+    await world.register(Register(0, 0))
+    row = await world.stored(0)
+    assert row is not None
+    await world.delete(Delete(0, 0))
+    await world.register(Register(0, 1))
+    await world.settle([world.settlement(0, row.owned.standing.generation, SettleEvent.REFUSED)])
+    now = await world.stored(0)
+    assert now is not None
+    assert (now.owned.person, now.owned.standing.status) == (world.people[1], LastStatus.UNUSED)
+
+
+outcomes_before = st.lists(st.sampled_from(SettleEvent), max_size=3)
+rivals = st.lists(
+    st.integers(0, 1).map(lambda person: Register(0, person))
+    | st.lists(st.sampled_from(SettleEvent), min_size=1, max_size=2).map(
+        lambda events: Settle(tuple((0, event) for event in events))
+    )
+    | st.integers(0, 1).map(lambda person: Delete(0, person)),
+    min_size=2,
+    max_size=5,
+)
+
+
+def each_alone(step: Register | Settle | Delete) -> list[Register | Settle | Delete]:
+    """A call as its outcomes one by one: between two of them another call's may come."""
+    if isinstance(step, Settle):
+        return [Settle((outcome,)) for outcome in step.outcomes]
+    return [step]
+
+
+def one_step(
+    world: World, owned: Owned | None, step: Register | Settle | Delete, sent_to: int
+) -> Owned | None:
+    match step:
+        case Register(_, person):
+            standing = Standing() if owned is None else status.registered(owned.standing)
+            return Owned(world.people[person], replace(standing, generation=NEW))
+        case Settle(((_, event),)) if owned is not None:
+            return owned._replace(standing=RULES[event](owned.standing, sent_to))
+        case Delete(_, person) if owned is not None and owned.person == world.people[person]:
+            return None
+        case _:
+            return owned
+
+
+def what_some_order_leaves(
+    world: World, start: Owned | None, steps: Sequence[Register | Settle | Delete]
+) -> set[Owned | None]:
+    """All that the table makes of the steps, whatever their order; each call's outcomes keep theirs."""
+    sent_to = NEVER if start is None else start.standing.generation
+    calls = [each_alone(step) for step in steps]
+    reached = {(tuple(0 for _ in calls), start)}
+    for _ in range(sum(map(len, calls))):
+        reached = {
+            ((*done[:n], done[n] + 1, *done[n + 1 :]), one_step(world, owned, call[done[n]], sent_to))
+            for done, owned in reached
+            for n, call in enumerate(calls)
+            if done[n] < len(call)
+        }
+    return {owned for _, owned in reached}
+
+
+async def all_wait_or_are_done(database: Database, tasks: Sequence[asyncio.Task[None]]) -> None:
+    waiting = 0
+    while waiting + sum(task.done() for task in tasks) < len(tasks):
+        waiting = await database.value(
+            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        )
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from([None, Register(0, 0)]), outcomes_before, rivals)
+async def test_rivals_leave_what_some_order_of_them_would_leave(
+    world: World, first: Register | None, before: list[SettleEvent], steps: list[Register | Settle | Delete]
+) -> None:
+    world = fresh(world)
+    if first is not None:
+        await world.register(first)
+    row = await world.stored(0)
+    sent_to = NEVER if row is None else row.owned.standing.generation
+    await world.settle([world.settlement(0, sent_to, event) for event in before])
+    row = await world.stored(0)
+    start = row and row.owned
+
+    async def go(step: Register | Settle | Delete) -> None:
+        match step:
+            case Register():
+                await world.register(step)
+            case Settle():
+                await world.settle([world.settlement(0, sent_to, event) for _, event in step.outcomes])
+            case Delete():
+                await world.delete(step)
+
+    tasks: list[asyncio.Task[None]] = []
+
+    async def hold_the_row(connection: Connection) -> None:
+        await connection.fetch("select from devices where device_id = $1 for update", world.key(0))
+        tasks.extend(asyncio.create_task(go(step)) for step in steps)
+        await all_wait_or_are_done(world.database, tasks)
+
+    await world.database.in_transaction(hold_the_row)
+    await asyncio.gather(*tasks)
+
+    row = await world.stored(0)
+    found = row and row.owned
+    if found is not None and found.standing.generation != sent_to:
+        found = found._replace(standing=replace(found.standing, generation=NEW))
+    assert found in what_some_order_leaves(world, start, steps)
+    lines = await world.history(0)
+    assert_chained(lines)
+    assert_folds_to(lines, found)
