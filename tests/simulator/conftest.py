@@ -98,6 +98,10 @@ class Client:
         await self.until(lambda: answer.complete or answer.reset is not None)
         return answer
 
+    async def ended(self) -> None:
+        """Read until the server has closed."""
+        await self.until(lambda: self.closed)
+
     async def ask(
         self, path: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"", **more: Any
     ) -> Answer:

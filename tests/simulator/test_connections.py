@@ -92,7 +92,7 @@ async def test_an_idle_connection_is_told_to_go(behaving):
     client = await desk.fcm()
     await client.until(lambda: client.goaways)
     assert (client.goaways[0].error_code, client.goaways[0].debug_data) == (0, b"session_timeout")
-    await client.until(lambda: client.closed or desk.simulator.fcm.connections == set())
+    await client.ended()
 
 
 async def test_a_connection_with_a_request_under_way_is_not_idle(behaving):
@@ -152,6 +152,33 @@ async def test_a_reset_stream_leaves_the_others_alone(desk):
     streams = [push(desk, client, token) for token in (first, second)]
     assert (await client.answer(streams[0])).reset == 2
     assert (await client.answer(streams[1])).status == 200
+
+
+async def test_a_hard_goaway_promises_only_what_it_names(desk):
+    client = await desk.apns()
+    token = desk.iphone()
+    await client.answer(push(desk, client, token))
+    await script(desk, token, {"delay_ms": 100}, {"hold": True})
+    promised, left_out, answered = [push(desk, client, token) for _ in range(3)]
+    await client.answer(answered)
+    [connection] = desk.simulator.apns.connections
+    connection.go_away(last_stream_id=promised)
+    await client.until(lambda: client.goaways)
+    assert client.goaways[0].last_stream_id == promised
+    assert (await client.answer(promised)).status == 200
+    assert not client.answers[left_out].complete
+
+
+async def test_a_dropped_connection_still_gives_what_was_answered_before(desk):
+    client = await desk.apns()
+    good, fatal = desk.mint(2, platform="ios", provider="apns")
+    await client.answer(push(desk, client, good))
+    await script(desk, fatal, {"close": True})
+    answered, lost, after = [push(desk, client, token) for token in (good, fatal, good)]
+    assert (await client.answer(answered)).status == 200
+    await client.ended()
+    assert [client.answers[stream].status for stream in (lost, after)] == [0, 0]
+    assert desk.simulator.world.installations[good].accepted == 2
 
 
 async def test_a_cancelled_stream_is_forgotten(desk):

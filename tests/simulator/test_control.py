@@ -211,6 +211,12 @@ async def test_a_wrong_request_is_refused_by_the_field_that_is_wrong(desk, path,
     assert field in answer["error"]["message"] or field == "body"
 
 
+async def test_fcms_forms_are_not_for_apns(desk):
+    [token] = await minted(desk, platform="ios")
+    status, answer = await desk.control("/script", {"token": token, "answers": [{"form": "bare"}]})
+    assert (status, answer["error"]["field"]) == (400, "answers[0].form")
+
+
 @pytest.mark.parametrize(
     ("query", "field"), [("limit=x", "limit"), ("offset=-1", "offset"), ("limit=99999", "limit")]
 )

@@ -125,7 +125,11 @@ class Control:
 
     async def _script(self, request: Request) -> object:
         script = _read(await request.body(), _Script)
+        installation = self.world.installations.get(script.token)
         for number, step in enumerate(script.answers):
+            if step.form and installation is not None and installation.origin.provider == "apns":
+                field = f"answers[{number}].form"
+                raise _Refused(field, f"{field} is for FCM; a token of APNs takes status and reason.")
             if step.form and step.form not in FORMS:
                 field = f"answers[{number}].form"
                 raise _Refused(field, f"{field} must be one of {', '.join(FORMS)}.")

@@ -154,7 +154,5 @@ class Fcm:
             headers = self._headers[key] = (
                 (b":status", b"%d" % decided.http),
                 (b"content-type", kind),
-                (b"vary", b"Origin"),
-                (b"server", b"scaffolding on HTTPServer2"),
             )
         return Reply(headers, decided.body)

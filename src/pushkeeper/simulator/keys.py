@@ -128,6 +128,9 @@ def server_context(keys: Keys, *, client_certificates: bool = False) -> ssl.SSLC
     context.set_alpn_protocols(["h2"])
     if client_certificates:
         context.verify_mode = ssl.CERT_OPTIONAL
+        context.num_tickets = (
+            0  # a session resumed without a context id, which Python can't set, would be refused
+        )
         context.load_verify_locations(keys.ca_file)
     return context
 

@@ -302,7 +302,6 @@ class Listener:
         self.profile = profile
         self.service = service
         self.connections: set[Connection] = set()
-        self.connected = 0
         self._context = context
         self._empty = asyncio.Event()
 
@@ -330,7 +329,6 @@ class Listener:
 
     def joined(self, connection: Connection) -> None:
         """Count a connection in."""
-        self.connected += 1
         self.connections.add(connection)
 
     def left(self, connection: Connection) -> None:
