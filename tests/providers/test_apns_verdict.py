@@ -28,6 +28,7 @@ from pushkeeper.core.outcome import (
     Unavailable,
     Verdict,
 )
+from pushkeeper.providers import apple
 from pushkeeper.providers.answer import NoResponse, Response
 from pushkeeper.providers.apns import verdict
 
@@ -269,7 +270,7 @@ def test_n7_a_request_without_a_stream_stays_queued():
     assert row_and_outcome(NoResponse(Silence.NO_STREAM)) == ("N7", Unanswered(silence=Silence.NO_STREAM))
 
 
-REASONS = [reason for _, reason in verdict.apple._MEANINGS] + ["Unregistered", "ExpiredToken", "NewWord", ""]
+REASONS = [reason for _, reason in apple._MEANINGS] + ["Unregistered", "ExpiredToken", "NewWord", ""]
 SHAPED = st.builds(
     lambda reason, timestamp: json.dumps({"reason": reason, "timestamp": timestamp}).encode(),
     st.sampled_from(REASONS),

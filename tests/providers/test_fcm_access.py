@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,13 +13,16 @@ from pushkeeper.providers.answer import NoResponse, Response
 from pushkeeper.providers.fcm.access import AccessTokens
 from pushkeeper.providers.signing import ServiceAccount
 
+if TYPE_CHECKING:
+    from pushkeeper.providers.answer import Answer
+
 
 class TokenEndpoint:
     """Answers grants as it is told to, once it is let."""
 
     def __init__(self) -> None:
         self.asked = 0
-        self.answer = None
+        self.answer: Answer | None = None
         self.open = asyncio.Event()
         self.open.set()
 
@@ -55,7 +59,7 @@ async def access(account, endpoint, clock):
     await tokens.aclose()
 
 
-async def granted(access):
+async def granted(access: AccessTokens) -> Any:
     assert access.ask() is None
     await access.settled()
     return access.current()

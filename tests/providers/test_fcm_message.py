@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -150,7 +151,7 @@ def test_a_custom_payload_of_data_alone_gets_no_notification(android):
 
 
 def test_a_custom_payload_with_the_second_android_block_is_not_given_the_first(android):
-    custom = {"message": {"androidV2": {"backgroundSync": {}}}}
+    custom: dict[str, Any] = {"message": {"androidV2": {"backgroundSync": {}}}}
     _, body = compose(android(Content(custom_payload={"android": custom})))
     assert "android" not in body["message"]
 

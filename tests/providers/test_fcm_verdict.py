@@ -237,7 +237,7 @@ def test_f15_a_413_is_the_messages_fault():
 
 
 def test_f16_a_quota_that_names_the_device_throttles_the_device():
-    quota = {
+    quota: dict[str, object] = {
         "@type": QUOTA_FAILURE,
         "violations": [{"subject": "device", "description": "Device Message Rate"}],
     }

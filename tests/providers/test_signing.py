@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
@@ -15,6 +16,9 @@ from hypothesis import strategies as st
 
 from pushkeeper.errors import BadRequest
 from pushkeeper.providers.signing import AppleCertificate, AppleKey, ProviderTokens, ServiceAccount
+
+if TYPE_CHECKING:
+    from pushkeeper.providers.signing import ProviderToken
 
 
 @pytest.fixture
@@ -34,8 +38,12 @@ def key(p256_pem):
     return AppleKey.parse(p256_pem, key_id="ABC123DEFG", team_id="DEF123GHIJ")
 
 
-def read(token, pem):
-    public_key = load_pem_private_key(pem, None).public_key()
+def public_key_of(pem: bytes) -> Any:
+    return load_pem_private_key(pem, None).public_key()
+
+
+def read(token: ProviderToken, pem: bytes) -> Any:
+    public_key = public_key_of(pem)
     word, _, encoded = token.header.value.partition(b" ")
     assert word == b"bearer"
     return jwt.decode(encoded, public_key, algorithms=["ES256"], options={"verify_iat": False})
@@ -47,7 +55,7 @@ def test_a_service_account_signs_a_grant_for_an_hour(account_fields, rsa_pem, cl
     assert jwt.get_unverified_header(assertion) == {"alg": "RS256", "typ": "JWT", "kid": "abc123"}
     claims = jwt.decode(
         assertion,
-        load_pem_private_key(rsa_pem, None).public_key(),
+        public_key_of(rsa_pem),
         algorithms=["RS256"],
         audience=account.token_uri,
         options={"verify_exp": False, "verify_iat": False},
