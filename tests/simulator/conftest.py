@@ -62,13 +62,17 @@ class Client:
         *,
         method: str = "POST",
         naming: bytes = b":authority",
+        trailer: tuple[bytes, bytes] | None = None,
     ) -> int:
         """Queue one request and return its stream; `flush` or an `answer` writes it."""
         lines = [(b":method", method.encode()), (b":scheme", b"https"), (b":path", path.encode())]
         lines.append((naming, self._authority))
         lines += [(name.encode(), value.encode()) for name, value in headers]
         stream_id = self._h2.send_request(lines, end_stream=not body)
-        if body:
+        if body and trailer:
+            self._h2.send_data(stream_id, body)
+            self._h2.send_trailers(stream_id, [trailer])
+        elif body:
             self._h2.send_data(stream_id, body, end_stream=True)
         self.answers[stream_id] = Answer()
         return stream_id

@@ -210,6 +210,13 @@ async def test_a_stalled_connection_answers_once_it_is_resumed(desk):
     assert (await client.answer(stream)).status == 200
 
 
+async def test_a_request_that_ends_in_a_trailer_is_answered(desk):
+    client = await desk.apns()
+    path = f"/3/device/{desk.iphone()}"
+    answer = await client.ask(path, desk.apple_headers(), b'{"aps":{}}', trailer=(b"checksum", b"x"))
+    assert answer.status == 200
+
+
 async def test_a_slow_reader_is_waited_for(desk):
     client = await desk.fcm()
     token = desk.android()

@@ -131,6 +131,12 @@ async def test_the_journal_shows_a_request_whole_but_for_its_secret(desk):
     assert entry["at"].endswith("Z")
 
 
+async def test_a_refused_message_is_written_down_under_the_token_that_it_was_for(desk):
+    [token] = await minted(desk, platform="android")
+    await desk.send({"token": token, "data": {"n": 1}})
+    assert await statuses(desk, token) == [(400, "INVALID_ARGUMENT")]
+
+
 async def test_the_journal_is_read_in_pages(desk):
     tokens = await minted(desk, platform="android", count=5)
     for token in tokens:
@@ -195,6 +201,7 @@ WRONG = [
     ("/uninstall", {"tokens": ["made up"]}, "tokens"),
     ("/uninstall", {"tokens": "made up"}, "tokens"),
     ("/uninstall", {"tokens": [], "at": "yesterday"}, "at"),
+    ("/uninstall", {"tokens": [], "at": "2026-01-02T03:04:05"}, "at"),
     ("/install", {"tokens": [1]}, "tokens[0]"),
     ("/script", {"token": "made up", "answers": []}, "token"),
     ("/script", {"token": "x", "answers": [{"status": 700}]}, "answers[0].status"),

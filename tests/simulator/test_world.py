@@ -57,11 +57,14 @@ def test_another_seed_mints_other_tokens():
 @given(st.binary())
 def test_no_bytes_upset_the_reader_of_messages(body):
     assert isinstance(fcm_message.read(body), Ask | Decision)
+    assert isinstance(fcm_message.target_of(body), str)
 
 
 @given(message=NEARLY_MESSAGES, validate_only=JSON)
 def test_no_json_upsets_the_reader_of_messages(message, validate_only):
-    read = fcm_message.read(json.dumps({"message": message, "validate_only": validate_only}).encode())
+    request = json.dumps({"message": message, "validate_only": validate_only}).encode()
+    read = fcm_message.read(request)
+    assert isinstance(fcm_message.target_of(request), str)
     if isinstance(read, Decision):
         assert read.http == 400
         assert json.loads(read.body)["error"]["status"] == "INVALID_ARGUMENT"

@@ -6,10 +6,11 @@ import contextlib
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
 import uvicorn
+from msgspec import Meta
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
@@ -54,7 +55,7 @@ class _Wanted(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 class _Named(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     tokens: list[str]
-    at: datetime | None = None
+    at: Annotated[datetime, Meta(tz=True)] | None = None
 
 
 class _Script(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

@@ -67,7 +67,7 @@ class Fcm:
         """Decide one request, write it down, and answer."""
         ask = self._admit(request)
         if isinstance(ask, Decision):
-            return self._answer(request, "", ask)
+            return self._answer(request, fcm_message.target_of(request.body), ask)
         installation = self._world.installations.get(ask.target)
         if installation is not None and (step := self._world.next_step(ask.target)) is not None:
             return self._follow(request, ask, installation, step)

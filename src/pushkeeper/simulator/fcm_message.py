@@ -50,6 +50,18 @@ def read(body: bytes) -> Ask | Decision:
     return Ask(named[0], message[named[0]], dry_run)
 
 
+def target_of(body: bytes) -> str:
+    """Whom a request that is refused would have been for, as far as can be read; "" if it can't."""
+    try:
+        request = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+    message = request.get("message") if isinstance(request, dict) else None
+    if not isinstance(message, dict):
+        return ""
+    return next((named for kind in _TARGETS if isinstance(named := message.get(kind), str)), "")
+
+
 def _refused_content(message: dict[str, Any]) -> Decision | None:
     android = message.get("android")
     android_v2 = message.get("android_v2", message.get("androidV2"))

@@ -78,7 +78,7 @@ class Connection(asyncio.Protocol):
         try:
             self._h2.receive_data(data)
         except ngh2.NGH2Error:
-            self._flush()
+            self._flush()  # libnghttp2 has put its GOAWAY there
             return
         self._take_events()
         self._flush_soon()
@@ -166,6 +166,9 @@ class Connection(asyncio.Protocol):
                 self._answer(request)
         elif isinstance(event, ngh2.RequestReceived):
             self._admit(event)
+        elif isinstance(event, ngh2.TrailersReceived):
+            if event.stream_id in self._open:
+                self._answer(self._open[event.stream_id])
         elif isinstance(event, ngh2.StreamClosed):
             self._open.pop(event.stream_id, None)
         elif isinstance(event, ngh2.PingReceived):
