@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import msgspec
 
-from pushkeeper.errors import Misconfigured, Unreachable
+from pushkeeper.errors import BadRequest, Misconfigured, TooLarge, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -43,12 +43,20 @@ _NOT_ANSWERING = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
 )
+_HOLDING_NUL = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
 _NOT_LETTING_US_IN = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientPrivilegeError,
 )
+
+
+class LostRace(Exception):
+    """Somebody else changed what this transaction stands on; run again, it sees what they left."""
+
+
 _WORTH_ANOTHER_TRY = (
+    LostRace,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.ForeignKeyViolationError,
@@ -77,6 +85,8 @@ class Database:
 
     Raises:
         Unreachable: from any method, when the server does not answer.
+        BadRequest: from any method, when a text holds the character NUL.
+        TooLarge: from any method, when an identifier is longer than an index can hold.
     """
 
     def __init__(self, pool: asyncpg.Pool, url: str) -> None:
@@ -186,6 +196,10 @@ class _translated:  # noqa: N801 - reads as a phrase: `with _translated(url)`
         lost = isinstance(error, _NOT_ANSWERING) and not isinstance(error, asyncio.CancelledError)
         if lost or (isinstance(error, asyncpg.InterfaceError) and "closed" in str(error)):
             raise Unreachable(f"the database at {where(self._url)} does not answer") from error
+        if isinstance(error, _HOLDING_NUL):
+            raise BadRequest("text", "text: the character NUL cannot be stored") from error
+        if isinstance(error, asyncpg.ProgramLimitExceededError):
+            raise TooLarge("identifier", "identifier: too long to be stored") from error
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.core import identity
-from pushkeeper.core.identity import Create, Identifier, IdentifierKind, Known, Update
+from pushkeeper.core.identity import Create, Drop, Identifier, IdentifierKind, Known, Plan, Update
 from pushkeeper.core.model import PersonId
-from pushkeeper.errors import BadRequest
-from pushkeeper.store.database import columns, load_queries
+from pushkeeper.errors import BadRequest, Conflict
+from pushkeeper.store.database import LostRace, columns, load_queries
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from pushkeeper.core.model import WorkspaceId
@@ -73,30 +73,28 @@ class Person:
 async def resolve(connection: Connection, namings: Sequence[Naming]) -> list[PersonId | None]:
     """Find or create the person of each naming; None where nobody is meant and nobody may be created.
 
-    No two namings may share an identifier. A race with another process for an identifier is lost by taking the winner.
+    No two namings may share an identifier. Whoever is overtaken by another process, in whatever identifier, looks again:
+    the outcome is one that some order of the calls would have.
+
+    Raises:
+        Conflict: others overtook one of them every time.
     """
     found: list[PersonId | None] = [None] * len(namings)
-    open_namings = list(range(len(namings)))
+    undecided = dict(enumerate(namings))
     for _ in range(_ROUNDS):
-        known = await _known(connection, [namings[i] for i in open_namings])
+        known = await _known(connection, list(undecided.values()))
         plans = {
-            i: identity.plan(
-                namings[i].path, namings[i].others, known[namings[i].workspace_id], create=namings[i].create
-            )
-            for i in open_namings
+            i: identity.plan(n.path, n.others, known[n.workspace_id], create=n.create)
+            for i, n in undecided.items()
         }
-        created = await _create(
-            connection, {i: plan for i, plan in plans.items() if isinstance(plan, Create)}, namings
-        )
-        await _replace(
-            connection, {i: plan for i, plan in plans.items() if isinstance(plan, Update)}, namings
-        )
-        for i, plan in plans.items():
-            found[i] = plan.person_id if isinstance(plan, Update) else created.get(i)
-        open_namings = [i for i, plan in plans.items() if isinstance(plan, Create) and i not in created]
-        if not open_namings:
+        meant = await _meant(connection, plans, namings)
+        lost = await _give(connection, plans, namings, meant)
+        for i in undecided:
+            found[i] = meant.get(i)
+        undecided = {i: namings[i] for i in sorted(lost)}
+        if not undecided:
             return found
-    raise BadRequest("identifier", "identifier: it is being created and deleted by others at the same time")
+    raise Conflict("identifier: it is being created and deleted by others at the same time")
 
 
 async def _known(connection: Connection, namings: Sequence[Naming]) -> dict[WorkspaceId, Known]:
@@ -120,36 +118,55 @@ async def _known(connection: Connection, namings: Sequence[Naming]) -> dict[Work
     }
 
 
-async def _create(
-    connection: Connection, plans: dict[int, Create], namings: Sequence[Naming]
+async def _meant(
+    connection: Connection, plans: Mapping[int, Plan], namings: Sequence[Naming]
 ) -> dict[int, PersonId]:
-    """Create the people planned; one whose path identifier was taken meanwhile is missing from the answer."""
-    if not plans:
-        return {}
-    reserved = await connection.fetch(SQL["reserve"], len(plans))
-    people = {i: row["person_id"] for i, row in zip(plans, reserved, strict=True)}
-    await connection.execute(
-        SQL["create"], *columns([(p, namings[i].workspace_id) for i, p in people.items()], 2)
-    )
-    wanted = [(namings[i].workspace_id, identifier, people[i]) for i in plans for identifier in plans[i].adds]
-    given = await _claim(connection, wanted)
-    made = {i: person for i, person in people.items() if (person, namings[i].path.key) in given}
-    lost = [person for i, person in people.items() if i not in made]
-    for person in lost:
-        await connection.execute(SQL["delete"], person)
-    return made
+    """The people whom the plans mean; new ones are there, without identifiers yet."""
+    meant = {i: plan.person_id for i, plan in plans.items() if isinstance(plan, Update)}
+    new = [i for i, plan in plans.items() if isinstance(plan, Create)]
+    if new:
+        reserved = await connection.fetch(SQL["reserve"], len(new))
+        created = {i: row["person_id"] for i, row in zip(new, reserved, strict=True)}
+        await connection.execute(
+            SQL["create"], *columns([(person, namings[i].workspace_id) for i, person in created.items()], 2)
+        )
+        meant |= created
+    return meant
 
 
-async def _replace(connection: Connection, plans: dict[int, Update], namings: Sequence[Naming]) -> None:
-    replaced = [(plan.person_id, new.kind.value) for plan in plans.values() for new in plan.replaces]
+async def _give(
+    connection: Connection,
+    plans: Mapping[int, Plan],
+    namings: Sequence[Naming],
+    meant: Mapping[int, PersonId],
+) -> set[int]:
+    """Give people their identifiers, and return the plans that others overtook, which are to be made anew.
+
+    A person who was created for such a plan is gone again.
+    """
+    replaced = [
+        (plan.person_id, new.kind.value)
+        for plan in plans.values()
+        if isinstance(plan, Update)
+        for new in plan.replaces
+    ]
     if replaced:
         await connection.execute(SQL["drop_identifiers"], *columns(replaced, 2))
     wanted = [
-        (namings[i].workspace_id, new, plan.person_id)
+        (i, namings[i].workspace_id, new, meant[i])
         for i, plan in plans.items()
-        for new in plan.adds + plan.replaces
+        if not isinstance(plan, Drop)
+        for new in (plan.adds if isinstance(plan, Create) else plan.adds + plan.replaces)
     ]
-    await _claim(connection, wanted)
+    given = await _claim(connection, [(workspace, new, person) for _, workspace, new, person in wanted])
+    missed = [(i, new, person) for i, _, new, person in wanted if (person, new.key) not in given]
+    if any((person, new.kind.value) in replaced for _, new, person in missed):
+        raise LostRace  # the former identifier is dropped already
+    lost = {i for i, _, _ in missed}
+    for i in lost:
+        if isinstance(plans[i], Create):
+            await connection.execute(SQL["delete"], meant[i])
+    return lost
 
 
 async def _claim(
@@ -174,11 +191,20 @@ async def update(connection: Connection, changes: Sequence[tuple[PersonId, Attri
         now = dict(reversed(waiting))
         waiting = [(person, change) for person, change in waiting if now[person] is not change]
         rows = [
-            (person, change.attributes, list(change.removed), change.unsubscribed, change.changed_at)
+            # A list would be taken for a dimension of the array that the column is sent as.
+            (
+                person,
+                change.attributes,
+                dict.fromkeys(change.removed),
+                change.unsubscribed,
+                change.changed_at,
+            )
             for person, change in now.items()
         ]
         updated = await connection.fetch(SQL["update"], *columns(rows, 5), MAX_ATTRIBUTES)
         if len(updated) < len(now):
+            if len(await connection.fetch(SQL["present"], list(now))) < len(now):
+                raise LostRace
             raise BadRequest("attributes", f"attributes: a person cannot have more than {MAX_ATTRIBUTES}")
 
 

@@ -49,7 +49,7 @@ locked as (
 ),
 merged as (
     select c.person_id, c.unsubscribed,
-        array(select jsonb_array_elements_text(c.removed)) as removed,
+        array(select jsonb_object_keys(c.removed)) as removed,
         l.attributes || c.attributes as attributes,
         (select coalesce(jsonb_object_agg(e.key, c.at), '{}') from jsonb_each(c.attributes) e
          where l.attributes -> e.key is distinct from e.value) as changed_at
@@ -63,6 +63,10 @@ from merged m
 where p.person_id = m.person_id
     and (select count(*) from jsonb_object_keys(m.attributes - m.removed)) <= $6
 returning p.person_id;
+
+-- name: present
+-- Which of these people are there.
+select person_id from people where person_id = any ($1::bigint[]);
 
 -- name: find
 -- The person behind one identifier.

@@ -1,0 +1,366 @@
+"""The registry of people and devices: what holds after every call, and when many call at once."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pytest
+
+from pushkeeper.core import identity
+from pushkeeper.core.identity import Identifier, IdentifierKind
+from pushkeeper.core.model import Environment, IdKind, PersonId, Platform, Token, WorkspaceId, device_id
+from pushkeeper.core.status import LastStatus
+from pushkeeper.errors import BadRequest, NotFound
+from pushkeeper.store import devices, workspaces
+from pushkeeper.store.devices import HistoryLine, Registration, SettleEvent, Settlement
+from pushkeeper.store.people import MAX_ATTRIBUTES, AttributeChange, Naming
+
+if TYPE_CHECKING:
+    from pushkeeper.registry import Registry
+    from pushkeeper.store.database import Database
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+MESSAGE = UUID("01931000-0000-7000-8000-000000000000")
+HOUR = timedelta(hours=1)
+TOKEN = Token("a-token-that-is-as-long-as-tokens-are")
+ANNA, BEN = Identifier(IdentifierKind.ID, "anna"), Identifier(IdentifierKind.ID, "ben")
+ANNAS_EMAIL = Identifier(IdentifierKind.EMAIL, "Anna@Example.com")
+
+
+def by(tenant: WorkspaceId, path: Identifier, *others: Identifier, create: bool = True) -> Naming:
+    return Naming(workspace_id=tenant, path=path, others=others, create=create)
+
+
+def change(at: int = 1, *removed: str, unsubscribed: Any = None, **attributes: Any) -> AttributeChange:
+    return AttributeChange(attributes=attributes, removed=removed, unsubscribed=unsubscribed, changed_at=at)
+
+
+def phone(token: Token = TOKEN, *, last_used: datetime = NOON, **attributes: object) -> Registration:
+    return Registration(token=token, platform=Platform.IOS, last_used=last_used, attributes=attributes)
+
+
+async def settle(database: Database, tenant: WorkspaceId, *events: SettleEvent, token: Token = TOKEN) -> None:
+    device = await devices.read(database, tenant, token)
+    assert device is not None
+    settlements = [
+        Settlement(
+            device_id=device.device_id,
+            generation=device.generation,
+            event=event,
+            message_id=MESSAGE,
+            provider="apns",
+            provider_status=410,
+            provider_reason="Unregistered",
+        )
+        for event in events
+    ]
+    await database.in_transaction(lambda connection: devices.settle(connection, settlements))
+
+
+async def registered(
+    registry: Registry, naming: Naming, registration: Registration | None = None
+) -> PersonId:
+    person = await registry.register(naming, registration or phone())
+    assert person is not None
+    return person
+
+
+def told(lines: list[HistoryLine]) -> list[tuple[str, str | None, str | None]]:
+    """The oldest first."""
+    return [(line.event, line.from_status, line.to_status) for line in lines[::-1]]
+
+
+async def test_an_identified_person_is_read_back_by_every_identifier(
+    registry: Registry, tenant: WorkspaceId
+) -> None:
+    person = await registry.identify(by(tenant, ANNA, ANNAS_EMAIL), change(plan="gold"))
+    assert person is not None
+    cio_id = Identifier(IdentifierKind.CIO_ID, identity.cio_id(person))
+    for identifier in (ANNA, ANNAS_EMAIL, Identifier(IdentifierKind.EMAIL, "anna@example.com"), cio_id):
+        found = await registry.person(tenant, identifier)
+        assert (found.person_id, found.id, found.email) == (person, "anna", "Anna@Example.com")
+        assert found.attributes == {"plan": "gold"}
+
+
+async def test_a_person_of_one_workspace_is_nobody_in_another(
+    database: Database, registry: Registry, tenant: WorkspaceId
+) -> None:
+    other, _ = await workspaces.create(database, secrets.token_hex(8))
+    person = await registered(registry, by(tenant, ANNA))
+    for identifier in (ANNA, Identifier(IdentifierKind.CIO_ID, identity.cio_id(person))):
+        with pytest.raises(NotFound):
+            await registry.person(other.workspace_id, identifier)
+    with pytest.raises(NotFound):
+        await registry.device(other.workspace_id, TOKEN)
+    theirs = await registered(registry, by(other.workspace_id, ANNA))
+    assert theirs != person
+    assert (await registry.device(tenant, TOKEN)).person_id == person
+
+
+async def test_attributes_merge_and_removed_ones_go(registry: Registry, tenant: WorkspaceId) -> None:
+    await registry.identify(by(tenant, ANNA), change(1, plan="gold", city="Ulm", nested={"a": None}))
+    await registry.identify(by(tenant, ANNA), change(2, "city", "never there", plan="silver", age=33))
+    anna = await registry.person(tenant, ANNA)
+    assert anna.attributes == {"plan": "silver", "age": 33, "nested": {"a": None}}
+    assert anna.changed_at == {"plan": 2, "age": 2, "nested": 1}
+
+
+async def test_an_attribute_that_stays_the_same_was_not_changed(
+    registry: Registry, tenant: WorkspaceId
+) -> None:
+    await registry.identify(by(tenant, ANNA), change(1, plan="gold"))
+    await registry.identify(by(tenant, ANNA), change(2, plan="gold"))
+    assert (await registry.person(tenant, ANNA)).changed_at == {"plan": 1}
+
+
+async def test_unsubscribed_stays_until_it_is_said_again(registry: Registry, tenant: WorkspaceId) -> None:
+    await registry.identify(by(tenant, ANNA), change(unsubscribed=True))
+    await registry.identify(by(tenant, ANNA), change(plan="gold"))
+    assert (await registry.person(tenant, ANNA)).unsubscribed is True
+    await registry.identify(by(tenant, ANNA), change(unsubscribed=False))
+    assert (await registry.person(tenant, ANNA)).unsubscribed is False
+
+
+async def test_changes_by_two_names_of_one_person_are_both_made_in_order(
+    registry: Registry, tenant: WorkspaceId
+) -> None:
+    await registry.identify(by(tenant, ANNA, ANNAS_EMAIL), change())
+    await asyncio.gather(
+        *(
+            registry.identify(by(tenant, [ANNA, ANNAS_EMAIL][n % 2]), change(n, **{f"a{n}": n}))
+            for n in range(20)
+        )
+    )
+    assert (await registry.person(tenant, ANNA)).attributes == {f"a{n}": n for n in range(20)}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        change(**{f"a{n}": n for n in range(MAX_ATTRIBUTES + 1)}),
+        change(name="a NUL: \0"),
+        change(**{"a NUL: \0": 1}),
+    ],
+)
+async def test_a_bad_call_fails_alone_and_changes_nothing(
+    registry: Registry, tenant: WorkspaceId, bad: AttributeChange
+) -> None:
+    names = [Identifier(IdentifierKind.ID, f"p{n}") for n in range(20)]
+    answers = await asyncio.gather(
+        *(
+            registry.identify(by(tenant, name), bad if n == 7 else change(n=n))
+            for n, name in enumerate(names)
+        ),
+        return_exceptions=True,
+    )
+    assert [n for n, answer in enumerate(answers) if isinstance(answer, BaseException)] == [7]
+    assert isinstance(answers[7], BadRequest)
+    with pytest.raises(NotFound):
+        await registry.person(tenant, names[7])
+    assert [(await registry.person(tenant, name)).attributes["n"] for name in names if name != names[7]] == [
+        n for n in range(20) if n != 7
+    ]
+
+
+@pytest.mark.parametrize("value", ["a NUL: \0", secrets.token_hex(5000)])
+async def test_an_identifier_that_cannot_be_stored_is_a_bad_request(
+    registry: Registry, tenant: WorkspaceId, value: str
+) -> None:
+    with pytest.raises(BadRequest):
+        await registry.identify(by(tenant, Identifier(IdentifierKind.ID, value)), change())
+
+
+async def test_the_limit_counts_what_would_be_there_in_the_end(
+    registry: Registry, tenant: WorkspaceId
+) -> None:
+    await registry.identify(by(tenant, ANNA), change(**{f"a{n}": n for n in range(MAX_ATTRIBUTES)}))
+    await registry.identify(by(tenant, ANNA), change(2, "a0", "a1", b0=0, b1=1))
+    with pytest.raises(BadRequest, match="300"):
+        await registry.identify(by(tenant, ANNA), change(3, b2=2))
+    assert len((await registry.person(tenant, ANNA)).attributes) == MAX_ATTRIBUTES
+
+
+async def test_a_call_that_may_not_create_creates_nobody(registry: Registry, tenant: WorkspaceId) -> None:
+    assert await registry.identify(by(tenant, ANNA, create=False), change(plan="gold")) is None
+    with pytest.raises(NotFound):
+        await registry.person(tenant, ANNA)
+
+
+async def test_a_registered_device_is_read_back_as_it_was_told(
+    registry: Registry, tenant: WorkspaceId
+) -> None:
+    person = await registered(
+        registry,
+        by(tenant, ANNA),
+        Registration(
+            token=TOKEN,
+            platform=Platform.IOS,
+            last_used=NOON,
+            id_kind=IdKind.FID,
+            app="com.example.app",
+            environment=Environment.SANDBOX,
+            attributes={"app_version": "3.1", "absent": None},
+        ),
+    )
+    device = await registry.device(tenant, TOKEN)
+    assert (device.person_id, device.device_id, device.token) == (person, device_id(tenant, TOKEN), TOKEN)
+    assert (device.platform, device.id_kind, device.app, device.environment) == (
+        Platform.IOS,
+        IdKind.FID,
+        "com.example.app",
+        Environment.SANDBOX,
+    )
+    assert device.attributes == {"app_version": "3.1"}
+    assert (device.status, device.strikes, device.last_used) == (LastStatus.UNUSED, 0, NOON)
+    assert told(await registry.history(tenant, TOKEN)) == [("registered", None, "")]
+
+
+async def test_the_same_person_again_merges_the_device(registry: Registry, tenant: WorkspaceId) -> None:
+    first = Registration(
+        token=TOKEN, platform=Platform.IOS, last_used=NOON, app="com.example.app", attributes={"a": 1, "b": 2}
+    )
+    await registered(registry, by(tenant, ANNA), first)
+    before = await registry.device(tenant, TOKEN)
+    await registered(registry, by(tenant, ANNA), phone(b=None, c=3))
+    after = await registry.device(tenant, TOKEN)
+    assert after.attributes == {"a": 1, "c": 3}
+    assert (after.app, after.created_at) == ("com.example.app", before.created_at)
+    assert after.generation != before.generation
+    assert after.registered_at > before.registered_at
+    assert told(await registry.history(tenant, TOKEN)) == [("registered", None, "")]
+
+
+async def test_last_used_keeps_the_latest_of_one_person_and_is_taken_anew_by_the_next(
+    registry: Registry, tenant: WorkspaceId
+) -> None:
+    seen = []
+    for who, at in [(ANNA, NOON), (ANNA, NOON - HOUR), (ANNA, NOON + HOUR), (BEN, NOON - HOUR)]:
+        await registered(registry, by(tenant, who), phone(last_used=at))
+        seen.append((await registry.device(tenant, TOKEN)).last_used)
+    assert seen == [NOON, NOON, NOON + HOUR, NOON - HOUR]
+
+
+async def test_a_registration_revives_a_suppressed_device_and_says_so(
+    database: Database, registry: Registry, tenant: WorkspaceId
+) -> None:
+    await registered(registry, by(tenant, ANNA))
+    await settle(database, tenant, SettleEvent.REFUSED, SettleEvent.REFUSED)
+    await registered(registry, by(tenant, ANNA))
+    assert told(await registry.history(tenant, TOKEN)) == [
+        ("registered", None, ""),
+        ("refused", "", "bounced"),
+        ("refused", "bounced", "suppressed"),
+        ("refreshed", "suppressed", ""),
+    ]
+    refusal = (await registry.history(tenant, TOKEN))[1]
+    assert (refusal.provider, refusal.provider_status, refusal.provider_reason) == (
+        "apns",
+        410,
+        "Unregistered",
+    )
+
+
+async def test_a_token_that_another_person_has_moves(
+    database: Database, registry: Registry, tenant: WorkspaceId
+) -> None:
+    anna = await registered(registry, by(tenant, ANNA))
+    await settle(database, tenant, SettleEvent.ACCEPTED)
+    ben = await registered(registry, by(tenant, BEN))
+    device = await registry.device(tenant, TOKEN)
+    assert (device.person_id, device.status) == (ben, LastStatus.SENT)
+    assert await registry.devices_of(await registry.person(tenant, ANNA), tenant) == []
+    moved = (await registry.history(tenant, TOKEN))[0]
+    assert (moved.event, moved.from_person_id, moved.to_person_id) == ("moved", anna, ben)
+
+
+async def test_a_cio_id_of_nobody_registers_nothing(registry: Registry, tenant: WorkspaceId) -> None:
+    nobody = Identifier(IdentifierKind.CIO_ID, "0000ffffffff")
+    assert await registry.register(by(tenant, nobody), phone()) is None
+    with pytest.raises(NotFound):
+        await registry.device(tenant, TOKEN)
+
+
+async def test_a_persons_devices_come_last_used_first(registry: Registry, tenant: WorkspaceId) -> None:
+    for hours in (2, 0, 1):
+        await registered(
+            registry, by(tenant, ANNA), phone(Token(f"token-{hours}"), last_used=NOON - hours * HOUR)
+        )
+    found = await registry.devices_of(await registry.person(tenant, ANNA), tenant)
+    assert [device.token.value for device in found] == ["token-0", "token-1", "token-2"]
+
+
+async def test_only_the_owner_can_forget_a_device_and_its_history_outlives_it(
+    registry: Registry, tenant: WorkspaceId
+) -> None:
+    anna = await registered(registry, by(tenant, ANNA))
+    await registry.identify(by(tenant, BEN), change())
+    nobody = Identifier(IdentifierKind.ID, "nobody")
+    assert await registry.forget_device(tenant, BEN, TOKEN) is False
+    assert await registry.forget_device(tenant, nobody, TOKEN) is False
+    assert (await registry.device(tenant, TOKEN)).person_id == anna
+    assert await registry.forget_device(tenant, ANNA, TOKEN, request_id="r-1") is True
+    assert await registry.forget_device(tenant, ANNA, TOKEN) is False
+    with pytest.raises(NotFound):
+        await registry.device(tenant, TOKEN)
+    last = (await registry.history(tenant, TOKEN))[0]
+    assert (last.event, last.from_person_id, last.to_person_id, last.request_id) == (
+        "deleted",
+        anna,
+        None,
+        "r-1",
+    )
+
+
+async def test_a_forgotten_person_takes_devices_and_names_along_and_may_come_back_as_somebody_new(
+    registry: Registry, tenant: WorkspaceId
+) -> None:
+    first = await registered(registry, by(tenant, ANNA, ANNAS_EMAIL))
+    assert await registry.forget_person(tenant, ANNAS_EMAIL) is True
+    assert await registry.forget_person(tenant, ANNAS_EMAIL) is False
+    for identifier in (ANNA, ANNAS_EMAIL, Identifier(IdentifierKind.CIO_ID, identity.cio_id(first))):
+        with pytest.raises(NotFound):
+            await registry.person(tenant, identifier)
+    with pytest.raises(NotFound):
+        await registry.device(tenant, TOKEN)
+    again = await registered(registry, by(tenant, ANNA))
+    assert again != first
+    assert [event for event, _, _ in told(await registry.history(tenant, TOKEN))] == [
+        "registered",
+        "deleted",
+        "registered",
+    ]
+
+
+async def test_a_token_that_was_never_registered_has_no_history(
+    registry: Registry, tenant: WorkspaceId
+) -> None:
+    with pytest.raises(NotFound):
+        await registry.history(tenant, TOKEN)
+
+
+async def test_registrations_of_one_token_keep_their_order_however_many_come_at_once(
+    registry: Registry, tenant: WorkspaceId
+) -> None:
+    names = [Identifier(IdentifierKind.ID, f"p{n}") for n in range(30)]
+    people = await asyncio.gather(*(registered(registry, by(tenant, name)) for name in names))
+    assert (await registry.device(tenant, TOKEN)).person_id == people[-1]
+    lines = (await registry.history(tenant, TOKEN))[::-1]
+    assert [line.to_person_id for line in lines] == people
+    assert [line.from_person_id for line in lines] == [None, *people[:-1]]
+    assert all(line.at < following.at for line, following in pairwise(lines))
+
+
+async def test_what_is_drained_is_committed(registry: Registry, tenant: WorkspaceId) -> None:
+    calls = [
+        asyncio.create_task(registry.register(by(tenant, ANNA), phone(Token(f"token-{n}"))))
+        for n in range(10)
+    ]
+    await asyncio.sleep(0)  # the calls are made
+    await registry.drain()
+    assert len(await registry.devices_of(await registry.person(tenant, ANNA), tenant)) == 10
+    await asyncio.gather(*calls)

@@ -1,0 +1,194 @@
+"""Two processes on one database: whatever they do to the same people at once, some order of it would have left."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from pushkeeper.core import identity
+from pushkeeper.core.identity import Identifier, IdentifierKind
+from pushkeeper.core.model import PersonId, Platform, Token, WorkspaceId
+from pushkeeper.errors import NotFound
+from pushkeeper.registry import Registry
+from pushkeeper.store.database import Database
+from pushkeeper.store.devices import Registration
+from pushkeeper.store.people import AttributeChange, Naming
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Sequence
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+ROUNDS = 40
+NOTHING = AttributeChange(changed_at=1)
+
+
+@pytest_asyncio.fixture
+async def rivals(database: Database) -> AsyncIterator[tuple[Registry, Registry]]:
+    """Two registries that share nothing but the server."""
+    here, there = [await Database.open(database.url, connections=3) for _ in range(2)]
+    yield Registry(here), Registry(there)
+    await here.close()
+    await there.close()
+
+
+def an_id(value: str) -> Identifier:
+    return Identifier(IdentifierKind.ID, value)
+
+
+def an_email(value: str) -> Identifier:
+    return Identifier(IdentifierKind.EMAIL, value)
+
+
+def phone(token: str) -> Registration:
+    return Registration(token=Token(token), platform=Platform.IOS, last_used=NOON)
+
+
+async def people_with(database: Database, tenant: WorkspaceId, *identifiers: Identifier) -> set[PersonId]:
+    rows = await database.rows(
+        "select person_id from identifiers where workspace_id = $1 and key = any ($2)",
+        tenant,
+        [identifier.key[1] for identifier in identifiers],
+    )
+    return {row["person_id"] for row in rows}
+
+
+async def at_once(calls: Sequence[Awaitable[object]]) -> None:
+    """Make the calls and let every one end before the first error is raised."""
+    for answer in await asyncio.gather(*calls, return_exceptions=True):
+        if isinstance(answer, BaseException):
+            raise answer
+
+
+@pytest.mark.parametrize(
+    ("here", "there"),
+    [
+        pytest.param(("id", "email"), ("id", "email"), id="the same call"),
+        pytest.param(("id", "email"), ("email", "id"), id="by id and by email"),
+        pytest.param(("id", "email"), ("email",), id="by id with the email, and by the email alone"),
+        pytest.param(("email", "id"), ("id",), id="by email with the id, and by the id alone"),
+    ],
+)
+async def test_two_that_create_the_same_person_make_one(
+    database: Database,
+    rivals: tuple[Registry, Registry],
+    tenant: WorkspaceId,
+    here: tuple[str, ...],
+    there: tuple[str, ...],
+) -> None:
+    for n in range(ROUNDS):
+        names = {"id": an_id(f"p{n}"), "email": an_email(f"p{n}@example.com")}
+        namings = [
+            Naming(workspace_id=tenant, path=names[path], others=tuple(names[other] for other in others))
+            for path, *others in (here, there)
+        ]
+        found = await asyncio.gather(
+            *(registry.identify(naming, NOTHING) for registry, naming in zip(rivals, namings, strict=True))
+        )
+        assert await people_with(database, tenant, *names.values()) == set(found)
+        assert len(set(found)) == 1
+    rows = await database.rows("select person_id from people where workspace_id = $1", tenant)
+    assert len(rows) == ROUNDS
+
+
+async def test_many_at_once_make_one_person_for_each_name(
+    database: Database, rivals: tuple[Registry, Registry], tenant: WorkspaceId
+) -> None:
+    names = [an_id(f"p{n}") for n in range(100)]
+    orders = (names, names[::-1])
+    found = await asyncio.gather(
+        *(
+            registry.register(Naming(workspace_id=tenant, path=name), phone(f"{name.value}-{side}"))
+            for side, (registry, order) in enumerate(zip(rivals, orders, strict=True))
+            for name in order
+        )
+    )
+    assert found[:100] == found[:99:-1]
+    assert len(set(found)) == 100
+    assert await people_with(database, tenant, *names) == set(found)
+
+
+async def test_a_registration_that_meets_a_deletion_of_the_person_leaves_no_device_without_one(
+    database: Database, rivals: tuple[Registry, Registry], tenant: WorkspaceId
+) -> None:
+    here, there = rivals
+    for n in range(ROUNDS):
+        name = Naming(workspace_id=tenant, path=an_id(f"p{n}"))
+        await here.register(name, phone(f"old-{n}"))
+        await at_once(
+            [
+                here.register(name, phone(f"new-{n}")),
+                here.register(name, phone(f"old-{n}")),
+                there.forget_person(tenant, name.path),
+            ]
+        )
+    orphans = await database.rows(
+        "select from devices where workspace_id = $1 and not exists "
+        "(select from identifiers i where i.person_id = devices.person_id)",
+        tenant,
+    )
+    assert orphans == []
+    nameless = await database.rows(
+        "select from people p where workspace_id = $1 "
+        "and not exists (select from identifiers i where i.person_id = p.person_id)",
+        tenant,
+    )
+    assert nameless == []
+
+
+async def test_a_registration_that_was_answered_after_the_deletion_is_there(
+    rivals: tuple[Registry, Registry], tenant: WorkspaceId
+) -> None:
+    here, there = rivals
+    for n in range(ROUNDS):
+        name = Naming(workspace_id=tenant, path=an_id(f"p{n}"))
+        await here.register(name, phone(f"old-{n}"))
+        forgetting = asyncio.create_task(there.forget_person(tenant, name.path))
+        await here.register(name, phone(f"new-{n}"))
+        await forgetting
+        last = (await here.history(tenant, Token(f"new-{n}")))[0]
+        if last.event == "deleted":
+            with pytest.raises(NotFound):
+                await here.device(tenant, Token(f"new-{n}"))
+        else:
+            assert (await here.device(tenant, Token(f"new-{n}"))).person_id == last.to_person_id
+
+
+async def test_an_update_that_meets_a_deletion_of_the_person_does_not_fail(
+    rivals: tuple[Registry, Registry], tenant: WorkspaceId
+) -> None:
+    here, there = rivals
+    for n in range(ROUNDS):
+        name = Naming(workspace_id=tenant, path=an_id(f"p{n}"))
+        await here.identify(name, NOTHING)
+        await at_once(
+            [
+                here.identify(name, AttributeChange(attributes={"round": n}, changed_at=2)),
+                there.forget_person(tenant, name.path),
+            ]
+        )
+        with suppress(NotFound):
+            assert (await here.person(tenant, name.path)).attributes == {"round": n}
+
+
+async def test_a_person_whose_new_email_somebody_else_takes_meanwhile_keeps_one(
+    database: Database, rivals: tuple[Registry, Registry], tenant: WorkspaceId
+) -> None:
+    here, there = rivals
+    for n in range(ROUNDS):
+        former, wanted = an_email(f"former{n}@example.com"), an_email(f"wanted{n}@example.com")
+        person = await here.identify(Naming(workspace_id=tenant, path=former), NOTHING)
+        assert person is not None
+        by_cio_id = Identifier(IdentifierKind.CIO_ID, identity.cio_id(person))
+        await at_once(
+            [
+                here.identify(Naming(workspace_id=tenant, path=by_cio_id, others=(wanted,)), NOTHING),
+                there.identify(Naming(workspace_id=tenant, path=wanted), NOTHING),
+            ]
+        )
+        assert person in await people_with(database, tenant, former, wanted)
+        assert await people_with(database, tenant, wanted)
