@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from pushkeeper.api import app
+from pushkeeper.api.auth import Keys
 from pushkeeper.core.model import Environment, Platform, Provider, Secret
 from pushkeeper.errors import BadRequest, Misconfigured
 from pushkeeper.providers import signing
@@ -105,6 +106,7 @@ def api(opened: Store, url: str) -> ASGIApp:
             sending=sending(opened),
             reporting=reporting(opened),
             database=opened.database,
+            keys=Keys(opened.database),
             url=url,
         )
     )

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 CALLERS = 8
+_LONGEST_WORD = 30
 PATIENCE_S = 120.0
+_IDLE_S = 2.0  # a server may close a connection that was quiet for longer
 
 STATUSES = ("unused", "sent", "bounced", "suppressed")
 
@@ -40,15 +42,29 @@ class Http:
         Raises:
             Unreachable: any other answer.
         """
-        connection = getattr(self._of_thread, "connection", None)
-        if connection is None:
-            connection = self._of_thread.connection = http.client.HTTPConnection(self._netloc, timeout=30)
-        connection.request(method, path, None if body is None else json.dumps(body), self._headers)
+        try:
+            status, data = self._exchange(method, path, None if body is None else json.dumps(body))
+        except (OSError, http.client.HTTPException) as error:
+            self._of_thread.connection = None
+            raise Unreachable(f"{method} {_shown(path)}: {self._netloc} does not answer ({error!r})") from error
+        if status != http.client.OK:
+            raise Unreachable(f"{method} {_shown(path)}: {self._netloc} answered {status}")
+        return json.loads(data)
+
+    def _exchange(self, method: str, path: str, body: str | None) -> tuple[int, bytes]:
+        connection, used_at = getattr(self._of_thread, "connection", None) or (None, 0.0)
+        if connection is None or time.monotonic() - used_at > _IDLE_S:
+            connection = http.client.HTTPConnection(self._netloc, timeout=30)
+        connection.request(method, path, body, self._headers)
         response = connection.getresponse()
         data = response.read()
-        if response.status != http.client.OK:
-            raise Unreachable(f"{method} {path.partition('?')[0]}: answered {response.status}")
-        return json.loads(data)
+        self._of_thread.connection = (connection, time.monotonic())
+        return response.status, data
+
+
+def _shown(path: str) -> str:
+    """A path without what may be in it of a token."""
+    return "/".join(part for part in path.partition("?")[0].split("/") if len(part) <= _LONGEST_WORD)
 
 
 @dataclass(frozen=True, slots=True)

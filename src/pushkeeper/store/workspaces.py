@@ -20,7 +20,7 @@ SQL = load_queries("workspaces")
 
 KeyKind = Literal["track", "app", "cdp"]
 # An app or write key is one string: so much of it finds the row, all of it is compared.
-_PUBLIC_CHARACTERS = 12
+PUBLIC_CHARACTERS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,8 @@ async def create(database: Database, name: str) -> tuple[Workspace, NewKeys]:
     )
     rows = [
         ("track", keys.site_id, _hash(keys.api_key)),
-        ("app", keys.app_api_key[:_PUBLIC_CHARACTERS], _hash(keys.app_api_key)),
-        ("cdp", keys.write_key[:_PUBLIC_CHARACTERS], _hash(keys.write_key)),
+        ("app", keys.app_api_key[:PUBLIC_CHARACTERS], _hash(keys.app_api_key)),
+        ("cdp", keys.write_key[:PUBLIC_CHARACTERS], _hash(keys.write_key)),
     ]
     made = await database.row(SQL["create"], name, *(list(column) for column in zip(*rows, strict=True)))
     if made is None:
@@ -110,7 +110,7 @@ async def holder_of_site(database: Database, site_id: str) -> KeyHolder | None:
 
 async def holder_of_key(database: Database, kind: Literal["app", "cdp"], key: str) -> KeyHolder | None:
     """Who may have this key; it is still to be compared."""
-    return await _holder(database, kind, key[:_PUBLIC_CHARACTERS])
+    return await _holder(database, kind, key[:PUBLIC_CHARACTERS])
 
 
 async def _holder(database: Database, kind: KeyKind, key_id: str) -> KeyHolder | None:

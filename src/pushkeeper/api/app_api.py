@@ -1,0 +1,184 @@
+"""Customer.io's App API: read people and messages, send transactional pushes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.routing import Route
+
+from pushkeeper import reporting
+from pushkeeper.api import fields
+from pushkeeper.api.push_request import transactional_push
+from pushkeeper.api.surface import Surface, json_response
+from pushkeeper.api.track_v1 import checked
+from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
+from pushkeeper.core.model import DeliveryId
+from pushkeeper.errors import BadRequest, NotFound, PushkeeperError, Unauthorized
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.responses import Response
+
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.surface import Call
+    from pushkeeper.store.devices import Device
+    from pushkeeper.store.messages import DeliveryFacts
+    from pushkeeper.store.people import Person
+
+_ID_TYPES = {kind.value: kind for kind in (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)}
+# What Customer.io's schema types as other than strings; all else is read back as text.
+_TYPED_DEVICE_ATTRIBUTES = frozenset(
+    {"network_bluetooth", "network_cellular", "network_wifi", "screen_width", "screen_height", "last_used"}
+)
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of this API."""
+    app = _App(rooms)
+    reads = Surface(authenticate=rooms.keys.app, render=render)
+    sends = Surface(authenticate=rooms.keys.app, render=render_send)
+    return [
+        Route(path, surface.endpoint(path, handler), methods=[method])
+        for surface, method, path, handler in (
+            (reads, "GET", "/v1/customers", app.people_by_email),
+            (reads, "GET", "/v1/customers/{id}/attributes", app.person),
+            (reads, "GET", "/v1/messages/{id}", app.message),
+            (sends, "POST", "/v1/send/push", app.send_push),
+        )
+    ]
+
+
+def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
+    """`errors` with detail and status, as most of this API answers."""
+    detail = "not found" if isinstance(error, NotFound) else error.message
+    return {"errors": [{"detail": detail, "status": str(status)}]}
+
+
+def render_send(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
+    """`meta.error`, as sends answer; a wrong key is told in this API's other shape, like everywhere in it."""
+    return render(error, status) if isinstance(error, Unauthorized) else {"meta": {"error": error.message}}
+
+
+class _App:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    async def person(self, call: Call) -> Response:
+        workspace = call.workspace.workspace_id
+        person = await self._person(call)
+        devices = await self._rooms.registry.devices_of(person, workspace)
+        return json_response({"customer": person_json(person, devices)})
+
+    async def _person(self, call: Call) -> Person:
+        workspace, text = call.workspace.workspace_id, call.segment("id")
+        asked = call.query("id_type") or "id"
+        kind = _ID_TYPES.get(asked)
+        if kind is None:
+            raise BadRequest("id_type", f"id_type: {asked[:40]!r} is not enabled; use id, email or cio_id")
+        try:
+            return await self._rooms.registry.person(workspace, checked(Identifier(kind, text), "id"))
+        except NotFound:
+            if kind is not IdentifierKind.ID:
+                raise
+            return await self._rooms.registry.person(workspace, Identifier(IdentifierKind.CIO_ID, text))
+
+    async def people_by_email(self, call: Call) -> Response:
+        email = fields.text(call.query("email"), "email", max_bytes=150)
+        try:
+            found = [
+                await self._rooms.registry.person(
+                    call.workspace.workspace_id, checked(Identifier(IdentifierKind.EMAIL, email), "email")
+                )
+            ]
+        except NotFound:
+            found = []
+        return json_response({"results": [{"email": p.email, "id": p.id, "cio_id": p.cio_id} for p in found]})
+
+    async def send_push(self, call: Call) -> Response:
+        body = fields.as_object(fields.decode(call.raw_body), "body")
+        queued = await self._rooms.sending.accept(
+            transactional_push(body, call.workspace.workspace_id, request_id=call.request_id)
+        )
+        answer = {"delivery_id": str(queued.delivery_id), "queued_at": int(queued.queued_at.timestamp())}
+        if queued.send_at is not None:
+            answer["send_at"] = int(queued.send_at.timestamp())
+        return json_response(answer)
+
+    async def message(self, call: Call) -> Response:
+        workspace = call.workspace.workspace_id
+        delivery_id = DeliveryId.parse(call.segment("id"))
+        if delivery_id is None:
+            raise NotFound("message: there is none of this id")
+        facts = await self._rooms.reporting.delivery(workspace, delivery_id)
+        try:
+            of_person = Identifier(IdentifierKind.CIO_ID, cio_id(delivery_id.person_id))
+            person = await self._rooms.registry.person(workspace, of_person)
+        except NotFound:
+            person = None
+        return json_response({"message": message_json(delivery_id, facts, person)})
+
+
+def person_json(person: Person, devices: Sequence[Device]) -> dict[str, Any]:
+    """A person as `GET /v1/customers/{id}/attributes` shows them: every attribute a string, objects as JSON in one."""
+    identifiers = {"id": person.id, "email": person.email, "cio_id": person.cio_id}
+    known = {name: value for name, value in identifiers.items() if value is not None}
+    return {
+        "id": person.id or "",
+        "identifiers": identifiers,
+        "attributes": {**known, **{name: as_text(value) for name, value in person.attributes.items()}},
+        "timestamps": {**{name: int(person.created_at.timestamp()) for name in known}, **person.changed_at},
+        "unsubscribed": person.unsubscribed,
+        "devices": [device_json(device) for device in devices],
+    }
+
+
+def device_json(device: Device) -> dict[str, Any]:
+    """A device as Customer.io shows it, its last status among its attributes."""
+    shown = {
+        name: value if name in _TYPED_DEVICE_ATTRIBUTES else as_text(value)
+        for name, value in device.attributes.items()
+    }
+    return {
+        "id": device.token.value,
+        "platform": device.platform,
+        "last_used": int(device.last_used.timestamp()),
+        "attributes": {**shown, "_last_status": device.status},
+    }
+
+
+def as_text(value: object) -> str:
+    """A string as it is, anything else as its JSON."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def message_json(delivery_id: DeliveryId, facts: DeliveryFacts, person: Person | None) -> dict[str, Any]:
+    """A delivery as `GET /v1/messages/{id}` shows it; the person is None once deleted."""
+    created = int(facts.created_at.timestamp())
+    devices = [push.token for push in facts.pushes if push.token is not None]
+    return {
+        "id": str(delivery_id),
+        "deduplicate_id": f"{delivery_id}:{created}",
+        "type": "push",
+        "customer_id": person.id if person else None,
+        "customer_identifiers": {
+            "id": person.id if person else None,
+            "email": person.email if person else None,
+            "cio_id": cio_id(delivery_id.person_id),
+        },
+        "recipient": ", ".join(devices),
+        "subject": facts.content.title or "",
+        "metrics": {metric: int(at.timestamp()) for metric, at in reporting.metrics(facts).items()},
+        "created": created,
+        "failure_message": reporting.failure_message(facts),
+        "msg_template_id": None,
+        "action_id": None,
+        "parent_action_id": None,
+        "newsletter_id": None,
+        "content_id": None,
+        "campaign_id": None,
+        "broadcast_id": None,
+        "trigger_event_id": None,
+        "forgotten": person is None,
+    }

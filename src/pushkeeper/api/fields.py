@@ -1,0 +1,150 @@
+"""Reading what a client sent: each reader names the field that it refuses."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from pushkeeper.errors import BadRequest, TooLarge
+
+MAX_NAME_BYTES = 150
+MAX_VALUE_BYTES = 1000
+MAX_ATTRIBUTES = 300
+_LATEST = 253_402_300_799  # the last second that a date can hold
+_LONGEST_INTEGER = 2**63
+
+
+def decode(raw: bytes) -> Any:  # noqa: ANN401 - JSON of any shape
+    """The JSON of a body; an empty body is an empty object.
+
+    Raises:
+        BadRequest: it is not JSON, is nested too deeply, or holds what a database cannot.
+    """
+    if not raw.strip():
+        return {}
+    try:
+        value = msgspec.json.decode(raw)
+        if b"\\u0000" in raw:
+            _refuse_nul(value, "body")
+    except RecursionError:
+        raise BadRequest("body", "body: nested too deeply") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest("body", f"body: not JSON: {error}") from None
+    return value
+
+
+def _refuse_nul(value: object, field: str) -> None:
+    match value:
+        case str() if "\0" in value:
+            raise BadRequest(field, f"{field}: NUL characters cannot be kept")
+        case dict():
+            for key, inner in value.items():
+                _refuse_nul(key, f"{field}.{key}".replace("\0", ""))
+                _refuse_nul(inner, f"{field}.{key}".replace("body.", "", 1))
+        case list():
+            for index, inner in enumerate(value):
+                _refuse_nul(inner, f"{field}[{index}]")
+
+
+def as_object(value: object, field: str) -> dict[str, Any]:
+    """A JSON object."""
+    if not isinstance(value, dict):
+        raise BadRequest(field, f"{field}: expected an object")
+    return value
+
+
+def optional_object(value: object, field: str) -> dict[str, Any]:
+    """A JSON object; null and absent are an empty one."""
+    return {} if value is None else as_object(value, field)
+
+
+def optional_text(value: object, field: str, *, max_bytes: int | None = None) -> str | None:
+    """A string; null and absent are None."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise BadRequest(field, f"{field}: expected a string")
+    if max_bytes is not None and len(value.encode()) > max_bytes:
+        raise TooLarge(field, f"{field}: cannot be longer than {max_bytes} bytes")
+    return value
+
+
+def text(value: object, field: str, *, max_bytes: int) -> str:
+    """A string that is there and not empty."""
+    found = optional_text(value, field, max_bytes=max_bytes)
+    if found is None or not found.strip():
+        raise BadRequest(field, f"{field}: is needed, and cannot be empty")
+    return found
+
+
+def optional_flag(value: object, field: str, *, default: bool) -> bool:
+    """True or false; null and absent are the default."""
+    if value is None:
+        return default
+    if not isinstance(value, bool):
+        raise BadRequest(field, f"{field}: expected true or false")
+    return value
+
+
+def optional_unix_time(value: object, field: str) -> datetime | None:
+    """Unix seconds, as a number or (Customer.io's Go client) as a string of digits; null, "" and absent are None."""
+    if value is None or value == "":
+        return None
+    seconds: float
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        seconds = int(value)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = value
+    else:
+        raise BadRequest(field, f"{field}: expected unix seconds")
+    if not 0 <= seconds <= _LATEST:
+        raise BadRequest(field, f"{field}: is not a time in unix seconds")
+    return datetime.fromtimestamp(seconds, tz=UTC)
+
+
+def one_of(value: object, field: str, allowed: tuple[str, ...]) -> str:
+    """One of these words, whatever its case."""
+    if not isinstance(value, str) or value.lower() not in allowed:
+        raise BadRequest(field, f"{field}: expected {' or '.join(allowed)}")
+    return value.lower()
+
+
+def attributes(given: dict[str, Any], field: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Attributes to set, and the names of those that null or "" removes.
+
+    Raises:
+        BadRequest, TooLarge: one is over Customer.io's limits, or there are too many.
+    """
+    if len(given) > MAX_ATTRIBUTES:
+        raise TooLarge(field, f"{field}: cannot be more than {MAX_ATTRIBUTES} at once")
+    kept: dict[str, Any] = {}
+    removed = []
+    for name, value in given.items():
+        _check_attribute(name, value, field)
+        if value is None or value == "":
+            removed.append(name)
+        else:
+            kept[name] = value
+    return kept, tuple(removed)
+
+
+def _check_attribute(name: str, value: object, field: str) -> None:
+    shown = name if len(name) <= MAX_NAME_BYTES else f"{name[:40]}…"
+    if not name:
+        raise BadRequest(field, f"{field}: an attribute needs a name")
+    if len(name.encode()) > MAX_NAME_BYTES:
+        raise TooLarge(
+            f"{field}.{shown}", f"name of attribute '{shown}' cannot be longer than {MAX_NAME_BYTES} bytes"
+        )
+    if isinstance(value, int) and abs(value) >= _LONGEST_INTEGER:
+        raise BadRequest(f"{field}.{shown}", f"value for attribute '{shown}' is not a 64-bit integer")
+    try:
+        encoded = value.encode() if isinstance(value, str) else msgspec.json.encode(value)
+    except (OverflowError, RecursionError):
+        raise BadRequest(f"{field}.{shown}", f"value for attribute '{shown}' cannot be kept") from None
+    if len(encoded) > MAX_VALUE_BYTES:
+        raise TooLarge(
+            f"{field}.{shown}", f"value for attribute '{shown}' cannot be longer than {MAX_VALUE_BYTES} bytes"
+        )

@@ -1,0 +1,138 @@
+"""Our own API, for what Customer.io has no call for: devices as first-class things, and statistics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.routing import Route
+
+from pushkeeper.api import fields
+from pushkeeper.api.surface import Surface, json_response
+from pushkeeper.api.track_v1 import MAX_TOKEN_BYTES
+from pushkeeper.core.identity import cio_id
+from pushkeeper.core.model import Token
+from pushkeeper.core.status import LastStatus
+from pushkeeper.errors import BadRequest, PushkeeperError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.responses import Response
+
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.surface import Call
+    from pushkeeper.core.model import PersonId
+    from pushkeeper.store.devices import HistoryLine
+
+MAX_LINES = 1000
+MAX_DAYS = 366
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of this API."""
+    native = _Native(rooms)
+    surface = Surface(authenticate=rooms.keys.app, render=render)
+    return [
+        Route(path, surface.endpoint(path, handler), methods=["GET"])
+        for path, handler in (
+            ("/api/v1/devices/{token}", native.device),
+            ("/api/v1/devices/{token}/history", native.history),
+            ("/api/v1/stats/devices", native.device_counts),
+            ("/api/v1/stats/pushes", native.push_counts),
+        )
+    ]
+
+
+def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
+    """A stable code for machines, a sentence for people, and the field where there is one."""
+    del status
+    field = {"field": error.field} if isinstance(error, BadRequest) else {}
+    return {"error": {"code": error.code, **field, "message": error.message}}
+
+
+class _Native:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    async def device(self, call: Call) -> Response:
+        device = await self._rooms.registry.device(call.workspace.workspace_id, _token(call))
+        return json_response(
+            {
+                "token": device.token.value,
+                "id_kind": device.id_kind,
+                "platform": device.platform,
+                "person": cio_id(device.person_id),
+                "app": device.app,
+                "environment": device.environment,
+                "last_status": device.status,
+                "strikes": device.strikes,
+                "generation": device.generation,
+                "attributes": device.attributes,
+                "created_at": device.created_at,
+                "registered_at": device.registered_at,
+                "last_used": device.last_used,
+            }
+        )
+
+    async def history(self, call: Call) -> Response:
+        lines = await self._rooms.registry.history(
+            call.workspace.workspace_id,
+            _token(call),
+            limit=_number(call, "limit", default=100, most=MAX_LINES),
+        )
+        return json_response({"history": [line_json(line) for line in lines]})
+
+    async def device_counts(self, call: Call) -> Response:
+        counts = await self._rooms.reporting.device_counts(call.workspace.workspace_id)
+        totals = dict.fromkeys((status.value for status in LastStatus), 0)
+        for count in counts:
+            totals[count.status] += count.devices
+        return json_response(
+            {
+                "counts": [
+                    {"platform": c.platform, "last_status": c.status, "devices": c.devices} for c in counts
+                ],
+                "totals": totals,
+                "devices": sum(totals.values()),
+            }
+        )
+
+    async def push_counts(self, call: Call) -> Response:
+        days = _number(call, "days", default=30, most=MAX_DAYS)
+        counts = await self._rooms.reporting.answers(call.workspace.workspace_id, days=days)
+        return json_response({"days": days, "counts": counts})
+
+
+def line_json(line: HistoryLine) -> dict[str, Any]:
+    """One line of history, with the answer that caused it."""
+    return {
+        "at": line.at,
+        "event": line.event,
+        "from_status": line.from_status,
+        "to_status": line.to_status,
+        "from_person": _person(line.from_person_id),
+        "to_person": _person(line.to_person_id),
+        "generation": line.generation,
+        "message": line.message_id,
+        "provider": line.provider,
+        "provider_status": line.provider_status,
+        "provider_reason": line.provider_reason,
+        "request_id": line.request_id,
+    }
+
+
+def _person(person_id: PersonId | None) -> str | None:
+    return None if person_id is None else cio_id(person_id)
+
+
+def _token(call: Call) -> Token:
+    return Token(fields.text(call.segment("token"), "token", max_bytes=MAX_TOKEN_BYTES))
+
+
+def _number(call: Call, name: str, *, default: int, most: int) -> int:
+    text = call.query(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
+        raise BadRequest(name, f"{name}: expected a number from 1 to {most}")
+    return int(text)

@@ -1,0 +1,261 @@
+"""The commands as a user gives them, and what they say to bad input."""
+
+import json
+import re
+import socket
+from pathlib import Path
+
+import pytest
+
+from support.processes import answer, refusal, run, running
+from support.service import Workspace, eventually
+
+
+def test_every_command_has_help_that_says_what_it_does():
+    said = run("--help")
+    assert said.returncode == 0
+    commands = re.findall(r"^  (\w+)  ", said.stdout, re.MULTILINE)
+    assert {
+        "demo",
+        "serve",
+        "worker",
+        "simulate",
+        "migrate",
+        "workspace",
+        "credentials",
+        "device",
+        "send",
+    } <= set(commands)
+    for command in commands:
+        helped = run(command, "--help")
+        assert helped.returncode == 0
+        assert "--json" in helped.stdout or "Commands:" in helped.stdout
+
+
+def test_serve_says_where_it_is(service):
+    assert set(service.facts) == {"url", "ca_file", "data_dir", "database_url", "pid"}
+    assert service["url"].startswith("http://localhost:")
+    assert service["ca_file"] is None
+    assert service["database_url"].startswith("postgresql://")
+
+
+def test_simulate_says_where_it_is(simulator):
+    assert set(simulator.facts) == {
+        *(
+            "fcm_url",
+            "oauth_url",
+            "apns_url",
+            "apns_sandbox_url",
+            "control_url",
+            "ca_file",
+            "service_account_file",
+        ),
+        *("apns_key_file", "apns_key_id", "apns_team_id", "apns_topic", "pid"),
+    }
+
+
+def test_commands_work_beside_a_running_service(workspace):
+    [token] = workspace.mint("android")
+    workspace.register("ann", token, "android")
+    sent = answer("send", "--workspace", workspace.name, "--to", "ann", "--title", "Hello", *workspace.on)
+    eventually(lambda: workspace.status(token) == "sent")
+    assert "sent" in workspace.message(sent["delivery_id"])["metrics"]
+    shown = answer("device", "show", token, "--workspace", workspace.name, *workspace.on)
+    assert (shown["last_status"], shown["platform"], shown["generation"]) == ("sent", "android", 1)
+    history = answer("device", "history", token, "--workspace", workspace.name, *workspace.on)["history"]
+    assert [(line["event"], line["provider_status"]) for line in history] == [
+        ("accepted", 200),
+        ("registered", None),
+    ]
+    names = [w["workspace"] for w in answer("workspace", "list", *workspace.on)["workspaces"]]
+    assert workspace.name in names
+    assert answer("migrate", *workspace.on)["applied"] == []
+
+
+def test_what_people_read_masks_the_token(workspace):
+    [token] = workspace.mint("ios")
+    workspace.register("ann", token, "ios")
+    said = run("device", "show", token, "--workspace", workspace.name, *workspace.on)
+    assert said.returncode == 0
+    assert token not in said.stdout
+    assert "unused" in said.stdout
+
+
+def test_a_route_that_is_refused_pauses_holds_its_pushes_and_goes_on_when_the_key_is_mended(
+    workspace, tmp_path
+):
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    wrong = tmp_path / "wrong.p8"
+    wrong.write_bytes(
+        ec.generate_private_key(ec.SECP256R1()).private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    [token] = workspace.mint("ios")
+    workspace.register("ann", token, "ios")
+    workspace.add_apns(**{"--key": wrong})
+    delivery = workspace.push("ann")
+    held = eventually(lambda: [r for r in _routes(workspace) if r["held"]])
+    assert [(r["route"].split(":")[0], r["held"][0]["devices"]) for r in held] == [("apns", 1)]
+    assert "InvalidProviderToken" in held[0]["pause_reason"]
+    later = workspace.push("ann", title="while it is paused")
+    eventually(lambda: [r for r in _routes(workspace) if sum(h["devices"] for h in r["held"]) == 2])
+    assert len(workspace.journal(token)) == 1, "a paused route is not asked again"
+    assert workspace.status(token) == ""
+    workspace.add_apns()
+    for one in (delivery, later):
+        eventually(lambda one=one: "sent" in workspace.message(one)["metrics"])
+    assert workspace.status(token) == "sent"
+
+
+def _routes(workspace):
+    return answer("routes", "list", "--workspace", workspace.name, *workspace.on)["routes"]
+
+
+def test_resuming_a_route_by_hand_releases_what_it_held(workspace):
+    tokens = workspace.mint("android", 2)
+    for person, token in zip(("ann", "bob"), tokens, strict=True):
+        workspace.register(person, token, "android")
+    workspace.control(
+        "POST", "/script", {"token": tokens[0], "answers": [{"status": 403, "reason": "PERMISSION_DENIED"}]}
+    )
+    delivery = workspace.push("ann")
+    eventually(lambda: [r for r in _routes(workspace) if r["held"]])
+    [route] = {r["route"] for r in _routes(workspace) if r["held"]}
+    released = answer("routes", "resume", route, "--workspace", workspace.name, *workspace.on)
+    assert released == {"route": route, "released": 1}
+    eventually(lambda: "sent" in workspace.message(delivery)["metrics"])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("no key at all", "key"),
+        ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "key"),
+    ],
+)
+def test_a_p8_that_is_not_one_is_refused(workspace, tmp_path, content, said):
+    file = tmp_path / "AuthKey.p8"
+    file.write_text(content)
+    error = refusal(
+        *("credentials", "add", "apns", "--workspace", workspace.name, *workspace.on, "--key", file),
+        *(
+            "--key-id",
+            "ABC123DEFG",
+            "--team-id",
+            "DEF123GHIJ",
+            "--topic",
+            "com.example",
+            "--environment",
+            "production",
+        ),
+    )
+    assert error["code"] == "bad_request"
+    assert said in error["message"]
+    assert "AAAA" not in error["message"]
+
+
+def test_a_service_account_without_a_private_key_is_refused(workspace, simulator, tmp_path):
+    account = json.loads(Path(simulator["service_account_file"]).read_text())
+    del account["private_key"]
+    file = tmp_path / "account.json"
+    file.write_text(json.dumps(account))
+    before = answer("routes", "list", "--workspace", workspace.name, *workspace.on)
+    error = refusal(
+        *(
+            "credentials",
+            "add",
+            "fcm",
+            "--workspace",
+            workspace.name,
+            *workspace.on,
+            "--service-account",
+            file,
+        )
+    )
+    assert "private_key" in error["message"]
+    assert answer("routes", "list", "--workspace", workspace.name, *workspace.on) == before
+
+
+def test_a_workspace_that_is_not_there_is_named(service):
+    error = refusal(
+        "send", "--workspace", "nobody", "--to", "x", "--title", "t", "--data", service["data_dir"]
+    )
+    assert error == {"code": "not_found", "message": "workspace: there is none named 'nobody'"}
+
+
+def test_a_workspace_name_that_is_taken_is_refused(workspace):
+    assert refusal("workspace", "create", workspace.name, *workspace.on)["code"] == "conflict"
+
+
+def test_a_push_to_nobody_or_that_says_nothing_is_refused(workspace):
+    to = ("send", "--workspace", workspace.name, *workspace.on, "--to")
+    assert refusal(*to, "stranger", "--title", "t")["code"] == "not_found"
+    workspace.register("ann", workspace.mint("ios")[0], "ios")
+    assert "message" in refusal(*to, "ann")["message"]
+
+
+def test_a_second_service_on_one_folder_is_refused_and_told_whose_it_is(service):
+    error = refusal("serve", "--data", service["data_dir"], "--port", "0")
+    assert error["code"] == "conflict"
+    assert f"pid {service['pid']}" in error["message"]
+
+
+def test_a_port_in_use_is_refused(folder):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        error = refusal("serve", "--data", folder / "port", "--port", port)
+    assert error["code"] == "conflict"
+    assert str(port) in error["message"]
+
+
+def test_a_database_url_that_does_not_answer_is_refused_without_its_password(folder):
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    url = f"postgresql://user:hunter2@127.0.0.1:{port}/db"
+    for command in (["migrate"], ["worker"], ["serve", "--port", "0"]):
+        error = refusal(*command, "--database-url", url, "--data", folder / "unused")
+        assert error["code"] == "unreachable"
+        assert "hunter2" not in error["message"]
+        assert f"127.0.0.1:{port}" in error["message"]
+
+
+def test_a_data_folder_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    error = refusal("serve", "--data", tmp_path / "file" / "data", "--port", "0")
+    assert error["code"] == "misconfigured"
+    assert "data folder" in error["message"]
+
+
+def test_an_unknown_setting_refuses_to_start(tmp_path):
+    file = tmp_path / "pushkeeper.toml"
+    file.write_text("prot = 8383\n")
+    assert "prot" in refusal("migrate", "--config", file)["message"]
+    assert "PUSHKEEPER_PROT" in refusal("migrate", env={"PUSHKEEPER_PROT": "1"})["message"]
+
+
+def test_no_secret_is_in_the_log(folder, simulator):
+    with running("serve", "--data", folder / "log", "--port", "0") as service:
+        workspace = Workspace("log", service, simulator)
+        workspace.add_fcm()
+        workspace.add_apns()
+        [token] = workspace.mint("ios")
+        workspace.register("ann", token, "ios")
+        workspace.push_and_wait("ann")
+        workspace.track.request(
+            "PUT", "/api/v1/customers/ann/devices", {"device": {"id": token, "platform": "x"}}
+        )
+        code, log = service.stop()
+    assert code == 0
+    assert log, "the log says something"
+    private_key = json.loads(Path(simulator["service_account_file"]).read_text())["private_key"].splitlines()[
+        1
+    ]
+    for secret in (
+        *[v for k, v in workspace.keys.items() if k not in {"workspace", "site_id"}],
+        token,
+        private_key,
+    ):
+        assert secret not in log
