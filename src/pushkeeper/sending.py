@@ -77,8 +77,6 @@ class Sending:
         now = datetime.now(UTC)
         if push.send_at is not None and push.send_at > now + timedelta(days=MAX_DAYS_AHEAD):
             raise BadRequest("send_at", f"send_at: cannot be more than {MAX_DAYS_AHEAD} days ahead")
-        if not await credentials.routes(self._database, [push.naming.workspace_id]):
-            raise Forbidden("push is not set up: this workspace has no FCM or APNs credentials")
         send_at = max(push.send_at or now, now)
         delivery_id = await self._accept(_Accepted(push, now, send_at))
         return Queued(delivery_id=delivery_id, queued_at=now, send_at=send_at if send_at > now else None)
@@ -104,6 +102,9 @@ class Sending:
 
 
 async def _write(connection: Connection, calls: Sequence[_Accepted]) -> list[DeliveryId]:
+    workspaces = {call.push.naming.workspace_id for call in calls}
+    if await credentials.set_up(connection, workspaces) != workspaces:
+        raise Forbidden("push is not set up: this workspace has no FCM or APNs credentials")
     found = await people.resolve(connection, [call.push.naming for call in calls])
     known: list[PersonId] = []
     for person, call in zip(found, calls, strict=True):

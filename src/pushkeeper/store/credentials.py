@@ -10,7 +10,7 @@ from pushkeeper.errors import NotFound
 from pushkeeper.store.database import load_queries
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from pushkeeper.store.database import Connection, Database
@@ -135,6 +135,11 @@ async def routes(database: Database, workspaces: Sequence[WorkspaceId]) -> list[
         )
         for row in await database.rows(SQL["routes"], list(workspaces))
     ]
+
+
+async def set_up(connection: Connection, workspaces: Collection[WorkspaceId]) -> set[WorkspaceId]:
+    """Which of these workspaces have credentials to send with."""
+    return {row["workspace_id"] for row in await connection.fetch(SQL["set_up"], list(workspaces))}
 
 
 async def held(database: Database, workspace: WorkspaceId) -> list[Held]:

@@ -37,7 +37,7 @@ class Vault:
         """
         try:
             opened = self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], label.encode())
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # a ValueError: it is too short to hold a nonce
             raise Misconfigured(
                 f"secret key: {label} was sealed with another key; "
                 "set PUSHKEEPER_SECRET_KEY (or restore the data folder's secret.key) to the one that was in use"
@@ -51,12 +51,16 @@ def read_key(text: str) -> Secret:
     Raises:
         Misconfigured: it is not that.
     """
+    return _read_key(text, "PUSHKEEPER_SECRET_KEY")
+
+
+def _read_key(text: str, where: str) -> Secret:
     try:
         key = urlsafe_b64decode(text.strip().encode() + b"==")
     except ValueError:
         key = b""
     if len(key) != _KEY_BYTES:
-        raise Misconfigured("PUSHKEEPER_SECRET_KEY: expected 32 bytes in URL-safe base64")
+        raise Misconfigured(f"{where}: expected 32 bytes in URL-safe base64")
     return Secret(key)
 
 
@@ -82,6 +86,6 @@ def key_of_folder(data_dir: Path) -> Secret:
             pass
         finally:
             aside.unlink()
-        return read_key(file.read_text(encoding="ascii"))
+        return _read_key(file.read_text(encoding="ascii"), f"data folder: {file}")
     except (OSError, UnicodeDecodeError) as error:
         raise Misconfigured(f"data folder: {file} cannot be used: {error}") from error

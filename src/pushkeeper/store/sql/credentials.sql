@@ -31,6 +31,10 @@ from routes r join credentials c using (credential_id)
 where c.workspace_id = any ($1::bigint[])
 order by r.route_id;
 
+-- name: set_up
+-- Which of these workspaces have credentials.
+select distinct workspace_id from credentials where workspace_id = any ($1::bigint[]);
+
 -- name: held
 -- What is held in a workspace, by route and reason.
 select held_route_id as route_id, held_reason as reason, count(*) as batches,
