@@ -1,0 +1,169 @@
+"""The database's border: addresses, errors in our words, transactions that are tried again, notifications."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import asyncpg
+import pytest
+
+from pushkeeper.errors import Misconfigured, Unreachable
+from pushkeeper.store.database import Connection, Database, columns, storable, where
+
+PASSWORD = "a-password-that-nobody-may-read"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost",
+        "mysql://user@localhost/app",
+        f"http://user:{PASSWORD}@localhost/app",
+        f"postgresql://user:{PASSWORD}@localhost:notaport/app",
+        f"postgresql://user:{PASSWORD}@[::1/app",
+        f"postgresql://user:{PASSWORD}@localhost/app?sslmode=perhaps",
+    ],
+)
+async def test_a_malformed_address_is_a_setting_to_mend(url: str) -> None:
+    with pytest.raises(Misconfigured, match=r"^database URL: ") as said:
+        await Database.open(url)
+    assert PASSWORD not in said.value.message
+
+
+async def test_an_address_at_which_nothing_answers_is_unreachable() -> None:
+    with socket.socket() as taken:  # bound, but not listening: nobody else gets the port, and it refuses
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        with pytest.raises(Unreachable, match=f"127.0.0.1:{port}/app") as said:
+            await Database.open(f"postgresql://user:{PASSWORD}@127.0.0.1:{port}/app")
+    assert PASSWORD not in said.value.message
+    assert "user" not in said.value.message
+
+
+async def test_a_host_that_has_no_address_is_unreachable() -> None:
+    with pytest.raises(Unreachable, match=r"nobody\.invalid"):
+        await Database.open(f"postgresql://user:{PASSWORD}@nobody.invalid/app")
+
+
+async def test_a_database_that_is_not_there_is_a_setting_to_mend(database: Database) -> None:
+    with pytest.raises(Misconfigured, match="no-such-database"):
+        await Database.open(database.url.replace("/postgres?", "/no-such-database?"))
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        (f"postgresql://user:{PASSWORD}@example.com:6432/app", "example.com:6432/app"),
+        ("postgresql://example.com", "example.com:5432"),
+        (f"postgresql://user:{PASSWORD}@[::1:6432/app", "that address"),
+        (f"postgresql://user:{PASSWORD}@/app?host=/a/socket", "/a/socket:5432/app"),
+        (f"postgresql://user@/app?host=/a/socket&password={PASSWORD}", "/a/socket:5432/app"),
+    ],
+)
+def test_an_address_is_shown_without_user_and_password(url: str, shown: str) -> None:
+    assert shown in where(url)
+    assert PASSWORD not in where(url)
+    assert "user" not in where(url)
+
+
+async def test_a_server_that_goes_away_is_unreachable_and_one_that_is_back_is_reached(
+    database: Database,
+) -> None:
+    here = await Database.open(database.url, connections=1)
+    pid = await here.value("select pg_backend_pid()")
+    sleeping = asyncio.create_task(here.value("select pg_sleep(60)"))
+    await asyncio.sleep(0)  # the query is on its way
+    assert await database.value("select pg_terminate_backend($1, 5000)", pid)
+    with pytest.raises(Unreachable):
+        await sleeping
+    assert await here.value("select 1") == 1
+    await here.close()
+
+
+async def test_a_closed_database_is_unreachable(database: Database) -> None:
+    here = await Database.open(database.url, connections=1)
+    await here.close()
+    with pytest.raises(Unreachable):
+        await here.value("select 1")
+
+
+async def test_what_is_json_in_python_is_json_in_a_row(database: Database) -> None:
+    value = {"text": "ü\u2028", "list": [1, 2.5, None, True], "nested": {"a": {}}}
+    assert await database.value("select $1::jsonb", value) == value
+
+
+async def test_a_transaction_that_fails_leaves_nothing(database: Database, tenant: int) -> None:
+    async def work(connection: Connection) -> None:
+        await connection.execute("update workspaces set name = 'changed' where workspace_id = $1", tenant)
+        raise LookupError("in the middle of it")
+
+    with pytest.raises(LookupError):
+        await database.in_transaction(work)
+    assert await database.value("select name from workspaces where workspace_id = $1", tenant) != "changed"
+
+
+async def test_two_transactions_that_deadlock_are_both_done_in_the_end(
+    database: Database, tenant: int
+) -> None:
+    await database.value("create table if not exists deadlocks (number int primary key, times int)")
+    await database.value(
+        "insert into deadlocks values (1, 0), (2, 0) on conflict (number) do update set times = 0"
+    )
+    both = asyncio.Barrier(2)
+    tries = {"forth": 0, "back": 0}
+
+    async def go(way: str, order: tuple[int, int]) -> None:
+        async def work(connection: Connection) -> None:
+            tries[way] += 1
+            await connection.execute("update deadlocks set times = times + 1 where number = $1", order[0])
+            if tries[way] == 1:
+                await both.wait()
+            await connection.execute("update deadlocks set times = times + 1 where number = $1", order[1])
+
+        await database.in_transaction(work)
+
+    await asyncio.gather(go("forth", (1, 2)), go("back", (2, 1)))
+    rows = await database.rows("select times from deadlocks order by number")
+    assert [row["times"] for row in rows] == [2, 2]
+    assert sorted(tries.values()) == [1, 2]
+    await database.value("drop table deadlocks")
+
+
+async def test_a_transaction_that_loses_every_race_ends_with_the_error(database: Database) -> None:
+    tries = 0
+
+    async def work(connection: Connection) -> None:
+        nonlocal tries
+        tries += 1
+        raise asyncpg.SerializationError
+
+    with pytest.raises(asyncpg.SerializationError):
+        await database.in_transaction(work)
+    assert tries == 5
+
+
+async def test_a_notification_is_heard_and_a_lost_connection_is_told(database: Database) -> None:
+    heard = asyncio.Event()
+    async with database.listening("a_channel", heard.set) as lost:
+        await database.value("select pg_notify('a_channel', '')")
+        await asyncio.wait_for(heard.wait(), 10)
+        assert not lost.is_set()
+        await database.value(
+            "select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'listen%a_channel%'"
+        )
+        await asyncio.wait_for(lost.wait(), 10)
+
+
+def test_columns_of_no_rows_are_as_many_as_asked_for() -> None:
+    assert columns([], 3) == [[], [], []]
+    assert columns([(1, "a"), (2, "b")], 2) == [[1, 2], ["a", "b"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"), [("as it is: ü", "as it is: ü"), ("a\0b", "ab"), ("a\ud800b", "a?b")]
+)
+async def test_somebody_elses_text_can_be_stored(database: Database, text: str, stored: str) -> None:
+    assert storable(text) == stored
+    assert await database.value("select $1::text", storable(text)) == stored
