@@ -1,0 +1,44 @@
+"""What more than one ring starts from: one embedded PostgreSQL for the session, and fresh workspaces in it."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from pushkeeper.store import migrate, workspaces
+from pushkeeper.store.database import Database
+from pushkeeper.store.embedded import EmbeddedPostgres
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from pushkeeper.store.workspaces import NewKeys, Workspace
+
+
+@pytest.fixture(scope="session")
+def database_url() -> Iterator[str]:
+    """The address of a PostgreSQL in a folder with a short path, as a socket's path has to be."""
+    with tempfile.TemporaryDirectory(prefix="pk-") as folder:
+        server = EmbeddedPostgres(Path(folder))
+        yield server.start()
+        server.stop()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A migrated database."""
+    opened = await Database.open(database_url)
+    await migrate.migrate(opened)
+    yield opened
+    await opened.close()
+
+
+@pytest_asyncio.fixture
+async def workspace(database: Database) -> tuple[Workspace, NewKeys]:
+    """A workspace in which there is nothing yet, and its keys."""
+    return await workspaces.create(database, secrets.token_hex(8))
