@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
 
 CLEAN = {key: value for key, value in os.environ.items() if not key.startswith("PUSHKEEPER_")}
@@ -14,40 +15,45 @@ class Running:
     """A `pushkeeper … --json` that has said it is ready."""
 
     def __init__(self, *command, env=None):
+        self._log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "pushkeeper", *map(str, command), "--json"],
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._log,
             env={**CLEAN, **(env or {})},
         )
         line = self.process.stdout.readline()
         if not line:
-            _, said = self.process.communicate()
-            raise AssertionError(f"{command} ended with {self.process.returncode}: {said.decode()}")
+            raise AssertionError(f"{command} ended with {self.process.wait()}: {self.log()}")
         self.facts = json.loads(line)
         assert self.facts["pid"] == self.process.pid
 
     def __getitem__(self, fact):
         return self.facts[fact]
 
+    def log(self):
+        """What was said on standard error so far."""
+        self._log.seek(0)
+        return self._log.read().decode()
+
     def kill(self):
         """kill -9, by pid."""
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
 
-    def stop(self):
-        """SIGTERM; return the exit code and what was said on standard error."""
+    def stop(self, within_s=10):
+        """SIGTERM, and the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        _, said = self.process.communicate(timeout=15)
-        return self.process.returncode, said.decode()
+        return self.process.wait(within_s)
 
     def end(self):
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.communicate(timeout=15)
+                self.stop(within_s=15)
             except subprocess.TimeoutExpired:
                 self.kill()
+        self.process.stdout.close()
+        self._log.close()
 
 
 @contextmanager

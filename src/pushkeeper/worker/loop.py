@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = logger("worker")
 
 MAX_UNSETTLED = 4_000
-LEASE_S = 30.0
+LEASE_S = 15.0
 IDLE_S = 5.0
 UPKEEP_S = 3600.0
 DRAIN_S = 6.0
