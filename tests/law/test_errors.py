@@ -58,7 +58,10 @@ def test_a_message_is_what_the_error_says() -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(SRC)))
 def test_what_a_docstring_raises_is_in_the_tree(file: Path) -> None:
-    assert raised_by_docstrings(file) - {cls.__name__ for cls in CLASSES} == set()
+    ours = {cls.__name__ for cls in CLASSES}
+    # What a socket says is an OSError to those who hold one; above them it is an outcome.
+    below = {"OSError"} if "providers" in file.parts else set()
+    assert raised_by_docstrings(file) - ours - below == set()
 
 
 def test_docstrings_do_name_errors() -> None:
