@@ -1,0 +1,147 @@
+"""The last look before a push leaves."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pushkeeper.core.model import (
+    Content,
+    DeviceId,
+    Environment,
+    IdKind,
+    PersonId,
+    Platform,
+    Provider,
+    RouteId,
+    Token,
+    WorkspaceId,
+    uuid7,
+)
+from pushkeeper.core.status import LastStatus
+from pushkeeper.store.batches import MessageToSend, StandingDevice, Target
+from pushkeeper.store.credentials import Route
+from pushkeeper.worker import last_hop
+from pushkeeper.worker.last_hop import Expire, Go, Skip, SkipReason, Wait
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+ANN, BOB = PersonId(1), PersonId(2)
+
+PHONE = StandingDevice(
+    person_id=ANN,
+    token=Token("token"),
+    id_kind=IdKind.TOKEN,
+    platform=Platform.ANDROID,
+    app="",
+    environment="",
+    status=LastStatus.UNUSED,
+    generation=1,
+    registered_at=NOW,
+)
+TARGET = Target(device_id=DeviceId(b"d" * 16), planned_for=ANN, unsubscribed=False, device=PHONE)
+MESSAGE = MessageToSend(
+    message_id=uuid7(0, bytes(10)),
+    content=Content(title="Hello"),
+    send_to_unsubscribed=True,
+    expires_at=NOW + timedelta(days=1),
+)
+
+
+def route(number, provider, app, *, environment=Environment.PRODUCTION, leg="", paused=None):
+    return Route(
+        route_id=RouteId(number),
+        credential_id=number,
+        workspace_id=WorkspaceId(1),
+        provider=provider,
+        app=app,
+        environment=environment,
+        leg=leg,
+        changed_at=NOW,
+        accepted_at=None,
+        paused_at=NOW if paused else None,
+        pause_reason=paused,
+    )
+
+
+FCM = route(1, Provider.FCM, "project")
+FCM_APPLE = route(2, Provider.FCM, "project", leg="apple")
+APNS = route(3, Provider.APNS, "com.example")
+SANDBOX = route(4, Provider.APNS, "com.example", environment=Environment.SANDBOX)
+OTHER_APP = route(5, Provider.APNS, "com.example.other")
+
+
+def fate(*, target=TARGET, message=MESSAGE, routes=(FCM, FCM_APPLE), now=NOW):
+    return last_hop.decide(target, message, routes, now)
+
+
+def with_phone(**changes):
+    return replace(TARGET, device=replace(PHONE, **changes))
+
+
+def test_a_device_as_it_was_planned_goes():
+    assert fate() == Go(PHONE, FCM)
+
+
+@pytest.mark.parametrize(
+    ("target", "message", "reason"),
+    [
+        (replace(TARGET, device=None), MESSAGE, SkipReason.DELETED),
+        (with_phone(person_id=BOB), MESSAGE, SkipReason.MOVED),
+        (with_phone(person_id=BOB, status=LastStatus.SUPPRESSED), MESSAGE, SkipReason.MOVED),
+        (with_phone(status=LastStatus.SUPPRESSED), MESSAGE, SkipReason.SUPPRESSED),
+        (
+            replace(TARGET, unsubscribed=True),
+            replace(MESSAGE, send_to_unsubscribed=False),
+            SkipReason.UNSUBSCRIBED,
+        ),
+        (
+            TARGET,
+            replace(MESSAGE, content=Content(custom_payload={"ios": {"aps": {}}})),
+            SkipReason.NO_CONTENT,
+        ),
+        (with_phone(platform=Platform.WEB), MESSAGE, SkipReason.NO_ROUTE),
+        (with_phone(app="another-project"), MESSAGE, SkipReason.NO_ROUTE),
+    ],
+)
+def test_what_stands_against_sending_is_named(target, message, reason):
+    assert fate(target=target, message=message) == Skip(reason)
+
+
+def test_an_unsubscribed_person_still_gets_what_is_sent_to_everybody():
+    assert fate(target=replace(TARGET, unsubscribed=True)) == Go(PHONE, FCM)
+
+
+def test_a_bounced_device_is_tried_once_more():
+    assert isinstance(fate(target=with_phone(status=LastStatus.BOUNCED)), Go)
+
+
+def test_a_message_past_its_time_expires():
+    assert fate(now=MESSAGE.expires_at) == Expire()
+
+
+def test_a_paused_route_holds_its_push_and_the_others_go_on():
+    paused = replace(FCM_APPLE, paused_at=NOW, pause_reason="credentials 401 THIRD_PARTY_AUTH_ERROR")
+    iphone = with_phone(platform=Platform.IOS)
+    assert fate(target=iphone, routes=(FCM, paused)) == Wait(paused, paused.pause_reason)
+    assert fate(routes=(FCM, paused)) == Go(PHONE, FCM)
+
+
+@pytest.mark.parametrize(
+    ("device", "routes", "chosen"),
+    [
+        ({"platform": Platform.IOS}, (FCM, FCM_APPLE, APNS), APNS),
+        ({"platform": Platform.IOS}, (FCM, FCM_APPLE), FCM_APPLE),
+        ({"platform": Platform.IOS}, (APNS, SANDBOX), APNS),
+        ({"platform": Platform.IOS}, (SANDBOX,), SANDBOX),
+        ({"platform": Platform.IOS, "environment": "sandbox"}, (APNS, SANDBOX), SANDBOX),
+        ({"platform": Platform.IOS, "environment": "sandbox"}, (APNS,), None),
+        ({"platform": Platform.IOS}, (APNS, OTHER_APP), None),
+        ({"platform": Platform.IOS, "app": "com.example.other"}, (APNS, OTHER_APP), OTHER_APP),
+        ({"platform": Platform.IOS, "app": "com.example.other"}, (FCM, FCM_APPLE), FCM_APPLE),
+        ({"platform": Platform.ANDROID}, (APNS, FCM, FCM_APPLE), FCM),
+        ({"platform": Platform.ANDROID}, (APNS,), None),
+        ({"platform": Platform.ANDROID, "app": "project"}, (FCM, FCM_APPLE), FCM),
+    ],
+)
+def test_the_route_is_the_only_one_that_fits(device, routes, chosen):
+    assert last_hop.choose_route(replace(PHONE, **device), routes) == chosen

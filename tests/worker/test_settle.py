@@ -1,0 +1,315 @@
+"""Settle against the real database: what is written, and what is not."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from pushkeeper.core.identity import of_path
+from pushkeeper.core.model import Content, Environment, Platform, Provider, Push, Secret, Token
+from pushkeeper.core.outcome import (
+    Accepted,
+    BadCredentials,
+    BadMessage,
+    Certainty,
+    Refused,
+    Scope,
+    Silence,
+    Throttled,
+    Unanswered,
+    Verdict,
+)
+from pushkeeper.core.retry import Deferred, End, Held, Hold, Settled
+from pushkeeper.registry import Registry
+from pushkeeper.sending import Sending, TransactionalPush
+from pushkeeper.store import batches, credentials, devices, vault
+from pushkeeper.store.credentials import NewCredential
+from pushkeeper.store.devices import Registration
+from pushkeeper.store.people import Naming
+from pushkeeper.worker import settle
+from pushkeeper.worker.settle import Answered, NotSent, SetAside, Work
+
+ACCEPTED = Verdict(row="F1", outcome=Accepted(provider_id="id"), status=200)
+REFUSED = Verdict(row="F4", outcome=Refused(certainty=Certainty.DEFINITE), status=404, reason="UNREGISTERED")
+
+
+class Desk:
+    """A workspace with one route, from which batches are claimed and settled by hand."""
+
+    def __init__(self, database, workspace_id, safe):
+        self.database = database
+        self.workspace_id = workspace_id
+        self.safe = safe
+        self.registry = Registry(database)
+        self.sending = Sending(database, {})
+
+    async def register(self, person, token):
+        await self.registry.register(
+            Naming(workspace_id=self.workspace_id, path=of_path(person)),
+            Registration(token=Token(token), platform=Platform.ANDROID, last_used=datetime.now(UTC)),
+        )
+
+    async def queue(self, person):
+        push = TransactionalPush(
+            naming=Naming(workspace_id=self.workspace_id, path=of_path(person)),
+            content=Content(title="Hello"),
+        )
+        return await self.sending.accept(push)
+
+    async def claim(self):
+        claimed = await batches.claim(self.database, devices=1_000, lease_s=60)
+        return [Work(batch) for batch in claimed if batch.workspace_id == self.workspace_id]
+
+    async def route(self):
+        [route, _] = await credentials.routes(self.database, [self.workspace_id])
+        return route
+
+    async def answered(self, work, verdict, decision, *, which=0):
+        target = work.batch.targets[which]
+        push = Push(
+            message_id=work.batch.message_id,
+            person_id=target.planned_for,
+            device_id=target.device_id,
+            generation=target.device.generation,
+            token=target.device.token,
+            id_kind=target.device.id_kind,
+            platform=target.device.platform,
+            registered_at=target.device.registered_at,
+            content=Content(title="Hello"),
+            expires_at=datetime.now(UTC) + timedelta(days=1),
+            attempt=work.batch.attempt,
+        )
+        return Answered(work=work, push=push, route=await self.route(), verdict=verdict, decision=decision)
+
+    async def pushes(self):
+        rows = await self.database.rows(
+            "select ending, reason, provider_status, attempts from pushes where workspace_id = $1 order by settled_at",
+            self.workspace_id,
+        )
+        return [tuple(row.values()) for row in rows]
+
+    async def queued(self):
+        rows = await self.database.rows(
+            "select attempt, cardinality(device_ids) as devices, held_reason, claim_id is not null as claimed, due_at "
+            "from batches where workspace_id = $1 order by batch_id",
+            self.workspace_id,
+        )
+        return [dict(row) for row in rows]
+
+    async def status(self, token):
+        found = await devices.read(self.database, self.workspace_id, Token(token))
+        return found.status
+
+
+@pytest_asyncio.fixture
+async def desk(database, workspace, tmp_path: Path):
+    made, _ = workspace
+    safe = vault.Vault(vault.key_of_folder(tmp_path))
+    await credentials.put(
+        database,
+        safe,
+        made.workspace_id,
+        NewCredential(
+            provider=Provider.FCM,
+            kind="service_account",
+            app="project",
+            environment=Environment.PRODUCTION,
+            facts={},
+            secret=Secret(b"{}"),
+        ),
+    )
+    return Desk(database, made.workspace_id, safe)
+
+
+async def test_an_accepted_push_is_one_row_a_sent_device_and_a_proved_route(desk):
+    await desk.register("ann", "t1")
+    await desk.queue("ann")
+    [work] = await desk.claim()
+    await settle.write(desk.database, [await desk.answered(work, ACCEPTED, Settled(end=End.ACCEPTED))])
+    assert await desk.pushes() == [("accepted", "F1", 200, 1)]
+    assert await desk.status("t1") == "sent"
+    assert await desk.queued() == []
+    assert (await desk.route()).accepted_at is not None
+
+
+async def test_a_worker_that_lost_its_claim_writes_nothing(desk):
+    await desk.register("ann", "t1")
+    await desk.queue("ann")
+    [late] = await desk.claim()
+    await batches.release(desk.database, [late.batch.claim])
+    [work] = await desk.claim()
+    await settle.write(desk.database, [await desk.answered(late, REFUSED, Settled(end=End.BOUNCED))])
+    assert await desk.pushes() == []
+    assert await desk.status("t1") == ""
+    assert late.unsettled == {}
+    await settle.write(desk.database, [await desk.answered(work, ACCEPTED, Settled(end=End.ACCEPTED))])
+    assert await desk.pushes() == [("accepted", "F1", 200, 1)]
+
+
+async def test_what_is_settled_of_a_batch_is_not_claimed_again(desk):
+    await desk.register("ann", "t1")
+    await desk.register("ann", "t2")
+    await desk.queue("ann")
+    [work] = await desk.claim()
+    first = work.batch.targets[0].device_id
+    await settle.write(desk.database, [await desk.answered(work, ACCEPTED, Settled(end=End.ACCEPTED))])
+    assert list(work.unsettled) == [work.batch.targets[1].device_id]
+    await batches.release(desk.database, [work.batch.claim])
+    [again] = await desk.claim()
+    assert [target.device_id for target in again.batch.targets] == [
+        t.device_id for t in work.batch.targets if t.device_id != first
+    ]
+
+
+async def test_a_deferred_push_is_due_again_later_and_changes_no_device(desk):
+    await desk.register("ann", "t1")
+    await desk.queue("ann")
+    [work] = await desk.claim()
+    due_at = datetime.now(UTC) + timedelta(seconds=90)
+    verdict = Verdict(row="F16", outcome=Throttled(scope=Scope.DEVICE, after_s=90), status=429)
+    await settle.write(desk.database, [await desk.answered(work, verdict, Deferred(due_at=due_at))])
+    [waiting] = await desk.queued()
+    assert (waiting["attempt"], waiting["devices"], waiting["claimed"]) == (1, 1, False)
+    assert due_at <= waiting["due_at"] <= due_at + timedelta(seconds=1)
+    assert await desk.claim() == []
+    assert await desk.pushes() == []
+    assert await desk.status("t1") == ""
+
+
+async def test_an_attempt_that_nobody_looked_at_is_not_charged(desk):
+    await desk.register("ann", "t1")
+    await desk.queue("ann")
+    [work] = await desk.claim()
+    verdict = Verdict(row="N4", outcome=Unanswered(silence=Silence.NOT_PROCESSED))
+    again = Deferred(due_at=datetime.now(UTC), charged=False)
+    await settle.write(desk.database, [await desk.answered(work, verdict, again)])
+    [claimed] = await desk.claim()
+    assert claimed.batch.attempt == 0
+
+
+async def test_deferred_pushes_of_one_second_wait_in_one_batch(desk):
+    for token in ("t1", "t2", "t3"):
+        await desk.register("ann", token)
+    await desk.queue("ann")
+    [work] = await desk.claim()
+    base = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=60)
+    verdict = Verdict(row="F18", outcome=Unanswered(silence=Silence.LOST))
+    facts = [
+        await desk.answered(work, verdict, Deferred(due_at=base + timedelta(milliseconds=100 * n)), which=n)
+        for n in (1, 2)
+    ]
+    facts.append(await desk.answered(work, verdict, Deferred(due_at=base + timedelta(seconds=30)), which=0))
+    await settle.write(desk.database, facts)
+    assert sorted(batch["devices"] for batch in await desk.queued()) == [1, 2]
+
+
+async def test_bad_credentials_hold_the_push_pause_the_route_and_bounce_nobody(desk):
+    await desk.register("ann", "t1")
+    await desk.queue("ann")
+    [work] = await desk.claim()
+    verdict = Verdict(
+        row="F14", outcome=BadCredentials(scope=Scope.CREDENTIAL), status=403, reason="PERMISSION_DENIED"
+    )
+    held = Held(scope=Scope.CREDENTIAL, reason=Hold.CREDENTIALS)
+    await settle.write(desk.database, [await desk.answered(work, verdict, held)])
+    [waiting] = await desk.queued()
+    assert waiting["held_reason"] == "credentials 403 PERMISSION_DENIED"
+    assert all(
+        route.pause_reason == "credentials 403 PERMISSION_DENIED"
+        for route in await credentials.routes(desk.database, [desk.workspace_id])
+    )
+    assert await desk.claim() == []
+    assert await desk.status("t1") == ""
+    routes = [route.route_id for route in await credentials.routes(desk.database, [desk.workspace_id])]
+    assert await credentials.resume(desk.database, desk.workspace_id, routes) == 1
+    [released] = await desk.claim()
+    assert released.batch.attempt == 0
+
+
+async def test_one_leg_that_is_refused_leaves_the_other_alone(desk):
+    await desk.register("ann", "t1")
+    await desk.queue("ann")
+    [work] = await desk.claim()
+    verdict = Verdict(row="F12", outcome=BadCredentials(scope=Scope.APPLE_LEG), status=401)
+    held = Held(scope=Scope.APPLE_LEG, reason=Hold.CREDENTIALS)
+    await settle.write(desk.database, [await desk.answered(work, verdict, held)])
+    paused = [r.paused_at is not None for r in await credentials.routes(desk.database, [desk.workspace_id])]
+    assert paused == [True, False]
+
+
+async def test_an_unproven_refusal_is_held_and_pauses_nothing(desk):
+    await desk.register("ann", "t1")
+    await desk.queue("ann")
+    [work] = await desk.claim()
+    verdict = Verdict(
+        row="F13", outcome=Refused(certainty=Certainty.AMBIGUOUS), status=403, reason="SENDER_ID_MISMATCH"
+    )
+    held = Held(scope=Scope.CREDENTIAL, reason=Hold.UNPROVEN)
+    await settle.write(desk.database, [await desk.answered(work, verdict, held)])
+    assert (await desk.queued())[0]["held_reason"] == "unproven 403 SENDER_ID_MISMATCH"
+    assert (await desk.route()).paused_at is None
+    assert await desk.status("t1") == ""
+
+
+async def test_a_bad_message_fails_and_bounces_nobody(desk):
+    await desk.register("ann", "t1")
+    await desk.queue("ann")
+    [work] = await desk.claim()
+    verdict = Verdict(
+        row="F9", outcome=BadMessage(), status=400, reason="INVALID_ARGUMENT", detail="nul \0 and \ud800"
+    )
+    await settle.write(desk.database, [await desk.answered(work, verdict, Settled(end=End.FAILED))])
+    assert await desk.pushes() == [("failed", "F9", 400, 1)]
+    assert await desk.status("t1") == ""
+
+
+async def test_an_answer_to_an_old_generation_is_recorded_and_changes_nothing(desk):
+    await desk.register("ann", "t1")
+    await desk.queue("ann")
+    [work] = await desk.claim()
+    await desk.register("ann", "t1")
+    await settle.write(desk.database, [await desk.answered(work, REFUSED, Settled(end=End.BOUNCED))])
+    assert await desk.pushes() == [("bounced", "F4", 404, 1)]
+    assert await desk.status("t1") == ""
+
+
+async def test_a_skip_is_a_row_with_its_reason(desk):
+    await desk.register("ann", "t1")
+    await desk.queue("ann")
+    [work] = await desk.claim()
+    target = work.batch.targets[0]
+    skipped = NotSent(
+        work=work, device_id=target.device_id, person_id=target.planned_for, end=End.SKIPPED, reason="moved"
+    )
+    await settle.write(desk.database, [skipped])
+    assert await desk.pushes() == [("skipped", "moved", None, 0)]
+    assert await desk.queued() == []
+
+
+async def test_what_a_paused_route_would_have_sent_waits_with_it(desk):
+    await desk.register("ann", "t1")
+    await desk.queue("ann")
+    [work] = await desk.claim()
+    target = work.batch.targets[0]
+    route = await desk.route()
+    aside = SetAside(
+        work=work,
+        device_id=target.device_id,
+        person_id=target.planned_for,
+        route=route,
+        reason="credentials 403",
+    )
+    await settle.write(desk.database, [aside])
+    [waiting] = await desk.queued()
+    assert (waiting["held_reason"], waiting["attempt"]) == ("credentials 403", 0)
+
+
+@pytest.mark.parametrize("strikes", [1, 2])
+async def test_strikes_are_counted_by_pushes_and_not_by_attempts(desk, strikes):
+    await desk.register("ann", "t1")
+    for _ in range(strikes):
+        await desk.queue("ann")
+    for work in await desk.claim():
+        await settle.write(desk.database, [await desk.answered(work, REFUSED, Settled(end=End.BOUNCED))])
+    assert await desk.status("t1") == {1: "bounced", 2: "suppressed"}[strikes]
