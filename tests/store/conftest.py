@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING
 
 import pytest
-import pytest_asyncio
 
 from pushkeeper.registry import Registry
-from pushkeeper.store import workspaces
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.database import Database
+    from pushkeeper.store.workspaces import NewKeys, Workspace
 
 
-@pytest_asyncio.fixture
-async def tenant(database: Database) -> WorkspaceId:
-    """A workspace in which there is nothing yet."""
-    made, _ = await workspaces.create(database, secrets.token_hex(8))
+@pytest.fixture
+def tenant(workspace: tuple[Workspace, NewKeys]) -> WorkspaceId:
+    """The id of a workspace in which there is nothing yet."""
+    made, _ = workspace
     return made.workspace_id
 
 
