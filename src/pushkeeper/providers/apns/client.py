@@ -10,7 +10,8 @@ from pushkeeper.core.model import Environment
 from pushkeeper.core.outcome import Accepted, BadCredentials, Heal, Scope, Throttled, Verdict
 from pushkeeper.providers.address import Address
 from pushkeeper.providers.apns import message, verdict
-from pushkeeper.providers.pool import Endpoint, Limits, Pool, tls_context
+from pushkeeper.providers.limits import Limits
+from pushkeeper.providers.pool import Endpoint, Pool, tls_context
 from pushkeeper.providers.signing import AppleCertificate, AppleKey, ProviderTokens, utc_now
 
 if TYPE_CHECKING:
@@ -26,7 +27,15 @@ ENDPOINT_URLS = {
     Environment.PRODUCTION: "https://api.push.apple.com",
     Environment.SANDBOX: "https://api.sandbox.push.apple.com",
 }
-_LIMITS = Limits()
+# Apple: one stream until a valid token was seen, connections that live for hours, a ping after an hour without work.
+_LIMITS = Limits(
+    first_streams=1,
+    max_streams=500,
+    request_timeout_s=30.0,
+    idle_s=None,
+    max_age_s=86_400.0,
+    ping_after_idle_s=3600.0,
+)
 _DRY_RUN = Verdict(
     row="F2",
     outcome=Accepted(dry_run=True),

@@ -10,7 +10,8 @@ from pushkeeper.core.outcome import BadCredentials, Heal, Scope, Silence, Unansw
 from pushkeeper.providers.address import Address
 from pushkeeper.providers.fcm import message, verdict
 from pushkeeper.providers.fcm.access import AccessTokens
-from pushkeeper.providers.pool import Endpoint, Limits, Pool, tls_context
+from pushkeeper.providers.limits import Limits
+from pushkeeper.providers.pool import Endpoint, Pool, tls_context
 from pushkeeper.providers.signing import utc_now
 
 if TYPE_CHECKING:
@@ -31,8 +32,9 @@ _CLOSED = Verdict(
     reason=Silence.NOT_PROCESSED.value,
     detail="The sender was closed before the push was sent.",
 )
-_SENDING = Limits()
-_ASKING = Limits()
+# Google: a hundred streams, at least ten seconds for an answer, an end after four idle minutes or an hour in all.
+_SENDING = Limits(max_streams=100, request_timeout_s=15.0, idle_s=180.0, max_age_s=3300.0)
+_ASKING = Limits(max_connections=1, request_timeout_s=15.0, idle_s=30.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
