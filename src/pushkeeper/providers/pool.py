@@ -1,0 +1,323 @@
+"""The connections to one endpoint: which of them carries a request, and when to open, leave or close one.
+
+Everything happens on one event loop. What a turn of the loop brings is handed over as one batch, and each connection
+writes once: the pump. Clocks are looked at by one timer for the whole pool: the tick.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from random import random
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from pushkeeper.core.outcome import Silence
+from pushkeeper.providers.answer import NoResponse
+from pushkeeper.providers.http2 import Connection, Exchange
+from pushkeeper.providers.limits import Limits
+from pushkeeper.providers.tls import Channel, Endpoint, failure, tls_context
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pushkeeper.providers.answer import Answer, Request
+
+__all__ = ["Endpoint", "Limits", "Pool", "tls_context"]
+
+Key = TypeVar("Key")
+
+_AGE_FUZZ = 0.1
+_CLOSED = NoResponse(Silence.NOT_PROCESSED, "closed before it was sent")
+_CLOSED_UNDER_WAY = NoResponse(Silence.LOST, "closed before the answer came")
+_REFUSED = NoResponse(Silence.NOT_PROCESSED, "the server refused it on every connection")
+_WAITED = NoResponse(Silence.NOT_SENT, "no connection took it in time")
+_DEAD = TimeoutError("no sign of life after a ping")
+
+
+class _Fetch:
+    """The key of a request that somebody awaits."""
+
+    __slots__ = ("answer",)
+
+    def __init__(self, answer: asyncio.Future[Answer]) -> None:
+        self.answer = answer
+
+
+class _Link(Generic[Key]):
+    """A connection and the channel that carries it."""
+
+    def __init__(self, channel: Channel, limits: Limits, wake: Callable[[], None], jitter: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._channel = channel
+        self._wake = wake
+        now = self._loop.time()
+        age_s = math.inf if limits.max_age_s is None else limits.max_age_s * (1.0 - _AGE_FUZZ * jitter)
+        self.retires_at = now + age_s
+        self.h2: Connection[Key] = Connection(limits, now)
+        self.ready: asyncio.Future[None] = self._loop.create_future()
+        self.failed = False  # by the server's doing, not by ours
+        channel.start(self)
+        self.flush()
+
+    @property
+    def congested(self) -> bool:
+        return self._channel.congested
+
+    def flush(self) -> None:
+        if not self._channel.congested and (data := self.h2.data_to_send()):
+            self._channel.write(data)
+        if self.h2.has_news:
+            self._wake()
+
+    def close(self) -> None:
+        self.h2.close()
+        self.flush()
+        self._channel.close()
+
+    def fail(self, error: Exception) -> None:
+        """The server is gone, as good as gone, or breaks the protocol."""
+        self.failed = True
+        self.h2.lose(failure(error))
+        if not self.ready.done():
+            self.ready.set_exception(error)
+        self._wake()
+
+    # What the channel tells.
+
+    def received(self, data: memoryview) -> None:
+        self.h2.receive(data, self._loop.time())
+        if self.h2.ready and not self.ready.done():
+            self.ready.set_result(None)
+        if self.h2.broken:
+            self.fail(ConnectionAbortedError("the server broke the HTTP/2 protocol"))
+        self._wake()
+
+    def writable(self) -> None:
+        self._wake()
+
+    def ended(self, error: Exception) -> None:
+        self.fail(error)
+
+
+class Pool(Generic[Key]):
+    """Sends requests over as few connections as carry them; each is answered exactly once.
+
+    While no connection can be had, requests wait: until the attempt after the back-off fails, which answers all that
+    wait, or until `queue_timeout_s`.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        limits: Limits,
+        on_answers: Callable[[list[tuple[Key, Answer]]], None],
+        *,
+        jitter: Callable[[], float] = random,
+    ) -> None:
+        """Open nothing yet.
+
+        `on_answers` is called from the event loop, never from inside `submit`; it may submit. `jitter` is in [0, 1).
+        """
+        self._endpoint = endpoint
+        self._limits = limits
+        self._on_answers = on_answers
+        self._jitter = jitter
+        self._links: list[_Link[Key | _Fetch]] = []
+        self._fresh: deque[Exchange[Key | _Fetch]] = deque()
+        self._again: deque[Exchange[Key | _Fetch]] = deque()
+        self._answers: list[tuple[Key | _Fetch, Answer]] = []
+        self._dialing: asyncio.Task[None] | None = None
+        self._ticking: asyncio.TimerHandle | None = None
+        self._dial_from = 0.0
+        self._failures = 0
+        self._unanswered = 0
+        self._awake = False
+        self._closing = False
+        self._drained = asyncio.Event()
+
+    @property
+    def pending(self) -> int:
+        """Requests that were submitted and are not answered yet."""
+        return self._unanswered
+
+    def submit(self, key: Key, request: Request) -> None:
+        """Take a request; its answer is told later, together with others."""
+        self._enqueue(key, request)
+
+    async def fetch(self, request: Request) -> Answer:
+        """Send one request and wait for its answer."""
+        fetch = _Fetch(asyncio.get_running_loop().create_future())
+        self._enqueue(fetch, request)
+        return await fetch.answer
+
+    def close_connections(self) -> None:
+        """Leave all present connections once their requests are answered; new requests go on fresh ones."""
+        for link in self._links:
+            link.h2.drain()
+        self._wake()
+
+    async def aclose(self, drain_s: float) -> None:
+        """Wait up to `drain_s` seconds for what was submitted, answer the rest and close.
+
+        What was sent is answered as LOST then, what was not as NOT_PROCESSED, as is what is submitted from now on.
+        """
+        self._closing = True
+        try:
+            async with asyncio.timeout(drain_s):
+                while self._unanswered:
+                    self._drained.clear()
+                    await self._drained.wait()
+        except TimeoutError:
+            pass
+        if self._dialing is not None:
+            self._dialing.cancel()
+            await asyncio.gather(self._dialing, return_exceptions=True)
+        if self._ticking is not None:
+            self._ticking.cancel()
+        for link in self._links:
+            link.h2.lose(_CLOSED_UNDER_WAY)
+        self._answer_waiting(_CLOSED)
+        self._pump()
+
+    # The queue.
+
+    def _enqueue(self, key: Key | _Fetch, request: Request) -> None:
+        loop = asyncio.get_running_loop()
+        self._unanswered += 1
+        if self._closing:
+            self._answers.append((key, _CLOSED))
+        else:
+            self._fresh.append(Exchange(key, request, loop.time() + self._limits.queue_timeout_s))
+        if not self._awake:
+            self._wake()
+
+    def _answer_waiting(self, why: NoResponse) -> None:
+        for queue in (self._again, self._fresh):
+            self._answers += [(exchange.key, why) for exchange in queue]
+            queue.clear()
+
+    # The pump: one turn.
+
+    def _wake(self) -> None:
+        if not self._awake:
+            self._awake = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._gather(now)
+        self._assign(now)
+        for link in self._links:
+            link.flush()
+        self._retire()
+        if (self._again or self._fresh) and self._dialing is None and self._may_open():
+            self._dialing = asyncio.create_task(self._dial())
+        if self._ticking is None and (self._links or self._unanswered):
+            self._ticking = asyncio.get_running_loop().call_later(self._limits.tick_s, self._tick)
+        # What flushing brought is for the next turn, unless somebody asked for one already.
+        self._awake = False
+        self._tell()
+        if any(link.h2.has_news for link in self._links):
+            self._wake()
+
+    def _gather(self, now: float) -> None:
+        for link in self._links:
+            self._answers += link.h2.take_answers()
+            for exchange in link.h2.take_refused():
+                if exchange.sent > self._limits.max_resends:
+                    self._answers.append((exchange.key, _REFUSED))
+                else:
+                    exchange.deadline_at = now + self._limits.queue_timeout_s
+                    self._again.append(exchange)
+
+    def _assign(self, now: float) -> None:
+        """Fill the connections in the order they were opened, so that those not needed fall idle."""
+        for link in self._links:
+            if link.congested:
+                continue
+            for _ in range(min(link.h2.capacity, len(self._again) + len(self._fresh))):
+                queue = self._again or self._fresh
+                link.h2.submit(queue.popleft(), now)
+
+    def _retire(self) -> None:
+        leaving = [link for link in self._links if link.failed or link.h2.finished]
+        if leaving:
+            for link in leaving:
+                self._answers += link.h2.take_answers()
+                if not link.failed:
+                    link.close()
+            self._links = [link for link in self._links if link not in leaving]
+
+    def _tell(self) -> None:
+        answers, self._answers = self._answers, []
+        if not answers:
+            return
+        self._unanswered -= len(answers)
+        if not self._unanswered:
+            self._drained.set()
+        told: list[tuple[Key, Answer]] = []
+        for key, answer in answers:
+            if not isinstance(key, _Fetch):
+                told.append((key, answer))
+            elif not key.answer.done():
+                key.answer.set_result(answer)
+        if told:
+            self._on_answers(told)
+
+    # Connections.
+
+    def _may_open(self) -> bool:
+        taking = [link for link in self._links if not link.h2.draining]
+        return len(taking) < self._limits.max_connections and not any(
+            link.h2.capacity and not link.congested for link in taking
+        )
+
+    async def _dial(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await asyncio.sleep(max(0.0, self._dial_from - loop.time()))
+            self._links.append(await self._open())
+        except OSError as error:
+            self._failures += 1
+            self._dial_from = loop.time() + self._limits.backoff_s(self._failures, self._jitter())
+            if all(link.h2.draining for link in self._links):
+                self._answer_waiting(failure(error))
+        else:
+            self._failures = 0
+        finally:
+            self._dialing = None
+            self._wake()
+
+    async def _open(self) -> _Link[Key | _Fetch]:
+        """A connection on which the server's first SETTINGS have come.
+
+        Raises:
+            OSError: there is none to be had.
+        """
+        channel = await Channel.open(self._endpoint, self._limits.connect_timeout_s)
+        link: _Link[Key | _Fetch] = _Link(channel, self._limits, self._wake, self._jitter())
+        try:
+            async with asyncio.timeout(self._limits.settings_timeout_s):
+                await link.ready
+        except BaseException:
+            link.close()
+            raise
+        return link
+
+    # The tick: clocks.
+
+    def _tick(self) -> None:
+        self._ticking = None
+        now = asyncio.get_running_loop().time()
+        for link in self._links:
+            if not link.failed and not link.h2.sweep(now):
+                link.fail(_DEAD)
+                link.close()
+            idle_s = self._limits.idle_s
+            if now >= link.retires_at or (idle_s is not None and link.h2.idle_s(now) >= idle_s):
+                link.h2.drain()
+        for queue in (self._again, self._fresh):
+            while queue and queue[0].deadline_at <= now:
+                self._answers.append((queue.popleft().key, _WAITED))
+        self._wake()
