@@ -289,5 +289,10 @@ def test_a_message_past_its_end_is_neither_retried_nor_held(outcome):
     assert decision == Settled(end=End.EXPIRED)
 
 
+def test_a_wait_that_rounds_up_to_the_deadline_expires_the_push():
+    almost = Throttled(scope=Scope.DEVICE, after_s=3599.9999999)
+    assert after(almost, expires_in=timedelta(hours=1)) == Settled(end=End.EXPIRED)
+
+
 def test_a_retry_after_longer_than_dates_reach_expires_the_push():
     assert after(Throttled(scope=Scope.DEVICE, after_s=1e300)) == Settled(end=End.EXPIRED)

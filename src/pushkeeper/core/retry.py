@@ -175,10 +175,14 @@ class _Clock:
 
     def retry(self, wait_s: float, *, at_least_s: float | None = None, charged: bool = True) -> Decision:
         wait_s = max(wait_s, at_least_s or 0.0)
-        # Seconds are compared before a date is made of them: a wait may be longer than dates reach.
+        # Seconds are compared before a date is made of them, as a wait may be longer than dates reach; and the date
+        # after that, as it is rounded to microseconds.
         if wait_s >= (self.deadline - self.attempt.ended_at).total_seconds():
             return Settled(end=End.EXPIRED)
-        return Deferred(due_at=self.attempt.ended_at + timedelta(seconds=wait_s), charged=charged)
+        due_at = self.attempt.ended_at + timedelta(seconds=wait_s)
+        return (
+            Deferred(due_at=due_at, charged=charged) if due_at < self.deadline else Settled(end=End.EXPIRED)
+        )
 
     def hold(self, held: Held) -> Decision:
         if self.attempt.ended_at >= self.attempt.expires_at:
