@@ -76,6 +76,13 @@ except Misconfigured as error:
 
 
 @contextmanager
+def short_lived_folder() -> Iterator[Path]:
+    """A folder that the server's user can reach: every start of pytest closes the one that `tmp_path` is in."""
+    with tempfile.TemporaryDirectory(prefix="pk-", ignore_cleanup_errors=True) as made:
+        yield Path(made)
+
+
+@contextmanager
 def running(data_dir: Path) -> Iterator[tuple[EmbeddedPostgres, str]]:
     server = EmbeddedPostgres(data_dir)
     url = server.start()
@@ -136,23 +143,29 @@ async def kept(url: str) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_once() -> Iterator[Path]:
     """A data folder in which the server has run before, to be copied: making one takes seconds."""
-    data_dir = tmp_path_factory.mktemp("made")
-    with running(data_dir):
-        pass
-    return data_dir
+    with short_lived_folder() as data_dir:
+        with running(data_dir):
+            pass
+        yield data_dir
 
 
 @pytest.fixture
-def data_dir(made_once: Path, tmp_path: Path) -> Path:
-    copied = tmp_path / "data"
+def folder() -> Iterator[Path]:
+    with short_lived_folder() as made:
+        yield made
+
+
+@pytest.fixture
+def data_dir(made_once: Path, folder: Path) -> Path:
+    copied = folder / "data"
     subprocess.run(["cp", "-a", str(made_once), str(copied)], check=True)
     return copied
 
 
-async def test_what_was_written_is_there_after_a_stop_and_a_start(tmp_path: Path) -> None:
-    data_dir = tmp_path / "new" / "data"
+async def test_what_was_written_is_there_after_a_stop_and_a_start(folder: Path) -> None:
+    data_dir = folder / "new" / "data"
     with running(data_dir) as (_, url):
         await write(url, 1)
         server = postmaster(data_dir)
@@ -251,15 +264,15 @@ async def test_users_in_two_processes_share_the_server_and_the_last_one_stops_it
 
 
 @pytest.mark.parametrize("reached", ["postgres*/PG_VERSION", "postgres/postmaster.pid"])
-def test_a_first_start_that_was_killed_half_way_spoils_nothing(tmp_path: Path, reached: str) -> None:
-    with another_process(HOLDER, tmp_path) as holder:
-        while not list(tmp_path.glob(reached)):
+def test_a_first_start_that_was_killed_half_way_spoils_nothing(folder: Path, reached: str) -> None:
+    with another_process(HOLDER, folder) as holder:
+        while not list(folder.glob(reached)):
             assert holder.poll() is None
         at_work = psutil.Process(holder.pid).children(recursive=True)
         holder.kill()
         holder.wait(10)
-        with running(tmp_path):
-            server = postmaster(tmp_path)
+        with running(folder):
+            server = postmaster(folder)
             assert server.is_running()
         assert ended(server)
         for process in at_work:
@@ -294,24 +307,24 @@ async def test_a_pid_file_that_names_another_folders_postgresql_is_not_believed(
         assert await kept(other_url) == [1]
 
 
-async def test_a_folder_reached_by_a_link_is_the_same_folder(data_dir: Path, tmp_path: Path) -> None:
-    link = tmp_path / "link"
+async def test_a_folder_reached_by_a_link_is_the_same_folder(data_dir: Path, folder: Path) -> None:
+    link = folder / "link"
     link.symlink_to(data_dir)
     with running(data_dir) as (_, url), running(link) as (linked, linked_url):
         assert linked_url == url
         assert linked.restart() is False
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("a file, not a folder")
-    below = tmp_path / "file" / "data"
+def test_a_folder_that_cannot_be_written_is_named(folder: Path) -> None:
+    (folder / "file").write_text("a file, not a folder")
+    below = folder / "file" / "data"
     with pytest.raises(Misconfigured, match=f"data folder: {below} is not writable"):
         EmbeddedPostgres(below).start()
 
 
 @pytest.mark.parametrize("name", ["x" * 70, "ü" * 40])
-def test_a_path_too_long_for_a_socket_is_refused_and_named(tmp_path: Path, name: str) -> None:
-    too_long = tmp_path / name
+def test_a_path_too_long_for_a_socket_is_refused_and_named(folder: Path, name: str) -> None:
+    too_long = folder / name
     with pytest.raises(Misconfigured, match=f"data folder: {too_long} is longer than"):
         EmbeddedPostgres(too_long).start()
     assert not too_long.exists()
@@ -340,42 +353,42 @@ def test_a_start_that_fails_says_where_and_holds_nothing(data_dir: Path) -> None
     broken.stop()
 
 
-def test_something_else_where_the_server_should_be_is_an_error_that_names_the_folder(tmp_path: Path) -> None:
-    (tmp_path / "postgres").write_text("a file, not a folder")
-    with pytest.raises(Misconfigured, match=f"data folder: .*{tmp_path}"):
-        EmbeddedPostgres(tmp_path).start()
+def test_something_else_where_the_server_should_be_is_an_error_that_names_the_folder(folder: Path) -> None:
+    (folder / "postgres").write_text("a file, not a folder")
+    with pytest.raises(Misconfigured, match=f"data folder: .*{folder}"):
+        EmbeddedPostgres(folder).start()
 
 
-def test_a_lock_that_cannot_be_opened_is_an_error_that_names_the_folder(tmp_path: Path) -> None:
-    (tmp_path / "postgres.users").mkdir()
-    with pytest.raises(Misconfigured, match=f"data folder: .*{tmp_path}"):
-        EmbeddedPostgres(tmp_path).start()
+def test_a_lock_that_cannot_be_opened_is_an_error_that_names_the_folder(folder: Path) -> None:
+    (folder / "postgres.users").mkdir()
+    with pytest.raises(Misconfigured, match=f"data folder: .*{folder}"):
+        EmbeddedPostgres(folder).start()
 
 
-def test_a_folder_is_for_one_serve_and_the_other_is_named_by_its_pid(tmp_path: Path) -> None:
-    with another_process(SERVER_HOLDER, tmp_path) as holder:
+def test_a_folder_is_for_one_serve_and_the_other_is_named_by_its_pid(folder: Path) -> None:
+    with another_process(SERVER_HOLDER, folder) as holder:
         assert said(holder) == "held"
         with (
             pytest.raises(Conflict, match=rf"in use by another `pushkeeper serve` \(pid {holder.pid}\)"),
-            only_server(tmp_path),
+            only_server(folder),
         ):
             pass
         holder.send_signal(signal.SIGKILL)
         holder.wait(10)
-        with only_server(tmp_path):
-            assert (tmp_path / "serve.lock").read_text() == str(os.getpid())
+        with only_server(folder):
+            assert (folder / "serve.lock").read_text() == str(os.getpid())
 
 
-def test_two_serves_of_one_process_conflict_too(tmp_path: Path) -> None:
-    with only_server(tmp_path), pytest.raises(Conflict, match=f"pid {os.getpid()}"), only_server(tmp_path):
+def test_two_serves_of_one_process_conflict_too(folder: Path) -> None:
+    with only_server(folder), pytest.raises(Conflict, match=f"pid {os.getpid()}"), only_server(folder):
         pass
-    with only_server(tmp_path):
+    with only_server(folder):
         pass
 
 
-def test_preparing_a_folder_leaves_nothing_in_it(tmp_path: Path) -> None:
-    prepare_data_dir(tmp_path / "a" / "b")
-    assert list((tmp_path / "a" / "b").iterdir()) == []
+def test_preparing_a_folder_leaves_nothing_in_it(folder: Path) -> None:
+    prepare_data_dir(folder / "a" / "b")
+    assert list((folder / "a" / "b").iterdir()) == []
 
 
 @pytest.mark.skipif(
