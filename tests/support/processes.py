@@ -15,7 +15,7 @@ class Running:
     """A `pushkeeper … --json` that has said it is ready."""
 
     def __init__(self, *command, env=None):
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process; closed by end()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "pushkeeper", *map(str, command), "--json"],
             stdout=subprocess.PIPE,

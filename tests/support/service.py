@@ -119,7 +119,9 @@ class Workspace:
         return counts
 
     def journal(self, token):
-        return self.control("GET", f"/journal?token={quote(token, safe='')}")["requests"]
+        """What the push services were asked for this token, bodies read."""
+        requests = self.control("GET", f"/journal?token={quote(token, safe='')}")["requests"]
+        return [{**request, "body": json.loads(request["body"])} for request in requests]
 
     def push_and_wait(self, person, **more):
         """Push, and return the message once nothing of it is waiting."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from pushkeeper.worker.settle import Answered, NotSent, SetAside, Settler, Work
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.core.model import RouteId, WorkspaceId
     from pushkeeper.core.outcome import Verdict
     from pushkeeper.store.batches import ClaimedBatch, MessageToSend, Target
     from pushkeeper.store.credentials import Credential, Route
@@ -37,6 +38,7 @@ LEASE_S = 15.0
 IDLE_S = 5.0
 UPKEEP_S = 3600.0
 DRAIN_S = 6.0
+ALERT_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,20 @@ class Sender(Protocol):
 
 
 OpenSender: TypeAlias = "Callable[[Credential, OnVerdicts], Sender]"
+
+
+class Alerts:
+    """Says what is wrong once a minute, and not once a push."""
+
+    def __init__(self) -> None:
+        self._said_at: dict[tuple[RouteId, str], float] = {}
+
+    def is_new(self, what: tuple[RouteId, str]) -> bool:
+        now = time.monotonic()
+        if now - self._said_at.get(what, -ALERT_EVERY_S) < ALERT_EVERY_S:
+            return False
+        self._said_at[what] = now
+        return True
 
 
 class Worker:
@@ -83,6 +99,7 @@ class Worker:
         self._works: dict[int, Work] = {}
         self._senders: dict[int, tuple[datetime, Sender]] = {}
         self._draining: set[asyncio.Task[None]] = set()
+        self._alerts = Alerts()
         self._wake = asyncio.Event()
         self._stopping = False
 
@@ -238,7 +255,7 @@ class Worker:
 
     def _answered(self, push: Push, verdict: Verdict, now: datetime) -> Answered:
         assert isinstance(push, ClaimedPush)  # noqa: S101 - senders answer what they were given
-        if verdict.alert:
+        if verdict.alert and self._alerts.is_new((push.route.route_id, verdict.row)):
             log.warning("provider_alert", route=push.route.name, row=verdict.row, alert=verdict.alert)
         attempt = Attempt(
             number=push.attempt,

@@ -203,10 +203,10 @@ def push_row(fact: Fact) -> PushRow | None:
 
 def settlement(fact: Fact) -> Settlement | None:
     """What a fact is to its device; None for all that is no device's doing."""
-    if not isinstance(fact, Answered) or not isinstance(fact.decision, Settled):
+    if not isinstance(fact, Answered) or not isinstance(fact.decision, Settled) or fact.push.dry_run:
         return None
     event: SettleEvent
-    if fact.decision.end is End.ACCEPTED and not fact.push.dry_run:
+    if fact.decision.end is End.ACCEPTED:
         event = SettleEvent.ACCEPTED
     elif fact.decision.end is End.BOUNCED:
         event = SettleEvent.REFUSED
