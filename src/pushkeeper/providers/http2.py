@@ -25,6 +25,8 @@ __all__ = ["Connection", "Exchange"]
 Key = TypeVar("Key")
 
 _WINDOW_BYTES = 1 << 20
+_UNLIMITED = (1 << 31) - 1  # what a server that names no limit allows
+_NEVER_INDEXED = frozenset({b":path", b"authorization"})  # Apple's page on sending asks for it; secrets anyway
 _SETTINGS = {Setting.ENABLE_PUSH: 0, Setting.INITIAL_WINDOW_SIZE: _WINDOW_BYTES}
 _TIMED_OUT = NoResponse(Silence.TIMED_OUT, "no answer by the deadline")
 _NO_HEADERS: tuple[tuple[bytes, bytes], ...] = ()
@@ -71,6 +73,7 @@ class Connection(Generic[Key]):
         self._answers: list[tuple[Key, Answer]] = []
         self._refused: list[Exchange[Key]] = []
         self._left = limits.max_requests
+        self._granted = _UNLIMITED
         self._allowed = 0
         self._idle_since = self._quiet_since = now
         self._pinged_at: float | None = None
@@ -119,7 +122,7 @@ class Connection(Generic[Key]):
             self._quiet_since = now
         request = exchange.request
         try:
-            stream_id = self._h2.send_request(request.headers, end_stream=not request.body)
+            stream_id = self._h2.send_request(_unindexed(request.headers), end_stream=not request.body)
         except (ngh2.NGH2Error, ValueError) as error:
             self._give_up(exchange, NoResponse(Silence.NOT_SENT, f"not a request: {error}"))
             return
@@ -229,8 +232,9 @@ class Connection(Generic[Key]):
             case ngh2.TrailersReceived(stream_id):
                 if exchange := self._streams.get(stream_id):
                     exchange.complete = True
-            case ngh2.SettingsReceived():
+            case ngh2.SettingsReceived(settings):
                 self.ready = True
+                self._granted = settings.get(Setting.MAX_CONCURRENT_STREAMS, self._granted)
                 self._allowed = self._allowance()
             case ngh2.GoAwayReceived(_, code, debug):
                 # Streams above the last one that the server names are closed by libnghttp2, as refused.
@@ -239,7 +243,7 @@ class Connection(Generic[Key]):
 
     def _allowance(self) -> int:
         ours = self._limits.max_streams if self.answered else self._limits.first_streams
-        return min(ours, self._limits.max_streams, self._h2.remote_settings[Setting.MAX_CONCURRENT_STREAMS])
+        return min(ours, self._limits.max_streams, self._granted)
 
     def _keep(self, exchange: Exchange[Key], data: bytes) -> None:
         if not exchange.body:
@@ -269,6 +273,10 @@ class Connection(Generic[Key]):
         else:
             answer = silence
         self._answers.append((exchange.key, answer))
+
+
+def _unindexed(headers: tuple[tuple[bytes, bytes], ...]) -> list[tuple[bytes, bytes]]:
+    return [ngh2.NeverIndexedHeader(*field) if field[0] in _NEVER_INDEXED else field for field in headers]
 
 
 def _name(code: int) -> str:

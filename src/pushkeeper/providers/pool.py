@@ -277,13 +277,14 @@ class Pool(Generic[Key]):
         loop = asyncio.get_running_loop()
         try:
             await asyncio.sleep(max(0.0, self._dial_from - loop.time()))
-            self._links.append(await self._open())
+            link = await self._open()
         except OSError as error:
             self._failures += 1
             self._dial_from = loop.time() + self._limits.backoff_s(self._failures, self._jitter())
             if all(link.h2.draining for link in self._links):
                 self._answer_waiting(failure(error))
         else:
+            self._links.append(link)
             self._failures = 0
         finally:
             self._dialing = None

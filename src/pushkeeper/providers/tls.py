@@ -256,6 +256,8 @@ class Channel:
         except BlockingIOError:
             sent = 0
         except OSError as error:
+            # Why the server hung up may be waiting to be read: its last words come before our failure to write.
+            self._read()
             self._end(error)
             return
         self._unsent = data[sent:] if sent < len(data) else b""

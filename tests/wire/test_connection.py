@@ -1,0 +1,183 @@
+"""The sans-I/O connection against libnghttp2's own server side, in memory, under whatever order things happen in."""
+
+import ngh2
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pushkeeper.core.outcome import Silence
+from pushkeeper.providers.answer import NoResponse, Request, Response
+from pushkeeper.providers.http2 import Connection, Exchange
+from pushkeeper.providers.limits import Limits
+
+STREAMS = ngh2.Setting.MAX_CONCURRENT_STREAMS
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("submit"), st.integers(1, 8)),
+        st.tuples(st.just("to_server"), st.integers(1, 400)),
+        st.tuples(st.just("to_client"), st.integers(1, 400)),
+        st.tuples(st.just("answer"), st.integers(0, 20)),
+        st.tuples(st.just("refuse"), st.integers(0, 20)),
+        st.tuples(st.just("reset"), st.integers(0, 20)),
+        st.tuples(st.just("limit"), st.integers(0, 6)),
+        st.tuples(st.just("goaway"), st.integers(0, 20)),
+        st.tuples(st.just("tick"), st.integers(1, 3)),
+    ),
+    max_size=60,
+)
+
+
+class World:
+    """A client and a server with a wire of bytes in between, either way."""
+
+    def __init__(self, first_streams):
+        self.now = 0.0
+        self.limits = Limits(max_streams=20, first_streams=first_streams, request_timeout_s=5.0)
+        self.client = Connection(self.limits, self.now)
+        self.server = ngh2.Connection(ngh2.Role.SERVER)
+        self.server.initiate_connection({STREAMS: 5})
+        self.up = bytearray()
+        self.down = bytearray()
+        self.submitted = []
+        self.outcomes = {}
+        self.seen = {}  # stream id -> key, as the server sees them
+        self.open = {}  # those that the server has not ended
+        self.looked_at = set()
+        self.drain()
+
+    def submit(self, count):
+        for _ in range(min(count, self.client.capacity)):
+            key = len(self.submitted)
+            self.submitted.append(key)
+            headers = (
+                (b":method", b"POST"),
+                (b":scheme", b"https"),
+                (b":authority", b"a"),
+                (b":path", b"/%d" % key),
+            )
+            self.client.submit(Exchange(key, Request(headers, b"body"), 99.0), self.now)
+        self.drain()
+
+    def drain(self):
+        self.up += self.client.data_to_send()
+        self.down += self.server.data_to_send()
+
+    def to_server(self, count):
+        chunk, self.up = bytes(self.up[:count]), self.up[count:]
+        if chunk:
+            self.server.receive_data(chunk)
+        for event in self.server.events():
+            match event:
+                case ngh2.RequestReceived(stream_id, headers, _):
+                    self.seen[stream_id] = self.open[stream_id] = int(dict(headers)[b":path"][1:])
+                case ngh2.StreamClosed(stream_id):
+                    self.open.pop(stream_id, None)
+        self.drain()
+
+    def to_client(self, count):
+        chunk, self.down = bytes(self.down[:count]), self.down[count:]
+        if chunk:
+            self.client.receive(chunk, self.now)
+        self.drain()
+        self.take()
+
+    def take(self):
+        for key, answer in self.client.take_answers():
+            assert key not in self.outcomes, "answered twice"
+            self.outcomes[key] = answer
+        for exchange in self.client.take_refused():
+            assert exchange.key not in self.outcomes, "handed back after an answer"
+            self.outcomes[exchange.key] = "refused"
+
+    def _pick(self, which):
+        streams = sorted(self.open)
+        return streams[which % len(streams)] if streams else None
+
+    def answer(self, which):
+        if (stream_id := self._pick(which)) is not None:
+            self.looked_at.add(self.open.pop(stream_id))
+            self.server.send_response(stream_id, ((b":status", b"200"),))
+            self.server.send_data(stream_id, b"%d" % self.seen[stream_id], end_stream=True)
+            self.drain()
+
+    def refuse(self, which):
+        if (stream_id := self._pick(which)) is not None:
+            self.open.pop(stream_id)
+            self.server.reset_stream(stream_id, ngh2.ErrorCode.REFUSED_STREAM)
+            self.drain()
+
+    def reset(self, which):
+        if (stream_id := self._pick(which)) is not None:
+            self.looked_at.add(self.open.pop(stream_id))
+            self.server.reset_stream(stream_id, ngh2.ErrorCode.INTERNAL_ERROR)
+            self.drain()
+
+    def limit(self, count):
+        self.server.update_settings({STREAMS: count})
+        self.drain()
+
+    def goaway(self, which):
+        streams = sorted(self.seen)
+        last = streams[which % len(streams)] if streams else 0
+        self.server.send_goaway(0, last_stream_id=last, debug_data=b"bye")
+        # What it names it promises to finish; the rest it will not look at.
+        for stream_id in [s for s in self.open if s > last]:
+            del self.open[stream_id]
+        self.drain()
+
+    def tick(self, seconds):
+        self.now += seconds
+        self.client.sweep(self.now)
+        self.drain()
+        self.take()
+
+
+@settings(max_examples=300, deadline=None)
+@given(steps=STEPS, first_streams=st.sampled_from([1, 20]))
+def test_every_request_ends_once_and_nothing_looked_at_is_handed_back(steps, first_streams):
+    world = World(first_streams)
+    try:
+        for step, argument in steps:
+            before = world.client.open_streams
+            getattr(world, step)(argument)
+            if step == "submit" and not world.client.answered:
+                assert world.client.open_streams <= max(before, first_streams, 0) or first_streams > 1
+            assert world.client.open_streams <= world.limits.max_streams
+    except ngh2.ConnectionStateError:
+        pass  # the server side has said goodbye for good: what is left is for the end
+    world.to_client(1 << 20)
+    world.client.lose(NoResponse(Silence.LOST, "the end"))
+    world.take()
+    assert sorted(world.outcomes) == world.submitted
+    for key, outcome in world.outcomes.items():
+        if outcome == "refused":
+            assert key not in world.looked_at, "it may have arrived: it must not be sent again"
+        elif isinstance(outcome, Response):
+            assert outcome.body == b"%d" % key
+
+
+@given(limits=st.lists(st.integers(0, 10), min_size=1, max_size=6))
+def test_the_servers_limit_is_kept_from_the_moment_it_is_known(limits):
+    world = World(first_streams=20)
+    world.to_client(1 << 20)
+    for limit in limits:
+        world.limit(limit)
+        world.to_client(1 << 20)
+        had = world.client.open_streams
+        world.submit(20)
+        assert world.client.open_streams == max(had, limit)
+        world.to_server(1 << 20)
+
+
+def test_nothing_may_be_submitted_before_the_first_settings():
+    assert World(first_streams=20).client.capacity == 0
+
+
+def test_bytes_that_are_no_http2_break_the_connection_and_nothing_else():
+    world = World(first_streams=20)
+    world.to_client(1 << 20)
+    world.submit(2)
+    world.client.receive(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 10, world.now)
+    world.client.lose(NoResponse(Silence.LOST, "closed"))
+    world.take()
+    assert [outcome.silence for outcome in world.outcomes.values()] == [Silence.LOST, Silence.LOST]
