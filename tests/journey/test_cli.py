@@ -118,7 +118,13 @@ def test_resuming_a_route_by_hand_releases_what_it_held(workspace):
     tokens = workspace.mint("android", 2)
     for person, token in zip(("ann", "bob"), tokens, strict=True):
         workspace.register(person, token, "android")
-    denied = {"error": {"code": 403, "message": "The caller does not have permission", "status": "PERMISSION_DENIED"}}
+    denied = {
+        "error": {
+            "code": 403,
+            "message": "The caller does not have permission",
+            "status": "PERMISSION_DENIED",
+        }
+    }
     workspace.control("POST", "/script", {"token": tokens[0], "answers": [{"status": 403, "body": denied}]})
     delivery = workspace.push("ann")
     eventually(lambda: [r for r in _routes(workspace) if r["held"]])

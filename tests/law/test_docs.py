@@ -24,7 +24,9 @@ def test_links_lead_somewhere(page):
 def test_every_make_target_that_is_shown_exists():
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     for page in PAGES:
-        shown = set(re.findall(r"`make ([a-z]+)`|^make ([a-z]+)", page.read_text(encoding="utf-8"), re.MULTILINE))
+        shown = set(
+            re.findall(r"`make ([a-z]+)`|^make ([a-z]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+        )
         assert {a or b for a, b in shown} <= targets
 
 

@@ -22,7 +22,9 @@ class Running:
             stderr=self._log,
             env={**CLEAN, **(env or {})},
         )
-        line = self.process.stdout.readline()
+        assert self.process.stdout is not None
+        self._said = self.process.stdout
+        line = self._said.readline()
         if not line:
             raise AssertionError(f"{command} ended with {self.process.wait()}: {self.log()}")
         self.facts = json.loads(line)
@@ -52,7 +54,7 @@ class Running:
                 self.stop(within_s=15)
             except subprocess.TimeoutExpired:
                 self.kill()
-        self.process.stdout.close()
+        self._said.close()
         self._log.close()
 
 

@@ -22,10 +22,9 @@ class Http:
         self.context = ssl.create_default_context(cafile=ca_file) if ca_file else None
 
     def request(self, method, path, body=None):
+        connection = http.client.HTTPConnection(self.parts.netloc, timeout=30)
         if self.parts.scheme == "https":
             connection = http.client.HTTPSConnection(self.parts.netloc, timeout=30, context=self.context)
-        else:
-            connection = http.client.HTTPConnection(self.parts.netloc, timeout=30)
         try:
             connection.request(method, path, None if body is None else json.dumps(body), self.headers)
             response = connection.getresponse()
@@ -112,7 +111,7 @@ class Workspace:
 
     def pushes(self):
         """How many pushes are settled, by how they ended and why."""
-        counts = {}
+        counts: dict[tuple[str, str], int] = {}
         for row in self.app("GET", "/api/v1/stats/pushes")["counts"]:
             key = (row["ending"], row["reason"])
             counts[key] = counts.get(key, 0) + row["pushes"]

@@ -33,7 +33,7 @@ class World:
     def __init__(self, first_streams):
         self.now = 0.0
         self.limits = Limits(max_streams=20, first_streams=first_streams, request_timeout_s=5.0)
-        self.client = Connection(self.limits, self.now)
+        self.client: Connection[int] = Connection(self.limits, self.now)
         self.server = ngh2.Connection(ngh2.Role.SERVER)
         self.server.initiate_connection({STREAMS: 5})
         self.up = bytearray()

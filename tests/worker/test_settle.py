@@ -99,6 +99,7 @@ class Desk:
 
     async def status(self, token):
         found = await devices.read(self.database, self.workspace_id, Token(token))
+        assert found is not None
         return found.status
 
 

@@ -46,7 +46,9 @@ class Http:
             status, data = self._exchange(method, path, None if body is None else json.dumps(body))
         except (OSError, http.client.HTTPException) as error:
             self._of_thread.connection = None
-            raise Unreachable(f"{method} {_shown(path)}: {self._netloc} does not answer ({error!r})") from error
+            raise Unreachable(
+                f"{method} {_shown(path)}: {self._netloc} does not answer ({error!r})"
+            ) from error
         if status != http.client.OK:
             raise Unreachable(f"{method} {_shown(path)}: {self._netloc} answered {status}")
         return json.loads(data)

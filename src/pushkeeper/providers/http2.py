@@ -26,7 +26,9 @@ Key = TypeVar("Key")
 
 _WINDOW_BYTES = 1 << 20
 _UNLIMITED = (1 << 31) - 1  # what a server that names no limit allows
-_NEVER_INDEXED = frozenset({b":path", b"authorization"})  # Apple's page on sending asks for it; secrets anyway
+_NEVER_INDEXED = frozenset(
+    {b":path", b"authorization"}
+)  # Apple's page on sending asks for it; secrets anyway
 _SETTINGS = {Setting.ENABLE_PUSH: 0, Setting.INITIAL_WINDOW_SIZE: _WINDOW_BYTES}
 _TIMED_OUT = NoResponse(Silence.TIMED_OUT, "no answer by the deadline")
 _NO_HEADERS: tuple[tuple[bytes, bytes], ...] = ()

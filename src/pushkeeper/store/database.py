@@ -162,7 +162,9 @@ class Database:
                     return await work(connection)
             except _WORTH_ANOTHER_TRY as error:
                 if attempt == _ATTEMPTS_ON_CONFLICT - 1:
-                    raise Unreachable("the database is too busy: others were first five times in a row") from error
+                    raise Unreachable(
+                        "the database is too busy: others were first five times in a row"
+                    ) from error
         raise AssertionError  # the last attempt returns or raises
 
     @asynccontextmanager

@@ -1,0 +1,122 @@
+"""All APIs on a real socket, with the real rooms on the real database."""
+
+import asyncio
+import http.client
+import json
+import socket
+from base64 import b64encode
+from pathlib import Path
+
+import pytest_asyncio
+import uvicorn
+
+from pushkeeper.api import app
+from pushkeeper.api.auth import Keys
+from pushkeeper.core.model import Environment, Platform, Provider, Secret
+from pushkeeper.providers.apns import message as apns_message
+from pushkeeper.providers.fcm import message as fcm_message
+from pushkeeper.registry import Registry
+from pushkeeper.reporting import Reporting
+from pushkeeper.sending import Sending
+from pushkeeper.store import credentials, vault
+from pushkeeper.store.credentials import NewCredential
+
+TABLES = ("people", "identifiers", "devices", "device_history", "messages", "batches")
+
+
+class Door:
+    """Calls to the server as one workspace."""
+
+    def __init__(self, port, workspace_id, keys, database):
+        self.port = port
+        self.workspace_id = workspace_id
+        self.keys = keys
+        self.database = database
+        self.basic = "Basic " + b64encode(f"{keys.site_id}:{keys.api_key}".encode()).decode()
+        self.bearer = f"Bearer {keys.app_api_key}"
+
+    def exchange(self, method, path, body, headers):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            return response.status, response.read(), dict(response.getheaders())
+        finally:
+            connection.close()
+
+    async def raw(self, method, path, body=None, **headers):
+        """Status, bytes and headers of one call."""
+        return await asyncio.to_thread(self.exchange, method, path, body, headers)
+
+    async def _json(self, method, path, body, authorization):
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        status, answer, _ = await self.raw(method, path, data, authorization=authorization)
+        return status, json.loads(answer)
+
+    async def track(self, method, path, body=None):
+        return await self._json(method, path, body, self.basic)
+
+    async def app(self, method, path, body=None):
+        return await self._json(method, path, body, self.bearer)
+
+    async def person(self, identifier, id_type="id"):
+        status, answer = await self.app("GET", f"/v1/customers/{identifier}/attributes?id_type={id_type}")
+        assert status == 200, answer
+        return answer["customer"]
+
+    async def counts(self):
+        """How many rows of each table this workspace has."""
+        return {
+            table: await self.database.value(
+                f"select count(*) from {table} where workspace_id = $1", self.workspace_id
+            )
+            for table in TABLES
+        }
+
+
+@pytest_asyncio.fixture(scope="session")
+async def port(database):
+    rooms = app.Rooms(
+        registry=Registry(database),
+        sending=Sending(
+            database,
+            {
+                Platform.IOS: (apns_message.check, fcm_message.check),
+                Platform.ANDROID: (fcm_message.check,),
+            },
+        ),
+        reporting=Reporting(database),
+        database=database,
+        keys=Keys(database),
+        url="http://push.example.com",
+    )
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(app.build(rooms), http="httptools", lifespan="off", log_config=None)
+    )
+    serving = asyncio.create_task(server.serve([listener]))
+    yield listener.getsockname()[1]
+    server.should_exit = True
+    await serving
+
+
+@pytest_asyncio.fixture
+async def door(port, workspace, database):
+    made, keys = workspace
+    return Door(port, made.workspace_id, keys, database)
+
+
+@pytest_asyncio.fixture
+async def sender(door, tmp_path: Path):
+    """A door to a workspace that may send."""
+    new = NewCredential(
+        provider=Provider.FCM,
+        kind="service_account",
+        app="project",
+        environment=Environment.PRODUCTION,
+        facts={},
+        secret=Secret(b"{}"),
+    )
+    safe = vault.Vault(vault.key_of_folder(tmp_path))
+    await credentials.put(door.database, safe, door.workspace_id, new)
+    return door

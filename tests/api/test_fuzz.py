@@ -1,0 +1,102 @@
+"""Whatever comes in at the door, the answer is never a 5xx."""
+
+import asyncio
+import json
+from urllib.parse import quote
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+WORDS = st.sampled_from(
+    (
+        *("id", "email", "device", "platform", "ios", "attributes", "token", "to", "title", "identifiers"),
+        *("custom_payload", "custom_device", "custom_data", "last_used", "send_at", "_update", "_timestamp"),
+        *(
+            "unsubscribed",
+            "42",
+            "aps",
+            "message",
+            "android",
+            "sound",
+            "none",
+            "cio_id",
+            "a@b.io",
+            "",
+            "\0",
+            "\ud800",
+        ),
+    )
+)
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=20),
+    WORDS,
+    st.sampled_from([2**63, 1e308]),
+)
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(WORDS | st.text(max_size=5), inner, max_size=5)
+    ),
+)
+BODIES = st.one_of(
+    JSON.map(lambda value: json.dumps(value).encode()),
+    st.dictionaries(WORDS, JSON, max_size=6).map(lambda value: json.dumps(value).encode()),
+    JSON.map(
+        lambda value: json.dumps({"device": {"id": "t", "platform": "ios", "attributes": value}}).encode()
+    ),
+    JSON.map(
+        lambda value: json.dumps({"identifiers": {"id": "1"}, "title": "x", "custom_payload": value}).encode()
+    ),
+    st.binary(max_size=40),
+)
+SEGMENTS = st.one_of(st.text(min_size=1, max_size=20), WORDS.filter(bool)).map(
+    lambda text: quote(text.encode("utf-8", "surrogatepass"), safe="")
+)
+
+
+@st.composite
+def calls(draw):
+    person, token = draw(SEGMENTS), draw(SEGMENTS)
+    return draw(
+        st.sampled_from(
+            [
+                ("track", "PUT", f"/api/v1/customers/{person}"),
+                ("track", "DELETE", f"/api/v1/customers/{person}"),
+                ("track", "PUT", f"/api/v1/customers/{person}/devices"),
+                ("track", "DELETE", f"/api/v1/customers/{person}/devices/{token}"),
+                ("app", "POST", "/v1/send/push"),
+                ("app", "GET", f"/v1/customers/{person}/attributes"),
+                ("app", "GET", f"/v1/customers?email={person}"),
+                ("app", "GET", f"/v1/messages/{person}"),
+                ("app", "GET", f"/api/v1/devices/{token}"),
+                ("app", "GET", f"/api/v1/devices/{token}/history"),
+            ]
+        )
+    ), draw(BODIES)
+
+
+async def test_no_call_is_answered_with_a_5xx(sender):
+    @settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(call=calls())
+    def fuzz(call):
+        (api, method, path), body = call
+        headers = {"authorization": sender.basic if api == "track" else sender.bearer}
+        status, answer, _ = sender.exchange(method, path, body, headers)
+        assert status in {200, 400, 404}, (status, answer)
+        json.loads(answer)
+
+    await asyncio.to_thread(fuzz)  # the server needs the loop meanwhile
+
+
+async def test_many_callers_at_once_are_each_answered(sender):
+    async def call(number):
+        device = {"device": {"id": f"t{number % 7}", "platform": "ios"}}
+        return await sender.track("PUT", f"/api/v1/customers/p{number % 5}/devices", device)
+
+    answers = await asyncio.gather(*(call(number) for number in range(100)))
+    assert answers == [(200, {})] * 100
+    assert (await sender.counts())["devices"] == 7
