@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pushkeeper.core.model import Environment, Provider, RouteId, Secret, WorkspaceId
 from pushkeeper.errors import NotFound
-from pushkeeper.store.database import load_queries
+from pushkeeper.store.database import WORK_CHANNEL, load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from pushkeeper.store.vault import Vault
 
 SQL = load_queries("credentials")
-
-WORK_CHANNEL = "pushkeeper_work"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,8 @@ class Connection(Protocol):
     async def execute(self, query: str, *args: object) -> str: ...
 
 
+WORK_CHANNEL = "pushkeeper_work"  # NOTIFY on it says that something is due
+
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _OLDEST_SERVER = 150_000
 _ATTEMPTS_ON_CONFLICT = 5

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from pushkeeper.core.model import Content, DeviceId, PersonId, WorkspaceId, message_day, minted_at
-from pushkeeper.store.database import columns, load_queries
+from pushkeeper.store.database import WORK_CHANNEL, columns, load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from pushkeeper.store.database import Connection, Database
 
 SQL = load_queries("messages")
-
-WORK_CHANNEL = "pushkeeper_work"
 
 Pick = Literal["all", "last_used"]
 

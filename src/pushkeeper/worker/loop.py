@@ -15,7 +15,7 @@ from pushkeeper.core.model import Provider, Push
 from pushkeeper.core.retry import Attempt, End
 from pushkeeper.errors import BadRequest, Misconfigured, NotFound, Unreachable
 from pushkeeper.store import batches, credentials, migrate
-from pushkeeper.store.messages import WORK_CHANNEL
+from pushkeeper.store.database import WORK_CHANNEL
 from pushkeeper.telemetry import logger
 from pushkeeper.worker import last_hop
 from pushkeeper.worker.settle import Answered, NotSent, SetAside, Settler, Work
@@ -95,7 +95,6 @@ class Worker:
         self._max_unsettled = max_unsettled
         self._lease_s = lease_s
         self._settler = Settler(database, on_written=self._settled)
-        self._unsettled = 0
         self._works: dict[int, Work] = {}
         self._senders: dict[int, tuple[datetime, Sender]] = {}
         self._draining: set[asyncio.Task[None]] = set()
@@ -130,7 +129,7 @@ class Worker:
     async def _claim_until_stopped(self) -> None:
         while not self._stopping:
             self._wake.clear()
-            room = self._max_unsettled - self._unsettled
+            room = self._max_unsettled - sum(len(work.unsettled) for work in self._works.values())
             try:
                 claimed = (
                     await batches.claim(self._database, devices=room, lease_s=self._lease_s)
@@ -158,12 +157,13 @@ class Worker:
 
     async def _send(self, claimed: Sequence[ClaimedBatch]) -> None:
         """Look at every target once more, and hand what goes to its route's sender."""
-        works = [Work(batch) for batch in claimed]
-        self._works |= {work.batch.claim.batch_id: work for work in works}
-        self._unsettled += sum(len(work.unsettled) for work in works)
         messages = await batches.messages(self._database, {batch.message_id for batch in claimed})
         workspaces = sorted({batch.workspace_id for batch in claimed})
         routes = await self._routes(workspaces)
+        works = [Work(batch) for batch in claimed]
+        await self._drop_empty(works)
+        # From here on nothing waits: a batch that is ours is renewed until all of it is settled.
+        self._works |= {work.batch.claim.batch_id: work for work in works if work.unsettled}
         now = datetime.now(UTC)
         facts: list[Fact] = []
         going: dict[int, list[ClaimedPush]] = {}
@@ -175,7 +175,6 @@ class Worker:
                 else:
                     facts.append(fate)
         self._settler.add(facts)
-        await self._drop_empty(works)
         for credential_id, pushes in going.items():
             self._senders[credential_id][1].send(pushes)
 
@@ -272,20 +271,14 @@ class Worker:
         )
         return Answered(work=push.work, push=push, route=push.route, verdict=verdict, decision=decision)
 
-    def _settled(self, facts: int) -> None:
-        self._unsettled -= facts
+    def _settled(self) -> None:
         self._works = {batch_id: work for batch_id, work in self._works.items() if work.unsettled}
         self._wake.set()
 
     async def _drop_empty(self, works: Sequence[Work]) -> None:
         """A batch without a single target (a person without devices) is over as soon as it is looked at."""
-        empty = [work.batch.claim.batch_id for work in works if not work.unsettled]
-        if empty:
-            await batches.drop_empty(
-                self._database, [work.batch.claim for work in works if not work.unsettled]
-            )
-            for batch_id in empty:
-                del self._works[batch_id]
+        if empty := [work.batch.claim for work in works if not work.unsettled]:
+            await batches.drop_empty(self._database, empty)
 
     async def _renew(self) -> None:
         if not self._works:

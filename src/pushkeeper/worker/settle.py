@@ -82,8 +82,8 @@ Fact: TypeAlias = Answered | NotSent | SetAside
 class Settler:
     """Writes facts in slices: every 200 ms, and up to 1,000 in one."""
 
-    def __init__(self, database: Database, *, on_written: Callable[[int], None]) -> None:
-        """`on_written` hears how many facts were taken off the worker's hands, written or given up with their claim."""
+    def __init__(self, database: Database, *, on_written: Callable[[], None]) -> None:
+        """`on_written` hears whenever facts were taken off the worker's hands, written or given up with their claim."""
         self._database = database
         self._on_written = on_written
         self._waiting: list[Fact] = []
@@ -110,16 +110,21 @@ class Settler:
             while self._waiting:
                 slice_, self._waiting = self._waiting[:SLICE_SIZE], self._waiting[SLICE_SIZE:]
                 await self._write_until_it_is(slice_)
-                self._on_written(len(slice_))
+                self._on_written()
 
     async def _write_until_it_is(self, facts: Sequence[Fact]) -> None:
-        """A database that is away does not lose outcomes: they wait for it, as long as we live."""
+        """A database that is away does not lose outcomes: they wait for it, until we are told to end.
+
+        What is given up then was not acknowledged to anybody: its batch comes back with its lease, and is sent again.
+        """
         wait_s = 0.1
         while True:
             try:
                 await write(self._database, facts)
             except Unreachable as error:
                 log.warning("settle_waits_for_the_database", error=error.message, facts=len(facts))
+                if self._closing:
+                    return
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, 2.0)
             else:
