@@ -35,7 +35,7 @@ format: $(READY) ## Put the code into shape
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-bench: $(READY) ## Measure: the sender beside h2load, the simulator, memory and start-up
+bench: $(READY) ## Measure: the sender beside h2load, start-up and memory
 	$(BIN)/python -m bench
 
 docs: $(READY) ## Write the generated pages of docs/reference

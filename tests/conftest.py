@@ -13,20 +13,35 @@ import pytest_asyncio
 from pushkeeper.store import migrate, workspaces
 from pushkeeper.store.database import Database
 from pushkeeper.store.embedded import EmbeddedPostgres
+from support.processes import running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from pushkeeper.store.workspaces import NewKeys, Workspace
+    from support.processes import Running
 
 
 @pytest.fixture(scope="session")
-def database_url() -> Iterator[str]:
-    """The address of a PostgreSQL in a folder with a short path, as a socket's path has to be."""
-    with tempfile.TemporaryDirectory(prefix="pk-") as folder:
-        server = EmbeddedPostgres(Path(folder))
-        yield server.start()
-        server.stop()
+def folder() -> Iterator[Path]:
+    """A folder with a short path, as a socket's path has to be."""
+    with tempfile.TemporaryDirectory(prefix="pk-") as path:
+        yield Path(path)
+
+
+@pytest.fixture(scope="session")
+def database_url(folder: Path) -> Iterator[str]:
+    """The address of an embedded PostgreSQL."""
+    server = EmbeddedPostgres(folder / "database")
+    yield server.start()
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def simulator(folder: Path) -> Iterator[Running]:
+    """The push services, as a process of their own."""
+    with running("simulate", "--data", folder / "simulator") as started:
+        yield started
 
 
 @pytest_asyncio.fixture(scope="session")

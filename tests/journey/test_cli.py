@@ -3,10 +3,13 @@
 import json
 import re
 import socket
+import ssl
 from pathlib import Path
 
 import pytest
+import trustme
 
+from pushkeeper.simulator import keys
 from support.processes import answer, refusal, run, running
 from support.service import Workspace, eventually
 
@@ -232,6 +235,43 @@ def test_a_data_folder_that_cannot_be_written_is_refused(tmp_path):
     error = refusal("serve", "--data", tmp_path / "file" / "data", "--port", "0")
     assert error["code"] == "misconfigured"
     assert "data folder" in error["message"]
+
+
+def test_a_certificate_of_ones_own_is_served(folder, tmp_path):
+    ca = trustme.CA()
+    leaf = ca.issue_cert("localhost")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    leaf.cert_chain_pems[0].write_to_path(cert)
+    leaf.private_key_pem.write_to_path(key)
+    with running(
+        "serve", "--data", folder / "tls", "--port", "0", "--tls-cert", cert, "--tls-key", key
+    ) as service:
+        port = int(service["url"].rpartition(":")[2])
+        assert service["url"].startswith("https://")
+        context = ssl.create_default_context(cadata=ca.cert_pem.bytes().decode())
+        with (
+            socket.create_connection(("localhost", port)) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as tls,
+        ):
+            assert tls.version() in {"TLSv1.2", "TLSv1.3"}
+    error = refusal("serve", "--data", folder / "tls", "--port", "0", "--tls-cert", cert, "--tls-key", cert)
+    assert (error["code"], "tls_key" in error["message"]) == ("misconfigured", True)
+    assert (
+        "tls_key" in refusal("serve", "--data", folder / "tls", "--port", "0", "--tls-cert", cert)["message"]
+    )
+
+
+def test_a_certificate_can_take_the_place_of_a_signing_key(workspace, folder):
+    held = keys.prepare(folder / "simulator")
+    certificate = keys.issue_client_certificate(held, workspace.simulator["apns_topic"])
+    replaced = dict.fromkeys(("--key", "--key-id", "--team-id"))
+    assert workspace.add_apns(**{"--certificate": certificate}, **replaced)["kind"] == "certificate"
+    [token] = workspace.mint("ios")
+    workspace.register("ann", token, "ios")
+    workspace.push_and_wait("ann")
+    assert workspace.status(token) == "sent"
+    [asked] = workspace.journal(token)
+    assert "authorization" not in asked["headers"]
 
 
 def test_an_unknown_setting_refuses_to_start(tmp_path):

@@ -29,7 +29,7 @@ WORKSPACE = "demo"
 END_WITHIN_S = 15.0
 
 
-@click.command()
+@click.command(short_help="Show the main job, from start to end.")
 @click.option("--devices", metavar="N", type=click.IntRange(10, 200_000), default=3_000, show_default=True)
 @click.option("--once", is_flag=True, help="End when the story is told, instead of staying to be looked at.")
 @as_json
@@ -135,7 +135,8 @@ def _bar(console: Console) -> Any:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
         )
-        with Progress(*columns, console=console, transient=True) as progress:
+        # A bar is for somebody who looks; in a log it would be empty lines.
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task(label, total=total)
             for _ in done:
                 progress.advance(task)

@@ -86,7 +86,7 @@ def device_history(*, token: str, limit: int, name: str, json: bool, **options: 
     answer({"history": lines}, table(rows, ["at (UTC)", "event", "from", "to", "answer"]), json=json)
 
 
-@click.command()
+@click.command(short_help="Queue a push to a person.")
 @in_workspace
 @click.option("--to", metavar="ID", required=True, help="The person: an id, an email or cio_….")
 @click.option("--title", metavar="TEXT", help="The push's title.")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PEM_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.command()
+@click.command(short_help="Run the service: the HTTP APIs and a worker.")
 @click.option("--host", metavar="H", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", metavar="P", type=int, help="Port to listen on; 0 picks a free one.  [default: 8383]")
 @click.option("--tls-cert", metavar="F", type=PEM_FILE, help="Certificate chain to serve, in PEM.")
@@ -180,7 +180,7 @@ def _on_signals(stop: Callable[[], None]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop)
 
 
-@click.command()
+@click.command(short_help="Send what is due, beside any other worker.")
 @on_store
 @as_json
 def worker(*, json: bool, **options: Any) -> None:
@@ -204,7 +204,7 @@ async def _work(settings: Settings, ready: Callable[[dict[str, Any]], None]) -> 
         await sender.run()
 
 
-@click.command()
+@click.command(short_help="Run FCM and APNs on this machine.")
 @click.option(
     "--data",
     metavar="DIR",
@@ -234,7 +234,7 @@ async def _simulate(data: Path, seed: int, *, json: bool) -> None:
         await stopped.wait()
 
 
-@click.command()
+@click.command(short_help="Bring the database's schema up to date.")
 @on_store
 @as_json
 def migrate(*, json: bool, **options: Any) -> None:

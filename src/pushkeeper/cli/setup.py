@@ -179,7 +179,7 @@ def _put(name: str, new: NewCredential, *, json: bool, options: dict[str, Any]) 
     answer(shown, f"{new.provider.value} credentials for {new.app} are in {name!r}, sealed.", json=json)
 
 
-@click.group()
+@click.group(short_help="See the routes, and what is held on them.")
 def routes() -> None:
     """See what a provider can refuse as a whole, and what is held on it."""
 
