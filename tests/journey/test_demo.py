@@ -1,4 +1,11 @@
-from support.processes import answer
+import json
+import signal
+import subprocess
+import sys
+
+import psutil
+
+from support.processes import CLEAN, answer
 
 
 def test_the_demo_tells_its_story_once_and_ends():
@@ -16,3 +23,17 @@ def test_the_demo_tells_its_story_once_and_ends():
     assert sum(count["devices"] for count in told["by_platform"]) == 200
     skipped = [row["pushes"] for row in told["answers"] if row["ending"] == "skipped"]
     assert skipped == [40 + 20]
+
+
+def test_the_demo_stays_until_it_is_ended_and_takes_its_processes_with_it():
+    command = [sys.executable, "-m", "pushkeeper", "demo", "--devices", "20", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=CLEAN) as demo:
+        assert demo.stdout is not None
+        told = json.loads(demo.stdout.readline())
+        assert told["devices"] == 20
+        started = psutil.Process(demo.pid).children(recursive=True)
+        assert len(started) >= 2
+        demo.send_signal(signal.SIGTERM)
+        assert demo.wait(20) == 0
+    _, alive = psutil.wait_procs(started, timeout=10)
+    assert alive == []

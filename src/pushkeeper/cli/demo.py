@@ -11,7 +11,7 @@ import tempfile
 from base64 import b64encode
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from rich.console import Console
@@ -40,6 +40,8 @@ def demo(*, devices: int, once: bool, json: bool) -> None:
     is removed at the end.
     """
     console = Console(stderr=json)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
     with tempfile.TemporaryDirectory(prefix="pushkeeper-") as folder, ExitStack() as running:
         data = Path(folder) / "data"
         with console.status("Starting PostgreSQL, the service and the simulators…"):
@@ -71,6 +73,11 @@ def demo(*, devices: int, once: bool, json: bool) -> None:
             _show(console, rounds, fleet)
         if not once:
             _stay(console, service, simulator, keys, data)
+
+
+def _leave(*_: object) -> NoReturn:
+    """End as if the story were told: the processes go first, then their folder."""
+    sys.exit(0)
 
 
 @contextmanager
@@ -190,7 +197,7 @@ def _answers(fleet: story.Fleet) -> Table:
 
 def _stay(
     console: Console, service: dict[str, Any], simulator: dict[str, Any], keys: dict[str, Any], data: Path
-) -> None:
+) -> NoReturn:
     console.print(
         f"\nThe service is at [bold]{service['url']}[/bold], the simulators' control at {simulator['control_url']}.\n"
         f"Look at a device: [bold]pushkeeper device history TOKEN --workspace {WORKSPACE} --data {data}[/bold]\n"
@@ -198,4 +205,5 @@ def _stay(
         "Ctrl-C ends it all.",
         highlight=False,
     )
-    signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    while True:
+        signal.pause()
