@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import structlog
 
 from pushkeeper.core.model import Secret, Token
@@ -14,22 +17,30 @@ if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
 _SECRET_WORDS = ("token", "authorization", "password", "secret", "api_key", "write_key", "private_key")
+# Drivers repeat in their messages what they were given. Names are as long as tokens, but hold no digit.
+_LIKE_A_TOKEN = re.compile(r"(?=[A-Za-z_:-]*\d)[A-Za-z0-9_:-]{32,}")
 
 
 def configure(*, json: bool) -> None:
     """Log to standard error: JSON for machines, or aligned lines for people."""
-    renderer = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer()
+    encoder = msgspec.json.Encoder(enc_hook=repr)
+    renderer = (
+        structlog.processors.JSONRenderer(lambda event, **_: encoder.encode(event).decode())
+        if json
+        else structlog.dev.ConsoleRenderer()
+    )
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             redact,
             structlog.processors.format_exc_info,
+            mask_exception,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=False,
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
     )
 
 
@@ -40,12 +51,37 @@ def logger(name: str) -> structlog.stdlib.BoundLogger:
 
 
 def redact(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Mask every value that is a token or a secret, by its type or by the name it goes under."""
+    """Mask every value that is a token or a secret, by its type or by the name it goes under, however deep."""
     for key, value in event.items():
-        if isinstance(value, Token):
-            event[key] = value.masked
-        elif isinstance(value, Secret) or (
-            isinstance(value, str) and any(word in key for word in _SECRET_WORDS)
-        ):
-            event[key] = "…"
+        if not (value is None or isinstance(value, int | float)):
+            event[key] = _redacted(key, value)
     return event
+
+
+def mask_exception(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Mask what looks like a token in the text of an exception."""
+    if "exception" in event:
+        event["exception"] = _LIKE_A_TOKEN.sub("…", event["exception"])
+    return event
+
+
+def _redacted(key: str, value: object) -> object:
+    match value:
+        case Token():
+            return value.masked
+        case Secret():
+            return "…"
+        case str() | bytes():
+            return "…" if _names_a_secret(key) else value
+        case dict():
+            return {name: _redacted(str(name), inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [_redacted(key, inner) for inner in value]
+        case _:
+            return value
+
+
+@lru_cache(maxsize=1024)
+def _names_a_secret(key: str) -> bool:
+    lower = key.lower()
+    return any(word in lower for word in _SECRET_WORDS)

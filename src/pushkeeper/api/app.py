@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.routing import Route
+from starlette.requests import Request
+from starlette.routing import Route, Router
 
-from pushkeeper.api import app_api, native, track_v1
-from pushkeeper.api.surface import json_response
+from pushkeeper.api import answer, app_api, native, track_v1
+from pushkeeper.api.surface import request_id_of
 from pushkeeper.errors import Unreachable
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
+    from collections.abc import Awaitable, Callable
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from pushkeeper.api.answer import Answer
     from pushkeeper.api.auth import Keys
     from pushkeeper.registry import Registry
     from pushkeeper.reporting import Reporting
@@ -39,19 +39,15 @@ class Rooms:
 
 def build(rooms: Rooms) -> ASGIApp:
     """The application of all APIs."""
-    health = _Health(rooms.database)
-    app = Starlette(
-        routes=[
-            Route("/healthz", health.alive, methods=["GET"]),
-            Route("/readyz", health.ready, methods=["GET"]),
-            *track_v1.routes(rooms),
-            *app_api.routes(rooms),
-            *native.routes(rooms),
-        ],
-        exception_handlers={HTTPException: _no_such_route},
-    )
-    app.router.redirect_slashes = False  # clients follow no redirects, and some drop the key when they do
-    return RawPath(app)
+    routes = [
+        Route("/healthz", _Open(_alive)),
+        Route("/readyz", _Open(_Readiness(rooms.database))),
+        *track_v1.routes(rooms),
+        *app_api.routes(rooms),
+        *native.routes(rooms),
+    ]
+    # Clients follow no redirects, and some drop the key when they do: a slash too many is another path.
+    return RawPath(Router(routes, redirect_slashes=False, default=_Open(_no_such_route)))
 
 
 class RawPath:
@@ -67,22 +63,32 @@ class RawPath:
         await self._app(scope, receive, send)
 
 
-class _Health:
+class _Open:
+    """A path that needs no key."""
+
+    def __init__(self, said: Callable[[], Awaitable[Answer]]) -> None:
+        self._said = said
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del receive
+        await (await self._said()).send(send, request_id_of(Request(scope)))
+
+
+async def _alive() -> Answer:
+    return answer.of_json({"status": "ok"})
+
+
+class _Readiness:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def alive(self, _: Request) -> Response:
-        return json_response({"status": "ok"})
-
-    async def ready(self, _: Request) -> Response:
+    async def __call__(self) -> Answer:
         try:
             await self._database.value("select 1")
         except Unreachable as error:
-            return json_response({"status": "unavailable", "reason": error.message}, 503)
-        return json_response({"status": "ok"})
+            return answer.of_json({"status": "unavailable", "reason": error.message}, 503)
+        return answer.of_json({"status": "ok"})
 
 
-async def _no_such_route(_: Request, error: Exception) -> Response:
-    status = cast("HTTPException", error).status_code
-    detail = "method not allowed" if status == 405 else "not found"  # noqa: PLR2004 - HTTP's own
-    return json_response({"errors": [{"detail": detail, "status": str(status)}]}, status)
+async def _no_such_route() -> Answer:
+    return answer.of_json({"errors": [{"detail": "not found", "status": "404"}]}, 404)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from starlette.routing import Route
 
 from pushkeeper import reporting
-from pushkeeper.api import fields
+from pushkeeper.api import answer, fields
 from pushkeeper.api.push_request import transactional_push
-from pushkeeper.api.surface import Surface, json_response
+from pushkeeper.api.surface import Surface
 from pushkeeper.api.track_v1 import checked
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.core.model import DeliveryId
@@ -19,8 +18,9 @@ from pushkeeper.errors import BadRequest, NotFound, PushkeeperError, Unauthorize
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from starlette.responses import Response
+    from starlette.routing import Route
 
+    from pushkeeper.api.answer import Answer
     from pushkeeper.api.app import Rooms
     from pushkeeper.api.surface import Call
     from pushkeeper.store.devices import Device
@@ -40,13 +40,10 @@ def routes(rooms: Rooms) -> Sequence[Route]:
     reads = Surface(authenticate=rooms.keys.app, render=render)
     sends = Surface(authenticate=rooms.keys.app, render=render_send)
     return [
-        Route(path, surface.endpoint(path, handler), methods=[method])
-        for surface, method, path, handler in (
-            (reads, "GET", "/v1/customers", app.people_by_email),
-            (reads, "GET", "/v1/customers/{id}/attributes", app.person),
-            (reads, "GET", "/v1/messages/{id}", app.message),
-            (sends, "POST", "/v1/send/push", app.send_push),
-        )
+        reads.route("/v1/customers", GET=app.people_by_email),
+        reads.route("/v1/customers/{id}/attributes", GET=app.person),
+        reads.route("/v1/messages/{id}", GET=app.message),
+        sends.route("/v1/send/push", POST=app.send_push),
     ]
 
 
@@ -65,11 +62,11 @@ class _App:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
 
-    async def person(self, call: Call) -> Response:
+    async def person(self, call: Call) -> Answer:
         workspace = call.workspace.workspace_id
         person = await self._person(call)
         devices = await self._rooms.registry.devices_of(person, workspace)
-        return json_response({"customer": person_json(person, devices)})
+        return answer.of_json({"customer": person_json(person, devices)})
 
     async def _person(self, call: Call) -> Person:
         workspace, text = call.workspace.workspace_id, call.segment("id")
@@ -84,7 +81,7 @@ class _App:
                 raise
             return await self._rooms.registry.person(workspace, Identifier(IdentifierKind.CIO_ID, text))
 
-    async def people_by_email(self, call: Call) -> Response:
+    async def people_by_email(self, call: Call) -> Answer:
         email = fields.text(call.query("email"), "email", max_bytes=150)
         try:
             found = [
@@ -94,19 +91,21 @@ class _App:
             ]
         except NotFound:
             found = []
-        return json_response({"results": [{"email": p.email, "id": p.id, "cio_id": p.cio_id} for p in found]})
+        return answer.of_json(
+            {"results": [{"email": p.email, "id": p.id, "cio_id": p.cio_id} for p in found]}
+        )
 
-    async def send_push(self, call: Call) -> Response:
+    async def send_push(self, call: Call) -> Answer:
         body = fields.as_object(fields.decode(call.raw_body), "body")
         queued = await self._rooms.sending.accept(
             transactional_push(body, call.workspace.workspace_id, request_id=call.request_id)
         )
-        answer = {"delivery_id": str(queued.delivery_id), "queued_at": int(queued.queued_at.timestamp())}
+        said = {"delivery_id": str(queued.delivery_id), "queued_at": int(queued.queued_at.timestamp())}
         if queued.send_at is not None:
-            answer["send_at"] = int(queued.send_at.timestamp())
-        return json_response(answer)
+            said["send_at"] = int(queued.send_at.timestamp())
+        return answer.of_json(said)
 
-    async def message(self, call: Call) -> Response:
+    async def message(self, call: Call) -> Answer:
         workspace = call.workspace.workspace_id
         delivery_id = DeliveryId.parse(call.segment("id"))
         if delivery_id is None:
@@ -117,7 +116,7 @@ class _App:
             person = await self._rooms.registry.person(workspace, of_person)
         except NotFound:
             person = None
-        return json_response({"message": message_json(delivery_id, facts, person)})
+        return answer.of_json({"message": message_json(delivery_id, facts, person)})
 
 
 def person_json(person: Person, devices: Sequence[Device]) -> dict[str, Any]:

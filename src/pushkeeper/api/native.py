@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from starlette.routing import Route
-
-from pushkeeper.api import fields
-from pushkeeper.api.surface import Surface, json_response
+from pushkeeper.api import answer, fields
+from pushkeeper.api.surface import Surface
 from pushkeeper.api.track_v1 import MAX_TOKEN_BYTES
 from pushkeeper.core.identity import cio_id
 from pushkeeper.core.model import Token
@@ -17,8 +15,9 @@ from pushkeeper.errors import BadRequest, PushkeeperError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from starlette.responses import Response
+    from starlette.routing import Route
 
+    from pushkeeper.api.answer import Answer
     from pushkeeper.api.app import Rooms
     from pushkeeper.api.surface import Call
     from pushkeeper.core.model import PersonId
@@ -33,13 +32,10 @@ def routes(rooms: Rooms) -> Sequence[Route]:
     native = _Native(rooms)
     surface = Surface(authenticate=rooms.keys.app, render=render)
     return [
-        Route(path, surface.endpoint(path, handler), methods=["GET"])
-        for path, handler in (
-            ("/api/v1/devices/{token}", native.device),
-            ("/api/v1/devices/{token}/history", native.history),
-            ("/api/v1/stats/devices", native.device_counts),
-            ("/api/v1/stats/pushes", native.push_counts),
-        )
+        surface.route("/api/v1/devices/{token}", GET=native.device),
+        surface.route("/api/v1/devices/{token}/history", GET=native.history),
+        surface.route("/api/v1/stats/devices", GET=native.device_counts),
+        surface.route("/api/v1/stats/pushes", GET=native.push_counts),
     ]
 
 
@@ -54,9 +50,9 @@ class _Native:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
 
-    async def device(self, call: Call) -> Response:
+    async def device(self, call: Call) -> Answer:
         device = await self._rooms.registry.device(call.workspace.workspace_id, _token(call))
-        return json_response(
+        return answer.of_json(
             {
                 "token": device.token.value,
                 "id_kind": device.id_kind,
@@ -74,20 +70,20 @@ class _Native:
             }
         )
 
-    async def history(self, call: Call) -> Response:
+    async def history(self, call: Call) -> Answer:
         lines = await self._rooms.registry.history(
             call.workspace.workspace_id,
             _token(call),
             limit=_number(call, "limit", default=100, most=MAX_LINES),
         )
-        return json_response({"history": [line_json(line) for line in lines]})
+        return answer.of_json({"history": [line_json(line) for line in lines]})
 
-    async def device_counts(self, call: Call) -> Response:
+    async def device_counts(self, call: Call) -> Answer:
         counts = await self._rooms.reporting.device_counts(call.workspace.workspace_id)
         totals = dict.fromkeys((status.value for status in LastStatus), 0)
         for count in counts:
             totals[count.status] += count.devices
-        return json_response(
+        return answer.of_json(
             {
                 "counts": [
                     {"platform": c.platform, "last_status": c.status, "devices": c.devices} for c in counts
@@ -97,10 +93,10 @@ class _Native:
             }
         )
 
-    async def push_counts(self, call: Call) -> Response:
+    async def push_counts(self, call: Call) -> Answer:
         days = _number(call, "days", default=30, most=MAX_DAYS)
         counts = await self._rooms.reporting.answers(call.workspace.workspace_id, days=days)
-        return json_response({"days": days, "counts": counts})
+        return answer.of_json({"days": days, "counts": counts})
 
 
 def line_json(line: HistoryLine) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+import msgspec
+
 from pushkeeper.api import fields
 from pushkeeper.api.track_v1 import MAX_TOKEN_BYTES, checked, registration
 from pushkeeper.core.identity import Identifier, IdentifierKind
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
 
 _KINDS = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
+_RENDERED = ("title", "message", "link", "image_url", "custom_data", "custom_payload")
 _PAYLOAD_PLATFORMS = frozenset({Platform.IOS.value, Platform.ANDROID.value})
 
 
@@ -72,7 +75,7 @@ def _to(given: object) -> Literal["all", "last_used"] | Token:
 
 
 def _content(body: dict[str, Any]) -> Content:
-    for field in ("title", "message", "link"):
+    for field in _RENDERED:
         _refuse_liquid(body.get(field), field)
     image_url = fields.optional_text(body.get("image_url"), "image_url") or None
     if image_url is not None and not image_url.lower().startswith("https://"):
@@ -105,7 +108,9 @@ def _custom_payload(given: object) -> dict[str, dict[str, Any]]:
 
 
 def _refuse_liquid(value: object, field: str) -> None:
-    if isinstance(value, str) and ("{{" in value or "{%" in value):
+    # JSON's own braces never stand so: an object begins with a quote.
+    written = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    if "{{" in written or "{%" in written:
         raise BadRequest(
             field, f"{field}: holds Liquid, which is not rendered; people would read it as it stands"
         )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import Response
-from starlette.routing import Route
-
-from pushkeeper.api import fields
-from pushkeeper.api.surface import Surface, json_response
+from pushkeeper.api import answer, fields
+from pushkeeper.api.answer import Answer
+from pushkeeper.api.surface import Surface
 from pushkeeper.core import identity
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Environment, Platform, Token
@@ -21,12 +20,17 @@ from pushkeeper.store.people import AttributeChange, Naming
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from starlette.routing import Route
+
     from pushkeeper.api.app import Rooms
     from pushkeeper.api.surface import Call
 
 MAX_ID_BYTES = 150
 MAX_TOKEN_BYTES = 4096
+_PLATFORMS = tuple(Platform)
+_ENVIRONMENTS = tuple(Environment)
 _IDENTIFIERS = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.ANONYMOUS_ID)
+_DOTTED_PREFERENCE = re.compile(r"cio_subscription_preferences\.[^.]+\..+", re.DOTALL)
 _NOT_ATTRIBUTES = frozenset(
     {"id", "email", "cio_id", "anonymous_id", "cio_relationships", "_update", "_timestamp"}
 )
@@ -36,16 +40,12 @@ def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of this API."""
     track = _Track(rooms)
     surface = Surface(authenticate=rooms.keys.track, render=render)
-    person, devices = "/api/v1/customers/{identifier}", "/api/v1/customers/{identifier}/devices"
+    person = "/api/v1/customers/{identifier}"
     return [
-        Route(path, surface.endpoint(path, handler), methods=[method])
-        for method, path, handler in (
-            ("GET", "/api/v1/accounts/region", track.region),
-            ("PUT", person, track.identify),
-            ("DELETE", person, track.forget_person),
-            ("PUT", devices, track.register),
-            ("DELETE", devices + "/{token}", track.forget_device),
-        )
+        surface.route("/api/v1/accounts/region", GET=track.region),
+        surface.route(person, PUT=track.identify, DELETE=track.forget_person),
+        surface.route(f"{person}/devices", PUT=track.register),
+        surface.route(f"{person}/devices/{{token}}", DELETE=track.forget_device),
     ]
 
 
@@ -58,21 +58,20 @@ def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
     return {"meta": {"error": message}}
 
 
-def done() -> Response:
-    """Every success is 200 and this body, as recorded; the Go client takes anything else for an error."""
-    return Response(b"{}\n", media_type="application/json; charset=utf-8")
+# Every success is 200 and these three bytes, as recorded; the Go client takes anything else for an error.
+DONE = Answer(b"{}\n")
 
 
 class _Track:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
 
-    async def region(self, call: Call) -> Response:
-        return json_response(
+    async def region(self, call: Call) -> Answer:
+        return answer.of_json(
             {"url": self._rooms.url, "region": "us", "environment_id": call.workspace.workspace_id}
         )
 
-    async def identify(self, call: Call) -> Response:
+    async def identify(self, call: Call) -> Answer:
         body = fields.as_object(fields.decode(call.raw_body), "body")
         naming = Naming(
             workspace_id=call.workspace.workspace_id,
@@ -81,15 +80,15 @@ class _Track:
             create=not fields.optional_flag(body.get("_update"), "_update", default=False),
         )
         await self._rooms.registry.identify(naming, _change(body))
-        return done()
+        return DONE
 
-    async def forget_person(self, call: Call) -> Response:
+    async def forget_person(self, call: Call) -> Answer:
         await self._rooms.registry.forget_person(
             call.workspace.workspace_id, identifier(call), request_id=call.request_id
         )
-        return done()
+        return DONE
 
-    async def register(self, call: Call) -> Response:
+    async def register(self, call: Call) -> Answer:
         body = fields.as_object(fields.decode(call.raw_body), "body")
         device = registration(
             fields.as_object(body.get("device"), "device"),
@@ -99,14 +98,14 @@ class _Track:
         )
         naming = Naming(workspace_id=call.workspace.workspace_id, path=identifier(call))
         await self._rooms.registry.register(naming, device)
-        return done()
+        return DONE
 
-    async def forget_device(self, call: Call) -> Response:
+    async def forget_device(self, call: Call) -> Answer:
         token = Token(fields.text(call.segment("token"), "device_id", max_bytes=MAX_TOKEN_BYTES))
         await self._rooms.registry.forget_device(
             call.workspace.workspace_id, identifier(call), _storable(token), request_id=call.request_id
         )
-        return done()
+        return DONE
 
 
 def identifier(call: Call) -> Identifier:
@@ -140,13 +139,13 @@ def registration(device: dict[str, Any], field: str, *, id_field: str, request_i
         BadRequest, TooLarge: a field is missing, malformed or too long.
     """
     token = Token(fields.text(device.get(id_field), f"{field}.{id_field}", max_bytes=MAX_TOKEN_BYTES))
-    platform = fields.one_of(device.get("platform"), f"{field}.platform", tuple(Platform))
+    platform = fields.one_of(device.get("platform"), f"{field}.platform", _PLATFORMS)
     given = dict(fields.optional_object(device.get("attributes"), f"{field}.attributes"))
     given.pop("_last_status", None)
     kept, removed = fields.attributes(given, f"{field}.attributes")
     environment = fields.optional_text(kept.get("apns_environment"), f"{field}.attributes.apns_environment")
     if environment is not None:
-        fields.one_of(environment, f"{field}.attributes.apns_environment", tuple(Environment))
+        fields.one_of(environment, f"{field}.attributes.apns_environment", _ENVIRONMENTS)
     return Registration(
         token=_storable(token),
         platform=Platform(platform),
@@ -181,12 +180,23 @@ def _change(body: dict[str, Any]) -> AttributeChange:
     given = {name: value for name, value in body.items() if name not in _NOT_ATTRIBUTES}
     kept, removed = fields.attributes(given, "attributes")
     changed_at = fields.optional_unix_time(body.get("_timestamp"), "_timestamp")
+    dotted = [name for name in given if _DOTTED_PREFERENCE.fullmatch(name)]
     return AttributeChange(
-        attributes=kept,
-        removed=removed,
+        attributes={name: value for name, value in kept.items() if name not in dotted},
+        preferences=_preferences(dotted, kept),
+        removed=tuple(name for name in removed if name not in dotted),
         unsubscribed=_is_true(body["unsubscribed"]) if "unsubscribed" in body else None,
         changed_at=int(changed_at.timestamp() if changed_at else time.time()),
     )
+
+
+def _preferences(dotted: Sequence[str], kept: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Entries of the subscription preferences by group; one that is not kept is to be removed."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in dotted:
+        _, group, entry = name.split(".", 2)
+        found.setdefault(group, {})[entry] = kept.get(name)
+    return found
 
 
 def _is_true(value: object) -> bool:

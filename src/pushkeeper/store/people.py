@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SQL = load_queries("people")
 
 MAX_ATTRIBUTES = 300
+MAX_PREFERENCES_BYTES = 2000
 _ROUNDS = 5
 
 
@@ -41,16 +42,21 @@ class Naming:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttributeChange:
-    """Attributes to merge into a person; `changed_at` is when, in unix seconds."""
+    """Attributes to merge into a person; `changed_at` is when, in unix seconds.
+
+    `preferences` are entries of `cio_subscription_preferences` by their groups (`{"topics": {"topic_1": true}}`): they are
+    merged into what is there, and None removes one.
+    """
 
     attributes: dict[str, Any] = field(default_factory=dict)
+    preferences: dict[str, dict[str, Any]] = field(default_factory=dict)
     removed: tuple[str, ...] = ()
     unsubscribed: bool | None = None
     changed_at: int
 
     @property
     def is_empty(self) -> bool:
-        return not self.attributes and not self.removed and self.unsubscribed is None
+        return not (self.attributes or self.preferences or self.removed) and self.unsubscribed is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +189,7 @@ async def update(connection: Connection, changes: Sequence[tuple[PersonId, Attri
     """Merge attributes into people, in the order given.
 
     Raises:
-        BadRequest: somebody would have more than 300 attributes.
+        BadRequest: somebody would have more than 300 attributes, or too long preferences.
     """
     waiting = [(person, change) for person, change in changes if not change.is_empty]
     while waiting:
@@ -198,14 +204,20 @@ async def update(connection: Connection, changes: Sequence[tuple[PersonId, Attri
                 dict.fromkeys(change.removed),
                 change.unsubscribed,
                 change.changed_at,
+                change.preferences,
             )
             for person, change in now.items()
         ]
-        updated = await connection.fetch(SQL["update"], *columns(rows, 5), MAX_ATTRIBUTES)
+        limits = (MAX_ATTRIBUTES, MAX_PREFERENCES_BYTES)
+        updated = await connection.fetch(SQL["update"], *columns(rows, 6), *limits)
         if len(updated) < len(now):
             if len(await connection.fetch(SQL["present"], list(now))) < len(now):
                 raise LostRace
-            raise BadRequest("attributes", f"attributes: a person cannot have more than {MAX_ATTRIBUTES}")
+            raise BadRequest(
+                "attributes",
+                f"attributes: a person cannot have more than {MAX_ATTRIBUTES}, "
+                f"nor cio_subscription_preferences of more than {MAX_PREFERENCES_BYTES} bytes",
+            )
 
 
 async def find(database: Database, workspace: WorkspaceId, identifier: Identifier) -> PersonId | None:

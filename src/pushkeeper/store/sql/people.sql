@@ -36,10 +36,11 @@ delete from identifiers i using unnest($1::bigint[], $2::text[]) as d (person_id
 where i.person_id = d.person_id and i.kind = d.kind;
 
 -- name: update
--- Merge attributes into people: set, removed, and when each last changed. Who would have more than $6 does not come back.
+-- Merge attributes into people: set, removed, and when each last changed. Who would have more than $7, or preferences
+-- of more than $8 bytes, does not come back.
 with change as (
-    select * from unnest($1::bigint[], $2::jsonb[], $3::jsonb[], $4::boolean[], $5::bigint[])
-        as c (person_id, attributes, removed, unsubscribed, at)
+    select * from unnest($1::bigint[], $2::jsonb[], $3::jsonb[], $4::boolean[], $5::bigint[], $6::jsonb[])
+        as c (person_id, attributes, removed, unsubscribed, at, preferences)
 ),
 locked as (
     select p.person_id, p.attributes
@@ -47,13 +48,25 @@ locked as (
     order by p.person_id
     for no key update of p
 ),
+preferring as (
+    select c.person_id,
+        jsonb_build_object('cio_subscription_preferences', jsonb_strip_nulls(p.present || (
+            select jsonb_object_agg(e.key, case jsonb_typeof(p.present -> e.key)
+                when 'object' then p.present -> e.key || e.value else e.value end)
+            from jsonb_each(c.preferences) e))) as attributes
+    from change c join locked l using (person_id),
+        lateral (select (l.attributes || c.attributes) -> 'cio_subscription_preferences' as present) f,
+        lateral (select case jsonb_typeof(f.present) when 'object' then f.present else '{}' end as present) p
+    where c.preferences <> '{}'
+),
 merged as (
     select c.person_id, c.unsubscribed,
         array(select jsonb_object_keys(c.removed)) as removed,
-        l.attributes || c.attributes as attributes,
-        (select coalesce(jsonb_object_agg(e.key, c.at), '{}') from jsonb_each(c.attributes) e
+        l.attributes || s.attributes as attributes,
+        (select coalesce(jsonb_object_agg(e.key, c.at), '{}') from jsonb_each(s.attributes) e
          where l.attributes -> e.key is distinct from e.value) as changed_at
-    from change c join locked l using (person_id)
+    from change c join locked l using (person_id) left join preferring f using (person_id),
+        lateral (select c.attributes || coalesce(f.attributes, '{}') as attributes) s
 )
 update people p set
     attributes = m.attributes - m.removed,
@@ -61,7 +74,8 @@ update people p set
     unsubscribed = coalesce(m.unsubscribed, p.unsubscribed)
 from merged m
 where p.person_id = m.person_id
-    and (select count(*) from jsonb_object_keys(m.attributes - m.removed)) <= $6
+    and (select count(*) from jsonb_object_keys(m.attributes - m.removed)) <= $7
+    and octet_length(coalesce(m.attributes ->> 'cio_subscription_preferences', '')) <= $8
 returning p.person_id;
 
 -- name: present
