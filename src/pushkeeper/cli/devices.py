@@ -50,8 +50,11 @@ def device_show(*, token: str, name: str, json: bool, **options: Any) -> None:
         "registered_at": found.registered_at,
         "attributes": found.attributes,
     }
-    lines = [f"{key.replace('_', ' '):<14} {_shown(value)}" for key, value in shown.items() if key != "token"]
-    answer(shown, "\n".join([f"{'token':<14} {Token(token).masked}", *lines]), json=json)
+    told = {**shown, "token": Token(token).masked, "last_status": _status(found.status)}
+    lines = [
+        f"{key.replace('_', ' '):<14} {'-' if value in ('', {}) else value}" for key, value in told.items()
+    ]
+    answer(shown, "\n".join(lines), json=json)
 
 
 @device.command("history")
@@ -75,8 +78,8 @@ def device_history(*, token: str, limit: int, name: str, json: bool, **options: 
         [
             f"{line.at:%Y-%m-%d %H:%M:%S}",
             line.event,
-            _shown(line.from_status),
-            _shown(line.to_status),
+            _status(line.from_status),
+            _status(line.to_status),
             " ".join(
                 str(part) for part in (line.provider, line.provider_status, line.provider_reason) if part
             ),
@@ -117,5 +120,5 @@ def send(*, name: str, to: str, title: str | None, message: str | None, json: bo
     answer(shown, f"Queued as {queued.delivery_id}.", json=json)
 
 
-def _shown(value: object) -> str:
-    return "-" if value is None else "unused" if value == "" else str(value)
+def _status(status: str | None) -> str:
+    return "-" if status is None else status or "unused"
