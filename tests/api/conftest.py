@@ -4,7 +4,9 @@ import asyncio
 import http.client
 import json
 import socket
+import tempfile
 from base64 import b64encode
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest_asyncio
@@ -18,8 +20,10 @@ from pushkeeper.providers.fcm import message as fcm_message
 from pushkeeper.registry import Registry
 from pushkeeper.reporting import Reporting
 from pushkeeper.sending import Sending
-from pushkeeper.store import credentials, vault
+from pushkeeper.store import credentials, migrate, vault, workspaces
 from pushkeeper.store.credentials import NewCredential
+from pushkeeper.store.database import Database
+from pushkeeper.store.embedded import EmbeddedPostgres
 
 TABLES = ("people", "identifiers", "devices", "device_history", "messages", "batches")
 
@@ -74,8 +78,8 @@ class Door:
         }
 
 
-@pytest_asyncio.fixture(scope="session")
-async def port(database):
+@asynccontextmanager
+async def _served(database):
     rooms = app.Rooms(
         registry=Registry(database),
         sending=Sending(
@@ -95,9 +99,33 @@ async def port(database):
         uvicorn.Config(app.build(rooms), http="httptools", lifespan="off", log_config=None)
     )
     serving = asyncio.create_task(server.serve([listener]))
-    yield listener.getsockname()[1]
-    server.should_exit = True
-    await serving
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await serving
+
+
+@pytest_asyncio.fixture(scope="session")
+async def port(database):
+    async with _served(database) as listening_at:
+        yield listening_at
+
+
+@pytest_asyncio.fixture
+async def lonely():
+    """A server with a database of its own, which a test may take away from it, and a door to it."""
+    with tempfile.TemporaryDirectory(prefix="pk-") as folder:
+        postgres = EmbeddedPostgres(Path(folder))
+        database = await Database.open(await asyncio.to_thread(postgres.start), connections=2)
+        try:
+            await migrate.migrate(database)
+            made, keys = await workspaces.create(database, "lonely")
+            async with _served(database) as port:
+                yield Door(port, made.workspace_id, keys, database), postgres
+        finally:
+            await database.close()
+            await asyncio.to_thread(postgres.stop)
 
 
 @pytest_asyncio.fixture

@@ -59,6 +59,8 @@ async def test_people_are_searched_by_email(door):
         ("/v1/customers/zz/attributes?id_type=cio_id", 404),
         ("/v1/customers/42/attributes?id_type=phone", 400),
         ("/v1/customers/%00/attributes", 400),
+        ("/v1/customers/%ff/attributes", 400),
+        ("/v1/messages/%ff", 400),
         ("/v1/messages/nonsense", 404),
         ("/v1/messages/%00", 404),
         ("/v1/messages/" + "A" * 32, 404),
@@ -78,6 +80,32 @@ async def test_no_key_or_a_wrong_one_is_401(door, authorization, call):
     headers = {} if authorization is None else {"authorization": authorization.replace("\x00", "")}
     status, body, _ = await door.raw(*call, b"{}" if call[0] == "POST" else None, **headers)
     assert (status, json.loads(body)) == (401, {"errors": [{"detail": "unauthorized", "status": "401"}]})
+
+
+async def test_every_field_of_a_send_is_taken(sender):
+    body = {
+        "transactional_message_id": "welcome",
+        "identifiers": {"id": "42"},
+        "to": "all",
+        "title": "Hello",
+        "message": "World",
+        "image_url": "https://x.io/a.png",
+        "link": "app://x",
+        "sound": "none",
+        "custom_data": {"a": "1"},
+        "custom_payload": {"ios": {"aps": {"alert": "x"}}, "android": None},
+        "custom_device": {"token": "tok", "platform": "android"},
+        "message_data": {"name": "Ann"},
+        "language": "en",
+        "send_at": None,
+        "disable_message_retention": False,
+        "queue_draft": False,
+        "send_to_unsubscribed": True,
+        "auto_create": False,
+        "platform": "ios",
+    }
+    status, answer = await sender.app("POST", SEND, body)
+    assert (status, set(answer)) == (200, {"delivery_id", "queued_at"})
 
 
 async def test_keys_open_only_their_own_api(door):
@@ -183,6 +211,10 @@ BAD_SENDS = [
     ({**GOOD, "title": 7}, "title"),
     ({**GOOD, "title": "Hello {{ customer.name }}"}, "title"),
     ({**GOOD, "message": "{% if x %}"}, "message"),
+    ({**GOOD, "link": "app://{{ x }}"}, "link"),
+    ({**GOOD, "image_url": "https://x.io/{{ x }}.png"}, "image_url"),
+    ({**GOOD, "custom_data": {"a": {"b": "{{ x }}"}}}, "custom_data"),
+    ({**GOOD, "custom_payload": {"ios": {"aps": {"alert": "{{ x }}"}}}}, "custom_payload"),
     ({**GOOD, "message": "m" * 5000}, "message"),
     ({**GOOD, "message": ["x"]}, "message"),
     ({**GOOD, "link": 1}, "link"),
@@ -251,6 +283,7 @@ async def test_our_own_api_counts_devices_and_pushes(door):
         ("/api/v1/devices/unknown", 404, "not_found", None),
         ("/api/v1/devices/unknown/history", 404, "not_found", None),
         ("/api/v1/devices/%20", 400, "bad_request", "token"),
+        ("/api/v1/devices/%ff", 400, "bad_request", "token"),
         ("/api/v1/devices/%00", 404, "not_found", None),
         (f"/api/v1/devices/{'t' * 5000}", 400, "too_large", "token"),
         ("/api/v1/devices/t/history?limit=0", 400, "bad_request", "limit"),

@@ -1,5 +1,6 @@
 """Customer.io's Track API, version 1, row by row."""
 
+import asyncio
 import json
 from base64 import b64encode, urlsafe_b64encode
 
@@ -99,7 +100,6 @@ async def test_what_customer_io_sends_beside_attributes_is_taken(door):
     body = {
         "created_at": 1_772_013_598,
         "cio_subscription_preferences": {"topics": {"topic_1": True}},
-        "cio_subscription_preferences.topics.topic_2": False,
         "cio_relationships": {"action": "add_relationships", "relationships": []},
         "anonymous_id": "anon-1",
     }
@@ -107,6 +107,35 @@ async def test_what_customer_io_sends_beside_attributes_is_taken(door):
     found = await door.person("42")
     assert json.loads(found["attributes"]["cio_subscription_preferences"]) == {"topics": {"topic_1": True}}
     assert "cio_relationships" not in found["attributes"]
+
+
+async def preferences(door):
+    return json.loads((await door.person("42"))["attributes"]["cio_subscription_preferences"])
+
+
+async def test_a_dotted_preference_changes_one_entry_and_leaves_the_rest(door):
+    topics, channels = "cio_subscription_preferences.topics", "cio_subscription_preferences.channels"
+    await door.track("PUT", PERSON, {f"{topics}.topic_1": True, "_timestamp": 1_772_013_598})
+    assert await preferences(door) == {"topics": {"topic_1": True}}
+    body = {f"{topics}.topic_2": False, f"{channels}.push": False}
+    await door.track("PUT", PERSON, body)
+    assert await preferences(door) == {
+        "topics": {"topic_1": True, "topic_2": False},
+        "channels": {"push": False},
+    }
+    await door.track("PUT", PERSON, {f"{topics}.topic_1": None, f"{channels}.push": ""})
+    assert await preferences(door) == {"topics": {"topic_2": False}, "channels": {}}
+    whole = {"cio_subscription_preferences": {"topics": {"topic_9": True}}, f"{topics}.topic_3": True}
+    await door.track("PUT", PERSON, whole)
+    assert await preferences(door) == {"topics": {"topic_9": True, "topic_3": True}}
+    assert set((await door.person("42"))["attributes"]) == {"id", "cio_id", "cio_subscription_preferences"}
+
+
+async def test_dotted_preferences_do_not_grow_without_bound(door):
+    dotted = {f"cio_subscription_preferences.topics.topic_{n}": True for n in range(200)}
+    status, answer = await door.track("PUT", PERSON, dotted)
+    assert (status, "cio_subscription_preferences" in answer["meta"]["errors"][0]) == (400, True)
+    assert not any((await door.counts()).values())
 
 
 async def test_a_device_is_read_back_as_it_was_told(door):
@@ -222,6 +251,10 @@ BAD_PEOPLE = [
     (b'{"_update": "yes"}', "_update"),
     (b'{"_timestamp": "soon"}', "_timestamp"),
     (b'{"": 1}', "name"),
+    (b'{"a": ' + b"9" * 5000 + b"}", "body"),
+    (b'{"id": ' + b"9" * 200 + b"}", "id"),
+    (b'{"a": "\xff"}', "body"),
+    (b'{"a": "x\x00y"}', "body"),
 ]
 
 
@@ -274,11 +307,32 @@ async def test_a_bad_device_is_refused_by_name_and_nothing_is_written(door, body
     assert not any((await door.counts()).values())
 
 
-@pytest.mark.parametrize("segment", ["%20", "%00", "a%00b", "x" * 151])
+@pytest.mark.parametrize("segment", ["%20", "%00", "a%00b", "x" * 151, "%ff", "%ed%a0%80"])
 async def test_a_bad_identifier_in_the_path_is_refused(door, segment):
     status, answer = await door.track("PUT", f"/api/v1/customers/{segment}", {})
     assert status == 400, answer
     assert "identifier" in answer["meta"]["errors"][0]
+
+
+async def test_the_last_of_two_values_under_one_name_counts(door):
+    await door.raw("PUT", PERSON, b'{"a": 1, "a": 2}', authorization=door.basic)
+    assert (await door.person("42"))["attributes"]["a"] == "2"
+
+
+async def test_a_segment_is_utf_8(door):
+    await door.track("PUT", "/api/v1/customers/%C3%A9", {"a": 1})
+    assert (await door.person("%c3%a9"))["id"] == "é"
+
+
+async def test_a_client_that_leaves_before_its_body_is_there_changes_nothing(door):
+    head = f"PUT {PERSON} HTTP/1.1\r\nhost: x\r\nauthorization: {door.basic}\r\ncontent-length: 99\r\n\r\n"
+    _, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    writer.write(head.encode() + b'{"a":')
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    assert (await door.track("GET", "/api/v1/accounts/region"))[0] == 200
+    assert not any((await door.counts()).values())
 
 
 async def test_a_body_of_more_than_a_megabyte_is_refused(door):
@@ -309,8 +363,11 @@ async def test_request_ids_are_echoed_and_made(door):
 async def test_unknown_routes_and_methods_are_said_in_json(door):
     status, body, _ = await door.raw("GET", "/nowhere")
     assert (status, json.loads(body)["errors"][0]["status"]) == (404, "404")
-    status, body, _ = await door.raw("POST", PERSON, b"{}")
-    assert (status, json.loads(body)["errors"][0]["status"]) == (405, "405")
+    status, body, headers = await door.raw("POST", PERSON, b"{}")
+    assert (status, json.loads(body)["meta"]["error"]) == (405, "POST is not allowed here")
+    assert headers["allow"] == "PUT, DELETE"
+    status, body, headers = await door.raw("PUT", "/v1/send/push", b"{}")
+    assert (status, json.loads(body)["meta"]["error"]) == (405, "PUT is not allowed here")
     status, _, headers = await door.raw("PUT", PERSON + "/", b"{}", authorization=door.basic)
     assert (status, "location" in headers) == (404, False)
 

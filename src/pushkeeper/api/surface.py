@@ -163,11 +163,10 @@ def status_of(error: PushkeeperError) -> int:
 
 
 async def read_body(receive: Receive) -> bytes:
-    """The whole body.
+    """The whole body; Starlette's ClientDisconnect when the client left before it was all there.
 
     Raises:
         TooLarge: it is over a megabyte.
-        ClientDisconnect: the client left before it was all there.
     """
     chunks: list[bytes] = []
     size = 0

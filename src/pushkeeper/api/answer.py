@@ -1,0 +1,34 @@
+"""What is sent back: JSON, with the id by which the request can be found in the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from starlette.types import Send
+
+_JSON = (b"content-type", b"application/json; charset=utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status, a body of JSON, and what headers there are beside those that every answer has."""
+
+    body: bytes
+    status: int = 200
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+    async def send(self, send: Send, request_id: str) -> None:
+        """Send it whole."""
+        length, found_by = str(len(self.body)).encode(), request_id.encode()
+        headers = [_JSON, (b"content-length", length), (b"x-request-id", found_by), *self.headers]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+def of_json(value: object, status: int = 200, *headers: tuple[bytes, bytes]) -> Answer:
+    """An answer of this value; times are ISO 8601, in UTC."""
+    return Answer(msgspec.json.encode(value), status, headers)

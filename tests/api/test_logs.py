@@ -1,0 +1,67 @@
+"""What a service writes down of its calls: enough to find one, and nothing that opens a door."""
+
+import json
+import tempfile
+from base64 import b64encode
+from pathlib import Path
+
+from pushkeeper import telemetry
+from pushkeeper.core.model import Secret, Token
+from support import processes
+from support.service import Http
+
+TOKEN = "APA91bSecretOfThisPhone" + "x1" * 60
+
+
+def test_tokens_and_secrets_are_masked_by_type_by_name_and_however_deep():
+    event = {
+        "device": Token(TOKEN),
+        "secret_key": "hunter2",
+        "headers": {"Authorization": "Basic c2l0ZTprZXk=", "accept": "*/*"},
+        "devices": [Token(TOKEN), Secret(b"hunter2")],
+        "status": 200,
+    }
+    line = telemetry.redact(None, "info", event)
+    written = json.dumps(line)
+    assert TOKEN not in written
+    assert "hunter2" not in written
+    assert "c2l0ZTprZXk" not in written
+    assert (line["status"], line["headers"]["accept"]) == (200, "*/*")
+    assert line["device"].startswith(TOKEN[:6])
+
+
+def test_a_token_in_an_exceptions_message_is_masked():
+    said = f"File /a/test_logs.py in test_a_token_in_an_exceptions_message_is_masked\ninvalid: [{TOKEN!r}]"
+    line = telemetry.mask_exception(None, "error", {"exception": said})
+    assert line["exception"] == said.replace(TOKEN, "…")
+
+
+def test_a_service_logs_every_call_without_its_token_or_key():
+    with (
+        tempfile.TemporaryDirectory(prefix="pk-") as folder,
+        processes.running("serve", "--data", Path(folder), "--port", "0", "--no-worker") as service,
+    ):
+        keys = processes.answer("workspace", "create", "logged", "--data", folder)
+        basic = b64encode(f"{keys['site_id']}:{keys['api_key']}".encode()).decode()
+        track, app = (
+            Http(service["url"], f"Basic {basic}"),
+            Http(service["url"], f"Bearer {keys['app_api_key']}"),
+        )
+        wrong = Http(service["url"], f"Bearer {keys['app_api_key'][:-1]}x")
+        devices = "/api/v1/customers/somebody@example.com/devices"
+        track("PUT", devices, {"device": {"id": TOKEN, "platform": "android"}})
+        app("GET", f"/api/v1/devices/{TOKEN}")
+        assert track.request("PUT", devices, {"device": {"id": TOKEN}})[0] == 400
+        assert wrong.request("GET", f"/api/v1/devices/{TOKEN}")[0] == 401
+        service.stop()
+        log = service.log()
+    lines = [json.loads(line) for line in log.splitlines()]
+    calls = [(line["method"], line["route"], line["status"]) for line in lines if line["event"] == "request"]
+    assert calls == [
+        ("PUT", "/api/v1/customers/{identifier}/devices", 200),
+        ("GET", "/api/v1/devices/{token}", 200),
+        ("PUT", "/api/v1/customers/{identifier}/devices", 400),
+        ("GET", "/api/v1/devices/{token}", 401),
+    ]
+    for secret in (TOKEN[:30], "somebody", keys["api_key"], keys["app_api_key"][:-1], "Basic", "Bearer"):
+        assert secret not in log
