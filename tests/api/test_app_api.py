@@ -289,6 +289,7 @@ async def test_our_own_api_counts_devices_and_pushes(door):
         ("/api/v1/devices/t/history?limit=0", 400, "bad_request", "limit"),
         ("/api/v1/devices/t/history?limit=x", 400, "bad_request", "limit"),
         ("/api/v1/stats/pushes?days=100000", 400, "bad_request", "days"),
+        (f"/api/v1/stats/pushes?days={'9' * 5000}", 400, "bad_request", "days"),
     ],
 )
 async def test_our_own_api_says_what_is_wrong(door, path, status, code, field):

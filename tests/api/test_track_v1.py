@@ -281,6 +281,8 @@ BAD_DEVICES = [
     ({"device": {"id": "t", "platform": 1}}, "device.platform"),
     ({"device": {"id": "t", "platform": "ios", "last_used": "yesterday"}}, "device.last_used"),
     ({"device": {"id": "t", "platform": "ios", "last_used": -1}}, "device.last_used"),
+    ({"device": {"id": "t", "platform": "ios", "last_used": "9" * 5000}}, "device.last_used"),
+    ({"device": {"id": "t", "platform": "ios", "last_used": "٣"}}, "device.last_used"),
     ({"device": {"id": "t", "platform": "ios", "last_used": 10**15}}, "device.last_used"),
     ({"device": {"id": "t", "platform": "ios", "last_used": True}}, "device.last_used"),
     ({"device": {"id": "t", "platform": "ios", "attributes": [1]}}, "device.attributes"),

@@ -131,7 +131,9 @@ async def test_two_transactions_that_deadlock_are_both_done_in_the_end(
     await database.value("drop table deadlocks")
 
 
-async def test_a_transaction_that_loses_every_race_says_that_the_database_is_too_busy(database: Database) -> None:
+async def test_a_transaction_that_loses_every_race_says_that_the_database_is_too_busy(
+    database: Database,
+) -> None:
     tries = 0
 
     async def work(connection: Connection) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from starlette.requests import Request
 from starlette.routing import Route, Router
 
 from pushkeeper.api import answer, app_api, native, track_v1
@@ -71,7 +70,7 @@ class _Open:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del receive
-        await (await self._said()).send(send, request_id_of(Request(scope)))
+        await (await self._said()).send(send, request_id_of(scope))
 
 
 async def _alive() -> Answer:

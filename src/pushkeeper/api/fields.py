@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ MAX_VALUE_BYTES = 1000
 MAX_ATTRIBUTES = 300
 _LATEST = 253_402_300_799  # the last second that a date can hold
 _LONGEST_INTEGER = 2**63
+_DIGITS = re.compile(r"[0-9]{1,18}")  # far more of them are no number to Python
 
 
 def decode(raw: bytes) -> Any:  # noqa: ANN401 - JSON of any shape
@@ -93,7 +95,7 @@ def optional_unix_time(value: object, field: str) -> datetime | None:
     if value is None or value == "":
         return None
     seconds: float
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
         seconds = int(value)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         seconds = value
@@ -102,6 +104,13 @@ def optional_unix_time(value: object, field: str) -> datetime | None:
     if not 0 <= seconds <= _LATEST:
         raise BadRequest(field, f"{field}: is not a time in unix seconds")
     return datetime.fromtimestamp(seconds, tz=UTC)
+
+
+def number(text: str, field: str, *, most: int) -> int:
+    """A whole number from 1 to the most there may be."""
+    if not (_DIGITS.fullmatch(text) and 1 <= int(text) <= most):
+        raise BadRequest(field, f"{field}: expected a number from 1 to {most}")
+    return int(text)
 
 
 def one_of(value: object, field: str, allowed: tuple[str, ...]) -> str:

@@ -127,8 +127,4 @@ def _token(call: Call) -> Token:
 
 def _number(call: Call, name: str, *, default: int, most: int) -> int:
     text = call.query(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
-        raise BadRequest(name, f"{name}: expected a number from 1 to {most}")
-    return int(text)
+    return default if text is None else fields.number(text, name, most=most)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 log = logger("api")
 
 MAX_BODY_BYTES = 1_000_000
-_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _METHOD_NOT_ALLOWED = 405
 _CLIENT_LEFT = 499  # nginx's number for it; nobody is there to be sent it
 _CHALLENGE = (b"www-authenticate", b'Basic realm="Pushkeeper", Bearer realm="Pushkeeper"')
@@ -113,10 +113,9 @@ class _Resource:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        request = Request(scope)
-        request_id = request_id_of(request)
+        request_id = request_id_of(scope)
         try:
-            said = await self._answer(request, receive, request_id)
+            said = await self._answer(Request(scope), receive, request_id)
             status = said.status
             await said.send(send, request_id)
         except ClientDisconnect:
@@ -184,7 +183,9 @@ async def read_body(receive: Receive) -> bytes:
     return b"".join(chunks)
 
 
-def request_id_of(request: Request) -> str:
+def request_id_of(scope: Scope) -> str:
     """The caller's own X-Request-Id when it is a sane one, else a new one."""
-    given = request.headers.get("x-request-id", "")
-    return given if _SANE_ID.fullmatch(given) else os.urandom(16).hex()
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _SANE_ID.fullmatch(value):
+            return cast("bytes", value).decode()
+    return os.urandom(16).hex()

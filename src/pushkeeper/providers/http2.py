@@ -31,6 +31,7 @@ _NEVER_INDEXED = frozenset(
 )  # Apple's page on sending asks for it; secrets anyway
 _SETTINGS = {Setting.ENABLE_PUSH: 0, Setting.INITIAL_WINDOW_SIZE: _WINDOW_BYTES}
 _TIMED_OUT = NoResponse(Silence.TIMED_OUT, "no answer by the deadline")
+_CLOSED = NoResponse(Silence.LOST, "the connection was closed before the answer came")
 _NO_HEADERS: tuple[tuple[bytes, bytes], ...] = ()
 
 
@@ -83,7 +84,7 @@ class Connection(Generic[Key]):
         self.ready = False  # the server's first SETTINGS have come
         self.draining = False  # no new requests
         self.answered = False  # there was an answer
-        self.broken = False  # the server does not keep to the protocol
+        self._broken = False  # the server does not keep to the protocol
 
     # What the server lets us do.
 
@@ -108,7 +109,7 @@ class Connection(Generic[Key]):
     @property
     def finished(self) -> bool:
         """Whether nothing more will come or go, so that the transport can be closed."""
-        if self.draining and not self._streams:
+        if self._broken or (self.draining and not self._streams):
             return True
         return not (self._h2.want_read or self._h2.want_write)
 
@@ -149,23 +150,22 @@ class Connection(Generic[Key]):
         self.draining = True
 
     def close(self) -> None:
-        """Say goodbye; write out `data_to_send` and close the transport after."""
-        self.draining = True
+        """Say goodbye and give up what is under way; write out `data_to_send` and close the transport after."""
+        self.lose(_CLOSED)
         with suppress(ngh2.ConnectionStateError):  # after the server's own goodbye
             self._h2.terminate_connection()
 
     # Answers in.
 
     def receive(self, data: bytes | memoryview, now: float) -> None:
-        """Read what the server wrote; a breach of the protocol makes the connection `broken`."""
+        """Read what the server wrote; a breach of the protocol makes the connection `finished`."""
         self._quiet_since = now
         self._pinged_at = None
         try:
             self._h2.receive_data(data)
         except ngh2.NGH2Error as error:
             self._goodbye = self._goodbye or f"not HTTP/2: {error}"
-            self.draining = True
-            self.broken = True
+            self.draining = self._broken = True
         self._read_events()
         if not self._streams:
             self._idle_since = now

@@ -56,7 +56,9 @@ class _Link(Generic[Key]):
         self.retires_at = now + age_s
         self.h2: Connection[Key] = Connection(limits, now)
         self.ready: asyncio.Future[None] = self._loop.create_future()
-        self.failed = False  # by the server's doing, not by ours
+        self.failed = False  # the channel is over
+        self.proven = False  # an answer came on it
+        self.left = False  # by our own choice
         channel.start(self)
         self.flush()
 
@@ -70,13 +72,19 @@ class _Link(Generic[Key]):
         if self.h2.has_news:
             self._wake()
 
+    def leave(self) -> None:
+        """Give it no new requests; it is closed when those under way are answered."""
+        self.left = True
+        self.h2.drain()
+
     def close(self) -> None:
+        """Say goodbye, as far as there is anybody to hear it."""
         self.h2.close()
         self.flush()
         self._channel.close()
 
     def fail(self, error: Exception) -> None:
-        """The server is gone, as good as gone, or breaks the protocol."""
+        """The server is gone, or as good as gone."""
         self.failed = True
         self.h2.lose(failure(error))
         if not self.ready.done():
@@ -87,10 +95,11 @@ class _Link(Generic[Key]):
 
     def received(self, data: memoryview) -> None:
         self.h2.receive(data, self._loop.time())
-        if self.h2.ready and not self.ready.done():
-            self.ready.set_result(None)
-        if self.h2.broken:
-            self.fail(ConnectionAbortedError("the server broke the HTTP/2 protocol"))
+        if not self.ready.done():
+            if self.h2.ready:
+                self.ready.set_result(None)
+            elif self.h2.finished:
+                self.ready.set_exception(ConnectionAbortedError("the server does not keep to HTTP/2"))
         self._wake()
 
     def writable(self) -> None:
@@ -154,7 +163,7 @@ class Pool(Generic[Key]):
     def close_connections(self) -> None:
         """Leave all present connections once their requests are answered; new requests go on fresh ones."""
         for link in self._links:
-            link.h2.drain()
+            link.leave()
         self._wake()
 
     async def aclose(self, drain_s: float) -> None:
@@ -176,7 +185,9 @@ class Pool(Generic[Key]):
         if self._ticking is not None:
             self._ticking.cancel()
         for link in self._links:
+            link.left = True
             link.h2.lose(_CLOSED_UNDER_WAY)
+        self._gather(asyncio.get_running_loop().time())
         self._answer_waiting(_CLOSED)
         self._pump()
 
@@ -207,23 +218,33 @@ class Pool(Generic[Key]):
     def _pump(self) -> None:
         now = asyncio.get_running_loop().time()
         self._gather(now)
+        try:
+            # First: what is submitted in return leaves in this same turn.
+            self._tell()
+        finally:
+            self._carry(now)
+
+    def _carry(self, now: float) -> None:
         self._assign(now)
         for link in self._links:
             link.flush()
-        self._retire()
+        self._retire(now)
+        loop = asyncio.get_running_loop()
         if (self._again or self._fresh) and self._dialing is None and self._may_open():
-            self._dialing = asyncio.create_task(self._dial())
+            self._dialing = loop.create_task(self._dial())
         if self._ticking is None and (self._links or self._unanswered):
-            self._ticking = asyncio.get_running_loop().call_later(self._limits.tick_s, self._tick)
-        # What flushing brought is for the next turn, unless somebody asked for one already.
+            self._ticking = loop.call_later(self._limits.tick_s, self._tick)
+        # What flushing and closing brought is for the next turn.
         self._awake = False
-        self._tell()
-        if any(link.h2.has_news for link in self._links):
+        if self._answers or any(link.h2.has_news for link in self._links):
             self._wake()
 
     def _gather(self, now: float) -> None:
         for link in self._links:
             self._answers += link.h2.take_answers()
+            if link.h2.answered and not link.proven:
+                link.proven = True
+                self._failures = 0
             for exchange in link.h2.take_refused():
                 if exchange.sent > self._limits.max_resends:
                     self._answers.append((exchange.key, _REFUSED))
@@ -240,14 +261,15 @@ class Pool(Generic[Key]):
                 queue = self._again or self._fresh
                 link.h2.submit(queue.popleft(), now)
 
-    def _retire(self) -> None:
+    def _retire(self, now: float) -> None:
         leaving = [link for link in self._links if link.failed or link.h2.finished]
-        if leaving:
-            for link in leaving:
-                self._answers += link.h2.take_answers()
-                if not link.failed:
-                    link.close()
-            self._links = [link for link in self._links if link not in leaving]
+        for link in leaving:
+            self._links.remove(link)
+            link.close()
+            self._answers += link.h2.take_answers()
+            if not (link.proven or link.left):
+                # It opened and was of no use: a server that does so time and again is left in peace for a while.
+                self._back_off(now)
 
     def _tell(self) -> None:
         answers, self._answers = self._answers, []
@@ -273,19 +295,21 @@ class Pool(Generic[Key]):
             link.h2.capacity and not link.congested for link in taking
         )
 
+    def _back_off(self, now: float) -> None:
+        self._failures += 1
+        self._dial_from = now + self._limits.backoff_s(self._failures, self._jitter())
+
     async def _dial(self) -> None:
         loop = asyncio.get_running_loop()
         try:
             await asyncio.sleep(max(0.0, self._dial_from - loop.time()))
             link = await self._open()
         except OSError as error:
-            self._failures += 1
-            self._dial_from = loop.time() + self._limits.backoff_s(self._failures, self._jitter())
+            self._back_off(loop.time())
             if all(link.h2.draining for link in self._links):
                 self._answer_waiting(failure(error))
         else:
             self._links.append(link)
-            self._failures = 0
         finally:
             self._dialing = None
             self._wake()
@@ -314,10 +338,9 @@ class Pool(Generic[Key]):
         for link in self._links:
             if not link.failed and not link.h2.sweep(now):
                 link.fail(_DEAD)
-                link.close()
             idle_s = self._limits.idle_s
             if now >= link.retires_at or (idle_s is not None and link.h2.idle_s(now) >= idle_s):
-                link.h2.drain()
+                link.leave()
         for queue in (self._again, self._fresh):
             while queue and queue[0].deadline_at <= now:
                 self._answers.append((queue.popleft().key, _WAITED))

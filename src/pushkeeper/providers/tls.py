@@ -157,8 +157,8 @@ class Channel:
                     ) from None
                 incoming.write(data)
             except ssl.SSLError:
-                # The alert that says why.
-                await loop.sock_sendall(sock, outgoing.read())
+                with suppress(OSError):  # the alert that says why, if there is still anybody to hear it
+                    await loop.sock_sendall(sock, outgoing.read())
                 raise
         await loop.sock_sendall(sock, outgoing.read())
         if tls.selected_alpn_protocol() != _ALPN:
