@@ -34,7 +34,7 @@ SCALARS = st.one_of(
     st.floats(),
     st.text(max_size=20),
     WORDS,
-    st.sampled_from([2**63, 1e308]),
+    st.sampled_from([2**63, 1e308, "9" * 5000]),
 )
 JSON = st.recursive(
     SCALARS,

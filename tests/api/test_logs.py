@@ -53,6 +53,7 @@ def test_a_service_logs_every_call_without_its_token_or_key():
         app("GET", f"/api/v1/devices/{TOKEN}")
         assert track.request("PUT", devices, {"device": {"id": TOKEN}})[0] == 400
         assert wrong.request("GET", f"/api/v1/devices/{TOKEN}")[0] == 401
+        assert wrong.request("GET", f"/nowhere/{TOKEN}")[0] == 404
         service.stop()
         log = service.log()
     lines = [json.loads(line) for line in log.splitlines()]
@@ -62,6 +63,7 @@ def test_a_service_logs_every_call_without_its_token_or_key():
         ("GET", "/api/v1/devices/{token}", 200),
         ("PUT", "/api/v1/customers/{identifier}/devices", 400),
         ("GET", "/api/v1/devices/{token}", 401),
+        ("GET", None, 404),
     ]
     for secret in (TOKEN[:30], "somebody", keys["api_key"], keys["app_api_key"][:-1], "Basic", "Bearer"):
         assert secret not in log

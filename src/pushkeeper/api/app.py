@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from starlette.routing import Route, Router
 
 from pushkeeper.api import answer, app_api, native, track_v1
-from pushkeeper.api.surface import request_id_of
+from pushkeeper.api.surface import log, request_id_of
 from pushkeeper.errors import Unreachable
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def build(rooms: Rooms) -> ASGIApp:
         *native.routes(rooms),
     ]
     # Clients follow no redirects, and some drop the key when they do: a slash too many is another path.
-    return RawPath(Router(routes, redirect_slashes=False, default=_Open(_no_such_route)))
+    return RawPath(Router(routes, redirect_slashes=False, default=_no_such_route))
 
 
 class RawPath:
@@ -89,5 +89,10 @@ class _Readiness:
         return answer.of_json({"status": "ok"})
 
 
-async def _no_such_route() -> Answer:
-    return answer.of_json({"errors": [{"detail": "not found", "status": "404"}]}, 404)
+async def _no_such_route(scope: Scope, receive: Receive, send: Send) -> None:
+    del receive
+    request_id = request_id_of(scope)
+    said = answer.of_json({"errors": [{"detail": "not found", "status": "404"}]}, 404)
+    await said.send(send, request_id)
+    # Not its path: that may hold a token as well as any other.
+    log.info("request", method=scope["method"], route=None, status=said.status, request_id=request_id)
