@@ -74,7 +74,9 @@ async def test_what_is_not_there_is_said_in_the_apis_shape(door, path, status):
     assert error["detail"]
 
 
-@pytest.mark.parametrize("authorization", [None, "Bearer", "Bearer nonsense", "Basic eDp5", "bearer \x00"])
+@pytest.mark.parametrize(
+    "authorization", [None, "Bearer", "Bearer nonsense", "Basic eDp5", "bearer \x00", "Bearer é"]
+)
 @pytest.mark.parametrize("call", [("GET", "/v1/customers/42/attributes"), ("POST", SEND)])
 async def test_no_key_or_a_wrong_one_is_401(door, authorization, call):
     headers = {} if authorization is None else {"authorization": authorization.replace("\x00", "")}
@@ -102,7 +104,7 @@ async def test_every_field_of_a_send_is_taken(sender):
         "queue_draft": False,
         "send_to_unsubscribed": True,
         "auto_create": False,
-        "platform": "ios",
+        "platform": None,
     }
     status, answer = await sender.app("POST", SEND, body)
     assert (status, set(answer)) == (200, {"delivery_id", "queued_at"})
@@ -193,6 +195,24 @@ async def test_a_workspace_without_credentials_is_told_so(door):
     assert not any((await door.counts()).values())
 
 
+def nested(levels):
+    value: dict[str, object] = {}
+    for _ in range(levels - 1):
+        value = {"a": value}
+    return value
+
+
+async def test_what_is_nested_a_hundred_levels_deep_is_taken(sender):
+    for body in (
+        {**GOOD, "custom_data": {"a": nested(98)}},
+        {**GOOD, "custom_payload": {"ios": {"aps": nested(97)}}},
+        {**GOOD, "title": "[" * 1000},
+    ):
+        status, answer = await sender.app("POST", SEND, body)
+        assert status == 200, answer
+        assert (await sender.app("GET", f"/v1/messages/{answer['delivery_id']}"))[0] == 200
+
+
 GOOD = {"identifiers": {"id": "42"}, "title": "Hello"}
 BAD_SENDS = [
     (b"not json", "body"),
@@ -229,8 +249,16 @@ BAD_SENDS = [
     ({**GOOD, "send_at": "soon"}, "send_at"),
     ({**GOOD, "send_to_unsubscribed": "no"}, "send_to_unsubscribed"),
     ({**GOOD, "queue_draft": True}, "queue_draft"),
+    ({**GOOD, "message_data": []}, "message_data"),
+    ({**GOOD, "language": 7}, "language"),
+    ({**GOOD, "auto_create": "yes"}, "auto_create"),
+    ({**GOOD, "disable_message_retention": 1}, "disable_message_retention"),
+    ({**GOOD, "platform": "ios"}, "platform"),
+    ({**GOOD, "platform": 7}, "platform"),
     ({**GOOD, "custom_device": {"platform": "ios"}}, "custom_device.token"),
     ({**GOOD, "custom_device": {"token": "t", "platform": "x"}}, "custom_device.platform"),
+    ({**GOOD, "custom_data": {"a": nested(99)}}, "nested too deeply"),
+    ({**GOOD, "custom_payload": {"ios": {"aps": nested(900)}}}, "nested too deeply"),
 ]
 
 

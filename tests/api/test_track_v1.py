@@ -216,7 +216,7 @@ async def test_basic_comes_in_both_alphabets_padded_or_not(door, encode, pad):
 
 
 @pytest.mark.parametrize(
-    "authorization", ["", "Basic", "Basic !!!", "Basic bm9jb2xvbg==", "Bearer x", "nonsense"]
+    "authorization", ["", "Basic", "Basic !!!", "Basic bm9jb2xvbg==", "Basic é", "Bearer x", "nonsense"]
 )
 async def test_no_key_or_a_wrong_one_is_401(door, authorization):
     headers = {"authorization": authorization} if authorization else {}
@@ -314,6 +314,14 @@ async def test_a_bad_identifier_in_the_path_is_refused(door, segment):
     status, answer = await door.track("PUT", f"/api/v1/customers/{segment}", {})
     assert status == 400, answer
     assert "identifier" in answer["meta"]["errors"][0]
+
+
+@pytest.mark.parametrize("segment", ["%20", "a%00b", "t" * 4097, "%ff"])
+async def test_a_bad_token_in_the_path_is_refused(door, segment):
+    status, answer = await door.track("DELETE", f"{DEVICES}/{segment}")
+    assert status == 400, answer
+    assert answer["meta"]["errors"][0].startswith("device_id:")
+    assert "tttt" not in answer["meta"]["errors"][0]
 
 
 async def test_the_last_of_two_values_under_one_name_counts(door):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 import time
 from base64 import b64decode
 from typing import TYPE_CHECKING
@@ -79,7 +78,7 @@ def _basic(request: Request) -> tuple[str, str]:
     standard = encoded.strip().rstrip("=").replace("-", "+").replace("_", "/")
     try:
         decoded = b64decode(standard + "=" * (-len(standard) % 4), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not base64, not ASCII, or not UTF-8 inside
         decoded = ""
     user, colon, password = decoded.partition(":")
     if scheme.lower() != "basic" or not colon or "\0" in decoded:

@@ -13,6 +13,7 @@ from pushkeeper.errors import BadRequest, TooLarge
 MAX_NAME_BYTES = 150
 MAX_VALUE_BYTES = 1000
 MAX_ATTRIBUTES = 300
+MAX_DEPTH = 100  # far below where Python's own stack ends, whoever reads or writes it
 _LATEST = 253_402_300_799  # the last second that a date can hold
 _LONGEST_INTEGER = 2**63
 _DIGITS = re.compile(r"[0-9]{1,18}")  # far more of them are no number to Python
@@ -28,13 +29,29 @@ def decode(raw: bytes) -> Any:  # noqa: ANN401 - JSON of any shape
         return {}
     try:
         value = msgspec.json.decode(raw)
+        if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH:
+            _refuse_depth(value)
         if b"\\u0000" in raw:
             _refuse_nul(value, "body")
     except RecursionError:
-        raise BadRequest("body", "body: nested too deeply") from None
+        raise BadRequest("body", f"body: nested too deeply; {MAX_DEPTH} levels are the most") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest("body", f"body: not JSON: {error}") from None
     return value
+
+
+def _refuse_depth(value: object) -> None:
+    level: list[Any] = [[value]]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return
+    raise BadRequest("body", f"body: nested too deeply; {MAX_DEPTH} levels are the most")
 
 
 def _refuse_nul(value: object, field: str) -> None:
@@ -149,10 +166,7 @@ def _check_attribute(name: str, value: object, field: str) -> None:
         )
     if isinstance(value, int) and abs(value) >= _LONGEST_INTEGER:
         raise BadRequest(f"{field}.{shown}", f"value for attribute '{shown}' is not a 64-bit integer")
-    try:
-        encoded = value.encode() if isinstance(value, str) else msgspec.json.encode(value)
-    except (OverflowError, RecursionError):
-        raise BadRequest(f"{field}.{shown}", f"value for attribute '{shown}' cannot be kept") from None
+    encoded = value.encode() if isinstance(value, str) else msgspec.json.encode(value)
     if len(encoded) > MAX_VALUE_BYTES:
         raise TooLarge(
             f"{field}.{shown}", f"value for attribute '{shown}' cannot be longer than {MAX_VALUE_BYTES} bytes"

@@ -23,15 +23,14 @@ _PAYLOAD_PLATFORMS = frozenset({Platform.IOS.value, Platform.ANDROID.value})
 
 
 def transactional_push(body: dict[str, Any], workspace: WorkspaceId, *, request_id: str) -> TransactionalPush:
-    """Read a send; fields that later releases give a meaning (templates, languages) may be there and empty.
+    """Read a send; `message_data`, `language`, `auto_create` and `disable_message_retention` are checked, and change nothing.
 
     Raises:
         BadRequest, TooLarge: a field is missing, malformed, or asks for what there is not.
     """
     content = _content(body)
     _check_template(body.get("transactional_message_id"), content)
-    if fields.optional_flag(body.get("queue_draft"), "queue_draft", default=False):
-        raise BadRequest("queue_draft", "queue_draft: drafts are not kept; leave it out to send")
+    _check_unused(body)
     custom_device = body.get("custom_device")
     return TransactionalPush(
         naming=Naming(workspace_id=workspace, path=_recipient(body.get("identifiers"))),
@@ -114,6 +113,18 @@ def _refuse_liquid(value: object, field: str) -> None:
         raise BadRequest(
             field, f"{field}: holds Liquid, which is not rendered; people would read it as it stands"
         )
+
+
+def _check_unused(body: dict[str, Any]) -> None:
+    fields.optional_object(body.get("message_data"), "message_data")
+    fields.optional_text(body.get("language"), "language")
+    for flag in ("auto_create", "disable_message_retention"):
+        fields.optional_flag(body.get(flag), flag, default=False)
+    if fields.optional_flag(body.get("queue_draft"), "queue_draft", default=False):
+        raise BadRequest("queue_draft", "queue_draft: drafts are not kept; leave it out to send")
+    if body.get("platform") is not None:
+        # Passed over, it would send to the phones that were to be left out.
+        raise BadRequest("platform", "platform: cannot be chosen; leave it out to send to all phones")
 
 
 def _check_template(given: object, content: Content) -> None:

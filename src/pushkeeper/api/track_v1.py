@@ -45,7 +45,7 @@ def routes(rooms: Rooms) -> Sequence[Route]:
         surface.route("/api/v1/accounts/region", GET=track.region),
         surface.route(person, PUT=track.identify, DELETE=track.forget_person),
         surface.route(f"{person}/devices", PUT=track.register),
-        surface.route(f"{person}/devices/{{token}}", DELETE=track.forget_device),
+        surface.route(f"{person}/devices/{{device_id}}", DELETE=track.forget_device),
     ]
 
 
@@ -101,9 +101,11 @@ class _Track:
         return DONE
 
     async def forget_device(self, call: Call) -> Answer:
-        token = Token(fields.text(call.segment("token"), "device_id", max_bytes=MAX_TOKEN_BYTES))
         await self._rooms.registry.forget_device(
-            call.workspace.workspace_id, identifier(call), _storable(token), request_id=call.request_id
+            call.workspace.workspace_id,
+            identifier(call),
+            _token(call.segment("device_id"), "device_id"),
+            request_id=call.request_id,
         )
         return DONE
 
@@ -138,7 +140,7 @@ def registration(device: dict[str, Any], field: str, *, id_field: str, request_i
     Raises:
         BadRequest, TooLarge: a field is missing, malformed or too long.
     """
-    token = Token(fields.text(device.get(id_field), f"{field}.{id_field}", max_bytes=MAX_TOKEN_BYTES))
+    token = _token(device.get(id_field), f"{field}.{id_field}")
     platform = fields.one_of(device.get("platform"), f"{field}.platform", _PLATFORMS)
     given = dict(fields.optional_object(device.get("attributes"), f"{field}.attributes"))
     given.pop("_last_status", None)
@@ -147,7 +149,7 @@ def registration(device: dict[str, Any], field: str, *, id_field: str, request_i
     if environment is not None:
         fields.one_of(environment, f"{field}.attributes.apns_environment", _ENVIRONMENTS)
     return Registration(
-        token=_storable(token),
+        token=token,
         platform=Platform(platform),
         last_used=fields.optional_unix_time(device.get("last_used"), f"{field}.last_used")
         or datetime.now(UTC),
@@ -158,10 +160,11 @@ def registration(device: dict[str, Any], field: str, *, id_field: str, request_i
     )
 
 
-def _storable(token: Token) -> Token:
-    if "\0" in token.value:
-        raise BadRequest("device.id", "device.id: NUL characters cannot be kept")
-    return token
+def _token(value: object, field: str) -> Token:
+    found = fields.text(value, field, max_bytes=MAX_TOKEN_BYTES)
+    if "\0" in found:
+        raise BadRequest(field, f"{field}: NUL characters cannot be kept")
+    return Token(found)
 
 
 def _others(body: dict[str, Any]) -> tuple[Identifier, ...]:
