@@ -1,12 +1,14 @@
-"""The sender's pool beside h2load: the same requests to the same server, in turns.
+"""The sender's pool beside h2load: the same requests to the same server, in turns, a core each.
 
-The server is nghttpd where it is installed, and else the simulator's FCM. Client and server have a core each.
+Every server that `servers` knows here is measured, as the way in which a server writes its answers decides: nghttpd packs
+many into one TLS record, nginx writes small ones.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import os
 import re
 import resource
@@ -16,15 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import trustme
 import uvloop
 
-from pushkeeper.providers.answer import Request
+from bench import servers
+from pushkeeper.providers.answer import Request, Response
 from pushkeeper.providers.limits import Limits
 from pushkeeper.providers.pool import Pool
 from pushkeeper.providers.tls import Endpoint, tls_context
@@ -32,17 +33,25 @@ from pushkeeper.providers.tls import Endpoint, tls_context
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from bench.servers import Server
     from pushkeeper.providers.answer import Answer
 
 REQUESTS = 60_000
-RUNS = 3
-BODY = b'{"message":{"token":"%s","notification":{"title":"A title","body":"%s"}}}' % (b"t" * 160, b"b" * 240)
-CLIENT_CORE, SERVER_CORE = 0, 1
+RUNS = 5
+CORE = 0
+BODY = b'{"aps":{"alert":{"title":"%s","body":"%s"}},"link":"%s"}' % (b"t" * 60, b"b" * 150, b"l" * 207)
+FIELDS = (
+    (b"authorization", b"bearer " + b"j" * 190),
+    (b"apns-topic", b"com.example.app"),
+    (b"apns-push-type", b"alert"),
+)
+# A device a request, as a query, so that a server of files finds its file.
+PATHS = [b"/?/3/device/%064x" % (number * 0x9E3779B97F4A7C15) for number in range(1000)]
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Connections and streams on each."""
+    """Connections, and streams on each."""
 
     connections: int
     streams: int
@@ -55,106 +64,47 @@ SHAPES = (Shape(1, 100), Shape(4, 100), Shape(1, 1000))
 
 
 def measure() -> Iterator[dict[str, Any]]:
-    """Medians of interleaved runs, for each shape."""
-    with tempfile.TemporaryDirectory(prefix="pk-bench-") as folder, _server(Path(folder)) as (port, ca_file):
-        for shape in SHAPES:
-            ours, theirs = [], []
-            for _ in range(RUNS):
-                ours.append(_in_a_process(port, ca_file, shape))
-                if shutil.which("h2load"):
-                    theirs.append(_h2load(port, shape, Path(folder)))
-            yield {
-                "name": f"sender {shape}",
-                **_median(ours),
-                "beside": [{"name": "h2load", **_median(theirs)}] if theirs else [],
-                "ratio": round(_middle(ours) / _middle(theirs), 2) if theirs else None,
-            }
+    """Medians of interleaved runs, for each server and shape."""
+    for name in servers.names():
+        with (
+            tempfile.TemporaryDirectory(prefix="pk-bench-") as folder,
+            servers.running(name, Path(folder)) as server,
+        ):
+            for shape in SHAPES:
+                yield _compare(server, shape, Path(folder))
 
 
-def _on(core: int) -> tuple[str, ...]:
-    return ("taskset", "-c", str(core))
+def _compare(server: Server, shape: Shape, folder: Path) -> dict[str, Any]:
+    ours, theirs = [], []
+    for _ in range(RUNS):
+        ours.append(_in_a_process(server, shape))
+        if shutil.which("h2load"):
+            theirs.append(_h2load(server, shape, folder))
+    return {
+        "name": f"sender, {server.name}, {shape}",
+        **_medians(ours),
+        "beside": [{"name": "h2load", **_medians(theirs)}] if theirs else [],
+        "ratio": round(_speed(ours) / _speed(theirs), 2) if theirs else None,
+    }
 
 
-def _middle(runs: Sequence[dict[str, float]]) -> float:
+def _speed(runs: Sequence[dict[str, float]]) -> float:
     return statistics.median(run["requests_per_s"] for run in runs)
 
 
-def _median(runs: Sequence[dict[str, float]]) -> dict[str, float]:
+def _medians(runs: Sequence[dict[str, float]]) -> dict[str, float]:
     return {name: round(statistics.median(run[name] for run in runs), 3) for name in runs[0]}
 
 
-@contextmanager
-def _server(folder: Path) -> Iterator[tuple[int, Path]]:
-    ca = trustme.CA()
-    leaf = ca.issue_cert("localhost")
-    ca_file, cert, key = folder / "ca.pem", folder / "server.pem", folder / "server.key"
-    ca.cert_pem.write_to_path(ca_file)
-    leaf.cert_chain_pems[0].write_to_path(cert)
-    leaf.private_key_pem.write_to_path(key)
-    if not shutil.which("nghttpd"):
-        with _simulator(folder) as found:
-            yield found
-        return
-    (folder / "www").mkdir()
-    (folder / "www" / "index.html").write_text("{}")
-    with _free_port() as port:
-        pass
-    command = ["nghttpd", "-m", "1000", "-d", str(folder / "www"), str(port), str(key), str(cert)]
-    process = subprocess.Popen([*_on(SERVER_CORE), *command], stdout=subprocess.DEVNULL)
-    try:
-        asyncio.run(_until_it_answers(port))
-        yield port, ca_file
-    finally:
-        process.terminate()
-        process.wait()
-
-
-@contextmanager
-def _simulator(folder: Path) -> Iterator[tuple[int, Path]]:
-    import json
-    from urllib.parse import urlsplit
-
-    command = [sys.executable, "-m", "pushkeeper", "simulate", "--data", str(folder / "simulator"), "--json"]
-    process = subprocess.Popen([*_on(SERVER_CORE), *command], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    try:
-        facts = json.loads(process.stdout.readline())
-        yield urlsplit(facts["fcm_url"]).port or 443, Path(facts["ca_file"])
-    finally:
-        process.terminate()
-        process.wait()
-
-
-@contextmanager
-def _free_port() -> Iterator[int]:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield listener.getsockname()[1]
-
-
-async def _until_it_answers(port: int) -> None:
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except ConnectionRefusedError:
-                await asyncio.sleep(0.01)
-            else:
-                writer.close()
-                return
-
-
-def _h2load(port: int, shape: Shape, folder: Path) -> dict[str, float]:
-    body = folder / "body"
+def _h2load(server: Server, shape: Shape, folder: Path) -> dict[str, float]:
+    body, uris = folder / "body", folder / "uris"
     body.write_bytes(BODY)
+    uris.write_bytes(b"\n".join(b"https://localhost:%d%s" % (server.port, path) for path in PATHS))
+    fields = [f"-H{name.decode()}: {value.decode()}" for name, value in FIELDS]
+    command = ["h2load", "-n", str(REQUESTS), "-c", str(shape.connections), "-m", str(shape.streams)]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
-        [
-            *_on(CLIENT_CORE),
-            *("h2load", "-n", str(REQUESTS), "-c", str(shape.connections)),
-            *("-m", str(shape.streams), "-d", str(body), f"https://localhost:{port}/"),
-        ],
+        servers.pinned(CORE, *command, *fields, "-d", str(body), "-i", str(uris)),
         capture_output=True,
         text=True,
         check=True,
@@ -162,66 +112,73 @@ def _h2load(port: int, shape: Shape, folder: Path) -> dict[str, float]:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     found = re.search(r"([\d.]+) req/s", done.stdout)
     assert found is not None, done.stdout
+    assert f"{REQUESTS} done" in done.stdout, done.stdout
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {"requests_per_s": float(found[1]), "cpu_s_per_10k": cpu_s / REQUESTS * 10_000}
 
 
-def _in_a_process(port: int, ca_file: Path, shape: Shape) -> dict[str, float]:
+def _in_a_process(server: Server, shape: Shape) -> dict[str, float]:
     """Ours, in a process of its own, so that nothing of a former run helps or hinders it."""
-    import json
-
-    command = [
-        sys.executable,
-        "-m",
-        "bench.sender",
-        str(port),
-        str(ca_file),
-        str(shape.connections),
-        str(shape.streams),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    asked = [str(server.port), str(server.ca_file), str(shape.connections), str(shape.streams)]
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.sender", *asked], stdout=subprocess.PIPE, text=True, check=True
+    )
     answer: dict[str, float] = json.loads(done.stdout)
     return answer
 
 
+class _Load:
+    """Keeps the pool full until all requests are answered, and notes how long each took from submit to answer."""
+
+    def __init__(self, port: int, ca_pem: str, shape: Shape) -> None:
+        limits = Limits(
+            max_connections=shape.connections, max_streams=shape.streams, first_streams=shape.streams
+        )
+        self._pool: Pool[float] = Pool(
+            Endpoint("localhost", port, tls_context(ca_pem)), limits, self._answered
+        )
+        self._full = shape.connections * shape.streams * 2
+        self._fixed = ((b":method", b"POST"), (b":scheme", b"https"), (b":authority", b"localhost"))
+        self._rest = (*FIELDS, (b"content-length", b"%d" % len(BODY)))
+        self._sent = 0
+        self._done = asyncio.Event()
+        self.took_s: list[float] = []
+
+    async def run(self) -> None:
+        """Send them all."""
+        self._submit(self._full)
+        await self._done.wait()
+
+    async def aclose(self) -> None:
+        """Leave the server."""
+        await self._pool.aclose(1.0)
+
+    def _submit(self, count: int) -> None:
+        now = time.perf_counter()
+        first, self._sent = self._sent, min(self._sent + count, REQUESTS)
+        for number in range(first, self._sent):
+            path = (b":path", PATHS[number % len(PATHS)])
+            self._pool.submit(now, Request((*self._fixed, path, *self._rest), BODY))
+
+    def _answered(self, answers: list[tuple[float, Answer]]) -> None:
+        now = time.perf_counter()
+        for sent_at, answer in answers:
+            assert isinstance(answer, Response), answer
+            self.took_s.append(now - sent_at)
+        self._submit(len(answers))
+        if len(self.took_s) == REQUESTS:
+            self._done.set()
+
+
 async def _ours(port: int, ca_pem: str, shape: Shape) -> dict[str, float]:
-    limits = Limits(max_connections=shape.connections, max_streams=shape.streams, first_streams=shape.streams)
-    left, following, done = REQUESTS, 0, asyncio.Event()
-    sent_at = [0.0] * REQUESTS
-    took_s: list[float] = []
-    fixed = ((b":method", b"POST"), (b":scheme", b"https"), (b":authority", b"localhost"))
-    loop = asyncio.get_running_loop()
-
-    def answered(answers: list[tuple[int, Answer]]) -> None:
-        nonlocal left
-        now = loop.time()
-        for key, _ in answers:
-            took_s.append(now - sent_at[key])
-        left -= len(answers)
-        if not left:
-            done.set()
-        submit(len(answers))
-
-    def submit(count: int) -> None:
-        nonlocal following
-        now = loop.time()
-        for key in range(following, min(following + count, REQUESTS)):
-            sent_at[key] = now
-            pool.submit(
-                key,
-                Request((*fixed, (b":path", b"/?%d" % key), (b"content-length", b"%d" % len(BODY))), BODY),
-            )
-        following = min(following + count, REQUESTS)
-
-    pool: Pool[int] = Pool(Endpoint("localhost", port, tls_context(ca_pem)), limits, answered)
+    load = _Load(port, ca_pem, shape)
     gc.collect()
     gc.freeze()
     cpu_s, started = time.process_time(), time.perf_counter()
-    submit(shape.connections * shape.streams * 2)
-    await done.wait()
+    await load.run()
     elapsed_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu_s
-    await pool.aclose(1.0)
-    took_s.sort()
+    await load.aclose()
+    took_s = sorted(load.took_s)
     return {
         "requests_per_s": REQUESTS / elapsed_s,
         "cpu_s_per_10k": cpu_s / REQUESTS * 10_000,
@@ -231,10 +188,13 @@ async def _ours(port: int, ca_pem: str, shape: Shape) -> dict[str, float]:
     }
 
 
-if __name__ == "__main__":
-    import json
-
-    os.sched_setaffinity(0, {CLIENT_CORE})
-    asked = Shape(int(sys.argv[3]), int(sys.argv[4]))
+def main(port: str, ca_file: str, connections: str, streams: str) -> None:
+    """One run against a server that is up; prints its figures as JSON."""
+    os.sched_setaffinity(0, {CORE})
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        print(json.dumps(runner.run(_ours(int(sys.argv[1]), Path(sys.argv[2]).read_text(), asked))))
+        shape = Shape(int(connections), int(streams))
+        print(json.dumps(runner.run(_ours(int(port), Path(ca_file).read_text(), shape))))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -117,6 +117,7 @@ def _uvicorn_config(app: Any, certificate: ServedCertificate | None) -> uvicorn.
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
         ssl_certfile=certificate.cert_file if certificate else None,

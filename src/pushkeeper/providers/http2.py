@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import ngh2
-from ngh2 import DataReceived, ErrorCode, ResponseReceived, Setting, StreamClosed
+from ngh2 import DataReceived, ErrorCode, NeverIndexedHeader, ResponseReceived, Setting, StreamClosed
 
 from pushkeeper.core.outcome import Silence
 from pushkeeper.providers.answer import NoResponse, Response
@@ -30,6 +30,8 @@ _NEVER_INDEXED = frozenset(
     {b":path", b"authorization"}
 )  # Apple's page on sending asks for it; secrets anyway
 _SETTINGS = {Setting.ENABLE_PUSH: 0, Setting.INITIAL_WINDOW_SIZE: _WINDOW_BYTES}
+# The connection takes no more requests, which only libnghttp2 knows yet.
+_OVER = (ngh2.ConnectionClosingError, ngh2.ConnectionStateError, ngh2.NoAvailableStreamIDError)
 _TIMED_OUT = NoResponse(Silence.TIMED_OUT, "no answer by the deadline")
 _CLOSED = NoResponse(Silence.LOST, "the connection was closed before the answer came")
 _NO_HEADERS: tuple[tuple[bytes, bytes], ...] = ()
@@ -126,6 +128,10 @@ class Connection(Generic[Key]):
         request = exchange.request
         try:
             stream_id = self._h2.send_request(_unindexed(request.headers), end_stream=not request.body)
+        except _OVER:
+            self.draining = True
+            self._refused.append(exchange)
+            return
         except (ngh2.NGH2Error, ValueError) as error:
             self._give_up(exchange, NoResponse(Silence.NOT_SENT, f"not a request: {error}"))
             return
@@ -193,20 +199,26 @@ class Connection(Generic[Key]):
 
     def sweep(self, now: float) -> bool:
         """Give up what is overdue, and ping when it is quiet; False when the connection is dead."""
+        with suppress(ngh2.ConnectionStateError):  # it is ending, which needs neither RST_STREAM nor PING
+            self._cancel_overdue(now)
+            self._ping_when_quiet(now)
+        return self._pinged_at is None or now - self._pinged_at < self._limits.ping_timeout_s
+
+    def _cancel_overdue(self, now: float) -> None:
         overdue = [stream_id for stream_id, exchange in self._streams.items() if exchange.deadline_at <= now]
         for stream_id in overdue:
-            self._h2.reset_stream(stream_id, ErrorCode.CANCEL)
-            self._cancelled.add(stream_id)
             self._give_up(self._streams.pop(stream_id), _TIMED_OUT)
+            self._cancelled.add(stream_id)
         if overdue and not self._streams:
             self._idle_since = now
-        if self._pinged_at is not None:
-            return now - self._pinged_at < self._limits.ping_timeout_s
+        for stream_id in overdue:
+            self._h2.reset_stream(stream_id, ErrorCode.CANCEL)
+
+    def _ping_when_quiet(self, now: float) -> None:
         after_s = self._limits.ping_after_silence_s if self._streams else self._limits.ping_after_idle_s
-        if after_s is not None and now - self._quiet_since >= after_s:
-            self._pinged_at = now
+        if self._pinged_at is None and after_s is not None and now - self._quiet_since >= after_s:
             self._h2.ping()
-        return True
+            self._pinged_at = now
 
     # What libnghttp2 tells.
 
@@ -278,7 +290,7 @@ class Connection(Generic[Key]):
 
 
 def _unindexed(headers: tuple[tuple[bytes, bytes], ...]) -> list[tuple[bytes, bytes]]:
-    return [ngh2.NeverIndexedHeader(*field) if field[0] in _NEVER_INDEXED else field for field in headers]
+    return [NeverIndexedHeader(*field) if field[0] in _NEVER_INDEXED else field for field in headers]
 
 
 def _name(code: int) -> str:

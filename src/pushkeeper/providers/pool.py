@@ -10,7 +10,7 @@ import asyncio
 import math
 from collections import deque
 from random import random
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from pushkeeper.core.outcome import Silence
 from pushkeeper.providers.answer import NoResponse
@@ -96,6 +96,7 @@ class _Link(Generic[Key]):
     def received(self, data: memoryview) -> None:
         self.h2.receive(data, self._loop.time())
         if not self.ready.done():
+            self.flush()
             if self.h2.ready:
                 self.ready.set_result(None)
             elif self.h2.finished:
@@ -138,9 +139,11 @@ class Pool(Generic[Key]):
         self._answers: list[tuple[Key | _Fetch, Answer]] = []
         self._dialing: asyncio.Task[None] | None = None
         self._ticking: asyncio.TimerHandle | None = None
+        self._expire_at = 0.0  # when what is queued in this turn has waited too long
         self._dial_from = 0.0
         self._failures = 0
         self._unanswered = 0
+        self._fetching = 0
         self._awake = False
         self._closing = False
         self._drained = asyncio.Event()
@@ -157,6 +160,7 @@ class Pool(Generic[Key]):
     async def fetch(self, request: Request) -> Answer:
         """Send one request and wait for its answer."""
         fetch = _Fetch(asyncio.get_running_loop().create_future())
+        self._fetching += 1
         self._enqueue(fetch, request)
         return await fetch.answer
 
@@ -187,21 +191,20 @@ class Pool(Generic[Key]):
         for link in self._links:
             link.left = True
             link.h2.lose(_CLOSED_UNDER_WAY)
-        self._gather(asyncio.get_running_loop().time())
+        self._gather()
         self._answer_waiting(_CLOSED)
         self._pump()
 
     # The queue.
 
     def _enqueue(self, key: Key | _Fetch, request: Request) -> None:
-        loop = asyncio.get_running_loop()
+        if not self._awake:
+            self._wake()
         self._unanswered += 1
         if self._closing:
             self._answers.append((key, _CLOSED))
         else:
-            self._fresh.append(Exchange(key, request, loop.time() + self._limits.queue_timeout_s))
-        if not self._awake:
-            self._wake()
+            self._fresh.append(Exchange(key, request, self._expire_at))
 
     def _answer_waiting(self, why: NoResponse) -> None:
         for queue in (self._again, self._fresh):
@@ -213,11 +216,14 @@ class Pool(Generic[Key]):
     def _wake(self) -> None:
         if not self._awake:
             self._awake = True
-            asyncio.get_running_loop().call_soon(self._pump)
+            loop = asyncio.get_running_loop()
+            self._expire_at = loop.time() + self._limits.queue_timeout_s
+            loop.call_soon(self._pump)
 
     def _pump(self) -> None:
         now = asyncio.get_running_loop().time()
-        self._gather(now)
+        self._expire_at = now + self._limits.queue_timeout_s
+        self._gather()
         try:
             # First: what is submitted in return leaves in this same turn.
             self._tell()
@@ -239,7 +245,7 @@ class Pool(Generic[Key]):
         if self._answers or any(link.h2.has_news for link in self._links):
             self._wake()
 
-    def _gather(self, now: float) -> None:
+    def _gather(self) -> None:
         for link in self._links:
             self._answers += link.h2.take_answers()
             if link.h2.answered and not link.proven:
@@ -249,7 +255,7 @@ class Pool(Generic[Key]):
                 if exchange.sent > self._limits.max_resends:
                     self._answers.append((exchange.key, _REFUSED))
                 else:
-                    exchange.deadline_at = now + self._limits.queue_timeout_s
+                    exchange.deadline_at = self._expire_at
                     self._again.append(exchange)
 
     def _assign(self, now: float) -> None:
@@ -278,14 +284,20 @@ class Pool(Generic[Key]):
         self._unanswered -= len(answers)
         if not self._unanswered:
             self._drained.set()
-        told: list[tuple[Key, Answer]] = []
-        for key, answer in answers:
-            if not isinstance(key, _Fetch):
-                told.append((key, answer))
-            elif not key.answer.done():
-                key.answer.set_result(answer)
+        told = self._tell_fetches(answers) if self._fetching else cast("list[tuple[Key, Answer]]", answers)
         if told:
             self._on_answers(told)
+
+    def _tell_fetches(self, answers: list[tuple[Key | _Fetch, Answer]]) -> list[tuple[Key, Answer]]:
+        others = []
+        for key, answer in answers:
+            if not isinstance(key, _Fetch):
+                others.append((key, answer))
+                continue
+            self._fetching -= 1
+            if not key.answer.done():
+                key.answer.set_result(answer)
+        return others
 
     # Connections.
 

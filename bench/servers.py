@@ -1,0 +1,131 @@
+"""The servers that senders are measured against, each on a core of its own: they write their answers differently."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import trustme
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CORE = 1
+_PATIENCE_S = 10.0
+_NGINX = """
+daemon off; master_process off; pid {folder}/nginx.pid; error_log stderr crit;
+events {{ worker_connections 256; }}
+http {{
+  access_log off; client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
+  uwsgi_temp_path {folder}; scgi_temp_path {folder}; keepalive_requests 100000000;
+  server {{
+    listen 127.0.0.1:{port} ssl http2; http2_max_concurrent_streams 1000;
+    ssl_certificate {folder}/server.pem; ssl_certificate_key {folder}/server.key;
+    location / {{ return 200 "{{}}"; }}
+  }}
+}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server: where it listens, and who vouches for it."""
+
+    name: str
+    port: int
+    ca_file: Path
+
+
+def names() -> tuple[str, ...]:
+    """The servers that can be had here: C ones as far as installed, or else the simulator's FCM."""
+    return tuple(name for name in ("nghttpd", "nginx") if shutil.which(name)) or ("simulator",)
+
+
+@contextmanager
+def running(name: str, folder: Path) -> Iterator[Server]:
+    """Start one of `names`, and end it."""
+    match name:
+        case "nghttpd":
+            command, port = _nghttpd(folder)
+        case "nginx":
+            command, port = _nginx(folder)
+        case _:
+            command, port = (
+                [sys.executable, "-m", "pushkeeper", "simulate", "--data", str(folder), "--json"],
+                0,
+            )
+    process = subprocess.Popen(pinned(CORE, *command), stdout=subprocess.PIPE)
+    try:
+        if port:
+            _wait_for(port)
+            yield Server(name, port, folder / "ca.pem")
+        else:
+            yield _simulator(process)
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def pinned(core: int, *command: str) -> list[str]:
+    """The command, to run on this core alone."""
+    return ["taskset", "-c", str(core), *command]
+
+
+def _nghttpd(folder: Path) -> tuple[list[str], int]:
+    _write_certificates(folder)
+    (folder / "index.html").write_text("{}")
+    port = _free_port()
+    key, certificate = str(folder / "server.key"), str(folder / "server.pem")
+    return ["nghttpd", "-m", "1000", "-d", str(folder), str(port), key, certificate], port
+
+
+def _nginx(folder: Path) -> tuple[list[str], int]:
+    _write_certificates(folder)
+    port = _free_port()
+    settings = folder / "nginx.conf"
+    settings.write_text(_NGINX.format(folder=folder, port=port))
+    return ["nginx", "-c", str(settings)], port
+
+
+def _simulator(process: subprocess.Popen[bytes]) -> Server:
+    from pathlib import Path
+
+    assert process.stdout is not None
+    facts = json.loads(process.stdout.readline())
+    return Server("simulator", urlsplit(facts["fcm_url"]).port or 443, Path(facts["ca_file"]))
+
+
+def _write_certificates(folder: Path) -> None:
+    ca = trustme.CA()
+    leaf = ca.issue_cert("localhost")
+    ca.cert_pem.write_to_path(folder / "ca.pem")
+    leaf.cert_chain_pems[0].write_to_path(folder / "server.pem")
+    leaf.private_key_pem.write_to_path(folder / "server.key")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def _wait_for(port: int) -> None:
+    until = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
