@@ -1,6 +1,7 @@
 """A server that does what a test tells it, over real TLS; and a pool that keeps what it was answered."""
 
 import asyncio
+import socket
 import ssl
 
 import ngh2
@@ -33,6 +34,7 @@ class ServerConnection(asyncio.Protocol):
         if self.server.settings is not None:
             self.h2.initiate_connection(self.server.settings)
             self.flush()
+        self.server.on_connection(self)
 
     def data_received(self, data):
         if self.server.deaf:
@@ -48,6 +50,7 @@ class ServerConnection(asyncio.Protocol):
                 case ngh2.RequestReceived(stream_id, headers, end_stream):
                     self.paths[stream_id] = dict(headers)[b":path"].decode()
                     self.bodies[stream_id] = b""
+                    self.server.on_headers(self, stream_id)
                     if end_stream:
                         self._asked(stream_id)
                 case ngh2.DataReceived(stream_id, chunk, end_stream):
@@ -83,9 +86,12 @@ class ServerConnection(asyncio.Protocol):
 
 
 class Server:
-    """Listens on the loopback; `on_request(connection, stream_id)` decides what becomes of each request."""
+    """Listens on the loopback; `on_request(connection, stream_id)` decides what becomes of each request.
 
-    def __init__(self, *, settings=None, verify_client=False):
+    `on_headers` is called before the body, `on_connection` once the SETTINGS are out.
+    """
+
+    def __init__(self, *, settings=None):
         self.settings = {ngh2.Setting.MAX_CONCURRENT_STREAMS: 100} if settings is None else settings
         self.connections = []
         self.asked = []
@@ -93,17 +99,19 @@ class Server:
         self.lost = 0
         self.deaf = False
         self.changed = asyncio.Event()
+        self.on_connection = lambda _: None
+        self.on_headers = lambda _connection, _stream_id: None
         self.on_request = lambda connection, stream_id: connection.answer(stream_id)
         self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         CA.issue_cert("localhost").configure_cert(self.tls)
         self.tls.set_alpn_protocols(["h2"])
-        if verify_client:
-            self.tls.verify_mode = ssl.CERT_REQUIRED
-            CA.configure_trust(self.tls)
 
     async def __aenter__(self):
+        return await self.listen(socket.create_server(("127.0.0.1", 0)))
+
+    async def listen(self, bound):
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: ServerConnection(self), "127.0.0.1", 0, ssl=self.tls)
+        self._server = await loop.create_server(lambda: ServerConnection(self), sock=bound, ssl=self.tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -124,14 +132,14 @@ class Server:
 class Client:
     """A pool whose answers are kept by key."""
 
-    def __init__(self, port, limits=None, *, tls=None, host="localhost"):
+    def __init__(self, port, limits=None, *, tls=None, host="localhost", jitter=0.0):
         self.answers = {}
         self.batches = []
         self.more = asyncio.Event()
         self.submitting = False
         context = tls or tls_context(CA.cert_pem.bytes().decode())
         limits = Limits() if limits is None else limits
-        self.pool = Pool(Endpoint(host, port, context), limits, self._answered, jitter=lambda: 0.0)
+        self.pool = Pool(Endpoint(host, port, context), limits, self._answered, jitter=lambda: jitter)
 
     def _answered(self, batch):
         assert not self.submitting, "never from inside submit"
