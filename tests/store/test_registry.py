@@ -278,6 +278,34 @@ async def test_a_token_that_another_person_has_moves(
     assert (moved.event, moved.from_person_id, moved.to_person_id) == ("moved", anna, ben)
 
 
+async def test_whoever_gets_a_device_is_not_told_what_the_former_owner_kept_with_it(
+    registry: Registry, tenant: WorkspaceId
+) -> None:
+    await registered(registry, by(tenant, ANNA), phone(plan_badge="gold", app_version="3.1"))
+    await registered(registry, by(tenant, BEN), phone(app_version="3.2", city=None))
+    assert (await registry.device(tenant, TOKEN)).attributes == {"app_version": "3.2"}
+
+
+async def test_a_null_inside_an_attribute_of_a_device_is_kept(
+    registry: Registry, tenant: WorkspaceId
+) -> None:
+    for nested in ({"a": None}, {"b": [None, {"c": None}]}):
+        await registered(registry, by(tenant, ANNA), phone(nested=nested))
+        assert (await registry.device(tenant, TOKEN)).attributes == {"nested": nested}
+
+
+async def test_a_device_does_not_gather_attributes_without_end(
+    registry: Registry, tenant: WorkspaceId
+) -> None:
+    most: dict[str, Any] = {f"a{n}": n for n in range(devices.MAX_ATTRIBUTES)}
+    await registered(registry, by(tenant, ANNA), phone(**most))
+    await registered(registry, by(tenant, ANNA), phone(a0=None, b0=0))
+    before = await registry.device(tenant, TOKEN)
+    with pytest.raises(BadRequest, match="300"):
+        await registry.register(by(tenant, ANNA), phone(b1=1))
+    assert await registry.device(tenant, TOKEN) == before
+
+
 async def test_a_cio_id_of_nobody_registers_nothing(registry: Registry, tenant: WorkspaceId) -> None:
     nobody = Identifier(IdentifierKind.CIO_ID, "0000ffffffff")
     assert await registry.register(by(tenant, nobody), phone()) is None

@@ -17,6 +17,7 @@ from pushkeeper.core.model import (
     device_id,
 )
 from pushkeeper.core.status import LastStatus
+from pushkeeper.errors import BadRequest
 from pushkeeper.store.database import columns, load_queries, storable
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 SQL = load_queries("devices")
 
+MAX_ATTRIBUTES = 300
 _ROUNDS = 5
 
 
@@ -35,7 +37,7 @@ _ROUNDS = 5
 class Registration:
     """A device as its app tells of it; `app` and `environment` are None when it does not say.
 
-    `attributes` merge into the stored ones, and None removes one.
+    `attributes` merge into those that the same person's device has, and None removes one.
     """
 
     token: Token
@@ -118,41 +120,63 @@ class Count:
 async def register(
     connection: Connection, registrations: Sequence[tuple[WorkspaceId, PersonId, Registration]]
 ) -> None:
-    """Add devices, or refresh or move the ones that are there; no two may be the same device."""
+    """Add devices, or refresh or move the ones that are there; no two may be the same device.
+
+    Raises:
+        BadRequest: one would have more than 300 attributes.
+    """
     waiting = {
         device_id(workspace, r.token): (workspace, person, r) for workspace, person, r in registrations
     }
     for _ in range(_ROUNDS):
-        rows = [
-            (
-                key,
-                w,
-                p,
-                r.token.value,
-                r.id_kind.value,
-                r.platform.value,
-                r.app,
-                r.environment,
-                r.attributes,
-                r.last_used,
-                r.request_id,
-            )
-            for key, (w, p, r) in waiting.items()
-        ]
-        made = await connection.fetch(SQL["register_new"], *columns(rows, 11))
-        _forget(waiting, made)
+        rows = [_as_new(key, *registered) for key, registered in waiting.items()]
+        _forget(waiting, await connection.fetch(SQL["register_new"], *columns(rows, 11)))
         if not waiting:
             return
-        again = [
-            (key, p, r.platform.value, r.app, r.environment, r.attributes, r.last_used, r.request_id)
-            for key, (_, p, r) in waiting.items()
-        ]
-        _forget(waiting, await connection.fetch(SQL["register_again"], *columns(again, 8)))
+        again = [_as_known(key, *registered) for key, registered in waiting.items()]
+        changed = await connection.fetch(SQL["register_again"], *columns(again, 9))
+        if any(row["attributes"] > MAX_ATTRIBUTES for row in changed):
+            raise BadRequest("attributes", f"attributes: a device cannot have more than {MAX_ATTRIBUTES}")
+        _forget(waiting, changed)
         if not waiting:
             return
     raise AssertionError(
         f"{len(waiting)} devices are being made and deleted faster than they can be registered"
     )
+
+
+def _as_new(key: DeviceId, workspace: WorkspaceId, person: PersonId, told: Registration) -> tuple[Any, ...]:
+    return (
+        key,
+        workspace,
+        person,
+        told.token.value,
+        told.id_kind.value,
+        told.platform.value,
+        told.app,
+        told.environment,
+        _kept(told),
+        told.last_used,
+        told.request_id,
+    )
+
+
+def _as_known(key: DeviceId, _: WorkspaceId, person: PersonId, told: Registration) -> tuple[Any, ...]:
+    return (
+        key,
+        person,
+        told.platform.value,
+        told.app,
+        told.environment,
+        _kept(told),
+        {name: None for name, value in told.attributes.items() if value is None},
+        told.last_used,
+        told.request_id,
+    )
+
+
+def _kept(registration: Registration) -> dict[str, Any]:
+    return {name: value for name, value in registration.attributes.items() if value is not None}
 
 
 def _forget(waiting: dict[DeviceId, tuple[WorkspaceId, PersonId, Registration]], done: Sequence[Row]) -> None:

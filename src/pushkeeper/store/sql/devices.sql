@@ -13,7 +13,7 @@ made as (
     insert into devices (device_id, workspace_id, person_id, token, id_kind, platform, app, environment, attributes,
         last_used)
     select device_id, workspace_id, person_id, token, id_kind, platform, coalesce(app, ''), coalesce(environment, ''),
-        jsonb_strip_nulls(attributes), last_used
+        attributes, last_used
     from given
     order by device_id
     on conflict (device_id) do nothing
@@ -27,11 +27,13 @@ told as (
 select device_id from made;
 
 -- name: register_again
--- Devices that are there: a new generation, without strikes, for the person who registered them now.
+-- Devices that are there: a new generation, without strikes, for the person who registered them now, who does not get
+-- to see what was kept of them for another. Each comes back with how many attributes it has.
 with given as (
     select * from unnest(
-        $1::bytea[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[], $8::text[])
-        as g (device_id, person_id, platform, app, environment, attributes, last_used, request_id)
+        $1::bytea[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::jsonb[], $8::timestamptz[],
+        $9::text[])
+        as g (device_id, person_id, platform, app, environment, attributes, removed, last_used, request_id)
 ),
 before as (
     select d.device_id, d.person_id, d.status
@@ -45,7 +47,8 @@ changed as (
         platform = g.platform,
         app = coalesce(g.app, d.app),
         environment = coalesce(g.environment, d.environment),
-        attributes = jsonb_strip_nulls(d.attributes || g.attributes),
+        attributes = case when d.person_id = g.person_id
+            then (d.attributes || g.attributes) - array(select jsonb_object_keys(g.removed)) else g.attributes end,
         status = case when d.status = 'sent' then 'sent' else '' end,
         strikes = 0,
         generation = nextval('device_generations'),
@@ -54,7 +57,7 @@ changed as (
         last_used = case when d.person_id = g.person_id then greatest(d.last_used, g.last_used) else g.last_used end
     from given g join before b using (device_id)
     where d.device_id = g.device_id
-    returning d.device_id, d.workspace_id, d.person_id, d.status, d.generation, g.request_id,
+    returning d.device_id, d.workspace_id, d.person_id, d.status, d.generation, d.attributes, g.request_id,
         b.person_id as old_person_id, b.status as old_status
 ),
 told as (
@@ -65,7 +68,7 @@ told as (
     from changed
     where person_id <> old_person_id or status <> old_status
 )
-select device_id from changed;
+select device_id, (select count(*) from jsonb_object_keys(attributes)) as attributes from changed;
 
 -- name: settle
 -- What pushes came to, for the generation that each was sent to; rows that would not change are not written.
