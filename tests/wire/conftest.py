@@ -81,7 +81,9 @@ class ServerConnection(asyncio.Protocol):
             self.flush()
 
     def flush(self):
-        if (data := self.h2.data_to_send()) and not self.transport.is_closing():
+        if self.server.mute or self.transport.is_closing():
+            return
+        if data := self.h2.data_to_send():
             self.transport.write(data)
 
 
@@ -98,6 +100,7 @@ class Server:
         self.events = []
         self.lost = 0
         self.deaf = False
+        self.mute = False
         self.changed = asyncio.Event()
         self.on_connection = lambda _: None
         self.on_headers = lambda _connection, _stream_id: None

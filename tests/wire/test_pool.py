@@ -197,10 +197,13 @@ async def test_a_name_that_does_not_resolve_answers_not_sent(server, connect):
 
 async def test_a_server_that_never_speaks_does_not_hang_us(make_server, connect):
     async with make_server() as server:
-        server.settings = None
+        server.mute = True
         client = connect(server, QUICK)
         client.send(1)
-        assert silence((await client.answered(1))[1]) is Silence.NOT_SENT
+        answer = (await client.answered(1))[1]
+        assert silence(answer) is Silence.NOT_SENT
+        assert "TimeoutError" in answer.detail
+        assert server.asked == []
 
 
 async def test_a_certificate_by_a_stranger_is_not_trusted(server, connect):
@@ -251,6 +254,16 @@ async def test_bodies_are_read_to_their_end_however_they_come(server, connect, b
     client = connect(server)
     client.send(1, 2)
     assert [answer.body for answer in (await client.answered(2)).values()] == [body, body]
+
+
+async def test_a_body_past_its_bound_is_read_to_its_end_and_cut(server, connect):
+    server.on_request = lambda connection, stream_id: connection.answer(stream_id, body=b"z" * (3 << 20))
+    client = connect(server, Limits(max_connections=1, max_body_bytes=1 << 16))
+    client.send(1)
+    answer = (await client.answered(1))[1]
+    # A frame that begins within the bound is kept whole.
+    assert 1 << 16 <= len(answer.body) <= (1 << 16) + (1 << 14)
+    assert not any(isinstance(event, ngh2.StreamReset) for event in server.events)
 
 
 async def test_an_idle_connection_is_closed_and_the_next_request_opens_another(server, connect):

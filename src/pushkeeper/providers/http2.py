@@ -82,18 +82,19 @@ class Connection(Generic[Key]):
         self._allowed = 0
         self._idle_since = self._quiet_since = now
         self._pinged_at: float | None = None
-        self._goodbye = ""
         self.ready = False  # the server's first SETTINGS have come
         self.draining = False  # no new requests
         self.answered = False  # there was an answer
+        self.goodbye = ""  # why the server leaves, in its words
         self._broken = False  # the server does not keep to the protocol
 
     # What the server lets us do.
 
     @property
     def capacity(self) -> int:
-        """How many requests may be submitted now: none before the server's first SETTINGS."""
-        if self.draining:
+        """How many requests may be submitted now: none before the server's first SETTINGS, or under a ping."""
+        # What is sent to a peer that may be dead is lost with it; what waits for the pong is not.
+        if self.draining or self._pinged_at is not None:
             return 0
         free = self._allowed - len(self._streams) - len(self._cancelled)
         return max(0, min(free, self._left))
@@ -170,7 +171,7 @@ class Connection(Generic[Key]):
         try:
             self._h2.receive_data(data)
         except ngh2.NGH2Error as error:
-            self._goodbye = self._goodbye or f"not HTTP/2: {error}"
+            self.goodbye = self.goodbye or f"not HTTP/2: {error}"
             self.draining = self._broken = True
         self._read_events()
         if not self._streams:
@@ -189,7 +190,7 @@ class Connection(Generic[Key]):
     def lose(self, why: NoResponse) -> None:
         """The transport is gone, or given up: what was sent and not answered may have arrived."""
         self.draining = True
-        detail = "; ".join(text for text in (self._goodbye, why.detail) if text)
+        detail = "; ".join(text for text in (self.goodbye, why.detail) if text)
         lost = NoResponse(Silence.LOST, detail, why.certificate_refused)
         for exchange in self._streams.values():
             self._give_up(exchange, lost)
@@ -253,7 +254,7 @@ class Connection(Generic[Key]):
             case ngh2.GoAwayReceived(_, code, debug):
                 # Streams above the last one that the server names are closed by libnghttp2, as refused.
                 self.draining = True
-                self._goodbye = " ".join(("GOAWAY", _name(code), debug.decode(errors="replace"))).rstrip()
+                self.goodbye = " ".join(("GOAWAY", _name(code), debug.decode(errors="replace"))).rstrip()
 
     def _allowance(self) -> int:
         ours = self._limits.max_streams if self.answered else self._limits.first_streams

@@ -28,6 +28,7 @@ class Limits:
         ping_timeout_s: a connection that says nothing after a ping is dead.
         first_backoff_s: the longest wait after one failure to connect; doubles with each further one.
         longest_backoff_s: what it does not grow past.
+        patience_s: how much of a back-off a request may wait for; during the rest it is answered at once.
         max_resends: how often a request that the server did not look at is sent again.
     """
 
@@ -47,6 +48,7 @@ class Limits:
     ping_timeout_s: float = 5.0
     first_backoff_s: float = 1.0
     longest_backoff_s: float = 60.0
+    patience_s: float = 1.0
     max_resends: int = 3
 
     @property

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from contextlib import suppress
+from dataclasses import replace
 from random import random
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
@@ -33,6 +35,7 @@ _CLOSED_UNDER_WAY = NoResponse(Silence.LOST, "closed before the answer came")
 _REFUSED = NoResponse(Silence.NOT_PROCESSED, "the server refused it on every connection")
 _WAITED = NoResponse(Silence.NOT_SENT, "no connection took it in time")
 _DEAD = TimeoutError("no sign of life after a ping")
+_LEFT = ConnectionAbortedError("the server left before it answered anything")
 
 
 class _Fetch:
@@ -59,12 +62,19 @@ class _Link(Generic[Key]):
         self.failed = False  # the channel is over
         self.proven = False  # an answer came on it
         self.left = False  # by our own choice
+        self._error: Exception = _LEFT
         channel.start(self)
         self.flush()
 
     @property
     def congested(self) -> bool:
         return self._channel.congested
+
+    @property
+    def trouble(self) -> NoResponse:
+        """What its end means for a request that was not sent."""
+        meaning = failure(self._error)
+        return replace(meaning, detail="; ".join(filter(None, (self.h2.goodbye, meaning.detail))))
 
     def flush(self) -> None:
         if not self._channel.congested and (data := self.h2.data_to_send()):
@@ -86,6 +96,7 @@ class _Link(Generic[Key]):
     def fail(self, error: Exception) -> None:
         """The server is gone, or as good as gone."""
         self.failed = True
+        self._error = error
         self.h2.lose(failure(error))
         if not self.ready.done():
             self.ready.set_exception(error)
@@ -113,8 +124,8 @@ class _Link(Generic[Key]):
 class Pool(Generic[Key]):
     """Sends requests over as few connections as carry them; each is answered exactly once.
 
-    While no connection can be had, requests wait: until the attempt after the back-off fails, which answers all that
-    wait, or until `queue_timeout_s`.
+    While no connection can be had, requests wait for the next attempt if that is near, and are answered if it fails or
+    is not: none is kept for long that could have been told.
     """
 
     def __init__(
@@ -142,6 +153,7 @@ class Pool(Generic[Key]):
         self._expire_at = 0.0  # when what is queued in this turn has waited too long
         self._dial_from = 0.0
         self._failures = 0
+        self._trouble = _WAITED
         self._unanswered = 0
         self._fetching = 0
         self._awake = False
@@ -177,15 +189,20 @@ class Pool(Generic[Key]):
         """
         self._closing = True
         try:
-            async with asyncio.timeout(drain_s):
-                while self._unanswered:
-                    self._drained.clear()
-                    await self._drained.wait()
-        except TimeoutError:
-            pass
+            with suppress(TimeoutError):
+                async with asyncio.timeout(drain_s):
+                    while self._unanswered:
+                        self._drained.clear()
+                        await self._drained.wait()
+        finally:
+            dialing = self._dialing
+            self._end()
+            if dialing is not None:
+                await asyncio.gather(dialing, return_exceptions=True)
+
+    def _end(self) -> None:
         if self._dialing is not None:
             self._dialing.cancel()
-            await asyncio.gather(self._dialing, return_exceptions=True)
         if self._ticking is not None:
             self._ticking.cancel()
         for link in self._links:
@@ -235,11 +252,9 @@ class Pool(Generic[Key]):
         for link in self._links:
             link.flush()
         self._retire(now)
-        loop = asyncio.get_running_loop()
-        if (self._again or self._fresh) and self._dialing is None and self._may_open():
-            self._dialing = loop.create_task(self._dial())
+        self._look_for_more(now)
         if self._ticking is None and (self._links or self._unanswered):
-            self._ticking = loop.call_later(self._limits.tick_s, self._tick)
+            self._ticking = asyncio.get_running_loop().call_later(self._limits.tick_s, self._tick)
         # What flushing and closing brought is for the next turn.
         self._awake = False
         if self._answers or any(link.h2.has_news for link in self._links):
@@ -275,7 +290,7 @@ class Pool(Generic[Key]):
             self._answers += link.h2.take_answers()
             if not (link.proven or link.left):
                 # It opened and was of no use: a server that does so time and again is left in peace for a while.
-                self._back_off(now)
+                self._back_off(now, link.trouble)
 
     def _tell(self) -> None:
         answers, self._answers = self._answers, []
@@ -301,14 +316,27 @@ class Pool(Generic[Key]):
 
     # Connections.
 
+    def _look_for_more(self, now: float) -> None:
+        """Open a connection for what waits; while that is not to be tried for long, say why instead of keeping it."""
+        if self._dialing is not None or not (self._again or self._fresh) or not self._may_open():
+            return
+        if self._dial_from - now <= self._limits.patience_s:
+            self._dialing = asyncio.get_running_loop().create_task(self._dial())
+        elif not self._taking():
+            self._answer_waiting(self._trouble)
+
+    def _taking(self) -> list[_Link[Key | _Fetch]]:
+        return [link for link in self._links if not link.h2.draining]
+
     def _may_open(self) -> bool:
-        taking = [link for link in self._links if not link.h2.draining]
+        taking = self._taking()
         return len(taking) < self._limits.max_connections and not any(
             link.h2.capacity and not link.congested for link in taking
         )
 
-    def _back_off(self, now: float) -> None:
+    def _back_off(self, now: float, trouble: NoResponse) -> None:
         self._failures += 1
+        self._trouble = trouble
         self._dial_from = now + self._limits.backoff_s(self._failures, self._jitter())
 
     async def _dial(self) -> None:
@@ -317,9 +345,9 @@ class Pool(Generic[Key]):
             await asyncio.sleep(max(0.0, self._dial_from - loop.time()))
             link = await self._open()
         except OSError as error:
-            self._back_off(loop.time())
-            if all(link.h2.draining for link in self._links):
-                self._answer_waiting(failure(error))
+            self._back_off(loop.time(), failure(error))
+            if not self._taking():
+                self._answer_waiting(self._trouble)
         else:
             self._links.append(link)
         finally:
