@@ -78,8 +78,10 @@ class Sending:
         if push.send_at is not None and push.send_at > now + timedelta(days=MAX_DAYS_AHEAD):
             raise BadRequest("send_at", f"send_at: cannot be more than {MAX_DAYS_AHEAD} days ahead")
         send_at = max(push.send_at or now, now)
-        delivery_id = await self._accept(_Accepted(push, now, send_at))
-        return Queued(delivery_id=delivery_id, queued_at=now, send_at=send_at if send_at > now else None)
+        answer = await self._accept(_Accepted(push, now, send_at))
+        if isinstance(answer, Forbidden):
+            raise answer
+        return Queued(delivery_id=answer, queued_at=now, send_at=send_at if send_at > now else None)
 
     async def drain(self) -> None:
         """Wait until all that was accepted is committed."""
@@ -94,17 +96,27 @@ class Sending:
             for check in self._checks.get(platform, ()):
                 check(content, platform)
 
-    async def _commit(self, calls: Sequence[_Accepted]) -> Sequence[DeliveryId]:
-        async def work(connection: Connection) -> list[DeliveryId]:
+    async def _commit(self, calls: Sequence[_Accepted]) -> Sequence[DeliveryId | Forbidden]:
+        async def work(connection: Connection) -> list[DeliveryId | Forbidden]:
             return await _write(connection, calls)
 
         return await self._database.in_transaction(work)
 
 
-async def _write(connection: Connection, calls: Sequence[_Accepted]) -> list[DeliveryId]:
-    workspaces = {call.push.naming.workspace_id for call in calls}
-    if await credentials.set_up(connection, workspaces) != workspaces:
-        raise Forbidden("push is not set up: this workspace has no FCM or APNs credentials")
+async def _write(connection: Connection, calls: Sequence[_Accepted]) -> list[DeliveryId | Forbidden]:
+    # A refusal is a value here: raised, it would fail the commit of all the workspaces that can send.
+    ready = await credentials.set_up(connection, {call.push.naming.workspace_id for call in calls})
+    allowed = [call for call in calls if call.push.naming.workspace_id in ready]
+    written = iter(await _write_allowed(connection, allowed) if allowed else ())
+    return [
+        next(written)
+        if call.push.naming.workspace_id in ready
+        else Forbidden("push is not set up: this workspace has no FCM or APNs credentials")
+        for call in calls
+    ]
+
+
+async def _write_allowed(connection: Connection, calls: Sequence[_Accepted]) -> list[DeliveryId]:
     found = await people.resolve(connection, [call.push.naming for call in calls])
     known: list[PersonId] = []
     for person, call in zip(found, calls, strict=True):

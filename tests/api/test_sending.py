@@ -1,0 +1,34 @@
+"""Sends of many workspaces are committed together: what one of them cannot do is not the others' loss."""
+
+import asyncio
+import secrets
+
+from pushkeeper.core.identity import Identifier, IdentifierKind
+from pushkeeper.core.model import Content
+from pushkeeper.errors import Forbidden
+from pushkeeper.sending import Queued, Sending, TransactionalPush
+from pushkeeper.store import workspaces
+from pushkeeper.store.people import Naming
+
+
+def hello(workspace_id, number):
+    path = Identifier(IdentifierKind.ID, f"p{number}")
+    return TransactionalPush(
+        naming=Naming(workspace_id=workspace_id, path=path), content=Content(title="Hello")
+    )
+
+
+async def test_a_workspace_that_cannot_send_does_not_break_up_the_commits_of_one_that_can(sender):
+    database, able = sender.database, sender.workspace_id
+    unable = (await workspaces.create(database, secrets.token_hex(8)))[0].workspace_id
+    sending = Sending(database, {})
+    answers = await asyncio.gather(
+        *(sending.accept(hello(workspace, number)) for number in range(20) for workspace in (unable, able)),
+        return_exceptions=True,
+    )
+    assert [type(answer) for answer in answers] == [Forbidden, Queued] * 20
+    commits = await database.value(
+        "select count(distinct xmin::text) from messages where workspace_id = $1", able
+    )
+    assert commits == 1, "all but the first call were waiting, and went as one group"
+    assert not await database.value("select count(*) from people where workspace_id = $1", unable)
