@@ -180,6 +180,23 @@ async def test_attributes_of_a_device_merge_and_null_is_none(door):
     assert found["attributes"] == {"b": "2", "c": "3", "_last_status": ""}
 
 
+async def test_a_device_gathers_no_more_attributes_than_a_person_may_have(door):
+    device = {"id": "t", "platform": "ios", "attributes": {f"a{n}": n for n in range(300)}}
+    assert await door.track("PUT", DEVICES, {"device": device}) == (200, {})
+    before = await door.person("42")
+    status, answer = await door.track("PUT", DEVICES, {"device": {**device, "attributes": {"b": 1}}})
+    assert (status, "attributes" in answer["meta"]["errors"][0]) == (400, True)
+    assert await door.person("42") == before
+
+
+async def test_a_new_owner_does_not_see_what_the_app_kept_for_the_former_one(door):
+    device = {"id": "t", "platform": "ios"}
+    await door.track("PUT", "/api/v1/customers/old/devices", {"device": {**device, "attributes": {"a": "x"}}})
+    await door.track("PUT", "/api/v1/customers/new/devices", {"device": {**device, "attributes": {"b": "y"}}})
+    [found] = (await door.person("new"))["devices"]
+    assert found["attributes"] == {"b": "y", "_last_status": ""}
+
+
 async def test_a_device_can_say_its_app_and_environment(door):
     attributes = {"app_id": "com.example", "apns_environment": "sandbox"}
     await door.track("PUT", DEVICES, {"device": {"id": "t", "platform": "ios", "attributes": attributes}})
