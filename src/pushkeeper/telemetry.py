@@ -22,7 +22,8 @@ _LIKE_A_TOKEN = re.compile(r"(?=[A-Za-z_:-]*\d)[A-Za-z0-9_:-]{32,}")
 
 
 def configure(*, json: bool) -> None:
-    """Log to standard error: JSON for machines, or aligned lines for people."""
+    """Log to standard error: JSON for machines, or aligned lines for people; what libraries warn of, too."""
+    logging.basicConfig(handlers=[_Foreign()], level=logging.WARNING)
     encoder = msgspec.json.Encoder(enc_hook=repr)
     renderer = (
         structlog.processors.JSONRenderer(lambda event, **_: encoder.encode(event).decode())
@@ -42,6 +43,14 @@ def configure(*, json: bool) -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+class _Foreign(logging.Handler):
+    """Says in our form what a library logs, without what its words repeat of what it was given."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        said = _LIKE_A_TOKEN.sub("…", record.getMessage())
+        logger(record.name).log(record.levelno, said, exc_info=record.exc_info)
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:

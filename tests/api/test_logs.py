@@ -1,9 +1,11 @@
 """What a service writes down of its calls: enough to find one, and nothing that opens a door."""
 
 import json
+import socket
 import tempfile
 from base64 import b64encode
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pushkeeper import telemetry
 from pushkeeper.core.model import Secret, Token
@@ -54,9 +56,14 @@ def test_a_service_logs_every_call_without_its_token_or_key():
         assert track.request("PUT", devices, {"device": {"id": TOKEN}})[0] == 400
         assert wrong.request("GET", f"/api/v1/devices/{TOKEN}")[0] == 401
         assert wrong.request("GET", f"/nowhere/{TOKEN}")[0] == 404
+        at = urlsplit(service["url"])
+        with socket.create_connection((at.hostname, at.port)) as caller:
+            caller.sendall(b"not HTTP\r\n\r\n")
+            assert b"400" in caller.recv(100)
         service.stop()
         log = service.log()
     lines = [json.loads(line) for line in log.splitlines()]
+    assert [line["room"] for line in lines if line["event"].startswith("Invalid HTTP")] == ["uvicorn.error"]
     calls = [(line["method"], line["route"], line["status"]) for line in lines if line["event"] == "request"]
     assert calls == [
         ("PUT", "/api/v1/customers/{identifier}/devices", 200),
