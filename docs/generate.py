@@ -70,7 +70,7 @@ def status_page() -> str:
     named = {LastStatus.UNUSED: "unused"}
     events: dict[str, Callable[[Standing], Standing]] = {
         "accepted by the push service": lambda s: status.accepted(s, s.generation),
-        "refused because of the device (a strike)": lambda s: status.refused(s, s.generation),
+        "refused because of the device (a strike)": lambda s: _there(status.refused(s, s.generation)),
         "identified or registered again, same token": status.registered,
     }
     strikes = {LastStatus.BOUNCED: 1, LastStatus.SUPPRESSED: status.STRIKES_TO_SUPPRESS}
@@ -103,6 +103,12 @@ def _became(
 ) -> str:
     after = rule(Standing(status=before, strikes=strikes)).status
     return named.get(after, after.value)
+
+
+def _there(standing: Standing | None) -> Standing:
+    if standing is None:
+        raise ValueError("the documented lifecycle deletes no device")
+    return standing
 
 
 def errors_page() -> str:

@@ -9,14 +9,17 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pushkeeper.core.model import DeliveryId, PersonId, Platform, Token, device_id, uuid7
+from pushkeeper.core.routing import choose_route
 from pushkeeper.errors import BadRequest, Forbidden
-from pushkeeper.store import credentials, devices, messages, people
+from pushkeeper.store import batches, credentials, devices, messages, people, routes
 from pushkeeper.store.combine import Combiner
+from pushkeeper.store.database import WORK_CHANNEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+    from uuid import UUID
 
-    from pushkeeper.core.model import Content
+    from pushkeeper.core.model import Content, DeviceId, WorkspaceId
     from pushkeeper.store.database import Connection, Database
     from pushkeeper.store.devices import Registration
     from pushkeeper.store.people import Naming
@@ -26,6 +29,10 @@ Check: TypeAlias = "Callable[[Content, Platform], None]"
 
 MAX_DAYS_AHEAD = 90
 _TIME_TO_LIVE = timedelta(days=28)  # FCM's default and longest
+_BROADCAST_PRIORITY = 1  # 0 is transactional
+_PAGE = 20_000
+_DEVICES_PER_BATCH = 500
+_NOT_SET_UP = "push is not set up: this workspace has no FCM or APNs credentials"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +54,14 @@ class Queued:
     delivery_id: DeliveryId
     queued_at: datetime
     send_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A broadcast that is queued, and for how many devices."""
+
+    message_id: UUID
+    devices: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +98,48 @@ class Sending:
             raise answer
         return Queued(delivery_id=answer, queued_at=now, send_at=send_at if send_at > now else None)
 
+    async def broadcast(
+        self, workspace: WorkspaceId, content: Content, *, send_to_unsubscribed: bool = False
+    ) -> Planned:
+        """Commit a push to every device of a workspace, and return its message and for how many devices it is.
+
+        Either all of it is queued or nothing; workers begin once it is.
+
+        Raises:
+            BadRequest: the content says nothing or a provider would refuse it.
+            Forbidden: the workspace has no credentials to send with.
+        """
+        self._check_content(content)
+        now = datetime.now(UTC)
+        message = messages.NewBroadcast(
+            message_id=_new_message_id(),
+            workspace_id=workspace,
+            content=content,
+            send_to_unsubscribed=send_to_unsubscribed,
+            send_at=now,
+            expires_at=now + _TIME_TO_LIVE,
+        )
+        ways = await routes.of_workspaces(self._database, [workspace])
+        if not ways:
+            raise Forbidden(_NOT_SET_UP)
+        chosen = {
+            address: choose_route(address, ways)
+            for address in await batches.addresses(self._database, workspace)
+        }
+        plan = batches.Plan(
+            workspace_id=workspace,
+            message_id=message.message_id,
+            priority=_BROADCAST_PRIORITY,
+            due_at=now,
+            lanes={address: route.route_id for address, route in chosen.items() if route is not None},
+        )
+
+        async def work(connection: Connection) -> int:
+            await messages.insert_broadcast(connection, message)
+            return await _plan(connection, plan)
+
+        return Planned(message.message_id, await self._database.in_transaction(work))
+
     async def drain(self) -> None:
         """Wait until all that was accepted is committed."""
         await self._accept.drain()
@@ -103,16 +160,31 @@ class Sending:
         return await self._database.in_transaction(work)
 
 
+async def _plan(connection: Connection, plan: batches.Plan) -> int:
+    after: DeviceId | None = None
+    planned = 0
+    while True:
+        after, devices_of_page = await batches.plan(
+            connection, plan, after=after, page=_PAGE, size=_DEVICES_PER_BATCH
+        )
+        planned += devices_of_page
+        if after is None or devices_of_page < _PAGE:
+            break
+    await connection.execute(f"notify {WORK_CHANNEL}")
+    return planned
+
+
+def _new_message_id() -> UUID:
+    return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
+
+
 async def _write(connection: Connection, calls: Sequence[_Accepted]) -> list[DeliveryId | Forbidden]:
     # A refusal is a value here: raised, it would fail the commit of all the workspaces that can send.
     ready = await credentials.set_up(connection, {call.push.naming.workspace_id for call in calls})
     allowed = [call for call in calls if call.push.naming.workspace_id in ready]
     written = iter(await _write_allowed(connection, allowed) if allowed else ())
     return [
-        next(written)
-        if call.push.naming.workspace_id in ready
-        else Forbidden("push is not set up: this workspace has no FCM or APNs credentials")
-        for call in calls
+        next(written) if call.push.naming.workspace_id in ready else Forbidden(_NOT_SET_UP) for call in calls
     ]
 
 
@@ -139,7 +211,7 @@ async def _write_allowed(connection: Connection, calls: Sequence[_Accepted]) -> 
 def _message(person: PersonId, call: _Accepted) -> messages.NewMessage:
     push, workspace = call.push, call.push.naming.workspace_id
     return messages.NewMessage(
-        message_id=uuid7(time.time_ns() // 1_000_000, os.urandom(10)),
+        message_id=_new_message_id(),
         workspace_id=workspace,
         person_id=person,
         content=push.content,

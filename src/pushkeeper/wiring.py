@@ -19,6 +19,7 @@ from pushkeeper.providers.fcm import message as fcm_message
 from pushkeeper.providers.fcm.client import FcmClient
 from pushkeeper.registry import Registry
 from pushkeeper.reporting import Reporting
+from pushkeeper.routing import Routing
 from pushkeeper.sending import Sending
 from pushkeeper.store import migrate, vault
 from pushkeeper.store.credentials import NewCredential
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from pushkeeper.config import Settings
     from pushkeeper.store.credentials import Credential
     from pushkeeper.store.vault import Vault
-    from pushkeeper.worker.loop import OnVerdicts, Sender
+    from pushkeeper.worker.senders import OnVerdicts, Sender
 
 _CHECKS = {
     Platform.IOS: (apns_message.check, fcm_message.check),
@@ -98,6 +99,10 @@ def reporting(opened: Store) -> Reporting:
     return Reporting(opened.database)
 
 
+def routing(opened: Store) -> Routing:
+    return Routing(opened.database)
+
+
 def api(opened: Store, url: str) -> ASGIApp:
     """The HTTP APIs, told at which address clients reach them."""
     return app.build(
@@ -105,6 +110,7 @@ def api(opened: Store, url: str) -> ASGIApp:
             registry=registry(opened),
             sending=sending(opened),
             reporting=reporting(opened),
+            routing=routing(opened),
             database=opened.database,
             keys=Keys(opened.database),
             url=url,

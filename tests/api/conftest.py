@@ -19,6 +19,7 @@ from pushkeeper.providers.apns import message as apns_message
 from pushkeeper.providers.fcm import message as fcm_message
 from pushkeeper.registry import Registry
 from pushkeeper.reporting import Reporting
+from pushkeeper.routing import Routing
 from pushkeeper.sending import Sending
 from pushkeeper.store import credentials, migrate, vault, workspaces
 from pushkeeper.store.credentials import NewCredential
@@ -90,6 +91,7 @@ async def _served(database):
             },
         ),
         reporting=Reporting(database),
+        routing=Routing(database),
         database=database,
         keys=Keys(database),
         url="http://push.example.com",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushkeeper.core import status
-from pushkeeper.core.status import LastStatus, Standing
+from pushkeeper.core.status import LastStatus, Standing, Suppression
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,7 +40,7 @@ TABLE = [
 
 Outcome = tuple[str, int]  # what a push came to, and how many registrations ago it was sent
 
-OUTCOMES: dict[str, Callable[[Standing, int], Standing]] = {
+OUTCOMES: dict[str, Callable[[Standing, int], Standing | None]] = {
     "accepted": status.accepted,
     "refused": status.refused,
     "refused_as_stale": status.refused_as_stale,
@@ -51,7 +52,13 @@ events = st.lists(outcomes | st.just("registered"), max_size=20)
 def happen(event: str, standing: Standing) -> Standing:
     if event == "registered":
         return status.registered(standing)
-    return OUTCOMES[event](standing, standing.generation)
+    return there(OUTCOMES[event](standing, standing.generation))
+
+
+def there(standing: Standing | None) -> Standing:
+    """The documented lifecycle deletes no device."""
+    assert standing is not None
+    return standing
 
 
 def after(happened: Sequence[Outcome | str]) -> Standing:
@@ -61,7 +68,7 @@ def after(happened: Sequence[Outcome | str]) -> Standing:
             standing = status.registered(standing)
         else:
             name, ago = event
-            standing = OUTCOMES[name](standing, standing.generation - ago)
+            standing = there(OUTCOMES[name](standing, standing.generation - ago))
     return standing
 
 
@@ -84,7 +91,7 @@ def test_a_registration_raises_the_generation_by_one(before: Standing) -> None:
 @pytest.mark.parametrize("before", [UNUSED, SENT, BOUNCED, SUPPRESSED, replace(SENT, stale_generation=THIS)])
 @pytest.mark.parametrize("other", [THIS - 1, THIS + 1])
 def test_an_answer_to_another_generation_changes_nothing(
-    outcome: Callable[[Standing, int], Standing], before: Standing, other: int
+    outcome: Callable[[Standing, int], Standing | None], before: Standing, other: int
 ) -> None:
     assert outcome(before, other) == before
 
@@ -96,7 +103,7 @@ def test_a_refusal_older_than_the_registration_is_only_noted(before: Standing) -
 
 @pytest.mark.parametrize("before", [UNUSED, SENT, BOUNCED, SUPPRESSED])
 def test_a_second_one_for_the_same_generation_is_a_strike(before: Standing) -> None:
-    noted = status.refused_as_stale(before, THIS)
+    noted = there(status.refused_as_stale(before, THIS))
     assert status.refused_as_stale(noted, THIS) == status.refused(noted, THIS)
 
 
@@ -104,10 +111,10 @@ def test_a_second_one_for_the_same_generation_is_a_strike(before: Standing) -> N
 def test_an_acceptance_and_a_registration_clear_what_was_noted(
     clears: Callable[[Standing], Standing],
 ) -> None:
-    noted = status.refused_as_stale(SENT, THIS)
+    noted = there(status.refused_as_stale(SENT, THIS))
     cleared = clears(noted)
     assert cleared.stale_generation is None
-    assert status.refused_as_stale(cleared, cleared.generation).status == LastStatus.SENT
+    assert there(status.refused_as_stale(cleared, cleared.generation)).status == LastStatus.SENT
 
 
 def test_two_strikes_with_an_acceptance_between_them_do_not_suppress() -> None:
@@ -143,3 +150,42 @@ def test_nobody_is_suppressed_without_two_refusals_since_the_last_registration(
 def test_what_is_noted_is_of_the_present_generation(happened: list[Outcome | str]) -> None:
     standing = after(happened)
     assert standing.stale_generation in {None, standing.generation}
+
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("needed", [1, 2, 3, 5])
+def test_as_many_strikes_suppress_as_the_workspace_says(needed: int) -> None:
+    options = Suppression(suppress_after=needed)
+    standing, found = UNUSED, []
+    for _ in range(needed + 1):
+        standing = there(status.refused(standing, THIS, options=options))
+        found.append(standing.status)
+    assert found == [LastStatus.BOUNCED] * (needed - 1) + [LastStatus.SUPPRESSED] * 2
+
+
+def test_a_strike_that_comes_too_soon_does_not_count() -> None:
+    options = Suppression(min_strike_gap_s=3600)
+    first = there(status.refused(UNUSED, THIS, at=NOON, options=options))
+    soon = there(status.refused(first, THIS, at=NOON + timedelta(seconds=3599), options=options))
+    late = there(status.refused(first, THIS, at=NOON + timedelta(seconds=3600), options=options))
+    assert (first.status, soon.status, late.status) == ("bounced", "bounced", "suppressed")
+    assert soon.struck_at == NOON, "the gap is counted from the strike that counted"
+
+
+@pytest.mark.parametrize(("definite", "after_one"), [(True, "suppressed"), (False, "bounced")])
+def test_one_refusal_that_names_the_device_as_gone_may_suppress(definite: bool, after_one: str) -> None:  # noqa: FBT001
+    options = Suppression(suppress_on_definitive=True)
+    assert there(status.refused(SENT, THIS, definite=definite, options=options)).status == after_one
+
+
+def test_an_unregistered_device_may_be_deleted_and_an_ambiguous_refusal_never_does() -> None:
+    options = Suppression(delete_unregistered=True)
+    assert status.refused(SENT, THIS, definite=True, options=options) is None
+    assert there(status.refused(SENT, THIS, definite=False, options=options)).status == "bounced"
+    assert status.refused(SENT, THIS - 1, definite=True, options=options) == SENT
+
+
+def test_the_options_begin_as_the_documented_lifecycle() -> None:
+    assert Suppression() == status.DOCUMENTED == Suppression(suppress_after=2, min_strike_gap_s=0)

@@ -100,17 +100,59 @@ def test_a_route_that_is_refused_pauses_holds_its_pushes_and_goes_on_when_the_ke
     workspace.register("ann", token, "ios")
     workspace.add_apns(**{"--key": wrong})
     delivery = workspace.push("ann")
-    held = eventually(lambda: [r for r in _routes(workspace) if r["held"]])
-    assert [(r["route"].split(":")[0], r["held"][0]["devices"]) for r in held] == [("apns", 1)]
+    held = eventually(lambda: [r for r in _routes(workspace) if r["waiting"]])
+    assert [(r["route"].split(":")[0], r["waiting"], r["pause_kind"]) for r in held] == [
+        ("apns", 1, "credentials")
+    ]
     assert "InvalidProviderToken" in held[0]["pause_reason"]
     later = workspace.push("ann", title="while it is paused")
-    eventually(lambda: [r for r in _routes(workspace) if sum(h["devices"] for h in r["held"]) == 2])
+    eventually(lambda: [r for r in _routes(workspace) if r["waiting"] == 2])
     assert len(workspace.journal(token)) == 1, "a paused route is not asked again"
     assert workspace.status(token) == ""
-    workspace.add_apns()
+    workspace.update_apns()
     for one in (delivery, later):
         eventually(lambda one=one: "sent" in workspace.message(one)["metrics"])
     assert workspace.status(token) == "sent"
+
+
+def test_there_is_nothing_to_update_before_it_was_added(workspace):
+    options = ("--topic", "com.example.none", "--environment", "sandbox", "--key-id", "ABC123DEFG")
+    error = refusal(
+        *("credentials", "update", "apns", "--workspace", workspace.name, *workspace.on, *options),
+        *("--team-id", "TEAM123456", "--key", workspace.simulator["apns_key_file"]),
+    )
+    assert error["code"] == "not_found"
+    assert "credentials add" in error["message"]
+
+
+def test_an_operator_pauses_a_route_and_lets_it_go_on(workspace):
+    [token] = workspace.mint("android")
+    workspace.register("ann", token, "android")
+    name = next(r["route"] for r in _routes(workspace) if not r["route"].endswith(":apple"))
+    route = ("--workspace", workspace.name, *workspace.on)
+    answer("routes", "pause", name, "--reason", "maintenance", *route)
+    delivery = workspace.push("ann")
+    paused = eventually(lambda: [r for r in _routes(workspace) if r["waiting"]])
+    assert [(r["route"], r["state"], r["pause_kind"], r["pause_reason"]) for r in paused] == [
+        (name, "paused", "operator", "maintenance")
+    ]
+    assert workspace.message(delivery)["failure_message"] == "held: maintenance"
+    assert refusal("routes", "pause", name, *route)["code"] == "conflict"
+    assert answer("routes", "apply", name, *route) == {"route": name, "applied": 0}
+    assert answer("routes", "discard", name, *route) == {"route": name, "discarded": 0}
+    assert answer("routes", "resume", name, *route)["released"] == 1
+    eventually(lambda: "sent" in workspace.message(delivery)["metrics"])
+
+
+def test_what_a_workspace_chose_is_shown_and_changed(workspace):
+    command = ("workspace", "options", workspace.name, *workspace.on)
+    assert answer(*command)["options"]["suppress_after"] == 2
+    chosen = answer(*command, "--suppress-after", "3", "--delete-unregistered", "--max-pushes-per-s", "50")
+    assert answer(*command) == chosen
+    assert (chosen["options"]["suppress_after"], chosen["options"]["max_pushes_per_s"]) == (3, 50)
+    assert chosen["options"]["delete_unregistered"] is True
+    assert answer(*command, "--max-pushes-per-s", "0")["options"]["max_pushes_per_s"] is None
+    assert "suppress_after" in refusal(*command, "--suppress-after", "0")["message"]
 
 
 def _routes(workspace):
@@ -130,8 +172,8 @@ def test_resuming_a_route_by_hand_releases_what_it_held(workspace):
     }
     workspace.control("POST", "/script", {"token": tokens[0], "answers": [{"status": 403, "body": denied}]})
     delivery = workspace.push("ann")
-    eventually(lambda: [r for r in _routes(workspace) if r["held"]])
-    [route] = {r["route"] for r in _routes(workspace) if r["held"]}
+    eventually(lambda: [r for r in _routes(workspace) if r["waiting"]])
+    [route] = {r["route"] for r in _routes(workspace) if r["waiting"]}
     released = answer("routes", "resume", route, "--workspace", workspace.name, *workspace.on)
     assert released == {"route": route, "released": 1}
     eventually(lambda: "sent" in workspace.message(delivery)["metrics"])

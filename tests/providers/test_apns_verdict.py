@@ -133,7 +133,7 @@ def test_p8_a_malformed_message_fails(reason):
 )
 def test_p9_a_malformed_request_is_our_bug(status, reason):
     found = read(error(status, reason))
-    assert (found.row, found.outcome) == ("P9", BadMessage())
+    assert (found.row, found.outcome) == ("P9", BadMessage(malformed=False))
     assert found.alert
 
 
@@ -217,17 +217,17 @@ def test_p20_a_shutdown_of_one_host_is_retried_at_once():
 @pytest.mark.parametrize(
     ("answer", "outcome"),
     [
-        (error(403, "NewWord"), BadCredentials(scope=Scope.CREDENTIAL)),
+        (error(403, "NewWord"), BadCredentials(scope=Scope.CREDENTIAL, believed_from=5)),
         (gone("NewWord", NOON), Refused(certainty=Certainty.DEFINITE, since=NOON)),
-        (error(410, "NewWord"), BadMessage(unclassified=True)),
-        (Response(410, (), b""), BadMessage(unclassified=True)),
-        (Response(410, (), b'{"timestamp":1795435200000}'), BadMessage(unclassified=True)),
+        (error(410, "NewWord"), BadMessage(malformed=False, unclassified=True)),
+        (Response(410, (), b""), BadMessage(malformed=False, unclassified=True)),
+        (Response(410, (), b'{"timestamp":1795435200000}'), BadMessage(malformed=False, unclassified=True)),
         (error(507, "NewWord"), OUTAGE),
         (Response(500, (), b"<html>"), OUTAGE),
-        (error(400, "NewWord"), BadMessage(unclassified=True)),
-        (error(400, "Unregistered"), BadMessage(unclassified=True)),
+        (error(400, "NewWord"), BadMessage(malformed=False, unclassified=True)),
+        (error(400, "Unregistered"), BadMessage(malformed=False, unclassified=True)),
         (error(500, "BadDeviceToken"), OUTAGE),
-        (Response(429, (), b""), BadMessage(unclassified=True)),
+        (Response(429, (), b""), BadMessage(malformed=False, unclassified=True)),
     ],
     ids=str,
 )

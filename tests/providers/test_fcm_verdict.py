@@ -153,9 +153,13 @@ def test_f7_apples_410_inside_a_400_is_a_dead_token():
     [
         (400, "BadDeviceToken", AMBIGUOUS),
         (400, "DeviceTokenNotForTopic", AMBIGUOUS),
-        (400, "TopicDisallowed", BadCredentials(scope=Scope.APPLE_LEG)),
-        (403, "InvalidProviderToken", BadCredentials(scope=Scope.APPLE_LEG)),
-        (403, "ExpiredProviderToken", BadCredentials(scope=Scope.APPLE_LEG, heal=Heal.RECONNECT)),
+        (400, "TopicDisallowed", BadCredentials(scope=Scope.APPLE_LEG, probe_after_s=None)),
+        (403, "InvalidProviderToken", BadCredentials(scope=Scope.APPLE_LEG, probe_after_s=None)),
+        (
+            403,
+            "ExpiredProviderToken",
+            BadCredentials(scope=Scope.APPLE_LEG, heal=Heal.RECONNECT, probe_after_s=None),
+        ),
         (413, "PayloadTooLarge", BadMessage()),
         (429, "TooManyRequests", Throttled(scope=Scope.DEVICE)),
         (429, "TooManyProviderTokenUpdates", Throttled(scope=Scope.APPLE_LEG)),
@@ -218,7 +222,7 @@ def test_f11_a_401_without_an_fcm_error_is_our_access_tokens():
 @pytest.mark.parametrize("code", ["THIRD_PARTY_AUTH_ERROR", "APNS_AUTH_ERROR"])
 def test_f12_firebases_copy_of_the_apple_key_stops_the_apple_leg_only(code):
     found = read(error(401, "UNAUTHENTICATED", fcm_error(code), apns_error(403, "InvalidProviderToken")))
-    assert (found.row, found.outcome) == ("F12", BadCredentials(scope=Scope.APPLE_LEG))
+    assert (found.row, found.outcome) == ("F12", BadCredentials(scope=Scope.APPLE_LEG, probe_after_s=None))
     assert "403 InvalidProviderToken" in found.alert
 
 
@@ -297,7 +301,7 @@ def test_f20_an_overload_honours_its_retry_after():
 )
 def test_f21_anything_else_fails_the_push_and_is_alerted(answer):
     found = read(answer)
-    assert (found.row, found.outcome) == ("F21", BadMessage(unclassified=True))
+    assert (found.row, found.outcome) == ("F21", BadMessage(malformed=False, unclassified=True))
     assert found.alert
 
 

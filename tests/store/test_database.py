@@ -148,7 +148,7 @@ async def test_a_transaction_that_loses_every_race_says_that_the_database_is_too
 
 async def test_a_notification_is_heard_and_a_lost_connection_is_told(database: Database) -> None:
     heard = asyncio.Event()
-    async with database.listening("a_channel", heard.set) as lost:
+    async with database.listening({"another": heard.clear, "a_channel": heard.set}) as lost:
         await database.value("select pg_notify('a_channel', '')")
         await asyncio.wait_for(heard.wait(), 10)
         assert not lost.is_set()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
+import pytest
 import pytest_asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,13 +18,13 @@ from hypothesis import strategies as st
 from pushkeeper.core import status
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import DeviceId, PersonId, Platform, Token, WorkspaceId, device_id
-from pushkeeper.core.status import LastStatus, Standing
+from pushkeeper.core.status import LastStatus, Standing, Suppression
 from pushkeeper.store import devices, people, workspaces
 from pushkeeper.store.devices import HistoryLine, Registration, SettleEvent, Settlement
 from pushkeeper.store.people import Naming
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from pushkeeper.store.database import Connection, Database
 
@@ -33,11 +34,32 @@ NEVER, NEW = -1, 0  # generations: of no device, and of any registration that co
 
 _numbers = count(1)
 
-RULES: dict[SettleEvent, Callable[[Standing, int], Standing]] = {
-    SettleEvent.ACCEPTED: status.accepted,
-    SettleEvent.REFUSED: status.refused,
-    SettleEvent.REFUSED_AS_STALE: status.refused_as_stale,
-}
+
+class Came(NamedTuple):
+    """What came of a push, and whether a refusal names the device as gone."""
+
+    event: SettleEvent
+    definite: bool = False
+
+    def rule(self, standing: Standing, generation: int, options: Suppression) -> Standing | None:
+        """What the table makes of it; all strikes are of one moment, so that any gap is too short but none."""
+        match self.event:
+            case SettleEvent.ACCEPTED:
+                return status.accepted(standing, generation)
+            case SettleEvent.REFUSED:
+                return status.refused(standing, generation, definite=self.definite, at=NOON, options=options)
+            case SettleEvent.REFUSED_AS_STALE:
+                return status.refused_as_stale(standing, generation, at=NOON, options=options)
+
+
+came = st.builds(Came, st.sampled_from(SettleEvent), st.booleans())
+ALL_OPTIONS = (
+    Suppression(),
+    Suppression(suppress_after=1),
+    Suppression(suppress_after=4, min_strike_gap_s=86_400),
+    Suppression(suppress_after=3, suppress_on_definitive=True),
+    Suppression(delete_unregistered=True),
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +79,7 @@ class TakePush:
 class Settle:
     """Outcomes in one call: which of the pushes under way, and what came of it."""
 
-    outcomes: tuple[tuple[int, SettleEvent], ...]
+    outcomes: tuple[tuple[int, Came], ...]
 
 
 @dataclass(frozen=True)
@@ -84,7 +106,7 @@ pairs = st.tuples(st.integers(0, 1), st.integers(0, 1))
 steps = (
     pairs.map(lambda pair: Register(*pair))
     | st.integers(0, 1).map(TakePush)
-    | st.lists(st.tuples(st.integers(0, 7), st.sampled_from(SettleEvent)), min_size=1, max_size=4).map(
+    | st.lists(st.tuples(st.integers(0, 7), came), min_size=1, max_size=4).map(
         lambda outcomes: Settle(tuple(outcomes))
     )
     | pairs.map(lambda pair: Delete(*pair))
@@ -99,13 +121,19 @@ class World:
     workspace: WorkspaceId
     people: tuple[PersonId, PersonId]
     tokens: tuple[Token, Token]
+    options: Suppression = status.DOCUMENTED
 
     def key(self, device: int) -> DeviceId:
         return device_id(self.workspace, self.tokens[device])
 
-    def settlement(self, device: int, generation: int, event: SettleEvent) -> Settlement:
+    def settlement(self, device: int, generation: int, outcome: Came) -> Settlement:
         return Settlement(
-            device_id=self.key(device), generation=generation, event=event, message_id=MESSAGE, provider="fcm"
+            device_id=self.key(device),
+            generation=generation,
+            event=outcome.event,
+            definite=outcome.definite,
+            message_id=MESSAGE,
+            provider="fcm",
         )
 
     async def register(self, step: Register) -> None:
@@ -147,16 +175,29 @@ class World:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def world(database: Database) -> World:
+async def worlds(database: Database) -> list[World]:
+    """A workspace for each choice of options."""
+    return [await new_world(database, options) for options in ALL_OPTIONS]
+
+
+@pytest.fixture(scope="module")
+def world(worlds: list[World]) -> World:
+    """The one of the documented lifecycle."""
+    return worlds[0]
+
+
+async def new_world(database: Database, options: Suppression) -> World:
     made, _ = await workspaces.create(database, f"status machine {secrets.token_hex(8)}")
     workspace = made.workspace_id
+    chosen = await workspaces.choose(database, workspace, asdict(options))
+    assert chosen.suppress_after == options.suppress_after
     namings = [
         Naming(workspace_id=workspace, path=Identifier(IdentifierKind.ID, name)) for name in ("anna", "ben")
     ]
     anna, ben = await database.in_transaction(lambda connection: people.resolve(connection, namings))
     assert anna is not None
     assert ben is not None
-    return World(database, workspace, (anna, ben), (Token("first"), Token("second")))
+    return World(database, workspace, (anna, ben), (Token("first"), Token("second")), options)
 
 
 def fresh(world: World) -> World:
@@ -214,20 +255,21 @@ class Model:
                 owned = self.devices[device]
                 self.pushes.append((device, NEVER if owned is None else owned.standing.generation))
             case Settle():
-                for device, generation, event in self.settled(step):
+                for device, generation, outcome in self.settled(step):
                     owned = self.devices[device]
-                    if owned is not None and RULES[event](owned.standing, generation) != owned.standing:
+                    if owned is None:
+                        continue
+                    ruled = outcome.rule(owned.standing, generation, self.world.options)
+                    if ruled != owned.standing:
                         self.touched.add(device)
-                        self.devices[device] = owned._replace(
-                            standing=RULES[event](owned.standing, generation)
-                        )
+                        self.devices[device] = None if ruled is None else owned._replace(standing=ruled)
             case Delete(device, person):
                 owned = self.devices[device]
                 if owned is not None and owned.person == self.world.people[person]:
                     self.touched.add(device)
                     self.devices[device] = None
 
-    def settled(self, step: Settle) -> list[tuple[int, int, SettleEvent]]:
+    def settled(self, step: Settle) -> list[tuple[int, int, Came]]:
         if not self.pushes:
             return []
         return [(*self.pushes[which % len(self.pushes)], event) for which, event in step.outcomes]
@@ -245,12 +287,12 @@ async def take(world: World, model: Model, step: Register | TakePush | Settle | 
             pass
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.lists(steps, max_size=25))
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, len(ALL_OPTIONS) - 1), st.lists(steps, max_size=25))
 async def test_after_every_step_the_row_is_what_the_table_says(
-    world: World, history: list[Register | TakePush | Settle | Delete]
+    worlds: list[World], chosen: int, history: list[Register | TakePush | Settle | Delete]
 ) -> None:
-    world = fresh(world)
+    world = fresh(worlds[chosen])
     model = Model(world, devices=[None, None], pushes=[], generations=[set(), set()])
     for step in history:
         before = [await world.stored(device) for device in (0, 1)]
@@ -275,7 +317,7 @@ async def test_an_accepted_push_to_a_device_that_is_sent_already_writes_nothing(
     await world.register(Register(0, 0))
     row = await world.stored(0)
     assert row is not None
-    accepted = world.settlement(0, row.owned.standing.generation, SettleEvent.ACCEPTED)
+    accepted = world.settlement(0, row.owned.standing.generation, Came(SettleEvent.ACCEPTED))
     await world.settle([accepted])
     sent, lines = await world.stored(0), await world.history(0)
     await world.settle([accepted, accepted])
@@ -292,17 +334,17 @@ async def test_a_late_refusal_does_not_reach_a_device_that_was_deleted_and_regis
     assert row is not None
     await world.delete(Delete(0, 0))
     await world.register(Register(0, 1))
-    await world.settle([world.settlement(0, row.owned.standing.generation, SettleEvent.REFUSED)])
+    await world.settle([world.settlement(0, row.owned.standing.generation, Came(SettleEvent.REFUSED))])
     now = await world.stored(0)
     assert now is not None
     assert (now.owned.person, now.owned.standing.status) == (world.people[1], LastStatus.UNUSED)
 
 
-outcomes_before = st.lists(st.sampled_from(SettleEvent), max_size=3)
+outcomes_before = st.lists(came, max_size=3)
 rivals = st.lists(
     st.integers(0, 1).map(lambda person: Register(0, person))
-    | st.lists(st.sampled_from(SettleEvent), min_size=1, max_size=2).map(
-        lambda events: Settle(tuple((0, event) for event in events))
+    | st.lists(came, min_size=1, max_size=2).map(
+        lambda outcomes: Settle(tuple((0, outcome) for outcome in outcomes))
     )
     | st.integers(0, 1).map(lambda person: Delete(0, person)),
     min_size=2,
@@ -324,8 +366,9 @@ def one_step(
         case Register(_, person):
             standing = Standing() if owned is None else status.registered(owned.standing)
             return Owned(world.people[person], replace(standing, generation=NEW))
-        case Settle(((_, event),)) if owned is not None:
-            return owned._replace(standing=RULES[event](owned.standing, sent_to))
+        case Settle(((_, outcome),)) if owned is not None:
+            ruled = outcome.rule(owned.standing, sent_to, world.options)
+            return None if ruled is None else owned._replace(standing=ruled)
         case Delete(_, person) if owned is not None and owned.person == world.people[person]:
             return None
         case _:
@@ -358,16 +401,20 @@ async def all_wait_or_are_done(database: Database, tasks: Sequence[asyncio.Task[
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.sampled_from([None, Register(0, 0)]), outcomes_before, rivals)
+@given(st.integers(0, len(ALL_OPTIONS) - 1), st.sampled_from([None, Register(0, 0)]), outcomes_before, rivals)
 async def test_rivals_leave_what_some_order_of_them_would_leave(
-    world: World, first: Register | None, before: list[SettleEvent], steps: list[Register | Settle | Delete]
+    worlds: list[World],
+    chosen: int,
+    first: Register | None,
+    before: list[Came],
+    steps: list[Register | Settle | Delete],
 ) -> None:
-    world = fresh(world)
+    world = fresh(worlds[chosen])
     if first is not None:
         await world.register(first)
     row = await world.stored(0)
     sent_to = NEVER if row is None else row.owned.standing.generation
-    await world.settle([world.settlement(0, sent_to, event) for event in before])
+    await world.settle([world.settlement(0, sent_to, outcome) for outcome in before])
     row = await world.stored(0)
     start = row and row.owned
 
@@ -376,7 +423,7 @@ async def test_rivals_leave_what_some_order_of_them_would_leave(
             case Register():
                 await world.register(step)
             case Settle():
-                await world.settle([world.settlement(0, sent_to, event) for _, event in step.outcomes])
+                await world.settle([world.settlement(0, sent_to, outcome) for _, outcome in step.outcomes])
             case Delete():
                 await world.delete(step)
 

@@ -69,7 +69,7 @@ class Workspace:
         }
         return self._add("fcm", options)
 
-    def add_apns(self, **replaced):
+    def add_apns(self, verb="add", **replaced):
         options = {
             "--key": self.simulator["apns_key_file"],
             "--key-id": self.simulator["apns_key_id"],
@@ -80,11 +80,14 @@ class Workspace:
             "--ca": self.simulator["ca_file"],
             **replaced,
         }
-        return self._add("apns", options)
+        return self._add("apns", options, verb)
 
-    def _add(self, provider, options):
+    def update_apns(self):
+        return self.add_apns(verb="update")
+
+    def _add(self, provider, options, verb="add"):
         given = [word for option in options.items() if option[1] is not None for word in option]
-        return processes.answer("credentials", "add", provider, "--workspace", self.name, *self.on, *given)
+        return processes.answer("credentials", verb, provider, "--workspace", self.name, *self.on, *given)
 
     def mint(self, platform, count=1, **more):
         return self.control("POST", "/tokens", {"platform": platform, "count": count, **more})["tokens"]

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace as with_changes
 
 from pushkeeper.core.model import (
     Content,
@@ -18,11 +19,12 @@ from pushkeeper.core.model import (
     WorkspaceId,
     uuid7,
 )
+from pushkeeper.core.routing import choose_route
 from pushkeeper.core.status import LastStatus
 from pushkeeper.store.batches import MessageToSend, StandingDevice, Target
-from pushkeeper.store.credentials import Route
+from pushkeeper.store.routes import Route
 from pushkeeper.worker import last_hop
-from pushkeeper.worker.last_hop import Expire, Go, Skip, SkipReason, Wait
+from pushkeeper.worker.last_hop import Expire, Go, Skip, SkipReason, Stop, Wait
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ANN, BOB = PersonId(1), PersonId(2)
@@ -75,7 +77,7 @@ def fate(*, target=TARGET, message=MESSAGE, routes=(FCM, FCM_APPLE), now=NOW):
 
 
 def with_phone(**changes):
-    return replace(TARGET, device=replace(PHONE, **changes))
+    return with_changes(TARGET, device=with_changes(PHONE, **changes))
 
 
 def test_a_device_as_it_was_planned_goes():
@@ -85,12 +87,12 @@ def test_a_device_as_it_was_planned_goes():
 @pytest.mark.parametrize(
     ("target", "message", "reason"),
     [
-        (replace(TARGET, device=None), MESSAGE, SkipReason.DELETED),
+        (with_changes(TARGET, device=None), MESSAGE, SkipReason.DELETED),
         (with_phone(person_id=BOB), MESSAGE, SkipReason.MOVED),
         (with_phone(person_id=BOB, status=LastStatus.SUPPRESSED), MESSAGE, SkipReason.MOVED),
         (with_phone(status=LastStatus.SUPPRESSED), MESSAGE, SkipReason.SUPPRESSED),
         (
-            replace(TARGET, unsubscribed=True),
+            with_changes(TARGET, unsubscribed=True),
             replace(MESSAGE, send_to_unsubscribed=False),
             SkipReason.UNSUBSCRIBED,
         ),
@@ -108,7 +110,7 @@ def test_what_stands_against_sending_is_named(target, message, reason):
 
 
 def test_an_unsubscribed_person_still_gets_what_is_sent_to_everybody():
-    assert fate(target=replace(TARGET, unsubscribed=True)) == Go(PHONE, FCM)
+    assert fate(target=with_changes(TARGET, unsubscribed=True)) == Go(PHONE, FCM)
 
 
 def test_a_bounced_device_is_tried_once_more():
@@ -119,10 +121,16 @@ def test_a_message_past_its_time_expires():
     assert fate(now=MESSAGE.expires_at) == Expire()
 
 
+def test_a_message_that_has_stopped_or_cannot_be_read_goes_to_nobody():
+    stopped = replace(MESSAGE, stop_reason="malformed: fcm 400 INVALID_ARGUMENT")
+    assert fate(message=stopped) == Stop("malformed: fcm 400 INVALID_ARGUMENT")
+    assert fate(message=replace(MESSAGE, content=None)) == Stop("unreadable")
+
+
 def test_a_paused_route_holds_its_push_and_the_others_go_on():
     paused = replace(FCM_APPLE, paused_at=NOW, pause_reason="credentials 401 THIRD_PARTY_AUTH_ERROR")
     iphone = with_phone(platform=Platform.IOS)
-    assert fate(target=iphone, routes=(FCM, paused)) == Wait(paused, paused.pause_reason)
+    assert fate(target=iphone, routes=(FCM, paused)) == Wait(paused)
     assert fate(routes=(FCM, paused)) == Go(PHONE, FCM)
 
 
@@ -144,4 +152,4 @@ def test_a_paused_route_holds_its_push_and_the_others_go_on():
     ],
 )
 def test_the_route_is_the_only_one_that_fits(device, routes, chosen):
-    assert last_hop.choose_route(replace(PHONE, **device), routes) == chosen
+    assert choose_route(with_changes(PHONE, **device), routes) == chosen

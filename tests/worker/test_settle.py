@@ -22,13 +22,16 @@ from pushkeeper.core.outcome import (
 )
 from pushkeeper.core.retry import Deferred, End, Held, Hold, Settled
 from pushkeeper.registry import Registry
+from pushkeeper.routing import Routing
 from pushkeeper.sending import Sending, TransactionalPush
-from pushkeeper.store import batches, credentials, devices, vault
+from pushkeeper.store import batches, credentials, devices, routes, vault
 from pushkeeper.store.credentials import NewCredential
 from pushkeeper.store.devices import Registration
 from pushkeeper.store.people import Naming
+from pushkeeper.store.routes import PauseKind
 from pushkeeper.worker import settle
-from pushkeeper.worker.settle import Answered, NotSent, SetAside, Work
+from pushkeeper.worker.facts import Answered, NotSent, SetAside, Slice, Work
+from pushkeeper.worker.lanes import Pause
 
 ACCEPTED = Verdict(row="F1", outcome=Accepted(provider_id="id"), status=200)
 REFUSED = Verdict(row="F4", outcome=Refused(certainty=Certainty.DEFINITE), status=404, reason="UNREGISTERED")
@@ -58,11 +61,12 @@ class Desk:
         return await self.sending.accept(push)
 
     async def claim(self):
-        claimed = await batches.claim(self.database, devices=1_000, lease_s=60)
+        room = batches.Room(devices=1_000, not_urgent=1_000, lanes={})
+        claimed = await batches.claim(self.database, room=room, lease_s=60)
         return [Work(batch) for batch in claimed if batch.workspace_id == self.workspace_id]
 
     async def route(self):
-        [route, _] = await credentials.routes(self.database, [self.workspace_id])
+        [route, _] = await routes.of_workspaces(self.database, [self.workspace_id])
         return route
 
     async def answered(self, work, verdict, decision, *, which=0):
@@ -80,7 +84,10 @@ class Desk:
             expires_at=datetime.now(UTC) + timedelta(days=1),
             attempt=work.batch.attempt,
         )
-        return Answered(work=work, push=push, route=await self.route(), verdict=verdict, decision=decision)
+        return Answered(work, push, await self.route(), verdict, decision)
+
+    async def write(self, *facts, **learned):
+        return await settle.write(self.database, Slice(facts=facts, **learned))
 
     async def pushes(self):
         rows = await self.database.rows(
@@ -91,7 +98,7 @@ class Desk:
 
     async def queued(self):
         rows = await self.database.rows(
-            "select attempt, cardinality(device_ids) as devices, held_reason, claim_id is not null as claimed, due_at "
+            "select attempt, cardinality(device_ids) as devices, lane, claim_id is not null as claimed, due_at "
             "from batches where workspace_id = $1 order by batch_id",
             self.workspace_id,
         )
@@ -127,7 +134,7 @@ async def test_an_accepted_push_is_one_row_a_sent_device_and_a_proved_route(desk
     await desk.register("ann", "t1")
     await desk.queue("ann")
     [work] = await desk.claim()
-    await settle.write(desk.database, [await desk.answered(work, ACCEPTED, Settled(end=End.ACCEPTED))])
+    await desk.write(await desk.answered(work, ACCEPTED, Settled(end=End.ACCEPTED)))
     assert await desk.pushes() == [("accepted", "F1", 200, 1)]
     assert await desk.status("t1") == "sent"
     assert await desk.queued() == []
@@ -140,11 +147,11 @@ async def test_a_worker_that_lost_its_claim_writes_nothing(desk):
     [late] = await desk.claim()
     await batches.release(desk.database, [late.batch.claim])
     [work] = await desk.claim()
-    await settle.write(desk.database, [await desk.answered(late, REFUSED, Settled(end=End.BOUNCED))])
+    await desk.write(await desk.answered(late, REFUSED, Settled(end=End.BOUNCED)))
     assert await desk.pushes() == []
     assert await desk.status("t1") == ""
     assert late.unsettled == {}
-    await settle.write(desk.database, [await desk.answered(work, ACCEPTED, Settled(end=End.ACCEPTED))])
+    await desk.write(await desk.answered(work, ACCEPTED, Settled(end=End.ACCEPTED)))
     assert await desk.pushes() == [("accepted", "F1", 200, 1)]
 
 
@@ -154,7 +161,7 @@ async def test_what_is_settled_of_a_batch_is_not_claimed_again(desk):
     await desk.queue("ann")
     [work] = await desk.claim()
     first = work.batch.targets[0].device_id
-    await settle.write(desk.database, [await desk.answered(work, ACCEPTED, Settled(end=End.ACCEPTED))])
+    await desk.write(await desk.answered(work, ACCEPTED, Settled(end=End.ACCEPTED)))
     assert list(work.unsettled) == [work.batch.targets[1].device_id]
     await batches.release(desk.database, [work.batch.claim])
     [again] = await desk.claim()
@@ -169,7 +176,7 @@ async def test_a_deferred_push_is_due_again_later_and_changes_no_device(desk):
     [work] = await desk.claim()
     due_at = datetime.now(UTC) + timedelta(seconds=90)
     verdict = Verdict(row="F16", outcome=Throttled(scope=Scope.DEVICE, after_s=90), status=429)
-    await settle.write(desk.database, [await desk.answered(work, verdict, Deferred(due_at=due_at))])
+    await desk.write(await desk.answered(work, verdict, Deferred(due_at=due_at)))
     [waiting] = await desk.queued()
     assert (waiting["attempt"], waiting["devices"], waiting["claimed"]) == (1, 1, False)
     assert due_at <= waiting["due_at"] <= due_at + timedelta(seconds=1)
@@ -184,7 +191,7 @@ async def test_an_attempt_that_nobody_looked_at_is_not_charged(desk):
     [work] = await desk.claim()
     verdict = Verdict(row="N4", outcome=Unanswered(silence=Silence.NOT_PROCESSED))
     again = Deferred(due_at=datetime.now(UTC), charged=False)
-    await settle.write(desk.database, [await desk.answered(work, verdict, again)])
+    await desk.write(await desk.answered(work, verdict, again))
     [claimed] = await desk.claim()
     assert claimed.batch.attempt == 0
 
@@ -201,7 +208,7 @@ async def test_deferred_pushes_of_one_second_wait_in_one_batch(desk):
         for n in (1, 2)
     ]
     facts.append(await desk.answered(work, verdict, Deferred(due_at=base + timedelta(seconds=30)), which=0))
-    await settle.write(desk.database, facts)
+    await desk.write(*facts)
     assert sorted(batch["devices"] for batch in await desk.queued()) == [1, 2]
 
 
@@ -213,17 +220,19 @@ async def test_bad_credentials_hold_the_push_pause_the_route_and_bounce_nobody(d
         row="F14", outcome=BadCredentials(scope=Scope.CREDENTIAL), status=403, reason="PERMISSION_DENIED"
     )
     held = Held(scope=Scope.CREDENTIAL, reason=Hold.CREDENTIALS)
-    await settle.write(desk.database, [await desk.answered(work, verdict, held)])
-    [waiting] = await desk.queued()
-    assert waiting["held_reason"] == "credentials 403 PERMISSION_DENIED"
-    assert all(
-        route.pause_reason == "credentials 403 PERMISSION_DENIED"
-        for route in await credentials.routes(desk.database, [desk.workspace_id])
+    route = await desk.route()
+    stop = Pause(
+        route=route, whole=True, kind=PauseKind.CREDENTIALS, reason="credentials 403", probe_after_s=60.0
     )
+    await desk.write(await desk.answered(work, verdict, held), pauses=[stop])
+    [waiting] = await desk.queued()
+    assert waiting["lane"] == route.route_id
+    for paused in await routes.of_workspaces(desk.database, [desk.workspace_id]):
+        assert (paused.pause_kind, paused.pause_reason) == ("credentials", "credentials 403")
+        assert paused.probe_at is not None
     assert await desk.claim() == []
     assert await desk.status("t1") == ""
-    routes = [route.route_id for route in await credentials.routes(desk.database, [desk.workspace_id])]
-    assert await credentials.resume(desk.database, desk.workspace_id, routes) == 1
+    assert await Routing(desk.database).resume(desk.workspace_id, route.name) == 1
     [released] = await desk.claim()
     assert released.batch.attempt == 0
 
@@ -234,8 +243,12 @@ async def test_one_leg_that_is_refused_leaves_the_other_alone(desk):
     [work] = await desk.claim()
     verdict = Verdict(row="F12", outcome=BadCredentials(scope=Scope.APPLE_LEG), status=401)
     held = Held(scope=Scope.APPLE_LEG, reason=Hold.CREDENTIALS)
-    await settle.write(desk.database, [await desk.answered(work, verdict, held)])
-    paused = [r.paused_at is not None for r in await credentials.routes(desk.database, [desk.workspace_id])]
+    stop = Pause(
+        route=await desk.route(), whole=False, kind=PauseKind.CREDENTIALS, reason="401", probe_after_s=None
+    )
+    await desk.write(await desk.answered(work, verdict, held), pauses=[stop])
+    found = await routes.of_workspaces(desk.database, [desk.workspace_id])
+    paused = [route.paused_at is not None for route in found]
     assert paused == [True, False]
 
 
@@ -247,9 +260,11 @@ async def test_an_unproven_refusal_is_held_and_pauses_nothing(desk):
         row="F13", outcome=Refused(certainty=Certainty.AMBIGUOUS), status=403, reason="SENDER_ID_MISMATCH"
     )
     held = Held(scope=Scope.CREDENTIAL, reason=Hold.UNPROVEN)
-    await settle.write(desk.database, [await desk.answered(work, verdict, held)])
-    assert (await desk.queued())[0]["held_reason"] == "unproven 403 SENDER_ID_MISMATCH"
-    assert (await desk.route()).paused_at is None
+    await desk.write(await desk.answered(work, verdict, held))
+    assert await desk.queued() == []
+    [facts, _] = await Routing(desk.database).all(desk.workspace_id)
+    assert facts.health.held_verdicts == 1
+    assert facts.route.paused_at is None
     assert await desk.status("t1") == ""
 
 
@@ -260,7 +275,7 @@ async def test_a_bad_message_fails_and_bounces_nobody(desk):
     verdict = Verdict(
         row="F9", outcome=BadMessage(), status=400, reason="INVALID_ARGUMENT", detail="nul \0 and \ud800"
     )
-    await settle.write(desk.database, [await desk.answered(work, verdict, Settled(end=End.FAILED))])
+    await desk.write(await desk.answered(work, verdict, Settled(end=End.FAILED)))
     assert await desk.pushes() == [("failed", "F9", 400, 1)]
     assert await desk.status("t1") == ""
 
@@ -270,7 +285,7 @@ async def test_an_answer_to_an_old_generation_is_recorded_and_changes_nothing(de
     await desk.queue("ann")
     [work] = await desk.claim()
     await desk.register("ann", "t1")
-    await settle.write(desk.database, [await desk.answered(work, REFUSED, Settled(end=End.BOUNCED))])
+    await desk.write(await desk.answered(work, REFUSED, Settled(end=End.BOUNCED)))
     assert await desk.pushes() == [("bounced", "F4", 404, 1)]
     assert await desk.status("t1") == ""
 
@@ -279,11 +294,7 @@ async def test_a_skip_is_a_row_with_its_reason(desk):
     await desk.register("ann", "t1")
     await desk.queue("ann")
     [work] = await desk.claim()
-    target = work.batch.targets[0]
-    skipped = NotSent(
-        work=work, device_id=target.device_id, person_id=target.planned_for, end=End.SKIPPED, reason="moved"
-    )
-    await settle.write(desk.database, [skipped])
+    await desk.write(NotSent(work, work.batch.targets[0], End.SKIPPED, "moved"))
     assert await desk.pushes() == [("skipped", "moved", None, 0)]
     assert await desk.queued() == []
 
@@ -292,18 +303,10 @@ async def test_what_a_paused_route_would_have_sent_waits_with_it(desk):
     await desk.register("ann", "t1")
     await desk.queue("ann")
     [work] = await desk.claim()
-    target = work.batch.targets[0]
     route = await desk.route()
-    aside = SetAside(
-        work=work,
-        device_id=target.device_id,
-        person_id=target.planned_for,
-        route=route,
-        reason="credentials 403",
-    )
-    await settle.write(desk.database, [aside])
+    await desk.write(SetAside(work, work.batch.targets[0], route, datetime.now(UTC)))
     [waiting] = await desk.queued()
-    assert (waiting["held_reason"], waiting["attempt"]) == ("credentials 403", 0)
+    assert (waiting["lane"], waiting["attempt"]) == (route.route_id, 0)
 
 
 @pytest.mark.parametrize("strikes", [1, 2])
@@ -312,5 +315,5 @@ async def test_strikes_are_counted_by_pushes_and_not_by_attempts(desk, strikes):
     for _ in range(strikes):
         await desk.queue("ann")
     for work in await desk.claim():
-        await settle.write(desk.database, [await desk.answered(work, REFUSED, Settled(end=End.BOUNCED))])
+        await desk.write(await desk.answered(work, REFUSED, Settled(end=End.BOUNCED)))
     assert await desk.status("t1") == {1: "bounced", 2: "suppressed"}[strikes]

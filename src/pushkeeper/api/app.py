@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from starlette.routing import Route, Router
 
-from pushkeeper.api import answer, app_api, native, track_v1
+from pushkeeper.api import answer, app_api, native, native_routes, track_v1
 from pushkeeper.api.surface import log, request_id_of
 from pushkeeper.errors import Unreachable
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pushkeeper.api.auth import Keys
     from pushkeeper.registry import Registry
     from pushkeeper.reporting import Reporting
+    from pushkeeper.routing import Routing
     from pushkeeper.sending import Sending
     from pushkeeper.store.database import Database
 
@@ -31,6 +32,7 @@ class Rooms:
     registry: Registry
     sending: Sending
     reporting: Reporting
+    routing: Routing
     database: Database
     keys: Keys
     url: str
@@ -44,6 +46,7 @@ def build(rooms: Rooms) -> ASGIApp:
         *track_v1.routes(rooms),
         *app_api.routes(rooms),
         *native.routes(rooms),
+        *native_routes.routes(rooms),
     ]
     # Clients follow no redirects, and some drop the key when they do: a slash too many is another path.
     return RawPath(Router(routes, redirect_slashes=False, default=_no_such_route))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from pushkeeper import __version__
-from pushkeeper.cli import demo, devices, serving, setup
+from pushkeeper.cli import credentials, demo, devices, routes, serving, workspaces
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -24,9 +24,9 @@ for command in (
     serving.worker,
     serving.simulate,
     serving.migrate,
-    setup.workspace,
-    setup.credentials,
-    setup.routes,
+    workspaces.workspace,
+    credentials.credentials,
+    routes.routes,
     devices.device,
     devices.send,
 ):

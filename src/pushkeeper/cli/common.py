@@ -62,6 +62,11 @@ def on_store(command: Callable[P, T]) -> Callable[P, T]:
     return data(url(file(command)))
 
 
+in_workspace = click.option(
+    "--workspace", "name", metavar="NAME", required=True, help="The workspace's name."
+)
+
+
 def settings_of(options: dict[str, Any]) -> Settings:
     """The settings that these options, the environment and the config file give; takes the options it knows."""
     file = options.pop("config_file", None)

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushkeeper.cli.common import answer, as_json, on_store, run, settings_of, table
-from pushkeeper.cli.setup import in_workspace
+from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, settings_of, table
 from pushkeeper.core import identity
 from pushkeeper.core.model import Content, Token
 

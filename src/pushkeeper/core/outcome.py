@@ -82,8 +82,14 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadMessage:
-    """The fault is the message's, or our own: no device changes."""
+    """The fault is the message's, or our own: no device changes.
 
+    Attributes:
+        malformed: it is the message's, so that the provider would say it of every device (three of them stop the message).
+        unclassified: nobody has seen such an answer before.
+    """
+
+    malformed: bool = True
     unclassified: bool = False
 
 
@@ -91,12 +97,19 @@ class BadMessage:
 class BadCredentials:
     """The fault is a key's, a topic's or a project's: no device changes, the push is held.
 
-    `probe_after_s` is how long the route rests before one probe may ask whether it is well again.
+    Attributes:
+        scope: what is refused.
+        heal: what the sender may do about it, once, before the push is held.
+        probe_after_s: how long the route rests before a probe may ask whether it is well again; None when a probe
+            could not tell.
+        believed_from: how many distinct devices' pushes must be refused so before the route pauses (row P21); until
+            then each waits a minute, uncharged.
     """
 
     scope: Scope
     heal: Heal = Heal.BY_OPERATOR
-    probe_after_s: float = 300.0
+    probe_after_s: float | None = 300.0
+    believed_from: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.outcome import Outcome
 
 _THROTTLED_FIRST_S = 60.0
+_DOUBTED_S = 60.0
 _NETWORK_FIRST_S = 1.0
 _NETWORK_LONGEST_S = 60.0
 _DOUBLINGS = 40
@@ -65,9 +66,13 @@ class Hold(StrEnum):
 
     CREDENTIALS = "credentials"  # the route's key, topic or project is refused; an operator's change frees it
     UNTRUSTED = "untrusted"  # whoever answers is not the provider: interception, or a clock far off
-    UNPROVEN = (
-        "unproven"  # a refusal that may be our setting's fault, on a route that nothing was accepted on
-    )
+    UNPROVEN = "unproven"  # a refusal that may be our setting's fault, on a route that has accepted nothing
+    GUARDED = "guard"  # such a refusal in a wave of them: an operator says whose fault it was
+
+    @property
+    def keeps_the_verdict(self) -> bool:
+        """Whether the answer itself is kept, to be applied or discarded; else the push is to be sent again."""
+        return self in {Hold.UNPROVEN, Hold.GUARDED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,12 +139,19 @@ FCM = Policy(retry_for_s=3600.0)  # scale-fcm: give a request up within 60 minut
 
 
 def decide(
-    outcome: Outcome, attempt: Attempt, *, policy: Policy, jitter: float, route_accepted: bool
+    outcome: Outcome,
+    attempt: Attempt,
+    *,
+    policy: Policy,
+    jitter: float,
+    route_accepted: bool,
+    believed: bool = True,
 ) -> Decision:
     """What to do next, for every outcome (decision table of the provider contract, columns Delivery and Sender).
 
     `jitter` is in [0, 1). `route_accepted` says that the same route has accepted a push since its settings last changed:
-    without that an ambiguous refusal proves nothing against the device (self-evidence rule).
+    without that an ambiguous refusal proves nothing against the device (self-evidence rule). `believed` is False while
+    too few have said what would pause the route (row P21).
     """
     clock = _Clock(attempt, policy.deadline(attempt), jitter)
     decision: Decision
@@ -151,7 +163,7 @@ def decide(
         case BadMessage():
             decision = Settled(end=End.FAILED)
         case BadCredentials():
-            decision = _after_bad_credentials(outcome, clock)
+            decision = _after_bad_credentials(outcome, clock, believed=believed)
         case Throttled():
             decision = clock.retry(clock.full(_THROTTLED_FIRST_S, math.inf), at_least_s=outcome.after_s)
         case Unavailable():
@@ -216,7 +228,9 @@ def _after_refusal(refused: Refused, clock: _Clock, *, route_accepted: bool) -> 
             assert_never(refused.certainty)
 
 
-def _after_bad_credentials(bad: BadCredentials, clock: _Clock) -> Decision:
+def _after_bad_credentials(bad: BadCredentials, clock: _Clock, *, believed: bool) -> Decision:
+    if not believed:
+        return clock.retry(_DOUBTED_S, charged=False)
     if bad.heal is not Heal.BY_OPERATOR and clock.opening:
         return clock.retry(0.0)
     return clock.hold(Held(scope=bad.scope, reason=Hold.CREDENTIALS, probe_after_s=bad.probe_after_s))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.outcome import Outcome
 
 OUTAGE_WAIT_S = 900.0
+_NEW_REASON_BELIEVED_FROM = 5
 GONE_REASONS = frozenset({"Unregistered", "ExpiredToken"})
 
 
@@ -73,9 +74,9 @@ _MEANINGS: dict[tuple[int, str], Meaning] = {
     (400, "InvalidPushType"): Meaning("P8", BadMessage()),
     (400, "PayloadEmpty"): Meaning("P8", BadMessage()),
     (400, "DuplicateHeaders"): Meaning("P8", BadMessage()),
-    (400, "MissingDeviceToken"): Meaning("P9", BadMessage(), _OUR_BUG),
-    (404, "BadPath"): Meaning("P9", BadMessage(), _OUR_BUG),
-    (405, "MethodNotAllowed"): Meaning("P9", BadMessage(), _OUR_BUG),
+    (400, "MissingDeviceToken"): Meaning("P9", BadMessage(malformed=False), _OUR_BUG),
+    (404, "BadPath"): Meaning("P9", BadMessage(malformed=False), _OUR_BUG),
+    (405, "MethodNotAllowed"): Meaning("P9", BadMessage(malformed=False), _OUR_BUG),
     (413, "PayloadTooLarge"): Meaning("P10", BadMessage()),
     (400, "IdleTimeout"): Meaning("P11", Unanswered(silence=Silence.IDLED_OUT)),
     (403, "ExpiredProviderToken"): _credentials("P12", Scope.CREDENTIAL, "", Heal.RENEW_TOKEN),
@@ -129,9 +130,10 @@ def _gone(since: datetime | None, registered_at: datetime | None) -> Meaning:
 def _unknown(status: int, reason: str, since: datetime | None, registered_at: datetime | None) -> Meaning:
     alert = f"APNs gave a new reason: {status} {reason or 'without a word'}"
     if status == HTTPStatus.FORBIDDEN:
-        return _credentials("P21", Scope.CREDENTIAL, alert)
+        outcome = BadCredentials(scope=Scope.CREDENTIAL, believed_from=_NEW_REASON_BELIEVED_FROM)
+        return Meaning("P21", outcome, alert)
     if status == HTTPStatus.GONE and since is not None:
         return Meaning("P21", _gone(since, registered_at).outcome, alert)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Meaning("P21", _outage("P21").outcome, alert)
-    return Meaning("P21", BadMessage(unclassified=True), alert)
+    return Meaning("P21", BadMessage(malformed=False, unclassified=True), alert)

@@ -33,6 +33,7 @@ _AGE_FUZZ = 0.1
 _CLOSED = NoResponse(Silence.NOT_PROCESSED, "closed before it was sent")
 _CLOSED_UNDER_WAY = NoResponse(Silence.LOST, "closed before the answer came")
 _REFUSED = NoResponse(Silence.NOT_PROCESSED, "the server refused it on every connection")
+_WITHDRAWN = NoResponse(Silence.NOT_PROCESSED, "withdrawn before it was sent")
 _WAITED = NoResponse(Silence.NOT_SENT, "no connection took it in time")
 _DEAD = TimeoutError("no sign of life after a ping")
 _LEFT = ConnectionAbortedError("the server left before it answered anything")
@@ -146,6 +147,7 @@ class Pool(Generic[Key]):
         self._jitter = jitter
         self._links: list[_Link[Key | _Fetch]] = []
         self._fresh: deque[Exchange[Key | _Fetch]] = deque()
+        self._urgent: deque[Exchange[Key | _Fetch]] = deque()
         self._again: deque[Exchange[Key | _Fetch]] = deque()
         self._answers: list[tuple[Key | _Fetch, Answer]] = []
         self._dialing: asyncio.Task[None] | None = None
@@ -165,9 +167,25 @@ class Pool(Generic[Key]):
         """Requests that were submitted and are not answered yet."""
         return self._unanswered
 
-    def submit(self, key: Key, request: Request) -> None:
-        """Take a request; its answer is told later, together with others."""
-        self._enqueue(key, request)
+    def submit(self, key: Key, request: Request, *, urgent: bool = False) -> None:
+        """Take a request; its answer is told later, together with others. Urgent ones leave before those that wait."""
+        self._enqueue(key, request, urgent=urgent)
+
+    def withdraw(self, unwanted: Callable[[Key], bool]) -> int:
+        """Take back requests that are on no stream; each is answered as not processed. Returns how many."""
+        taken = 0
+        for name in ("_again", "_urgent", "_fresh"):
+            kept: deque[Exchange[Key | _Fetch]] = deque()
+            for exchange in getattr(self, name):
+                if isinstance(exchange.key, _Fetch) or not unwanted(exchange.key):
+                    kept.append(exchange)
+                else:
+                    self._answers.append((exchange.key, _WITHDRAWN))
+                    taken += 1
+            setattr(self, name, kept)
+        if taken:
+            self._wake()
+        return taken
 
     async def fetch(self, request: Request) -> Answer:
         """Send one request and wait for its answer."""
@@ -214,17 +232,17 @@ class Pool(Generic[Key]):
 
     # The queue.
 
-    def _enqueue(self, key: Key | _Fetch, request: Request) -> None:
+    def _enqueue(self, key: Key | _Fetch, request: Request, *, urgent: bool = False) -> None:
         if not self._awake:
             self._wake()
         self._unanswered += 1
         if self._closing:
             self._answers.append((key, _CLOSED))
         else:
-            self._fresh.append(Exchange(key, request, self._expire_at))
+            (self._urgent if urgent else self._fresh).append(Exchange(key, request, self._expire_at))
 
     def _answer_waiting(self, why: NoResponse) -> None:
-        for queue in (self._again, self._fresh):
+        for queue in (self._again, self._urgent, self._fresh):
             self._answers += [(exchange.key, why) for exchange in queue]
             queue.clear()
 
@@ -278,8 +296,8 @@ class Pool(Generic[Key]):
         for link in self._links:
             if link.congested:
                 continue
-            for _ in range(min(link.h2.capacity, len(self._again) + len(self._fresh))):
-                queue = self._again or self._fresh
+            for _ in range(min(link.h2.capacity, len(self._again) + len(self._urgent) + len(self._fresh))):
+                queue = self._again or self._urgent or self._fresh
                 link.h2.submit(queue.popleft(), now)
 
     def _retire(self, now: float) -> None:
@@ -318,7 +336,11 @@ class Pool(Generic[Key]):
 
     def _look_for_more(self, now: float) -> None:
         """Open a connection for what waits; while that is not to be tried for long, say why instead of keeping it."""
-        if self._dialing is not None or not (self._again or self._fresh) or not self._may_open():
+        if (
+            self._dialing is not None
+            or not (self._again or self._urgent or self._fresh)
+            or not self._may_open()
+        ):
             return
         if self._dial_from - now <= self._limits.patience_s:
             self._dialing = asyncio.get_running_loop().create_task(self._dial())
@@ -381,7 +403,7 @@ class Pool(Generic[Key]):
             idle_s = self._limits.idle_s
             if now >= link.retires_at or (idle_s is not None and link.h2.idle_s(now) >= idle_s):
                 link.leave()
-        for queue in (self._again, self._fresh):
+        for queue in (self._again, self._urgent, self._fresh):
             while queue and queue[0].deadline_at <= now:
                 self._answers.append((queue.popleft().key, _WAITED))
         self._wake()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID, uuid4
 
 import msgspec
@@ -13,8 +14,7 @@ from pushkeeper.core.status import LastStatus
 from pushkeeper.store.database import columns, load_queries
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-    from datetime import datetime
+    from collections.abc import Collection, Mapping, Sequence
 
     from pushkeeper.store.database import Connection, Database, Row
 
@@ -42,10 +42,10 @@ class ClaimedBatch:
     targets: tuple[Target, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StandingDevice:
+class StandingDevice(msgspec.Struct, frozen=True, gc=False):
     """A device as it stands when its batch is claimed."""
 
+    # Structs, as there are two for each push: a dataclass costs ten times as much to make.
     person_id: PersonId
     token: Token
     id_kind: IdKind
@@ -57,8 +57,7 @@ class StandingDevice:
     registered_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(msgspec.Struct, frozen=True, gc=False):
     """A device that a batch is for, the person it was planned for, and the device now (None when it is gone)."""
 
     device_id: DeviceId
@@ -69,30 +68,68 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageToSend:
+    """What a message says; `content` is None when what is stored cannot be read, `stop_reason` why it is not sent on."""
+
     message_id: UUID
-    content: Content
+    content: Content | None
     send_to_unsubscribed: bool
     expires_at: datetime
+    stop_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requeue:
-    """Devices that become a new batch: due again, or held (`held_reason`) until an operator releases it."""
+    """Devices that become a new batch: due again, in the lane of their route (0: not known)."""
 
     batch: ClaimedBatch
     targets: tuple[tuple[DeviceId, PersonId], ...]
     due_at: datetime
     attempt: int
-    held_route_id: RouteId | None = None
-    held_reason: str | None = None
+    lane: int = 0
 
 
-async def claim(database: Database, *, devices: int, lease_s: float) -> list[ClaimedBatch]:
-    """Claim batches that are due, until they hold about so many devices, with every device as it stands now."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """How many devices a worker can take: in all, of what is not urgent, and of lanes that are not free for all."""
+
+    devices: int
+    not_urgent: int
+    lanes: Mapping[RouteId, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be cut into batches: which message, how urgent, when due, and which lane each kind of device is for."""
+
+    workspace_id: WorkspaceId
+    message_id: UUID
+    priority: int
+    due_at: datetime
+    lanes: Mapping[Address, RouteId]
+
+
+class Address(NamedTuple):
+    """What of a device decides its route."""
+
+    platform: Platform
+    app: str
+    environment: str
+
+
+async def claim(database: Database, *, room: Room, lease_s: float) -> list[ClaimedBatch]:
+    """Claim batches that are due, until they fill the room, with every device as it stands now."""
     claim_id = uuid4()
 
     async def work(connection: Connection) -> tuple[list[Row], list[Row]]:
-        claimed = await connection.fetch(SQL["claim"], claim_id, lease_s, devices)
+        claimed = await connection.fetch(
+            SQL["claim"],
+            claim_id,
+            lease_s,
+            room.devices,
+            room.not_urgent,
+            list(room.lanes),
+            list(room.lanes.values()),
+        )
         if not claimed:
             return [], []
         return claimed, await connection.fetch(SQL["targets"], [row["batch_id"] for row in claimed])
@@ -115,35 +152,84 @@ async def claim(database: Database, *, devices: int, lease_s: float) -> list[Cla
     ]
 
 
+# A look-up in a table is a third of what an enum's constructor takes.
+_ID_KINDS = {kind.value: kind for kind in IdKind}
+_PLATFORMS = {platform.value: platform for platform in Platform}
+_STATUSES = {status.value: status for status in LastStatus}
+
+
 def _target(row: Row) -> Target:
+    (
+        _,
+        device_id,
+        planned_for,
+        person_id,
+        token,
+        id_kind,
+        platform,
+        app,
+        environment,
+        status,
+        generation,
+        registered_at,
+        unsubscribed,
+    ) = row.values()
     device = None
-    if row["person_id"] is not None:
+    if person_id is not None:
         device = StandingDevice(
-            person_id=row["person_id"],
-            token=Token(row["token"]),
-            id_kind=IdKind(row["id_kind"]),
-            platform=Platform(row["platform"]),
-            app=row["app"],
-            environment=row["environment"],
-            status=LastStatus(row["status"]),
-            generation=row["generation"],
-            registered_at=row["registered_at"],
+            person_id,
+            Token(token),
+            _ID_KINDS[id_kind],
+            _PLATFORMS[platform],
+            app,
+            environment,
+            _STATUSES[status],
+            generation,
+            registered_at,
         )
-    return Target(
-        device_id=row["device_id"],
-        planned_for=row["planned_for"],
-        unsubscribed=row["unsubscribed"],
-        device=device,
-    )
+    return Target(device_id, planned_for, unsubscribed, device)
 
 
 async def messages(database: Database, message_ids: Collection[UUID]) -> dict[UUID, MessageToSend]:
     """What these messages say."""
     rows = await database.rows(SQL["messages"], list(message_ids))
-    return {
-        row["message_id"]: MessageToSend(**{**row, "content": msgspec.convert(row["content"], Content)})
-        for row in rows
-    }
+    return {row["message_id"]: MessageToSend(**{**row, "content": _content(row["content"])}) for row in rows}
+
+
+def _content(stored: object) -> Content | None:
+    try:
+        return msgspec.convert(stored, Content)
+    except msgspec.ValidationError:
+        return None
+
+
+async def addresses(database: Database, workspace: WorkspaceId) -> list[Address]:
+    """The kinds of device that a workspace has, as far as they decide the route."""
+    rows = await database.rows(SQL["addresses"], workspace)
+    return [Address(Platform(row["platform"]), row["app"], row["environment"]) for row in rows]
+
+
+async def plan(
+    connection: Connection, what: Plan, *, after: DeviceId | None, page: int, size: int
+) -> tuple[DeviceId | None, int]:
+    """Cut the next page of a workspace's devices into batches of up to `size`.
+
+    Returns the last device of the page, from which the next goes on, and how many there were; None after the last page.
+    """
+    lanes = [(a.platform.value, a.app, a.environment, lane) for a, lane in what.lanes.items()]
+    row = await connection.fetchrow(
+        SQL["plan"],
+        what.workspace_id,
+        what.message_id,
+        what.priority,
+        what.due_at,
+        *columns(lanes, 4),
+        after or b"",
+        page,
+        size,
+    )
+    assert row is not None  # noqa: S101 - an aggregate has a row
+    return row["last"], row["devices"]
 
 
 async def renew(database: Database, claims: Collection[Claim], *, lease_s: float) -> set[int]:
@@ -184,15 +270,19 @@ async def requeue(connection: Connection, new: Requeue) -> None:
         new.attempt,
         new.batch.first_attempt_at,
         *columns(new.targets, 2),
-        new.held_route_id,
-        new.held_reason,
+        new.lane,
     )
 
 
-async def next_due_s(database: Database) -> float | None:
-    """Seconds until something is due or a lease runs out, negative when it is already; None when nothing waits."""
-    seconds: float | None = await database.value(SQL["next_due"])
+async def next_due_s(database: Database, *, closed: Collection[RouteId]) -> float | None:
+    """Seconds until something is due in a lane that is not closed, negative when it is already; None when nothing is."""
+    seconds: float | None = await database.value(SQL["next_due"], list(closed))
     return seconds
+
+
+async def take_expired_out_of_lanes(database: Database) -> None:
+    """Let what expired while its lane was paused be claimed, and so settled as expired."""
+    await database.rows(SQL["out_of_lane"])
 
 
 def _columns(claims: Collection[Claim]) -> list[list[object]]:

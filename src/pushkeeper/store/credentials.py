@@ -1,16 +1,17 @@
-"""Credentials, sealed at rest, and the routes that each one opens."""
+"""Credentials, sealed at rest."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pushkeeper.core.model import Environment, Provider, RouteId, Secret, WorkspaceId
+from pushkeeper.core.model import Environment, Provider, Secret, WorkspaceId
 from pushkeeper.errors import NotFound
-from pushkeeper.store.database import WORK_CHANNEL, load_queries
+from pushkeeper.store import routes, verdicts
+from pushkeeper.store.database import load_queries
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
     from datetime import datetime
 
     from pushkeeper.store.database import Connection, Database
@@ -43,47 +44,11 @@ class Credential(NewCredential):
     changed_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """What a provider can refuse as a whole.
-
-    `accepted_at` is when the provider first took a push on it since its settings last changed: until then a refusal
-    that may be the setting's fault is no device's.
-    """
-
-    route_id: RouteId
-    credential_id: int
-    workspace_id: WorkspaceId
-    provider: Provider
-    app: str
-    environment: Environment
-    leg: str
-    changed_at: datetime
-    accepted_at: datetime | None
-    paused_at: datetime | None
-    pause_reason: str | None
-
-    @property
-    def name(self) -> str:
-        """`apns:production:com.example.app`, `fcm:my-project` or `fcm:my-project:apple`."""
-        parts = [self.provider.value, self.app]
-        if self.provider is Provider.APNS:
-            parts.insert(1, self.environment.value)
-        return ":".join([*parts, self.leg] if self.leg else parts)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """What waits on a route (or on none) until an operator releases it."""
-
-    route_id: RouteId | None
-    reason: str
-    batches: int
-    devices: int
-
-
 async def put(database: Database, vault: Vault, workspace: WorkspaceId, new: NewCredential) -> int:
-    """Add or replace a credential, resume its routes and release what was held on them; return its id."""
+    """Add or replace a credential and return its id.
+
+    Its routes go on, and have to prove themselves again; what was held on them is sent again.
+    """
 
     async def work(connection: Connection) -> int:
         credential_id: int = await connection.fetchval(
@@ -99,12 +64,20 @@ async def put(database: Database, vault: Vault, workspace: WorkspaceId, new: New
             new.ca_pem,
         )
         legs = ["", "apple"] if new.provider is Provider.FCM else [""]
-        routes = await connection.fetch(SQL["fresh_routes"], credential_id, legs)
-        await connection.fetch(SQL["release"], [row["route_id"] for row in routes])
-        await connection.execute(f"notify {WORK_CHANNEL}")
+        opened = await routes.fresh(connection, credential_id, legs)
+        while await verdicts.discard(connection, opened, (verdicts.UNPROVEN, verdicts.GUARD)):
+            pass
         return credential_id
 
     return await database.in_transaction(work)
+
+
+async def exists(database: Database, workspace: WorkspaceId, new: NewCredential) -> bool:
+    """Whether there is a credential that this one would replace."""
+    found: bool = await database.value(
+        SQL["exists"], workspace, new.provider.value, new.app, new.environment.value
+    )
+    return found
 
 
 async def read(database: Database, vault: Vault, credential_id: int) -> Credential:
@@ -125,46 +98,9 @@ async def read(database: Database, vault: Vault, credential_id: int) -> Credenti
     return Credential(**facts, provider=provider, environment=environment, secret=secret)
 
 
-async def routes(database: Database, workspaces: Sequence[WorkspaceId]) -> list[Route]:
-    """All routes of these workspaces."""
-    return [
-        Route(
-            **{**row, "provider": Provider(row["provider"]), "environment": Environment(row["environment"])}
-        )
-        for row in await database.rows(SQL["routes"], list(workspaces))
-    ]
-
-
 async def set_up(connection: Connection, workspaces: Collection[WorkspaceId]) -> set[WorkspaceId]:
     """Which of these workspaces have credentials to send with."""
     return {row["workspace_id"] for row in await connection.fetch(SQL["set_up"], list(workspaces))}
-
-
-async def held(database: Database, workspace: WorkspaceId) -> list[Held]:
-    """What is held in this workspace, by route and reason."""
-    return [Held(**row) for row in await database.rows(SQL["held"], workspace)]
-
-
-async def mark_accepted(connection: Connection, chosen: Sequence[RouteId]) -> None:
-    """The provider took a push on these routes: their settings are good."""
-    await connection.execute(SQL["accepted"], list(chosen))
-
-
-async def pause(connection: Connection, credential_id: int, route: RouteId | None, reason: str) -> None:
-    """Stop a route of a credential, or all of its routes; what is paused keeps its first reason."""
-    await connection.execute(SQL["pause"], credential_id, route, reason)
-
-
-async def resume(database: Database, workspace: WorkspaceId, chosen: Sequence[RouteId]) -> int:
-    """Let these routes go on, put what they hold back into the queue, and return for how many devices."""
-
-    async def work(connection: Connection) -> int:
-        resumed = await connection.fetch(SQL["resume"], workspace, list(chosen))
-        released = await connection.fetch(SQL["release"], [row["route_id"] for row in resumed])
-        await connection.execute(f"notify {WORK_CHANNEL}")
-        return sum(row["devices"] or 0 for row in released)
-
-    return await database.in_transaction(work)
 
 
 def _label(workspace: WorkspaceId, provider: Provider, app: str, environment: Environment) -> str:

@@ -31,6 +31,7 @@ class Connection(Protocol):
 
 
 WORK_CHANNEL = "pushkeeper_work"  # NOTIFY on it says that something is due
+ROUTES_CHANNEL = "pushkeeper_routes"  # NOTIFY on it says that routes stand otherwise now
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _OLDEST_SERVER = 150_000
@@ -170,15 +171,16 @@ class Database:
         raise AssertionError  # the last attempt returns or raises
 
     @asynccontextmanager
-    async def listening(self, channel: str, heard: Callable[[], None]) -> AsyncIterator[asyncio.Event]:
-        """Call `heard` at every NOTIFY on the channel; the event is set when the connection is lost."""
+    async def listening(self, heard: Mapping[str, Callable[[], None]]) -> AsyncIterator[asyncio.Event]:
+        """Call what is given for a channel at every NOTIFY on it; the event is set when the connection is lost."""
         lost = asyncio.Event()
         with _translated(self.url):
             connection = await asyncpg.connect(self.url, timeout=10)
         connection.add_termination_listener(lambda _: lost.set())
         try:
             with _translated(self.url):
-                await connection.add_listener(channel, lambda *_: heard())
+                for channel, call in heard.items():
+                    await connection.add_listener(channel, _ignoring(call))
             yield lost
         finally:
             with suppress(*_NOT_ANSWERING, asyncpg.InterfaceError):
@@ -211,6 +213,10 @@ class _translated:  # noqa: N801 - reads as a phrase: `with _translated(url)`
             raise BadRequest("text", "text: the character NUL cannot be stored") from error
         if isinstance(error, asyncpg.ProgramLimitExceededError):
             raise TooLarge("identifier", "identifier: too long to be stored") from error
+
+
+def _ignoring(call: Callable[[], None]) -> Callable[..., None]:
+    return lambda *_: call()
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:

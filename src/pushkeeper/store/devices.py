@@ -81,11 +81,15 @@ class SettleEvent(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """What one push came to, for the generation of the device that it was sent to."""
+    """What one push came to, for the generation of the device that it was sent to.
+
+    `definite` says of a refusal that the provider names the device as gone.
+    """
 
     device_id: DeviceId
     generation: int
     event: SettleEvent
+    definite: bool = False
     message_id: UUID
     provider: str
     provider_status: int | None = None
@@ -199,6 +203,7 @@ async def settle(connection: Connection, settlements: Sequence[Settlement]) -> N
                 s.device_id,
                 s.generation,
                 s.event.value,
+                s.definite,
                 s.message_id,
                 s.provider,
                 s.provider_status,
@@ -206,7 +211,7 @@ async def settle(connection: Connection, settlements: Sequence[Settlement]) -> N
             )
             for s in now
         ]
-        await connection.execute(SQL["settle"], *columns(rows, 7))
+        await connection.execute(SQL["settle"], *columns(rows, 8))
         waiting = later
 
 

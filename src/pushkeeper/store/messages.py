@@ -114,6 +114,43 @@ async def insert(connection: Connection, messages: Sequence[NewMessage]) -> None
     await connection.execute(f"notify {WORK_CHANNEL}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewBroadcast:
+    """A message for many."""
+
+    message_id: UUID
+    workspace_id: WorkspaceId
+    content: Content
+    send_to_unsubscribed: bool
+    send_at: datetime
+    expires_at: datetime
+
+
+async def insert_broadcast(connection: Connection, message: NewBroadcast) -> None:
+    """Write a message for many; its batches are planned after it."""
+    await connection.execute(
+        SQL["insert_broadcast"],
+        message.message_id,
+        message.workspace_id,
+        msgspec.to_builtins(message.content),
+        message.send_to_unsubscribed,
+        minted_at(message.message_id),
+        message.send_at,
+        message.expires_at,
+    )
+
+
+async def count_malformed(
+    connection: Connection, refused: Sequence[tuple[UUID, int, str]]
+) -> list[tuple[UUID, str]]:
+    """Count devices (message, how many, reason) whose providers called the message malformed.
+
+    Returns the messages that stop by it, at three devices, each with the reason.
+    """
+    rows = await connection.fetch(SQL["count_malformed"], *columns(refused, 3))
+    return [(row["message_id"], row["stop_reason"]) for row in rows if row["stopped"]]
+
+
 async def delivery(
     database: Database, workspace: WorkspaceId, delivery_id: DeliveryId
 ) -> DeliveryFacts | None:

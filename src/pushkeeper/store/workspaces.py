@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from pushkeeper.errors import Conflict, NotFound
-from pushkeeper.store.database import load_queries
+from pushkeeper.errors import BadRequest, Conflict, NotFound
+from pushkeeper.store.database import ROUTES_CHANNEL, load_queries
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.database import Connection, Database
 
 SQL = load_queries("workspaces")
 
@@ -39,6 +40,27 @@ class WorkspaceFacts:
     created_at: datetime
     people: int
     devices: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a workspace may choose; the defaults are the documented lifecycle.
+
+    Attributes:
+        suppress_after: strikes in a row that suppress a device.
+        min_strike_gap_s: a strike that comes sooner after the one before does not count.
+        suppress_on_definitive: the first refusal that names the device as gone suppresses it.
+        delete_unregistered: such a device is deleted instead.
+        max_pushes_per_s: how many pushes each of its routes may send in a second; None for the provider's own bounds.
+        ramp_s: how long a route takes from a cold start to its full rate.
+    """
+
+    suppress_after: int = 2
+    min_strike_gap_s: int = 0
+    suppress_on_definitive: bool = False
+    delete_unregistered: bool = False
+    max_pushes_per_s: int | None = None
+    ramp_s: int = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +123,74 @@ async def by_name(database: Database, name: str) -> Workspace:
     if row is None:
         raise NotFound(f"workspace: there is none named {name!r}")
     return Workspace(row["workspace_id"], row["name"])
+
+
+async def options(database: Database, workspace: WorkspaceId) -> Options:
+    """What a workspace chose."""
+    row = await database.row(SQL["options"], workspace)
+    if row is None:
+        raise NotFound("workspace: it is gone")
+    return Options(**row)
+
+
+async def choose(
+    database: Database, workspace: WorkspaceId, changes: Mapping[str, int | bool | None]
+) -> Options:
+    """Change some of a workspace's options, by name, and return them all; its workers hear of it.
+
+    Raises:
+        BadRequest: there is no such option, or it cannot have that value.
+    """
+    chosen = options_with(await options(database, workspace), changes)
+
+    async def work(connection: Connection) -> None:
+        await connection.execute(
+            SQL["choose"],
+            workspace,
+            chosen.suppress_after,
+            chosen.min_strike_gap_s,
+            chosen.suppress_on_definitive,
+            chosen.delete_unregistered,
+            chosen.max_pushes_per_s,
+            chosen.ramp_s,
+        )
+        await connection.execute(f"notify {ROUTES_CHANNEL}")
+
+    await database.in_transaction(work)
+    return chosen
+
+
+def options_with(former: Options, changes: Mapping[str, int | bool | None]) -> Options:
+    """Options with some of them changed.
+
+    Raises:
+        BadRequest: there is no such option, or it cannot have that value.
+    """
+    for name, value in changes.items():
+        if name not in _BOUNDS:
+            raise BadRequest(name, f"{name}: there is no such option; there are {', '.join(_BOUNDS)}")
+        bounds = _BOUNDS[name]
+        if bounds is None:
+            if not isinstance(value, bool):
+                raise BadRequest(name, f"{name}: expected true or false")
+            continue
+        least, most, may_be_none = bounds
+        if value is None and may_be_none:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise BadRequest(name, f"{name}: expected a whole number from {least:,} to {most:,}")
+    return replace(former, **changes)  # type: ignore[arg-type]  # checked by name
+
+
+# Least, most, and whether it may be none; None for a switch. The migration's CHECKs say the same.
+_BOUNDS: dict[str, tuple[int, int, bool] | None] = {
+    "suppress_after": (1, 100, False),
+    "min_strike_gap_s": (0, 31_536_000, False),
+    "suppress_on_definitive": None,
+    "delete_unregistered": None,
+    "max_pushes_per_s": (1, 1_000_000, True),
+    "ramp_s": (0, 3_600, False),
+}
 
 
 async def holder_of_site(database: Database, site_id: str) -> KeyHolder | None:

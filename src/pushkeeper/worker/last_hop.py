@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
-from pushkeeper.core.model import Environment, Platform, Provider
+from pushkeeper.core.routing import choose_route
 from pushkeeper.core.status import LastStatus
 
 if TYPE_CHECKING:
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pushkeeper.store.batches import MessageToSend, StandingDevice, Target
-    from pushkeeper.store.credentials import Route
+    from pushkeeper.store.routes import Route
+
+
+UNREADABLE = "unreadable"
 
 
 class SkipReason(StrEnum):
@@ -39,11 +42,17 @@ class Expire:
 
 
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """The message is not sent on: providers call it malformed, or what is stored of it cannot be read."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
-    """The route is paused: the push is held with it."""
+    """The route is paused, or cannot be sent on: the push waits in its lane."""
 
     route: Route
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +63,7 @@ class Go:
     route: Route
 
 
-Fate: TypeAlias = Skip | Expire | Wait | Go
+Fate: TypeAlias = Skip | Expire | Stop | Wait | Go
 
 
 def decide(target: Target, message: MessageToSend, routes: Sequence[Route], now: datetime) -> Fate:
@@ -66,11 +75,17 @@ def decide(target: Target, message: MessageToSend, routes: Sequence[Route], now:
         return Skip(reason)
     if now >= message.expires_at:
         return Expire()
+    if message.content is None or message.stop_reason is not None:
+        return Stop(message.stop_reason or UNREADABLE)
+    return _on_its_way(device, routes)
+
+
+def _on_its_way(device: StandingDevice, routes: Sequence[Route]) -> Fate:
     route = choose_route(device, routes)
     if route is None:
         return Skip(SkipReason.NO_ROUTE)
     if route.pause_reason is not None:
-        return Wait(route, route.pause_reason)
+        return Wait(route)
     return Go(device, route)
 
 
@@ -81,37 +96,6 @@ def _against(target: Target, device: StandingDevice, message: MessageToSend) -> 
         return SkipReason.SUPPRESSED
     if target.unsubscribed and not message.send_to_unsubscribed:
         return SkipReason.UNSUBSCRIBED
-    if not message.content.says_something_to(device.platform):
+    if message.content is not None and not message.content.says_something_to(device.platform):
         return SkipReason.NO_CONTENT
     return None
-
-
-def choose_route(device: StandingDevice, routes: Sequence[Route]) -> Route | None:
-    """The route for a device among its workspace's: None rather than a guess between several.
-
-    An iPhone goes by APNs where there is a credential for it, and else by FCM's Apple leg. A device that does not say
-    its app or environment takes the only one there is, and of the two environments production.
-    """
-    if device.platform is Platform.IOS:
-        apns = [r for r in routes if r.provider is Provider.APNS and _fits(device, r)]
-        if not device.environment:
-            apns = [r for r in apns if r.environment is Environment.PRODUCTION] or apns
-        if apns:
-            return apns[0] if len(apns) == 1 else None
-        return _only(
-            [r for r in routes if r.provider is Provider.FCM and r.leg == "apple" and _fits(device, r)]
-        )
-    if device.platform is Platform.ANDROID:
-        return _only([r for r in routes if r.provider is Provider.FCM and not r.leg and _fits(device, r)])
-    return None
-
-
-def _fits(device: StandingDevice, route: Route) -> bool:
-    if route.provider is Provider.FCM:
-        # An iPhone's app id is a bundle id, which says nothing of the project that it is in.
-        return device.platform is Platform.IOS or device.app in {"", route.app}
-    return device.app in {"", route.app} and device.environment in {"", route.environment.value}
-
-
-def _only(routes: Sequence[Route]) -> Route | None:
-    return routes[0] if len(routes) == 1 else None

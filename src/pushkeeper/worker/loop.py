@@ -6,74 +6,58 @@ import asyncio
 import random
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol, TypeAlias, assert_never
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, assert_never
+from uuid import uuid4
 
 from pushkeeper.core import retry
 from pushkeeper.core.model import Provider, Push
-from pushkeeper.core.retry import Attempt, End
-from pushkeeper.errors import BadRequest, Misconfigured, NotFound, Unreachable
-from pushkeeper.store import batches, credentials, migrate
-from pushkeeper.store.database import WORK_CHANNEL
+from pushkeeper.core.outcome import Accepted, BadMessage, Refused, Verdict
+from pushkeeper.core.retry import Attempt, End, Held, Settled
+from pushkeeper.errors import Unreachable
+from pushkeeper.store import batches, migrate, routes, workers
+from pushkeeper.store.database import ROUTES_CHANNEL, WORK_CHANNEL
 from pushkeeper.telemetry import logger
 from pushkeeper.worker import last_hop
-from pushkeeper.worker.settle import Answered, NotSent, SetAside, Settler, Work
+from pushkeeper.worker.alarms import Alarms
+from pushkeeper.worker.facts import Answered, NotSent, SetAside, Slice, Work, guarded
+from pushkeeper.worker.lanes import Lanes
+from pushkeeper.worker.senders import Senders
+from pushkeeper.worker.settle import Settler
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+    from uuid import UUID
 
-    from pushkeeper.core.model import RouteId, WorkspaceId
-    from pushkeeper.core.outcome import Verdict
+    from pushkeeper.core.model import DeviceId, WorkspaceId
     from pushkeeper.store.batches import ClaimedBatch, MessageToSend, Target
-    from pushkeeper.store.credentials import Credential, Route
     from pushkeeper.store.database import Database
+    from pushkeeper.store.routes import Route
     from pushkeeper.store.vault import Vault
-    from pushkeeper.worker.settle import Fact
+    from pushkeeper.worker.facts import Fact
+    from pushkeeper.worker.senders import OpenSender
 
 log = logger("worker")
 
 MAX_UNSETTLED = 4_000
+# So much of it is kept for what is urgent: a broadcast never has all of the worker.
+KEPT_FOR_URGENT = 500
 LEASE_S = 15.0
 IDLE_S = 5.0
-UPKEEP_S = 3600.0
+PROBE_EVERY_S = 5.0
+PROBE_AGAIN_S = 300.0
+EXPIRE_EVERY_S = 60.0
+PARTITIONS_EVERY_S = 3600.0
 DRAIN_S = 6.0
-ALERT_EVERY_S = 60.0
+NO_SENDER_S = 30.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimedPush(Push):
+class ClaimedPush(Push, frozen=True, kw_only=True, gc=False):
     """A push with where it came from, so that its verdict finds the way back."""
 
     work: Work
     route: Route
-
-
-OnVerdicts: TypeAlias = "Callable[[Sequence[tuple[Push, Verdict]]], None]"
-
-
-class Sender(Protocol):
-    """A provider's client: every push handed in is answered exactly once, through `OnVerdicts`, in groups."""
-
-    def send(self, pushes: Sequence[Push]) -> None: ...
-    async def aclose(self, drain_s: float) -> None: ...
-
-
-OpenSender: TypeAlias = "Callable[[Credential, OnVerdicts], Sender]"
-
-
-class Alerts:
-    """Says what is wrong once a minute, and not once a push."""
-
-    def __init__(self) -> None:
-        self._said_at: dict[tuple[RouteId, str], float] = {}
-
-    def is_new(self, what: tuple[RouteId, str]) -> bool:
-        now = time.monotonic()
-        if now - self._said_at.get(what, -ALERT_EVERY_S) < ALERT_EVERY_S:
-            return False
-        self._said_at[what] = now
-        return True
 
 
 class Worker:
@@ -90,16 +74,18 @@ class Worker:
     ) -> None:
         """`open_sender` makes a provider's client for a credential; `max_unsettled` bounds what is held in memory."""
         self._database = database
-        self._vault = vault
-        self._open_sender = open_sender
         self._max_unsettled = max_unsettled
         self._lease_s = lease_s
-        self._settler = Settler(database, on_written=self._settled)
+        self._id = uuid4()
+        self._lanes = Lanes()
+        self._senders = Senders(database, vault, open_sender, self._on_verdicts)
+        self._settler = Settler(database, review=self._review, on_written=self._written)
+        self._alarms = Alarms()
         self._works: dict[int, Work] = {}
-        self._senders: dict[int, tuple[datetime, Sender]] = {}
-        self._draining: set[asyncio.Task[None]] = set()
-        self._alerts = Alerts()
+        # One push at a time to a device: the last two outcomes are then in the order in which they were sent.
+        self._busy: dict[DeviceId, list[ClaimedPush] | None] = {}
         self._wake = asyncio.Event()
+        self._routes_changed = asyncio.Event()
         self._stopping = False
 
     def stop(self) -> None:
@@ -112,54 +98,76 @@ class Worker:
         async with asyncio.TaskGroup() as group:
             settling = group.create_task(self._settler.run())
             background = [
-                group.create_task(self._listen()),
-                group.create_task(self._every(self._lease_s / 3, self._renew)),
-                group.create_task(self._every(UPKEEP_S, lambda: migrate.make_partitions(self._database))),
+                group.create_task(job)
+                for job in (
+                    self._listen(),
+                    self._keep_routes_fresh(),
+                    self._every(self._lease_s / 3, self._renew),
+                    self._every(PROBE_EVERY_S, self._probe),
+                    self._every(EXPIRE_EVERY_S, lambda: batches.take_expired_out_of_lanes(self._database)),
+                    self._every(PARTITIONS_EVERY_S, lambda: migrate.make_partitions(self._database)),
+                )
             ]
             await self._claim_until_stopped()
-            senders, self._senders = self._senders, {}
-            await asyncio.gather(*(sender.aclose(DRAIN_S) for _, sender in senders.values()), *self._draining)
+            await self._senders.aclose(DRAIN_S)
             self._settler.close()
             await settling
             for task in background:
                 task.cancel()
         with suppress(Unreachable):
             await batches.release(self._database, [work.batch.claim for work in self._works.values()])
+            await workers.leave(self._database, self._id)
+
+    # Claim.
 
     async def _claim_until_stopped(self) -> None:
         while not self._stopping:
             self._wake.clear()
-            room = self._max_unsettled - sum(len(work.unsettled) for work in self._works.values())
             try:
-                claimed = (
-                    await batches.claim(self._database, devices=room, lease_s=self._lease_s)
-                    if room > 0
-                    else []
-                )
-                if claimed:
-                    await self._send(claimed)
-                elif not self._stopping:
-                    await self._wait(await batches.next_due_s(self._database) if room > 0 else None)
+                if not await self._claim() and not self._stopping:
+                    await self._wait()
             except Unreachable as error:
                 log.warning("worker_waits_for_the_database", error=error.message)
-                await self._wait(1.0)
+                await self._pause(1.0)
             except Exception:
                 # The outermost loop: what was claimed comes back with its lease, and the rest goes on.
                 log.exception("worker_error")
-                await self._wait(1.0)
+                await self._pause(1.0)
 
-    async def _wait(self, due_s: float | None) -> None:
+    async def _claim(self) -> bool:
+        """Claim what there is room for and send it; False when there was nothing to be had."""
+        devices = self._max_unsettled - sum(len(work.unsettled) for work in self._works.values())
+        if devices <= 0:
+            return False
+        room = batches.Room(
+            devices=devices,
+            not_urgent=max(devices - min(KEPT_FOR_URGENT, self._max_unsettled // 8), 0),
+            lanes=self._lanes.rooms(time.monotonic(), time.time()),
+        )
+        claimed = await batches.claim(self._database, room=room, lease_s=self._lease_s)
+        if claimed:
+            await self._send(claimed)
+        return bool(claimed)
+
+    async def _wait(self) -> None:
         """Until there is news, room, or something is due."""
-        wait_s = IDLE_S if due_s is None else min(max(due_s, 0.01), IDLE_S)
+        now, wall = time.monotonic(), time.time()
+        closed = [route for route, room in self._lanes.rooms(now, wall).items() if not room]
+        due_s = await batches.next_due_s(self._database, closed=closed)
+        opens_s = self._lanes.opens_in_s(now, wall) if closed else None
+        await self._pause(min((s for s in (due_s, opens_s) if s is not None), default=IDLE_S))
+
+    async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
+            async with asyncio.timeout(min(max(seconds, 0.01), IDLE_S)):
                 await self._wake.wait()
+
+    # Send.
 
     async def _send(self, claimed: Sequence[ClaimedBatch]) -> None:
         """Look at every target once more, and hand what goes to its route's sender."""
         messages = await batches.messages(self._database, {batch.message_id for batch in claimed})
-        workspaces = sorted({batch.workspace_id for batch in claimed})
-        routes = await self._routes(workspaces)
+        ways = await self._ways(sorted({batch.workspace_id for batch in claimed}))
         works = [Work(batch) for batch in claimed]
         await self._drop_empty(works)
         # From here on nothing waits: a batch that is ours is renewed until all of it is settled.
@@ -168,27 +176,31 @@ class Worker:
         facts: list[Fact] = []
         going: dict[int, list[ClaimedPush]] = {}
         for work in works:
+            message, of_workspace = messages[work.batch.message_id], ways.get(work.batch.workspace_id, [])
             for target in work.batch.targets:
-                fate = self._look(work, target, messages[work.batch.message_id], routes, now)
-                if isinstance(fate, ClaimedPush):
-                    going.setdefault(fate.route.credential_id, []).append(fate)
-                else:
+                fate = self._look(work, target, message, of_workspace, now)
+                if not isinstance(fate, ClaimedPush):
                     facts.append(fate)
+                elif self._is_next(fate):
+                    going.setdefault(fate.route.credential_id, []).append(fate)
         self._settler.add(facts)
-        for credential_id, pushes in going.items():
-            self._senders[credential_id][1].send(pushes)
+        self._hand_over(going)
 
     def _look(
-        self,
-        work: Work,
-        target: Target,
-        message: MessageToSend,
-        routes: dict[WorkspaceId, list[Route]],
-        now: datetime,
+        self, work: Work, target: Target, message: MessageToSend, ways: Sequence[Route], now: datetime
     ) -> Fact | ClaimedPush:
-        of_workspace = routes.get(work.batch.workspace_id, [])
-        match last_hop.decide(target, message, of_workspace, now):
+        match last_hop.decide(target, message, ways, now):
             case last_hop.Go(device, route):
+                wait_s = self._lanes.wait_s(
+                    route.route_id,
+                    target.device_id,
+                    again=work.batch.attempt > 0,
+                    now=time.monotonic(),
+                    wall=now.timestamp(),
+                )
+                if wait_s:
+                    return SetAside(work, target, route, now + timedelta(seconds=wait_s))
+                assert message.content is not None  # noqa: S101 - the last hop stops what cannot be read
                 return ClaimedPush(
                     message_id=message.message_id,
                     person_id=device.person_id,
@@ -201,64 +213,91 @@ class Worker:
                     content=message.content,
                     expires_at=message.expires_at,
                     attempt=work.batch.attempt,
+                    urgent=work.batch.priority == 0,
                     work=work,
                     route=route,
                 )
             case last_hop.Skip(reason):
-                end, why = End.SKIPPED, reason.value
+                return NotSent(work, target, End.SKIPPED, reason.value)
             case last_hop.Expire():
-                end, why = End.EXPIRED, "expired"
-            case last_hop.Wait(route, reason=paused):
-                return SetAside(
-                    work=work,
-                    device_id=target.device_id,
-                    person_id=target.planned_for,
-                    route=route,
-                    reason=paused,
-                )
+                return NotSent(work, target, End.EXPIRED, "expired")
+            case last_hop.Stop(reason):
+                return NotSent(work, target, End.FAILED, reason)
+            case last_hop.Wait(route):
+                rest_s = 0.0 if route.paused_at else NO_SENDER_S
+                return SetAside(work, target, route, now + timedelta(seconds=rest_s))
             case unknown:
                 assert_never(unknown)
-        return NotSent(
-            work=work, device_id=target.device_id, person_id=target.planned_for, end=end, reason=why
-        )
 
-    async def _routes(self, workspaces: Sequence[WorkspaceId]) -> dict[WorkspaceId, list[Route]]:
+    async def _ways(self, workspaces: Sequence[WorkspaceId]) -> dict[WorkspaceId, list[Route]]:
         """The routes of these workspaces, with a sender ready for each that is not paused."""
         found: dict[WorkspaceId, list[Route]] = {}
-        for route in await credentials.routes(self._database, workspaces):
-            ready = route if route.paused_at else await self._with_sender(route)
+        for route in await self._refresh(workspaces):
+            trouble = None if route.paused_at else await self._senders.ready(route, drain_s=DRAIN_S)
+            ready = replace(route, pause_reason=trouble) if trouble else route
             found.setdefault(route.workspace_id, []).append(ready)
         return found
 
-    async def _with_sender(self, route: Route) -> Route:
-        """The route; paused, for now, when its credential cannot be used. A changed credential gets a new sender."""
-        opened_at, former = self._senders.get(route.credential_id, (None, None))
-        if opened_at == route.changed_at:
-            return route
+    def _is_next(self, push: ClaimedPush) -> bool:
+        """Whether nothing is under way to this device; else the push waits for that."""
+        if push.device_id not in self._busy:
+            self._busy[push.device_id] = None
+            return True
+        if (waiting := self._busy[push.device_id]) is None:
+            self._busy[push.device_id] = [push]
+        else:
+            waiting.append(push)
+        return False
+
+    def _hand_over(self, going: dict[int, list[ClaimedPush]]) -> None:
+        for credential_id, pushes in going.items():
+            try:
+                self._senders[credential_id].send(pushes)
+            except Exception:  # noqa: BLE001 - what the matter is, is told for the one that it is with
+                # One of them cannot be sent: it alone is to fail.
+                for push in pushes:
+                    self._hand_over_alone(credential_id, push)
+
+    def _hand_over_alone(self, credential_id: int, push: ClaimedPush) -> None:
         try:
-            credential = await credentials.read(self._database, self._vault, route.credential_id)
-            sender = self._open_sender(credential, self._on_verdicts)
-        except (BadRequest, Misconfigured, NotFound) as error:
-            log.warning("credential_not_usable", route=route.name, error=error.message)
-            return replace(route, pause_reason=error.message)
-        self._senders[route.credential_id] = (route.changed_at, sender)
-        if former is not None:
-            drained = asyncio.create_task(former.aclose(DRAIN_S))
-            self._draining.add(drained)
-            drained.add_done_callback(self._draining.discard)
-        return route
+            self._senders[credential_id].send([push])
+        except Exception as error:
+            log.exception("push_cannot_be_sent", message_id=str(push.message_id))
+            self._fail(push, "unsendable", error)
+
+    def _fail(self, push: ClaimedPush, reason: str, error: Exception) -> None:
+        """Our own fault, at this push alone."""
+        outcome = BadMessage(malformed=False, unclassified=True)
+        verdict = Verdict(row=reason, outcome=outcome, reason=reason, detail=type(error).__name__)
+        self._settler.add([Answered(push.work, push, push.route, verdict, Settled(end=End.FAILED))])
+        self._hand_over(self._free([push]))
+
+    # Hear.
 
     def _on_verdicts(self, verdicts: Sequence[tuple[Push, Verdict]]) -> None:
-        now = datetime.now(UTC)
-        self._settler.add([self._answered(push, verdict, now) for push, verdict in verdicts])
+        wall, now = datetime.now(UTC), time.monotonic()
+        facts: list[Fact] = []
+        heard: list[ClaimedPush] = []
+        for push, verdict in verdicts:
+            assert isinstance(push, ClaimedPush)  # noqa: S101 - senders answer what they were given
+            try:
+                facts.append(self._answered(push, verdict, wall, now))
+                heard.append(push)
+            except Exception as error:
+                log.exception("verdict_not_understood", row=verdict.row)
+                self._fail(push, "not_understood", error)
+        self._settler.add(facts)
+        for route, whole in self._lanes.take_closed():
+            self._take_back([route], whole=whole)
+        self._hand_over(self._free(heard))
 
-    def _answered(self, push: Push, verdict: Verdict, now: datetime) -> Answered:
-        assert isinstance(push, ClaimedPush)  # noqa: S101 - senders answer what they were given
-        if verdict.alert and self._alerts.is_new((push.route.route_id, verdict.row)):
-            log.warning("provider_alert", route=push.route.name, row=verdict.row, alert=verdict.alert)
+    def _answered(self, push: ClaimedPush, verdict: Verdict, wall: datetime, now: float) -> Answered:
+        believed = self._lanes.hear(
+            push.route.route_id, push.device_id, verdict, now=now, wall=wall.timestamp()
+        )
         attempt = Attempt(
             number=push.attempt,
-            ended_at=now,
+            ended_at=wall,
             first_at=push.work.batch.first_attempt_at,
             expires_at=push.expires_at,
         )
@@ -267,11 +306,54 @@ class Worker:
             attempt,
             policy=retry.FCM if push.route.provider is Provider.FCM else retry.APNS,
             jitter=random.random(),  # noqa: S311 - it spreads load, it guards nothing
-            route_accepted=push.route.accepted_at is not None,
+            route_accepted=self._lanes[push.route.route_id].accepted,
+            believed=believed,
         )
-        return Answered(work=push.work, push=push, route=push.route, verdict=verdict, decision=decision)
+        if isinstance(decision, Held) and not decision.reason.keeps_the_verdict:
+            self._lanes.stop(push.route.route_id, decision, verdict, now)
+        return Answered(push.work, push, push.route, verdict, decision)
 
-    def _settled(self) -> None:
+    def _free(self, heard: Iterable[ClaimedPush]) -> dict[int, list[ClaimedPush]]:
+        """What waited for these pushes' devices, and goes now."""
+        going: dict[int, list[ClaimedPush]] = {}
+        for push in heard:
+            waiting = self._busy.pop(push.device_id, None)
+            if waiting:
+                following = waiting.pop(0)
+                self._busy[push.device_id] = waiting or None
+                going.setdefault(following.route.credential_id, []).append(following)
+        return going
+
+    def _take_back(self, stopped: Iterable[Route], *, whole: bool = False) -> None:
+        """Let nothing more leave on these routes: what is still queued goes back into the lane."""
+        for route in stopped:
+            self._senders.withdraw(
+                route.credential_id,
+                lambda push, only=route.route_id: whole or _route_of(push).route_id == only,  # type: ignore[misc]
+            )
+
+    # Settle.
+
+    def _review(self, facts: Sequence[Fact]) -> Slice:
+        """The facts in the light of all that is known by now, with what the lanes have to say."""
+        pauses, rests, alarms = self._lanes.take_news()
+        return Slice(
+            facts=[guarded(fact) if self._is_guarded(fact) else fact for fact in facts],
+            pauses=pauses,
+            rests=rests,
+            alarms=self._alarms.new(alarms),
+            results=self._lanes.take_results(),
+        )
+
+    def _is_guarded(self, fact: Fact) -> bool:
+        return isinstance(fact, Answered) and self._lanes[fact.route.route_id].guarded
+
+    def _written(self, facts: Sequence[Fact], stopped: Collection[UUID]) -> None:
+        for fact in facts:
+            if isinstance(fact, Answered):
+                self._lanes.settled(fact.route.route_id)
+        if stopped:
+            self._senders.withdraw_everywhere(lambda push: push.message_id in stopped)
         self._works = {batch_id: work for batch_id, work in self._works.items() if work.unsettled}
         self._wake.set()
 
@@ -280,7 +362,10 @@ class Worker:
         if empty := [work.batch.claim for work in works if not work.unsettled]:
             await batches.drop_empty(self._database, empty)
 
+    # In the background.
+
     async def _renew(self) -> None:
+        self._lanes.workers = await workers.beat(self._database, self._id, alive_for_s=self._lease_s)
         if not self._works:
             return
         kept = await batches.renew(
@@ -289,19 +374,61 @@ class Worker:
         for batch_id in set(self._works) - kept:
             log.warning("claim_lost", batch_id=batch_id)
 
+    async def _refresh(self, workspaces: Sequence[WorkspaceId]) -> list[Route]:
+        """How these workspaces' routes stand; what was about to leave on one that has stopped is taken back."""
+        found = await routes.of_workspaces(self._database, workspaces)
+        self._take_back(self._lanes.refresh(found))
+        return found
+
+    async def _keep_routes_fresh(self) -> None:
+        """Obey what another worker or an operator says of a route, as soon as it is committed."""
+        while True:
+            await self._routes_changed.wait()
+            self._routes_changed.clear()
+            try:
+                await self._refresh(sorted(self._lanes.workspaces))
+                self._wake.set()
+            except Unreachable:
+                await asyncio.sleep(1.0)
+                self._routes_changed.set()
+
+    async def _probe(self) -> None:
+        """Ask the providers of paused routes whether they are well again; the answer touches no device."""
+        for route in await routes.due_probes(self._database, again_after_s=PROBE_AGAIN_S):
+            self._lanes.refresh([route])
+            if await self._senders.ready(route, drain_s=DRAIN_S) is not None:
+                continue
+            verdict = await self._senders[route.credential_id].probe()
+            # That a made-up token is refused is what a route that is well says.
+            well = isinstance(verdict.outcome, Accepted | Refused)
+            log.info("route_probed", route=route.name, well=well, row=verdict.row, reason=verdict.reason)
+            if well:
+                await self._database.in_transaction(
+                    lambda connection, only=route.route_id: routes.resume(connection, [only])  # type: ignore[misc]
+                )
+
     async def _listen(self) -> None:
         """Be woken by whoever puts work into the queue; without the wire we still look every few seconds."""
+        heard = {WORK_CHANNEL: self._wake.set, ROUTES_CHANNEL: self._routes_changed.set}
         while True:
             with suppress(Unreachable):
-                async with self._database.listening(WORK_CHANNEL, self._wake.set) as lost:
+                async with self._database.listening(heard) as lost:
                     self._wake.set()
+                    self._routes_changed.set()
                     await lost.wait()
             await asyncio.sleep(1.0)
 
     async def _every(self, seconds: float, job: Callable[[], Awaitable[None]]) -> None:
         while True:
-            await asyncio.sleep(seconds)
             try:
                 await job()
             except Unreachable as error:
                 log.warning("upkeep_waits_for_the_database", error=error.message)
+            except Exception:
+                log.exception("upkeep_error")
+            await asyncio.sleep(seconds)
+
+
+def _route_of(push: Push) -> Route:
+    assert isinstance(push, ClaimedPush)  # noqa: S101 - senders hold what they were given
+    return push.route

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias, assert_never
+from uuid import UUID
 
-from pushkeeper.core.model import Environment
+from pushkeeper.core.model import Content, DeviceId, Environment, IdKind, PersonId, Platform, Push, Token
 from pushkeeper.core.outcome import Accepted, BadCredentials, Heal, Scope, Throttled, Verdict
 from pushkeeper.providers.address import Address
 from pushkeeper.providers.apns import message, verdict
@@ -17,7 +19,6 @@ from pushkeeper.providers.signing import AppleCertificate, AppleKey, ProviderTok
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pushkeeper.core.model import Push
     from pushkeeper.providers.answer import Answer
     from pushkeeper.providers.signing import ProviderToken
 
@@ -41,6 +42,20 @@ _DRY_RUN = Verdict(
     outcome=Accepted(dry_run=True),
     reason="dry_run",
     detail="APNs has no dry run: the request was composed and not sent.",
+)
+
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+_NOBODYS = Push(
+    message_id=UUID(int=0),
+    person_id=PersonId(0),
+    device_id=DeviceId(bytes(16)),
+    generation=0,
+    token=Token("0" * 64),
+    id_kind=IdKind.TOKEN,
+    platform=Platform.IOS,
+    registered_at=_LONG_AGO,
+    content=Content(title="probe"),
+    expires_at=_LONG_AGO,
 )
 
 
@@ -91,12 +106,27 @@ class ApnsClient:
         """Take these pushes; what becomes of each is told later, never from inside this call."""
         token = self._tokens.current() if self._tokens is not None else None
         header = token.header.value if token is not None else None
-        for push in pushes:
-            request = self._composer.request(push, header)
+        # All are composed before the first is taken: one that cannot be leaves nothing half done.
+        requests = [self._composer.request(push, header) for push in pushes]
+        for push, request in zip(pushes, requests, strict=True):
             if push.dry_run:
                 self._answer_dry(push)
             else:
-                self._pool.submit(_Sent(push, token), request)
+                self._pool.submit(_Sent(push, token), request, urgent=push.urgent)
+
+    def withdraw(self, unwanted: Callable[[Push], bool]) -> int:
+        """Take back pushes that are on no stream yet; each is answered as not processed. Returns how many."""
+        return self._pool.withdraw(lambda sent: unwanted(sent.push))
+
+    async def probe(self) -> Verdict:
+        """Ask whether the credential is good, with a token that nobody has: BadDeviceToken says that all else is.
+
+        The answer goes to whoever asks and to nobody else.
+        """
+        token = self._tokens.current() if self._tokens is not None else None
+        request = self._composer.request(_NOBODYS, token.header.value if token is not None else None)
+        answer = await self._pool.fetch(request)
+        return verdict.read(answer, token=_NOBODYS.token, registered_at=_NOBODYS.registered_at, now=utc_now())
 
     async def aclose(self, drain_s: float) -> None:
         """Wait up to `drain_s` seconds for the answers under way, then close."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
+from uuid import UUID
 
+from pushkeeper.core.model import Content, DeviceId, IdKind, PersonId, Platform, Push, Token
 from pushkeeper.core.outcome import BadCredentials, Heal, Scope, Silence, Unanswered, Verdict
 from pushkeeper.providers.address import Address
 from pushkeeper.providers.fcm import message, verdict
@@ -16,9 +19,7 @@ from pushkeeper.providers.signing import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
 
-    from pushkeeper.core.model import Push
     from pushkeeper.providers.answer import Answer
     from pushkeeper.providers.fcm.access import AccessToken
     from pushkeeper.providers.signing import Clock, ServiceAccount
@@ -31,6 +32,21 @@ _CLOSED = Verdict(
     outcome=Unanswered(silence=Silence.NOT_PROCESSED),
     reason=Silence.NOT_PROCESSED.value,
     detail="The sender was closed before the push was sent.",
+)
+_WITHDRAWN = replace(_CLOSED, detail="The push was withdrawn before it was sent.")
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+_NOBODYS = Push(
+    message_id=UUID(int=0),
+    person_id=PersonId(0),
+    device_id=DeviceId(bytes(16)),
+    generation=0,
+    token=Token("nobodys:" + "0" * 140),
+    id_kind=IdKind.TOKEN,
+    platform=Platform.ANDROID,
+    registered_at=_LONG_AGO,
+    content=Content(title="probe"),
+    expires_at=_LONG_AGO,
+    dry_run=True,
 )
 # Google: a hundred streams, at least ten seconds for an answer, an end after four idle minutes or an hour in all.
 _SENDING = Limits(max_streams=100, request_timeout_s=15.0, idle_s=180.0, max_age_s=3300.0)
@@ -89,6 +105,9 @@ class FcmClient:
             return
         failure = self._access.ask()
         if failure is None:
+            # What cannot be composed is to raise here, and not when the token comes.
+            for push in pushes:
+                self._composer.request(push, b"", self._clock())
             self._waiting.extend(pushes)
         else:
             self._answer_soon([(push, failure) for push in pushes])
@@ -107,10 +126,35 @@ class FcmClient:
         self._answer_soon([(push, _CLOSED) for push in self._take_waiting()])
         self._tell_unsent()
 
+    def withdraw(self, unwanted: Callable[[Push], bool]) -> int:
+        """Take back pushes that are on no stream yet; each is answered as not processed. Returns how many."""
+        taken = [push for push in self._waiting if unwanted(push)]
+        self._waiting = [push for push in self._waiting if not unwanted(push)]
+        self._answer_soon([(push, _WITHDRAWN) for push in taken])
+        return len(taken) + self._pool.withdraw(lambda sent: unwanted(sent.push))
+
+    async def probe(self) -> Verdict:
+        """Ask whether the credential is good, by a dry run to a token that nobody has: a refused token says that all else is.
+
+        The answer goes to whoever asks and to nobody else.
+        """
+        token = self._access.current()
+        if token is None:
+            failure = self._access.ask()
+            await self._access.settled()
+            token = self._access.current()
+            if token is None:
+                return failure or self._access.failure or _CLOSED
+        request = self._composer.request(_NOBODYS, token.header.value, self._clock())
+        answer = await self._pool.fetch(request)
+        return verdict.read(answer, token=_NOBODYS.token, now=self._clock(), dry_run=True)
+
     def _submit(self, pushes: Sequence[Push], token: AccessToken) -> None:
         now, header = self._clock(), token.header.value
-        for push in pushes:
-            self._pool.submit(_Sent(push, token), self._composer.request(push, header, now))
+        # All are composed before the first is taken: one that cannot be leaves nothing half done.
+        requests = [self._composer.request(push, header, now) for push in pushes]
+        for push, request in zip(pushes, requests, strict=True):
+            self._pool.submit(_Sent(push, token), request, urgent=push.urgent)
 
     def _send_waiting(self) -> None:
         token, failure = self._access.current(), self._access.failure

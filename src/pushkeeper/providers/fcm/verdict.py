@@ -145,7 +145,8 @@ def _on_the_apple_leg(outcome: Outcome) -> Outcome:
         case BadCredentials(heal=heal):
             # The key is Firebase's to renew; all that is left to us is to try once more.
             once_more = heal if heal is Heal.BY_OPERATOR else Heal.RECONNECT
-            return replace(outcome, scope=Scope.APPLE_LEG, heal=once_more)
+            # A made-up token never reaches Apple, so a probe could not tell.
+            return replace(outcome, scope=Scope.APPLE_LEG, heal=once_more, probe_after_s=None)
         case Throttled(scope=Scope.CREDENTIAL):
             return replace(outcome, scope=Scope.APPLE_LEG)
         case _:
@@ -159,7 +160,7 @@ def _unauthenticated(refusal: _Refusal) -> Meaning:
     if code in _THIRD_PARTY_CODES:
         said = f": Apple said {inner.status_code} {inner.reason}" if inner else ""
         alert = f"Firebase's copy of the Apple key is refused{said}"
-        return Meaning("F12", BadCredentials(scope=Scope.APPLE_LEG), alert)
+        return Meaning("F12", BadCredentials(scope=Scope.APPLE_LEG, probe_after_s=None), alert)
     return _other(refusal)
 
 
@@ -218,7 +219,7 @@ def _bad_gateway(refusal: _Refusal) -> Meaning:
 
 def _other(refusal: _Refusal) -> Meaning:
     alert = f"FCM gave a new error: {refusal.response.status} {refusal.reason or 'without a word'}"
-    return Meaning("F21", BadMessage(unclassified=True), alert)
+    return Meaning("F21", BadMessage(malformed=False, unclassified=True), alert)
 
 
 _BY_STATUS: dict[int, Callable[[_Refusal], Meaning]] = {

@@ -1,25 +1,61 @@
 -- Batches are the queue: claimed with a lease, settled by whoever still holds the claim.
 
 -- name: claim
--- Batches that are due and nobody works on, in turn, until they hold $3 devices.
-with due as (
-    select batch_id, priority, due_at, coalesce(cardinality(device_ids), 1) as size
-    from batches
-    where held_reason is null and due_at <= now() and (lease_until is null or lease_until < now())
-    order by priority, due_at
-    limit 500
-    for update skip locked
+-- Batches that are due and nobody works on, until they hold $3 devices, of which $4 may be other than urgent.
+-- Workspaces and priorities take weighted turns, but nothing stands in the way of what is urgent; a lane that is paused,
+-- throttled or full ($5, $6) is passed over.
+with recursive queues as (
+    (select workspace_id, priority, lane from batches order by workspace_id, priority, lane limit 1)
+    union all
+    select n.workspace_id, n.priority, n.lane
+    from queues q cross join lateral (
+        select workspace_id, priority, lane from batches
+        where (workspace_id, priority, lane) > (q.workspace_id, q.priority, q.lane)
+        order by workspace_id, priority, lane
+        limit 1
+    ) n
+),
+open as (
+    select q.workspace_id, q.priority, q.lane, coalesce(l.room, $3) as room
+    from queues q
+    left join routes r on r.route_id = q.lane
+    left join unnest($5::bigint[], $6::int[]) as l (lane, room) on l.lane = q.lane
+    where r.paused_at is null and (r.throttled_until is null or r.throttled_until <= now())
+        and coalesce(l.room, 1) > 0
+),
+due as materialized (
+    select o.workspace_id, o.priority, o.lane, o.room, d.batch_id, d.due_at, d.size
+    from open o cross join lateral (
+        select batch_id, due_at, coalesce(cardinality(device_ids), 1) as size
+        from batches b
+        where b.workspace_id = o.workspace_id and b.priority = o.priority and b.lane = o.lane
+            and b.due_at <= now() and (b.lease_until is null or b.lease_until < now())
+        order by b.due_at
+        limit case when o.priority = 0 then 500 else 16 end
+        for update skip locked
+    ) d
 ),
 turn as (
-    select batch_id, sum(size) over (order by priority, due_at, batch_id) - size as ahead from due
+    select batch_id, priority, size, room,
+        sum(size) over (partition by workspace_id, lane order by priority, due_at, batch_id) - size as ahead_in_lane,
+        (sum(size) over (partition by workspace_id, priority order by due_at, batch_id) - size)
+            / (case priority when 0 then 16.0 when 1 then 4.0 else 1.0 end) as turn
+    from due
+),
+taken as (
+    select batch_id, priority, sum(size) over in_turn - size as ahead,
+        sum(size) filter (where priority = 0) over in_turn - size as urgent_ahead
+    from turn
+    where ahead_in_lane < room
+    window in_turn as (order by turn, priority, batch_id)
 )
 update batches b set
     claim_id = $1,
     lease_until = now() + make_interval(secs => $2),
     claims = claims + 1,
     first_attempt_at = coalesce(first_attempt_at, now())
-from turn t
-where b.batch_id = t.batch_id and t.ahead < $3
+from taken t
+where b.batch_id = t.batch_id and case when t.priority = 0 then t.urgent_ahead < $3 else t.ahead < $4 end
 returning b.batch_id, b.workspace_id, b.message_id, b.priority, b.attempt, b.first_attempt_at,
     b.device_ids, b.person_ids;
 
@@ -55,14 +91,18 @@ from planned p
 join claimed c using (batch_id)
 left join devices d using (device_id)
 left join people w on w.person_id = p.planned_for
-where c.claims = 1 or not exists (
-    select from pushes x
-    where x.message_day = c.message_day and x.message_id = c.message_id and x.device_id = p.device_id
+where c.claims = 1 or not (
+    exists (
+        select from pushes x
+        where x.message_day = c.message_day and x.message_id = c.message_id and x.device_id = p.device_id
+    )
+    or exists (select from held_verdicts h where h.message_id = c.message_id and h.device_id = p.device_id)
 );
 
 -- name: messages
 -- What the claimed batches say.
-select message_id, content, send_to_unsubscribed, expires_at from messages where message_id = any ($1::uuid[]);
+select message_id, content, send_to_unsubscribed, expires_at, stop_reason
+from messages where message_id = any ($1::uuid[]);
 
 -- name: renew
 -- Keep claims for another while; one that was lost meanwhile does not come back.
@@ -94,13 +134,63 @@ from unnest($1::bigint[], $2::uuid[]) as c (batch_id, claim_id)
 where b.batch_id = c.batch_id and b.claim_id = c.claim_id;
 
 -- name: requeue
--- A new batch of pushes that are due again later, or held for a route and a reason.
-insert into batches (workspace_id, message_id, priority, due_at, attempt, first_attempt_at, device_ids, person_ids,
-    held_route_id, held_reason)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+-- A new batch of pushes that are due again later, or wait in their route's lane.
+insert into batches (workspace_id, message_id, priority, due_at, attempt, first_attempt_at, device_ids, person_ids, lane)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 
 -- name: next_due
--- Seconds until something is due or a lease runs out; null when nothing waits.
-select extract(epoch from min(greatest(due_at, coalesce(lease_until, due_at))) - now())::float8
-from batches
-where held_reason is null;
+-- Seconds until something is due that a worker may claim; null when nothing is. A claim that its worker lost comes back
+-- at a worker's next look, which is never far.
+with recursive queues as (
+    (select workspace_id, priority, lane from batches order by workspace_id, priority, lane limit 1)
+    union all
+    select n.workspace_id, n.priority, n.lane
+    from queues q cross join lateral (
+        select workspace_id, priority, lane from batches
+        where (workspace_id, priority, lane) > (q.workspace_id, q.priority, q.lane)
+        order by workspace_id, priority, lane
+        limit 1
+    ) n
+)
+select extract(epoch from min(greatest(d.due_at, r.throttled_until)) - now())::float8
+from queues q
+left join routes r on r.route_id = q.lane
+cross join lateral (
+    select due_at from batches b
+    where b.workspace_id = q.workspace_id and b.priority = q.priority and b.lane = q.lane and b.lease_until is null
+    order by due_at
+    limit 1
+) d
+where r.paused_at is null and not (q.lane = any ($1::bigint[]));
+
+-- name: out_of_lane
+-- What waits in a lane for a message that has expired leaves it, to be settled as that.
+update batches b set lane = 0
+from messages m
+where m.message_id = b.message_id and b.lane <> 0 and m.expires_at <= now();
+
+-- name: plan
+-- The next page of a workspace's devices, cut into batches by the lane that each is for; answers with the last of them.
+with page as materialized (
+    select d.device_id, d.person_id, coalesce(l.lane, 0) as lane
+    from devices d
+    left join unnest($5::text[], $6::text[], $7::text[], $8::bigint[]) as l (platform, app, environment, lane)
+        on l.platform = d.platform and l.app = d.app and l.environment = d.environment
+    where d.workspace_id = $1 and d.device_id > $9
+    order by d.device_id
+    limit $10
+),
+numbered as (
+    select *, (row_number() over (partition by lane order by device_id) - 1) / $11 as batch from page
+),
+planned as (
+    insert into batches (workspace_id, message_id, priority, due_at, device_ids, person_ids, lane)
+    select $1, $2, $3, $4, array_agg(device_id), array_agg(person_id), lane
+    from numbered
+    group by lane, batch
+)
+select max(device_id) as last, count(*) as devices from page;
+
+-- name: addresses
+-- The kinds of device that a workspace has, as far as they decide the route.
+select distinct platform, app, environment from devices where workspace_id = $1;

@@ -51,6 +51,7 @@ changed as (
             then (d.attributes || g.attributes) - array(select jsonb_object_keys(g.removed)) else g.attributes end,
         status = case when d.status = 'sent' then 'sent' else '' end,
         strikes = 0,
+        struck_at = null,
         generation = nextval('device_generations'),
         stale_generation = null,
         registered_at = now(),
@@ -71,55 +72,70 @@ told as (
 select device_id, (select count(*) from jsonb_object_keys(attributes)) as attributes from changed;
 
 -- name: settle
--- What pushes came to, for the generation that each was sent to; rows that would not change are not written.
+-- What pushes came to, for the generation that each was sent to, by the rules that the workspace chose; rows that would
+-- not change are not written.
 with given as (
-    select * from unnest(
-        $1::bytea[], $2::int[], $3::text[], $4::uuid[], $5::text[], $6::smallint[], $7::text[])
-        as g (device_id, generation, event, message_id, provider, provider_status, provider_reason)
+    select device_id, generation, event, definite and event = 'refused' as definite, message_id, provider,
+        provider_status, provider_reason
+    from unnest(
+        $1::bytea[], $2::int[], $3::text[], $4::boolean[], $5::uuid[], $6::text[], $7::smallint[], $8::text[])
+        as g (device_id, generation, event, definite, message_id, provider, provider_status, provider_reason)
 ),
 before as (
-    select d.device_id, d.person_id, d.status, d.strikes, d.stale_generation
+    select d.device_id, d.workspace_id, d.person_id, d.status, d.strikes, d.stale_generation, d.struck_at
     from devices d join given g on d.device_id = g.device_id and d.generation = g.generation
     where g.event <> 'accepted' or d.status <> 'sent' or d.stale_generation is not null
     order by d.device_id
     for update of d
 ),
 ruled as (
-    select b.device_id, g.generation, g.message_id, g.provider, g.provider_status, g.provider_reason, g.event,
-        b.person_id, b.status, b.strikes, b.stale_generation,
+    select b.*, g.generation, g.message_id, g.provider, g.provider_status, g.provider_reason, g.event,
         case
             when g.event = 'accepted' then 'accept'
-            when g.event = 'refused' or b.stale_generation = g.generation then 'strike'
-            else 'note'
-        end as rule
-    from before b join given g using (device_id)
+            when g.event = 'refused_as_stale' and b.stale_generation is distinct from g.generation then 'note'
+            when g.definite and w.delete_unregistered then 'remove'
+            when b.strikes > 0 and b.struck_at > now() - make_interval(secs => w.min_strike_gap_s) then 'ignore'
+            when b.status = 'suppressed' and b.strikes >= w.suppress_after then 'ignore'
+            else 'strike'
+        end as rule,
+        greatest(b.strikes, least(b.strikes + 1, w.suppress_after)) as strikes_after,
+        b.status = 'suppressed' or b.strikes + 1 >= w.suppress_after
+            or (g.definite and w.suppress_on_definitive) as over
+    from before b join given g using (device_id) join workspaces w using (workspace_id)
 ),
 changed as (
     update devices d set
         status = case r.rule
             when 'accept' then 'sent'
-            when 'strike' then case when r.status in ('bounced', 'suppressed') then 'suppressed' else 'bounced' end
+            when 'strike' then case when r.over then 'suppressed' else 'bounced' end
             else d.status end,
-        strikes = case r.rule
-            when 'accept' then 0
-            when 'strike' then least(d.strikes + 1, 2)
-            else d.strikes end,
+        strikes = case r.rule when 'accept' then 0 when 'strike' then r.strikes_after else d.strikes end,
+        struck_at = case r.rule when 'accept' then null when 'strike' then now() else d.struck_at end,
         stale_generation = case r.rule
             when 'accept' then null
             when 'note' then d.generation
             else d.stale_generation end
     from ruled r
-    where d.device_id = r.device_id and d.generation = r.generation
-        and not (r.rule = 'strike' and r.status = 'suppressed' and r.strikes >= 2)
+    where d.device_id = r.device_id and d.generation = r.generation and r.rule in ('accept', 'note', 'strike')
     returning d.device_id, d.workspace_id, d.person_id, d.status, d.generation, r.status as old_status, r.event,
         r.message_id, r.provider, r.provider_status, r.provider_reason
+),
+removed as (
+    delete from devices d using ruled r
+    where d.device_id = r.device_id and d.generation = r.generation and r.rule = 'remove'
+    returning d.device_id, d.workspace_id, d.person_id, d.generation, r.status as old_status, r.message_id, r.provider,
+        r.provider_status, r.provider_reason
 )
 insert into device_history (workspace_id, device_id, event, from_status, to_status, from_person_id, to_person_id,
     generation, message_id, provider, provider_status, provider_reason)
 select workspace_id, device_id, event, old_status, status, person_id, person_id, generation, message_id, provider,
     provider_status, provider_reason
 from changed
-where status <> old_status or event = 'refused_as_stale';
+where status <> old_status or event = 'refused_as_stale'
+union all
+select workspace_id, device_id, 'deleted', old_status, null, person_id, null, generation, message_id, provider,
+    provider_status, provider_reason
+from removed;
 
 -- name: delete
 -- Devices of a person that are gone, each with its last line of history.

@@ -7,6 +7,11 @@ insert into messages (message_id, workspace_id, kind, person_id, content, send_t
 select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::jsonb[], $6::boolean[], $7::timestamptz[],
     $8::timestamptz[], $9::timestamptz[]);
 
+-- name: insert_broadcast
+-- A message for many.
+insert into messages (message_id, workspace_id, kind, content, send_to_unsubscribed, created_at, send_at, expires_at)
+values ($1, $2, 'broadcast', $3, $4, $5, $6, $7);
+
 -- name: queue_for_person
 -- One batch for each person, whose devices are picked when it is claimed.
 insert into batches (workspace_id, message_id, due_at, person_id, pick)
@@ -19,13 +24,31 @@ select workspace_id, message_id, due_at, array[device_id], array[person_id]
 from unnest($1::bigint[], $2::uuid[], $3::timestamptz[], $4::bytea[], $5::bigint[])
     as q (workspace_id, message_id, due_at, device_id, person_id);
 
+-- name: count_malformed
+-- Providers called messages malformed, at so many more devices; at three a message stops. Those that do come back.
+update messages m set
+    malformed = m.malformed + g.devices,
+    stopped_at = case when m.malformed + g.devices >= 3 then coalesce(m.stopped_at, now()) end,
+    stop_reason = case when m.malformed + g.devices >= 3 then coalesce(m.stop_reason, g.reason) end
+from (
+    select * from unnest($1::uuid[], $2::int[], $3::text[]) as g (message_id, devices, reason)
+    order by message_id
+) g
+where m.message_id = g.message_id
+returning m.message_id, m.stop_reason, m.malformed - g.devices < 3 and m.malformed >= 3 as stopped;
+
 -- name: delivery
 -- A message for one person.
 select m.message_id, m.kind, m.content, m.created_at, m.send_at,
     exists (select from batches b where b.message_id = m.message_id
-            and (b.person_id = $3 or $3 = any (b.person_ids))) as waiting,
-    (select b.held_reason from batches b where b.message_id = m.message_id and b.held_reason is not null
-        and (b.person_id = $3 or $3 = any (b.person_ids)) limit 1) as held_reason
+            and (b.person_id = $3 or $3 = any (b.person_ids)))
+        or exists (select from held_verdicts h where h.message_id = m.message_id and h.person_id = $3) as waiting,
+    coalesce(
+        (select r.pause_reason from batches b join routes r on r.route_id = b.lane
+            where b.message_id = m.message_id and r.paused_at is not null
+            and (b.person_id = $3 or $3 = any (b.person_ids)) limit 1),
+        (select concat_ws(' ', h.why, h.provider_status, h.provider_reason) from held_verdicts h
+            where h.message_id = m.message_id and h.person_id = $3 limit 1)) as held_reason
 from messages m
 where m.workspace_id = $1 and m.message_id = $2 and (m.person_id is null or m.person_id = $3);
 

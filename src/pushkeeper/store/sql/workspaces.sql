@@ -28,3 +28,14 @@ select workspace_id, name from workspaces where name = $1;
 select k.workspace_id, w.name, k.secret_hash
 from keys k join workspaces w using (workspace_id)
 where k.kind = $1 and k.key_id = $2;
+
+-- name: options
+-- What a workspace chose.
+select suppress_after, min_strike_gap_s, suppress_on_definitive, delete_unregistered, max_pushes_per_s, ramp_s
+from workspaces where workspace_id = $1;
+
+-- name: choose
+-- Choose anew.
+update workspaces set suppress_after = $2, min_strike_gap_s = $3, suppress_on_definitive = $4, delete_unregistered = $5,
+    max_pushes_per_s = $6, ramp_s = $7
+where workspace_id = $1;

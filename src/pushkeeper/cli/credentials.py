@@ -1,0 +1,180 @@
+"""With which keys a workspace sends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, settings_of
+from pushkeeper.core.model import Environment, Provider
+from pushkeeper.errors import BadRequest, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pushkeeper.store.credentials import NewCredential
+
+READABLE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.group()
+def credentials() -> None:
+    """Say with which keys a workspace sends."""
+
+
+@credentials.group("add")
+def credentials_add() -> None:
+    """Add a provider's credentials; the same app and environment again replaces them."""
+
+
+@credentials.group("update")
+def credentials_update() -> None:
+    """Replace credentials that are there: their routes go on, and what is held on them is sent again."""
+
+
+def _fcm_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(
+        (
+            in_workspace,
+            click.option(
+                "--service-account",
+                metavar="FILE",
+                type=READABLE,
+                required=True,
+                help="The service account's JSON.",
+            ),
+            click.option("--endpoint", metavar="URL", help="Send there instead of to Google."),
+            click.option("--ca", metavar="FILE", type=READABLE, help="Trust this CA alone, in PEM."),
+            on_store,
+            as_json,
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def _apns_options(command: Callable[..., None]) -> Callable[..., None]:
+    environments = click.Choice([environment.value for environment in Environment])
+    for option in reversed(
+        (
+            in_workspace,
+            click.option("--key", metavar="FILE", type=READABLE, help="The .p8 signing key."),
+            click.option("--key-id", metavar="ID", help="The key's id, ten characters."),
+            click.option("--team-id", metavar="ID", help="The team's id, ten characters."),
+            click.option(
+                "--certificate",
+                metavar="FILE",
+                type=READABLE,
+                help="A certificate with its key, in PEM, instead.",
+            ),
+            click.option("--topic", metavar="TOPIC", required=True, help="The app's bundle id."),
+            click.option("--environment", type=environments, required=True),
+            click.option("--endpoint", metavar="URL", help="Send there instead of to Apple."),
+            click.option("--ca", metavar="FILE", type=READABLE, help="Trust this CA alone, in PEM."),
+            on_store,
+            as_json,
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@credentials_add.command("fcm")
+@_fcm_options
+def add_fcm(*, name: str, json: bool, **options: Any) -> None:
+    """Send to Android, and to iPhones that use Firebase, through FCM."""
+    _put(name, _fcm(options), json=json, options=options)
+
+
+@credentials_update.command("fcm")
+@_fcm_options
+def update_fcm(*, name: str, json: bool, **options: Any) -> None:
+    """Replace the service account of an FCM project."""
+    _put(name, _fcm(options), json=json, options=options, must_exist=True)
+
+
+@credentials_add.command("apns")
+@_apns_options
+def add_apns(*, name: str, json: bool, **options: Any) -> None:
+    """Send to iPhones through APNs, with a signing key or a certificate."""
+    _put(name, _apns(options), json=json, options=options)
+
+
+@credentials_update.command("apns")
+@_apns_options
+def update_apns(*, name: str, json: bool, **options: Any) -> None:
+    """Replace the signing key or certificate of a topic and environment."""
+    _put(name, _apns(options), json=json, options=options, must_exist=True)
+
+
+def _fcm(options: dict[str, Any]) -> NewCredential:
+    """The credential that these options describe, which it takes."""
+    from pushkeeper import wiring
+
+    account = _bytes(options.pop("service_account"), "--service-account")
+    ca_pem = _text(options.pop("ca"), "--ca")
+    return wiring.fcm_credential(account, endpoint_url=options.pop("endpoint"), ca_pem=ca_pem)
+
+
+def _apns(options: dict[str, Any]) -> NewCredential:
+    """The credential that these options describe, which it takes."""
+    from pushkeeper import wiring
+
+    key, certificate = options.pop("key"), options.pop("certificate")
+    key_id, team_id = options.pop("key_id"), options.pop("team_id")
+    app = wiring.AppleApp(
+        topic=options.pop("topic"),
+        environment=Environment(options.pop("environment")),
+        endpoint_url=options.pop("endpoint"),
+        ca_pem=_text(options.pop("ca"), "--ca"),
+    )
+    if (key is None) == (certificate is None):
+        raise BadRequest("key", "--key, --certificate: one of the two is needed")
+    if certificate is not None:
+        return wiring.apns_certificate(_bytes(certificate, "--certificate"), app)
+    return wiring.apns_key(_bytes(key, "--key"), key_id=key_id or "", team_id=team_id or "", app=app)
+
+
+def _put(
+    name: str, new: NewCredential, *, json: bool, options: dict[str, Any], must_exist: bool = False
+) -> None:
+    from pushkeeper import wiring
+    from pushkeeper.store import credentials as stored
+    from pushkeeper.store import workspaces
+
+    async def work() -> int:
+        async with wiring.store(settings_of(options)) as store:
+            found = await workspaces.by_name(store.database, name)
+            if must_exist and not await stored.exists(store.database, found.workspace_id, new):
+                raise NotFound(f"credentials: {name!r} has none for {new.app}; `credentials add` adds them")
+            return await stored.put(store.database, store.vault, found.workspace_id, new)
+
+    credential_id = run(work())
+    shown = {
+        "credential_id": credential_id,
+        "workspace": name,
+        "provider": new.provider,
+        "kind": new.kind,
+        "app": new.app,
+        **({"environment": new.environment} if new.provider is Provider.APNS else {}),
+        **new.facts,
+    }
+    answer(shown, f"{new.provider.value} credentials for {new.app} are in {name!r}, sealed.", json=json)
+
+
+def _bytes(file: Path, option: str) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise BadRequest(option, f"{option}: {file} cannot be read ({error.strerror})") from error
+
+
+def _text(file: Path | None, option: str) -> str | None:
+    if file is None:
+        return None
+    try:
+        return _bytes(file, option).decode("ascii")
+    except UnicodeDecodeError as error:
+        raise BadRequest(option, f"{option}: {file} is not PEM") from error

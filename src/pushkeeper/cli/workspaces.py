@@ -1,0 +1,134 @@
+"""Workspaces: made, listed, and what each chooses."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pushkeeper.cli.common import answer, as_json, on_store, run, settings_of, table
+
+if TYPE_CHECKING:
+    from pushkeeper.store.workspaces import Options
+
+
+OPTIONS = (
+    "suppress_after",
+    "min_strike_gap_s",
+    "suppress_on_definitive",
+    "delete_unregistered",
+    "max_pushes_per_s",
+    "ramp_s",
+)
+
+
+@click.group()
+def workspace() -> None:
+    """Make workspaces, and list them."""
+
+
+@workspace.command("create")
+@click.argument("name")
+@on_store
+@as_json
+def workspace_create(*, name: str, json: bool, **options: Any) -> None:
+    """Make the workspace NAME and print its keys, which are shown this once."""
+    from pushkeeper import wiring
+    from pushkeeper.store import workspaces
+
+    async def work() -> workspaces.NewKeys:
+        async with wiring.store(settings_of(options)) as store:
+            _, keys = await workspaces.create(store.database, name)
+        return keys
+
+    keys = run(work())
+    shown = {
+        "workspace": name,
+        "site_id": keys.site_id,
+        "api_key": keys.api_key,
+        "app_api_key": keys.app_api_key,
+        "write_key": keys.write_key,
+    }
+    lines = [f"{key:<12} {value}" for key, value in shown.items()]
+    answer(shown, "\n".join([*lines, "", "Keep the keys: only their hashes are stored."]), json=json)
+
+
+@workspace.command("list")
+@on_store
+@as_json
+def workspace_list(*, json: bool, **options: Any) -> None:
+    """List the workspaces with how much each holds."""
+    from pushkeeper import wiring
+    from pushkeeper.store import workspaces
+
+    async def work() -> list[workspaces.WorkspaceFacts]:
+        async with wiring.store(settings_of(options)) as store:
+            return await workspaces.list_all(store.database)
+
+    found = run(work())
+    shown = [
+        {
+            "workspace": w.name,
+            "site_id": w.site_id,
+            "people": w.people,
+            "devices": w.devices,
+            "created_at": w.created_at,
+        }
+        for w in found
+    ]
+    rows = [[w.name, w.site_id, f"{w.people:,}", f"{w.devices:,}", f"{w.created_at:%Y-%m-%d}"] for w in found]
+    text = (
+        table(rows, ["workspace", "site_id", "people", "devices", "created"]) if rows else "No workspace yet."
+    )
+    answer({"workspaces": shown}, text, json=json)
+
+
+@workspace.command("options")
+@click.argument("name")
+@click.option("--suppress-after", type=int, metavar="N", help="Strikes in a row that suppress a device.")
+@click.option(
+    "--min-strike-gap-s", type=int, metavar="S", help="A strike sooner after the last does not count."
+)
+@click.option(
+    "--suppress-on-definitive/--no-suppress-on-definitive",
+    default=None,
+    help="Suppress at the first refusal that names the device as gone.",
+)
+@click.option(
+    "--delete-unregistered/--no-delete-unregistered", default=None, help="Delete such a device instead."
+)
+@click.option(
+    "--max-pushes-per-s",
+    type=int,
+    metavar="N",
+    help="What each route may send in a second; 0 for no bound of ours.",
+)
+@click.option("--ramp-s", type=int, metavar="S", help="From a cold start to the full rate.")
+@on_store
+@as_json
+def workspace_options(*, name: str, json: bool, **options: Any) -> None:
+    """Show what the workspace NAME chose of its devices' lifecycle and its routes' pace, and change what is given."""
+    from pushkeeper import wiring
+    from pushkeeper.store import workspaces
+
+    chosen_now = {option: options.pop(option) for option in OPTIONS}
+    changes = {option: value for option, value in chosen_now.items() if value is not None}
+    if changes.get("max_pushes_per_s") == 0:
+        changes["max_pushes_per_s"] = None
+    settings = settings_of(options)
+
+    async def work() -> Options:
+        async with wiring.store(settings) as store:
+            found = await workspaces.by_name(store.database, name)
+            if changes:
+                return await workspaces.choose(store.database, found.workspace_id, changes)
+            return await workspaces.options(store.database, found.workspace_id)
+
+    chosen = asdict(run(work()))
+    shown = {option: "none" if value is None else str(value).lower() for option, value in chosen.items()}
+    answer(
+        {"workspace": name, "options": chosen},
+        table([list(row) for row in shown.items()], ["option", "value"]),
+        json=json,
+    )

@@ -1,0 +1,88 @@
+"""The fleet guard: a wave of refusals that may be our own setting's fault is not believed (contract, 5.4). Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pushkeeper.core.model import DeviceId
+
+
+class Result(StrEnum):
+    """What an answer says of a route's health."""
+
+    ACCEPTED = "accepted"
+    AMBIGUOUS = "ambiguous"  # "this token is wrong" or "your setting is wrong"
+    DEFINITE = "definite"  # this device is gone
+    OTHER = "other"  # neither: throttling, outages, malformed messages
+
+
+class Wave(StrEnum):
+    """What a guard saw."""
+
+    HOLD = "hold"  # too many ambiguous refusals: hold them, pause the route, ask an operator
+    NOTICE = "notice"  # too many definite ones: each is true of its device, but somebody should know
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bars:
+    """When a wave is one. The numbers are ours; nobody publishes better ones."""
+
+    window_s: float = 600.0
+    window_results: int = 200
+    ambiguous_devices: int = 20
+    ambiguous_share: float = 0.2
+    above_norm: float = 5.0
+    definite_devices: int = 100
+    definite_share: float = 0.5
+
+
+DEFAULT_BARS = Bars()
+
+
+class FleetGuard:
+    """Watches the last 200 results of one route, none older than ten minutes."""
+
+    def __init__(self, bars: Bars = DEFAULT_BARS) -> None:
+        self._bars = bars
+        self._results: deque[tuple[float, Result, DeviceId]] = deque()
+        self._devices: dict[Result, dict[DeviceId, int]] = {Result.AMBIGUOUS: {}, Result.DEFINITE: {}}
+        self._refusals = dict.fromkeys(self._devices, 0)
+
+    def observe(self, result: Result, device: DeviceId, now: float) -> None:
+        """Take one answer in."""
+        self._results.append((now, result, device))
+        if (devices := self._devices.get(result)) is not None:
+            devices[device] = devices.get(device, 0) + 1
+            self._refusals[result] += 1
+        self._forget(now)
+
+    def wave(self, norm: float) -> Wave | None:
+        """What the window amounts to; `norm` is the share of ambiguous refusals that is usual for this route."""
+        seen, bars = len(self._results), self._bars
+        if len(self._devices[Result.AMBIGUOUS]) >= bars.ambiguous_devices:
+            share = self._refusals[Result.AMBIGUOUS] / seen
+            if share > bars.ambiguous_share and share > bars.above_norm * norm:
+                return Wave.HOLD
+        if len(self._devices[Result.DEFINITE]) >= bars.definite_devices:
+            share = self._refusals[Result.DEFINITE] / seen
+            if share > bars.definite_share:
+                return Wave.NOTICE
+        return None
+
+    def _forget(self, now: float) -> None:
+        oldest_at = now - self._bars.window_s
+        while len(self._results) > self._bars.window_results or self._results[0][0] < oldest_at:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        _, result, device = self._results.popleft()
+        if (devices := self._devices.get(result)) is None:
+            return
+        self._refusals[result] -= 1
+        devices[device] -= 1
+        if not devices[device]:
+            del devices[device]

@@ -1,0 +1,242 @@
+"""Facts: what came of pushes, and what each becomes in the store. No I/O."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from pushkeeper.core.model import Push
+from pushkeeper.core.outcome import Accepted, Certainty, Scope, Verdict
+from pushkeeper.core.retry import Decision, Deferred, End, Held, Hold, Settled
+from pushkeeper.store.batches import ClaimedBatch, Requeue, Target
+from pushkeeper.store.devices import SettleEvent, Settlement
+from pushkeeper.store.pushes import PushRow
+from pushkeeper.store.routes import Route
+from pushkeeper.store.verdicts import HeldVerdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pushkeeper.core.guard import Result
+    from pushkeeper.core.model import DeviceId, PersonId, RouteId
+    from pushkeeper.worker.lanes import Alarm, Pause, Rest
+
+
+@dataclass(slots=True)
+class Work:
+    """A claimed batch and which of its devices are not settled yet."""
+
+    batch: ClaimedBatch
+    unsettled: dict[DeviceId, PersonId] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.unsettled = {target.device_id: target.planned_for for target in self.batch.targets}
+
+
+class Answered(msgspec.Struct, frozen=True, gc=False):
+    """The provider answered, or failed to: what its answer means, and what follows."""
+
+    work: Work
+    push: Push
+    route: Route
+    verdict: Verdict
+    decision: Decision
+
+    @property
+    def device_id(self) -> DeviceId:
+        return self.push.device_id
+
+    @property
+    def person_id(self) -> PersonId:
+        return self.push.person_id
+
+
+class NotSent(msgspec.Struct, frozen=True, gc=False):
+    """The push never left: skipped, stopped, or expired in our own queue."""
+
+    work: Work
+    target: Target
+    end: End
+    reason: str
+
+    @property
+    def device_id(self) -> DeviceId:
+        return self.target.device_id
+
+    @property
+    def person_id(self) -> PersonId:
+        return self.target.planned_for
+
+
+class SetAside(msgspec.Struct, frozen=True, gc=False):
+    """The push goes back into its route's lane, which is paused, throttled or full, and is due there again later."""
+
+    work: Work
+    target: Target
+    route: Route
+    due_at: datetime
+
+    @property
+    def device_id(self) -> DeviceId:
+        return self.target.device_id
+
+    @property
+    def person_id(self) -> PersonId:
+        return self.target.planned_for
+
+
+Fact: TypeAlias = Answered | NotSent | SetAside
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """What is written together: what came of pushes, and what the lanes learned from it."""
+
+    facts: Sequence[Fact]
+    pauses: Sequence[Pause] = ()
+    rests: Sequence[Rest] = ()
+    alarms: Sequence[Alarm] = ()
+    results: Mapping[RouteId, Mapping[Result, int]] = field(default_factory=dict)
+
+
+def unrecordable(fact: Answered | SetAside) -> NotSent:
+    """The end of a push of which more cannot be written."""
+    target = Target(fact.device_id, fact.person_id, unsubscribed=False, device=None)
+    return NotSent(fact.work, target, End.FAILED, "unrecordable")
+
+
+def guarded(fact: Fact) -> Fact:
+    """A strike that is not believed, as it came in a wave of them; any other fact as it is."""
+    match fact:
+        case (
+            Answered(decision=Settled(end=End.BOUNCED, certainty=Certainty.AMBIGUOUS))
+            | Answered(decision=Held(reason=Hold.UNPROVEN))
+        ):
+            held = Held(scope=Scope.CREDENTIAL, reason=Hold.GUARDED)
+            return Answered(fact.work, fact.push, fact.route, fact.verdict, held)
+        case _:
+            return fact
+
+
+def push_row(fact: Fact) -> PushRow | None:
+    """The row that a fact becomes; None while the push is not over."""
+    batch = fact.work.batch
+    match fact:
+        case NotSent():
+            return PushRow(
+                message_id=batch.message_id,
+                device_id=fact.device_id,
+                workspace_id=batch.workspace_id,
+                person_id=fact.person_id,
+                generation=None,
+                ending=fact.end.value,
+                reason=fact.reason,
+                attempts=batch.attempt,
+            )
+        case Answered(decision=Settled() as settled, push=push, verdict=verdict):
+            accepted = verdict.outcome if isinstance(verdict.outcome, Accepted) else None
+            return PushRow(
+                message_id=push.message_id,
+                device_id=push.device_id,
+                workspace_id=batch.workspace_id,
+                person_id=push.person_id,
+                generation=push.generation,
+                ending=settled.end.value,
+                reason=verdict.row,
+                provider=fact.route.provider.value,
+                provider_status=verdict.status,
+                provider_reason=verdict.reason,
+                provider_id=accepted.provider_id if accepted else None,
+                detail=verdict.detail or None,
+                attempts=push.attempt + 1,
+            )
+        case _:
+            return None
+
+
+def settlement(fact: Answered) -> Settlement | None:
+    """What a fact is to its device; None for all that is no device's doing."""
+    if not isinstance(fact.decision, Settled) or fact.push.dry_run:
+        return None
+    event: SettleEvent
+    if fact.decision.end is End.ACCEPTED:
+        event = SettleEvent.ACCEPTED
+    elif fact.decision.end is End.BOUNCED:
+        event = SettleEvent.REFUSED
+    elif fact.decision.certainty is Certainty.STALE:
+        event = SettleEvent.REFUSED_AS_STALE
+    else:
+        return None
+    return Settlement(
+        device_id=fact.push.device_id,
+        generation=fact.push.generation,
+        event=event,
+        definite=fact.decision.certainty is Certainty.DEFINITE,
+        message_id=fact.push.message_id,
+        provider=fact.route.provider.value,
+        provider_status=fact.verdict.status,
+        provider_reason=fact.verdict.reason,
+    )
+
+
+def held_verdict(fact: Fact) -> HeldVerdict | None:
+    """The refusal that is kept aside; None for all that is not held for its verdict."""
+    if not isinstance(fact, Answered) or not isinstance(fact.decision, Held):
+        return None
+    if not fact.decision.reason.keeps_the_verdict:
+        return None
+    return HeldVerdict(
+        message_id=fact.push.message_id,
+        device_id=fact.push.device_id,
+        workspace_id=fact.work.batch.workspace_id,
+        route_id=fact.route.route_id,
+        person_id=fact.push.person_id,
+        generation=fact.push.generation,
+        why=fact.decision.reason.value,
+        priority=fact.work.batch.priority,
+        attempt=fact.push.attempt,
+        first_attempt_at=fact.work.batch.first_attempt_at,
+        reason=fact.verdict.row,
+        provider=fact.route.provider.value,
+        provider_status=fact.verdict.status,
+        provider_reason=fact.verdict.reason,
+        detail=fact.verdict.detail or None,
+    )
+
+
+# Batch, attempts made, second it is due at, and lane.
+_Group: TypeAlias = "tuple[int, int, float, RouteId]"
+
+
+def requeues(facts: Sequence[Fact], now: datetime) -> list[Requeue]:
+    """Pushes that are due again, gathered into batches that wait together in their lane."""
+    groups: dict[_Group, list[Fact]] = {}
+    for fact in facts:
+        batch = fact.work.batch
+        match fact:
+            case Answered(decision=Deferred(due_at=due_at, charged=charged)):
+                attempt = batch.attempt + charged
+            case Answered(decision=Held(reason=reason)) if not reason.keeps_the_verdict:
+                attempt, due_at = batch.attempt, now
+            case SetAside(due_at=due_at):
+                attempt = batch.attempt
+            case _:
+                continue
+        # One batch for each second: jitter would else make one of each push.
+        second = math.ceil(due_at.timestamp()) if due_at > now else now.timestamp()
+        key: _Group = (batch.claim.batch_id, attempt, float(second), fact.route.route_id)
+        groups.setdefault(key, []).append(fact)
+    return [
+        Requeue(
+            batch=group[0].work.batch,
+            targets=tuple((fact.device_id, fact.person_id) for fact in group),
+            due_at=datetime.fromtimestamp(second, tz=UTC),
+            attempt=attempt,
+            lane=lane,
+        )
+        for (_, attempt, second, lane), group in groups.items()
+    ]

@@ -1,0 +1,409 @@
+"""Lanes: one for each route, with what this worker may send on it now, and what the answers say of it.
+
+The rules are `core/pacing.py` and `core/guard.py`; here is the little state that they are applied to. What all workers
+must know (paused, throttled, proved) is in PostgreSQL: a lane is told of it by `refresh`, and only forestalls it.
+Whatever has to be written comes out of `review`, and is written with the pushes that it was learned from.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pushkeeper.core import pacing
+from pushkeeper.core.guard import FleetGuard, Result, Wave
+from pushkeeper.core.model import Provider
+from pushkeeper.core.outcome import (
+    Accepted,
+    BadCredentials,
+    Certainty,
+    Refused,
+    Scope,
+    Silence,
+    Throttled,
+    Unanswered,
+    Unavailable,
+)
+from pushkeeper.core.pacing import Breaker, Bucket, DevicePace, Phase, RetryBudget, Tally
+from pushkeeper.core.retry import Hold
+from pushkeeper.store.routes import PauseKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pushkeeper.core.model import DeviceId, RouteId, WorkspaceId
+    from pushkeeper.core.outcome import Outcome, Verdict
+    from pushkeeper.core.retry import Held
+    from pushkeeper.store.routes import Route
+
+COLD_AFTER_S = 600.0
+# Unsettled pushes that a lane may have: twice what it answered within the last second, so that one which does not
+# answer cannot fill the worker's memory.
+LEAST_UNSETTLED = 500
+URGENT_BESIDES = 500
+# F17: so many devices refused for speed within so long are the project's limit, not theirs.
+THROTTLED_DEVICES = 3
+THROTTLED_WITHIN_S = 10.0
+REST_S = 60.0
+BELIEF_S = 600.0
+FORESTALLED_S = 5.0
+PUT_BACK_S = 1.0
+RETRIES_SPREAD_S = 30.0
+
+
+@dataclass(slots=True)
+class Quota:
+    """What the routes of one credential share: a project's rate, and the retry budget."""
+
+    bucket: Bucket = field(default_factory=Bucket)
+    budget: RetryBudget = field(default_factory=RetryBudget)
+    sent: Tally = field(default_factory=lambda: Tally(5.0))
+    warm_since: float = 0.0
+    sent_at: float = float("-inf")
+
+    def note_sent(self, now: float) -> None:
+        if now - self.sent_at > COLD_AFTER_S:
+            self.warm_since = now
+        self.sent_at = now
+        self.sent.add(1, now)
+
+    def warm_for_s(self, now: float) -> float:
+        return 0.0 if now - self.sent_at > COLD_AFTER_S else now - self.warm_since
+
+    def per_s(self, now: float) -> float:
+        """What was sent in a second, of late."""
+        return self.sent.total(now) / 5.0
+
+
+@dataclass(slots=True)
+class Lane:
+    """One route as this worker sees it."""
+
+    route: Route
+    quota: Quota
+    breaker: Breaker
+    accepted: bool
+    unsettled: int = 0
+    closed_until: float = 0.0  # forestalls a pause that is about to be written
+    guard: FleetGuard = field(default_factory=FleetGuard)
+    tripped: bool = False  # by this worker's own guard, until the pause that follows is lifted
+    noticed: bool = False
+    answered: Tally = field(default_factory=lambda: Tally(1.0))
+    throttled: dict[DeviceId, float] = field(default_factory=dict)
+    doubts: dict[DeviceId, float] = field(default_factory=dict)
+    results: dict[Result, int] = field(default_factory=dict)
+
+    @property
+    def guarded(self) -> bool:
+        """Whether ambiguous refusals are not believed now."""
+        return self.tripped or self.route.pause_kind is PauseKind.GUARD
+
+    def per_s(self, now: float, workers: int, slowed_for_s: float | None) -> float | None:
+        """How many pushes this worker may send on it in a second; None for no bound.
+
+        `slowed_for_s` is how long ago the provider's throttling ended, None when there was none.
+        """
+        route = self.route
+        bounds = [float(route.max_pushes_per_s)] if route.max_pushes_per_s else []
+        if route.provider is Provider.FCM:
+            bounds.append(pacing.FCM_PER_S)
+        if slowed_for_s is not None and route.slowed_to_per_s is not None:
+            bounds.append(pacing.recovered(route.slowed_to_per_s, slowed_for_s))
+        if not bounds:
+            return None
+        ramped = pacing.ramped(min(bounds), route.ramp_s, self.quota.warm_for_s(now))
+        return max(ramped / workers, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """A route is to stop, or all of its credential (`whole`)."""
+
+    route: Route
+    whole: bool
+    kind: PauseKind
+    reason: str
+    probe_after_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """A route, or all of its credential (`whole`), is to rest and then go on slowly."""
+
+    route: Route
+    whole: bool
+    rest_s: float
+    slowed_to_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Somebody should look."""
+
+    route: Route
+    reason: str
+    text: str
+    detail: str = ""
+
+
+class Lanes:
+    """All lanes of one worker. `now` is monotonic seconds, `wall` seconds since the epoch."""
+
+    def __init__(self) -> None:
+        self.workers = 1
+        self._lanes: dict[RouteId, Lane] = {}
+        self._quotas: dict[int, Quota] = {}
+        self._breakers: dict[str, Breaker] = {}
+        self._pace = DevicePace()
+        self._pauses: list[Pause] = []
+        self._rests: list[Rest] = []
+        self._alarms: list[Alarm] = []
+        self._closed: list[tuple[Route, bool]] = []
+
+    def __getitem__(self, route: RouteId) -> Lane:
+        return self._lanes[route]
+
+    @property
+    def workspaces(self) -> set[WorkspaceId]:
+        """Whose routes this worker has sent on."""
+        return {lane.route.workspace_id for lane in self._lanes.values()}
+
+    def refresh(self, routes: Iterable[Route]) -> list[Route]:
+        """Take in how routes stand for all workers; returns those that have newly stopped."""
+        stopped = []
+        for route in routes:
+            lane = self._lanes.get(route.route_id)
+            if lane is None or lane.route.changed_at != route.changed_at:
+                self._lanes[route.route_id] = self._open(route, lane)
+                continue
+            if route.paused_at and not lane.route.paused_at:
+                stopped.append(route)
+            if lane.route.paused_at and not route.paused_at:
+                # An operator, or a probe, has answered what the pause asked.
+                lane.guard, lane.tripped, lane.noticed, lane.closed_until = FleetGuard(), False, False, 0.0
+            lane.route = route
+            lane.accepted = lane.accepted or route.accepted_at is not None
+        return stopped
+
+    def _open(self, route: Route, former: Lane | None) -> Lane:
+        quota = self._quotas.setdefault(route.credential_id, Quota())
+        breaker = self._breakers.setdefault(route.host, Breaker())
+        return Lane(
+            route=route,
+            quota=quota,
+            breaker=breaker,
+            accepted=route.accepted_at is not None,
+            unsettled=former.unsettled if former else 0,
+        )
+
+    # What may go.
+
+    def rooms(self, now: float, wall: float) -> dict[RouteId, int]:
+        """How many devices each lane has room for; those that are not known yet have all there is."""
+        return {route_id: self._room(lane, now, wall) for route_id, lane in self._lanes.items()}
+
+    def opens_in_s(self, now: float, wall: float) -> float | None:
+        """When the next of the lanes that are closed for a while opens again; None when there is none."""
+        waits = [wait for lane in self._lanes.values() if (wait := self._opens_in_s(lane, now, wall))]
+        return min(waits, default=None)
+
+    def wait_s(self, route: RouteId, device: DeviceId, *, again: bool, now: float, wall: float) -> float:
+        """0 when a push may be sent to this device now, which is counted; else how long it waits in its lane.
+
+        `again` says that the push was attempted before.
+        """
+        lane = self._lanes[route]
+        if closed_s := self._opens_in_s(lane, now, wall):
+            return closed_s
+        if lane.unsettled >= self._most_unsettled(lane, now) + URGENT_BESIDES:
+            return PUT_BACK_S
+        if again and not lane.quota.budget.take(now):
+            return random.uniform(PUT_BACK_S, RETRIES_SPREAD_S)  # noqa: S311 - it spreads load, it guards nothing
+        if lane.route.provider is Provider.FCM and (wait := self._pace.wait_s(device, wall)):
+            return wait
+        if self._fill(lane, now, wall) is not None:
+            lane.quota.bucket.take()
+        if not again:
+            lane.quota.budget.sent(now)
+        lane.quota.note_sent(now)
+        lane.unsettled += 1
+        return 0.0
+
+    def settled(self, route: RouteId) -> None:
+        """A push that was let go is written, or given up."""
+        self._lanes[route].unsettled -= 1
+
+    def _room(self, lane: Lane, now: float, wall: float) -> int:
+        if self._opens_in_s(lane, now, wall) or lane.route.paused_at:
+            return 0
+        if lane.breaker.phase(now) is Phase.HALF_OPEN:
+            return 1
+        room = self._most_unsettled(lane, now) - lane.unsettled
+        tokens = self._fill(lane, now, wall)
+        return max(0, room if tokens is None else min(room, int(tokens)))
+
+    def _opens_in_s(self, lane: Lane, now: float, wall: float) -> float:
+        """0 when a lane is open."""
+        if now < lane.closed_until:
+            return lane.closed_until - now
+        throttled = lane.route.throttled_until
+        if throttled is not None and wall < throttled.timestamp():
+            return throttled.timestamp() - wall
+        match lane.breaker.phase(now):
+            case Phase.OPEN:
+                return lane.breaker.open_until - now
+            case Phase.HALF_OPEN:
+                return PUT_BACK_S if lane.unsettled else 0.0
+            case Phase.CLOSED:
+                tokens = self._fill(lane, now, wall)
+                return 0.0 if tokens is None or tokens >= 1.0 else 0.05
+
+    def _fill(self, lane: Lane, now: float, wall: float) -> float | None:
+        """The tokens that a lane has now; None when its rate has no bound."""
+        throttled = lane.route.throttled_until
+        slowed_for_s = None if throttled is None else wall - throttled.timestamp()
+        per_s = lane.per_s(now, self.workers, slowed_for_s)
+        if per_s is None:
+            return None
+        lane.quota.bucket.fill(per_s, now)
+        return lane.quota.bucket.tokens
+
+    @staticmethod
+    def _most_unsettled(lane: Lane, now: float) -> int:
+        return max(LEAST_UNSETTLED, 2 * lane.answered.total(now))
+
+    # What the answers say.
+
+    def hear(self, route: RouteId, device: DeviceId, verdict: Verdict, *, now: float, wall: float) -> bool:
+        """Take an answer in; False when a refusal of credentials is not to be believed yet (row P21)."""
+        lane = self._lanes[route]
+        lane.answered.add(1, now)
+        if self._opens_breaker(lane, verdict.outcome, now):
+            reason = f"half of the last requests failed: {verdict.status or verdict.reason}"
+            self._alarms.append(Alarm(lane.route, "breaker", reason, verdict.detail))
+            self._closed.append((lane.route, True))
+        if verdict.alert:
+            self._alarms.append(Alarm(lane.route, verdict.row, verdict.alert, verdict.detail))
+        match verdict.outcome:
+            case BadCredentials(believed_from=needed) if needed > 1:
+                return _distinct(lane.doubts, device, now, BELIEF_S) >= needed
+            case Throttled(scope=Scope.CREDENTIAL | Scope.APPLE_LEG as scope) if (
+                lane.route.provider is Provider.FCM
+            ):
+                self._hear_throttling(lane, device, verdict.outcome, scope, now)
+            case Accepted():
+                lane.accepted = True
+        self._observe(lane, device, verdict.outcome, now, wall)
+        return True
+
+    def stop(self, route: RouteId, held: Held, verdict: Verdict, now: float) -> None:
+        """A push is held for its route's credentials, or its server's: nothing more leaves until that is mended."""
+        lane, whole = self._lanes[route], held.scope is Scope.CREDENTIAL
+        if not self._close(lane, now, whole=whole):
+            return
+        words = [held.reason.value, str(verdict.status or ""), verdict.reason]
+        self._pauses.append(
+            Pause(
+                route=lane.route,
+                whole=whole,
+                kind=PauseKind.UNTRUSTED if held.reason is Hold.UNTRUSTED else PauseKind.CREDENTIALS,
+                reason=" ".join(word for word in words if word),
+                probe_after_s=held.probe_after_s,
+            )
+        )
+
+    def _opens_breaker(self, lane: Lane, outcome: Outcome, now: float) -> bool:
+        match outcome:
+            case Unanswered(silence=Silence.NOT_SENT) | Unavailable():
+                return lane.breaker.record(failed=True, now=now)
+            case Unanswered():
+                return False
+            case _:
+                return lane.breaker.record(failed=False, now=now)
+
+    def _hear_throttling(
+        self, lane: Lane, device: DeviceId, throttled: Throttled, scope: Scope, now: float
+    ) -> None:
+        devices = _distinct(lane.throttled, device, now, THROTTLED_WITHIN_S)
+        if devices < THROTTLED_DEVICES or not self._close(lane, now, whole=scope is Scope.CREDENTIAL):
+            return
+        rest_s = throttled.after_s or REST_S
+        lane.throttled.clear()
+        self._rests.append(
+            Rest(
+                route=lane.route,
+                whole=scope is Scope.CREDENTIAL,
+                rest_s=rest_s,
+                slowed_to_per_s=max(lane.quota.per_s(now) * self.workers / 2, 1.0),
+            )
+        )
+
+    def _close(self, lane: Lane, now: float, *, whole: bool) -> bool:
+        """Let nothing through until what all workers are to know is written; False when it was closed already."""
+        if now < lane.closed_until:
+            return False
+        self._closed.append((lane.route, whole))
+        lane.closed_until = now + FORESTALLED_S
+        return True
+
+    def _observe(self, lane: Lane, device: DeviceId, outcome: Outcome, now: float, wall: float) -> None:
+        result = _result(outcome)
+        lane.results[result] = lane.results.get(result, 0) + 1
+        lane.guard.observe(result, device, now)
+        if result not in {Result.AMBIGUOUS, Result.DEFINITE}:
+            return
+        wave = lane.guard.wave(lane.route.norm)
+        believed_until = lane.route.believed_until
+        believed = believed_until is not None and wall < believed_until.timestamp()
+        if wave is Wave.HOLD and not (lane.guarded or believed):
+            lane.tripped = True
+            self._close(lane, now, whole=False)
+            text = "a wave of refusals that may be a setting's fault: apply or discard them"
+            self._pauses.append(
+                Pause(route=lane.route, whole=False, kind=PauseKind.GUARD, reason=text, probe_after_s=None)
+            )
+            self._alarms.append(Alarm(lane.route, "guard", text))
+        if wave is Wave.NOTICE and not lane.noticed:
+            lane.noticed = True
+            self._alarms.append(Alarm(lane.route, "wave", "most devices are refused as gone"))
+
+    def take_news(self) -> tuple[list[Pause], list[Rest], list[Alarm]]:
+        """What is to be written, once."""
+        news = (self._pauses, self._rests, self._alarms)
+        self._pauses, self._rests, self._alarms = [], [], []
+        return news
+
+    def take_closed(self) -> list[tuple[Route, bool]]:
+        """Routes that have just closed, each with whether its whole credential did: nothing more is to leave on them."""
+        closed, self._closed = self._closed, []
+        return closed
+
+    def take_results(self) -> dict[RouteId, dict[Result, int]]:
+        """What came of each route's pushes since the last time."""
+        found = {}
+        for route_id, lane in self._lanes.items():
+            if lane.results:
+                found[route_id], lane.results = lane.results, {}
+        return found
+
+
+def _result(outcome: Outcome) -> Result:
+    match outcome:
+        case Accepted():
+            return Result.ACCEPTED
+        case Refused(certainty=Certainty.AMBIGUOUS):
+            return Result.AMBIGUOUS
+        case Refused(certainty=Certainty.DEFINITE):
+            return Result.DEFINITE
+        case _:
+            return Result.OTHER
+
+
+def _distinct(devices: dict[DeviceId, float], device: DeviceId, now: float, within_s: float) -> int:
+    """How many different devices there were within so long, this one among them."""
+    devices[device] = now
+    for former, at in list(devices.items()):
+        if now - at > within_s:
+            del devices[former]
+    return len(devices)
