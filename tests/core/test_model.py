@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from uuid import RFC_4122, UUID
 
 import pytest
 from hypothesis import assume, example, given
@@ -128,7 +128,9 @@ def test_a_push_has_one_name_at_every_attempt_and_no_other_push_has_it(
 ) -> None:
     name = push_identity(message, device)
     assert name == push_identity(UUID(str(message)), DeviceId(bytes(device)))
-    assert name.version == 8
+    assert UUID(name).version == 8
+    assert UUID(name).variant == RFC_4122
+    assert str(UUID(name)) == name
     assert (name == push_identity(other_message, other_device)) == (
         (message, device) == (other_message, other_device)
     )

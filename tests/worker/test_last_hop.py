@@ -19,7 +19,7 @@ from pushkeeper.core.model import (
     WorkspaceId,
     uuid7,
 )
-from pushkeeper.core.routing import choose_route
+from pushkeeper.core.routing import Ways, choose_route
 from pushkeeper.core.status import LastStatus
 from pushkeeper.store.batches import MessageToSend, StandingDevice, Target
 from pushkeeper.store.routes import Route
@@ -73,7 +73,7 @@ OTHER_APP = route(5, Provider.APNS, "com.example.other")
 
 
 def fate(*, target=TARGET, message=MESSAGE, routes=(FCM, FCM_APPLE), now=NOW):
-    return last_hop.decide(target, message, routes, now)
+    return last_hop.decide(target, message, Ways(routes), now)
 
 
 def with_phone(**changes):

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pushkeeper.core.model import DeviceId
+from pushkeeper.core.model import DeviceId
 
 
 class Result(StrEnum):
@@ -41,6 +39,7 @@ class Bars:
 
 
 DEFAULT_BARS = Bars()
+_NOBODY = DeviceId(b"")
 
 
 class FleetGuard:
@@ -58,6 +57,11 @@ class FleetGuard:
         if (devices := self._devices.get(result)) is not None:
             devices[device] = devices.get(device, 0) + 1
             self._refusals[result] += 1
+        self._forget(now)
+
+    def observe_accepted(self, count: int, now: float) -> None:
+        """Take so many acceptances in."""
+        self._results.extend([(now, Result.ACCEPTED, _NOBODY)] * min(count, self._bars.window_results))
         self._forget(now)
 
     def wave(self, norm: float) -> Wave | None:

@@ -23,8 +23,7 @@ RouteId = NewType("RouteId", int)
 _SHOWN_OF_A_TOKEN = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(msgspec.Struct, frozen=True, gc=False):
     """A push token (or installation id); whoever prints it by mistake prints its ends."""
 
     value: str
@@ -87,15 +86,19 @@ def device_id(workspace: WorkspaceId, token: Token) -> DeviceId:
     return DeviceId(hashlib.sha256(salted).digest()[:16])
 
 
-def push_identity(message_id: UUID, device: DeviceId) -> UUID:
-    """One stable name for one message at one device, the same at every attempt.
+def push_identity(message_id: UUID, device: DeviceId) -> str:
+    """One stable name for one message at one device, the same at every attempt: the text of a UUID.
 
     Sent as `apns-id`, `apns-collapse-id` and Android's `notification.tag`, so that a push sent twice replaces itself.
     """
-    digest = bytearray(hashlib.sha256(message_id.bytes + device).digest()[:16])
-    digest[6] = (digest[6] & 0x0F) | 0x80  # version 8: made by a rule of our own (RFC 9562, 5.8)
-    digest[8] = (digest[8] & 0x3F) | 0x80
-    return UUID(bytes=bytes(digest))
+    number = int.from_bytes(hashlib.sha256(message_id.bytes + device).digest()[:16], "big")
+    # Version 8: made by a rule of our own (RFC 9562, 5.8).
+    text = "%032x" % (number & _UUID_FREE_BITS | _UUID8_BITS)
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+_UUID8_BITS = (0x8 << 76) | (0x2 << 62)
+_UUID_FREE_BITS = (1 << 128) - 1 ^ (0xF << 76) ^ (0x3 << 62)
 
 
 def uuid7(unix_ms: int, random_bytes: bytes) -> UUID:
@@ -189,5 +192,5 @@ class Push(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return DeliveryId(self.message_id, self.person_id)
 
     @property
-    def identity(self) -> UUID:
+    def identity(self) -> str:
         return push_identity(self.message_id, self.device_id)

@@ -142,26 +142,29 @@ class Breaker:
             return Phase.CLOSED
         return Phase.OPEN if now < self.open_until else Phase.HALF_OPEN
 
-    def record(self, *, failed: bool, now: float) -> bool:
-        """Take a result in; True when the breaker opened by it."""
-        phase = self.phase(now)
-        if phase is Phase.OPEN:
-            return False  # what was under way when it opened says nothing new
-        if phase is Phase.HALF_OPEN:
-            if failed:
-                self._open(now)
-                return True
+    def record_good(self, count: int, now: float) -> None:
+        """So many requests were answered; a half-open breaker closes."""
+        if not self.opened:
+            self._good.add(count, now)
+        elif now >= self.open_until:
             self.opened = 0
             self._good, self._bad = Tally(self.SPAN_S), Tally(self.SPAN_S)
-            return False
-        (self._bad if failed else self._good).add(1, now)
-        if not failed:
-            return False
-        bad, good = self._bad.total(now), self._good.total(now)
-        if bad + good < self.LEAST or bad < self.SHARE * (bad + good):
-            return False
-        self._open(now)
-        return True
+
+    def record_bad(self, now: float) -> bool:
+        """A request failed; True when the breaker opened by it."""
+        match self.phase(now):
+            case Phase.OPEN:
+                return False  # what was under way when it opened says nothing new
+            case Phase.HALF_OPEN:
+                self._open(now)
+                return True
+            case Phase.CLOSED:
+                self._bad.add(1, now)
+                bad, good = self._bad.total(now), self._good.total(now)
+                if bad + good < self.LEAST or bad < self.SHARE * (bad + good):
+                    return False
+                self._open(now)
+                return True
 
     def _open(self, now: float) -> None:
         self.open_until = now + min(self.FIRST_S * 2 ** min(self.opened, 30), self.LONGEST_S)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias, assert_never
+
+import msgspec
 
 from pushkeeper.core.outcome import (
     Accepted,
@@ -29,8 +31,6 @@ from pushkeeper.core.outcome import (
 )
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from pushkeeper.core.outcome import Outcome
 
 _THROTTLED_FIRST_S = 60.0
@@ -75,24 +75,21 @@ class Hold(StrEnum):
         return self in {Hold.UNPROVEN, Hold.GUARDED}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class Settled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The push is over. `certainty` is that of the refusal, where there was one."""
 
     end: End
     certainty: Certainty | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deferred:
+class Deferred(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Try again at `due_at`; an attempt that the provider did not look at is not `charged`."""
 
     due_at: datetime
     charged: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class Held(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Wait for the scope to be well again; `probe_after_s` is when one probe may ask, None when only people can help."""
 
     scope: Scope
@@ -102,9 +99,10 @@ class Held:
 
 Decision: TypeAlias = Settled | Deferred | Held
 
+ACCEPTED = Settled(end=End.ACCEPTED)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The attempt that has just ended.
 
     Attributes:
@@ -153,11 +151,11 @@ def decide(
     without that an ambiguous refusal proves nothing against the device (self-evidence rule). `believed` is False while
     too few have said what would pause the route (row P21).
     """
+    if isinstance(outcome, Accepted):
+        return ACCEPTED
     clock = _Clock(attempt, policy.deadline(attempt), jitter)
     decision: Decision
     match outcome:
-        case Accepted():
-            decision = Settled(end=End.ACCEPTED)
         case Refused():
             decision = _after_refusal(outcome, clock, route_accepted=route_accepted)
         case BadMessage():
@@ -175,8 +173,7 @@ def decide(
     return decision
 
 
-@dataclass(frozen=True, slots=True)
-class _Clock:
+class _Clock(msgspec.Struct, frozen=True, gc=False):
     attempt: Attempt
     deadline: datetime
     jitter: float

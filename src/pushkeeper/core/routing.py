@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from pushkeeper.core.model import Environment, Platform, Provider
 
@@ -35,6 +35,23 @@ class Way(Protocol):
 
 
 AnyWay = TypeVar("AnyWay", bound=Way)
+
+
+class Ways(Generic[AnyWay]):
+    """A workspace's routes; which of them a kind of device goes by is found once."""
+
+    __slots__ = ("_chosen", "_routes")
+
+    def __init__(self, routes: Sequence[AnyWay]) -> None:
+        self._routes = routes
+        self._chosen: dict[tuple[Platform, str, str], AnyWay | None] = {}
+
+    def of(self, device: Addressed) -> AnyWay | None:
+        """The route for a device."""
+        kind = (device.platform, device.app, device.environment)
+        if kind not in self._chosen:
+            self._chosen[kind] = choose_route(device, self._routes)
+        return self._chosen[kind]
 
 
 def choose_route(device: Addressed, routes: Sequence[AnyWay]) -> AnyWay | None:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+import msgspec
+
 if TYPE_CHECKING:
     from pushkeeper.core.outcome import Silence
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, gc=False):
     """One HTTP/2 request: all header fields, pseudo-headers first and names in lower case, and the whole body."""
 
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True, gc=False):
     """A complete response. `headers` are as received, without the `:status` pseudo-header."""
 
     status: int

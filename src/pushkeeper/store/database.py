@@ -35,6 +35,9 @@ ROUTES_CHANNEL = "pushkeeper_routes"  # NOTIFY on it says that routes stand othe
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _OLDEST_SERVER = 150_000
+# Our statements run for milliseconds: compiling one costs more than it could ever save, and so does reading a whole
+# table for the thousand rows of a slice, which the planner would do for disks that turn.
+_SERVER_SETTINGS = {"jit": "off", "random_page_cost": "1.1", "application_name": "pushkeeper"}
 _ATTEMPTS_ON_CONFLICT = 5
 
 _NOT_ANSWERING = (
@@ -75,6 +78,8 @@ def load_queries(name: str) -> Mapping[str, str]:
 
 def storable(text: str) -> str:
     """Somebody else's text without what PostgreSQL cannot hold: NUL characters and lone surrogates."""
+    if text.isascii() and "\0" not in text:
+        return text
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
@@ -112,6 +117,7 @@ class Database:
                 min_size=1,
                 max_size=connections,
                 init=_prepare,
+                server_settings=_SERVER_SETTINGS,
                 reset=_nothing,
                 timeout=10,
                 command_timeout=60,

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
 
 from pushkeeper.core.model import (
     DeviceId,
@@ -23,7 +26,6 @@ from pushkeeper.store.database import columns, load_queries, storable
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-    from uuid import UUID
 
     from pushkeeper.store.database import Connection, Database, Row
 
@@ -79,8 +81,7 @@ class SettleEvent(StrEnum):
     REFUSED_AS_STALE = "refused_as_stale"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
+class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one push came to, for the generation of the device that it was sent to.
 
     `definite` says of a refusal that the provider names the device as gone.

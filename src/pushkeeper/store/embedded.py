@@ -35,9 +35,8 @@ _SETTINGS = """
 # Written by Pushkeeper when it made this folder; edit postgresql.auto.conf or use ALTER SYSTEM to change a setting.
 shared_buffers = 256MB
 max_connections = 200
-max_wal_size = 2GB
-wal_compression = on
-checkpoint_timeout = 15min
+max_wal_size = 4GB
+checkpoint_timeout = 30min
 autovacuum_vacuum_scale_factor = 0.05
 timezone = 'UTC'
 """

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
+from uuid import UUID
+
+import msgspec
 
 from pushkeeper.core.model import DeviceId, PersonId, WorkspaceId, message_day
 from pushkeeper.store.database import columns, load_queries, storable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from uuid import UUID
 
     from pushkeeper.store.database import Connection
 
 SQL = load_queries("pushes")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PushRow:
+class PushRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What came of one push.
 
     Attributes:
@@ -50,7 +51,7 @@ async def insert(connection: Connection, rows: Sequence[PushRow]) -> set[tuple[U
         return set()
     values = [
         (
-            message_day(r.message_id),
+            _day_of(r.message_id),
             r.message_id,
             r.device_id,
             r.workspace_id,
@@ -67,5 +68,13 @@ async def insert(connection: Connection, rows: Sequence[PushRow]) -> set[tuple[U
         )
         for r in rows
     ]
-    written = await connection.fetch(SQL["insert"], *columns(values, 14))
+    given = columns(values, 14)
+    # As a rule all are new, and then nobody has to be told which.
+    if await connection.execute(SQL["insert"], *given) == f"INSERT 0 {len(rows)}":
+        return {(row.message_id, row.device_id) for row in rows}
+    written = await connection.fetch(SQL["written_now"], *given[:3])
     return {(row["message_id"], row["device_id"]) for row in written}
+
+
+# A slice is of few messages.
+_day_of = lru_cache(maxsize=1_024)(message_day)

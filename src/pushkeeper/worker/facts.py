@@ -11,7 +11,8 @@ import msgspec
 
 from pushkeeper.core.model import Push
 from pushkeeper.core.outcome import Accepted, Certainty, Scope, Verdict
-from pushkeeper.core.retry import Decision, Deferred, End, Held, Hold, Settled
+from pushkeeper.core.retry import ACCEPTED, Decision, Deferred, End, Held, Hold, Settled
+from pushkeeper.store.acceptances import Acceptance, Kind
 from pushkeeper.store.batches import ClaimedBatch, Requeue, Target
 from pushkeeper.store.devices import SettleEvent, Settlement
 from pushkeeper.store.pushes import PushRow
@@ -156,6 +157,25 @@ def push_row(fact: Fact) -> PushRow | None:
             )
         case _:
             return None
+
+
+def acceptance(fact: Fact) -> Acceptance | None:
+    """The fact as nearly all are: accepted, and no more to it; None for any other."""
+    if not isinstance(fact, Answered) or fact.decision != ACCEPTED or fact.push.dry_run:
+        return None
+    push, verdict, batch = fact.push, fact.verdict, fact.work.batch
+    kind = Kind(
+        push.message_id,
+        batch.workspace_id,
+        verdict.row,
+        fact.route.provider.value,
+        verdict.status,
+        verdict.reason,
+        push.attempt + 1,
+    )
+    took = verdict.outcome
+    provider_id = took.provider_id if isinstance(took, Accepted) else ""
+    return Acceptance(kind, push.device_id, push.person_id, push.generation, provider_id)
 
 
 def settlement(fact: Answered) -> Settlement | None:

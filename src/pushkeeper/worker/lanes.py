@@ -8,6 +8,7 @@ Whatever has to be written comes out of `review`, and is written with the pushes
 from __future__ import annotations
 
 import random
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ from pushkeeper.core.retry import Hold
 from pushkeeper.store.routes import PauseKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from pushkeeper.core.model import DeviceId, RouteId, WorkspaceId
     from pushkeeper.core.outcome import Outcome, Verdict
@@ -77,6 +78,17 @@ class Quota:
 
 
 @dataclass(slots=True)
+class Look:
+    """What a lane lets through, as it was found for one moment: many pushes are looked at in the same."""
+
+    at: float
+    opens_in_s: float
+    most_unsettled: int
+    bounded: bool
+    one_alone: bool
+
+
+@dataclass(slots=True)
 class Lane:
     """One route as this worker sees it."""
 
@@ -90,6 +102,7 @@ class Lane:
     tripped: bool = False  # by this worker's own guard, until the pause that follows is lifted
     noticed: bool = False
     answered: Tally = field(default_factory=lambda: Tally(1.0))
+    looked: Look | None = None
     throttled: dict[DeviceId, float] = field(default_factory=dict)
     doubts: dict[DeviceId, float] = field(default_factory=dict)
     results: dict[Result, int] = field(default_factory=dict)
@@ -148,9 +161,11 @@ class Alarm:
 
 
 class Lanes:
-    """All lanes of one worker. `now` is monotonic seconds, `wall` seconds since the epoch."""
+    """All lanes of one worker; `now` is monotonic seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, wall: Callable[[], float] = time.time) -> None:
+        """`wall` is the clock of what all workers know, in seconds since the epoch."""
+        self._wall = wall
         self.workers = 1
         self._lanes: dict[RouteId, Lane] = {}
         self._quotas: dict[int, Quota] = {}
@@ -182,7 +197,7 @@ class Lanes:
             if lane.route.paused_at and not route.paused_at:
                 # An operator, or a probe, has answered what the pause asked.
                 lane.guard, lane.tripped, lane.noticed, lane.closed_until = FleetGuard(), False, False, 0.0
-            lane.route = route
+            lane.route, lane.looked = route, None
             lane.accepted = lane.accepted or route.accepted_at is not None
         return stopped
 
@@ -199,34 +214,37 @@ class Lanes:
 
     # What may go.
 
-    def rooms(self, now: float, wall: float) -> dict[RouteId, int]:
+    def rooms(self, now: float) -> dict[RouteId, int]:
         """How many devices each lane has room for; those that are not known yet have all there is."""
-        return {route_id: self._room(lane, now, wall) for route_id, lane in self._lanes.items()}
+        return {route_id: self._room(lane, now) for route_id, lane in self._lanes.items()}
 
-    def opens_in_s(self, now: float, wall: float) -> float | None:
+    def opens_in_s(self, now: float) -> float | None:
         """When the next of the lanes that are closed for a while opens again; None when there is none."""
-        waits = [wait for lane in self._lanes.values() if (wait := self._opens_in_s(lane, now, wall))]
+        waits = [wait for lane in self._lanes.values() if (wait := self._look(lane, now).opens_in_s)]
         return min(waits, default=None)
 
-    def wait_s(self, route: RouteId, device: DeviceId, *, again: bool, now: float, wall: float) -> float:
+    def wait_s(self, route: RouteId, device: DeviceId, *, again: bool, now: float) -> float:
         """0 when a push may be sent to this device now, which is counted; else how long it waits in its lane.
 
         `again` says that the push was attempted before.
         """
         lane = self._lanes[route]
-        if closed_s := self._opens_in_s(lane, now, wall):
-            return closed_s
-        if lane.unsettled >= self._most_unsettled(lane, now) + URGENT_BESIDES:
+        quota, look = lane.quota, self._look(lane, now)
+        if look.opens_in_s:
+            return look.opens_in_s
+        if lane.unsettled >= (1 if look.one_alone else look.most_unsettled + URGENT_BESIDES):
             return PUT_BACK_S
-        if again and not lane.quota.budget.take(now):
+        if look.bounded and quota.bucket.tokens < 1.0:
+            return PUT_BACK_S
+        if again and not quota.budget.take(now):
             return random.uniform(PUT_BACK_S, RETRIES_SPREAD_S)  # noqa: S311 - it spreads load, it guards nothing
-        if lane.route.provider is Provider.FCM and (wait := self._pace.wait_s(device, wall)):
+        if lane.route.provider is Provider.FCM and (wait := self._pace.wait_s(device, now)):
             return wait
-        if self._fill(lane, now, wall) is not None:
-            lane.quota.bucket.take()
+        if look.bounded:
+            quota.bucket.tokens -= 1.0
         if not again:
-            lane.quota.budget.sent(now)
-        lane.quota.note_sent(now)
+            quota.budget.sent(now)
+        quota.note_sent(now)
         lane.unsettled += 1
         return 0.0
 
@@ -234,49 +252,51 @@ class Lanes:
         """A push that was let go is written, or given up."""
         self._lanes[route].unsettled -= 1
 
-    def _room(self, lane: Lane, now: float, wall: float) -> int:
-        if self._opens_in_s(lane, now, wall) or lane.route.paused_at:
+    def _room(self, lane: Lane, now: float) -> int:
+        look = self._look(lane, now)
+        if look.opens_in_s or lane.route.paused_at:
             return 0
-        if lane.breaker.phase(now) is Phase.HALF_OPEN:
-            return 1
-        room = self._most_unsettled(lane, now) - lane.unsettled
-        tokens = self._fill(lane, now, wall)
-        return max(0, room if tokens is None else min(room, int(tokens)))
+        if look.one_alone:
+            return 0 if lane.unsettled else 1
+        room = look.most_unsettled - lane.unsettled
+        return max(0, min(room, int(lane.quota.bucket.tokens)) if look.bounded else room)
 
-    def _opens_in_s(self, lane: Lane, now: float, wall: float) -> float:
-        """0 when a lane is open."""
-        if now < lane.closed_until:
-            return lane.closed_until - now
+    def _look(self, lane: Lane, now: float) -> Look:
+        if lane.looked is not None and lane.looked.at == now:
+            return lane.looked
         throttled = lane.route.throttled_until
-        if throttled is not None and wall < throttled.timestamp():
-            return throttled.timestamp() - wall
-        match lane.breaker.phase(now):
-            case Phase.OPEN:
-                return lane.breaker.open_until - now
-            case Phase.HALF_OPEN:
-                return PUT_BACK_S if lane.unsettled else 0.0
-            case Phase.CLOSED:
-                tokens = self._fill(lane, now, wall)
-                return 0.0 if tokens is None or tokens >= 1.0 else 0.05
-
-    def _fill(self, lane: Lane, now: float, wall: float) -> float | None:
-        """The tokens that a lane has now; None when its rate has no bound."""
-        throttled = lane.route.throttled_until
-        slowed_for_s = None if throttled is None else wall - throttled.timestamp()
-        per_s = lane.per_s(now, self.workers, slowed_for_s)
-        if per_s is None:
-            return None
-        lane.quota.bucket.fill(per_s, now)
-        return lane.quota.bucket.tokens
-
-    @staticmethod
-    def _most_unsettled(lane: Lane, now: float) -> int:
-        return max(LEAST_UNSETTLED, 2 * lane.answered.total(now))
+        rests_s = 0.0 if throttled is None else throttled.timestamp() - self._wall()
+        per_s = lane.per_s(now, self.workers, None if throttled is None else -rests_s)
+        if per_s is not None:
+            lane.quota.bucket.fill(per_s, now)
+        phase = lane.breaker.phase(now)
+        waits = [lane.closed_until - now, rests_s]
+        if phase is Phase.OPEN:
+            waits.append(lane.breaker.open_until - now)
+        if per_s is not None and lane.quota.bucket.tokens < 1.0:
+            waits.append((1.0 - lane.quota.bucket.tokens) / per_s)
+        lane.looked = Look(
+            at=now,
+            opens_in_s=max(0.0, *waits),
+            most_unsettled=max(LEAST_UNSETTLED, 2 * lane.answered.total(now)),
+            bounded=per_s is not None,
+            one_alone=phase is Phase.HALF_OPEN,
+        )
+        return lane.looked
 
     # What the answers say.
 
-    def hear(self, route: RouteId, device: DeviceId, verdict: Verdict, *, now: float, wall: float) -> bool:
-        """Take an answer in; False when a refusal of credentials is not to be believed yet (row P21)."""
+    def hear_accepted(self, route: RouteId, count: int, *, now: float) -> None:
+        """Take in that so many pushes were accepted: what nearly all answers are, many at a time."""
+        lane = self._lanes[route]
+        lane.accepted = True
+        lane.answered.add(count, now)
+        lane.breaker.record_good(count, now)
+        lane.guard.observe_accepted(count, now)
+        lane.results[Result.ACCEPTED] = lane.results.get(Result.ACCEPTED, 0) + count
+
+    def hear(self, route: RouteId, device: DeviceId, verdict: Verdict, *, now: float) -> bool:
+        """Take in an answer other than acceptance; False when a refusal of credentials is not to be believed yet (P21)."""
         lane = self._lanes[route]
         lane.answered.add(1, now)
         if self._opens_breaker(lane, verdict.outcome, now):
@@ -292,9 +312,7 @@ class Lanes:
                 lane.route.provider is Provider.FCM
             ):
                 self._hear_throttling(lane, device, verdict.outcome, scope, now)
-            case Accepted():
-                lane.accepted = True
-        self._observe(lane, device, verdict.outcome, now, wall)
+        self._observe(lane, device, verdict.outcome, now)
         return True
 
     def stop(self, route: RouteId, held: Held, verdict: Verdict, now: float) -> None:
@@ -316,11 +334,12 @@ class Lanes:
     def _opens_breaker(self, lane: Lane, outcome: Outcome, now: float) -> bool:
         match outcome:
             case Unanswered(silence=Silence.NOT_SENT) | Unavailable():
-                return lane.breaker.record(failed=True, now=now)
+                return lane.breaker.record_bad(now)
             case Unanswered():
                 return False
             case _:
-                return lane.breaker.record(failed=False, now=now)
+                lane.breaker.record_good(1, now)
+                return False
 
     def _hear_throttling(
         self, lane: Lane, device: DeviceId, throttled: Throttled, scope: Scope, now: float
@@ -344,10 +363,11 @@ class Lanes:
         if now < lane.closed_until:
             return False
         self._closed.append((lane.route, whole))
+        lane.looked = None
         lane.closed_until = now + FORESTALLED_S
         return True
 
-    def _observe(self, lane: Lane, device: DeviceId, outcome: Outcome, now: float, wall: float) -> None:
+    def _observe(self, lane: Lane, device: DeviceId, outcome: Outcome, now: float) -> None:
         result = _result(outcome)
         lane.results[result] = lane.results.get(result, 0) + 1
         lane.guard.observe(result, device, now)
@@ -355,7 +375,7 @@ class Lanes:
             return
         wave = lane.guard.wave(lane.route.norm)
         believed_until = lane.route.believed_until
-        believed = believed_until is not None and wall < believed_until.timestamp()
+        believed = believed_until is not None and self._wall() < believed_until.timestamp()
         if wave is Wave.HOLD and not (lane.guarded or believed):
             lane.tripped = True
             self._close(lane, now, whole=False)

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
-from pushkeeper.core.routing import choose_route
+import msgspec
+
 from pushkeeper.core.status import LastStatus
+from pushkeeper.store.batches import StandingDevice
+from pushkeeper.store.routes import Route
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
-    from pushkeeper.store.batches import MessageToSend, StandingDevice, Target
-    from pushkeeper.store.routes import Route
+    from pushkeeper.core.routing import Ways
+    from pushkeeper.store.batches import MessageToSend, Target
 
 
 UNREADABLE = "unreadable"
@@ -31,8 +33,7 @@ class SkipReason(StrEnum):
     NO_ROUTE = "no_route"  # the workspace has no credentials for this platform, app and environment
 
 
-@dataclass(frozen=True, slots=True)
-class Skip:
+class Skip(msgspec.Struct, frozen=True, gc=False):
     reason: SkipReason
 
 
@@ -41,22 +42,19 @@ class Expire:
     """The message is no longer worth sending."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(msgspec.Struct, frozen=True, gc=False):
     """The message is not sent on: providers call it malformed, or what is stored of it cannot be read."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(msgspec.Struct, frozen=True, gc=False):
     """The route is paused, or cannot be sent on: the push waits in its lane."""
 
     route: Route
 
 
-@dataclass(frozen=True, slots=True)
-class Go:
+class Go(msgspec.Struct, frozen=True, gc=False):
     """Send it, to this device, on this route."""
 
     device: StandingDevice
@@ -66,7 +64,7 @@ class Go:
 Fate: TypeAlias = Skip | Expire | Stop | Wait | Go
 
 
-def decide(target: Target, message: MessageToSend, routes: Sequence[Route], now: datetime) -> Fate:
+def decide(target: Target, message: MessageToSend, ways: Ways[Route], now: datetime) -> Fate:
     """What becomes of a target at the last hop; the first thing that stands against sending it names the reason."""
     device = target.device
     if device is None:
@@ -77,11 +75,11 @@ def decide(target: Target, message: MessageToSend, routes: Sequence[Route], now:
         return Expire()
     if message.content is None or message.stop_reason is not None:
         return Stop(message.stop_reason or UNREADABLE)
-    return _on_its_way(device, routes)
+    return _on_its_way(device, ways)
 
 
-def _on_its_way(device: StandingDevice, routes: Sequence[Route]) -> Fate:
-    route = choose_route(device, routes)
+def _on_its_way(device: StandingDevice, ways: Ways[Route]) -> Fate:
+    route = ways.of(device)
     if route is None:
         return Skip(SkipReason.NO_ROUTE)
     if route.pause_reason is not None:

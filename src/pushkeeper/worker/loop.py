@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from pushkeeper.core import retry
 from pushkeeper.core.model import Provider, Push
 from pushkeeper.core.outcome import Accepted, BadMessage, Refused, Verdict
 from pushkeeper.core.retry import Attempt, End, Held, Settled
+from pushkeeper.core.routing import Ways
 from pushkeeper.errors import Unreachable
 from pushkeeper.store import batches, migrate, routes, workers
 from pushkeeper.store.database import ROUTES_CHANNEL, WORK_CHANNEL
@@ -136,25 +138,32 @@ class Worker:
 
     async def _claim(self) -> bool:
         """Claim what there is room for and send it; False when there was nothing to be had."""
-        devices = self._max_unsettled - sum(len(work.unsettled) for work in self._works.values())
+        devices = self._max_unsettled - self._unsettled()
         if devices <= 0:
             return False
         room = batches.Room(
             devices=devices,
-            not_urgent=max(devices - min(KEPT_FOR_URGENT, self._max_unsettled // 8), 0),
-            lanes=self._lanes.rooms(time.monotonic(), time.time()),
+            not_urgent=max(devices - KEPT_FOR_URGENT, 0),
+            lanes=self._lanes.rooms(time.monotonic()),
         )
         claimed = await batches.claim(self._database, room=room, lease_s=self._lease_s)
         if claimed:
             await self._send(claimed)
         return bool(claimed)
 
+    def _unsettled(self) -> int:
+        return sum(len(work.unsettled) for work in self._works.values())
+
     async def _wait(self) -> None:
         """Until there is news, room, or something is due."""
-        now, wall = time.monotonic(), time.time()
-        closed = [route for route, room in self._lanes.rooms(now, wall).items() if not room]
+        if self._unsettled() + KEPT_FOR_URGENT >= self._max_unsettled:
+            # What is due may be a broadcast, for which there is no room; what is urgent tells of itself.
+            await self._pause(1.0)
+            return
+        now = time.monotonic()
+        closed = [route for route, room in self._lanes.rooms(now).items() if not room]
         due_s = await batches.next_due_s(self._database, closed=closed)
-        opens_s = self._lanes.opens_in_s(now, wall) if closed else None
+        opens_s = self._lanes.opens_in_s(now) if closed else None
         await self._pause(min((s for s in (due_s, opens_s) if s is not None), default=IDLE_S))
 
     async def _pause(self, seconds: float) -> None:
@@ -172,13 +181,14 @@ class Worker:
         await self._drop_empty(works)
         # From here on nothing waits: a batch that is ours is renewed until all of it is settled.
         self._works |= {work.batch.claim.batch_id: work for work in works if work.unsettled}
-        now = datetime.now(UTC)
+        wall, now = datetime.now(UTC), time.monotonic()
         facts: list[Fact] = []
         going: dict[int, list[ClaimedPush]] = {}
         for work in works:
-            message, of_workspace = messages[work.batch.message_id], ways.get(work.batch.workspace_id, [])
+            message = messages[work.batch.message_id]
+            of_workspace = ways.get(work.batch.workspace_id, _NO_WAYS)
             for target in work.batch.targets:
-                fate = self._look(work, target, message, of_workspace, now)
+                fate = self._look(work, target, message, of_workspace, wall, now)
                 if not isinstance(fate, ClaimedPush):
                     facts.append(fate)
                 elif self._is_next(fate):
@@ -187,19 +197,19 @@ class Worker:
         self._hand_over(going)
 
     def _look(
-        self, work: Work, target: Target, message: MessageToSend, ways: Sequence[Route], now: datetime
+        self,
+        work: Work,
+        target: Target,
+        message: MessageToSend,
+        ways: Ways[Route],
+        wall: datetime,
+        now: float,
     ) -> Fact | ClaimedPush:
-        match last_hop.decide(target, message, ways, now):
+        match last_hop.decide(target, message, ways, wall):
             case last_hop.Go(device, route):
-                wait_s = self._lanes.wait_s(
-                    route.route_id,
-                    target.device_id,
-                    again=work.batch.attempt > 0,
-                    now=time.monotonic(),
-                    wall=now.timestamp(),
-                )
-                if wait_s:
-                    return SetAside(work, target, route, now + timedelta(seconds=wait_s))
+                again = work.batch.attempt > 0
+                if wait_s := self._lanes.wait_s(route.route_id, target.device_id, again=again, now=now):
+                    return SetAside(work, target, route, wall + timedelta(seconds=wait_s))
                 assert message.content is not None  # noqa: S101 - the last hop stops what cannot be read
                 return ClaimedPush(
                     message_id=message.message_id,
@@ -225,18 +235,18 @@ class Worker:
                 return NotSent(work, target, End.FAILED, reason)
             case last_hop.Wait(route):
                 rest_s = 0.0 if route.paused_at else NO_SENDER_S
-                return SetAside(work, target, route, now + timedelta(seconds=rest_s))
+                return SetAside(work, target, route, wall + timedelta(seconds=rest_s))
             case unknown:
                 assert_never(unknown)
 
-    async def _ways(self, workspaces: Sequence[WorkspaceId]) -> dict[WorkspaceId, list[Route]]:
+    async def _ways(self, workspaces: Sequence[WorkspaceId]) -> dict[WorkspaceId, Ways[Route]]:
         """The routes of these workspaces, with a sender ready for each that is not paused."""
         found: dict[WorkspaceId, list[Route]] = {}
         for route in await self._refresh(workspaces):
             trouble = None if route.paused_at else await self._senders.ready(route, drain_s=DRAIN_S)
             ready = replace(route, pause_reason=trouble) if trouble else route
             found.setdefault(route.workspace_id, []).append(ready)
-        return found
+        return {workspace: Ways(several) for workspace, several in found.items()}
 
     def _is_next(self, push: ClaimedPush) -> bool:
         """Whether nothing is under way to this device; else the push waits for that."""
@@ -278,6 +288,11 @@ class Worker:
         wall, now = datetime.now(UTC), time.monotonic()
         facts: list[Fact] = []
         heard: list[ClaimedPush] = []
+        accepted = Counter(
+            _route_of(push).route_id for push, verdict in verdicts if isinstance(verdict.outcome, Accepted)
+        )
+        for route_id, count in accepted.items():
+            self._lanes.hear_accepted(route_id, count, now=now)
         for push, verdict in verdicts:
             assert isinstance(push, ClaimedPush)  # noqa: S101 - senders answer what they were given
             try:
@@ -292,9 +307,9 @@ class Worker:
         self._hand_over(self._free(heard))
 
     def _answered(self, push: ClaimedPush, verdict: Verdict, wall: datetime, now: float) -> Answered:
-        believed = self._lanes.hear(
-            push.route.route_id, push.device_id, verdict, now=now, wall=wall.timestamp()
-        )
+        if isinstance(verdict.outcome, Accepted):
+            return Answered(push.work, push, push.route, verdict, retry.ACCEPTED)
+        believed = self._lanes.hear(push.route.route_id, push.device_id, verdict, now=now)
         attempt = Attempt(
             number=push.attempt,
             ended_at=wall,
@@ -427,6 +442,9 @@ class Worker:
             except Exception:
                 log.exception("upkeep_error")
             await asyncio.sleep(seconds)
+
+
+_NO_WAYS: Ways[Route] = Ways(())
 
 
 def _route_of(push: Push) -> Route:

@@ -7,14 +7,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pushkeeper.core.outcome import Accepted, BadMessage
+from pushkeeper.core.retry import ACCEPTED
 from pushkeeper.errors import Unreachable
-from pushkeeper.store import batches, devices, messages, pushes, routes, verdicts
+from pushkeeper.store import acceptances, batches, devices, messages, pushes, routes, verdicts
 from pushkeeper.telemetry import logger
 from pushkeeper.worker.facts import (
     Answered,
     Fact,
     NotSent,
     Slice,
+    acceptance,
     held_verdict,
     push_row,
     requeues,
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from pushkeeper.core.model import DeviceId
+    from pushkeeper.store.acceptances import Acceptance
     from pushkeeper.store.database import Connection, Database
-    from pushkeeper.store.devices import Settlement
     from pushkeeper.worker.facts import Work
 
 log = logger("settle")
@@ -134,9 +136,10 @@ async def write(database: Database, slice_: Slice) -> set[UUID]:
         await _write_routes(connection, slice_, mine)
         stopped = await _write_pushes(connection, mine)
         await _write_held(connection, mine)
-        for new in requeues(mine, datetime.now(UTC)):
+        again = requeues(mine, datetime.now(UTC))
+        for new in again:
             await batches.requeue(connection, new)
-        await _write_batches(connection, mine)
+        await _write_batches(connection, mine, {new.batch.claim.batch_id for new in again})
         # Last: all workers write to these rows, and the lock ends with the commit.
         await routes.count(connection, slice_.results)
         return mine, stopped
@@ -150,20 +153,37 @@ async def write(database: Database, slice_: Slice) -> set[UUID]:
 
 
 async def _write_pushes(connection: Connection, facts: Sequence[Fact]) -> set[UUID]:
-    rows = [row for fact in facts if (row := push_row(fact)) is not None]
-    new = await pushes.insert(connection, rows)
-    settlements: list[Settlement] = []
+    """The rows of pushes, and what becomes of their devices; returns the messages that stop by it."""
+    # A device that hears something else too, in the same slice, hears all of it in order.
+    mixed = {fact.device_id for fact in facts if isinstance(fact, Answered) and fact.decision != ACCEPTED}
+    accepted: list[Acceptance] = []
+    others: list[Fact] = []
+    for fact in facts:
+        taken = acceptance(fact)
+        if taken is None or fact.device_id in mixed:
+            others.append(fact)
+        else:
+            accepted.append(taken)
+    left = await acceptances.settle(connection, accepted) if accepted else set()
+    new = await pushes.insert(connection, [row for fact in others if (row := push_row(fact)) is not None])
+    concerned = left | new
+    heard = [
+        fact
+        for fact in facts
+        if concerned and isinstance(fact, Answered) and (fact.push.message_id, fact.device_id) in concerned
+    ]
+    settlements = [done for fact in heard if (done := settlement(fact)) is not None]
+    if settlements:
+        await devices.settle(connection, settlements)
+    return await _stop_malformed(connection, heard)
+
+
+async def _stop_malformed(connection: Connection, facts: Sequence[Answered]) -> set[UUID]:
     malformed: dict[UUID, list[str]] = {}
     for fact in facts:
-        if not isinstance(fact, Answered) or (fact.push.message_id, fact.push.device_id) not in new:
-            continue
-        if (done := settlement(fact)) is not None:
-            settlements.append(done)
         if isinstance(fact.verdict.outcome, BadMessage) and fact.verdict.outcome.malformed:
             words = [fact.route.provider.value, str(fact.verdict.status), fact.verdict.reason]
             malformed.setdefault(fact.push.message_id, []).append(" ".join(words).strip())
-    if settlements:
-        await devices.settle(connection, settlements)
     if not malformed:
         return set()
     counted = [(message_id, len(said), f"malformed: {said[0]}") for message_id, said in malformed.items()]
@@ -217,16 +237,21 @@ async def _write_held(connection: Connection, facts: Sequence[Fact]) -> None:
         await verdicts.hold(connection, held)
 
 
-async def _write_batches(connection: Connection, facts: Sequence[Fact]) -> None:
+async def _write_batches(connection: Connection, facts: Sequence[Fact], requeued: set[int]) -> None:
+    """Take what is settled off the queue.
+
+    A batch that goes on is left as it is, as whoever might claim it again passes over pushes that have their row; only
+    devices that wait in another batch by now have to leave this one.
+    """
     done: dict[int, tuple[Work, set[DeviceId]]] = {}
     for fact in facts:
         done.setdefault(fact.work.batch.claim.batch_id, (fact.work, set()))[1].add(fact.device_id)
     finished = []
     for batch_id, (work, settled) in done.items():
-        left = [(device, person) for device, person in work.unsettled.items() if device not in settled]
-        if left:
-            await batches.shrink(connection, batch_id, left)
-        else:
+        if len(settled) == len(work.unsettled):
             finished.append(batch_id)
+        elif batch_id in requeued:
+            left = [(device, person) for device, person in work.unsettled.items() if device not in settled]
+            await batches.shrink(connection, batch_id, left)
     if finished:
         await batches.delete(connection, finished)

@@ -15,6 +15,8 @@ from pushkeeper.providers.answer import Request
 from pushkeeper.providers.splice import Form, json_text
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pushkeeper.core.model import Content, Push, Token
 
 _PRIORITIES = frozenset({"1", "5", "10"})
@@ -75,7 +77,7 @@ class _Letter:
 class Composer:
     """Makes the requests of one route; what all devices of a message share is made once."""
 
-    __slots__ = ("_lead", "_letter", "_topic")
+    __slots__ = ("_expires_at", "_expires_text", "_lead", "_letter", "_topic")
 
     def __init__(self, *, authority: str, topic: str) -> None:
         self._lead = (
@@ -85,13 +87,15 @@ class Composer:
         )
         self._topic = (b"apns-topic", topic.encode())
         self._letter: _Letter | None = None
+        self._expires_at: datetime | None = None
+        self._expires_text = b""
 
     def request(self, push: Push, authorization: bytes | None) -> Request:
         """One push; `authorization` is the header's value, None where a certificate speaks for us."""
         letter = self._letter
         if letter is None or letter.content is not push.content:
             letter = self._letter = _Letter.of(push.content)
-        identity = str(push.identity).encode()
+        identity = push.identity.encode()
         credential = ((b"authorization", authorization),) if authorization is not None else ()
         return Request(
             (
@@ -102,10 +106,16 @@ class Composer:
                 *letter.headers,
                 (b"apns-id", identity),
                 (b"apns-collapse-id", identity),
-                (b"apns-expiration", b"%d" % int(push.expires_at.timestamp())),
+                (b"apns-expiration", self._expiration(push.expires_at)),
             ),
             letter.form.fill((b'"%b"' % str(push.delivery_id).encode(), json_text(push.token.value))),
         )
+
+    def _expiration(self, expires_at: datetime) -> bytes:
+        # The same for all devices of a message.
+        if expires_at is not self._expires_at:
+            self._expires_at, self._expires_text = expires_at, b"%d" % int(expires_at.timestamp())
+        return self._expires_text
 
 
 def _path(token: Token) -> bytes:

@@ -5,12 +5,12 @@ Never raises, whatever the bytes.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from pushkeeper.core.outcome import Accepted, Throttled, Unavailable, Verdict
 from pushkeeper.providers import apple, silence

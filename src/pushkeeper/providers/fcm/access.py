@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from secrets import SystemRandom
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlencode, urlsplit
+
+from msgspec.structs import replace
 
 from pushkeeper.core.model import Secret
 from pushkeeper.core.outcome import Unavailable

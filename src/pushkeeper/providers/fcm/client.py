@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from pushkeeper.core.model import Content, DeviceId, IdKind, PersonId, Platform, Push, Token
 from pushkeeper.core.outcome import BadCredentials, Heal, Scope, Silence, Unanswered, Verdict

@@ -152,7 +152,7 @@ class Composer:
         values = (
             b'"%b"' % str(push.delivery_id).encode(),
             json_text(push.token.value),
-            b'"%b"' % str(push.identity).encode(),
+            b'"%b"' % push.identity.encode(),
             b'"%ds"' % min(max(ttl_s, 0), MAX_TTL_S),
             b'"%d"' % int(push.expires_at.timestamp()),
         )

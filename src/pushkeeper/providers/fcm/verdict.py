@@ -6,10 +6,11 @@ Never raises, whatever the bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from pushkeeper.core.outcome import (
     Accepted,

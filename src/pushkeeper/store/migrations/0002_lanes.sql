@@ -94,3 +94,8 @@ create table workers (
     started_at timestamptz not null default now(),
     seen_at    timestamptz not null default now()
 );
+
+-- One index on the history instead of two: it is only ever read by device.
+alter table device_history drop constraint device_history_pkey;
+drop index device_history_of_device;
+alter table device_history add primary key (device_id, at, history_id);
