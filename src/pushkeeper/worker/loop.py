@@ -14,14 +14,14 @@ from uuid import uuid4
 
 from pushkeeper.core import retry
 from pushkeeper.core.model import Provider, Push
-from pushkeeper.core.outcome import Accepted, BadMessage, Refused, Verdict
+from pushkeeper.core.outcome import Accepted, BadMessage, Verdict
 from pushkeeper.core.retry import Attempt, End, Held, Settled
 from pushkeeper.core.routing import Ways
 from pushkeeper.errors import Unreachable
 from pushkeeper.store import batches, migrate, routes, workers
 from pushkeeper.store.database import ROUTES_CHANNEL, WORK_CHANNEL
 from pushkeeper.telemetry import logger
-from pushkeeper.worker import last_hop
+from pushkeeper.worker import last_hop, upkeep
 from pushkeeper.worker.alarms import Alarms
 from pushkeeper.worker.facts import Answered, NotSent, SetAside, Slice, Work, guarded
 from pushkeeper.worker.lanes import Lanes
@@ -29,7 +29,7 @@ from pushkeeper.worker.senders import Senders
 from pushkeeper.worker.settle import Settler
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from uuid import UUID
 
     from pushkeeper.core.model import DeviceId, WorkspaceId
@@ -47,10 +47,6 @@ MAX_UNSETTLED = 4_000
 KEPT_FOR_URGENT = 500
 LEASE_S = 15.0
 IDLE_S = 5.0
-PROBE_EVERY_S = 5.0
-PROBE_AGAIN_S = 300.0
-EXPIRE_EVERY_S = 60.0
-PARTITIONS_EVERY_S = 3600.0
 DRAIN_S = 6.0
 NO_SENDER_S = 30.0
 
@@ -97,17 +93,18 @@ class Worker:
 
     async def run(self) -> None:
         """Work until stopped."""
+        heard = {WORK_CHANNEL: self._wake.set, ROUTES_CHANNEL: self._routes_changed.set}
         async with asyncio.TaskGroup() as group:
             settling = group.create_task(self._settler.run())
             background = [
                 group.create_task(job)
                 for job in (
-                    self._listen(),
+                    upkeep.listen(self._database, heard),
                     self._keep_routes_fresh(),
-                    self._every(self._lease_s / 3, self._renew),
-                    self._every(PROBE_EVERY_S, self._probe),
-                    self._every(EXPIRE_EVERY_S, lambda: batches.take_expired_out_of_lanes(self._database)),
-                    self._every(PARTITIONS_EVERY_S, lambda: migrate.make_partitions(self._database)),
+                    upkeep.every(self._lease_s / 3, self._renew),
+                    upkeep.every(upkeep.PROBE_S, self._probe),
+                    upkeep.every(upkeep.EXPIRE_S, lambda: batches.take_expired_out_of_lanes(self._database)),
+                    upkeep.every(upkeep.PARTITIONS_S, lambda: migrate.make_partitions(self._database)),
                 )
             ]
             await self._claim_until_stopped()
@@ -408,40 +405,7 @@ class Worker:
                 self._routes_changed.set()
 
     async def _probe(self) -> None:
-        """Ask the providers of paused routes whether they are well again; the answer touches no device."""
-        for route in await routes.due_probes(self._database, again_after_s=PROBE_AGAIN_S):
-            self._lanes.refresh([route])
-            if await self._senders.ready(route, drain_s=DRAIN_S) is not None:
-                continue
-            verdict = await self._senders[route.credential_id].probe()
-            # That a made-up token is refused is what a route that is well says.
-            well = isinstance(verdict.outcome, Accepted | Refused)
-            log.info("route_probed", route=route.name, well=well, row=verdict.row, reason=verdict.reason)
-            if well:
-                await self._database.in_transaction(
-                    lambda connection, only=route.route_id: routes.resume(connection, [only])  # type: ignore[misc]
-                )
-
-    async def _listen(self) -> None:
-        """Be woken by whoever puts work into the queue; without the wire we still look every few seconds."""
-        heard = {WORK_CHANNEL: self._wake.set, ROUTES_CHANNEL: self._routes_changed.set}
-        while True:
-            with suppress(Unreachable):
-                async with self._database.listening(heard) as lost:
-                    self._wake.set()
-                    self._routes_changed.set()
-                    await lost.wait()
-            await asyncio.sleep(1.0)
-
-    async def _every(self, seconds: float, job: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                await job()
-            except Unreachable as error:
-                log.warning("upkeep_waits_for_the_database", error=error.message)
-            except Exception:
-                log.exception("upkeep_error")
-            await asyncio.sleep(seconds)
+        await upkeep.probe(self._database, self._lanes, self._senders, drain_s=DRAIN_S)
 
 
 _NO_WAYS: Ways[Route] = Ways(())

@@ -1,0 +1,71 @@
+"""What a worker does beside sending: it listens, asks after paused routes, and keeps the tables in order."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from pushkeeper.core.outcome import Accepted, Refused
+from pushkeeper.errors import Unreachable
+from pushkeeper.store import routes
+from pushkeeper.telemetry import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from pushkeeper.core.model import RouteId
+    from pushkeeper.store.database import Connection, Database
+    from pushkeeper.worker.lanes import Lanes
+    from pushkeeper.worker.senders import Senders
+
+log = logger("worker")
+
+PROBE_S = 5.0
+PROBE_AGAIN_S = 300.0
+EXPIRE_S = 60.0
+PARTITIONS_S = 3600.0
+
+
+async def every(seconds: float, job: Callable[[], Awaitable[None]]) -> None:
+    """Do a job now and then, whatever comes of it."""
+    while True:
+        try:
+            await job()
+        except Unreachable as error:
+            log.warning("upkeep_waits_for_the_database", error=error.message)
+        except Exception:
+            log.exception("upkeep_error")
+        await asyncio.sleep(seconds)
+
+
+async def listen(database: Database, heard: Mapping[str, Callable[[], None]]) -> None:
+    """Be woken by whoever changes something; what was missed while the wire was down is heard when it is up again."""
+    while True:
+        with suppress(Unreachable):
+            async with database.listening(heard) as lost:
+                for call in heard.values():
+                    call()
+                await lost.wait()
+        await asyncio.sleep(1.0)
+
+
+async def probe(database: Database, lanes: Lanes, senders: Senders, *, drain_s: float) -> None:
+    """Ask the providers of paused routes whether they are well again; the answer touches no device."""
+    for route in await routes.due_probes(database, again_after_s=PROBE_AGAIN_S):
+        lanes.refresh([route])
+        if await senders.ready(route, drain_s=drain_s) is not None:
+            continue
+        verdict = await senders[route.credential_id].probe()
+        # That a made-up token is refused is what a route that is well says.
+        well = isinstance(verdict.outcome, Accepted | Refused)
+        log.info("route_probed", route=route.name, well=well, row=verdict.row, reason=verdict.reason)
+        if well:
+            await _resume(database, route.route_id)
+
+
+async def _resume(database: Database, route: RouteId) -> None:
+    async def work(connection: Connection) -> None:
+        await routes.resume(connection, [route])
+
+    await database.in_transaction(work)
