@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pushkeeper.core.model import device_id
-from pushkeeper.errors import NotFound
+from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.store import devices, people
 from pushkeeper.store.combine import Combiner
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
 
     from pushkeeper.core.identity import Identifier
-    from pushkeeper.core.model import PersonId, Token, WorkspaceId
+    from pushkeeper.core.model import DeviceId, PersonId, Token, WorkspaceId
     from pushkeeper.store.database import Connection, Database
     from pushkeeper.store.devices import Device, HistoryLine, Registration
     from pushkeeper.store.people import AttributeChange, Naming, Person
@@ -46,15 +46,18 @@ class Registry:
         Raises:
             BadRequest: the person would have more than 300 attributes.
         """
-        return await self._identify(Identify(naming=naming, change=change))
+        return await self._written(Identify(naming=naming, change=change))
 
     async def register(self, naming: Naming, registration: Registration) -> PersonId | None:
         """Give a person a device, creating the person if need be.
 
         A token that another person has moves to this one; the same token again revives a bounced or suppressed device.
         None when a cio_id names nobody: then nothing was registered.
+
+        Raises:
+            BadRequest: the device would have more than 300 attributes.
         """
-        return await self._identify(Identify(naming=naming, registration=registration))
+        return await self._written(Identify(naming=naming, registration=registration))
 
     async def forget_device(
         self, workspace: WorkspaceId, identifier: Identifier, token: Token, *, request_id: str = ""
@@ -129,20 +132,26 @@ class Registry:
         """Wait until all that was called is committed."""
         await self._identify.drain()
 
-    async def _commit(self, calls: Sequence[Identify]) -> Sequence[PersonId | None]:
-        async def work(connection: Connection) -> list[PersonId | None]:
+    async def _written(self, call: Identify) -> PersonId | None:
+        answer = await self._identify(call)
+        if isinstance(answer, BadRequest):
+            raise answer
+        return answer
+
+    async def _commit(self, calls: Sequence[Identify]) -> Sequence[PersonId | BadRequest | None]:
+        async def work(connection: Connection) -> list[PersonId | BadRequest | None]:
             return await _write(connection, calls)
 
         return await self._database.in_transaction(work)
 
 
-async def _write(connection: Connection, calls: Sequence[Identify]) -> list[PersonId | None]:
+async def _write(connection: Connection, calls: Sequence[Identify]) -> list[PersonId | BadRequest | None]:
     found = await people.resolve(connection, [call.naming for call in calls])
     meant = [(person, call) for person, call in zip(found, calls, strict=True) if person is not None]
     await people.update(
         connection, [(person, call.change) for person, call in meant if call.change is not None]
     )
-    await devices.register(
+    refused = await devices.register(
         connection,
         [
             (call.naming.workspace_id, person, call.registration)
@@ -150,12 +159,36 @@ async def _write(connection: Connection, calls: Sequence[Identify]) -> list[Pers
             if call.registration is not None
         ],
     )
-    return found
+    if not refused:
+        return list(found)
+    return [
+        _refusal(call) if _device(call) in refused else person
+        for person, call in zip(found, calls, strict=True)
+    ]
+
+
+def _refusal(call: Identify) -> BadRequest:
+    """What is said of a device that would have too many attributes.
+
+    A device that has any is its person's already: a call that tells of it alone has written nothing, and its neighbours
+    need not be written again without it. Any other call is, by raising.
+    """
+    error = BadRequest("attributes", f"attributes: a device cannot have more than {devices.MAX_ATTRIBUTES}")
+    if call.change is not None or call.naming.others:
+        raise error
+    return error
+
+
+def _device(call: Identify) -> DeviceId | None:
+    if call.registration is None:
+        return None
+    return device_id(call.naming.workspace_id, call.registration.token)
 
 
 def _keys(call: Identify) -> Iterable[Hashable]:
     workspace = call.naming.workspace_id
     for identifier in call.naming.identifiers:
         yield (workspace, *identifier.key)
-    if call.registration is not None:
-        yield device_id(workspace, call.registration.token)
+    device = _device(call)
+    if device is not None:
+        yield device

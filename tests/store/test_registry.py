@@ -306,6 +306,31 @@ async def test_a_device_does_not_gather_attributes_without_end(
     assert await registry.device(tenant, TOKEN) == before
 
 
+async def test_a_device_with_too_many_attributes_does_not_break_up_the_commit_it_shares(
+    registry: Registry, tenant: WorkspaceId, database: Database
+) -> None:
+    most: dict[str, Any] = {f"a{n}": n for n in range(devices.MAX_ATTRIBUTES)}
+    await registered(registry, by(tenant, ANNA), phone(**most))
+    before = await registry.device(tenant, TOKEN)
+    first = asyncio.create_task(registry.register(by(tenant, BEN), phone(Token("first"))))
+    await asyncio.sleep(0)  # its commit is under way: what is called now gathers for the next
+    names = [Identifier(IdentifierKind.ID, f"neighbour-{n}") for n in range(5)]
+    refused, *stood = await asyncio.gather(
+        registry.register(by(tenant, ANNA), phone(b1=1)),
+        *(registry.register(by(tenant, name), phone(Token(name.value))) for name in names),
+        return_exceptions=True,
+    )
+    await first
+    assert isinstance(refused, BadRequest)
+    assert None not in stood
+    assert await registry.device(tenant, TOKEN) == before
+    transactions = await database.value(
+        "select count(distinct xmin::text) from devices where token like 'neighbour-%' and workspace_id = $1",
+        tenant,
+    )
+    assert transactions == 1
+
+
 async def test_a_cio_id_of_nobody_registers_nothing(registry: Registry, tenant: WorkspaceId) -> None:
     nobody = Identifier(IdentifierKind.CIO_ID, "0000ffffffff")
     assert await registry.register(by(tenant, nobody), phone()) is None

@@ -20,7 +20,6 @@ from pushkeeper.core.model import (
     device_id,
 )
 from pushkeeper.core.status import LastStatus
-from pushkeeper.errors import BadRequest
 from pushkeeper.store.database import columns, load_queries, storable
 
 if TYPE_CHECKING:
@@ -124,12 +123,12 @@ class Count:
 
 async def register(
     connection: Connection, registrations: Sequence[tuple[WorkspaceId, PersonId, Registration]]
-) -> None:
+) -> set[DeviceId]:
     """Add devices, or refresh or move the ones that are there; no two may be the same device.
 
-    Raises:
-        BadRequest: one would have more than 300 attributes.
+    Returns those that were left as they were, because they would have more than 300 attributes.
     """
+    refused: set[DeviceId] = set()
     waiting = {
         device_id(workspace, r.token): (workspace, person, r) for workspace, person, r in registrations
     }
@@ -137,14 +136,13 @@ async def register(
         rows = [_as_new(key, *registered) for key, registered in waiting.items()]
         _forget(waiting, await connection.fetch(SQL["register_new"], *columns(rows, 11)))
         if not waiting:
-            return
+            return refused
         again = [_as_known(key, *registered) for key, registered in waiting.items()]
-        changed = await connection.fetch(SQL["register_again"], *columns(again, 9))
-        if any(row["attributes"] > MAX_ATTRIBUTES for row in changed):
-            raise BadRequest("attributes", f"attributes: a device cannot have more than {MAX_ATTRIBUTES}")
-        _forget(waiting, changed)
+        found = await connection.fetch(SQL["register_again"], *columns(again, 9), MAX_ATTRIBUTES)
+        refused |= {row["device_id"] for row in found if row["refused"]}
+        _forget(waiting, found)
         if not waiting:
-            return
+            return refused
     raise AssertionError(
         f"{len(waiting)} devices are being made and deleted faster than they can be registered"
     )

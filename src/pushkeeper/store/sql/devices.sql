@@ -28,7 +28,8 @@ select device_id from made;
 
 -- name: register_again
 -- Devices that are there: a new generation, without strikes, for the person who registered them now, who does not get
--- to see what was kept of them for another. Each comes back with how many attributes it has.
+-- to see what was kept of them for another. Each comes back; one that would have more than $10 attributes is refused and
+-- left as it was.
 with given as (
     select * from unnest(
         $1::bytea[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::jsonb[], $8::timestamptz[],
@@ -36,7 +37,8 @@ with given as (
         as g (device_id, person_id, platform, app, environment, attributes, removed, last_used, request_id)
 ),
 before as (
-    select d.device_id, d.person_id, d.status
+    select d.device_id, d.person_id, d.status, case when d.person_id = g.person_id
+        then (d.attributes || g.attributes) - array(select jsonb_object_keys(g.removed)) else g.attributes end as merged
     from devices d join given g using (device_id)
     order by d.device_id
     for update of d
@@ -47,8 +49,7 @@ changed as (
         platform = g.platform,
         app = coalesce(g.app, d.app),
         environment = coalesce(g.environment, d.environment),
-        attributes = case when d.person_id = g.person_id
-            then (d.attributes || g.attributes) - array(select jsonb_object_keys(g.removed)) else g.attributes end,
+        attributes = b.merged,
         status = case when d.status = 'sent' then 'sent' else '' end,
         strikes = 0,
         struck_at = null,
@@ -57,8 +58,8 @@ changed as (
         registered_at = now(),
         last_used = case when d.person_id = g.person_id then greatest(d.last_used, g.last_used) else g.last_used end
     from given g join before b using (device_id)
-    where d.device_id = g.device_id
-    returning d.device_id, d.workspace_id, d.person_id, d.status, d.generation, d.attributes, g.request_id,
+    where d.device_id = g.device_id and (select count(*) from jsonb_object_keys(b.merged)) <= $10
+    returning d.device_id, d.workspace_id, d.person_id, d.status, d.generation, g.request_id,
         b.person_id as old_person_id, b.status as old_status
 ),
 told as (
@@ -69,7 +70,7 @@ told as (
     from changed
     where person_id <> old_person_id or status <> old_status
 )
-select device_id, (select count(*) from jsonb_object_keys(attributes)) as attributes from changed;
+select device_id, c.device_id is null as refused from before left join changed c using (device_id);
 
 -- name: settle
 -- What pushes came to, for the generation that each was sent to, by the rules that the workspace chose; rows that would
