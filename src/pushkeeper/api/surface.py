@@ -23,7 +23,7 @@ from pushkeeper.errors import (
     Unauthorized,
     Unreachable,
 )
-from pushkeeper.telemetry import logger
+from pushkeeper.telemetry import RequestLine, logger, write_request
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -120,13 +120,14 @@ class _Resource:
             await said.send(send, request_id)
         except ClientDisconnect:
             status = _CLIENT_LEFT
-        log.info(
-            "request",
-            method=scope["method"],
-            route=self._template,
-            status=status,
-            ms=round((time.perf_counter() - started) * 1000, 1),
-            request_id=request_id,
+        write_request(
+            RequestLine(
+                method=scope["method"],
+                route=self._template,
+                status=status,
+                ms=round((time.perf_counter() - started) * 1000, 1),
+                request_id=request_id,
+            )
         )
 
     async def _answer(self, request: Request, receive: Receive, request_id: str) -> Answer:
