@@ -131,12 +131,10 @@ async def _meant(
     meant = {i: plan.person_id for i, plan in plans.items() if isinstance(plan, Update)}
     new = [i for i, plan in plans.items() if isinstance(plan, Create)]
     if new:
-        reserved = await connection.fetch(SQL["reserve"], len(new))
-        created = {i: row["person_id"] for i, row in zip(new, reserved, strict=True)}
-        await connection.execute(
-            SQL["create"], *columns([(person, namings[i].workspace_id) for i, person in created.items()], 2)
-        )
-        meant |= created
+        created: dict[WorkspaceId, list[PersonId]] = defaultdict(list)
+        for row in await connection.fetch(SQL["create"], [namings[i].workspace_id for i in new]):
+            created[row["workspace_id"]].append(row["person_id"])
+        meant |= {i: created[namings[i].workspace_id].pop() for i in new}
     return meant
 
 

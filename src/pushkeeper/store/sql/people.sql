@@ -14,14 +14,11 @@ with asked as (
 select p.workspace_id, p.person_id, i.kind, i.key
 from asked join people p using (person_id) left join identifiers i using (person_id);
 
--- name: reserve
--- New person ids, as many as asked for.
-select nextval(pg_get_serial_sequence('people', 'person_id')) as person_id from generate_series(1, $1::int);
-
 -- name: create
--- New people, without identifiers yet.
-insert into people (person_id, workspace_id)
-select * from unnest($1::bigint[], $2::bigint[]);
+-- New people in these workspaces, without identifiers yet.
+insert into people (workspace_id)
+select * from unnest($1::bigint[])
+returning person_id, workspace_id;
 
 -- name: claim_identifiers
 -- Give identifiers to people; one that somebody has stays with them and does not come back.
