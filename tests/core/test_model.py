@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from base64 import urlsafe_b64decode
 from datetime import UTC, datetime, timedelta
 from uuid import RFC_4122, UUID
@@ -134,6 +135,13 @@ def test_a_push_has_one_name_at_every_attempt_and_no_other_push_has_it(
     assert (name == push_identity(other_message, other_device)) == (
         (message, device) == (other_message, other_device)
     )
+
+
+def test_a_name_stays_what_former_releases_called_the_push() -> None:
+    message, device = UUID("0190a5b4-7c3e-7def-8123-456789abcdef"), DeviceId(bytes(range(16)))
+    digest = bytearray(hashlib.sha256(message.bytes + device).digest()[:16])
+    digest[6], digest[8] = digest[6] & 0x0F | 0x80, digest[8] & 0x3F | 0x80
+    assert push_identity(message, device) == str(UUID(bytes=bytes(digest)))
 
 
 IOS, ANDROID = {Platform.IOS}, {Platform.ANDROID}
