@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _PREFIX = "PUSHKEEPER_"
 _HIGHEST_PORT = 65_535
+_SHORTEST_OUTAGE_WAIT_S = 60
 
 
 def default_data_dir() -> Path:
@@ -43,6 +44,8 @@ class Settings:
         tls_key: a PEM file with its private key.
         tls_self_signed: serve with a certificate for localhost by a CA of our own, both made in the data folder.
         worker: send from this process too.
+        apns_outage_wait_s: how long a push waits after APNs was in trouble, before it is sent again; Apple asks for a
+            quarter of an hour, and less than a minute is not possible.
     """
 
     data_dir: Path
@@ -55,10 +58,13 @@ class Settings:
     tls_key: Path | None = None
     tls_self_signed: bool = False
     worker: bool = True
+    apns_outage_wait_s: int = 900
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= _HIGHEST_PORT:
             raise Misconfigured(f"port: {self.port} is not between 0 and {_HIGHEST_PORT}")
+        if self.apns_outage_wait_s < _SHORTEST_OUTAGE_WAIT_S:
+            raise Misconfigured(f"apns_outage_wait_s: at least {_SHORTEST_OUTAGE_WAIT_S} seconds")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise Misconfigured("tls_cert, tls_key: a certificate needs its key, and a key its certificate")
         if self.tls_self_signed and self.tls_cert is not None:

@@ -16,6 +16,7 @@ from pushkeeper.errors import BadRequest, Misconfigured
 from pushkeeper.providers import signing
 from pushkeeper.providers.apns import message as apns_message
 from pushkeeper.providers.apns.client import ApnsClient
+from pushkeeper.providers.apple import OUTAGE_WAIT_S
 from pushkeeper.providers.fcm import message as fcm_message
 from pushkeeper.providers.fcm.client import FcmClient
 from pushkeeper.registry import Registry
@@ -127,7 +128,7 @@ def shown_url(opened: Store) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":…@", 1)))
 
 
-def worker(opened: Store) -> Worker:
+def worker(opened: Store, settings: Settings) -> Worker:
     """A worker; the process's garbage collector is told that what is there already stays.
 
     A push makes few objects that can be in a cycle: to look for those as often as Python does by itself is a tenth of
@@ -136,11 +137,17 @@ def worker(opened: Store) -> Worker:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-    return Worker(opened.database, opened.vault, open_sender)
+
+    def open_one(credential: Credential, on_verdicts: OnVerdicts) -> Sender:
+        return open_sender(credential, on_verdicts, outage_wait_s=settings.apns_outage_wait_s)
+
+    return Worker(opened.database, opened.vault, open_one)
 
 
-def open_sender(credential: Credential, on_verdicts: OnVerdicts) -> Sender:
-    """The provider's client for a stored credential.
+def open_sender(
+    credential: Credential, on_verdicts: OnVerdicts, *, outage_wait_s: float = OUTAGE_WAIT_S
+) -> Sender:
+    """The provider's client for a stored credential; `outage_wait_s` is what a push waits after APNs was in trouble.
 
     Raises:
         BadRequest, Misconfigured: what is stored is not usable.
@@ -166,6 +173,7 @@ def open_sender(credential: Credential, on_verdicts: OnVerdicts) -> Sender:
         environment=credential.environment,
         endpoint_url=credential.endpoint_url,
         ca_pem=credential.ca_pem,
+        outage_wait_s=outage_wait_s,
     )
 
 

@@ -74,7 +74,7 @@ async def _serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) ->
                 "pid": os.getpid(),
             }
             server = _Server(_uvicorn_config(wiring.api(opened, url), certificate), lambda: ready(facts))
-            sender = wiring.worker(opened) if settings.worker else None
+            sender = wiring.worker(opened, settings) if settings.worker else None
 
             def stop() -> None:
                 server.should_exit = True
@@ -199,7 +199,7 @@ async def _work(settings: Settings, ready: Callable[[dict[str, Any]], None]) -> 
 
     telemetry.configure(json=not os.isatty(2))
     async with wiring.store(settings) as opened:
-        sender = wiring.worker(opened)
+        sender = wiring.worker(opened, settings)
         _on_signals(sender.stop)
         ready({"database_url": wiring.shown_url(opened), "pid": os.getpid()})
         await sender.run()

@@ -14,6 +14,7 @@ from pushkeeper.core.model import Content, DeviceId, Environment, IdKind, Person
 from pushkeeper.core.outcome import Accepted, BadCredentials, Heal, Scope, Throttled, Verdict
 from pushkeeper.providers.address import Address
 from pushkeeper.providers.apns import message, verdict
+from pushkeeper.providers.apple import OUTAGE_WAIT_S
 from pushkeeper.providers.limits import Limits
 from pushkeeper.providers.pool import Endpoint, Pool, tls_context
 from pushkeeper.providers.signing import AppleCertificate, AppleKey, ProviderTokens, utc_now
@@ -72,7 +73,7 @@ class _Sent:
 class ApnsClient:
     """Sends pushes to the devices of one app; each is answered exactly once, in batches."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each thing that a credential says
         self,
         credential: AppleKey | AppleCertificate | ProviderTokens,
         on_verdicts: OnVerdicts,
@@ -81,8 +82,11 @@ class ApnsClient:
         environment: Environment,
         endpoint_url: str | None = None,
         ca_pem: str | None = None,
+        outage_wait_s: float = OUTAGE_WAIT_S,
     ) -> None:
         """Open nothing yet; `endpoint_url` and `ca_pem` override where APNs is and who vouches for it.
+
+        `outage_wait_s` is what a push waits after APNs was in trouble.
 
         `ProviderTokens` in the place of a key are shared with whoever else has them.
 
@@ -96,6 +100,7 @@ class ApnsClient:
         self._tokens = _tokens_of(credential)
         self._composer = message.Composer(authority=apns.authority, topic=topic)
         self._pool: Pool[_Sent] = Pool(endpoint, _LIMITS, self._read)
+        self._outage_wait_s = outage_wait_s
         self._connections_proven = True
         self._dry_runs: list[tuple[Push, Verdict]] = []
 
@@ -151,7 +156,13 @@ class ApnsClient:
         leave = False
         for sent, answer in answers:
             push = sent.push
-            found = verdict.read(answer, token=push.token, registered_at=push.registered_at, now=now)
+            found = verdict.read(
+                answer,
+                token=push.token,
+                registered_at=push.registered_at,
+                now=now,
+                outage_wait_s=self._outage_wait_s,
+            )
             match found.outcome:
                 case Accepted():
                     self._connections_proven = True

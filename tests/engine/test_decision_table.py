@@ -1,0 +1,525 @@
+"""Every row of the decision table, from the API by the worker to the push service and back.
+
+A device gets a first push that is accepted, so that "no change" can be told from a change and the route has proved
+itself; then comes what the row is about. What cannot be scripted for a token (F2, F17, F22, F23, the P's that need
+several devices, and the transport's N1 to N7) has a test of its own below.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+
+from pushkeeper.core.decision_table import TABLE, Effect
+from pushkeeper.simulator.script import Step
+from pushkeeper.simulator.world import Installation, Origin
+from support.engine import eventually
+
+if TYPE_CHECKING:
+    from support.engine import Tenant
+
+QUOTA = {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"subject": "device:abc"}]}
+TOO_FAST_FOR_DEVICE = {
+    "error": {
+        "code": 429,
+        "status": "RESOURCE_EXHAUSTED",
+        "message": "Device rate exceeded",
+        "details": [QUOTA],
+    }
+}
+NOW_MS, HOUR_MS = int(time.time() * 1000), 3_600_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ends:
+    """The push is over: how, and what the service had said."""
+
+    ending: str
+    status: int | None
+    reason: str = ""
+    requests: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waits:
+    """The push is due again within these seconds."""
+
+    from_s: float
+    to_s: float
+    attempt: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paused:
+    """The push waits, uncharged, in the lane of a route that has paused."""
+
+    reason: str
+    probed: bool = True
+    requests: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    row: str
+    steps: tuple[Step, ...]
+    outcome: Ends | Waits | Paused
+    platform: str = "android"
+    provider: str = "fcm"
+    alert: bool = False
+
+
+def fcm(row: str, *steps: Step, outcome: Ends | Waits | Paused, **more: Any) -> Case:
+    return Case(row=row, steps=steps, outcome=outcome, **more)
+
+
+def apns(row: str, *steps: Step, outcome: Ends | Waits | Paused, **more: Any) -> Case:
+    return Case(row=row, steps=steps, outcome=outcome, platform="ios", provider="apns", **more)
+
+
+def reason(status: int, word: str = "", **more: Any) -> Step:
+    return Step(status=status, reason=word, **more)
+
+
+CASES = [
+    fcm("F1", outcome=Ends(ending="accepted", status=200)),
+    fcm(
+        "F3",
+        Step(status=200, body="not what FCM says"),
+        outcome=Waits(from_s=0, to_s=3),
+        alert=True,
+    ),
+    fcm("F4", reason(404, "UNREGISTERED"), outcome=Ends(ending="bounced", status=404, reason="UNREGISTERED")),
+    fcm("F5", reason(404), outcome=Paused(reason="credentials 404 NOT_FOUND"), alert=True),
+    fcm(
+        "F6",
+        Step(form="token_field"),
+        outcome=Ends(ending="bounced", status=400, reason="INVALID_ARGUMENT"),
+    ),
+    fcm(
+        "F7",
+        Step(form="apple_gone"),
+        outcome=Ends(ending="bounced", status=400, reason="Unregistered"),
+        platform="ios",
+    ),
+    fcm(
+        "F8",
+        Step(status=400, reason="INVALID_ARGUMENT", apns_reason="TopicDisallowed"),
+        outcome=Paused(reason="credentials 400 TopicDisallowed", probed=False),
+        platform="ios",
+        alert=True,
+    ),
+    fcm(
+        "F9", Step(form="payload_field"), outcome=Ends(ending="failed", status=400, reason="INVALID_ARGUMENT")
+    ),
+    fcm("F10", Step(form="bare"), outcome=Ends(ending="failed", status=400, reason="INVALID_ARGUMENT")),
+    fcm(
+        "F11",
+        *[reason(401)] * 2,
+        outcome=Paused(reason="credentials 401 UNAUTHENTICATED", requests=2),
+        alert=True,
+    ),
+    fcm(
+        "F12",
+        reason(401, "THIRD_PARTY_AUTH_ERROR"),
+        outcome=Paused(reason="credentials 401 THIRD_PARTY_AUTH_ERROR", probed=False),
+        platform="ios",
+        alert=True,
+    ),
+    fcm(
+        "F13",
+        reason(403, "SENDER_ID_MISMATCH"),
+        outcome=Ends(ending="bounced", status=403, reason="SENDER_ID_MISMATCH"),
+    ),
+    fcm("F14", reason(403), outcome=Paused(reason="credentials 403 PERMISSION_DENIED"), alert=True),
+    fcm("F15", Step(status=413, body=""), outcome=Ends(ending="failed", status=413)),
+    fcm("F16", Step(status=429, body=TOO_FAST_FOR_DEVICE), outcome=Waits(from_s=55, to_s=121)),
+    fcm(
+        "F17",
+        reason(429, "QUOTA_EXCEEDED", headers={"retry-after": "300"}),
+        outcome=Waits(from_s=295, to_s=302),
+    ),
+    fcm("F18", reason(500, "INTERNAL"), outcome=Waits(from_s=8, to_s=21)),
+    fcm("F19", Step(status=502, body="<html>Bad Gateway</html>"), outcome=Waits(from_s=28, to_s=31)),
+    fcm("F20", reason(503, "UNAVAILABLE", headers={"retry-after": "90"}), outcome=Waits(from_s=88, to_s=92)),
+    fcm(
+        "F21",
+        Step(status=418, body="short and stout"),
+        outcome=Ends(ending="failed", status=418),
+        alert=True,
+    ),
+    apns("P1", outcome=Ends(ending="accepted", status=200)),
+    apns(
+        "P2",
+        reason(410, "Unregistered", timestamp=NOW_MS + HOUR_MS),
+        outcome=Ends(ending="bounced", status=410, reason="Unregistered"),
+    ),
+    apns(
+        "P3",
+        reason(410, "Unregistered", timestamp=NOW_MS - HOUR_MS),
+        outcome=Ends(ending="failed", status=410, reason="Unregistered"),
+    ),
+    apns(
+        "P4",
+        reason(410, "ExpiredToken"),
+        outcome=Ends(ending="bounced", status=410, reason="ExpiredToken"),
+    ),
+    apns(
+        "P5",
+        reason(400, "BadDeviceToken"),
+        outcome=Ends(ending="bounced", status=400, reason="BadDeviceToken"),
+    ),
+    apns(
+        "P6",
+        reason(400, "DeviceTokenNotForTopic"),
+        outcome=Ends(ending="bounced", status=400, reason="DeviceTokenNotForTopic"),
+    ),
+    apns(
+        "P7",
+        reason(400, "TopicDisallowed"),
+        outcome=Paused(reason="credentials 400 TopicDisallowed"),
+        alert=True,
+    ),
+    apns(
+        "P8", reason(400, "BadCollapseId"), outcome=Ends(ending="failed", status=400, reason="BadCollapseId")
+    ),
+    apns(
+        "P9",
+        reason(400, "MissingDeviceToken"),
+        outcome=Ends(ending="failed", status=400, reason="MissingDeviceToken"),
+        alert=True,
+    ),
+    apns(
+        "P10",
+        reason(413, "PayloadTooLarge"),
+        outcome=Ends(ending="failed", status=413, reason="PayloadTooLarge"),
+    ),
+    apns("P11", reason(400, "IdleTimeout"), outcome=Ends(ending="accepted", status=200, requests=2)),
+    apns(
+        "P12",
+        reason(403, "ExpiredProviderToken"),
+        outcome=Paused(reason="credentials 403 ExpiredProviderToken"),
+        alert=True,
+    ),
+    apns(
+        "P13",
+        reason(403, "InvalidProviderToken"),
+        outcome=Paused(reason="credentials 403 InvalidProviderToken"),
+        alert=True,
+    ),
+    apns(
+        "P14",
+        reason(403, "UnrelatedKeyIdInToken"),
+        outcome=Ends(ending="accepted", status=200, requests=2),
+        alert=True,
+    ),
+    apns("P15", reason(403, "Forbidden"), outcome=Paused(reason="credentials 403 Forbidden"), alert=True),
+    apns("P16", reason(429, "TooManyRequests"), outcome=Waits(from_s=55, to_s=121)),
+    apns("P17", reason(429, "TooManyProviderTokenUpdates"), outcome=Waits(from_s=55, to_s=121)),
+    apns("P18", reason(500, "InternalServerError"), outcome=Waits(from_s=715, to_s=1081)),
+    apns("P19", reason(503, "ServiceUnavailable"), outcome=Waits(from_s=715, to_s=1081)),
+    apns("P20", reason(503, "Shutdown"), outcome=Ends(ending="accepted", status=200, requests=2)),
+    apns(
+        "P21",
+        reason(410, "NewWord", timestamp=NOW_MS + HOUR_MS),
+        outcome=Ends(ending="bounced", status=410, reason="NewWord"),
+        alert=True,
+    ),
+    fcm("N4", *[Step(reset=7)] * 2, outcome=Ends(ending="accepted", status=200, requests=3)),
+    apns("N6", Step(close=True), outcome=Ends(ending="accepted", status=200, requests=2)),
+]
+OTHERS = {"F2", "F22", "F23", "N1", "N2", "N3", "N5", "N7"}
+EFFECTS = {row.row: row.device for row in TABLE}
+
+
+def test_every_row_is_proven_once() -> None:
+    assert sorted([case.row for case in CASES] + sorted(OTHERS)) == sorted(EFFECTS)
+
+
+async def proven(tenant: Tenant, platform: str, provider: str) -> str:
+    """A new device that has been sent to, on a route that has therefore proved itself."""
+    [token] = tenant.mint(platform, provider=provider)
+    await tenant.register("ann", token, platform)
+    await tenant.push("ann")
+    await tenant.settled(1)
+    assert await tenant.status(token) == "sent"
+    return token
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.row)
+async def test_row(bare: Tenant, case: Case) -> None:
+    if case.provider == "fcm":
+        await bare.add_fcm()
+    else:
+        await bare.add_apns()
+    token = await proven(bare, case.platform, case.provider)
+    history_before = await bare.history(token)
+    bare.simulator.world.script(token, case.steps)
+    delivery = await bare.push("ann", title="what the row is about")
+
+    await expect(bare, case, token, delivery)
+
+    struck = EFFECTS[case.row] is Effect.STRIKE or case.row == "P21"
+    assert await bare.status(token) == ("bounced" if struck else "sent")
+    new_lines = [line for line in await bare.history(token) if line not in history_before]
+    if struck:
+        [line] = new_lines
+        assert (line["event"], line["from_status"], line["to_status"]) == ("refused", "sent", "bounced")
+    else:
+        assert [line["event"] for line in new_lines] == (["refused_as_stale"] if case.row == "P3" else [])
+    alerts = [alert for route in (await bare.routes()).values() for alert in route["alerts"]]
+    assert any(alert["reason"] == case.row for alert in alerts) == case.alert, alerts
+    assert_same_identity(bare, token)
+
+
+async def expect(tenant: Tenant, case: Case, token: str, delivery: str) -> None:
+    match case.outcome:
+        case Ends(ending=ending, status=status, reason=said, requests=requests):
+            [_, push] = await tenant.settled(2)
+            assert (push["ending"], push["provider_status"], push["provider_reason"]) == (
+                ending,
+                status,
+                said,
+            )
+            assert push["reason"] == (
+                case.row if requests == 1 else {"fcm": "F1", "apns": "P1"}[case.provider]
+            )
+            assert len(tenant.asked(token)) == 1 + requests
+            metric = {"accepted": "sent", "bounced": "bounced", "failed": "failed"}[ending]
+            assert metric in (await tenant.message(delivery))["metrics"]
+        case Waits(from_s=from_s, to_s=to_s, attempt=attempt):
+            [batch] = await tenant.waiting()
+            assert from_s <= batch["due_in_s"] <= to_s
+            assert batch["attempt"] == attempt
+            assert len(await tenant.pushes()) == 1
+            assert not any(route["paused_at"] for route in (await tenant.routes()).values())
+        case Paused(reason=why, probed=probed, requests=requests):
+            [batch] = await tenant.waiting()
+            assert batch["attempt"] == requests - 1
+            paused = [route for route in (await tenant.routes()).values() if route["waiting"]]
+            assert [(route["pause_reason"], route["probe_at"] is not None) for route in paused] == [
+                (why, probed)
+            ]
+            assert len(tenant.asked(token)) == 1 + requests, "a paused route is not asked again"
+            assert (await tenant.message(delivery))["failure_message"] == f"held: {why}"
+
+
+def assert_same_identity(tenant: Tenant, token: str) -> None:
+    """All attempts of the last push carried one name."""
+    asked = [dict(entry.headers).get(b"apns-id") or entry.body for entry in tenant.asked(token)[1:]]
+    names = {name for name in asked if isinstance(name, bytes)}
+    assert len(names) <= 1 or tenant.asked(token)[0].provider == "fcm"
+
+
+async def test_a_success_that_is_not_fcms_twice_leaves_the_push_unknown(tenant: Tenant) -> None:
+    token = await proven(tenant, "android", "fcm")
+    tenant.simulator.world.script(token, [Step(status=200, body="<html>")] * 2)
+    await tenant.push("ann")
+    await tenant.waiting()
+    await tenant.make_due()
+    [_, push] = await tenant.settled(2)
+    assert (push["ending"], push["reason"]) == ("unknown", "F3")
+    assert await tenant.status(token) == "sent"
+
+
+async def test_f2_a_probe_is_a_dry_run_that_resumes_its_route_and_touches_no_device(tenant: Tenant) -> None:
+    token = await proven(tenant, "android", "fcm")
+    tenant.simulator.world.script(token, [reason(403)])
+    await tenant.push("ann")
+    await tenant.waiting()
+    nobodys = "nobodys:" + "0" * 140
+    tenant.simulator.world.installations[nobodys] = Installation(nobodys, Origin(platform="android"))
+    await tenant.let_probe()
+    pushes = await tenant.settled(2)
+    assert [(push["ending"], push["reason"]) for push in pushes] == [("accepted", "F1")] * 2
+    assert not any(route["paused_at"] for route in (await tenant.routes()).values())
+    assert {entry.status for entry in tenant.asked(nobodys)} == {200}
+    assert b'"validate_only":true' in tenant.asked(nobodys)[0].body.replace(b" ", b"").lower()
+
+
+async def test_a_probe_that_is_told_no_such_token_resumes_its_route_too(tenant: Tenant) -> None:
+    token = await proven(tenant, "ios", "apns")
+    tenant.simulator.world.script(token, [reason(403, "Forbidden")])
+    await tenant.push("ann")
+    await tenant.waiting()
+    await tenant.let_probe()
+    assert [push["ending"] for push in await tenant.settled(2)] == ["accepted"] * 2
+    assert [entry.reason for entry in tenant.asked("0" * 64)][-1] == "BadDeviceToken"
+
+
+async def test_f17_three_devices_that_are_throttled_slow_the_project_down(tenant: Tenant) -> None:
+    tokens = tenant.mint("android", 4)
+    for token in tokens:
+        await tenant.register(token[:8], token, "android")
+        tenant.simulator.world.script(token, [reason(429, "QUOTA_EXCEEDED", headers={"retry-after": "120"})])
+    for token in tokens[:3]:
+        await tenant.push(token[:8])
+    await tenant.waiting(3)
+    routes = await tenant.routes()
+    assert {name for name, route in routes.items() if route["state"] == "slowed"} == {
+        name for name in routes if name.startswith("fcm:")
+    }
+    await tenant.push(tokens[3][:8])
+    await tenant.waiting(4)
+    assert tenant.asked(tokens[3]) == [], "the project rests"
+    assert await tenant.status(tokens[0]) == ""
+
+
+async def test_f9_a_message_that_three_devices_call_malformed_stops_for_the_rest(tenant: Tenant) -> None:
+    tokens = tenant.mint("android", 4)
+    for token in tokens:
+        await tenant.register("ann", token, "android")
+        tenant.simulator.world.script(token, [Step(form="payload_field")])
+    later = tenant.mint("android", 1)
+    await tenant.push("ann")
+    pushes = await tenant.settled(4)
+    assert {push["ending"] for push in pushes} == {"failed"}
+    message_id = pushes[0]["message_id"]
+    row = await tenant.database.row("select * from messages where message_id = $1", message_id)
+    assert row is not None
+    assert row["stop_reason"] == "malformed: fcm 400 INVALID_ARGUMENT"
+    await tenant.register("bob", later[0], "android")
+    device = await tenant.database.row(
+        "select device_id, person_id from devices where workspace_id = $1 and token = $2",
+        tenant.workspace_id,
+        later[0],
+    )
+    assert device is not None
+    await tenant.database.rows(
+        "insert into batches (workspace_id, message_id, device_ids, person_ids) values ($1, $2, array[$3::bytea], array[$4::bigint])",
+        tenant.workspace_id,
+        message_id,
+        device["device_id"],
+        device["person_id"],
+    )
+    await tenant.make_due()
+    rest = [push for push in await tenant.settled(5) if push["device_id"] == device["device_id"]]
+    assert [(push["ending"], push["reason"], push["attempts"]) for push in rest] == [
+        ("failed", "malformed: fcm 400 INVALID_ARGUMENT", 0)
+    ]
+    assert tenant.asked(later[0]) == []
+
+
+async def test_f22_a_service_account_that_google_refuses_pauses_its_routes(bare: Tenant) -> None:
+    account = (await asyncio.to_thread(open, bare.simulator.service_account_file, "rb")).read()
+    stranger = account.replace(b"pushkeeper@", b"stranger@")
+    assert stranger != account
+    await bare.add_fcm(account=stranger)
+    [token] = bare.mint("android")
+    await bare.register("ann", token, "android")
+    await bare.push("ann")
+    [batch] = await bare.waiting()
+    assert batch["attempt"] == 0
+    assert all(route["paused_at"] for route in (await bare.routes()).values())
+    assert (await bare.status(token), bare.asked(token)) == ("", [])
+
+
+async def test_f23_a_token_endpoint_that_is_down_defers_the_push(bare: Tenant, closed_port: int) -> None:
+    account = (await asyncio.to_thread(open, bare.simulator.service_account_file, "rb")).read()
+    there = str(bare.simulator.token_endpoint.port).encode()
+    await bare.add_fcm(account=account.replace(there, str(closed_port).encode()))
+    [token] = bare.mint("android")
+    await bare.register("ann", token, "android")
+    await bare.push("ann")
+    [batch] = await bare.waiting()
+    assert 0 < batch["due_in_s"] <= 61
+    assert (await bare.status(token), bare.asked(token)) == ("", [])
+
+
+async def test_p3_a_second_refusal_older_than_the_registration_is_a_strike(tenant: Tenant) -> None:
+    token = await proven(tenant, "ios", "apns")
+    tenant.simulator.world.script(token, [reason(410, "Unregistered", timestamp=NOW_MS - HOUR_MS)] * 2)
+    for count in (2, 3):
+        await tenant.push("ann")
+        await tenant.settled(count)
+    assert await tenant.status(token) == "bounced"
+
+
+async def test_p21_a_new_403_pauses_the_route_at_the_fifth_device(tenant: Tenant) -> None:
+    tokens = tenant.mint("ios", 5)
+    for token in tokens:
+        await tenant.register(token[:8], token, "ios")
+        tenant.simulator.world.script(token, [reason(403, "NewWord")])
+    for token in tokens[:4]:
+        await tenant.push(token[:8])
+    waiting = await tenant.waiting(4)
+    assert all(batch["attempt"] == 0 and 55 <= batch["due_in_s"] <= 62 for batch in waiting)
+    assert not any(route["paused_at"] for route in (await tenant.routes()).values())
+    await tenant.push(tokens[4][:8])
+    await tenant.waiting(5)
+    assert [route["pause_reason"] for route in (await tenant.routes()).values() if route["paused_at"]] == [
+        "credentials 403 NewWord"
+    ]
+
+
+async def test_n1_an_endpoint_that_refuses_connections_defers_the_push(
+    bare: Tenant, closed_port: int
+) -> None:
+    await bare.add_apns(endpoint_url=f"https://localhost:{closed_port}")
+    [token] = bare.mint("ios")
+    await bare.register("ann", token, "ios")
+    await bare.push("ann")
+    [batch] = await bare.waiting()
+    assert 0 < batch["due_in_s"] <= 61
+    assert (batch["attempt"], await bare.status(token)) == (1, "")
+
+
+async def test_n2_a_server_that_is_not_trusted_pauses_the_route(bare: Tenant) -> None:
+    stranger = trustme.CA().cert_pem.bytes().decode()
+    await bare.add_apns(ca_pem=stranger)
+    [token] = bare.mint("ios")
+    await bare.register("ann", token, "ios")
+    await bare.push("ann")
+    [batch] = await bare.waiting()
+    [route] = (await bare.routes()).values()
+    assert (route["pause_kind"], batch["attempt"], await bare.status(token)) == ("untrusted", 0, "")
+    assert [alert["reason"] for alert in route["alerts"]] == ["N2"]
+
+
+async def test_n3_a_client_certificate_that_is_refused_pauses_the_route(bare: Tenant) -> None:
+    stranger = trustme.CA().issue_cert("com.example.app", common_name="com.example.app")
+    pem = stranger.private_key_pem.bytes() + b"".join(blob.bytes() for blob in stranger.cert_chain_pems)
+    await bare.add_apns(certificate=pem)
+    [token] = bare.mint("ios")
+    await bare.register("ann", token, "ios")
+    await bare.push("ann")
+    await bare.waiting()
+    [route] = (await bare.routes()).values()
+    assert (route["pause_kind"], await bare.status(token)) == ("credentials", "")
+    assert [alert["reason"] for alert in route["alerts"]] == ["N3"]
+
+
+async def test_n5_a_goaway_that_covers_the_stream_waits_for_its_answer(tenant: Tenant) -> None:
+    token = await proven(tenant, "ios", "apns")
+    tenant.simulator.world.script(token, [Step(delay_ms=300)])
+    await tenant.push("ann")
+    listener = tenant.simulator.apns
+
+    async def under_way() -> Any:
+        return [connection for connection in listener.connections if connection.open_streams]
+
+    for connection in await eventually(under_way):
+        connection.go_away(debug=b'{"reason":"Shutdown"}')
+    pushes = await tenant.settled(2)
+    assert [(push["ending"], push["reason"], push["attempts"]) for push in pushes] == [
+        ("accepted", "P1", 1)
+    ] * 2
+    assert len(tenant.asked(token)) == 2
+
+
+async def test_n7_pushes_that_find_no_stream_wait_and_none_is_lost(tenant: Tenant) -> None:
+    await proven(tenant, "ios", "apns")
+    for connection in tenant.simulator.apns.connections:
+        connection.limit_streams(1)
+    tokens = tenant.mint("ios", 6)
+    for token in tokens:
+        await tenant.register(token[:8], token, "ios")
+        tenant.simulator.world.script(token, [Step(delay_ms=50)])
+    for token in tokens:
+        await tenant.push(token[:8])
+    assert {push["ending"] for push in await tenant.settled(7)} == {"accepted"}
+    assert [len(tenant.asked(token)) for token in tokens] == [1] * 6

@@ -1,0 +1,219 @@
+"""The API, a worker and the push services in one event loop, on a real database and real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import secrets
+import socket
+from base64 import b64encode
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import uvicorn
+
+from pushkeeper import config, wiring
+from pushkeeper.core.model import Environment
+from pushkeeper.simulator.world import Origin
+from pushkeeper.store import credentials, workspaces
+from pushkeeper.store.vault import Vault, key_of_folder
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from pushkeeper.simulator import Simulator
+    from pushkeeper.store.database import Database
+
+GIVE_UP_S = 30.0
+
+
+@asynccontextmanager
+async def engine(database: Database, simulator: Simulator, folder: Path) -> AsyncIterator[Engine]:
+    """Everything running; the worker is stopped as by a signal, and drains."""
+    store = wiring.Store(database, Vault(key_of_folder(folder)), None, ())
+    listener = socket.create_server(("127.0.0.1", 0))
+    app = wiring.api(store, "http://push.example.com")
+    server = uvicorn.Server(uvicorn.Config(app, http="httptools", lifespan="off", log_config=None))
+    serving = asyncio.create_task(server.serve([listener]))
+    worker = wiring.worker(store, config.Settings(data_dir=folder))
+    working = asyncio.create_task(worker.run())
+    try:
+        yield Engine(store, simulator, listener.getsockname()[1])
+    finally:
+        worker.stop()
+        await working
+        server.should_exit = True
+        await serving
+
+
+class Engine:
+    """What tests start workspaces from."""
+
+    def __init__(self, store: wiring.Store, simulator: Simulator, port: int) -> None:
+        self.store = store
+        self.simulator = simulator
+        self.port = port
+
+    async def tenant(self) -> Tenant:
+        made, keys = await workspaces.create(self.store.database, f"engine-{secrets.token_hex(6)}")
+        return Tenant(self, made.workspace_id, keys)
+
+
+class Tenant:
+    """One workspace, through the door, and with a look behind it."""
+
+    def __init__(self, engine: Engine, workspace_id: Any, keys: Any) -> None:
+        self.engine = engine
+        self.simulator = engine.simulator
+        self.database = engine.store.database
+        self.workspace_id = workspace_id
+        self.basic = "Basic " + b64encode(f"{keys.site_id}:{keys.api_key}".encode()).decode()
+        self.bearer = f"Bearer {keys.app_api_key}"
+
+    # Through the door.
+
+    async def call(self, method: str, path: str, body: Any = None, *, track: bool = False) -> Any:
+        headers = {"authorization": self.basic if track else self.bearer, "content-type": "application/json"}
+
+        def exchange() -> Any:
+            connection = http.client.HTTPConnection("127.0.0.1", self.engine.port, timeout=20)
+            try:
+                connection.request(method, path, None if body is None else json.dumps(body), headers)
+                response = connection.getresponse()
+                return response.status, json.loads(response.read())
+            finally:
+                connection.close()
+
+        status, answer = await asyncio.to_thread(exchange)
+        assert status == 200, (method, path, status, answer)
+        return answer
+
+    async def register(self, person: str, token: str, platform: str) -> None:
+        path = f"/api/v1/customers/{quote(person, safe='')}/devices"
+        await self.call("PUT", path, {"device": {"id": token, "platform": platform}}, track=True)
+
+    async def push(self, person: str, **more: Any) -> str:
+        body = {"identifiers": {"id": person}, "title": "Hello", "message": "text", **more}
+        delivery_id: str = (await self.call("POST", "/v1/send/push", body))["delivery_id"]
+        return delivery_id
+
+    async def message(self, delivery_id: str) -> Any:
+        return (await self.call("GET", f"/v1/messages/{quote(delivery_id, safe='')}"))["message"]
+
+    async def status(self, token: str) -> str:
+        status: str = (await self.call("GET", f"/api/v1/devices/{quote(token, safe='')}"))["last_status"]
+        return status
+
+    async def history(self, token: str) -> Any:
+        return (await self.call("GET", f"/api/v1/devices/{quote(token, safe='')}/history"))["history"]
+
+    async def routes(self) -> dict[str, Any]:
+        return {route["route"]: route for route in (await self.call("GET", "/api/v1/routes"))["routes"]}
+
+    # Credentials.
+
+    async def add_fcm(self, *, account: bytes | None = None, **replaced: Any) -> None:
+        options = {"endpoint_url": self.simulator.fcm_url, "ca_pem": self._ca(), **replaced}
+        file = await asyncio.to_thread(Path(self.simulator.service_account_file).read_bytes)
+        await self._put(wiring.fcm_credential(account or file, **options))
+
+    async def add_apns(self, *, certificate: bytes | None = None, **replaced: Any) -> None:
+        app = wiring.AppleApp(
+            **{
+                "topic": self.simulator.apns_topic,
+                "environment": Environment.PRODUCTION,
+                "endpoint_url": self.simulator.apns_url,
+                "ca_pem": self._ca(),
+                **replaced,
+            }
+        )
+        if certificate is not None:
+            await self._put(wiring.apns_certificate(certificate, app))
+            return
+        key = await asyncio.to_thread(Path(self.simulator.apns_key_file).read_bytes)
+        ids = {"key_id": self.simulator.apns_key_id, "team_id": self.simulator.apns_team_id}
+        await self._put(wiring.apns_key(key, app=app, **ids))
+
+    async def _put(self, new: credentials.NewCredential) -> None:
+        await credentials.put(self.database, self.engine.store.vault, self.workspace_id, new)
+
+    def _ca(self) -> str:
+        return Path(self.simulator.ca_file).read_text()
+
+    # Behind the door.
+
+    def mint(self, platform: Any, count: int = 1, *, provider: Any = None) -> list[str]:
+        origin = Origin(platform=platform, provider=provider or ("apns" if platform == "ios" else "fcm"))
+        return self.simulator.world.mint(count, origin)
+
+    def asked(self, token: str) -> list[Any]:
+        """What the push services were asked for this token."""
+        return list(self.simulator.world.journal.read(token))
+
+    async def pushes(self) -> list[dict[str, Any]]:
+        """Push records, the oldest first."""
+        rows = await self.database.rows(
+            "select * from pushes where workspace_id = $1 order by settled_at, message_id", self.workspace_id
+        )
+        return [dict(row) for row in rows]
+
+    async def queued(self) -> list[dict[str, Any]]:
+        """What waits, with seconds until it is due."""
+        rows = await self.database.rows(
+            "select attempt, lane, coalesce(cardinality(device_ids), 1) as devices, claim_id is not null as claimed, "
+            "extract(epoch from due_at - now())::float8 as due_in_s "
+            "from batches where workspace_id = $1 order by batch_id",
+            self.workspace_id,
+        )
+        return [dict(row) for row in rows]
+
+    async def make_due(self) -> None:
+        """Let what waits be due now, and say so."""
+        await self.database.rows(
+            "update batches set due_at = now() where workspace_id = $1 and claim_id is null",
+            self.workspace_id,
+        )
+        await self.database.rows("notify pushkeeper_work")
+
+    async def let_probe(self) -> None:
+        """Let the probes of this workspace's paused routes be due now."""
+        await self.database.rows(
+            "update routes r set probe_at = now() from credentials c "
+            "where c.credential_id = r.credential_id and c.workspace_id = $1 and r.probe_at is not null",
+            self.workspace_id,
+        )
+
+    async def settled(self, count: int) -> list[dict[str, Any]]:
+        """The push records, once there are so many and nothing waits."""
+
+        async def ask() -> list[dict[str, Any]] | None:
+            found = await self.pushes()
+            return found if len(found) >= count and not await self.queued() else None
+
+        found: list[dict[str, Any]] = await eventually(ask)
+        assert len(found) == count, found
+        return found
+
+    async def waiting(self, devices: int = 1) -> list[dict[str, Any]]:
+        """What waits, unclaimed, once it is for so many devices."""
+
+        async def ask() -> list[dict[str, Any]] | None:
+            found = await self.queued()
+            known = found and all(not batch["claimed"] and batch["lane"] for batch in found)
+            return found if known and sum(batch["devices"] for batch in found) == devices else None
+
+        found: list[dict[str, Any]] = await eventually(ask)
+        return found
+
+
+async def eventually(ask: Callable[[], Any], within_s: float = GIVE_UP_S) -> Any:
+    """What is asked for, once it is so."""
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + within_s
+    while not (found := await ask()):
+        assert loop.time() < give_up_at, f"not so within {within_s} s"
+        await asyncio.sleep(0.01)
+    return found
