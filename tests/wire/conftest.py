@@ -152,10 +152,10 @@ class Client:
             self.answers[key] = answer
         self.more.set()
 
-    def send(self, *keys):
+    def send(self, *keys, urgent=False):
         self.submitting = True
         for key in keys:
-            self.pool.submit(key, request(f"/{key}"))
+            self.pool.submit(key, request(f"/{key}"), urgent=urgent)
         self.submitting = False
 
     async def answered(self, count):

@@ -9,6 +9,8 @@ import ngh2
 from pushkeeper.core.outcome import Silence
 from pushkeeper.providers.answer import NoResponse, Response
 from pushkeeper.providers.limits import Limits
+from pushkeeper.providers.pool import Pool
+from pushkeeper.providers.tls import Endpoint, tls_context
 
 
 def silences(answers):
@@ -72,6 +74,39 @@ async def test_what_arrives_during_a_long_back_off_is_answered_at_once_and_nothi
         assert silences(client.answers) == {Silence.NOT_SENT}
         assert client.answers[49].detail == client.answers[1].detail, "why is not forgotten"
     assert attempts == 1
+
+
+async def test_submitting_in_return_during_a_long_back_off_does_not_spin_the_loop(connect, post):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    turns, told = 0, []
+    limits = Limits(max_connections=1, first_backoff_s=60.0)
+
+    def again(batch):
+        told.extend(batch)
+        if len(told) < 4:
+            pool.submit(len(told), post("/again"))
+        else:
+            done.set()
+
+    async def count_turns():
+        nonlocal turns
+        while True:
+            await asyncio.sleep(limits.tick_s / 50)
+            turns += 1
+
+    done = asyncio.Event()
+    endpoint = Endpoint("localhost", port, tls_context())
+    pool = Pool(endpoint, limits, again, jitter=lambda: 0.99)
+    pool.submit(0, post("/again"))
+    counting = asyncio.create_task(count_turns())
+    await asyncio.wait_for(done.wait(), 10)
+    counting.cancel()
+    await pool.aclose(0.0)
+    assert {answer.silence for _, answer in told} == {Silence.NOT_SENT}
+    assert turns > 20, (
+        "two answers at least waited for a tick of the pool, during which others had their turns"
+    )
 
 
 async def test_a_server_that_opens_and_leaves_is_not_besieged(make_server, connect):

@@ -330,6 +330,54 @@ async def test_fresh_connections_can_be_asked_for(server, connect):
     assert [number for number, _, _ in server.asked] == [0, 1]
 
 
+async def test_what_is_withdrawn_is_answered_and_what_is_on_a_stream_is_not_withdrawn(server, connect):
+    held = []
+    server.on_request = lambda _, stream_id: held.append(stream_id)
+    client = connect(server, Limits(max_connections=1, max_streams=2))
+    client.send(*range(4))
+    client.send("urgent", urgent=True)
+    assert client.pool.withdraw(lambda key: key == "urgent") == 1, "before anything was sent"
+    await server.until(lambda: len(held) == 2)
+    assert client.pool.withdraw(lambda key: key in {0, 1, 3}) == 1
+    assert client.pool.withdraw(lambda key: key == 3) == 0
+    assert 3 not in client.answers, "never from inside withdraw"
+    answers = await client.answered(2)
+    assert answers["urgent"] == answers[3] == NoResponse(Silence.NOT_PROCESSED, "withdrawn before it was sent")
+    for stream_id in held[:2]:
+        server.connections[0].answer(stream_id)
+    server.connections[0].flush()
+    await server.until(lambda: len(held) == 3)
+    server.connections[0].answer(held[2])
+    server.connections[0].flush()
+    await client.answered(5)
+    assert all(isinstance(answers[key], Response) for key in range(3))
+    assert client.pool.pending == 0
+    assert [path for _, _, path in server.asked] == ["/0", "/1", "/2"]
+
+
+async def test_who_awaits_an_answer_is_not_withdrawn(server, connect, post):
+    pool = connect(server).pool
+    asking = asyncio.create_task(pool.fetch(post("/awaited")))
+    await asyncio.sleep(0)
+    assert pool.withdraw(lambda _: True) == 0
+    assert (await asking).status == 200
+
+
+async def test_urgent_requests_leave_first_and_after_those_that_are_sent_again(server, connect):
+    held = []
+    server.on_request = lambda _, stream_id: held.append(stream_id)
+    client = connect(server, Limits(max_connections=1, max_streams=1))
+    client.send("first", "a", "b")
+    await server.until(lambda: held)
+    client.send("u", "v", urgent=True)
+    server.on_request = lambda connection, stream_id: connection.answer(stream_id)
+    [connection] = server.connections
+    connection.h2.reset_stream(held[0], ngh2.ErrorCode.REFUSED_STREAM)
+    connection.flush()
+    await client.answered(5)
+    assert [path for _, _, path in server.asked] == ["/first", "/first", "/u", "/v", "/a", "/b"]
+
+
 async def test_closing_waits_for_what_is_under_way_and_answers_the_rest(server, connect):
     slow = []
     server.on_request = lambda connection, stream_id: slow.append((connection, stream_id))

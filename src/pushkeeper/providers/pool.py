@@ -156,6 +156,7 @@ class Pool(Generic[Key]):
         self._dial_from = 0.0
         self._failures = 0
         self._trouble = _WAITED
+        self._turned_away = False  # what this turn tells was answered for a long back-off
         self._unanswered = 0
         self._fetching = 0
         self._awake = False
@@ -336,6 +337,7 @@ class Pool(Generic[Key]):
 
     def _look_for_more(self, now: float) -> None:
         """Open a connection for what waits; while that is not to be tried for long, say why instead of keeping it."""
+        told, self._turned_away = self._turned_away, False
         if (
             self._dialing is not None
             or not (self._again or self._urgent or self._fresh)
@@ -344,7 +346,9 @@ class Pool(Generic[Key]):
             return
         if self._dial_from - now <= self._limits.patience_s:
             self._dialing = asyncio.get_running_loop().create_task(self._dial())
-        elif not self._taking():
+        elif not (told or self._taking()):
+            # Who submits in return for such an answer waits for the tick: else the two would keep the loop busy.
+            self._turned_away = True
             self._answer_waiting(self._trouble)
 
     def _taking(self) -> list[_Link[Key | _Fetch]]:
