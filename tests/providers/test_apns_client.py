@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -244,3 +245,17 @@ async def test_closing_answers_every_push(simulator, open_client, key, make_push
     found = await verdicts.of(pushes)
     assert all(isinstance(verdict.outcome, Unanswered) for verdict in found)
     assert client.pending == 0
+
+
+async def test_a_push_that_has_not_left_can_be_withdrawn_and_an_urgent_one_leaves_first(
+    simulator, open_client, key, make_push, verdicts
+):
+    tokens = simulator.world.mint(3, IPHONE)
+    pushes = [replace(make_push(token), urgent=token == tokens[2]) for token in tokens]
+    client = open_client(key)
+    client.send(pushes)
+    assert client.withdraw(lambda push: push is pushes[0]) == 1
+    withdrawn, *_ = await verdicts.of(pushes)
+    assert (withdrawn.row, withdrawn.detail) == ("N4", "withdrawn")
+    asked = [entry.token for entry in simulator.world.journal.read(None)]
+    assert asked == [tokens[2], tokens[1]]

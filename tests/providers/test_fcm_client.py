@@ -233,3 +233,18 @@ async def test_closing_answers_every_push(simulator, open_client, account, andro
     found = await verdicts.of(pushes)
     assert isinstance(found[0].outcome, Unanswered)
     assert client.pending == 0
+
+
+async def test_a_push_that_waits_for_an_access_token_can_be_withdrawn(
+    simulator, open_client, account, android, verdicts
+):
+    tokens = simulator.world.mint(2, ANDROID)
+    pushes = [android(token) for token in tokens]
+    client = open_client(account)
+    client.send(pushes)
+    assert client.withdraw(lambda push: push is pushes[0]) == 1
+    withdrawn, sent = await verdicts.of(pushes)
+    assert withdrawn.outcome == Unanswered(silence=Silence.NOT_PROCESSED)
+    assert (withdrawn.row, withdrawn.detail) == ("N4", "withdrawn")
+    assert isinstance(sent.outcome, Accepted)
+    assert not list(simulator.world.journal.read(tokens[0]))
