@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from pushkeeper.core.model import Content, Environment
 from pushkeeper.core.outcome import (
@@ -256,6 +256,6 @@ async def test_a_push_that_has_not_left_can_be_withdrawn_and_an_urgent_one_leave
     client.send(pushes)
     assert client.withdraw(lambda push: push is pushes[0]) == 1
     withdrawn, *_ = await verdicts.of(pushes)
-    assert (withdrawn.row, withdrawn.detail) == ("N4", "withdrawn")
+    assert (withdrawn.row, withdrawn.detail) == ("N4", "withdrawn before it was sent")
     asked = [entry.token for entry in simulator.world.journal.read(None)]
     assert asked == [tokens[2], tokens[1]]

@@ -245,6 +245,6 @@ async def test_a_push_that_waits_for_an_access_token_can_be_withdrawn(
     assert client.withdraw(lambda push: push is pushes[0]) == 1
     withdrawn, sent = await verdicts.of(pushes)
     assert withdrawn.outcome == Unanswered(silence=Silence.NOT_PROCESSED)
-    assert (withdrawn.row, withdrawn.detail) == ("N4", "withdrawn")
+    assert (withdrawn.row, withdrawn.detail) == ("N4", "The push was withdrawn before it was sent.")
     assert isinstance(sent.outcome, Accepted)
     assert not list(simulator.world.journal.read(tokens[0]))

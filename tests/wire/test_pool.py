@@ -342,7 +342,9 @@ async def test_what_is_withdrawn_is_answered_and_what_is_on_a_stream_is_not_with
     assert client.pool.withdraw(lambda key: key == 3) == 0
     assert 3 not in client.answers, "never from inside withdraw"
     answers = await client.answered(2)
-    assert answers["urgent"] == answers[3] == NoResponse(Silence.NOT_PROCESSED, "withdrawn before it was sent")
+    assert (
+        answers["urgent"] == answers[3] == NoResponse(Silence.NOT_PROCESSED, "withdrawn before it was sent")
+    )
     for stream_id in held[:2]:
         server.connections[0].answer(stream_id)
     server.connections[0].flush()
