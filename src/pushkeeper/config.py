@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _PREFIX = "PUSHKEEPER_"
 _HIGHEST_PORT = 65_535
 _SHORTEST_OUTAGE_WAIT_S = 60
+_MOST_WORKERS = 64
 
 
 def default_data_dir() -> Path:
@@ -46,6 +47,7 @@ class Settings:
         worker: send from this process too.
         apns_outage_wait_s: how long a push waits after APNs was in trouble, before it is sent again; Apple asks for a
             quarter of an hour, and less than a minute is not possible.
+        workers: how many worker processes to run beside the APIs, whose own process then only answers; 0 for none.
     """
 
     data_dir: Path
@@ -59,12 +61,17 @@ class Settings:
     tls_self_signed: bool = False
     worker: bool = True
     apns_outage_wait_s: int = 900
+    workers: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= _HIGHEST_PORT:
             raise Misconfigured(f"port: {self.port} is not between 0 and {_HIGHEST_PORT}")
         if self.apns_outage_wait_s < _SHORTEST_OUTAGE_WAIT_S:
             raise Misconfigured(f"apns_outage_wait_s: at least {_SHORTEST_OUTAGE_WAIT_S} seconds")
+        if not 0 <= self.workers <= _MOST_WORKERS:
+            raise Misconfigured(f"workers: {self.workers} is not between 0 and {_MOST_WORKERS}")
+        if self.workers and not self.worker:
+            raise Misconfigured("worker, workers: no worker and some are not both possible")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise Misconfigured("tls_cert, tls_key: a certificate needs its key, and a key its certificate")
         if self.tls_self_signed and self.tls_cert is not None:
@@ -122,7 +129,7 @@ def _names() -> set[str]:
     return {field.name for field in fields(Settings)}
 
 
-_TYPES: dict[str, Any] = {"port": int, "tls_self_signed": bool, "worker": bool}
+_TYPES: dict[str, Any] = {"port": int, "tls_self_signed": bool, "worker": bool, "workers": int}
 
 
 def _read(key: str, value: object, where: str) -> object:

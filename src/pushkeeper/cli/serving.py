@@ -7,7 +7,8 @@ import errno
 import os
 import signal
 import socket
-from contextlib import nullcontext, suppress
+import sys
+from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,15 @@ from pushkeeper.config import default_data_dir
 from pushkeeper.errors import Conflict, Misconfigured
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from contextlib import AbstractContextManager
 
     from pushkeeper.api.certificate import ServedCertificate
+    from pushkeeper.cli.fleet import Fleet
     from pushkeeper.config import Settings
     from pushkeeper.store.embedded import EmbeddedPostgres
+    from pushkeeper.wiring import Store
+    from pushkeeper.worker.loop import Worker
 
 PEM_FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -38,6 +42,9 @@ PEM_FILE = click.Path(path_type=Path, dir_okay=False)
     "--tls-self-signed", is_flag=True, default=None, help="Make a CA and a certificate for localhost."
 )
 @click.option("--no-worker", is_flag=True, help="Only answer; `pushkeeper worker` sends.")
+@click.option(
+    "--workers", metavar="N", type=int, help="Send from N processes beside this one, instead of from it."
+)
 @on_store
 @as_json
 def serve(*, no_worker: bool, json: bool, **options: Any) -> None:
@@ -74,7 +81,7 @@ async def _serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) ->
                 "pid": os.getpid(),
             }
             server = _Server(_uvicorn_config(wiring.api(opened, url), certificate), lambda: ready(facts))
-            sender = wiring.worker(opened, settings) if settings.worker else None
+            sender = _sender(settings, opened)
 
             def stop() -> None:
                 server.should_exit = True
@@ -82,15 +89,21 @@ async def _serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) ->
                     sender.stop()
 
             _on_signals(stop)
-            async with asyncio.TaskGroup() as group:
-                keeper = group.create_task(_keep_running(opened.embedded)) if opened.embedded else None
-                working = group.create_task(sender.run()) if sender else None
+            async with _kept_running(opened.embedded), asyncio.TaskGroup() as group:
+                if sender is not None:
+                    group.create_task(sender.run())
                 await server.serve([listener])
                 stop()
-                if working:
-                    await working
-                if keeper:
-                    keeper.cancel()
+
+
+def _sender(settings: Settings, opened: Store) -> Worker | Fleet | None:
+    """Who sends: this process, others that it looks after, or nobody here."""
+    from pushkeeper import wiring
+    from pushkeeper.cli.fleet import Fleet
+
+    if settings.workers:
+        return Fleet(settings)
+    return wiring.worker(opened, settings) if settings.worker else None
 
 
 class _Server(uvicorn.Server):
@@ -165,8 +178,18 @@ def _url(settings: Settings, listener: socket.socket, *, secure: bool) -> str:
     return f"{'https' if secure else 'http'}://{host}:{listener.getsockname()[1]}"
 
 
+@asynccontextmanager
+async def _kept_running(embedded: EmbeddedPostgres | None) -> AsyncIterator[None]:
+    """While this lasts, start the embedded PostgreSQL again when somebody killed it; whoever uses it may."""
+    keeper = asyncio.create_task(_keep_running(embedded)) if embedded else None
+    try:
+        yield
+    finally:
+        if keeper:
+            keeper.cancel()
+
+
 async def _keep_running(embedded: EmbeddedPostgres) -> None:
-    """Start the embedded PostgreSQL again when somebody killed it."""
     from pushkeeper.telemetry import logger
 
     while True:
@@ -182,27 +205,44 @@ def _on_signals(stop: Callable[[], None]) -> None:
 
 
 @click.command(short_help="Send what is due, beside any other worker.")
+@click.option("--until-eof", is_flag=True, hidden=True, help="End with whoever holds standard input.")
 @on_store
 @as_json
-def worker(*, json: bool, **options: Any) -> None:
+def worker(*, until_eof: bool, json: bool, **options: Any) -> None:
     """Send what is due, beside any number of other workers on the same database."""
     settings = settings_of(options)
 
     def ready(facts: dict[str, Any]) -> None:
         answer(facts, f"A worker is sending (pid {facts['pid']}). Ctrl-C drains and ends it.", json=json)
 
-    run(_work(settings, ready))
+    run(_work(settings, ready, until_eof=until_eof))
 
 
-async def _work(settings: Settings, ready: Callable[[dict[str, Any]], None]) -> None:
+async def _work(
+    settings: Settings, ready: Callable[[dict[str, Any]], None], *, until_eof: bool = False
+) -> None:
     from pushkeeper import telemetry, wiring
 
     telemetry.configure(json=not os.isatty(2))
     async with wiring.store(settings) as opened:
         sender = wiring.worker(opened, settings)
         _on_signals(sender.stop)
+        if until_eof:
+            _on_eof(sender.stop)
         ready({"database_url": wiring.shown_url(opened), "pid": os.getpid()})
-        await sender.run()
+        async with _kept_running(opened.embedded):
+            await sender.run()
+
+
+def _on_eof(stop: Callable[[], None]) -> None:
+    loop, stdin = asyncio.get_running_loop(), sys.stdin.fileno()
+
+    def ended() -> None:
+        # Nobody ever writes to it: that it can be read is its end.
+        loop.remove_reader(stdin)
+        stop()
+
+    loop.add_reader(stdin, ended)
 
 
 @click.command(short_help="Run FCM and APNs on this machine.")
