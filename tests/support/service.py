@@ -41,10 +41,11 @@ class Http:
 class Workspace:
     """A workspace of a running service, with the simulator's keys, and the doors to both."""
 
-    def __init__(self, name, service, simulator):
+    def __init__(self, name, service, simulator, env=None):
         self.name = name
         self.on = ("--data", service["data_dir"])
-        self.keys = processes.answer("workspace", "create", name, *self.on)
+        self.env = env
+        self.keys = processes.answer("workspace", "create", name, *self.on, env=env)
         self.simulator = simulator
         self.control = Http(simulator["control_url"])
         self._open(service)
@@ -87,7 +88,9 @@ class Workspace:
 
     def _add(self, provider, options, verb="add"):
         given = [word for option in options.items() if option[1] is not None for word in option]
-        return processes.answer("credentials", verb, provider, "--workspace", self.name, *self.on, *given)
+        return processes.answer(
+            "credentials", verb, provider, "--workspace", self.name, *self.on, *given, env=self.env
+        )
 
     def mint(self, platform, count=1, **more):
         return self.control("POST", "/tokens", {"platform": platform, "count": count, **more})["tokens"]

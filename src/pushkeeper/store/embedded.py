@@ -106,8 +106,10 @@ class EmbeddedPostgres:
                 self._make()
             if not _is_ready(self._pgdata):
                 _end_orphans(self._pgdata)
-                # A pid file that outlived its server may name a pid that is now somebody else's.
-                (self._pgdata / "postmaster.pid").unlink(missing_ok=True)
+                # Lock files that outlived their server may name a pid that is now somebody else's, or that of a killed
+                # server whose parent has not buried it yet: either would keep a new one from starting.
+                for lock in (self._pgdata / "postmaster.pid", *self._pgdata.glob(".s.PGSQL.*.lock")):
+                    lock.unlink(missing_ok=True)
             server.ensure_pgdata_inited()
             try:
                 server.ensure_postgres_running()

@@ -1,0 +1,133 @@
+"""Many devices, and what a database says of them, past the APIs: a crash test needs both while those are dead."""
+
+import asyncio
+import http.client
+import json
+import threading
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from pushkeeper.core.identity import Identifier, IdentifierKind
+from pushkeeper.core.model import Content, Platform, Token
+from pushkeeper.sending import Sending
+from pushkeeper.store import devices, people, workspaces
+from pushkeeper.store.database import Database
+
+PAGE = 1_000
+
+
+def query(url, sql, *args):
+    """The rows of one query, over a connection of its own."""
+
+    async def work():
+        connection = await asyncpg.connect(url, timeout=10)
+        try:
+            return [tuple(row) for row in await connection.fetch(sql, *args)]
+        finally:
+            await connection.close()
+
+    return asyncio.run(work())
+
+
+def load(url, workspace_name, tokens):
+    """Register an iPhone for each token, p0, p1, … in their order, and return the workspace's id."""
+
+    async def work(database):
+        workspace = (await workspaces.by_name(database, workspace_name)).workspace_id
+        for start in range(0, len(tokens), PAGE):
+            page = tokens[start : start + PAGE]
+
+            async def register(connection, page=page, start=start):
+                namings = [
+                    people.Naming(
+                        workspace_id=workspace, path=Identifier(IdentifierKind.ID, f"p{start + number}")
+                    )
+                    for number in range(len(page))
+                ]
+                found = await people.resolve(connection, namings)
+                now = datetime.now(UTC)
+                registrations = [
+                    devices.Registration(token=Token(token), platform=Platform.IOS, last_used=now)
+                    for token in page
+                ]
+                told = zip([workspace] * len(page), found, registrations, strict=True)
+                await devices.register(connection, list(told))
+
+            await database.in_transaction(register)
+        return workspace
+
+    return _on(url, work)
+
+
+def broadcast(url, workspace, title):
+    """Queue a broadcast to all devices, and return its message's id."""
+
+    async def work(database):
+        planned = await Sending(database, {}).broadcast(
+            workspace, Content(title=title), send_to_unsubscribed=True
+        )
+        return planned.message_id
+
+    return _on(url, work)
+
+
+def _on(url, work):
+    async def opened():
+        database = await Database.open(url, connections=2)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(opened())
+
+
+class Sender:
+    """A client that pushes to one person after another, and writes down what was acknowledged.
+
+    `pause` follows every request: a client that keeps a pace; `refused` are the statuses other than 2xx, each with its
+    Retry-After.
+    """
+
+    def __init__(self, workspace, people):
+        self.workspace = workspace
+        self.acknowledged = []
+        self.refused = []
+        self.cut_off = 0
+        self._people = people
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self):
+        number = 0
+        while not self._ended.wait(0.02):  # its pace
+            number += 1
+            try:
+                self._push(self._people[number % len(self._people)])
+            except (OSError, http.client.HTTPException):
+                self.cut_off += 1
+
+    def _push(self, person):
+        door = self.workspace.app
+        connection = http.client.HTTPConnection(urlsplit(f"http://{door.parts.netloc}").netloc, timeout=30)
+        try:
+            body = {"identifiers": {"id": person}, "title": "One", "message": "for you"}
+            connection.request("POST", "/v1/send/push", json.dumps(body), door.headers)
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+            if response.status == 200:
+                self.acknowledged.append(answer["delivery_id"])
+            else:
+                self.refused.append((response.status, response.getheader("Retry-After")))
+        finally:
+            connection.close()
