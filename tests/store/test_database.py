@@ -169,3 +169,37 @@ def test_columns_of_no_rows_are_as_many_as_asked_for() -> None:
 async def test_somebody_elses_text_can_be_stored(database: Database, text: str, stored: str) -> None:
     assert storable(text) == stored
     assert await database.value("select $1::text", storable(text)) == stored
+
+
+async def test_whatever_the_driver_says_of_a_connection_that_the_server_ends_we_say_unreachable(
+    database_url: str,
+) -> None:
+    administrator = await Database.open(database_url, connections=1)
+    await administrator.value("create database ended")
+    database = await Database.open(database_url.replace("/postgres?", "/ended?"), connections=16)
+    ended = asyncio.Event()
+    cut_off = asyncio.Event()
+
+    async def work(connection: Connection) -> object:
+        await connection.fetchval("select 1")
+        return await connection.fetchval("select 2")
+
+    async def ask() -> None:
+        while not ended.is_set():
+            try:
+                await database.in_transaction(work)
+            except Unreachable:
+                cut_off.set()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(40):
+            group.create_task(ask())
+        for _ in range(100):
+            await administrator.rows(
+                "select pg_terminate_backend(pid) from pg_stat_activity where datname = 'ended'"
+            )
+            await asyncio.wait_for(cut_off.wait(), 10)
+            cut_off.clear()
+        ended.set()
+    await database.close()
+    await administrator.close()

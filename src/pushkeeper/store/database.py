@@ -48,6 +48,8 @@ _NOT_ANSWERING = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
+    # What the driver says when the server's farewell came just before the query.
+    asyncpg.InternalClientError,
 )
 _HOLDING_NUL = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
 _NOT_LETTING_US_IN = (
