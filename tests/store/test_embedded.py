@@ -292,18 +292,19 @@ async def test_a_pid_file_that_names_somebody_else_is_not_believed(data_dir: Pat
 
 
 async def test_a_socket_lock_that_names_a_process_which_is_still_there_is_not_believed(
-    data_dir: Path, database_url: str, folder: Path
+    data_dir: Path, made_once: Path
 ) -> None:
     # As a killed server leaves it, for as long as its parent has not taken note of its end.
-    assert database_url
+    pgdata = data_dir / "postgres"
+    lock = pgdata / ".s.PGSQL.5432.lock"
     with running(data_dir) as (_, url):
         await write(url, 1)
-        lock = data_dir / "postgres" / ".s.PGSQL.5432.lock"
         lines = lock.read_text().splitlines()
-    lock.write_text("\n".join([str(postmaster(folder / "database").pid), *lines[1:]]))
-    shutil.chown(lock, (data_dir / "postgres").stat().st_uid, (data_dir / "postgres").stat().st_gid)
-    with running(data_dir) as (_, url):
-        assert await kept(url) == [1]
+    with running(made_once):
+        lock.write_text("\n".join([str(postmaster(made_once).pid), *lines[1:]]))
+        shutil.chown(lock, pgdata.stat().st_uid, pgdata.stat().st_gid)
+        with running(data_dir) as (_, url):
+            assert await kept(url) == [1]
 
 
 async def test_a_pid_file_that_names_another_folders_postgresql_is_not_believed(
