@@ -52,7 +52,8 @@ def load(url, workspace_name, tokens):
                     devices.Registration(token=Token(token), platform=Platform.IOS, last_used=now)
                     for token in page
                 ]
-                told = zip([workspace] * len(page), found, registrations, strict=True)
+                known = [person for person in found if person is not None]
+                told = zip([workspace] * len(page), known, registrations, strict=True)
                 await devices.register(connection, list(told))
 
             await database.in_transaction(register)
