@@ -15,7 +15,7 @@ import click
 
 from pushkeeper import config, errors
 from pushkeeper.cli import main
-from pushkeeper.core import status
+from pushkeeper.core import decision_table, status
 from pushkeeper.core.status import LastStatus, Standing
 
 if TYPE_CHECKING:
@@ -134,7 +134,34 @@ def errors_page() -> str:
     )
 
 
-PAGES = {"settings.md": settings_page, "cli.md": cli_page, "status.md": status_page, "errors.md": errors_page}
+def verdicts_page() -> str:
+    rows = [
+        f"| {row.row} | {row.answer} | {row.meaning} | {row.device} | {row.push} | {row.then} |"
+        for row in decision_table.TABLE
+    ]
+    return "\n".join(
+        [
+            "# What an answer means",
+            "",
+            "Every answer of a push service, by the row that a push's `reason` names: F is FCM and its token endpoint, P is",
+            "APNs, N is what happens on the way. A refusal changes a device only where the service names the device; of the",
+            "answers that may as well mean a setting of ours, [why they are held](../why/verdicts.md) says more.",
+            "",
+            "| row | answer | what it means | device | push | what else |",
+            "|---|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+PAGES = {
+    "verdicts.md": verdicts_page,
+    "settings.md": settings_page,
+    "cli.md": cli_page,
+    "status.md": status_page,
+    "errors.md": errors_page,
+}
 
 
 def stale() -> list[str]:

@@ -8,6 +8,8 @@ several devices, and the transport's N1 to N7) has a test of its own below.
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -242,6 +244,7 @@ def test_every_row_is_proven_once() -> None:
 
 async def proven(tenant: Tenant, platform: str, provider: str) -> str:
     """A new device that has been sent to, on a route that has therefore proved itself."""
+    token: str
     [token] = tenant.mint(platform, provider=provider)
     await tenant.register("ann", token, platform)
     await tenant.push("ann")
@@ -481,13 +484,33 @@ async def test_n2_a_server_that_is_not_trusted_pauses_the_route(bare: Tenant) ->
 
 
 async def test_n3_a_client_certificate_that_is_refused_pauses_the_route(bare: Tenant) -> None:
-    stranger = trustme.CA().issue_cert("com.example.app", common_name="com.example.app")
+    # Not the simulator's: asyncio's servers close without the TLS alert, which is what this is about.
+    ours, theirs = trustme.CA(), trustme.CA()
+
+    def refuse(listener: socket.socket) -> None:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        theirs.issue_cert("localhost").configure_cert(tls)
+        theirs.configure_trust(tls)
+        tls.set_alpn_protocols(["h2"])
+        tls.verify_mode = ssl.CERT_REQUIRED
+        taken, _ = listener.accept()
+        with taken, pytest.raises(ssl.SSLError):
+            tls.wrap_socket(taken, server_side=True)
+
+    stranger = ours.issue_cert("com.example.app", common_name="com.example.app")
     pem = stranger.private_key_pem.bytes() + b"".join(blob.bytes() for blob in stranger.cert_chain_pems)
-    await bare.add_apns(certificate=pem)
-    [token] = bare.mint("ios")
-    await bare.register("ann", token, "ios")
-    await bare.push("ann")
-    await bare.waiting()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        refusing = asyncio.create_task(asyncio.to_thread(refuse, listener))
+        await bare.add_apns(
+            certificate=pem,
+            endpoint_url=f"https://localhost:{listener.getsockname()[1]}",
+            ca_pem=theirs.cert_pem.bytes().decode(),
+        )
+        [token] = bare.mint("ios")
+        await bare.register("ann", token, "ios")
+        await bare.push("ann")
+        await bare.waiting()
+        await refusing
     [route] = (await bare.routes()).values()
     assert (route["pause_kind"], await bare.status(token)) == ("credentials", "")
     assert [alert["reason"] for alert in route["alerts"]] == ["N3"]

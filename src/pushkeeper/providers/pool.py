@@ -175,15 +175,14 @@ class Pool(Generic[Key]):
     def withdraw(self, unwanted: Callable[[Key], bool]) -> int:
         """Take back requests that are on no stream; each is answered as not processed. Returns how many."""
         taken = 0
-        for name in ("_again", "_urgent", "_fresh"):
-            kept: deque[Exchange[Key | _Fetch]] = deque()
-            for exchange in getattr(self, name):
+        for queue in (self._again, self._urgent, self._fresh):
+            for _ in range(len(queue)):
+                exchange = queue.popleft()
                 if isinstance(exchange.key, _Fetch) or not unwanted(exchange.key):
-                    kept.append(exchange)
+                    queue.append(exchange)
                 else:
                     self._answers.append((exchange.key, _WITHDRAWN))
                     taken += 1
-            setattr(self, name, kept)
         if taken:
             self._wake()
         return taken

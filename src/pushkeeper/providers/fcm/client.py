@@ -130,8 +130,11 @@ class FcmClient:
 
     def withdraw(self, unwanted: Callable[[Push], bool]) -> int:
         """Take back pushes that are on no stream yet; each is answered as not processed. Returns how many."""
-        taken = [push for push in self._waiting if unwanted(push)]
-        self._waiting = [push for push in self._waiting if not unwanted(push)]
+        taken: list[Push] = []
+        kept: list[Push] = []
+        for push in self._waiting:
+            (taken if unwanted(push) else kept).append(push)
+        self._waiting = kept
         self._answer_soon([(push, _WITHDRAWN) for push in taken])
         return len(taken) + self._pool.withdraw(lambda sent: unwanted(sent.push))
 

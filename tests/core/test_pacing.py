@@ -1,0 +1,111 @@
+"""How fast a route may go: arithmetic over a clock that the test brings."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pushkeeper.core import pacing
+from pushkeeper.core.model import DeviceId
+from pushkeeper.core.pacing import Breaker, Bucket, DevicePace, Phase, RetryBudget, Tally
+
+NOON = 1_000_000.0 * 3600  # the beginning of an hour
+
+
+def test_a_cold_start_rises_in_a_line_from_a_floor_to_the_whole_limit() -> None:
+    found = [pacing.ramped(10_000.0, 60.0, warm_for_s) for warm_for_s in (0.0, 30.0, 60.0, 1e9)]
+    assert found == [pacing.RAMP_FLOOR_PER_S, 5_000.0, 10_000.0, 10_000.0]
+    assert pacing.ramped(50.0, 60.0, 0.0) == 50.0, "a limit below the floor is kept"
+    assert pacing.ramped(10_000.0, 0.0, 0.0) == 10_000.0, "a ramp of nothing is none"
+
+
+@given(st.floats(1, 1e6), st.floats(0, 3600), st.floats(0, 1e6), st.floats(0, 1e6))
+def test_warming_up_never_slows_down_and_never_passes_the_limit(
+    limit: float, ramp_s: float, first: float, second: float
+) -> None:
+    sooner, later = sorted((first, second))
+    assert pacing.ramped(limit, ramp_s, sooner) <= pacing.ramped(limit, ramp_s, later) <= limit
+
+
+def test_what_was_halved_is_whole_again_after_two_and_a_half_minutes() -> None:
+    assert pacing.recovered(50.0, 0.0) == 50.0
+    assert pacing.recovered(50.0, 10.0) == pytest.approx(52.5)
+    assert pacing.recovered(50.0, 142.0) < 100.0 < pacing.recovered(50.0, 143.0)
+
+
+def test_a_bucket_gives_its_rate_and_no_more_than_a_second_of_it() -> None:
+    bucket = Bucket()
+    bucket.fill(100.0, 0.0)
+    assert bucket.tokens == 10.0
+    bucket.fill(100.0, 0.5)
+    assert bucket.tokens == 60.0
+    bucket.fill(100.0, 100.0)
+    assert sum(bucket.take() for _ in range(1000)) == 100
+
+
+@given(st.lists(st.tuples(st.floats(0, 30), st.integers(1, 9)), max_size=60))
+def test_a_tally_counts_what_is_of_its_span_give_or_take_a_step(steps: list[tuple[float, int]]) -> None:
+    tally, now, counted = Tally(10.0), 0.0, []
+    for wait_s, count in steps:
+        now += wait_s
+        tally.add(count, now)
+        counted.append((now, count))
+        surely = sum(n for at, n in counted if now - at <= 10.0 - 1.0)
+        perhaps = sum(n for at, n in counted if now - at <= 10.0 + 1.0)
+        assert surely <= tally.total(now) <= perhaps
+
+
+def test_retries_are_a_tenth_of_first_sends_with_a_floor_of_ten_a_second() -> None:
+    budget = RetryBudget()
+    for _ in range(1_000):
+        budget.sent(0.0)
+    assert sum(budget.take(0.0) for _ in range(1_000)) == 101, "a tenth, and the first of the floor"
+    later = sum(budget.take(0.5) for _ in range(1_000))
+    assert later == 5
+    assert sum(
+        RetryBudget().take(float(second)) for second in range(60) for _ in range(100)
+    ) == pytest.approx(600, rel=0.05)
+
+
+def test_a_breaker_opens_at_half_of_twenty_and_lets_one_through_after_ten_seconds() -> None:
+    breaker = Breaker()
+    breaker.record_good(10, 0.0)
+    assert not any(breaker.record_bad(0.0) for _ in range(9))
+    assert breaker.record_bad(0.0)
+    assert (breaker.phase(9.9), breaker.phase(10.0)) == (Phase.OPEN, Phase.HALF_OPEN)
+    assert not breaker.record_bad(5.0), "what was under way says nothing new"
+    assert breaker.record_bad(10.0)
+    assert (breaker.phase(29.9), breaker.phase(30.0)) == (Phase.OPEN, Phase.HALF_OPEN)
+    breaker.record_good(1, 30.0)
+    assert breaker.phase(30.0) is Phase.CLOSED
+    assert not breaker.record_bad(30.0), "it begins with a clean slate"
+
+
+def test_a_few_failures_among_many_answers_open_nothing() -> None:
+    breaker = Breaker()
+    breaker.record_good(100, 0.0)
+    assert not any(breaker.record_bad(0.0) for _ in range(99))
+    assert not any(Breaker().record_bad(20.0 * n) for n in range(100)), "nor do failures far apart"
+
+
+def test_an_open_breaker_waits_ten_minutes_at_most() -> None:
+    breaker, now = Breaker(), 0.0
+    for _ in range(20):
+        breaker.record_bad(now)
+    for _ in range(50):
+        now = breaker.open_until
+        assert breaker.record_bad(now)
+    assert breaker.open_until - now == 600.0
+
+
+def test_a_device_gets_120_a_minute_and_2500_an_hour() -> None:
+    pace, device, other = DevicePace(), DeviceId(b"d" * 16), DeviceId(b"e" * 16)
+    assert [pace.wait_s(device, NOON + 15.0) for _ in range(121)] == [0.0] * 120 + [45.0]
+    assert pace.wait_s(other, NOON + 15.0) == 0.0
+    sent = sum(
+        pace.wait_s(device, NOON + 60.0 * minute) == 0.0 for minute in range(1, 60) for _ in range(130)
+    )
+    assert sent == 2_500 - 120
+    assert pace.wait_s(device, NOON + 3_540.0) == 60.0
+    assert pace.wait_s(device, NOON + 3_600.0) == 0.0
