@@ -54,6 +54,7 @@ class Engine:
 
     def __init__(self, store: wiring.Store, simulator: Simulator, port: int) -> None:
         self.store = store
+        self.sending = wiring.sending(store)
         self.simulator = simulator
         self.port = port
 

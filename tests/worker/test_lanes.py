@@ -55,7 +55,7 @@ def device(number):
 
 @pytest.fixture
 def lanes():
-    found = Lanes(wall=lambda: NOON.timestamp())
+    found = Lanes(wall=NOON.timestamp)
     found.refresh([route(APNS, Provider.APNS), route(FCM, Provider.FCM)])
     return found
 
@@ -70,8 +70,8 @@ def test_a_lane_holds_a_bounded_number_of_pushes_until_it_answers(lanes):
     assert lanes.rooms(0.0)[APNS] == 0
     for _ in range(800):
         lanes.settled(APNS)
-    lanes.hear_accepted(APNS, 800, now=0.5)
-    assert lanes.rooms(0.5)[APNS] == 2 * 800 - 200
+    lanes.hear_accepted(APNS, 4_000, now=0.5)
+    assert lanes.rooms(0.5)[APNS] == 4_000 // 2 - 200
     assert lanes.rooms(9.0)[APNS] == LEAST_UNSETTLED - 200, "what it answered long ago counts for nothing"
 
 

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from pushkeeper.store.routes import Route
 
 COLD_AFTER_S = 600.0
-# Unsettled pushes that a lane may have: twice what it answered within the last second, so that one which does not
-# answer cannot fill the worker's memory.
+# Unsettled pushes that a lane may have: half of what it answered within the last second. So a crash repeats half a
+# second's work at most, and a lane that does not answer cannot fill the worker's memory.
 LEAST_UNSETTLED = 500
 URGENT_BESIDES = 500
 # F17: so many devices refused for speed within so long are the project's limit, not theirs.
@@ -278,7 +278,7 @@ class Lanes:
         lane.looked = Look(
             at=now,
             opens_in_s=max(0.0, *waits),
-            most_unsettled=max(LEAST_UNSETTLED, 2 * lane.answered.total(now)),
+            most_unsettled=max(LEAST_UNSETTLED, lane.answered.total(now) // 2),
             bounded=per_s is not None,
             one_alone=phase is Phase.HALF_OPEN,
         )
