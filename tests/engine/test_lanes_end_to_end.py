@@ -53,12 +53,15 @@ async def a_wave(tenant: Tenant) -> list[str]:
 
 
 async def held(tenant: Tenant) -> dict[str, Any]:
-    """The route once all 40 refusals, or pushes that wait behind them, are accounted for."""
+    """The route once the guard has paused it and nothing is under way any more."""
 
     async def ask() -> dict[str, Any] | None:
+        paused = (await tenant.routes())[IOS]["paused_at"]
+        if not paused or any(batch["claimed"] for batch in await tenant.queued()):
+            return None
         route: dict[str, Any] = (await tenant.routes())[IOS]
-        claimed = any(batch["claimed"] for batch in await tenant.queued())
-        return route if route["held"] + route["waiting"] == 40 and not claimed else None
+        assert route["held"] + route["waiting"] == 40
+        return route
 
     found: dict[str, Any] = await eventually(ask)
     return found
