@@ -299,6 +299,7 @@ async def test_a_throttled_route_rests_and_then_goes_on_slowly(desk):
 
 
 async def test_a_probe_is_due_once_for_all_workers(desk):
+    await desk.database.rows("update routes set probe_at = null")
     await desk.pause(IOS, probe=0.0)
     await desk.pause(APPLE_LEG, probe=None)
     due = await routes.due_probes(desk.database, again_after_s=300.0)

@@ -198,6 +198,14 @@ class Tenant:
         assert len(found) == count, found
         return found
 
+    async def paused(self) -> None:
+        """Until one of the routes has paused."""
+
+        async def ask() -> bool:
+            return any(route["paused_at"] for route in (await self.routes()).values())
+
+        await eventually(ask)
+
     async def waiting(self, devices: int = 1) -> list[dict[str, Any]]:
         """What waits, unclaimed, once it is for so many devices."""
 
