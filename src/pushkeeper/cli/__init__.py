@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from pushkeeper import __version__
-from pushkeeper.cli import credentials, demo, devices, routes, serving, workspaces
+from pushkeeper.cli import bench, credentials, demo, devices, routes, serving, workspaces
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -29,5 +29,6 @@ for command in (
     routes.routes,
     devices.device,
     devices.send,
+    bench.bench,
 ):
     main.add_command(command)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import trustme
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 CORE = 1
@@ -46,33 +43,27 @@ class Server:
 
 
 def names() -> tuple[str, ...]:
-    """The servers that can be had here: C ones as far as installed, or else the simulator's FCM."""
-    return tuple(name for name in ("nghttpd", "nginx") if shutil.which(name)) or ("simulator",)
+    """The servers that are installed here."""
+    return tuple(name for name in ("nghttpd", "nginx") if shutil.which(name))
 
 
 @contextmanager
-def running(name: str, folder: Path) -> Iterator[Server]:
-    """Start one of `names`, and end it."""
+def running(name: str, folder: Path, paths: Sequence[str]) -> Iterator[Server]:
+    """Start one of `names`, which answers these paths with 200, and end it."""
     match name:
         case "nghttpd":
-            command, port = _nghttpd(folder)
-        case "nginx":
-            command, port = _nginx(folder)
+            command, port = _nghttpd(folder, paths)
         case _:
-            command, port = (
-                [sys.executable, "-m", "pushkeeper", "simulate", "--data", str(folder), "--json"],
-                0,
-            )
-    process = subprocess.Popen(pinned(CORE, *command), stdout=subprocess.PIPE)
+            command, port = _nginx(folder)
+    process = subprocess.Popen(  # noqa: S603 - a command of our own making
+        pinned(CORE, *command), stdout=subprocess.DEVNULL
+    )
     try:
-        if port:
-            _wait_for(port)
-            yield Server(name, port, folder / "ca.pem")
-        else:
-            yield _simulator(process)
+        _wait_for(port)
+        yield Server(name, port, folder / "ca.pem")
     finally:
         process.terminate()
-        process.communicate()
+        process.wait()
 
 
 def pinned(core: int, *command: str) -> list[str]:
@@ -80,9 +71,13 @@ def pinned(core: int, *command: str) -> list[str]:
     return ["taskset", "-c", str(core), *command]
 
 
-def _nghttpd(folder: Path) -> tuple[list[str], int]:
+def _nghttpd(folder: Path, paths: Sequence[str]) -> tuple[list[str], int]:
     _write_certificates(folder)
-    (folder / "index.html").write_text("{}")
+    # It serves files: each path that will be asked for is one.
+    for path in paths:
+        file = folder / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("{}")
     port = _free_port()
     key, certificate = str(folder / "server.key"), str(folder / "server.pem")
     return ["nghttpd", "-m", "1000", "-d", str(folder), str(port), key, certificate], port
@@ -94,14 +89,6 @@ def _nginx(folder: Path) -> tuple[list[str], int]:
     settings = folder / "nginx.conf"
     settings.write_text(_NGINX.format(folder=folder, port=port))
     return ["nginx", "-c", str(settings)], port
-
-
-def _simulator(process: subprocess.Popen[bytes]) -> Server:
-    from pathlib import Path
-
-    assert process.stdout is not None
-    facts = json.loads(process.stdout.readline())
-    return Server("simulator", urlsplit(facts["fcm_url"]).port or 443, Path(facts["ca_file"]))
 
 
 def _write_certificates(folder: Path) -> None:

@@ -1,1 +1,0 @@
-"""Benchmarks: ratios in one run, never asserted."""

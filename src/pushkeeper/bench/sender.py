@@ -1,0 +1,283 @@
+"""The sender beside h2load: pushes composed, sent, and their answers read, to the same server, in turns, a core each.
+
+The way in which a server writes its answers decides, so that both kinds are measured where they are installed: nghttpd packs
+many into one TLS record, nginx writes one for each frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import re
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import uvloop
+
+from pushkeeper.bench import servers
+from pushkeeper.bench.figures import Beside, Figure, percentile
+from pushkeeper.core.model import (
+    Content,
+    IdKind,
+    PersonId,
+    Platform,
+    Push,
+    Token,
+    WorkspaceId,
+    device_id,
+    uuid7,
+)
+from pushkeeper.core.outcome import Accepted
+from pushkeeper.errors import Misconfigured
+from pushkeeper.providers.apns import message, verdict
+from pushkeeper.providers.limits import Limits
+from pushkeeper.providers.pool import Pool
+from pushkeeper.providers.tls import Endpoint, tls_context
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushkeeper.bench.servers import Server
+    from pushkeeper.providers.answer import Answer
+
+REQUESTS = 60_000
+QUICK_REQUESTS = 2_000
+RUNS = 5
+CORE = 0
+_DEVICES = 1_000
+_CONTENT = Content(title="t" * 60, message="b" * 150, link="l" * 100)
+_AUTHORIZATION = b"bearer " + b"j" * 190
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """Connections, and streams on each."""
+
+    connections: int
+    streams: int
+
+    def __str__(self) -> str:
+        return f"{self.connections} x {self.streams:,}"
+
+
+SHAPES = (Shape(1, 100), Shape(1, 1000), Shape(4, 100))
+
+
+class _Run(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run in a process of its own is told, on its standard input."""
+
+    port: int
+    ca_pem: str
+    shape: Shape
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    requests_per_s: float
+    cpu_s_per_10k: float
+    rss_mb: float = 0.0
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
+
+
+def measure(*, requests: int = REQUESTS, runs: int = RUNS) -> list[Figure]:
+    """Medians of interleaved runs, for each server and shape.
+
+    Raises:
+        Misconfigured: neither nghttpd nor nginx is installed.
+    """
+    if not servers.names():
+        raise Misconfigured(
+            "bench: the sender is measured against nghttpd or nginx, and neither is installed"
+        )
+    return [
+        _compare(name, shape, requests=requests, runs=runs) for name in servers.names() for shape in SHAPES
+    ]
+
+
+def _compare(name: str, shape: Shape, *, requests: int, runs: int) -> Figure:
+    ours, theirs = [], []
+    paths = [dict(_composer().request(push, _AUTHORIZATION).headers)[b":path"].decode() for push in _pushes()]
+    with (
+        tempfile.TemporaryDirectory(prefix="pk-bench-") as folder,
+        servers.running(name, Path(folder), paths) as server,
+    ):
+        for _ in range(runs):
+            ours.append(_in_a_process(server, shape, requests))
+            if shutil.which("h2load"):
+                theirs.append(_h2load(server, shape, Path(folder), requests))
+    found = _medians(ours)
+    other = _medians(theirs) if theirs else None
+    beside = (
+        Beside(name="h2load", requests_per_s=other.requests_per_s, cpu_s_per_10k=other.cpu_s_per_10k)
+        if other
+        else None
+    )
+    return Figure(
+        name=f"sender, {name}, {shape}",
+        requests_per_s=found.requests_per_s,
+        cpu_s_per_10k=found.cpu_s_per_10k,
+        rss_mb=found.rss_mb,
+        p50_ms=found.p50_ms,
+        p99_ms=found.p99_ms,
+        beside=(beside,) if beside else (),
+        goal="0.5 x, floor 0.35",
+    )
+
+
+def _medians(runs: Sequence[_Done]) -> _Done:
+    return _Done(*(statistics.median(getattr(run, name) for run in runs) for name in _Done.__slots__))
+
+
+def _h2load(server: Server, shape: Shape, folder: Path, requests: int) -> _Done:
+    body, uris = folder / "body", folder / "uris"
+    asked = [_composer().request(push, _AUTHORIZATION) for push in _pushes()]
+    body.write_bytes(asked[0].body)
+    uris.write_bytes(
+        b"\n".join(
+            b"https://localhost:%d%s" % (server.port, dict(request.headers)[b":path"]) for request in asked
+        )
+    )
+    fields = [
+        f"-H{name.decode()}: {value.decode()}"
+        for name, value in asked[0].headers
+        if not name.startswith(b":")
+    ]
+    command = ["h2load", "-n", str(requests), "-c", str(shape.connections), "-m", str(shape.streams)]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(  # noqa: S603 - a command of our own making
+        servers.pinned(CORE, *command, *fields, "-d", str(body), "-i", str(uris)),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    found = re.search(r"([\d.]+) req/s", done.stdout)
+    if found is None or f"{requests} succeeded" not in done.stdout:
+        raise Misconfigured(f"bench: h2load was not answered: {done.stdout[-300:]}")
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return _Done(float(found[1]), cpu_s / requests * 10_000)
+
+
+def _in_a_process(server: Server, shape: Shape, requests: int) -> _Done:
+    """Ours, in a process of its own, so that nothing of a former run helps or hinders it."""
+    ca_pem = server.ca_file.read_text(encoding="ascii")
+    told = _Run(port=server.port, ca_pem=ca_pem, shape=shape, requests=requests)
+    done = subprocess.run(
+        [sys.executable, "-m", "pushkeeper.bench.sender"],
+        input=msgspec.json.encode(told),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return msgspec.json.decode(done.stdout, type=_Done)
+
+
+def _composer() -> message.Composer:
+    return message.Composer(authority="localhost", topic="com.example.app")
+
+
+def _pushes() -> list[Push]:
+    """One message to so many iPhones."""
+    message_id, now = uuid7(0, bytes(10)), datetime(2026, 11, 23, tzinfo=UTC)
+    expires_at = now + timedelta(days=28)
+    tokens = [Token(f"{number * 0x9E3779B97F4A7C15:064x}") for number in range(1, _DEVICES + 1)]
+    return [
+        Push(
+            message_id=message_id,
+            person_id=PersonId(number),
+            device_id=device_id(WorkspaceId(1), token),
+            generation=1,
+            token=token,
+            id_kind=IdKind.TOKEN,
+            platform=Platform.IOS,
+            registered_at=now,
+            content=_CONTENT,
+            expires_at=expires_at,
+        )
+        for number, token in enumerate(tokens)
+    ]
+
+
+class _Load:
+    """Keeps the pool full until all pushes are answered and read, and notes how long each took."""
+
+    def __init__(self, told: _Run) -> None:
+        streams = told.shape.streams
+        limits = Limits(max_connections=told.shape.connections, max_streams=streams, first_streams=streams)
+        endpoint = Endpoint("localhost", told.port, tls_context(told.ca_pem))
+        self._pool: Pool[tuple[float, Push]] = Pool(endpoint, limits, self._answered)
+        self._full = told.shape.connections * streams * 2
+        self._requests = told.requests
+        self._composer = _composer()
+        self._pushes = _pushes()
+        self._sent = 0
+        self._done = asyncio.Event()
+        self.took_s: list[float] = []
+
+    async def run(self) -> None:
+        """Send them all."""
+        self._submit(self._full)
+        await self._done.wait()
+
+    async def aclose(self) -> None:
+        """Leave the server."""
+        await self._pool.aclose(1.0)
+
+    def _submit(self, count: int) -> None:
+        now = time.perf_counter()
+        first, self._sent = self._sent, min(self._sent + count, self._requests)
+        for number in range(first, self._sent):
+            push = self._pushes[number % _DEVICES]
+            self._pool.submit((now, push), self._composer.request(push, _AUTHORIZATION))
+
+    def _answered(self, answers: list[tuple[tuple[float, Push], Answer]]) -> None:
+        now, wall = time.perf_counter(), datetime.now(UTC)
+        for (sent_at, push), answer in answers:
+            found = verdict.read(answer, token=push.token, registered_at=push.registered_at, now=wall)
+            if not isinstance(found.outcome, Accepted):
+                raise Misconfigured(f"bench: a push was not accepted: {found.row} {found.detail}")
+            self.took_s.append(now - sent_at)
+        self._submit(len(answers))
+        if len(self.took_s) == self._requests:
+            self._done.set()
+
+
+async def _ours(told: _Run) -> _Done:
+    load = _Load(told)
+    gc.collect()
+    gc.freeze()
+    cpu_s, started = time.process_time(), time.perf_counter()
+    await load.run()
+    elapsed_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu_s
+    await load.aclose()
+    took_s = sorted(load.took_s)
+    return _Done(
+        requests_per_s=told.requests / elapsed_s,
+        cpu_s_per_10k=cpu_s / told.requests * 10_000,
+        rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        p50_ms=percentile(took_s, 0.5),
+        p99_ms=percentile(took_s, 0.99),
+    )
+
+
+def main() -> None:
+    """One run against a server that is up; leaves its figures as JSON."""
+    os.sched_setaffinity(0, {CORE})
+    told = msgspec.json.decode(sys.stdin.buffer.read(), type=_Run)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        sys.stdout.buffer.write(msgspec.json.encode(runner.run(_ours(told))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Benchmarks from the command line."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pushkeeper.cli.common import answer, as_json, table
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from pushkeeper.bench.figures import Figure
+
+quick = click.option(
+    "--quick", is_flag=True, help="A few requests, to see that it works; the figures say little."
+)
+
+
+@click.group(short_help="Measure this machine: the sender, the pipeline, the APIs.")
+def bench() -> None:
+    """Measure, on folders and processes of its own that are gone afterwards.
+
+    Each runs against a provider process of its own, beside h2load or the server's empty call in the same run. Absolute
+    figures move from machine to machine and with whatever else it does: the ratios are what to hold on to.
+    """
+
+
+@bench.command()
+@quick
+@as_json
+def sender(*, quick: bool, json: bool) -> None:
+    """Pushes composed, sent and their answers read, on one core, beside h2load, against nghttpd and nginx."""
+    from pushkeeper.bench import sender as benchmark
+
+    size = {"requests": benchmark.QUICK_REQUESTS, "runs": 1} if quick else {}
+    _show(benchmark.measure(**size), json=json)
+
+
+@bench.command()
+@click.option("--devices", type=click.IntRange(2), metavar="N", help="How many.  [default: 200,000]")
+@quick
+@as_json
+def pipeline(*, devices: int | None, quick: bool, json: bool) -> None:
+    """One message to every device: requests/s, CPU of worker and PostgreSQL, the worker's memory."""
+    from pushkeeper.bench import pipeline as benchmark
+
+    count = devices or (benchmark.QUICK_DEVICES if quick else benchmark.DEVICES)
+    _show(_run(benchmark.measure(devices=count)), json=json)
+
+
+@bench.command()
+@quick
+@as_json
+def ingest(*, quick: bool, json: bool) -> None:
+    """Devices registered over HTTP, durably, on 64 connections, beside the server's empty call."""
+    from pushkeeper.bench import ingest as benchmark
+
+    count = benchmark.QUICK_REQUESTS if quick else benchmark.REQUESTS
+    _show(_run(benchmark.measure(requests=count)), json=json)
+
+
+@bench.command()
+@quick
+@as_json
+def transactional(*, quick: bool, json: bool) -> None:
+    """Pushes to one person each, at half load: from accepted to the provider."""
+    from pushkeeper.bench import transactional as benchmark
+
+    count = benchmark.QUICK_REQUESTS if quick else benchmark.REQUESTS
+    _show(_run(benchmark.measure(requests=count)), json=json)
+
+
+@bench.command()
+@as_json
+def startup(*, json: bool) -> None:
+    """How soon `serve` is ready, and what it holds of memory while it is idle."""
+    from pushkeeper.bench import startup as benchmark
+
+    _show(benchmark.measure(), json=json)
+
+
+def _run(measured: Coroutine[Any, Any, list[Figure]]) -> list[Figure]:
+    # The plain loop: it starts processes, and is not what is measured.
+    return asyncio.run(measured)
+
+
+def _show(figures: list[Figure], *, json: bool) -> None:
+    from pushkeeper.bench.figures import HEADINGS
+
+    shown = table([figure.row() for figure in figures], HEADINGS)
+    answer({"figures": [figure.shown() for figure in figures]}, shown, json=json)

@@ -1,0 +1,44 @@
+"""The benchmarks run, say what they are to say, and leave nothing running. How fast is not for a test."""
+
+import shutil
+
+import pytest
+
+from support.processes import answer
+
+FIELDS = {"name", "requests_per_s", "cpu_s_per_10k", "rss_mb", "p50_ms", "p99_ms", "beside", "goal"}
+
+
+def figures(*command):
+    found = answer("bench", *command)["figures"]
+    for figure in found:
+        assert set(figure) == FIELDS
+        assert figure["requests_per_s"] > 0
+    return found
+
+
+@pytest.mark.skipif(not (shutil.which("nginx") or shutil.which("nghttpd")), reason="no server to send to")
+def test_the_sender_is_measured_against_each_server_in_each_shape():
+    found = figures("sender", "--quick")
+    assert len(found) in {3, 6}
+    assert all(figure["p99_ms"] >= figure["p50_ms"] > 0 for figure in found)
+    if shutil.which("h2load"):
+        assert {other["name"] for figure in found for other in figure["beside"]} == {"h2load"}
+
+
+def test_the_pipeline_is_measured_with_the_cpu_and_the_memory_that_it_took():
+    [figure] = figures("pipeline", "--devices", "600")
+    assert figure["name"] == "pipeline, 600 devices"
+    assert figure["cpu_s_per_10k"] > 0
+    assert figure["rss_mb"] > 10
+
+
+def test_registration_is_measured_beside_the_empty_call():
+    new, known, half = figures("ingest", "--quick")
+    assert [other["name"] for other in new["beside"] + known["beside"]] == ["/healthz"] * 2
+    assert half["requests_per_s"] < known["requests_per_s"]
+
+
+def test_transactional_pushes_are_timed_from_accepted_to_the_provider():
+    [figure] = figures("transactional", "--quick")
+    assert figure["p99_ms"] >= figure["p50_ms"] >= 0
