@@ -117,6 +117,26 @@ async def test_goaway_waits_for_the_promised_and_sends_the_others_elsewhere(serv
     assert len(paths) == 9, "only what the server did not look at was sent again"
 
 
+async def test_what_a_goaway_refuses_goes_again_in_its_old_order_so_that_none_is_refused_each_time(
+    server, connect
+):
+    asked = []
+
+    def hold(_, stream_id):
+        asked.append(stream_id)
+
+    server.on_request = hold
+    client = connect(server, Limits(max_connections=1, max_streams=50, first_streams=50))
+    client.send(*range(50))
+    await server.until(lambda: len(asked) == 50)
+    [first] = server.connections
+    server.on_request = lambda connection, stream_id: connection.answer(stream_id)
+    first.h2.send_goaway(0, last_stream_id=0)
+    first.flush()
+    await client.answered(50)
+    assert [path for number, _, path in server.asked if number == 1] == [f"/{n}" for n in range(50)]
+
+
 async def test_refused_streams_are_sent_again_and_not_for_ever(server, connect):
     refusals = {"/0": 2, "/1": 1_000}
 

@@ -8,6 +8,7 @@ the server surely did not look at it, refused, to be sent again elsewhere.
 from __future__ import annotations
 
 from contextlib import suppress
+from operator import itemgetter
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import ngh2
@@ -76,7 +77,7 @@ class Connection(Generic[Key]):
         # Given up, but open in the server's eyes until our RST_STREAM has left.
         self._cancelled: set[int] = set()
         self._answers: list[tuple[Key, Answer]] = []
-        self._refused: list[Exchange[Key]] = []
+        self._refused: list[tuple[int, Exchange[Key]]] = []  # with the stream that each was on
         self._left = limits.max_requests
         self._granted = _UNLIMITED
         self._allowed = 0
@@ -131,7 +132,7 @@ class Connection(Generic[Key]):
             stream_id = self._h2.send_request(_unindexed(request.headers), end_stream=not request.body)
         except _OVER:
             self.draining = True
-            self._refused.append(exchange)
+            self._refused.append((_UNLIMITED, exchange))
             return
         except (ngh2.NGH2Error, ValueError) as error:
             self._give_up(exchange, NoResponse(Silence.NOT_SENT, f"not a request: {error}"))
@@ -183,9 +184,11 @@ class Connection(Generic[Key]):
         return answers
 
     def take_refused(self) -> list[Exchange[Key]]:
-        """What the server surely did not look at: safe to send again."""
-        refused, self._refused = self._refused, []
-        return refused
+        """What the server surely did not look at: safe to send again, in the order in which it was sent."""
+        # libnghttp2 closes streams in the order of a hash: what came last each time would be refused each time.
+        refused = sorted(self._refused, key=itemgetter(0))
+        self._refused.clear()
+        return [exchange for _, exchange in refused]
 
     def lose(self, why: NoResponse) -> None:
         """The transport is gone, or given up: what was sent and not answered may have arrived."""
@@ -276,7 +279,7 @@ class Connection(Generic[Key]):
                 self.answered = True
                 self._allowed = self._allowance()
         elif event.error_code == ErrorCode.REFUSED_STREAM and not exchange.status:
-            self._refused.append(exchange)
+            self._refused.append((event.stream_id, exchange))
         else:
             fault = f": {event.local_error}" if event.local_error else ""
             self._give_up(exchange, NoResponse(Silence.LOST, f"RST_STREAM {_name(event.error_code)}{fault}"))
