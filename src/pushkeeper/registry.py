@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from pushkeeper.core.model import device_id
 from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.store import devices, people
 from pushkeeper.store.combine import Combiner
+from pushkeeper.store.devices import Registration
+from pushkeeper.store.people import AttributeChange, Naming
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
@@ -16,12 +19,11 @@ if TYPE_CHECKING:
     from pushkeeper.core.identity import Identifier
     from pushkeeper.core.model import DeviceId, PersonId, Token, WorkspaceId
     from pushkeeper.store.database import Connection, Database
-    from pushkeeper.store.devices import Device, HistoryLine, Registration
-    from pushkeeper.store.people import AttributeChange, Naming, Person
+    from pushkeeper.store.devices import Device, HistoryLine
+    from pushkeeper.store.people import Person
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identify:
+class Identify(msgspec.Struct, frozen=True, kw_only=True):
     """One call that tells of a person, or of a person's device, or of both."""
 
     naming: Naming

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import sys
@@ -25,6 +26,7 @@ _LIKE_A_TOKEN = re.compile(r"(?=[A-Za-z_:-]*\d)[A-Za-z0-9_:-]{32,}")
 def configure(*, json: bool) -> None:
     """Log to standard error: JSON for machines, or aligned lines for people; what libraries warn of, too."""
     logging.basicConfig(handlers=[_Foreign()], level=logging.WARNING)
+    _REQUESTS.as_json = json
     encoder = msgspec.json.Encoder(enc_hook=repr)
     renderer = (
         structlog.processors.JSONRenderer(lambda event, **_: encoder.encode(event).decode())
@@ -54,36 +56,54 @@ class _Foreign(logging.Handler):
         logger(record.name).log(record.levelno, said, exc_info=record.exc_info)
 
 
-class RequestLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One call that was answered; `route` is the template of its path, for the path itself may hold a token."""
-
+class _RequestLine(msgspec.Struct, kw_only=True, gc=False):
     method: str
     route: str | None
     status: int
     ms: float
     request_id: str
-
-
-class _RequestLineAsJSON(RequestLine, frozen=True, kw_only=True):
+    timestamp: str
     room: str = "api"
     event: str = "request"
     level: str = "info"
-    timestamp: str
 
 
-def write_request(line: RequestLine) -> None:
-    """Write the line of a call, at every call: no field of it can hold a secret or an exception.
+class _RequestLog:
+    """The lines of calls, which as JSON are written together, once a turn of the event loop.
 
-    So as JSON it is spared the processors that look for them, at 11 instead of 31 µs by measurement.
+    No field of theirs can hold a secret or an exception, so that they are spared the processors that look for them.
     """
-    fields = msgspec.structs.asdict(line)
-    if not isinstance(structlog.get_config()["processors"][-1], structlog.processors.JSONRenderer):
-        logger("api").info("request", **fields)
-        return
-    now = datetime.now(UTC).isoformat(timespec="microseconds").removesuffix("+00:00")
-    written = msgspec.json.encode(_RequestLineAsJSON(**fields, timestamp=f"{now}Z"))
-    sys.stderr.write(written.decode() + "\n")
-    sys.stderr.flush()
+
+    def __init__(self) -> None:
+        self.as_json = False
+        self._encoder = msgspec.json.Encoder()
+        self._lines: list[bytes] = []
+
+    def write(self, method: str, route: str | None, status: int, ms: float, request_id: str) -> None:
+        if not self.as_json:
+            said = {"method": method, "route": route, "status": status, "ms": ms, "request_id": request_id}
+            logger("api").info("request", **said)
+            return
+        if not self._lines:
+            asyncio.get_running_loop().call_soon(self._flush)
+        now = datetime.now(UTC).isoformat(timespec="microseconds").removesuffix("+00:00")
+        line = _RequestLine(
+            method=method, route=route, status=status, ms=ms, request_id=request_id, timestamp=f"{now}Z"
+        )
+        self._lines.append(self._encoder.encode(line))
+
+    def _flush(self) -> None:
+        lines, self._lines = self._lines, []
+        sys.stderr.write(b"\n".join([*lines, b""]).decode())
+        sys.stderr.flush()
+
+
+_REQUESTS = _RequestLog()
+
+
+def write_request(*, method: str, route: str | None, status: int, ms: float, request_id: str) -> None:
+    """Write the line of a call that was answered; `route` is its path's template, for the path may hold a token."""
+    _REQUESTS.write(method, route, status, ms, request_id)
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -127,6 +127,34 @@ async def test_what_is_called_while_a_commit_is_under_way_is_written_together_by
     assert [len(group) for group in recorder.groups] == [1, 9]
 
 
+async def test_when_many_wait_a_second_commit_starts_beside_the_first_and_takes_them_all() -> None:
+    gate = asyncio.Event()
+    groups: list[int] = []
+
+    async def commit(calls: Sequence[Call]) -> list[int]:
+        groups.append(len(calls))
+        await gate.wait()
+        return [call.number for call in calls]
+
+    combine = Combiner(commit, keys, lanes=2)
+    calls = [asyncio.create_task(combine(Call(number))) for number in range(60)]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert groups == [1, 32], "the rest gathers for the third, for there are two at once at most"
+    gate.set()
+    assert await asyncio.gather(*calls) == list(range(60))
+    assert groups == [1, 32, 27]
+
+
+async def test_calls_for_one_key_wait_for_each_other_however_many_there_are() -> None:
+    recorder = Recorder(turns=[2])
+    combine = Combiner(recorder.commit, keys)
+    calls = [combine(Call(number, frozenset("a"))) for number in range(100)]
+    await asyncio.gather(*calls)
+    assert [call.number for call in recorder.written] == list(range(100))
+    assert recorder.clashes == []
+
+
 async def test_a_call_is_not_held_up_by_a_stranger_that_waits_for_its_key() -> None:
     gate = asyncio.Event()
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import unquote_to_bytes
 
-from starlette.requests import ClientDisconnect, Request
+import msgspec
+from starlette.datastructures import QueryParams
+from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
 from pushkeeper.api import answer
@@ -23,20 +27,23 @@ from pushkeeper.errors import (
     Unauthorized,
     Unreachable,
 )
-from pushkeeper.telemetry import RequestLine, logger, write_request
+from pushkeeper.store.workspaces import Workspace
+from pushkeeper.telemetry import logger, write_request
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
     from starlette.types import Receive, Scope, Send
 
     from pushkeeper.api.answer import Answer
-    from pushkeeper.store.workspaces import Workspace
 
 log = logger("api")
 
 MAX_BODY_BYTES = 1_000_000
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+# Of the ids that we give ourselves: what nobody else's begin with, and what counts on.
+_PROCESS = os.urandom(10).hex()
+_NUMBERS = count(1)
 _METHOD_NOT_ALLOWED = 405
 _CLIENT_LEFT = 499  # nginx's number for it; nobody is there to be sent it
 _CHALLENGE = (b"www-authenticate", b'Basic realm="Pushkeeper", Bearer realm="Pushkeeper"')
@@ -53,12 +60,12 @@ _STATUS: tuple[tuple[type[PushkeeperError], int], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request, read and allowed."""
+class Call(msgspec.Struct, frozen=True):
+    """One request, read and allowed; `segments` are of its path, as they were sent."""
 
     workspace: Workspace
-    request: Request
+    segments: Mapping[str, str]
+    query_string: bytes
     raw_body: bytes
     request_id: str
 
@@ -68,14 +75,13 @@ class Call:
         Raises:
             BadRequest: it is not UTF-8.
         """
-        raw = cast("str", self.request.path_params[name]).encode("latin-1")
         try:
-            return unquote_to_bytes(raw).decode()
+            return unquote_to_bytes(self.segments[name].encode("latin-1")).decode()
         except UnicodeDecodeError:
             raise BadRequest(name, f"{name}: not UTF-8") from None
 
     def query(self, name: str) -> str | None:
-        return self.request.query_params.get(name)
+        return QueryParams(self.query_string).get(name)
 
 
 Handler: TypeAlias = "Callable[[Call], Awaitable[Answer]]"
@@ -83,9 +89,9 @@ Handler: TypeAlias = "Callable[[Call], Awaitable[Answer]]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surface:
-    """An API: `authenticate` raises Unauthorized, `render` is the body of a refusal."""
+    """An API: `authenticate` reads an Authorization header, or raises Unauthorized; `render` is a refusal's body."""
 
-    authenticate: Callable[[Request], Awaitable[Workspace]]
+    authenticate: Callable[[bytes], Awaitable[Workspace]]
     render: Callable[[PushkeeperError, int], Any]
 
     def route(self, path: str, **handlers: Handler) -> Route:
@@ -115,28 +121,29 @@ class _Resource:
         started = time.perf_counter()
         request_id = request_id_of(scope)
         try:
-            said = await self._answer(Request(scope), receive, request_id)
+            said = await self._answer(scope, receive, request_id)
             status = said.status
             await said.send(send, request_id)
         except ClientDisconnect:
             status = _CLIENT_LEFT
         write_request(
-            RequestLine(
-                method=scope["method"],
-                route=self._template,
-                status=status,
-                ms=round((time.perf_counter() - started) * 1000, 1),
-                request_id=request_id,
-            )
+            method=scope["method"],
+            route=self._template,
+            status=status,
+            ms=round((time.perf_counter() - started) * 1000, 1),
+            request_id=request_id,
         )
 
-    async def _answer(self, request: Request, receive: Receive, request_id: str) -> Answer:
-        handler = self._handlers.get(request.method)
+    async def _answer(self, scope: Scope, receive: Receive, request_id: str) -> Answer:
+        handler = self._handlers.get(scope["method"])
         if handler is None:
-            return self._not_allowed(request.method)
+            return self._not_allowed(scope["method"])
         try:
-            workspace = await self._surface.authenticate(request)
-            return await handler(Call(workspace, request, await read_body(receive), request_id))
+            workspace = await self._surface.authenticate(_authorization(scope))
+            body = await read_body(receive)
+            return await handler(
+                Call(workspace, scope["path_params"], scope["query_string"], body, request_id)
+            )
         except PushkeeperError as error:
             return self._surface.refusal(error)
         except ClientDisconnect:
@@ -184,9 +191,16 @@ async def read_body(receive: Receive) -> bytes:
     return b"".join(chunks)
 
 
+def _authorization(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            return cast("bytes", value)
+    return b""
+
+
 def request_id_of(scope: Scope) -> str:
     """The caller's own X-Request-Id when it is a sane one, else a new one."""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _SANE_ID.fullmatch(value):
             return cast("bytes", value).decode()
-    return os.urandom(16).hex()
+    return f"{_PROCESS}{next(_NUMBERS):012x}"

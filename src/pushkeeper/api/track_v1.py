@@ -42,9 +42,9 @@ def routes(rooms: Rooms) -> Sequence[Route]:
     surface = Surface(authenticate=rooms.keys.track, render=render)
     person = "/api/v1/customers/{identifier}"
     return [
-        surface.route("/api/v1/accounts/region", GET=track.region),
-        surface.route(person, PUT=track.identify, DELETE=track.forget_person),
         surface.route(f"{person}/devices", PUT=track.register),
+        surface.route(person, PUT=track.identify, DELETE=track.forget_person),
+        surface.route("/api/v1/accounts/region", GET=track.region),
         surface.route(f"{person}/devices/{{device_id}}", DELETE=track.forget_device),
     ]
 

@@ -1,4 +1,6 @@
-"""The sender beside h2load: pushes composed, sent, and their answers read, to the same server, in turns, a core each.
+"""The sender beside h2load: pushes sent, their answers read and handed back, to the same server, in turns, a core each.
+
+What is sent is composed beforehand, as h2load's requests are.
 
 The way in which a server writes its answers decides, so that both kinds are measured where they are installed: nghttpd packs
 many into one TLS record, nginx writes one for each frame.
@@ -219,8 +221,8 @@ class _Load:
         self._pool: Pool[tuple[float, Push]] = Pool(endpoint, limits, self._answered)
         self._full = told.shape.connections * streams * 2
         self._requests = told.requests
-        self._composer = _composer()
-        self._pushes = _pushes()
+        composer = _composer()
+        self._pushes = [(push, composer.request(push, _AUTHORIZATION)) for push in _pushes()]
         self._sent = 0
         self._done = asyncio.Event()
         self.took_s: list[float] = []
@@ -238,8 +240,8 @@ class _Load:
         now = time.perf_counter()
         first, self._sent = self._sent, min(self._sent + count, self._requests)
         for number in range(first, self._sent):
-            push = self._pushes[number % _DEVICES]
-            self._pool.submit((now, push), self._composer.request(push, _AUTHORIZATION))
+            push, request = self._pushes[number % _DEVICES]
+            self._pool.submit((now, push), request)
 
     def _answered(self, answers: list[tuple[tuple[float, Push], Answer]]) -> None:
         now, wall = time.perf_counter(), datetime.now(UTC)

@@ -32,7 +32,7 @@ def bench() -> None:
 @quick
 @as_json
 def sender(*, quick: bool, json: bool) -> None:
-    """Pushes composed, sent and their answers read, on one core, beside h2load, against nghttpd and nginx."""
+    """Pushes sent, their answers read and handed back, on one core, beside h2load, against nghttpd and nginx."""
     from pushkeeper.bench import sender as benchmark
 
     size = {"requests": benchmark.QUICK_REQUESTS, "runs": 1} if quick else {}

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
+import msgspec
+
 from pushkeeper.core.model import PersonId
 
 if TYPE_CHECKING:
@@ -23,8 +25,7 @@ class IdentifierKind(StrEnum):
     ANONYMOUS_ID = "anonymous_id"
 
 
-@dataclass(frozen=True, slots=True)
-class Identifier:
+class Identifier(msgspec.Struct, frozen=True, gc=False):
     """One way to name a person."""
 
     kind: IdentifierKind

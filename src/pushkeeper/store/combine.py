@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pushkeeper.errors import Unreachable
@@ -16,13 +15,16 @@ Call = TypeVar("Call")
 Result = TypeVar("Result")
 
 _SLOW_S = 0.05
+_AMPLE = 32  # calls
 
 
-@dataclass(frozen=True, slots=True)
 class _Waiting(Generic[Call, Result]):
-    call: Call
-    keys: frozenset[Hashable]
-    answer: asyncio.Future[Result]
+    __slots__ = ("answer", "call", "keys")
+
+    def __init__(self, call: Call, keys: tuple[Hashable, ...], answer: asyncio.Future[Result]) -> None:
+        self.call = call
+        self.keys = keys
+        self.answer = answer
 
 
 class Combiner(Generic[Call, Result]):
@@ -49,13 +51,15 @@ class Combiner(Generic[Call, Result]):
                 call does not fail its neighbours.
             keys: what a call must not share with another in the same commit.
             most: calls in one commit.
-            lanes: commits under way at once, the second only when the first is slow: by measurement two halves cost
-                a half more than one whole, but one that waits for a lock must not hold up strangers.
+            lanes: commits under way at once. The second starts when many wait, so that neither the database nor we are
+                idle while the other works; fewer are better off in one commit, by measurement. More start only when
+                those are slow: one that waits for a lock must not hold up strangers.
         """
         self._commit = commit
         self._keys = keys
         self._most = most
         self._waiting: deque[_Waiting[Call, Result]] = deque()
+        self._passed = 0  # of those waiting, how many were seen to wait for a commit under way
         self._busy: set[Hashable] = set()
         self._lanes = lanes
         self._started_at = 0.0
@@ -64,7 +68,7 @@ class Combiner(Generic[Call, Result]):
     async def __call__(self, call: Call) -> Result:
         """The result of this call, once it is committed."""
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(call, frozenset(self._keys(call)), answer))
+        self._waiting.append(_Waiting(call, tuple(self._keys(call)), answer))
         self._start()
         return await answer
 
@@ -88,8 +92,11 @@ class Combiner(Generic[Call, Result]):
     def _may_start(self) -> bool:
         if not self._under_way:
             return True
-        slow = asyncio.get_running_loop().time() - self._started_at >= _SLOW_S
-        return slow and len(self._under_way) < self._lanes
+        if len(self._under_way) >= self._lanes:
+            return False
+        if len(self._under_way) == 1 and len(self._waiting) - self._passed >= _AMPLE:
+            return True
+        return asyncio.get_running_loop().time() - self._started_at >= _SLOW_S
 
     def _next_group(self) -> list[_Waiting[Call, Result]]:
         """The waiting calls, oldest first, whose keys nobody before them has; the rest keep their order."""
@@ -102,10 +109,11 @@ class Combiner(Generic[Call, Result]):
                 group.append(waiting)
             else:
                 passed.append(waiting)
-            taken |= waiting.keys
+            taken.update(waiting.keys)
+        self._passed = len(passed)
         self._waiting.extendleft(reversed(passed))
         for waiting in group:
-            self._busy |= waiting.keys
+            self._busy.update(waiting.keys)
         return group
 
     async def _run(self, group: list[_Waiting[Call, Result]]) -> None:
@@ -121,7 +129,7 @@ class Combiner(Generic[Call, Result]):
                     waiting.answer.set_result(result)
         finally:
             for waiting in group:
-                self._busy -= waiting.keys
+                self._busy.difference_update(waiting.keys)
 
     async def _one_by_one(self, group: list[_Waiting[Call, Result]], error: Exception) -> None:
         if len(group) == 1:
@@ -141,6 +149,7 @@ class Combiner(Generic[Call, Result]):
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
+        self._passed = 0
         self._start()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -24,7 +25,6 @@ from pushkeeper.store.database import columns, load_queries, storable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from pushkeeper.store.database import Connection, Database, Row
 
@@ -34,8 +34,7 @@ MAX_ATTRIBUTES = 300
 _ROUNDS = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registration:
+class Registration(msgspec.Struct, frozen=True, kw_only=True):
     """A device as its app tells of it; `app` and `environment` are None when it does not say.
 
     `attributes` merge into those that the same person's device has, and None removes one.
@@ -47,7 +46,7 @@ class Registration:
     id_kind: IdKind = IdKind.TOKEN
     app: str | None = None
     environment: Environment | None = None
-    attributes: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any] = {}
     request_id: str = ""
 
 
@@ -133,14 +132,12 @@ async def register(
         device_id(workspace, r.token): (workspace, person, r) for workspace, person, r in registrations
     }
     for _ in range(_ROUNDS):
-        rows = [_as_new(key, *registered) for key, registered in waiting.items()]
-        _forget(waiting, await connection.fetch(SQL["register_new"], *columns(rows, 11)))
-        if not waiting:
-            return refused
-        again = [_as_known(key, *registered) for key, registered in waiting.items()]
-        found = await connection.fetch(SQL["register_again"], *columns(again, 9), MAX_ATTRIBUTES)
-        refused |= {row["device_id"] for row in found if row["refused"]}
-        _forget(waiting, found)
+        rows = [_as_given(key, *registered) for key, registered in waiting.items()]
+        for row in await connection.fetch(SQL["register"], *columns(rows, 12), MAX_ATTRIBUTES):
+            key = row["device_id"]
+            del waiting[key]
+            if row["refused"]:
+                refused.add(key)
         if not waiting:
             return refused
     raise AssertionError(
@@ -148,7 +145,7 @@ async def register(
     )
 
 
-def _as_new(key: DeviceId, workspace: WorkspaceId, person: PersonId, told: Registration) -> tuple[Any, ...]:
+def _as_given(key: DeviceId, workspace: WorkspaceId, person: PersonId, told: Registration) -> tuple[Any, ...]:
     return (
         key,
         workspace,
@@ -158,33 +155,11 @@ def _as_new(key: DeviceId, workspace: WorkspaceId, person: PersonId, told: Regis
         told.platform.value,
         told.app,
         told.environment,
-        _kept(told),
-        told.last_used,
-        told.request_id,
-    )
-
-
-def _as_known(key: DeviceId, _: WorkspaceId, person: PersonId, told: Registration) -> tuple[Any, ...]:
-    return (
-        key,
-        person,
-        told.platform.value,
-        told.app,
-        told.environment,
-        _kept(told),
+        {name: value for name, value in told.attributes.items() if value is not None},
         {name: None for name, value in told.attributes.items() if value is None},
         told.last_used,
         told.request_id,
     )
-
-
-def _kept(registration: Registration) -> dict[str, Any]:
-    return {name: value for name, value in registration.attributes.items() if value is not None}
-
-
-def _forget(waiting: dict[DeviceId, tuple[WorkspaceId, PersonId, Registration]], done: Sequence[Row]) -> None:
-    for row in done:
-        del waiting[row["device_id"]]
 
 
 async def settle(connection: Connection, settlements: Sequence[Settlement]) -> None:

@@ -6,9 +6,11 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from pushkeeper.core import identity
 from pushkeeper.core.identity import Create, Drop, Identifier, IdentifierKind, Known, Plan, Update
-from pushkeeper.core.model import PersonId
+from pushkeeper.core.model import PersonId, WorkspaceId
 from pushkeeper.errors import BadRequest, Conflict
 from pushkeeper.store.database import LostRace, columns, load_queries
 
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.database import Connection, Database
 
 SQL = load_queries("people")
@@ -26,8 +27,7 @@ MAX_PREFERENCES_BYTES = 2000
 _ROUNDS = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Naming:
+class Naming(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Whom a call means: the identifier it goes by, others it would set, and whether it may create the person."""
 
     workspace_id: WorkspaceId
@@ -85,8 +85,10 @@ async def resolve(connection: Connection, namings: Sequence[Naming]) -> list[Per
     Raises:
         Conflict: others overtook one of them every time.
     """
-    found: list[PersonId | None] = [None] * len(namings)
-    undecided = dict(enumerate(namings))
+    found = await _named(connection, namings)
+    undecided = {i: naming for i, naming in enumerate(namings) if found[i] is None}
+    if not undecided:
+        return found
     for _ in range(_ROUNDS):
         known = await _known(connection, list(undecided.values()))
         plans = {
@@ -101,6 +103,21 @@ async def resolve(connection: Connection, namings: Sequence[Naming]) -> list[Per
         if not undecided:
             return found
     raise Conflict("identifier: it is being created and deleted by others at the same time")
+
+
+async def _named(connection: Connection, namings: Sequence[Naming]) -> list[PersonId | None]:
+    """The people of the namings that go by one identifier alone, as most do: one statement finds or creates them all."""
+    found: list[PersonId | None] = [None] * len(namings)
+    asked = {
+        (n.workspace_id, *n.path.key): i
+        for i, n in enumerate(namings)
+        if n.create and not n.others and n.path.kind is not IdentifierKind.CIO_ID
+    }
+    if asked:
+        rows = [(*key, namings[i].path.value) for key, i in asked.items()]
+        for row in await connection.fetch(SQL["named"], *columns(rows, 4)):
+            found[asked[row["workspace_id"], row["kind"], row["key"]]] = row["person_id"]
+    return found
 
 
 async def _known(connection: Connection, namings: Sequence[Naming]) -> dict[WorkspaceId, Known]:

@@ -1,40 +1,15 @@
 -- Devices: registration and settling are the status table of core/status.py, for many devices at a time.
 
--- name: register_new
--- Devices whose token nobody has yet, with their first line of history; the others do not come back.
+-- name: register
+-- Devices as their people tell of them, each with its line of history. One that is there gets a new generation, without
+-- strikes, for the person who registered it now, who does not get to see what was kept of it for another. One that would
+-- have more than $13 attributes is refused and left as it was; one that somebody else is just making does not come back.
 with given as (
     select * from unnest(
         $1::bytea[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-        $9::jsonb[], $10::timestamptz[], $11::text[])
+        $9::jsonb[], $10::jsonb[], $11::timestamptz[], $12::text[])
         as g (device_id, workspace_id, person_id, token, id_kind, platform, app, environment,
-              attributes, last_used, request_id)
-),
-made as (
-    insert into devices (device_id, workspace_id, person_id, token, id_kind, platform, app, environment, attributes,
-        last_used)
-    select device_id, workspace_id, person_id, token, id_kind, platform, coalesce(app, ''), coalesce(environment, ''),
-        attributes, last_used
-    from given
-    order by device_id
-    on conflict (device_id) do nothing
-    returning device_id, workspace_id, person_id, status, generation
-),
-told as (
-    insert into device_history (workspace_id, device_id, event, to_status, to_person_id, generation, request_id)
-    select m.workspace_id, m.device_id, 'registered', m.status, m.person_id, m.generation, g.request_id
-    from made m join given g using (device_id)
-)
-select device_id from made;
-
--- name: register_again
--- Devices that are there: a new generation, without strikes, for the person who registered them now, who does not get
--- to see what was kept of them for another. Each comes back; one that would have more than $10 attributes is refused and
--- left as it was.
-with given as (
-    select * from unnest(
-        $1::bytea[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::jsonb[], $8::timestamptz[],
-        $9::text[])
-        as g (device_id, person_id, platform, app, environment, attributes, removed, last_used, request_id)
+              attributes, removed, last_used, request_id)
 ),
 before as (
     select d.device_id, d.person_id, d.status, case when d.person_id = g.person_id
@@ -58,9 +33,20 @@ changed as (
         registered_at = now(),
         last_used = case when d.person_id = g.person_id then greatest(d.last_used, g.last_used) else g.last_used end
     from given g join before b using (device_id)
-    where d.device_id = g.device_id and (select count(*) from jsonb_object_keys(b.merged)) <= $10
+    where d.device_id = g.device_id and (select count(*) from jsonb_object_keys(b.merged)) <= $13
     returning d.device_id, d.workspace_id, d.person_id, d.status, d.generation, g.request_id,
         b.person_id as old_person_id, b.status as old_status
+),
+made as (
+    insert into devices (device_id, workspace_id, person_id, token, id_kind, platform, app, environment, attributes,
+        last_used)
+    select device_id, workspace_id, person_id, token, id_kind, platform, coalesce(app, ''), coalesce(environment, ''),
+        attributes, last_used
+    from given g
+    where not exists (select from before b where b.device_id = g.device_id)
+    order by device_id
+    on conflict (device_id) do nothing
+    returning device_id, workspace_id, person_id, status, generation
 ),
 told as (
     insert into device_history (workspace_id, device_id, event, from_status, to_status, from_person_id, to_person_id,
@@ -69,8 +55,13 @@ told as (
         old_status, status, old_person_id, person_id, generation, request_id
     from changed
     where person_id <> old_person_id or status <> old_status
+    union all
+    select m.workspace_id, m.device_id, 'registered', null, m.status, null, m.person_id, m.generation, g.request_id
+    from made m join given g using (device_id)
 )
-select device_id, c.device_id is null as refused from before left join changed c using (device_id);
+select device_id, false as refused from made
+union all
+select device_id, c.device_id is null from before left join changed c using (device_id);
 
 -- name: settle
 -- What pushes came to, for the generation that each was sent to, by the rules that the workspace chose; rows that would

@@ -14,6 +14,30 @@ with asked as (
 select p.workspace_id, p.person_id, i.kind, i.key
 from asked join people p using (person_id) left join identifiers i using (person_id);
 
+-- name: named
+-- The people of these identifiers, made where nobody has one; somebody whom another is just making does not come back.
+with asked as (
+    select * from unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) as a (workspace_id, kind, key, value)
+),
+known as (
+    select workspace_id, kind, key, i.person_id from asked join identifiers i using (workspace_id, kind, key)
+),
+made as (
+    insert into identifiers (workspace_id, kind, key, value, person_id)
+    select workspace_id, kind, key, value, nextval('people_person_id_seq')
+    from asked a
+    where not exists (
+        select from known k where (k.workspace_id, k.kind, k.key) = (a.workspace_id, a.kind, a.key))
+    order by workspace_id, kind, key
+    on conflict do nothing
+    returning workspace_id, kind, key, person_id
+),
+-- The identifiers' foreign key is looked at when the statement is over: then they are there.
+born as (
+    insert into people (person_id, workspace_id) select person_id, workspace_id from made
+)
+select * from known union all select * from made;
+
 -- name: create
 -- New people in these workspaces, without identifiers yet.
 insert into people (workspace_id)
