@@ -7,6 +7,16 @@ from typing import Any
 import msgspec
 
 
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """One run, of ours or of somebody else's; what is not measured is 0."""
+
+    requests_per_s: float
+    cpu_s_per_10k: float
+    rss_mb: float = 0.0
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
+
+
 class Beside(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody else, or a server's empty call, reached in the same run."""
 
@@ -35,11 +45,6 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     beside: tuple[Beside, ...] = ()
     goal: str = ""
 
-    @property
-    def ratio(self) -> float | None:
-        """Requests beside the first other's; None where there is none."""
-        return self.requests_per_s / self.beside[0].requests_per_s if self.beside else None
-
     def shown(self) -> dict[str, Any]:
         """Ready for JSON, rounded."""
         found: dict[str, Any] = _rounded(msgspec.to_builtins(self))
@@ -48,9 +53,9 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     def row(self) -> list[str]:
         """Cells for a table."""
         numbers = (self.cpu_s_per_10k, self.rss_mb, self.p50_ms, self.p99_ms)
-        ratio = "" if self.ratio is None else f"{self.ratio:.2f} x {self.beside[0].name}"
+        ratios = ", ".join(f"{self.requests_per_s / o.requests_per_s:.2f} x {o.name}" for o in self.beside)
         cells = ["" if number is None else f"{number:.3g}" for number in numbers]
-        return [self.name, f"{self.requests_per_s:,.0f}", *cells, ratio, self.goal]
+        return [self.name, f"{self.requests_per_s:,.0f}", *cells, ratios, self.goal]
 
 
 HEADINGS = ["benchmark", "requests/s", "CPU-s/10k", "MB", "p50 ms", "p99 ms", "beside", "goal"]

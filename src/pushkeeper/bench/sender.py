@@ -11,15 +11,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import re
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,8 +24,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import uvloop
 
-from pushkeeper.bench import servers
-from pushkeeper.bench.figures import Beside, Figure, percentile
+from pushkeeper.bench import peers, servers
+from pushkeeper.bench.figures import Beside, Done, Figure, percentile
 from pushkeeper.core.model import (
     Content,
     IdKind,
@@ -56,7 +53,6 @@ if TYPE_CHECKING:
 REQUESTS = 60_000
 QUICK_REQUESTS = 2_000
 RUNS = 5
-CORE = 0
 _DEVICES = 1_000
 _CONTENT = Content(title="t" * 60, message="b" * 150, link="l" * 100)
 _AUTHORIZATION = b"bearer " + b"j" * 190
@@ -84,15 +80,6 @@ class _Run(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Done:
-    requests_per_s: float
-    cpu_s_per_10k: float
-    rss_mb: float = 0.0
-    p50_ms: float = 0.0
-    p99_ms: float = 0.0
-
-
 def measure(*, requests: int = REQUESTS, runs: int = RUNS) -> list[Figure]:
     """Medians of interleaved runs, for each server and shape.
 
@@ -109,23 +96,20 @@ def measure(*, requests: int = REQUESTS, runs: int = RUNS) -> list[Figure]:
 
 
 def _compare(name: str, shape: Shape, *, requests: int, runs: int) -> Figure:
-    ours, theirs = [], []
-    paths = [dict(_composer().request(push, _AUTHORIZATION).headers)[b":path"].decode() for push in _pushes()]
+    ours: list[Done] = []
+    others: dict[str, list[Done]] = {}
+    asked = [_composer().request(push, _AUTHORIZATION) for push in _pushes()]
+    paths = [dict(request.headers)[b":path"].decode() for request in asked]
     with (
         tempfile.TemporaryDirectory(prefix="pk-bench-") as folder,
         servers.running(name, Path(folder), paths) as server,
     ):
+        race = peers.Race(server=server, folder=Path(folder), asked=asked, content=_CONTENT)
         for _ in range(runs):
             ours.append(_in_a_process(server, shape, requests))
-            if shutil.which("h2load"):
-                theirs.append(_h2load(server, shape, Path(folder), requests))
+            for peer, run in peers.installed().items():
+                others.setdefault(peer, []).append(run(race, shape.connections, shape.streams, requests))
     found = _medians(ours)
-    other = _medians(theirs) if theirs else None
-    beside = (
-        Beside(name="h2load", requests_per_s=other.requests_per_s, cpu_s_per_10k=other.cpu_s_per_10k)
-        if other
-        else None
-    )
     return Figure(
         name=f"sender, {name}, {shape}",
         requests_per_s=found.requests_per_s,
@@ -133,46 +117,22 @@ def _compare(name: str, shape: Shape, *, requests: int, runs: int) -> Figure:
         rss_mb=found.rss_mb,
         p50_ms=found.p50_ms,
         p99_ms=found.p99_ms,
-        beside=(beside,) if beside else (),
+        beside=tuple(_beside(peer, _medians(done)) for peer, done in others.items()),
         goal="0.5 x, floor 0.35",
     )
 
 
-def _medians(runs: Sequence[_Done]) -> _Done:
-    return _Done(*(statistics.median(getattr(run, name) for run in runs) for name in _Done.__slots__))
+def _beside(name: str, done: Done) -> Beside:
+    return Beside(name=name, requests_per_s=done.requests_per_s, cpu_s_per_10k=done.cpu_s_per_10k)
 
 
-def _h2load(server: Server, shape: Shape, folder: Path, requests: int) -> _Done:
-    body, uris = folder / "body", folder / "uris"
-    asked = [_composer().request(push, _AUTHORIZATION) for push in _pushes()]
-    body.write_bytes(asked[0].body)
-    uris.write_bytes(
-        b"\n".join(
-            b"https://localhost:%d%s" % (server.port, dict(request.headers)[b":path"]) for request in asked
-        )
+def _medians(runs: Sequence[Done]) -> Done:
+    return Done(
+        **{name: statistics.median(getattr(run, name) for run in runs) for name in Done.__struct_fields__}
     )
-    fields = [
-        f"-H{name.decode()}: {value.decode()}"
-        for name, value in asked[0].headers
-        if not name.startswith(b":")
-    ]
-    command = ["h2load", "-n", str(requests), "-c", str(shape.connections), "-m", str(shape.streams)]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(  # noqa: S603 - a command of our own making
-        servers.pinned(CORE, *command, *fields, "-d", str(body), "-i", str(uris)),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    found = re.search(r"([\d.]+) req/s", done.stdout)
-    if found is None or f"{requests} succeeded" not in done.stdout:
-        raise Misconfigured(f"bench: h2load was not answered: {done.stdout[-300:]}")
-    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return _Done(float(found[1]), cpu_s / requests * 10_000)
 
 
-def _in_a_process(server: Server, shape: Shape, requests: int) -> _Done:
+def _in_a_process(server: Server, shape: Shape, requests: int) -> Done:
     """Ours, in a process of its own, so that nothing of a former run helps or hinders it."""
     ca_pem = server.ca_file.read_text(encoding="ascii")
     told = _Run(port=server.port, ca_pem=ca_pem, shape=shape, requests=requests)
@@ -182,7 +142,7 @@ def _in_a_process(server: Server, shape: Shape, requests: int) -> _Done:
         stdout=subprocess.PIPE,
         check=True,
     )
-    return msgspec.json.decode(done.stdout, type=_Done)
+    return msgspec.json.decode(done.stdout, type=Done)
 
 
 def _composer() -> message.Composer:
@@ -255,7 +215,7 @@ class _Load:
             self._done.set()
 
 
-async def _ours(told: _Run) -> _Done:
+async def _ours(told: _Run) -> Done:
     load = _Load(told)
     gc.collect()
     gc.freeze()
@@ -264,7 +224,7 @@ async def _ours(told: _Run) -> _Done:
     elapsed_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu_s
     await load.aclose()
     took_s = sorted(load.took_s)
-    return _Done(
+    return Done(
         requests_per_s=told.requests / elapsed_s,
         cpu_s_per_10k=cpu_s / told.requests * 10_000,
         rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
@@ -275,7 +235,7 @@ async def _ours(told: _Run) -> _Done:
 
 def main() -> None:
     """One run against a server that is up; leaves its figures as JSON."""
-    os.sched_setaffinity(0, {CORE})
+    os.sched_setaffinity(0, {peers.CORE})
     told = msgspec.json.decode(sys.stdin.buffer.read(), type=_Run)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         sys.stdout.buffer.write(msgspec.json.encode(runner.run(_ours(told))))

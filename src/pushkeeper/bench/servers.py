@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import trustme
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -97,6 +99,11 @@ def _write_certificates(folder: Path) -> None:
     ca.cert_pem.write_to_path(folder / "ca.pem")
     leaf.cert_chain_pems[0].write_to_path(folder / "server.pem")
     leaf.private_key_pem.write_to_path(folder / "server.key")
+    # node-apn signs its requests with an elliptic key; the servers look at none.
+    signing = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
+    (folder / "signing.pem").write_bytes(signing)
 
 
 def _free_port() -> int:
