@@ -17,6 +17,7 @@ from pushkeeper import config, errors
 from pushkeeper.cli import main
 from pushkeeper.core import decision_table, status
 from pushkeeper.core.status import LastStatus, Standing
+from pushkeeper.simulator import profiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -155,7 +156,34 @@ def verdicts_page() -> str:
     )
 
 
+def switches_page() -> str:
+    names = list(profiles.PROFILES)
+    rows = [
+        f"| `{name}` | {sentence} | " + " | ".join(_set_to(profiles.PROFILES[p], name) for p in names) + " |"
+        for name, sentence in profiles.flags()
+    ]
+    return "\n".join(
+        [
+            "# Switches of the simulator",
+            "",
+            "What `pushkeeper simulate --set NAME=VALUE` takes, and what each profile sets; `none` is no bound.",
+            "",
+            "| name | what it says | " + " | ".join(names) + " |",
+            "|---" * (len(names) + 2) + "|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _set_to(behaviour: profiles.Behaviour, name: str) -> str:
+    value = profiles.value(behaviour, name)
+    text = value.decode() if isinstance(value, bytes) else str(value).replace("None", "none")
+    return f"`{text}`" if text else ""
+
+
 PAGES = {
+    "simulator-switches.md": switches_page,
     "verdicts.md": verdicts_page,
     "settings.md": settings_page,
     "cli.md": cli_page,

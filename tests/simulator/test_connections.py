@@ -73,8 +73,8 @@ async def test_fcm_ends_a_connection_with_more_than_a_hundred_streams_and_answer
 
 async def test_fcm_serves_any_number_of_requests_a_hundred_at_a_time(desk):
     client = await desk.fcm()
-    bearer, token = desk.bearer(), desk.android()
-    for _ in range(3):
+    bearer = desk.bearer()
+    for token in desk.mint(3, platform="android", provider="fcm"):
         streams = [send(client, bearer, token) for _ in range(100)]
         assert {(await client.answer(stream)).status for stream in streams} == {200}
     assert client.goaways == []

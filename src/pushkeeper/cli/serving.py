@@ -17,7 +17,7 @@ import uvicorn
 
 from pushkeeper.cli.common import answer, as_json, on_store, run, settings_of
 from pushkeeper.config import default_data_dir
-from pushkeeper.errors import Conflict, Misconfigured
+from pushkeeper.errors import BadRequest, Conflict, Misconfigured
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pushkeeper.api.certificate import ServedCertificate
     from pushkeeper.cli.fleet import Fleet
     from pushkeeper.config import Settings
+    from pushkeeper.simulator import Behaviour
     from pushkeeper.store.embedded import EmbeddedPostgres
     from pushkeeper.wiring import Store
     from pushkeeper.worker.loop import Worker
@@ -255,20 +256,49 @@ def _on_eof(stop: Callable[[], None]) -> None:
 @click.option(
     "--seed", metavar="N", type=int, default=0, show_default=True, help="The same seed mints the same tokens."
 )
+@click.option(
+    "--profile",
+    type=click.Choice(["friendly", "documented", "hostile"]),
+    default="documented",
+    show_default=True,
+    help="How it behaves: nothing in the way, as documented, or the most hostile that is plausible.",
+)
+@click.option(
+    "--set",
+    "switches",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Set one switch of the profile; repeatable.",
+)
 @as_json
-def simulate(*, data: Path | None, seed: int, json: bool) -> None:
+def simulate(*, data: Path | None, seed: int, profile: str, switches: tuple[str, ...], json: bool) -> None:
     """Run FCM and APNs as this machine's own: over real TLS and HTTP/2, to try things on."""
-    run(_simulate(data or default_data_dir() / "simulator", seed, json=json))
+    behaviour = _behaviour(profile, switches)
+    run(_simulate(data or default_data_dir() / "simulator", seed, behaviour, json=json))
 
 
-async def _simulate(data: Path, seed: int, *, json: bool) -> None:
+def _behaviour(profile: str, switches: Sequence[str]) -> Behaviour:
+    from pushkeeper.simulator import PROFILES, UnknownFlag
+    from pushkeeper.simulator.profiles import changed
+
+    behaviour = PROFILES[profile]
+    for switch in switches:
+        name, _, value = switch.partition("=")
+        try:
+            behaviour = changed(behaviour, name, value)
+        except UnknownFlag as error:
+            raise BadRequest("set", f"--set {error}") from None
+    return behaviour
+
+
+async def _simulate(data: Path, seed: int, behaviour: Behaviour, *, json: bool) -> None:
     from pushkeeper.simulator import Simulator
     from pushkeeper.store.embedded import prepare_data_dir
 
     prepare_data_dir(data)
     stopped = asyncio.Event()
     _on_signals(stopped.set)
-    async with Simulator(data, seed=seed) as simulator:
+    async with Simulator(data, seed=seed, behaviour=behaviour) as simulator:
         facts = simulator.describe()
         lines = [f"  {key:<21} {value}" for key, value in facts.items()]
         answer(facts, "\n".join(["FCM and APNs are simulated here:", *lines, "Ctrl-C ends them."]), json=json)

@@ -7,13 +7,15 @@ in; what was only observed is a named switch of a `Profile` (connections), `FcmR
 from pushkeeper.simulator.apns import APNS_CONNECTION, ApnsRules
 from pushkeeper.simulator.exchange import Profile
 from pushkeeper.simulator.fcm import FCM_CONNECTION, FcmRules
+from pushkeeper.simulator.profiles import PROFILES, Behaviour, UnknownFlag
 from pushkeeper.simulator.script import Step
-from pushkeeper.simulator.simulator import Behaviour, Simulator
+from pushkeeper.simulator.simulator import Simulator
 from pushkeeper.simulator.world import Origin, UnknownToken, World
 
 __all__ = [
     "APNS_CONNECTION",
     "FCM_CONNECTION",
+    "PROFILES",
     "ApnsRules",
     "Behaviour",
     "FcmRules",
@@ -21,6 +23,7 @@ __all__ = [
     "Profile",
     "Simulator",
     "Step",
+    "UnknownFlag",
     "UnknownToken",
     "World",
 ]

@@ -10,7 +10,9 @@ import msgspec
 from pushkeeper.simulator import apns_request
 from pushkeeper.simulator.apns_auth import EXPIRED, MISSING, ProviderTokens, certified_topic
 from pushkeeper.simulator.exchange import Answer, Profile, Reply, Request
+from pushkeeper.simulator.quota import Window, wait_s
 from pushkeeper.simulator.server import Setting
+from pushkeeper.simulator.world import Environment  # noqa: TC001 - switches are set by their types
 
 if TYPE_CHECKING:
     from pushkeeper.simulator.apns_auth import SigningKey
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from pushkeeper.simulator.exchange import Headers
     from pushkeeper.simulator.script import Step
     from pushkeeper.simulator.server import Connection
-    from pushkeeper.simulator.world import Environment, Installation, World
+    from pushkeeper.simulator.world import Installation, World
 
 _DEVICE_PATH = b"/3/device/"
 _HTTP_OK = 200
@@ -48,12 +50,19 @@ class ApnsRules:
         expired_token_wedges: after ExpiredProviderToken a connection gives nothing else (one report).
         streams_after_rejection: the limit that a refusal brings down to, until the next success (captures of 2016
             to 2020, said to be resolved); None: refusals leave it alone.
+        device_per_min: how many notifications one device takes in a minute; Apple names no figure.
+        bad_tokens_in_a_row: so many unknown tokens in a row bring a connection down to one stream, twice as many end
+            it (Apple's word without figures); a 410 counts for nothing.
+        unavailable_share: so many of all requests get a 503.
         key_environment: the only environment that the signing key is good for, None for both.
         key_environment_reason: how its refusal is spelled: so in captures, with `KeyId` in Apple's list.
     """
 
     expired_token_wedges: bool = True
     streams_after_rejection: int | None = None
+    device_per_min: int | None = None
+    bad_tokens_in_a_row: int | None = None
+    unavailable_share: float = 0.0
     key_environment: Environment | None = None
     key_environment_reason: str = "BadEnvironmentKeyInToken"
 
@@ -86,13 +95,15 @@ class ApnsSession:
         self._token = b""
         self._switched_at_s: float | None = None
         self._wedged = False
+        self._bad_tokens = 0
+        self._unavailable = 0.0
         if self._topic is not None:
             connection.limit_streams(self._streams)
 
     def handle(self, request: Request) -> Answer:
         """Decide one request, write it down, and answer."""
         path = request.fields.get(b":path", b"")
-        refusal = self._admit(request, path)
+        refusal = self._admit(request, path) or self._outage()
         token = path[len(_DEVICE_PATH) :].decode("latin-1").lower()
         if refusal is not None:
             return self._answer(request, token, refusal)
@@ -109,6 +120,13 @@ class ApnsSession:
         return (
             self._unauthorized(request) or self._misaddressed(request, path) or apns_request.refused(request)
         )
+
+    def _outage(self) -> Refusal | None:
+        self._unavailable += self._rules.unavailable_share
+        if self._unavailable < 1.0:
+            return None
+        self._unavailable -= 1.0
+        return 503, "ServiceUnavailable"
 
     def _misaddressed(self, request: Request, path: bytes) -> Refusal | None:
         if path == _DEVICE_PATH:
@@ -164,7 +182,15 @@ class ApnsSession:
             return 400, "DeviceTokenNotForTopic"
         if installation.removed_at_s is not None:
             return _HTTP_GONE, "Unregistered"
-        return None
+        return self._used_up(installation)
+
+    def _used_up(self, installation: Installation) -> Refusal | None:
+        limit = self._rules.device_per_min
+        if limit is None:
+            return None
+        if not installation.windows:
+            installation.windows = (Window(limit, 60.0),)
+        return (429, "TooManyRequests") if wait_s(installation.windows, self._world.clock()) else None
 
     # Answers.
 
@@ -194,6 +220,8 @@ class ApnsSession:
         if refusal is None:
             if installation is not None:
                 self._world.count_accepted(installation)
+                for window in installation.windows:
+                    window.count()
             return self._accept(request, token)
         if timestamp_ms is None and installation is not None and installation.removed_at_s is not None:
             timestamp_ms = int(installation.removed_at_s * 1000) if refusal[0] == _HTTP_GONE else None
@@ -201,8 +229,9 @@ class ApnsSession:
 
     def _accept(self, request: Request, token: str) -> Reply:
         self._world.record(token, self._apns.name, (request.headers, request.body), (_HTTP_OK, ""))
-        if self._rules.streams_after_rejection is not None:
+        if self._rules.streams_after_rejection is not None or self._bad_tokens:
             self._connection.limit_streams(self._streams)
+        self._bad_tokens = 0
         headers: Headers = ((b":status", b"200"), (b"apns-id", self._apns_id(request)))
         if self._apns.environment == "sandbox":
             headers = (*headers, (b"apns-unique-id", _uuid(self._world.next_id())))
@@ -215,11 +244,24 @@ class ApnsSession:
         self._world.record(token, self._apns.name, (request.headers, request.body), refusal)
         if self._rules.streams_after_rejection is not None:
             self._connection.limit_streams(self._rules.streams_after_rejection)
+        if reason == "BadDeviceToken":
+            self._hold_against()
         body: dict[str, object] = {"reason": reason} if reason else {}
         if timestamp_ms is not None:
             body["timestamp"] = timestamp_ms
         headers = ((b":status", b"%d" % status), (b"apns-id", self._apns_id(request)))
         return Reply(headers, msgspec.json.encode(body) if body else b"")
+
+    def _hold_against(self) -> None:
+        """Apple slows down, and then leaves, who keeps asking for tokens that are none."""
+        self._bad_tokens += 1
+        bound = self._rules.bad_tokens_in_a_row
+        if bound is None:
+            return
+        if self._bad_tokens == bound:
+            self._connection.limit_streams(1)
+        elif self._bad_tokens == 2 * bound:
+            self._connection.go_away()
 
     def _apns_id(self, request: Request) -> bytes:
         return request.fields.get(b"apns-id") or _uuid(self._world.next_id())

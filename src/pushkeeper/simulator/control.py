@@ -6,7 +6,7 @@ import contextlib
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, TypeVar
 
 import msgspec
 import uvicorn
@@ -30,17 +30,19 @@ from pushkeeper.simulator.world import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from starlette.requests import Request
 
     from pushkeeper.simulator.oauth import OAuth
+    from pushkeeper.simulator.server import Listener
 
 _MOST_AT_ONCE = 1_000_000
 _PAGE = 100
 _LARGEST_PAGE = 10_000
 
 T = TypeVar("T")
+Service: TypeAlias = Literal["fcm", "oauth", "apns", "apns_sandbox"]
 
 
 class _Wanted(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -56,6 +58,22 @@ class _Wanted(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class _Named(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     tokens: list[str]
     at: Annotated[datetime, Meta(tz=True)] | None = None
+
+
+class _GoAway(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    service: Service
+    code: Annotated[int, Meta(ge=0, lt=2**32)] = 0
+    debug: str = ""
+    last_stream_id: Annotated[int, Meta(ge=0, lt=2**31)] | None = None
+
+
+class _Streams(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    service: Service
+    streams: Annotated[int, Meta(ge=0, lt=2**31)]
+
+
+class _Days(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    days: Annotated[float, Meta(ge=0, le=10_000)]
 
 
 class _Script(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -76,6 +94,7 @@ class Control:
 
     world: World
     oauth: OAuth
+    doors: Mapping[Service, Listener]
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -86,6 +105,9 @@ class Control:
             "/script": self._script,
             "/revoke": self._revoke,
             "/reset": self._reset,
+            "/goaway": self._go_away,
+            "/streams": self._streams,
+            "/days": self._days,
         }
         gets = {"/journal": self._journal, "/counts": self._counts}
         return Starlette(
@@ -164,6 +186,24 @@ class Control:
 
     async def _revoke(self, request: Request) -> object:  # noqa: ARG002 - a route's signature
         self.oauth.revoke()
+        return {}
+
+    async def _go_away(self, request: Request) -> object:
+        asked = _read(await request.body(), _GoAway)
+        connections = list(self.doors[asked.service].connections)
+        for connection in connections:
+            connection.go_away(asked.code, asked.debug.encode(), asked.last_stream_id)
+        return {"connections": len(connections)}
+
+    async def _streams(self, request: Request) -> object:
+        asked = _read(await request.body(), _Streams)
+        connections = list(self.doors[asked.service].connections)
+        for connection in connections:
+            connection.limit_streams(asked.streams)
+        return {"connections": len(connections)}
+
+    async def _days(self, request: Request) -> object:
+        self.world.let_days_pass(_read(await request.body(), _Days).days)
         return {}
 
     async def _reset(self, request: Request) -> object:  # noqa: ARG002 - a route's signature

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - switches are set by their types
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeAlias
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Protocol, TypeAlias
 
 Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
@@ -78,6 +76,11 @@ class Profile:
         idle_timeout_s, idle_debug: GOAWAY after so long without a byte from the client.
         max_age_s, age_debug: GOAWAY at this age.
         idle_pings, pings_debug: GOAWAY (ENHANCE_YOUR_CALM) at one PING more than these without a request in between.
+        max_requests: GOAWAY after so many requests of a connection.
+        refused_share: so many of all requests are refused (REFUSED_STREAM) before they are looked at; 0.01 is one in
+            a hundred.
+        lost_share: of so many the answer is lost (INTERNAL_ERROR), after they were taken.
+        latency_ms: how long each answer takes.
     """
 
     streams: int
@@ -92,3 +95,7 @@ class Profile:
     age_debug: bytes = b""
     idle_pings: int | None = None
     pings_debug: bytes = b""
+    max_requests: int | None = None
+    refused_share: float = 0.0
+    lost_share: float = 0.0
+    latency_ms: float = 0.0

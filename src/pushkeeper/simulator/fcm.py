@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pushkeeper.simulator import fcm_errors, fcm_message
 from pushkeeper.simulator.exchange import Answer, Headers, Profile, Reply, Request
 from pushkeeper.simulator.fcm_errors import Decision
+from pushkeeper.simulator.quota import RetryAfter, RetryAfterHeader, Window, wait_s
 from pushkeeper.simulator.world import FCM_TOKEN_SHAPE, FID_SHAPE
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _SEND_PATH = re.compile(rb"/v1/projects/([^/]+)/messages:send(?:\?.*)?")
 _HTTP_OK = 200
+_MINUTE_S = 60.0
+_HOUR_S = 3600.0
 
 # Observed, not documented (providers.md 1.1): the streams by two witnesses, the rest by one.
 FCM_CONNECTION = Profile(
@@ -45,11 +48,24 @@ class FcmRules:
         gone_at_apple_form: what an iOS app's removal looks like: `apple_gone` (a 400, captured twice) or
             `unregistered` (the 404 of Google's page).
         dry_run_finds_unregistered: whether `validate_only` reports an uninstalled app; nobody has shown it.
+        project_per_min: what a project may ask in a minute, refusals counted; None for no bound.
+        device_per_min, device_per_h: how many messages one device takes.
+        names_the_quota: whether a 429 says which of them was used up; documented, not seen.
+        retry_after: the form of the header of a 429: `none`, `seconds`, `date`, or `mixed` for each in turn.
+        expires_after_days: an Android phone that was silent for so long is not registered any more.
+        unavailable_share: so many of all requests get a 503.
     """
 
-    unknown_token_form: str = "token_text"  # noqa: S105 - the name of a form, not a secret
-    gone_at_apple_form: str = "apple_gone"
+    unknown_token_form: Literal["token_text", "token_field"] = "token_text"  # noqa: S105 - the name of a form, not a secret
+    gone_at_apple_form: Literal["apple_gone", "unregistered"] = "apple_gone"
     dry_run_finds_unregistered: bool = False
+    project_per_min: int | None = 600_000
+    device_per_min: int | None = 240
+    device_per_h: int | None = 5_000
+    names_the_quota: bool = True
+    retry_after: RetryAfter = "seconds"
+    expires_after_days: int | None = 270
+    unavailable_share: float = 0.0
 
 
 class Fcm:
@@ -62,15 +78,24 @@ class Fcm:
         self._project = project.encode()
         self._name = f'{{\n  "name": "projects/{project}/messages/'.encode()
         self._headers: dict[tuple[int, bool], Headers] = {}
+        self._windows = _windows((rules.project_per_min, _MINUTE_S))
+        self._retry_after = RetryAfterHeader(rules.retry_after)
+        self._unavailable = 0.0
 
     def handle(self, request: Request) -> Answer:
         """Decide one request, write it down, and answer."""
         ask = self._admit(request)
+        if (busy := self._busy()) is not None:
+            return self._wait(request, fcm_message.target_of(request.body), *busy)
+        for window in self._windows:
+            window.count()
         if isinstance(ask, Decision):
             return self._answer(request, fcm_message.target_of(request.body), ask)
         installation = self._world.installations.get(ask.target)
         if installation is not None and (step := self._world.next_step(ask.target)) is not None:
             return self._follow(request, ask, installation, step)
+        if installation is not None and (used_up := self._used_up(installation)) is not None:
+            return self._wait(request, ask.target, *used_up)
         return self._settle(request, ask, installation, self._truth(ask, installation))
 
     def _admit(self, request: Request) -> Ask | Decision:
@@ -83,6 +108,33 @@ class Fcm:
             return fcm_errors.permission_denied(path[1].decode("latin-1"))
         return fcm_message.read(request.body)
 
+    def _busy(self) -> tuple[Decision, float] | None:
+        """Why nothing is looked at now, and for how long: an outage, or the project's quota."""
+        self._unavailable += self._rules.unavailable_share
+        if self._unavailable >= 1.0:
+            self._unavailable -= 1.0
+            return fcm_errors.by_code(503, "UNAVAILABLE"), 1.0
+        left_s = wait_s(self._windows, self._world.clock())
+        return (self._over_quota("project", "Message rate of the project"), left_s) if left_s else None
+
+    def _used_up(self, installation: Installation) -> tuple[Decision, float] | None:
+        """The device's own quota, which what is accepted uses up."""
+        if not installation.windows:
+            installation.windows = _windows(
+                (self._rules.device_per_min, _MINUTE_S), (self._rules.device_per_h, _HOUR_S)
+            )
+        left_s = wait_s(installation.windows, self._world.clock())
+        return (self._over_quota("device", "Message rate of the device"), left_s) if left_s else None
+
+    def _over_quota(self, subject: str, description: str) -> Decision:
+        violation = {"subject": subject, "description": description}
+        return fcm_errors.over_quota(violation if self._rules.names_the_quota else None)
+
+    def _wait(self, request: Request, target: str, decided: Decision, left_s: float) -> Reply:
+        reply = self._answer(request, target, decided)
+        further = self._retry_after.after(left_s, self._world.clock())
+        return Reply((*reply.headers, *further), reply.body)
+
     def _truth(self, ask: Ask, installation: Installation | None) -> Decision:
         if ask.kind in {"topic", "condition"}:
             return self._accepted(ask)
@@ -93,12 +145,17 @@ class Fcm:
             return self._never_was(ask)
         if origin.project.encode() != self._project:
             return fcm_errors.SENDER_ID_MISMATCH
-        if installation.removed_at_s is not None and not (
-            ask.dry_run and not self._rules.dry_run_finds_unregistered
-        ):
+        if self._is_gone(installation) and not (ask.dry_run and not self._rules.dry_run_finds_unregistered):
             at_apple = origin.platform == "ios" and self._rules.gone_at_apple_form == "apple_gone"
             return fcm_errors.FORMS["apple_gone"] if at_apple else fcm_errors.UNREGISTERED
         return self._accepted(ask)
+
+    def _is_gone(self, installation: Installation) -> bool:
+        if installation.removed_at_s is not None:
+            return True
+        days = self._rules.expires_after_days
+        silent = days is not None and self._world.days_silent(installation) >= days
+        return silent and installation.origin.platform == "android"
 
     def _never_was(self, ask: Ask) -> Decision:
         """A token of the right shape was somebody's once; of another shape it never was one."""
@@ -143,6 +200,8 @@ class Fcm:
     ) -> Reply:
         if decided.http == _HTTP_OK and installation is not None and not ask.dry_run:
             self._world.count_accepted(installation)
+            for window in installation.windows:
+                window.count()
         return self._answer(request, ask.target, decided)
 
     def _answer(self, request: Request, target: str, decided: Decision) -> Reply:
@@ -156,3 +215,7 @@ class Fcm:
                 (b"content-type", kind),
             )
         return Reply(headers, decided.body)
+
+
+def _windows(*quotas: tuple[int | None, float]) -> tuple[Window, ...]:
+    return tuple(Window(limit, span_s) for limit, span_s in quotas if limit is not None)

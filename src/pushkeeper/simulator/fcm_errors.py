@@ -101,6 +101,14 @@ def invalid(path: str, description: str) -> Decision:
     return refuse(400, description, bad_request([(path, description)]), fcm_error("INVALID_ARGUMENT"))
 
 
+def over_quota(violation: dict[str, str] | None) -> Decision:
+    """429, with a QuotaFailure where it says what was used up."""
+    failure = {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [violation]}
+    return refuse(
+        429, _SENTENCES["QUOTA_EXCEEDED"], fcm_error("QUOTA_EXCEEDED"), *([failure] if violation else [])
+    )
+
+
 PAGE_NOT_FOUND = Decision(404, "NOT_FOUND", _NOT_FOUND_PAGE, html=True)
 
 UNAUTHENTICATED = refuse(

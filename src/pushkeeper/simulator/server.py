@@ -47,6 +47,7 @@ class Connection(asyncio.Protocol):
         self._limit = self._next_limit = self.profile.opening_streams or self.profile.streams
         self._last_stream_id = 0
         self._pings = 0
+        self._admitted = 0
         self._active_at_s = self._loop.time()
         self._leaving = False
         self._flushing = False
@@ -184,7 +185,13 @@ class Connection(asyncio.Protocol):
             else:
                 self.go_away(ErrorCode.PROTOCOL_ERROR, self.profile.excess_debug)
             return
+        if self._listener.struck("refused", self.profile.refused_share):
+            self._h2.reset_stream(event.stream_id, ErrorCode.REFUSED_STREAM)
+            return
         self._last_stream_id = event.stream_id
+        self._admitted += 1
+        if self._admitted == self.profile.max_requests:
+            self.go_away(ErrorCode.NO_ERROR, self.profile.age_debug)
         headers = event.headers
         request = self._open[event.stream_id] = Request(event.stream_id, headers, dict(headers))
         if event.end_stream:
@@ -193,8 +200,13 @@ class Connection(asyncio.Protocol):
     def _answer(self, request: Request) -> None:
         if self.profile.needs_authority and b":authority" not in request.fields:
             self._put(request.stream_id, _NO_AUTHORITY)
-        else:
-            self._put(request.stream_id, self._session.handle(request))
+            return
+        answer = self._session.handle(request)
+        if isinstance(answer, Reply) and self._listener.struck("lost", self.profile.lost_share):
+            answer = Reset(ErrorCode.INTERNAL_ERROR)
+        if self.profile.latency_ms:
+            answer = Later(self.profile.latency_ms / 1000, answer)
+        self._put(request.stream_id, answer)
 
     def _put(self, stream_id: int, answer: Answer) -> None:
         if stream_id not in self._open:
@@ -305,6 +317,7 @@ class Listener:
         self.profile = profile
         self.service = service
         self.connections: set[Connection] = set()
+        self._owed: dict[str, float] = {}
         self._context = context
         self._empty = asyncio.Event()
 
@@ -329,6 +342,14 @@ class Listener:
             self._empty.clear()
             await self._empty.wait()
         await self._server.wait_closed()
+
+    def struck(self, fault: str, share: float) -> bool:
+        """Whether this one is of the share that a fault has: spread evenly, so that a run is like the one before."""
+        if not share:
+            return False
+        owed = self._owed.get(fault, 0.0) + share
+        self._owed[fault] = owed % 1.0
+        return owed >= 1.0
 
     def joined(self, connection: Connection) -> None:
         """Count a connection in."""

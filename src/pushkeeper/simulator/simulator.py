@@ -6,20 +6,20 @@ import asyncio
 import os
 import socket
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import uvicorn
 
 from pushkeeper.simulator import keys
-from pushkeeper.simulator.apns import APNS_CONNECTION, Apns, ApnsRules
+from pushkeeper.simulator.apns import Apns
 from pushkeeper.simulator.apns_auth import SigningKey
-from pushkeeper.simulator.control import Control, ControlServer
+from pushkeeper.simulator.control import Control, ControlServer, Service
 from pushkeeper.simulator.exchange import Profile
-from pushkeeper.simulator.fcm import FCM_CONNECTION, Fcm, FcmRules
+from pushkeeper.simulator.fcm import Fcm
 from pushkeeper.simulator.journal import JOURNAL_SIZE
 from pushkeeper.simulator.oauth import OAuth
+from pushkeeper.simulator.profiles import DOCUMENTED, Behaviour
 from pushkeeper.simulator.server import Listener
 from pushkeeper.simulator.world import PROJECT, TOPIC, World
 
@@ -27,16 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _OAUTH_CONNECTION = Profile(streams=100)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Behaviour:
-    """How the services behave where that is a choice."""
-
-    fcm: FcmRules = field(default_factory=FcmRules)
-    fcm_connection: Profile = FCM_CONNECTION
-    apns: ApnsRules = field(default_factory=ApnsRules)
-    apns_connection: Profile = APNS_CONNECTION
 
 
 class Simulator:
@@ -60,7 +50,7 @@ class Simulator:
     ) -> None:
         self.world = World(seed, clock, journal_size)
         self._data_dir = Path(data_dir)
-        self._behaviour = behaviour or Behaviour()
+        self._behaviour = behaviour or DOCUMENTED
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -111,7 +101,13 @@ class Simulator:
         self._control_socket = socket.socket()
         self._control_socket.bind(("127.0.0.1", 0))
         self._control_socket.listen(128)  # whoever comes before uvicorn is up waits here
-        app = Control(self.world, self.oauth).app()
+        doors: dict[Service, Listener] = {
+            "fcm": self.fcm,
+            "oauth": self.token_endpoint,
+            "apns": self.apns,
+            "apns_sandbox": self.apns_sandbox,
+        }
+        app = Control(self.world, self.oauth, doors).app()
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
         self._control = ControlServer(config)
         self._control_task = asyncio.create_task(self._control.serve(sockets=[self._control_socket]))

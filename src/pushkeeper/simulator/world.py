@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pushkeeper.simulator.exchange import Headers
+    from pushkeeper.simulator.quota import Window
     from pushkeeper.simulator.script import Step
 
 PROJECT = "simulated-project"
 TOPIC = "com.example.app"
+_DAY_S = 86_400
 
 Platform: TypeAlias = Literal["ios", "android"]
 Provider: TypeAlias = Literal["fcm", "apns"]
@@ -49,12 +51,16 @@ class Installation:
     Attributes:
         removed_at_s: since when it is uninstalled (seconds since the epoch), or None.
         accepted: how many pushes were taken for it.
+        seen_at_s: when the phone was last heard of, by the calendar.
+        windows: what its quota has counted; none until there is one.
     """
 
     token: str
     origin: Origin
     removed_at_s: float | None = None
     accepted: int = 0
+    seen_at_s: float = 0.0
+    windows: tuple[Window, ...] = ()
 
 
 class UnknownToken(Exception):
@@ -72,6 +78,7 @@ class World:
     ) -> None:
         self.seed = seed
         self.clock = clock
+        self._days_ahead = 0.0
         self.journal = Journal(journal_size)
         self.installations: dict[str, Installation] = {}
         self._scripts: dict[str, deque[Step]] = {}
@@ -83,7 +90,8 @@ class World:
         origin = origin or Origin()
         shape = "apns" if origin.provider == "apns" else origin.kind
         tokens = [self._token(shape) for _ in range(count)]
-        self.installations.update((token, Installation(token, origin)) for token in tokens)
+        now_s = self.calendar_s()
+        self.installations.update((token, Installation(token, origin, seen_at_s=now_s)) for token in tokens)
         return tokens
 
     def uninstall(self, tokens: Iterable[str], at_s: float | None = None) -> None:
@@ -104,6 +112,19 @@ class World:
         """
         for installation in self._known(tokens):
             installation.removed_at_s = None
+            installation.seen_at_s = self.calendar_s()
+
+    def calendar_s(self) -> float:
+        """Seconds since the epoch as phones count them: keys and access tokens keep to the real clock."""
+        return self.clock() + self._days_ahead * _DAY_S
+
+    def let_days_pass(self, days: float) -> None:
+        """Let phones be silent for so many days."""
+        self._days_ahead += days
+
+    def days_silent(self, installation: Installation) -> float:
+        """For how long the phone was not heard of."""
+        return (self.calendar_s() - installation.seen_at_s) / _DAY_S
 
     def script(self, token: str, steps: Iterable[Step]) -> int:
         """Queue answers that come before the truth, each once, and return how many are waiting.
@@ -127,6 +148,7 @@ class World:
         self._scripts.clear()
         self.journal.clear()
         self._minted.clear()
+        self._days_ahead = 0.0
 
     def record(
         self, target: str, provider: str, asked: tuple[Headers, bytes], answer: tuple[int | None, str]
