@@ -149,34 +149,34 @@ class Registry:
 
 async def _write(connection: Connection, calls: Sequence[Identify]) -> list[PersonId | BadRequest | None]:
     found = await people.resolve(connection, [call.naming for call in calls])
-    meant = [(person, call) for person, call in zip(found, calls, strict=True) if person is not None]
-    await people.update(
-        connection, [(person, call.change) for person, call in meant if call.change is not None]
-    )
-    refused = await devices.register(
-        connection,
-        [
-            (call.naming.workspace_id, person, call.registration)
-            for person, call in meant
-            if call.registration is not None
-        ],
-    )
-    if not refused:
-        return list(found)
-    return [
-        _refusal(call) if _device(call) in refused else person
-        for person, call in zip(found, calls, strict=True)
+    answers: list[PersonId | BadRequest | None] = list(found)
+    meant = [(place, person) for place, person in enumerate(found) if person is not None]
+    changing = [
+        (place, person, change) for place, person in meant if (change := calls[place].change) is not None
     ]
+    for at in await people.update(connection, [(person, change) for _, person, change in changing]):
+        place = changing[at][0]
+        answers[place] = _refusal(people.too_much(), calls[place], calls[place].registration)
+    telling = [
+        (place, person, told) for place, person in meant if (told := calls[place].registration) is not None
+    ]
+    refused = await devices.register(
+        connection, [(calls[place].naming.workspace_id, person, told) for place, person, told in telling]
+    )
+    if refused:
+        for place, _, _ in telling:
+            if _device(calls[place]) in refused:
+                answers[place] = _refusal(devices.too_much(), calls[place], calls[place].change)
+    return answers
 
 
-def _refusal(call: Identify) -> BadRequest:
-    """What is said of a device that would have too many attributes.
+def _refusal(error: BadRequest, call: Identify, other_half: object) -> BadRequest:
+    """What is said of a call that asks for too much.
 
-    A device that has any is its person's already: a call that tells of it alone has written nothing, and its neighbours
-    need not be written again without it. Any other call is, by raising.
+    One that did nothing else has written nothing, and its neighbours need not be written again without it. Any other
+    is, by raising.
     """
-    error = BadRequest("attributes", f"attributes: a device cannot have more than {devices.MAX_ATTRIBUTES}")
-    if call.change is not None or call.naming.others:
+    if other_half is not None or call.naming.others:
         raise error
     return error
 

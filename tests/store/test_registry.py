@@ -331,6 +331,30 @@ async def test_a_device_with_too_many_attributes_does_not_break_up_the_commit_it
     assert transactions == 1
 
 
+async def test_a_person_with_too_many_attributes_does_not_break_up_the_commit_they_share(
+    registry: Registry, tenant: WorkspaceId, database: Database
+) -> None:
+    await registry.identify(by(tenant, ANNA), change(**{f"a{n}": n for n in range(MAX_ATTRIBUTES)}))
+    before = await registry.person(tenant, ANNA)
+    first = asyncio.create_task(registry.identify(by(tenant, BEN), change(n=0)))
+    await asyncio.sleep(0)  # its commit is under way: what is called now gathers for the next
+    names = [Identifier(IdentifierKind.ID, f"neighbour-{n}") for n in range(5)]
+    refused, *stood = await asyncio.gather(
+        registry.identify(by(tenant, ANNA), change(3, b2=2)),
+        *(registry.identify(by(tenant, name), change(n=1)) for name in names),
+        return_exceptions=True,
+    )
+    await first
+    assert isinstance(refused, BadRequest)
+    assert None not in stood
+    assert await registry.person(tenant, ANNA) == before
+    transactions = await database.value(
+        "select count(distinct xmin::text) from identifiers where key like 'neighbour-%' and workspace_id = $1",
+        tenant,
+    )
+    assert transactions == 1
+
+
 async def test_a_cio_id_of_nobody_registers_nothing(registry: Registry, tenant: WorkspaceId) -> None:
     nobody = Identifier(IdentifierKind.CIO_ID, "0000ffffffff")
     assert await registry.register(by(tenant, nobody), phone()) is None

@@ -21,6 +21,7 @@ from pushkeeper.core.model import (
     device_id,
 )
 from pushkeeper.core.status import LastStatus
+from pushkeeper.errors import BadRequest
 from pushkeeper.store.database import columns, load_queries, storable
 
 if TYPE_CHECKING:
@@ -143,6 +144,11 @@ async def register(
     raise AssertionError(
         f"{len(waiting)} devices are being made and deleted faster than they can be registered"
     )
+
+
+def too_much() -> BadRequest:
+    """What is said of a registration that would make a device hold more than it may."""
+    return BadRequest("attributes", f"attributes: a device cannot have more than {MAX_ATTRIBUTES}")
 
 
 def _as_given(key: DeviceId, workspace: WorkspaceId, person: PersonId, told: Registration) -> tuple[Any, ...]:

@@ -200,17 +200,21 @@ async def _claim(
     return {(row["person_id"], (row["kind"], row["key"])) for row in given}
 
 
-async def update(connection: Connection, changes: Sequence[tuple[PersonId, AttributeChange]]) -> None:
+async def update(connection: Connection, changes: Sequence[tuple[PersonId, AttributeChange]]) -> set[int]:
     """Merge attributes into people, in the order given.
 
+    Returns the places of the changes that were left out, because that person would have more than 300 attributes, or too
+    long preferences.
+
     Raises:
-        BadRequest: somebody would have more than 300 attributes, or too long preferences.
+        BadRequest: such a person was made by this transaction, which is not to leave them behind.
     """
-    waiting = [(person, change) for person, change in changes if not change.is_empty]
+    refused: set[int] = set()
+    waiting = [(place, *change) for place, change in enumerate(changes) if not change[1].is_empty]
     while waiting:
         # Two changes of one person (called by id and by email) cannot stand in one statement.
-        now = dict(reversed(waiting))
-        waiting = [(person, change) for person, change in waiting if now[person] is not change]
+        now = {person: (place, change) for place, person, change in reversed(waiting)}
+        waiting = [one for one in waiting if now[one[1]][0] != one[0]]
         rows = [
             # A list would be taken for a dimension of the array that the column is sent as.
             (
@@ -221,18 +225,28 @@ async def update(connection: Connection, changes: Sequence[tuple[PersonId, Attri
                 change.changed_at,
                 change.preferences,
             )
-            for person, change in now.items()
+            for person, (_, change) in now.items()
         ]
         limits = (MAX_ATTRIBUTES, MAX_PREFERENCES_BYTES)
         updated = await connection.fetch(SQL["update"], *columns(rows, 6), *limits)
         if len(updated) < len(now):
-            if len(await connection.fetch(SQL["present"], list(now))) < len(now):
+            missed = now.keys() - {row["person_id"] for row in updated}
+            there = await connection.fetch(SQL["present"], list(missed))
+            if len(there) < len(missed):
                 raise LostRace
-            raise BadRequest(
-                "attributes",
-                f"attributes: a person cannot have more than {MAX_ATTRIBUTES}, "
-                f"nor cio_subscription_preferences of more than {MAX_PREFERENCES_BYTES} bytes",
-            )
+            if any(row["is_new"] for row in there):
+                raise too_much()
+            refused |= {now[person][0] for person in missed}
+    return refused
+
+
+def too_much() -> BadRequest:
+    """What is said of a change that would make a person hold more than they may."""
+    return BadRequest(
+        "attributes",
+        f"attributes: a person cannot have more than {MAX_ATTRIBUTES}, "
+        f"nor cio_subscription_preferences of more than {MAX_PREFERENCES_BYTES} bytes",
+    )
 
 
 async def find(database: Database, workspace: WorkspaceId, identifier: Identifier) -> PersonId | None:

@@ -100,8 +100,8 @@ where p.person_id = m.person_id
 returning p.person_id;
 
 -- name: present
--- Which of these people are there.
-select person_id from people where person_id = any ($1::bigint[]);
+-- Which of these people are there, and whether this very transaction made them.
+select person_id, created_at = now() as is_new from people where person_id = any ($1::bigint[]);
 
 -- name: find
 -- The person behind one identifier.
