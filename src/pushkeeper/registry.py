@@ -1,34 +1,26 @@
-"""The registry of people and their devices: identify, register, move, forget."""
+"""The registry of people and their devices: identify, register, move, forget, merge, suppress; and what they did."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import msgspec
+import asyncio
+from typing import TYPE_CHECKING, cast
 
 from pushkeeper.core.model import device_id
-from pushkeeper.errors import BadRequest, NotFound
-from pushkeeper.store import devices, people
+from pushkeeper.errors import NotFound
+from pushkeeper.store import devices, events, people
 from pushkeeper.store.combine import Combiner
-from pushkeeper.store.devices import Registration
-from pushkeeper.store.people import AttributeChange, Naming
+from pushkeeper.store.told import Act, Call, Tell, keys_of, write
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
+    from collections.abc import Sequence
 
     from pushkeeper.core.identity import Identifier
-    from pushkeeper.core.model import DeviceId, PersonId, Token, WorkspaceId
+    from pushkeeper.core.model import PersonId, Token, WorkspaceId
     from pushkeeper.store.database import Connection, Database
-    from pushkeeper.store.devices import Device, HistoryLine
-    from pushkeeper.store.people import Person
+    from pushkeeper.store.devices import Device, HistoryLine, Registration
+    from pushkeeper.store.people import AttributeChange, Naming, Person
 
-
-class Identify(msgspec.Struct, frozen=True, kw_only=True):
-    """One call that tells of a person, or of a person's device, or of both."""
-
-    naming: Naming
-    change: AttributeChange | None = None
-    registration: Registration | None = None
+__all__ = ["Act", "Call", "Registry", "Tell"]
 
 
 class Registry:
@@ -40,7 +32,7 @@ class Registry:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._identify = Combiner(self._commit, _keys)
+        self._calls: Combiner[Call, object] = Combiner(self._commit, keys_of)
 
     async def identify(self, naming: Naming, change: AttributeChange) -> PersonId | None:
         """Create or update a person; None when nobody is meant and nobody may be created.
@@ -48,7 +40,7 @@ class Registry:
         Raises:
             BadRequest: the person would have more than 300 attributes.
         """
-        return await self._written(Identify(naming=naming, change=change))
+        return await self.tell(Tell(workspace_id=naming.workspace_id, naming=naming, change=change))
 
     async def register(self, naming: Naming, registration: Registration) -> PersonId | None:
         """Give a person a device, creating the person if need be.
@@ -59,38 +51,137 @@ class Registry:
         Raises:
             BadRequest: the device would have more than 300 attributes.
         """
-        return await self._written(Identify(naming=naming, registration=registration))
+        return await self.tell(
+            Tell(workspace_id=naming.workspace_id, naming=naming, registration=registration)
+        )
+
+    async def tell(self, told: Tell) -> PersonId | None:
+        """Write what is told, and return whom it was about.
+
+        Raises:
+            BadRequest: a person or a device would have more than 300 attributes.
+        """
+        return cast("PersonId | None", await self.do(told))
+
+    async def do(self, call: Call) -> object:
+        """Write one call, and return its answer.
+
+        Raises:
+            BadRequest: it asks for what cannot be.
+        """
+        answer = await self._calls.submit(call)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def do_all(self, calls: Sequence[Call]) -> list[object]:
+        """Write calls, in their order where they concern the same; each is answered, one that fails by its error."""
+        return await asyncio.gather(*map(self._calls.submit, calls), return_exceptions=True)
 
     async def forget_device(
         self, workspace: WorkspaceId, identifier: Identifier, token: Token, *, request_id: str = ""
     ) -> bool:
         """Delete this device of this person, and say whether they had it; another person's is left alone."""
-        person = await people.find(self._database, workspace, identifier)
-        if person is None:
-            return False
-        only = device_id(workspace, token)
-
-        async def work(connection: Connection) -> int:
-            return await devices.delete(connection, workspace, person, only=only, request_id=request_id)
-
-        return await self._database.in_transaction(work) > 0
+        return bool(
+            await self.do(self.forgetting_device(workspace, identifier, token, request_id=request_id))
+        )
 
     async def forget_person(
         self, workspace: WorkspaceId, identifier: Identifier, *, request_id: str = ""
     ) -> bool:
         """Delete a person with all their devices, and say whether there was one."""
-        person = await people.find(self._database, workspace, identifier)
-        if person is None:
-            return False
+        return bool(await self.do(self.forgetting_person(workspace, identifier, request_id=request_id)))
+
+    # What is done to people and devices, to be done by `do` or among others by `do_all`.
+
+    def forgetting_device(
+        self,
+        workspace: WorkspaceId,
+        identifier: Identifier | None,
+        token: Token,
+        *,
+        request_id: str = "",
+        once: bytes | None = None,
+    ) -> Act:
+        """Deletes a device of this person, or one that is nobody's yet; answers whether the person had it."""
+        only = device_id(workspace, token)
 
         async def work(connection: Connection) -> bool:
-            if not await people.lock(connection, workspace, person):
+            await events.forget_devices(connection, [(workspace, only)])
+            person = (
+                None if identifier is None else await people.find(connection.fetchval, workspace, identifier)
+            )
+            if person is None:
                 return False
-            await devices.delete(connection, workspace, person, request_id=request_id)
-            await people.delete(connection, person)
+            return await devices.delete(connection, workspace, person, only=only, request_id=request_id) > 0
+
+        person_keys = () if identifier is None else ((workspace, *identifier.key),)
+        return Act(workspace_id=workspace, keys=(only, *person_keys), work=work, once=once)
+
+    def forgetting_person(
+        self,
+        workspace: WorkspaceId,
+        identifier: Identifier,
+        *,
+        request_id: str = "",
+        once: bytes | None = None,
+    ) -> Act:
+        """Deletes a person with all their devices; answers whether there was one."""
+
+        async def work(connection: Connection) -> bool:
+            return await _forget(connection, workspace, identifier, request_id) is not None
+
+        return Act(workspace_id=workspace, keys=((workspace, *identifier.key),), work=work, once=once)
+
+    def suppressing(
+        self,
+        workspace: WorkspaceId,
+        identifier: Identifier,
+        *,
+        request_id: str = "",
+        once: bytes | None = None,
+    ) -> Act:
+        """Deletes a person and keeps all their identifiers from being used again."""
+
+        async def work(connection: Connection) -> None:
+            keys = await _forget(connection, workspace, identifier, request_id)
+            blocked = {*(keys or ()), *([] if identifier.person_id else [identifier.key])}
+            await people.block(connection, workspace, sorted(blocked))
+
+        return Act(workspace_id=workspace, keys=((workspace, *identifier.key),), work=work, once=once)
+
+    def unsuppressing(
+        self, workspace: WorkspaceId, identifier: Identifier, *, once: bytes | None = None
+    ) -> Act:
+        """Lets an identifier be used again; brings nobody back."""
+
+        async def work(connection: Connection) -> None:
+            await people.unblock(connection, workspace, [identifier.key])
+
+        return Act(workspace_id=workspace, keys=((workspace, *identifier.key),), work=work, once=once)
+
+    def merging(
+        self, workspace: WorkspaceId, primary: Identifier, secondary: Identifier, *, request_id: str = ""
+    ) -> Act:
+        """Gives a person what another has, devices too, and deletes the other; nothing where either is unknown."""
+
+        async def work(connection: Connection) -> bool:
+            person = await people.find(connection.fetchval, workspace, primary)
+            other = await people.find(connection.fetchval, workspace, secondary)
+            if person is None or other is None or person == other:
+                return False
+            for one in sorted((person, other)):
+                if not await people.lock(connection, workspace, one):
+                    return False
+            await devices.move(connection, workspace, other, person, request_id=request_id)
+            await people.gain(connection, workspace, person, other)
+            await people.delete(connection, other)
             return True
 
-        return await self._database.in_transaction(work)
+        keys = ((workspace, *primary.key), (workspace, *secondary.key))
+        return Act(workspace_id=workspace, keys=keys, work=work)
+
+    # Reads.
 
     async def person(self, workspace: WorkspaceId, identifier: Identifier) -> Person:
         """The person of this identifier.
@@ -98,7 +189,7 @@ class Registry:
         Raises:
             NotFound: nobody has it.
         """
-        person_id = await people.find(self._database, workspace, identifier)
+        person_id = await people.find(self._database.value, workspace, identifier)
         person = None if person_id is None else await people.read(self._database, workspace, person_id)
         if person is None:
             raise NotFound(f"{identifier.kind}: nobody has this identifier")
@@ -132,65 +223,23 @@ class Registry:
 
     async def drain(self) -> None:
         """Wait until all that was called is committed."""
-        await self._identify.drain()
+        await self._calls.drain()
 
-    async def _written(self, call: Identify) -> PersonId | None:
-        answer = await self._identify(call)
-        if isinstance(answer, BadRequest):
-            raise answer
-        return answer
-
-    async def _commit(self, calls: Sequence[Identify]) -> Sequence[PersonId | BadRequest | None]:
-        async def work(connection: Connection) -> list[PersonId | BadRequest | None]:
-            return await _write(connection, calls)
+    async def _commit(self, calls: Sequence[Call]) -> Sequence[object]:
+        async def work(connection: Connection) -> list[object]:
+            return await write(connection, calls)
 
         return await self._database.in_transaction(work)
 
 
-async def _write(connection: Connection, calls: Sequence[Identify]) -> list[PersonId | BadRequest | None]:
-    found = await people.resolve(connection, [call.naming for call in calls])
-    answers: list[PersonId | BadRequest | None] = list(found)
-    meant = [(place, person) for place, person in enumerate(found) if person is not None]
-    changing = [
-        (place, person, change) for place, person in meant if (change := calls[place].change) is not None
-    ]
-    for at in await people.update(connection, [(person, change) for _, person, change in changing]):
-        place = changing[at][0]
-        answers[place] = _refusal(people.too_much(), calls[place], calls[place].registration)
-    telling = [
-        (place, person, told) for place, person in meant if (told := calls[place].registration) is not None
-    ]
-    refused = await devices.register(
-        connection, [(calls[place].naming.workspace_id, person, told) for place, person, told in telling]
-    )
-    if refused:
-        for place, _, _ in telling:
-            if _device(calls[place]) in refused:
-                answers[place] = _refusal(devices.too_much(), calls[place], calls[place].change)
-    return answers
-
-
-def _refusal(error: BadRequest, call: Identify, other_half: object) -> BadRequest:
-    """What is said of a call that asks for too much.
-
-    One that did nothing else has written nothing, and its neighbours need not be written again without it. Any other
-    is, by raising.
-    """
-    if other_half is not None or call.naming.others:
-        raise error
-    return error
-
-
-def _device(call: Identify) -> DeviceId | None:
-    if call.registration is None:
+async def _forget(
+    connection: Connection, workspace: WorkspaceId, identifier: Identifier, request_id: str
+) -> list[tuple[str, str]] | None:
+    """Delete whom this names, and return the keys of what they were known by; None when it is nobody."""
+    person = await people.find(connection.fetchval, workspace, identifier)
+    if person is None or not await people.lock(connection, workspace, person):
         return None
-    return device_id(call.naming.workspace_id, call.registration.token)
-
-
-def _keys(call: Identify) -> Iterable[Hashable]:
-    workspace = call.naming.workspace_id
-    for identifier in call.naming.identifiers:
-        yield (workspace, *identifier.key)
-    device = _device(call)
-    if device is not None:
-        yield device
+    keys = await people.keys_of(connection, person)
+    await devices.delete(connection, workspace, person, request_id=request_id)
+    await people.delete(connection, person)
+    return keys

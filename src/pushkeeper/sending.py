@@ -12,11 +12,11 @@ from pushkeeper.core.model import DeliveryId, PersonId, Platform, Token, device_
 from pushkeeper.core.routing import choose_route
 from pushkeeper.errors import BadRequest, Forbidden
 from pushkeeper.store import batches, credentials, devices, messages, people, routes
-from pushkeeper.store.combine import Combiner
+from pushkeeper.store.combine import Combiner, Keys
 from pushkeeper.store.database import WORK_CHANNEL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
     from uuid import UUID
 
     from pushkeeper.core.model import Content, DeviceId, WorkspaceId
@@ -231,11 +231,11 @@ async def _check_recipients(connection: Connection, new: Sequence[messages.NewMe
         raise BadRequest("to", "to: not all, last_used or a token of this person's")
 
 
-def _keys(call: _Accepted) -> Iterable[Hashable]:
+def _keys(call: _Accepted) -> Keys:
     workspace = call.push.naming.workspace_id
-    for identifier in call.push.naming.identifiers:
-        yield (workspace, *identifier.key)
+    alone: list[Hashable] = [(workspace, *identifier.key) for identifier in call.push.naming.identifiers]
     if call.push.custom_device is not None:
-        yield device_id(workspace, call.push.custom_device.token)
+        alone.append(device_id(workspace, call.push.custom_device.token))
     if isinstance(call.push.to, Token):
-        yield device_id(workspace, call.push.to)
+        alone.append(device_id(workspace, call.push.to))
+    return Keys(alone=tuple(alone))

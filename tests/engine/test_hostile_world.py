@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from pushkeeper.core.model import Content
 from pushkeeper.simulator import PROFILES, Simulator
+from pushkeeper.simulator.profiles import changed
 from support.engine import Engine, engine, eventually
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from pushkeeper.store.database import Database
 
 DEVICES = 300
+# More answers are lost than the profile loses, so that among these few some surely are.
+HOSTILE = changed(
+    changed(PROFILES["hostile"], "fcm_connection.lost_share", "0.1"), "apns_connection.lost_share", "0.1"
+)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -26,7 +31,7 @@ async def hostile(database: Database) -> AsyncIterator[Engine]:
     await database.rows("delete from batches")
     with tempfile.TemporaryDirectory(prefix="pk-") as folder:
         async with (
-            Simulator(Path(folder) / "sim", behaviour=PROFILES["hostile"]) as simulator,
+            Simulator(Path(folder) / "sim", behaviour=HOSTILE) as simulator,
             engine(database, simulator, Path(folder)) as found,
         ):
             yield found

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushkeeper.errors import BadRequest, Unreachable
-from pushkeeper.store.combine import Combiner
+from pushkeeper.store.combine import Combiner, Keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class Recorder:
         return [f"written {call.number}" for call in calls]
 
 
-def keys(call: Call) -> Iterable[str]:
-    return call.keys
+def keys(call: Call) -> Keys:
+    return Keys(alone=tuple(call.keys))
 
 
 some_keys = st.frozensets(st.sampled_from("abcd"), max_size=3)

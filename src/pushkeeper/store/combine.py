@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from pushkeeper.errors import Unreachable
 
@@ -18,10 +18,17 @@ _SLOW_S = 0.05
 _AMPLE = 32  # calls
 
 
+class Keys(NamedTuple):
+    """What a call concerns (a device, a person's identifier): alone, or beside others of its commit that share it."""
+
+    alone: tuple[Hashable, ...] = ()
+    shared: tuple[Hashable, ...] = ()
+
+
 class _Waiting(Generic[Call, Result]):
     __slots__ = ("answer", "call", "keys")
 
-    def __init__(self, call: Call, keys: tuple[Hashable, ...], answer: asyncio.Future[Result]) -> None:
+    def __init__(self, call: Call, keys: Keys, answer: asyncio.Future[Result]) -> None:
         self.call = call
         self.keys = keys
         self.answer = answer
@@ -30,8 +37,8 @@ class _Waiting(Generic[Call, Result]):
 class Combiner(Generic[Call, Result]):
     """Gathers calls and commits them together, in order for each key.
 
-    Two calls that share a key (a device, a person's identifier) never stand in one commit: the later one waits for the
-    next, so that what is one statement to the database is still one after the other to the caller.
+    Two calls of one key stand in one commit only where both share it. Else the later one waits for the next, so that
+    what is one statement to the database is still one after the other to the caller.
 
     While one commit is under way the next group gathers: nobody waits for a timer, and a lone call goes at once.
     """
@@ -39,7 +46,7 @@ class Combiner(Generic[Call, Result]):
     def __init__(
         self,
         commit: Callable[[Sequence[Call]], Awaitable[Sequence[Result]]],
-        keys: Callable[[Call], Iterable[Hashable]],
+        keys: Callable[[Call], Keys],
         *,
         most: int = 500,
         lanes: int = 4,
@@ -49,7 +56,7 @@ class Combiner(Generic[Call, Result]):
         Args:
             commit: raises to fail the group; a group that fails is tried again one by one, so that the error of one
                 call does not fail its neighbours.
-            keys: what a call must not share with another in the same commit.
+            keys: what a call concerns; those that share a key are written in the order in which they came.
             most: calls in one commit.
             lanes: commits under way at once. The second starts when many wait, so that neither the database nor we are
                 idle while the other works; fewer are better off in one commit, by measurement. More start only when
@@ -67,10 +74,14 @@ class Combiner(Generic[Call, Result]):
 
     async def __call__(self, call: Call) -> Result:
         """The result of this call, once it is committed."""
+        return await self.submit(call)
+
+    def submit(self, call: Call) -> asyncio.Future[Result]:
+        """The same without waiting: calls that are submitted one after the other keep that order."""
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(call, tuple(self._keys(call)), answer))
+        self._waiting.append(_Waiting(call, self._keys(call), answer))
         self._start()
-        return await answer
+        return answer
 
     async def drain(self) -> None:
         """Wait until nothing is waiting or under way."""
@@ -102,18 +113,26 @@ class Combiner(Generic[Call, Result]):
         """The waiting calls, oldest first, whose keys nobody before them has; the rest keep their order."""
         group: list[_Waiting[Call, Result]] = []
         taken = set(self._busy)
+        shared: set[Hashable] = set()
         passed: deque[_Waiting[Call, Result]] = deque()
         while self._waiting and len(group) < self._most:
             waiting = self._waiting.popleft()
-            if taken.isdisjoint(waiting.keys):
+            keys = waiting.keys
+            if (
+                taken.isdisjoint(keys.alone)
+                and taken.isdisjoint(keys.shared)
+                and shared.isdisjoint(keys.alone)
+            ):
                 group.append(waiting)
+                shared.update(keys.shared)
             else:
                 passed.append(waiting)
-            taken.update(waiting.keys)
+                taken.update(keys.shared)
+            taken.update(keys.alone)
         self._passed = len(passed)
         self._waiting.extendleft(reversed(passed))
         for waiting in group:
-            self._busy.update(waiting.keys)
+            self._busy.update(*waiting.keys)
         return group
 
     async def _run(self, group: list[_Waiting[Call, Result]]) -> None:
@@ -129,7 +148,7 @@ class Combiner(Generic[Call, Result]):
                     waiting.answer.set_result(result)
         finally:
             for waiting in group:
-                self._busy.difference_update(waiting.keys)
+                self._busy.difference_update(*waiting.keys)
 
     async def _one_by_one(self, group: list[_Waiting[Call, Result]], error: Exception) -> None:
         if len(group) == 1:

@@ -208,6 +208,13 @@ async def delete(
     return len(await connection.fetch(SQL["delete"], workspace, person, chosen, request_id))
 
 
+async def move(
+    connection: Connection, workspace: WorkspaceId, former: PersonId, person: PersonId, *, request_id: str
+) -> None:
+    """Give all devices of one person to another, with their statuses."""
+    await connection.execute(SQL["move"], workspace, former, person, request_id)
+
+
 async def of_person(database: Database, workspace: WorkspaceId, person: PersonId) -> list[Device]:
     """A person's devices, the last used first."""
     return [_device(row) for row in await database.rows(SQL["of_person"], workspace, person)]

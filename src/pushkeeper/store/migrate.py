@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # One number for "the schema is being changed": every process that would change it waits its turn.
 _SCHEMA_LOCK = 0x70757368
+_BY_MONTH = ("device_history", "events")
 _DAYS_AHEAD = 3
 _MONTHS_AHEAD = 2
 
@@ -82,7 +83,7 @@ def _check_history(applied: dict[int, str], known: list[Migration]) -> None:
 
 
 async def make_partitions(database: Database) -> None:
-    """Make the partitions of the days of pushes and the months of history that are, or may soon be, written to."""
+    """Make the partitions of the days of pushes and the months of history and events that are, or may soon be, written to."""
 
     async def work(connection: Connection) -> None:
         today: date = await connection.fetchval("select (now() at time zone 'utc')::date")
@@ -96,7 +97,7 @@ async def make_partitions(database: Database) -> None:
         month = today.replace(day=1)
         for _ in range(_MONTHS_AHEAD + 1):
             following = (month + timedelta(days=31)).replace(day=1)
-            wanted.append(("device_history", month, following, f"{month:%Y%m}"))
+            wanted += [(table, month, following, f"{month:%Y%m}") for table in _BY_MONTH]
             month = following
         present = {
             row["relname"]
@@ -108,7 +109,7 @@ async def make_partitions(database: Database) -> None:
         await connection.execute("select pg_advisory_xact_lock($1)", _SCHEMA_LOCK)
         for table, start, end, suffix in missing:
             bounds = f"from ('{start}') to ('{end}')"
-            if table == "device_history":
+            if table in _BY_MONTH:
                 bounds = f"from ('{start} 00:00+00') to ('{end} 00:00+00')"
             await connection.execute(
                 f"create table if not exists {table}_{suffix} partition of {table} for values {bounds}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
@@ -15,12 +15,14 @@ from pushkeeper.errors import BadRequest, Conflict
 from pushkeeper.store.database import LostRace, columns, load_queries
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
     from pushkeeper.store.database import Connection, Database
 
 SQL = load_queries("people")
+
+Ask: TypeAlias = "Callable[..., Awaitable[Any]]"
 
 MAX_ATTRIBUTES = 300
 MAX_PREFERENCES_BYTES = 2000
@@ -79,16 +81,36 @@ class Person:
 async def resolve(connection: Connection, namings: Sequence[Naming]) -> list[PersonId | None]:
     """Find or create the person of each naming; None where nobody is meant and nobody may be created.
 
-    No two namings may share an identifier. Whoever is overtaken by another process, in whatever identifier, looks again:
-    the outcome is one that some order of the calls would have.
+    Two namings may share an identifier only where each goes by that one alone. Whoever is overtaken by another process, in
+    whatever identifier, looks again: the outcome is one that some order of the calls would have.
 
     Raises:
         Conflict: others overtook one of them every time.
     """
     found = await _named(connection, namings)
     undecided = {i: naming for i, naming in enumerate(namings) if found[i] is None}
+    if undecided:
+        blocked = await _blocked(connection, list(undecided.values()))
+        undecided = {
+            i: allowed for i, n in undecided.items() if (allowed := _without(n, blocked)) is not None
+        }
     if not undecided:
         return found
+    # Those that share an identifier are one: the others get what the first one gets.
+    firsts: dict[tuple[object, ...], int] = {}
+    same = {i: firsts.setdefault((n.workspace_id, *n.path.key), i) for i, n in undecided.items()}
+    namings = [undecided.get(i, naming) for i, naming in enumerate(namings)]
+    undecided = {i: n for i, n in undecided.items() if same[i] == i}
+    meant = await _decided(connection, namings, undecided)
+    for i, first in same.items():
+        found[i] = meant.get(first)
+    return found
+
+
+async def _decided(
+    connection: Connection, namings: Sequence[Naming], undecided: dict[int, Naming]
+) -> dict[int, PersonId]:
+    found: dict[int, PersonId] = {}
     for _ in range(_ROUNDS):
         known = await _known(connection, list(undecided.values()))
         plans = {
@@ -97,8 +119,7 @@ async def resolve(connection: Connection, namings: Sequence[Naming]) -> list[Per
         }
         meant = await _meant(connection, plans, namings)
         lost = await _give(connection, plans, namings, meant)
-        for i in undecided:
-            found[i] = meant.get(i)
+        found |= {i: person for i, person in meant.items() if i not in lost}
         undecided = {i: namings[i] for i in sorted(lost)}
         if not undecided:
             return found
@@ -108,16 +129,32 @@ async def resolve(connection: Connection, namings: Sequence[Naming]) -> list[Per
 async def _named(connection: Connection, namings: Sequence[Naming]) -> list[PersonId | None]:
     """The people of the namings that go by one identifier alone, as most do: one statement finds or creates them all."""
     found: list[PersonId | None] = [None] * len(namings)
-    asked = {
-        (n.workspace_id, *n.path.key): i
-        for i, n in enumerate(namings)
-        if n.create and not n.others and n.path.kind is not IdentifierKind.CIO_ID
-    }
+    asked: dict[tuple[WorkspaceId, str, str], list[int]] = {}
+    for i, n in enumerate(namings):
+        if n.create and not n.others and n.path.kind is not IdentifierKind.CIO_ID:
+            asked.setdefault((n.workspace_id, *n.path.key), []).append(i)
     if asked:
-        rows = [(*key, namings[i].path.value) for key, i in asked.items()]
+        rows = [(*key, namings[same[0]].path.value) for key, same in asked.items()]
         for row in await connection.fetch(SQL["named"], *columns(rows, 4)):
-            found[asked[row["workspace_id"], row["kind"], row["key"]]] = row["person_id"]
+            for i in asked[row["workspace_id"], row["kind"], row["key"]]:
+                found[i] = row["person_id"]
     return found
+
+
+async def _blocked(connection: Connection, namings: Sequence[Naming]) -> set[tuple[object, ...]]:
+    asked = [(n.workspace_id, *identifier.key) for n in namings for identifier in n.identifiers]
+    rows = await connection.fetch(SQL["are_blocked"], *columns(asked, 3))
+    return {(row["workspace_id"], row["kind"], row["key"]) for row in rows}
+
+
+def _without(naming: Naming, blocked: set[tuple[object, ...]]) -> Naming | None:
+    """The naming without what nobody may get; None when that is what it goes by."""
+    if not blocked:
+        return naming
+    if (naming.workspace_id, *naming.path.key) in blocked:
+        return None
+    others = tuple(o for o in naming.others if (naming.workspace_id, *o.key) not in blocked)
+    return msgspec.structs.replace(naming, others=others)
 
 
 async def _known(connection: Connection, namings: Sequence[Naming]) -> dict[WorkspaceId, Known]:
@@ -249,14 +286,14 @@ def too_much() -> BadRequest:
     )
 
 
-async def find(database: Database, workspace: WorkspaceId, identifier: Identifier) -> PersonId | None:
-    """Who has this identifier."""
-    if identifier.kind is IdentifierKind.CIO_ID:
-        if identifier.person_id is None:
-            return None
-        person = await database.value(SQL["exists"], workspace, identifier.person_id)
-        return None if person is None else PersonId(person)
-    person = await database.value(SQL["find"], workspace, *identifier.key)
+async def find(ask: Ask, workspace: WorkspaceId, identifier: Identifier) -> PersonId | None:
+    """Who has this identifier; `ask` is a database's `value`, or a connection's `fetchval`."""
+    if identifier.kind is not IdentifierKind.CIO_ID:
+        person = await ask(SQL["find"], workspace, *identifier.key)
+    elif identifier.person_id is not None:
+        person = await ask(SQL["exists"], workspace, identifier.person_id)
+    else:
+        return None
     return None if person is None else PersonId(person)
 
 
@@ -269,6 +306,26 @@ async def read(database: Database, workspace: WorkspaceId, person_id: PersonId) 
 async def lock(connection: Connection, workspace: WorkspaceId, person_id: PersonId) -> bool:
     """Keep the person from getting devices until this transaction ends, and say whether they are there."""
     return await connection.fetchval(SQL["lock"], workspace, person_id) is not None
+
+
+async def block(connection: Connection, workspace: WorkspaceId, keys: Sequence[tuple[str, str]]) -> None:
+    """Let nobody have these identifiers, by their keys, from now on."""
+    await connection.execute(SQL["block"], *columns([(workspace, *key) for key in keys], 3))
+
+
+async def unblock(connection: Connection, workspace: WorkspaceId, keys: Sequence[tuple[str, str]]) -> None:
+    """Let these identifiers be had again."""
+    await connection.execute(SQL["unblock"], *columns([(workspace, *key) for key in keys], 3))
+
+
+async def keys_of(connection: Connection, person_id: PersonId) -> list[tuple[str, str]]:
+    """The keys of a person's identifiers."""
+    return [(row["kind"], row["key"]) for row in await connection.fetch(SQL["identifiers"], person_id)]
+
+
+async def gain(connection: Connection, workspace: WorkspaceId, person: PersonId, other: PersonId) -> None:
+    """Give a person what another has and they lack, before the other is deleted; devices are moved by their own room."""
+    await connection.execute(SQL["gain"], workspace, person, other)
 
 
 async def delete(connection: Connection, person_id: PersonId) -> None:

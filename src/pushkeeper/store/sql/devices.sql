@@ -141,6 +141,18 @@ select workspace_id, device_id, 'deleted', status, person_id, generation, $4
 from gone
 returning device_id;
 
+-- name: move
+-- A person's devices are another's, as they are; what was on its way to the former is theirs no more.
+with moved as (
+    update devices set person_id = $3, generation = nextval('device_generations'), stale_generation = null
+    where workspace_id = $1 and person_id = $2
+    returning device_id, workspace_id, status, generation
+)
+insert into device_history (workspace_id, device_id, event, from_status, to_status, from_person_id, to_person_id,
+    generation, request_id)
+select workspace_id, device_id, 'moved', status, status, $2, $3, generation, $4
+from moved;
+
 -- name: of_person
 -- A person's devices, the last used first.
 select device_id, workspace_id, person_id, token, id_kind, platform, app, environment, attributes, status, strikes,

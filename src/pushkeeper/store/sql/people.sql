@@ -15,7 +15,8 @@ select p.workspace_id, p.person_id, i.kind, i.key
 from asked join people p using (person_id) left join identifiers i using (person_id);
 
 -- name: named
--- The people of these identifiers, made where nobody has one; somebody whom another is just making does not come back.
+-- The people of these identifiers, made where nobody has one; somebody whom another is just making does not come back,
+-- and nobody is made of an identifier that is blocked.
 with asked as (
     select * from unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) as a (workspace_id, kind, key, value)
 ),
@@ -28,6 +29,8 @@ made as (
     from asked a
     where not exists (
         select from known k where (k.workspace_id, k.kind, k.key) = (a.workspace_id, a.kind, a.key))
+        and not exists (
+        select from blocked b where (b.workspace_id, b.kind, b.key) = (a.workspace_id, a.kind, a.key))
     order by workspace_id, kind, key
     on conflict do nothing
     returning workspace_id, kind, key, person_id
@@ -37,6 +40,50 @@ born as (
     insert into people (person_id, workspace_id) select person_id, workspace_id from made
 )
 select * from known union all select * from made;
+
+-- name: are_blocked
+-- Which of these identifiers nobody may get.
+select workspace_id, kind, key
+from unnest($1::bigint[], $2::text[], $3::text[]) as a (workspace_id, kind, key) join blocked using (workspace_id, kind, key);
+
+-- name: block
+-- Nobody gets these identifiers from now on.
+insert into blocked (workspace_id, kind, key) select * from unnest($1::bigint[], $2::text[], $3::text[])
+on conflict do nothing;
+
+-- name: unblock
+-- These identifiers may be had again.
+delete from blocked b using unnest($1::bigint[], $2::text[], $3::text[]) as a (workspace_id, kind, key)
+where (b.workspace_id, b.kind, b.key) = (a.workspace_id, a.kind, a.key);
+
+-- name: identifiers
+-- What a person is known by.
+select kind, key from identifiers where person_id = $1;
+
+-- name: gain
+-- A person gains the attributes of another that they lack, and the other's anonymous ids, segments and events of thirty
+-- days.
+with other as (select attributes, changed_at from people where person_id = $3),
+anonymous as (
+    update identifiers set person_id = $2 where workspace_id = $1 and person_id = $3 and kind = 'anonymous_id'
+),
+segments as (
+    insert into segment_members (segment_id, person_id)
+    select segment_id, $2 from segment_members where person_id = $3
+    on conflict do nothing
+),
+told as (
+    update events set person_id = $2 where person_id = $3 and received_at > now() - interval '30 days'
+),
+noted as (
+    insert into merged_people (workspace_id, former_id, person_id) values ($1, $3, $2)
+),
+chained as (
+    update merged_people set person_id = $2 where person_id = $3
+)
+update people p set attributes = o.attributes || p.attributes, changed_at = o.changed_at || p.changed_at
+from other o
+where p.person_id = $2;
 
 -- name: create
 -- New people in these workspaces, without identifiers yet.

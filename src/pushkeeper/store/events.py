@@ -1,0 +1,90 @@
+"""What people did, what counts once, and the devices of those who are not known yet."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from pushkeeper.core.model import DeviceId, PersonId, WorkspaceId, device_id
+from pushkeeper.store.database import columns, load_queries
+from pushkeeper.store.devices import Registration
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushkeeper.store.database import Connection, Database
+
+SQL = load_queries("events")
+
+EventKind = Literal["event", "page", "screen"]
+
+
+class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a person did, or somebody with an anonymous id who may become known."""
+
+    kind: EventKind
+    name: str
+    data: dict[str, Any]
+    happened_at: datetime
+    anonymous_id: str | None = None
+
+
+async def first_time(
+    connection: Connection, once: Sequence[tuple[WorkspaceId, bytes]]
+) -> set[tuple[WorkspaceId, bytes]]:
+    """Remember ids of calls, and return those that were not known."""
+    rows = await connection.fetch(SQL["first_time"], *columns(sorted(set(once)), 2))
+    return {(row["workspace_id"], row["once"]) for row in rows}
+
+
+async def insert(
+    connection: Connection, told: Sequence[tuple[WorkspaceId, PersonId | None, NewEvent]]
+) -> None:
+    """Write events."""
+    rows = [
+        (workspace, person, event.anonymous_id, event.kind, event.name, event.data, event.happened_at)
+        for workspace, person, event in told
+    ]
+    await connection.execute(SQL["insert"], *columns(rows, 7))
+
+
+Known = tuple[WorkspaceId, str, PersonId]
+
+
+async def attach(
+    connection: Connection, known: Sequence[Known]
+) -> list[tuple[WorkspaceId, PersonId, Registration]]:
+    """Give people what was told of their anonymous ids: events at once, devices to be registered by the caller."""
+    await connection.execute(SQL["attach"], *columns(known, 3))
+    taken = await connection.fetch(SQL["take_devices"], *columns(known, 3))
+    return [
+        (row["workspace_id"], row["person_id"], msgspec.convert(row["registration"], Registration))
+        for row in taken
+    ]
+
+
+async def keep_devices(connection: Connection, told: Sequence[tuple[WorkspaceId, str, Registration]]) -> None:
+    """Keep the devices of anonymous ids until somebody identifies by one of them; no two may be the same device."""
+    rows = [
+        (
+            workspace,
+            device_id(workspace, registration.token),
+            anonymous_id,
+            msgspec.to_builtins(registration),
+        )
+        for workspace, anonymous_id, registration in told
+    ]
+    await connection.execute(SQL["keep_device"], *columns(rows, 4))
+
+
+async def forget_devices(connection: Connection, gone: Sequence[tuple[WorkspaceId, DeviceId]]) -> None:
+    """Forget what was told of these devices before they were anybody's."""
+    await connection.execute(SQL["forget_devices"], *columns(gone, 2))
+
+
+async def clean(database: Database) -> None:
+    """Forget ids that may come again, and devices that nobody came for."""
+    await database.rows(SQL["forget_seen"])
+    await database.rows(SQL["forget_old_devices"])

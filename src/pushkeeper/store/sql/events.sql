@@ -1,0 +1,49 @@
+-- Events: what people did, and what counts once.
+
+-- name: first_time
+-- Remember these ids; those that were not known come back.
+insert into seen_once (workspace_id, once)
+select distinct * from unnest($1::bigint[], $2::bytea[])
+on conflict do nothing
+returning workspace_id, once;
+
+-- name: insert
+-- What people did.
+insert into events (workspace_id, person_id, anonymous_id, kind, name, data, happened_at)
+select * from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[]);
+
+-- name: attach
+-- Give the events of anonymous ids to the people who identified by them, as far back as thirty days.
+update events e set person_id = a.person_id
+from unnest($1::bigint[], $2::text[], $3::bigint[]) as a (workspace_id, anonymous_id, person_id)
+where e.workspace_id = a.workspace_id and e.anonymous_id = a.anonymous_id and e.person_id is null
+    and e.received_at > now() - interval '30 days';
+
+-- name: forget_seen
+-- What was seen more than two days ago may come again.
+delete from seen_once where seen_at < now() - interval '2 days';
+
+-- name: keep_device
+-- Devices of anonymous ids; the last that was told of a device counts.
+insert into anonymous_devices (workspace_id, device_id, anonymous_id, registration)
+select * from unnest($1::bigint[], $2::bytea[], $3::text[], $4::jsonb[])
+on conflict (workspace_id, device_id) do update set
+    anonymous_id = excluded.anonymous_id,
+    registration = anonymous_devices.registration || excluded.registration,
+    told_at = now();
+
+-- name: take_devices
+-- The devices of these anonymous ids, which are somebody's now.
+delete from anonymous_devices d
+using unnest($1::bigint[], $2::text[], $3::bigint[]) as a (workspace_id, anonymous_id, person_id)
+where d.workspace_id = a.workspace_id and d.anonymous_id = a.anonymous_id
+returning a.person_id, d.workspace_id, d.registration;
+
+-- name: forget_devices
+-- Devices that nobody is told of by their keys: deleted, or somebody's.
+delete from anonymous_devices d using unnest($1::bigint[], $2::bytea[]) as g (workspace_id, device_id)
+where d.workspace_id = g.workspace_id and d.device_id = g.device_id;
+
+-- name: forget_old_devices
+-- Anonymous devices that nobody identified by in ninety days.
+delete from anonymous_devices where told_at < now() - interval '90 days';

@@ -1,0 +1,199 @@
+"""What is told of people and their devices, many calls in one commit: each counts once, in the order of its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Hashable
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from pushkeeper.core.identity import IdentifierKind
+from pushkeeper.core.model import DeviceId, WorkspaceId, device_id
+from pushkeeper.store import devices, events, people
+from pushkeeper.store.combine import Keys
+from pushkeeper.store.database import Connection
+from pushkeeper.store.devices import Registration
+from pushkeeper.store.events import NewEvent
+from pushkeeper.store.people import AttributeChange, Naming
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushkeeper.core.model import PersonId
+    from pushkeeper.errors import BadRequest
+
+
+class Tell(msgspec.Struct, frozen=True, kw_only=True):
+    """One call that tells of a person: attributes, a device, something that they did; or of somebody not known yet.
+
+    Attributes:
+        naming: whom it means; None when it names nobody but an anonymous id.
+        anonymous_id: whose device or event it is while there is no naming; with one, whose earlier events and devices
+            are this person's.
+        once: an id of the call, hashed; the same one again changes nothing.
+    """
+
+    workspace_id: WorkspaceId
+    naming: Naming | None = None
+    anonymous_id: str | None = None
+    change: AttributeChange | None = None
+    registration: Registration | None = None
+    event: NewEvent | None = None
+    once: bytes | None = None
+
+
+class Act(msgspec.Struct, frozen=True, kw_only=True):
+    """Anything else that is done in the same commit, to what `keys` name, by itself."""
+
+    workspace_id: WorkspaceId
+    keys: tuple[Hashable, ...]
+    work: Callable[[Connection], Awaitable[object]]
+    once: bytes | None = None
+
+
+Call: TypeAlias = Tell | Act
+
+
+def keys_of(call: Call) -> Keys:
+    """What a call concerns: a device alone, and a person alone where identifiers change hands."""
+    if isinstance(call, Act):
+        return Keys(alone=call.keys)
+    workspace, naming = call.workspace_id, call.naming
+    alone: tuple[Hashable, ...] = () if call.registration is None else (_device(call),)
+    if naming is None:
+        key = (workspace, IdentifierKind.ANONYMOUS_ID.value, call.anonymous_id)
+        return Keys(alone=alone, shared=(key,))
+    people_keys: tuple[Hashable, ...] = tuple((workspace, *i.key) for i in naming.identifiers)
+    # Who is not to be created is looked for when it is their turn; the rest of a group may have made them.
+    does_nothing_else = call.change is None and call.registration is None
+    if naming.others or not (naming.create or does_nothing_else):
+        return Keys(alone=alone + people_keys)
+    return Keys(alone=alone, shared=people_keys)
+
+
+async def write(connection: Connection, calls: Sequence[Call]) -> list[object]:
+    """Write calls, none of which concerns what another has alone; each is answered in its place.
+
+    A Tell is answered by the person, None when nobody is meant, or the BadRequest that refuses it; an Act by its result.
+
+    Raises:
+        BadRequest: one asks for too much, and has done something else already; or an Act refuses.
+    """
+    new = await _not_seen(connection, calls)
+    answers: list[object] = [None] * len(calls)
+    tells = {place: call for place in new if isinstance(call := calls[place], Tell)}
+    if tells:
+        await _tell(connection, tells, answers)
+    for place in new:
+        call = calls[place]
+        if isinstance(call, Act):
+            answers[place] = await call.work(connection)
+    return answers
+
+
+async def _not_seen(connection: Connection, calls: Sequence[Call]) -> list[int]:
+    once = [(call.workspace_id, call.once) for call in calls if call.once is not None]
+    if not once:
+        return list(range(len(calls)))
+    fresh = await events.first_time(connection, once)
+    new = []
+    for place, call in enumerate(calls):
+        if call.once is None:
+            new.append(place)
+        elif (key := (call.workspace_id, call.once)) in fresh:
+            fresh.discard(key)
+            new.append(place)
+    return new
+
+
+async def _tell(connection: Connection, tells: dict[int, Tell], answers: list[object]) -> None:
+    named = [(place, naming) for place, tell in tells.items() if (naming := tell.naming) is not None]
+    found = await people.resolve(connection, [naming for _, naming in named])
+    meant = {place: person for (place, _), person in zip(named, found, strict=True) if person is not None}
+    for place, person in meant.items():
+        answers[place] = person
+    await _attach(connection, [(tells[place], person) for place, person in meant.items()])
+    await _change(connection, tells, meant, answers)
+    await _register(connection, tells, meant, answers)
+    await _keep_anonymous(connection, tells)
+    done = [
+        (tell.workspace_id, meant.get(place), tell.event)
+        for place, tell in tells.items()
+        # Whoever is blocked, or was named and is nobody, did nothing.
+        if tell.event is not None and (place in meant or tell.naming is None or _may_be_anonymous(tell))
+    ]
+    if done:
+        await events.insert(connection, done)
+
+
+def _may_be_anonymous(tell: Tell) -> bool:
+    return tell.naming is not None and tell.naming.path.kind is IdentifierKind.ANONYMOUS_ID
+
+
+async def _attach(connection: Connection, told: Sequence[tuple[Tell, PersonId]]) -> None:
+    known = {
+        (tell.workspace_id, tell.anonymous_id): person
+        for tell, person in told
+        if tell.anonymous_id is not None
+    }
+    if known:
+        rows = [(workspace, anonymous, person) for (workspace, anonymous), person in known.items()]
+        if waiting := await events.attach(connection, rows):
+            await devices.register(connection, waiting)
+
+
+async def _change(
+    connection: Connection, tells: dict[int, Tell], meant: dict[int, PersonId], answers: list[object]
+) -> None:
+    changing = [
+        (place, person, change)
+        for place, person in meant.items()
+        if (change := tells[place].change) is not None
+    ]
+    if not changing:
+        return
+    for at in await people.update(connection, [(person, change) for _, person, change in changing]):
+        place = changing[at][0]
+        answers[place] = _refusal(people.too_much(), tells[place], tells[place].registration)
+
+
+async def _register(
+    connection: Connection, tells: dict[int, Tell], meant: dict[int, PersonId], answers: list[object]
+) -> None:
+    telling = [
+        (place, (tells[place].workspace_id, person, told))
+        for place, person in meant.items()
+        if (told := tells[place].registration) is not None
+    ]
+    if not telling:
+        return
+    refused = await devices.register(connection, [told for _, told in telling])
+    if refused:
+        for place, _ in telling:
+            if _device(tells[place]) in refused:
+                answers[place] = _refusal(devices.too_much(), tells[place], tells[place].change)
+
+
+async def _keep_anonymous(connection: Connection, tells: dict[int, Tell]) -> None:
+    kept = [
+        (tell.workspace_id, tell.anonymous_id, tell.registration)
+        for tell in tells.values()
+        if tell.naming is None and tell.anonymous_id is not None and tell.registration is not None
+    ]
+    if kept:
+        await events.keep_devices(connection, kept)
+
+
+def _refusal(error: BadRequest, tell: Tell, other_half: object) -> BadRequest:
+    """What is said of a call that asks for too much.
+
+    One that did nothing else has written nothing, and its neighbours need not be written again without it. Any other
+    is, by raising.
+    """
+    if other_half is not None or tell.once is not None or (tell.naming is not None and tell.naming.others):
+        raise error
+    return error
+
+
+def _device(tell: Tell) -> DeviceId | None:
+    return None if tell.registration is None else device_id(tell.workspace_id, tell.registration.token)
