@@ -6,15 +6,18 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pushkeeper.errors import NotFound
-from pushkeeper.store import devices, messages
+from pushkeeper.store import devices, messages, reports
+from pushkeeper.store.combine import Combiner, Keys
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from pushkeeper.core.model import DeliveryId, WorkspaceId
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.database import Connection, Database
     from pushkeeper.store.devices import Count
     from pushkeeper.store.messages import AnswerCount, DeliveryFacts
+    from pushkeeper.store.reports import Report
 
 
 class Metric(StrEnum):
@@ -27,6 +30,10 @@ class Metric(StrEnum):
     DROPPED = "dropped"  # a device was left out: suppressed, moved or deleted
     FAILED = "failed"  # it could not be sent to a device, for a fault that is not the device's
     UNDELIVERABLE = "undeliverable"  # there was no device to send to
+    DELIVERED = "delivered"  # the app on a device says that it came
+    OPENED = "opened"  # the app says that somebody opened it
+    CLICKED = "clicked"  # the app says that somebody followed a link in it
+    CONVERTED = "converted"  # the app says that somebody did what it was for
 
 
 _OF_ENDING = {
@@ -40,10 +47,35 @@ _OF_ENDING = {
 
 
 class Reporting:
-    """Reads what the others wrote."""
+    """Reads what the others wrote, and takes what apps tell of their pushes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._reports: Combiner[Report, None] = Combiner(self._commit, lambda _: Keys())
+
+    async def report(self, report: Report) -> None:
+        """Write what an app tells of a push; what was never sent, or was told before, changes nothing."""
+        await self._reports(report)
+
+    async def workspace_of(self, delivery_id: DeliveryId) -> WorkspaceId | None:
+        """Which workspace sent this, if any did."""
+        return await reports.workspace_of(self._database, delivery_id)
+
+    async def reported(self, delivery_id: DeliveryId) -> dict[Metric, datetime]:
+        """When the app first told of each metric of a delivery."""
+        found = await reports.firsts(self._database, delivery_id)
+        return {Metric(metric.value): at for metric, at in found.items()}
+
+    async def drain(self) -> None:
+        """Wait until all that was reported is committed."""
+        await self._reports.drain()
+
+    async def _commit(self, told: Sequence[Report]) -> list[None]:
+        async def work(connection: Connection) -> None:
+            await reports.insert(connection, told)
+
+        await self._database.in_transaction(work)
+        return [None] * len(told)
 
     async def device_counts(self, workspace: WorkspaceId) -> list[Count]:
         """Devices by platform and last status."""

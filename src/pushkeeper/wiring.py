@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pushkeeper.api import app
 from pushkeeper.api.auth import Keys
+from pushkeeper.audience import Audiences
 from pushkeeper.core.model import Environment, Platform, Provider, Secret
 from pushkeeper.errors import BadRequest, Misconfigured
 from pushkeeper.providers import signing
@@ -110,6 +111,7 @@ def api(opened: Store, url: str) -> ASGIApp:
     return app.build(
         app.Rooms(
             registry=registry(opened),
+            audiences=Audiences(opened.database),
             sending=sending(opened),
             reporting=reporting(opened),
             routing=routing(opened),

@@ -14,6 +14,7 @@ import uvicorn
 
 from pushkeeper.api import app
 from pushkeeper.api.auth import Keys
+from pushkeeper.audience import Audiences
 from pushkeeper.core.model import Environment, Platform, Provider, Secret
 from pushkeeper.providers.apns import message as apns_message
 from pushkeeper.providers.fcm import message as fcm_message
@@ -83,6 +84,7 @@ class Door:
 async def _served(database):
     rooms = app.Rooms(
         registry=Registry(database),
+        audiences=Audiences(database),
         sending=Sending(
             database,
             {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from starlette.routing import Route, Router
 
-from pushkeeper.api import answer, app_api, native, native_routes, track_v1
+from pushkeeper.api import answer, app_api, metrics, native, native_routes, track_v1
 from pushkeeper.api.surface import log, request_id_of
 from pushkeeper.errors import Unreachable
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.api.answer import Answer
     from pushkeeper.api.auth import Keys
+    from pushkeeper.audience import Audiences
     from pushkeeper.registry import Registry
     from pushkeeper.reporting import Reporting
     from pushkeeper.routing import Routing
@@ -30,6 +31,7 @@ class Rooms:
     """What the APIs call, and the address at which clients reach them."""
 
     registry: Registry
+    audiences: Audiences
     sending: Sending
     reporting: Reporting
     routing: Routing
@@ -43,6 +45,7 @@ def build(rooms: Rooms) -> ASGIApp:
     # The first that fits answers: what is called most stands first.
     routes = [
         *track_v1.routes(rooms),
+        *metrics.routes(rooms),
         Route("/healthz", _Open(_alive)),
         Route("/readyz", _Open(_Readiness(rooms.database))),
         *app_api.routes(rooms),

@@ -9,20 +9,22 @@ import msgspec
 from pushkeeper import reporting
 from pushkeeper.api import answer, fields
 from pushkeeper.api.push_request import transactional_push
+from pushkeeper.api.said import checked
 from pushkeeper.api.surface import Surface
-from pushkeeper.api.track_v1 import checked
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.core.model import DeliveryId
 from pushkeeper.errors import BadRequest, NotFound, PushkeeperError, Unauthorized
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from starlette.routing import Route
 
     from pushkeeper.api.answer import Answer
     from pushkeeper.api.app import Rooms
     from pushkeeper.api.surface import Call
+    from pushkeeper.reporting import Metric
     from pushkeeper.store.devices import Device
     from pushkeeper.store.messages import DeliveryFacts
     from pushkeeper.store.people import Person
@@ -116,7 +118,8 @@ class _App:
             person = await self._rooms.registry.person(workspace, of_person)
         except NotFound:
             person = None
-        return answer.of_json({"message": message_json(delivery_id, facts, person)})
+        happened = {**reporting.metrics(facts), **await self._rooms.reporting.reported(delivery_id)}
+        return answer.of_json({"message": message_json(delivery_id, facts, person, happened)})
 
 
 def person_json(person: Person, devices: Sequence[Device]) -> dict[str, Any]:
@@ -152,7 +155,12 @@ def as_text(value: object) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def message_json(delivery_id: DeliveryId, facts: DeliveryFacts, person: Person | None) -> dict[str, Any]:
+def message_json(
+    delivery_id: DeliveryId,
+    facts: DeliveryFacts,
+    person: Person | None,
+    happened: Mapping[Metric, datetime],
+) -> dict[str, Any]:
     """A delivery as `GET /v1/messages/{id}` shows it; the person is None once deleted."""
     created = int(facts.created_at.timestamp())
     devices = [push.token for push in facts.pushes if push.token is not None]
@@ -168,7 +176,7 @@ def message_json(delivery_id: DeliveryId, facts: DeliveryFacts, person: Person |
         },
         "recipient": ", ".join(devices),
         "subject": facts.content.title or "",
-        "metrics": {metric: int(at.timestamp()) for metric, at in reporting.metrics(facts).items()},
+        "metrics": {metric: int(at.timestamp()) for metric, at in happened.items()},
         "created": created,
         "failure_message": reporting.failure_message(facts),
         "msg_template_id": None,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.api import answer, fields
+from pushkeeper.api.said import MAX_TOKEN_BYTES
 from pushkeeper.api.surface import Surface
-from pushkeeper.api.track_v1 import MAX_TOKEN_BYTES
 from pushkeeper.core.identity import cio_id
 from pushkeeper.core.model import Token
 from pushkeeper.core.status import LastStatus

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import msgspec
 
 from pushkeeper.api import fields
-from pushkeeper.api.track_v1 import MAX_TOKEN_BYTES, checked, registration
+from pushkeeper.api.said import MAX_TOKEN_BYTES, checked, registration
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Content, Platform, Token
 from pushkeeper.errors import BadRequest

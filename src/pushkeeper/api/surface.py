@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
 from pushkeeper.api import answer
+from pushkeeper.core.model import WorkspaceId
 from pushkeeper.errors import (
     BadRequest,
     Conflict,
@@ -82,6 +83,9 @@ class Call(msgspec.Struct, frozen=True):
 
     def query(self, name: str) -> str | None:
         return QueryParams(self.query_string).get(name)
+
+
+NOBODY = Workspace(WorkspaceId(0), "")  # who calls where no key is needed
 
 
 Handler: TypeAlias = "Callable[[Call], Awaitable[Answer]]"

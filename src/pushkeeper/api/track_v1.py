@@ -1,21 +1,19 @@
-"""Customer.io's Track API, version 1: people and their devices."""
+"""Customer.io's Track API, version 1: people, their devices, and what they did."""
 
 from __future__ import annotations
 
-import re
-import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pushkeeper.api import answer, fields
+import msgspec
+
+from pushkeeper.api import answer, fields, said
 from pushkeeper.api.answer import Answer
 from pushkeeper.api.surface import Surface
 from pushkeeper.core import identity
 from pushkeeper.core.identity import Identifier, IdentifierKind
-from pushkeeper.core.model import Environment, Platform, Token
-from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge, Unauthorized
-from pushkeeper.store.devices import Registration
-from pushkeeper.store.people import AttributeChange, Naming
+from pushkeeper.errors import BadRequest, NotFound, PushkeeperError, Unauthorized
+from pushkeeper.registry import Tell
+from pushkeeper.store.people import Naming
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,28 +22,31 @@ if TYPE_CHECKING:
 
     from pushkeeper.api.app import Rooms
     from pushkeeper.api.surface import Call
+    from pushkeeper.core.model import WorkspaceId
 
-MAX_ID_BYTES = 150
-MAX_TOKEN_BYTES = 4096
-_PLATFORMS = tuple(Platform)
-_ENVIRONMENTS = tuple(Environment)
-_IDENTIFIERS = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.ANONYMOUS_ID)
-_DOTTED_PREFERENCE = re.compile(r"cio_subscription_preferences\.[^.]+\..+", re.DOTALL)
-_NOT_ATTRIBUTES = frozenset(
-    {"id", "email", "cio_id", "anonymous_id", "cio_relationships", "_update", "_timestamp"}
-)
+_MOST_AT_ONCE = 1000
+_ID_TYPES = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
 
 
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of this API."""
     track = _Track(rooms)
     surface = Surface(authenticate=rooms.keys.track, render=render)
-    person = "/api/v1/customers/{identifier}"
+    merges = Surface(authenticate=rooms.keys.track, render=render_merge)
+    person, segment = "/api/v1/customers/{identifier}", "/api/v1/segments/{segment}"
     return [
         surface.route(f"{person}/devices", PUT=track.register),
         surface.route(person, PUT=track.identify, DELETE=track.forget_person),
+        surface.route(f"{person}/events", POST=track.event),
+        surface.route("/api/v1/events", POST=track.anonymous_event),
         surface.route("/api/v1/accounts/region", GET=track.region),
         surface.route(f"{person}/devices/{{device_id}}", DELETE=track.forget_device),
+        surface.route(f"{person}/suppress", POST=track.suppress),
+        surface.route(f"{person}/unsuppress", POST=track.unsuppress),
+        merges.route("/api/v1/merge_customers", POST=track.merge),
+        surface.route(f"{segment}/add_customers", POST=track.add_to_segment),
+        surface.route(f"{segment}/remove_customers", POST=track.remove_from_segment),
+        surface.route("/api/v1/forms/{form}/submit", POST=track.submit_form),
     ]
 
 
@@ -56,6 +57,11 @@ def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
         return {"meta": {"errors": [error.message]}}
     message = "Unauthorized request" if isinstance(error, Unauthorized) else error.message
     return {"meta": {"error": message}}
+
+
+def render_merge(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
+    """`meta.error`, as a merge answers whatever is wrong."""
+    return {"meta": {"error": error.message}} if isinstance(error, BadRequest) else render(error, status)
 
 
 # Every success is 200 and these three bytes, as recorded; the Go client takes anything else for an error.
@@ -71,15 +77,25 @@ class _Track:
             {"url": self._rooms.url, "region": "us", "environment_id": call.workspace.workspace_id}
         )
 
+    # People and devices.
+
     async def identify(self, call: Call) -> Answer:
         body = fields.as_object(fields.decode(call.raw_body), "body")
+        others = said.other_identifiers(body)
         naming = Naming(
             workspace_id=call.workspace.workspace_id,
             path=identifier(call),
-            others=_others(body),
+            others=others,
             create=not fields.optional_flag(body.get("_update"), "_update", default=False),
         )
-        await self._rooms.registry.identify(naming, _change(body))
+        await self._rooms.registry.tell(
+            Tell(
+                workspace_id=naming.workspace_id,
+                naming=naming,
+                change=said.change(body),
+                anonymous_id=said.anonymous_id_of(others),
+            )
+        )
         return DONE
 
     async def forget_person(self, call: Call) -> Answer:
@@ -90,7 +106,7 @@ class _Track:
 
     async def register(self, call: Call) -> Answer:
         body = fields.as_object(fields.decode(call.raw_body), "body")
-        device = registration(
+        device = said.registration(
             fields.as_object(body.get("device"), "device"),
             "device",
             id_field="id",
@@ -104,104 +120,124 @@ class _Track:
         await self._rooms.registry.forget_device(
             call.workspace.workspace_id,
             identifier(call),
-            _token(call.segment("device_id"), "device_id"),
+            said.token(call.segment("device_id"), "device_id"),
             request_id=call.request_id,
         )
+        return DONE
+
+    async def suppress(self, call: Call) -> Answer:
+        registry, workspace = self._rooms.registry, call.workspace.workspace_id
+        await registry.do(registry.suppressing(workspace, identifier(call), request_id=call.request_id))
+        return DONE
+
+    async def unsuppress(self, call: Call) -> Answer:
+        registry = self._rooms.registry
+        await registry.do(registry.unsuppressing(call.workspace.workspace_id, identifier(call)))
+        return DONE
+
+    async def merge(self, call: Call) -> Answer:
+        body = fields.as_object(fields.decode(call.raw_body), "body")
+        primary = said.one_identifier(body.get("primary"), "primary", _ID_TYPES)
+        secondary = said.one_identifier(body.get("secondary"), "secondary", _ID_TYPES)
+        registry, workspace = self._rooms.registry, call.workspace.workspace_id
+        await registry.do(registry.merging(workspace, primary, secondary, request_id=call.request_id))
+        return DONE
+
+    # Events.
+
+    async def event(self, call: Call) -> Answer:
+        body = fields.as_object(fields.decode(call.raw_body), "body")
+        workspace = call.workspace.workspace_id
+        await self._rooms.registry.tell(
+            Tell(
+                workspace_id=workspace,
+                naming=Naming(workspace_id=workspace, path=identifier(call)),
+                event=said.event(body),
+                once=said.once("track", body.get("id")),
+            )
+        )
+        return DONE
+
+    async def anonymous_event(self, call: Call) -> Answer:
+        body = fields.as_object(fields.decode(call.raw_body), "body")
+        found = fields.optional_text(body.get("anonymous_id"), "anonymous_id", max_bytes=said.MAX_ID_BYTES)
+        await self._rooms.registry.tell(
+            anonymous(
+                call.workspace.workspace_id, found or None, body, once=said.once("track", body.get("id"))
+            )
+        )
+        return DONE
+
+    async def submit_form(self, call: Call) -> Answer:
+        body = fields.as_object(fields.decode(call.raw_body), "body")
+        data = fields.as_object(body.get("data"), "data")
+        others = said.other_identifiers(data)
+        if not others:
+            raise BadRequest("data", "data: a form needs an id or an email")
+        workspace = call.workspace.workspace_id
+        naming = Naming(workspace_id=workspace, path=others[0], others=others[1:])
+        await self._rooms.registry.tell(
+            Tell(
+                workspace_id=workspace,
+                naming=naming,
+                change=said.change(data),
+                anonymous_id=said.anonymous_id_of(others),
+            )
+        )
+        return Answer(b"", 204)
+
+    # Segments.
+
+    async def add_to_segment(self, call: Call) -> Answer:
+        segment, who = _members(call)
+        await self._rooms.audiences.add(call.workspace.workspace_id, segment, who)
+        return DONE
+
+    async def remove_from_segment(self, call: Call) -> Answer:
+        segment, who = _members(call)
+        await self._rooms.audiences.remove(call.workspace.workspace_id, segment, who)
         return DONE
 
 
 def identifier(call: Call) -> Identifier:
     """Whom the path names."""
-    segment = fields.text(call.segment("identifier"), "identifier", max_bytes=MAX_ID_BYTES + len("cio_"))
-    return checked(identity.of_path(segment), "identifier")
+    segment = fields.text(call.segment("identifier"), "identifier", max_bytes=said.MAX_ID_BYTES + len("cio_"))
+    return said.checked(identity.of_path(segment), "identifier")
 
 
-def checked(found: Identifier, field: str) -> Identifier:
-    """An identifier that can be kept.
-
-    Raises:
-        BadRequest, TooLarge: it is over 150 bytes, or has a NUL character.
-    """
-    if "\0" in found.value:
-        raise BadRequest(field, f"{field}: NUL characters cannot be kept")
-    if not found.value.strip():
-        raise BadRequest(field, f"{field}: is needed, and cannot be empty")
-    if len(found.value.encode()) > MAX_ID_BYTES:
-        raise TooLarge(field, f"{field}: cannot be longer than {MAX_ID_BYTES} bytes")
-    return found
+def anonymous(
+    workspace: WorkspaceId, anonymous_id: str | None, body: dict[str, Any], *, once: bytes | None
+) -> Tell:
+    """An event of somebody who may be known by this anonymous id, or will be."""
+    happened = said.event(body)
+    if anonymous_id is None:
+        return Tell(workspace_id=workspace, event=happened, once=once)
+    path = said.checked(Identifier(IdentifierKind.ANONYMOUS_ID, anonymous_id), "anonymous_id")
+    naming = Naming(workspace_id=workspace, path=path, create=False)
+    event = msgspec.structs.replace(happened, anonymous_id=anonymous_id)
+    return Tell(workspace_id=workspace, naming=naming, event=event, once=once)
 
 
-def registration(device: dict[str, Any], field: str, *, id_field: str, request_id: str) -> Registration:
-    """A device as Customer.io's clients tell of it.
-
-    Two attributes are ours: `app_id` (the bundle id or FCM project that it belongs to) and `apns_environment`
-    (production or sandbox). Unknown keys beside `attributes` are ignored, as is `_last_status`.
+def segment_of(call: Call) -> int:
+    """The segment that the path names.
 
     Raises:
-        BadRequest, TooLarge: a field is missing, malformed or too long.
+        NotFound: it is no number of one.
     """
-    token = _token(device.get(id_field), f"{field}.{id_field}")
-    platform = fields.one_of(device.get("platform"), f"{field}.platform", _PLATFORMS)
-    given = dict(fields.optional_object(device.get("attributes"), f"{field}.attributes"))
-    given.pop("_last_status", None)
-    kept, removed = fields.attributes(given, f"{field}.attributes")
-    environment = fields.optional_text(kept.get("apns_environment"), f"{field}.attributes.apns_environment")
-    if environment is not None:
-        fields.one_of(environment, f"{field}.attributes.apns_environment", _ENVIRONMENTS)
-    return Registration(
-        token=token,
-        platform=Platform(platform),
-        last_used=fields.optional_unix_time(device.get("last_used"), f"{field}.last_used")
-        or datetime.now(UTC),
-        app=fields.optional_text(kept.get("app_id"), f"{field}.attributes.app_id"),
-        environment=Environment(environment.lower()) if environment else None,
-        attributes={**kept, **dict.fromkeys(removed)},
-        request_id=request_id,
-    )
+    text = call.segment("segment")
+    if not (text.isascii() and text.isdigit() and len(text) < len(str(2**63))):
+        raise NotFound("segment: there is none of this number")
+    return int(text)
 
 
-def _token(value: object, field: str) -> Token:
-    found = fields.text(value, field, max_bytes=MAX_TOKEN_BYTES)
-    if "\0" in found:
-        raise BadRequest(field, f"{field}: NUL characters cannot be kept")
-    return Token(found)
-
-
-def _others(body: dict[str, Any]) -> tuple[Identifier, ...]:
-    found = []
-    for kind in _IDENTIFIERS:
-        value = body.get(kind.value)
-        if isinstance(value, int) and not isinstance(value, bool):
-            value = str(value)  # callers with numeric ids
-        value = fields.optional_text(value, kind.value, max_bytes=MAX_ID_BYTES)
-        if value is not None and value.strip():
-            found.append(checked(Identifier(kind, value), kind.value))
-    return tuple(found)
-
-
-def _change(body: dict[str, Any]) -> AttributeChange:
-    given = {name: value for name, value in body.items() if name not in _NOT_ATTRIBUTES}
-    kept, removed = fields.attributes(given, "attributes")
-    changed_at = fields.optional_unix_time(body.get("_timestamp"), "_timestamp")
-    dotted = [name for name in given if _DOTTED_PREFERENCE.fullmatch(name)]
-    return AttributeChange(
-        attributes={name: value for name, value in kept.items() if name not in dotted},
-        preferences=_preferences(dotted, kept),
-        removed=tuple(name for name in removed if name not in dotted),
-        unsubscribed=_is_true(body["unsubscribed"]) if "unsubscribed" in body else None,
-        changed_at=int(changed_at.timestamp() if changed_at else time.time()),
-    )
-
-
-def _preferences(dotted: Sequence[str], kept: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Entries of the subscription preferences by group; one that is not kept is to be removed."""
-    found: dict[str, dict[str, Any]] = {}
-    for name in dotted:
-        _, group, entry = name.split(".", 2)
-        found.setdefault(group, {})[entry] = kept.get(name)
-    return found
-
-
-def _is_true(value: object) -> bool:
-    """Any casing of "true", 1 and "1" unsubscribe; anything else does not."""
-    return value is True or value == 1 or (isinstance(value, str) and value.lower() in {"true", "1"})
+def _members(call: Call) -> tuple[int, list[Identifier]]:
+    body = fields.as_object(fields.decode(call.raw_body), "body")
+    kind = fields.one_of(call.query("id_type") or "id", "id_type", _ID_TYPES)
+    ids = body.get("ids")
+    if not isinstance(ids, list) or len(ids) > _MOST_AT_ONCE:
+        raise BadRequest("ids", f"ids: expected a list of at most {_MOST_AT_ONCE}")
+    who = {
+        (found := said.one_identifier({kind: one}, f"ids[{place}]", _ID_TYPES)).key: found
+        for place, one in enumerate(ids)
+    }
+    return segment_of(call), list(who.values())

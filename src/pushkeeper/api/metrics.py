@@ -1,0 +1,109 @@
+"""What apps tell of their pushes, at paths that need no key: a delivery's id is what opens them.
+
+Whatever comes is answered 200: a phone that reports something odd has nobody to read the refusal, and would send it again.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pushkeeper.api import fields, said
+from pushkeeper.api.surface import NOBODY, Surface
+from pushkeeper.api.track_v1 import DONE, render
+from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
+from pushkeeper.core.model import DeliveryId
+from pushkeeper.errors import BadRequest
+from pushkeeper.registry import Tell
+from pushkeeper.store.people import Naming
+from pushkeeper.store.reports import AppMetric, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import Route
+
+    from pushkeeper.api.answer import Answer
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.surface import Call
+    from pushkeeper.store.workspaces import Workspace
+
+_METRICS = frozenset(AppMetric)
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes that need no key."""
+    doors = _Doors(rooms)
+    surface = Surface(authenticate=_let_in, render=render)
+    return [
+        surface.route("/api/v1/metrics", POST=doors.metric),
+        surface.route("/api/v1/push/events", POST=doors.push_event),
+        # As many apps that followed an old guide post it.
+        surface.route("/push/events", POST=doors.push_event),
+        surface.route("/unsubscribe/{delivery_id}", POST=doors.unsubscribe),
+    ]
+
+
+async def _let_in(authorization: bytes) -> Workspace:
+    del authorization
+    return NOBODY
+
+
+def report(
+    delivery: object, metric: object, token: object, *, at: datetime | None, href: object = None
+) -> Report | None:
+    """A report of these parts; None of what is no delivery of ours, or no metric that an app can tell."""
+    delivery_id = DeliveryId.parse(delivery) if isinstance(delivery, str) else None
+    if delivery_id is None or not isinstance(metric, str) or metric.lower() not in _METRICS:
+        return None
+    return Report(
+        message_id=delivery_id.message_id,
+        person_id=delivery_id.person_id,
+        metric=AppMetric(metric.lower()),
+        reported_at=at or datetime.now(UTC),
+        token=said.token(token, "recipient") if isinstance(token, str) and token.strip() else None,
+        href=fields.optional_text(href, "href", max_bytes=fields.MAX_VALUE_BYTES),
+    )
+
+
+class _Doors:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    async def metric(self, call: Call) -> Answer:
+        return await self._told(call, "metric", "recipient")
+
+    async def push_event(self, call: Call) -> Answer:
+        return await self._told(call, "event", "device_id")
+
+    async def _told(self, call: Call, metric_field: str, token_field: str) -> Answer:
+        try:
+            body = fields.as_object(fields.decode(call.raw_body), "body")
+            found = report(
+                body.get("delivery_id"),
+                body.get(metric_field),
+                body.get(token_field),
+                at=fields.optional_unix_time(body.get("timestamp"), "timestamp"),
+                href=body.get("href"),
+            )
+        except BadRequest:
+            return DONE
+        if found is not None:
+            await self._rooms.reporting.report(found)
+        return DONE
+
+    async def unsubscribe(self, call: Call) -> Answer:
+        body: dict[str, Any] = fields.as_object(fields.decode(call.raw_body), "body")
+        if not said.is_true(body.get("unsubscribe", True)):
+            raise BadRequest("unsubscribe", "unsubscribe: expected true")
+        delivery_id = DeliveryId.parse(call.segment("delivery_id"))
+        if delivery_id is None:
+            return DONE
+        workspace = await self._rooms.reporting.workspace_of(delivery_id)
+        if workspace is None:
+            return DONE
+        path = Identifier(IdentifierKind.CIO_ID, cio_id(delivery_id.person_id))
+        naming = Naming(workspace_id=workspace, path=path)
+        change = said.change({"unsubscribed": True})
+        await self._rooms.registry.tell(Tell(workspace_id=workspace, naming=naming, change=change))
+        return DONE

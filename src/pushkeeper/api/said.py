@@ -1,0 +1,227 @@
+"""What Customer.io's clients say of people, devices and events, read into what the rooms take; every field checked."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+
+from pushkeeper.api import fields
+from pushkeeper.core.identity import Identifier, IdentifierKind
+from pushkeeper.core.model import Environment, Platform, Token
+from pushkeeper.errors import BadRequest, TooLarge
+from pushkeeper.store.devices import Registration
+from pushkeeper.store.events import NewEvent
+from pushkeeper.store.people import AttributeChange
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushkeeper.store.events import EventKind
+
+MAX_ID_BYTES = 150
+MAX_TOKEN_BYTES = 4096
+MAX_EVENT_NAME_BYTES = 100
+MAX_EVENT_DATA_BYTES = 100_000
+_PLATFORMS = tuple(Platform)
+_ENVIRONMENTS = tuple(Environment)
+_EVENT_KINDS = ("event", "page", "screen")
+_IDENTIFIERS = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.ANONYMOUS_ID)
+_DOTTED_PREFERENCE = re.compile(r"cio_subscription_preferences\.[^.]+\..+", re.DOTALL)
+_NOT_ATTRIBUTES = frozenset(
+    {"id", "email", "cio_id", "anonymous_id", "cio_relationships", "_update", "_timestamp"}
+)
+
+
+# People.
+
+
+def checked(found: Identifier, field: str) -> Identifier:
+    """An identifier that can be kept.
+
+    Raises:
+        BadRequest, TooLarge: it is over 150 bytes, or has a NUL character.
+    """
+    if "\0" in found.value:
+        raise BadRequest(field, f"{field}: NUL characters cannot be kept")
+    if not found.value.strip():
+        raise BadRequest(field, f"{field}: is needed, and cannot be empty")
+    if len(found.value.encode()) > MAX_ID_BYTES:
+        raise TooLarge(field, f"{field}: cannot be longer than {MAX_ID_BYTES} bytes")
+    return found
+
+
+def one_identifier(given: object, field: str, kinds: Sequence[IdentifierKind]) -> Identifier:
+    """The one identifier of an object like `{"email": "a@example.com"}`.
+
+    Raises:
+        BadRequest, TooLarge: there are none or several, or it cannot be kept.
+    """
+    identifiers = fields.as_object(given, field)
+    named = {kind: value for kind in kinds if (value := identifiers.get(kind.value)) is not None}
+    if len(named) != 1 or len(identifiers) != 1:
+        words = ", ".join(kinds[:-1])
+        raise BadRequest(field, f"{field}: exactly one of {words} or {kinds[-1]} is needed")
+    [(kind, value)] = named.items()
+    place = f"{field}.{kind}"
+    return checked(
+        Identifier(kind, fields.text(_number_as_text(value), place, max_bytes=MAX_ID_BYTES)), place
+    )
+
+
+def other_identifiers(body: dict[str, Any]) -> tuple[Identifier, ...]:
+    """The identifiers among a person's attributes, which they are to get."""
+    found = []
+    for kind in _IDENTIFIERS:
+        value = fields.optional_text(
+            _number_as_text(body.get(kind.value)), kind.value, max_bytes=MAX_ID_BYTES
+        )
+        if value is not None and value.strip():
+            found.append(checked(Identifier(kind, value), kind.value))
+    return tuple(found)
+
+
+def anonymous_id_of(others: Sequence[Identifier]) -> str | None:
+    """The anonymous id among identifiers."""
+    return next((o.value for o in others if o.kind is IdentifierKind.ANONYMOUS_ID), None)
+
+
+def change(body: dict[str, Any]) -> AttributeChange:
+    """What is to become of a person's attributes; identifiers among them are for `other_identifiers`."""
+    given = {name: value for name, value in body.items() if name not in _NOT_ATTRIBUTES}
+    kept, removed = fields.attributes(given, "attributes")
+    changed_at = fields.optional_unix_time(body.get("_timestamp"), "_timestamp")
+    dotted = [name for name in given if _DOTTED_PREFERENCE.fullmatch(name)]
+    return AttributeChange(
+        attributes={name: value for name, value in kept.items() if name not in dotted},
+        preferences=_preferences(dotted, kept),
+        removed=tuple(name for name in removed if name not in dotted),
+        unsubscribed=is_true(body["unsubscribed"]) if "unsubscribed" in body else None,
+        changed_at=int(changed_at.timestamp() if changed_at else time.time()),
+    )
+
+
+def _preferences(dotted: Sequence[str], kept: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Entries of the subscription preferences by group; one that is not kept is to be removed."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in dotted:
+        _, group, entry = name.split(".", 2)
+        found.setdefault(group, {})[entry] = kept.get(name)
+    return found
+
+
+def is_true(value: object) -> bool:
+    """Any casing of "true", 1 and "1" unsubscribe; anything else does not."""
+    return value is True or value == 1 or (isinstance(value, str) and value.lower() in {"true", "1"})
+
+
+def _number_as_text(value: object) -> object:
+    """Callers have numeric ids."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+# Devices.
+
+
+def registration(device: dict[str, Any], field: str, *, id_field: str, request_id: str) -> Registration:
+    """A device as Customer.io's clients tell of it.
+
+    Two attributes are ours: `app_id` (the bundle id or FCM project that it belongs to) and `apns_environment`
+    (production or sandbox). Unknown keys beside `attributes` are ignored, as is `_last_status`.
+
+    Raises:
+        BadRequest, TooLarge: a field is missing, malformed or too long.
+    """
+    return registered(
+        token(device.get(id_field), f"{field}.{id_field}"),
+        platform=device.get("platform"),
+        last_used=fields.optional_unix_time(device.get("last_used"), f"{field}.last_used"),
+        attributes=fields.optional_object(device.get("attributes"), f"{field}.attributes"),
+        field=field,
+        request_id=request_id,
+    )
+
+
+def registered(
+    found: Token,
+    *,
+    platform: object,
+    last_used: datetime | None,
+    attributes: dict[str, Any],
+    field: str,
+    request_id: str,
+) -> Registration:
+    """A device of these parts; the platform and the attributes are still to be checked.
+
+    Raises:
+        BadRequest, TooLarge: one is missing, malformed or too long.
+    """
+    named = fields.one_of(platform, f"{field}.platform", _PLATFORMS)
+    given = {name: value for name, value in attributes.items() if name != "_last_status"}
+    kept, removed = fields.attributes(given, f"{field}.attributes")
+    environment = fields.optional_text(kept.get("apns_environment"), f"{field}.attributes.apns_environment")
+    if environment is not None:
+        fields.one_of(environment, f"{field}.attributes.apns_environment", _ENVIRONMENTS)
+    return Registration(
+        token=found,
+        platform=Platform(named),
+        last_used=last_used or datetime.now(UTC),
+        app=fields.optional_text(kept.get("app_id"), f"{field}.attributes.app_id"),
+        environment=Environment(environment.lower()) if environment else None,
+        attributes={**kept, **dict.fromkeys(removed)},
+        request_id=request_id,
+    )
+
+
+def token(value: object, field: str) -> Token:
+    """A push token.
+
+    Raises:
+        BadRequest, TooLarge: it is none, or too long.
+    """
+    found = fields.text(value, field, max_bytes=MAX_TOKEN_BYTES)
+    if "\0" in found:
+        raise BadRequest(field, f"{field}: NUL characters cannot be kept")
+    return Token(found)
+
+
+# Events.
+
+
+def event(body: dict[str, Any], *, data_field: str = "data", kind: EventKind | None = None) -> NewEvent:
+    """Something that somebody did: `name`, `timestamp`, and its data.
+
+    Raises:
+        BadRequest, TooLarge: a field is missing, malformed or too long.
+    """
+    if kind is None:
+        said = body.get("type") or "event"
+        kind = cast("EventKind", fields.one_of(said, "type", _EVENT_KINDS))
+    at = fields.optional_unix_time(body.get("timestamp"), "timestamp")
+    return happened(body.get("name"), "name", body.get(data_field), data_field, kind=kind, at=at)
+
+
+def happened(
+    name: object, name_field: str, data: object, data_field: str, *, kind: EventKind, at: datetime | None
+) -> NewEvent:
+    """An event of these parts.
+
+    Raises:
+        BadRequest, TooLarge: one is missing, malformed or too long.
+    """
+    said = fields.text(name, name_field, max_bytes=MAX_EVENT_NAME_BYTES)
+    given = fields.optional_object(data, data_field)
+    if len(msgspec.json.encode(given)) > MAX_EVENT_DATA_BYTES:
+        raise TooLarge(data_field, f"{data_field}: cannot be longer than {MAX_EVENT_DATA_BYTES} bytes")
+    return NewEvent(kind=kind, name=said, data=given, happened_at=at or datetime.now(UTC))
+
+
+def once(source: str, said: object) -> bytes | None:
+    """What a call's own id is remembered by: 16 bytes of a hash; None when it has none."""
+    if not isinstance(said, str) or not said:
+        return None
+    return hashlib.sha256(f"{source}:{said}".encode("utf-8", "replace")).digest()[:16]

@@ -1,0 +1,48 @@
+-- Manual segments: people put together by hand.
+
+-- name: insert
+-- A new segment.
+insert into segments (workspace_id, name, description) values ($1, $2, $3)
+returning segment_id, name, description, created_at, updated_at;
+
+-- name: all
+-- The segments of a workspace, the oldest first.
+select segment_id, name, description, created_at, updated_at from segments where workspace_id = $1 order by segment_id;
+
+-- name: read
+-- One segment.
+select segment_id, name, description, created_at, updated_at from segments where workspace_id = $1 and segment_id = $2;
+
+-- name: delete
+-- The segment is gone, and nobody with it.
+delete from segments where workspace_id = $1 and segment_id = $2 returning segment_id;
+
+-- name: of_person
+-- The segments that a person is in.
+select s.segment_id, s.name, s.description, s.created_at, s.updated_at
+from segment_members m join segments s using (segment_id)
+where s.workspace_id = $1 and m.person_id = $2
+order by s.segment_id;
+
+-- name: add
+-- People are in a segment; whoever is already stays.
+insert into segment_members (segment_id, person_id) select $1::bigint, * from unnest($2::bigint[])
+on conflict do nothing;
+
+-- name: remove
+-- People are not in a segment any more.
+delete from segment_members where segment_id = $1 and person_id = any ($2::bigint[]);
+
+-- name: count
+-- How many people are in a segment.
+select count(*) from segment_members where segment_id = $1;
+
+-- name: members
+-- A page of the people in a segment, by their keys.
+select m.person_id,
+    (select value from identifiers i where i.person_id = m.person_id and kind = 'id') as id,
+    (select value from identifiers i where i.person_id = m.person_id and kind = 'email') as email
+from segment_members m
+where m.segment_id = $1 and m.person_id > $2
+order by m.person_id
+limit $3;
