@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pushkeeper.core.model import device_id
 from pushkeeper.errors import NotFound
@@ -91,6 +91,14 @@ class Registry:
     ) -> bool:
         """Delete a person with all their devices, and say whether there was one."""
         return bool(await self.do(self.forgetting_person(workspace, identifier, request_id=request_id)))
+
+    async def note(self, workspace: WorkspaceId, said: dict[str, Any]) -> None:
+        """Keep what is said of objects and of relationships to them, as it is said."""
+
+        async def work(connection: Connection) -> None:
+            await events.note(connection, workspace, said)
+
+        await self.do(Act(workspace_id=workspace, keys=(), work=work))
 
     # What is done to people and devices, to be done by `do` or among others by `do_all`.
 

@@ -83,7 +83,7 @@ async def test_a_bad_event_is_refused_by_the_name_of_its_field_and_leaves_nothin
 
 async def test_an_anonymous_event_is_the_persons_who_identifies_by_its_id(door):
     for name in ("first", "second"):
-        body = {"name": name, "anonymous_id": "a1", "data": {}}
+        body: dict[str, object] = {"name": name, "anonymous_id": "a1", "data": {}}
         assert await door.track("POST", ANONYMOUS, body) == (200, {})
     await door.track("POST", ANONYMOUS, {"name": "a stranger's", "anonymous_id": "a2"})
     await door.track("POST", ANONYMOUS, {"name": "nobody's"})

@@ -84,6 +84,11 @@ async def forget_devices(connection: Connection, gone: Sequence[tuple[WorkspaceI
     await connection.execute(SQL["forget_devices"], *columns(gone, 2))
 
 
+async def note(connection: Connection, workspace: WorkspaceId, said: dict[str, Any]) -> None:
+    """Keep what is said of objects."""
+    await connection.execute(SQL["note"], workspace, said)
+
+
 async def clean(database: Database) -> None:
     """Forget ids that may come again, and devices that nobody came for."""
     await database.rows(SQL["forget_seen"])

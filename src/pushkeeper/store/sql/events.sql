@@ -47,3 +47,7 @@ where d.workspace_id = g.workspace_id and d.device_id = g.device_id;
 -- name: forget_old_devices
 -- Anonymous devices that nobody identified by in ninety days.
 delete from anonymous_devices where told_at < now() - interval '90 days';
+
+-- name: note
+-- What was said of an object, or of relationships to one.
+insert into object_notes (workspace_id, said) values ($1, $2);

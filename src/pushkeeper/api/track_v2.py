@@ -1,0 +1,266 @@
+"""Customer.io's Track API, version 2: one operation, or a batch of them in which each stands or falls by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pushkeeper.api import answer, fields, metrics, said
+from pushkeeper.api.surface import Surface
+from pushkeeper.api.track_v1 import DONE, anonymous
+from pushkeeper.core.identity import Identifier, IdentifierKind
+from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge, Unauthorized
+from pushkeeper.registry import Call as Told
+from pushkeeper.registry import Tell
+from pushkeeper.store.people import Naming
+from pushkeeper.store.reports import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from starlette.routing import Route
+
+    from pushkeeper.api.answer import Answer
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.surface import Call
+
+MAX_ITEM_BYTES = 32 * 1024
+MAX_BATCH_BYTES = 500 * 1024
+_PARTLY_DONE = 207
+_KINDS = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
+_ANY_KIND = (*_KINDS, IdentifierKind.ANONYMOUS_ID)
+_EVENTS = {"event": "event", "page": "page", "screen": "screen"}
+_OBJECT_ACTIONS = frozenset(
+    {"identify", "identify_anonymous", "delete", "add_relationships", "delete_relationships"}
+)
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of this API."""
+    track = _TrackV2(rooms)
+    surface = Surface(authenticate=rooms.keys.track, render=render)
+    return [
+        surface.route("/api/v2/entity", POST=track.entity),
+        surface.route("/api/v2/batch", POST=track.batch),
+    ]
+
+
+def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
+    """`errors` with reason, field and message, as this API answers what is wrong with a request."""
+    del status
+    if isinstance(error, Unauthorized):
+        return {"meta": {"error": "Unauthorized request"}}
+    return {"errors": [problem(error)]}
+
+
+def problem(error: PushkeeperError) -> dict[str, str]:
+    """One error in this API's words."""
+    field = error.field if isinstance(error, BadRequest) else ""
+    if isinstance(error, TooLarge):
+        reason = "too_large"
+    elif field == "body":
+        reason = "parse_error"
+    else:
+        reason = "required" if error.message.endswith("is needed, and cannot be empty") else "invalid"
+    return {"reason": reason, "field": field, "message": error.message}
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """What is said of an object, or of relationships to one: kept as it was said."""
+
+    said: dict[str, Any]
+
+
+class _TrackV2:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    async def entity(self, call: Call) -> Answer:
+        item = fields.as_object(fields.decode(call.raw_body), "body")
+        if len(call.raw_body) > MAX_ITEM_BYTES:
+            raise TooLarge("entity", f"entity: cannot be longer than {MAX_ITEM_BYTES} bytes")
+        [found] = await self._done(call, [self._read(call, item)])
+        if found is not None:
+            raise found
+        return DONE
+
+    async def batch(self, call: Call) -> Answer:
+        if len(call.raw_body) > MAX_BATCH_BYTES:
+            raise TooLarge("batch", f"batch: cannot be longer than {MAX_BATCH_BYTES} bytes")
+        body = fields.as_object(fields.decode(call.raw_body), "body")
+        items = body.get("batch")
+        if not isinstance(items, list):
+            raise BadRequest("batch", "batch: expected a list of operations")
+        read = [self._read_item(call, item) for item in items]
+        errors = [
+            {"batch_index": place, **problem(error)}
+            for place, error in enumerate(await self._done(call, read))
+            if error is not None
+        ]
+        return answer.of_json({"errors": errors}, _PARTLY_DONE) if errors else DONE
+
+    def _read_item(self, call: Call, item: object) -> list[Told | Report | _Note] | BadRequest:
+        try:
+            given = fields.as_object(item, "batch")
+            if len(msgspec.json.encode(given)) > MAX_ITEM_BYTES:
+                raise TooLarge("batch", f"batch: an operation cannot be longer than {MAX_ITEM_BYTES} bytes")
+            return self._read(call, given)
+        except BadRequest as error:
+            return error
+
+    def _read(self, call: Call, item: dict[str, Any]) -> list[Told | Report | _Note]:
+        kind = fields.one_of(item.get("type"), "type", ("person", "object", "delivery"))
+        if kind == "delivery":
+            return _delivery(item)
+        if kind == "object":
+            action = item.get("action")
+            if action not in _OBJECT_ACTIONS:
+                raise BadRequest("action", "action: expected one that objects have")
+            fields.as_object(item.get("identifiers"), "identifiers")
+            return [_Note(item)]
+        return self._person(call, item)
+
+    def _person(self, call: Call, item: dict[str, Any]) -> list[Told | Report | _Note]:
+        action = fields.one_of(item.get("action"), "action", tuple(_PERSON_ACTIONS))
+        return _PERSON_ACTIONS[action](self._rooms, call, item)
+
+    async def _done(
+        self, call: Call, read: Sequence[list[Told | Report | _Note] | BadRequest]
+    ) -> list[PushkeeperError | None]:
+        """Do all that could be read, in order; what refused each, None where nothing did."""
+        errors: list[PushkeeperError | None] = [
+            found if isinstance(found, BadRequest) else None for found in read
+        ]
+        calls: list[tuple[int, Told]] = []
+        aside: list[Awaitable[None]] = []
+        for place, found in enumerate(read):
+            for one in found if isinstance(found, list) else ():
+                if isinstance(one, Report):
+                    aside.append(self._rooms.reporting.report(one))
+                elif isinstance(one, _Note):
+                    aside.append(self._rooms.registry.note(call.workspace.workspace_id, one.said))
+                else:
+                    calls.append((place, one))
+        await asyncio.gather(*aside)
+        answers = await self._rooms.registry.do_all([told for _, told in calls])
+        for (place, _), done in zip(calls, answers, strict=True):
+            if isinstance(done, PushkeeperError):
+                errors[place] = done
+            elif isinstance(done, BaseException):
+                raise done
+        return errors
+
+
+_Ops = list[Told | Report | _Note]
+
+
+def _delivery(item: dict[str, Any]) -> _Ops:
+    identifiers = fields.as_object(item.get("identifiers"), "identifiers")
+    delivery = fields.text(identifiers.get("id"), "identifiers.id", max_bytes=fields.MAX_VALUE_BYTES)
+    attributes = fields.optional_object(item.get("attributes"), "attributes")
+    name = fields.text(item.get("name"), "name", max_bytes=said.MAX_EVENT_NAME_BYTES)
+    at = fields.optional_unix_time(item.get("timestamp"), "timestamp")
+    found = metrics.report(delivery, name, attributes.get("device_token"), at=at, href=attributes.get("href"))
+    return [] if found is None else [found]
+
+
+def _named(item: dict[str, Any], field: str = "identifiers") -> Identifier:
+    return said.one_identifier(item.get(field), field, _KINDS)
+
+
+def _identify(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
+    del rooms
+    workspace, path = call.workspace.workspace_id, _named(item)
+    attributes = fields.optional_object(item.get("attributes"), "attributes")
+    others = said.other_identifiers(attributes)
+    change = said.change({**attributes, "_timestamp": item.get("timestamp")})
+    update = fields.optional_flag(attributes.get("_update"), "attributes._update", default=False)
+    tell = Tell(
+        workspace_id=workspace,
+        naming=Naming(workspace_id=workspace, path=path, others=others, create=not update),
+        change=change,
+        anonymous_id=said.anonymous_id_of(others),
+    )
+    notes = [_Note(item)] if item.get("cio_relationships") else []
+    return [tell, *notes]
+
+
+def _event(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
+    del rooms
+    workspace, once = call.workspace.workspace_id, said.once("track", item.get("id"))
+    path = said.one_identifier(item.get("identifiers"), "identifiers", _ANY_KIND)
+    body = {**item, "type": _EVENTS[item["action"].lower()]}
+    if path.kind is IdentifierKind.ANONYMOUS_ID:
+        body["data"] = item.get("attributes")
+        return [anonymous(workspace, path.value, body, once=once)]
+    event = said.event(body, data_field="attributes")
+    naming = Naming(workspace_id=workspace, path=path)
+    return [Tell(workspace_id=workspace, naming=naming, event=event, once=once)]
+
+
+def _add_device(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
+    del rooms
+    workspace, path = call.workspace.workspace_id, _named(item)
+    device = said.registration(
+        fields.as_object(item.get("device"), "device"),
+        "device",
+        id_field="token",
+        request_id=call.request_id,
+    )
+    naming = Naming(workspace_id=workspace, path=path)
+    return [Tell(workspace_id=workspace, naming=naming, registration=device)]
+
+
+def _delete_device(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
+    device = fields.as_object(item.get("device"), "device")
+    token = said.token(device.get("token"), "device.token")
+    workspace, path = call.workspace.workspace_id, _named(item)
+    return [rooms.registry.forgetting_device(workspace, path, token, request_id=call.request_id)]
+
+
+def _delete(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
+    workspace = call.workspace.workspace_id
+    return [rooms.registry.forgetting_person(workspace, _named(item), request_id=call.request_id)]
+
+
+def _suppress(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
+    workspace = call.workspace.workspace_id
+    return [rooms.registry.suppressing(workspace, _named(item), request_id=call.request_id)]
+
+
+def _unsuppress(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
+    return [rooms.registry.unsuppressing(call.workspace.workspace_id, _named(item))]
+
+
+def _merge(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
+    workspace = call.workspace.workspace_id
+    primary, secondary = _named(item, "primary"), _named(item, "secondary")
+    return [rooms.registry.merging(workspace, primary, secondary, request_id=call.request_id)]
+
+
+def _relate(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
+    del rooms, call
+    _named(item)
+    if not isinstance(item.get("cio_relationships"), list):
+        raise BadRequest("cio_relationships", "cio_relationships: expected a list")
+    return [_Note(item)]
+
+
+_PERSON_ACTIONS: dict[str, Callable[[Rooms, Call, dict[str, Any]], _Ops]] = {
+    "identify": _identify,
+    "delete": _delete,
+    "event": _event,
+    "screen": _event,
+    "page": _event,
+    "add_device": _add_device,
+    "delete_device": _delete_device,
+    "merge": _merge,
+    "suppress": _suppress,
+    "unsuppress": _unsuppress,
+    "add_relationships": _relate,
+    "delete_relationships": _relate,
+}
