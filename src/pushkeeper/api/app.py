@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from starlette.routing import Route, Router
 
-from pushkeeper.api import answer, app_api, metrics, native, native_routes, track_v1, track_v2
+from pushkeeper.api import answer, app_api, cdp, metrics, native, native_routes, track_v1, track_v2
 from pushkeeper.api.surface import log, request_id_of
 from pushkeeper.errors import Unreachable
 
@@ -45,6 +45,7 @@ def build(rooms: Rooms) -> ASGIApp:
     # The first that fits answers: what is called most stands first.
     routes = [
         *track_v1.routes(rooms),
+        *cdp.routes(rooms),
         *track_v2.routes(rooms),
         *metrics.routes(rooms),
         Route("/healthz", _Open(_alive)),

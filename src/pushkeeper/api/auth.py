@@ -45,6 +45,26 @@ class Keys:
         """
         return await self._of("app", authorization, self._holder_of_bearer)
 
+    async def cdp(self, key: str) -> Workspace:
+        """The workspace of a write key, as it stands in a body or a path.
+
+        Raises:
+            Unauthorized: it is none.
+        """
+        return await self._of("cdp", key.encode("utf-8", "replace"), self._holder_of_write_key)
+
+    async def cdp_header(self, authorization: bytes) -> Workspace:
+        """The workspace of a write key, as the user of basic authentication or as bearer.
+
+        Raises:
+            Unauthorized: there is none, or it is wrong.
+        """
+        scheme, _, key = authorization.decode("latin-1").partition(" ")
+        if scheme.lower() == "bearer":
+            return await self.cdp(key.strip())
+        user, _ = _basic(authorization.decode("latin-1"))
+        return await self.cdp(user)
+
     async def _of(
         self, kind: str, authorization: bytes, look_up: Callable[[str], Awaitable[Workspace]]
     ) -> Workspace:
@@ -60,6 +80,11 @@ class Keys:
     async def _holder_of_site(self, authorization: str) -> Workspace:
         site_id, api_key = _basic(authorization)
         return _checked(await workspaces.holder_of_site(self._database, site_id), api_key)
+
+    async def _holder_of_write_key(self, key: str) -> Workspace:
+        if not key or "\0" in key:
+            raise Unauthorized("unauthorized")
+        return _checked(await workspaces.holder_of_key(self._database, "cdp", key), key)
 
     async def _holder_of_bearer(self, authorization: str) -> Workspace:
         scheme, _, key = authorization.partition(" ")

@@ -14,13 +14,15 @@ from pushkeeper.api import fields
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Environment, Platform, Token
 from pushkeeper.errors import BadRequest, TooLarge
+from pushkeeper.registry import Tell
 from pushkeeper.store.devices import Registration
 from pushkeeper.store.events import NewEvent
-from pushkeeper.store.people import AttributeChange
+from pushkeeper.store.people import AttributeChange, Naming
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.events import EventKind
 
 MAX_ID_BYTES = 150
@@ -90,11 +92,11 @@ def anonymous_id_of(others: Sequence[Identifier]) -> str | None:
     return next((o.value for o in others if o.kind is IdentifierKind.ANONYMOUS_ID), None)
 
 
-def change(body: dict[str, Any]) -> AttributeChange:
+def change(body: dict[str, Any], *, at: datetime | None = None) -> AttributeChange:
     """What is to become of a person's attributes; identifiers among them are for `other_identifiers`."""
     given = {name: value for name, value in body.items() if name not in _NOT_ATTRIBUTES}
     kept, removed = fields.attributes(given, "attributes")
-    changed_at = fields.optional_unix_time(body.get("_timestamp"), "_timestamp")
+    changed_at = fields.optional_unix_time(body.get("_timestamp"), "_timestamp") or at
     dotted = [name for name in given if _DOTTED_PREFERENCE.fullmatch(name)]
     return AttributeChange(
         attributes={name: value for name, value in kept.items() if name not in dotted},
@@ -218,6 +220,18 @@ def happened(
     if len(msgspec.json.encode(given)) > MAX_EVENT_DATA_BYTES:
         raise TooLarge(data_field, f"{data_field}: cannot be longer than {MAX_EVENT_DATA_BYTES} bytes")
     return NewEvent(kind=kind, name=said, data=given, happened_at=at or datetime.now(UTC))
+
+
+def anonymously(
+    workspace: WorkspaceId, anonymous_id: str | None, event: NewEvent, *, once: bytes | None
+) -> Tell:
+    """An event of somebody who may be known by this anonymous id, or will be."""
+    if anonymous_id is None:
+        return Tell(workspace_id=workspace, event=event, once=once)
+    path = checked(Identifier(IdentifierKind.ANONYMOUS_ID, anonymous_id), "anonymous_id")
+    naming = Naming(workspace_id=workspace, path=path, create=False)
+    known_later = msgspec.structs.replace(event, anonymous_id=anonymous_id)
+    return Tell(workspace_id=workspace, naming=naming, event=known_later, once=once)
 
 
 def once(source: str, said: object) -> bytes | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -67,6 +67,7 @@ class Call(msgspec.Struct, frozen=True):
     workspace: Workspace
     segments: Mapping[str, str]
     query_string: bytes
+    headers: Sequence[tuple[bytes, bytes]]
     raw_body: bytes
     request_id: str
 
@@ -81,11 +82,21 @@ class Call(msgspec.Struct, frozen=True):
         except UnicodeDecodeError:
             raise BadRequest(name, f"{name}: not UTF-8") from None
 
+    def header(self, name: bytes) -> bytes:
+        """The first header of this lower-case name; empty when there is none."""
+        return next((value for found, value in self.headers if found == name), b"")
+
     def query(self, name: str) -> str | None:
         return QueryParams(self.query_string).get(name)
 
 
-NOBODY = Workspace(WorkspaceId(0), "")  # who calls where no key is needed
+_NOBODY = Workspace(WorkspaceId(0), "")
+
+
+async def let_in(authorization: bytes) -> Workspace:
+    """Ask for no key; what the call is about says whose it is."""
+    del authorization
+    return _NOBODY
 
 
 Handler: TypeAlias = "Callable[[Call], Awaitable[Answer]]"
@@ -146,7 +157,14 @@ class _Resource:
             workspace = await self._surface.authenticate(_authorization(scope))
             body = await read_body(receive)
             return await handler(
-                Call(workspace, scope["path_params"], scope["query_string"], body, request_id)
+                Call(
+                    workspace,
+                    scope["path_params"],
+                    scope["query_string"],
+                    scope["headers"],
+                    body,
+                    request_id,
+                )
             )
         except PushkeeperError as error:
             return self._surface.refusal(error)

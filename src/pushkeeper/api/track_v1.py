@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from pushkeeper.api import answer, fields, said
 from pushkeeper.api.answer import Answer
 from pushkeeper.api.surface import Surface
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 
     from pushkeeper.api.app import Rooms
     from pushkeeper.api.surface import Call
-    from pushkeeper.core.model import WorkspaceId
 
 _MOST_AT_ONCE = 1000
 _ID_TYPES = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
@@ -162,8 +159,11 @@ class _Track:
         body = fields.as_object(fields.decode(call.raw_body), "body")
         found = fields.optional_text(body.get("anonymous_id"), "anonymous_id", max_bytes=said.MAX_ID_BYTES)
         await self._rooms.registry.tell(
-            anonymous(
-                call.workspace.workspace_id, found or None, body, once=said.once("track", body.get("id"))
+            said.anonymously(
+                call.workspace.workspace_id,
+                found or None,
+                said.event(body),
+                once=said.once("track", body.get("id")),
             )
         )
         return DONE
@@ -203,19 +203,6 @@ def identifier(call: Call) -> Identifier:
     """Whom the path names."""
     segment = fields.text(call.segment("identifier"), "identifier", max_bytes=said.MAX_ID_BYTES + len("cio_"))
     return said.checked(identity.of_path(segment), "identifier")
-
-
-def anonymous(
-    workspace: WorkspaceId, anonymous_id: str | None, body: dict[str, Any], *, once: bytes | None
-) -> Tell:
-    """An event of somebody who may be known by this anonymous id, or will be."""
-    happened = said.event(body)
-    if anonymous_id is None:
-        return Tell(workspace_id=workspace, event=happened, once=once)
-    path = said.checked(Identifier(IdentifierKind.ANONYMOUS_ID, anonymous_id), "anonymous_id")
-    naming = Naming(workspace_id=workspace, path=path, create=False)
-    event = msgspec.structs.replace(happened, anonymous_id=anonymous_id)
-    return Tell(workspace_id=workspace, naming=naming, event=event, once=once)
 
 
 def segment_of(call: Call) -> int:

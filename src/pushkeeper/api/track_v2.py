@@ -10,7 +10,7 @@ import msgspec
 
 from pushkeeper.api import answer, fields, metrics, said
 from pushkeeper.api.surface import Surface
-from pushkeeper.api.track_v1 import DONE, anonymous
+from pushkeeper.api.track_v1 import DONE
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge, Unauthorized
 from pushkeeper.registry import Call as Told
@@ -194,10 +194,9 @@ def _event(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
     workspace, once = call.workspace.workspace_id, said.once("track", item.get("id"))
     path = said.one_identifier(item.get("identifiers"), "identifiers", _ANY_KIND)
     body = {**item, "type": _EVENTS[item["action"].lower()]}
-    if path.kind is IdentifierKind.ANONYMOUS_ID:
-        body["data"] = item.get("attributes")
-        return [anonymous(workspace, path.value, body, once=once)]
     event = said.event(body, data_field="attributes")
+    if path.kind is IdentifierKind.ANONYMOUS_ID:
+        return [said.anonymously(workspace, path.value, event, once=once)]
     naming = Naming(workspace_id=workspace, path=path)
     return [Tell(workspace_id=workspace, naming=naming, event=event, once=once)]
 

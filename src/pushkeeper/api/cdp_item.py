@@ -1,0 +1,227 @@
+"""One item of the Data Pipelines API, read into what the registry and reporting take."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+
+from pushkeeper.api import fields, metrics, said
+from pushkeeper.core import identity
+from pushkeeper.core.identity import Identifier, IdentifierKind
+from pushkeeper.errors import BadRequest
+from pushkeeper.registry import Call, Tell
+from pushkeeper.store.people import Naming
+from pushkeeper.store.reports import Report
+
+if TYPE_CHECKING:
+    from pushkeeper.core.model import Token, WorkspaceId
+    from pushkeeper.registry import Registry
+
+Said: TypeAlias = Call | Report
+
+_KINDS = ("identify", "track", "page", "screen", "group", "alias")
+# Of objects, content and relationships there is nothing to keep here.
+_IGNORED_EVENTS = frozenset({"Relationship Deleted", "Object Deleted", "Report Content Event"})
+_NOBODY = frozenset({"", "null"})  # what SDKs send of a user whom they do not know
+_MILLISECONDS = 1000
+
+
+def read_item(
+    registry: Registry, workspace: WorkspaceId, item: dict[str, Any], kind: str | None, *, request_id: str
+) -> list[Said]:
+    """What one item says; `kind` is that of the path it came to, which an item of a batch names itself.
+
+    Raises:
+        BadRequest, TooLarge: a field is missing, malformed or too long.
+    """
+    reader = _Reader(registry, workspace, item, request_id)
+    match kind or fields.one_of(item.get("type"), "type", _KINDS):
+        case "identify":
+            return reader.identify()
+        case "track":
+            return reader.track()
+        case "alias":
+            return reader.alias()
+        case "group":
+            return []
+        case other:
+            return reader.view("page" if other == "page" else "screen")
+
+
+class _Reader:
+    def __init__(
+        self, registry: Registry, workspace: WorkspaceId, item: dict[str, Any], request_id: str
+    ) -> None:
+        self._registry = registry
+        self._workspace = workspace
+        self._item = item
+        self._request_id = request_id
+        self._once = said.once("cdp", item.get("messageId"))
+        self._at = _time(item.get("timestamp"))
+        self._user = _user(item.get("userId"))
+        self._anonymous_id = self._read_anonymous_id()
+
+    def identify(self) -> list[Said]:
+        traits = fields.optional_object(self._item.get("traits"), "traits")
+        email = fields.optional_text(traits.get("email"), "traits.email", max_bytes=said.MAX_ID_BYTES)
+        by_email = Identifier(IdentifierKind.EMAIL, email) if email and email.strip() else None
+        path = self._user or by_email
+        if path is None:
+            return []
+        others = [by_email] if by_email is not None and by_email.key != path.key else []
+        if self._anonymous_id is not None:
+            others.append(Identifier(IdentifierKind.ANONYMOUS_ID, self._anonymous_id))
+        change = said.change(traits, at=self._at)
+        naming = Naming(workspace_id=self._workspace, path=path, others=tuple(others))
+        return [
+            Tell(
+                workspace_id=self._workspace,
+                naming=naming,
+                change=change,
+                anonymous_id=self._anonymous_id,
+                once=self._once,
+            )
+        ]
+
+    def alias(self) -> list[Said]:
+        """The former id is an anonymous one of the user's."""
+        former = fields.optional_text(self._item.get("previousId"), "previousId", max_bytes=said.MAX_ID_BYTES)
+        if self._user is None or former is None or former in _NOBODY:
+            return []
+        other = said.checked(Identifier(IdentifierKind.ANONYMOUS_ID, former), "previousId")
+        naming = Naming(workspace_id=self._workspace, path=self._user, others=(other,))
+        return [Tell(workspace_id=self._workspace, naming=naming, anonymous_id=former, once=self._once)]
+
+    def view(self, kind: Any) -> list[Said]:  # noqa: ANN401 - page or screen
+        properties = fields.optional_object(self._item.get("properties"), "properties")
+        name = self._item.get("name") or properties.get("url") or properties.get("path") or kind
+        if isinstance(name, str):
+            name = name.encode()[: said.MAX_EVENT_NAME_BYTES].decode(errors="ignore")
+        return self._happened(name, properties, kind)
+
+    def track(self) -> list[Said]:
+        name = self._item.get("event")
+        properties = fields.optional_object(self._item.get("properties"), "properties")
+        if name in _IGNORED_EVENTS:
+            return []
+        match name:
+            case "Device Created or Updated":
+                return self._register(properties)
+            case "Device Deleted":
+                return self._forget_device(properties)
+            case "Report Delivery Event":
+                return self._report(properties)
+            case "User Deleted" | "User Suppressed" | "User Unsuppressed":
+                return self._end(name)
+        return self._happened(name, properties, "event")
+
+    # Devices. `context.device.token` is on every event: only these two may change anything by it.
+
+    def _register(self, properties: dict[str, Any]) -> list[Said]:
+        device = self._device(properties)
+        attributes = {name: value for name, value in properties.items() if name != "device"}
+        registration = said.registered(
+            self._token(device),
+            platform=device.get("type"),
+            last_used=self._at,
+            attributes=attributes,
+            field="properties",
+            request_id=self._request_id,
+        )
+        if self._user is None and self._anonymous_id is None:
+            raise BadRequest("userId", "userId: is needed, or an anonymousId")
+        naming = None if self._user is None else Naming(workspace_id=self._workspace, path=self._user)
+        return [
+            Tell(
+                workspace_id=self._workspace,
+                naming=naming,
+                anonymous_id=self._anonymous_id if naming is None else None,
+                registration=registration,
+                once=self._once,
+            )
+        ]
+
+    def _forget_device(self, properties: dict[str, Any]) -> list[Said]:
+        token = self._token(self._device(properties))
+        return [
+            self._registry.forgetting_device(
+                self._workspace, self._user, token, request_id=self._request_id, once=self._once
+            )
+        ]
+
+    def _device(self, properties: dict[str, Any]) -> dict[str, Any]:
+        """In the context, or among the properties, as one page of Customer.io's has it."""
+        context = fields.optional_object(self._item.get("context"), "context")
+        told = properties.get("device")
+        return {
+            **(told if isinstance(told, dict) else {}),
+            **fields.optional_object(context.get("device"), "context.device"),
+        }
+
+    def _token(self, device: dict[str, Any]) -> Token:
+        return said.token(device.get("token"), "context.device.token")
+
+    # Everything else.
+
+    def _report(self, properties: dict[str, Any]) -> list[Said]:
+        found = metrics.report(
+            properties.get("deliveryId"),
+            properties.get("metric"),
+            properties.get("recipient"),
+            at=self._at,
+            href=properties.get("href"),
+        )
+        return [] if found is None else [found]
+
+    def _end(self, name: str) -> list[Said]:
+        if self._user is None:
+            raise BadRequest("userId", "userId: is needed, and cannot be empty")
+        registry, user, once = self._registry, self._user, self._once
+        if name == "User Unsuppressed":
+            return [registry.unsuppressing(self._workspace, user, once=once)]
+        done = registry.suppressing if name == "User Suppressed" else registry.forgetting_person
+        return [done(self._workspace, user, request_id=self._request_id, once=once)]
+
+    def _happened(self, name: object, properties: dict[str, Any], kind: Any) -> list[Said]:  # noqa: ANN401 - a literal
+        field = "event" if kind == "event" else "name"
+        event = said.happened(name, field, properties, "properties", kind=kind, at=self._at)
+        if self._user is not None:
+            naming = Naming(workspace_id=self._workspace, path=self._user)
+            return [Tell(workspace_id=self._workspace, naming=naming, event=event, once=self._once)]
+        if self._anonymous_id is None:
+            raise BadRequest("userId", "userId: is needed, or an anonymousId")
+        return [said.anonymously(self._workspace, self._anonymous_id, event, once=self._once)]
+
+    def _read_anonymous_id(self) -> str | None:
+        found = self._item.get("anonymousId")
+        if isinstance(found, int) and not isinstance(found, bool):
+            found = str(found)
+        text = fields.optional_text(found, "anonymousId", max_bytes=said.MAX_ID_BYTES)
+        if text is None or text in _NOBODY:
+            return None
+        return said.checked(Identifier(IdentifierKind.ANONYMOUS_ID, text), "anonymousId").value
+
+
+def _user(found: object) -> Identifier | None:
+    """Whom a userId names; nobody by none, an empty one and the word null."""
+    if isinstance(found, int) and not isinstance(found, bool):
+        found = str(found)
+    text = fields.optional_text(found, "userId", max_bytes=said.MAX_ID_BYTES)
+    if text is None or text.strip() in _NOBODY:
+        return None
+    return said.checked(identity.of_path(text), "userId")
+
+
+def _time(found: object) -> datetime | None:
+    """ISO 8601, or milliseconds of the epoch."""
+    if found is None or found == "":
+        return None
+    if isinstance(found, int | float) and not isinstance(found, bool):
+        return fields.optional_unix_time(found / _MILLISECONDS, "timestamp")
+    try:
+        at = msgspec.convert(found, datetime)
+    except msgspec.ValidationError:
+        raise BadRequest("timestamp", "timestamp: expected a time as ISO 8601") from None
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
