@@ -33,10 +33,11 @@ def test_the_pipeline_is_measured_with_the_cpu_and_the_memory_that_it_took():
     assert figure["rss_mb"] > 10
 
 
-def test_registration_is_measured_beside_the_empty_call():
-    new, known, half = figures("ingest", "--quick")
-    assert [other["name"] for other in new["beside"] + known["beside"]] == ["/healthz"] * 2
-    assert half["requests_per_s"] < known["requests_per_s"]
+def test_every_hot_call_is_measured_beside_the_empty_one():
+    *beside, half, items = figures("ingest", "--quick")
+    assert [other["name"] for figure in beside for other in figure["beside"]] == ["/healthz"] * 5
+    assert half["requests_per_s"] < beside[1]["requests_per_s"]
+    assert items["name"] == "ingest, items of /v1/b by 100"
 
 
 def test_transactional_pushes_are_timed_from_accepted_to_the_provider():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, cast
 
 from starlette.routing import Route, Router
@@ -12,7 +13,7 @@ from pushkeeper.api.surface import log, request_id_of
 from pushkeeper.errors import Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from pushkeeper.routing import Routing
     from pushkeeper.sending import Sending
     from pushkeeper.store.database import Database
+
+_BEGINNING = 3  # segments of a path that choose its router
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,6 @@ class Rooms:
 
 def build(rooms: Rooms) -> ASGIApp:
     """The application of all APIs."""
-    # The first that fits answers: what is called most stands first.
     routes = [
         *track_v1.routes(rooms),
         *cdp.routes(rooms),
@@ -54,21 +56,37 @@ def build(rooms: Rooms) -> ASGIApp:
         *native.routes(rooms),
         *native_routes.routes(rooms),
     ]
-    # Clients follow no redirects, and some drop the key when they do: a slash too many is another path.
-    return RawPath(Router(routes, redirect_slashes=False, default=_no_such_route))
+    return Doors(routes)
 
 
-class RawPath:
-    """Routes by the path as it was sent: a token's own slashes are encoded, and stay one segment."""
+class Doors:
+    """Routes by the path as it was sent: a token's own slashes are encoded, and stay one segment.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    A router tries its routes one after the other, a microsecond each: so there is one for each beginning of a path.
+    """
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        begun: dict[tuple[str, ...], list[Route]] = {}
+        for route in routes:
+            segments = route.path.split("/")[1:]
+            fixed = tuple(takewhile(lambda segment: "{" not in segment, segments))
+            begun.setdefault(fixed[:_BEGINNING], []).append(route)
+        # Clients follow no redirects, and some drop the key when they do: a slash too many is another path.
+        self._routers = {
+            beginning: Router(of_it, redirect_slashes=False, default=_no_such_route)
+            for beginning, of_it in begun.items()
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            raw_path = cast("bytes", scope.get("raw_path") or scope["path"].encode())
-            scope["path"] = raw_path.decode("latin-1")
-        await self._app(scope, receive, send)
+        raw_path = cast("bytes", scope.get("raw_path") or scope["path"].encode())
+        scope["path"] = path = raw_path.decode("latin-1")
+        segments = path.split("/", _BEGINNING + 1)[1:]
+        for length in range(_BEGINNING, 0, -1):
+            router = self._routers.get(tuple(segments[:length]))
+            if router is not None:
+                await router(scope, receive, send)
+                return
+        await _no_such_route(scope, receive, send)
 
 
 class _Open:

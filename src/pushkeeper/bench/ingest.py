@@ -1,4 +1,4 @@
-"""Ingest: devices registered over HTTP, durably, beside the same server's empty call."""
+"""Ingest: devices, people, events and reports told of over HTTP, durably, beside the same server's empty call."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from pushkeeper import config, wiring
 from pushkeeper.bench import load, processes
 from pushkeeper.bench.figures import Beside, Figure, percentile
+from pushkeeper.core.model import DeliveryId, PersonId, uuid7
 from pushkeeper.errors import Misconfigured
 from pushkeeper.store import workspaces
 
@@ -20,11 +23,13 @@ if TYPE_CHECKING:
 
 REQUESTS = 20_000
 QUICK_REQUESTS = 400
+_ITEMS = 100
+_PEOPLE = 5_000
 _OK = 200
 
 
 async def measure(*, requests: int = REQUESTS) -> list[Figure]:
-    """New devices of new people, the same devices again, and half of that load, each beside `/healthz`."""
+    """Each hot call beside `/healthz`, devices at half load, and what SDKs send: batches of a hundred."""
     with tempfile.TemporaryDirectory(prefix="pk-bench-") as folder:
         data = Path(folder) / "data"
         with processes.pushkeeper("serve", "--data", str(data), "--port", "0") as served:
@@ -44,24 +49,65 @@ class _Bench:
         self._pid = served["pid"]
         self._port = urlsplit(served["url"]).port or 80
         self._used = (self._pid, processes.postmaster(data))
+        self._write_key = keys.write_key
         self._authorization = "Basic " + b64encode(f"{keys.site_id}:{keys.api_key}".encode()).decode()
 
     async def run(self, count: int) -> list[Figure]:
-        """All figures; the empty call is measured before and after, and its mean is what they stand beside."""
-        empty = [load.request("GET", "/healthz", self._authorization)] * count
-        first = [self._registration(number) for number in range(count)]
-        nothing, _ = await self._load(empty)
-        new, new_cpu_s = await self._load(first)
-        again, again_cpu_s = await self._load(first)
-        nothing_again, _ = await self._load(empty)
-        healthz = 2 * count / (nothing.took_s + nothing_again.took_s)
-        half, half_cpu_s = await self._load(first, per_s=count / again.took_s / 2)
-        beside = (Beside(name="/healthz", requests_per_s=healthz),)
-        return [
-            self._figure("ingest, new devices", new, new_cpu_s, beside, "0.6 x, floor 0.4"),
-            self._figure("ingest, known devices", again, again_cpu_s, beside, "0.6 x, floor 0.4"),
-            self._figure("ingest, half load", half, half_cpu_s, (), "p99 50 ms"),
+        """All figures; each stands beside the empty call as it was just before it."""
+        devices = [self._registration(number) for number in range(count)]
+        kinds = {
+            "new devices": devices,
+            "known devices": devices,
+            "people": [self._identify(number) for number in range(count)],
+            "events": [self._event(number) for number in range(count)],
+            "reports": [self._report(number) for number in range(count)],
+        }
+        figures = [await self._beside_empty(f"ingest, {kind}", requests) for kind, requests in kinds.items()]
+        [known] = [figure for figure in figures if figure.name == "ingest, known devices"]
+        half, cpu_s = await self._load(devices, per_s=known.requests_per_s / 2)
+        figures.append(self._figure("ingest, devices at half load", half, cpu_s, (), "p99 50 ms"))
+        batches = [self._batch(number) for number in range(max(count // 40, 4))]
+        seen, cpu_s = await self._load(batches)
+        whole = self._figure("ingest, items of /v1/b by 100", seen, cpu_s, (), "20,000/s")
+        per_item = {
+            "requests_per_s": whole.requests_per_s * _ITEMS,
+            "cpu_s_per_10k": (whole.cpu_s_per_10k or 0.0) / _ITEMS,
+        }
+        return [*figures, msgspec.structs.replace(whole, **per_item)]
+
+    async def _beside_empty(self, name: str, requests: list[bytes]) -> Figure:
+        nothing, _ = await self._load([load.request("GET", "/healthz", self._authorization)] * len(requests))
+        seen, cpu_s = await self._load(requests)
+        beside = Beside(name="/healthz", requests_per_s=len(requests) / nothing.took_s)
+        return self._figure(name, seen, cpu_s, (beside,), "0.6 x, floor 0.4")
+
+    def _identify(self, number: int) -> bytes:
+        path = f"/api/v1/customers/person-{number}"
+        return load.request("PUT", path, self._authorization, {"plan": "pro", "visits": number})
+
+    def _event(self, number: int) -> bytes:
+        path = f"/api/v1/customers/person-{number}/events"
+        return load.request("POST", path, self._authorization, {"name": "bought", "data": {"price": number}})
+
+    def _report(self, number: int) -> bytes:
+        told = {"delivery_id": str(DeliveryId(uuid7(number, bytes(10)), PersonId(1))), "metric": "opened"}
+        return load.request("POST", "/api/v1/metrics", "", told)
+
+    def _batch(self, number: int) -> bytes:
+        items = [
+            {
+                "type": "track",
+                "event": "bought",
+                "userId": f"person-{(number * _ITEMS + place) % _PEOPLE}",
+                "anonymousId": "a",
+                "messageId": f"{number}-{place}",
+                "timestamp": "2026-10-01T10:00:00Z",
+                "properties": {"price": place},
+                "context": {"device": {"type": "android", "token": "t" * 142}},
+            }
+            for place in range(_ITEMS)
         ]
+        return load.request("POST", "/v1/b", "", {"writeKey": self._write_key, "batch": items})
 
     def _registration(self, number: int) -> bytes:
         device = {"id": f"{secrets.token_hex(71)}", "platform": ("android", "ios")[number % 2]}

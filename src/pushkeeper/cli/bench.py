@@ -55,7 +55,7 @@ def pipeline(*, devices: int | None, quick: bool, json: bool) -> None:
 @quick
 @as_json
 def ingest(*, quick: bool, json: bool) -> None:
-    """Devices registered over HTTP, durably, on 64 connections, beside the server's empty call."""
+    """Devices, people and events told of over HTTP, durably, on 64 connections, beside the server's empty call."""
     from pushkeeper.bench import ingest as benchmark
 
     count = benchmark.QUICK_REQUESTS if quick else benchmark.REQUESTS
