@@ -19,7 +19,20 @@ $(READY): requirements/dev.lock pyproject.toml
 demo: $(READY) ## Show the main job: a fleet registered, pushed to and accounted for; Ctrl-C ends it
 	@$(BIN)/pushkeeper demo
 
-test: $(READY) ## Run every test
+# Customer.io's clients that do not fit into .venv: one by its name, the others by their language (skipped without npm).
+CDP_CLIENT := tests/clients/cdp/.venv/.ready
+NODE_CLIENTS := $(if $(shell command -v npm),tests/clients/node/node_modules/.ready)
+
+$(CDP_CLIENT): requirements/clients-cdp.lock
+	$(PYTHON) -m venv tests/clients/cdp/.venv
+	tests/clients/cdp/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+tests/clients/node/node_modules/.ready: tests/clients/node/package-lock.json
+	npm ci --silent --no-audit --no-fund --prefix tests/clients/node
+	touch $@
+
+test: $(READY) $(CDP_CLIENT) $(NODE_CLIENTS) ## Run every test
 	$(BIN)/python -m pytest
 
 fast: $(READY) ## Run the fast ring: pure rules and provider tables
@@ -46,6 +59,8 @@ lock: ## Pin the dependencies anew (needs uv)
 	  --no-emit-index-url --no-header --upgrade -q -o requirements/runtime.lock
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header -c requirements/runtime.lock --upgrade -q -o requirements/dev.lock
+	echo customerio-cdp-analytics | uv pip compile - --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --no-annotate --upgrade -q -o requirements/clients-cdp.lock
 
 clean: ## Remove what make made
-	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) tests/clients/cdp/.venv tests/clients/node/node_modules .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

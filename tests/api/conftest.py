@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import json
+import secrets
 import socket
 import tempfile
 from base64 import b64encode
@@ -135,6 +136,13 @@ async def lonely():
 @pytest_asyncio.fixture
 async def door(port, workspace, database):
     made, keys = workspace
+    return Door(port, made.workspace_id, keys, database)
+
+
+@pytest_asyncio.fixture
+async def other_door(port, database):
+    """A door to another workspace on the same server."""
+    made, keys = await workspaces.create(database, secrets.token_hex(8))
     return Door(port, made.workspace_id, keys, database)
 
 

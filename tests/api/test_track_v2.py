@@ -145,7 +145,7 @@ BAD = [
     (device("add_device", "t", platform="symbian"), "device.platform", "invalid"),
     (person("identify", attributes={"a": "b" * 1001}), "attributes.a", "too_large"),
     (person("merge", primary=ANN), "secondary", "invalid"),
-    ({"type": "object", "action": "event", "identifiers": {}}, "action", "invalid"),
+    ({"type": "object", "action": "dance", "identifiers": {}}, "action", "invalid"),
     ({"type": "delivery", "action": "event", "name": "opened"}, "identifiers", "invalid"),
 ]
 

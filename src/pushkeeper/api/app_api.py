@@ -66,22 +66,9 @@ class _App:
 
     async def person(self, call: Call) -> Answer:
         workspace = call.workspace.workspace_id
-        person = await self._person(call)
+        person = await person_of(self._rooms, call)
         devices = await self._rooms.registry.devices_of(person, workspace)
         return answer.of_json({"customer": person_json(person, devices)})
-
-    async def _person(self, call: Call) -> Person:
-        workspace, text = call.workspace.workspace_id, call.segment("id")
-        asked = call.query("id_type") or "id"
-        kind = _ID_TYPES.get(asked)
-        if kind is None:
-            raise BadRequest("id_type", f"id_type: {asked[:40]!r} is not enabled; use id, email or cio_id")
-        try:
-            return await self._rooms.registry.person(workspace, checked(Identifier(kind, text), "id"))
-        except NotFound:
-            if kind is not IdentifierKind.ID:
-                raise
-            return await self._rooms.registry.person(workspace, Identifier(IdentifierKind.CIO_ID, text))
 
     async def people_by_email(self, call: Call) -> Answer:
         email = fields.text(call.query("email"), "email", max_bytes=150)
@@ -120,6 +107,26 @@ class _App:
             person = None
         happened = {**reporting.metrics(facts), **await self._rooms.reporting.reported(delivery_id)}
         return answer.of_json({"message": message_json(delivery_id, facts, person, happened)})
+
+
+async def person_of(rooms: Rooms, call: Call) -> Person:
+    """Whom the path names, by the kind of identifier that the query says.
+
+    Raises:
+        BadRequest: there is no such kind.
+        NotFound: nobody has it.
+    """
+    workspace, text = call.workspace.workspace_id, call.segment("id")
+    asked = call.query("id_type") or "id"
+    kind = _ID_TYPES.get(asked)
+    if kind is None:
+        raise BadRequest("id_type", f"id_type: {asked[:40]!r} is not enabled; use id, email or cio_id")
+    try:
+        return await rooms.registry.person(workspace, checked(Identifier(kind, text), "id"))
+    except NotFound:
+        if kind is not IdentifierKind.ID:
+            raise
+        return await rooms.registry.person(workspace, Identifier(IdentifierKind.CIO_ID, text))
 
 
 def person_json(person: Person, devices: Sequence[Device]) -> dict[str, Any]:

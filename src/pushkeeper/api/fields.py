@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode, urlsafe_b64encode
 from datetime import UTC, datetime
 from typing import Any
 
@@ -128,6 +129,26 @@ def number(text: str, field: str, *, most: int) -> int:
     if not (_DIGITS.fullmatch(text) and 1 <= int(text) <= most):
         raise BadRequest(field, f"{field}: expected a number from 1 to {most}")
     return int(text)
+
+
+def page(limit: str | None, start: str | None, *, usual: int, most: int) -> tuple[int, int]:
+    """How many of a list are wanted, and after which key: a `next` of ours that was given back as `start`.
+
+    Raises:
+        BadRequest: the limit is no such number, or the start is none of ours.
+    """
+    after = 0
+    if start:
+        try:
+            after = int(b64decode(start + "=" * (-len(start) % 4), altchars=b"-_", validate=True))
+        except ValueError:
+            raise BadRequest("start", "start: expected the `next` of an answer") from None
+    return number(limit, "limit", most=most) if limit else usual, after
+
+
+def next_page(after: int) -> str:
+    """What is to be given back as `start`, to go on after this key."""
+    return urlsafe_b64encode(str(after).encode()).decode().rstrip("=")
 
 
 def one_of(value: object, field: str, allowed: tuple[str, ...]) -> str:

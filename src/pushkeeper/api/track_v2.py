@@ -34,7 +34,7 @@ _KINDS = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
 _ANY_KIND = (*_KINDS, IdentifierKind.ANONYMOUS_ID)
 _EVENTS = {"event": "event", "page": "page", "screen": "screen"}
 _OBJECT_ACTIONS = frozenset(
-    {"identify", "identify_anonymous", "delete", "add_relationships", "delete_relationships"}
+    {"identify", "identify_anonymous", "delete", "event", "add_relationships", "delete_relationships"}
 )
 
 

@@ -1,0 +1,115 @@
+"""Segments in Customer.io's App API: manual ones, which are all that their API makes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pushkeeper.api import answer, fields
+from pushkeeper.api.answer import Answer
+from pushkeeper.api.app_api import person_of, render
+from pushkeeper.api.surface import Surface
+from pushkeeper.api.track_v1 import segment_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import Route
+
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.surface import Call
+    from pushkeeper.store.segments import Segment
+
+MAX_NAME_BYTES = 255
+MAX_DESCRIPTION_BYTES = 2_000
+_PAGE = 1_000
+_LARGEST_PAGE = 30_000
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of segments."""
+    segments = _Segments(rooms)
+    surface = Surface(authenticate=rooms.keys.app, render=render)
+    one = "/v1/segments/{segment}"
+    return [
+        surface.route("/v1/segments", GET=segments.all, POST=segments.make),
+        surface.route(one, GET=segments.one, DELETE=segments.delete),
+        surface.route(f"{one}/customer_count", GET=segments.count),
+        surface.route(f"{one}/membership", GET=segments.membership),
+        surface.route(f"{one}/used_by", GET=segments.used_by),
+        surface.route("/v1/customers/{id}/segments", GET=segments.of_person),
+    ]
+
+
+class _Segments:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._audiences = rooms.audiences
+
+    async def all(self, call: Call) -> Answer:
+        found = await self._audiences.segments(call.workspace.workspace_id)
+        return answer.of_json({"segments": [segment_json(segment) for segment in found]})
+
+    async def make(self, call: Call) -> Answer:
+        body = fields.as_object(fields.decode(call.raw_body), "body")
+        given = fields.as_object(body.get("segment"), "segment")
+        name = fields.text(given.get("name"), "segment.name", max_bytes=MAX_NAME_BYTES)
+        description = fields.optional_text(
+            given.get("description"), "segment.description", max_bytes=MAX_DESCRIPTION_BYTES
+        )
+        made = await self._audiences.make_segment(call.workspace.workspace_id, name, description or "")
+        return answer.of_json({"segment": segment_json(made)})
+
+    async def one(self, call: Call) -> Answer:
+        found = await self._audiences.segment(call.workspace.workspace_id, segment_of(call))
+        return answer.of_json({"segment": segment_json(found)})
+
+    async def delete(self, call: Call) -> Answer:
+        await self._audiences.delete_segment(call.workspace.workspace_id, segment_of(call))
+        return Answer(b"", 204)
+
+    async def count(self, call: Call) -> Answer:
+        segment = segment_of(call)
+        count = await self._audiences.count(call.workspace.workspace_id, segment)
+        return answer.of_json({"segment_id": segment, "count": count})
+
+    async def membership(self, call: Call) -> Answer:
+        limit, after = fields.page(call.query("limit"), call.query("start"), usual=_PAGE, most=_LARGEST_PAGE)
+        found = await self._audiences.members(
+            call.workspace.workspace_id, segment_of(call), after=after, limit=limit + 1
+        )
+        page = found[:limit]
+        return answer.of_json(
+            {
+                "identifiers": [{"email": m.email, "id": m.id, "cio_id": m.cio_id} for m in page],
+                "ids": [m.id or "" for m in page],
+                "next": fields.next_page(page[-1].person_id) if len(found) > limit else "",
+            }
+        )
+
+    async def used_by(self, call: Call) -> Answer:
+        segment = await self._audiences.segment(call.workspace.workspace_id, segment_of(call))
+        nothing: dict[str, list[int]] = {"campaigns": [], "sent_newsletters": [], "draft_newsletters": []}
+        return answer.of_json({"segment_id": segment.segment_id, "used_by": nothing})
+
+    async def of_person(self, call: Call) -> Answer:
+        person = await person_of(self._rooms, call)
+        found = await self._audiences.segments_of(call.workspace.workspace_id, person.person_id)
+        shown = [{"id": s.segment_id, "name": s.name, "description": s.description} for s in found]
+        return answer.of_json({"segments": shown})
+
+
+def segment_json(segment: Segment) -> dict[str, Any]:
+    """A segment as Customer.io shows it; a manual one is always finished."""
+    created = int(segment.created_at.timestamp())
+    return {
+        "id": segment.segment_id,
+        "deduplicate_id": f"{segment.segment_id}:{int(segment.updated_at.timestamp())}",
+        "name": segment.name,
+        "description": segment.description,
+        "state": "finished",
+        "progress": None,
+        "type": "manual",
+        "tags": None,
+        "created_at": created,
+        "updated_at": int(segment.updated_at.timestamp()),
+    }

@@ -1,0 +1,190 @@
+"""Customer.io's clients for Node, unmodified: only the host and the CA are ours."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.service import eventually
+
+FOLDER = Path(__file__).parent / "node"
+OLDEST = 20
+
+pytestmark = pytest.mark.skipif(
+    not (FOLDER / "node_modules").exists() or shutil.which("node") is None, reason="Node is not installed"
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def node_is_new_enough():
+    said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
+    if int(said.removeprefix("v").split(".")[0]) < OLDEST:
+        pytest.skip(f"the clients need Node {OLDEST}, this is {said}")
+
+
+@pytest.fixture
+def call(service):
+    """Makes a client of a library and calls it; what each call answered."""
+
+    def run(module, make, *calls):
+        told = {"module": module, "make": make, "calls": calls}
+        done = subprocess.run(
+            ["node", "call.mjs"],
+            cwd=FOLDER,
+            input=json.dumps(told),
+            env={**os.environ, "NODE_EXTRA_CA_CERTS": service["ca_file"]},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run
+
+
+@pytest.fixture
+def track(call, service, workspace):
+    keys = workspace.keys
+    make = ["TrackClient", keys["site_id"], keys["api_key"], {"url": f"{service['url']}/api/v1"}]
+    return lambda *calls: call("customerio-node", make, *calls)
+
+
+@pytest.fixture
+def app(call, service, workspace):
+    make = ["APIClient", workspace.keys["app_api_key"], {"url": f"{service['url']}/v1"}]
+    return lambda *calls: call("customerio-node", make, *calls)
+
+
+def good(answers):
+    assert [answer for answer in answers if "error" in answer] == []
+    return [answer["answer"] for answer in answers]
+
+
+def person(workspace, identifier="42"):
+    return workspace.app("GET", f"/v1/customers/{identifier}/attributes")["customer"]
+
+
+def test_people_and_devices_live_their_lives(track, workspace):
+    answers = good(
+        track(
+            ["identify", "42", {"email": "ann@example.com", "plan": "pro"}],
+            ["addDevice", "42", "a:token/1", "ios", {"last_used": 1772013598, "app_version": "3.1"}],
+            ["addDevice", "42", "another", "android"],
+            ["deleteDevice", "42", "another"],
+            ["track", "42", {"name": "bought", "data": {"price": 3}}],
+            ["trackAnonymous", "a1", {"name": "looked"}],
+            ["trackPageView", "42", "https://example.com"],
+        )
+    )
+    assert answers == [{}] * 7
+    found = person(workspace)
+    assert found["attributes"]["plan"] == "pro"
+    [device] = found["devices"]
+    assert (device["id"], device["last_used"]) == ("a:token/1", 1772013598)
+    assert device["attributes"]["app_version"] == "3.1"
+
+
+def test_people_are_merged_suppressed_and_destroyed(track, workspace):
+    good(
+        track(
+            ["identify", "first", {"plan": "pro"}],
+            ["identify", "second", {"city": "Bern"}],
+            ["mergeCustomers", "id", "first", "id", "second"],
+            ["identify", "third", {"a": 1}],
+            ["suppress", "third"],
+            ["identify", "third", {"a": 2}],
+            ["identify", "fourth", {"a": 1}],
+            ["destroy", "fourth"],
+        )
+    )
+    assert person(workspace, "first")["attributes"]["city"] == "Bern"
+    for gone in ("second", "third", "fourth"):
+        assert workspace.app.request("GET", f"/v1/customers/{gone}/attributes")[0] == 404
+    good(track(["unsuppress", "third"], ["identify", "third", {"a": 3}]))
+    assert person(workspace, "third")["attributes"]["a"] == "3"
+
+
+def test_what_is_refused_is_said(track):
+    [answer] = track(["identify", "42", {"a": "b" * 1001}])
+    assert answer["error"]["status"] == 400
+    assert "value for attribute 'a' cannot be longer than 1000 bytes" in answer["error"]["message"]
+
+
+def test_a_push_is_sent_read_and_reported(track, app, workspace):
+    [token] = workspace.mint("android")
+    good(track(["addDevice", "42", token, "android"]))
+    request = {
+        "$new": [
+            "SendPushRequest",
+            {"identifiers": {"id": "42"}, "transactional_message_id": 1, "title": "Hello", "message": "text"},
+        ]
+    }
+    [sent] = good(app(["sendPush", request]))
+    eventually(lambda: workspace.status(token) == "sent")
+    good(track(["trackPush", {"delivery_id": sent["delivery_id"], "event": "opened", "device_id": token}]))
+    assert "opened" in workspace.message(sent["delivery_id"])["metrics"]
+    by_email, attributes = app(["getCustomersByEmail", "nobody@example.com"], ["getAttributes", "42"])
+    assert by_email["answer"] == {"results": []}
+    assert attributes["answer"]["customer"]["devices"][0]["attributes"]["_last_status"] == "sent"
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_the_pipelines_client_tells_of_people_and_events(call, service, workspace, strict):
+    options = {"url": f"{service['url']}/v1", "strictMode": strict}
+    make = ["PipelinesClient", workspace.keys["write_key"], options]
+    context = {"device": {"token": "t1", "type": "android"}}
+    good(
+        call(
+            "customerio-node",
+            make,
+            ["identify", {"userId": "42", "traits": {"plan": "pro"}}],
+            ["track", {"userId": "42", "event": "Device Created or Updated", "context": context}],
+            ["track", {"userId": "42", "event": "bought", "properties": {"price": 3}}],
+            ["page", {"userId": "42", "name": "home"}],
+            ["screen", {"userId": "42", "name": "start"}],
+            ["group", {"userId": "42", "groupId": "g"}],
+            ["alias", {"userId": "42", "previousId": "a1"}],
+        )
+    )
+    found = person(workspace)
+    assert found["attributes"]["plan"] == "pro"
+    assert [device["id"] for device in found["devices"]] == ["t1"]
+
+
+def test_a_wrong_key_is_an_error_in_strict_mode_alone(call, service):
+    for strict, status in ((True, 401), (False, None)):
+        make = ["PipelinesClient", "nobodys", {"url": f"{service['url']}/v1", "strictMode": strict}]
+        [answer] = call("customerio-node", make, ["identify", {"userId": "42"}])
+        assert answer.get("error", {}).get("status") == status
+
+
+def test_the_analytics_library_sends_its_batches(call, service, workspace):
+    settings = {"writeKey": workspace.keys["write_key"], "host": service["url"]}
+    context = {"device": {"token": "t1", "type": "ios"}}
+    good(
+        call(
+            "@customerio/cdp-analytics-node",
+            ["Analytics", settings],
+            ["identify", {"userId": "42", "traits": {"plan": "pro"}}],
+            [
+                "track",
+                {
+                    "userId": "42",
+                    "event": "Device Created or Updated",
+                    "properties": {"push_enabled": True},
+                    "context": context,
+                },
+            ],
+            ["track", {"anonymousId": "a1", "event": "looked"}],
+            ["closeAndFlush"],
+        )
+    )
+    found = person(workspace)
+    assert found["attributes"]["plan"] == "pro"
+    [device] = found["devices"]
+    assert (device["id"], device["attributes"]["push_enabled"]) == ("t1", "true")
