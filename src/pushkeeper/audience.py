@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pushkeeper.errors import NotFound
+from pushkeeper.core import filter  # noqa: A004 - its name is the field's word
+from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.store import people, segments
 from pushkeeper.store.people import Naming
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from pushkeeper.core.identity import Identifier
     from pushkeeper.core.model import PersonId, WorkspaceId
     from pushkeeper.store.database import Connection, Database
-    from pushkeeper.store.segments import Member, Segment
+    from pushkeeper.store.people import Member
+    from pushkeeper.store.segments import Segment
 
 
 class Audiences:
@@ -93,6 +95,18 @@ class Audiences:
         """
         await self.segment(workspace, segment_id)
         return await segments.count(self._database, segment_id)
+
+    async def search(self, workspace: WorkspaceId, given: object, *, after: int, limit: int) -> list[Member]:
+        """The people of whom a filter is true and whose keys come after this one, in their order.
+
+        Raises:
+            BadRequest: the filter is none.
+        """
+        try:
+            node = filter.read(given)
+        except filter.BadFilter as error:
+            raise BadRequest(error.place, f"{error.place}: {error.message}") from None
+        return await people.search(self._database, workspace, node, after=after, limit=limit)
 
     async def members(
         self, workspace: WorkspaceId, segment_id: int, *, after: int, limit: int

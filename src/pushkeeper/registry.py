@@ -203,6 +203,11 @@ class Registry:
             raise NotFound(f"{identifier.kind}: nobody has this identifier")
         return person
 
+    async def people(self, workspace: WorkspaceId, identifiers: Sequence[Identifier]) -> list[Person]:
+        """The people of these identifiers; one that nobody has is left out."""
+        found = [await people.find(self._database.value, workspace, one) for one in identifiers]
+        return await people.read_all(self._database, workspace, [one for one in found if one is not None])
+
     async def devices_of(self, person: Person, workspace: WorkspaceId) -> list[Device]:
         """A person's devices, the last used first."""
         return await devices.of_person(self._database, workspace, person.person_id)

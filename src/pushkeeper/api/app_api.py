@@ -9,7 +9,7 @@ import msgspec
 from pushkeeper import reporting
 from pushkeeper.api import answer, fields
 from pushkeeper.api.push_request import transactional_push
-from pushkeeper.api.said import checked
+from pushkeeper.api.said import checked, one_identifier
 from pushkeeper.api.surface import Surface
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.core.model import DeliveryId
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from pushkeeper.reporting import Metric
     from pushkeeper.store.devices import Device
     from pushkeeper.store.messages import DeliveryFacts
-    from pushkeeper.store.people import Person
+    from pushkeeper.store.people import Member, Person
 
+_MOST_AT_ONCE = 100
 _ID_TYPES = {kind.value: kind for kind in (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)}
 # What Customer.io's schema types as other than strings; all else is read back as text.
 _TYPED_DEVICE_ATTRIBUTES = frozenset(
@@ -42,7 +43,8 @@ def routes(rooms: Rooms) -> Sequence[Route]:
     reads = Surface(authenticate=rooms.keys.app, render=render)
     sends = Surface(authenticate=rooms.keys.app, render=render_send)
     return [
-        reads.route("/v1/customers", GET=app.people_by_email),
+        reads.route("/v1/customers", GET=app.people_by_email, POST=app.search),
+        reads.route("/v1/customers/attributes", POST=app.people),
         reads.route("/v1/customers/{id}/attributes", GET=app.person),
         reads.route("/v1/messages/{id}", GET=app.message),
         sends.route("/v1/send/push", POST=app.send_push),
@@ -83,6 +85,30 @@ class _App:
         return answer.of_json(
             {"results": [{"email": p.email, "id": p.id, "cio_id": p.cio_id} for p in found]}
         )
+
+    async def search(self, call: Call) -> Answer:
+        body = fields.as_object(fields.decode(call.raw_body), "body")
+        limit, after = fields.page(call.query("limit"), call.query("start"), usual=50, most=1000)
+        found = await self._rooms.audiences.search(
+            call.workspace.workspace_id, body.get("filter"), after=after, limit=limit + 1
+        )
+        return answer.of_json(members_json(found, limit))
+
+    async def people(self, call: Call) -> Answer:
+        """A hundred people at once; who is not known is left out."""
+        body = fields.as_object(fields.decode(call.raw_body), "body")
+        kind = fields.one_of(call.query("id_type") or "id", "id_type", tuple(_ID_TYPES))
+        ids = body.get("ids")
+        if not isinstance(ids, list) or not 1 <= len(ids) <= _MOST_AT_ONCE:
+            raise BadRequest("ids", f"ids: expected a list of 1 to {_MOST_AT_ONCE}")
+        who = [
+            one_identifier({kind: one}, f"ids[{n}]", tuple(_ID_TYPES.values())) for n, one in enumerate(ids)
+        ]
+        workspace = call.workspace.workspace_id
+        found = await self._rooms.registry.people(workspace, who)
+        devices = [await self._rooms.registry.devices_of(person, workspace) for person in found]
+        shown = [{"customer": person_json(*one)} for one in zip(found, devices, strict=True)]
+        return answer.of_json({"customers": shown})
 
     async def send_push(self, call: Call) -> Answer:
         body = fields.as_object(fields.decode(call.raw_body), "body")
@@ -127,6 +153,16 @@ async def person_of(rooms: Rooms, call: Call) -> Person:
         if kind is not IdentifierKind.ID:
             raise
         return await rooms.registry.person(workspace, Identifier(IdentifierKind.CIO_ID, text))
+
+
+def members_json(found: Sequence[Member], limit: int) -> dict[str, Any]:
+    """A page of people by what they are known by, of which one more was asked for than is shown."""
+    page = found[:limit]
+    return {
+        "identifiers": [{"email": m.email, "id": m.id, "cio_id": m.cio_id} for m in page],
+        "ids": [m.id or "" for m in page],
+        "next": fields.next_page(page[-1].person_id) if len(found) > limit else "",
+    }
 
 
 def person_json(person: Person, devices: Sequence[Device]) -> dict[str, Any]:

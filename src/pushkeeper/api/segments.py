@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pushkeeper.api import answer, fields
 from pushkeeper.api.answer import Answer
-from pushkeeper.api.app_api import person_of, render
+from pushkeeper.api.app_api import members_json, person_of, render
 from pushkeeper.api.surface import Surface
 from pushkeeper.api.track_v1 import segment_of
 
@@ -77,14 +77,7 @@ class _Segments:
         found = await self._audiences.members(
             call.workspace.workspace_id, segment_of(call), after=after, limit=limit + 1
         )
-        page = found[:limit]
-        return answer.of_json(
-            {
-                "identifiers": [{"email": m.email, "id": m.id, "cio_id": m.cio_id} for m in page],
-                "ids": [m.id or "" for m in page],
-                "next": fields.next_page(page[-1].person_id) if len(found) > limit else "",
-            }
-        )
+        return answer.of_json(members_json(found, limit))
 
     async def used_by(self, call: Call) -> Answer:
         segment = await self._audiences.segment(call.workspace.workspace_id, segment_of(call))

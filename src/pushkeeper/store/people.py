@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from pushkeeper.core import identity
+from pushkeeper.core import filter_sql, identity
 from pushkeeper.core.identity import Create, Drop, Identifier, IdentifierKind, Known, Plan, Update
 from pushkeeper.core.model import PersonId, WorkspaceId
 from pushkeeper.errors import BadRequest, Conflict
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
+    from pushkeeper.core.filter import Node
     from pushkeeper.store.database import Connection, Database
 
 SQL = load_queries("people")
@@ -72,6 +73,19 @@ class Person:
     changed_at: dict[str, int]
     unsubscribed: bool
     created_at: datetime
+
+    @property
+    def cio_id(self) -> str:
+        return identity.cio_id(self.person_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A person by what they are known by."""
+
+    person_id: PersonId
+    id: str | None
+    email: str | None
 
     @property
     def cio_id(self) -> str:
@@ -301,6 +315,22 @@ async def read(database: Database, workspace: WorkspaceId, person_id: PersonId) 
     """A person with their identifiers and attributes."""
     row = await database.row(SQL["read"], workspace, person_id)
     return None if row is None else Person(**row)
+
+
+async def read_all(
+    database: Database, workspace: WorkspaceId, person_ids: Sequence[PersonId]
+) -> list[Person]:
+    """People with their identifiers and attributes, by their keys; who is gone is missing."""
+    return [Person(**row) for row in await database.rows(SQL["read_all"], workspace, list(person_ids))]
+
+
+async def search(
+    database: Database, workspace: WorkspaceId, node: Node, *, after: int, limit: int
+) -> list[Member]:
+    """The people of whom a filter is true and whose keys come after this one, in their order."""
+    condition, parameters = filter_sql.condition(node, first=4)
+    query = SQL["search"].replace("{condition}", condition)
+    return [Member(**row) for row in await database.rows(query, workspace, after, limit, *parameters)]
 
 
 async def lock(connection: Connection, workspace: WorkspaceId, person_id: PersonId) -> bool:

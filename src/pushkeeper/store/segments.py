@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pushkeeper.core import identity
 from pushkeeper.store.database import load_queries
+from pushkeeper.store.people import Member
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,19 +25,6 @@ class Segment:
     description: str
     created_at: datetime
     updated_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    """A person by what they are known by."""
-
-    person_id: PersonId
-    id: str | None
-    email: str | None
-
-    @property
-    def cio_id(self) -> str:
-        return identity.cio_id(self.person_id)
 
 
 async def insert(database: Database, workspace: WorkspaceId, name: str, description: str) -> Segment:
