@@ -18,7 +18,7 @@ from pushkeeper.core.outcome import Accepted, BadMessage, Verdict
 from pushkeeper.core.retry import Attempt, End, Held, Settled
 from pushkeeper.core.routing import Ways
 from pushkeeper.errors import Unreachable
-from pushkeeper.store import batches, migrate, routes, workers
+from pushkeeper.store import batches, events, migrate, routes, workers
 from pushkeeper.store.database import ROUTES_CHANNEL, WORK_CHANNEL
 from pushkeeper.telemetry import logger
 from pushkeeper.worker import last_hop, upkeep
@@ -105,6 +105,7 @@ class Worker:
                     upkeep.every(upkeep.PROBE_S, self._probe),
                     upkeep.every(upkeep.EXPIRE_S, lambda: batches.take_expired_out_of_lanes(self._database)),
                     upkeep.every(upkeep.PARTITIONS_S, lambda: migrate.make_partitions(self._database)),
+                    upkeep.every(upkeep.PARTITIONS_S, lambda: events.clean(self._database)),
                 )
             ]
             await self._claim_until_stopped()
