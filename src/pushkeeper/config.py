@@ -47,6 +47,7 @@ class Settings:
         worker: send from this process too.
         apns_outage_wait_s: how long a push waits after APNs was in trouble, before it is sent again; Apple asks for a
             quarter of an hour, and less than a minute is not possible.
+        requests_per_s: how many calls each key may make in a second, at each process that answers; none for no bound.
         workers: how many worker processes to run beside the APIs, whose own process then only answers; 0 for none.
     """
 
@@ -61,6 +62,7 @@ class Settings:
     tls_self_signed: bool = False
     worker: bool = True
     apns_outage_wait_s: int = 900
+    requests_per_s: int | None = None
     workers: int = 0
 
     def __post_init__(self) -> None:
@@ -70,6 +72,8 @@ class Settings:
             raise Misconfigured(f"apns_outage_wait_s: at least {_SHORTEST_OUTAGE_WAIT_S} seconds")
         if not 0 <= self.workers <= _MOST_WORKERS:
             raise Misconfigured(f"workers: {self.workers} is not between 0 and {_MOST_WORKERS}")
+        if self.requests_per_s is not None and self.requests_per_s < 1:
+            raise Misconfigured("requests_per_s: at least 1")
         if self.workers and not self.worker:
             raise Misconfigured("worker, workers: no worker and some are not both possible")
         if (self.tls_cert is None) != (self.tls_key is None):
@@ -129,7 +133,14 @@ def _names() -> set[str]:
     return {field.name for field in fields(Settings)}
 
 
-_TYPES: dict[str, Any] = {"port": int, "tls_self_signed": bool, "worker": bool, "workers": int}
+_TYPES: dict[str, Any] = {
+    "port": int,
+    "tls_self_signed": bool,
+    "worker": bool,
+    "workers": int,
+    "apns_outage_wait_s": int,
+    "requests_per_s": int,
+}
 
 
 def _read(key: str, value: object, where: str) -> object:

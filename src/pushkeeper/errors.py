@@ -7,6 +7,7 @@
     ├── Forbidden             the key is right; what it asks for isn't set up or allowed
     ├── NotFound              nothing of that name
     ├── Conflict              the name is taken, or the thing is in use
+    ├── TooManyRequests       this key has made all the calls that it may for now
     ├── Misconfigured         a setting, file or folder is not usable; says which
     └── Unreachable           a server that is needed does not answer
 
@@ -65,6 +66,12 @@ class Conflict(PushkeeperError):
     """The name is taken, or the thing is in use by another."""
 
     code = "conflict"
+
+
+class TooManyRequests(PushkeeperError):
+    """This key has made all the calls that it may in this second."""
+
+    code = "too_many_requests"
 
 
 class Misconfigured(PushkeeperError):

@@ -106,8 +106,8 @@ def routing(opened: Store) -> Routing:
     return Routing(opened.database)
 
 
-def api(opened: Store, url: str) -> ASGIApp:
-    """The HTTP APIs, told at which address clients reach them."""
+def api(opened: Store, url: str, *, requests_per_s: int | None = None) -> ASGIApp:
+    """The HTTP APIs, told at which address clients reach them and how often a key may call."""
     return app.build(
         app.Rooms(
             registry=registry(opened),
@@ -116,7 +116,7 @@ def api(opened: Store, url: str) -> ASGIApp:
             reporting=reporting(opened),
             routing=routing(opened),
             database=opened.database,
-            keys=Keys(opened.database),
+            keys=Keys(opened.database, requests_per_s=requests_per_s),
             url=url,
         )
     )

@@ -82,7 +82,7 @@ class Door:
 
 
 @asynccontextmanager
-async def _served(database):
+async def _served(database, requests_per_s=None):
     rooms = app.Rooms(
         registry=Registry(database),
         audiences=Audiences(database),
@@ -96,7 +96,7 @@ async def _served(database):
         reporting=Reporting(database),
         routing=Routing(database),
         database=database,
-        keys=Keys(database),
+        keys=Keys(database, requests_per_s=requests_per_s),
         url="http://push.example.com",
     )
     listener = socket.create_server(("127.0.0.1", 0))
@@ -115,6 +115,14 @@ async def _served(database):
 async def port(database):
     async with _served(database) as listening_at:
         yield listening_at
+
+
+@pytest_asyncio.fixture
+async def limited_door(workspace, database):
+    """A door to a server that lets a key make ten calls a second."""
+    made, keys = workspace
+    async with _served(database, requests_per_s=10) as listening_at:
+        yield Door(listening_at, made.workspace_id, keys, database)
 
 
 @pytest_asyncio.fixture

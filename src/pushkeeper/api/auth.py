@@ -8,12 +8,14 @@ import time
 from base64 import b64decode
 from typing import TYPE_CHECKING
 
-from pushkeeper.errors import Unauthorized
+from pushkeeper.core.pacing import Bucket
+from pushkeeper.errors import TooManyRequests, Unauthorized
 from pushkeeper.store import workspaces
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.database import Database
     from pushkeeper.store.workspaces import KeyHolder, Workspace
 
@@ -22,10 +24,15 @@ _MOST_REMEMBERED = 10_000
 
 
 class Keys:
-    """Looks keys up; an Authorization header that was good is remembered for ten seconds, by a digest of it alone."""
+    """Looks keys up; an Authorization header that was good is remembered for ten seconds, by a digest of it alone.
 
-    def __init__(self, database: Database) -> None:
+    Each key may make so many calls in a second, counted here: so many at each process that answers.
+    """
+
+    def __init__(self, database: Database, *, requests_per_s: int | None = None) -> None:
         self._database = database
+        self._requests_per_s = requests_per_s
+        self._buckets: dict[tuple[str, WorkspaceId], Bucket] = {}
         self._salt = os.urandom(16)
         self._allowed: dict[tuple[str, bytes], tuple[float, Workspace]] = {}
 
@@ -34,6 +41,7 @@ class Keys:
 
         Raises:
             Unauthorized: there are none, or they are wrong.
+            TooManyRequests: it has made all its calls for now.
         """
         return await self._of("track", authorization, self._holder_of_site)
 
@@ -42,6 +50,7 @@ class Keys:
 
         Raises:
             Unauthorized: there is none, or it is wrong.
+            TooManyRequests: it has made all its calls for now.
         """
         return await self._of("app", authorization, self._holder_of_bearer)
 
@@ -50,6 +59,7 @@ class Keys:
 
         Raises:
             Unauthorized: it is none.
+            TooManyRequests: it has made all its calls for now.
         """
         return await self._of("cdp", key.encode("utf-8", "replace"), self._holder_of_write_key)
 
@@ -58,6 +68,7 @@ class Keys:
 
         Raises:
             Unauthorized: there is none, or it is wrong.
+            TooManyRequests: it has made all its calls for now.
         """
         scheme, _, key = authorization.decode("latin-1").partition(" ")
         if scheme.lower() == "bearer":
@@ -75,7 +86,15 @@ class Keys:
             if len(self._allowed) >= _MOST_REMEMBERED:
                 self._allowed.clear()
             self._allowed[kind, digest] = (time.monotonic() + _REMEMBERED_S, allowed)
+        if self._requests_per_s is not None:
+            self._count(kind, allowed.workspace_id, self._requests_per_s)
         return allowed
+
+    def _count(self, kind: str, workspace: WorkspaceId, per_s: int) -> None:
+        bucket = self._buckets.setdefault((kind, workspace), Bucket())
+        bucket.fill(per_s, time.monotonic())
+        if not bucket.take():
+            raise TooManyRequests(f"too many requests: a key may make {per_s} in a second")
 
     async def _holder_of_site(self, authorization: str) -> Workspace:
         site_id, api_key = _basic(authorization)

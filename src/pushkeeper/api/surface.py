@@ -25,6 +25,7 @@ from pushkeeper.errors import (
     NotFound,
     PushkeeperError,
     TooLarge,
+    TooManyRequests,
     Unauthorized,
     Unreachable,
 )
@@ -49,6 +50,7 @@ _METHOD_NOT_ALLOWED = 405
 _CLIENT_LEFT = 499  # nginx's number for it; nobody is there to be sent it
 _CHALLENGE = (b"www-authenticate", b'Basic realm="Pushkeeper", Bearer realm="Pushkeeper"')
 _RETRY_AFTER = (b"retry-after", b"2")
+_RETRY_SOON = (b"retry-after", b"1")
 
 _STATUS: tuple[tuple[type[PushkeeperError], int], ...] = (
     (TooLarge, 400),
@@ -57,6 +59,7 @@ _STATUS: tuple[tuple[type[PushkeeperError], int], ...] = (
     (Forbidden, 403),
     (NotFound, 404),
     (Conflict, 409),
+    (TooManyRequests, 429),
     (Unreachable, 503),
 )
 
@@ -121,6 +124,8 @@ class Surface:
             headers.append(_CHALLENGE)
         if isinstance(error, Unreachable):
             headers.append(_RETRY_AFTER)
+        if isinstance(error, TooManyRequests):
+            headers.append(_RETRY_SOON)
         return answer.of_json(self.render(error, status), status, *headers)
 
 

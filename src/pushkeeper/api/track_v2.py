@@ -12,7 +12,7 @@ from pushkeeper.api import answer, fields, metrics, said
 from pushkeeper.api.surface import Surface
 from pushkeeper.api.track_v1 import DONE
 from pushkeeper.core.identity import Identifier, IdentifierKind
-from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge, Unauthorized
+from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge, TooManyRequests, Unauthorized
 from pushkeeper.registry import Call as Told
 from pushkeeper.registry import Tell
 from pushkeeper.store.people import Naming
@@ -53,6 +53,8 @@ def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
     del status
     if isinstance(error, Unauthorized):
         return {"meta": {"error": "Unauthorized request"}}
+    if isinstance(error, TooManyRequests):
+        return {"meta": {"error": error.message}}
     return {"errors": [problem(error)]}
 
 

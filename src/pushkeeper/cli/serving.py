@@ -81,7 +81,8 @@ async def _serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) ->
                 "database_url": wiring.shown_url(opened),
                 "pid": os.getpid(),
             }
-            server = _Server(_uvicorn_config(wiring.api(opened, url), certificate), lambda: ready(facts))
+            app = wiring.api(opened, url, requests_per_s=settings.requests_per_s)
+            server = _Server(_uvicorn_config(app, certificate), lambda: ready(facts))
             sender = _sender(settings, opened)
 
             def stop() -> None:
