@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.identity import Identifier
     from pushkeeper.core.model import PersonId, Token, WorkspaceId
     from pushkeeper.store.database import Connection, Database
-    from pushkeeper.store.devices import Device, HistoryLine, Registration
+    from pushkeeper.store.devices import Device, HistoryLine, PushLine, Registration, Search
     from pushkeeper.store.people import AttributeChange, Naming, Person
 
 __all__ = ["Act", "Call", "Registry", "Tell"]
@@ -222,6 +222,16 @@ class Registry:
         if device is None:
             raise NotFound("token: no device has it")
         return device
+
+    async def search(
+        self, workspace: WorkspaceId, wanted: Search, *, after: bytes, limit: int
+    ) -> list[Device]:
+        """The devices that are so and whose keys come after this one, in their order."""
+        return await devices.search(self._database, workspace, wanted, after=after, limit=limit)
+
+    async def pushes(self, device: Device, *, limit: int) -> list[PushLine]:
+        """What came of the pushes to a device since its person has it, the newest message first."""
+        return await devices.pushes(self._database, device, limit=limit)
 
     async def history(self, workspace: WorkspaceId, token: Token, *, limit: int = 100) -> list[HistoryLine]:
         """What happened to the device of this token, the newest first; it outlives the device.

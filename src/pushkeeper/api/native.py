@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 from pushkeeper.api import answer, fields
 from pushkeeper.api.said import MAX_TOKEN_BYTES
 from pushkeeper.api.surface import Surface
+from pushkeeper.core.filter import meanings
 from pushkeeper.core.identity import cio_id
-from pushkeeper.core.model import Token
+from pushkeeper.core.model import DeliveryId, Platform, Token
 from pushkeeper.core.status import LastStatus
 from pushkeeper.errors import BadRequest, PushkeeperError
+from pushkeeper.store.devices import Search
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,9 +23,10 @@ if TYPE_CHECKING:
     from pushkeeper.api.app import Rooms
     from pushkeeper.api.surface import Call
     from pushkeeper.core.model import PersonId
-    from pushkeeper.store.devices import HistoryLine
+    from pushkeeper.store.devices import Device, HistoryLine, PushLine
 
 MAX_LINES = 1000
+_PAGE = 100
 MAX_DAYS = 366
 
 
@@ -32,7 +35,9 @@ def routes(rooms: Rooms) -> Sequence[Route]:
     native = _Native(rooms)
     surface = Surface(authenticate=rooms.keys.app, render=render)
     return [
+        surface.route("/api/v1/devices", GET=native.devices),
         surface.route("/api/v1/devices/{token}", GET=native.device),
+        surface.route("/api/v1/devices/{token}/pushes", GET=native.pushes),
         surface.route("/api/v1/devices/{token}/history", GET=native.history),
         surface.route("/api/v1/stats/devices", GET=native.device_counts),
         surface.route("/api/v1/stats/pushes", GET=native.push_counts),
@@ -52,23 +57,23 @@ class _Native:
 
     async def device(self, call: Call) -> Answer:
         device = await self._rooms.registry.device(call.workspace.workspace_id, _token(call))
-        return answer.of_json(
-            {
-                "token": device.token.value,
-                "id_kind": device.id_kind,
-                "platform": device.platform,
-                "person": cio_id(device.person_id),
-                "app": device.app,
-                "environment": device.environment,
-                "last_status": device.status,
-                "strikes": device.strikes,
-                "generation": device.generation,
-                "attributes": device.attributes,
-                "created_at": device.created_at,
-                "registered_at": device.registered_at,
-                "last_used": device.last_used,
-            }
+        return answer.of_json(device_json(device))
+
+    async def devices(self, call: Call) -> Answer:
+        """Devices by what they are, a page at a time."""
+        limit = _number(call, "limit", default=_PAGE, most=MAX_LINES)
+        found = await self._rooms.registry.search(
+            call.workspace.workspace_id, _search(call), after=_after(call), limit=limit + 1
         )
+        page = found[:limit]
+        following = page[-1].device_id.hex() if len(found) > limit else None
+        return answer.of_json({"devices": [device_json(device) for device in page], "next": following})
+
+    async def pushes(self, call: Call) -> Answer:
+        device = await self._rooms.registry.device(call.workspace.workspace_id, _token(call))
+        limit = _number(call, "limit", default=_PAGE, most=MAX_LINES)
+        lines = await self._rooms.registry.pushes(device, limit=limit)
+        return answer.of_json({"pushes": [push_json(device, line) for line in lines]})
 
     async def history(self, call: Call) -> Answer:
         lines = await self._rooms.registry.history(
@@ -99,6 +104,39 @@ class _Native:
         return answer.of_json({"days": days, "counts": counts})
 
 
+def device_json(device: Device) -> dict[str, Any]:
+    """A device, with the key of its person."""
+    return {
+        "token": device.token.value,
+        "id_kind": device.id_kind,
+        "platform": device.platform,
+        "person": cio_id(device.person_id),
+        "app": device.app,
+        "environment": device.environment,
+        "last_status": device.status,
+        "strikes": device.strikes,
+        "generation": device.generation,
+        "attributes": device.attributes,
+        "created_at": device.created_at,
+        "registered_at": device.registered_at,
+        "last_used": device.last_used,
+    }
+
+
+def push_json(device: Device, line: PushLine) -> dict[str, Any]:
+    """What came of one push, by the delivery that it belongs to."""
+    return {
+        "delivery_id": str(DeliveryId(line.message_id, device.person_id)),
+        "ending": line.ending,
+        "reason": line.reason,
+        "provider": line.provider,
+        "provider_status": line.provider_status,
+        "provider_reason": line.provider_reason,
+        "attempts": line.attempts,
+        "settled_at": line.settled_at,
+    }
+
+
 def line_json(line: HistoryLine) -> dict[str, Any]:
     """One line of history, with the answer that caused it."""
     return {
@@ -119,6 +157,45 @@ def line_json(line: HistoryLine) -> dict[str, Any]:
 
 def _person(person_id: PersonId | None) -> str | None:
     return None if person_id is None else cio_id(person_id)
+
+
+def _search(call: Call) -> Search:
+    """What the query asks for.
+
+    Raises:
+        BadRequest: a value is malformed.
+    """
+    status, platform = call.query("last_status"), call.query("platform")
+    if status is not None:
+        fields.one_of(status or "unused", "last_status", ("unused", *filter(None, LastStatus)))
+    if platform is not None:
+        fields.one_of(platform, "platform", tuple(Platform))
+    return Search(
+        status=None if status is None else LastStatus("" if status == "unused" else status.lower()),
+        platform=None if platform is None else Platform(platform.lower()),
+        app=call.query("app"),
+        used_since=fields.optional_unix_time(call.query("used_since"), "used_since"),
+        used_before=fields.optional_unix_time(call.query("used_before"), "used_before"),
+        attribute=_attribute(call.query("attribute")),
+    )
+
+
+def _attribute(text: str | None) -> tuple[str, tuple[str | float | bool, ...]] | None:
+    if text is None:
+        return None
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise BadRequest("attribute", "attribute: expected name=value")
+    return name, meanings(value)
+
+
+def _after(call: Call) -> bytes:
+    """The key that a page goes on after: a `next` of ours that was given back as `start`."""
+    start = call.query("start") or ""
+    try:
+        return bytes.fromhex(start)
+    except ValueError:
+        raise BadRequest("start", "start: expected the `next` of an answer") from None
 
 
 def _token(call: Call) -> Token:

@@ -226,6 +226,63 @@ async def read(database: Database, workspace: WorkspaceId, token: Token) -> Devi
     return None if row is None else _device(row)
 
 
+class Search(msgspec.Struct, frozen=True, kw_only=True):
+    """Which devices are looked for; what is None is not asked for.
+
+    Attributes:
+        used_since, used_before: bounds of `last_used`, the first of which may be it.
+        attribute: its name, and the values that it may have.
+    """
+
+    status: LastStatus | None = None
+    platform: Platform | None = None
+    app: str | None = None
+    used_since: datetime | None = None
+    used_before: datetime | None = None
+    attribute: tuple[str, tuple[str | float | bool, ...]] | None = None
+
+
+async def search(
+    database: Database, workspace: WorkspaceId, wanted: Search, *, after: bytes, limit: int
+) -> list[Device]:
+    """The devices that are so and whose keys come after this one, in their order."""
+    name, values = wanted.attribute or (None, ())
+    rows = await database.rows(
+        SQL["search"],
+        workspace,
+        after,
+        wanted.status,
+        wanted.platform,
+        wanted.app,
+        wanted.used_since,
+        wanted.used_before,
+        name,
+        list(values),
+        limit,
+    )
+    return [_device(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushLine:
+    """What came of one push to a device."""
+
+    message_id: UUID
+    ending: str
+    reason: str
+    provider: str | None
+    provider_status: int | None
+    provider_reason: str | None
+    attempts: int
+    settled_at: datetime
+
+
+async def pushes(database: Database, device: Device, *, limit: int) -> list[PushLine]:
+    """What came of the pushes to a device since its person has it, the newest message first."""
+    rows = await database.rows(SQL["pushes"], device.workspace_id, device.person_id, device.device_id, limit)
+    return [PushLine(**row) for row in rows]
+
+
 async def history(
     database: Database, workspace: WorkspaceId, token: Token, *, limit: int
 ) -> list[HistoryLine]:

@@ -168,6 +168,29 @@ select device_id, workspace_id, person_id, token, id_kind, platform, app, enviro
 from devices
 where workspace_id = $1 and device_id = $2;
 
+-- name: search
+-- A page of the devices that are so, by their keys; what is null is not asked for.
+select device_id, workspace_id, person_id, token, id_kind, platform, app, environment, attributes, status, strikes,
+    generation, created_at, registered_at, last_used
+from devices
+where workspace_id = $1 and device_id > $2
+    and ($3::text is null or status = $3)
+    and ($4::text is null or platform = $4)
+    and ($5::text is null or app = $5)
+    and ($6::timestamptz is null or last_used >= $6)
+    and ($7::timestamptz is null or last_used < $7)
+    and ($8::text is null or attributes -> $8 = any ($9::jsonb[]))
+order by device_id
+limit $10;
+
+-- name: pushes
+-- What came of the pushes to a device since its person has it, the newest message first.
+select message_id, ending, reason, provider, provider_status, provider_reason, attempts, settled_at
+from pushes
+where workspace_id = $1 and person_id = $2 and device_id = $3
+order by message_id desc
+limit $4;
+
 -- name: history
 -- What happened to a device, the newest first.
 select at, event, from_status, to_status, from_person_id, to_person_id, generation, message_id, provider,
