@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from pushkeeper.core.model import DeliveryId, WorkspaceId
+    from pushkeeper.core.model import DeliveryId, PersonId, WorkspaceId
     from pushkeeper.store.database import Connection, Database
     from pushkeeper.store.devices import Count
-    from pushkeeper.store.messages import AnswerCount, DeliveryFacts
+    from pushkeeper.store.messages import AnswerCount, DeliveryFacts, Page
     from pushkeeper.store.reports import Report
 
 
@@ -52,6 +52,10 @@ class Reporting:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._reports: Combiner[Report, None] = Combiner(self._commit, lambda _: Keys())
+
+    async def deliveries_of(self, workspace: WorkspaceId, person: PersonId, page: Page) -> list[DeliveryId]:
+        """The deliveries of a person, and of those who were merged into them, the newest message first."""
+        return await messages.of_person(self._database, workspace, person, page)
 
     async def report(self, report: Report) -> None:
         """Write what an app tells of a push; what was never sent, or was told before, changes nothing."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import msgspec
 
@@ -14,22 +16,25 @@ from pushkeeper.api.surface import Surface
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.core.model import DeliveryId
 from pushkeeper.errors import BadRequest, NotFound, PushkeeperError, Unauthorized
+from pushkeeper.store.messages import Page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
     from starlette.routing import Route
 
     from pushkeeper.api.answer import Answer
     from pushkeeper.api.app import Rooms
     from pushkeeper.api.surface import Call
+    from pushkeeper.core.model import WorkspaceId
     from pushkeeper.reporting import Metric
     from pushkeeper.store.devices import Device
     from pushkeeper.store.messages import DeliveryFacts
     from pushkeeper.store.people import Member, Person
 
 _MOST_AT_ONCE = 100
+_MESSAGES_WINDOW = timedelta(days=183)  # six months
+_LAST_ID = (1 << 128) - 1
 _ID_TYPES = {kind.value: kind for kind in (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)}
 # What Customer.io's schema types as other than strings; all else is read back as text.
 _TYPED_DEVICE_ATTRIBUTES = frozenset(
@@ -46,6 +51,7 @@ def routes(rooms: Rooms) -> Sequence[Route]:
         reads.route("/v1/customers", GET=app.people_by_email, POST=app.search),
         reads.route("/v1/customers/attributes", POST=app.people),
         reads.route("/v1/customers/{id}/attributes", GET=app.person),
+        reads.route("/v1/customers/{id}/messages", GET=app.messages),
         reads.route("/v1/messages/{id}", GET=app.message),
         sends.route("/v1/send/push", POST=app.send_push),
     ]
@@ -125,14 +131,37 @@ class _App:
         delivery_id = DeliveryId.parse(call.segment("id"))
         if delivery_id is None:
             raise NotFound("message: there is none of this id")
-        facts = await self._rooms.reporting.delivery(workspace, delivery_id)
         try:
             of_person = Identifier(IdentifierKind.CIO_ID, cio_id(delivery_id.person_id))
             person = await self._rooms.registry.person(workspace, of_person)
         except NotFound:
             person = None
+        return answer.of_json({"message": await self._message(workspace, delivery_id, person)})
+
+    async def messages(self, call: Call) -> Answer:
+        """What was sent to a person, the newest first."""
+        workspace, person = call.workspace.workspace_id, await person_of(self._rooms, call)
+        limit, before = fields.page(call.query("limit"), call.query("start"), usual=50, most=1000)
+        until = fields.optional_unix_time(call.query("end_ts"), "end_ts") or datetime.now(UTC)
+        since = fields.optional_unix_time(call.query("start_ts"), "start_ts") or until - _MESSAGES_WINDOW
+        wanted = Page(
+            before=UUID(int=before if 0 < before < _LAST_ID else _LAST_ID),
+            since=since,
+            until=until + timedelta(seconds=1),
+            limit=limit + 1,
+        )
+        found = await self._rooms.reporting.deliveries_of(workspace, person.person_id, wanted)
+        page = found[:limit]
+        shown = [await self._message(workspace, delivery_id, person) for delivery_id in page]
+        following = fields.next_page(page[-1].message_id.int) if len(found) > limit else ""
+        return answer.of_json({"messages": shown, "next": following})
+
+    async def _message(
+        self, workspace: WorkspaceId, delivery_id: DeliveryId, person: Person | None
+    ) -> dict[str, Any]:
+        facts = await self._rooms.reporting.delivery(workspace, delivery_id)
         happened = {**reporting.metrics(facts), **await self._rooms.reporting.reported(delivery_id)}
-        return answer.of_json({"message": message_json(delivery_id, facts, person, happened)})
+        return message_json(delivery_id, facts, person, happened)
 
 
 async def person_of(rooms: Rooms, call: Call) -> Person:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from pushkeeper.core.model import Content, DeviceId, PersonId, WorkspaceId, message_day, minted_at
+from pushkeeper.core.model import (
+    Content,
+    DeliveryId,
+    DeviceId,
+    PersonId,
+    WorkspaceId,
+    message_day,
+    minted_at,
+)
 from pushkeeper.store.database import WORK_CHANNEL, columns, load_queries
 
 if TYPE_CHECKING:
@@ -15,7 +23,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from pushkeeper.core.model import DeliveryId
     from pushkeeper.store.database import Connection, Database
 
 SQL = load_queries("messages")
@@ -163,6 +170,25 @@ async def delivery(
     records = await database.rows(SQL["pushes"], day, message_id, workspace, person_id)
     facts = {**row, "content": msgspec.convert(row["content"], Content)}
     return DeliveryFacts(**facts, pushes=tuple(PushRecord(**record) for record in records))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """So many messages before this one, made since a time and before another."""
+
+    before: UUID
+    since: datetime
+    until: datetime
+    limit: int
+
+
+async def of_person(
+    database: Database, workspace: WorkspaceId, person: PersonId, page: Page
+) -> list[DeliveryId]:
+    """The deliveries of a person, and of those who were merged into them, the newest message first."""
+    bounds = (page.before, page.since, page.until, page.limit)
+    rows = await database.rows(SQL["of_person"], workspace, person, *bounds)
+    return [DeliveryId(row["message_id"], PersonId(row["person_id"])) for row in rows]
 
 
 async def answers(database: Database, workspace: WorkspaceId, *, days: int) -> list[AnswerCount]:

@@ -92,3 +92,6 @@ create table merged_people (
     primary key (former_id)
 );
 create index merged_into on merged_people (person_id);
+
+-- A person's own messages, the newest first.
+create index messages_of_person on messages (person_id, message_id) where person_id is not null;

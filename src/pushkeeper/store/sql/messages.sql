@@ -60,6 +60,21 @@ from pushes p left join devices d on d.device_id = p.device_id and d.person_id =
 where p.message_day = $1 and p.message_id = $2 and p.workspace_id = $3 and p.person_id = $4
 order by p.settled_at, p.device_id;
 
+-- name: of_person
+-- The messages for a person and for those who were merged into them, before this one and in this time, the newest first.
+with them as (
+    select $2::bigint as person_id union all select former_id from merged_people where person_id = $2
+),
+either as (
+    select m.message_id, m.person_id from messages m join them using (person_id)
+    where m.workspace_id = $1 and m.message_id < $3 and m.created_at >= $4 and m.created_at < $5
+    union
+    select p.message_id, p.person_id from pushes p join them using (person_id)
+    where p.workspace_id = $1 and p.message_id < $3
+        and p.message_day >= ($4 at time zone 'utc')::date and p.message_day <= ($5 at time zone 'utc')::date
+)
+select message_id, person_id from either order by message_id desc, person_id limit $6;
+
 -- name: answers
 -- What the push services answered to the pushes of the last so many days, and what was not sent at all.
 select provider, provider_status, provider_reason, ending, reason, count(*) as pushes
