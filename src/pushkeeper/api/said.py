@@ -12,7 +12,7 @@ import msgspec
 
 from pushkeeper.api import fields
 from pushkeeper.core.identity import Identifier, IdentifierKind
-from pushkeeper.core.model import Environment, Platform, Token
+from pushkeeper.core.model import Environment, Platform, Token, id_kind_of
 from pushkeeper.errors import BadRequest, TooLarge
 from pushkeeper.registry import Tell
 from pushkeeper.store.devices import Registration
@@ -170,6 +170,7 @@ def registered(
         fields.one_of(environment, f"{field}.attributes.apns_environment", _ENVIRONMENTS)
     return Registration(
         token=found,
+        id_kind=id_kind_of(found),
         platform=Platform(named),
         last_used=last_used or datetime.now(UTC),
         app=fields.optional_text(kept.get("app_id"), f"{field}.attributes.app_id"),

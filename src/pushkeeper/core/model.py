@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -66,6 +67,14 @@ class IdKind(StrEnum):
 
     TOKEN = "token"  # noqa: S105 - the name of a kind, not a secret
     FID = "fid"
+
+
+_FID = re.compile(r"[A-Za-z0-9_-]{22}")
+
+
+def id_kind_of(token: Token) -> IdKind:
+    """What a token is, by its shape: APNs' and FCM's own are far longer than an installation id."""
+    return IdKind.FID if _FID.fullmatch(token.value) else IdKind.TOKEN
 
 
 class Environment(StrEnum):

@@ -121,6 +121,12 @@ class Count:
     devices: int
 
 
+async def become_fid(connection: Connection, fids: Sequence[tuple[WorkspaceId, PersonId, Token]]) -> None:
+    """Let devices that were known by registration tokens be known by the installation ids that those begin with."""
+    rows = [(workspace, person, fid.value, device_id(workspace, fid)) for workspace, person, fid in fids]
+    await connection.execute(SQL["become_fid"], *columns(rows, 4))
+
+
 async def register(
     connection: Connection, registrations: Sequence[tuple[WorkspaceId, PersonId, Registration]]
 ) -> set[DeviceId]:

@@ -63,6 +63,31 @@ select device_id, false as refused from made
 union all
 select device_id, c.device_id is null from before left join changed c using (device_id);
 
+-- name: become_fid
+-- A person's device that was known by a registration token is known by the installation id that the token begins with:
+-- the same device, with its status and all that happened to it.
+with given as (
+    select * from unnest($1::bigint[], $2::bigint[], $3::text[], $4::bytea[])
+        as g (workspace_id, person_id, fid, device_id)
+),
+former as (
+    select distinct on (g.device_id) d.device_id as former_id, g.device_id, g.fid, d.person_id
+    from given g join devices d using (workspace_id, person_id)
+    where d.id_kind = 'token' and starts_with(d.token, g.fid || ':')
+        and not exists (select from devices n where n.device_id = g.device_id)
+    order by g.device_id, d.last_used desc
+),
+told as (
+    update device_history h set device_id = f.device_id from former f where h.device_id = f.former_id
+),
+sent as (
+    update pushes p set device_id = f.device_id
+    from former f where p.person_id = f.person_id and p.device_id = f.former_id
+)
+update devices d set device_id = f.device_id, token = f.fid, id_kind = 'fid'
+from former f
+where d.device_id = f.former_id;
+
 -- name: settle
 -- What pushes came to, for the generation that each was sent to, by the rules that the workspace chose; rows that would
 -- not change are not written.
