@@ -164,7 +164,7 @@ class Registry:
         """Lets an identifier be used again; brings nobody back."""
 
         async def work(connection: Connection) -> None:
-            await people.unblock(connection, workspace, [identifier.key])
+            await people.unblock(connection, workspace, identifier.key)
 
         return Act(workspace_id=workspace, keys=((workspace, *identifier.key),), work=work, once=once)
 

@@ -131,11 +131,15 @@ async def test_a_suppressed_person_is_gone_and_does_not_come_back(door, method_b
 
 
 async def test_what_is_unsuppressed_may_be_had_again(door):
-    await door.track("PUT", PERSON, {"a": 1})
+    await door.track("PUT", PERSON, {"email": "ann@example.com"})
     await door.track("POST", f"{PERSON}/suppress")
+    await door.track("POST", "/api/v1/customers/43/suppress")
     assert await door.track("POST", f"{PERSON}/unsuppress") == (200, {})
-    await door.track("PUT", PERSON, {"b": 2})
-    assert (await door.person("42"))["attributes"]["b"] == "2"
+    await door.track("PUT", PERSON, {"email": "ann@example.com", "b": 2})
+    found = await door.person("42")
+    assert (found["identifiers"]["email"], found["attributes"]["b"]) == ("ann@example.com", "2")
+    await door.track("PUT", "/api/v1/customers/43", {"b": 2})
+    assert (await door.counts())["people"] == 1, "nobody else's block is lifted"
 
 
 async def test_somebody_unknown_can_be_suppressed_beforehand(door):

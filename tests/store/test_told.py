@@ -185,7 +185,7 @@ async def test_a_call_with_an_id_counts_once_even_among_its_equals(
     assert await database.value("select count(*) from events where workspace_id = $1", tenant) == 1
 
 
-async def test_ids_are_forgotten_after_two_days_and_nobodys_devices_after_ninety(
+async def test_ids_are_forgotten_after_a_day_and_nobodys_devices_after_ninety(
     database: Database, registry: Registry, tenant: WorkspaceId
 ) -> None:
     writer = Writer(registry, tenant)
@@ -193,7 +193,7 @@ async def test_ids_are_forgotten_after_two_days_and_nobodys_devices_after_ninety
     for known_as, token in (("a1", "t1"), ("a2", "t2")):
         await registry.do(writer.call(("register nobody's", known_as, token)))
     await database.rows(
-        "update seen_once set seen_at = now() - interval '49 hours' where workspace_id = $1", tenant
+        "update seen_once set seen_at = now() - interval '26 hours' where workspace_id = $1", tenant
     )
     await database.rows(
         "update anonymous_devices set told_at = now() - interval '91 days' "

@@ -343,9 +343,9 @@ async def block(connection: Connection, workspace: WorkspaceId, keys: Sequence[t
     await connection.execute(SQL["block"], *columns([(workspace, *key) for key in keys], 3))
 
 
-async def unblock(connection: Connection, workspace: WorkspaceId, keys: Sequence[tuple[str, str]]) -> None:
-    """Let these identifiers be had again."""
-    await connection.execute(SQL["unblock"], *columns([(workspace, *key) for key in keys], 3))
+async def unblock(connection: Connection, workspace: WorkspaceId, key: tuple[str, str]) -> None:
+    """Let an identifier be had again, and with it the others that the same person had."""
+    await connection.execute(SQL["unblock"], workspace, *key)
 
 
 async def keys_of(connection: Connection, person_id: PersonId) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ create table events (
 create index events_of_person on events (person_id, happened_at) where person_id is not null;
 create index events_of_anonymous on events (workspace_id, anonymous_id) where person_id is null;
 
--- Calls that may be sent again and count once (Customer.io's event ids, messageId of SDKs), for two days.
+-- Calls that may be sent again and count once (Customer.io's event ids, messageId of SDKs), for a day.
 create table seen_once (
     workspace_id bigint not null,
     once         bytea not null check (octet_length(once) = 16),
@@ -37,14 +37,16 @@ create table anonymous_devices (
 create index anonymous_devices_of on anonymous_devices (workspace_id, anonymous_id);
 create index anonymous_devices_by_age on anonymous_devices (told_at);
 
--- Identifiers of people who were suppressed: nobody gets them until that is taken back.
+-- Identifiers of people who were suppressed: nobody gets them until that is taken back, for all of one person's together.
 create table blocked (
     workspace_id bigint not null,
     kind         text not null,
     key          text not null,
+    person       uuid not null,
     blocked_at   timestamptz not null default now(),
     primary key (workspace_id, kind, key)
 );
+create index blocked_together on blocked (person);
 
 -- What the app told of a push, once for each device and metric; '' where it named no device.
 create table reports (

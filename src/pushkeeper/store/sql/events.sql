@@ -20,8 +20,8 @@ where e.workspace_id = a.workspace_id and e.anonymous_id = a.anonymous_id and e.
     and e.received_at > now() - interval '30 days';
 
 -- name: forget_seen
--- What was seen more than two days ago may come again.
-delete from seen_once where seen_at < now() - interval '2 days';
+-- What was seen more than a day ago may come again.
+delete from seen_once where seen_at < now() - interval '25 hours';
 
 -- name: keep_device
 -- Devices of anonymous ids; the last that was told of a device counts.

@@ -47,14 +47,17 @@ select workspace_id, kind, key
 from unnest($1::bigint[], $2::text[], $3::text[]) as a (workspace_id, kind, key) join blocked using (workspace_id, kind, key);
 
 -- name: block
--- Nobody gets these identifiers from now on.
-insert into blocked (workspace_id, kind, key) select * from unnest($1::bigint[], $2::text[], $3::text[])
+-- Nobody gets these identifiers, which were one person's, from now on.
+insert into blocked (workspace_id, kind, key, person)
+select workspace_id, kind, key, p.person
+from unnest($1::bigint[], $2::text[], $3::text[]) as a (workspace_id, kind, key),
+    (select gen_random_uuid() as person offset 0) p
 on conflict do nothing;
 
 -- name: unblock
--- These identifiers may be had again.
-delete from blocked b using unnest($1::bigint[], $2::text[], $3::text[]) as a (workspace_id, kind, key)
-where (b.workspace_id, b.kind, b.key) = (a.workspace_id, a.kind, a.key);
+-- This identifier may be had again, and with it the others that the same person had.
+delete from blocked b using blocked named
+where (named.workspace_id, named.kind, named.key) = ($1, $2, $3) and b.person = named.person;
 
 -- name: identifiers
 -- What a person is known by.
