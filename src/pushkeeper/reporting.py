@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pushkeeper.errors import NotFound
-from pushkeeper.store import devices, messages, reports
+from pushkeeper.store import activities, devices, messages, reports
 from pushkeeper.store.combine import Combiner, Keys
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pushkeeper.core.model import DeliveryId, PersonId, WorkspaceId
+    from pushkeeper.store.activities import Activity, Asked
     from pushkeeper.store.database import Connection, Database
     from pushkeeper.store.devices import Count
     from pushkeeper.store.messages import AnswerCount, DeliveryFacts, Page
@@ -56,6 +57,10 @@ class Reporting:
     async def deliveries_of(self, workspace: WorkspaceId, person: PersonId, page: Page) -> list[DeliveryId]:
         """The deliveries of a person, and of those who were merged into them, the newest message first."""
         return await messages.of_person(self._database, workspace, person, page)
+
+    async def activities_of(self, workspace: WorkspaceId, person: PersonId, asked: Asked) -> list[Activity]:
+        """What a person did and what happened to them, the newest first."""
+        return await activities.of_person(self._database, workspace, person, asked)
 
     async def report(self, report: Report) -> None:
         """Write what an app tells of a push; what was never sent, or was told before, changes nothing."""

@@ -108,6 +108,10 @@ async def test_a_push_is_sent_and_reported(track, app, workspace):
     await track.report_metric(sent["delivery_id"], "delivered", recipient=token)
     metrics = workspace.message(sent["delivery_id"])["metrics"]
     assert {"sent", "delivered", "opened"} <= set(metrics)
+    [message] = (await app.customers.get_messages("42"))["messages"]
+    assert (message["id"], message["metrics"]["sent"]) == (sent["delivery_id"], metrics["sent"])
+    activities = (await app.customers.get_activities("42", limit=100))["activities"]
+    assert {"sent_push", "opened_push", "delivered_push", "device_change"} <= {a["type"] for a in activities}
     await track.unsubscribe(sent["delivery_id"])
     assert person(workspace)["unsubscribed"] is True
 
@@ -129,6 +133,15 @@ async def test_segments_are_made_filled_read_and_deleted(track, app):
     await app.segments.delete(made["id"])
     with pytest.raises(AsyncCustomerIOError):
         await app.segments.get(made["id"])
+
+
+async def test_people_are_searched_and_read_by_several(track, app):
+    for person, plan in (("1", "pro"), ("2", "free"), ("3", "pro")):
+        await track.identify(person, plan=plan)
+    pro = {"attribute": {"field": "plan", "operator": "eq", "value": "pro"}}
+    assert (await app.customers.search({"and": [pro]}, limit=10))["ids"] == ["1", "3"]
+    found = (await app.customers.get_by_ids(["2", "nobody"]))["customers"]
+    assert [one["customer"]["attributes"]["plan"] for one in found] == ["free"]
 
 
 async def test_what_is_refused_is_said(track):

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, cast
 
 from starlette.routing import Route, Router
 
-from pushkeeper.api import answer, app_api, cdp, metrics, native, native_routes, segments, track_v1, track_v2
+from pushkeeper.api import (
+    activities,
+    answer,
+    app_api,
+    cdp,
+    metrics,
+    native,
+    native_routes,
+    segments,
+    track_v1,
+    track_v2,
+)
 from pushkeeper.api.surface import log, request_id_of
 from pushkeeper.errors import Unreachable
 
@@ -54,6 +65,7 @@ def build(rooms: Rooms) -> ASGIApp:
         Route("/readyz", _Open(_Readiness(rooms.database))),
         *app_api.routes(rooms),
         *segments.routes(rooms),
+        *activities.routes(rooms),
         *native.routes(rooms),
         *native_routes.routes(rooms),
     ]

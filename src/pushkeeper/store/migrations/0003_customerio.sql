@@ -97,3 +97,9 @@ create index merged_into on merged_people (person_id);
 
 -- A person's own messages, the newest first.
 create index messages_of_person on messages (person_id, message_id) where person_id is not null;
+
+-- What happened to a person's devices, and what they told of their pushes.
+create index device_history_to_person on device_history (to_person_id, at) where to_person_id is not null;
+create index device_history_from_person on device_history (from_person_id, at)
+    where from_person_id is not null and from_person_id is distinct from to_person_id;
+create index reports_of_person on reports (person_id, reported_at);

@@ -1,0 +1,52 @@
+-- Activities: what a person did and what happened to them, from all the places that know of it.
+
+-- name: of_person
+-- A page of what a person (and whoever was merged into them) did and what happened to them, the newest first, before a
+-- time and id; each source gives no more than the page may hold.
+with them as (
+    select $2::bigint as person_id union all select former_id from merged_people where person_id = $2
+),
+found as (
+    (select 'event-' || e.event_id as id, e.kind as type, e.name, e.data, e.happened_at as at,
+        null::uuid as message_id, e.person_id
+    from events e join them using (person_id)
+    where ($5::text is null or e.kind = $5) and ($6::text is null or e.name = $6)
+        and (e.happened_at, 'event-' || e.event_id) < ($3, $4)
+    order by e.happened_at desc, id desc limit $7)
+    union all
+    (select 'device-' || h.history_id, 'device_change', h.event,
+        jsonb_strip_nulls(jsonb_build_object('from_status', h.from_status, 'to_status', h.to_status,
+            'provider', h.provider, 'provider_status', h.provider_status, 'provider_reason', h.provider_reason)),
+        h.at, h.message_id, coalesce(h.to_person_id, h.from_person_id)
+    from device_history h
+    where h.workspace_id = $1
+        and (h.to_person_id in (select person_id from them) or h.from_person_id in (select person_id from them))
+        and ($5::text is null or $5 = 'device_change') and $6::text is null
+        and (h.at, 'device-' || h.history_id) < ($3, $4)
+    order by h.at desc, 1 desc limit $7)
+    union all
+    (select 'push-' || p.message_id || '-' || encode(p.device_id, 'hex'),
+        case p.ending when 'accepted' then 'sent' when 'bounced' then 'bounced' when 'skipped' then 'dropped'
+            else 'failed' end || '_push',
+        null, jsonb_strip_nulls(jsonb_build_object('reason', nullif(p.reason, ''), 'provider', p.provider,
+            'provider_status', p.provider_status, 'provider_reason', p.provider_reason)),
+        p.settled_at, p.message_id, p.person_id
+    from pushes p join them using (person_id)
+    where ($5::text is null or $5 = case p.ending when 'accepted' then 'sent' when 'bounced' then 'bounced'
+            when 'skipped' then 'dropped' else 'failed' end || '_push') and $6::text is null
+        and (p.settled_at, 'push-' || p.message_id || '-' || encode(p.device_id, 'hex')) < ($3, $4)
+    order by p.settled_at desc, 1 desc limit $7)
+    union all
+    (select 'report-' || r.message_id || '-' || encode(r.device_id, 'hex') || '-' || r.metric, r.metric || '_push', null,
+        jsonb_strip_nulls(jsonb_build_object('href', r.href)), r.reported_at, r.message_id, r.person_id
+    from reports r join them using (person_id)
+    where ($5::text is null or $5 = r.metric || '_push') and $6::text is null
+        and (r.reported_at, 'report-' || r.message_id || '-' || encode(r.device_id, 'hex') || '-' || r.metric) < ($3, $4)
+    order by r.reported_at desc, 1 desc limit $7)
+    union all
+    select 'person-' || p.person_id, 'profile_create', null, '{}', p.created_at, null, p.person_id
+    from people p
+    where p.person_id = $2 and p.workspace_id = $1 and ($5::text is null or $5 = 'profile_create') and $6::text is null
+        and (p.created_at, 'person-' || p.person_id) < ($3, $4)
+)
+select id, type, name, data, at, message_id, person_id from found order by at desc, id desc limit $7;

@@ -1,0 +1,91 @@
+"""What a person did and what happened to them, in Customer.io's App API."""
+
+import time
+
+import pytest
+
+PERSON = "/api/v1/customers/42"
+
+
+async def asked(door, query=""):
+    status, answer = await door.app("GET", f"/v1/customers/42/activities{query}")
+    assert status == 200, answer
+    return answer
+
+
+async def types(door, query=""):
+    return [one["type"] for one in (await asked(door, query))["activities"]]
+
+
+async def test_everything_that_is_known_of_a_person_comes_the_newest_first(sender):
+    door = sender
+    await door.track("PUT", f"{PERSON}/devices", {"device": {"id": "t", "platform": "android"}})
+    send = {"identifiers": {"id": "42"}, "title": "Hello", "message": "text"}
+    delivery_id = (await door.app("POST", "/v1/send/push", send))[1]["delivery_id"]
+    await door.track(
+        "POST", "/api/v1/metrics", {"delivery_id": delivery_id, "metric": "opened", "recipient": "t"}
+    )
+    await door.track("POST", f"{PERSON}/events", {"name": "bought", "data": {"price": 3}, "type": "event"})
+    await door.track("POST", f"{PERSON}/events", {"name": "home", "type": "page"})
+    await door.track("DELETE", f"{PERSON}/devices/t")
+    found = (await asked(door))["activities"]
+    assert [(one["type"], one["name"]) for one in found] == [
+        ("device_change", "deleted"),
+        ("page", "home"),
+        ("event", "bought"),
+        ("opened_push", None),
+        ("device_change", "registered"),
+        ("profile_create", None),
+    ]
+    assert found[2]["data"] == {"price": 3}
+    assert (found[3]["delivery_id"], found[3]["delivery_type"]) == (delivery_id, "push")
+    assert {one["customer_identifiers"]["id"] for one in found} == {"42"}
+    assert await types(door, "?type=device_change") == ["device_change"] * 2
+    assert await types(door, "?name=bought") == ["event"]
+    assert await types(door, "?type=page&name=bought") == []
+
+
+async def test_pages_lose_nothing_of_what_happened_in_the_same_second(door):
+    at = int(time.time()) - 60
+    for number in range(25):
+        await door.track("POST", f"{PERSON}/events", {"name": f"n{number}", "timestamp": at})
+    seen, start = [], ""
+    while True:
+        page = await asked(door, f"?limit=4&type=event&start={start}")
+        seen += [one["name"] for one in page["activities"]]
+        start = page["next"]
+        if not start:
+            break
+    assert sorted(seen) == sorted(f"n{number}" for number in range(25))
+
+
+async def test_what_becomes_of_a_push_is_an_activity(sender):
+    await sender.track("PUT", f"{PERSON}/devices", {"device": {"id": "t", "platform": "android"}})
+    endings = {
+        "accepted": "sent_push",
+        "bounced": "bounced_push",
+        "skipped": "dropped_push",
+        "expired": "failed_push",
+    }
+    for number, ending in enumerate(endings):
+        await sender.database.rows(
+            "insert into pushes (message_day, message_id, device_id, workspace_id, person_id, ending, reason) "
+            "select (now() at time zone 'utc')::date, $2, device_id, workspace_id, person_id, $3, 'why' "
+            "from devices where workspace_id = $1",
+            sender.workspace_id,
+            f"0195f000-0000-7000-8000-00000000000{number}",
+            ending,
+        )
+    for kind in endings.values():
+        [one] = (await asked(sender, f"?type={kind}"))["activities"]
+        assert one["data"]["reason"] == "why"
+
+
+@pytest.mark.parametrize("query", ["?type=dance", "?limit=0", "?limit=101", "?start=x!", "?start=YWJj"])
+async def test_a_bad_question_is_refused(door, query):
+    await door.track("PUT", PERSON, {})
+    assert (await door.app("GET", f"/v1/customers/42/activities{query}"))[0] == 400
+
+
+async def test_the_activities_of_nobody_are_not_found(door):
+    assert (await door.app("GET", "/v1/customers/nobody/activities"))[0] == 404
