@@ -210,6 +210,20 @@ async def test_an_expired_token_of_an_age_is_renewed_and_the_next_push_goes_thro
     assert isinstance(verdict.outcome, Accepted)
 
 
+async def test_a_route_heals_though_the_connection_that_was_refused_gives_nothing_else(
+    simulator, open_client, key, monkeypatch
+):
+    client = open_client(key)
+    right = simulator.world.clock
+    monkeypatch.setattr(simulator.world, "clock", lambda: right() + 7_200)
+    refused = await client.probe()
+    assert isinstance(refused.outcome, BadCredentials)
+    monkeypatch.setattr(simulator.world, "clock", right)
+    assert isinstance((await client.probe()).outcome, Refused), (
+        "that a token is nobody's says that all else is well"
+    )
+
+
 async def test_an_expired_token_that_is_young_says_that_the_clock_is_wrong(
     simulator, open_client, key, make_push, verdicts
 ):

@@ -133,7 +133,13 @@ class ApnsClient:
         token = self._tokens.current() if self._tokens is not None else None
         request = self._composer.request(_NOBODYS, token.header.value if token is not None else None)
         answer = await self._pool.fetch(request)
-        return verdict.read(answer, token=_NOBODYS.token, registered_at=_NOBODYS.registered_at, now=utc_now())
+        found = verdict.read(
+            answer, token=_NOBODYS.token, registered_at=_NOBODYS.registered_at, now=utc_now()
+        )
+        if isinstance(found.outcome, BadCredentials):
+            # A connection that was refused once may give nothing else, whatever is right by then: the next probe has its own.
+            self._pool.close_connections()
+        return found
 
     async def aclose(self, drain_s: float) -> None:
         """Wait up to `drain_s` seconds for the answers under way, then close."""
