@@ -48,6 +48,7 @@ class Settings:
         apns_outage_wait_s: how long a push waits after APNs was in trouble, before it is sent again; Apple asks for a
             quarter of an hour, and less than a minute is not possible.
         requests_per_s: how many calls each key may make in a second, at each process that answers; none for no bound.
+        webhooks_may_be_private: let reporting webhooks call private, local and link-local addresses too.
         workers: how many worker processes to run beside the APIs, whose own process then only answers; 0 for none.
     """
 
@@ -63,6 +64,7 @@ class Settings:
     worker: bool = True
     apns_outage_wait_s: int = 900
     requests_per_s: int | None = None
+    webhooks_may_be_private: bool = False
     workers: int = 0
 
     def __post_init__(self) -> None:
@@ -140,6 +142,7 @@ _TYPES: dict[str, Any] = {
     "workers": int,
     "apns_outage_wait_s": int,
     "requests_per_s": int,
+    "webhooks_may_be_private": bool,
 }
 
 

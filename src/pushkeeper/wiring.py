@@ -28,7 +28,9 @@ from pushkeeper.store import migrate, vault
 from pushkeeper.store.credentials import NewCredential
 from pushkeeper.store.database import Database
 from pushkeeper.store.embedded import EmbeddedPostgres
+from pushkeeper.webhooks import Webhooks
 from pushkeeper.worker.loop import Worker
+from pushkeeper.worker.webhooks import Poster
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -115,6 +117,7 @@ def api(opened: Store, url: str, *, requests_per_s: int | None = None) -> ASGIAp
             sending=sending(opened),
             reporting=reporting(opened),
             routing=routing(opened),
+            webhooks=Webhooks(opened.database, opened.vault),
             database=opened.database,
             keys=Keys(opened.database, requests_per_s=requests_per_s),
             url=url,
@@ -143,7 +146,8 @@ def worker(opened: Store, settings: Settings) -> Worker:
     def open_one(credential: Credential, on_verdicts: OnVerdicts) -> Sender:
         return open_sender(credential, on_verdicts, outage_wait_s=settings.apns_outage_wait_s)
 
-    return Worker(opened.database, opened.vault, open_one)
+    poster = Poster(opened.database, opened.vault, may_be_private=settings.webhooks_may_be_private)
+    return Worker(opened.database, opened.vault, open_one, poster)
 
 
 def open_sender(

@@ -38,7 +38,7 @@ async def engine(database: Database, simulator: Simulator, folder: Path) -> Asyn
     app = wiring.api(store, "http://push.example.com")
     server = uvicorn.Server(uvicorn.Config(app, http="httptools", lifespan="off", log_config=None))
     serving = asyncio.create_task(server.serve([listener]))
-    worker = wiring.worker(store, config.Settings(data_dir=folder))
+    worker = wiring.worker(store, config.Settings(data_dir=folder, webhooks_may_be_private=True))
     working = asyncio.create_task(worker.run())
     try:
         yield Engine(store, simulator, listener.getsockname()[1])

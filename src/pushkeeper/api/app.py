@@ -19,6 +19,7 @@ from pushkeeper.api import (
     segments,
     track_v1,
     track_v2,
+    webhooks,
 )
 from pushkeeper.api.surface import log, request_id_of
 from pushkeeper.errors import Unreachable
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from pushkeeper.routing import Routing
     from pushkeeper.sending import Sending
     from pushkeeper.store.database import Database
+    from pushkeeper.webhooks import Webhooks
 
 _BEGINNING = 3  # segments of a path that choose its router
 
@@ -49,6 +51,7 @@ class Rooms:
     sending: Sending
     reporting: Reporting
     routing: Routing
+    webhooks: Webhooks
     database: Database
     keys: Keys
     url: str
@@ -66,6 +69,7 @@ def build(rooms: Rooms) -> ASGIApp:
         *app_api.routes(rooms),
         *segments.routes(rooms),
         *activities.routes(rooms),
+        *webhooks.routes(rooms),
         *native.routes(rooms),
         *native_routes.routes(rooms),
     ]

@@ -27,6 +27,7 @@ from pushkeeper.worker.facts import Answered, NotSent, SetAside, Slice, Work, gu
 from pushkeeper.worker.lanes import Lanes
 from pushkeeper.worker.senders import Senders
 from pushkeeper.worker.settle import Settler
+from pushkeeper.worker.webhooks import LOOK_S
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.vault import Vault
     from pushkeeper.worker.facts import Fact
     from pushkeeper.worker.senders import OpenSender
+    from pushkeeper.worker.webhooks import Poster
 
 log = logger("worker")
 
@@ -66,11 +68,16 @@ class Worker:
         database: Database,
         vault: Vault,
         open_sender: OpenSender,
+        poster: Poster,
         *,
         max_unsettled: int = MAX_UNSETTLED,
         lease_s: float = LEASE_S,
     ) -> None:
-        """`open_sender` makes a provider's client for a credential; `max_unsettled` bounds what is held in memory."""
+        """`open_sender` makes a provider's client for a credential; `max_unsettled` bounds what is held in memory.
+
+        `poster` posts what webhooks are to hear of it.
+        """
+        self._poster = poster
         self._database = database
         self._max_unsettled = max_unsettled
         self._lease_s = lease_s
@@ -103,6 +110,7 @@ class Worker:
                     self._keep_routes_fresh(),
                     upkeep.every(self._lease_s / 3, self._renew),
                     upkeep.every(upkeep.PROBE_S, self._probe),
+                    upkeep.every(LOOK_S, self._poster.look),
                     upkeep.every(upkeep.EXPIRE_S, lambda: batches.take_expired_out_of_lanes(self._database)),
                     upkeep.every(upkeep.PARTITIONS_S, lambda: migrate.make_partitions(self._database)),
                     upkeep.every(upkeep.PARTITIONS_S, lambda: events.clean(self._database)),
@@ -114,6 +122,7 @@ class Worker:
             await settling
             for task in background:
                 task.cancel()
+        await self._poster.aclose()
         with suppress(Unreachable):
             await batches.release(self._database, [work.batch.claim for work in self._works.values()])
             await workers.leave(self._database, self._id)

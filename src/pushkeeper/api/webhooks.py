@@ -1,0 +1,115 @@
+"""Reporting webhooks in Customer.io's App API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pushkeeper.api import answer, fields
+from pushkeeper.api.answer import Answer
+from pushkeeper.api.app_api import render
+from pushkeeper.api.surface import Surface
+from pushkeeper.errors import BadRequest, NotFound
+from pushkeeper.store.webhooks import EVENTS, Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import Route
+
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.surface import Call
+    from pushkeeper.store.webhooks import Webhook
+
+MAX_NAME_BYTES = 255
+MAX_ENDPOINT_BYTES = 2_000
+_FLAGS = ("disabled", "full_resolution", "with_content")
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of reporting webhooks."""
+    webhooks = _Webhooks(rooms)
+    surface = Surface(authenticate=rooms.keys.app, render=render)
+    return [
+        surface.route("/v1/reporting_webhooks", GET=webhooks.all, POST=webhooks.make),
+        surface.route(
+            "/v1/reporting_webhooks/{id}", GET=webhooks.one, PUT=webhooks.change, DELETE=webhooks.delete
+        ),
+    ]
+
+
+class _Webhooks:
+    def __init__(self, rooms: Rooms) -> None:
+        self._webhooks = rooms.webhooks
+
+    async def all(self, call: Call) -> Answer:
+        found = await self._webhooks.all(call.workspace.workspace_id)
+        return answer.of_json({"reporting_webhooks": [webhook_json(webhook) for webhook in found]})
+
+    async def make(self, call: Call) -> Answer:
+        """The key that calls are signed with is in this answer and in no other."""
+        made, key = await self._webhooks.make(call.workspace.workspace_id, _wanted(call))
+        return answer.of_json({**webhook_json(made), "signing_key": key})
+
+    async def one(self, call: Call) -> Answer:
+        found = await self._webhooks.one(call.workspace.workspace_id, _number(call))
+        return answer.of_json(webhook_json(found))
+
+    async def change(self, call: Call) -> Answer:
+        changed = await self._webhooks.change(call.workspace.workspace_id, _number(call), _wanted(call))
+        return answer.of_json(webhook_json(changed))
+
+    async def delete(self, call: Call) -> Answer:
+        await self._webhooks.delete(call.workspace.workspace_id, _number(call))
+        return Answer(b"", 204)
+
+
+def webhook_json(webhook: Webhook) -> dict[str, Any]:
+    """A webhook as Customer.io shows it, and how it does."""
+    return {
+        "id": webhook.webhook_id,
+        "type": "webhook",
+        "name": webhook.name,
+        "endpoint": webhook.endpoint,
+        "events": webhook.events,
+        "disabled": webhook.disabled,
+        "full_resolution": webhook.full_resolution,
+        "with_content": webhook.with_content,
+        "failing_since": webhook.failing_since,
+        "failure": webhook.failure,
+        "waiting": webhook.waiting,
+    }
+
+
+def _wanted(call: Call) -> Wanted:
+    body = fields.as_object(fields.decode(call.raw_body), "body")
+    events = body.get("events")
+    if not isinstance(events, list) or not events:
+        raise BadRequest("events", "events: expected a list of at least one")
+    for place, event in enumerate(events):
+        fields.one_of(event, f"events[{place}]", tuple(sorted(EVENTS)))
+    return Wanted(
+        name=fields.text(body.get("name"), "name", max_bytes=MAX_NAME_BYTES),
+        endpoint=_endpoint(body.get("endpoint")),
+        events=tuple(sorted({event.lower() for event in events})),
+        **{flag: fields.optional_flag(body.get(flag), flag, default=False) for flag in _FLAGS},
+    )
+
+
+def _endpoint(given: object) -> str:
+    found = fields.text(given, "endpoint", max_bytes=MAX_ENDPOINT_BYTES)
+    try:
+        parts = urlsplit(found)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not found.isascii() or any(letter.isspace() for letter in found):
+        raise BadRequest("endpoint", "endpoint: expected https://host[:port]/path")
+    return found
+
+
+def _number(call: Call) -> int:
+    text = call.segment("id")
+    if not (text.isascii() and text.isdigit() and len(text) < len(str(2**63))):
+        raise NotFound("webhook: there is none of this number")
+    return int(text)

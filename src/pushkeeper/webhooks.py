@@ -1,0 +1,72 @@
+"""Reporting webhooks: made, changed and listed; a worker posts to them."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from pushkeeper.core.model import Secret
+from pushkeeper.errors import NotFound
+from pushkeeper.store import webhooks
+
+if TYPE_CHECKING:
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.database import Database
+    from pushkeeper.store.vault import Vault
+    from pushkeeper.store.webhooks import Wanted, Webhook
+
+_NOT_FOUND = "webhook: there is none of this number"
+
+
+class Webhooks:
+    """The webhooks of all workspaces."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._vault = vault
+
+    async def make(self, workspace: WorkspaceId, wanted: Wanted) -> tuple[Webhook, str]:
+        """Make a webhook, and return it with the key that its calls are signed with, which is shown this once."""
+        key = secrets.token_hex(32)
+        sealed = Secret(self._vault.seal(Secret(key.encode()), seal_label(workspace)))
+        made = await webhooks.insert(self._database, workspace, wanted, sealed)
+        return await self.one(workspace, made), key
+
+    async def all(self, workspace: WorkspaceId) -> list[Webhook]:
+        """The webhooks of a workspace, the oldest first."""
+        return await webhooks.of_workspace(self._database, workspace)
+
+    async def one(self, workspace: WorkspaceId, webhook_id: int) -> Webhook:
+        """One webhook.
+
+        Raises:
+            NotFound: there is none of this number.
+        """
+        found = await webhooks.of_workspace(self._database, workspace, webhook_id)
+        if not found:
+            raise NotFound(_NOT_FOUND)
+        return found[0]
+
+    async def change(self, workspace: WorkspaceId, webhook_id: int, wanted: Wanted) -> Webhook:
+        """Let a webhook be so; what failed is tried again at once.
+
+        Raises:
+            NotFound: there is none of this number.
+        """
+        if not await webhooks.change(self._database, workspace, webhook_id, wanted):
+            raise NotFound(_NOT_FOUND)
+        return await self.one(workspace, webhook_id)
+
+    async def delete(self, workspace: WorkspaceId, webhook_id: int) -> None:
+        """Delete a webhook and what waits for it.
+
+        Raises:
+            NotFound: there is none of this number.
+        """
+        if not await webhooks.delete(self._database, workspace, webhook_id):
+            raise NotFound(_NOT_FOUND)
+
+
+def seal_label(workspace: WorkspaceId) -> str:
+    """What a webhook's sealed key is bound to."""
+    return f"webhook of workspace {workspace}"

@@ -1,0 +1,189 @@
+"""Posts what waits in the outbox: signed, in order for each endpoint, and to no address that is not to be called."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpcore
+import msgspec
+
+from pushkeeper.core import webhook
+from pushkeeper.core.identity import cio_id
+from pushkeeper.core.model import DeliveryId, PersonId
+from pushkeeper.errors import Misconfigured
+from pushkeeper.store import webhooks
+from pushkeeper.telemetry import logger
+from pushkeeper.webhooks import seal_label
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pushkeeper.store.database import Database
+    from pushkeeper.store.vault import Vault
+    from pushkeeper.store.webhooks import Turn, Waiting
+
+log = logger("webhooks")
+
+LOOK_S = 1.0
+TIMEOUT_S = 4.0
+_CLAIM_S = 60.0
+_AT_ONCE = 10
+_IN_A_TURN = 10  # times the timeout, they fit into a claim
+_REASON_CHARACTERS = 200
+_LONGEST_ANSWER_BYTES = 65_536
+_NOT_TAKEN = (
+    TimeoutError,
+    httpcore.NetworkError,
+    httpcore.TimeoutException,
+    httpcore.ProtocolError,
+    httpcore.UnsupportedProtocol,
+)
+
+
+class _Checked(httpcore.AsyncNetworkBackend):
+    """Connects to the very address that was looked at, so that a name cannot lead elsewhere in between."""
+
+    def __init__(self, *, may_be_private: bool) -> None:
+        self._may_be_private = may_be_private
+        self._backend = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            loop = asyncio.get_running_loop()
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise httpcore.ConnectError(f"no address of {host}: {error.strerror}") from error
+        for *_, address in found:
+            if self._may_be_private or ipaddress.ip_address(address[0]).is_global:
+                return await self._backend.connect_tcp(
+                    str(address[0]), port, timeout, local_address, socket_options
+                )
+        raise httpcore.ConnectError(f"{host} is at a private or local address, which webhooks may not be")
+
+
+class Poster:
+    """Looks every second whether anything waits for an endpoint whose turn it is."""
+
+    def __init__(self, database: Database, vault: Vault, *, may_be_private: bool) -> None:
+        self._database = database
+        self._vault = vault
+        self._http = httpcore.AsyncConnectionPool(
+            max_connections=_AT_ONCE,
+            max_keepalive_connections=_AT_ONCE,
+            keepalive_expiry=30.0,
+            network_backend=_Checked(may_be_private=may_be_private),
+        )
+
+    async def look(self) -> None:
+        """Post what waits, until nothing is left whose turn it is."""
+        while turns := await webhooks.claim(self._database, for_s=_CLAIM_S, most=_AT_ONCE):
+            await asyncio.gather(*map(self._take_turn, turns))
+
+    async def aclose(self) -> None:
+        """Leave all endpoints."""
+        await self._http.aclose()
+
+    async def _take_turn(self, turn: Turn) -> None:
+        done: list[int] = []
+        failure: tuple[int | None, str] | None = None
+        for waiting in await webhooks.waiting(self._database, turn.webhook_id, most=_IN_A_TURN):
+            failure = await self._post(turn, waiting)
+            if failure is not None:
+                break
+            done.append(waiting.outbox_id)
+        await webhooks.posted(self._database, done)
+        if failure is None:
+            await webhooks.taken(self._database, turn.webhook_id)
+        else:
+            await self._fail(turn, *failure, first_since_success=bool(done))
+
+    async def _fail(self, turn: Turn, status: int | None, reason: str, *, first_since_success: bool) -> None:
+        failures = 1 if first_since_success else turn.failures + 1
+        since = None if first_since_success else turn.failing_since
+        give_up = since is not None and datetime.now(UTC) - since >= webhook.GIVE_UP_AFTER
+        if first_since_success:
+            await webhooks.taken(self._database, turn.webhook_id)
+        wait_s = webhook.wait_s(failures, status)
+        await webhooks.failed(self._database, turn.webhook_id, reason, wait_s=wait_s, give_up=give_up)
+        log.warning("webhook_failed", webhook=turn.webhook_id, reason=reason, wait_s=wait_s, disabled=give_up)
+
+    async def _post(self, turn: Turn, waiting: Waiting) -> tuple[int | None, str] | None:
+        """Post one; its status, if there is one, and why it was not taken, or None when it was."""
+        body = msgspec.json.encode(posted_json(waiting, with_content=turn.with_content))
+        timestamp = int(time.time())
+        try:
+            key = self._vault.open(turn.sealed, seal_label(turn.workspace_id))
+            headers: dict[bytes | str, bytes | str] = {
+                "host": urlsplit(turn.endpoint).netloc.rpartition("@")[2],
+                "content-type": "application/json",
+                "content-length": str(len(body)),
+                "user-agent": "Pushkeeper",
+                "x-cio-timestamp": str(timestamp),
+                "x-cio-signature": webhook.signature(key, timestamp, body),
+            }
+            async with asyncio.timeout(TIMEOUT_S):
+                status = await self._status_of(turn.endpoint, headers, body)
+        except Misconfigured as error:
+            return None, error.message
+        except _NOT_TAKEN as error:
+            return None, (str(error) or type(error).__name__)[:_REASON_CHARACTERS]
+        return None if webhook.is_success(status) else (status, f"answered {status}")
+
+    async def _status_of(self, endpoint: str, headers: dict[bytes | str, bytes | str], body: bytes) -> int:
+        async with self._http.stream("POST", endpoint, headers=headers, content=body) as response:
+            read = 0
+            # What is read to its end leaves a connection that can be used again; nobody has to send us a book.
+            async for chunk in response.aiter_stream():
+                read += len(chunk)
+                if read > _LONGEST_ANSWER_BYTES:
+                    break
+            status: int = response.status
+        return status
+
+
+def posted_json(waiting: Waiting, *, with_content: bool) -> dict[str, Any]:
+    """What is posted, as Customer.io posts it (customerio.md 7.2); of devices, in the same shape."""
+    person = None if waiting.person_id is None else PersonId(waiting.person_id)
+    data: dict[str, Any] = {
+        "customer_id": waiting.id,
+        "identifiers": {
+            "id": waiting.id,
+            "email": waiting.email,
+            "cio_id": None if person is None else cio_id(person),
+        },
+    }
+    if waiting.object_type == "customer":
+        data["email_address"] = waiting.email
+    if waiting.message_id is not None and person is not None:
+        data["delivery_id"] = str(DeliveryId(waiting.message_id, person))
+        data |= _source(waiting)
+    data |= waiting.data
+    if with_content and waiting.metric == "sent" and waiting.content is not None:
+        data["content"] = msgspec.json.encode(waiting.content).decode()
+    return {
+        "event_id": waiting.event_id,
+        "object_type": waiting.object_type,
+        "metric": waiting.metric,
+        "timestamp": int(waiting.happened_at.timestamp()),
+        "data": data,
+    }
+
+
+def _source(waiting: Waiting) -> dict[str, Any]:
+    """What the push was sent for."""
+    if waiting.kind != "broadcast":
+        return {"transactional_message_id": 0}
+    return {"trigger_id": 0, "broadcast_id": 0, "action_id": 0}

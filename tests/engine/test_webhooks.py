@@ -1,0 +1,221 @@
+"""Reporting webhooks: what happens is posted, signed and in its order, and again when it was not taken."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+from collections import deque
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+import pytest_asyncio
+
+from pushkeeper.simulator.script import Step
+from support.engine import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from support.engine import Tenant
+
+EVENTS = [
+    *(
+        "push_attempted",
+        "push_sent",
+        "push_bounced",
+        "push_dropped",
+        "push_failed",
+        "push_delivered",
+        "push_opened",
+    ),
+    *("customer_subscribed", "customer_unsubscribed"),
+    *(f"device_{what}" for what in ("registered", "moved", "bounced", "suppressed", "revived", "deleted")),
+]
+
+
+class Endpoint:
+    """Somebody's server, which takes what it is sent unless it is told to answer otherwise."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[dict[str, str], bytes]] = []
+        self.answers: deque[int] = deque()
+        self.tried = 0
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/hook"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                lines = head.decode().split("\r\n")[1:-2]
+                headers = {
+                    name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+                }
+                body = await reader.readexactly(int(headers["content-length"]))
+                self.tried += 1
+                status = self.answers.popleft() if self.answers else 200
+                if status == HTTPStatus.OK:
+                    self.calls.append((headers, body))
+                writer.write(f"HTTP/1.1 {status} So\r\ncontent-length: 0\r\n\r\n".encode())
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    @property
+    def told(self) -> list[dict[str, Any]]:
+        return [json.loads(body) for _, body in self.calls]
+
+    def of(self, kind: str) -> list[str]:
+        """The metrics of what was told, of one type of object."""
+        return [one["metric"] for one in self.told if one["object_type"] == kind]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def endpoint() -> AsyncIterator[Endpoint]:
+    async with Endpoint() as found:
+        yield found
+
+
+async def webhook(tenant: Tenant, endpoint: str, **more: Any) -> dict[str, Any]:
+    body = {"name": "ours", "endpoint": endpoint, "events": EVENTS, **more}
+    made: dict[str, Any] = await tenant.call("POST", "/v1/reporting_webhooks", body)
+    return made
+
+
+async def quiet(tenant: Tenant) -> bool:
+    [found] = (await tenant.call("GET", "/v1/reporting_webhooks"))["reporting_webhooks"]
+    return bool(found["waiting"] == 0)
+
+
+async def test_what_becomes_of_a_push_is_posted_with_its_recipients_and_a_signature(
+    tenant: Tenant, endpoint: Endpoint
+) -> None:
+    made = await webhook(tenant, endpoint.url, with_content=True)
+    [good], [gone] = tenant.mint("android"), tenant.mint("ios")
+    await tenant.register("ann", good, "android")
+    await tenant.register("ann", gone, "ios")
+    tenant.simulator.world.uninstall([gone])
+    delivery_id = await tenant.push("ann")
+    await tenant.settled(2)
+    await tenant.call(
+        "POST", "/api/v1/metrics", {"delivery_id": delivery_id, "metric": "opened", "recipient": good}
+    )
+    await eventually(lambda: quiet(tenant))
+    # One of each for what was settled together: the two phones may have answered in two slices.
+    assert set(endpoint.of("push")) == {"attempted", "sent", "bounced", "opened"}
+    told = {one["metric"]: one for one in endpoint.told if one["object_type"] == "push"}
+    assert told["sent"]["data"]["recipients"] == [{"device_id": good, "device_platform": "android"}]
+    [refused] = told["bounced"]["data"]["recipients"]
+    assert (refused["device_id"], "Unregistered" in refused["failure_message"]) == (gone, True)
+    assert told["sent"]["data"]["delivery_id"] == delivery_id
+    assert told["sent"]["data"]["identifiers"]["id"] == "ann"
+    assert json.loads(told["sent"]["data"]["content"])["title"] == "Hello"
+    assert set(told["sent"]) == {"event_id", "object_type", "metric", "timestamp", "data"}
+    assert "drafted" not in told
+    for headers, body in endpoint.calls:
+        signed = f"v0:{headers['x-cio-timestamp']}:".encode() + body
+        expected = hmac.new(made["signing_key"].encode(), signed, hashlib.sha256).hexdigest()
+        assert headers["x-cio-signature"] == expected
+    assert len({one["event_id"] for one in endpoint.told}) == len(endpoint.told)
+
+
+async def test_what_becomes_of_a_device_and_a_person_is_posted_in_its_order(
+    tenant: Tenant, endpoint: Endpoint
+) -> None:
+    await webhook(tenant, endpoint.url)
+    [token] = tenant.mint("ios")
+    await tenant.register("ann", token, "ios")
+    tenant.simulator.world.uninstall([token])
+    for number in (1, 2):
+        await tenant.push("ann")
+        await tenant.settled(number)
+    await tenant.register("ann", token, "ios")
+    await tenant.register("ben", token, "ios")
+    await tenant.call("PUT", "/api/v1/customers/ben", {"unsubscribed": True}, track=True)
+    await tenant.call("PUT", "/api/v1/customers/ben", {"unsubscribed": False}, track=True)
+    await tenant.call("DELETE", f"/api/v1/customers/ben/devices/{token}", track=True)
+    await eventually(lambda: quiet(tenant))
+    assert endpoint.of("device") == ["registered", "bounced", "suppressed", "revived", "moved", "deleted"]
+    assert endpoint.of("customer") == ["unsubscribed", "subscribed"]
+    bounced = next(
+        one for one in endpoint.told if one["metric"] == "bounced" and one["object_type"] == "device"
+    )
+    assert (bounced["data"]["provider_reason"], bounced["data"]["to_status"]) == ("Unregistered", "bounced")
+
+
+async def test_what_is_not_taken_waits_with_all_that_comes_after_it(
+    tenant: Tenant, endpoint: Endpoint
+) -> None:
+    await webhook(tenant, endpoint.url)
+    endpoint.answers.append(503)
+    for token in tenant.mint("ios", 3):
+        await tenant.register("ann", token, "ios")
+    await eventually(lambda: failing(tenant))
+    [found] = (await tenant.call("GET", "/v1/reporting_webhooks"))["reporting_webhooks"]
+    assert (found["failure"], found["disabled"], endpoint.calls) == ("answered 503", False, [])
+    assert endpoint.tried == 1
+    await tenant.database.rows(
+        "update webhooks set due_at = now() where workspace_id = $1", tenant.workspace_id
+    )
+    await eventually(lambda: quiet(tenant))
+    assert endpoint.of("device") == ["registered"] * 3
+    [found] = (await tenant.call("GET", "/v1/reporting_webhooks"))["reporting_webhooks"]
+    assert (found["failing_since"], found["failure"]) == (None, None)
+
+
+async def failing(tenant: Tenant) -> bool:
+    [found] = (await tenant.call("GET", "/v1/reporting_webhooks"))["reporting_webhooks"]
+    return bool(found["failing_since"] is not None)
+
+
+async def test_an_endpoint_that_failed_for_a_week_is_disabled_and_can_be_enabled_again(
+    tenant: Tenant, endpoint: Endpoint
+) -> None:
+    made = await webhook(tenant, endpoint.url)
+    endpoint.answers.extend([410, 410])
+    [token] = tenant.mint("ios")
+    await tenant.register("ann", token, "ios")
+    await eventually(lambda: failing(tenant))
+    wait_s = await tenant.database.value(
+        "select extract(epoch from due_at - now())::int from webhooks where workspace_id = $1",
+        tenant.workspace_id,
+    )
+    assert wait_s == pytest.approx(3600, abs=30)
+    await tenant.database.rows(
+        "update webhooks set due_at = now(), failing_since = now() - interval '8 days' where workspace_id = $1",
+        tenant.workspace_id,
+    )
+
+    async def disabled() -> bool:
+        found: bool = (await tenant.call("GET", f"/v1/reporting_webhooks/{made['id']}"))["disabled"]
+        return found
+
+    await eventually(disabled)
+    again = {"name": "ours", "endpoint": endpoint.url, "events": EVENTS}
+    await tenant.call("PUT", f"/v1/reporting_webhooks/{made['id']}", again)
+    await eventually(lambda: quiet(tenant))
+    assert endpoint.of("device") == ["registered"], "it waited"
+
+
+async def test_another_workspaces_webhook_hears_nothing_and_what_is_not_asked_for_is_not_told(
+    tenant: Tenant, bare: Tenant, endpoint: Endpoint
+) -> None:
+    await webhook(bare, endpoint.url)
+    await webhook(tenant, endpoint.url, events=["device_registered"])
+    [token] = tenant.mint("android")
+    await tenant.register("ann", token, "android")
+    tenant.simulator.world.script(token, [Step(status=200)])
+    await tenant.push("ann")
+    await tenant.settled(1)
+    await eventually(lambda: quiet(tenant))
+    assert [(one["object_type"], one["metric"]) for one in endpoint.told] == [("device", "registered")]
