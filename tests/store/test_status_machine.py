@@ -400,6 +400,12 @@ async def all_wait_or_are_done(database: Database, tasks: Sequence[asyncio.Task[
         )
 
 
+def at_noon(owned: Owned) -> Owned:
+    """The model's own time of the last strike, where there was one: all of its strikes are of one moment."""
+    struck_at = NOON if owned.standing.strikes else None
+    return owned._replace(standing=replace(owned.standing, struck_at=struck_at))
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, len(ALL_OPTIONS) - 1), st.sampled_from([None, Register(0, 0)]), outcomes_before, rivals)
 async def test_rivals_leave_what_some_order_of_them_would_leave(
@@ -416,7 +422,7 @@ async def test_rivals_leave_what_some_order_of_them_would_leave(
     sent_to = NEVER if row is None else row.owned.standing.generation
     await world.settle([world.settlement(0, sent_to, outcome) for outcome in before])
     row = await world.stored(0)
-    start = row and row.owned
+    start = row and at_noon(row.owned)
 
     async def go(step: Register | Settle | Delete) -> None:
         match step:
@@ -445,3 +451,21 @@ async def test_rivals_leave_what_some_order_of_them_would_leave(
     lines = await world.history(0)
     assert_chained(lines)
     assert_folds_to(lines, found)
+
+
+async def test_a_strike_of_a_transaction_that_began_before_the_strike_before_it_counts(world: World) -> None:
+    world = fresh(world)
+    await world.register(Register(0, 0))
+    row = await world.stored(0)
+    assert row is not None
+    refused = world.settlement(0, row.owned.standing.generation, Came(SettleEvent.REFUSED))
+
+    async def began_before(connection: Connection) -> None:
+        await connection.fetchval("select now()")
+        await world.settle([refused])
+        await devices.settle(connection, [refused])
+
+    await world.database.in_transaction(began_before)
+    after = await world.stored(0)
+    assert after is not None
+    assert (after.owned.standing.status, after.owned.standing.strikes) == (LastStatus.SUPPRESSED, 2)

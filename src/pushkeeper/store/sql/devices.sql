@@ -111,7 +111,9 @@ ruled as (
             when g.event = 'accepted' then 'accept'
             when g.event = 'refused_as_stale' and b.stale_generation is distinct from g.generation then 'note'
             when g.definite and w.delete_unregistered then 'remove'
-            when b.strikes > 0 and b.struck_at > now() - make_interval(secs => w.min_strike_gap_s) then 'ignore'
+            -- Without a gap nothing is compared: a rival's strike may bear a time after the beginning of ours.
+            when w.min_strike_gap_s > 0 and b.strikes > 0
+                and b.struck_at > now() - make_interval(secs => w.min_strike_gap_s) then 'ignore'
             when b.status = 'suppressed' and b.strikes >= w.suppress_after then 'ignore'
             else 'strike'
         end as rule,
