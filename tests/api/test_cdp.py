@@ -318,6 +318,11 @@ async def test_a_wrong_key_writes_nothing_and_is_told_by_strictness(door, sdk):
     assert not any((await door.counts()).values())
 
 
+async def test_a_body_of_over_a_megabyte_is_refused_so_that_sdks_drop_it(door):
+    status, answer, _ = await door.raw("POST", "/v1/b", b" " * 1_000_001)
+    assert (status, set(json.loads(answer))) == (400, {"code", "message", "field"})
+
+
 async def test_too_large_a_batch_is_dropped_or_refused_by_strictness(door, sdk):
     items = [track("n", user="42", properties={"a": "b" * 30_000}) for _ in range(20)]
     assert await sdk(*items) == (200, {})

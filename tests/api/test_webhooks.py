@@ -40,6 +40,7 @@ async def test_a_webhook_is_made_read_changed_and_deleted(door, other_door):
         ({"endpoint": "example.com"}, "endpoint"),
         ({"endpoint": "ftp://example.com"}, "endpoint"),
         ({"endpoint": "https://"}, "endpoint"),
+        ({"endpoint": "https://user:secret@example.com"}, "endpoint"),
         ({"endpoint": "https://example.com:port/"}, "endpoint"),
         ({"endpoint": "https://example.com/a b"}, "endpoint"),
         ({"endpoint": "https://example.com/\r\nx: y"}, "endpoint"),

@@ -47,7 +47,8 @@ _KINDS = ("identify", "track", "page", "screen", "group", "alias")
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of this API."""
     cdp = _Cdp(rooms)
-    surface = Surface(authenticate=let_in, render=render)
+    # By 400 both SDKs throw away what they sent; a status that they do not know may be sent to for ever.
+    surface = Surface(authenticate=let_in, render=render, too_large=400)
     single: dict[str, Handler] = {}
     for kind in _KINDS:
         # The browser library says it in one letter.

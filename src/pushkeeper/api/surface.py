@@ -111,6 +111,7 @@ class Surface:
 
     authenticate: Callable[[bytes], Awaitable[Workspace]]
     render: Callable[[PushkeeperError, int], Any]
+    too_large: int = 413  # what a body over a megabyte is answered
 
     def route(self, path: str, **handlers: Handler) -> Route:
         """A path of this API with a handler for each method."""
@@ -119,6 +120,8 @@ class Surface:
     def refusal(self, error: PushkeeperError) -> Answer:
         """How this API says that error."""
         status = status_of(error)
+        if isinstance(error, TooLarge) and error.field == "body":
+            status = self.too_large
         headers = []
         if isinstance(error, Unauthorized):
             headers.append(_CHALLENGE)
@@ -188,8 +191,6 @@ class _Resource:
 
 def status_of(error: PushkeeperError) -> int:
     """The HTTP status of an error."""
-    if isinstance(error, TooLarge) and error.field == "body":
-        return 413
     for kind, status in _STATUS:
         if isinstance(error, kind):
             return status

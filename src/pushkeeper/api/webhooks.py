@@ -101,6 +101,8 @@ def _endpoint(given: object) -> str:
     try:
         parts = urlsplit(found)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        # A password in an address would be shown to whoever lists webhooks; the signature says who calls.
+        usable = usable and parts.username is None and parts.password is None
     except ValueError:
         usable = False
     if not usable or not found.isascii() or any(letter.isspace() for letter in found):
