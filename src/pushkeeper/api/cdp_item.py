@@ -18,6 +18,7 @@ from pushkeeper.store.reports import Report
 if TYPE_CHECKING:
     from pushkeeper.core.model import Token, WorkspaceId
     from pushkeeper.registry import Registry
+    from pushkeeper.store.events import EventKind
 
 Said: TypeAlias = Call | Report
 
@@ -94,7 +95,7 @@ class _Reader:
         naming = Naming(workspace_id=self._workspace, path=self._user, others=(other,))
         return [Tell(workspace_id=self._workspace, naming=naming, anonymous_id=former, once=self._once)]
 
-    def view(self, kind: Any) -> list[Said]:  # noqa: ANN401 - page or screen
+    def view(self, kind: EventKind) -> list[Said]:
         properties = fields.optional_object(self._item.get("properties"), "properties")
         name = self._item.get("name") or properties.get("url") or properties.get("path") or kind
         if isinstance(name, str):
@@ -184,7 +185,7 @@ class _Reader:
         done = registry.suppressing if name == "User Suppressed" else registry.forgetting_person
         return [done(self._workspace, user, request_id=self._request_id, once=once)]
 
-    def _happened(self, name: object, properties: dict[str, Any], kind: Any) -> list[Said]:  # noqa: ANN401 - a literal
+    def _happened(self, name: object, properties: dict[str, Any], kind: EventKind) -> list[Said]:
         field = "event" if kind == "event" else "name"
         event = said.happened(name, field, properties, "properties", kind=kind, at=self._at)
         if self._user is not None:
