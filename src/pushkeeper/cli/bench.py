@@ -28,7 +28,7 @@ def bench() -> None:
     """
 
 
-@bench.command()
+@bench.command(short_help="The sender's pool, beside h2load and node-apn.")
 @quick
 @as_json
 def sender(*, quick: bool, json: bool) -> None:
@@ -39,7 +39,7 @@ def sender(*, quick: bool, json: bool) -> None:
     _show(benchmark.measure(**size), json=json)
 
 
-@bench.command()
+@bench.command(short_help="One message to every device, to the last status.")
 @click.option("--devices", type=click.IntRange(2), metavar="N", help="How many.  [default: 200,000]")
 @quick
 @as_json
@@ -51,7 +51,7 @@ def pipeline(*, devices: int | None, quick: bool, json: bool) -> None:
     _show(_run(benchmark.measure(devices=count)), json=json)
 
 
-@bench.command()
+@bench.command(short_help="What clients tell, beside the server's empty call.")
 @quick
 @as_json
 def ingest(*, quick: bool, json: bool) -> None:
@@ -62,7 +62,7 @@ def ingest(*, quick: bool, json: bool) -> None:
     _show(_run(benchmark.measure(requests=count)), json=json)
 
 
-@bench.command()
+@bench.command(short_help="From accepted to the provider, at half load.")
 @quick
 @as_json
 def transactional(*, quick: bool, json: bool) -> None:
@@ -73,7 +73,7 @@ def transactional(*, quick: bool, json: bool) -> None:
     _show(_run(benchmark.measure(requests=count)), json=json)
 
 
-@bench.command()
+@bench.command(short_help="How soon `serve` is ready, and its memory.")
 @as_json
 def startup(*, json: bool) -> None:
     """How soon `serve` is ready, and what it holds of memory while it is idle."""
