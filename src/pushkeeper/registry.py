@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
+from pushkeeper.core.identity import IdentifierKind
 from pushkeeper.core.model import device_id
 from pushkeeper.errors import NotFound
 from pushkeeper.store import devices, events, people
@@ -98,7 +99,7 @@ class Registry:
         async def work(connection: Connection) -> None:
             await events.note(connection, workspace, said)
 
-        await self.do(Act(workspace_id=workspace, keys=(), work=work))
+        await self.do(Act(workspace_id=workspace, work=work))
 
     # What is done to people and devices, to be done by `do` or among others by `do_all`.
 
@@ -111,11 +112,15 @@ class Registry:
         request_id: str = "",
         once: bytes | None = None,
     ) -> Act:
-        """Deletes a device of this person, or one that is nobody's yet; answers whether the person had it."""
+        """Deletes a device of this person; answers whether they had it.
+
+        For an anonymous id, or for None, that is also one that is nobody's yet.
+        """
         only = device_id(workspace, token)
 
         async def work(connection: Connection) -> bool:
-            await events.forget_devices(connection, [(workspace, only)])
+            if identifier is None or identifier.kind is IdentifierKind.ANONYMOUS_ID:
+                await events.forget_devices(connection, [(workspace, only)])
             person = (
                 None if identifier is None else await people.find(connection.fetchval, workspace, identifier)
             )
@@ -139,7 +144,7 @@ class Registry:
         async def work(connection: Connection) -> bool:
             return await _forget(connection, workspace, identifier, request_id) is not None
 
-        return Act(workspace_id=workspace, keys=((workspace, *identifier.key),), work=work, once=once)
+        return Act(workspace_id=workspace, whole=True, work=work, once=once)
 
     def suppressing(
         self,
@@ -156,7 +161,7 @@ class Registry:
             blocked = {*(keys or ()), *([] if identifier.person_id else [identifier.key])}
             await people.block(connection, workspace, sorted(blocked))
 
-        return Act(workspace_id=workspace, keys=((workspace, *identifier.key),), work=work, once=once)
+        return Act(workspace_id=workspace, whole=True, work=work, once=once)
 
     def unsuppressing(
         self, workspace: WorkspaceId, identifier: Identifier, *, once: bytes | None = None
@@ -166,7 +171,7 @@ class Registry:
         async def work(connection: Connection) -> None:
             await people.unblock(connection, workspace, identifier.key)
 
-        return Act(workspace_id=workspace, keys=((workspace, *identifier.key),), work=work, once=once)
+        return Act(workspace_id=workspace, whole=True, work=work, once=once)
 
     def merging(
         self, workspace: WorkspaceId, primary: Identifier, secondary: Identifier, *, request_id: str = ""
@@ -186,8 +191,7 @@ class Registry:
             await people.delete(connection, other)
             return True
 
-        keys = ((workspace, *primary.key), (workspace, *secondary.key))
-        return Act(workspace_id=workspace, keys=keys, work=work)
+        return Act(workspace_id=workspace, whole=True, work=work)
 
     # Reads.
 

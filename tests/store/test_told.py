@@ -33,7 +33,9 @@ said = st.one_of(
     st.tuples(st.just("identify as"), whom, anonymous),
     st.tuples(st.just("update"), whom, st.just("plan"), st.integers(0, 9)),
     st.tuples(st.just("register"), whom, tokens),
-    st.tuples(st.just("register nobody's"), anonymous, tokens),
+    # An anonymous id is made on a phone, so that no two of them have one phone.
+    st.tuples(st.just("register nobody's"), st.just("a1"), st.just("t1")),
+    st.tuples(st.just("register nobody's"), st.just("a2"), st.sampled_from(["t2", "t3"])),
     st.tuples(st.just("forget device"), whom, tokens),
     st.tuples(st.just("forget person"), whom),
     st.tuples(st.just("suppress"), whom),
@@ -174,6 +176,40 @@ async def test_calls_made_at_once_come_to_what_they_come_to_one_by_one(
         await registry.do(one_by_one.call(what))
     await registry.do_all(waiting)
     assert await state(database, tenants[0]) == await state(database, tenants[1])
+
+
+FREED = [
+    ("identify as", "ben", "a1"),
+    ("forget person", "ann"),
+    ("forget person", "ann"),
+    ("identify as", "ann", "a1"),
+    ("identify as", "ann", "a2"),
+    ("forget person", "ben"),
+]
+SPOKEN_FOR = [
+    ("forget person", "ben"),
+    ("register nobody's", "a1", "t1"),
+    ("register", "ann", "t1"),
+    ("identify as", "ben", "a1"),
+]
+
+
+@pytest.mark.parametrize(
+    ("calls", "name", "expected"),
+    [(FREED, "known", [("a2", "ann")]), (SPOKEN_FOR, "phones", [("t1", "ann", NOON + timedelta(seconds=3))])],
+    ids=["an identifier is free only once its person is gone", "a person's device is kept for nobody else"],
+)
+async def test_order_holds_for_what_calls_concern_without_naming_it(
+    database: Database,
+    registry: Registry,
+    tenant: WorkspaceId,
+    calls: list[tuple[Any, ...]],
+    name: str,
+    expected: list[tuple[Any, ...]],
+) -> None:
+    writer = Writer(registry, tenant)
+    await registry.do_all([writer.call(call) for call in calls])
+    assert (await state(database, tenant))[name] == expected
 
 
 async def test_a_call_with_an_id_counts_once_even_among_its_equals(

@@ -146,9 +146,12 @@ class _Reader:
 
     def _forget_device(self, properties: dict[str, Any]) -> list[Said]:
         token = self._token(self._device(properties))
+        whose = self._user
+        if whose is None and self._anonymous_id is not None:
+            whose = Identifier(IdentifierKind.ANONYMOUS_ID, self._anonymous_id)
         return [
             self._registry.forgetting_device(
-                self._workspace, self._user, token, request_id=self._request_id, once=self._once
+                self._workspace, whose, token, request_id=self._request_id, once=self._once
             )
         ]
 

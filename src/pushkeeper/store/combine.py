@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from pushkeeper.errors import Unreachable
@@ -19,10 +19,17 @@ _AMPLE = 32  # calls
 
 
 class Keys(NamedTuple):
-    """What a call concerns (a device, a person's identifier): alone, or beside others of its commit that share it."""
+    """What a call concerns (a device, a person's identifier, a workspace), and who may concern it at the same time.
+
+    Attributes:
+        alone: nobody.
+        shared: others of the same commit that share it too.
+        within: anybody who does not have it alone, in this commit or in another: what holds the things that are meant.
+    """
 
     alone: tuple[Hashable, ...] = ()
     shared: tuple[Hashable, ...] = ()
+    within: tuple[Hashable, ...] = ()
 
 
 class _Waiting(Generic[Call, Result]):
@@ -68,6 +75,7 @@ class Combiner(Generic[Call, Result]):
         self._waiting: deque[_Waiting[Call, Result]] = deque()
         self._passed = 0  # of those waiting, how many were seen to wait for a commit under way
         self._busy: set[Hashable] = set()
+        self._within: Counter[Hashable] = Counter()  # how many calls under way are within each
         self._lanes = lanes
         self._started_at = 0.0
         self._under_way: set[asyncio.Task[None]] = set()
@@ -113,7 +121,7 @@ class Combiner(Generic[Call, Result]):
         """The waiting calls, oldest first, whose keys nobody before them has; the rest keep their order."""
         group: list[_Waiting[Call, Result]] = []
         taken = set(self._busy)
-        shared: set[Hashable] = set()
+        held = set(self._within)  # had beside others, so not to be had alone
         passed: deque[_Waiting[Call, Result]] = deque()
         while self._waiting and len(group) < self._most:
             waiting = self._waiting.popleft()
@@ -121,18 +129,21 @@ class Combiner(Generic[Call, Result]):
             if (
                 taken.isdisjoint(keys.alone)
                 and taken.isdisjoint(keys.shared)
-                and shared.isdisjoint(keys.alone)
+                and taken.isdisjoint(keys.within)
+                and held.isdisjoint(keys.alone)
             ):
                 group.append(waiting)
-                shared.update(keys.shared)
+                held.update(keys.shared)
             else:
                 passed.append(waiting)
                 taken.update(keys.shared)
             taken.update(keys.alone)
+            held.update(keys.within)
         self._passed = len(passed)
         self._waiting.extendleft(reversed(passed))
         for waiting in group:
-            self._busy.update(*waiting.keys)
+            self._busy.update(waiting.keys.alone, waiting.keys.shared)
+            self._within.update(waiting.keys.within)
         return group
 
     async def _run(self, group: list[_Waiting[Call, Result]]) -> None:
@@ -148,7 +159,9 @@ class Combiner(Generic[Call, Result]):
                     waiting.answer.set_result(result)
         finally:
             for waiting in group:
-                self._busy.difference_update(*waiting.keys)
+                self._busy.difference_update(waiting.keys.alone, waiting.keys.shared)
+                self._within.subtract(waiting.keys.within)
+            self._within += Counter()  # forgets what nobody is within
 
     async def _one_by_one(self, group: list[_Waiting[Call, Result]], error: Exception) -> None:
         if len(group) == 1:

@@ -43,10 +43,16 @@ class Tell(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):
-    """Anything else that is done in the same commit, to what `keys` name, by itself."""
+    """Anything else that is done in the same commit, to what `keys` name, by itself.
+
+    Attributes:
+        whole: it may free or change any identifier of its workspace, so what came before it is written before, and
+            what came after it after.
+    """
 
     workspace_id: WorkspaceId
-    keys: tuple[Hashable, ...]
+    keys: tuple[Hashable, ...] = ()
+    whole: bool = False
     work: Callable[[Connection], Awaitable[object]]
     once: bytes | None = None
 
@@ -56,19 +62,20 @@ Call: TypeAlias = Tell | Act
 
 def keys_of(call: Call) -> Keys:
     """What a call concerns: a device alone, and a person alone where identifiers change hands."""
+    own = (call.workspace_id,)
     if isinstance(call, Act):
-        return Keys(alone=call.keys)
+        return Keys(alone=own) if call.whole else Keys(alone=call.keys, within=own)
     workspace, naming = call.workspace_id, call.naming
     alone: tuple[Hashable, ...] = () if call.registration is None else (_device(call),)
     if naming is None:
         key = (workspace, IdentifierKind.ANONYMOUS_ID.value, call.anonymous_id)
-        return Keys(alone=alone, shared=(key,))
+        return Keys(alone=alone, shared=(key,), within=own)
     people_keys: tuple[Hashable, ...] = tuple((workspace, *i.key) for i in naming.identifiers)
     # Who is not to be created is looked for when it is their turn; the rest of a group may have made them.
     does_nothing_else = call.change is None and call.registration is None
     if naming.others or not (naming.create or does_nothing_else):
-        return Keys(alone=alone + people_keys)
-    return Keys(alone=alone, shared=people_keys)
+        return Keys(alone=alone + people_keys, within=own)
+    return Keys(alone=alone, shared=people_keys, within=own)
 
 
 async def write(connection: Connection, calls: Sequence[Call]) -> list[object]:
@@ -112,6 +119,7 @@ async def _tell(connection: Connection, tells: dict[int, Tell], answers: list[ob
     meant = {place: person for (place, _), person in zip(named, found, strict=True) if person is not None}
     for place, person in meant.items():
         answers[place] = person
+    await _take_from_nobody(connection, [tells[place] for place in meant])
     await _attach(connection, [(tells[place], person) for place, person in meant.items()])
     await _change(connection, tells, meant, answers)
     await _register(connection, tells, meant, answers)
@@ -128,6 +136,13 @@ async def _tell(connection: Connection, tells: dict[int, Tell], answers: list[ob
 
 def _may_be_anonymous(tell: Tell) -> bool:
     return tell.naming is not None and tell.naming.path.kind is IdentifierKind.ANONYMOUS_ID
+
+
+async def _take_from_nobody(connection: Connection, tells: Sequence[Tell]) -> None:
+    """A device that a person tells of is no longer kept for whoever turns out to be behind an anonymous id."""
+    theirs = [(tell.workspace_id, device) for tell in tells if (device := _device(tell)) is not None]
+    if theirs:
+        await events.forget_devices(connection, theirs)
 
 
 async def _attach(connection: Connection, told: Sequence[tuple[Tell, PersonId]]) -> None:
