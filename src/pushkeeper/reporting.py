@@ -31,12 +31,14 @@ class Metric(StrEnum):
     DROPPED = "dropped"  # a device was left out: suppressed, moved or deleted
     FAILED = "failed"  # it could not be sent to a device, for a fault that is not the device's
     UNDELIVERABLE = "undeliverable"  # there was no device to send to
+    DRAFTED = "drafted"  # it waits until somebody sends it
     DELIVERED = "delivered"  # the app on a device says that it came
     OPENED = "opened"  # the app says that somebody opened it
     CLICKED = "clicked"  # the app says that somebody followed a link in it
     CONVERTED = "converted"  # the app says that somebody did what it was for
 
 
+NO_DEVICE = "no_device"  # why a push to nobody was not sent
 _OF_ENDING = {
     "accepted": Metric.SENT,
     "bounced": Metric.BOUNCED,
@@ -112,9 +114,10 @@ def metrics(facts: DeliveryFacts) -> dict[Metric, datetime]:
     for push in facts.pushes:
         if push.attempts:
             found.setdefault(Metric.ATTEMPTED, push.settled_at)
-        found.setdefault(_OF_ENDING[push.ending], push.settled_at)
-    if not facts.pushes and not facts.waiting:
-        found[Metric.UNDELIVERABLE] = facts.send_at
+        metric = Metric.UNDELIVERABLE if push.reason == NO_DEVICE else _OF_ENDING[push.ending]
+        found.setdefault(metric, push.settled_at)
+    if facts.drafted:
+        found[Metric.DRAFTED] = facts.created_at
     return found
 
 
@@ -122,9 +125,10 @@ def failure_message(facts: DeliveryFacts) -> str | None:
     """Why the delivery reached no device, or not all of them; None when there is nothing to say."""
     if facts.held_reason is not None:
         return f"held: {facts.held_reason}"
-    if not facts.pushes and not facts.waiting:
-        return "the person has no device"
     for push in facts.pushes:
+        if push.reason == NO_DEVICE:
+            return "the person has no device"
         if push.ending != "accepted":
-            return " ".join(filter(None, [push.ending, push.reason, push.provider_reason]))
+            said = push.detail if push.provider is None else push.provider_reason
+            return " ".join(filter(None, [push.ending, push.reason, said]))
     return None

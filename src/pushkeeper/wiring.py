@@ -30,6 +30,7 @@ from pushkeeper.store.database import Database
 from pushkeeper.store.embedded import EmbeddedPostgres
 from pushkeeper.webhooks import Webhooks
 from pushkeeper.worker.loop import Worker
+from pushkeeper.worker.senders import Providers
 from pushkeeper.worker.webhooks import Poster
 
 if TYPE_CHECKING:
@@ -42,10 +43,11 @@ if TYPE_CHECKING:
     from pushkeeper.store.vault import Vault
     from pushkeeper.worker.senders import OnVerdicts, Sender
 
-_CHECKS = {
+CHECKS = {
     Platform.IOS: (apns_message.check, fcm_message.check),
     Platform.ANDROID: (fcm_message.check,),
 }
+_CHECKS_OF_PROVIDERS = {Provider.APNS: apns_message.check, Provider.FCM: fcm_message.check}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def registry(opened: Store) -> Registry:
 
 
 def sending(opened: Store) -> Sending:
-    return Sending(opened.database, _CHECKS)
+    return Sending(opened.database, CHECKS)
 
 
 def reporting(opened: Store) -> Reporting:
@@ -147,7 +149,7 @@ def worker(opened: Store, settings: Settings) -> Worker:
         return open_sender(credential, on_verdicts, outage_wait_s=settings.apns_outage_wait_s)
 
     poster = Poster(opened.database, opened.vault, may_be_private=settings.webhooks_may_be_private)
-    return Worker(opened.database, opened.vault, open_one, poster)
+    return Worker(opened.database, opened.vault, Providers(open_one, _CHECKS_OF_PROVIDERS), chores=[poster])
 
 
 def open_sender(

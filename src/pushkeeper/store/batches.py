@@ -11,6 +11,7 @@ import msgspec
 
 from pushkeeper.core.model import Content, DeviceId, IdKind, PersonId, Platform, RouteId, Token, WorkspaceId
 from pushkeeper.core.status import LastStatus
+from pushkeeper.core.wording import Wording
 from pushkeeper.store.database import columns, load_queries
 
 if TYPE_CHECKING:
@@ -68,12 +69,21 @@ class Target(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageToSend:
-    """What a message says; `content` is None when what is stored cannot be read, `stop_reason` why it is not sent on."""
+    """What a message says.
+
+    Attributes:
+        content: None when what is stored cannot be read.
+        wording: what of it is not the same to everybody; None when all is.
+        platforms: those that it is for; None for all.
+        stop_reason: why it is not sent on.
+    """
 
     message_id: UUID
     content: Content | None
     send_to_unsubscribed: bool
     expires_at: datetime
+    wording: Wording | None = None
+    platforms: tuple[str, ...] | None = None
     stop_reason: str | None = None
 
 
@@ -193,14 +203,17 @@ def _target(row: Row) -> Target:
 async def messages(database: Database, message_ids: Collection[UUID]) -> dict[UUID, MessageToSend]:
     """What these messages say."""
     rows = await database.rows(SQL["messages"], list(message_ids))
-    return {row["message_id"]: MessageToSend(**{**row, "content": _content(row["content"])}) for row in rows}
+    return {row["message_id"]: _message(row) for row in rows}
 
 
-def _content(stored: object) -> Content | None:
+def _message(row: Row) -> MessageToSend:
+    known = dict(row)
     try:
-        return msgspec.convert(stored, Content)
+        known["content"] = msgspec.convert(row["content"], Content)
+        known["wording"] = msgspec.convert(row["wording"], Wording | None)
     except msgspec.ValidationError:
-        return None
+        known["content"] = known["wording"] = None
+    return MessageToSend(**known)
 
 
 async def addresses(database: Database, workspace: WorkspaceId) -> list[Address]:
@@ -290,9 +303,5 @@ def _columns(claims: Collection[Claim]) -> list[list[object]]:
 
 
 async def drop_empty(database: Database, claims: Collection[Claim]) -> None:
-    """Take batches off the queue that turned out to be for no device at all."""
-
-    async def work(connection: Connection) -> None:
-        await delete(connection, await still_claimed(connection, claims))
-
-    await database.in_transaction(work)
+    """Take batches off the queue that turned out to be for no device at all; of whom that was, there is a record."""
+    await database.rows(SQL["drop_empty"], *_columns(claims))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -12,6 +13,7 @@ from pushkeeper.core.model import (
     DeliveryId,
     DeviceId,
     PersonId,
+    Platform,
     WorkspaceId,
     message_day,
     minted_at,
@@ -20,9 +22,9 @@ from pushkeeper.store.database import WORK_CHANNEL, columns, load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
     from uuid import UUID
 
+    from pushkeeper.core.wording import Wording
     from pushkeeper.store.database import Connection, Database
 
 SQL = load_queries("messages")
@@ -32,7 +34,14 @@ Pick = Literal["all", "last_used"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewMessage:
-    """A transactional message for one person: all their devices, the last used one, or one that is named."""
+    """A transactional message for one person: all their devices, the last used one, or one that is named.
+
+    Attributes:
+        wording: what of it is not the same to everybody, if anything is.
+        platforms: those that it is for, where not all.
+        drafted: it waits until somebody sends it.
+        retained: what it says is kept when it is over.
+    """
 
     message_id: UUID
     workspace_id: WorkspaceId
@@ -42,6 +51,11 @@ class NewMessage:
     send_to_unsubscribed: bool
     send_at: datetime
     expires_at: datetime
+    template_id: int | None = None
+    wording: Wording | None = None
+    platforms: tuple[Platform, ...] | None = None
+    drafted: bool = False
+    retained: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +84,9 @@ class DeliveryFacts:
     content: Content
     created_at: datetime
     send_at: datetime
+    template_id: int | None
+    broadcast_id: int | None
+    drafted: bool
     waiting: bool
     held_reason: str | None
     pushes: tuple[PushRecord, ...]
@@ -100,25 +117,38 @@ async def insert(connection: Connection, messages: Sequence[NewMessage]) -> None
             minted_at(m.message_id),
             m.send_at,
             m.expires_at,
+            m.template_id,
+            msgspec.to_builtins(m.wording),
+            None if m.platforms is None else ",".join(m.platforms),
+            m.drafted,
+            m.retained,
         )
         for m in messages
     ]
-    await connection.execute(SQL["insert"], *columns(rows, 9))
+    await connection.execute(SQL["insert"], *columns(rows, 14))
     picked = [
-        (m.workspace_id, m.message_id, m.send_at, m.person_id, m.pick)
+        (m.workspace_id, m.message_id, _due_at(m), m.person_id, m.pick)
         for m in messages
         if isinstance(m.pick, str)
     ]
     if picked:
         await connection.execute(SQL["queue_for_person"], *columns(picked, 5))
     named = [
-        (m.workspace_id, m.message_id, m.send_at, m.pick, m.person_id)
+        (m.workspace_id, m.message_id, _due_at(m), m.pick, m.person_id)
         for m in messages
         if isinstance(m.pick, bytes)
     ]
     if named:
         await connection.execute(SQL["queue_for_device"], *columns(named, 5))
     await connection.execute(f"notify {WORK_CHANNEL}")
+
+
+# A draft is due when somebody says so.
+_NOT_DUE = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+def _due_at(message: NewMessage) -> datetime:
+    return _NOT_DUE if message.drafted else message.send_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +161,8 @@ class NewBroadcast:
     send_to_unsubscribed: bool
     send_at: datetime
     expires_at: datetime
+    template_id: int | None = None
+    wording: Wording | None = None
 
 
 async def insert_broadcast(connection: Connection, message: NewBroadcast) -> None:
@@ -144,6 +176,8 @@ async def insert_broadcast(connection: Connection, message: NewBroadcast) -> Non
         minted_at(message.message_id),
         message.send_at,
         message.expires_at,
+        message.template_id,
+        msgspec.to_builtins(message.wording),
     )
 
 

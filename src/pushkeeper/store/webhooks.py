@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 SQL = load_queries("webhooks")
 
-_PUSH = ("attempted", "sent", "delivered", "opened", "clicked", "converted", "bounced", "dropped", "failed")
-_NEVER = ("drafted", "undeliverable")  # names that Customer.io has; nothing here is a draft
+_PUSH = (
+    *("drafted", "attempted", "sent", "delivered", "opened", "clicked", "converted"),
+    *("bounced", "dropped", "failed", "undeliverable"),
+)
 _DEVICE = ("registered", "moved", "bounced", "suppressed", "revived", "deleted")
 EVENTS = frozenset(
     {
-        *(f"push_{metric}" for metric in (*_PUSH, *_NEVER)),
+        *(f"push_{metric}" for metric in _PUSH),
         *("customer_subscribed", "customer_unsubscribed", "customer_cio_subscription_preferences_changed"),
         *(f"device_{metric}" for metric in _DEVICE),
     }
@@ -84,6 +86,8 @@ class Waiting:
     data: dict[str, Any]
     happened_at: datetime
     kind: str | None
+    template_id: int | None
+    broadcast_id: int | None
     content: dict[str, Any] | None
     id: str | None
     email: str | None

@@ -63,6 +63,7 @@ class NotSent(msgspec.Struct, frozen=True, gc=False):
     target: Target
     end: End
     reason: str
+    detail: str | None = None
 
     @property
     def device_id(self) -> DeviceId:
@@ -136,6 +137,7 @@ def push_row(fact: Fact) -> PushRow | None:
                 generation=None,
                 ending=fact.end.value,
                 reason=fact.reason,
+                detail=fact.detail,
                 attempts=batch.attempt,
             )
         case Answered(decision=Settled() as settled, push=push, verdict=verdict):

@@ -29,6 +29,7 @@ class SkipReason(StrEnum):
     MOVED = "moved"  # the token was registered for another person after the push was queued
     SUPPRESSED = "suppressed"  # the push service refused the last two; no more attempts
     UNSUBSCRIBED = "unsubscribed"  # the person is, and the message respects it
+    OTHER_PLATFORM = "other_platform"  # the message is for devices of other platforms
     NO_CONTENT = "no_content"  # the message says nothing to this platform
     NO_ROUTE = "no_route"  # the workspace has no credentials for this platform, app and environment
 
@@ -94,6 +95,8 @@ def _against(target: Target, device: StandingDevice, message: MessageToSend) -> 
         return SkipReason.SUPPRESSED
     if target.unsubscribed and not message.send_to_unsubscribed:
         return SkipReason.UNSUBSCRIBED
+    if message.platforms is not None and device.platform.value not in message.platforms:
+        return SkipReason.OTHER_PLATFORM
     if message.content is not None and not message.content.says_something_to(device.platform):
         return SkipReason.NO_CONTENT
     return None

@@ -25,22 +25,23 @@ from pushkeeper.worker import last_hop, upkeep
 from pushkeeper.worker.alarms import Alarms
 from pushkeeper.worker.facts import Answered, NotSent, SetAside, Slice, Work, guarded
 from pushkeeper.worker.lanes import Lanes
+from pushkeeper.worker.rendering import NotSayable, Rendering
 from pushkeeper.worker.senders import Senders
 from pushkeeper.worker.settle import Settler
-from pushkeeper.worker.webhooks import LOOK_S
+from pushkeeper.worker.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from uuid import UUID
 
-    from pushkeeper.core.model import DeviceId, WorkspaceId
+    from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.batches import ClaimedBatch, MessageToSend, Target
     from pushkeeper.store.database import Database
     from pushkeeper.store.routes import Route
     from pushkeeper.store.vault import Vault
     from pushkeeper.worker.facts import Fact
-    from pushkeeper.worker.senders import OpenSender
-    from pushkeeper.worker.webhooks import Poster
+    from pushkeeper.worker.senders import Providers
+    from pushkeeper.worker.upkeep import Chore
 
 log = logger("worker")
 
@@ -67,28 +68,25 @@ class Worker:
         self,
         database: Database,
         vault: Vault,
-        open_sender: OpenSender,
-        poster: Poster,
+        providers: Providers,
         *,
+        chores: Sequence[Chore] = (),
         max_unsettled: int = MAX_UNSETTLED,
         lease_s: float = LEASE_S,
     ) -> None:
-        """`open_sender` makes a provider's client for a credential; `max_unsettled` bounds what is held in memory.
-
-        `poster` posts what webhooks are to hear of it.
-        """
-        self._poster = poster
+        """`chores` are done beside the sending; `max_unsettled` bounds what is held in memory."""
+        self._chores = chores
         self._database = database
         self._max_unsettled = max_unsettled
         self._lease_s = lease_s
         self._id = uuid4()
         self._lanes = Lanes()
-        self._senders = Senders(database, vault, open_sender, self._on_verdicts)
+        self._senders = Senders(database, vault, providers.open, self._on_verdicts)
         self._settler = Settler(database, review=self._review, on_written=self._written)
         self._alarms = Alarms()
         self._works: dict[int, Work] = {}
-        # One push at a time to a device: the last two outcomes are then in the order in which they were sent.
-        self._busy: dict[DeviceId, list[ClaimedPush] | None] = {}
+        self._turns: Turns[ClaimedPush] = Turns()
+        self._rendering = Rendering(providers.checks)
         self._wake = asyncio.Event()
         self._routes_changed = asyncio.Event()
         self._stopping = False
@@ -110,7 +108,7 @@ class Worker:
                     self._keep_routes_fresh(),
                     upkeep.every(self._lease_s / 3, self._renew),
                     upkeep.every(upkeep.PROBE_S, self._probe),
-                    upkeep.every(LOOK_S, self._poster.look),
+                    *(upkeep.every(chore.look_every_s, chore.look) for chore in self._chores),
                     upkeep.every(upkeep.EXPIRE_S, lambda: batches.take_expired_out_of_lanes(self._database)),
                     upkeep.every(upkeep.PARTITIONS_S, lambda: migrate.make_partitions(self._database)),
                     upkeep.every(upkeep.PARTITIONS_S, lambda: events.clean(self._database)),
@@ -122,7 +120,8 @@ class Worker:
             await settling
             for task in background:
                 task.cancel()
-        await self._poster.aclose()
+        for chore in self._chores:
+            await chore.aclose()
         with suppress(Unreachable):
             await batches.release(self._database, [work.batch.claim for work in self._works.values()])
             await workers.leave(self._database, self._id)
@@ -183,6 +182,7 @@ class Worker:
     async def _send(self, claimed: Sequence[ClaimedBatch]) -> None:
         """Look at every target once more, and hand what goes to its route's sender."""
         messages = await batches.messages(self._database, {batch.message_id for batch in claimed})
+        await self._rendering.prepare(self._database, claimed, messages)
         ways = await self._ways(sorted({batch.workspace_id for batch in claimed}))
         works = [Work(batch) for batch in claimed]
         await self._drop_empty(works)
@@ -198,7 +198,7 @@ class Worker:
                 fate = self._look(work, target, message, of_workspace, wall, now)
                 if not isinstance(fate, ClaimedPush):
                     facts.append(fate)
-                elif self._is_next(fate):
+                elif self._turns.take(fate):
                     going.setdefault(fate.route.credential_id, []).append(fate)
         self._settler.add(facts)
         self._hand_over(going)
@@ -213,27 +213,11 @@ class Worker:
         now: float,
     ) -> Fact | ClaimedPush:
         match last_hop.decide(target, message, ways, wall):
-            case last_hop.Go(device, route):
+            case last_hop.Go(_, route) as go:
                 again = work.batch.attempt > 0
                 if wait_s := self._lanes.wait_s(route.route_id, target.device_id, again=again, now=now):
                     return SetAside(work, target, route, wall + timedelta(seconds=wait_s))
-                assert message.content is not None  # noqa: S101 - the last hop stops what cannot be read
-                return ClaimedPush(
-                    message_id=message.message_id,
-                    person_id=device.person_id,
-                    device_id=target.device_id,
-                    generation=device.generation,
-                    token=device.token,
-                    id_kind=device.id_kind,
-                    platform=device.platform,
-                    registered_at=device.registered_at,
-                    content=message.content,
-                    expires_at=message.expires_at,
-                    attempt=work.batch.attempt,
-                    urgent=work.batch.priority == 0,
-                    work=work,
-                    route=route,
-                )
+                return self._written_for(work, target, message, go)
             case last_hop.Skip(reason):
                 return NotSent(work, target, End.SKIPPED, reason.value)
             case last_hop.Expire():
@@ -246,6 +230,30 @@ class Worker:
             case unknown:
                 assert_never(unknown)
 
+    def _written_for(
+        self, work: Work, target: Target, message: MessageToSend, go: last_hop.Go
+    ) -> NotSent | ClaimedPush:
+        device, route = go.device, go.route
+        content = self._rendering.content(message, target, device.platform, route.provider)
+        if isinstance(content, NotSayable):
+            return NotSent(work, target, End.FAILED, content.reason, content.detail)
+        return ClaimedPush(
+            message_id=message.message_id,
+            person_id=device.person_id,
+            device_id=target.device_id,
+            generation=device.generation,
+            token=device.token,
+            id_kind=device.id_kind,
+            platform=device.platform,
+            registered_at=device.registered_at,
+            content=content,
+            expires_at=message.expires_at,
+            attempt=work.batch.attempt,
+            urgent=work.batch.priority == 0,
+            work=work,
+            route=route,
+        )
+
     async def _ways(self, workspaces: Sequence[WorkspaceId]) -> dict[WorkspaceId, Ways[Route]]:
         """The routes of these workspaces, with a sender ready for each that is not paused."""
         found: dict[WorkspaceId, list[Route]] = {}
@@ -254,17 +262,6 @@ class Worker:
             ready = replace(route, pause_reason=trouble) if trouble else route
             found.setdefault(route.workspace_id, []).append(ready)
         return {workspace: Ways(several) for workspace, several in found.items()}
-
-    def _is_next(self, push: ClaimedPush) -> bool:
-        """Whether nothing is under way to this device; else the push waits for that."""
-        if push.device_id not in self._busy:
-            self._busy[push.device_id] = None
-            return True
-        if (waiting := self._busy[push.device_id]) is None:
-            self._busy[push.device_id] = [push]
-        else:
-            waiting.append(push)
-        return False
 
     def _hand_over(self, going: dict[int, list[ClaimedPush]]) -> None:
         for credential_id, pushes in going.items():
@@ -338,12 +335,8 @@ class Worker:
     def _free(self, heard: Iterable[ClaimedPush]) -> dict[int, list[ClaimedPush]]:
         """What waited for these pushes' devices, and goes now."""
         going: dict[int, list[ClaimedPush]] = {}
-        for push in heard:
-            waiting = self._busy.pop(push.device_id, None)
-            if waiting:
-                following = waiting.pop(0)
-                self._busy[push.device_id] = waiting or None
-                going.setdefault(following.route.credential_id, []).append(following)
+        for push in self._turns.end(heard):
+            going.setdefault(push.route.credential_id, []).append(push)
         return going
 
     def _take_back(self, stopped: Iterable[Route], *, whole: bool = False) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from pushkeeper.errors import BadRequest, Misconfigured, NotFound
@@ -10,10 +11,10 @@ from pushkeeper.store import credentials
 from pushkeeper.telemetry import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from pushkeeper.core.model import Push
+    from pushkeeper.core.model import Content, Platform, Provider, Push
     from pushkeeper.core.outcome import Verdict
     from pushkeeper.store.credentials import Credential
     from pushkeeper.store.database import Database
@@ -38,6 +39,16 @@ class Sender(Protocol):
 
 
 OpenSender: TypeAlias = "Callable[[Credential, OnVerdicts], Sender]"
+
+Check: TypeAlias = "Callable[[Content, Platform], None]"
+
+
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """How a credential's client is opened, and what each provider has to say against a content (by BadRequest)."""
+
+    open: OpenSender
+    checks: Mapping[Provider, Check]
 
 
 class Senders:

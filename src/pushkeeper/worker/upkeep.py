@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pushkeeper.core.outcome import Accepted, Refused
 from pushkeeper.errors import Unreachable
@@ -25,6 +25,15 @@ PROBE_S = 5.0
 PROBE_AGAIN_S = 300.0
 EXPIRE_S = 60.0
 PARTITIONS_S = 3600.0
+
+
+class Chore(Protocol):
+    """Something that a worker does beside the sending: it looks now and then whether there is anything to do."""
+
+    look_every_s: float
+
+    async def look(self) -> None: ...
+    async def aclose(self) -> None: ...
 
 
 async def every(seconds: float, job: Callable[[], Awaitable[None]]) -> None:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 log = logger("webhooks")
 
-LOOK_S = 1.0
 TIMEOUT_S = 4.0
 _CLAIM_S = 60.0
 _AT_ONCE = 10
@@ -76,6 +75,8 @@ class _Checked(httpcore.AsyncNetworkBackend):
 
 class Poster:
     """Looks every second whether anything waits for an endpoint whose turn it is."""
+
+    look_every_s = 1.0
 
     def __init__(self, database: Database, vault: Vault, *, may_be_private: bool) -> None:
         self._database = database
@@ -185,5 +186,10 @@ def posted_json(waiting: Waiting, *, with_content: bool) -> dict[str, Any]:
 def _source(waiting: Waiting) -> dict[str, Any]:
     """What the push was sent for."""
     if waiting.kind != "broadcast":
-        return {"transactional_message_id": 0}
-    return {"trigger_id": 0, "broadcast_id": 0, "action_id": 0}
+        return {"transactional_message_id": waiting.template_id or 0}
+    # A trigger is what we call a broadcast, and what they call a broadcast is its template.
+    return {
+        "trigger_id": waiting.broadcast_id or 0,
+        "broadcast_id": waiting.template_id or 0,
+        "action_id": waiting.template_id or 0,
+    }

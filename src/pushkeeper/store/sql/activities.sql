@@ -26,14 +26,12 @@ found as (
     order by h.at desc, 1 desc limit $7)
     union all
     (select 'push-' || p.message_id || '-' || encode(p.device_id, 'hex'),
-        case p.ending when 'accepted' then 'sent' when 'bounced' then 'bounced' when 'skipped' then 'dropped'
-            else 'failed' end || '_push',
+        push_metric(p.ending, p.reason) || '_push',
         null, jsonb_strip_nulls(jsonb_build_object('reason', nullif(p.reason, ''), 'provider', p.provider,
             'provider_status', p.provider_status, 'provider_reason', p.provider_reason)),
         p.settled_at, p.message_id, p.person_id
     from pushes p join them using (person_id)
-    where ($5::text is null or $5 = case p.ending when 'accepted' then 'sent' when 'bounced' then 'bounced'
-            when 'skipped' then 'dropped' else 'failed' end || '_push') and $6::text is null
+    where ($5::text is null or $5 = push_metric(p.ending, p.reason) || '_push') and $6::text is null
         and (p.settled_at, 'push-' || p.message_id || '-' || encode(p.device_id, 'hex')) < ($3, $4)
     order by p.settled_at desc, 1 desc limit $7)
     union all

@@ -101,7 +101,7 @@ where c.claims = 1 or not (
 
 -- name: messages
 -- What the claimed batches say.
-select message_id, content, send_to_unsubscribed, expires_at, stop_reason
+select message_id, content, wording, platforms, send_to_unsubscribed, expires_at, stop_reason
 from messages where message_id = any ($1::uuid[]);
 
 -- name: renew
@@ -126,6 +126,22 @@ update batches set device_ids = $2, person_ids = $3, person_id = null, pick = nu
 -- name: delete
 -- All of these batches is settled.
 delete from batches where batch_id = any ($1::bigint[]);
+
+-- name: drop_empty
+-- Batches without a device are over; a person who has none is told of, unless there was one that is settled already.
+with gone as (
+    delete from batches b using unnest($1::bigint[], $2::uuid[]) as c (batch_id, claim_id)
+    where b.batch_id = c.batch_id and b.claim_id = c.claim_id
+    returning b.workspace_id, b.message_id, b.person_id
+)
+insert into pushes (message_day, message_id, device_id, workspace_id, person_id, ending, reason)
+select (m.created_at at time zone 'utc')::date, g.message_id, int8send(g.person_id), g.workspace_id, g.person_id,
+    'skipped', 'no_device'
+from gone g join messages m using (message_id)
+where g.person_id is not null and not exists (
+    select from pushes x where x.message_day = (m.created_at at time zone 'utc')::date
+        and x.message_id = g.message_id and x.person_id = g.person_id)
+on conflict do nothing;
 
 -- name: release
 -- Give claims back, for anybody to take up at once.

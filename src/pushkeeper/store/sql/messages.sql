@@ -3,14 +3,19 @@
 -- name: insert
 -- New messages; their time is that of their UUIDv7.
 insert into messages (message_id, workspace_id, kind, person_id, content, send_to_unsubscribed, created_at, send_at,
-    expires_at)
-select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::jsonb[], $6::boolean[], $7::timestamptz[],
-    $8::timestamptz[], $9::timestamptz[]);
+    expires_at, template_id, wording, platforms, drafted, retained)
+select message_id, workspace_id, kind, person_id, content, to_all, created_at, send_at, expires_at, template_id,
+    nullif(wording, 'null'), string_to_array(platforms, ','), drafted, retained
+from unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::jsonb[], $6::boolean[], $7::timestamptz[],
+    $8::timestamptz[], $9::timestamptz[], $10::bigint[], $11::jsonb[], $12::text[], $13::boolean[], $14::boolean[])
+    as m (message_id, workspace_id, kind, person_id, content, to_all, created_at, send_at, expires_at, template_id,
+        wording, platforms, drafted, retained);
 
 -- name: insert_broadcast
 -- A message for many.
-insert into messages (message_id, workspace_id, kind, content, send_to_unsubscribed, created_at, send_at, expires_at)
-values ($1, $2, 'broadcast', $3, $4, $5, $6, $7);
+insert into messages (message_id, workspace_id, kind, content, send_to_unsubscribed, created_at, send_at, expires_at,
+    template_id, wording)
+values ($1, $2, 'broadcast', $3, $4, $5, $6, $7, $8, $9);
 
 -- name: queue_for_person
 -- One batch for each person, whose devices are picked when it is claimed.
@@ -39,7 +44,8 @@ returning m.message_id, m.stop_reason, m.malformed - g.devices < 3 and m.malform
 
 -- name: delivery
 -- A message for one person.
-select m.message_id, m.kind, m.content, m.created_at, m.send_at,
+select m.message_id, m.kind, m.content, m.created_at, m.send_at, m.template_id, m.drafted,
+    (select broadcast_id from broadcasts b where b.message_id = m.message_id) as broadcast_id,
     exists (select from batches b where b.message_id = m.message_id
             and (b.person_id = $3 or $3 = any (b.person_ids)))
         or exists (select from held_verdicts h where h.message_id = m.message_id and h.person_id = $3) as waiting,

@@ -40,7 +40,8 @@ returning webhook_id, workspace_id, endpoint, with_content, sealed, failures, fa
 -- name: waiting
 -- What waits for a webhook, the oldest first, with whom and what it is about.
 select o.outbox_id, o.event_id, o.object_type, o.metric, o.message_id, o.person_id, o.data, o.happened_at,
-    m.kind, m.content,
+    m.kind, m.template_id, case when m.retained then m.content end as content,
+    (select broadcast_id from broadcasts b where b.message_id = o.message_id) as broadcast_id,
     (select value from identifiers i where i.person_id = o.person_id and kind = 'id') as id,
     (select value from identifiers i where i.person_id = o.person_id and kind = 'email') as email
 from outbox o left join messages m using (message_id)

@@ -1,0 +1,163 @@
+"""What a message says to one person: the content in their language, rendered with what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+
+from pushkeeper.core.model import Content
+from pushkeeper.core.template import (
+    BadTemplate,
+    NotRenderable,
+    Values,
+    WhenUndefined,
+    compile_text,
+    is_liquid,
+)
+
+Rendering: TypeAlias = Callable[[Values], Any]
+
+_FIELDS = tuple(field.name for field in msgspec.structs.fields(Content))
+
+
+class BadContent(Exception):
+    """A field of a content is not Liquid; says which, and where in it."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+
+
+class Wording(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A message that is not the same to everybody.
+
+    Attributes:
+        translations: contents by language; who has another language, or none, gets the message's own.
+        language: which one everybody gets, whatever they have; None: each their own.
+        data: what the sender tells, `trigger` in Liquid.
+    """
+
+    translations: dict[str, Content] = {}
+    language: str | None = None
+    when_undefined: WhenUndefined = WhenUndefined.FAIL
+    data: dict[str, Any] = {}
+
+
+class Reader(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom it is said to: attributes of the person and of the device, and what the sender tells of this person alone."""
+
+    person: Mapping[str, Any]
+    device: Mapping[str, Any]
+    data: Mapping[str, Any] = {}
+
+
+def is_personal(content: Content) -> bool:
+    """Whether there is Liquid in any text of a content."""
+    return any(is_liquid(text) for text in _texts(msgspec.to_builtins(content)))
+
+
+def check(content: Content) -> None:
+    """Compile all of a content; BadContent names the field that is wrong."""
+    for name in _FIELDS:
+        try:
+            _rendering(getattr(content, name), WhenUndefined.FAIL)
+        except BadTemplate as error:
+            raise BadContent(name, str(error)) from None
+
+
+class Speaker:
+    """One message, compiled."""
+
+    def __init__(self, content: Content, wording: Wording) -> None:
+        self._wording = wording
+        self._own = _compile(content, wording.when_undefined)
+        self._translated = {
+            language.lower(): _compile(translation, wording.when_undefined)
+            for language, translation in wording.translations.items()
+        }
+
+    def say(self, reader: Reader) -> Content:
+        """What it says to them; NotRenderable when it cannot be said."""
+        wording = self._wording
+        language = wording.language or reader.person.get("language")
+        render = self._own
+        if self._translated and isinstance(language, str):
+            # "de-AT" is somebody who reads "de".
+            exact = self._translated.get(language.lower())
+            render = exact or self._translated.get(language.lower().split("-")[0], render)
+        return render(
+            {
+                "customer": reader.person,
+                "device": reader.device,
+                "trigger": {**wording.data, **reader.data},
+            }
+        )
+
+
+def _compile(content: Content, when_undefined: WhenUndefined) -> Callable[[Values], Content]:
+    changing = {}
+    for name in _FIELDS:
+        try:
+            rendering = _rendering(getattr(content, name), when_undefined)
+        except BadTemplate as error:
+            raise BadContent(name, str(error)) from None
+        if rendering is not None:
+            changing[name] = rendering
+    if not changing:
+        return lambda _: content
+
+    def render(values: Values) -> Content:
+        return msgspec.structs.replace(
+            content, **{name: rendering(values) for name, rendering in changing.items()}
+        )
+
+    return render
+
+
+def _rendering(value: object, when_undefined: WhenUndefined) -> Rendering | None:
+    """How a value is rendered; None when it is the same to everybody."""
+    match value:
+        case str() if is_liquid(value):
+            return compile_text(value, when_undefined).render
+        case dict():
+            return _of_parts(value, {key: _rendering(inner, when_undefined) for key, inner in value.items()})
+        case list():
+            parts = [_rendering(inner, when_undefined) for inner in value]
+            if not any(parts):
+                return None
+            return lambda values: [
+                inner if part is None else part(values) for inner, part in zip(value, parts, strict=True)
+            ]
+    return None
+
+
+def _of_parts(value: dict[str, Any], parts: dict[str, Rendering | None]) -> Rendering | None:
+    changing = {key: part for key, part in parts.items() if part is not None}
+    if not changing:
+        return None
+    return lambda values: {**value, **{key: part(values) for key, part in changing.items()}}
+
+
+def _texts(value: object) -> list[str]:
+    match value:
+        case str():
+            return [value]
+        case dict():
+            return [text for inner in value.values() for text in _texts(inner)]
+        case list():
+            return [text for inner in value for text in _texts(inner)]
+    return []
+
+
+__all__ = [
+    "BadContent",
+    "NotRenderable",
+    "Reader",
+    "Speaker",
+    "WhenUndefined",
+    "Wording",
+    "check",
+    "is_personal",
+]

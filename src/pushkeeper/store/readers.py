@@ -1,0 +1,60 @@
+"""Readers: what is known of those whom a message is rendered for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pushkeeper.core.identity import cio_id
+from pushkeeper.core.wording import Reader
+from pushkeeper.store.database import columns, load_queries
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from uuid import UUID
+
+    from pushkeeper.core.model import DeviceId, PersonId
+    from pushkeeper.store.database import Database
+
+SQL = load_queries("readers")
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """People and devices by their keys; what the sender tells of a person is by message too."""
+
+    people: Mapping[PersonId, Mapping[str, Any]]
+    devices: Mapping[DeviceId, Mapping[str, Any]]
+    told: Mapping[tuple[UUID, PersonId], Mapping[str, Any]]
+
+    def of(self, message_id: UUID, person: PersonId, device: DeviceId) -> Reader:
+        """Whoever reads this message on this device; nothing is known of one who is gone."""
+        return Reader(
+            person=self.people.get(person, {}),
+            device=self.devices.get(device, {}),
+            data=self.told.get((message_id, person), {}),
+        )
+
+
+async def of(
+    database: Database, wanted: Collection[tuple[UUID, PersonId]], devices: Collection[DeviceId]
+) -> Readers:
+    """What is known of people, for a message each, and of devices."""
+    people = await database.rows(SQL["people"], list({person for _, person in wanted}))
+    told = await database.rows(SQL["told"], *columns(sorted(wanted), 2))
+    found = await database.rows(SQL["devices"], list(devices))
+    return Readers(
+        people={
+            row["person_id"]: {
+                **row["attributes"],
+                **{name: row[name] for name in ("id", "email") if row[name] is not None},
+                "cio_id": cio_id(row["person_id"]),
+            }
+            for row in people
+        },
+        devices={
+            row["device_id"]: {**row["attributes"], "platform": row["platform"], "app": row["app"]}
+            for row in found
+        },
+        told={(row["message_id"], row["person_id"]): row["data"] for row in told},
+    )

@@ -1,0 +1,84 @@
+"""What a message says on one device: the same to everybody, or rendered for its person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from pushkeeper.core.template import NotRenderable
+from pushkeeper.core.wording import BadContent, Speaker
+from pushkeeper.errors import BadRequest, TooLarge
+from pushkeeper.store import readers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from uuid import UUID
+
+    from pushkeeper.core.model import Content, Platform, Provider
+    from pushkeeper.store.batches import ClaimedBatch, MessageToSend, Target
+    from pushkeeper.store.database import Database
+    from pushkeeper.store.readers import Readers
+    from pushkeeper.worker.senders import Check
+
+_MESSAGES_AT_ONCE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class NotSayable:
+    """Why a message is not sent to one device, by its content: a reason, and what is the matter."""
+
+    reason: str
+    detail: str
+
+
+class Rendering:
+    """The contents of messages, and what is known of the people in the batches at hand."""
+
+    def __init__(self, checks: Mapping[Provider, Check]) -> None:
+        """`checks` are what each provider has to say against a content."""
+        self._checks = checks
+        self._known: Readers | None = None
+        # What a message says does not change, and it comes back with each of its batches.
+        self._speaker = lru_cache(_MESSAGES_AT_ONCE)(_speaker)
+
+    async def prepare(
+        self, database: Database, claimed: Sequence[ClaimedBatch], messages: Mapping[UUID, MessageToSend]
+    ) -> None:
+        """Look up whom the messages are rendered for; nobody, where all are told the same."""
+        personal = [batch for batch in claimed if messages[batch.message_id].wording is not None]
+        self._known = None
+        if personal:
+            self._known = await readers.of(
+                database,
+                {(batch.message_id, target.planned_for) for batch in personal for target in batch.targets},
+                {target.device_id for batch in personal for target in batch.targets},
+            )
+
+    def content(
+        self, message: MessageToSend, target: Target, platform: Platform, provider: Provider
+    ) -> Content | NotSayable:
+        """What the message says to this target."""
+        assert message.content is not None  # noqa: S101 - the last hop stops what cannot be read
+        if message.wording is None or self._known is None:
+            return message.content
+        try:
+            speaker = self._speaker(message.message_id, message)
+            said = speaker.say(self._known.of(message.message_id, target.planned_for, target.device_id))
+        except (NotRenderable, BadContent) as error:
+            return NotSayable("template", str(error))
+        if not said.says_something_to(platform):
+            return NotSayable("template", "nothing is left of it for this person")
+        try:
+            if provider in self._checks:
+                self._checks[provider](said, platform)
+        except TooLarge as error:
+            return NotSayable("too_large", error.message)
+        except BadRequest as error:
+            return NotSayable("template", error.message)
+        return said
+
+
+def _speaker(_: UUID, message: MessageToSend) -> Speaker:
+    assert message.content is not None and message.wording is not None  # noqa: S101, PT018 - the caller looked
+    return Speaker(message.content, message.wording)
