@@ -248,6 +248,15 @@ class Registry:
             raise NotFound("token: no device ever had it")
         return lines
 
+    async def notes_of(self, workspace: WorkspaceId, person: Person) -> list[dict[str, Any]]:
+        """What was said of a person's relationships to objects, as it was said, the oldest first."""
+        known = {"id": person.id, "email": person.email, "cio_id": person.cio_id}
+        return await events.notes_of(
+            self._database,
+            workspace,
+            [{kind: value} for kind, value in known.items() if value is not None],
+        )
+
     async def drain(self) -> None:
         """Wait until all that was called is committed."""
         await self._calls.drain()

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pushkeeper.errors import NotFound
-from pushkeeper.store import activities, devices, messages, reports
+from pushkeeper.store import activities, devices, messages, reports, series
 from pushkeeper.store.combine import Combiner, Keys
 
 if TYPE_CHECKING:
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from pushkeeper.store.activities import Activity, Asked
     from pushkeeper.store.database import Connection, Database
     from pushkeeper.store.devices import Count
-    from pushkeeper.store.messages import AnswerCount, DeliveryFacts, Page
+    from pushkeeper.store.messages import AnswerCount, DeliveryFacts, Listed, Page, Wanted
     from pushkeeper.store.reports import Report
+    from pushkeeper.store.series import Period
 
 
 class Metric(StrEnum):
@@ -49,6 +50,11 @@ _OF_ENDING = {
 }
 
 
+# How far back a series may go, in periods of each length.
+PERIODS = {"hours": 24, "days": 45, "weeks": 12, "months": 121}
+_PERIOD: dict[str, Period] = {"hours": "hour", "days": "day", "weeks": "week", "months": "month"}
+
+
 class Reporting:
     """Reads what the others wrote, and takes what apps tell of their pushes."""
 
@@ -59,6 +65,10 @@ class Reporting:
     async def deliveries_of(self, workspace: WorkspaceId, person: PersonId, page: Page) -> list[DeliveryId]:
         """The deliveries of a person, and of those who were merged into them, the newest message first."""
         return await messages.of_person(self._database, workspace, person, page)
+
+    async def deliveries(self, workspace: WorkspaceId, wanted: Wanted) -> list[Listed]:
+        """The deliveries of a workspace, the newest message first."""
+        return await messages.of_workspace(self._database, workspace, wanted)
 
     async def activities_of(self, workspace: WorkspaceId, person: PersonId, asked: Asked) -> list[Activity]:
         """What a person did and what happened to them, the newest first."""
@@ -95,6 +105,19 @@ class Reporting:
     async def answers(self, workspace: WorkspaceId, *, days: int = 30) -> list[AnswerCount]:
         """What the push services answered to the pushes of the last so many days."""
         return await messages.answers(self._database, workspace, days=days)
+
+    async def series(
+        self, workspace: WorkspaceId, template_id: int, period: str, steps: int
+    ) -> dict[Metric, list[int]]:
+        """Each metric of a template's deliveries in the last so many periods (of PERIODS), the oldest first."""
+        found = await series.of_template(self._database, workspace, template_id, _PERIOD[period], steps)
+        return {metric: found.get(metric, [0] * steps) for metric in Metric}
+
+    async def link_series(
+        self, workspace: WorkspaceId, template_id: int, period: str, steps: int
+    ) -> dict[str, list[int]]:
+        """Clicks on each link in a template's deliveries, likewise."""
+        return await series.links(self._database, workspace, template_id, _PERIOD[period], steps)
 
     async def delivery(self, workspace: WorkspaceId, delivery_id: DeliveryId) -> DeliveryFacts:
         """What is known of a message for one person.

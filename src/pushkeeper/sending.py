@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pushkeeper.core.model import DeliveryId, PersonId, Platform, Token, device_id, uuid7
 from pushkeeper.core.routing import choose_route
-from pushkeeper.errors import BadRequest, Forbidden
-from pushkeeper.store import batches, credentials, devices, messages, people, routes
+from pushkeeper.errors import BadRequest, Conflict, Forbidden, NotFound, TooLarge
+from pushkeeper.store import batches, credentials, devices, messages, people, routes, templates
 from pushkeeper.store.combine import Combiner, Keys
 from pushkeeper.store.database import WORK_CHANNEL
+from pushkeeper.store.templates import Draft, TemplateKind
+from pushkeeper.templates import Letter, letter_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.database import Connection, Database
     from pushkeeper.store.devices import Registration
     from pushkeeper.store.people import Naming
+    from pushkeeper.store.templates import Template
 
 To: TypeAlias = Literal["all", "last_used"] | Token
 Check: TypeAlias = "Callable[[Content, Platform], None]"
@@ -32,19 +36,41 @@ _TIME_TO_LIVE = timedelta(days=28)  # FCM's default and longest
 _BROADCAST_PRIORITY = 1  # 0 is transactional
 _PAGE = 20_000
 _DEVICES_PER_BATCH = 500
+_NAME_CHARACTERS = 255
+_NO_DRAFT = "draft: none that waits has this id"
 _NOT_SET_UP = "push is not set up: this workspace has no FCM or APNs credentials"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransactionalPush:
-    """One message for one person, as asked for; `send_at` None is now."""
+    """One message for one person, as asked for.
+
+    Attributes:
+        content: what it says in the place of what its template says.
+        send_at: None is now.
+        send_to_unsubscribed: None is what the template says, and True without one.
+        template: its number, or trigger name.
+        auto_create: a trigger name that there is no template of makes one.
+        data: `trigger` in Liquid.
+        language: of the template's translations; None: the person's own.
+        platforms: those that it is for; None: all.
+        drafted: it waits until somebody sends it.
+        retained: what it says is kept when it is over.
+    """
 
     naming: Naming
     content: Content
     to: To = "all"
     send_at: datetime | None = None
     custom_device: Registration | None = None
-    send_to_unsubscribed: bool = True
+    send_to_unsubscribed: bool | None = None
+    template: int | str | None = None
+    auto_create: bool = False
+    data: dict[str, Any] = field(default_factory=dict)
+    language: str | None = None
+    platforms: tuple[Platform, ...] | None = None
+    drafted: bool = False
+    retained: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +93,7 @@ class Planned:
 @dataclass(frozen=True, slots=True)
 class _Accepted:
     push: TransactionalPush
+    letter: Letter
     at: datetime
     send_at: datetime
 
@@ -84,18 +111,27 @@ class Sending:
         """Commit a push to one person and return its delivery id.
 
         Raises:
-            BadRequest: the content says nothing or a provider would refuse it; `to` is not a device of the person; a
-                cio_id names nobody; `send_at` is more than 90 days ahead.
+            BadRequest: there is no such template; the content says nothing, is not Liquid or a provider would refuse it;
+                `to` is not a device of the person; a cio_id names nobody; `send_at` is more than 90 days ahead.
             Forbidden: the workspace has no credentials to send with.
         """
-        self._check_content(push.content)
+        letter = letter_of(
+            await self._template(push),
+            push.content,
+            data=push.data,
+            language=push.language,
+            send_to_unsubscribed=push.send_to_unsubscribed,
+        )
+        self._check(letter)
         now = datetime.now(UTC)
         if push.send_at is not None and push.send_at > now + timedelta(days=MAX_DAYS_AHEAD):
             raise BadRequest("send_at", f"send_at: cannot be more than {MAX_DAYS_AHEAD} days ahead")
         send_at = max(push.send_at or now, now)
-        answer = await self._accept(_Accepted(push, now, send_at))
+        answer = await self._accept(_Accepted(push, letter, now, send_at))
         if isinstance(answer, Forbidden):
             raise answer
+        if push.auto_create and letter.template_id is None:
+            await self._make_template(push)
         return Queued(delivery_id=answer, queued_at=now, send_at=send_at if send_at > now else None)
 
     async def broadcast(
@@ -109,7 +145,7 @@ class Sending:
             BadRequest: the content says nothing or a provider would refuse it.
             Forbidden: the workspace has no credentials to send with.
         """
-        self._check_content(content)
+        self._check(Letter(content=content))
         now = datetime.now(UTC)
         message = messages.NewBroadcast(
             message_id=_new_message_id(),
@@ -140,18 +176,62 @@ class Sending:
 
         return Planned(message.message_id, await self._database.in_transaction(work))
 
+    async def send_draft(self, workspace: WorkspaceId, delivery_id: DeliveryId) -> None:
+        """Send what was drafted.
+
+        Raises:
+            NotFound: it is no draft that waits.
+        """
+        if not await messages.release_draft(self._database, workspace, delivery_id.message_id, _TIME_TO_LIVE):
+            raise NotFound(_NO_DRAFT)
+
+    async def drop_draft(self, workspace: WorkspaceId, delivery_id: DeliveryId) -> None:
+        """Do not send what was drafted.
+
+        Raises:
+            NotFound: it is no draft that waits.
+        """
+        if not await messages.drop_draft(self._database, workspace, delivery_id.message_id):
+            raise NotFound(_NO_DRAFT)
+
     async def drain(self) -> None:
         """Wait until all that was accepted is committed."""
         await self._accept.drain()
 
-    def _check_content(self, content: Content) -> None:
-        phones = (Platform.IOS, Platform.ANDROID)
-        addressed = [platform for platform in phones if content.says_something_to(platform)]
-        if not addressed:
-            raise BadRequest("message", "message: a push needs a title, a message or a custom_payload")
-        for platform in addressed:
-            for check in self._checks.get(platform, ()):
-                check(content, platform)
+    async def _template(self, push: TransactionalPush) -> Template | None:
+        """The template that a push names; None where it names none, or none that there is and says enough without it."""
+        workspace, named, kind = push.naming.workspace_id, push.template, TemplateKind.TRANSACTIONAL
+        found: Template | None = None
+        if isinstance(named, int):
+            found = next(iter(await templates.of_workspace(self._database, workspace, kind, named)), None)
+        elif named is not None:
+            found = await templates.triggered(self._database, workspace, kind, named)
+        if named is not None and found is None and not says_something(push.content):
+            raise BadRequest(
+                "transactional_message_id",
+                "transactional_message_id: there is no such template, and the content is not complete without a title, "
+                "message or custom_payload",
+            )
+        return found
+
+    async def _make_template(self, push: TransactionalPush) -> None:
+        """What was sent by a name that there was no template of has one from now on, for somebody to write."""
+        if isinstance(push.template, str):
+            name = push.template
+            draft = Draft(kind=TemplateKind.TRANSACTIONAL, name=name[:_NAME_CHARACTERS], trigger_name=name)
+            with suppress(Conflict):
+                await templates.insert(self._database, push.naming.workspace_id, draft)
+
+    def _check(self, letter: Letter) -> None:
+        for content in letter.contents:
+            addressed = says_something(content)
+            if not addressed:
+                raise BadRequest("message", "message: a push needs a title, a message or a custom_payload")
+            for platform in addressed:
+                for check in self._checks.get(platform, ()):
+                    # What Liquid makes of a text is measured when it is rendered.
+                    with suppress(TooLarge) if letter.wording is not None else nullcontext():
+                        check(content, platform)
 
     async def _commit(self, calls: Sequence[_Accepted]) -> Sequence[DeliveryId | Forbidden]:
         async def work(connection: Connection) -> list[DeliveryId | Forbidden]:
@@ -172,6 +252,11 @@ async def _plan(connection: Connection, plan: batches.Plan) -> int:
             break
     await connection.execute(f"notify {WORK_CHANNEL}")
     return planned
+
+
+def says_something(content: Content) -> list[Platform]:
+    """The phones that a content says something to."""
+    return [p for p in (Platform.IOS, Platform.ANDROID) if content.says_something_to(p)]
 
 
 def _new_message_id() -> UUID:
@@ -214,9 +299,14 @@ def _message(person: PersonId, call: _Accepted) -> messages.NewMessage:
         message_id=_new_message_id(),
         workspace_id=workspace,
         person_id=person,
-        content=push.content,
+        content=call.letter.content,
         pick=device_id(workspace, push.to) if isinstance(push.to, Token) else push.to,
-        send_to_unsubscribed=push.send_to_unsubscribed,
+        send_to_unsubscribed=call.letter.send_to_unsubscribed,
+        template_id=call.letter.template_id,
+        wording=call.letter.wording,
+        platforms=push.platforms,
+        drafted=push.drafted,
+        retained=push.retained,
         send_at=call.send_at,
         expires_at=call.send_at + _TIME_TO_LIVE,
     )

@@ -28,6 +28,7 @@ from pushkeeper.store import migrate, vault
 from pushkeeper.store.credentials import NewCredential
 from pushkeeper.store.database import Database
 from pushkeeper.store.embedded import EmbeddedPostgres
+from pushkeeper.templates import Templates
 from pushkeeper.webhooks import Webhooks
 from pushkeeper.worker.loop import Worker
 from pushkeeper.worker.senders import Providers
@@ -119,6 +120,7 @@ def api(opened: Store, url: str, *, requests_per_s: int | None = None) -> ASGIAp
             sending=sending(opened),
             reporting=reporting(opened),
             routing=routing(opened),
+            templates=Templates(opened.database),
             webhooks=Webhooks(opened.database, opened.vault),
             database=opened.database,
             keys=Keys(opened.database, requests_per_s=requests_per_s),

@@ -27,6 +27,7 @@ from pushkeeper.store import credentials, migrate, vault, workspaces
 from pushkeeper.store.credentials import NewCredential
 from pushkeeper.store.database import Database
 from pushkeeper.store.embedded import EmbeddedPostgres
+from pushkeeper.templates import Templates
 from pushkeeper.webhooks import Webhooks
 
 TABLES = ("people", "identifiers", "devices", "device_history", "messages", "batches")
@@ -96,6 +97,7 @@ async def _served(database, requests_per_s=None):
         ),
         reporting=Reporting(database),
         routing=Routing(database),
+        templates=Templates(database),
         webhooks=Webhooks(database, vault.Vault(Secret(bytes(32)))),
         database=database,
         keys=Keys(database, requests_per_s=requests_per_s),

@@ -29,6 +29,11 @@ class Answer:
         await send({"type": "http.response.body", "body": self.body})
 
 
+def empty() -> Answer:
+    """Done, and nothing to say."""
+    return Answer(b"", 204)
+
+
 def of_json(value: object, status: int = 200, *headers: tuple[bytes, bytes]) -> Answer:
     """An answer of this value; times are ISO 8601, in UTC."""
     return Answer(msgspec.json.encode(value), status, headers)

@@ -13,10 +13,13 @@ from pushkeeper.api import (
     answer,
     app_api,
     cdp,
+    messages,
     metrics,
     native,
     native_routes,
+    preferences,
     segments,
+    templates,
     track_v1,
     track_v2,
     webhooks,
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from pushkeeper.routing import Routing
     from pushkeeper.sending import Sending
     from pushkeeper.store.database import Database
+    from pushkeeper.templates import Templates
     from pushkeeper.webhooks import Webhooks
 
 _BEGINNING = 3  # segments of a path that choose its router
@@ -51,6 +55,7 @@ class Rooms:
     sending: Sending
     reporting: Reporting
     routing: Routing
+    templates: Templates
     webhooks: Webhooks
     database: Database
     keys: Keys
@@ -69,6 +74,9 @@ def build(rooms: Rooms) -> ASGIApp:
         *app_api.routes(rooms),
         *segments.routes(rooms),
         *activities.routes(rooms),
+        *messages.routes(rooms),
+        *preferences.routes(rooms),
+        *templates.routes(rooms),
         *webhooks.routes(rooms),
         *native.routes(rooms),
         *native_routes.routes(rooms),

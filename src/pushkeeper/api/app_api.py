@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import msgspec
 
-from pushkeeper import reporting
 from pushkeeper.api import answer, fields
 from pushkeeper.api.push_request import transactional_push
 from pushkeeper.api.said import checked, one_identifier
 from pushkeeper.api.surface import Surface
-from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
-from pushkeeper.core.model import DeliveryId
+from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import BadRequest, NotFound, PushkeeperError, Unauthorized
-from pushkeeper.store.messages import Page
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from starlette.routing import Route
 
     from pushkeeper.api.answer import Answer
     from pushkeeper.api.app import Rooms
     from pushkeeper.api.surface import Call
-    from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.reporting import Metric
     from pushkeeper.store.devices import Device
-    from pushkeeper.store.messages import DeliveryFacts
     from pushkeeper.store.people import Member, Person
 
 _MOST_AT_ONCE = 100
@@ -51,8 +44,6 @@ def routes(rooms: Rooms) -> Sequence[Route]:
         reads.route("/v1/customers", GET=app.people_by_email, POST=app.search),
         reads.route("/v1/customers/attributes", POST=app.people),
         reads.route("/v1/customers/{id}/attributes", GET=app.person),
-        reads.route("/v1/customers/{id}/messages", GET=app.messages),
-        reads.route("/v1/messages/{id}", GET=app.message),
         sends.route("/v1/send/push", POST=app.send_push),
     ]
 
@@ -126,43 +117,6 @@ class _App:
             said["send_at"] = int(queued.send_at.timestamp())
         return answer.of_json(said)
 
-    async def message(self, call: Call) -> Answer:
-        workspace = call.workspace.workspace_id
-        delivery_id = DeliveryId.parse(call.segment("id"))
-        if delivery_id is None:
-            raise NotFound("message: there is none of this id")
-        try:
-            of_person = Identifier(IdentifierKind.CIO_ID, cio_id(delivery_id.person_id))
-            person = await self._rooms.registry.person(workspace, of_person)
-        except NotFound:
-            person = None
-        return answer.of_json({"message": await self._message(workspace, delivery_id, person)})
-
-    async def messages(self, call: Call) -> Answer:
-        """What was sent to a person, the newest first."""
-        workspace, person = call.workspace.workspace_id, await person_of(self._rooms, call)
-        limit, before = fields.page(call.query("limit"), call.query("start"), usual=50, most=1000)
-        until = fields.optional_unix_time(call.query("end_ts"), "end_ts") or datetime.now(UTC)
-        since = fields.optional_unix_time(call.query("start_ts"), "start_ts") or until - _MESSAGES_WINDOW
-        wanted = Page(
-            before=UUID(int=before if 0 < before < _LAST_ID else _LAST_ID),
-            since=since,
-            until=until + timedelta(seconds=1),
-            limit=limit + 1,
-        )
-        found = await self._rooms.reporting.deliveries_of(workspace, person.person_id, wanted)
-        page = found[:limit]
-        shown = [await self._message(workspace, delivery_id, person) for delivery_id in page]
-        following = fields.next_page(page[-1].message_id.int) if len(found) > limit else ""
-        return answer.of_json({"messages": shown, "next": following})
-
-    async def _message(
-        self, workspace: WorkspaceId, delivery_id: DeliveryId, person: Person | None
-    ) -> dict[str, Any]:
-        facts = await self._rooms.reporting.delivery(workspace, delivery_id)
-        happened = {**reporting.metrics(facts), **await self._rooms.reporting.reported(delivery_id)}
-        return message_json(delivery_id, facts, person, happened)
-
 
 async def person_of(rooms: Rooms, call: Call) -> Person:
     """Whom the path names, by the kind of identifier that the query says.
@@ -225,39 +179,3 @@ def device_json(device: Device) -> dict[str, Any]:
 def as_text(value: object) -> str:
     """A string as it is, anything else as its JSON."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def message_json(
-    delivery_id: DeliveryId,
-    facts: DeliveryFacts,
-    person: Person | None,
-    happened: Mapping[Metric, datetime],
-) -> dict[str, Any]:
-    """A delivery as `GET /v1/messages/{id}` shows it; the person is None once deleted."""
-    created = int(facts.created_at.timestamp())
-    devices = [push.token for push in facts.pushes if push.token is not None]
-    return {
-        "id": str(delivery_id),
-        "deduplicate_id": f"{delivery_id}:{created}",
-        "type": "push",
-        "customer_id": person.id if person else None,
-        "customer_identifiers": {
-            "id": person.id if person else None,
-            "email": person.email if person else None,
-            "cio_id": cio_id(delivery_id.person_id),
-        },
-        "recipient": ", ".join(devices),
-        "subject": facts.content.title or "",
-        "metrics": {metric: int(at.timestamp()) for metric, at in happened.items()},
-        "created": created,
-        "failure_message": reporting.failure_message(facts),
-        "msg_template_id": None,
-        "action_id": None,
-        "parent_action_id": None,
-        "newsletter_id": None,
-        "content_id": None,
-        "campaign_id": None,
-        "broadcast_id": None,
-        "trigger_event_id": None,
-        "forgotten": person is None,
-    }

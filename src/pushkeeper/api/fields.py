@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from pushkeeper.errors import BadRequest, TooLarge
+from pushkeeper.errors import BadRequest, NotFound, TooLarge
 
 MAX_NAME_BYTES = 150
 MAX_VALUE_BYTES = 1000
@@ -128,6 +128,17 @@ def number(text: str, field: str, *, most: int) -> int:
     """A whole number from 1 to the most there may be."""
     if not (_DIGITS.fullmatch(text) and 1 <= int(text) <= most):
         raise BadRequest(field, f"{field}: expected a number from 1 to {most}")
+    return int(text)
+
+
+def number_of_path(text: str, what: str) -> int:
+    """The number in a path by which something is found.
+
+    Raises:
+        NotFound: it is no number.
+    """
+    if not _DIGITS.fullmatch(text) or not text.isascii():
+        raise NotFound(f"{what}: there is none of this number")
     return int(text)
 
 

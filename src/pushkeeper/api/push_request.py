@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-import msgspec
-
 from pushkeeper.api import fields
+from pushkeeper.api.content import content_of
 from pushkeeper.api.said import MAX_TOKEN_BYTES, checked, registration
 from pushkeeper.core.identity import Identifier, IdentifierKind
-from pushkeeper.core.model import Content, Platform, Token
+from pushkeeper.core.model import Platform, Token
 from pushkeeper.errors import BadRequest
 from pushkeeper.sending import TransactionalPush
 from pushkeeper.store.people import Naming
@@ -18,23 +18,21 @@ if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
 
 _KINDS = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
-_RENDERED = ("title", "message", "link", "image_url", "custom_data", "custom_payload")
-_PAYLOAD_PLATFORMS = frozenset({Platform.IOS.value, Platform.ANDROID.value})
+_MAX_LANGUAGE_BYTES = 35  # the longest that RFC 5646 wants kept
+_LARGEST_NUMBER = 2**63 - 1
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 def transactional_push(body: dict[str, Any], workspace: WorkspaceId, *, request_id: str) -> TransactionalPush:
-    """Read a send; `message_data`, `language`, `auto_create` and `disable_message_retention` are checked, and change nothing.
+    """Read a send.
 
     Raises:
-        BadRequest, TooLarge: a field is missing, malformed, or asks for what there is not.
+        BadRequest, TooLarge: a field is missing or malformed.
     """
-    content = _content(body)
-    _check_template(body.get("transactional_message_id"), content)
-    _check_unused(body)
     custom_device = body.get("custom_device")
     return TransactionalPush(
         naming=Naming(workspace_id=workspace, path=_recipient(body.get("identifiers"))),
-        content=content,
+        content=content_of(body),
         to=_to(body.get("to")),
         send_at=fields.optional_unix_time(body.get("send_at"), "send_at"),
         custom_device=None
@@ -45,8 +43,18 @@ def transactional_push(body: dict[str, Any], workspace: WorkspaceId, *, request_
             id_field="token",
             request_id=request_id,
         ),
-        send_to_unsubscribed=fields.optional_flag(
-            body.get("send_to_unsubscribed"), "send_to_unsubscribed", default=True
+        send_to_unsubscribed=None
+        if body.get("send_to_unsubscribed") is None
+        else fields.optional_flag(body["send_to_unsubscribed"], "send_to_unsubscribed", default=True),
+        template=_template(body.get("transactional_message_id")),
+        auto_create=fields.optional_flag(body.get("auto_create"), "auto_create", default=False),
+        data=fields.optional_object(body.get("message_data"), "message_data"),
+        language=fields.optional_text(body.get("language"), "language", max_bytes=_MAX_LANGUAGE_BYTES)
+        or None,
+        platforms=_platforms(body.get("platform")),
+        drafted=fields.optional_flag(body.get("queue_draft"), "queue_draft", default=False),
+        retained=not fields.optional_flag(
+            body.get("disable_message_retention"), "disable_message_retention", default=False
         ),
     )
 
@@ -73,67 +81,18 @@ def _to(given: object) -> Literal["all", "last_used"] | Token:
     return Token(to)
 
 
-def _content(body: dict[str, Any]) -> Content:
-    for field in _RENDERED:
-        _refuse_liquid(body.get(field), field)
-    image_url = fields.optional_text(body.get("image_url"), "image_url") or None
-    if image_url is not None and not image_url.lower().startswith("https://"):
-        raise BadRequest("image_url", "image_url: expected https://…, which is all that phones load")
-    sound = fields.optional_text(body.get("sound"), "sound") or None
-    if sound is not None:
-        sound = fields.one_of(sound, "sound", ("default", "none"))
-    return Content(
-        title=fields.optional_text(body.get("title"), "title") or None,
-        message=fields.optional_text(body.get("message"), "message") or None,
-        link=fields.optional_text(body.get("link"), "link") or None,
-        image_url=image_url,
-        sound=sound,
-        custom_data=fields.optional_object(body.get("custom_data"), "custom_data"),
-        custom_payload=_custom_payload(body.get("custom_payload")),
-    )
-
-
-def _custom_payload(given: object) -> dict[str, dict[str, Any]]:
-    payloads = fields.optional_object(given, "custom_payload")
-    if unknown := sorted(set(payloads) - _PAYLOAD_PLATFORMS):
-        raise BadRequest(
-            "custom_payload", f"custom_payload: expected ios or android, not {unknown[0][:40]!r}"
-        )
-    return {
-        platform: fields.as_object(payload, f"custom_payload.{platform}")
-        for platform, payload in payloads.items()
-        if payload is not None
-    }
-
-
-def _refuse_liquid(value: object, field: str) -> None:
-    # JSON's own braces never stand so: an object begins with a quote.
-    written = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    if "{{" in written or "{%" in written:
-        raise BadRequest(
-            field, f"{field}: holds Liquid, which is not rendered; people would read it as it stands"
-        )
-
-
-def _check_unused(body: dict[str, Any]) -> None:
-    fields.optional_object(body.get("message_data"), "message_data")
-    fields.optional_text(body.get("language"), "language")
-    for flag in ("auto_create", "disable_message_retention"):
-        fields.optional_flag(body.get(flag), flag, default=False)
-    if fields.optional_flag(body.get("queue_draft"), "queue_draft", default=False):
-        raise BadRequest("queue_draft", "queue_draft: drafts are not kept; leave it out to send")
-    if body.get("platform") is not None:
-        # Passed over, it would send to the phones that were to be left out.
-        raise BadRequest("platform", "platform: cannot be chosen; leave it out to send to all phones")
-
-
-def _check_template(given: object, content: Content) -> None:
-    """There are no templates, so one may be named only beside a content that needs none."""
-    if given is not None and (isinstance(given, bool) or not isinstance(given, int | str)):
+def _template(given: object) -> int | str | None:
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, int | str) or given == "":
         raise BadRequest("transactional_message_id", "transactional_message_id: expected a number or a name")
-    if not (content.title or content.message or content.custom_payload):
-        field = "transactional_message_id" if given is not None else "message"
-        said = "there is no such template, and" if given is not None else "is needed:"
-        raise BadRequest(
-            field, f"{field}: {said} the content is not complete without a title, message or custom_payload"
-        )
+    if isinstance(given, int) and not 0 <= given <= _LARGEST_NUMBER:
+        raise BadRequest("transactional_message_id", "transactional_message_id: there is no such number")
+    # A number is often kept as a text.
+    return int(given) if isinstance(given, str) and _NUMBER.fullmatch(given) else given
+
+
+def _platforms(given: object) -> tuple[Platform, ...] | None:
+    if given is None:
+        return None
+    return (Platform(fields.one_of(given, "platform", tuple(Platform))),)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.api import answer, fields
-from pushkeeper.api.answer import Answer
 from pushkeeper.api.app_api import members_json, person_of, render
 from pushkeeper.api.surface import Surface
 from pushkeeper.api.track_v1 import segment_of
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
+    from pushkeeper.api.answer import Answer
     from pushkeeper.api.app import Rooms
     from pushkeeper.api.surface import Call
     from pushkeeper.store.segments import Segment
@@ -65,7 +65,7 @@ class _Segments:
 
     async def delete(self, call: Call) -> Answer:
         await self._audiences.delete_segment(call.workspace.workspace_id, segment_of(call))
-        return Answer(b"", 204)
+        return answer.empty()
 
     async def count(self, call: Call) -> Answer:
         segment = segment_of(call)

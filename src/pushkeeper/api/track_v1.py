@@ -9,7 +9,7 @@ from pushkeeper.api.answer import Answer
 from pushkeeper.api.surface import Surface
 from pushkeeper.core import identity
 from pushkeeper.core.identity import Identifier, IdentifierKind
-from pushkeeper.errors import BadRequest, NotFound, PushkeeperError, Unauthorized
+from pushkeeper.errors import BadRequest, PushkeeperError, Unauthorized
 from pushkeeper.registry import Tell
 from pushkeeper.store.people import Naming
 
@@ -184,7 +184,7 @@ class _Track:
                 anonymous_id=said.anonymous_id_of(others),
             )
         )
-        return Answer(b"", 204)
+        return answer.empty()
 
     # Segments.
 
@@ -211,10 +211,7 @@ def segment_of(call: Call) -> int:
     Raises:
         NotFound: it is no number of one.
     """
-    text = call.segment("segment")
-    if not (text.isascii() and text.isdigit() and len(text) < len(str(2**63))):
-        raise NotFound("segment: there is none of this number")
-    return int(text)
+    return fields.number_of_path(call.segment("segment"), "segment")
 
 
 def _members(call: Call) -> tuple[int, list[Identifier]]:

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pushkeeper.api import answer, fields
-from pushkeeper.api.answer import Answer
 from pushkeeper.api.app_api import render
 from pushkeeper.api.surface import Surface
-from pushkeeper.errors import BadRequest, NotFound
+from pushkeeper.errors import BadRequest
 from pushkeeper.store.webhooks import EVENTS, Wanted
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
+    from pushkeeper.api.answer import Answer
     from pushkeeper.api.app import Rooms
     from pushkeeper.api.surface import Call
     from pushkeeper.store.webhooks import Webhook
@@ -61,7 +61,7 @@ class _Webhooks:
 
     async def delete(self, call: Call) -> Answer:
         await self._webhooks.delete(call.workspace.workspace_id, _number(call))
-        return Answer(b"", 204)
+        return answer.empty()
 
 
 def webhook_json(webhook: Webhook) -> dict[str, Any]:
@@ -111,7 +111,4 @@ def _endpoint(given: object) -> str:
 
 
 def _number(call: Call) -> int:
-    text = call.segment("id")
-    if not (text.isascii() and text.isdigit() and len(text) < len(str(2**63))):
-        raise NotFound("webhook: there is none of this number")
-    return int(text)
+    return fields.number_of_path(call.segment("id"), "webhook")

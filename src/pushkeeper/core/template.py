@@ -78,15 +78,15 @@ def compile_text(text: str, when_undefined: WhenUndefined = WhenUndefined.FAIL) 
         raise BadTemplate(f"at most {MAX_SOURCE_CHARACTERS} characters")
     try:
         compiled = _ENVIRONMENTS[when_undefined].from_string(text)
-        unknown = sorted(compiled.analyze(include_partials=False).filters.keys() - _FILTERS)
+        used = compiled.analyze(include_partials=False).filters
     except LiquidError as error:
         raise _bad(error) from None
     except RecursionError:
         raise BadTemplate("nested too deeply") from None
-    if unknown:
-        before = text[: text.find(unknown[0])]
+    for name in sorted(used.keys() - _FILTERS):
+        before = text[: used[name][0].index]
         raise BadTemplate(
-            f"there is no filter {unknown[0]!r}", before.count("\n") + 1, len(before) - before.rfind("\n")
+            f"there is no filter {name!r}", before.count("\n") + 1, len(before) - before.rfind("\n")
         )
     return Compiled(compiled)
 

@@ -89,6 +89,16 @@ async def note(connection: Connection, workspace: WorkspaceId, said: dict[str, A
     await connection.execute(SQL["note"], workspace, said)
 
 
+async def notes_of(
+    database: Database, workspace: WorkspaceId, identifiers: Sequence[dict[str, str]]
+) -> list[dict[str, Any]]:
+    """What was said of relationships of somebody who has these identifiers, the oldest first."""
+    named = [{"identifiers": one} for one in identifiers]
+    related = [{"cio_relationships": [one]} for one in named]
+    rows = await database.rows(SQL["notes_of"], workspace, [*named, *related])
+    return [row["said"] for row in rows]
+
+
 async def clean(database: Database) -> None:
     """Forget ids that may come again, and devices that nobody came for."""
     await database.rows(SQL["forget_seen"])

@@ -22,6 +22,7 @@ from pushkeeper.store.database import WORK_CHANNEL, columns, load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
     from uuid import UUID
 
     from pushkeeper.core.wording import Wording
@@ -223,6 +224,77 @@ async def of_person(
     bounds = (page.before, page.since, page.until, page.limit)
     rows = await database.rows(SQL["of_person"], workspace, person, *bounds)
     return [DeliveryId(row["message_id"], PersonId(row["person_id"])) for row in rows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A page of a workspace's deliveries after one of them, by when they were made and by what came of them.
+
+    Attributes:
+        after_message, after_device: where the page before ended.
+        metric: one that happened to each; None: any.
+        template_id: from which they were made; None: any.
+        drafts: only those that are drafts, or were.
+    """
+
+    after_message: UUID
+    after_device: bytes
+    since: datetime
+    until: datetime
+    metric: str | None
+    template_id: int | None
+    drafts: bool
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A delivery, and the device by which the next page finds on from it."""
+
+    delivery_id: DeliveryId
+    device_id: bytes
+
+
+async def of_workspace(database: Database, workspace: WorkspaceId, wanted: Wanted) -> list[Listed]:
+    """The deliveries of a workspace, the newest message first."""
+    rows = await database.rows(
+        SQL["of_workspace"],
+        workspace,
+        wanted.after_message,
+        wanted.after_device,
+        wanted.since,
+        wanted.until,
+        wanted.metric,
+        wanted.template_id,
+        wanted.drafts,
+        wanted.limit,
+    )
+    return [
+        Listed(DeliveryId(row["message_id"], PersonId(row["person_id"])), row["device_id"]) for row in rows
+    ]
+
+
+async def release_draft(
+    database: Database, workspace: WorkspaceId, message_id: UUID, lives: timedelta
+) -> bool:
+    """Let a draft be sent, to live so long from now, and say whether there was one that waits."""
+
+    async def work(connection: Connection) -> bool:
+        released = await connection.fetchval(SQL["release_draft"], workspace, message_id, lives)
+        await connection.execute(f"notify {WORK_CHANNEL}")
+        return released is not None
+
+    return await database.in_transaction(work)
+
+
+async def drop_draft(database: Database, workspace: WorkspaceId, message_id: UUID) -> bool:
+    """Let a draft not be sent, and say whether there was one that waits."""
+    return await database.value(SQL["drop_draft"], workspace, message_id) is not None
+
+
+async def forget_contents(database: Database) -> None:
+    """Forget what messages said that are over, and are not to be retained."""
+    await database.rows(SQL["forget_contents"])
 
 
 async def answers(database: Database, workspace: WorkspaceId, *, days: int) -> list[AnswerCount]:

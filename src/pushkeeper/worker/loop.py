@@ -18,7 +18,7 @@ from pushkeeper.core.outcome import Accepted, BadMessage, Verdict
 from pushkeeper.core.retry import Attempt, End, Held, Settled
 from pushkeeper.core.routing import Ways
 from pushkeeper.errors import Unreachable
-from pushkeeper.store import batches, events, migrate, routes, workers
+from pushkeeper.store import batches, events, messages, migrate, routes, workers
 from pushkeeper.store.database import ROUTES_CHANNEL, WORK_CHANNEL
 from pushkeeper.telemetry import logger
 from pushkeeper.worker import last_hop, upkeep
@@ -110,6 +110,7 @@ class Worker:
                     upkeep.every(upkeep.PROBE_S, self._probe),
                     *(upkeep.every(chore.look_every_s, chore.look) for chore in self._chores),
                     upkeep.every(upkeep.EXPIRE_S, lambda: batches.take_expired_out_of_lanes(self._database)),
+                    upkeep.every(upkeep.EXPIRE_S, lambda: messages.forget_contents(self._database)),
                     upkeep.every(upkeep.PARTITIONS_S, lambda: migrate.make_partitions(self._database)),
                     upkeep.every(upkeep.PARTITIONS_S, lambda: events.clean(self._database)),
                 )
@@ -181,8 +182,8 @@ class Worker:
 
     async def _send(self, claimed: Sequence[ClaimedBatch]) -> None:
         """Look at every target once more, and hand what goes to its route's sender."""
-        messages = await batches.messages(self._database, {batch.message_id for batch in claimed})
-        await self._rendering.prepare(self._database, claimed, messages)
+        told = await batches.messages(self._database, {batch.message_id for batch in claimed})
+        await self._rendering.prepare(self._database, claimed, told)
         ways = await self._ways(sorted({batch.workspace_id for batch in claimed}))
         works = [Work(batch) for batch in claimed]
         await self._drop_empty(works)
@@ -192,7 +193,7 @@ class Worker:
         facts: list[Fact] = []
         going: dict[int, list[ClaimedPush]] = {}
         for work in works:
-            message = messages[work.batch.message_id]
+            message = told[work.batch.message_id]
             of_workspace = ways.get(work.batch.workspace_id, _NO_WAYS)
             for target in work.batch.targets:
                 fate = self._look(work, target, message, of_workspace, wall, now)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pushkeeper.core.template import NotRenderable
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from pushkeeper.core.model import Content, Platform, Provider
+    from pushkeeper.core.wording import Wording
     from pushkeeper.store.batches import ClaimedBatch, MessageToSend, Target
     from pushkeeper.store.database import Database
     from pushkeeper.store.readers import Readers
@@ -39,8 +39,7 @@ class Rendering:
         """`checks` are what each provider has to say against a content."""
         self._checks = checks
         self._known: Readers | None = None
-        # What a message says does not change, and it comes back with each of its batches.
-        self._speaker = lru_cache(_MESSAGES_AT_ONCE)(_speaker)
+        self._speakers: dict[UUID, Speaker] = {}
 
     async def prepare(
         self, database: Database, claimed: Sequence[ClaimedBatch], messages: Mapping[UUID, MessageToSend]
@@ -59,11 +58,12 @@ class Rendering:
         self, message: MessageToSend, target: Target, platform: Platform, provider: Provider
     ) -> Content | NotSayable:
         """What the message says to this target."""
-        assert message.content is not None  # noqa: S101 - the last hop stops what cannot be read
-        if message.wording is None or self._known is None:
-            return message.content
+        content, wording = message.content, message.wording
+        assert content is not None  # noqa: S101 - the last hop stops what cannot be read
+        if wording is None or self._known is None:
+            return content
         try:
-            speaker = self._speaker(message.message_id, message)
+            speaker = self._speaker(message.message_id, content, wording)
             said = speaker.say(self._known.of(message.message_id, target.planned_for, target.device_id))
         except (NotRenderable, BadContent) as error:
             return NotSayable("template", str(error))
@@ -78,7 +78,10 @@ class Rendering:
             return NotSayable("template", error.message)
         return said
 
-
-def _speaker(_: UUID, message: MessageToSend) -> Speaker:
-    assert message.content is not None and message.wording is not None  # noqa: S101, PT018 - the caller looked
-    return Speaker(message.content, message.wording)
+    def _speaker(self, message_id: UUID, content: Content, wording: Wording) -> Speaker:
+        # What a message says does not change, and it comes back with each of its batches.
+        if (found := self._speakers.get(message_id)) is None:
+            if len(self._speakers) >= _MESSAGES_AT_ONCE:
+                self._speakers.clear()
+            found = self._speakers[message_id] = Speaker(content, wording)
+        return found

@@ -129,3 +129,5 @@ begin
 end $$;
 create trigger tell_of_drafts after insert on messages
     referencing new table as new for each statement execute function tell_of_drafts();
+
+create index object_notes_said on object_notes using gin (said jsonb_path_ops);

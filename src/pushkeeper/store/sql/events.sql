@@ -51,3 +51,7 @@ delete from anonymous_devices where told_at < now() - interval '90 days';
 -- name: note
 -- What was said of an object, or of relationships to one.
 insert into object_notes (workspace_id, said) values ($1, $2);
+
+-- name: notes_of
+-- What was said that holds any of this, the oldest first.
+select said from object_notes where workspace_id = $1 and said @> any ($2::jsonb[]) order by note_id;

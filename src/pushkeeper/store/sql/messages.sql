@@ -88,3 +88,63 @@ from pushes
 where workspace_id = $1 and message_day >= (now() at time zone 'utc')::date - $2::int
 group by 1, 2, 3, 4, 5
 order by pushes desc;
+
+-- name: of_workspace
+-- The deliveries of a workspace after one of them, the newest message first: those of a message for many are found by the
+-- first device of each person. Only those of a template, of a metric or drafted, where that is asked for.
+select m.message_id, d.person_id, d.device_id
+from messages m cross join lateral (
+    select x.person_id, x.device_id from (
+        select m.person_id, ''::bytea as device_id where m.kind = 'transactional'
+        union all
+        select p.person_id, p.device_id from pushes p
+        where m.kind = 'broadcast' and p.message_day = (m.created_at at time zone 'utc')::date
+            and p.message_id = m.message_id
+            and not exists (
+                select from pushes q where q.person_id = p.person_id and q.message_id = p.message_id
+                    and q.message_day = p.message_day and q.device_id < p.device_id)
+    ) x
+    where (m.message_id < $2 or x.device_id > $3)
+        and case
+            when $6::text is null or $6 = 'created' then true
+            when $6 = 'drafted' then m.drafted
+            when $6 in ('delivered', 'opened', 'clicked', 'converted') then exists (
+                select from reports r
+                where r.message_id = m.message_id and r.person_id = x.person_id and r.metric = $6)
+            else exists (
+                select from pushes p where p.person_id = x.person_id and p.message_id = m.message_id
+                    and p.message_day = (m.created_at at time zone 'utc')::date
+                    and (push_metric(p.ending, p.reason) = $6 or $6 = 'attempted' and p.attempts > 0))
+            end
+    order by x.device_id
+    limit $9
+) d
+where m.workspace_id = $1 and m.message_id <= $2 and m.created_at >= $4 and m.created_at < $5
+    and ($7::bigint is null or m.template_id = $7) and (not $8::boolean or m.drafted)
+order by m.message_id desc, d.device_id
+limit $9;
+
+-- name: release_draft
+-- A draft is due now, with as long to live as any message.
+with released as (
+    update messages set send_at = now(), expires_at = now() + $3::interval
+    where workspace_id = $1 and message_id = $2 and drafted
+    returning message_id
+)
+update batches b set due_at = now() from released r
+where b.message_id = r.message_id and b.due_at > now() + interval '1000 years'
+returning b.message_id;
+
+-- name: drop_draft
+-- A draft is not sent.
+delete from batches b using messages m
+where m.message_id = b.message_id and m.workspace_id = $1 and m.message_id = $2 and m.drafted
+    and b.due_at > now() + interval '1000 years'
+returning b.message_id;
+
+-- name: forget_contents
+-- What messages said that are not to be retained, once they are over.
+update messages m set content = '{}', wording = null
+where not m.retained and m.content <> '{}'
+    and not exists (select from batches b where b.message_id = m.message_id)
+    and not exists (select from held_verdicts h where h.message_id = m.message_id);

@@ -1,0 +1,49 @@
+"""What a push says, as requests give it: the fields of a content, checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pushkeeper.api import fields
+from pushkeeper.core.model import Content, Platform
+from pushkeeper.core.template import is_liquid
+from pushkeeper.errors import BadRequest
+
+_PAYLOAD_PLATFORMS = frozenset({Platform.IOS.value, Platform.ANDROID.value})
+
+
+def content_of(body: dict[str, Any], within: str = "") -> Content:
+    """Read a content; `within` is the place of the body (`translations.de.`), for what is refused.
+
+    Raises:
+        BadRequest: a field is malformed.
+    """
+    image_url = fields.optional_text(body.get("image_url"), f"{within}image_url") or None
+    # What Liquid makes of it is seen when it is rendered: a phone loads nothing but https.
+    if image_url is not None and not is_liquid(image_url) and not image_url.lower().startswith("https://"):
+        raise BadRequest(
+            f"{within}image_url", f"{within}image_url: expected https://…, which is all that phones load"
+        )
+    sound = fields.optional_text(body.get("sound"), f"{within}sound") or None
+    if sound is not None:
+        sound = fields.one_of(sound, f"{within}sound", ("default", "none"))
+    return Content(
+        title=fields.optional_text(body.get("title"), f"{within}title") or None,
+        message=fields.optional_text(body.get("message"), f"{within}message") or None,
+        link=fields.optional_text(body.get("link"), f"{within}link") or None,
+        image_url=image_url,
+        sound=sound,
+        custom_data=fields.optional_object(body.get("custom_data"), f"{within}custom_data"),
+        custom_payload=_custom_payload(body.get("custom_payload"), f"{within}custom_payload"),
+    )
+
+
+def _custom_payload(given: object, field: str) -> dict[str, dict[str, Any]]:
+    payloads = fields.optional_object(given, field)
+    if unknown := sorted(set(payloads) - _PAYLOAD_PLATFORMS):
+        raise BadRequest(field, f"{field}: expected ios or android, not {unknown[0][:40]!r}")
+    return {
+        platform: fields.as_object(payload, f"{field}.{platform}")
+        for platform, payload in payloads.items()
+        if payload is not None
+    }

@@ -1,0 +1,203 @@
+"""Messages: what was sent, to whom, and what came of it; and drafts, which are sent when somebody says so."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from pushkeeper import reporting
+from pushkeeper.api import answer, fields, native
+from pushkeeper.api.app_api import person_of, render
+from pushkeeper.api.surface import Surface
+from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
+from pushkeeper.core.model import DeliveryId
+from pushkeeper.errors import BadRequest, NotFound
+from pushkeeper.reporting import Metric
+from pushkeeper.store.messages import Page, Wanted
+from pushkeeper.store.templates import TemplateKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from starlette.routing import Route
+
+    from pushkeeper.api.answer import Answer
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.surface import Call
+    from pushkeeper.core.model import PersonId, WorkspaceId
+    from pushkeeper.store.messages import DeliveryFacts
+    from pushkeeper.store.people import Person
+
+_WINDOW = timedelta(days=183)  # six months
+_LAST_ID = (1 << 128) - 1
+_USUAL, _MOST = 50, 1_000
+# Deliveries that Customer.io has of these belong to things that there are none of here.
+_NEVER_OURS = ("newsletter_id",)
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of messages."""
+    messages = _Messages(rooms)
+    surface = Surface(authenticate=rooms.keys.app, render=render)
+    native_surface = Surface(authenticate=rooms.keys.app, render=native.render)
+    return [
+        surface.route("/v1/messages", GET=messages.all),
+        surface.route("/v1/messages/{id}", GET=messages.one),
+        surface.route("/v1/customers/{id}/messages", GET=messages.of_person),
+        surface.route("/v1/transactional/{id}/messages", GET=messages.of_template),
+        native_surface.route("/api/v1/drafts/{id}", DELETE=messages.drop_draft),
+        native_surface.route("/api/v1/drafts/{id}/send", POST=messages.send_draft),
+    ]
+
+
+class _Messages:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    async def one(self, call: Call) -> Answer:
+        workspace, delivery_id = call.workspace.workspace_id, _delivery(call)
+        known = await self._people(workspace, [delivery_id.person_id])
+        person = known.get(delivery_id.person_id)
+        return answer.of_json({"message": await self._message(workspace, delivery_id, person)})
+
+    async def of_person(self, call: Call) -> Answer:
+        """What was sent to a person, the newest first."""
+        workspace, person = call.workspace.workspace_id, await person_of(self._rooms, call)
+        limit, before = fields.page(call.query("limit"), call.query("start"), usual=_USUAL, most=_MOST)
+        since, until = _window(call)
+        wanted = Page(
+            before=UUID(int=before if 0 < before < _LAST_ID else _LAST_ID),
+            since=since,
+            until=until,
+            limit=limit + 1,
+        )
+        found = await self._rooms.reporting.deliveries_of(workspace, person.person_id, wanted)
+        page = found[:limit]
+        shown = [await self._message(workspace, delivery_id, person) for delivery_id in page]
+        following = fields.next_page(page[-1].message_id.int) if len(found) > limit else ""
+        return answer.of_json({"messages": shown, "next": following})
+
+    async def all(self, call: Call) -> Answer:
+        """What was sent to anybody, the newest message first."""
+        template = next((text for name in ("campaign_id", "action_id") if (text := call.query(name))), None)
+        if (call.query("type") or "push").lower() != "push" or any(map(call.query, _NEVER_OURS)):
+            return answer.of_json({"messages": [], "next": ""})
+        number = None if template is None else fields.number(template, "campaign_id", most=2**63 - 1)
+        return await self._list(call, number)
+
+    async def of_template(self, call: Call) -> Answer:
+        """What was sent from a transactional template."""
+        number = fields.number_of_path(call.segment("id"), "template")
+        await self._rooms.templates.one(call.workspace.workspace_id, number, TemplateKind.TRANSACTIONAL)
+        return await self._list(call, number)
+
+    async def send_draft(self, call: Call) -> Answer:
+        delivery_id = _delivery(call)
+        await self._rooms.sending.send_draft(call.workspace.workspace_id, delivery_id)
+        return answer.of_json({"delivery_id": str(delivery_id)})
+
+    async def drop_draft(self, call: Call) -> Answer:
+        await self._rooms.sending.drop_draft(call.workspace.workspace_id, _delivery(call))
+        return answer.empty()
+
+    async def _list(self, call: Call, template_id: int | None) -> Answer:
+        workspace = call.workspace.workspace_id
+        limit = fields.number(call.query("limit") or str(_USUAL), "limit", most=_MOST)
+        since, until = _window(call)
+        metric = call.query("metric")
+        message, device = _start(call.query("start"))
+        wanted = Wanted(
+            after_message=message,
+            after_device=device,
+            since=since,
+            until=until,
+            metric=None if metric is None else fields.one_of(metric, "metric", tuple(Metric)),
+            template_id=template_id,
+            drafts=(call.query("drafts") or "").lower() == "true",
+            limit=limit + 1,
+        )
+        found = await self._rooms.reporting.deliveries(workspace, wanted)
+        page = found[:limit]
+        people = await self._people(workspace, [one.delivery_id.person_id for one in page])
+        shown = [
+            await self._message(workspace, one.delivery_id, people.get(one.delivery_id.person_id))
+            for one in page
+        ]
+        last = page[-1] if len(found) > limit else None
+        following = "" if last is None else f"{last.delivery_id.message_id.hex}.{last.device_id.hex()}"
+        return answer.of_json({"messages": shown, "next": following})
+
+    async def _people(self, workspace: WorkspaceId, who: Sequence[PersonId]) -> Mapping[PersonId, Person]:
+        named = [Identifier(IdentifierKind.CIO_ID, cio_id(person)) for person in sorted(set(who))]
+        return {person.person_id: person for person in await self._rooms.registry.people(workspace, named)}
+
+    async def _message(
+        self, workspace: WorkspaceId, delivery_id: DeliveryId, person: Person | None
+    ) -> dict[str, Any]:
+        facts = await self._rooms.reporting.delivery(workspace, delivery_id)
+        happened = {**reporting.metrics(facts), **await self._rooms.reporting.reported(delivery_id)}
+        return message_json(delivery_id, facts, person, happened)
+
+
+def message_json(
+    delivery_id: DeliveryId,
+    facts: DeliveryFacts,
+    person: Person | None,
+    happened: Mapping[Metric, datetime],
+) -> dict[str, Any]:
+    """A delivery as `GET /v1/messages/{id}` shows it; the person is None once deleted."""
+    created = int(facts.created_at.timestamp())
+    devices = [push.token for push in facts.pushes if push.token is not None]
+    of_broadcast = facts.template_id if facts.kind == "broadcast" else None
+    return {
+        "id": str(delivery_id),
+        "deduplicate_id": f"{delivery_id}:{created}",
+        "type": "push",
+        "customer_id": person.id if person else None,
+        "customer_identifiers": {
+            "id": person.id if person else None,
+            "email": person.email if person else None,
+            "cio_id": cio_id(delivery_id.person_id),
+        },
+        "recipient": ", ".join(devices),
+        "subject": facts.content.title or "",
+        "metrics": {metric: int(at.timestamp()) for metric, at in happened.items()},
+        "created": created,
+        "failure_message": reporting.failure_message(facts),
+        "msg_template_id": facts.template_id,
+        "action_id": of_broadcast,
+        "parent_action_id": None,
+        "newsletter_id": None,
+        "content_id": None,
+        "campaign_id": of_broadcast,
+        "broadcast_id": of_broadcast,
+        "trigger_event_id": None if facts.broadcast_id is None else str(facts.broadcast_id),
+        "forgotten": person is None,
+    }
+
+
+def _delivery(call: Call) -> DeliveryId:
+    found = DeliveryId.parse(call.segment("id"))
+    if found is None:
+        raise NotFound("message: there is none of this id")
+    return found
+
+
+def _window(call: Call) -> tuple[datetime, datetime]:
+    """From when until when: six months at most, and up to now where nothing else is said."""
+    until = fields.optional_unix_time(call.query("end_ts"), "end_ts") or datetime.now(UTC)
+    since = fields.optional_unix_time(call.query("start_ts"), "start_ts")
+    earliest = until - _WINDOW if until - datetime.min.replace(tzinfo=UTC) > _WINDOW else until
+    return max(since or earliest, earliest), until + timedelta(seconds=1)
+
+
+def _start(text: str | None) -> tuple[UUID, bytes]:
+    """The delivery that a page goes on after: a `next` of ours that was given back as `start`."""
+    if not text:
+        return UUID(int=_LAST_ID), b""
+    message, _, device = text.partition(".")
+    try:
+        return UUID(hex=message), bytes.fromhex(device)
+    except ValueError:
+        raise BadRequest("start", "start: expected the `next` of an answer") from None

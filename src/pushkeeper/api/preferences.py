@@ -1,0 +1,129 @@
+"""What else the App API tells of a person: what they want to hear of, and which objects they belong to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pushkeeper.api import answer
+from pushkeeper.api.app_api import person_of, render
+from pushkeeper.api.surface import Surface
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from starlette.routing import Route
+
+    from pushkeeper.api.answer import Answer
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.surface import Call
+    from pushkeeper.store.people import Person
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of preferences and relationships."""
+    preferences = _Preferences(rooms)
+    surface = Surface(authenticate=rooms.keys.app, render=render)
+    one = "/v1/customers/{id}"
+    return [
+        surface.route(f"{one}/subscription_preferences", GET=preferences.subscriptions),
+        surface.route(f"{one}/relationships", GET=preferences.relationships),
+    ]
+
+
+class _Preferences:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    async def subscriptions(self, call: Call) -> Answer:
+        person = await person_of(self._rooms, call)
+        chosen = _preferences(person)
+        return answer.of_json(
+            {
+                "customer": {
+                    "id": person.id or "",
+                    "identifiers": _identifiers(person),
+                    "unsubscribed": person.unsubscribed,
+                    "topics": [
+                        {
+                            "identifier": topic,
+                            "id": topic,
+                            "name": topic,
+                            "description": "",
+                            "subscribed": subscribed,
+                        }
+                        for topic, subscribed in sorted(chosen.items())
+                    ],
+                    "header": "",
+                    "subheader": "",
+                }
+            }
+        )
+
+    async def relationships(self, call: Call) -> Answer:
+        person = await person_of(self._rooms, call)
+        said = await self._rooms.registry.notes_of(call.workspace.workspace_id, person)
+        known = relationships_of(said, _identifiers(person))
+        return answer.of_json(
+            {
+                "identifiers": [one["identifiers"] for one in known],
+                "relationships": known,
+                "cio_relationships": known,
+                "next": "",
+            }
+        )
+
+
+def relationships_of(said: Iterable[dict[str, Any]], person: dict[str, str | None]) -> list[dict[str, Any]]:
+    """What is left of relationships once all that was said of them, the oldest first, has been done."""
+    known: dict[bytes, dict[str, Any]] = {}
+    for item in said:
+        gone = item.get("action") == "delete_relationships"
+        for thing, attributes in _related(item, person):
+            key = msgspec.json.encode(thing, order="sorted")
+            if gone:
+                known.pop(key, None)
+            else:
+                former = known.get(key, {}).get("relationship_attributes", {})
+                known[key] = {
+                    "object_type_id": str(thing.get("object_type_id", "")),
+                    "identifiers": thing,
+                    "relationship_attributes": {**former, **attributes},
+                }
+    return list(known.values())
+
+
+def _related(
+    item: dict[str, Any], person: dict[str, str | None]
+) -> Iterable[tuple[dict[str, Any], dict[str, Any]]]:
+    """The objects that an item relates a person to, with the attributes of that: either side may say it."""
+    for one in item.get("cio_relationships") or ():
+        if not isinstance(one, dict) or not isinstance(named := one.get("identifiers"), dict):
+            continue
+        given = one.get("relationship_attributes")
+        attributes = given if isinstance(given, dict) else {}
+        if item.get("type") != "object":
+            yield named, attributes
+        elif isinstance(thing := item.get("identifiers"), dict) and _is(named, person):
+            yield thing, attributes
+
+
+def _is(named: dict[str, Any], person: dict[str, str | None]) -> bool:
+    return any(value is not None and person.get(kind) == value for kind, value in named.items())
+
+
+def _preferences(person: Person) -> dict[str, bool]:
+    """Topics that a person has chosen for or against."""
+    kept = person.attributes.get("cio_subscription_preferences")
+    if isinstance(kept, str):
+        try:
+            kept = msgspec.json.decode(kept)
+        except msgspec.DecodeError:
+            return {}
+    topics = kept.get("topics") if isinstance(kept, dict) else None
+    return {topic: value is True for topic, value in topics.items()} if isinstance(topics, dict) else {}
+
+
+def _identifiers(person: Person) -> dict[str, str | None]:
+    return {"id": person.id, "email": person.email, "cio_id": person.cio_id}

@@ -1,0 +1,163 @@
+"""Templates: written once, checked when they are written, and sent many times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pushkeeper.core import filter as filters
+from pushkeeper.core import wording
+from pushkeeper.core.model import Content
+from pushkeeper.core.wording import Wording
+from pushkeeper.errors import BadRequest, NotFound
+from pushkeeper.store import templates
+
+if TYPE_CHECKING:
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.database import Database
+    from pushkeeper.store.templates import Draft, Template, TemplateKind
+
+_NOT_FOUND = "template: there is none of this number"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """What a message is to say: its own content, and what of it is not the same to everybody, if anything is."""
+
+    content: Content
+    wording: Wording | None = None
+    template_id: int | None = None
+    send_to_unsubscribed: bool = True
+
+    @property
+    def contents(self) -> list[Content]:
+        """Its own content and the translations of it."""
+        return [self.content, *(self.wording.translations.values() if self.wording else ())]
+
+
+def letter_of(
+    template: Template | None,
+    content: Content,
+    *,
+    data: dict[str, Any],
+    language: str | None = None,
+    send_to_unsubscribed: bool | None = None,
+) -> Letter:
+    """What a template says where a content says nothing else.
+
+    Raises:
+        BadRequest: a text of the content is not Liquid.
+    """
+    check_liquid(content)
+    own, translations = content, {}
+    if template is not None:
+        own = _over(template.content, content)
+        translations = {name: _over(other, content) for name, other in template.translations.items()}
+    said = Letter(content=own)
+    if translations or any(wording.is_personal(each) for each in (own, *translations.values())):
+        when_undefined = template.when_undefined if template else wording.WhenUndefined.FAIL
+        said = Letter(
+            content=own,
+            wording=Wording(
+                translations=translations, language=language, when_undefined=when_undefined, data=data
+            ),
+        )
+    if send_to_unsubscribed is None:
+        send_to_unsubscribed = template is None or template.send_to_unsubscribed
+    return replace(
+        said,
+        template_id=None if template is None else template.template_id,
+        send_to_unsubscribed=send_to_unsubscribed,
+    )
+
+
+def _over(content: Content, other: Content) -> Content:
+    """A content with what another says in its place."""
+    given = {
+        field.name: value
+        for field in msgspec.structs.fields(Content)
+        if (value := getattr(other, field.name))
+    }
+    return msgspec.structs.replace(content, **given) if given else content
+
+
+class Templates:
+    """The templates of all workspaces."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def make(self, workspace: WorkspaceId, draft: Draft) -> Template:
+        """Keep a new template.
+
+        Raises:
+            BadRequest: a text of it is not Liquid, or its audience is no filter.
+            Conflict: another has its trigger name.
+        """
+        _check(draft)
+        return await self.one(workspace, await templates.insert(self._database, workspace, draft))
+
+    async def change(self, workspace: WorkspaceId, template_id: int, draft: Draft) -> Template:
+        """Let a template be so; what was queued from it stays as it is.
+
+        Raises:
+            BadRequest: a text of it is not Liquid, or its audience is no filter.
+            Conflict: another has its trigger name.
+            NotFound: there is none of this kind and number.
+        """
+        _check(draft)
+        if not await templates.change(self._database, workspace, template_id, draft):
+            raise NotFound(_NOT_FOUND)
+        return await self.one(workspace, template_id)
+
+    async def delete(self, workspace: WorkspaceId, template_id: int) -> None:
+        """Forget a template; what was sent from it stays.
+
+        Raises:
+            NotFound: there is none of this number.
+        """
+        if not await templates.delete(self._database, workspace, template_id):
+            raise NotFound(_NOT_FOUND)
+
+    async def all(self, workspace: WorkspaceId, kind: TemplateKind | None = None) -> list[Template]:
+        """The templates of a workspace, the oldest first."""
+        return await templates.of_workspace(self._database, workspace, kind)
+
+    async def one(
+        self, workspace: WorkspaceId, template_id: int, kind: TemplateKind | None = None
+    ) -> Template:
+        """One template.
+
+        Raises:
+            NotFound: there is none of this number, or it is of another kind.
+        """
+        found = await templates.of_workspace(self._database, workspace, kind, template_id)
+        if not found:
+            raise NotFound(_NOT_FOUND)
+        return found[0]
+
+
+def _check(draft: Draft) -> None:
+    check_liquid(draft.content)
+    for language, content in draft.translations.items():
+        check_liquid(content, f"translations.{language}.")
+    if draft.audience is not None:
+        try:
+            filters.read(draft.audience)
+        except filters.BadFilter as error:
+            place = error.place.replace("filter", "audience", 1)
+            raise BadRequest(place, f"{place}: {error.message}") from None
+
+
+def check_liquid(content: Content, within: str = "") -> None:
+    """Compile every text of a content.
+
+    Raises:
+        BadRequest: one is not Liquid; says where.
+    """
+    try:
+        wording.check(content)
+    except wording.BadContent as error:
+        raise BadRequest(f"{within}{error.field}", f"{within}{error}") from None
