@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
-import os
-import time
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from pushkeeper.core.model import DeliveryId, PersonId, Platform, Token, device_id, uuid7
-from pushkeeper.core.routing import choose_route
-from pushkeeper.errors import BadRequest, Conflict, Forbidden, NotFound, TooLarge
-from pushkeeper.store import batches, credentials, devices, messages, people, routes, templates
+from pushkeeper.core.model import DeliveryId, PersonId, Platform, Token, device_id
+from pushkeeper.errors import BadRequest, Conflict, Forbidden, NotFound
+from pushkeeper.store import credentials, devices, messages, people, templates
 from pushkeeper.store.combine import Combiner, Keys
-from pushkeeper.store.database import WORK_CHANNEL
 from pushkeeper.store.templates import Draft, TemplateKind
-from pushkeeper.templates import Letter, letter_of
+from pushkeeper.templates import Letter, check_letter, letter_of, says_something
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
-    from uuid import UUID
+    from collections.abc import Hashable, Sequence
 
-    from pushkeeper.core.model import Content, DeviceId, WorkspaceId
+    from pushkeeper.core.model import Content, WorkspaceId
     from pushkeeper.store.database import Connection, Database
     from pushkeeper.store.devices import Registration
     from pushkeeper.store.people import Naming
     from pushkeeper.store.templates import Template
+    from pushkeeper.templates import Checks
 
 To: TypeAlias = Literal["all", "last_used"] | Token
-Check: TypeAlias = "Callable[[Content, Platform], None]"
 
 MAX_DAYS_AHEAD = 90
-_TIME_TO_LIVE = timedelta(days=28)  # FCM's default and longest
-_BROADCAST_PRIORITY = 1  # 0 is transactional
-_PAGE = 20_000
-_DEVICES_PER_BATCH = 500
 _NAME_CHARACTERS = 255
 _NO_DRAFT = "draft: none that waits has this id"
-_NOT_SET_UP = "push is not set up: this workspace has no FCM or APNs credentials"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +73,6 @@ class Queued:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """A broadcast that is queued, and for how many devices."""
-
-    message_id: UUID
-    devices: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Accepted:
     push: TransactionalPush
     letter: Letter
@@ -101,7 +83,7 @@ class _Accepted:
 class Sending:
     """Accepts messages into the queue."""
 
-    def __init__(self, database: Database, checks: Mapping[Platform, Sequence[Check]]) -> None:
+    def __init__(self, database: Database, checks: Checks) -> None:
         """Take a database and, for each platform, what its providers have to say against a content."""
         self._database = database
         self._checks = checks
@@ -122,7 +104,7 @@ class Sending:
             language=push.language,
             send_to_unsubscribed=push.send_to_unsubscribed,
         )
-        self._check(letter)
+        check_letter(letter, self._checks)
         now = datetime.now(UTC)
         if push.send_at is not None and push.send_at > now + timedelta(days=MAX_DAYS_AHEAD):
             raise BadRequest("send_at", f"send_at: cannot be more than {MAX_DAYS_AHEAD} days ahead")
@@ -134,55 +116,15 @@ class Sending:
             await self._make_template(push)
         return Queued(delivery_id=answer, queued_at=now, send_at=send_at if send_at > now else None)
 
-    async def broadcast(
-        self, workspace: WorkspaceId, content: Content, *, send_to_unsubscribed: bool = False
-    ) -> Planned:
-        """Commit a push to every device of a workspace, and return its message and for how many devices it is.
-
-        Either all of it is queued or nothing; workers begin once it is.
-
-        Raises:
-            BadRequest: the content says nothing or a provider would refuse it.
-            Forbidden: the workspace has no credentials to send with.
-        """
-        self._check(Letter(content=content))
-        now = datetime.now(UTC)
-        message = messages.NewBroadcast(
-            message_id=_new_message_id(),
-            workspace_id=workspace,
-            content=content,
-            send_to_unsubscribed=send_to_unsubscribed,
-            send_at=now,
-            expires_at=now + _TIME_TO_LIVE,
-        )
-        ways = await routes.of_workspaces(self._database, [workspace])
-        if not ways:
-            raise Forbidden(_NOT_SET_UP)
-        chosen = {
-            address: choose_route(address, ways)
-            for address in await batches.addresses(self._database, workspace)
-        }
-        plan = batches.Plan(
-            workspace_id=workspace,
-            message_id=message.message_id,
-            priority=_BROADCAST_PRIORITY,
-            due_at=now,
-            lanes={address: route.route_id for address, route in chosen.items() if route is not None},
-        )
-
-        async def work(connection: Connection) -> int:
-            await messages.insert_broadcast(connection, message)
-            return await _plan(connection, plan)
-
-        return Planned(message.message_id, await self._database.in_transaction(work))
-
     async def send_draft(self, workspace: WorkspaceId, delivery_id: DeliveryId) -> None:
         """Send what was drafted.
 
         Raises:
             NotFound: it is no draft that waits.
         """
-        if not await messages.release_draft(self._database, workspace, delivery_id.message_id, _TIME_TO_LIVE):
+        if not await messages.release_draft(
+            self._database, workspace, delivery_id.message_id, messages.LIVES
+        ):
             raise NotFound(_NO_DRAFT)
 
     async def drop_draft(self, workspace: WorkspaceId, delivery_id: DeliveryId) -> None:
@@ -222,45 +164,11 @@ class Sending:
             with suppress(Conflict):
                 await templates.insert(self._database, push.naming.workspace_id, draft)
 
-    def _check(self, letter: Letter) -> None:
-        for content in letter.contents:
-            addressed = says_something(content)
-            if not addressed:
-                raise BadRequest("message", "message: a push needs a title, a message or a custom_payload")
-            for platform in addressed:
-                for check in self._checks.get(platform, ()):
-                    # What Liquid makes of a text is measured when it is rendered.
-                    with suppress(TooLarge) if letter.wording is not None else nullcontext():
-                        check(content, platform)
-
     async def _commit(self, calls: Sequence[_Accepted]) -> Sequence[DeliveryId | Forbidden]:
         async def work(connection: Connection) -> list[DeliveryId | Forbidden]:
             return await _write(connection, calls)
 
         return await self._database.in_transaction(work)
-
-
-async def _plan(connection: Connection, plan: batches.Plan) -> int:
-    after: DeviceId | None = None
-    planned = 0
-    while True:
-        after, devices_of_page = await batches.plan(
-            connection, plan, after=after, page=_PAGE, size=_DEVICES_PER_BATCH
-        )
-        planned += devices_of_page
-        if after is None or devices_of_page < _PAGE:
-            break
-    await connection.execute(f"notify {WORK_CHANNEL}")
-    return planned
-
-
-def says_something(content: Content) -> list[Platform]:
-    """The phones that a content says something to."""
-    return [p for p in (Platform.IOS, Platform.ANDROID) if content.says_something_to(p)]
-
-
-def _new_message_id() -> UUID:
-    return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
 
 
 async def _write(connection: Connection, calls: Sequence[_Accepted]) -> list[DeliveryId | Forbidden]:
@@ -269,7 +177,8 @@ async def _write(connection: Connection, calls: Sequence[_Accepted]) -> list[Del
     allowed = [call for call in calls if call.push.naming.workspace_id in ready]
     written = iter(await _write_allowed(connection, allowed) if allowed else ())
     return [
-        next(written) if call.push.naming.workspace_id in ready else Forbidden(_NOT_SET_UP) for call in calls
+        next(written) if call.push.naming.workspace_id in ready else Forbidden(credentials.NOT_SET_UP)
+        for call in calls
     ]
 
 
@@ -296,7 +205,7 @@ async def _write_allowed(connection: Connection, calls: Sequence[_Accepted]) -> 
 def _message(person: PersonId, call: _Accepted) -> messages.NewMessage:
     push, workspace = call.push, call.push.naming.workspace_id
     return messages.NewMessage(
-        message_id=_new_message_id(),
+        message_id=messages.new_id(),
         workspace_id=workspace,
         person_id=person,
         content=call.letter.content,
@@ -308,7 +217,7 @@ def _message(person: PersonId, call: _Accepted) -> messages.NewMessage:
         drafted=push.drafted,
         retained=push.retained,
         send_at=call.send_at,
-        expires_at=call.send_at + _TIME_TO_LIVE,
+        expires_at=call.send_at + messages.LIVES,
     )
 
 

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
 from pushkeeper.core import filter as filters
 from pushkeeper.core import wording
-from pushkeeper.core.model import Content
+from pushkeeper.core.model import Content, Platform
 from pushkeeper.core.wording import Wording
-from pushkeeper.errors import BadRequest, NotFound
+from pushkeeper.errors import BadRequest, NotFound, TooLarge
 from pushkeeper.store import templates
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.database import Database
     from pushkeeper.store.templates import Draft, Template, TemplateKind
 
 _NOT_FOUND = "template: there is none of this number"
+
+
+Check: TypeAlias = "Callable[[Content, Platform], None]"
+Checks: TypeAlias = (
+    "Mapping[Platform, Sequence[Check]]"  # what each platform's providers have to say against a content
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +80,28 @@ def letter_of(
         template_id=None if template is None else template.template_id,
         send_to_unsubscribed=send_to_unsubscribed,
     )
+
+
+def says_something(content: Content) -> list[Platform]:
+    """The phones that a content says something to."""
+    return [p for p in (Platform.IOS, Platform.ANDROID) if content.says_something_to(p)]
+
+
+def check_letter(letter: Letter, checks: Checks) -> None:
+    """Look at what a message is to say, in every language.
+
+    Raises:
+        BadRequest: it says nothing, or a provider would refuse it.
+    """
+    for content in letter.contents:
+        addressed = says_something(content)
+        if not addressed:
+            raise BadRequest("message", "message: a push needs a title, a message or a custom_payload")
+        for platform in addressed:
+            for check in checks.get(platform, ()):
+                # What Liquid makes of a text is measured when it is rendered.
+                with suppress(TooLarge) if letter.wording is not None else nullcontext():
+                    check(content, platform)
 
 
 def _over(content: Content, other: Content) -> Content:

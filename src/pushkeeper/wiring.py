@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pushkeeper.api import app
 from pushkeeper.api.auth import Keys
 from pushkeeper.audience import Audiences
+from pushkeeper.broadcasts import Broadcasts
 from pushkeeper.core.model import Environment, Platform, Provider, Secret
 from pushkeeper.errors import BadRequest, Misconfigured
 from pushkeeper.providers import signing
@@ -31,6 +32,7 @@ from pushkeeper.store.embedded import EmbeddedPostgres
 from pushkeeper.templates import Templates
 from pushkeeper.webhooks import Webhooks
 from pushkeeper.worker.loop import Worker
+from pushkeeper.worker.planner import Planner
 from pushkeeper.worker.senders import Providers
 from pushkeeper.worker.webhooks import Poster
 
@@ -103,6 +105,10 @@ def sending(opened: Store) -> Sending:
     return Sending(opened.database, CHECKS)
 
 
+def broadcasts(opened: Store) -> Broadcasts:
+    return Broadcasts(opened.database, CHECKS)
+
+
 def reporting(opened: Store) -> Reporting:
     return Reporting(opened.database)
 
@@ -118,6 +124,7 @@ def api(opened: Store, url: str, *, requests_per_s: int | None = None) -> ASGIAp
             registry=registry(opened),
             audiences=Audiences(opened.database),
             sending=sending(opened),
+            broadcasts=broadcasts(opened),
             reporting=reporting(opened),
             routing=routing(opened),
             templates=Templates(opened.database),
@@ -150,8 +157,12 @@ def worker(opened: Store, settings: Settings) -> Worker:
     def open_one(credential: Credential, on_verdicts: OnVerdicts) -> Sender:
         return open_sender(credential, on_verdicts, outage_wait_s=settings.apns_outage_wait_s)
 
-    poster = Poster(opened.database, opened.vault, may_be_private=settings.webhooks_may_be_private)
-    return Worker(opened.database, opened.vault, Providers(open_one, _CHECKS_OF_PROVIDERS), chores=[poster])
+    may_be_private = settings.webhooks_may_be_private
+    chores = (
+        Poster(opened.database, opened.vault, may_be_private=may_be_private),
+        Planner(opened.database, broadcasts(opened), may_be_private=may_be_private),
+    )
+    return Worker(opened.database, opened.vault, Providers(open_one, _CHECKS_OF_PROVIDERS), chores=chores)
 
 
 def open_sender(

@@ -16,6 +16,7 @@ import uvicorn
 from pushkeeper.api import app
 from pushkeeper.api.auth import Keys
 from pushkeeper.audience import Audiences
+from pushkeeper.broadcasts import Broadcasts
 from pushkeeper.core.model import Environment, Platform, Provider, Secret
 from pushkeeper.providers.apns import message as apns_message
 from pushkeeper.providers.fcm import message as fcm_message
@@ -31,6 +32,8 @@ from pushkeeper.templates import Templates
 from pushkeeper.webhooks import Webhooks
 
 TABLES = ("people", "identifiers", "devices", "device_history", "messages", "batches")
+
+CHECKS = {Platform.IOS: (apns_message.check, fcm_message.check), Platform.ANDROID: (fcm_message.check,)}
 
 
 class Door:
@@ -88,13 +91,8 @@ async def _served(database, requests_per_s=None):
     rooms = app.Rooms(
         registry=Registry(database),
         audiences=Audiences(database),
-        sending=Sending(
-            database,
-            {
-                Platform.IOS: (apns_message.check, fcm_message.check),
-                Platform.ANDROID: (fcm_message.check,),
-            },
-        ),
+        sending=Sending(database, CHECKS),
+        broadcasts=Broadcasts(database, CHECKS),
         reporting=Reporting(database),
         routing=Routing(database),
         templates=Templates(database),

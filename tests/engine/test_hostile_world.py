@@ -48,8 +48,7 @@ async def test_every_status_says_what_is_true_and_nobody_is_asked_for_ever(hosti
         await tenant.register(token[-40:], token, platform)
     gone = list(phones)[::7]
     tenant.simulator.world.uninstall(gone)
-    content = Content(title="to all")
-    await hostile.sending.broadcast(tenant.workspace_id, content, send_to_unsubscribed=True)
+    await tenant.send_to_all(Content(title="to all"))
 
     async def over() -> bool:
         # Waits for outages are some seconds each: here they are over at once.

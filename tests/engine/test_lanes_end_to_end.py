@@ -32,8 +32,7 @@ async def fleet(tenant: Tenant, count: int) -> list[str]:
 
 
 async def broadcast(tenant: Tenant) -> None:
-    sending = tenant.engine.sending
-    await sending.broadcast(tenant.workspace_id, Content(title="to all"), send_to_unsubscribed=True)
+    await tenant.send_to_all(Content(title="to all"))
 
 
 async def statuses(tenant: Tenant) -> dict[str, int]:

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from pushkeeper.broadcasts import Broadcasts
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Content, Platform, Token
-from pushkeeper.sending import Sending
 from pushkeeper.store import devices, people, workspaces
 from pushkeeper.store.database import Database
 
@@ -66,10 +66,11 @@ def broadcast(url, workspace, title):
     """Queue a broadcast to all devices, and return its message's id."""
 
     async def work(database):
-        planned = await Sending(database, {}).broadcast(
-            workspace, Content(title=title), send_to_unsubscribed=True
-        )
-        return planned.message_id
+        broadcasts = Broadcasts(database, {})
+        sent = await broadcasts.send_to_all(workspace, Content(title=title), send_to_unsubscribed=True)
+        while await broadcasts.plan_page():
+            pass
+        return sent.message_id
 
     return _on(url, work)
 

@@ -24,6 +24,7 @@ from pushkeeper.store.vault import Vault, key_of_folder
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from pushkeeper.core.model import Content
     from pushkeeper.simulator import Simulator
     from pushkeeper.store.database import Database
 
@@ -54,7 +55,7 @@ class Engine:
 
     def __init__(self, store: wiring.Store, simulator: Simulator, port: int) -> None:
         self.store = store
-        self.sending = wiring.sending(store)
+        self.broadcasts = wiring.broadcasts(store)
         self.simulator = simulator
         self.port = port
 
@@ -115,6 +116,23 @@ class Tenant:
 
     async def routes(self) -> dict[str, Any]:
         return {route["route"]: route for route in (await self.call("GET", "/api/v1/routes"))["routes"]}
+
+    async def send_to_all(self, content: Content) -> None:
+        """A broadcast to all devices, in the queue."""
+        await self.engine.broadcasts.send_to_all(self.workspace_id, content, send_to_unsubscribed=True)
+        await self.planned()
+
+    async def planned(self) -> None:
+        """Until all broadcasts are in the queue, or cannot be."""
+
+        async def ask() -> bool:
+            waiting = await self.database.value(
+                "select count(*) from broadcasts where workspace_id = $1 and state in ('fetching', 'planning')",
+                self.workspace_id,
+            )
+            return bool(waiting == 0)
+
+        await eventually(ask)
 
     # Credentials.
 

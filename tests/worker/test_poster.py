@@ -8,20 +8,20 @@ from hypothesis import strategies as st
 
 from pushkeeper.core import webhook
 from pushkeeper.core.model import Secret
-from pushkeeper.worker import webhooks
+from pushkeeper.worker import outbound
 
 
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "[::1]", "0.0.0.0"]
 )
 async def test_a_private_address_is_not_connected_to(host):
-    backend = webhooks._Checked(may_be_private=False)
+    backend = outbound.Checked(may_be_private=False)
     with pytest.raises(httpcore.ConnectError, match="private or local"):
         await backend.connect_tcp(host.strip("[]"), 80, 1.0)
 
 
 async def test_a_name_that_is_none_is_an_error_of_connecting():
-    backend = webhooks._Checked(may_be_private=False)
+    backend = outbound.Checked(may_be_private=False)
     with pytest.raises(httpcore.ConnectError, match="no address"):
         await backend.connect_tcp("nobody.invalid", 80, 1.0)
 

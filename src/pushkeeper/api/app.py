@@ -12,6 +12,7 @@ from pushkeeper.api import (
     activities,
     answer,
     app_api,
+    broadcasts,
     cdp,
     messages,
     metrics,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from pushkeeper.api.answer import Answer
     from pushkeeper.api.auth import Keys
     from pushkeeper.audience import Audiences
+    from pushkeeper.broadcasts import Broadcasts
     from pushkeeper.registry import Registry
     from pushkeeper.reporting import Reporting
     from pushkeeper.routing import Routing
@@ -53,6 +55,7 @@ class Rooms:
     registry: Registry
     audiences: Audiences
     sending: Sending
+    broadcasts: Broadcasts
     reporting: Reporting
     routing: Routing
     templates: Templates
@@ -77,6 +80,7 @@ def build(rooms: Rooms) -> ASGIApp:
         *messages.routes(rooms),
         *preferences.routes(rooms),
         *templates.routes(rooms),
+        *broadcasts.routes(rooms),
         *webhooks.routes(rooms),
         *native.routes(rooms),
         *native_routes.routes(rooms),

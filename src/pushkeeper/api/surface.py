@@ -111,7 +111,9 @@ class Surface:
 
     authenticate: Callable[[bytes], Awaitable[Workspace]]
     render: Callable[[PushkeeperError, int], Any]
-    too_large: int = 413  # what a body over a megabyte is answered
+    bad_request: int = 400
+    too_large: int = 413  # what a body over the limit is answered
+    max_body_bytes: int = MAX_BODY_BYTES
 
     def route(self, path: str, **handlers: Handler) -> Route:
         """A path of this API with a handler for each method."""
@@ -120,6 +122,8 @@ class Surface:
     def refusal(self, error: PushkeeperError) -> Answer:
         """How this API says that error."""
         status = status_of(error)
+        if isinstance(error, BadRequest):
+            status = self.bad_request
         if isinstance(error, TooLarge) and error.field == "body":
             status = self.too_large
         headers = []
@@ -163,7 +167,7 @@ class _Resource:
             return self._not_allowed(scope["method"])
         try:
             workspace = await self._surface.authenticate(_authorization(scope))
-            body = await read_body(receive)
+            body = await read_body(receive, self._surface.max_body_bytes)
             return await handler(
                 Call(
                     workspace,
@@ -197,11 +201,11 @@ def status_of(error: PushkeeperError) -> int:
     return 500
 
 
-async def read_body(receive: Receive) -> bytes:
+async def read_body(receive: Receive, max_bytes: int = MAX_BODY_BYTES) -> bytes:
     """The whole body; Starlette's ClientDisconnect when the client left before it was all there.
 
     Raises:
-        TooLarge: it is over a megabyte.
+        TooLarge: it is over so many bytes.
     """
     chunks: list[bytes] = []
     size = 0
@@ -212,8 +216,8 @@ async def read_body(receive: Receive) -> bytes:
             raise ClientDisconnect
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise TooLarge("body", f"body: cannot be longer than {MAX_BODY_BYTES} bytes")
+        if size > max_bytes:
+            raise TooLarge("body", f"body: cannot be longer than {max_bytes} bytes")
         chunks.append(chunk)
         more = message.get("more_body", False)
     return b"".join(chunks)

@@ -71,8 +71,11 @@ async def call(url: str, body: Any = None) -> Any:  # noqa: ANN401 - JSON
 
 
 async def queue_is_empty(found: Fleet, each_time: Callable[[], None] = lambda: None) -> None:
-    """Wait until nothing is left to send, looking ten times a second."""
-    while await found.store.database.value("select exists (select from batches)"):
+    """Wait until nothing is left to plan or to send, looking ten times a second."""
+    while await found.store.database.value(
+        "select exists (select from batches) "
+        "or exists (select from broadcasts where state in ('fetching', 'planning'))"
+    ):
         each_time()
         await asyncio.sleep(_LOOK_S)
 

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 
+from pushkeeper.core import filter_sql
 from pushkeeper.core.model import Content, DeviceId, IdKind, PersonId, Platform, RouteId, Token, WorkspaceId
 from pushkeeper.core.status import LastStatus
 from pushkeeper.core.wording import Wording
@@ -17,6 +18,7 @@ from pushkeeper.store.database import columns, load_queries
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from pushkeeper.core.filter import Node
     from pushkeeper.store.database import Connection, Database, Row
 
 SQL = load_queries("batches")
@@ -109,13 +111,21 @@ class Room:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is to be cut into batches: which message, how urgent, when due, and which lane each kind of device is for."""
+    """What is to be cut into batches: which message, how urgent, when due, and which lane each kind of device is for.
+
+    Attributes:
+        audience: the people whose devices they are to be; None: everybody's.
+    """
 
     workspace_id: WorkspaceId
     message_id: UUID
     priority: int
     due_at: datetime
     lanes: Mapping[Address, RouteId]
+    audience: Node | None = None
+
+    def lane_columns(self) -> list[list[object]]:
+        return columns([(a.platform.value, a.app, a.environment, lane) for a, lane in self.lanes.items()], 4)
 
 
 class Address(NamedTuple):
@@ -229,17 +239,21 @@ async def plan(
 
     Returns the last device of the page, from which the next goes on, and how many there were; None after the last page.
     """
-    lanes = [(a.platform.value, a.app, a.environment, lane) for a, lane in what.lanes.items()]
+    condition, parameters = "true", list[object]()
+    if what.audience is not None:
+        of_people, parameters = filter_sql.condition(what.audience, first=12)
+        condition = f"exists (select from people p where p.person_id = d.person_id and {of_people})"
     row = await connection.fetchrow(
-        SQL["plan"],
+        SQL["plan"].replace("{condition}", condition),
         what.workspace_id,
         what.message_id,
         what.priority,
         what.due_at,
-        *columns(lanes, 4),
+        *what.lane_columns(),
         after or b"",
         page,
         size,
+        *parameters,
     )
     assert row is not None  # noqa: S101 - an aggregate has a row
     return row["last"], row["devices"]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SQL = load_queries("credentials")
 
+NOT_SET_UP = "push is not set up: this workspace has no FCM or APNs credentials"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCredential:

@@ -31,6 +31,7 @@ class Connection(Protocol):
 
 
 WORK_CHANNEL = "pushkeeper_work"  # NOTIFY on it says that something is due
+PLAN_CHANNEL = "pushkeeper_plan"
 ROUTES_CHANNEL = "pushkeeper_routes"  # NOTIFY on it says that routes stand otherwise now
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -17,12 +19,12 @@ from pushkeeper.core.model import (
     WorkspaceId,
     message_day,
     minted_at,
+    uuid7,
 )
 from pushkeeper.store.database import WORK_CHANNEL, columns, load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
     from uuid import UUID
 
     from pushkeeper.core.wording import Wording
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 SQL = load_queries("messages")
 
+LIVES = timedelta(days=28)  # FCM's default and longest
 Pick = Literal["all", "last_used"]
 
 
@@ -103,6 +106,11 @@ class AnswerCount:
     ending: str
     reason: str
     pushes: int
+
+
+def new_id() -> UUID:
+    """An id for a message of now: a UUIDv7."""
+    return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
 
 
 async def insert(connection: Connection, messages: Sequence[NewMessage]) -> None:

@@ -98,7 +98,12 @@ class Worker:
 
     async def run(self) -> None:
         """Work until stopped."""
-        heard = {WORK_CHANNEL: self._wake.set, ROUTES_CHANNEL: self._routes_changed.set}
+        told = {chore: asyncio.Event() for chore in self._chores}
+        heard = {
+            WORK_CHANNEL: self._wake.set,
+            ROUTES_CHANNEL: self._routes_changed.set,
+            **{chore.channel: event.set for chore, event in told.items() if chore.channel is not None},
+        }
         async with asyncio.TaskGroup() as group:
             settling = group.create_task(self._settler.run())
             background = [
@@ -108,7 +113,7 @@ class Worker:
                     self._keep_routes_fresh(),
                     upkeep.every(self._lease_s / 3, self._renew),
                     upkeep.every(upkeep.PROBE_S, self._probe),
-                    *(upkeep.every(chore.look_every_s, chore.look) for chore in self._chores),
+                    *(upkeep.every(chore.look_every_s, chore.look, told[chore]) for chore in self._chores),
                     upkeep.every(upkeep.EXPIRE_S, lambda: batches.take_expired_out_of_lanes(self._database)),
                     upkeep.every(upkeep.EXPIRE_S, lambda: messages.forget_contents(self._database)),
                     upkeep.every(upkeep.PARTITIONS_S, lambda: migrate.make_partitions(self._database)),

@@ -28,24 +28,35 @@ PARTITIONS_S = 3600.0
 
 
 class Chore(Protocol):
-    """Something that a worker does beside the sending: it looks now and then whether there is anything to do."""
+    """Something that a worker does beside the sending: it looks now and then whether there is anything to do.
+
+    Attributes:
+        channel: on which it is told of that; None where nobody tells.
+    """
 
     look_every_s: float
+    channel: str | None
 
     async def look(self) -> None: ...
     async def aclose(self) -> None: ...
 
 
-async def every(seconds: float, job: Callable[[], Awaitable[None]]) -> None:
-    """Do a job now and then, whatever comes of it."""
+async def every(
+    seconds: float, job: Callable[[], Awaitable[None]], told: asyncio.Event | None = None
+) -> None:
+    """Do a job now and then, and when told to, whatever comes of it."""
+    told = told or asyncio.Event()
     while True:
+        told.clear()
         try:
             await job()
         except Unreachable as error:
             log.warning("upkeep_waits_for_the_database", error=error.message)
         except Exception:
             log.exception("upkeep_error")
-        await asyncio.sleep(seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await told.wait()
 
 
 async def listen(database: Database, heard: Mapping[str, Callable[[], None]]) -> None:

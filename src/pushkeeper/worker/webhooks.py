@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import socket
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -20,10 +18,9 @@ from pushkeeper.errors import Misconfigured
 from pushkeeper.store import webhooks
 from pushkeeper.telemetry import logger
 from pushkeeper.webhooks import seal_label
+from pushkeeper.worker.outbound import NOT_ANSWERING, Checked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from pushkeeper.store.database import Database
     from pushkeeper.store.vault import Vault
     from pushkeeper.store.webhooks import Turn, Waiting
@@ -36,47 +33,13 @@ _AT_ONCE = 10
 _IN_A_TURN = 10  # times the timeout, they fit into a claim
 _REASON_CHARACTERS = 200
 _LONGEST_ANSWER_BYTES = 65_536
-_NOT_TAKEN = (
-    TimeoutError,
-    httpcore.NetworkError,
-    httpcore.TimeoutException,
-    httpcore.ProtocolError,
-    httpcore.UnsupportedProtocol,
-)
-
-
-class _Checked(httpcore.AsyncNetworkBackend):
-    """Connects to the very address that was looked at, so that a name cannot lead elsewhere in between."""
-
-    def __init__(self, *, may_be_private: bool) -> None:
-        self._may_be_private = may_be_private
-        self._backend = httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        try:
-            loop = asyncio.get_running_loop()
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise httpcore.ConnectError(f"no address of {host}: {error.strerror}") from error
-        for *_, address in found:
-            if self._may_be_private or ipaddress.ip_address(address[0]).is_global:
-                return await self._backend.connect_tcp(
-                    str(address[0]), port, timeout, local_address, socket_options
-                )
-        raise httpcore.ConnectError(f"{host} is at a private or local address, which webhooks may not be")
 
 
 class Poster:
     """Looks every second whether anything waits for an endpoint whose turn it is."""
 
-    look_every_s = 1.0
+    look_every_s: float = 1.0
+    channel: str | None = None
 
     def __init__(self, database: Database, vault: Vault, *, may_be_private: bool) -> None:
         self._database = database
@@ -85,7 +48,7 @@ class Poster:
             max_connections=_AT_ONCE,
             max_keepalive_connections=_AT_ONCE,
             keepalive_expiry=30.0,
-            network_backend=_Checked(may_be_private=may_be_private),
+            network_backend=Checked(may_be_private=may_be_private),
         )
 
     async def look(self) -> None:
@@ -139,7 +102,7 @@ class Poster:
                 status = await self._status_of(turn.endpoint, headers, body)
         except Misconfigured as error:
             return None, error.message
-        except _NOT_TAKEN as error:
+        except NOT_ANSWERING as error:
             return None, (str(error) or type(error).__name__)[:_REASON_CHARACTERS]
         return None if webhook.is_success(status) else (status, f"answered {status}")
 

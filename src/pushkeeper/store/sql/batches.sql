@@ -186,13 +186,14 @@ from messages m
 where m.message_id = b.message_id and b.lane <> 0 and m.expires_at <= now();
 
 -- name: plan
--- The next page of a workspace's devices, cut into batches by the lane that each is for; answers with the last of them.
+-- The next page of a workspace's devices of which a condition (core/filter_sql.py) is true, cut into batches by the lane
+-- that each is for; answers with the last of them.
 with page as materialized (
     select d.device_id, d.person_id, coalesce(l.lane, 0) as lane
     from devices d
     left join unnest($5::text[], $6::text[], $7::text[], $8::bigint[]) as l (platform, app, environment, lane)
         on l.platform = d.platform and l.app = d.app and l.environment = d.environment
-    where d.workspace_id = $1 and d.device_id > $9
+    where d.workspace_id = $1 and d.device_id > $9 and {condition}
     order by d.device_id
     limit $10
 ),

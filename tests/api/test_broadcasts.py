@@ -1,0 +1,84 @@
+"""Triggers that cannot be: refused as 422 with a pointer to the field, and nothing is written."""
+
+from typing import Any
+
+import pytest
+
+MANY = [f"p{n}" for n in range(10_001)]
+BAD = [
+    (b"not json", "/body"),
+    (b"[]", "/body"),
+    ({"data": []}, "/data"),
+    ({"data": {"a": "x" * 50_000}}, "/data"),
+    ({"ids": [], "data": None}, "/ids"),
+    ({"ids": "ann"}, "/ids"),
+    ({"ids": MANY}, "/ids"),
+    ({"ids": [""]}, "/ids/0"),
+    ({"ids": ["ann", {}]}, "/ids/1"),
+    ({"emails": [7.5]}, "/emails/0"),
+    ({"ids": ["ann"], "emails": ["a@x.io"]}, "/emails"),
+    ({"ids": ["ann"], "email_ignore_missing": True}, "/email_ignore_missing"),
+    ({"emails": ["a@x.io"], "id_ignore_missing": True}, "/id_ignore_missing"),
+    ({"id_ignore_missing": True}, "/id_ignore_missing"),
+    ({"ids": ["ann"], "id_ignore_missing": "yes"}, "/id_ignore_missing"),
+    ({"recipients": {"nonsense": 1}}, "/recipients"),
+    (
+        {"recipients": {"and": [{"attribute": {"field": "a", "operator": "like"}}]}},
+        "/recipients/and/0/attribute/operator",
+    ),
+    ({"per_user_data": [7]}, "/per_user_data/0"),
+    ({"per_user_data": [{"data": {}}]}, "/per_user_data/0"),
+    ({"per_user_data": [{"id": "ann", "email": "a@x.io"}]}, "/per_user_data/0"),
+    ({"per_user_data": [{"id": "ann", "data": []}]}, "/per_user_data/0/data"),
+    ({"data_file_url": "file:///etc/passwd"}, "/data_file_url"),
+    ({"data_file_url": 7}, "/data_file_url"),
+]
+
+
+async def make(door: Any, **more: Any) -> int:
+    status, answer = await door.app(
+        "POST", "/api/v1/templates", {"kind": "broadcast", "name": "A", "title": "Hello", **more}
+    )
+    assert status == 201, answer
+    number: int = answer["template"]["id"]
+    return number
+
+
+@pytest.mark.parametrize(("body", "pointer"), BAD)
+async def test_a_bad_trigger_is_refused_by_its_field_and_nothing_is_written(sender, body, pointer):
+    number = await make(sender)
+    status, answer = await sender.app("POST", f"/v1/campaigns/{number}/triggers", body)
+    assert status == 422, answer
+    [error] = answer["errors"]
+    assert (error["source"]["pointer"], error["status"]) == (pointer, "422")
+    assert (await sender.counts())["messages"] == 0
+
+
+async def test_what_is_not_there_or_cannot_be_sent_is_said(sender, other_door):
+    for number in (await make(other_door), 0):
+        status, answer = await sender.app("POST", f"/v1/campaigns/{number}/triggers", {})
+        assert (status, answer["errors"][0]["status"]) == (404, "404")
+    status, _ = await other_door.app("POST", f"/v1/campaigns/{await make(other_door)}/triggers", {})
+    assert status == 403
+    transactional = await make(sender, kind="transactional")
+    assert (await sender.app("POST", f"/v1/campaigns/{transactional}/triggers", {}))[0] == 404
+    assert (await sender.app("GET", f"/v1/campaigns/{await make(sender)}/triggers/1"))[0] == 404
+
+
+async def test_five_may_wait_to_be_planned(sender):
+    number = await make(sender)
+    for _ in range(5):
+        assert (await sender.app("POST", f"/v1/campaigns/{number}/triggers", {}))[0] == 200
+    status, answer = await sender.app("POST", f"/v1/campaigns/{number}/triggers", {})
+    assert status == 429, answer
+    [listed] = (await sender.app("GET", "/v1/broadcasts"))[1]["broadcasts"]
+    assert (listed["id"], listed["type"]) == (number, "triggered_broadcast")
+
+
+async def test_a_trigger_may_be_larger_than_other_bodies(sender):
+    number = await make(sender)
+    named = [{"id": f"p{n}", "data": {"text": "x" * 200}} for n in range(9_000)]
+    status, answer = await sender.app(
+        "POST", f"/v1/campaigns/{number}/triggers", {"per_user_data": named, "id_ignore_missing": True}
+    )
+    assert status == 200, answer
