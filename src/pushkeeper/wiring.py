@@ -15,6 +15,7 @@ from pushkeeper.audience import Audiences
 from pushkeeper.broadcasts import Broadcasts
 from pushkeeper.core.model import Environment, Platform, Provider, Secret
 from pushkeeper.errors import BadRequest, Misconfigured
+from pushkeeper.exports import Exports
 from pushkeeper.providers import signing
 from pushkeeper.providers.apns import message as apns_message
 from pushkeeper.providers.apns.client import ApnsClient
@@ -31,6 +32,7 @@ from pushkeeper.store.database import Database
 from pushkeeper.store.embedded import EmbeddedPostgres
 from pushkeeper.templates import Templates
 from pushkeeper.webhooks import Webhooks
+from pushkeeper.worker.exporter import Exporter
 from pushkeeper.worker.loop import Worker
 from pushkeeper.worker.planner import Planner
 from pushkeeper.worker.senders import Providers
@@ -125,6 +127,7 @@ def api(opened: Store, url: str, *, requests_per_s: int | None = None) -> ASGIAp
             audiences=Audiences(opened.database),
             sending=sending(opened),
             broadcasts=broadcasts(opened),
+            exports=Exports(opened.database, opened.vault),
             reporting=reporting(opened),
             routing=routing(opened),
             templates=Templates(opened.database),
@@ -161,6 +164,7 @@ def worker(opened: Store, settings: Settings) -> Worker:
     chores = (
         Poster(opened.database, opened.vault, may_be_private=may_be_private),
         Planner(opened.database, broadcasts(opened), may_be_private=may_be_private),
+        Exporter(Exports(opened.database, opened.vault)),
     )
     return Worker(opened.database, opened.vault, Providers(open_one, _CHECKS_OF_PROVIDERS), chores=chores)
 

@@ -18,6 +18,7 @@ from pushkeeper.api.auth import Keys
 from pushkeeper.audience import Audiences
 from pushkeeper.broadcasts import Broadcasts
 from pushkeeper.core.model import Environment, Platform, Provider, Secret
+from pushkeeper.exports import Exports
 from pushkeeper.providers.apns import message as apns_message
 from pushkeeper.providers.fcm import message as fcm_message
 from pushkeeper.registry import Registry
@@ -93,6 +94,7 @@ async def _served(database, requests_per_s=None):
         audiences=Audiences(database),
         sending=Sending(database, CHECKS),
         broadcasts=Broadcasts(database, CHECKS),
+        exports=Exports(database, vault.Vault(Secret(bytes(32)))),
         reporting=Reporting(database),
         routing=Routing(database),
         templates=Templates(database),

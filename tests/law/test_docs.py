@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pushkeeper.api.openapi import OPERATIONS
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -34,3 +36,15 @@ def test_every_decision_is_listed():
     folder = ROOT / "docs" / "decisions"
     listed = (folder / "README.md").read_text(encoding="utf-8")
     assert all(page.name in listed for page in folder.glob("0*.md"))
+
+
+def test_our_own_api_is_described_whole():
+    """Each path of ours beside those that Customer.io's Track API has."""
+    source = ROOT / "src" / "pushkeeper" / "api"
+    routed = {
+        path
+        for file in source.glob("*.py")
+        if file.name not in {"track_v1.py", "metrics.py", "openapi.py"}
+        for path in re.findall(r'"(/api/v1/[^"]*)"', file.read_text(encoding="utf-8"))
+    }
+    assert routed == {path for _, path in OPERATIONS}

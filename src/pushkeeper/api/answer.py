@@ -10,21 +10,27 @@ import msgspec
 if TYPE_CHECKING:
     from starlette.types import Send
 
-_JSON = (b"content-type", b"application/json; charset=utf-8")
+_JSON = b"application/json; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status, a body of JSON, and what headers there are beside those that every answer has."""
+    """A status, a body, JSON as a rule, and what headers there are beside those that every answer has."""
 
     body: bytes
     status: int = 200
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    content_type: bytes = _JSON
 
     async def send(self, send: Send, request_id: str) -> None:
         """Send it whole."""
         length, found_by = str(len(self.body)).encode(), request_id.encode()
-        headers = [_JSON, (b"content-length", length), (b"x-request-id", found_by), *self.headers]
+        headers = [
+            (b"content-type", self.content_type),
+            (b"content-length", length),
+            (b"x-request-id", found_by),
+            *self.headers,
+        ]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})
 

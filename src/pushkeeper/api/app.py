@@ -14,10 +14,12 @@ from pushkeeper.api import (
     app_api,
     broadcasts,
     cdp,
+    exports,
     messages,
     metrics,
     native,
     native_routes,
+    openapi,
     preferences,
     segments,
     templates,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from pushkeeper.api.auth import Keys
     from pushkeeper.audience import Audiences
     from pushkeeper.broadcasts import Broadcasts
+    from pushkeeper.exports import Exports
     from pushkeeper.registry import Registry
     from pushkeeper.reporting import Reporting
     from pushkeeper.routing import Routing
@@ -56,6 +59,7 @@ class Rooms:
     audiences: Audiences
     sending: Sending
     broadcasts: Broadcasts
+    exports: Exports
     reporting: Reporting
     routing: Routing
     templates: Templates
@@ -81,6 +85,8 @@ def build(rooms: Rooms) -> ASGIApp:
         *preferences.routes(rooms),
         *templates.routes(rooms),
         *broadcasts.routes(rooms),
+        *exports.routes(rooms),
+        *openapi.routes(),
         *webhooks.routes(rooms),
         *native.routes(rooms),
         *native_routes.routes(rooms),

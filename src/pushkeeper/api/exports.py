@@ -1,0 +1,128 @@
+"""Exports in Customer.io's App API: asked for, looked after, and downloaded by a link that needs no key."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from pushkeeper.api import answer, fields
+from pushkeeper.api.answer import Answer
+from pushkeeper.api.app_api import render
+from pushkeeper.api.surface import Surface, let_in
+from pushkeeper.errors import BadRequest
+from pushkeeper.exports import METRICS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import Route
+
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.surface import Call
+    from pushkeeper.store.exports import Export
+
+_WINDOW = timedelta(days=183)  # six months, as messages are listed
+_SOURCES = ("newsletter_id", "campaign_id", "transactional_message_id", "action_id")
+_LARGEST_NUMBER = 2**63 - 1
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of exports."""
+    exports = _Exports(rooms)
+    surface = Surface(authenticate=rooms.keys.app, render=render)
+    link = Surface(authenticate=let_in, render=render)
+    return [
+        surface.route("/v1/exports", GET=exports.all),
+        surface.route("/v1/exports/customers", POST=exports.of_people),
+        surface.route("/v1/exports/deliveries", POST=exports.of_deliveries),
+        surface.route("/v1/exports/{id}", GET=exports.one),
+        surface.route("/v1/exports/{id}/download", GET=exports.link),
+        link.route("/exports/{link}", GET=exports.file),
+    ]
+
+
+class _Exports:
+    def __init__(self, rooms: Rooms) -> None:
+        self._exports = rooms.exports
+        self._url = rooms.url
+
+    async def all(self, call: Call) -> Answer:
+        found = await self._exports.all(call.workspace.workspace_id)
+        return answer.of_json({"exports": [export_json(one) for one in found]})
+
+    async def one(self, call: Call) -> Answer:
+        found = await self._exports.one(call.workspace.workspace_id, _number(call))
+        return answer.of_json({"export": export_json(found)})
+
+    async def of_people(self, call: Call) -> Answer:
+        body = fields.as_object(fields.decode(call.raw_body), "body")
+        made = await self._exports.of_people(call.workspace.workspace_id, body.get("filters"))
+        return answer.of_json({"export": export_json(made)})
+
+    async def of_deliveries(self, call: Call) -> Answer:
+        body = fields.as_object(fields.decode(call.raw_body), "body")
+        made = await self._exports.of_deliveries(call.workspace.workspace_id, _wanted(body))
+        return answer.of_json({"export": export_json(made)})
+
+    async def link(self, call: Call) -> Answer:
+        link = await self._exports.link(call.workspace.workspace_id, _number(call))
+        return answer.of_json({"url": f"{self._url}/exports/{link}"})
+
+    async def file(self, call: Call) -> Answer:
+        """The text, whole: an export is as large as what one person may read."""
+        export_id = self._exports.opened_by(call.segment("link"))
+        text = "".join([part async for part in self._exports.text(export_id)])
+        name = f'attachment; filename="export-{export_id}.csv"'.encode()
+        return Answer(
+            text.encode(),
+            headers=((b"content-disposition", name),),
+            content_type=b"text/csv; charset=utf-8",
+        )
+
+
+def export_json(export: Export) -> dict[str, Any]:
+    """An export as Customer.io shows it."""
+    return {
+        "id": export.export_id,
+        "deduplicate_id": f"{export.export_id}:{int(export.updated_at.timestamp())}",
+        "type": export.kind,
+        "status": export.state,
+        "failed": export.state == "failed",
+        "description": f"{export.kind} of {export.created_at:%Y-%m-%d %H:%M} UTC",
+        "total": export.lines,
+        "downloads": 0,
+        "created_at": int(export.created_at.timestamp()),
+        "updated_at": int(export.updated_at.timestamp()),
+    }
+
+
+def _wanted(body: dict[str, Any]) -> dict[str, Any]:
+    """Which deliveries: of one source, in a time, with a metric.
+
+    Raises:
+        BadRequest: a field is malformed.
+    """
+    template: int | None = None
+    for source in _SOURCES:
+        if (given := body.get(source)) is not None:
+            if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= _LARGEST_NUMBER:
+                raise BadRequest(source, f"{source}: expected a number")
+            template = given
+    until = fields.optional_unix_time(body.get("end"), "end") or datetime.now(UTC) + timedelta(seconds=1)
+    since = fields.optional_unix_time(body.get("start"), "start")
+    if since is None:
+        since = until - _WINDOW if until.timestamp() > _WINDOW.total_seconds() else until
+    metric = body.get("metric")
+    return {
+        "template_id": template,
+        "since": since.timestamp(),
+        "until": until.timestamp(),
+        "metric": None
+        if metric is None
+        else fields.one_of(metric, "metric", ("created", "attempted", *METRICS)),
+        "drafts": fields.optional_flag(body.get("drafts"), "drafts", default=False),
+    }
+
+
+def _number(call: Call) -> int:
+    return fields.number_of_path(call.segment("id"), "export")

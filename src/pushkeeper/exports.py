@@ -1,0 +1,215 @@
+"""Exports: people or deliveries as CSV, written by a worker, and downloaded by a link that ends."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+
+from pushkeeper.core import filter as filters
+from pushkeeper.core.identity import cio_id
+from pushkeeper.core.model import DeliveryId, PersonId, Secret
+from pushkeeper.errors import BadRequest, Misconfigured, NotFound
+from pushkeeper.store import exports, messages
+from pushkeeper.store.database import PLAN_CHANNEL
+from pushkeeper.store.messages import Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Sequence
+
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.database import Connection, Database, Row
+    from pushkeeper.store.exports import Export
+    from pushkeeper.store.vault import Vault
+
+LINK_S = 900
+_PAGE = 2_000
+_LABEL = "the link to an export"
+_NOT_FOUND = "export: there is none of this number"
+_LAST_ID = UUID(int=(1 << 128) - 1)
+METRICS = (
+    *("sent", "delivered", "opened", "clicked", "converted"),
+    *("bounced", "dropped", "failed", "undeliverable"),
+)
+_PEOPLE = ("id", "email", "cio_id", "created_at", "unsubscribed", "attributes")
+_DELIVERIES = ("delivery_id", "id", "email", "cio_id", "kind", "template_id", "created", *METRICS)
+
+
+class Exports:
+    """The exports of all workspaces."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._vault = vault
+
+    async def of_people(self, workspace: WorkspaceId, given: object) -> Export:
+        """Ask for the people of whom a filter is true.
+
+        Raises:
+            BadRequest: it is no filter.
+        """
+        try:
+            filters.read(given)
+        except filters.BadFilter as error:
+            place = error.place.replace("filter", "filters", 1)
+            raise BadRequest(place, f"{place}: {error.message}") from None
+        return await self._ask(workspace, "customers", given)
+
+    async def of_deliveries(self, workspace: WorkspaceId, wanted: dict[str, Any]) -> Export:
+        """Ask for deliveries: of `template_id`, with `metric`, made between `since` and `until` (unix s), or `drafts`."""
+        return await self._ask(workspace, "deliveries", wanted)
+
+    async def all(self, workspace: WorkspaceId) -> list[Export]:
+        """The last hundred exports of a workspace, the newest first."""
+        return await exports.of_workspace(self._database, workspace)
+
+    async def one(self, workspace: WorkspaceId, export_id: int) -> Export:
+        """One export.
+
+        Raises:
+            NotFound: there is none of this number.
+        """
+        found = await exports.of_workspace(self._database, workspace, export_id)
+        if not found:
+            raise NotFound(_NOT_FOUND)
+        return found[0]
+
+    async def link(self, workspace: WorkspaceId, export_id: int) -> str:
+        """What opens an export to whoever has it, for a quarter of an hour.
+
+        Raises:
+            NotFound: there is none of this number, or it is not done.
+        """
+        found = await self.one(workspace, export_id)
+        if found.state != "done":
+            raise NotFound(f"export: it is {found.state}")
+        said = f"{export_id} {int(time.time()) + LINK_S}"
+        return urlsafe_b64encode(self._vault.seal(Secret(said.encode()), _LABEL)).decode().rstrip("=")
+
+    def opened_by(self, link: str) -> int:
+        """The export that a link opens.
+
+        Raises:
+            NotFound: it is none of ours, or has ended.
+        """
+        try:
+            sealed = urlsafe_b64decode(link + "=" * (-len(link) % 4))
+            number, ends_at = self._vault.open(sealed, _LABEL).value.split()
+        except (ValueError, Misconfigured):
+            raise NotFound("export: this link opens none") from None
+        if int(ends_at) < time.time():
+            raise NotFound("export: this link has ended")
+        return int(number)
+
+    async def text(self, export_id: int) -> AsyncIterator[str]:
+        """The text of an export, part by part."""
+        number = 0
+        while (part := await exports.part(self._database, export_id, number)) is not None:
+            yield part
+            number += 1
+
+    async def write_next(self) -> bool:
+        """Write an export that nobody else writes, and say whether there was one."""
+
+        async def work(connection: Connection) -> bool:
+            export = await exports.next_to_write(connection)
+            if export is None:
+                return False
+            write = self._people if export.kind == "customers" else self._deliveries
+            await exports.done(connection, export.export_id, await write(connection, export))
+            return True
+
+        return await self._database.in_transaction(work)
+
+    async def _ask(self, workspace: WorkspaceId, kind: exports.Kind, asked: object) -> Export:
+        made = await exports.insert(self._database, workspace, kind, asked)
+        await self._database.rows(f"notify {PLAN_CHANNEL}")
+        return await self.one(workspace, made)
+
+    async def _people(self, connection: Connection, export: Export) -> int:
+        node = filters.read(export.asked)
+        pages = _Pages(connection, export.export_id, _PEOPLE)
+        after = 0
+        while True:
+            found = await exports.people(connection, export.workspace_id, node, after=after, limit=_PAGE)
+            await pages.add(map(_person, found))
+            if len(found) < _PAGE:
+                return pages.lines
+            after = found[-1]["person_id"]
+
+    async def _deliveries(self, connection: Connection, export: Export) -> int:
+        asked = export.asked
+        wanted = Wanted(
+            after_message=_LAST_ID,
+            after_device=b"",
+            since=datetime.fromtimestamp(asked["since"], tz=UTC),
+            until=datetime.fromtimestamp(asked["until"], tz=UTC),
+            metric=asked["metric"],
+            template_id=asked["template_id"],
+            drafts=asked["drafts"],
+            limit=_PAGE,
+        )
+        pages = _Pages(connection, export.export_id, _DELIVERIES)
+        while True:
+            found = await messages.of_workspace(self._database, export.workspace_id, wanted)
+            rows = await exports.happened(connection, [one.delivery_id for one in found])
+            await pages.add(map(_delivery, rows))
+            if len(found) < _PAGE:
+                return pages.lines
+            last = found[-1]
+            wanted = replace(wanted, after_message=last.delivery_id.message_id, after_device=last.device_id)
+
+
+class _Pages:
+    """Writes the parts of an export, the names of its columns first."""
+
+    def __init__(self, connection: Connection, export_id: int, names: Sequence[str]) -> None:
+        self._connection = connection
+        self._export_id = export_id
+        self._names: Sequence[str] | None = names
+        self._part = 0
+        self.lines = 0
+
+    async def add(self, rows: Iterable[Sequence[object]]) -> None:
+        text = io.StringIO()
+        writer = csv.writer(text)
+        if self._names is not None:
+            writer.writerow(self._names)
+            self._names = None
+        for row in rows:
+            writer.writerow(row)
+            self.lines += 1
+        await exports.add_part(self._connection, self._export_id, self._part, text.getvalue())
+        self._part += 1
+
+
+def _person(row: Row) -> tuple[object, ...]:
+    return (
+        row["id"],
+        row["email"],
+        cio_id(row["person_id"]),
+        int(row["created_at"].timestamp()),
+        "true" if row["unsubscribed"] else "false",
+        msgspec.json.encode(row["attributes"]).decode(),
+    )
+
+
+def _delivery(row: Row) -> tuple[object, ...]:
+    delivery_id = DeliveryId(row["message_id"], PersonId(row["person_id"]))
+    return (
+        str(delivery_id),
+        row["id"],
+        row["email"],
+        cio_id(delivery_id.person_id),
+        row["kind"],
+        row["template_id"],
+        int(row["created_at"].timestamp()),
+        *(row["metrics"].get(metric) for metric in METRICS),
+    )
