@@ -74,6 +74,7 @@ class Tenant:
         self.workspace_id = workspace_id
         self.basic = "Basic " + b64encode(f"{keys.site_id}:{keys.api_key}".encode()).decode()
         self.bearer = f"Bearer {keys.app_api_key}"
+        self.write_key = keys.write_key
 
     # Through the door.
 
