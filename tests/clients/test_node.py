@@ -133,6 +133,44 @@ def test_a_push_is_sent_read_and_reported(track, app, workspace):
     assert attributes["answer"]["customer"]["devices"][0]["attributes"]["_last_status"] == "sent"
 
 
+def test_templates_broadcasts_and_exports(track, app, workspace):
+    [token] = workspace.mint("android")
+    good(track(["identify", "42", {"email": "a@example.com"}], ["addDevice", "42", token, "android"]))
+    numbers = {}
+    for kind in ("transactional", "broadcast"):
+        template = {"kind": kind, "name": kind, "trigger_name": kind, "title": "Hello {{ customer.id }}"}
+        status, answer = workspace.app.request("POST", "/api/v1/templates", template)
+        assert status == 201, answer
+        numbers[kind] = answer["template"]["id"]
+    listed, contents, broadcasts, made, _ = good(
+        app(
+            ["listTransactionalMessages"],
+            ["getTransactionalMessageContents", numbers["transactional"]],
+            ["listBroadcasts"],
+            ["createCustomersExport", {"or": [{"segment": {"id": 0}}]}],
+            ["createDeliveriesExport", 1, {"metric": "sent"}],
+        )
+    )
+    assert [message["id"] for message in listed["messages"]] == [numbers["transactional"]]
+    assert [content["subject"] for content in contents["contents"]] == ["Hello {{ customer.id }}"]
+    assert [broadcast["id"] for broadcast in broadcasts["broadcasts"]] == [numbers["broadcast"]]
+    request = {"identifiers": {"id": "42"}, "transactional_message_id": "transactional"}
+    sent, triggered = good(
+        app(
+            ["sendPush", {"$new": ["SendPushRequest", request]}],
+            ["triggerBroadcast", numbers["broadcast"], {"name": "x"}, {"emails": ["a@example.com"]}],
+        )
+    )
+    assert isinstance(triggered["id"], int)
+    eventually(lambda: "sent" in workspace.message(sent["delivery_id"])["metrics"])
+    eventually(lambda: len(workspace.app("GET", "/v1/messages?metric=sent")["messages"]) == 2)
+    number = made["export"]["id"]
+    eventually(lambda: workspace.app("GET", f"/v1/exports/{number}")["export"]["status"] == "done")
+    shown, listed = good(app(["downloadExport", number], ["listExports"]))
+    assert "/exports/" in shown["url"]
+    assert len(listed["exports"]) == 2
+
+
 @pytest.mark.parametrize("strict", [False, True])
 def test_the_pipelines_client_tells_of_people_and_events(call, service, workspace, strict):
     options = {"url": f"{service['url']}/v1", "strictMode": strict}
