@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from pushkeeper.core import filter as filters
 from pushkeeper.core.model import Content
 from pushkeeper.core.routing import choose_route
-from pushkeeper.errors import BadRequest, Forbidden, NotFound, TooManyRequests
+from pushkeeper.errors import BadRequest, Forbidden, NotFound, TooManyRequests, Unreachable
 from pushkeeper.store import batches, broadcasts, credentials, messages, routes, templates
 from pushkeeper.store.broadcasts import Broadcast, BroadcastState
 from pushkeeper.store.database import PLAN_CHANNEL, WORK_CHANNEL
 from pushkeeper.store.templates import TemplateKind
+from pushkeeper.telemetry import logger
 from pushkeeper.templates import Letter, check_letter, letter_of
 
 if TYPE_CHECKING:
@@ -27,10 +28,13 @@ if TYPE_CHECKING:
     from pushkeeper.store.database import Connection, Database
     from pushkeeper.templates import Checks
 
+log = logger("broadcasts")
+
 MOST_UNDER_PLAN = 5
 _PRIORITY = 1  # 0 is transactional
 _PAGE = 20_000
 _DEVICES_PER_BATCH = 500
+_MOST_LANES = 100
 _MOST_BATCHES = 400  # of one broadcast in the queue before its plan waits
 
 
@@ -164,19 +168,36 @@ class Broadcasts:
     # Plan.
 
     async def plan_page(self) -> bool:
-        """Plan the next page of a broadcast that nobody else plans, and say whether there was any to plan."""
+        """Plan the next page of a broadcast that nobody else plans, and say whether there was any to plan.
+
+        One that fails is put off, so that it keeps nobody else's waiting.
+        """
+        in_hand: ToPlan | None = None
 
         async def work(connection: Connection) -> bool:
-            broadcast = await broadcasts.next_to_plan(
+            nonlocal in_hand
+            in_hand = await broadcasts.next_to_plan(
                 connection, BroadcastState.PLANNING, most_batches=_MOST_BATCHES
             )
-            if broadcast is None:
+            if in_hand is None:
                 return False
-            await self._plan(connection, broadcast)
+            await self._plan(connection, in_hand)
             await connection.execute(f"notify {WORK_CHANNEL}")
             return True
 
-        return await self._database.in_transaction(work)
+        try:
+            return await self._database.in_transaction(work)
+        except Unreachable:
+            raise
+        except Exception as error:
+            if in_hand is None:
+                raise
+            failed, why = in_hand.broadcast_id, type(error).__name__
+            log.exception("broadcast_page_not_planned", broadcast=failed)
+            await self._database.in_transaction(
+                lambda connection: broadcasts.put_off(connection, failed, why)
+            )
+            return True
 
     async def _plan(self, connection: Connection, broadcast: ToPlan) -> None:
         plan = batches.Plan(
@@ -212,6 +233,9 @@ class Broadcasts:
                 for address in await batches.addresses(self._database, broadcast.workspace_id)
             }
             known = {address: route.route_id for address, route in chosen.items() if route is not None}
+            # Another process may plan its last page, so that nobody here takes it out.
+            while len(self._lanes) >= _MOST_LANES:
+                self._lanes.pop(next(iter(self._lanes)))
             self._lanes[broadcast.broadcast_id] = known
         return known
 

@@ -216,13 +216,13 @@ class Registry:
         """A person's devices, the last used first."""
         return await devices.of_person(self._database, workspace, person.person_id)
 
-    async def device(self, workspace: WorkspaceId, token: Token) -> Device:
-        """The device of this token.
+    async def device(self, workspace: WorkspaceId, token: Token, person: PersonId | None = None) -> Device:
+        """The device of this token, of this person if one is named; of several who share it, the last used.
 
         Raises:
             NotFound: there is none.
         """
-        device = await devices.read(self._database, workspace, token)
+        device = await devices.read(self._database, workspace, token, person)
         if device is None:
             raise NotFound("token: no device has it")
         return device
@@ -237,13 +237,17 @@ class Registry:
         """What came of the pushes to a device since its person has it, the newest message first."""
         return await devices.pushes(self._database, device, limit=limit)
 
-    async def history(self, workspace: WorkspaceId, token: Token, *, limit: int = 100) -> list[HistoryLine]:
+    async def history(
+        self, workspace: WorkspaceId, token: Token, person: PersonId | None = None, *, limit: int = 100
+    ) -> list[HistoryLine]:
         """What happened to the device of this token, the newest first; it outlives the device.
+
+        Of a token that several share, it is that of this person, or of the last who used it.
 
         Raises:
             NotFound: no device ever had it.
         """
-        lines = await devices.history(self._database, workspace, token, limit=limit)
+        lines = await devices.history(self._database, workspace, token, person, limit=limit)
         if not lines:
             raise NotFound("token: no device ever had it")
         return lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -196,8 +196,8 @@ async def _write_allowed(connection: Connection, calls: Sequence[_Accepted]) -> 
         if call.push.custom_device is not None
     ]
     await devices.register(connection, custom)
-    new = [_message(person, call) for person, call in zip(known, calls, strict=True)]
-    await _check_recipients(connection, new)
+    asked = [_message(person, call) for person, call in zip(known, calls, strict=True)]
+    new = await _to_their_devices(connection, asked)
     await messages.insert(connection, new)
     return [DeliveryId(message.message_id, message.person_id) for message in new]
 
@@ -221,13 +221,22 @@ def _message(person: PersonId, call: _Accepted) -> messages.NewMessage:
     )
 
 
-async def _check_recipients(connection: Connection, new: Sequence[messages.NewMessage]) -> None:
-    named = {message.pick: message.person_id for message in new if isinstance(message.pick, bytes)}
-    if not named:
-        return
-    owners = await devices.owners(connection, list(named))
-    if any(owners.get(device) != person for device, person in named.items()):
+async def _to_their_devices(
+    connection: Connection, new: Sequence[messages.NewMessage]
+) -> Sequence[messages.NewMessage]:
+    """The messages, each that is for a token to the person's own device of it."""
+    asked = [(message.pick, message.person_id) for message in new if isinstance(message.pick, bytes)]
+    if not asked:
+        return new
+    held = await devices.held(connection, asked)
+    if len(held) < len(set(asked)):
         raise BadRequest("to", "to: not all, last_used or a token of this person's")
+    return [
+        replace(message, pick=held[message.pick, message.person_id])
+        if isinstance(message.pick, bytes)
+        else message
+        for message in new
+    ]
 
 
 def _keys(call: _Accepted) -> Keys:

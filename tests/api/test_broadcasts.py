@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from pushkeeper.broadcasts import Broadcasts
+
 MANY = [f"p{n}" for n in range(10_001)]
 BAD = [
     (b"not json", "/body"),
@@ -82,3 +84,26 @@ async def test_a_trigger_may_be_larger_than_other_bodies(sender):
         "POST", f"/v1/campaigns/{number}/triggers", {"per_user_data": named, "id_ignore_missing": True}
     )
     assert status == 200, answer
+
+
+async def test_a_broadcast_that_cannot_be_planned_keeps_nobody_elses_waiting(sender: Any) -> None:
+    device = {"device": {"id": "p" * 64, "platform": "ios"}}
+    assert (await sender.track("PUT", "/api/v1/customers/ann/devices", device))[0] == 200
+    template = await make(sender)
+    first, second = [
+        (await sender.app("POST", f"/v1/campaigns/{template}/triggers", {}))[1]["id"] for _ in range(2)
+    ]
+    # As a release that was taken back would leave it: a filter that this one cannot read.
+    spoil = 'update broadcasts set audience = \'{"moon": "full"}\' where broadcast_id = $1'
+    await sender.database.rows(spoil, first)
+    planning = Broadcasts(sender.database, {})
+    while await planning.plan_page():
+        pass
+    state = "select state from broadcasts where broadcast_id = $1"
+    assert await sender.database.value(state, second) == "planned"
+    assert await sender.database.value(state, first) == "planning"
+    again = "update broadcasts set plan_after = now() where broadcast_id = $1"
+    for _ in range(9):
+        await sender.database.rows(again, first)
+        await planning.plan_page()
+    assert await sender.database.value(state, first) == "failed"

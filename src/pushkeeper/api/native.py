@@ -8,7 +8,7 @@ from pushkeeper.api import answer, fields
 from pushkeeper.api.said import MAX_TOKEN_BYTES
 from pushkeeper.api.surface import Surface
 from pushkeeper.core.filter import meanings
-from pushkeeper.core.identity import cio_id
+from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.core.model import DeliveryId, Platform, Token
 from pushkeeper.core.status import LastStatus
 from pushkeeper.errors import BadRequest, PushkeeperError
@@ -56,8 +56,7 @@ class _Native:
         self._rooms = rooms
 
     async def device(self, call: Call) -> Answer:
-        device = await self._rooms.registry.device(call.workspace.workspace_id, _token(call))
-        return answer.of_json(device_json(device))
+        return answer.of_json(device_json(await self._device(call)))
 
     async def devices(self, call: Call) -> Answer:
         """Devices by what they are, a page at a time."""
@@ -70,7 +69,7 @@ class _Native:
         return answer.of_json({"devices": [device_json(device) for device in page], "next": following})
 
     async def pushes(self, call: Call) -> Answer:
-        device = await self._rooms.registry.device(call.workspace.workspace_id, _token(call))
+        device = await self._device(call)
         limit = _number(call, "limit", default=_PAGE, most=MAX_LINES)
         lines = await self._rooms.registry.pushes(device, limit=limit)
         return answer.of_json({"pushes": [push_json(device, line) for line in lines]})
@@ -79,9 +78,13 @@ class _Native:
         lines = await self._rooms.registry.history(
             call.workspace.workspace_id,
             _token(call),
+            _whose(call),
             limit=_number(call, "limit", default=100, most=MAX_LINES),
         )
         return answer.of_json({"history": [line_json(line) for line in lines]})
+
+    async def _device(self, call: Call) -> Device:
+        return await self._rooms.registry.device(call.workspace.workspace_id, _token(call), _whose(call))
 
     async def device_counts(self, call: Call) -> Answer:
         counts = await self._rooms.reporting.device_counts(call.workspace.workspace_id)
@@ -200,6 +203,17 @@ def _after(call: Call) -> bytes:
 
 def _token(call: Call) -> Token:
     return Token(fields.text(call.segment("token"), "token", max_bytes=MAX_TOKEN_BYTES))
+
+
+def _whose(call: Call) -> PersonId | None:
+    """The person whose device of a token is meant, where several share it."""
+    text = call.query("person")
+    if text is None:
+        return None
+    person = Identifier(IdentifierKind.CIO_ID, text).person_id
+    if person is None:
+        raise BadRequest("person", "person: expected a cio_id")
+    return person
 
 
 def _number(call: Call, name: str, *, default: int, most: int) -> int:

@@ -72,6 +72,7 @@ _OPTIONS: dict[str, Schema] = {
     "delete_unregistered": _FLAG,
     "max_pushes_per_s": {"type": ["integer", "null"], "minimum": 1, "maximum": 1_000_000},
     "ramp_s": _whole(0, 3_600),
+    "token_ownership": {"enum": ["move", "share"]},
 }
 SCHEMAS: dict[str, Schema] = {
     "Error": _record({"error": _record({"code": _TEXT, "message": _TEXT}, field=_TEXT)}),
@@ -124,6 +125,13 @@ class Operation:
 
 
 _LIMIT = {"limit": _whole(1, 1_000)}
+_WHOSE: dict[str, Schema] = {
+    "person": {
+        "type": "string",
+        "pattern": "^[0-9a-f]{12}$",
+        "description": "the cio_id of whose device it is, where several share a token",
+    }
+}
 _SEARCH: dict[str, Schema] = {
     "last_status": {"enum": ["", "unused", *(status.value for status in LastStatus if status)]},
     "platform": {"enum": [platform.value for platform in Platform]},
@@ -144,17 +152,20 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         answer=_record({"devices": _list(_ref("Device")), "next": _MAYBE_TEXT}),
     ),
     ("GET", "/api/v1/devices/{token}"): Operation(
-        summary="One device, by its token or installation id", answer=_ref("Device"), refused=(404,)
+        summary="One device, by its token or installation id",
+        query=_WHOSE,
+        answer=_ref("Device"),
+        refused=(404,),
     ),
     ("GET", "/api/v1/devices/{token}/history"): Operation(
         summary="What happened to a device, the newest first; it outlives the device",
-        query=_LIMIT,
+        query={**_LIMIT, **_WHOSE},
         answer=_record({"history": _list(_OBJECT)}),
         refused=(404,),
     ),
     ("GET", "/api/v1/devices/{token}/pushes"): Operation(
         summary="What came of the pushes to a device, the newest first",
-        query=_LIMIT,
+        query={**_LIMIT, **_WHOSE},
         answer=_record({"pushes": _list(_OBJECT)}),
         refused=(404,),
     ),
@@ -199,6 +210,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         summary="Choose anew what is named; the rest stays",
         body=_ref("OptionsChange"),
         answer=_record({"options": _ref("Options")}),
+        refused=(409,),
     ),
     ("GET", "/api/v1/templates"): Operation(
         summary="Templates, the oldest first",

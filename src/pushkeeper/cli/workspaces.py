@@ -20,6 +20,7 @@ OPTIONS = (
     "delete_unregistered",
     "max_pushes_per_s",
     "ramp_s",
+    "token_ownership",
 )
 
 
@@ -105,6 +106,11 @@ def workspace_list(*, json: bool, **options: Any) -> None:
     help="What each route may send in a second; 0 for no bound of ours.",
 )
 @click.option("--ramp-s", type=int, metavar="S", help="From a cold start to the full rate.")
+@click.option(
+    "--token-ownership",
+    type=click.Choice(["move", "share"]),
+    help="Whether a token that a second person registers is theirs alone, or both people's.",
+)
 @on_store
 @as_json
 def workspace_options(*, name: str, json: bool, **options: Any) -> None:

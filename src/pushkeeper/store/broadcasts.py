@@ -156,6 +156,11 @@ async def failed(connection: Connection, broadcast_id: int, failure: str) -> Non
     await connection.execute(SQL["failed"], broadcast_id, storable(failure))
 
 
+async def put_off(connection: Connection, broadcast_id: int, failure: str) -> None:
+    """A page of it could not be planned: others go first, and the tenth time in a row is its last."""
+    await connection.execute(SQL["put_off"], broadcast_id, storable(failure))
+
+
 async def read(
     database: Database, workspace: WorkspaceId, template_id: int, broadcast_id: int
 ) -> Broadcast | None:

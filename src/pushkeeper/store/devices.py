@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -141,7 +142,7 @@ async def register(
     for _ in range(_ROUNDS):
         rows = [_as_given(key, *registered) for key, registered in waiting.items()]
         for row in await connection.fetch(SQL["register"], *columns(rows, 12), MAX_ATTRIBUTES):
-            key = row["device_id"]
+            key = row["key"]
             del waiting[key]
             if row["refused"]:
                 refused.add(key)
@@ -209,9 +210,8 @@ async def delete(
     only: DeviceId | None = None,
     request_id: str = "",
 ) -> int:
-    """Delete a person's devices, or only one of them, and return how many there were."""
-    chosen = None if only is None else [only]
-    return len(await connection.fetch(SQL["delete"], workspace, person, chosen, request_id))
+    """Delete a person's devices, or only the one of this token's key, and return how many there were."""
+    return len(await connection.fetch(SQL["delete"], workspace, person, only, request_id))
 
 
 async def move(
@@ -226,9 +226,12 @@ async def of_person(database: Database, workspace: WorkspaceId, person: PersonId
     return [_device(row) for row in await database.rows(SQL["of_person"], workspace, person)]
 
 
-async def read(database: Database, workspace: WorkspaceId, token: Token) -> Device | None:
-    """The device that has this token."""
-    row = await database.row(SQL["read"], workspace, device_id(workspace, token))
+async def read(
+    database: Database, workspace: WorkspaceId, token: Token, person: PersonId | None = None
+) -> Device | None:
+    """The device of this token, of this person if one is named; of several who share it, the last used."""
+    digest = hashlib.md5(token.value.encode(), usedforsecurity=False).hexdigest()
+    row = await database.row(SQL["read"], workspace, device_id(workspace, token), digest, person)
     return None if row is None else _device(row)
 
 
@@ -290,10 +293,15 @@ async def pushes(database: Database, device: Device, *, limit: int) -> list[Push
 
 
 async def history(
-    database: Database, workspace: WorkspaceId, token: Token, *, limit: int
+    database: Database, workspace: WorkspaceId, token: Token, person: PersonId | None = None, *, limit: int
 ) -> list[HistoryLine]:
-    """What happened to the device of this token, the newest first; it outlives the device."""
-    rows = await database.rows(SQL["history"], workspace, device_id(workspace, token), limit)
+    """What happened to the device of this token, the newest first; it outlives the device.
+
+    Of a token that several share, it is what happened to the device of this person, or of the last who used it.
+    """
+    if person is None and (found := await read(database, workspace, token)) is not None:
+        person = found.person_id
+    rows = await database.rows(SQL["history"], workspace, device_id(workspace, token), limit, person)
     return [HistoryLine(**row) for row in rows]
 
 
@@ -312,7 +320,9 @@ def _device(row: Row) -> Device:
     return Device(**facts)
 
 
-async def owners(connection: Connection, keys: Sequence[DeviceId]) -> dict[DeviceId, PersonId]:
-    """Whose these devices are, and stay until the transaction ends; a device that is gone is missing."""
-    rows = await connection.fetch(SQL["owners"], list(keys))
-    return {row["device_id"]: row["person_id"] for row in rows}
+async def held(
+    connection: Connection, asked: Sequence[tuple[DeviceId, PersonId]]
+) -> dict[tuple[DeviceId, PersonId], DeviceId]:
+    """The devices that people have by the keys of tokens, theirs until the transaction ends; who has none is missing."""
+    rows = await connection.fetch(SQL["held"], *columns(asked, 2))
+    return {(row["key"], row["person_id"]): row["device_id"] for row in rows}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pushkeeper.errors import BadRequest, Conflict, NotFound
 from pushkeeper.store.database import ROUTES_CHANNEL, load_queries
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SQL = load_queries("workspaces")
 
+Choice: TypeAlias = int | bool | str | None
 KeyKind = Literal["track", "app", "cdp"]
 # An app or write key is one string: so much of it finds the row, all of it is compared.
 PUBLIC_CHARACTERS = 12
@@ -53,6 +54,7 @@ class Options:
         delete_unregistered: such a device is deleted instead.
         max_pushes_per_s: how many pushes each of its routes may send in a second; None for the provider's own bounds.
         ramp_s: how long a route takes from a cold start to its full rate.
+        token_ownership: `move`: a token that is registered for a second person is theirs alone; `share`: both have it.
     """
 
     suppress_after: int = 2
@@ -61,6 +63,7 @@ class Options:
     delete_unregistered: bool = False
     max_pushes_per_s: int | None = None
     ramp_s: int = 60
+    token_ownership: Literal["move", "share"] = "move"  # noqa: S105 - a choice, not a secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,17 +136,19 @@ async def options(database: Database, workspace: WorkspaceId) -> Options:
     return Options(**row)
 
 
-async def choose(
-    database: Database, workspace: WorkspaceId, changes: Mapping[str, int | bool | None]
-) -> Options:
+async def choose(database: Database, workspace: WorkspaceId, changes: Mapping[str, Choice]) -> Options:
     """Change some of a workspace's options, by name, and return them all; its workers hear of it.
 
     Raises:
         BadRequest: there is no such option, or it cannot have that value.
+        Conflict: tokens are to move, and there are some that people share.
     """
     chosen = options_with(await options(database, workspace), changes)
 
     async def work(connection: Connection) -> None:
+        moves = chosen.token_ownership == "move"  # noqa: S105 - a choice, not a secret
+        if moves and await connection.fetchval(SQL["shares"], workspace):
+            raise Conflict("token_ownership: there are tokens that several people share")
         await connection.execute(
             SQL["choose"],
             workspace,
@@ -153,6 +158,7 @@ async def choose(
             chosen.delete_unregistered,
             chosen.max_pushes_per_s,
             chosen.ramp_s,
+            chosen.token_ownership,
         )
         await connection.execute(f"notify {ROUTES_CHANNEL}")
 
@@ -160,7 +166,7 @@ async def choose(
     return chosen
 
 
-def options_with(former: Options, changes: Mapping[str, int | bool | None]) -> Options:
+def options_with(former: Options, changes: Mapping[str, Choice]) -> Options:
     """Options with some of them changed.
 
     Raises:
@@ -174,6 +180,10 @@ def options_with(former: Options, changes: Mapping[str, int | bool | None]) -> O
             if not isinstance(value, bool):
                 raise BadRequest(name, f"{name}: expected true or false")
             continue
+        if isinstance(bounds, frozenset):
+            if value not in bounds:
+                raise BadRequest(name, f"{name}: expected {' or '.join(sorted(bounds))}")
+            continue
         least, most, may_be_none = bounds
         if value is None and may_be_none:
             continue
@@ -182,14 +192,16 @@ def options_with(former: Options, changes: Mapping[str, int | bool | None]) -> O
     return replace(former, **changes)  # type: ignore[arg-type]  # checked by name
 
 
-# Least, most, and whether it may be none; None for a switch. The migration's CHECKs say the same.
-_BOUNDS: dict[str, tuple[int, int, bool] | None] = {
+# Least, most, and whether it may be none; None for a switch, a set of words to choose from. The migrations' CHECKs say the
+# same.
+_BOUNDS: dict[str, tuple[int, int, bool] | frozenset[str] | None] = {
     "suppress_after": (1, 100, False),
     "min_strike_gap_s": (0, 31_536_000, False),
     "suppress_on_definitive": None,
     "delete_unregistered": None,
     "max_pushes_per_s": (1, 1_000_000, True),
     "ramp_s": (0, 3_600, False),
+    "token_ownership": frozenset({"move", "share"}),
 }
 
 

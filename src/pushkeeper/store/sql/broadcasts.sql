@@ -19,7 +19,7 @@ on conflict (message_id, person_id) do update set data = excluded.data;
 select b.broadcast_id, b.workspace_id, b.message_id, b.state, b.audience, b.listed, b.file_url, b.ignore_missing,
     b.last_device, b.last_person, m.send_at
 from broadcasts b join messages m using (message_id)
-where b.state = $1
+where b.state = $1 and b.plan_after <= now()
     and (select count(*) from (select from batches q where q.message_id = b.message_id limit $2) waiting) < $2
 order by b.broadcast_id
 for update of b skip locked
@@ -27,7 +27,17 @@ limit 1;
 
 -- name: advance
 -- So far is a plan.
-update broadcasts set last_device = $2, last_person = $3, devices = devices + $4 where broadcast_id = $1;
+update broadcasts set last_device = $2, last_person = $3, devices = devices + $4, plan_failures = 0
+where broadcast_id = $1;
+
+-- name: put_off
+-- A page could not be planned: others go first, and at the tenth time it is given up.
+update broadcasts set
+    plan_failures = plan_failures + 1,
+    plan_after = now() + make_interval(secs => 5 * 2 ^ least(plan_failures, 6)),
+    state = case when plan_failures >= 9 then 'failed' else state end,
+    failure = case when plan_failures >= 9 then $2 end
+where broadcast_id = $1 and state = 'planning';
 
 -- name: fetched
 -- Those named in the file are listed.

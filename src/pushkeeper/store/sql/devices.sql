@@ -4,12 +4,15 @@
 -- Devices as their people tell of them, each with its line of history. One that is there gets a new generation, without
 -- strikes, for the person who registered it now, who does not get to see what was kept of it for another. One that would
 -- have more than $13 attributes is refused and left as it was; one that somebody else is just making does not come back.
+-- Where tokens are shared, a person gets a device of their own beside those of others, save where they have one already.
 with given as (
-    select * from unnest(
+    select g.*, case when w.token_ownership = 'share' then own_device(g.key, g.person_id) else g.key end as device_id
+    from unnest(
         $1::bytea[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
         $9::jsonb[], $10::jsonb[], $11::timestamptz[], $12::text[])
-        as g (device_id, workspace_id, person_id, token, id_kind, platform, app, environment,
+        as g (key, workspace_id, person_id, token, id_kind, platform, app, environment,
               attributes, removed, last_used, request_id)
+    join workspaces w using (workspace_id)
 ),
 before as (
     select d.device_id, d.person_id, d.status, case when d.person_id = g.person_id
@@ -39,9 +42,9 @@ changed as (
 ),
 made as (
     insert into devices (device_id, workspace_id, person_id, token, id_kind, platform, app, environment, attributes,
-        last_used)
+        last_used, shared)
     select device_id, workspace_id, person_id, token, id_kind, platform, coalesce(app, ''), coalesce(environment, ''),
-        attributes, last_used
+        attributes, last_used, device_id <> key
     from given g
     where not exists (select from before b where b.device_id = g.device_id)
     order by device_id
@@ -59,22 +62,26 @@ told as (
     select m.workspace_id, m.device_id, 'registered', null, m.status, null, m.person_id, m.generation, g.request_id
     from made m join given g using (device_id)
 )
-select device_id, false as refused from made
+select g.key, false as refused from made join given g using (device_id)
 union all
-select device_id, c.device_id is null from before left join changed c using (device_id);
+select g.key, c.device_id is null
+from before join given g using (device_id) left join changed c using (device_id);
 
 -- name: become_fid
 -- A person's device that was known by a registration token is known by the installation id that the token begins with:
 -- the same device, with its status and all that happened to it.
 with given as (
     select * from unnest($1::bigint[], $2::bigint[], $3::text[], $4::bytea[])
-        as g (workspace_id, person_id, fid, device_id)
+        as g (workspace_id, person_id, fid, key)
 ),
 former as (
-    select distinct on (g.device_id) d.device_id as former_id, g.device_id, g.fid, d.person_id
-    from given g join devices d using (workspace_id, person_id)
-    where d.id_kind = 'token' and starts_with(d.token, g.fid || ':')
-        and not exists (select from devices n where n.device_id = g.device_id)
+    select distinct on (g.device_id) d.device_id as former_id, g.device_id, n.fid, d.person_id
+    from given n join devices d using (workspace_id, person_id)
+        cross join lateral (
+            select case when d.shared then shared_device(n.key, n.person_id) else n.key end as device_id
+        ) g
+    where d.id_kind = 'token' and starts_with(d.token, n.fid || ':')
+        and not exists (select from devices o where o.device_id = g.device_id)
     order by g.device_id, d.last_used desc
 ),
 told as (
@@ -160,7 +167,8 @@ from removed;
 -- Devices of a person that are gone, each with its last line of history.
 with gone as (
     delete from devices
-    where workspace_id = $1 and person_id = $2 and ($3::bytea[] is null or device_id = any ($3))
+    where workspace_id = $1 and person_id = $2
+        and ($3::bytea is null or device_id in ($3, shared_device($3, $2)))
     returning device_id, workspace_id, person_id, status, generation
 )
 insert into device_history (workspace_id, device_id, event, from_status, from_person_id, generation, request_id)
@@ -169,10 +177,22 @@ from gone
 returning device_id;
 
 -- name: move
--- A person's devices are another's, as they are; what was on its way to the former is theirs no more.
-with moved as (
-    update devices set person_id = $3, generation = nextval('device_generations'), stale_generation = null
-    where workspace_id = $1 and person_id = $2
+-- A person's devices are another's, as they are; what was on its way to the former is theirs no more. Of a shared token
+-- that both have, the other's own device stays.
+with doubled as (
+    delete from devices d
+    where d.workspace_id = $1 and d.person_id = $2 and d.shared
+        and exists (select from devices o where o.workspace_id = $1 and o.person_id = $3 and o.token = d.token)
+    returning d.device_id
+),
+moved as (
+    update devices d set
+        device_id = case when d.shared then shared_device(token_device($1, d.token), $3) else d.device_id end,
+        person_id = $3,
+        generation = nextval('device_generations'),
+        stale_generation = null
+    where d.workspace_id = $1 and d.person_id = $2 and not (d.shared
+        and exists (select from devices o where o.workspace_id = $1 and o.person_id = $3 and o.token = d.token))
     returning device_id, workspace_id, status, generation
 )
 insert into device_history (workspace_id, device_id, event, from_status, to_status, from_person_id, to_person_id,
@@ -189,11 +209,14 @@ where workspace_id = $1 and person_id = $2
 order by last_used desc, device_id;
 
 -- name: read
--- One device.
+-- The device of a token, of this person if one is named; of several who share it, the last used.
 select device_id, workspace_id, person_id, token, id_kind, platform, app, environment, attributes, status, strikes,
     generation, created_at, registered_at, last_used
 from devices
-where workspace_id = $1 and device_id = $2;
+where workspace_id = $1 and (device_id = $2 or shared and md5(token) = $3 and device_id = shared_device($2, person_id))
+    and ($4::bigint is null or person_id = $4)
+order by last_used desc, device_id
+limit 1;
 
 -- name: search
 -- A page of the devices that are so, by their keys; what is null is not asked for.
@@ -219,11 +242,11 @@ order by message_id desc
 limit $4;
 
 -- name: history
--- What happened to a device, the newest first.
+-- What happened to the device of a token, the newest first; of several who share it, to that of this person.
 select at, event, from_status, to_status, from_person_id, to_person_id, generation, message_id, provider,
     provider_status, provider_reason, request_id
 from device_history
-where workspace_id = $1 and device_id = $2
+where workspace_id = $1 and device_id in ($2, shared_device($2, $4))
 order by at desc, history_id desc
 limit $3;
 
@@ -235,6 +258,9 @@ where workspace_id = $1
 group by platform, status
 order by platform, status;
 
--- name: owners
--- Whose these devices are now.
-select device_id, person_id from devices where device_id = any ($1::bytea[]) for share;
+-- name: held
+-- The devices that these people have by these keys of tokens.
+select k.key, d.person_id, d.device_id
+from unnest($1::bytea[], $2::bigint[]) as k (key, person_id)
+    join devices d on d.device_id in (k.key, shared_device(k.key, k.person_id)) and d.person_id = k.person_id
+for share of d;
