@@ -76,6 +76,10 @@ async def test_merging_leaves_one_device_of_a_token_that_both_had(sharing):
     merge = {"primary": {"id": "ann"}, "secondary": {"id": "ben"}}
     assert (await sharing.track("POST", "/api/v1/merge_customers", merge))[0] == 200
     assert (await owners(sharing), await owners(sharing, other)) == (["ann"], ["ann"])
+    lines = (await sharing.app("GET", f"/api/v1/devices/{other}/history"))[1]["history"]
+    assert [line["event"] for line in lines] == ["moved", "registered"], "its history went along"
+    dropped = "select count(*) from device_history where workspace_id = $1 and event = 'deleted'"
+    assert await sharing.database.value(dropped, sharing.workspace_id) == 1
     await register(sharing, "ann", token=other)
     assert await owners(sharing, other) == ["ann"], "it is found again by its new owner"
     assert (await sharing.track("DELETE", f"/api/v1/customers/ann/devices/{other}"))[0] == 200
@@ -86,8 +90,10 @@ async def test_tokens_that_are_shared_cannot_be_made_to_move(sharing):
     await register(sharing, "ann")
     status, answer = await sharing.app("PATCH", "/api/v1/options", {"token_ownership": "move"})
     assert (status, answer["error"]["code"]) == (409, "conflict")
-    status, answer = await sharing.app("PATCH", "/api/v1/options", {"token_ownership": "steal"})
-    assert (status, answer["error"]["field"]) == (400, "token_ownership")
+    bads: tuple[object, ...] = ("steal", ["share"], {}, None, 7)
+    for bad in bads:
+        status, answer = await sharing.app("PATCH", "/api/v1/options", {"token_ownership": bad})
+        assert (status, answer["error"]["field"]) == (400, "token_ownership")
 
 
 async def test_a_push_to_a_shared_token_is_for_the_person_who_was_named(sender):

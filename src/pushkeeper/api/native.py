@@ -8,7 +8,7 @@ from pushkeeper.api import answer, fields
 from pushkeeper.api.said import MAX_TOKEN_BYTES
 from pushkeeper.api.surface import Surface
 from pushkeeper.core.filter import meanings
-from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
+from pushkeeper.core.identity import cio_id, person_of_cio_id
 from pushkeeper.core.model import DeliveryId, Platform, Token
 from pushkeeper.core.status import LastStatus
 from pushkeeper.errors import BadRequest, PushkeeperError
@@ -210,7 +210,7 @@ def _whose(call: Call) -> PersonId | None:
     text = call.query("person")
     if text is None:
         return None
-    person = Identifier(IdentifierKind.CIO_ID, text).person_id
+    person = person_of_cio_id(text)
     if person is None:
         raise BadRequest("person", "person: expected a cio_id")
     return person

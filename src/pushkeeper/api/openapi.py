@@ -128,7 +128,7 @@ _LIMIT = {"limit": _whole(1, 1_000)}
 _WHOSE: dict[str, Schema] = {
     "person": {
         "type": "string",
-        "pattern": "^[0-9a-f]{12}$",
+        "pattern": "^[0-9a-f]{12,16}$",
         "description": "the cio_id of whose device it is, where several share a token",
     }
 }

@@ -181,7 +181,7 @@ def options_with(former: Options, changes: Mapping[str, Choice]) -> Options:
                 raise BadRequest(name, f"{name}: expected true or false")
             continue
         if isinstance(bounds, frozenset):
-            if value not in bounds:
+            if not isinstance(value, str) or value not in bounds:
                 raise BadRequest(name, f"{name}: expected {' or '.join(sorted(bounds))}")
             continue
         least, most, may_be_none = bounds

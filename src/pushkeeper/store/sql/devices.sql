@@ -178,27 +178,43 @@ returning device_id;
 
 -- name: move
 -- A person's devices are another's, as they are; what was on its way to the former is theirs no more. Of a shared token
--- that both have, the other's own device stays.
-with doubled as (
-    delete from devices d
-    where d.workspace_id = $1 and d.person_id = $2 and d.shared
-        and exists (select from devices o where o.workspace_id = $1 and o.person_id = $3 and o.token = d.token)
-    returning d.device_id
+-- that both have, the other's own device stays; a shared device's key changes with its person, and its history goes along.
+with theirs as (
+    select d.device_id, case when d.shared then shared_device(token_device($1, d.token), $3) else d.device_id end as key,
+        d.shared and exists (
+            select from devices o where o.workspace_id = $1 and o.person_id = $3 and o.token = d.token) as doubled
+    from devices d
+    where d.workspace_id = $1 and d.person_id = $2
+    order by d.device_id
+    for update
+),
+dropped as (
+    delete from devices d using theirs t
+    where d.device_id = t.device_id and t.doubled
+    returning d.device_id, d.workspace_id, d.status, d.generation
+),
+rekeyed as (
+    update device_history h set device_id = t.key
+    from theirs t
+    where h.device_id = t.device_id and t.key <> t.device_id and not t.doubled
 ),
 moved as (
     update devices d set
-        device_id = case when d.shared then shared_device(token_device($1, d.token), $3) else d.device_id end,
+        device_id = t.key,
         person_id = $3,
         generation = nextval('device_generations'),
         stale_generation = null
-    where d.workspace_id = $1 and d.person_id = $2 and not (d.shared
-        and exists (select from devices o where o.workspace_id = $1 and o.person_id = $3 and o.token = d.token))
-    returning device_id, workspace_id, status, generation
+    from theirs t
+    where d.device_id = t.device_id and not t.doubled
+    returning d.device_id, d.workspace_id, d.status, d.generation
 )
 insert into device_history (workspace_id, device_id, event, from_status, to_status, from_person_id, to_person_id,
     generation, request_id)
 select workspace_id, device_id, 'moved', status, status, $2, $3, generation, $4
-from moved;
+from moved
+union all
+select workspace_id, device_id, 'deleted', status, null, $2, null, generation, $4
+from dropped;
 
 -- name: of_person
 -- A person's devices, the last used first.
