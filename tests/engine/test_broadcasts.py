@@ -172,6 +172,25 @@ async def test_a_file_that_cannot_be_read_fails_the_broadcast_whole(crowd: Crowd
     assert listed == 0
 
 
+async def test_a_file_is_read_from_where_its_address_leads(crowd: Crowd) -> None:
+    with served('{"id": "ann"}') as url, served(url, leads=True) as first, served(first, leads=True) as url:
+        await crowd.trigger(data_file_url=url)
+        await crowd.tenant.settled(1)
+    assert crowd.told().keys() == {"ann"}
+
+
+async def test_an_address_that_leads_nowhere_or_in_a_circle_fails_the_broadcast(crowd: Crowd) -> None:
+    for leads_to, said in (
+        ("", "answered 302 without an http address"),
+        ("ftp://127.0.0.1/x", "answered 302 without an http address"),
+        ("/recipients.jsonl", "leads on more than 5 times"),
+    ):
+        with served(leads_to, leads=True) as url:
+            number = await crowd.trigger(data_file_url=url)
+        [error] = (await crowd.tenant.call("GET", f"{crowd.triggers}/{number}/errors"))["errors"]
+        assert said in error["detail"]
+
+
 async def test_a_webhook_is_told_which_broadcast_it_was(crowd: Crowd) -> None:
     heard: list[Any] = []
     with served("", heard) as url:
@@ -200,14 +219,17 @@ async def test_a_webhook_is_told_which_broadcast_it_was(crowd: Crowd) -> None:
 
 
 @contextmanager
-def served(text: str | None, heard: list[Any] | None = None) -> Iterator[str]:
-    """A text at an address, or 404 where there is none; what is posted there is heard."""
+def served(text: str | None, heard: list[Any] | None = None, *, leads: bool = False) -> Iterator[str]:
+    """A text at an address, or 404 where there is none; with `leads` it says where to look. What is posted is heard."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200 if text is not None else 404)
+            self.send_response(302 if leads else 200 if text is not None else 404)
+            if leads and text:
+                self.send_header("location", text)
             self.end_headers()
-            self.wfile.write((text or "").encode())
+            if not leads:
+                self.wfile.write((text or "").encode())
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import httpcore
 import msgspec
@@ -31,7 +32,9 @@ FILE_TIMEOUT_S = 120.0
 MAX_FILE_BYTES = 500_000_000
 MAX_LINE_BYTES = 100_000
 _AT_ONCE = 5_000
+MOST_REDIRECTS = 5
 _OK = 200
+_MOVED = frozenset({301, 302, 303, 307, 308})
 _KINDS = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
 
 
@@ -98,11 +101,8 @@ class Planner:
         await _name(connection, broadcast, group)
 
     async def _lines(self, url: str) -> AsyncIterator[bytes]:
-        headers: dict[bytes | str, bytes | str] = {"host": urlsplit(url).netloc, "user-agent": "Pushkeeper"}
         size, rest = 0, b""
-        async with self._http.stream("GET", url, headers=headers) as response:
-            if response.status != _OK:
-                raise BadRequest("data_file_url", f"data_file_url: answered {response.status}")
+        async with self._opened(url) as response:
             async for chunk in response.aiter_stream():
                 size += len(chunk)
                 *lines, rest = (rest + chunk).split(b"\n")
@@ -115,9 +115,36 @@ class Planner:
                     yield line
         yield rest
 
+    @asynccontextmanager
+    async def _opened(self, url: str) -> AsyncIterator[httpcore.Response]:
+        """The file, from wherever the address leads: object stores answer with another address first."""
+        for _ in range(MOST_REDIRECTS + 1):
+            headers: dict[bytes | str, bytes | str] = {
+                "host": urlsplit(url).netloc,
+                "user-agent": "Pushkeeper",
+            }
+            async with self._http.stream("GET", url, headers=headers) as response:
+                if response.status == _OK:
+                    yield response
+                    return
+                if response.status not in _MOVED:
+                    raise BadRequest("data_file_url", f"data_file_url: answered {response.status}")
+                url = _next_address(url, response)
+        raise BadRequest("data_file_url", f"data_file_url: leads on more than {MOST_REDIRECTS} times")
+
 
 class _NotReadable(Exception):
     """A file cannot be read; what was listed of it is taken back."""
+
+
+def _next_address(url: str, response: httpcore.Response) -> str:
+    [address] = [value for name, value in response.headers if name.lower() == b"location"][:1] or [b""]
+    found = urljoin(url, address.decode("ascii", "replace"))
+    if not address or urlsplit(found).scheme not in ("http", "https"):
+        raise BadRequest(
+            "data_file_url", f"data_file_url: answered {response.status} without an http address"
+        )
+    return found
 
 
 async def _name(connection: Connection, broadcast: ToPlan, group: list[Recipient]) -> None:
