@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pushkeeper.core import filter  # noqa: A004 - its name is the field's word
+from pushkeeper.core import filter_read
+from pushkeeper.core.filter import BadFilter
 from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.store import people, segments
 from pushkeeper.store.people import Naming
@@ -103,8 +104,8 @@ class Audiences:
             BadRequest: the filter is none.
         """
         try:
-            node = filter.read(given)
-        except filter.BadFilter as error:
+            node = filter_read.read(given)
+        except BadFilter as error:
             raise BadRequest(error.place, f"{error.place}: {error.message}") from None
         return await people.search(self._database, workspace, node, after=after, limit=limit)
 

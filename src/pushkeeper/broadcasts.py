@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pushkeeper.core import filter as filters
+from pushkeeper.core import filter_read
+from pushkeeper.core.filter import BadFilter
 from pushkeeper.core.model import Content
 from pushkeeper.core.routing import choose_route
 from pushkeeper.errors import BadRequest, Forbidden, NotFound, TooManyRequests, Unreachable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from uuid import UUID
 
+    from pushkeeper.core.filter import Node
     from pushkeeper.core.identity import Identifier
     from pushkeeper.core.model import PersonId, RouteId, WorkspaceId
     from pushkeeper.store.batches import Address
@@ -259,14 +261,14 @@ async def resolve(
     return found
 
 
-def read_audience(given: object) -> filters.Node:
+def read_audience(given: object) -> Node:
     """The filter that says to whom a broadcast goes.
 
     Raises:
         BadRequest: it is none.
     """
     try:
-        return filters.read(given)
-    except filters.BadFilter as error:
+        return filter_read.read(given)
+    except BadFilter as error:
         place = error.place.replace("filter", "recipients", 1)
         raise BadRequest(place, f"{place}: {error.message}") from None

@@ -13,7 +13,8 @@ from uuid import UUID
 
 import msgspec
 
-from pushkeeper.core import filter as filters
+from pushkeeper.core import filter_read
+from pushkeeper.core.filter import BadFilter
 from pushkeeper.core.identity import cio_id
 from pushkeeper.core.model import DeliveryId, PersonId, Secret
 from pushkeeper.errors import BadRequest, Misconfigured, NotFound
@@ -56,8 +57,8 @@ class Exports:
             BadRequest: it is no filter.
         """
         try:
-            filters.read(given)
-        except filters.BadFilter as error:
+            filter_read.read(given)
+        except BadFilter as error:
             place = error.place.replace("filter", "filters", 1)
             raise BadRequest(place, f"{place}: {error.message}") from None
         return await self._ask(workspace, "customers", given)
@@ -134,7 +135,7 @@ class Exports:
         return await self.one(workspace, made)
 
     async def _people(self, connection: Connection, export: Export) -> int:
-        node = filters.read(export.asked)
+        node = filter_read.read(export.asked)
         pages = _Pages(connection, export.export_id, _PEOPLE)
         after = 0
         while True:

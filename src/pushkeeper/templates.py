@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from pushkeeper.core import filter as filters
-from pushkeeper.core import wording
+from pushkeeper.core import filter_read, wording
+from pushkeeper.core.filter import BadFilter
 from pushkeeper.core.model import Content, Platform
 from pushkeeper.core.wording import Wording
 from pushkeeper.errors import BadRequest, NotFound, TooLarge
@@ -176,8 +176,8 @@ def _check(draft: Draft) -> None:
         check_liquid(content, f"translations.{language}.")
     if draft.audience is not None:
         try:
-            filters.read(draft.audience)
-        except filters.BadFilter as error:
+            filter_read.read(draft.audience)
+        except BadFilter as error:
             place = error.place.replace("filter", "audience", 1)
             raise BadRequest(place, f"{place}: {error.message}") from None
 

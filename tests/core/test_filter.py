@@ -1,11 +1,16 @@
 """Customer.io's filter language: what is refused, and where."""
 
+from datetime import UTC, datetime
+
 import pytest
 
-from pushkeeper.core import filter  # noqa: A004 - the language's word
-from pushkeeper.core.filter import BadFilter, Facts
+from pushkeeper.core.filter import MAX_DEPTH, MAX_NODES, Among, BadFilter, Condition, Subject
+from pushkeeper.core.filter_match import DeviceFacts, Facts, Reading, failing, matches
+from pushkeeper.core.filter_read import read
 
 ANN = Facts({"id": "42", "cio_id": "00000000002a"}, {"plan": "pro", "visits": 3, "vip": True}, {7})
+
+NOW = datetime(2026, 7, 1, tzinfo=UTC)
 
 
 def attribute(field, operator="exists", **more):
@@ -35,7 +40,7 @@ def attribute(field, operator="exists", **more):
     ],
 )
 def test_a_filter_is_true_of_a_person_or_not(given, true):
-    assert filter.matches(filter.read(given), ANN) is true
+    assert matches(read(given), Reading(ANN, NOW)) is true
 
 
 @pytest.mark.parametrize(
@@ -56,22 +61,90 @@ def test_a_filter_is_true_of_a_person_or_not(given, true):
         (attribute("plan", extra=1), "filter.attribute"),
         (attribute(""), "filter.attribute.field"),
         (attribute("a\0b"), "filter.attribute.field"),
-        (attribute("plan", "gt", value=1), "filter.attribute.operator"),
+        (attribute("plan", "like", value=1), "filter.attribute.operator"),
+        (attribute("plan", "gt", value="pro"), "filter.attribute.value"),
+        (attribute("plan", "gt", value="2026-01-31"), "filter.attribute.value"),
+        (attribute("plan", "before", value="soon"), "filter.attribute.value"),
+        (attribute("plan", "within_last_s", value="60"), "filter.attribute.value"),
+        (attribute("plan", "in", value=[]), "filter.attribute.value"),
+        (attribute("plan", "contains"), "filter.attribute.value"),
+        (attribute("id", "gt", value=1), "filter.attribute.operator"),
+        ({"device": []}, "filter.device"),
+        ({"device": {"match": "some", **attribute("app")}}, "filter.device.match"),
+        ({"device": {"segment": {"id": 1}}}, "filter.device"),
+        ({"device": attribute("platform", "eq", value="nokia")}, "filter.device.attribute.value"),
+        ({"device": attribute("last_status", "gt", value=1)}, "filter.device.attribute.operator"),
+        ({"device": attribute("last_used", "eq", value=1)}, "filter.device.attribute.operator"),
+        ({"device": attribute("strikes", "contains", value="1")}, "filter.device.attribute.operator"),
+        ({"event": {}}, "filter.event.name"),
+        ({"event": {"name": "x", "count": -1}}, "filter.event.count"),
+        ({"event": {"name": "x", "operator": "eq"}}, "filter.event.operator"),
+        ({"event": {"name": "x", "since": "x"}}, "filter.event.since"),
         (attribute("plan", "eq"), "filter.attribute.value"),
         (attribute("plan", "eq", value="x" * 1001), "filter.attribute.value"),
     ],
 )
 def test_what_is_wrong_is_told_by_its_place(given, place):
     with pytest.raises(BadFilter) as refused:
-        filter.read(given)
+        read(given)
     assert refused.value.place == place
 
 
 def test_a_filter_too_deep_or_too_large_is_refused():
     deep = attribute("plan")
-    for _ in range(filter.MAX_DEPTH):
+    for _ in range(MAX_DEPTH):
         deep = {"not": deep}
     with pytest.raises(BadFilter):
-        filter.read(deep)
+        read(deep)
     with pytest.raises(BadFilter):
-        filter.read({"or": [attribute("plan")] * filter.MAX_NODES})
+        read({"or": [attribute("plan")] * MAX_NODES})
+
+
+IPHONE = DeviceFacts({"platform": "ios", "last_status": "suppressed"}, {"app_version": "4.10"})
+PIXEL = DeviceFacts({"platform": "android", "last_status": "sent"}, {"app_version": "4.2"})
+TWO_PHONES = Facts({"id": "ann"}, {}, devices=(IPHONE, PIXEL))
+SUPPRESSED = attribute("last_status", "eq", value="suppressed")
+
+
+@pytest.mark.parametrize(
+    ("given", "of_person", "of_iphone", "of_pixel"),
+    [
+        ({"device": SUPPRESSED}, True, True, False),
+        ({"not": {"device": SUPPRESSED}}, False, False, True),
+        ({"device": {"not": SUPPRESSED}}, True, False, True),
+        ({"device": {"match": "all", **SUPPRESSED}}, False, True, False),
+        ({"device": {"match": "none", **SUPPRESSED}}, False, False, True),
+        (
+            {"device": {"and": [SUPPRESSED, attribute("platform", "eq", value="android")]}},
+            False,
+            False,
+            False,
+        ),
+        (
+            {"and": [{"device": SUPPRESSED}, {"device": attribute("platform", "eq", value="android")}]},
+            True,
+            False,
+            False,
+        ),
+        ({"device": attribute("app_version", "lt", value="4.9")}, True, False, True),
+        ({"device": attribute("app_version", "gte", value="v4.10.0")}, True, True, False),
+    ],
+)
+def test_people_and_devices_are_different_audiences(given, of_person, of_iphone, of_pixel):
+    node = read(given)
+    assert matches(node, Reading(TWO_PHONES, NOW)) is of_person
+    assert matches(node, Reading(TWO_PHONES, NOW, IPHONE)) is of_iphone
+    assert matches(node, Reading(TWO_PHONES, NOW, PIXEL)) is of_pixel
+
+
+def test_the_clause_that_keeps_a_device_out_is_found():
+    android = attribute("platform", "eq", value="android")
+    first, second = {"segment": {"id": 7}}, {"device": {"and": [SUPPRESSED, android]}}
+    node = read({"and": [first, second]})
+    ann = Facts({}, {}, {7}, (IPHONE,))
+    assert failing(node, Reading(ann, NOW, IPHONE)) == Condition(
+        Subject.DEVICE, "platform", Among(("android",))
+    )
+    assert failing(node, Reading(ann, NOW)) == read(second)
+    assert failing(node, Reading(TWO_PHONES, NOW)) == read(first)
+    assert failing(read(first), Reading(ann, NOW)) is None

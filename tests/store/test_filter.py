@@ -1,32 +1,68 @@
-"""The filter language in SQL says of everybody what it says in Python."""
+"""The filter language in SQL says of everybody, and of every device, what it says in Python."""
 
 from __future__ import annotations
 
 import json
 import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pushkeeper.core import filter  # noqa: A004 - the language's word
-from pushkeeper.core.filter import And, Attribute, Facts, InSegment, Node, Not, Or
+from pushkeeper.core import filter_read, filter_sql, filter_values
+from pushkeeper.core.filter import (
+    Among,
+    And,
+    BadFilter,
+    Condition,
+    Contains,
+    Exists,
+    InSegment,
+    Match,
+    Node,
+    Not,
+    Number,
+    OfDevice,
+    Or,
+    Order,
+    Performed,
+    Recent,
+    StartsWith,
+    Subject,
+    Time,
+    Unit,
+    Version,
+    decode,
+    encode,
+)
+from pushkeeper.core.filter_match import DeviceFacts, Facts, Happened, Reading, matches
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
-from pushkeeper.store import people, segments, workspaces
+from pushkeeper.core.model import Platform, Token, device_id
+from pushkeeper.store import devices, events, people, segments, workspaces
+from pushkeeper.store.devices import Registration
+from pushkeeper.store.events import NewEvent
 from pushkeeper.store.people import AttributeChange, Naming
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import PersonId, WorkspaceId
     from pushkeeper.store.database import Connection, Database
 
-FIELDS = ["plan", "visits", "a.b", 'quo"te', "id", "email", "cio_id", "nobody has it"]
+NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
+FIELDS = ["plan", "visits", "a.b", 'quo"te', "app_version", "nobody has it"]
+IDENTIFIERS = ["id", "email", "cio_id"]
 VALUES: list[Any] = [
     "pro",
     "3",
     3,
     3.0,
     3.5,
+    1e22,
+    -1.5e-7,
     True,
     "true",
     False,
@@ -34,9 +70,20 @@ VALUES: list[Any] = [
     "0",
     "",
     None,
-    ["a"],
+    ["a", 3, True],
     {"a": 1},
     "Ünicode '\"",
+    "4.10",
+    "v4.2.0 (17)",
+    4.2,
+    "4.2.0.",
+    1782907200,
+    1782907199.5,
+    "2026-07-01",
+    "2026-07-01T13:59:59.123456+02:00",
+    "2026-02-30T08:00:00Z",
+    "2026-07-01 11:00",
+    "9999-12-31T23:59:59-14:00",
 ]
 TEXTS = [
     "pro",
@@ -48,35 +95,101 @@ TEXTS = [
     "0",
     "",
     '["a"]',
+    "a",
     "p1",
-    "P1@EXAMPLE.com",
+    "p1@example.com",
     "Ünicode '\"",
     "1e0",
 ]
-CROWD = 24
+NUMBERS = [
+    Decimal(text) for text in ("-1", "0", "3", "3.5", "4.2", "1782907199.5", "10000000000000000000000")
+]
+VERSIONS = [(3,), (4, 2), (4, 2, 1), (4, 10)]
+TIMES = [NOW + timedelta(seconds=s) for s in (-86_400 * 40, -3_600, -1, 0, 0.5, 3_600)]
+SECONDS = [1, 3_600, 86_400, 86_400 * 60]
+STATUSES = [("", 0), ("sent", 0), ("bounced", 1), ("suppressed", 2)]
+CROWD = 28
 
-leaves = st.one_of(
-    st.builds(Attribute, st.sampled_from(FIELDS), st.none() | st.sampled_from(TEXTS)),
+orders = st.sampled_from(Order)
+moments = st.sampled_from(TIMES).map(filter_values.seconds_of)
+text_tests = st.one_of(
+    st.just(Exists()),
+    st.builds(Among, st.lists(st.sampled_from(TEXTS), min_size=1, max_size=3).map(tuple)),
+    st.builds(Contains, st.sampled_from(TEXTS)),
+    st.builds(StartsWith, st.sampled_from(TEXTS)),
+)
+number_tests = st.builds(Number, orders, st.sampled_from(NUMBERS))
+time_tests = st.one_of(
+    st.builds(Time, orders, moments), st.builds(Recent, st.sampled_from(SECONDS)), st.just(Exists())
+)
+json_tests = st.one_of(
+    text_tests, number_tests, time_tests, st.builds(Version, orders, st.sampled_from(VERSIONS))
+)
+of_people = st.one_of(
+    st.builds(Condition, st.just(Subject.PERSON), st.sampled_from(FIELDS), json_tests),
+    st.builds(Condition, st.just(Subject.IDENTIFIER), st.sampled_from(IDENTIFIERS), text_tests),
     st.builds(InSegment, st.integers(0, 2)),
-)
-nodes: st.SearchStrategy[Node] = st.recursive(
-    leaves,
-    lambda inner: st.one_of(
-        st.builds(Not, inner),
-        st.builds(And, st.lists(inner, max_size=3).map(tuple)),
-        st.builds(Or, st.lists(inner, max_size=3).map(tuple)),
+    st.builds(
+        Performed,
+        st.sampled_from(["bought", "left"]),
+        orders,
+        st.integers(0, 3),
+        st.none() | moments,
+        st.none() | st.sampled_from(SECONDS),
     ),
-    max_leaves=8,
+)
+of_devices = st.one_of(
+    st.builds(Condition, st.just(Subject.DEVICE_ATTRIBUTE), st.sampled_from(FIELDS), json_tests),
+    st.builds(
+        Condition, st.just(Subject.DEVICE), st.sampled_from(sorted(filter_read.DEVICE_TIMES)), time_tests
+    ),
+    st.builds(
+        Condition,
+        st.just(Subject.DEVICE),
+        st.just("strikes"),
+        number_tests | st.builds(Among, st.just(("0", "2", "x"))),
+    ),
+    st.builds(Condition, st.just(Subject.DEVICE), st.sampled_from(["app", "failure_reason"]), text_tests),
+    st.builds(
+        Condition,
+        st.just(Subject.DEVICE),
+        st.just("last_status"),
+        st.builds(Among, st.sampled_from(STATUSES).map(lambda one: one[:1])),
+    ),
+    st.builds(
+        Condition,
+        st.just(Subject.DEVICE),
+        st.just("platform"),
+        st.builds(Among, st.sampled_from([("ios",), ("android",), ("ios", "android")])),
+    ),
 )
 
 
-class Crowd:
-    """People with all sorts of attributes, and three segments of which the first is nobody's."""
+def joined(leaves: st.SearchStrategy[Node], most: int) -> st.SearchStrategy[Node]:
+    return st.recursive(
+        leaves,
+        lambda inner: st.one_of(
+            st.builds(Not, inner),
+            st.builds(And, st.lists(inner, max_size=3).map(tuple)),
+            st.builds(Or, st.lists(inner, max_size=3).map(tuple)),
+        ),
+        max_leaves=most,
+    )
 
-    def __init__(self, workspace: WorkspaceId, facts: dict[PersonId, Facts], known: list[int]) -> None:
-        self.workspace = workspace
-        self.facts = facts
-        self.segments = known
+
+nodes: st.SearchStrategy[Node] = joined(
+    of_people | st.builds(OfDevice, joined(of_devices, 4), st.sampled_from(Match)), 8
+)
+
+
+@dataclass
+class Crowd:
+    """People with all sorts of attributes, up to three devices each, and three segments of which the first is empty."""
+
+    workspace: WorkspaceId
+    facts: dict[PersonId, Facts]
+    devices: dict[bytes, tuple[PersonId, DeviceFacts]]
+    segments: list[int]
 
     def placed(self, node: Node) -> Node:
         """The node with its segments' numbers."""
@@ -92,70 +205,214 @@ class Crowd:
         return node
 
 
+def some_attributes(number: int) -> dict[str, Any]:
+    pairs = [(field, VALUES[(number * (n + 3) + n) % len(VALUES)]) for n, field in enumerate(FIELDS[:-1])]
+    return {field: value for field, value in pairs if value is not None}
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def crowd(database: Database) -> Crowd:
     made, _ = await workspaces.create(database, secrets.token_hex(8))
     workspace = made.workspace_id
     known = [(await segments.insert(database, workspace, name, "")).segment_id for name in ("a", "b", "c")]
-    facts: dict[PersonId, Facts] = {}
-    attributes: list[dict[str, Any]] = []
-    for number in range(CROWD):
-        pairs = [(FIELDS[n], VALUES[(number * (n + 3)) % len(VALUES)]) for n in range(4)]
-        attributes.append({field: value for field, value in pairs if value is not None})
+    found = Crowd(workspace, {}, {}, known)
 
     async def work(connection: Connection) -> None:
         namings = [
             Naming(
                 workspace_id=workspace,
                 path=Identifier(IdentifierKind.ID, f"p{number}"),
-                others=(Identifier(IdentifierKind.EMAIL, f"p{number}@example.com"),) if number % 3 else (),
+                others=(Identifier(IdentifierKind.EMAIL, f"P{number}@example.com"),) if number % 3 else (),
             )
             for number in range(CROWD)
         ]
-        found = [person for person in await people.resolve(connection, namings) if person is not None]
-        changes = [
-            (person, AttributeChange(attributes=given, changed_at=0))
-            for person, given in zip(found, attributes, strict=True)
-        ]
-        await people.update(connection, changes)
-        for number, person in enumerate(found):
-            member_of = known[1 : 1 + number % 3]
-            for segment in member_of:
-                await segments.add(connection, segment, [person])
-            known_by = {"id": f"p{number}", "cio_id": cio_id(person)}
-            if number % 3:
-                known_by["email"] = f"p{number}@example.com"
-            facts[person] = Facts(known_by, attributes[number], set(member_of))
+        persons = [person for person in await people.resolve(connection, namings) if person is not None]
+        await people.update(
+            connection,
+            [
+                (person, AttributeChange(attributes=some_attributes(number), changed_at=0))
+                for number, person in enumerate(persons)
+            ],
+        )
+        for number, person in enumerate(persons):
+            await make_one(connection, found, number, person)
 
     await database.in_transaction(work)
-    return Crowd(workspace, facts, known)
+    return found
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def make_one(connection: Connection, crowd: Crowd, number: int, person: PersonId) -> None:
+    member_of = crowd.segments[1 : 1 + number % 3]
+    for segment in member_of:
+        await segments.add(connection, segment, [person])
+    known_by = {"id": f"p{number}", "cio_id": cio_id(person)}
+    if number % 3:
+        known_by["email"] = f"P{number}@example.com"
+    did = [Happened(("bought", "left")[n % 2], TIMES[(number + n) % len(TIMES)]) for n in range(number % 5)]
+    await events.insert(
+        connection,
+        [
+            (crowd.workspace, person, NewEvent(kind="event", name=one.name, data={}, happened_at=one.at))
+            for one in did
+        ],
+    )
+    own = [await make_device(connection, crowd, number * 3 + n, person) for n in range(number % 4)]
+    crowd.facts[person] = Facts(known_by, some_attributes(number), set(member_of), tuple(own), tuple(did))
+
+
+async def make_device(connection: Connection, crowd: Crowd, number: int, person: PersonId) -> DeviceFacts:
+    told = Registration(
+        token=Token(secrets.token_hex(32)),
+        platform=Platform(("ios", "android")[number % 2]),
+        last_used=TIMES[number % len(TIMES)],
+        app=("", "a", "pro")[number % 3],
+        attributes=some_attributes(number + 5),
+    )
+    await devices.register(connection, [(crowd.workspace, person, told)])
+    status, strikes = STATUSES[number % 4]
+    reason = ("pro", "a", None)[number % 3]
+    times = [TIMES[(number + n) % len(TIMES)] for n in (1, 2)]
+    key = device_id(crowd.workspace, told.token)
+    await connection.execute(
+        "update devices set status = $2, strikes = $3, failure_reason = $4, created_at = $5, registered_at = $6 "
+        "where device_id = $1",
+        key,
+        status,
+        strikes,
+        reason,
+        *times,
+    )
+    fields: dict[str, str | int | datetime] = {
+        "platform": told.platform.value,
+        "last_status": status,
+        "strikes": strikes,
+        "app": told.app or "",
+        "environment": "",
+        "last_used": told.last_used,
+        "created_at": times[0],
+        "registered_at": times[1],
+    }
+    facts = DeviceFacts(fields | ({} if reason is None else {"failure_reason": reason}), told.attributes)
+    crowd.devices[key] = person, facts
+    return facts
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(nodes)
 async def test_sql_and_python_mean_the_same_people(database: Database, crowd: Crowd, node: Node) -> None:
     placed = crowd.placed(node)
-    found = await people.search(database, crowd.workspace, placed, after=0, limit=1000)
-    wanted = {person for person, facts in crowd.facts.items() if filter.matches(placed, facts)}
-    assert {member.person_id for member in found} == wanted
+    condition, parameters = filter_sql.condition(placed, first=2, now=NOW)
+    found = await database.rows(
+        f"select p.person_id from people p where p.workspace_id = $1 and {condition}",
+        crowd.workspace,
+        *parameters,
+    )
+    wanted = {person for person, facts in crowd.facts.items() if matches(placed, Reading(facts, NOW))}
+    assert {row["person_id"] for row in found} == wanted
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(nodes)
+async def test_sql_and_python_mean_the_same_devices(database: Database, crowd: Crowd, node: Node) -> None:
+    placed = crowd.placed(node)
+    condition, parameters = filter_sql.condition(placed, first=2, now=NOW, unit=Unit.DEVICE)
+    found = await database.rows(
+        "select d.device_id from devices d join people p using (person_id) "
+        f"where d.workspace_id = $1 and {condition}",
+        crowd.workspace,
+        *parameters,
+    )
+    wanted = {
+        key
+        for key, (person, device) in crowd.devices.items()
+        if matches(placed, Reading(crowd.facts[person], NOW, device))
+    }
+    assert {bytes(row["device_id"]) for row in found} == wanted
+
+
+values = st.one_of(
+    st.from_regex(
+        r"[0-9]{4}-(0[0-9]|1[0-3])-[0-3][0-9]([T ][0-2][0-9]:[0-6][0-9](:[0-6][0-9](\.[0-9]{1,7})?)?)?(Z|[+-][01][0-9]:?[0-5][0-9])?",
+        fullmatch=True,
+    ),
+    st.from_regex(r"v?[0-9]{1,10}(\.[0-9]{1,10}){0,7}[ .a-]?", fullmatch=True),
+    st.from_regex(r"-?[0-9]{0,16}(\.[0-9]{0,16})?", fullmatch=True),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.integers(-(1 << 53), 1 << 53),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8),
+    st.sampled_from([True, False, None, [], {}, [1], "2026-07-01\n", "4.2\n", "1\n"]),
+)
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(values)
+async def test_sql_and_python_take_a_value_for_the_same(database: Database, value: Any) -> None:
+    row = await database.row(
+        "select json_number($1::jsonb) as number, json_version($1::jsonb) as version, json_seconds($1::jsonb) as at",
+        value,
+    )
+    assert row is not None
+    version = filter_values.version(value)
+    assert row["number"] == filter_values.number(value)
+    assert row["version"] == (None if version is None else list(version))
+    assert row["at"] == filter_values.seconds(value)
 
 
 @given(nodes)
-def test_what_is_written_as_json_is_read_as_it_was(node: Node) -> None:
-    assert filter.read(json.loads(json.dumps(as_json(node)))) == node
+def test_a_filter_is_kept_as_it_was(node: Node) -> None:
+    assert decode(encode(node)) == node
+    assert decode(json.loads(encode(node))) == node
 
 
-def as_json(node: Node) -> dict[str, Any]:
-    match node:
-        case And(inner):
-            return {"and": [as_json(one) for one in inner]}
-        case Or(inner):
-            return {"or": [as_json(one) for one in inner]}
-        case Not(inner):
-            return {"not": as_json(inner)}
-        case InSegment(number):
-            return {"segment": {"id": number}}
-        case Attribute(field, None):
-            return {"attribute": {"field": field, "operator": "exists"}}
-        case Attribute(field, value):
-            return {"attribute": {"field": field, "operator": "eq", "value": value}}
+json_values = st.recursive(
+    st.sampled_from([None, True, 0, 1, -1, 1.5, "", "id", "eq", "gt", "x", "2026-01-01", 1 << 70]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "and",
+                    "or",
+                    "not",
+                    "segment",
+                    "attribute",
+                    "device",
+                    "event",
+                    "match",
+                    "field",
+                    "operator",
+                    "value",
+                    "name",
+                    "count",
+                    "since",
+                    "within_last_s",
+                    "id",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300)
+@given(json_values)
+def test_whatever_json_says_is_read_or_refused(given_json: Any) -> None:
+    try:
+        found = filter_read.read(given_json)
+    except BadFilter as refused:
+        place = refused.place
+    else:
+        place = "filter"
+        assert decode(encode(found)) == found
+    assert place.startswith("filter")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("4.2", "4.2.0"), ("v4.2", "4.2 (118)"), (4.2, "4.2"), ("4.10", "4.10-beta")],
+)
+def test_versions_are_the_same_whatever_is_around_them(one: object, other: object) -> None:
+    assert filter_values.version(one) == filter_values.version(other) is not None

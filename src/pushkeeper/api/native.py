@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pushkeeper.api import answer, fields
 from pushkeeper.api.said import MAX_TOKEN_BYTES
 from pushkeeper.api.surface import Surface
-from pushkeeper.core.filter import meanings
+from pushkeeper.core.filter_values import meanings
 from pushkeeper.core.identity import cio_id, person_of_cio_id
 from pushkeeper.core.model import DeliveryId, Platform, Token
 from pushkeeper.core.status import LastStatus

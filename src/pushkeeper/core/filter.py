@@ -1,19 +1,24 @@
-"""Customer.io's filter language: read, bounded, and decided for one person. Its SQL is `core/filter_sql.py`'s."""
+"""The filter language's tree: Customer.io's, with devices, events and more tests; read from JSON, and bounded.
+
+Its text form is `core/filter_text.py`'s, its truth `core/filter_match.py`'s, its SQL `core/filter_sql.py`'s.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping
-from typing import Any, TypeAlias
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 MAX_DEPTH = 20
 MAX_NODES = 500
+MAX_VALUES = 1_000
 MAX_VALUE_BYTES = 1_000
-
-_IDENTIFIERS = frozenset({"id", "email", "cio_id"})
-_SPELLED = re.compile(r"true|false|-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?")
+MAX_EVENT_COUNT = 1_000_000
 
 
 class BadFilter(Exception):
@@ -25,148 +30,193 @@ class BadFilter(Exception):
         self.message = message
 
 
-class And(msgspec.Struct, frozen=True):
+class Unit(StrEnum):
+    """What an audience counts: in one of devices a device condition is about the device itself."""
+
+    DEVICE = "device"
+    PERSON = "person"
+
+
+class Match(StrEnum):
+    """How many of a person's devices must meet a device condition; of no device only NONE is true."""
+
+    ANY = "any"
+    ALL = "all"
+    NONE = "none"
+
+
+class Subject(StrEnum):
+    """Whose field a condition is about, and where it is kept."""
+
+    IDENTIFIER = "identifier"
+    PERSON = "person"
+    DEVICE = "device"
+    DEVICE_ATTRIBUTE = "device_attribute"
+
+
+class Order(StrEnum):
+    GT = "gt"
+    GTE = "gte"
+    LT = "lt"
+    LTE = "lte"
+
+
+class Exists(msgspec.Struct, frozen=True, tag=True):
+    """There is one at all."""
+
+
+class Among(msgspec.Struct, frozen=True, tag=True):
+    """It is one of these, by their text, as the App API shows them."""
+
+    values: tuple[str, ...]
+
+
+class Number(msgspec.Struct, frozen=True, tag=True):
+    """It is a number, and in this order to this one."""
+
+    order: Order
+    bound: Decimal
+
+
+class Version(msgspec.Struct, frozen=True, tag=True):
+    """It is a version, and in this order to this one, part by part."""
+
+    order: Order
+    bound: tuple[int, ...]
+
+
+class Time(msgspec.Struct, frozen=True, tag=True):
+    """It is a time, and in this order to this one, in seconds since 1970."""
+
+    order: Order
+    bound: Decimal
+
+
+class Recent(msgspec.Struct, frozen=True, tag=True):
+    """It is a time of the last so many seconds."""
+
+    seconds: int
+
+
+class Contains(msgspec.Struct, frozen=True, tag=True):
+    """It is a text with this in it, or a list with this as an element."""
+
+    text: str
+
+
+class StartsWith(msgspec.Struct, frozen=True, tag=True):
+    """It is a text that starts so."""
+
+    text: str
+
+
+Test: TypeAlias = Exists | Among | Number | Version | Time | Recent | Contains | StartsWith
+
+
+class And(msgspec.Struct, frozen=True, tag=True):
     """All of them; of none it is true."""
 
     nodes: tuple[Node, ...]
 
 
-class Or(msgspec.Struct, frozen=True):
+class Or(msgspec.Struct, frozen=True, tag=True):
     """Any of them; of none it is false."""
 
     nodes: tuple[Node, ...]
 
 
-class Not(msgspec.Struct, frozen=True):
+class Not(msgspec.Struct, frozen=True, tag=True):
     node: Node
 
 
-class InSegment(msgspec.Struct, frozen=True):
+class InSegment(msgspec.Struct, frozen=True, tag=True):
     segment_id: int
 
 
-class Attribute(msgspec.Struct, frozen=True):
-    """An attribute by its text, as the App API shows it; `value` None asks whether there is one at all."""
+class Condition(msgspec.Struct, frozen=True, tag=True):
+    """A test of one field."""
 
+    subject: Subject
     field: str
-    value: str | None
+    test: Test
 
 
-Node: TypeAlias = And | Or | Not | InSegment | Attribute
+class OfDevice(msgspec.Struct, frozen=True, tag=True):
+    """What is to be true of one and the same device; `match` says of how many of a person's."""
+
+    node: Node
+    match: Match = Match.ANY
 
 
-class Facts(msgspec.Struct, frozen=True):
-    """What is known of a person: what they are known by, attributes as JSON, and segments."""
+class Performed(msgspec.Struct, frozen=True, tag=True):
+    """How often the person did something: since a time, in the last seconds, or ever."""
 
-    identifiers: Mapping[str, str]
-    attributes: Mapping[str, Any]
-    segments: Collection[int]
-
-
-def read(given: object) -> Node:
-    """The filter that JSON says; BadFilter of what is none, or is too deep or large."""
-    return _Reader().node(given, "filter", 1)
+    name: str
+    order: Order = Order.GTE
+    count: int = 1
+    since: Decimal | None = None
+    within_s: int | None = None
 
 
-def matches(node: Node, facts: Facts) -> bool:
-    """Whether it is true of this person."""
+Node: TypeAlias = And | Or | Not | InSegment | Condition | OfDevice | Performed
+
+
+def inner_nodes(node: Node) -> tuple[Node, ...]:
+    """What a node is made of."""
     match node:
-        case And(nodes):
-            return all(matches(inner, facts) for inner in nodes)
-        case Or(nodes):
-            return any(matches(inner, facts) for inner in nodes)
-        case Not(inner):
-            return not matches(inner, facts)
+        case And(nodes) | Or(nodes):
+            return nodes
+        case Not(inner) | OfDevice(inner):
+            return (inner,)
+    return ()
+
+
+def segments_in(node: Node) -> frozenset[int]:
+    """The segments that a filter names."""
+    if isinstance(node, InSegment):
+        return frozenset((node.segment_id,))
+    return frozenset[int]().union(*map(segments_in, inner_nodes(node)))
+
+
+def expand(node: Node, saved: Mapping[int, Node]) -> Node:
+    """The filter with saved audiences in place of their numbers.
+
+    Args:
+        node: the filter.
+        saved: the filters of the audiences, by number; another number stays, as a list that is kept by hand.
+    """
+    match node:
         case InSegment(segment_id):
-            return segment_id in facts.segments
-        case Attribute(field, value):
-            return _has(field, value, facts)
+            return saved.get(segment_id, node)
+        case And(nodes):
+            return And(tuple(expand(inner, saved) for inner in nodes))
+        case Or(nodes):
+            return Or(tuple(expand(inner, saved) for inner in nodes))
+        case Not(inner):
+            return Not(expand(inner, saved))
+    return node
 
 
-def is_identifier(field: str) -> bool:
-    """Whether a field is what people are known by, and no attribute."""
-    return field in _IDENTIFIERS
+def check_size(node: Node, place: str = "filter") -> None:
+    """Refuse what is too deep or large (BadFilter): a filter that others were put into can be."""
+    depth, count = _size(node)
+    if depth > MAX_DEPTH or count > MAX_NODES:
+        raise BadFilter(place, f"at most {MAX_DEPTH} levels and {MAX_NODES} conditions")
 
 
-def meanings(value: str) -> tuple[str | float | bool, ...]:
-    """What a text may stand for in JSON: itself, and the number or the truth that it spells; lists and objects never."""
-    if not _SPELLED.fullmatch(value):
-        return (value,)
-    found = msgspec.json.decode(value)
-    return (value, found)
+def encode(node: Node) -> bytes:
+    """A filter as it is kept."""
+    return msgspec.json.encode(node)
 
 
-def _has(field: str, value: str | None, facts: Facts) -> bool:
-    if is_identifier(field):
-        known = facts.identifiers.get(field)
-        if value is None or known is None:
-            return known is not None
-        return known.lower() == value.lower() if field == "email" else known == value
-    if value is None:
-        return field in facts.attributes
-    return any(_same(facts.attributes.get(field), meaning) for meaning in meanings(value))
+def decode(kept: bytes | str | Any) -> Node:  # noqa: ANN401 - JSON
+    """A filter that was kept, from its text or from what that decodes to."""
+    found: Node = (
+        msgspec.json.decode(kept, type=Node) if isinstance(kept, bytes | str) else msgspec.convert(kept, Node)
+    )
+    return found
 
 
-def _same(one: object, other: object) -> bool:
-    # To Python 1 is True, which it is not in JSON.
-    return one == other and isinstance(one, bool) == isinstance(other, bool)
-
-
-class _Reader:
-    def __init__(self) -> None:
-        self._nodes = 0
-
-    def node(self, given: object, place: str, depth: int) -> Node:
-        self._nodes += 1
-        if depth > MAX_DEPTH or self._nodes > MAX_NODES:
-            raise BadFilter(place, f"at most {MAX_DEPTH} levels and {MAX_NODES} conditions")
-        if not isinstance(given, dict) or len(given) != 1:
-            raise BadFilter(place, "expected an object with one of and, or, not, segment, attribute")
-        [(kind, inner)] = given.items()
-        within = f"{place}.{kind}"
-        match kind:
-            case "and":
-                return And(self._list(inner, within, depth))
-            case "or":
-                return Or(self._list(inner, within, depth))
-            case "not":
-                return Not(self.node(inner, within, depth + 1))
-            case "segment":
-                return _segment(inner, within)
-            case "attribute":
-                return _attribute(inner, within)
-        raise BadFilter(place, f"{kind[:40]!r} is none of and, or, not, segment, attribute")
-
-    def _list(self, given: object, place: str, depth: int) -> tuple[Node, ...]:
-        if not isinstance(given, list):
-            raise BadFilter(place, "expected a list")
-        return tuple(self.node(inner, f"{place}[{n}]", depth + 1) for n, inner in enumerate(given))
-
-
-def _segment(given: object, place: str) -> InSegment:
-    found = given.get("id") if isinstance(given, dict) and len(given) == 1 else None
-    if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found < 1 << 63:
-        raise BadFilter(place, 'expected {"id": number}')
-    return InSegment(found)
-
-
-def _attribute(given: object, place: str) -> Attribute:
-    if not isinstance(given, dict) or not given.keys() <= {"field", "operator", "value"}:
-        raise BadFilter(place, "expected field, operator and value")
-    field, operator = given.get("field"), given.get("operator")
-    if not isinstance(field, str) or not field or "\0" in field:
-        raise BadFilter(f"{place}.field", "expected an attribute's name")
-    if operator == "exists":
-        return Attribute(field, None)
-    if operator != "eq":
-        raise BadFilter(f"{place}.operator", "expected eq or exists")
-    if "value" not in given:
-        raise BadFilter(f"{place}.value", "is needed for eq")
-    return Attribute(field, _text(given["value"], f"{place}.value"))
-
-
-def _text(value: Any, place: str) -> str:  # noqa: ANN401 - JSON
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    if "\0" in text or len(text.encode()) > MAX_VALUE_BYTES:
-        raise BadFilter(place, f"at most {MAX_VALUE_BYTES} bytes, and no NUL")
-    return text
+def _size(node: Node) -> tuple[int, int]:
+    inner = [_size(one) for one in inner_nodes(node)]
+    return 1 + max((depth for depth, _ in inner), default=0), 1 + sum(count for _, count in inner)

@@ -1,24 +1,79 @@
-"""A filter as a condition in SQL over `people p`, equal to `filter.matches`; values go as parameters."""
+"""A filter as a condition in SQL over `people p`, and `devices d`, equal to `filter_match.matches`.
+
+Values go as parameters. What stands for a number, a time or a version in JSON is said by functions of migration 0007.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pushkeeper.core.filter import And, Attribute, InSegment, Not, Or, is_identifier, meanings
+from pushkeeper.core import filter_values
+from pushkeeper.core.filter import (
+    Among,
+    And,
+    Condition,
+    Contains,
+    Exists,
+    InSegment,
+    Match,
+    Not,
+    Number,
+    OfDevice,
+    Or,
+    Order,
+    Performed,
+    Recent,
+    StartsWith,
+    Subject,
+    Time,
+    Unit,
+    Version,
+)
 
 if TYPE_CHECKING:
-    from pushkeeper.core.filter import Node
+    from datetime import datetime
+    from decimal import Decimal
+
+    from pushkeeper.core.filter import Node, Test
+
+_SIGNS = {Order.GT: ">", Order.GTE: ">=", Order.LT: "<", Order.LTE: "<="}
+_COLUMNS = {
+    "platform": "d.platform",
+    "last_status": "d.status",
+    "environment": "d.environment",
+    "app": "d.app",
+    "failure_reason": "d.failure_reason",
+    "strikes": "d.strikes",
+    "created_at": "d.created_at",
+    "registered_at": "d.registered_at",
+    "last_used": "d.last_used",
+}
+_SHOWN_ID = "lpad(to_hex(p.person_id), 12, '0')"
+_OF_PERSON = {
+    Match.ANY: "exists (select from devices d where {of} and {inner})",
+    Match.NONE: "not exists (select from devices d where {of} and {inner})",
+    Match.ALL: "(exists (select from devices d where {of}) and not exists (select from devices d where {of} and not {inner}))",
+}
 
 
-def condition(node: Node, *, first: int) -> tuple[str, list[object]]:
-    """The condition and its parameters, the first of which is `$first`."""
-    writer = _Writer(first)
+def condition(node: Node, *, first: int, now: datetime, unit: Unit = Unit.PERSON) -> tuple[str, list[object]]:
+    """The condition and its parameters, the first of which is `$first`.
+
+    Args:
+        node: the filter.
+        first: the number of its first parameter.
+        now: the time that `within` counts back from.
+        unit: of DEVICE, device conditions are about the row `devices d`; else about any device of `people p`.
+    """
+    writer = _Writer(first, now, unit)
     return writer.write(node), writer.parameters
 
 
 class _Writer:
-    def __init__(self, first: int) -> None:
+    def __init__(self, first: int, now: datetime, unit: Unit) -> None:
         self._first = first
+        self._now = now
+        self._unit = unit
         self.parameters: list[object] = []
 
     def write(self, node: Node) -> str:
@@ -28,36 +83,139 @@ class _Writer:
             case Or(nodes):
                 return self._joined(nodes, " or ", "false")
             case Not(inner):
-                return f"not {self.write(inner)}"
+                return f"(not {self.write(inner)})"
+        return self._leaf(node)
+
+    def _leaf(self, node: InSegment | OfDevice | Performed | Condition) -> str:
+        match node:
             case InSegment(segment_id):
                 number = self._parameter(segment_id, "bigint")
                 return (
                     "exists (select from segment_members m join segments s using (segment_id) where "
                     f"m.person_id = p.person_id and s.workspace_id = p.workspace_id and m.segment_id = {number})"
                 )
-            case Attribute(field, value):
-                return self._attribute(field, value)
+            case OfDevice(inner, match):
+                return self._of_device(inner, match)
+            case Performed():
+                return self._performed(node)
+            case Condition(subject, field, test):
+                return self._condition(subject, field, test)
 
-    def _attribute(self, field: str, value: str | None) -> str:
-        if is_identifier(field):
-            return self._identifier(field, value)
+    def _of_device(self, inner: Node, match: Match) -> str:
+        if self._unit is Unit.DEVICE:
+            written = self.write(inner)
+            return f"(not {written})" if match is Match.NONE else written
+        of = "d.workspace_id = p.workspace_id and d.person_id = p.person_id"
+        return _OF_PERSON[match].format(of=of, inner=self.write(inner))
+
+    def _performed(self, node: Performed) -> str:
+        where = f"e.person_id = p.person_id and e.name = {self._parameter(node.name, 'text')}"
+        if node.since is not None:
+            where += f" and e.happened_at >= {self._moment(node.since)}"
+        if node.within_s is not None:
+            where += f" and e.happened_at {self._recent(node.within_s)}"
+        if (node.order, node.count) == (Order.GTE, 1):
+            return f"exists (select from events e where {where})"
+        count = self._parameter(node.count, "bigint")
+        counted = f"(select count(*) from events e where {where})"  # noqa: S608 - only parameters' numbers are put in
+        return f"({counted} {_SIGNS[node.order]} {count})"
+
+    def _condition(self, subject: Subject, field: str, test: Test) -> str:
+        match subject:
+            case Subject.IDENTIFIER:
+                return self._identifier(field, test)
+            case Subject.DEVICE:
+                return self._column(_COLUMNS[field], test)
+            case Subject.PERSON:
+                return self._json("p.attributes", field, test)
+            case Subject.DEVICE_ATTRIBUTE:
+                return self._json("d.attributes", field, test)
+
+    def _json(self, column: str, field: str, test: Test) -> str:
         name = self._parameter(field, "text")
-        if value is None:
-            return f"(p.attributes ? {name})"
-        among = self._parameter(list(meanings(value)), "jsonb[]")
-        return f"coalesce(p.attributes -> {name} = any ({among}), false)"
+        value = f"({column} -> {name})"
+        match test:
+            case Exists():
+                return f"({column} ? {name})"
+            case Among(values):
+                among = self._parameter(_meanings(values), "jsonb[]")
+                return f"coalesce({value} = any ({among}), false)"
+            case Contains(text):
+                part = self._parameter(text, "text")
+                one_of = self._parameter(_meanings((text,)), "jsonb[]")
+                return (
+                    f"(case jsonb_typeof{value} when 'string' then strpos({value} #>> '{{}}', {part}) > 0 "
+                    f"when 'array' then exists (select from jsonb_array_elements{value} as one (own) "
+                    f"where one.own = any ({one_of})) else false end)"
+                )
+            case StartsWith(text):
+                part = self._parameter(text, "text")
+                return (
+                    f"(case jsonb_typeof{value} when 'string' then starts_with({value} #>> '{{}}', {part}) "
+                    "else false end)"
+                )
+        return f"coalesce({self._json_in_order(value, test)}, false)"
 
-    def _identifier(self, field: str, value: str | None) -> str:
+    def _json_in_order(self, value: str, test: Number | Version | Time | Recent) -> str:
+        match test:
+            case Number(order, bound):
+                return f"json_number{value} {_SIGNS[order]} {self._parameter(bound, 'numeric')}"
+            case Version(order, parts):
+                return f"json_version{value} {_SIGNS[order]} {self._parameter(list(parts), 'bigint[]')}"
+            case Time(order, bound):
+                return f"json_seconds{value} {_SIGNS[order]} {self._parameter(bound, 'numeric')}"
+            case Recent(seconds):
+                until = filter_values.seconds_of(self._now)
+                since, until_at = (
+                    self._parameter(until - seconds, "numeric"),
+                    self._parameter(until, "numeric"),
+                )
+                return f"json_seconds{value} between {since} and {until_at}"
+
+    def _column(self, column: str, test: Test) -> str:
+        """A test of a column of texts, numbers or times; only a reason to fail can be null."""
+        match test:
+            case Exists():
+                return f"({column} is not null)"
+            case Number(order, bound):
+                return f"({column} {_SIGNS[order]} {self._parameter(bound, 'numeric')})"
+            case Time(order, bound):
+                return f"({column} {_SIGNS[order]} {self._moment(bound)})"
+            case Recent(seconds):
+                return f"({column} {self._recent(seconds)})"
+            case Among(values) if column == _COLUMNS["strikes"]:
+                numbers = [number for value in values if (number := filter_values.number(value)) is not None]
+                return f"({column} = any ({self._parameter(numbers, 'numeric[]')}))"
+        return f"coalesce({self._text(column, test)}, false)"
+
+    def _identifier(self, field: str, test: Test) -> str:
         if field == "cio_id":
-            shown = "lpad(to_hex(p.person_id), 12, '0')"
-            return "true" if value is None else f"({shown} = {self._parameter(value, 'text')})"
+            return f"({self._text(_SHOWN_ID, test)})"
         kind = self._parameter(field, "text")
-        found = f"exists (select from identifiers i where i.person_id = p.person_id and i.kind = {kind}"
-        if value is None:
-            return f"{found})"
-        # What an email is looked for by has no case.
-        column, wanted = ("key", value.lower()) if field == "email" else ("value", value)
-        return f"{found} and i.{column} = {self._parameter(wanted, 'text')})"
+        column = "i.key" if field == "email" else "i.value"
+        return (
+            "exists (select from identifiers i where i.person_id = p.person_id and "
+            f"i.kind = {kind} and {self._text(column, test)})"
+        )
+
+    def _text(self, column: str, test: Test) -> str:
+        match test:
+            case Among([value]):
+                return f"{column} = {self._parameter(value, 'text')}"
+            case Among(values):
+                return f"{column} = any ({self._parameter(list(values), 'text[]')})"
+            case Contains(text):
+                return f"strpos({column}, {self._parameter(text, 'text')}) > 0"
+            case StartsWith(text):
+                return f"starts_with({column}, {self._parameter(text, 'text')})"
+        return "true"
+
+    def _moment(self, bound: Decimal) -> str:
+        return self._parameter(filter_values.moment_of(bound), "timestamptz")
+
+    def _recent(self, seconds: int) -> str:
+        now = self._parameter(self._now, "timestamptz")
+        return f"between {now} - {self._parameter(seconds, 'bigint')} * interval '1 second' and {now}"
 
     def _joined(self, nodes: tuple[Node, ...], word: str, of_none: str) -> str:
         return f"({word.join(map(self.write, nodes))})" if nodes else of_none
@@ -65,3 +223,7 @@ class _Writer:
     def _parameter(self, value: object, kind: str) -> str:
         self.parameters.append(value)
         return f"${self._first + len(self.parameters) - 1}::{kind}"
+
+
+def _meanings(values: tuple[str, ...]) -> list[object]:
+    return [meaning for value in values for meaning in filter_values.meanings(value)]

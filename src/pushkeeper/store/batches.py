@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID, uuid4
 
@@ -241,7 +241,7 @@ async def plan(
     """
     condition, parameters = "true", list[object]()
     if what.audience is not None:
-        of_people, parameters = filter_sql.condition(what.audience, first=12)
+        of_people, parameters = filter_sql.condition(what.audience, first=12, now=datetime.now(UTC))
         condition = f"exists (select from people p where p.person_id = d.person_id and {of_people})"
     row = await connection.fetchrow(
         SQL["plan"].replace("{condition}", condition),

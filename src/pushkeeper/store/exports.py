@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from pushkeeper.core import filter_sql
@@ -10,7 +11,6 @@ from pushkeeper.store.database import columns, load_queries, storable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from pushkeeper.core.filter import Node
     from pushkeeper.core.model import DeliveryId, WorkspaceId
@@ -78,7 +78,7 @@ async def people(
     connection: Connection, workspace: WorkspaceId, node: Node, *, after: int, limit: int
 ) -> list[Row]:
     """The people of whom a filter is true and whose keys come after this one, whole, in their order."""
-    condition, parameters = filter_sql.condition(node, first=4)
+    condition, parameters = filter_sql.condition(node, first=4, now=datetime.now(UTC))
     query = SQL["people"].replace("{condition}", condition)
     found: list[Row] = await connection.fetch(query, workspace, after, limit, *parameters)
     return found

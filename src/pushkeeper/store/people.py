@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -16,7 +17,6 @@ from pushkeeper.store.database import LostRace, columns, load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
-    from datetime import datetime
 
     from pushkeeper.core.filter import Node
     from pushkeeper.store.database import Connection, Database
@@ -328,7 +328,7 @@ async def search(
     database: Database, workspace: WorkspaceId, node: Node, *, after: int, limit: int
 ) -> list[Member]:
     """The people of whom a filter is true and whose keys come after this one, in their order."""
-    condition, parameters = filter_sql.condition(node, first=4)
+    condition, parameters = filter_sql.condition(node, first=4, now=datetime.now(UTC))
     query = SQL["search"].replace("{condition}", condition)
     return [Member(**row) for row in await database.rows(query, workspace, after, limit, *parameters)]
 

@@ -31,6 +31,7 @@ changed as (
         status = case when d.status = 'sent' then 'sent' else '' end,
         strikes = 0,
         struck_at = null,
+        failure_reason = case when d.person_id = g.person_id then d.failure_reason end,
         generation = nextval('device_generations'),
         stale_generation = null,
         registered_at = now(),
@@ -137,6 +138,7 @@ changed as (
             else d.status end,
         strikes = case r.rule when 'accept' then 0 when 'strike' then r.strikes_after else d.strikes end,
         struck_at = case r.rule when 'accept' then null when 'strike' then now() else d.struck_at end,
+        failure_reason = case r.rule when 'strike' then r.provider_reason else d.failure_reason end,
         stale_generation = case r.rule
             when 'accept' then null
             when 'note' then d.generation
