@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pushkeeper.core import filter_read
+from pushkeeper.core import filter_read, filter_text
 from pushkeeper.core.filter import BadFilter
 from pushkeeper.errors import BadRequest, NotFound
-from pushkeeper.store import people, segments
+from pushkeeper.store import audiences, people, segments
 from pushkeeper.store.people import Naming
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pushkeeper.core.filter import Node, Unit
     from pushkeeper.core.identity import Identifier
     from pushkeeper.core.model import PersonId, WorkspaceId
+    from pushkeeper.store.audiences import Differences, Size
     from pushkeeper.store.database import Connection, Database
+    from pushkeeper.store.devices import Device
     from pushkeeper.store.people import Member
     from pushkeeper.store.segments import Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """How large an audience is, and who differs if its filter is read of people instead of devices."""
+
+    size: Size
+    differences: Differences
 
 
 class Audiences:
@@ -103,11 +116,35 @@ class Audiences:
         Raises:
             BadRequest: the filter is none.
         """
-        try:
-            node = filter_read.read(given)
-        except BadFilter as error:
-            raise BadRequest(error.place, f"{error.place}: {error.message}") from None
+        node = read_filter(given)
         return await people.search(self._database, workspace, node, after=after, limit=limit)
+
+    async def size(self, workspace: WorkspaceId, given: object, unit: Unit) -> Size:
+        """How many people and devices a filter is true of.
+
+        Raises:
+            BadRequest: the filter is none.
+        """
+        return await audiences.size(self._database, workspace, read_filter(given), unit, datetime.now(UTC))
+
+    async def sample(self, workspace: WorkspaceId, given: object, unit: Unit, *, limit: int) -> list[Device]:
+        """Some of the devices that a filter is true of, or of whose people; the same whenever it is asked.
+
+        Raises:
+            BadRequest: the filter is none.
+        """
+        node, now = read_filter(given), datetime.now(UTC)
+        return await audiences.sample(self._database, workspace, node, unit, limit=limit, now=now)
+
+    async def preview(self, workspace: WorkspaceId, given: object, unit: Unit) -> Preview:
+        """Whom a filter is true of, and which devices it is true of only if it is read of people, or only if not.
+
+        Raises:
+            BadRequest: the filter is none.
+        """
+        node, now = read_filter(given), datetime.now(UTC)
+        size = await audiences.size(self._database, workspace, node, unit, now)
+        return Preview(size, await audiences.differences(self._database, workspace, node, now))
 
     async def members(
         self, workspace: WorkspaceId, segment_id: int, *, after: int, limit: int
@@ -119,3 +156,15 @@ class Audiences:
         """
         await self.segment(workspace, segment_id)
         return await segments.members(self._database, segment_id, after=after, limit=limit)
+
+
+def read_filter(given: object) -> Node:
+    """The filter that a tree or a text says.
+
+    Raises:
+        BadRequest: it is none.
+    """
+    try:
+        return filter_text.parse(given) if isinstance(given, str) else filter_read.read(given)
+    except BadFilter as error:
+        raise BadRequest(error.place, f"{error.place}: {error.message}") from None

@@ -12,6 +12,7 @@ from pushkeeper.api import (
     activities,
     answer,
     app_api,
+    audiences,
     broadcasts,
     cdp,
     exports,
@@ -89,6 +90,7 @@ def build(rooms: Rooms) -> ASGIApp:
         *openapi.routes(),
         *webhooks.routes(rooms),
         *native.routes(rooms),
+        *audiences.routes(rooms),
         *native_routes.routes(rooms),
     ]
     return Doors(routes)

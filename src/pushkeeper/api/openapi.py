@@ -1,15 +1,16 @@
-"""Our own API described as OpenAPI 3.1, and a page on which a person can read it."""
+"""Our own API described as OpenAPI 3.1; `api/openapi_page.py` shows it to people."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper import __version__
 from pushkeeper.api import answer
 from pushkeeper.api.answer import Answer
+from pushkeeper.api.openapi_page import page
 from pushkeeper.api.surface import Surface, let_in
+from pushkeeper.core.filter import Unit
 from pushkeeper.core.model import Platform
 from pushkeeper.core.status import LastStatus
 from pushkeeper.core.wording import WhenUndefined
@@ -125,6 +126,10 @@ class Operation:
 
 
 _LIMIT = {"limit": _whole(1, 1_000)}
+_AUDIENCE: Schema = _record(
+    {"filter": {"type": ["object", "string"], "description": "as a tree, or as text: platform = ios"}},
+    unit={"enum": [unit.value for unit in Unit]},
+)
 _WHOSE: dict[str, Schema] = {
     "person": {
         "type": "string",
@@ -168,6 +173,30 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         query={**_LIMIT, **_WHOSE},
         answer=_record({"pushes": _list(_OBJECT)}),
         refused=(404,),
+    ),
+    ("POST", "/api/v1/audiences/count"): Operation(
+        summary="How many people and devices a filter is true of",
+        body=_AUDIENCE,
+        answer=_record({"people": _COUNT, "devices": _COUNT}),
+    ),
+    ("POST", "/api/v1/audiences/sample"): Operation(
+        summary="Some of the devices that a filter is true of, the same whenever it is asked",
+        query=_LIMIT,
+        body=_AUDIENCE,
+        answer=_record({"devices": _list(_ref("Device"))}),
+    ),
+    ("POST", "/api/v1/audiences/preview"): Operation(
+        summary="Which devices would be taken in or left out wrongly if the filter were read of people",
+        body=_AUDIENCE,
+        answer=_record(
+            {
+                "people": _COUNT,
+                "devices": _COUNT,
+                "wrongly_included": _COUNT,
+                "wrongly_excluded": _COUNT,
+                "examples": _list(_OBJECT),
+            }
+        ),
     ),
     ("GET", "/api/v1/stats/devices"): Operation(
         summary="Devices by platform and last status",
@@ -322,76 +351,3 @@ async def _described(call: Call) -> Answer:
 async def _shown(call: Call) -> Answer:
     del call
     return Answer(page(document()).encode(), content_type=b"text/html; charset=utf-8")
-
-
-def page(described: dict[str, Any]) -> str:
-    """The description as a page: no script, and nothing from elsewhere."""
-    sections = [
-        _section(path, method, operation)
-        for path, methods in described["paths"].items()
-        for method, operation in methods.items()
-    ]
-    schemas = [
-        f"<section id='{escape(name)}'><h3>{escape(name)}</h3>{_schema(schema)}</section>"
-        for name, schema in described["components"]["schemas"].items()
-    ]
-    info = described["info"]
-    return (
-        f"<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
-        f"<title>{escape(info['title'])} API</title><style>{_STYLE}</style>"
-        f"<h1>{escape(info['title'])} API <small>{escape(info['version'])}</small></h1>"
-        f"<p>{escape(info['description'])} Every call carries <code>Authorization: Bearer &lt;App API key&gt;</code>; "
-        f"<a href='openapi.json'>openapi.json</a> says the same to machines.</p>"
-        f"{''.join(sections)}<h2>What is taken and answered</h2>{''.join(schemas)}</html>"
-    )
-
-
-def _section(path: str, method: str, operation: dict[str, Any]) -> str:
-    query = [p for p in operation["parameters"] if p["in"] == "query"]
-    asked = "".join(f"<tr><td><code>{escape(p['name'])}</code><td>{_schema(p['schema'])}" for p in query)
-    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
-    answers = "".join(
-        f"<tr><td>{status}<td>{escape(said['description'])} "
-        f"{_schema(said['content']['application/json']['schema']) if 'content' in said else ''}"
-        for status, said in operation["responses"].items()
-    )
-    return (
-        f"<details><summary><b class='{method}'>{method.upper()}</b> <code>{escape(path)}</code> "
-        f"{escape(operation['summary'])}</summary>"
-        + (f"<h4>Query</h4><table>{asked}</table>" if asked else "")
-        + (f"<h4>Body</h4>{_schema(body)}" if body else "")
-        + f"<h4>Answers</h4><table>{answers}</table></details>"
-    )
-
-
-def _schema(schema: Schema) -> str:
-    """A schema in words."""
-    if "$ref" in schema:
-        name = escape(schema["$ref"].rsplit("/", 1)[1])
-        return f"<a href='#{name}'>{name}</a>"
-    if "enum" in schema:
-        return escape(" | ".join("null" if value is None else repr(value) for value in schema["enum"]))
-    if "properties" in schema:
-        required = schema.get("required", ())
-        rows = "".join(
-            f"<tr><td><code>{escape(name)}</code>{'*' if name in required else ''}<td>{_schema(inner)}"
-            for name, inner in schema["properties"].items()
-        )
-        return f"<table>{rows}</table>"
-    if "items" in schema:
-        return f"list of {_schema(schema['items'])}"
-    kinds = schema.get("type", "anything")
-    said = " or ".join(kinds) if isinstance(kinds, list) else kinds
-    bounds = [
-        f"{word} {schema[key]:,}" for word, key in (("from", "minimum"), ("to", "maximum")) if key in schema
-    ]
-    return escape(" ".join([said, *bounds, schema.get("description", "")]).strip())
-
-
-_STYLE = (
-    ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
-    "details{border-top:1px solid #8884;padding:.6rem 0}summary{cursor:pointer}table{border-collapse:collapse;margin:.3rem 0}"
-    "td{padding:.2rem .8rem .2rem 0;vertical-align:top;border-top:1px solid #8882}code{font-size:.95em}h4{margin:.8rem 0 .2rem}"
-    "b{display:inline-block;min-width:4.5em;font-size:.85em}.get{color:#2a7de1}.post,.put,.patch{color:#1f9254}"
-    ".delete{color:#d1453b}section{border-top:1px solid #8884}"
-)

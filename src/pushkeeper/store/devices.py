@@ -223,7 +223,7 @@ async def move(
 
 async def of_person(database: Database, workspace: WorkspaceId, person: PersonId) -> list[Device]:
     """A person's devices, the last used first."""
-    return [_device(row) for row in await database.rows(SQL["of_person"], workspace, person)]
+    return [as_device(row) for row in await database.rows(SQL["of_person"], workspace, person)]
 
 
 async def read(
@@ -232,7 +232,7 @@ async def read(
     """The device of this token, of this person if one is named; of several who share it, the last used."""
     digest = hashlib.md5(token.value.encode(), usedforsecurity=False).hexdigest()
     row = await database.row(SQL["read"], workspace, device_id(workspace, token), digest, person)
-    return None if row is None else _device(row)
+    return None if row is None else as_device(row)
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):
@@ -269,7 +269,7 @@ async def search(
         list(values),
         limit,
     )
-    return [_device(row) for row in rows]
+    return [as_device(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,7 +311,8 @@ async def counts(database: Database, workspace: WorkspaceId) -> list[Count]:
     return [Count(Platform(row["platform"]), LastStatus(row["status"]), row["devices"]) for row in rows]
 
 
-def _device(row: Row) -> Device:
+def as_device(row: Row) -> Device:
+    """The device of a row with all of its columns."""
     facts = dict(row)
     facts["token"] = Token(facts["token"])
     facts["id_kind"] = IdKind(facts["id_kind"])
