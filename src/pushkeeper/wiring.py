@@ -99,6 +99,10 @@ async def store(settings: Settings, *, connections: int = 4) -> AsyncIterator[St
             await asyncio.to_thread(embedded.stop)
 
 
+def audiences(opened: Store) -> Audiences:
+    return Audiences(opened.database)
+
+
 def registry(opened: Store) -> Registry:
     return Registry(opened.database)
 
@@ -124,7 +128,7 @@ def api(opened: Store, url: str, *, requests_per_s: int | None = None) -> ASGIAp
     return app.build(
         app.Rooms(
             registry=registry(opened),
-            audiences=Audiences(opened.database),
+            audiences=audiences(opened),
             sending=sending(opened),
             broadcasts=broadcasts(opened),
             exports=Exports(opened.database, opened.vault),

@@ -27,6 +27,7 @@ def test_every_command_has_help_that_says_what_it_does():
         "workspace",
         "credentials",
         "device",
+        "audience",
         "send",
     } <= set(commands)
     for command in commands:
@@ -73,6 +74,29 @@ def test_commands_work_beside_a_running_service(workspace):
     names = [w["workspace"] for w in answer("workspace", "list", *workspace.on)["workspaces"]]
     assert workspace.name in names
     assert answer("migrate", *workspace.on)["applied"] == []
+
+
+def test_an_audience_is_counted_shown_and_compared(workspace):
+    [token] = workspace.mint("android")
+    workspace.register("ann", token, "android")
+    on = ("--workspace", workspace.name, *workspace.on)
+    assert answer("audience", "count", "platform = android", *on) == {"people": 1, "devices": 1}
+    condition = {"attribute": {"field": "platform", "operator": "eq", "value": "ios"}}
+    assert answer("audience", "count", json.dumps({"device": condition}), *on) == {"people": 0, "devices": 0}
+    [device] = answer("audience", "sample", "last_status in (unused, sent)", "--unit", "person", *on)[
+        "devices"
+    ]
+    assert device["token"] == token
+    preview = answer("audience", "preview", "platform = android", *on)
+    assert (preview["devices"], preview["wrongly_included"], preview["examples"]) == (1, 0, [])
+    read = run("audience", "sample", "platform = android", *on).stdout
+    assert "android" in read
+    assert token not in read
+    assert (
+        "character 12: expected a value, found the end"
+        in refusal("audience", "count", "platform = ", *on)["message"]
+    )
+    assert "not JSON" in refusal("audience", "count", "{", *on)["message"]
 
 
 def test_what_people_read_masks_the_token(workspace):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pushkeeper.api.answer import Answer
     from pushkeeper.api.app import Rooms
     from pushkeeper.api.surface import Call
+    from pushkeeper.audience import Preview
 
 _SAMPLE = 20
 _LARGEST_SAMPLE = 1_000
@@ -52,20 +53,21 @@ class _Audiences:
     async def preview(self, call: Call) -> Answer:
         filter_, unit = _asked(call)
         preview = await self._audiences.preview(call.workspace.workspace_id, filter_, unit)
-        differences = preview.differences
-        examples = [("included", device) for device in differences.included]
-        examples += [("excluded", device) for device in differences.excluded]
-        return answer.of_json(
-            {
-                "people": preview.size.people,
-                "devices": preview.size.devices,
-                "wrongly_included": differences.wrongly_included,
-                "wrongly_excluded": differences.wrongly_excluded,
-                "examples": [
-                    {"wrongly": wrongly, "device": device_json(device)} for wrongly, device in examples
-                ],
-            }
-        )
+        return answer.of_json(preview_json(preview))
+
+
+def preview_json(preview: Preview) -> dict[str, Any]:
+    """How large an audience is, and whom a reading by people gets wrong."""
+    differences = preview.differences
+    examples = [("included", device) for device in differences.included]
+    examples += [("excluded", device) for device in differences.excluded]
+    return {
+        "people": preview.size.people,
+        "devices": preview.size.devices,
+        "wrongly_included": differences.wrongly_included,
+        "wrongly_excluded": differences.wrongly_excluded,
+        "examples": [{"wrongly": wrongly, "device": device_json(device)} for wrongly, device in examples],
+    }
 
 
 def _asked(call: Call) -> tuple[Any, Unit]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from pushkeeper import __version__
-from pushkeeper.cli import bench, credentials, demo, devices, routes, serving, workspaces
+from pushkeeper.cli import audiences, bench, credentials, demo, devices, routes, serving, workspaces
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -28,6 +28,7 @@ for command in (
     credentials.credentials,
     routes.routes,
     devices.device,
+    audiences.audience,
     devices.send,
     bench.bench,
 ):

@@ -7,12 +7,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MAX_DEPTH = 20
 MAX_NODES = 500
@@ -61,50 +58,50 @@ class Order(StrEnum):
     LTE = "lte"
 
 
-class Exists(msgspec.Struct, frozen=True, tag=True):
+class Exists(msgspec.Struct, frozen=True):
     """There is one at all."""
 
 
-class Among(msgspec.Struct, frozen=True, tag=True):
+class Among(msgspec.Struct, frozen=True):
     """It is one of these, by their text, as the App API shows them."""
 
     values: tuple[str, ...]
 
 
-class Number(msgspec.Struct, frozen=True, tag=True):
+class Number(msgspec.Struct, frozen=True):
     """It is a number, and in this order to this one."""
 
     order: Order
     bound: Decimal
 
 
-class Version(msgspec.Struct, frozen=True, tag=True):
+class Version(msgspec.Struct, frozen=True):
     """It is a version, and in this order to this one, part by part."""
 
     order: Order
     bound: tuple[int, ...]
 
 
-class Time(msgspec.Struct, frozen=True, tag=True):
+class Time(msgspec.Struct, frozen=True):
     """It is a time, and in this order to this one, in seconds since 1970."""
 
     order: Order
     bound: Decimal
 
 
-class Recent(msgspec.Struct, frozen=True, tag=True):
+class Recent(msgspec.Struct, frozen=True):
     """It is a time of the last so many seconds."""
 
     seconds: int
 
 
-class Contains(msgspec.Struct, frozen=True, tag=True):
+class Contains(msgspec.Struct, frozen=True):
     """It is a text with this in it, or a list with this as an element."""
 
     text: str
 
 
-class StartsWith(msgspec.Struct, frozen=True, tag=True):
+class StartsWith(msgspec.Struct, frozen=True):
     """It is a text that starts so."""
 
     text: str
@@ -113,27 +110,27 @@ class StartsWith(msgspec.Struct, frozen=True, tag=True):
 Test: TypeAlias = Exists | Among | Number | Version | Time | Recent | Contains | StartsWith
 
 
-class And(msgspec.Struct, frozen=True, tag=True):
+class And(msgspec.Struct, frozen=True):
     """All of them; of none it is true."""
 
     nodes: tuple[Node, ...]
 
 
-class Or(msgspec.Struct, frozen=True, tag=True):
+class Or(msgspec.Struct, frozen=True):
     """Any of them; of none it is false."""
 
     nodes: tuple[Node, ...]
 
 
-class Not(msgspec.Struct, frozen=True, tag=True):
+class Not(msgspec.Struct, frozen=True):
     node: Node
 
 
-class InSegment(msgspec.Struct, frozen=True, tag=True):
+class InSegment(msgspec.Struct, frozen=True):
     segment_id: int
 
 
-class Condition(msgspec.Struct, frozen=True, tag=True):
+class Condition(msgspec.Struct, frozen=True):
     """A test of one field."""
 
     subject: Subject
@@ -141,14 +138,14 @@ class Condition(msgspec.Struct, frozen=True, tag=True):
     test: Test
 
 
-class OfDevice(msgspec.Struct, frozen=True, tag=True):
+class OfDevice(msgspec.Struct, frozen=True):
     """What is to be true of one and the same device; `match` says of how many of a person's."""
 
     node: Node
     match: Match = Match.ANY
 
 
-class Performed(msgspec.Struct, frozen=True, tag=True):
+class Performed(msgspec.Struct, frozen=True):
     """How often the person did something: since a time, in the last seconds, or ever."""
 
     name: str
@@ -171,50 +168,11 @@ def inner_nodes(node: Node) -> tuple[Node, ...]:
     return ()
 
 
-def segments_in(node: Node) -> frozenset[int]:
-    """The segments that a filter names."""
-    if isinstance(node, InSegment):
-        return frozenset((node.segment_id,))
-    return frozenset[int]().union(*map(segments_in, inner_nodes(node)))
-
-
-def expand(node: Node, saved: Mapping[int, Node]) -> Node:
-    """The filter with saved audiences in place of their numbers.
-
-    Args:
-        node: the filter.
-        saved: the filters of the audiences, by number; another number stays, as a list that is kept by hand.
-    """
-    match node:
-        case InSegment(segment_id):
-            return saved.get(segment_id, node)
-        case And(nodes):
-            return And(tuple(expand(inner, saved) for inner in nodes))
-        case Or(nodes):
-            return Or(tuple(expand(inner, saved) for inner in nodes))
-        case Not(inner):
-            return Not(expand(inner, saved))
-    return node
-
-
 def check_size(node: Node, place: str = "filter") -> None:
     """Refuse what is too deep or large (BadFilter): a filter that others were put into can be."""
     depth, count = _size(node)
     if depth > MAX_DEPTH or count > MAX_NODES:
         raise BadFilter(place, f"at most {MAX_DEPTH} levels and {MAX_NODES} conditions")
-
-
-def encode(node: Node) -> bytes:
-    """A filter as it is kept."""
-    return msgspec.json.encode(node)
-
-
-def decode(kept: bytes | str | Any) -> Node:  # noqa: ANN401 - JSON
-    """A filter that was kept, from its text or from what that decodes to."""
-    found: Node = (
-        msgspec.json.decode(kept, type=Node) if isinstance(kept, bytes | str) else msgspec.convert(kept, Node)
-    )
-    return found
 
 
 def _size(node: Node) -> tuple[int, int]:

@@ -30,7 +30,6 @@ from pushkeeper.core.filter import (
     Subject,
     Test,
     Time,
-    Unit,
     Version,
 )
 
@@ -105,11 +104,6 @@ def _leaf(node: InSegment | Performed | OfDevice | Condition, reading: Reading) 
             return _of_device(inner, wanted, reading)
         case Condition(subject, field, test):
             return _passes(test, _value(subject, field, reading), reading.now)
-
-
-def unit_of(reading: Reading) -> Unit:
-    """What the audience counts that this is a reading of."""
-    return Unit.PERSON if reading.device is None else Unit.DEVICE
 
 
 def failing(node: Node, reading: Reading) -> Node | None:

@@ -1,0 +1,136 @@
+"""Audiences: how large one is, who is in it, and who differs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import click
+import msgspec
+
+from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, settings_of, table
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from pushkeeper.audience import Audiences
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.devices import Device
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_HEADINGS = ["device", "platform", "last status", "app", "last used (UTC)", "person"]
+
+
+@click.group(short_help="Count an audience, look at it, and see whom it gets wrong.")
+def audience() -> None:
+    """Ask whom a FILTER is true of: a text such as 'platform = ios and person.plan = pro', or its JSON."""
+
+
+def _asks(command: Callable[P, T]) -> Callable[P, T]:
+    """Give a command a filter, and what is counted."""
+    unit = click.option(
+        "--unit",
+        type=click.Choice(["device", "person"]),
+        default="device",
+        show_default=True,
+        help="Whether conditions on devices are about the device itself, or about any that a person has.",
+    )
+    return click.argument("filter_", metavar="FILTER")(unit(in_workspace(on_store(as_json(command)))))
+
+
+@audience.command("count", short_help="Say how many people and devices.")
+@_asks
+def audience_count(*, filter_: str, unit: str, name: str, json: bool, **options: Any) -> None:
+    """Say how many people and devices FILTER is true of."""
+    from pushkeeper.core.filter import Unit
+
+    size = run(
+        _with_audiences(
+            name, options, lambda room, workspace: room.size(workspace, _read(filter_), Unit(unit))
+        )
+    )
+    answer(size, f"{size.people:,} people, {size.devices:,} devices", json=json)
+
+
+@audience.command("sample", short_help="Show some of the devices.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1_000), default=20, show_default=True, help="How many devices."
+)
+@_asks
+def audience_sample(*, filter_: str, unit: str, limit: int, name: str, json: bool, **options: Any) -> None:
+    """Show some of the devices that FILTER is true of, the same whenever it is asked."""
+    from pushkeeper.api.native import device_json
+    from pushkeeper.core.filter import Unit
+
+    found = run(
+        _with_audiences(
+            name,
+            options,
+            lambda room, workspace: room.sample(workspace, _read(filter_), Unit(unit), limit=limit),
+        )
+    )
+    text = table([_row(device) for device in found], _HEADINGS) if found else "No device."
+    answer({"devices": [device_json(device) for device in found]}, text, json=json)
+
+
+@audience.command("preview", short_help="Show whom a reading by people gets wrong.")
+@_asks
+def audience_preview(*, filter_: str, unit: str, name: str, json: bool, **options: Any) -> None:
+    """Say which devices FILTER takes in or leaves out wrongly when it is read of people."""
+    from pushkeeper.api.audiences import preview_json
+    from pushkeeper.core.filter import Unit
+
+    preview = run(
+        _with_audiences(
+            name, options, lambda room, workspace: room.preview(workspace, _read(filter_), Unit(unit))
+        )
+    )
+    size, differences = preview.size, preview.differences
+    wrongly = f"take in {differences.wrongly_included:,} devices wrongly, and leave out {differences.wrongly_excluded:,}"
+    lines = [f"{size.people:,} people, {size.devices:,} devices", f"Read of people it would {wrongly}."]
+    rows = [["taken in", *_row(device)] for device in differences.included]
+    rows += [["left out", *_row(device)] for device in differences.excluded]
+    if rows:
+        lines += ["", table(rows, ["wrongly", *_HEADINGS])]
+    answer(preview_json(preview), "\n".join(lines), json=json)
+
+
+async def _with_audiences(
+    name: str, options: dict[str, Any], ask: Callable[[Audiences, WorkspaceId], Awaitable[T]]
+) -> T:
+    from pushkeeper import wiring
+    from pushkeeper.store import workspaces
+
+    async with wiring.store(settings_of(options)) as store:
+        found = await workspaces.by_name(store.database, name)
+        return await ask(wiring.audiences(store), found.workspace_id)
+
+
+def _read(text: str) -> object:
+    """The filter as it was typed: JSON where it starts as JSON does, else a text.
+
+    Raises:
+        BadRequest: it starts as JSON, and is none.
+    """
+    from pushkeeper.errors import BadRequest
+
+    if not text.lstrip().startswith("{"):
+        return text
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise BadRequest("filter", f"filter: not JSON: {error}") from None
+
+
+def _row(device: Device) -> list[str]:
+    from pushkeeper.core.identity import cio_id
+
+    return [
+        device.token.masked,
+        device.platform,
+        device.status or "unused",
+        device.app or "-",
+        f"{device.last_used:%Y-%m-%d %H:%M:%S}",
+        cio_id(device.person_id),
+    ]
