@@ -337,7 +337,23 @@ values = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False),
     st.integers(-(1 << 53), 1 << 53),
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8),
-    st.sampled_from([True, False, None, [], {}, [1], "2026-07-01\n", "4.2\n", "1\n"]),
+    st.sampled_from(
+        [
+            True,
+            False,
+            None,
+            [],
+            {},
+            [1],
+            -0.0,
+            "2024-02-29",
+            "2026-02-29",
+            "0000-01-01",
+            "2026-07-01\n",
+            "4.2\n",
+            "1\n",
+        ]
+    ),
 )
 
 

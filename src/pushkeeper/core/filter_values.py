@@ -92,5 +92,5 @@ def _moment(text: str) -> Decimal | None:
 
 def _plain(found: Decimal) -> str:
     """Its digits without an exponent and without zeros at the end of a fraction, as PostgreSQL's trim_scale has it."""
-    text = f"{found:f}"
+    text = f"{abs(found) if found == 0 else found:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -38,14 +38,15 @@ begin
         return null;
     elsif said ~ '^[0-9]{1,12}$' then
         found := said::numeric;
-    elsif said ~ ('^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,6})?)?'
-        '(Z|[+-](0[0-9]|1[0-4]):?[0-5][0-9])?)?$') then
+    elsif said ~ ('^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])([T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,6})?)?'
+        '(Z|[+-](0[0-9]|1[0-4]):?[0-5][0-9])?)?$') and said >= '0001' then
         said := said || case
             when length(said) = 10 then 'T00:00:00Z'
             when substr(said, 11) ~ '(Z|[+-][0-9]{2}:?[0-9]{2})$' then ''
             else 'Z'
         end;
-        if pg_input_is_valid(said, 'timestamptz') then
+        -- Only a day that its month does not have can be wrong now; PostgreSQL 15 cannot be asked without an error.
+        if substr(said, 9, 2)::int <= extract(day from (substr(said, 1, 8) || '01')::date + interval '1 month - 1 day') then
             found := extract(epoch from said::timestamptz);
         end if;
     end if;
