@@ -1,4 +1,4 @@
-"""Audiences: who belongs together. Segments are lists of people that are kept by hand."""
+"""Audiences: who belongs together. Segments are lists of people kept by hand, or filters that are saved under a name."""
 
 from __future__ import annotations
 
@@ -6,23 +6,28 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pushkeeper.core import filter_read, filter_text
-from pushkeeper.core.filter import BadFilter
-from pushkeeper.errors import BadRequest, NotFound
-from pushkeeper.store import audiences, people, segments
+from pushkeeper.core import filter_saved, filter_text
+from pushkeeper.core.filter import BadFilter, InSegment, Unit
+from pushkeeper.core.filter_saved import Definition
+from pushkeeper.errors import BadRequest, Conflict, NotFound
+from pushkeeper.store import audience_plans, audiences, people, segments
+from pushkeeper.store.audiences import Audience
 from pushkeeper.store.people import Naming
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from pushkeeper.core.filter import Node, Unit
+    from pushkeeper.core.filter import Node
     from pushkeeper.core.identity import Identifier
     from pushkeeper.core.model import PersonId, WorkspaceId
-    from pushkeeper.store.audiences import Differences, Size
+    from pushkeeper.store.audience_plans import AudiencePlan
+    from pushkeeper.store.audiences import Differences, Estimate, Size
     from pushkeeper.store.database import Connection, Database
     from pushkeeper.store.devices import Device
     from pushkeeper.store.people import Member
-    from pushkeeper.store.segments import Segment
+    from pushkeeper.store.segments import Draft, Fetch, Segment
+
+_NOT_FOUND = "segment: there is none of this number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +39,16 @@ class Preview:
 
 
 class Audiences:
-    """The segments of all workspaces."""
+    """The segments of all workspaces, and whom filters are true of."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def make_segment(self, workspace: WorkspaceId, name: str, description: str) -> Segment:
-        """Make an empty segment."""
-        return await segments.insert(self._database, workspace, name, description)
+    # Segments.
 
     async def segments(self, workspace: WorkspaceId) -> list[Segment]:
         """All segments, the oldest first."""
         return await segments.of_workspace(self._database, workspace)
-
-    async def segments_of(self, workspace: WorkspaceId, person: PersonId) -> list[Segment]:
-        """The segments that a person is in."""
-        return await segments.of_person(self._database, workspace, person)
 
     async def segment(self, workspace: WorkspaceId, segment_id: int) -> Segment:
         """One segment.
@@ -59,25 +58,84 @@ class Audiences:
         """
         found = await segments.read(self._database, workspace, segment_id)
         if found is None:
-            raise NotFound("segment: there is none of this number")
+            raise NotFound(_NOT_FOUND)
         return found
+
+    async def make(self, workspace: WorkspaceId, draft: Draft) -> Segment:
+        """Make a segment: an empty list, or a saved audience where it has a filter.
+
+        Raises:
+            BadRequest: the filter is none, or names a segment that there is not.
+        """
+
+        async def work(connection: Connection) -> Segment:
+            await segments.lock(connection, workspace)
+            if draft.filter is not None:
+                await read_whole(connection.fetch, workspace, draft.filter)
+            return await segments.insert(connection, workspace, draft)
+
+        return await self._database.in_transaction(work)
+
+    async def change(self, workspace: WorkspaceId, segment_id: int, draft: Draft) -> Segment:
+        """Let a saved audience be so; what was sent to it stays sent.
+
+        Raises:
+            BadRequest: the filter is none, names a segment that there is not, or itself.
+            NotFound: there is no saved audience of this number.
+        """
+
+        async def work(connection: Connection) -> Segment | None:
+            await segments.lock(connection, workspace)
+            await read_whole(connection.fetch, workspace, draft.filter)
+            saved = await segments.saved(connection.fetch, workspace)
+            saved[segment_id] = Definition(draft.unit or Unit.DEVICE, read_filter(draft.filter))
+            for other in saved:
+                _expanded(InSegment(other), saved)
+            return await segments.change(connection, workspace, segment_id, draft)
+
+        changed = await self._database.in_transaction(work)
+        if changed is None:
+            raise NotFound(_NOT_FOUND)
+        return changed
 
     async def delete_segment(self, workspace: WorkspaceId, segment_id: int) -> None:
         """Delete a segment; the people stay.
 
         Raises:
+            Conflict: another audience, or a broadcast's, names it.
             NotFound: there is none of this number.
         """
-        if not await segments.delete(self._database, workspace, segment_id):
-            raise NotFound("segment: there is none of this number")
 
-    async def add(self, workspace: WorkspaceId, segment_id: int, who: Sequence[Identifier]) -> None:
-        """Put people into a segment; who is not known is made, save by a cio_id.
+        async def work(connection: Connection) -> bool:
+            await segments.lock(connection, workspace)
+            saved = await segments.saved(connection.fetch, workspace)
+            users = [other for other, made in saved.items() if segment_id in filter_saved.named(made.node)]
+            if users:
+                raise Conflict(f"segment: the audience of segment {users[0]} names it")
+            if templates := await segments.templates_naming(connection.fetch, workspace, segment_id):
+                raise Conflict(f"segment: the audience of template {templates[0]} names it")
+            return await segments.delete(connection, workspace, segment_id)
+
+        if not await self._database.in_transaction(work):
+            raise NotFound(_NOT_FOUND)
+
+    async def templates_naming(self, workspace: WorkspaceId, segment_id: int) -> list[int]:
+        """The templates whose audience names a segment.
 
         Raises:
             NotFound: there is no segment of this number.
         """
         await self.segment(workspace, segment_id)
+        return await segments.templates_naming(self._database.rows, workspace, segment_id)
+
+    async def add(self, workspace: WorkspaceId, segment_id: int, who: Sequence[Identifier]) -> None:
+        """Put people into a segment; who is not known is made, save by a cio_id.
+
+        Raises:
+            BadRequest: the segment is a filter's.
+            NotFound: there is no segment of this number.
+        """
+        await self._by_hand(workspace, segment_id)
         namings = [Naming(workspace_id=workspace, path=one) for one in who]
 
         async def work(connection: Connection) -> None:
@@ -90,9 +148,10 @@ class Audiences:
         """Take people out of a segment.
 
         Raises:
+            BadRequest: the segment is a filter's.
             NotFound: there is no segment of this number.
         """
-        await self.segment(workspace, segment_id)
+        await self._by_hand(workspace, segment_id)
         namings = [Naming(workspace_id=workspace, path=one, create=False) for one in who]
 
         async def work(connection: Connection) -> None:
@@ -101,50 +160,24 @@ class Audiences:
 
         await self._database.in_transaction(work)
 
+    async def segments_of(self, workspace: WorkspaceId, person: PersonId) -> list[Segment]:
+        """The segments that a person is in, the oldest first."""
+        put_into = await segments.of_person(self._database, workspace, person)
+        saved = await segments.saved(self._database.rows, workspace)
+        nodes = {one: _expanded(InSegment(one), saved) for one in saved}
+        true = await audiences.true_of(self._database, person, nodes, datetime.now(UTC))
+        matching = [one for one in await self.segments(workspace) if one.segment_id in true] if true else []
+        return sorted([*put_into, *matching], key=lambda one: one.segment_id)
+
     async def count(self, workspace: WorkspaceId, segment_id: int) -> int:
         """How many people are in a segment.
 
         Raises:
             NotFound: there is none of this number.
         """
-        await self.segment(workspace, segment_id)
-        return await segments.count(self._database, segment_id)
-
-    async def search(self, workspace: WorkspaceId, given: object, *, after: int, limit: int) -> list[Member]:
-        """The people of whom a filter is true and whose keys come after this one, in their order.
-
-        Raises:
-            BadRequest: the filter is none.
-        """
-        node = read_filter(given)
-        return await people.search(self._database, workspace, node, after=after, limit=limit)
-
-    async def size(self, workspace: WorkspaceId, given: object, unit: Unit) -> Size:
-        """How many people and devices a filter is true of.
-
-        Raises:
-            BadRequest: the filter is none.
-        """
-        return await audiences.size(self._database, workspace, read_filter(given), unit, datetime.now(UTC))
-
-    async def sample(self, workspace: WorkspaceId, given: object, unit: Unit, *, limit: int) -> list[Device]:
-        """Some of the devices that a filter is true of, or of whose people; the same whenever it is asked.
-
-        Raises:
-            BadRequest: the filter is none.
-        """
-        node, now = read_filter(given), datetime.now(UTC)
-        return await audiences.sample(self._database, workspace, node, unit, limit=limit, now=now)
-
-    async def preview(self, workspace: WorkspaceId, given: object, unit: Unit) -> Preview:
-        """Whom a filter is true of, and which devices it is true of only if it is read of people, or only if not.
-
-        Raises:
-            BadRequest: the filter is none.
-        """
-        node, now = read_filter(given), datetime.now(UTC)
-        size = await audiences.size(self._database, workspace, node, unit, now)
-        return Preview(size, await audiences.differences(self._database, workspace, node, now))
+        if (await self.segment(workspace, segment_id)).filter is None:
+            return await segments.count(self._database, segment_id)
+        return (await self.size(workspace, _of_segment(segment_id), Unit.PERSON)).people
 
     async def members(
         self, workspace: WorkspaceId, segment_id: int, *, after: int, limit: int
@@ -154,8 +187,87 @@ class Audiences:
         Raises:
             NotFound: there is none of this number.
         """
-        await self.segment(workspace, segment_id)
-        return await segments.members(self._database, segment_id, after=after, limit=limit)
+        if (await self.segment(workspace, segment_id)).filter is None:
+            return await segments.members(self._database, segment_id, after=after, limit=limit)
+        return await self.search(workspace, _of_segment(segment_id), after=after, limit=limit)
+
+    # Filters.
+
+    async def search(self, workspace: WorkspaceId, given: object, *, after: int, limit: int) -> list[Member]:
+        """The people of whom a filter is true and whose keys come after this one, in their order.
+
+        A segment that there is not is one of nobody, as Customer.io's clients expect.
+
+        Raises:
+            BadRequest: the filter is none.
+        """
+        saved = await segments.saved(self._database.rows, workspace)
+        node = _expanded(read_filter(given), saved)
+        return await people.search(self._database, workspace, node, after=after, limit=limit)
+
+    async def size(self, workspace: WorkspaceId, given: object, unit: Unit) -> Size:
+        """How many people and devices a filter is true of.
+
+        Raises:
+            BadRequest: the filter is none, or names a segment that there is not.
+        """
+        return await audiences.size(self._database, await self._audience(workspace, given, unit))
+
+    async def estimate(
+        self, workspace: WorkspaceId, given: object, unit: Unit, *, within_s: float
+    ) -> Size | Estimate:
+        """The same within a time: what cannot be counted in it is estimated from a part of all.
+
+        Raises:
+            BadRequest: the filter is none, or names a segment that there is not.
+        """
+        audience = await self._audience(workspace, given, unit)
+        return await audiences.estimate(self._database, audience, within_s=within_s)
+
+    async def sample(self, workspace: WorkspaceId, given: object, unit: Unit, *, limit: int) -> list[Device]:
+        """Some of the devices that a filter is true of, or of whose people; the same whenever it is asked.
+
+        Raises:
+            BadRequest: the filter is none, or names a segment that there is not.
+        """
+        return await self.devices(workspace, given, unit, after=b"", limit=limit)
+
+    async def devices(
+        self, workspace: WorkspaceId, given: object, unit: Unit, *, after: bytes, limit: int
+    ) -> list[Device]:
+        """The devices that a filter is true of (or of whose people) and whose keys come after this one, in their order.
+
+        Raises:
+            BadRequest: the filter is none, or names a segment that there is not.
+        """
+        audience = await self._audience(workspace, given, unit)
+        return await audiences.devices(self._database, audience, after=after, limit=limit)
+
+    async def preview(self, workspace: WorkspaceId, given: object, unit: Unit) -> Preview:
+        """Whom a filter is true of, and which devices it is true of only if it is read of people, or only if not.
+
+        Raises:
+            BadRequest: the filter is none, or names a segment that there is not.
+        """
+        audience = await self._audience(workspace, given, unit)
+        size = await audiences.size(self._database, audience)
+        return Preview(size, await audiences.differences(self._database, audience))
+
+    async def explain(self, workspace: WorkspaceId, given: object, unit: Unit) -> AudiencePlan:
+        """How PostgreSQL counts an audience, what that takes, and which indexes would make it faster.
+
+        Raises:
+            BadRequest: the filter is none, or names a segment that there is not.
+        """
+        return await audience_plans.explain(self._database, await self._audience(workspace, given, unit))
+
+    async def _audience(self, workspace: WorkspaceId, given: object, unit: Unit) -> Audience:
+        node = await read_whole(self._database.rows, workspace, given)
+        return Audience(workspace_id=workspace, node=node, unit=unit, now=datetime.now(UTC))
+
+    async def _by_hand(self, workspace: WorkspaceId, segment_id: int) -> None:
+        if (await self.segment(workspace, segment_id)).filter is not None:
+            raise BadRequest("segment", "segment: it is a filter's, and nobody is put into it by hand")
 
 
 def read_filter(given: object) -> Node:
@@ -165,6 +277,38 @@ def read_filter(given: object) -> Node:
         BadRequest: it is none.
     """
     try:
-        return filter_text.parse(given) if isinstance(given, str) else filter_read.read(given)
+        return filter_text.read(given)
     except BadFilter as error:
-        raise BadRequest(error.place, f"{error.place}: {error.message}") from None
+        raise _refused(error) from None
+
+
+async def read_whole(fetch: Fetch, workspace: WorkspaceId, given: object) -> Node:
+    """The filter that a tree or a text says, with the saved audiences that it names put in.
+
+    `fetch` is a database's `rows`, or a connection's `fetch`.
+
+    Raises:
+        BadRequest: it is none, or names a segment that there is not.
+    """
+    node = read_filter(given)
+    named = filter_saved.named(node)
+    if not named:
+        return node
+    if unknown := named - await segments.ids(fetch, workspace):
+        raise BadRequest("filter", f"filter: there is no segment {min(unknown)}")
+    return _expanded(node, await segments.saved(fetch, workspace))
+
+
+def _expanded(node: Node, saved: Mapping[int, Definition]) -> Node:
+    try:
+        return filter_saved.expanded(node, saved)
+    except BadFilter as error:
+        raise _refused(error) from None
+
+
+def _refused(error: BadFilter) -> BadRequest:
+    return BadRequest(error.place, f"{error.place}: {error.message}")
+
+
+def _of_segment(segment_id: int) -> dict[str, dict[str, int]]:
+    return {"segment": {"id": segment_id}}

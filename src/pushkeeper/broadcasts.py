@@ -11,7 +11,7 @@ from pushkeeper.core.filter import BadFilter
 from pushkeeper.core.model import Content
 from pushkeeper.core.routing import choose_route
 from pushkeeper.errors import BadRequest, Forbidden, NotFound, TooManyRequests, Unreachable
-from pushkeeper.store import batches, broadcasts, credentials, messages, routes, templates
+from pushkeeper.store import batches, broadcasts, credentials, messages, routes, segments, templates
 from pushkeeper.store.broadcasts import Broadcast, BroadcastState
 from pushkeeper.store.database import PLAN_CHANNEL, WORK_CHANNEL
 from pushkeeper.store.templates import TemplateKind
@@ -208,7 +208,7 @@ class Broadcasts:
             priority=_PRIORITY,
             due_at=broadcast.send_at,
             lanes=await self._lanes_of(broadcast),
-            audience=None if broadcast.audience is None else read_audience(broadcast.audience),
+            audience=await self._audience(connection, broadcast),
         )
         last_device, last_person, devices = broadcast.last_device, broadcast.last_person, 0
         if broadcast.listed:
@@ -225,6 +225,13 @@ class Broadcasts:
         if over:
             await broadcasts.planned(connection, broadcast.broadcast_id)
             self._lanes.pop(broadcast.broadcast_id, None)
+
+    async def _audience(self, connection: Connection, broadcast: ToPlan) -> Node | None:
+        if broadcast.audience is None:
+            return None
+        return await segments.expanded(
+            connection.fetch, broadcast.workspace_id, read_audience(broadcast.audience), "recipients"
+        )
 
     async def _lanes_of(self, broadcast: ToPlan) -> Mapping[Address, RouteId]:
         """The lane of each kind of device: looked up once, as the last hop looks again."""

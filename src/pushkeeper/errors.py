@@ -8,6 +8,7 @@
     ├── NotFound              nothing of that name
     ├── Conflict              the name is taken, or the thing is in use
     ├── TooManyRequests       this key has made all the calls that it may for now
+    ├── TooSlow               the answer would take longer than may be waited for
     ├── Misconfigured         a setting, file or folder is not usable; says which
     └── Unreachable           a server that is needed does not answer
 
@@ -72,6 +73,12 @@ class TooManyRequests(PushkeeperError):
     """This key has made all the calls that it may in this second."""
 
     code = "too_many_requests"
+
+
+class TooSlow(PushkeeperError):
+    """What was asked is about so much that the answer takes longer than it may."""
+
+    code = "too_slow"
 
 
 class Misconfigured(PushkeeperError):

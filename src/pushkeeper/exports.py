@@ -18,7 +18,7 @@ from pushkeeper.core.filter import BadFilter
 from pushkeeper.core.identity import cio_id
 from pushkeeper.core.model import DeliveryId, PersonId, Secret
 from pushkeeper.errors import BadRequest, Misconfigured, NotFound
-from pushkeeper.store import exports, messages
+from pushkeeper.store import exports, messages, segments
 from pushkeeper.store.database import PLAN_CHANNEL
 from pushkeeper.store.messages import Wanted
 
@@ -135,7 +135,7 @@ class Exports:
         return await self.one(workspace, made)
 
     async def _people(self, connection: Connection, export: Export) -> int:
-        node = filter_read.read(export.asked)
+        node = await segments.expanded(connection.fetch, export.workspace_id, filter_read.read(export.asked))
         pages = _Pages(connection, export.export_id, _PEOPLE)
         after = 0
         while True:

@@ -16,7 +16,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from pushkeeper.api.openapi import OPERATIONS, document
+from pushkeeper.api.openapi import document
+from pushkeeper.api.openapi_operations import OPERATIONS
 from support.service import Workspace
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pushkeeper.api.openapi import OPERATIONS
+from pushkeeper.api.openapi_operations import OPERATIONS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -44,7 +44,7 @@ def test_our_own_api_is_described_whole():
     routed = {
         path
         for file in source.glob("*.py")
-        if file.name not in {"track_v1.py", "metrics.py", "openapi.py"}
+        if file.name not in {"track_v1.py", "metrics.py", "openapi.py", "openapi_operations.py"}
         for path in re.findall(r'"(/api/v1/[^"]*)"', file.read_text(encoding="utf-8"))
     }
     assert routed == {path for _, path in OPERATIONS}

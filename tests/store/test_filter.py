@@ -31,6 +31,7 @@ from pushkeeper.core.filter import (
     Order,
     Performed,
     Recent,
+    Saved,
     StartsWith,
     Subject,
     Time,
@@ -44,6 +45,7 @@ from pushkeeper.store import devices, events, people, segments, workspaces
 from pushkeeper.store.devices import Registration
 from pushkeeper.store.events import NewEvent
 from pushkeeper.store.people import AttributeChange, Naming
+from pushkeeper.store.segments import Draft
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import PersonId, WorkspaceId
@@ -174,8 +176,19 @@ def joined(leaves: st.SearchStrategy[Node], most: int) -> st.SearchStrategy[Node
     )
 
 
+leaves: st.SearchStrategy[Node] = of_people | st.builds(
+    OfDevice, joined(of_devices, 4), st.sampled_from(Match)
+)
+# Saved audiences in filters, and in audiences.
 nodes: st.SearchStrategy[Node] = joined(
-    of_people | st.builds(OfDevice, joined(of_devices, 4), st.sampled_from(Match)), 8
+    leaves
+    | st.builds(
+        Saved,
+        st.just(1),
+        st.sampled_from(Unit),
+        joined(leaves | st.builds(Saved, st.just(2), st.sampled_from(Unit), joined(leaves, 3)), 4),
+    ),
+    8,
 )
 
 
@@ -199,6 +212,8 @@ class Crowd:
                 return And(tuple(map(self.placed, inner)))
             case Or(inner):
                 return Or(tuple(map(self.placed, inner)))
+            case Saved(number, unit, inner):
+                return Saved(number, unit, self.placed(inner))
         return node
 
 
@@ -211,7 +226,11 @@ def some_attributes(number: int) -> dict[str, Any]:
 async def crowd(database: Database) -> Crowd:
     made, _ = await workspaces.create(database, secrets.token_hex(8))
     workspace = made.workspace_id
-    known = [(await segments.insert(database, workspace, name, "")).segment_id for name in ("a", "b", "c")]
+
+    async def make(connection: Connection) -> list[int]:
+        return [(await segments.insert(connection, workspace, Draft(name=name))).segment_id for name in "abc"]
+
+    known = await database.in_transaction(make)
     found = Crowd(workspace, {}, {}, known)
 
     async def work(connection: Connection) -> None:
@@ -298,11 +317,11 @@ async def make_device(connection: Connection, crowd: Crowd, number: int, person:
 @given(nodes)
 async def test_sql_and_python_mean_the_same_people(database: Database, crowd: Crowd, node: Node) -> None:
     placed = crowd.placed(node)
-    condition, parameters = filter_sql.condition(placed, first=2, now=NOW)
+    where = filter_sql.condition(placed, first=2, now=NOW)
     found = await database.rows(
-        f"select p.person_id from people p where p.workspace_id = $1 and {condition}",
+        f"select p.person_id from people p where p.workspace_id = $1 and {where.sql}",
         crowd.workspace,
-        *parameters,
+        *where.parameters,
     )
     wanted = {person for person, facts in crowd.facts.items() if matches(placed, Reading(facts, NOW))}
     assert {row["person_id"] for row in found} == wanted
@@ -312,12 +331,12 @@ async def test_sql_and_python_mean_the_same_people(database: Database, crowd: Cr
 @given(nodes)
 async def test_sql_and_python_mean_the_same_devices(database: Database, crowd: Crowd, node: Node) -> None:
     placed = crowd.placed(node)
-    condition, parameters = filter_sql.condition(placed, first=2, now=NOW, unit=Unit.DEVICE)
+    where = filter_sql.condition(placed, first=2, now=NOW, unit=Unit.DEVICE)
+    joined_people = "join people p using (person_id)" if where.of_people else ""
     found = await database.rows(
-        "select d.device_id from devices d join people p using (person_id) "
-        f"where d.workspace_id = $1 and {condition}",
+        f"select d.device_id from devices d {joined_people} where d.workspace_id = $1 and {where.sql}",
         crowd.workspace,
-        *parameters,
+        *where.parameters,
     )
     wanted = {
         key
@@ -325,6 +344,26 @@ async def test_sql_and_python_mean_the_same_devices(database: Database, crowd: C
         if matches(placed, Reading(crowd.facts[person], NOW, device))
     }
     assert {bytes(row["device_id"]) for row in found} == wanted
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(nodes, st.sampled_from(Unit))
+async def test_a_condition_that_may_not_be_null_is_the_same_truth(
+    database: Database, crowd: Crowd, node: Node, unit: Unit
+) -> None:
+    placed = crowd.placed(node)
+    found = []
+    for total in (False, True):
+        where = filter_sql.condition(placed, first=2, now=NOW, unit=unit, total=total)
+        rows = await database.rows(
+            f"select d.device_id, {where.sql} as truth from devices d join people p using (person_id) "
+            "where d.workspace_id = $1 order by 1",
+            crowd.workspace,
+            *where.parameters,
+        )
+        found.append([row["truth"] for row in rows])
+    assert None not in found[1]
+    assert [bool(truth) for truth in found[0]] == found[1]
 
 
 values = st.one_of(
@@ -413,7 +452,7 @@ def test_whatever_json_says_is_read_or_refused(given_json: Any) -> None:
         place = refused.place
     else:
         place = "filter"
-        written, parameters = filter_sql.condition(found, first=1, now=NOW)
+        written, parameters, _ = filter_sql.condition(found, first=1, now=NOW)
         assert all(f"${n + 1}::" in written for n in range(len(parameters)))
     assert place.startswith("filter")
 

@@ -1,4 +1,4 @@
-"""Our own API for audiences: how large one is, who is in it, and who differs as it is read of people or devices."""
+"""Our own API for audiences: how large one is, who is in it, who differs as it is read of people or devices; and kept."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from pushkeeper.api import answer, fields
 from pushkeeper.api.native import device_json, render
+from pushkeeper.api.segments import MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES
 from pushkeeper.api.surface import Surface
 from pushkeeper.core.filter import Unit
+from pushkeeper.errors import BadRequest
+from pushkeeper.store.audiences import Estimate
+from pushkeeper.store.segments import Draft
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,42 +22,132 @@ if TYPE_CHECKING:
     from pushkeeper.api.app import Rooms
     from pushkeeper.api.surface import Call
     from pushkeeper.audience import Preview
+    from pushkeeper.store.audiences import Size
+    from pushkeeper.store.devices import Device
+    from pushkeeper.store.people import Member
+    from pushkeeper.store.segments import Segment
 
 _SAMPLE = 20
-_LARGEST_SAMPLE = 1_000
+_PAGE = 100
+_LARGEST_PAGE = 1_000
+MAX_WITHIN_MS = 30_000
 
 
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of this API."""
-    audiences = _Audiences(rooms)
+    asked, kept = _Asked(rooms), _Kept(rooms)
     surface = Surface(authenticate=rooms.keys.app, render=render)
     return [
-        surface.route("/api/v1/audiences/count", POST=audiences.count),
-        surface.route("/api/v1/audiences/sample", POST=audiences.sample),
-        surface.route("/api/v1/audiences/preview", POST=audiences.preview),
+        surface.route("/api/v1/audiences/count", POST=asked.count),
+        surface.route("/api/v1/audiences/sample", POST=asked.sample),
+        surface.route("/api/v1/audiences/preview", POST=asked.preview),
+        surface.route("/api/v1/audiences", GET=kept.all, POST=kept.make),
+        surface.route("/api/v1/audiences/{id}", GET=kept.one, PUT=kept.change, DELETE=kept.delete),
+        surface.route("/api/v1/audiences/{id}/members", GET=kept.members),
     ]
 
 
-class _Audiences:
+class _Asked:
+    """Filters that are given with the question."""
+
     def __init__(self, rooms: Rooms) -> None:
         self._audiences = rooms.audiences
 
     async def count(self, call: Call) -> Answer:
-        filter_, unit = _asked(call)
-        size = await self._audiences.size(call.workspace.workspace_id, filter_, unit)
-        return answer.of_json({"people": size.people, "devices": size.devices})
+        body, unit = _asked(call)
+        workspace, filter_, within = call.workspace.workspace_id, body.get("filter"), body.get("within_ms")
+        if within is None:
+            return answer.of_json(size_json(await self._audiences.size(workspace, filter_, unit)))
+        if isinstance(within, bool) or not isinstance(within, int) or not 1 <= within <= MAX_WITHIN_MS:
+            raise BadRequest("within_ms", f"within_ms: expected a number from 1 to {MAX_WITHIN_MS}")
+        size = await self._audiences.estimate(workspace, filter_, unit, within_s=within / 1000)
+        return answer.of_json(size_json(size))
 
     async def sample(self, call: Call) -> Answer:
-        filter_, unit = _asked(call)
-        text = call.query("limit")
-        limit = _SAMPLE if text is None else fields.number(text, "limit", most=_LARGEST_SAMPLE)
-        found = await self._audiences.sample(call.workspace.workspace_id, filter_, unit, limit=limit)
+        body, unit = _asked(call)
+        limit = _limit(call, usual=_SAMPLE)
+        found = await self._audiences.sample(
+            call.workspace.workspace_id, body.get("filter"), unit, limit=limit
+        )
         return answer.of_json({"devices": [device_json(device) for device in found]})
 
     async def preview(self, call: Call) -> Answer:
-        filter_, unit = _asked(call)
-        preview = await self._audiences.preview(call.workspace.workspace_id, filter_, unit)
+        body, unit = _asked(call)
+        preview = await self._audiences.preview(call.workspace.workspace_id, body.get("filter"), unit)
         return answer.of_json(preview_json(preview))
+
+
+class _Kept:
+    """Audiences that are saved under a name."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._audiences = rooms.audiences
+
+    async def all(self, call: Call) -> Answer:
+        found = await self._audiences.segments(call.workspace.workspace_id)
+        return answer.of_json({"audiences": [audience_json(segment) for segment in found]})
+
+    async def make(self, call: Call) -> Answer:
+        made = await self._audiences.make(call.workspace.workspace_id, _draft(call))
+        return answer.of_json({"audience": audience_json(made)}, 201)
+
+    async def one(self, call: Call) -> Answer:
+        found = await self._audiences.segment(call.workspace.workspace_id, _number(call))
+        return answer.of_json({"audience": audience_json(found)})
+
+    async def change(self, call: Call) -> Answer:
+        changed = await self._audiences.change(call.workspace.workspace_id, _number(call), _draft(call))
+        return answer.of_json({"audience": audience_json(changed)})
+
+    async def delete(self, call: Call) -> Answer:
+        await self._audiences.delete_segment(call.workspace.workspace_id, _number(call))
+        return answer.empty()
+
+    async def members(self, call: Call) -> Answer:
+        """Its devices where it is one of devices, else its people; a page at a time."""
+        workspace, limit = call.workspace.workspace_id, _limit(call, usual=_PAGE)
+        segment = await self._audiences.segment(workspace, _number(call))
+        if segment.unit is not Unit.DEVICE:
+            _, after = fields.page(None, call.query("start"), usual=limit, most=limit)
+            people = await self._audiences.members(
+                workspace, segment.segment_id, after=after, limit=limit + 1
+            )
+            return answer.of_json(_people_json(people, limit))
+        devices = await self._audiences.devices(
+            workspace,
+            segment.filter,
+            Unit.DEVICE,
+            after=fields.key_of_page(call.query("start")),
+            limit=limit + 1,
+        )
+        return answer.of_json(_devices_json(devices, limit))
+
+
+def audience_json(segment: Segment) -> dict[str, Any]:
+    """A saved audience, or a list of people kept by hand, which has no filter."""
+    return {
+        "id": segment.segment_id,
+        "name": segment.name,
+        "description": segment.description,
+        "type": "list" if segment.filter is None else "filter",
+        "filter": segment.filter,
+        "unit": segment.unit or Unit.PERSON,
+        "created_at": segment.created_at,
+        "updated_at": segment.updated_at,
+    }
+
+
+def size_json(size: Size | Estimate) -> dict[str, Any]:
+    """How many there are; of an estimate also how far off that may be."""
+    found = {"people": size.people, "devices": size.devices}
+    if not isinstance(size, Estimate):
+        return found
+    return {
+        **found,
+        "estimated": True,
+        "people_margin": size.people_margin,
+        "devices_margin": size.devices_margin,
+    }
 
 
 def preview_json(preview: Preview) -> dict[str, Any]:
@@ -70,8 +164,56 @@ def preview_json(preview: Preview) -> dict[str, Any]:
     }
 
 
-def _asked(call: Call) -> tuple[Any, Unit]:
-    """The filter, and what is counted: devices, unless people are asked for."""
+def _people_json(found: Sequence[Member], limit: int) -> dict[str, Any]:
+    page = found[:limit]
+    return {
+        "people": [{"id": one.id, "email": one.email, "cio_id": one.cio_id} for one in page],
+        "next": fields.next_page(page[-1].person_id) if len(found) > limit else None,
+    }
+
+
+def _devices_json(found: Sequence[Device], limit: int) -> dict[str, Any]:
+    page = found[:limit]
+    return {
+        "devices": [device_json(device) for device in page],
+        "next": page[-1].device_id.hex() if len(found) > limit else None,
+    }
+
+
+def _asked(call: Call) -> tuple[dict[str, Any], Unit]:
+    """What is asked, and what is counted: devices, unless people are asked for."""
     body = fields.as_object(fields.decode(call.raw_body), "body")
-    unit = fields.one_of(body.get("unit", Unit.DEVICE.value), "unit", tuple(Unit))
-    return body.get("filter"), Unit(unit)
+    return body, _unit(body)
+
+
+def _draft(call: Call) -> Draft:
+    """An audience as it is to be.
+
+    Raises:
+        BadRequest: a field is missing or malformed.
+    """
+    body = fields.as_object(fields.decode(call.raw_body), "body")
+    if body.get("filter") is None:
+        raise BadRequest("filter", "filter: is needed")
+    return Draft(
+        name=fields.text(body.get("name"), "name", max_bytes=MAX_NAME_BYTES),
+        description=fields.optional_text(
+            body.get("description"), "description", max_bytes=MAX_DESCRIPTION_BYTES
+        )
+        or "",
+        filter=body["filter"],
+        unit=_unit(body),
+    )
+
+
+def _unit(body: dict[str, Any]) -> Unit:
+    return Unit(fields.one_of(body.get("unit", Unit.DEVICE.value), "unit", tuple(Unit)))
+
+
+def _number(call: Call) -> int:
+    return fields.number_of_path(call.segment("id"), "audience")
+
+
+def _limit(call: Call, *, usual: int) -> int:
+    text = call.query("limit")
+    return usual if text is None else fields.number(text, "limit", most=_LARGEST_PAGE)

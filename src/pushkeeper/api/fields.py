@@ -162,6 +162,18 @@ def next_page(after: int) -> str:
     return urlsafe_b64encode(str(after).encode()).decode().rstrip("=")
 
 
+def key_of_page(start: str | None) -> bytes:
+    """The key that a page goes on after: a `next` of ours that was given back as `start`; hexadecimal, as devices have it.
+
+    Raises:
+        BadRequest: it is none of ours.
+    """
+    try:
+        return bytes.fromhex(start or "")
+    except ValueError:
+        raise BadRequest("start", "start: expected the `next` of an answer") from None
+
+
 def one_of(value: object, field: str, allowed: tuple[str, ...]) -> str:
     """One of these words, whatever its case."""
     if not isinstance(value, str) or value.lower() not in allowed:

@@ -62,7 +62,10 @@ class _Native:
         """Devices by what they are, a page at a time."""
         limit = _number(call, "limit", default=_PAGE, most=MAX_LINES)
         found = await self._rooms.registry.search(
-            call.workspace.workspace_id, _search(call), after=_after(call), limit=limit + 1
+            call.workspace.workspace_id,
+            _search(call),
+            after=fields.key_of_page(call.query("start")),
+            limit=limit + 1,
         )
         page = found[:limit]
         following = page[-1].device_id.hex() if len(found) > limit else None
@@ -190,15 +193,6 @@ def _attribute(text: str | None) -> tuple[str, tuple[str | float | bool, ...]] |
     if not (name and equals):
         raise BadRequest("attribute", "attribute: expected name=value")
     return name, meanings(value)
-
-
-def _after(call: Call) -> bytes:
-    """The key that a page goes on after: a `next` of ours that was given back as `start`."""
-    start = call.query("start") or ""
-    try:
-        return bytes.fromhex(start)
-    except ValueError:
-        raise BadRequest("start", "start: expected the `next` of an answer") from None
 
 
 def _token(call: Call) -> Token:

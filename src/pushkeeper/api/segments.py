@@ -1,4 +1,4 @@
-"""Segments in Customer.io's App API: manual ones, which are all that their API makes."""
+"""Segments in Customer.io's App API: manual ones, which are all that it makes, and saved audiences as dynamic ones."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pushkeeper.api import answer, fields
 from pushkeeper.api.app_api import members_json, person_of, render
 from pushkeeper.api.surface import Surface
 from pushkeeper.api.track_v1 import segment_of
+from pushkeeper.store.segments import Draft
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +57,8 @@ class _Segments:
         description = fields.optional_text(
             given.get("description"), "segment.description", max_bytes=MAX_DESCRIPTION_BYTES
         )
-        made = await self._audiences.make_segment(call.workspace.workspace_id, name, description or "")
+        draft = Draft(name=name, description=description or "")
+        made = await self._audiences.make(call.workspace.workspace_id, draft)
         return answer.of_json({"segment": segment_json(made)})
 
     async def one(self, call: Call) -> Answer:
@@ -80,9 +82,10 @@ class _Segments:
         return answer.of_json(members_json(found, limit))
 
     async def used_by(self, call: Call) -> Answer:
-        segment = await self._audiences.segment(call.workspace.workspace_id, segment_of(call))
-        nothing: dict[str, list[int]] = {"campaigns": [], "sent_newsletters": [], "draft_newsletters": []}
-        return answer.of_json({"segment_id": segment.segment_id, "used_by": nothing})
+        segment = segment_of(call)
+        templates = await self._audiences.templates_naming(call.workspace.workspace_id, segment)
+        used_by = {"campaigns": templates, "sent_newsletters": [], "draft_newsletters": []}
+        return answer.of_json({"segment_id": segment, "used_by": used_by})
 
     async def of_person(self, call: Call) -> Answer:
         person = await person_of(self._rooms, call)
@@ -92,7 +95,7 @@ class _Segments:
 
 
 def segment_json(segment: Segment) -> dict[str, Any]:
-    """A segment as Customer.io shows it; a manual one is always finished."""
+    """A segment as Customer.io shows it; none has anything left to build."""
     created = int(segment.created_at.timestamp())
     return {
         "id": segment.segment_id,
@@ -101,7 +104,7 @@ def segment_json(segment: Segment) -> dict[str, Any]:
         "description": segment.description,
         "state": "finished",
         "progress": None,
-        "type": "manual",
+        "type": "manual" if segment.filter is None else "dynamic",
         "tags": None,
         "created_at": created,
         "updated_at": int(segment.updated_at.timestamp()),

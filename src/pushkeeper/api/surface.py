@@ -26,6 +26,7 @@ from pushkeeper.errors import (
     PushkeeperError,
     TooLarge,
     TooManyRequests,
+    TooSlow,
     Unauthorized,
     Unreachable,
 )
@@ -61,6 +62,7 @@ _STATUS: tuple[tuple[type[PushkeeperError], int], ...] = (
     (Conflict, 409),
     (TooManyRequests, 429),
     (Unreachable, 503),
+    (TooSlow, 504),
 )
 
 

@@ -96,6 +96,35 @@ def audience_preview(*, filter_: str, unit: str, name: str, json: bool, **option
     answer(preview_json(preview), "\n".join(lines), json=json)
 
 
+@audience.command("explain", short_help="Show how it is counted, and what would be faster.")
+@_asks
+def audience_explain(*, filter_: str, unit: str, name: str, json: bool, **options: Any) -> None:
+    """Show how PostgreSQL counts FILTER, how long that takes, and which indexes would make it faster."""
+    from pushkeeper.core.filter import Unit
+    from pushkeeper.core.filter_show import text_of
+
+    plan = run(
+        _with_audiences(
+            name, options, lambda room, workspace: room.explain(workspace, _read(filter_), Unit(unit))
+        )
+    )
+    size = plan.size
+    lines = [f"{size.people:,} people, {size.devices:,} devices, counted in {plan.took_ms:,.0f} ms", ""]
+    rows = [[scan.table, scan.index or "none: all of it is read", f"{scan.rows:,}"] for scan in plan.scans]
+    lines.append(table(rows, ["table", "index", "rows expected"]))
+    for one in plan.advice:
+        found = f"{text_of(one.index.node)} leaves {one.share:.1%} of the devices; an index finds them:"
+        lines += ["", found, f"  {one.index.sql};"]
+    shown = {
+        "people": size.people,
+        "devices": size.devices,
+        "took_ms": round(plan.took_ms, 1),
+        "scans": plan.scans,
+        "advice": [{"sql": one.index.sql, "share": round(one.share, 4)} for one in plan.advice],
+    }
+    answer(shown, "\n".join(lines), json=json)
+
+
 async def _with_audiences(
     name: str, options: dict[str, Any], ask: Callable[[Audiences, WorkspaceId], Awaitable[T]]
 ) -> T:

@@ -155,7 +155,18 @@ class Performed(msgspec.Struct, frozen=True):
     within_s: int | None = None
 
 
-Node: TypeAlias = And | Or | Not | InSegment | Condition | OfDevice | Performed
+class Saved(msgspec.Struct, frozen=True):
+    """To be in a saved audience: its own filter, read as it says itself, whatever it stands in.
+
+    One of people is true of all devices that they have; one of devices is true of people who have such a device.
+    """
+
+    segment_id: int
+    unit: Unit
+    node: Node
+
+
+Node: TypeAlias = And | Or | Not | InSegment | Condition | OfDevice | Performed | Saved
 
 
 def inner_nodes(node: Node) -> tuple[Node, ...]:
@@ -165,6 +176,8 @@ def inner_nodes(node: Node) -> tuple[Node, ...]:
             return nodes
         case Not(inner) | OfDevice(inner):
             return (inner,)
+        case Saved():
+            return (node.node,)
     return ()
 
 

@@ -26,10 +26,12 @@ from pushkeeper.core.filter import (
     Order,
     Performed,
     Recent,
+    Saved,
     StartsWith,
     Subject,
     Test,
     Time,
+    Unit,
     Version,
 )
 
@@ -94,8 +96,10 @@ def matches(node: Node, reading: Reading) -> bool:
     return _leaf(node, reading)
 
 
-def _leaf(node: InSegment | Performed | OfDevice | Condition, reading: Reading) -> bool:
+def _leaf(node: InSegment | Performed | OfDevice | Condition | Saved, reading: Reading) -> bool:
     match node:
+        case Saved():
+            return any(matches(node.node, own) for own in _readings(node.unit, reading))
         case InSegment(segment_id):
             return segment_id in reading.facts.segments
         case Performed():
@@ -121,7 +125,17 @@ def failing(node: Node, reading: Reading) -> Node | None:
         and reading.device
     ):
         return failing(node.node, reading)
+    if isinstance(node, Saved) and len(readings := _readings(node.unit, reading)) == 1:
+        return failing(node.node, readings[0])
     return node
+
+
+def _readings(unit: Unit, reading: Reading) -> list[Reading]:
+    """How a saved audience is read within another filter: of the person, of the device, or of any that they have."""
+    facts, now = reading.facts, reading.now
+    if unit is Unit.PERSON:
+        return [Reading(facts, now)]
+    return [reading] if reading.device else [Reading(facts, now, device) for device in facts.devices]
 
 
 def _of_device(inner: Node, wanted: Match, reading: Reading) -> bool:

@@ -5,7 +5,7 @@ Values go as parameters. What stands for a number, a time or a version in JSON i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pushkeeper.core import filter_values
 from pushkeeper.core.filter import (
@@ -23,6 +23,7 @@ from pushkeeper.core.filter import (
     Order,
     Performed,
     Recent,
+    Saved,
     StartsWith,
     Subject,
     Time,
@@ -48,6 +49,7 @@ _COLUMNS = {
     "registered_at": "d.registered_at",
     "last_used": "d.last_used",
 }
+_OWN = "d.workspace_id = p.workspace_id and d.person_id = p.person_id"
 _SHOWN_ID = "lpad(to_hex(p.person_id), 12, '0')"
 _OF_PERSON = {
     Match.ANY: "exists (select from devices d where {of} and {inner})",
@@ -56,7 +58,17 @@ _OF_PERSON = {
 }
 
 
-def condition(node: Node, *, first: int, now: datetime, unit: Unit = Unit.PERSON) -> tuple[str, list[object]]:
+class Where(NamedTuple):
+    """A condition in SQL, its parameters, and whether it is about `people p` at all."""
+
+    sql: str
+    parameters: list[object]
+    of_people: bool
+
+
+def condition(
+    node: Node, *, first: int, now: datetime, unit: Unit = Unit.PERSON, total: bool = False
+) -> Where:
     """The condition and its parameters, the first of which is `$first`.
 
     Args:
@@ -64,17 +76,20 @@ def condition(node: Node, *, first: int, now: datetime, unit: Unit = Unit.PERSON
         first: the number of its first parameter.
         now: the time that `within` counts back from.
         unit: of DEVICE, device conditions are about the row `devices d`; else about any device of `people p`.
+        total: it is never null; else null says false, which lets PostgreSQL use an index on what is tested.
     """
-    writer = _Writer(first, now, unit)
-    return writer.write(node), writer.parameters
+    writer = _Writer(first, now, unit, total=total)
+    return Where(writer.write(node), writer.parameters, writer.of_people)
 
 
 class _Writer:
-    def __init__(self, first: int, now: datetime, unit: Unit) -> None:
+    def __init__(self, first: int, now: datetime, unit: Unit, *, total: bool) -> None:
         self._first = first
         self._now = now
         self._unit = unit
+        self._total = total
         self.parameters: list[object] = []
+        self.of_people = False
 
     def write(self, node: Node) -> str:
         match node:
@@ -83,10 +98,26 @@ class _Writer:
             case Or(nodes):
                 return self._joined(nodes, " or ", "false")
             case Not(inner):
-                return f"(not {self.write(inner)})"
+                return f"(not {self._within(inner, total=True)})"
         return self._leaf(node)
 
-    def _leaf(self, node: InSegment | OfDevice | Performed | Condition) -> str:
+    def _within(self, node: Node, *, total: bool, unit: Unit | None = None) -> str:
+        """A part that may be null, or may not; and that may be read otherwise than what it stands in."""
+        kept = self._total, self._unit
+        self._total, self._unit = total, unit or self._unit
+        written = self.write(node)
+        self._total, self._unit = kept
+        return written
+
+    def _leaf(self, node: InSegment | OfDevice | Performed | Condition | Saved) -> str:
+        match node:
+            case OfDevice(inner, match):
+                return self._of_device(inner, match)
+            case Condition(subject, field, test):
+                return self._condition(subject, field, test)
+            case Saved(_, unit, inner):
+                return self._saved(unit, inner)
+        self.of_people = True
         match node:
             case InSegment(segment_id):
                 number = self._parameter(segment_id, "bigint")
@@ -94,19 +125,24 @@ class _Writer:
                     "exists (select from segment_members m join segments s using (segment_id) where "
                     f"m.person_id = p.person_id and s.workspace_id = p.workspace_id and m.segment_id = {number})"
                 )
-            case OfDevice(inner, match):
-                return self._of_device(inner, match)
             case Performed():
                 return self._performed(node)
-            case Condition(subject, field, test):
-                return self._condition(subject, field, test)
+
+    def _saved(self, unit: Unit, inner: Node) -> str:
+        if unit is self._unit or unit is Unit.PERSON:
+            return self._within(inner, total=self._total, unit=unit)
+        self.of_people = True
+        written = self._within(inner, total=False, unit=unit)
+        return _OF_PERSON[Match.ANY].format(of=_OWN, inner=written)
 
     def _of_device(self, inner: Node, match: Match) -> str:
         if self._unit is Unit.DEVICE:
-            written = self.write(inner)
-            return f"(not {written})" if match is Match.NONE else written
-        of = "d.workspace_id = p.workspace_id and d.person_id = p.person_id"
-        return _OF_PERSON[match].format(of=of, inner=self.write(inner))
+            if match is Match.NONE:
+                return f"(not {self._within(inner, total=True)})"
+            return self.write(inner)
+        self.of_people = True
+        written = self._within(inner, total=match is Match.ALL)
+        return _OF_PERSON[match].format(of=_OWN, inner=written)
 
     def _performed(self, node: Performed) -> str:
         where = f"e.person_id = p.person_id and e.name = {self._parameter(node.name, 'text')}"
@@ -121,6 +157,8 @@ class _Writer:
         return f"({counted} {_SIGNS[node.order]} {count})"
 
     def _condition(self, subject: Subject, field: str, test: Test) -> str:
+        if subject in (Subject.IDENTIFIER, Subject.PERSON):
+            self.of_people = True
         match subject:
             case Subject.IDENTIFIER:
                 return self._identifier(field, test)
@@ -139,7 +177,7 @@ class _Writer:
                 return f"({column} ? {name})"
             case Among(values):
                 among = self._parameter(_meanings(values), "jsonb[]")
-                return f"coalesce({value} = any ({among}), false)"
+                return self._known(f"({value} = any ({among}))")
             case Contains(text):
                 part = self._parameter(text, "text")
                 one_of = self._parameter(_meanings((text,)), "jsonb[]")
@@ -154,7 +192,7 @@ class _Writer:
                     f"(case jsonb_typeof{value} when 'string' then starts_with({value} #>> '{{}}', {part}) "
                     "else false end)"
                 )
-        return f"coalesce({self._json_in_order(value, test)}, false)"
+        return self._known(f"({self._json_in_order(value, test)})")
 
     def _json_in_order(self, value: str, test: Number | Version | Time | Recent) -> str:
         match test:
@@ -186,7 +224,7 @@ class _Writer:
             case Among(values) if column == _COLUMNS["strikes"]:
                 numbers = [number for value in values if (number := filter_values.number(value)) is not None]
                 return f"({column} = any ({self._parameter(numbers, 'numeric[]')}))"
-        return f"coalesce({self._text(column, test)}, false)"
+        return self._known(f"({self._text(column, test)})")
 
     def _identifier(self, field: str, test: Test) -> str:
         if field == "cio_id":
@@ -209,6 +247,10 @@ class _Writer:
             case StartsWith(text):
                 return f"starts_with({column}, {self._parameter(text, 'text')})"
         return "true"
+
+    def _known(self, test: str) -> str:
+        """A test that is null of what is not there, as a truth where that matters."""
+        return f"coalesce({test}, false)" if self._total else test
 
     def _moment(self, bound: Decimal) -> str:
         return self._parameter(filter_values.moment_of(bound), "timestamptz")

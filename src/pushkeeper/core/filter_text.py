@@ -19,6 +19,7 @@ from pushkeeper.core.filter import (
     Condition,
     InSegment,
     Match,
+    Node,
     Not,
     OfDevice,
     Or,
@@ -30,18 +31,20 @@ from pushkeeper.core.filter import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pushkeeper.core.filter import Node
-
 MAX_TEXT_BYTES = 20_000
 _TOKEN = re.compile(
     r'\s*(?:(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<sign><=|>=|!=|[=<>(),])|(?P<word>[^\s"=<>!(),]+)|(?P<end>$))'
 )
 _SIGNS = {"=": "eq", "!=": "neq", ">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
 _WORDS = {"contains": "contains", "before": "before", "after": "after"}
-_RESERVED = frozenset({"and", "or", "not", "in", "exists", "within", "since", "starts", "with", *_WORDS})
+RESERVED = frozenset({"and", "or", "not", "in", "exists", "within", "since", "starts", "with", *_WORDS})
+_ENDS = frozenset({"and", "or", ")"})
 _DURATION = re.compile(r"([0-9]{1,9})([smhdw])")
 _WHOLE = re.compile(r"[0-9]{1,19}")
-_UNUSED = "unused"
+UNUSED = "unused"
+EVERYBODY = "everybody"
+NOBODY = "nobody"
+_NOTHING: dict[str, Node] = {EVERYBODY: And(()), NOBODY: Or(())}
 
 
 class _Token(msgspec.Struct, frozen=True):
@@ -50,6 +53,11 @@ class _Token(msgspec.Struct, frozen=True):
     kind: str
     text: str
     at: int
+
+
+def read(given: object) -> Node:
+    """The filter that a tree of JSON or a text says; BadFilter of what says none."""
+    return parse(given) if isinstance(given, str) else filter_read.read(given)
 
 
 def parse(text: str) -> Node:
@@ -126,28 +134,40 @@ class _Parser:
 
     def _one(self) -> Node:
         if self._takes("not"):
-            self._depth += 1
-            if self._depth > MAX_DEPTH:
-                raise BadFilter("filter", f"character {self._seen.at + 1}: at most {MAX_DEPTH} levels")
-            inner = self._one()
-            self._depth -= 1
-            return Not(inner)
+            return Not(self._negated())
         if self._takes("("):
             return self._closed()
         following = self._tokens[min(self._next + 1, len(self._tokens) - 1)]
+        if (following.kind == "end" or following.text.lower() in _ENDS) and self._seen.text in _NOTHING:
+            return _NOTHING[self._take().text]
         if following.text == "(" and following.kind == "sign" and self._seen.text.lower() in list(Match):
-            token = self._take()
-            self._take()
-            inner = self._closed()
-            if not _only_devices(inner):
-                self._expected(f"conditions on devices only within {token.text}", following)
-            return OfDevice(inner, Match(token.text.lower()))
-        if following.kind in ("word", "quoted") and following.text.lower() not in _RESERVED:
+            return self._matched(following)
+        return self._named(following) or self._condition()
+
+    def _named(self, following: _Token) -> Node | None:
+        """A segment or an event, if that is what is said: their words may be fields as well."""
+        if following.kind in ("word", "quoted") and following.text.lower() not in RESERVED:
             if self._takes("segment"):
                 return InSegment(self._count("a segment's number", most=(1 << 63) - 1))
             if self._takes("event"):
                 return self._event()
-        return self._condition()
+        return None
+
+    def _negated(self) -> Node:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise BadFilter("filter", f"character {self._seen.at + 1}: at most {MAX_DEPTH} levels")
+        inner = self._one()
+        self._depth -= 1
+        return inner
+
+    def _matched(self, opening: _Token) -> Node:
+        token = self._take()
+        self._take()
+        inner = self._closed()
+        if not _only_devices(inner):
+            self._expected(f"conditions on devices only within {token.text}", opening)
+        return OfDevice(inner, Match(token.text.lower()))
 
     def _closed(self) -> Node:
         inner = self._either()
@@ -170,7 +190,7 @@ class _Parser:
 
     def _condition(self) -> Node:
         start = self._seen
-        if start.kind == "word" and start.text.lower() not in _RESERVED:
+        if start.kind == "word" and start.text.lower() not in RESERVED:
             name, of_device = self._take().text, True
         elif start.kind == "quoted":
             name, of_device = self._value("a field"), True
@@ -204,7 +224,7 @@ class _Parser:
             return "starts_with", self._value("a text")
         if sign := self._takes(*_SIGNS, *_WORDS):
             value = self._value("a value")
-            unused = name == "last_status" and value == _UNUSED
+            unused = name == "last_status" and value == UNUSED
             return _SIGNS.get(sign) or _WORDS[sign], "" if unused else value
         return self._expected(
             "=, !=, <, <=, >, >=, in, contains, starts with, before, after, within or exists"
@@ -218,7 +238,7 @@ class _Parser:
             found.append(self._value("a value"))
         if not self._takes(")"):
             self._expected(", or )")
-        return ["" if name == "last_status" and one == _UNUSED else one for one in found]
+        return ["" if name == "last_status" and one == UNUSED else one for one in found]
 
     def _value(self, what: str) -> str:
         token = self._seen
@@ -227,7 +247,7 @@ class _Parser:
                 return str(msgspec.json.decode(self._take().text))
             except msgspec.DecodeError:
                 self._expected("a text with JSON's escapes", token)
-        if token.kind != "word" or token.text.lower() in _RESERVED:
+        if token.kind != "word" or token.text.lower() in RESERVED:
             self._expected(what)
         return self._take().text
 
@@ -256,7 +276,7 @@ class _Parser:
 def _only_devices(node: Node) -> bool:
     match node:
         case And(nodes) | Or(nodes):
-            return all(map(_only_devices, nodes))
+            return bool(nodes) and all(map(_only_devices, nodes))
         case Not(inner):
             return _only_devices(inner)
         case Condition(subject):

@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pushkeeper.core import filter_sql
 from pushkeeper.core.filter import Unit
+from pushkeeper.errors import TooSlow
 from pushkeeper.store.database import load_queries
 from pushkeeper.store.devices import as_device
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from pushkeeper.core.filter import Node
-    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.core.filter_sql import Where
+    from pushkeeper.core.model import PersonId, WorkspaceId
     from pushkeeper.store.database import Database
     from pushkeeper.store.devices import Device
 
 SQL = load_queries("audiences")
 
 _EXAMPLES = 5
+_JOINED = "join people p using (person_id)"
+_PART = 8_192  # people whom an estimate is made from
+_CERTAIN = 1.96  # standard deviations: 19 times in 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audience:
+    """Whom a filter is true of at a moment: of a workspace's devices or people."""
+
+    workspace_id: WorkspaceId
+    node: Node
+    unit: Unit
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +46,16 @@ class Size:
 
     people: int
     devices: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """About how many, and how far off that may be: within the margins 19 times in 20."""
+
+    people: int
+    devices: int
+    people_margin: int
+    devices_margin: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,48 +68,122 @@ class Differences:
     excluded: list[Device]
 
 
-async def size(database: Database, workspace: WorkspaceId, node: Node, unit: Unit, now: datetime) -> Size:
-    """How many people and devices a filter is true of."""
-    condition, parameters = filter_sql.condition(node, first=2, now=now, unit=unit)
-    query = SQL["devices"] if unit is Unit.DEVICE else SQL["people"]
-    row = await database.row(query.replace("{condition}", condition), workspace, *parameters)
-    assert row is not None  # noqa: S101 - an aggregate has a row
+async def size(database: Database, audience: Audience) -> Size:
+    """How many people and devices an audience has.
+
+    Raises:
+        TooSlow: it cannot be counted within a minute.
+    """
+    query, parameters = counting(audience)
+    [row] = await database.survey(query, audience.workspace_id, *parameters)
     return Size(**row)
 
 
-async def sample(
-    database: Database, workspace: WorkspaceId, node: Node, unit: Unit, *, limit: int, now: datetime
-) -> list[Device]:
-    """Some of the devices that a filter is true of, or of whose people; the same whenever it is asked."""
-    condition, parameters = filter_sql.condition(node, first=3, now=now, unit=unit)
-    return await _devices(database, workspace, condition, parameters, limit)
+def counting(audience: Audience) -> tuple[str, list[object]]:
+    """The query that counts an audience, and its parameters after the workspace."""
+    where = _where(audience, first=2)
+    query = SQL["devices"] if audience.unit is Unit.DEVICE else SQL["people"]
+    query = query.replace("{people}", _JOINED if where.of_people else "").replace("{condition}", where.sql)
+    return query, where.parameters
 
 
-async def differences(database: Database, workspace: WorkspaceId, node: Node, now: datetime) -> Differences:
-    """Which devices a filter is true of only as it is read of people, or only as it is read of devices."""
-    of_people, of_devices, parameters = _readings(node, now, first=2)
-    query = SQL["differences"].replace("{of_people}", of_people).replace("{of_devices}", of_devices)
-    row = await database.row(query, workspace, *parameters)
-    assert row is not None  # noqa: S101 - an aggregate has a row
-    of_people, of_devices, parameters = _readings(node, now, first=3)
-    included = f"{of_people} and not {of_devices}"
-    excluded = f"{of_devices} and not {of_people}"
-    return Differences(
-        **row,
-        included=await _devices(database, workspace, included, parameters, _EXAMPLES),
-        excluded=await _devices(database, workspace, excluded, parameters, _EXAMPLES),
+async def estimate(database: Database, audience: Audience, *, within_s: float) -> Size | Estimate:
+    """How many there are, counted where that is possible in half of the time, and else from a part of the people.
+
+    Raises:
+        TooSlow: not even that is.
+    """
+    query, parameters = counting(audience)
+    try:
+        [row] = await database.survey(query, audience.workspace_id, *parameters, within_s=within_s / 2)
+    except TooSlow:
+        return await from_a_part(database, audience, within_s=within_s / 2)
+    return Size(**row)
+
+
+async def from_a_part(
+    database: Database, audience: Audience, *, within_s: float, people: int = _PART
+) -> Estimate:
+    """About how many there are, from one in so many people that about so many `people` are looked at.
+
+    Raises:
+        TooSlow: it takes longer than it is given.
+    """
+    all_people: int = await database.value(SQL["all_people"])
+    one_in = 1 << max(round(math.log2(all_people / people)), 0)
+    where = _where(audience, first=3)
+    query = SQL["part_of_devices"] if audience.unit is Unit.DEVICE else SQL["part_of_people"]
+    [row] = await database.survey(
+        query.replace("{condition}", where.sql),
+        audience.workspace_id,
+        one_in,
+        *where.parameters,
+        within_s=within_s,
+    )
+    return Estimate(
+        people=row["people"] * one_in,
+        devices=row["devices"] * one_in,
+        people_margin=_margin(row["people"], one_in),
+        devices_margin=_margin(row["squares"], one_in),
     )
 
 
-def _readings(node: Node, now: datetime, *, first: int) -> tuple[str, str, list[object]]:
+def _margin(squares: int, one_in: int) -> int:
+    """How far off a sum may be that was made from one part in so many: of 0, what may have been overlooked."""
+    return math.ceil(_CERTAIN * math.sqrt(max(squares, 1) * (1 - 1 / one_in)) * one_in)
+
+
+async def devices(database: Database, audience: Audience, *, after: bytes, limit: int) -> list[Device]:
+    """The devices of an audience (or of its people) whose keys come after this one, in their order."""
+    where = _where(audience, first=4)
+    asked = SQL["page"].replace("{condition}", where.sql)
+    rows = await database.survey(asked, audience.workspace_id, after, limit, *where.parameters)
+    return [as_device(row) for row in rows]
+
+
+async def differences(database: Database, audience: Audience) -> Differences:
+    """Which devices a filter is true of only as it is read of people, or only as it is read of devices."""
+    of_people, of_devices, parameters = _readings(audience, first=2)
+    query = SQL["differences"].replace("{of_people}", of_people).replace("{of_devices}", of_devices)
+    [row] = await database.survey(query, audience.workspace_id, *parameters)
+    of_people, of_devices, parameters = _readings(audience, first=4)
+
+    async def some(condition: str, wrong: int) -> list[Device]:
+        # Where there are none, all devices would be looked through for them in vain.
+        if not wrong:
+            return []
+        query = SQL["page"].replace("{condition}", condition)
+        rows = await database.survey(query, audience.workspace_id, b"", min(wrong, _EXAMPLES), *parameters)
+        return [as_device(row) for row in rows]
+
+    return Differences(
+        **row,
+        included=await some(f"{of_people} and not {of_devices}", row["wrongly_included"]),
+        excluded=await some(f"{of_devices} and not {of_people}", row["wrongly_excluded"]),
+    )
+
+
+def _readings(audience: Audience, *, first: int) -> tuple[str, str, list[object]]:
     """The condition as it is read of people, and of devices, and the parameters of both."""
-    of_people, some = filter_sql.condition(node, first=first, now=now)
-    of_devices, more = filter_sql.condition(node, first=first + len(some), now=now, unit=Unit.DEVICE)
-    return of_people, of_devices, some + more
+    people = _where(audience, first=first, unit=Unit.PERSON, total=True)
+    devices = _where(audience, first=first + len(people.parameters), unit=Unit.DEVICE, total=True)
+    return people.sql, devices.sql, people.parameters + devices.parameters
 
 
-async def _devices(
-    database: Database, workspace: WorkspaceId, condition: str, parameters: list[object], limit: int
-) -> list[Device]:
-    query = SQL["sample"].replace("{condition}", condition)
-    return [as_device(row) for row in await database.rows(query, workspace, limit, *parameters)]
+def _where(audience: Audience, *, first: int, unit: Unit | None = None, total: bool = False) -> Where:
+    return filter_sql.condition(
+        audience.node, first=first, now=audience.now, unit=unit or audience.unit, total=total
+    )
+
+
+async def true_of(database: Database, person: PersonId, nodes: Mapping[int, Node], now: datetime) -> set[int]:
+    """Which of these filters, by their numbers, are true of a person."""
+    if not nodes:
+        return set()
+    cases, parameters = list[str](), list[object]()
+    for number, node in nodes.items():
+        where = filter_sql.condition(node, first=2 + len(parameters), now=now)
+        cases.append(f"case when {where.sql} then {number} end")
+        parameters += where.parameters
+    query = SQL["true_of"].replace("{numbers}", f"array[{', '.join(cases)}]::bigint[]")
+    return set(await database.value(query, person, *parameters) or ())

@@ -241,8 +241,9 @@ async def plan(
     """
     condition, parameters = "true", list[object]()
     if what.audience is not None:
-        of_people, parameters = filter_sql.condition(what.audience, first=12, now=datetime.now(UTC))
-        condition = f"exists (select from people p where p.person_id = d.person_id and {of_people})"
+        where = filter_sql.condition(what.audience, first=12, now=datetime.now(UTC))
+        condition = f"exists (select from people p where p.person_id = d.person_id and {where.sql})"
+        parameters = where.parameters
     row = await connection.fetchrow(
         SQL["plan"].replace("{condition}", condition),
         what.workspace_id,

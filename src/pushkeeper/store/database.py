@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import msgspec
 
-from pushkeeper.errors import BadRequest, Misconfigured, TooLarge, Unreachable
+from pushkeeper.errors import BadRequest, Misconfigured, TooLarge, TooSlow, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -40,6 +40,8 @@ _OLDEST_SERVER = 150_000
 # table for the thousand rows of a slice, which the planner would do for disks that turn.
 _SERVER_SETTINGS = {"jit": "off", "random_page_cost": "1.1", "application_name": "pushkeeper"}
 _ATTEMPTS_ON_CONFLICT = 5
+_FOR_SURVEYS = "set local work_mem = '64MB'; set local plan_cache_mode = force_custom_plan"
+_LONGEST_SURVEY_S = 50.0
 
 _NOT_ANSWERING = (
     OSError,
@@ -74,7 +76,13 @@ _WORTH_ANOTHER_TRY = (
 
 def load_queries(name: str) -> Mapping[str, str]:
     """The queries of `sql/<name>.sql` by name; a query runs to the next `-- name:` line."""
-    text = resources.files("pushkeeper.store").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    return read_queries(
+        resources.files("pushkeeper.store").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    )
+
+
+def read_queries(text: str) -> Mapping[str, str]:
+    """The queries of a text by name."""
     parts = _NAME.split(text)
     return {parts[i]: parts[i + 1].strip() for i in range(1, len(parts), 2)}
 
@@ -165,6 +173,21 @@ class Database:
     async def value(self, query: str, *args: object) -> Any:  # noqa: ANN401 - a column has any type
         async with self._acquired() as connection:
             return await connection.fetchval(query, *args)
+
+    async def survey(self, query: str, *args: object, within_s: float = _LONGEST_SURVEY_S) -> list[Row]:
+        """The rows of a query over much of a workspace: planned for these very arguments, with memory to sort in.
+
+        Raises:
+            TooSlow: it takes longer than it is given.
+        """
+        settings = f"{_FOR_SURVEYS}; set local statement_timeout = {max(int(within_s * 1000), 1)}"
+        async with self._acquired() as connection, connection.transaction(readonly=True):
+            await connection.execute(settings)
+            try:
+                found: list[Row] = await connection.fetch(query, *args)
+            except asyncpg.QueryCanceledError:
+                raise TooSlow(f"what is asked takes longer than {within_s:g} s") from None
+        return found
 
     async def in_transaction(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run `work` in a transaction and commit; a deadlock or a lost race runs it again, from the start."""

@@ -78,9 +78,9 @@ async def people(
     connection: Connection, workspace: WorkspaceId, node: Node, *, after: int, limit: int
 ) -> list[Row]:
     """The people of whom a filter is true and whose keys come after this one, whole, in their order."""
-    condition, parameters = filter_sql.condition(node, first=4, now=datetime.now(UTC))
-    query = SQL["people"].replace("{condition}", condition)
-    found: list[Row] = await connection.fetch(query, workspace, after, limit, *parameters)
+    where = filter_sql.condition(node, first=4, now=datetime.now(UTC))
+    query = SQL["people"].replace("{condition}", where.sql)
+    found: list[Row] = await connection.fetch(query, workspace, after, limit, *where.parameters)
     return found
 
 

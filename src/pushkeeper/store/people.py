@@ -328,9 +328,9 @@ async def search(
     database: Database, workspace: WorkspaceId, node: Node, *, after: int, limit: int
 ) -> list[Member]:
     """The people of whom a filter is true and whose keys come after this one, in their order."""
-    condition, parameters = filter_sql.condition(node, first=4, now=datetime.now(UTC))
-    query = SQL["search"].replace("{condition}", condition)
-    return [Member(**row) for row in await database.rows(query, workspace, after, limit, *parameters)]
+    where = filter_sql.condition(node, first=4, now=datetime.now(UTC))
+    query = SQL["search"].replace("{condition}", where.sql)
+    return [Member(**row) for row in await database.survey(query, workspace, after, limit, *where.parameters)]
 
 
 async def lock(connection: Connection, workspace: WorkspaceId, person_id: PersonId) -> bool:

@@ -1,58 +1,137 @@
-"""Manual segments: people put together by hand."""
+"""Segments: people put together by hand, and saved audiences, which are filters."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from pushkeeper.core import filter_read, filter_saved, filter_text
+from pushkeeper.core.filter import BadFilter, Unit
+from pushkeeper.core.filter_saved import Definition
 from pushkeeper.store.database import load_queries
 from pushkeeper.store.people import Member
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
+    from pushkeeper.core.filter import Node
     from pushkeeper.core.model import PersonId, WorkspaceId
-    from pushkeeper.store.database import Connection, Database
+    from pushkeeper.store.database import Connection, Database, Row
 
 SQL = load_queries("segments")
+
+Fetch: TypeAlias = "Callable[..., Awaitable[Sequence[Row]]]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
+    """A segment; with a filter (a tree, or a text) it is a saved audience, read of devices or of people as `unit` says."""
+
     segment_id: int
     name: str
     description: str
+    filter: Any
+    unit: Unit | None
     created_at: datetime
     updated_at: datetime
 
 
-async def insert(database: Database, workspace: WorkspaceId, name: str, description: str) -> Segment:
-    """Make an empty segment."""
-    row = await database.row(SQL["insert"], workspace, name, description)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A segment as it is to be."""
+
+    name: str
+    description: str = ""
+    filter: Any = None
+    unit: Unit | None = None
+
+
+async def insert(connection: Connection, workspace: WorkspaceId, draft: Draft) -> Segment:
+    """Make a segment, which is empty where it has no filter."""
+    row = await connection.fetchrow(SQL["insert"], workspace, *_columns(draft))
     assert row is not None  # noqa: S101 - an insert returns its row
-    return Segment(**row)
+    return _segment(row)
+
+
+async def change(
+    connection: Connection, workspace: WorkspaceId, segment_id: int, draft: Draft
+) -> Segment | None:
+    """Let a saved audience be so; None when there is none of this number."""
+    row = await connection.fetchrow(SQL["change"], workspace, segment_id, *_columns(draft))
+    return None if row is None else _segment(row)
+
+
+async def lock(connection: Connection, workspace: WorkspaceId) -> None:
+    """Let nobody else change what the segments of a workspace are until the transaction ends."""
+    await connection.execute(SQL["lock"], workspace)
+
+
+async def saved(fetch: Fetch, workspace: WorkspaceId) -> dict[int, Definition]:
+    """The saved audiences of a workspace; BadFilter when one that is stored is no filter any more.
+
+    `fetch` is a database's `rows`, or a connection's `fetch`.
+    """
+    return {row["segment_id"]: _definition(row) for row in await fetch(SQL["saved"], workspace)}
+
+
+async def expanded(fetch: Fetch, workspace: WorkspaceId, node: Node, place: str = "filter") -> Node:
+    """A filter with the saved audiences that it names put in, as they are now; BadFilter when that is too much."""
+    if not filter_saved.named(node):
+        return node
+    return filter_saved.expanded(node, await saved(fetch, workspace), place)
+
+
+async def ids(fetch: Fetch, workspace: WorkspaceId) -> set[int]:
+    """The numbers of a workspace's segments."""
+    return {row["segment_id"] for row in await fetch(SQL["ids"], workspace)}
+
+
+async def templates_naming(fetch: Fetch, workspace: WorkspaceId, segment_id: int) -> list[int]:
+    """The templates whose audience names this segment."""
+    found = [(row["template_id"], row["audience"]) for row in await fetch(SQL["of_templates"], workspace)]
+    return [
+        template
+        for template, audience in found
+        if segment_id in filter_saved.named(filter_read.read(audience))
+    ]
+
+
+def _definition(row: Row) -> Definition:
+    try:
+        node = filter_text.read(row["filter"])
+    except BadFilter as error:
+        raise BadFilter(f"segment {row['segment_id']}", error.message) from None
+    return Definition(Unit(row["unit"]), node)
+
+
+def _columns(draft: Draft) -> tuple[object, ...]:
+    return draft.name, draft.description, draft.filter, draft.unit
+
+
+def _segment(row: Row) -> Segment:
+    return Segment(**{**row, "unit": row["unit"] and Unit(row["unit"])})
 
 
 async def of_workspace(database: Database, workspace: WorkspaceId) -> list[Segment]:
     """All segments, the oldest first."""
-    return [Segment(**row) for row in await database.rows(SQL["all"], workspace)]
+    return [_segment(row) for row in await database.rows(SQL["all"], workspace)]
 
 
 async def of_person(database: Database, workspace: WorkspaceId, person: PersonId) -> list[Segment]:
-    """The segments that a person is in."""
-    return [Segment(**row) for row in await database.rows(SQL["of_person"], workspace, person)]
+    """The segments that a person was put into."""
+    return [_segment(row) for row in await database.rows(SQL["of_person"], workspace, person)]
 
 
 async def read(database: Database, workspace: WorkspaceId, segment_id: int) -> Segment | None:
     """One segment."""
     row = await database.row(SQL["read"], workspace, segment_id)
-    return None if row is None else Segment(**row)
+    return None if row is None else _segment(row)
 
 
-async def delete(database: Database, workspace: WorkspaceId, segment_id: int) -> bool:
+async def delete(connection: Connection, workspace: WorkspaceId, segment_id: int) -> bool:
     """Delete a segment, and say whether there was one."""
-    return await database.value(SQL["delete"], workspace, segment_id) is not None
+    return await connection.fetchval(SQL["delete"], workspace, segment_id) is not None
 
 
 async def add(connection: Connection, segment_id: int, people: Sequence[PersonId]) -> None:

@@ -2,29 +2,79 @@
 
 -- name: devices
 -- How many devices a condition is true of, and how many people have them.
-select count(distinct d.person_id) as people, count(*) as devices
-from devices d join people p using (person_id)
-where d.workspace_id = $1 and {condition};
+select count(*) as people, coalesce(sum(g.devices), 0)::bigint as devices
+from (
+    select count(*) as devices
+    from devices d {people}
+    where d.workspace_id = $1 and {condition}
+    group by d.person_id
+) g;
 
 -- name: people
 -- How many people a condition is true of, and how many devices they have.
-select count(*) as people, coalesce(sum((
-        select count(*) from devices d where d.workspace_id = p.workspace_id and d.person_id = p.person_id
-    )), 0)::bigint as devices
-from people p
-where p.workspace_id = $1 and {condition};
+select count(*) as people, coalesce(sum(g.devices), 0)::bigint as devices
+from (
+    select count(o.device_id) as devices
+    from people p left join devices o on o.workspace_id = p.workspace_id and o.person_id = p.person_id
+    where p.workspace_id = $1 and {condition}
+    group by p.person_id
+) g;
 
--- name: sample
--- Some devices that a condition is true of: their keys are hashes, so that the first are as good as any.
+-- name: part_of_devices
+-- The same of one in $2 people, with what their numbers of devices spread by.
+with part as materialized (
+    select * from people where workspace_id = $1 and hashint8(person_id) & ($2::int - 1) = 0
+)
+select count(*) as people, coalesce(sum(g.devices), 0)::bigint as devices,
+    coalesce(sum(g.devices * g.devices), 0)::bigint as squares
+from (
+    select count(*) as devices
+    from part p join devices d on d.workspace_id = p.workspace_id and d.person_id = p.person_id
+    where {condition}
+    group by d.person_id
+) g;
+
+-- name: part_of_people
+-- The same of one in $2 people, read of people.
+with part as materialized (
+    select * from people where workspace_id = $1 and hashint8(person_id) & ($2::int - 1) = 0
+)
+select count(*) as people, coalesce(sum(g.devices), 0)::bigint as devices,
+    coalesce(sum(g.devices * g.devices), 0)::bigint as squares
+from (
+    select count(o.device_id) as devices
+    from part p left join devices o on o.workspace_id = p.workspace_id and o.person_id = p.person_id
+    where {condition}
+    group by p.person_id
+) g;
+
+-- name: all_people
+-- About how many people there are, of all workspaces.
+select greatest(reltuples, 1)::bigint from pg_class where oid = 'people'::regclass;
+
+-- name: page
+-- The next devices that a condition is true of: their keys are hashes, so that the first are as good a sample as any.
 select d.device_id, d.workspace_id, d.person_id, d.token, d.id_kind, d.platform, d.app, d.environment, d.attributes,
     d.status, d.strikes, d.generation, d.created_at, d.registered_at, d.last_used
 from devices d join people p using (person_id)
-where d.workspace_id = $1 and {condition}
+where d.workspace_id = $1 and d.device_id > $2 and {condition}
 order by d.device_id
-limit $2;
+limit $3;
 
 -- name: differences
 -- How many devices a filter is true of only as it is read of people, or only as it is read of devices.
 select count(*) filter (where {of_people}) as wrongly_included, count(*) filter (where {of_devices}) as wrongly_excluded
 from devices d join people p using (person_id)
 where d.workspace_id = $1 and {of_people} <> {of_devices};
+
+-- name: true_of
+-- Which of several conditions are true of one person.
+select array_remove({numbers}, null) from people p where p.person_id = $1;
+
+-- name: plan
+-- How a query would be run.
+explain (format json) {query};
+
+-- name: indexes
+-- Which of these indexes are there.
+select relname from pg_class where relname = any ($1::text[]) and relkind in ('i', 'I');

@@ -1,25 +1,49 @@
--- Manual segments: people put together by hand.
+-- Segments: people put together by hand, and saved audiences, which are filters.
 
 -- name: insert
--- A new segment.
-insert into segments (workspace_id, name, description) values ($1, $2, $3)
-returning segment_id, name, description, created_at, updated_at;
+-- A new segment; with a filter it is a saved audience.
+insert into segments (workspace_id, name, description, filter, unit) values ($1, $2, $3, $4, $5)
+returning segment_id, name, description, filter, unit, created_at, updated_at;
+
+-- name: change
+-- A saved audience as it is to be; no row comes back when there is none of this number.
+update segments set name = $3, description = $4, filter = $5, unit = $6, updated_at = now()
+where workspace_id = $1 and segment_id = $2 and filter is not null
+returning segment_id, name, description, filter, unit, created_at, updated_at;
+
+-- name: lock
+-- Whoever changes the segments of a workspace waits for whoever does already.
+select workspace_id from workspaces where workspace_id = $1 for no key update;
+
+-- name: saved
+-- The saved audiences of a workspace.
+select segment_id, filter, unit from segments where workspace_id = $1 and filter is not null;
+
+-- name: ids
+-- The numbers of a workspace's segments.
+select segment_id from segments where workspace_id = $1;
+
+-- name: of_templates
+-- The audiences of templates, which may name segments.
+select template_id, audience from templates where workspace_id = $1 and audience is not null;
 
 -- name: all
 -- The segments of a workspace, the oldest first.
-select segment_id, name, description, created_at, updated_at from segments where workspace_id = $1 order by segment_id;
+select segment_id, name, description, filter, unit, created_at, updated_at
+from segments where workspace_id = $1 order by segment_id;
 
 -- name: read
 -- One segment.
-select segment_id, name, description, created_at, updated_at from segments where workspace_id = $1 and segment_id = $2;
+select segment_id, name, description, filter, unit, created_at, updated_at
+from segments where workspace_id = $1 and segment_id = $2;
 
 -- name: delete
 -- The segment is gone, and nobody with it.
 delete from segments where workspace_id = $1 and segment_id = $2 returning segment_id;
 
 -- name: of_person
--- The segments that a person is in.
-select s.segment_id, s.name, s.description, s.created_at, s.updated_at
+-- The segments that a person was put into.
+select s.segment_id, s.name, s.description, s.filter, s.unit, s.created_at, s.updated_at
 from segment_members m join segments s using (segment_id)
 where s.workspace_id = $1 and m.person_id = $2
 order by s.segment_id;

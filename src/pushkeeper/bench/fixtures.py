@@ -1,0 +1,98 @@
+"""A workspace as one is after years, for what reads: people, devices, events, and pushes with their history."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from pushkeeper import config, wiring
+from pushkeeper.store import workspaces
+from pushkeeper.store.database import read_queries
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.database import Connection
+    from pushkeeper.store.workspaces import NewKeys
+
+SQL = read_queries(
+    resources.files("pushkeeper.bench").joinpath("sql", "fixtures.sql").read_text(encoding="utf-8")
+)
+
+_PAGE = 100_000
+_TABLES = (
+    "people",
+    "identifiers",
+    "devices",
+    "device_history",
+    "events",
+    "segment_members",
+    "pushes",
+    "messages",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How large a workspace is; `pushes` are spread over `days` broadcasts, one a day."""
+
+    devices: int = 1_000_000
+    people: int = 700_000
+    events: int = 500_000
+    pushes: int = 0
+    days: int = 90
+
+    @classmethod
+    def of(cls, devices: int, *, pushes: int = 0) -> Size:
+        """So many devices, with people and events as are usual for them."""
+        return cls(devices=devices, people=devices * 7 // 10, events=devices // 2, pushes=pushes)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A workspace that is filled, and the store that it is in."""
+
+    store: wiring.Store
+    workspace_id: WorkspaceId
+    keys: NewKeys
+    data_dir: Path
+
+
+@asynccontextmanager
+async def loaded(folder: Path, size: Size) -> AsyncIterator[Loaded]:
+    """A store on a new folder, with one workspace of this size."""
+    settings = config.load({"data_dir": folder / "data"})
+    async with wiring.store(settings) as store:
+        made, keys = await workspaces.create(store.database, "bench")
+        await store.database.in_transaction(lambda connection: fill(connection, made.workspace_id, size))
+        for table in _TABLES:
+            await store.database.rows(f"vacuum analyze {table}")
+        yield Loaded(store, made.workspace_id, keys, settings.data_dir)
+
+
+async def fill(connection: Connection, workspace: WorkspaceId, size: Size) -> None:
+    """Put people, devices, events and pushes into a workspace that has none."""
+    await connection.execute(SQL["partitions"])
+    await connection.execute(SQL["part"])
+    for first, last in _pages(size.people):
+        await connection.execute(SQL["people"], workspace, first, last)
+    await connection.execute("analyze identifiers")
+    for first, last in _pages(size.devices):
+        await connection.execute(SQL["devices"], workspace, first, last, size.people)
+    await connection.execute(SQL["history"], workspace)
+    await connection.execute(SQL["events"], workspace, size.events, size.people)
+    await connection.execute(SQL["members"], workspace)
+    if size.pushes:
+        per_mille = min(1_000.0, size.pushes / size.days / size.devices * 1_000)
+        for row in await connection.fetch(SQL["messages"], workspace, size.days):
+            await connection.execute(
+                SQL["pushes"], workspace, row["message_id"], row["created_at"], per_mille
+            )
+
+
+def _pages(count: int) -> list[tuple[int, int]]:
+    return [(first, min(first + _PAGE - 1, count)) for first in range(1, count + 1, _PAGE)]

@@ -1,0 +1,97 @@
+"""Audiences on a workspace of some thousands: estimates, and what an index would do."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from pushkeeper.audience import Audiences
+from pushkeeper.bench import fixtures
+from pushkeeper.core.filter import Unit
+from pushkeeper.core.filter_text import parse
+from pushkeeper.errors import TooSlow
+from pushkeeper.store import audiences, workspaces
+from pushkeeper.store.audiences import Audience
+
+if TYPE_CHECKING:
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.database import Connection, Database
+
+PEOPLE = 7_000
+DEVICES = 10_000
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def large(database: Database) -> WorkspaceId:
+    made, _ = await workspaces.create(database, secrets.token_hex(8))
+
+    async def fill(connection: Connection) -> None:
+        await fixtures.fill(connection, made.workspace_id, fixtures.Size.of(DEVICES))
+
+    await database.in_transaction(fill)
+    await database.rows("analyze people")
+    await database.rows("analyze devices")
+    return made.workspace_id
+
+
+async def truth(database: Database, sql: str) -> tuple[int, int]:
+    row = await database.row(sql)
+    assert row is not None
+    return row["people"], row["devices"]
+
+
+@pytest.mark.parametrize("unit", list(Unit))
+async def test_an_estimate_from_a_part_is_near_what_is_counted(
+    database: Database, large: WorkspaceId, unit: Unit
+) -> None:
+    for text in (
+        "platform = ios",
+        "person.plan = pro",
+        "person.plan = pro and app_version = 4.2.0",
+        "nobody",
+    ):
+        audience = Audience(workspace_id=large, node=parse(text), unit=unit, now=datetime.now(UTC))
+        size = await audiences.size(database, audience)
+        about = await audiences.from_a_part(database, audience, within_s=10, people=500)
+        # Three margins instead of one: the same people are asked each time, and who they are is chance.
+        assert abs(about.people - size.people) <= 3 * about.people_margin
+        assert abs(about.devices - size.devices) <= 3 * about.devices_margin
+        assert about.devices_margin < DEVICES / 4
+
+
+async def test_what_takes_longer_than_it_may_is_estimated(database: Database, large: WorkspaceId) -> None:
+    conditions = " or ".join(f"person.city contains {letter}" for letter in "abcdefghijklmnopqrstuvw" * 10)
+    audience = Audience(workspace_id=large, node=parse(conditions), unit=Unit.PERSON, now=datetime.now(UTC))
+    exact = await audiences.size(database, audience)
+    with pytest.raises(TooSlow, match=r"takes longer than 0.001 s"):
+        await database.survey("select pg_sleep(10)", within_s=0.001)
+    assert await audiences.estimate(database, audience, within_s=60) == exact
+
+
+async def test_an_index_is_advised_where_it_would_find_few_and_is_used_once_it_is_made(
+    database: Database, large: WorkspaceId
+) -> None:
+    room = Audiences(database)
+    await database.rows("drop index if exists audience_people_visits_number")
+    plan = await room.explain(large, "person.visits > 990 and platform = ios", Unit.DEVICE)
+    [advice] = plan.advice
+    assert 0.002 < advice.share < 0.05
+    assert {scan.index for scan in plan.scans if scan.table == "people"} <= {None, "people_pkey"}
+    await database.rows(advice.index.sql)
+    await database.rows("analyze people")
+    again = await room.explain(large, "person.visits > 990 and platform = ios", Unit.DEVICE)
+    assert again.advice == ()
+    assert again.size == plan.size
+    assert "audience_people_visits_number" in {scan.index for scan in again.scans}
+    await database.rows("drop index audience_people_visits_number")
+
+
+async def test_no_index_is_advised_for_what_is_true_of_many(database: Database, large: WorkspaceId) -> None:
+    plan = await Audiences(database).explain(large, "person.plan = free", Unit.PERSON)
+    assert plan.advice == ()
+    assert plan.size.people > PEOPLE / 2
+    assert plan.took_ms > 0
