@@ -1,79 +1,106 @@
-"""Broadcasts: a message to many is accepted when it is committed; its audience is planned page by page after that."""
+"""Broadcasts: a message to many is accepted when it is committed; started, paused, resumed and cancelled while it is sent."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pushkeeper.core import filter_read
-from pushkeeper.core.filter import BadFilter
+import msgspec
+
+from pushkeeper.audience import read_whole
+from pushkeeper.core import progress, schedule
+from pushkeeper.core.filter import Unit
 from pushkeeper.core.model import Content
-from pushkeeper.core.routing import choose_route
-from pushkeeper.errors import BadRequest, Forbidden, NotFound, TooManyRequests, Unreachable
-from pushkeeper.store import batches, broadcasts, credentials, messages, routes, segments, templates
+from pushkeeper.core.preflight import Asks
+from pushkeeper.core.schedule import AT_ONCE
+from pushkeeper.errors import BadRequest, Conflict, NotFound, TooSlow
+from pushkeeper.preflight import Flight, Message, Preflights
+from pushkeeper.recipients import message_of, require_routes, resolve, resolve_devices
+from pushkeeper.store import broadcasts, messages, templates
 from pushkeeper.store.broadcasts import Broadcast, BroadcastState
-from pushkeeper.store.database import PLAN_CHANNEL, WORK_CHANNEL
+from pushkeeper.store.database import LostRace
+from pushkeeper.store.plans import Whom
 from pushkeeper.store.templates import TemplateKind
-from pushkeeper.telemetry import logger
-from pushkeeper.templates import Letter, check_letter, letter_of
+from pushkeeper.templates import Telling, check_letter, letter_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from uuid import UUID
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from pushkeeper.core.filter import Node
-    from pushkeeper.core.identity import Identifier
-    from pushkeeper.core.model import PersonId, RouteId, WorkspaceId
-    from pushkeeper.store.batches import Address
-    from pushkeeper.store.broadcasts import ToPlan
+    from pushkeeper.core.model import Token, WorkspaceId
+    from pushkeeper.core.preflight import Preflight
+    from pushkeeper.core.progress import Progress
+    from pushkeeper.core.schedule import Schedule
+    from pushkeeper.core.wording import WhenUndefined
+    from pushkeeper.recipients import Recipient
+    from pushkeeper.store.broadcasts import Locked, Tally, Waiting
     from pushkeeper.store.database import Connection, Database
-    from pushkeeper.templates import Checks
+    from pushkeeper.templates import Checks, Letter
 
-log = logger("broadcasts")
-
-MOST_UNDER_PLAN = 5
-_PRIORITY = 1  # 0 is transactional
-_PAGE = 20_000
-_DEVICES_PER_BATCH = 500
-_MOST_LANES = 100
-_MOST_BATCHES = 400  # of one broadcast in the queue before its plan waits
+_NO_DEVICE = "no_device"
+_ACCEPTED = "accepted"
+_NOT_FOUND = "broadcast: there is none of this number"
+_UNDER_WAY = frozenset(
+    {BroadcastState.SCHEDULED, BroadcastState.FETCHING, BroadcastState.PLANNING, BroadcastState.PLANNED}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipient:
-    """Somebody who is named for a broadcast, where, and what is told to them alone."""
-
-    who: Identifier
-    place: str
-    data: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trigger:
-    """A broadcast as it is asked for: to whom, where that is not what its template says, and with which data.
+class Asked:
+    """A broadcast as our own API asks for it.
 
     Attributes:
+        content: what it says in the place of what its template says.
         data: `trigger` in Liquid.
-        audience: a filter.
-        recipients: people by name; None where it is said otherwise.
-        file_url: where a file names them.
-        ignore_missing: whoever is not known is left out; else the whole broadcast is refused.
+        event: the name of an event, whose latest is `event` in Liquid.
+        when_undefined: None is what its template says, and to fail without one.
+        audience: a filter, as a tree or a text, read of devices or of people as `unit` says; None where they are named.
+        recipients: people, and `devices` tokens, each with its place in what was asked.
+        per_s: the most pushes in a second.
+        once: an idempotency key, and a hash of all that was asked.
     """
 
+    name: str = ""
+    template_id: int | None = None
+    content: Content = Content()  # noqa: RUF009 - it cannot be changed
     data: dict[str, Any] = field(default_factory=dict)
+    event: str | None = None
+    when_undefined: WhenUndefined | None = None
     audience: Any = None
+    unit: Unit = Unit.DEVICE
     recipients: Sequence[Recipient] | None = None
-    file_url: str | None = None
+    devices: Sequence[tuple[Token, str]] | None = None
     ignore_missing: bool = False
+    schedule: Schedule = AT_ONCE
+    per_s: float | None = None
+    send_to_unsubscribed: bool | None = None
+    skip_without_permission: bool = False
+    one_per_phone: bool = False
+    dry_run: bool = False
+    once: tuple[str, bytes] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A broadcast that is committed, and its message."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a broadcast does: how far it has come, what came of it, and what it waits for."""
 
-    broadcast_id: int
-    message_id: UUID
+    broadcast: Broadcast
+    progress: Progress
+    tallies: Sequence[Tally]
+    waiting: Sequence[Waiting]
+
+    @property
+    def compared(self) -> dict[str, Any] | None:
+        """What was accepted beside what was foreseen, once it is over; None where nothing was."""
+        foreseen = (self.broadcast.preflight or {}).get("accepted")
+        if foreseen is None or not self.broadcast.is_over:
+            return None
+        accepted = sum(tally.pushes for tally in self.tallies if tally.ending == _ACCEPTED)
+        return {
+            "accepted": accepted,
+            "foreseen": foreseen,
+            "within": foreseen["least"] <= accepted <= foreseen["most"],
+        }
 
 
 class Broadcasts:
@@ -83,199 +110,266 @@ class Broadcasts:
         """Take a database and, for each platform, what its providers have to say against a content."""
         self._database = database
         self._checks = checks
-        self._lanes: dict[int, Mapping[Address, RouteId]] = {}
+        self._preflights = Preflights(database)
 
-    async def send_to_all(
-        self, workspace: WorkspaceId, content: Content, *, send_to_unsubscribed: bool = False
-    ) -> Sent:
-        """Commit a push to every device of a workspace.
+    async def make(self, workspace: WorkspaceId, asked: Asked) -> Broadcast:
+        """Keep a broadcast as a draft, with what is to be expected of it; one of the same idempotency key is returned.
 
         Raises:
-            BadRequest: the content says nothing, is not Liquid, or a provider would refuse it.
-            Forbidden: the workspace has no credentials to send with.
-        """
-        letter = letter_of(None, content, data={}, send_to_unsubscribed=send_to_unsubscribed)
-        return await self._send(workspace, letter, Trigger(), None)
-
-    async def trigger(self, workspace: WorkspaceId, template_id: int, trigger: Trigger) -> Sent:
-        """Commit a broadcast of what a template says.
-
-        Raises:
-            BadRequest: the audience is no filter, or somebody named is nobody here.
+            BadRequest: the content says nothing, is not Liquid, or a provider would refuse it; the audience is no filter;
+                somebody named is nobody here.
+            Conflict: its idempotency key was used for something else.
             Forbidden: the workspace has no credentials to send with.
             NotFound: there is no template of a broadcast of this number.
-            TooManyRequests: so many of this template's broadcasts are not planned yet.
         """
-        found = await templates.of_workspace(self._database, workspace, TemplateKind.BROADCAST, template_id)
-        if not found:
-            raise NotFound("broadcast: there is none of this number")
-        if await broadcasts.under_plan(self._database, template_id) >= MOST_UNDER_PLAN:
-            raise TooManyRequests(f"broadcast: {MOST_UNDER_PLAN} of it are still being planned")
-        own = trigger.recipients is None and trigger.file_url is None and trigger.audience is None
-        audience = found[0].audience if own else trigger.audience
-        letter = letter_of(found[0], Content(), data=trigger.data)
-        return await self._send(workspace, letter, trigger, audience)
+        letter = await self._letter(workspace, asked)
+        if asked.audience is not None:
+            await read_whole(self._database.rows, workspace, asked.audience)
+        await require_routes(self._database, workspace)
+        message = message_of(workspace, letter)
 
-    async def one(self, workspace: WorkspaceId, template_id: int, broadcast_id: int) -> Broadcast:
-        """How a broadcast of a template stands.
+        async def work(connection: Connection) -> tuple[int, bool]:
+            if asked.once is not None:
+                known = await broadcasts.once(connection, workspace, asked.once[0])
+                if known is not None:
+                    return _same(known, asked.once[1]), False
+            return await self._insert(connection, workspace, message, asked), True
+
+        number, is_new = await self._database.in_transaction(work)
+        if is_new:
+            await self.preflight(workspace, number)
+        return await self.one(workspace, number)
+
+    async def one(self, workspace: WorkspaceId, broadcast_id: int) -> Broadcast:
+        """One broadcast.
 
         Raises:
             NotFound: there is none of this number.
         """
-        found = await broadcasts.read(self._database, workspace, template_id, broadcast_id)
+        found = await broadcasts.one(self._database, workspace, broadcast_id)
         if found is None:
-            raise NotFound("trigger: there is none of this number")
+            raise NotFound(_NOT_FOUND)
         return found
 
-    async def _send(self, workspace: WorkspaceId, letter: Letter, trigger: Trigger, audience: object) -> Sent:
-        check_letter(letter, self._checks)
-        if audience is not None:
-            read_audience(audience)
-        if not await routes.of_workspaces(self._database, [workspace]):
-            raise Forbidden(credentials.NOT_SET_UP)
-        now = datetime.now(UTC)
-        message = messages.NewBroadcast(
-            message_id=messages.new_id(),
+    async def all(self, workspace: WorkspaceId, *, before: int | None, limit: int) -> list[Broadcast]:
+        """The broadcasts of a workspace before a number, the newest first."""
+        return await broadcasts.of_workspace(self._database, workspace, before=before, limit=limit)
+
+    async def preflight(self, workspace: WorkspaceId, broadcast_id: int) -> Preflight | None:
+        """Look at what is to be expected of a broadcast now, and keep it with it; None when that takes too long.
+
+        Raises:
+            NotFound: there is none of this number.
+        """
+        broadcast = await self.one(workspace, broadcast_id)
+        flight = Flight(
             workspace_id=workspace,
-            content=letter.content,
-            wording=letter.wording,
-            template_id=letter.template_id,
-            send_to_unsubscribed=letter.send_to_unsubscribed,
-            send_at=now,
-            expires_at=now + messages.LIVES,
+            message_id=broadcast.message_id,
+            whom=await self._whom(workspace, broadcast),
+            message=Message(broadcast.content, broadcast.send_to_unsubscribed),
+            asks=Asks(
+                without_permission=broadcast.skip_without_permission, one_per_phone=broadcast.one_per_phone
+            ),
+            per_s=broadcast.per_s,
         )
+        try:
+            found = await self._preflights.look(flight)
+        except TooSlow:
+            return None
+        if broadcast.started_at is None:
+            await broadcasts.set_preflight(self._database, broadcast_id, msgspec.to_builtins(found))
+        return found
+
+    async def standing(self, workspace: WorkspaceId, broadcast_id: int) -> Standing:
+        """How a broadcast does.
+
+        Raises:
+            NotFound: there is none of this number.
+        """
+        broadcast, now = await self.one(workspace, broadcast_id), datetime.now(UTC)
+        tallies = await broadcasts.tallies(self._database, broadcast.message_id)
+        waiting = await broadcasts.waiting(self._database, broadcast.message_id)
+        lately_s = progress.span_s(broadcast.started_at, now)
+        since = now - timedelta(seconds=lately_s)
+        minutes = await broadcasts.minutes(self._database, broadcast.message_id, since)
+        facts = progress.Facts(
+            now=now,
+            started=broadcast.started_at is not None,
+            paused=broadcast.paused_at is not None,
+            over=broadcast.is_over,
+            planned=broadcast.devices,
+            all_planned=broadcast.state not in {BroadcastState.SCHEDULED, BroadcastState.PLANNING},
+            last_device=broadcast.last_device,
+            parts=len(broadcast.passes),
+            part=broadcast.number,
+            settled=sum(tally.pushes for tally in tallies if tally.reason != _NO_DEVICE),
+            settled_lately=sum(minute.pushes for minute in minutes),
+            lately_s=lately_s,
+            held_up=sum(one.devices for one in waiting if one.paused),
+            last_due_at=max((one.last_at for one in waiting if one.later), default=None),
+            bound_per_s=broadcast.per_s,
+        )
+        return Standing(broadcast=broadcast, progress=progress.tell(facts), tallies=tallies, waiting=waiting)
+
+    async def start(self, workspace: WorkspaceId, broadcast_id: int) -> Broadcast:
+        """Let a draft go out: at once, or when its hour comes.
+
+        Raises:
+            Conflict: it was started already.
+            NotFound: there is none of this number.
+        """
+
+        async def work(connection: Connection, broadcast: Locked) -> None:
+            if broadcast.state is not BroadcastState.DRAFT:
+                raise Conflict(f"broadcast: it is {broadcast.state}, and can be started only once")
+            due = schedule.passes(broadcast.schedule, datetime.now(UTC))
+            await broadcasts.start(connection, broadcast.broadcast_id, due)
+
+        return await self._change(workspace, broadcast_id, work)
+
+    async def pause(self, workspace: WorkspaceId, broadcast_id: int) -> Broadcast:
+        """Let nothing more of it leave until it is resumed; what is on its way to a phone already arrives.
+
+        Raises:
+            Conflict: it is not under way, or is paused already.
+            NotFound: there is none of this number.
+        """
+
+        async def work(connection: Connection, broadcast: Locked) -> None:
+            await self._require_under_way(workspace, broadcast)
+            if broadcast.paused_at is not None:
+                raise Conflict("broadcast: it is paused already")
+            await broadcasts.pause(connection, broadcast)
+
+        return await self._change(workspace, broadcast_id, work)
+
+    async def resume(self, workspace: WorkspaceId, broadcast_id: int) -> Broadcast:
+        """Let it go on.
+
+        Raises:
+            Conflict: it is not paused.
+            NotFound: there is none of this number.
+        """
+
+        async def work(connection: Connection, broadcast: Locked) -> None:
+            if broadcast.paused_at is None:
+                raise Conflict("broadcast: it is not paused")
+            await broadcasts.resume(connection, broadcast)
+
+        return await self._change(workspace, broadcast_id, work)
+
+    async def cancel(self, workspace: WorkspaceId, broadcast_id: int) -> Broadcast:
+        """End it: nothing more of it leaves, and for each device that was planned there is a record that says so.
+
+        Raises:
+            Conflict: it is over already.
+            NotFound: there is none of this number.
+        """
+
+        async def work(connection: Connection, broadcast: Locked) -> None:
+            if broadcast.state is not BroadcastState.DRAFT:
+                await self._require_under_way(workspace, broadcast)
+            await broadcasts.cancel(connection, broadcast)
+
+        return await self._change(workspace, broadcast_id, work)
+
+    async def _change(
+        self,
+        workspace: WorkspaceId,
+        broadcast_id: int,
+        work: Callable[[Connection, Locked], Awaitable[None]],
+    ) -> Broadcast:
+        async def locked(connection: Connection) -> None:
+            found = await broadcasts.lock(connection, workspace, broadcast_id)
+            if found is None:
+                raise NotFound(_NOT_FOUND)
+            await work(connection, found)
+
+        await self._database.in_transaction(locked)
+        return await self.one(workspace, broadcast_id)
+
+    async def _require_under_way(self, workspace: WorkspaceId, broadcast: Locked) -> None:
+        if broadcast.state not in _UNDER_WAY:
+            raise Conflict(f"broadcast: it is {broadcast.state}")
+        if (await self.one(workspace, broadcast.broadcast_id)).is_over:
+            raise Conflict("broadcast: all of it is sent")
+
+    async def _whom(self, workspace: WorkspaceId, broadcast: Broadcast) -> Whom:
+        node = None
+        if broadcast.audience is not None:
+            node = await read_whole(self._database.rows, workspace, broadcast.audience)
+        return Whom(
+            now=datetime.now(UTC),
+            node=node,
+            unit=broadcast.unit,
+            listed=broadcast.listed,
+            device_ids=broadcast.device_ids,
+        )
+
+    async def _letter(self, workspace: WorkspaceId, asked: Asked) -> Letter:
+        template = None
+        if asked.template_id is not None:
+            kind = TemplateKind.BROADCAST
+            found = await templates.of_workspace(self._database, workspace, kind, asked.template_id)
+            if not found:
+                raise NotFound("template: there is none of a broadcast of this number")
+            template = found[0]
+        to_all = asked.send_to_unsubscribed
+        telling = Telling(
+            data=asked.data,
+            event=asked.event,
+            when_undefined=asked.when_undefined,
+            send_to_unsubscribed=bool(to_all) if template is None else to_all,
+        )
+        try:
+            letter = letter_of(template, asked.content, telling)
+            check_letter(letter, self._checks)
+        except BadRequest as error:
+            raise type(error)(f"content.{error.field}", f"content.{error.message}") from None
+        return letter
+
+    async def _insert(
+        self, connection: Connection, workspace: WorkspaceId, message: messages.NewBroadcast, asked: Asked
+    ) -> int:
+        await messages.insert_broadcast(connection, message)
+        if asked.recipients is not None:
+            ignore = asked.ignore_missing
+            named = await resolve(connection, workspace, asked.recipients, ignore_missing=ignore)
+            await broadcasts.list_people(connection, message.message_id, named)
+        devices = None
+        if asked.devices is not None:
+            ignore = asked.ignore_missing
+            devices = await resolve_devices(connection, workspace, asked.devices, ignore_missing=ignore)
         new = broadcasts.New(
             workspace_id=workspace,
             message_id=message.message_id,
-            template_id=letter.template_id,
-            audience=audience,
-            listed=trigger.recipients is not None,
-            file_url=trigger.file_url,
-            ignore_missing=trigger.ignore_missing,
+            state=BroadcastState.DRAFT,
+            template_id=asked.template_id,
+            name=asked.name,
+            audience=asked.audience,
+            unit=asked.unit,
+            listed=asked.recipients is not None,
+            device_ids=devices,
+            schedule=asked.schedule,
+            per_s=asked.per_s,
+            skip_without_permission=asked.skip_without_permission,
+            one_per_phone=asked.one_per_phone,
+            dry_run=asked.dry_run,
+            once=asked.once,
         )
-
-        async def work(connection: Connection) -> int:
-            await messages.insert_broadcast(connection, message)
-            if trigger.recipients is not None:
-                named = await resolve(
-                    connection, workspace, trigger.recipients, ignore_missing=trigger.ignore_missing
-                )
-                await broadcasts.list_people(connection, message.message_id, named)
-            made = await broadcasts.insert(connection, new)
-            await connection.execute(f"notify {PLAN_CHANNEL}")
-            return made
-
-        return Sent(await self._database.in_transaction(work), message.message_id)
-
-    # Plan.
-
-    async def plan_page(self) -> bool:
-        """Plan the next page of a broadcast that nobody else plans, and say whether there was any to plan.
-
-        One that fails is put off, so that it keeps nobody else's waiting.
-        """
-        in_hand: ToPlan | None = None
-
-        async def work(connection: Connection) -> bool:
-            nonlocal in_hand
-            in_hand = await broadcasts.next_to_plan(
-                connection, BroadcastState.PLANNING, most_batches=_MOST_BATCHES
-            )
-            if in_hand is None:
-                return False
-            await self._plan(connection, in_hand)
-            await connection.execute(f"notify {WORK_CHANNEL}")
-            return True
-
-        try:
-            return await self._database.in_transaction(work)
-        except Unreachable:
-            raise
-        except Exception as error:
-            if in_hand is None:
-                raise
-            failed, why = in_hand.broadcast_id, type(error).__name__
-            log.exception("broadcast_page_not_planned", broadcast=failed)
-            await self._database.in_transaction(
-                lambda connection: broadcasts.put_off(connection, failed, why)
-            )
-            return True
-
-    async def _plan(self, connection: Connection, broadcast: ToPlan) -> None:
-        plan = batches.Plan(
-            workspace_id=broadcast.workspace_id,
-            message_id=broadcast.message_id,
-            priority=_PRIORITY,
-            due_at=broadcast.send_at,
-            lanes=await self._lanes_of(broadcast),
-            audience=await self._audience(connection, broadcast),
-        )
-        last_device, last_person, devices = broadcast.last_device, broadcast.last_person, 0
-        if broadcast.listed:
-            person, devices = await broadcasts.plan_listed(
-                connection, plan, after=last_person, page=_PAGE, size=_DEVICES_PER_BATCH
-            )
-            over, last_person = person is None, person or last_person
-        else:
-            device, devices = await batches.plan(
-                connection, plan, after=last_device, page=_PAGE, size=_DEVICES_PER_BATCH
-            )
-            over, last_device = devices < _PAGE, device or last_device
-        await broadcasts.advance(connection, broadcast, last_device, last_person, devices)
-        if over:
-            await broadcasts.planned(connection, broadcast.broadcast_id)
-            self._lanes.pop(broadcast.broadcast_id, None)
-
-    async def _audience(self, connection: Connection, broadcast: ToPlan) -> Node | None:
-        if broadcast.audience is None:
-            return None
-        return await segments.expanded(
-            connection.fetch, broadcast.workspace_id, read_audience(broadcast.audience), "recipients"
-        )
-
-    async def _lanes_of(self, broadcast: ToPlan) -> Mapping[Address, RouteId]:
-        """The lane of each kind of device: looked up once, as the last hop looks again."""
-        if (known := self._lanes.get(broadcast.broadcast_id)) is None:
-            ways = await routes.of_workspaces(self._database, [broadcast.workspace_id])
-            chosen = {
-                address: choose_route(address, ways)
-                for address in await batches.addresses(self._database, broadcast.workspace_id)
-            }
-            known = {address: route.route_id for address, route in chosen.items() if route is not None}
-            # Another process may plan its last page, so that nobody here takes it out.
-            while len(self._lanes) >= _MOST_LANES:
-                self._lanes.pop(next(iter(self._lanes)))
-            self._lanes[broadcast.broadcast_id] = known
-        return known
+        made = await broadcasts.insert(connection, new)
+        if made is None:
+            raise LostRace  # another call with the same key was first; it is found now
+        return made
 
 
-async def resolve(
-    connection: Connection, workspace: WorkspaceId, named: Sequence[Recipient], *, ignore_missing: bool
-) -> list[tuple[PersonId, dict[str, Any] | None]]:
-    """The people of these names, with what is told to each.
+def _same(known: tuple[int, bytes], asked: bytes) -> int:
+    """The broadcast of an idempotency key.
 
     Raises:
-        BadRequest: one is nobody here, and that is not to be ignored.
+        Conflict: it was another that was asked for by the same key.
     """
-    known = await broadcasts.known(connection, workspace, [one.who for one in named])
-    found = []
-    for one in named:
-        person = known.get(one.who.key)
-        if person is not None:
-            found.append((person, one.data))
-        elif not ignore_missing:
-            raise BadRequest(one.place, f"{one.place}: nobody has this {one.who.kind}")
-    return found
-
-
-def read_audience(given: object) -> Node:
-    """The filter that says to whom a broadcast goes.
-
-    Raises:
-        BadRequest: it is none.
-    """
-    try:
-        return filter_read.read(given)
-    except BadFilter as error:
-        place = error.place.replace("filter", "recipients", 1)
-        raise BadRequest(place, f"{place}: {error.message}") from None
+    number, before = known
+    if before != asked:
+        raise Conflict("idempotency_key: it was used for another broadcast")
+    return number

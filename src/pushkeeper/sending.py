@@ -12,7 +12,7 @@ from pushkeeper.errors import BadRequest, Conflict, Forbidden, NotFound
 from pushkeeper.store import credentials, devices, messages, people, templates
 from pushkeeper.store.combine import Combiner, Keys
 from pushkeeper.store.templates import Draft, TemplateKind
-from pushkeeper.templates import Letter, check_letter, letter_of, says_something
+from pushkeeper.templates import Letter, Telling, check_letter, letter_of, says_something
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -100,9 +100,7 @@ class Sending:
         letter = letter_of(
             await self._template(push),
             push.content,
-            data=push.data,
-            language=push.language,
-            send_to_unsubscribed=push.send_to_unsubscribed,
+            Telling(data=push.data, language=push.language, send_to_unsubscribed=push.send_to_unsubscribed),
         )
         check_letter(letter, self._checks)
         now = datetime.now(UTC)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -46,39 +46,51 @@ class Letter:
         return [self.content, *(self.wording.translations.values() if self.wording else ())]
 
 
-def letter_of(
-    template: Template | None,
-    content: Content,
-    *,
-    data: dict[str, Any],
-    language: str | None = None,
-    send_to_unsubscribed: bool | None = None,
-) -> Letter:
-    """What a template says where a content says nothing else.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """What a sender says beside a content.
+
+    Attributes:
+        data: `trigger` in Liquid.
+        event: the name of an event, whose latest is `event` in Liquid.
+        language: of the translations; None: each reader's own.
+        when_undefined, send_to_unsubscribed: None is what the template says.
+    """
+
+    data: dict[str, Any] = field(default_factory=dict)
+    event: str | None = None
+    language: str | None = None
+    when_undefined: wording.WhenUndefined | None = None
+    send_to_unsubscribed: bool | None = None
+
+
+def letter_of(template: Template | None, content: Content, telling: Telling) -> Letter:
+    """What a template says where a content says nothing else; without one, all are sent to if nothing else is told.
 
     Raises:
         BadRequest: a text of the content is not Liquid.
     """
     check_liquid(content)
     own, translations = content, {}
+    usual, to_all = wording.WhenUndefined.FAIL, True
     if template is not None:
         own = _over(template.content, content)
         translations = {name: _over(other, content) for name, other in template.translations.items()}
-    said = Letter(content=own)
+        usual, to_all = template.when_undefined, template.send_to_unsubscribed
+    said = None
     if translations or any(wording.is_personal(each) for each in (own, *translations.values())):
-        when_undefined = template.when_undefined if template else wording.WhenUndefined.FAIL
-        said = Letter(
-            content=own,
-            wording=Wording(
-                translations=translations, language=language, when_undefined=when_undefined, data=data
-            ),
+        said = Wording(
+            translations=translations,
+            language=telling.language,
+            when_undefined=telling.when_undefined or usual,
+            data=telling.data,
+            event=telling.event,
         )
-    if send_to_unsubscribed is None:
-        send_to_unsubscribed = template is None or template.send_to_unsubscribed
-    return replace(
-        said,
+    return Letter(
+        content=own,
+        wording=said,
         template_id=None if template is None else template.template_id,
-        send_to_unsubscribed=send_to_unsubscribed,
+        send_to_unsubscribed=to_all if telling.send_to_unsubscribed is None else telling.send_to_unsubscribed,
     )
 
 
@@ -101,15 +113,15 @@ def check_letter(letter: Letter, checks: Checks) -> None:
             for check in checks.get(platform, ()):
                 # What Liquid makes of a text is measured when it is rendered.
                 with suppress(TooLarge) if letter.wording is not None else nullcontext():
-                    check(content, platform)
+                    check(content.on(platform), platform)
 
 
 def _over(content: Content, other: Content) -> Content:
     """A content with what another says in its place."""
     given = {
-        field.name: value
-        for field in msgspec.structs.fields(Content)
-        if (value := getattr(other, field.name))
+        one.name: value
+        for one in msgspec.structs.fields(Content)
+        if (value := getattr(other, one.name)) is not None and value != {}
     }
     return msgspec.structs.replace(content, **given) if given else content
 

@@ -16,6 +16,7 @@ from pushkeeper.broadcasts import Broadcasts
 from pushkeeper.core.model import Environment, Platform, Provider, Secret
 from pushkeeper.errors import BadRequest, Misconfigured
 from pushkeeper.exports import Exports
+from pushkeeper.planning import Planning
 from pushkeeper.providers import signing
 from pushkeeper.providers.apns import message as apns_message
 from pushkeeper.providers.apns.client import ApnsClient
@@ -31,6 +32,7 @@ from pushkeeper.store.credentials import NewCredential
 from pushkeeper.store.database import Database
 from pushkeeper.store.embedded import EmbeddedPostgres
 from pushkeeper.templates import Templates
+from pushkeeper.triggers import Triggers
 from pushkeeper.webhooks import Webhooks
 from pushkeeper.worker.exporter import Exporter
 from pushkeeper.worker.loop import Worker
@@ -115,6 +117,10 @@ def broadcasts(opened: Store) -> Broadcasts:
     return Broadcasts(opened.database, CHECKS)
 
 
+def triggers(opened: Store) -> Triggers:
+    return Triggers(opened.database, CHECKS)
+
+
 def reporting(opened: Store) -> Reporting:
     return Reporting(opened.database)
 
@@ -131,6 +137,7 @@ def api(opened: Store, url: str, *, requests_per_s: int | None = None) -> ASGIAp
             audiences=audiences(opened),
             sending=sending(opened),
             broadcasts=broadcasts(opened),
+            triggers=triggers(opened),
             exports=Exports(opened.database, opened.vault),
             reporting=reporting(opened),
             routing=routing(opened),
@@ -167,7 +174,7 @@ def worker(opened: Store, settings: Settings) -> Worker:
     may_be_private = settings.webhooks_may_be_private
     chores = (
         Poster(opened.database, opened.vault, may_be_private=may_be_private),
-        Planner(opened.database, broadcasts(opened), may_be_private=may_be_private),
+        Planner(opened.database, Planning(opened.database), may_be_private=may_be_private),
         Exporter(Exports(opened.database, opened.vault)),
     )
     return Worker(opened.database, opened.vault, Providers(open_one, _CHECKS_OF_PROVIDERS), chores=chores)

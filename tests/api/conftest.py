@@ -30,6 +30,7 @@ from pushkeeper.store.credentials import NewCredential
 from pushkeeper.store.database import Database
 from pushkeeper.store.embedded import EmbeddedPostgres
 from pushkeeper.templates import Templates
+from pushkeeper.triggers import Triggers
 from pushkeeper.webhooks import Webhooks
 
 TABLES = ("people", "identifiers", "devices", "device_history", "messages", "batches")
@@ -94,6 +95,7 @@ async def _served(database, requests_per_s=None):
         audiences=Audiences(database),
         sending=Sending(database, CHECKS),
         broadcasts=Broadcasts(database, CHECKS),
+        triggers=Triggers(database, CHECKS),
         exports=Exports(database, vault.Vault(Secret(bytes(32)))),
         reporting=Reporting(database),
         routing=Routing(database),

@@ -1,253 +1,548 @@
-"""Broadcasts that a client triggers, from the door to the phones."""
+"""Broadcasts of our own API: what they say on each platform, to whom, when, how fast; paused, resumed and cancelled."""
 
 from __future__ import annotations
 
 import json
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
+import pytest
 import pytest_asyncio
 
+from pushkeeper.simulator.script import Step
 from support.engine import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from support.engine import Tenant
 
-TEMPLATE = {
-    "kind": "broadcast",
-    "name": "Offer",
-    "title": "{{ trigger.offer | default: 'Nothing' }} for {{ customer.id }}",
-    "message": "{{ trigger.own | default: 'no more' }}",
+CONTENT = {"title": "News", "message": "for {{ person.id }}"}
+PHONES = {
+    "ann-ios": ("ann", "ios", {"device_model": "iPhone 15", "timezone": "Europe/Berlin"}),
+    "ann-android": ("ann", "android", {"device_model": "Pixel 8", "timezone": "Europe/Berlin"}),
+    "ben-ios": (
+        "ben",
+        "ios",
+        {"device_model": "iPhone 12", "timezone": "Asia/Tokyo", "push_enabled": "false"},
+    ),
+    "eve-android": ("eve", "android", {"timezone": "Nowhere/At all"}),
 }
-PEOPLE = ("ann", "ben", "eve")
 
 
-class Crowd:
-    """Three people with a phone each, and one without any."""
+class Stage:
+    """Four phones of three people, and broadcasts to them."""
 
-    def __init__(self, tenant: Tenant, tokens: dict[str, str]) -> None:
+    def __init__(self, tenant: Tenant) -> None:
         self.tenant = tenant
-        self.tokens = tokens
-        self.triggers = ""
+        self.token: dict[str, str] = {}
 
-    async def make(self, **more: Any) -> None:
-        made = await self.tenant.call("POST", "/api/v1/templates", {**TEMPLATE, **more}, expect=201)
-        self.triggers = f"/v1/campaigns/{made['template']['id']}/triggers"
+    async def fill(self) -> None:
+        for name, (person, platform, attributes) in PHONES.items():
+            await self.add(name, person, platform, attributes)
 
-    async def trigger(self, **body: Any) -> int:
-        """Its number, once it is planned."""
-        number: int = (await self.tenant.call("POST", self.triggers, body))["id"]
-        await self.tenant.planned()
+    async def add(self, name: str, person: str, platform: str, attributes: dict[str, Any]) -> None:
+        self.token[name] = self.tenant.mint(platform)[0]
+        device = {"id": self.token[name], "platform": platform, "attributes": attributes}
+        await self.tenant.call("PUT", f"/api/v1/customers/{person}/devices", {"device": device}, track=True)
+
+    async def make(self, *, expect: int = 201, **asked: Any) -> Any:
+        if not asked.keys() & {"audience", "ids", "emails", "per_user_data", "devices"}:
+            asked["audience"] = {"filter": "everybody"}
+        answer = await self.tenant.call(
+            "POST", "/api/v1/broadcasts", {"content": CONTENT, **asked}, expect=expect
+        )
+        return answer["broadcast"] if expect == 201 else answer["error"]
+
+    async def send(self, **asked: Any) -> int:
+        number: int = (await self.make(start=True, **asked))["id"]
         return number
 
-    def told(self) -> dict[str, list[str]]:
-        """Title and body of what each phone was sent."""
-        found = {}
-        for person, token in self.tokens.items():
-            sent = [json.loads(push.body)["message"]["notification"] for push in self.tenant.asked(token)]
-            if sent:
-                found[person] = [f"{one['title']}: {one['body']}" for one in sent]
-        return found
+    async def do(self, number: int, what: str, *, expect: int = 200) -> Any:
+        return await self.tenant.call("POST", f"/api/v1/broadcasts/{number}/{what}", expect=expect)
+
+    async def on_fcm(self, what: str) -> str:
+        """Pause or resume the route of Android, and return its name."""
+        names: list[str] = [name for name in await self.tenant.routes() if name.startswith("fcm")]
+        [android] = [name for name in names if not name.endswith(":apple")]
+        await self.tenant.call("POST", f"/api/v1/routes/{quote(android, safe='')}/{what}", {})
+        return android
+
+    async def read(self, number: int) -> Any:
+        return (await self.tenant.call("GET", f"/api/v1/broadcasts/{number}"))["broadcast"]
+
+    async def over(self, number: int) -> Any:
+        """The broadcast, once nothing of it is left."""
+
+        async def ask() -> Any:
+            found = await self.read(number)
+            return found if found["progress"]["unknown"] == "over" else None
+
+        return await eventually(ask)
+
+    def told(self) -> dict[str, list[dict[str, Any]]]:
+        """What each phone was sent, oldest first: headers and body."""
+        return {
+            name: [
+                {
+                    "headers": {key.decode(): value.decode() for key, value in entry.headers},
+                    **json.loads(entry.body),
+                }
+                for entry in self.tenant.asked(token)
+            ]
+            for name, token in self.token.items()
+        }
+
+    def reached(self) -> set[str]:
+        return {name for name, told in self.told().items() if told}
+
+    async def reasons(self) -> dict[str, str]:
+        """Why each phone that was left out was."""
+        keys = {token: name for name, token in self.token.items()}
+        rows = await self.tenant.database.rows(
+            "select p.reason, d.token from pushes p join devices d using (device_id) "
+            "where p.workspace_id = $1 and p.ending = 'skipped'",
+            self.tenant.workspace_id,
+        )
+        return {keys[row["token"]]: row["reason"] for row in rows}
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def crowd(tenant: Tenant) -> Crowd:
-    tokens = dict(zip(PEOPLE, tenant.mint("android", 3), strict=True))
-    for person, token in tokens.items():
-        await tenant.register(person, token, "android")
-        await tenant.call("PUT", f"/api/v1/customers/{person}", {"email": f"{person}@x.io"}, track=True)
-    await tenant.call("PUT", "/api/v1/customers/sam", {"plan": "free"}, track=True)
-    await tenant.call("PUT", "/api/v1/customers/ann", {"plan": "pro"}, track=True)
-    found = Crowd(tenant, tokens)
-    await found.make()
-    return found
+async def stage(tenant: Tenant) -> Stage:
+    made = Stage(tenant)
+    await made.fill()
+    return made
 
 
-async def test_without_recipients_it_goes_to_everybody(crowd: Crowd) -> None:
-    await crowd.trigger(data={"offer": "Tea"})
-    await crowd.tenant.settled(3)
-    assert crowd.told() == {person: [f"Tea for {person}: no more"] for person in PEOPLE}
+async def test_a_draft_is_looked_at_started_and_sent(stage: Stage) -> None:
+    draft = await stage.make(name="Hello", audience={"filter": "platform = ios"})
+    assert (draft["state"], draft["started_at"], draft["left_out"]) == ("draft", None, {})
+    assert (draft["preflight"]["devices"], draft["preflight"]["reachable"]) == (2, 2)
+    assert stage.reached() == set()
+    started = (await stage.do(draft["id"], "start"))["broadcast"]
+    assert started["state"] in {"scheduled", "sending", "sent"}
+    over = await stage.over(draft["id"])
+    assert (over["state"], over["endings"]) == ("sent", {"accepted": 2})
+    assert over["progress"]["devices"] == over["progress"]["settled"] == 2
+    assert stage.reached() == {"ann-ios", "ben-ios"}
+    assert stage.told()["ben-ios"][0]["aps"]["alert"] == {"title": "News", "body": "for ben"}
+    again = await stage.do(draft["id"], "start", expect=409)
+    assert "can be started only once" in again["error"]["message"]
 
 
-async def test_its_own_audience_goes_before_everybody(crowd: Crowd) -> None:
-    await crowd.make(audience={"attribute": {"field": "plan", "operator": "eq", "value": "pro"}})
-    await crowd.trigger(data=None)
-    await crowd.tenant.settled(1)
-    assert crowd.told() == {"ann": ["Nothing for ann: no more"]}
+async def test_each_platform_is_told_its_own(stage: Stage) -> None:
+    number = await stage.send(
+        content={
+            "title": "Everybody",
+            "message": "the same",
+            "ios": {"title": "iPhones", "priority": "normal", "collapse_id": "news", "ttl_s": 60},
+            "android": {"message": "for {{ person.id }} on {{ device.platform }}"},
+        }
+    )
+    await stage.over(number)
+    told = stage.told()
+    [ios] = told["ann-ios"]
+    assert ios["aps"]["alert"] == {"title": "iPhones", "body": "the same"}
+    headers = ios["headers"]
+    assert (headers["apns-priority"], headers["apns-collapse-id"]) == ("5", "news")
+    assert 0 < int(headers["apns-expiration"]) - datetime.now(UTC).timestamp() <= 61
+    [android] = told["eve-android"]
+    assert android["message"]["notification"] == {"title": "Everybody", "body": "for eve on android"}
+    assert android["message"]["android"]["priority"] == "HIGH"
 
 
-async def test_by_filter(crowd: Crowd) -> None:
-    exists = {"attribute": {"field": "plan", "operator": "exists"}}
-    number = await crowd.trigger(recipients={"and": [{"not": exists}]})
-    await crowd.tenant.settled(2)
-    assert crowd.told().keys() == {"ben", "eve"}
-    one = await crowd.tenant.call("GET", f"{crowd.triggers}/{number}")
-    assert (one["state"], one["devices"]) == ("planned", 2)
+async def test_a_platform_that_it_says_nothing_to_is_counted_beforehand(stage: Stage) -> None:
+    made = await stage.make(content={"custom_payload": {"ios": {"aps": {"alert": "x"}}}})
+    assert made["left_out"] == {"android": 2}
+    await stage.do(made["id"], "start")
+    over = await stage.over(made["id"])
+    assert over["endings"] == {"accepted": 2, "skipped": 2}
+    assert await stage.reasons() == {"ann-android": "no_content", "eve-android": "no_content"}
 
 
-async def test_by_ids_and_who_has_no_device_is_told_of(crowd: Crowd) -> None:
-    await crowd.trigger(ids=["ann", "sam", "ann"], data={"offer": "Tea"})
-    pushes = await crowd.tenant.settled(2)
-    assert {(push["ending"], push["reason"]) for push in pushes} == {
-        ("accepted", "F1"),
-        ("skipped", "no_device"),
+async def test_liquid_knows_the_event_and_what_the_sender_tells(stage: Stage) -> None:
+    for price in (3, 7):
+        event = {"name": "bought", "data": {"price": price}}
+        await stage.tenant.call("POST", "/api/v1/customers/ann/events", event, track=True)
+    number = await stage.send(
+        content={"title": "{{ trigger.shop }}", "message": "{{ event.price }} for {{ event.name }}"},
+        data={"shop": "Tea"},
+        event="bought",
+    )
+    over = await stage.over(number)
+    assert over["endings"] == {"accepted": 2, "failed": 2}
+    assert stage.told()["ann-ios"][0]["aps"]["alert"] == {"title": "Tea", "body": "7 for bought"}
+    assert {one["reason"] for one in over["results"] if one["ending"] == "failed"} == {"template"}
+
+
+async def test_what_is_undefined_may_be_empty(stage: Stage) -> None:
+    content = {"title": "Hello {{ person.nobody_has_it }}!"}
+    await stage.over(
+        await stage.send(content=content, when_undefined="empty", devices=[stage.token["ben-ios"]])
+    )
+    assert stage.told()["ben-ios"][0]["aps"]["alert"] == {"title": "Hello !"}
+
+
+async def test_people_and_devices_by_name(stage: Stage) -> None:
+    await stage.over(await stage.send(ids=["ann"]))
+    assert stage.reached() == {"ann-ios", "ann-android"}
+    await stage.over(await stage.send(devices=[stage.token["eve-android"]]))
+    assert stage.reached() == {"ann-ios", "ann-android", "eve-android"}
+    error = await stage.make(ids=["ann", "nobody"], expect=400)
+    assert (error["field"], error["message"]) == ("ids[1]", "ids[1]: nobody has this id")
+    error = await stage.make(devices=[stage.token["ben-ios"], "x" * 40], expect=400)
+    assert error["field"] == "devices[1]"
+    await stage.over(await stage.send(devices=["x" * 40], ignore_missing=True))
+
+
+async def test_a_saved_audience_is_meant_as_it_is_when_it_begins(stage: Stage) -> None:
+    saved = {"name": "phones", "filter": "platform = ios"}
+    audience = (await stage.tenant.call("POST", "/api/v1/audiences", saved, expect=201))["audience"]["id"]
+    draft = await stage.make(audience={"id": audience})
+    changed = {**saved, "filter": "platform = android"}
+    await stage.tenant.call("PUT", f"/api/v1/audiences/{audience}", changed)
+    await stage.do(draft["id"], "start")
+    await stage.over(draft["id"])
+    assert stage.reached() == {"ann-android", "eve-android"}
+
+
+async def test_an_audience_that_is_gone_when_it_begins_fails_it_whole(stage: Stage) -> None:
+    saved = {"name": "phones", "filter": "platform = ios"}
+    audience = (await stage.tenant.call("POST", "/api/v1/audiences", saved, expect=201))["audience"]["id"]
+    draft = await stage.make(audience={"filter": f"not segment {audience}"})
+    await stage.tenant.database.rows("delete from segments where segment_id = $1", audience)
+    await stage.do(draft["id"], "start")
+    over = await stage.over(draft["id"])
+    assert (over["state"], over["failure"]) == (
+        "failed",
+        f"audience: there is no segment {audience} any more",
+    )
+    assert stage.reached() == set()
+
+
+async def test_who_says_no_is_left_out_with_a_reason(stage: Stage) -> None:
+    off = {"cio_subscription_preferences": {"channels": {"push": False}}}
+    await stage.tenant.call("PUT", "/api/v1/customers/eve", off, track=True)
+    await stage.add("ann-old", "ann", "ios", {"device_model": "iPhone 15", "phone_id": "p1"})
+    await stage.add("ann-new", "ann", "ios", {"device_model": "iPhone 15", "phone_id": "p1"})
+    await stage.over(await stage.send(skip_without_permission=True, one_per_phone=True))
+    assert await stage.reasons() == {
+        "eve-android": "channel_off",
+        "ben-ios": "no_permission",
+        "ann-old": "same_phone",
     }
-    assert crowd.told() == {"ann": ["Tea for ann: no more"]}
-    messages = (await crowd.tenant.call("GET", "/v1/messages"))["messages"]
-    assert {message["customer_id"]: "undeliverable" in message["metrics"] for message in messages} == {
-        "ann": False,
-        "sam": True,
-    }
+    assert stage.reached() == {"ann-ios", "ann-android", "ann-new"}
+    await stage.over(await stage.send(send_to_unsubscribed=True))
+    assert stage.reached() == stage.token.keys()
 
 
-async def test_by_emails(crowd: Crowd) -> None:
-    await crowd.trigger(emails=["BEN@x.io", "nobody@x.io"], email_ignore_missing=True)
-    await crowd.tenant.settled(1)
-    assert crowd.told().keys() == {"ben"}
+async def test_a_dry_run_asks_and_changes_nothing(stage: Stage) -> None:
+    over = await stage.over(await stage.send(dry_run=True))
+    assert over["endings"] == {"skipped": 4}
+    assert {one["reason"] for one in over["results"]} == {"dry_run"}
+    statuses = (await stage.tenant.call("GET", "/api/v1/stats/devices"))["totals"]
+    assert statuses == {"": 4, "sent": 0, "bounced": 0, "suppressed": 0}
+    told = stage.told()
+    assert all(one["validate_only"] for one in (*told["eve-android"], *told["ann-android"]))
+    assert told["ann-ios"] == []
+    assert {route["accepted_at"] for route in (await stage.tenant.routes()).values()} == {None}
 
 
-async def test_by_per_user_data_each_is_told_their_own(crowd: Crowd) -> None:
-    named = [
-        {"id": "ann", "data": {"own": "blue"}},
-        {"email": "ben@x.io", "data": {"own": "red", "offer": "Coffee"}},
-        {"id": "nobody", "data": {}},
-    ]
-    await crowd.trigger(per_user_data=named, id_ignore_missing=True, data={"offer": "Tea"})
-    await crowd.tenant.settled(2)
-    assert crowd.told() == {"ann": ["Tea for ann: blue"], "ben": ["Coffee for ben: red"]}
+async def test_an_idempotency_key_makes_one(stage: Stage) -> None:
+    first = await stage.make(idempotency_key="k1", name="x")
+    assert (await stage.make(idempotency_key="k1", name="x"))["id"] == first["id"]
+    error = await stage.make(idempotency_key="k1", name="y", expect=409)
+    assert error["message"] == "idempotency_key: it was used for another broadcast"
+    listed = (await stage.tenant.call("GET", "/api/v1/broadcasts"))["broadcasts"]
+    assert [one["id"] for one in listed] == [first["id"]]
 
 
-async def test_who_is_missing_refuses_all_of_it(crowd: Crowd) -> None:
-    answer = await crowd.tenant.call("POST", crowd.triggers, {"ids": ["ann", "nobody"]}, expect=422)
-    assert answer["errors"] == [
-        {"detail": "ids[1]: nobody has this id", "source": {"pointer": "/ids/1"}, "status": "422"}
-    ]
+async def test_it_waits_for_its_hour(stage: Stage) -> None:
+    at = datetime.now(UTC) + timedelta(seconds=1.5)
+    number = await stage.send(schedule={"at": at.isoformat()})
+    waiting = await stage.read(number)
+    assert (waiting["state"], waiting["progress"]["unknown"]) == ("scheduled", "not_started")
+    assert datetime.fromisoformat(waiting["due_at"]) == at
+    await stage.over(number)
     assert (
-        await crowd.tenant.database.value(
-            "select count(*) from messages where workspace_id = $1", crowd.tenant.workspace_id
-        )
-        == 0
+        min(entry.at_s for token in stage.token.values() for entry in stage.tenant.asked(token))
+        >= at.timestamp()
     )
 
 
-async def test_whoever_unsubscribed_is_left_out_unless_the_template_says_otherwise(crowd: Crowd) -> None:
-    await crowd.tenant.call("PUT", "/api/v1/customers/ann", {"unsubscribed": True}, track=True)
-    await crowd.trigger(ids=["ann", "ben"])
-    await crowd.tenant.settled(2)
-    assert crowd.told().keys() == {"ben"}
-    await crowd.make(send_to_unsubscribed=True)
-    await crowd.trigger(ids=["ann"])
-    await crowd.tenant.settled(3)
-    assert crowd.told().keys() == {"ann", "ben"}
-
-
-async def test_by_a_file_of_lines(crowd: Crowd) -> None:
-    lines = [{"id": "ann", "data": {"own": "blue"}}, {"email": "eve@x.io"}, {"cio_id": "00ffffffffff"}]
-    with served("\n".join(map(json.dumps, lines))) as url:
-        await crowd.trigger(data_file_url=url, id_ignore_missing=True, data={"offer": "Tea"})
-        await crowd.tenant.settled(2)
-    assert crowd.told() == {"ann": ["Tea for ann: blue"], "eve": ["Tea for eve: no more"]}
-
-
-async def test_a_file_that_cannot_be_read_fails_the_broadcast_whole(crowd: Crowd) -> None:
-    for text, said in (
-        ('{"id": "ann"}\nnonsense', "line 2: not JSON"),
-        ('{"id": "ann"}\n{"name": "x"}', "line 2: expected one of id, email or cio_id"),
-        ('{"id": "ann"}\n\n{"id": "nobody"}', "line 3: nobody has this id"),
-        (None, "answered 404"),
-    ):
-        with served(text) as url:
-            number = await crowd.trigger(data_file_url=url)
-        [error] = (await crowd.tenant.call("GET", f"{crowd.triggers}/{number}/errors"))["errors"]
-        assert said in error["detail"]
-    assert await crowd.tenant.pushes() == []
-    listed = await crowd.tenant.database.value(
-        "select count(*) from message_people join messages using (message_id) where workspace_id = $1",
-        crowd.tenant.workspace_id,
+async def due_now(stage: Stage, number: int) -> None:
+    """Let the hour of those who are due next have come."""
+    await stage.tenant.database.rows(
+        "update broadcasts set pass_at = least(pass_at, now()) where broadcast_id = $1", number
     )
-    assert listed == 0
+    await stage.tenant.database.rows("notify pushkeeper_plan")
 
 
-async def test_a_file_is_read_from_where_its_address_leads(crowd: Crowd) -> None:
-    with served('{"id": "ann"}') as url, served(url, leads=True) as first, served(first, leads=True) as url:
-        await crowd.trigger(data_file_url=url)
-        await crowd.tenant.settled(1)
-    assert crowd.told().keys() == {"ann"}
+async def test_a_local_time_comes_to_each_device_in_its_own_zone(stage: Stage) -> None:
+    tokyo = datetime.now(UTC) + timedelta(hours=9)
+    # Past in Tokyo, still to come in Berlin and further west; of whom no zone is known it is that of Honolulu.
+    local = (tokyo - timedelta(minutes=1)).replace(tzinfo=None, microsecond=0).isoformat()
+    number = await stage.send(schedule={"local_time": local, "time_zone": "Pacific/Honolulu"})
+
+    async def tokyo_is_told() -> bool:
+        return stage.reached() == {"ben-ios"}
+
+    await eventually(tokyo_is_told)
+    # Somebody travels on, after their zone's hour: they are not told twice.
+    device = {"id": stage.token["ben-ios"], "platform": "ios", "attributes": {"timezone": "Europe/Berlin"}}
+    await stage.tenant.call("PUT", "/api/v1/customers/ben/devices", {"device": device}, track=True)
+    order: list[set[str]] = []
+    for _ in range(60):
+        found = await stage.read(number)
+        if found["progress"]["unknown"] == "over":
+            break
+        if stage.reached() not in order:
+            order.append(stage.reached())
+        await due_now(stage, number)
+
+        async def further(now: str = found["due_at"]) -> bool:
+            then = await stage.read(number)
+            return bool(then["progress"]["unknown"] == "over" or then["due_at"] != now)
+
+        await eventually(further)
+    await stage.over(number)
+    assert [len(told) for told in stage.told().values()] == [1, 1, 1, 1]
+    berlin = {"ben-ios", "ann-ios", "ann-android"}
+    assert berlin in order or stage.reached() == berlin | {"eve-android"}
 
 
-async def test_an_address_that_leads_nowhere_or_in_a_circle_fails_the_broadcast(crowd: Crowd) -> None:
-    for leads_to, said in (
-        ("", "answered 302 without an http address"),
-        ("ftp://127.0.0.1/x", "answered 302 without an http address"),
-        ("/recipients.jsonl", "leads on more than 5 times"),
-    ):
-        with served(leads_to, leads=True) as url:
-            number = await crowd.trigger(data_file_url=url)
-        [error] = (await crowd.tenant.call("GET", f"{crowd.triggers}/{number}/errors"))["errors"]
-        assert said in error["detail"]
+async def test_outside_its_hours_nothing_leaves(stage: Stage) -> None:
+    now = datetime.now(UTC)
+    opens, closes = now + timedelta(hours=2), now + timedelta(hours=3)
+    window = {"opens": f"{opens:%H:%M}", "closes": f"{closes:%H:%M}", "time_zone": "UTC"}
+    number = await stage.send(window=window)
+    found = await stage.read(number)
+    assert found["state"] == "scheduled"
+    assert datetime.fromisoformat(found["due_at"]) == opens.replace(second=0, microsecond=0)
+    # It is taken up too early all the same: the last hop looks once more.
+    await due_now(stage, number)
+
+    async def wait_for_the_opening() -> bool:
+        found = await stage.tenant.queued()
+        due = [batch["due_in_s"] for batch in found if not batch["claimed"] for _ in range(batch["devices"])]
+        return len(due) == 4 and all(7_000 < due_s <= 7_200 for due_s in due)
+
+    await eventually(wait_for_the_opening)
+    assert stage.reached() == set()
+    await stage.do(number, "cancel")
+    await stage.over(number)
 
 
-async def test_a_webhook_is_told_which_broadcast_it_was(crowd: Crowd) -> None:
-    heard: list[Any] = []
-    with served("", heard) as url:
-        await crowd.tenant.call(
-            "POST",
-            "/v1/reporting_webhooks",
-            {"name": "all", "endpoint": url, "events": ["push_sent", "push_undeliverable", "push_drafted"]},
-        )
-        number = await crowd.trigger(ids=["ann", "sam"])
-        await crowd.tenant.call(
-            "POST", "/v1/send/push", {"identifiers": {"id": "ann"}, "title": "Later", "queue_draft": True}
-        )
-
-        async def told_all() -> bool:
-            return len(heard) >= 3
-
-        await eventually(told_all)
-    told = {one["metric"]: one["data"] for one in heard}
-    assert told.keys() == {"sent", "undeliverable", "drafted"}
-    assert (told["sent"]["trigger_id"], told["sent"]["broadcast_id"]) == (
-        number,
-        int(crowd.triggers.split("/")[3]),
+async def test_it_expires(stage: Stage) -> None:
+    await stage.on_fcm("pause")
+    number = await stage.send(audience={"filter": "platform = android"}, expires_after_s=60)
+    await stage.tenant.waiting_for(2)
+    await stage.tenant.database.rows(
+        "update messages set expires_at = now() where workspace_id = $1", stage.tenant.workspace_id
     )
-    assert told["undeliverable"]["failure_message"] == "the person has no device"
-    assert told["drafted"]["transactional_message_id"] == 0
+    await stage.tenant.database.rows(
+        "update batches set lane = 0 where workspace_id = $1", stage.tenant.workspace_id
+    )
+    await stage.tenant.make_due()
+    over = await stage.over(number)
+    assert over["endings"] == {"expired": 2}
 
 
-@contextmanager
-def served(text: str | None, heard: list[Any] | None = None, *, leads: bool = False) -> Iterator[str]:
-    """A text at an address, or 404 where there is none; with `leads` it says where to look. What is posted is heard."""
+@pytest.mark.parametrize(
+    ("asked", "field", "said"),
+    [
+        ({"content": {}}, "content.message", "a push needs a title"),
+        ({"content": {"title": "{{ x"}}, "content.title", "line 1, column 1"),
+        ({"content": {"title": "x", "ios": {"message": "{% if %}"}}}, "content.ios.message", "line 1"),
+        ({"content": {"title": "x", "ios": {"size": 1}}}, "content.ios.size", "there is no such field"),
+        ({"content": {"title": "x", "collapse_id": "c" * 65}}, "content.collapse_id", "longer than 64"),
+        ({"content": {"title": "x", "ttl_s": -1}}, "content.ttl_s", "from 0 to"),
+        ({"content": {"title": "x", "priority": "top"}}, "content.priority", "expected high or normal"),
+        ({"audience": {"filter": "platform ="}}, "filter", "character 11"),
+        ({"audience": {"filter": "segment 99999999"}}, "filter", "there is no segment 99999999"),
+        ({"audience": {"id": 99999999}}, "filter", "there is no segment 99999999"),
+        ({"audience": {}}, "audience.filter", "expected filter"),
+        ({"audience": {"filter": "everybody"}, "ids": ["ann"]}, "audience", "exactly one of"),
+        ({"schedule": {"at": "tomorrow"}}, "schedule.at", "expected unix seconds"),
+        ({"schedule": {"at": 253_402_300_000}}, "schedule.at", "at most 366 days"),
+        ({"schedule": {"at": 1, "local_time": "2026-01-01T00:00"}}, "schedule.local_time", "not together"),
+        ({"schedule": {"local_time": "2026-01-01T00:00Z"}}, "schedule.local_time", "without a zone"),
+        (
+            {"schedule": {"local_time": "2026-01-01T00:00", "time_zone": "Mars"}},
+            "schedule.time_zone",
+            "name of a",
+        ),
+        ({"window": {"opens": "09:00", "closes": "09:00"}}, "window.closes", "the same"),
+        ({"window": {"opens": "9", "closes": "x"}}, "window.", "expected a time of day"),
+        ({"throttle": {"per_second": 0}}, "throttle.per_second", "above 0"),
+        ({"throttle": {"per_hour": 1}}, "throttle", "per_second or per_minute"),
+        ({"expires_after_s": 1}, "expires_after_s", "from 60 to"),
+        ({"idempotency_key": "k" * 256}, "idempotency_key", "longer than 255"),
+        ({"dry_run": "yes"}, "dry_run", "true or false"),
+        ({"tittle": "x"}, "tittle", "there is no such field"),
+    ],
+)
+async def test_what_is_wrong_is_told_by_its_field_and_keeps_nothing(
+    stage: Stage, asked: dict[str, Any], field: str, said: str
+) -> None:
+    error = await stage.make(expect=400, **asked)
+    assert error["field"].startswith(field), error
+    assert said in error["message"]
+    assert (await stage.tenant.call("GET", "/api/v1/broadcasts"))["broadcasts"] == []
+    messages = "select count(*) from messages where workspace_id = $1"
+    assert await stage.tenant.database.value(messages, stage.tenant.workspace_id) == 0
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(302 if leads else 200 if text is not None else 404)
-            if leads and text:
-                self.send_header("location", text)
-            self.end_headers()
-            if not leads:
-                self.wfile.write((text or "").encode())
 
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            if heard is not None:
-                heard.append(json.loads(body))
-            self.send_response(200)
-            self.send_header("content-length", "0")
-            self.end_headers()
+async def test_a_broadcast_of_another_workspace_is_not_found(stage: Stage, bare: Tenant) -> None:
+    number = (await stage.make())["id"]
+    await bare.call("GET", f"/api/v1/broadcasts/{number}", expect=404)
+    for what in ("start", "pause", "resume", "cancel", "preflight"):
+        await bare.call("POST", f"/api/v1/broadcasts/{number}/{what}", expect=404)
+    answer = await bare.call(
+        "POST", "/api/v1/broadcasts", {"content": CONTENT, "audience": {"filter": "everybody"}}, expect=403
+    )
+    assert "credentials" in answer["error"]["message"]
 
-        def log_message(self, *_: object) -> None:
-            pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/recipients.jsonl"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+async def test_pause_holds_what_has_not_left_and_resume_lets_it_go(stage: Stage) -> None:
+    number = (await stage.make(throttle={"per_second": 1}))["id"]
+    for what in ("pause", "resume"):
+        await stage.do(number, what, expect=409)
+    await stage.do(number, "start")
+
+    async def one_is_told() -> bool:
+        return len(stage.reached()) >= 1
+
+    await eventually(one_is_told)
+    paused = (await stage.do(number, "pause"))["broadcast"]
+    assert paused["state"] == "paused"
+    reached = await quiet(stage)
+    assert len(reached) < 4
+    await stage.do(number, "pause", expect=409)
+    assert (await stage.read(number))["progress"]["unknown"] == "paused"
+    resumed = (await stage.do(number, "resume"))["broadcast"]
+    assert resumed["state"] == "sending"
+    await stage.over(number)
+    assert [len(told) for told in stage.told().values()] == [1, 1, 1, 1]
+    assert "all of it is sent" in (await stage.do(number, "pause", expect=409))["error"]["message"]
+
+
+async def quiet(stage: Stage) -> set[str]:
+    """Who was told once everything that is left is parked, and no worker has any of it."""
+
+    async def parked() -> bool:
+        rows = await stage.tenant.database.rows(
+            "select parked, claim_id from batches where workspace_id = $1", stage.tenant.workspace_id
+        )
+        return all(row["parked"] and row["claim_id"] is None for row in rows)
+
+    await eventually(parked)
+    return stage.reached()
+
+
+async def test_cancel_ends_it_and_says_so_of_each_device_that_was_planned(stage: Stage) -> None:
+    number = await stage.send(throttle={"per_minute": 30})
+
+    async def one_is_told() -> bool:
+        return len(stage.reached()) == 1
+
+    await eventually(one_is_told)
+    cancelled = (await stage.do(number, "cancel"))["broadcast"]
+    assert cancelled["state"] == "cancelled"
+    over = await stage.over(number)
+    assert over["endings"] == {"accepted": 1, "skipped": 3}
+    assert set((await stage.reasons()).values()) == {"cancelled"}
+    assert len(stage.reached()) == 1
+    for what in ("start", "pause", "resume", "cancel"):
+        await stage.do(number, what, expect=409)
+
+
+async def test_a_draft_and_a_scheduled_one_can_be_cancelled(stage: Stage) -> None:
+    draft = (await stage.make())["id"]
+    assert (await stage.do(draft, "cancel"))["broadcast"]["state"] == "cancelled"
+    later = await stage.send(schedule={"at": int(datetime.now(UTC).timestamp()) + 3_600})
+    assert (await stage.do(later, "pause"))["broadcast"]["state"] == "paused"
+    assert (await stage.do(later, "resume"))["broadcast"]["state"] == "scheduled"
+    assert (await stage.do(later, "cancel"))["broadcast"]["state"] == "cancelled"
+    for number in (draft, later):
+        assert (await stage.over(number))["progress"]["devices"] == 0
+    assert stage.reached() == set()
+
+
+async def test_a_rate_is_kept(stage: Stage) -> None:
+    for number in range(16):
+        await stage.add(f"more-{number}", f"more{number}", "ios", {})
+    number = await stage.send(throttle={"per_second": 10})
+    assert (await stage.read(number))["per_second"] == 10
+    over = await stage.over(number)
+    assert over["endings"] == {"accepted": 20}
+    at = sorted(entry.at_s for token in stage.token.values() for entry in stage.tenant.asked(token))
+    # Twenty take two seconds at least, but for what leaves at once: a second's worth, and whatever came a little late.
+    assert at[-1] - at[0] >= 0.5
+
+
+async def test_what_comes_late_takes_the_next_slots_instead_of_all_at_once(stage: Stage) -> None:
+    for number in range(16):
+        await stage.add(f"more-{number}", f"more{number}", "ios", {})
+    number = await stage.send(
+        throttle={"per_second": 10}, schedule={"at": int(datetime.now(UTC).timestamp()) + 60}
+    )
+    await stage.do(number, "pause")
+    await stage.tenant.database.rows(
+        "update broadcasts set pass_at = now(), paused_at = null where broadcast_id = $1", number
+    )
+    await stage.tenant.database.rows(
+        "update batches set slot_at = now() - interval '1 hour' where workspace_id = $1",
+        stage.tenant.workspace_id,
+    )
+    await stage.tenant.database.rows("notify pushkeeper_plan")
+    await stage.over(number)
+    at = sorted(entry.at_s for token in stage.token.values() for entry in stage.tenant.asked(token))
+    assert at[-1] - at[0] >= 0.5
+
+
+async def test_preflight_is_compared_with_what_came_of_it(stage: Stage) -> None:
+    for _ in range(10):
+        await stage.over(await stage.send())
+    stage.tenant.simulator.world.uninstall([stage.token["ann-ios"]])
+    for _ in range(3):
+        await stage.over(await stage.send(devices=[stage.token["ann-ios"]]))
+    await stage.tenant.call("PUT", "/api/v1/customers/eve", {"unsubscribed": True}, track=True)
+    fcm = await stage.on_fcm("pause")
+    made = await stage.make()
+    found = made["preflight"]
+    assert (found["devices"], found["people"], found["reachable"]) == (4, 3, 2)
+    assert found["left_out"] == {"suppressed": 1, "unsubscribed": 1}
+    assert found["suppressed"] == {"Unregistered": 1}
+    assert found["without_permission"] == 1
+    assert found["stale"] == {"30_days": 0, "90_days": 0, "270_days": 0}
+    assert [(one["route"], one["devices"]) for one in found["paused"]] == [(fcm, 1)]
+    accepted = found["accepted"]
+    assert accepted["least"] <= accepted["likely"] <= accepted["most"] <= 2
+    assert found["takes_s"] is not None
+    await stage.on_fcm("resume")
+    await stage.do(made["id"], "start")
+    over = await stage.over(made["id"])
+    assert over["compared"] == {"accepted": 2, "foreseen": accepted, "within": True}
+
+
+async def test_a_push_in_flight_when_its_phone_changes_hands_is_no_later_push(stage: Stage) -> None:
+    """What waits behind a push under way to the same phone is taken back when somebody else logs in on it."""
+    token = stage.token["ben-ios"]
+    stage.tenant.simulator.world.script(token, [Step(delay_ms=2_000)])
+    first = await stage.send(devices=[token], content={"title": "first"})
+
+    async def is_asked() -> bool:
+        return bool(stage.tenant.asked(token))
+
+    await eventually(is_asked)
+    second = await stage.send(devices=[token], content={"title": "second"})
+
+    async def waits() -> bool:
+        return any(batch["claimed"] for batch in await stage.tenant.queued())
+
+    await eventually(waits)
+    await stage.tenant.register("eve", token, "ios")
+    await stage.over(first)
+    over = await stage.over(second)
+    assert [(one["ending"], one["reason"]) for one in over["results"]] == [("skipped", "moved")]
+    assert len(stage.tenant.asked(token)) == 1

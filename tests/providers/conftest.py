@@ -62,6 +62,7 @@ def make_push():
         person: int = 7,
         dry_run: bool = False,
         expires_at: datetime | None = None,
+        keep_until: datetime | None = None,
     ) -> Push:
         now = datetime.now(UTC)
         found: DeviceId = device_id(WorkspaceId(1), Token(token))
@@ -76,6 +77,7 @@ def make_push():
             registered_at=now - timedelta(days=1),
             content=content or Content(title="T", message="B"),
             expires_at=expires_at or now + timedelta(hours=1),
+            keep_until=keep_until or expires_at or now + timedelta(hours=1),
             dry_run=dry_run,
         )
 

@@ -148,9 +148,18 @@ async def test_a_transaction_that_loses_every_race_says_that_the_database_is_too
 
 async def test_a_notification_is_heard_and_a_lost_connection_is_told(database: Database) -> None:
     heard = asyncio.Event()
-    async with database.listening({"another": heard.clear, "a_channel": heard.set}) as lost:
-        await database.value("select pg_notify('a_channel', '')")
+    said = []
+
+    def hear(what: str) -> None:
+        said.append(what)
+        heard.set()
+
+    async with database.listening(
+        [("another", lambda _: heard.clear()), ("a_channel", said.append), ("a_channel", hear)]
+    ) as lost:
+        await database.value("select pg_notify('a_channel', 'what it says')")
         await asyncio.wait_for(heard.wait(), 10)
+        assert said == ["what it says"] * 2
         assert not lost.is_set()
         await database.value(
             "select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'listen%a_channel%'"

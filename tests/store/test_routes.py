@@ -272,7 +272,7 @@ async def test_new_credentials_let_go_on_what_waited_and_have_to_prove_themselve
 
 async def test_every_worker_is_told_of_a_change_at_its_commit(desk):
     heard = asyncio.Event()
-    async with desk.database.listening({ROUTES_CHANNEL: heard.set}):
+    async with desk.database.listening([(ROUTES_CHANNEL, lambda _: heard.set())]):
         await desk.routing.pause(desk.workspace_id, IOS)
         await asyncio.wait_for(heard.wait(), 10)
 

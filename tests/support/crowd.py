@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from pushkeeper.broadcasts import Broadcasts
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Content, Platform, Token
+from pushkeeper.planning import Planning
 from pushkeeper.store import devices, people, workspaces
 from pushkeeper.store.database import Database
+from pushkeeper.triggers import Triggers
 
 PAGE = 1_000
 
@@ -66,9 +67,11 @@ def broadcast(url, workspace, title):
     """Queue a broadcast to all devices, and return its message's id."""
 
     async def work(database):
-        broadcasts = Broadcasts(database, {})
-        sent = await broadcasts.send_to_all(workspace, Content(title=title), send_to_unsubscribed=True)
-        while await broadcasts.plan_page():
+        sent = await Triggers(database, {}).send_to_all(
+            workspace, Content(title=title), send_to_unsubscribed=True
+        )
+        planning = Planning(database)
+        while await planning.plan_page():
             pass
         return sent.message_id
 

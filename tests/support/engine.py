@@ -56,6 +56,7 @@ class Engine:
     def __init__(self, store: wiring.Store, simulator: Simulator, port: int) -> None:
         self.store = store
         self.broadcasts = wiring.broadcasts(store)
+        self.triggers = wiring.triggers(store)
         self.simulator = simulator
         self.port = port
 
@@ -120,7 +121,7 @@ class Tenant:
 
     async def send_to_all(self, content: Content) -> None:
         """A broadcast to all devices, in the queue."""
-        await self.engine.broadcasts.send_to_all(self.workspace_id, content, send_to_unsubscribed=True)
+        await self.engine.triggers.send_to_all(self.workspace_id, content, send_to_unsubscribed=True)
         await self.planned()
 
     async def planned(self) -> None:
@@ -226,6 +227,17 @@ class Tenant:
             return any(route["paused_at"] for route in (await self.routes()).values())
 
         await eventually(ask)
+
+    async def waiting_for(self, devices: int) -> list[dict[str, Any]]:
+        """What waits, unclaimed, for so many devices, in whatever lane."""
+
+        async def ask() -> list[dict[str, Any]] | None:
+            found = await self.queued()
+            unclaimed = found and not any(batch["claimed"] for batch in found)
+            return found if unclaimed and sum(batch["devices"] for batch in found) == devices else None
+
+        found: list[dict[str, Any]] = await eventually(ask)
+        return found
 
     async def waiting(self, devices: int = 1) -> list[dict[str, Any]]:
         """What waits, unclaimed, once it is for so many devices."""

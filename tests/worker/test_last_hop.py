@@ -19,12 +19,13 @@ from pushkeeper.core.model import (
     WorkspaceId,
     uuid7,
 )
+from pushkeeper.core.reach import SkipReason
 from pushkeeper.core.routing import Ways, choose_route
 from pushkeeper.core.status import LastStatus
 from pushkeeper.store.batches import MessageToSend, StandingDevice, Target
 from pushkeeper.store.routes import Route
 from pushkeeper.worker import last_hop
-from pushkeeper.worker.last_hop import Expire, Go, Skip, SkipReason, Stop, Wait
+from pushkeeper.worker.last_hop import Expire, Go, Skip, Stop, Wait
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ANN, BOB = PersonId(1), PersonId(2)

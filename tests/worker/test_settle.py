@@ -82,6 +82,7 @@ class Desk:
             registered_at=target.device.registered_at,
             content=Content(title="Hello"),
             expires_at=datetime.now(UTC) + timedelta(days=1),
+            keep_until=datetime.now(UTC) + timedelta(days=1),
             attempt=work.batch.attempt,
         )
         return Answered(work, push, await self.route(), verdict, decision)
@@ -304,7 +305,7 @@ async def test_what_a_paused_route_would_have_sent_waits_with_it(desk):
     await desk.queue("ann")
     [work] = await desk.claim()
     route = await desk.route()
-    await desk.write(SetAside(work, work.batch.targets[0], route, datetime.now(UTC)))
+    await desk.write(SetAside(work, work.batch.targets[0], route.route_id, datetime.now(UTC)))
     [waiting] = await desk.queued()
     assert (waiting["lane"], waiting["attempt"]) == (route.route_id, 0)
 

@@ -26,6 +26,7 @@ from pushkeeper.api import (
     templates,
     track_v1,
     track_v2,
+    triggers,
     webhooks,
 )
 from pushkeeper.api.surface import log, request_id_of
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from pushkeeper.sending import Sending
     from pushkeeper.store.database import Database
     from pushkeeper.templates import Templates
+    from pushkeeper.triggers import Triggers
     from pushkeeper.webhooks import Webhooks
 
 _BEGINNING = 3  # segments of a path that choose its router
@@ -60,6 +62,7 @@ class Rooms:
     audiences: Audiences
     sending: Sending
     broadcasts: Broadcasts
+    triggers: Triggers
     exports: Exports
     reporting: Reporting
     routing: Routing
@@ -85,6 +88,7 @@ def build(rooms: Rooms) -> ASGIApp:
         *messages.routes(rooms),
         *preferences.routes(rooms),
         *templates.routes(rooms),
+        *triggers.routes(rooms),
         *broadcasts.routes(rooms),
         *exports.routes(rooms),
         *openapi.routes(),

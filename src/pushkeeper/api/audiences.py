@@ -55,11 +55,10 @@ class _Asked:
 
     async def count(self, call: Call) -> Answer:
         body, unit = _asked(call)
-        workspace, filter_, within = call.workspace.workspace_id, body.get("filter"), body.get("within_ms")
+        workspace, filter_ = call.workspace.workspace_id, body.get("filter")
+        within = fields.optional_whole(body.get("within_ms"), "within_ms", least=1, most=MAX_WITHIN_MS)
         if within is None:
             return answer.of_json(size_json(await self._audiences.size(workspace, filter_, unit)))
-        if isinstance(within, bool) or not isinstance(within, int) or not 1 <= within <= MAX_WITHIN_MS:
-            raise BadRequest("within_ms", f"within_ms: expected a number from 1 to {MAX_WITHIN_MS}")
         size = await self._audiences.estimate(workspace, filter_, unit, within_s=within / 1000)
         return answer.of_json(size_json(size))
 

@@ -1,192 +1,147 @@
-"""Broadcasts that Customer.io's clients trigger: what a template says, to an audience of its own or to another."""
+"""Our own API for broadcasts: made, looked at beforehand, started, paused, resumed, cancelled, and what came of them."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import msgspec
 
-from pushkeeper.api import answer, app_api, fields
-from pushkeeper.api.said import checked
+from pushkeeper.api import answer, fields
+from pushkeeper.api.broadcast_request import asked_of
+from pushkeeper.api.native import render
 from pushkeeper.api.surface import Surface
-from pushkeeper.broadcasts import Recipient, Trigger
-from pushkeeper.core.identity import Identifier, IdentifierKind
-from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge
-from pushkeeper.store.broadcasts import BroadcastState
-from pushkeeper.store.templates import TemplateKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from starlette.routing import Route
 
     from pushkeeper.api.answer import Answer
     from pushkeeper.api.app import Rooms
     from pushkeeper.api.surface import Call
+    from pushkeeper.broadcasts import Standing
+    from pushkeeper.store.broadcasts import Broadcast
 
-MAX_BODY_BYTES = 25_000_000
-MAX_DATA_BYTES = 50_000
-MAX_RECIPIENTS = 10_000
-MAX_URL_BYTES = 2_000
-_KINDS = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
-_WAYS = ("recipients", "ids", "emails", "per_user_data", "data_file_url")
-_FLAGS = {
-    "id_ignore_missing": ("ids", "per_user_data", "data_file_url"),
-    "email_ignore_missing": ("emails", "per_user_data", "data_file_url"),
-    "email_add_duplicates": ("emails", "per_user_data", "data_file_url"),
-}
+MAX_BODY_BYTES = 10_000_000  # ten thousand tokens of installations
+_PAGE = 20
+_LARGEST_PAGE = 100
 
 
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of broadcasts."""
     broadcasts = _Broadcasts(rooms)
-    reads = Surface(authenticate=rooms.keys.app, render=app_api.render)
-    triggers = Surface(
-        authenticate=rooms.keys.app, render=render, bad_request=422, max_body_bytes=MAX_BODY_BYTES
-    )
-    one = "/v1/campaigns/{id}/triggers"
+    surface = Surface(authenticate=rooms.keys.app, render=render, max_body_bytes=MAX_BODY_BYTES)
     return [
-        triggers.route(one, POST=broadcasts.trigger),
-        reads.route(f"{one}/{{trigger}}", GET=broadcasts.one),
-        reads.route(f"{one}/{{trigger}}/errors", GET=broadcasts.errors),
-        reads.route("/v1/broadcasts", GET=broadcasts.all),
+        surface.route("/api/v1/broadcasts", GET=broadcasts.all, POST=broadcasts.make),
+        surface.route("/api/v1/broadcasts/{id}", GET=broadcasts.one),
+        surface.route("/api/v1/broadcasts/{id}/preflight", POST=broadcasts.preflight),
+        surface.route("/api/v1/broadcasts/{id}/start", POST=broadcasts.start),
+        surface.route("/api/v1/broadcasts/{id}/pause", POST=broadcasts.pause),
+        surface.route("/api/v1/broadcasts/{id}/resume", POST=broadcasts.resume),
+        surface.route("/api/v1/broadcasts/{id}/cancel", POST=broadcasts.cancel),
     ]
-
-
-def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
-    """`errors` with the field as a JSON pointer, where there is one."""
-    if not isinstance(error, BadRequest):
-        return app_api.render(error, status)
-    pointer = "/" + error.field.replace("[", ".").replace("]", "").replace(".", "/")
-    return {"errors": [{"detail": error.message, "source": {"pointer": pointer}, "status": str(status)}]}
 
 
 class _Broadcasts:
     def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+        self._room = rooms.broadcasts
 
-    async def trigger(self, call: Call) -> Answer:
-        body = fields.as_object(fields.decode(call.raw_body), "body")
-        sent = await self._rooms.broadcasts.trigger(
-            call.workspace.workspace_id, _number(call), trigger_of(body)
-        )
-        return answer.of_json({"id": sent.broadcast_id})
-
-    async def one(self, call: Call) -> Answer:
-        found = await self._rooms.broadcasts.one(
-            call.workspace.workspace_id,
-            _number(call),
-            fields.number_of_path(call.segment("trigger"), "trigger"),
-        )
-        return answer.of_json(
-            {
-                "id": found.broadcast_id,
-                "broadcast_id": found.template_id,
-                "created_at": int(found.created_at.timestamp()),
-                "processed_at": None if found.planned_at is None else int(found.planned_at.timestamp()),
-                "state": found.state,
-                "devices": found.devices,
-            }
-        )
-
-    async def errors(self, call: Call) -> Answer:
-        found = await self._rooms.broadcasts.one(
-            call.workspace.workspace_id,
-            _number(call),
-            fields.number_of_path(call.segment("trigger"), "trigger"),
-        )
-        failed = found.state == BroadcastState.FAILED
-        return answer.of_json(
-            {"errors": [{"detail": found.failure, "status": "422"}] if failed else [], "next": ""}
-        )
+    async def make(self, call: Call) -> Answer:
+        asked, start = asked_of(call)
+        workspace = call.workspace.workspace_id
+        made = await self._room.make(workspace, asked)
+        if start and made.started_at is None and not made.passes:
+            made = await self._room.start(workspace, made.broadcast_id)
+        return answer.of_json({"broadcast": broadcast_json(made)}, 201)
 
     async def all(self, call: Call) -> Answer:
-        found = await self._rooms.templates.all(call.workspace.workspace_id, TemplateKind.BROADCAST)
-        return answer.of_json(
-            {
-                "broadcasts": [
-                    {
-                        "id": template.template_id,
-                        "name": template.name,
-                        "type": "triggered_broadcast",
-                        "active": True,
-                        "state": "running",
-                        "actions": [{"id": template.template_id, "type": "push"}],
-                        "tags": None,
-                        "created": int(template.created_at.timestamp()),
-                        "updated": int(template.updated_at.timestamp()),
-                    }
-                    for template in found
-                ]
-            }
-        )
+        text = call.query("limit")
+        limit = _PAGE if text is None else fields.number(text, "limit", most=_LARGEST_PAGE)
+        _, before = fields.page(None, call.query("start"), usual=limit, most=limit)
+        found = await self._room.all(call.workspace.workspace_id, before=before or None, limit=limit + 1)
+        page = found[:limit]
+        following = fields.next_page(page[-1].broadcast_id) if len(found) > limit else None
+        return answer.of_json({"broadcasts": [broadcast_json(one) for one in page], "next": following})
+
+    async def one(self, call: Call) -> Answer:
+        standing = await self._room.standing(call.workspace.workspace_id, _number(call))
+        return answer.of_json({"broadcast": standing_json(standing)})
+
+    async def preflight(self, call: Call) -> Answer:
+        found = await self._room.preflight(call.workspace.workspace_id, _number(call))
+        return answer.of_json({"preflight": None if found is None else msgspec.to_builtins(found)})
+
+    async def start(self, call: Call) -> Answer:
+        return await self._changed(call, self._room.start)
+
+    async def pause(self, call: Call) -> Answer:
+        return await self._changed(call, self._room.pause)
+
+    async def resume(self, call: Call) -> Answer:
+        return await self._changed(call, self._room.resume)
+
+    async def cancel(self, call: Call) -> Answer:
+        return await self._changed(call, self._room.cancel)
+
+    async def _changed(self, call: Call, change: Callable[..., Awaitable[Broadcast]]) -> Answer:
+        changed = await change(call.workspace.workspace_id, _number(call))
+        return answer.of_json({"broadcast": broadcast_json(changed)})
 
 
-def trigger_of(body: dict[str, Any]) -> Trigger:
-    """Read a trigger.
-
-    Raises:
-        BadRequest, TooLarge: a field is malformed, several say to whom it goes, or a flag does not fit what does.
-    """
-    ways = [way for way in _WAYS if body.get(way) is not None]
-    if len(ways) > 1:
-        raise BadRequest(ways[1], f"{ways[1]}: only one of {', '.join(_WAYS)} may say to whom it goes")
-    way = ways[0] if ways else None
-    ignored = {flag: _flag(body, flag, way) for flag in _FLAGS}
-    data = fields.optional_object(body.get("data"), "data")
-    if len(msgspec.json.encode(data)) > MAX_DATA_BYTES:
-        raise TooLarge("data", f"data: cannot be longer than {MAX_DATA_BYTES} bytes")
-    return Trigger(
-        data=data,
-        audience=body["recipients"] if way == "recipients" else None,
-        recipients=None if way in {None, "recipients", "data_file_url"} else _recipients(body, str(way)),
-        file_url=_url(body["data_file_url"]) if way == "data_file_url" else None,
-        ignore_missing=ignored["id_ignore_missing"] or ignored["email_ignore_missing"],
-    )
-
-
-def _flag(body: dict[str, Any], flag: str, way: str | None) -> bool:
-    given = body.get(flag)
-    if given is not None and way not in _FLAGS[flag]:
-        raise BadRequest(flag, f"{flag}: goes with {' or '.join(_FLAGS[flag])}")
-    return fields.optional_flag(given, flag, default=False)
-
-
-def _recipients(body: dict[str, Any], way: str) -> list[Recipient]:
-    given = body[way]
-    if not isinstance(given, list) or not 1 <= len(given) <= MAX_RECIPIENTS:
-        raise BadRequest(way, f"{way}: expected a list of 1 to {MAX_RECIPIENTS}")
-    if way == "per_user_data":
-        return [_with_data(one, f"{way}[{n}]") for n, one in enumerate(given)]
-    kind = IdentifierKind.ID if way == "ids" else IdentifierKind.EMAIL
-    return [_named(kind, one, f"{way}[{n}]") for n, one in enumerate(given)]
+def broadcast_json(broadcast: Broadcast) -> dict[str, Any]:
+    """A broadcast: what it says, to whom, when, and how it stands."""
+    wording = broadcast.wording
+    return {
+        "id": broadcast.broadcast_id,
+        "name": broadcast.name,
+        "state": broadcast.shown_state,
+        "failure": broadcast.failure or broadcast.stop_reason,
+        "template": broadcast.template_id,
+        "content": msgspec.to_builtins(broadcast.content),
+        "data": wording.data if wording else {},
+        "audience": None
+        if broadcast.audience is None
+        else {"filter": broadcast.audience, "unit": broadcast.unit},
+        "named": _named(broadcast),
+        "schedule": msgspec.to_builtins(broadcast.schedule),
+        "per_second": broadcast.per_s,
+        "send_to_unsubscribed": broadcast.send_to_unsubscribed,
+        "skip_without_permission": broadcast.skip_without_permission,
+        "one_per_phone": broadcast.one_per_phone,
+        "dry_run": broadcast.dry_run,
+        "idempotency_key": broadcast.once,
+        "created_at": broadcast.created_at,
+        "due_at": broadcast.pass_at,
+        "started_at": broadcast.started_at,
+        "planned_at": broadcast.planned_at,
+        "paused_at": broadcast.paused_at,
+        "cancelled_at": broadcast.cancelled_at,
+        "expires_at": None if broadcast.started_at is None else broadcast.expires_at,
+        "left_out": None if broadcast.preflight is None else broadcast.preflight["no_content"],
+        "preflight": broadcast.preflight,
+    }
 
 
-def _with_data(given: object, place: str) -> Recipient:
-    one = fields.as_object(given, place)
-    named = [kind for kind in _KINDS if one.get(kind.value) is not None]
-    if len(named) != 1:
-        raise BadRequest(place, f"{place}: exactly one of id, email or cio_id is needed")
-    found = _named(named[0], one[named[0].value], f"{place}.{named[0]}")
-    data = fields.optional_object(one.get("data"), f"{place}.data")
-    return Recipient(who=found.who, place=found.place, data=data)
+def standing_json(standing: Standing) -> dict[str, Any]:
+    """A broadcast with how far it has come, what came of it, and whether that is what was foreseen."""
+    endings = Counter[str]()
+    for tally in standing.tallies:
+        endings[tally.ending] += tally.pushes
+    return {
+        **broadcast_json(standing.broadcast),
+        "progress": msgspec.to_builtins(standing.progress),
+        "endings": dict(endings),
+        "results": standing.tallies,
+        "waiting": standing.waiting,
+        "compared": standing.compared,
+    }
 
 
-def _named(kind: IdentifierKind, value: object, place: str) -> Recipient:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    return Recipient(
-        who=checked(Identifier(kind, fields.text(value, place, max_bytes=150)), place), place=place
-    )
-
-
-def _url(given: object) -> str:
-    url = fields.text(given, "data_file_url", max_bytes=MAX_URL_BYTES)
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isascii():
-        raise BadRequest("data_file_url", "data_file_url: expected https://host/path")
-    return url
+def _named(broadcast: Broadcast) -> dict[str, Any] | None:
+    if broadcast.device_ids is not None:
+        return {"devices": len(broadcast.device_ids)}
+    return {"people": True} if broadcast.listed else None
 
 
 def _number(call: Call) -> int:

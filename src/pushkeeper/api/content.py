@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from pushkeeper.api import fields
-from pushkeeper.core.model import Content, Platform
+from pushkeeper.core.model import Content, Platform, Priority
 from pushkeeper.core.template import is_liquid
 from pushkeeper.errors import BadRequest
 
+MAX_TTL_S = 28 * 86_400  # FCM's longest
+_OF_ONE_PLATFORM = frozenset(
+    {"title", "message", "link", "image_url", "sound", "custom_data", "priority", "collapse_id", "ttl_s"}
+)
 _PAYLOAD_PLATFORMS = frozenset({Platform.IOS.value, Platform.ANDROID.value})
 
 
@@ -36,6 +42,39 @@ def content_of(body: dict[str, Any], within: str = "") -> Content:
         custom_data=fields.optional_object(body.get("custom_data"), f"{within}custom_data"),
         custom_payload=_custom_payload(body.get("custom_payload"), f"{within}custom_payload"),
     )
+
+
+def native_content_of(body: dict[str, Any], within: str = "") -> Content:
+    """Read a content with what our own API has besides: how it is delivered, and what is otherwise on a platform.
+
+    Raises:
+        BadRequest, TooLarge: a field is malformed.
+    """
+    platforms = {
+        platform: _otherwise(fields.as_object(body[platform], f"{within}{platform}"), f"{within}{platform}.")
+        for platform in sorted(_PAYLOAD_PLATFORMS)
+        if body.get(platform) is not None
+    }
+    return msgspec.structs.replace(content_of(body, within), **_delivered(body, within), platforms=platforms)
+
+
+def _otherwise(given: dict[str, Any], within: str) -> dict[str, Any]:
+    """The fields that are given, as they are kept; null takes what is common away."""
+    if unknown := sorted(given.keys() - _OF_ONE_PLATFORM):
+        raise BadRequest(f"{within}{unknown[0][:40]}", f"{within}{unknown[0][:40]}: there is no such field")
+    content = msgspec.structs.replace(content_of(given, within), **_delivered(given, within))
+    return {name: getattr(content, name) for name in given}
+
+
+def _delivered(body: dict[str, Any], within: str) -> dict[str, Any]:
+    priority = body.get("priority")
+    if priority is not None:
+        priority = Priority(fields.one_of(priority, f"{within}priority", tuple(Priority)))
+    return {
+        "priority": priority,
+        "collapse_id": fields.optional_text(body.get("collapse_id"), f"{within}collapse_id") or None,
+        "ttl_s": fields.optional_whole(body.get("ttl_s"), f"{within}ttl_s", least=0, most=MAX_TTL_S),
+    }
 
 
 def _custom_payload(given: object, field: str) -> dict[str, dict[str, Any]]:

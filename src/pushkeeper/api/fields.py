@@ -124,6 +124,30 @@ def optional_unix_time(value: object, field: str) -> datetime | None:
     return datetime.fromtimestamp(seconds, tz=UTC)
 
 
+def optional_time(value: object, field: str) -> datetime | None:
+    """A moment, in unix seconds or as a text with its zone (`2026-12-24T18:00:00+01:00`); null and absent are None."""
+    if not isinstance(value, str) or _DIGITS.fullmatch(value):
+        return optional_unix_time(value, field)
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise BadRequest(
+            field, f"{field}: expected unix seconds, or a time with its zone: 2026-12-24T18:00:00Z"
+        )
+    return found
+
+
+def optional_whole(value: object, field: str, *, least: int, most: int) -> int | None:
+    """A whole number; null and absent are None."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise BadRequest(field, f"{field}: expected a whole number from {least} to {most}")
+    return value
+
+
 def number(text: str, field: str, *, most: int) -> int:
     """A whole number from 1 to the most there may be."""
     if not (_DIGITS.fullmatch(text) and 1 <= int(text) <= most):

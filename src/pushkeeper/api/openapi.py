@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from pushkeeper import __version__
 from pushkeeper.api import answer
 from pushkeeper.api.answer import Answer
-from pushkeeper.api.openapi_operations import OPERATIONS, SCHEMAS
+from pushkeeper.api.openapi_operations import OPERATIONS
 from pushkeeper.api.openapi_page import page
+from pushkeeper.api.openapi_schemas import SCHEMAS
 from pushkeeper.api.surface import Surface, let_in
 
 if TYPE_CHECKING:
@@ -16,12 +17,14 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.openapi_operations import Operation, Schema
+    from pushkeeper.api.openapi_operations import Operation
+    from pushkeeper.api.openapi_schemas import Schema
     from pushkeeper.api.surface import Call
 
 _SAID = {
     400: "A field is missing or malformed; the error names it",
     401: "There is no key, or it is not one of ours",
+    403: "The workspace has no credentials to send with",
     404: "There is none of this name",
     409: "The name is taken, or it does not stand so that this can be done",
     413: "The body is longer than a megabyte",

@@ -37,8 +37,8 @@ async def _broadcast(found: Fleet, worker: int, devices: int) -> Figure:
     database = found.store.database
     used = (worker, processes.postmaster(found.data_dir))
     cpu_s, started = processes.cpu_s(*used), time.perf_counter()
-    broadcasts = wiring.broadcasts(found.store)
-    await broadcasts.send_to_all(found.workspace_id, _CONTENT, send_to_unsubscribed=True)
+    triggers = wiring.triggers(found.store)
+    await triggers.send_to_all(found.workspace_id, _CONTENT, send_to_unsubscribed=True)
     held_mb = [processes.rss_mb(worker)]
     await queue_is_empty(found, lambda: held_mb.append(processes.rss_mb(worker)))
     took_s, cpu_s = time.perf_counter() - started, processes.cpu_s(*used) - cpu_s

@@ -166,6 +166,7 @@ def _pushes() -> list[Push]:
             registered_at=now,
             content=_CONTENT,
             expires_at=expires_at,
+            keep_until=expires_at,
         )
         for number, token in enumerate(tokens)
     ]

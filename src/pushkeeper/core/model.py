@@ -159,8 +159,23 @@ _UUID7 = 7
 _LAST_DATE = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1000).to_bytes(6, "big")
 
 
+class Priority(StrEnum):
+    """How much a push matters to the phone that it reaches."""
+
+    HIGH = "high"  # shown at once, and wakes a phone that sleeps
+    NORMAL = "normal"  # shown when that costs the phone little
+
+
 class Content(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a push says. `custom_payload` maps a platform to a body that replaces all the rest."""
+    """What a push says.
+
+    Attributes:
+        custom_payload: by platform, a body that replaces all the rest.
+        priority: None is high.
+        collapse_id: pushes of the same one replace each other on the phone; None: only this push itself.
+        ttl_s: how long the push service keeps it for a phone that is off; None: as long as the message lives.
+        platforms: by platform, the fields that it has otherwise.
+    """
 
     title: str | None = None
     message: str | None = None
@@ -169,16 +184,30 @@ class Content(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sound: str | None = None
     custom_data: dict[str, Any] = msgspec.field(default_factory=dict)
     custom_payload: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    priority: Priority | None = None
+    collapse_id: str | None = None
+    ttl_s: int | None = None
+    platforms: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+
+    def on(self, platform: Platform) -> Content:
+        """What it says on this platform."""
+        if not self.platforms:
+            return self
+        return msgspec.structs.replace(self, **{**self.platforms.get(platform.value, {}), "platforms": {}})
 
     def says_something_to(self, platform: Platform) -> bool:
         """Whether there is a text, data or a payload of its own for this platform."""
-        return bool(self.title or self.message or platform.value in self.custom_payload)
+        own = self.on(platform)
+        return bool(own.title or own.message or platform.value in own.custom_payload)
 
 
 class Push(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One message on its way to one device, as the device stood when the batch was claimed.
 
-    `attempt` is how many were charged before this one; an `urgent` push leaves before others that wait.
+    Attributes:
+        keep_until: until when the push service keeps it for a phone that is off.
+        attempt: how many were charged before this one.
+        urgent: it leaves before others that wait.
     """
 
     # A struct and not a dataclass: one is made for each push, and this costs a tenth.
@@ -192,6 +221,7 @@ class Push(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     registered_at: datetime
     content: Content
     expires_at: datetime
+    keep_until: datetime
     attempt: int = 0
     dry_run: bool = False
     urgent: bool = False

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from pushkeeper.core.model import Content
+from pushkeeper.core.model import Content, Platform
 from pushkeeper.core.template import (
     BadTemplate,
     NotRenderable,
@@ -19,7 +19,7 @@ from pushkeeper.core.template import (
 
 Rendering: TypeAlias = Callable[[Values], Any]
 
-_FIELDS = tuple(field.name for field in msgspec.structs.fields(Content))
+_FIELDS = tuple(field.name for field in msgspec.structs.fields(Content) if field.name != "platforms")
 
 
 class BadContent(Exception):
@@ -37,20 +37,29 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         translations: contents by language; who has another language, or none, gets the message's own.
         language: which one everybody gets, whatever they have; None: each their own.
         data: what the sender tells, `trigger` in Liquid.
+        event: the name of an event, whose latest is `event` in Liquid.
     """
 
     translations: dict[str, Content] = {}
     language: str | None = None
     when_undefined: WhenUndefined = WhenUndefined.FAIL
     data: dict[str, Any] = {}
+    event: str | None = None
 
 
 class Reader(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom it is said to: attributes of the person and of the device, and what the sender tells of this person alone."""
+    """Whom it is said to.
+
+    Attributes:
+        person, device: their attributes.
+        data: what the sender tells of this person alone.
+        event: what the person did, with its `name` and when (`happened_at`, unix seconds).
+    """
 
     person: Mapping[str, Any]
     device: Mapping[str, Any]
     data: Mapping[str, Any] = {}
+    event: Mapping[str, Any] = {}
 
 
 def is_personal(content: Content) -> bool:
@@ -59,18 +68,26 @@ def is_personal(content: Content) -> bool:
 
 
 def check(content: Content) -> None:
-    """Compile all of a content; BadContent names the field that is wrong."""
+    """Compile all of a content; BadContent names the field that is wrong (`title`, `ios.title`)."""
     for name in _FIELDS:
-        try:
-            _rendering(getattr(content, name), WhenUndefined.FAIL)
-        except BadTemplate as error:
-            raise BadContent(name, str(error)) from None
+        _check(name, getattr(content, name))
+    for platform, otherwise in content.platforms.items():
+        for name, value in otherwise.items():
+            _check(f"{platform}.{name}", value)
+
+
+def _check(name: str, value: object) -> None:
+    try:
+        _rendering(value, WhenUndefined.FAIL)
+    except BadTemplate as error:
+        raise BadContent(name, str(error)) from None
 
 
 class Speaker:
     """One message, compiled."""
 
     def __init__(self, content: Content, wording: Wording) -> None:
+        """BadContent when it is not Liquid."""
         self._wording = wording
         self._own = _compile(content, wording.when_undefined)
         self._translated = {
@@ -78,25 +95,34 @@ class Speaker:
             for language, translation in wording.translations.items()
         }
 
-    def say(self, reader: Reader) -> Content:
-        """What it says to them; NotRenderable when it cannot be said."""
+    def say(self, reader: Reader, platform: Platform) -> Content:
+        """What it says to them on this platform; NotRenderable when it cannot be said."""
         wording = self._wording
         language = wording.language or reader.person.get("language")
-        render = self._own
+        said = self._own
         if self._translated and isinstance(language, str):
             # "de-AT" is somebody who reads "de".
             exact = self._translated.get(language.lower())
-            render = exact or self._translated.get(language.lower().split("-")[0], render)
-        return render(
+            said = exact or self._translated.get(language.lower().split("-")[0], said)
+        return said[platform](
             {
                 "customer": reader.person,
+                "person": reader.person,
                 "device": reader.device,
+                "event": reader.event,
                 "trigger": {**wording.data, **reader.data},
             }
         )
 
 
-def _compile(content: Content, when_undefined: WhenUndefined) -> Callable[[Values], Content]:
+def _compile(content: Content, when_undefined: WhenUndefined) -> dict[Platform, Callable[[Values], Content]]:
+    """How a content is rendered on each platform; the same for all where it says the same on all."""
+    if not content.platforms:
+        return dict.fromkeys(Platform, _compile_one(content, when_undefined))
+    return {platform: _compile_one(content.on(platform), when_undefined) for platform in Platform}
+
+
+def _compile_one(content: Content, when_undefined: WhenUndefined) -> Callable[[Values], Content]:
     changing = {}
     for name in _FIELDS:
         try:

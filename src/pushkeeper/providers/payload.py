@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pushkeeper.core.model import Priority
 from pushkeeper.errors import BadRequest, TooLarge
 from pushkeeper.providers.splice import Hole, Slot
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.model import Content, Platform
 
 MAX_BYTES = 4096
+MAX_COLLAPSE_ID_BYTES = 64
 # What a device's own values may take, measured before it is known which devices: APNs promises no length of a token.
 DELIVERY_ID_CHARACTERS = 32
 TOKEN_CHARACTERS = 200
@@ -56,6 +58,11 @@ def is_background(root: dict[str, Any]) -> bool:
     """Whether Apple shows nothing of this payload, and so wants push type background at priority 5."""
     aps = as_object(root.get("aps"))
     return bool(aps.get("content-available")) and not aps.keys() & {"alert", "badge", "sound"}
+
+
+def apns_priority(content: Content, *, background: bool) -> str:
+    """Apple's number for how much it matters; what shows nothing may not matter most."""
+    return "5" if background or content.priority == Priority.NORMAL else "10"
 
 
 def strings(values: dict[str, Any]) -> dict[str, str]:
@@ -116,6 +123,16 @@ def require_free_root_keys(content: Content) -> None:
         if key in _BESIDE_APS:
             field = f"custom_data.{key}"
             raise BadRequest(field, f"{field} is reserved: the key has a meaning of its own in a push.")
+
+
+def require_short_collapse_id(content: Content) -> None:
+    """Apple takes 64 bytes of it.
+
+    Raises:
+        TooLarge: it is longer.
+    """
+    if content.collapse_id is not None and len(content.collapse_id.encode()) > MAX_COLLAPSE_ID_BYTES:
+        raise TooLarge("collapse_id", f"collapse_id: cannot be longer than {MAX_COLLAPSE_ID_BYTES} bytes")
 
 
 def require_size(size_bytes: int, content: Content, platform: Platform) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import msgspec
 
-from pushkeeper.core import filter_sql
 from pushkeeper.core.model import Content, DeviceId, IdKind, PersonId, Platform, RouteId, Token, WorkspaceId
+from pushkeeper.core.schedule import AT_ONCE, Schedule
 from pushkeeper.core.status import LastStatus
 from pushkeeper.core.wording import Wording
 from pushkeeper.store.database import columns, load_queries
@@ -18,7 +18,6 @@ from pushkeeper.store.database import columns, load_queries
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from pushkeeper.core.filter import Node
     from pushkeeper.store.database import Connection, Database, Row
 
 SQL = load_queries("batches")
@@ -34,7 +33,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedBatch:
-    """One message for the devices listed, and how often they were attempted before."""
+    """One message for the devices listed, and how often they were attempted before.
+
+    `has_slot` says that it is of a broadcast with a bounded rate.
+    """
 
     claim: Claim
     workspace_id: WorkspaceId
@@ -43,6 +45,7 @@ class ClaimedBatch:
     attempt: int
     first_attempt_at: datetime
     targets: tuple[Target, ...]
+    has_slot: bool = False
 
 
 class StandingDevice(msgspec.Struct, frozen=True, gc=False):
@@ -61,12 +64,23 @@ class StandingDevice(msgspec.Struct, frozen=True, gc=False):
 
 
 class Target(msgspec.Struct, frozen=True, gc=False):
-    """A device that a batch is for, the person it was planned for, and the device now (None when it is gone)."""
+    """A device that a batch is for.
+
+    Attributes:
+        planned_for: the person it was planned for.
+        unsubscribed: whether that person wants no messages.
+        device: as it stands now; None when it is gone.
+        hindrance: what else stands against sending, of that which the message asks for: `channel_off`,
+            `no_permission`, `same_phone`.
+        zone: the device's time zone as it says, or its person; only where the message asks for it.
+    """
 
     device_id: DeviceId
     planned_for: PersonId
     unsubscribed: bool
     device: StandingDevice | None
+    hindrance: str | None = None
+    zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +92,9 @@ class MessageToSend:
         wording: what of it is not the same to everybody; None when all is.
         platforms: those that it is for; None for all.
         stop_reason: why it is not sent on.
+        cancelled, paused: whether somebody ended it, or lets it wait.
+        dry_run: push services are asked, and nothing is shown.
+        schedule: of a broadcast, its hours.
     """
 
     message_id: UUID
@@ -87,17 +104,25 @@ class MessageToSend:
     wording: Wording | None = None
     platforms: tuple[str, ...] | None = None
     stop_reason: str | None = None
+    cancelled: bool = False
+    paused: bool = False
+    dry_run: bool = False
+    schedule: Schedule = AT_ONCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requeue:
-    """Devices that become a new batch: due again, in the lane of their route (0: not known)."""
+    """Devices that become a new batch: due again, in the lane of their route (0: not known).
+
+    `anew` says that they take up slots of their broadcast's rate once more.
+    """
 
     batch: ClaimedBatch
     targets: tuple[tuple[DeviceId, PersonId], ...]
     due_at: datetime
     attempt: int
     lane: int = 0
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,33 +132,6 @@ class Room:
     devices: int
     not_urgent: int
     lanes: Mapping[RouteId, int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What is to be cut into batches: which message, how urgent, when due, and which lane each kind of device is for.
-
-    Attributes:
-        audience: the people whose devices they are to be; None: everybody's.
-    """
-
-    workspace_id: WorkspaceId
-    message_id: UUID
-    priority: int
-    due_at: datetime
-    lanes: Mapping[Address, RouteId]
-    audience: Node | None = None
-
-    def lane_columns(self) -> list[list[object]]:
-        return columns([(a.platform.value, a.app, a.environment, lane) for a, lane in self.lanes.items()], 4)
-
-
-class Address(NamedTuple):
-    """What of a device decides its route."""
-
-    platform: Platform
-    app: str
-    environment: str
 
 
 async def claim(database: Database, *, room: Room, lease_s: float) -> list[ClaimedBatch]:
@@ -150,6 +148,7 @@ async def claim(database: Database, *, room: Room, lease_s: float) -> list[Claim
             list(room.lanes),
             list(room.lanes.values()),
         )
+        claimed = await _with_slots(connection, claimed)
         if not claimed:
             return [], []
         return claimed, await connection.fetch(SQL["targets"], [row["batch_id"] for row in claimed])
@@ -167,9 +166,19 @@ async def claim(database: Database, *, room: Room, lease_s: float) -> list[Claim
             attempt=row["attempt"],
             first_attempt_at=row["first_attempt_at"],
             targets=tuple(targets[row["batch_id"]]),
+            has_slot=row["slot_at"] is not None,
         )
         for row in claimed
     ]
+
+
+async def _with_slots(connection: Connection, claimed: list[Row]) -> list[Row]:
+    """What of it may go now: a batch of a bounded rate that comes late takes its broadcast's next slot, and waits for it."""
+    slotted = [row["batch_id"] for row in claimed if row["slot_at"] is not None]
+    if not slotted:
+        return claimed
+    waiting = {row["batch_id"] for row in await connection.fetch(SQL["take_slots"], slotted) if row["waits"]}
+    return [row for row in claimed if row["batch_id"] not in waiting]
 
 
 # A look-up in a table is a third of what an enum's constructor takes.
@@ -193,6 +202,8 @@ def _target(row: Row) -> Target:
         generation,
         registered_at,
         unsubscribed,
+        hindrance,
+        zone,
     ) = row.values()
     device = None
     if person_id is not None:
@@ -207,7 +218,7 @@ def _target(row: Row) -> Target:
             generation,
             registered_at,
         )
-    return Target(device_id, planned_for, unsubscribed, device)
+    return Target(device_id, planned_for, unsubscribed, device, hindrance, zone)
 
 
 async def messages(database: Database, message_ids: Collection[UUID]) -> dict[UUID, MessageToSend]:
@@ -223,41 +234,23 @@ def _message(row: Row) -> MessageToSend:
         known["wording"] = msgspec.convert(row["wording"], Wording | None)
     except msgspec.ValidationError:
         known["content"] = known["wording"] = None
+    known["schedule"] = msgspec.convert(row["schedule"], Schedule) if row["schedule"] else AT_ONCE
     return MessageToSend(**known)
 
 
-async def addresses(database: Database, workspace: WorkspaceId) -> list[Address]:
-    """The kinds of device that a workspace has, as far as they decide the route."""
-    rows = await database.rows(SQL["addresses"], workspace)
-    return [Address(Platform(row["platform"]), row["app"], row["environment"]) for row in rows]
+async def park(connection: Connection, message_id: UUID) -> None:
+    """Let nobody claim a message's batches."""
+    await connection.execute(SQL["park"], message_id)
 
 
-async def plan(
-    connection: Connection, what: Plan, *, after: DeviceId | None, page: int, size: int
-) -> tuple[DeviceId | None, int]:
-    """Cut the next page of a workspace's devices into batches of up to `size`.
+async def unpark(connection: Connection, message_id: UUID, *, at_once: bool) -> None:
+    """Let a message's batches be claimed again: when they are due, or at once."""
+    await connection.execute(SQL["unpark"], message_id, at_once)
 
-    Returns the last device of the page, from which the next goes on, and how many there were; None after the last page.
-    """
-    condition, parameters = "true", list[object]()
-    if what.audience is not None:
-        where = filter_sql.condition(what.audience, first=12, now=datetime.now(UTC))
-        condition = f"exists (select from people p where p.person_id = d.person_id and {where.sql})"
-        parameters = where.parameters
-    row = await connection.fetchrow(
-        SQL["plan"].replace("{condition}", condition),
-        what.workspace_id,
-        what.message_id,
-        what.priority,
-        what.due_at,
-        *what.lane_columns(),
-        after or b"",
-        page,
-        size,
-        *parameters,
-    )
-    assert row is not None  # noqa: S101 - an aggregate has a row
-    return row["last"], row["devices"]
+
+async def halted(database: Database, message_ids: Collection[UUID]) -> set[UUID]:
+    """Which of these messages are to be sent no more, or not now."""
+    return {row["message_id"] for row in await database.rows(SQL["halted"], list(message_ids))}
 
 
 async def renew(database: Database, claims: Collection[Claim], *, lease_s: float) -> set[int]:
@@ -299,6 +292,7 @@ async def requeue(connection: Connection, new: Requeue) -> None:
         new.batch.first_attempt_at,
         *columns(new.targets, 2),
         new.lane,
+        new.anew,
     )
 
 

@@ -1,4 +1,4 @@
-"""Broadcasts: messages on their way to many, planned page by page by whoever gets to it."""
+"""Broadcasts: messages to many, from a draft to the last of their devices."""
 
 from __future__ import annotations
 
@@ -6,61 +6,87 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from pushkeeper.core.filter import Unit
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
-from pushkeeper.store.database import columns, load_queries, storable
+from pushkeeper.core.model import Content, DeviceId, PersonId
+from pushkeeper.core.schedule import AT_ONCE, Pass, Schedule
+from pushkeeper.core.wording import Wording
+from pushkeeper.store import batches
+from pushkeeper.store.database import (
+    HALT_CHANNEL,
+    PLAN_CHANNEL,
+    WORK_CHANNEL,
+    columns,
+    load_queries,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
-    from pushkeeper.core.model import DeviceId, PersonId, WorkspaceId
-    from pushkeeper.store.batches import Plan
-    from pushkeeper.store.database import Connection, Database
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.database import Connection, Database, Row
 
 SQL = load_queries("broadcasts")
 
+_LAST = (1 << 63) - 1
+
 
 class BroadcastState(StrEnum):
+    DRAFT = "draft"  # somebody made it, and nobody has started it
+    SCHEDULED = "scheduled"  # it was started, and waits for its hour
     FETCHING = "fetching"  # whom it goes to is in a file elsewhere, which a worker is to read
     PLANNING = "planning"  # a worker cuts its audience into batches
     PLANNED = "planned"  # all of it is in the queue, or was
+    CANCELLED = "cancelled"  # somebody ended it
     FAILED = "failed"  # it cannot be planned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class New:
-    """A broadcast of a message to everybody, to whom a filter is true of, to those listed, or to those in a file."""
+    """A broadcast of a message: to whom, when, and how.
+
+    Attributes:
+        audience: a filter, as a tree or a text; None: everybody, or those who are named otherwise.
+        unit: what the filter is read of.
+        listed: it goes to the people in `message_people`.
+        device_ids: it goes to these devices.
+        file_url: where a file names the people.
+        ignore_missing: of the file, who is not known is left out.
+        passes: the moments at which it is due; none of a draft.
+        per_s: the most pushes in a second.
+        skip_without_permission: devices that tell of `push_enabled: false` are left out.
+        one_per_phone: of several devices that are one phone, the last used alone is sent to.
+        dry_run: push services are asked, and nothing is shown.
+        once: its idempotency key, and a hash of what was asked by it.
+    """
 
     workspace_id: WorkspaceId
     message_id: UUID
+    state: BroadcastState
     template_id: int | None = None
+    name: str = ""
     audience: Any = None
+    unit: Unit = Unit.PERSON
     listed: bool = False
+    device_ids: Sequence[DeviceId] | None = None
     file_url: str | None = None
     ignore_missing: bool = False
+    schedule: Schedule = AT_ONCE
+    passes: tuple[Pass, ...] = ()
+    per_s: float | None = None
+    skip_without_permission: bool = False
+    one_per_phone: bool = False
+    dry_run: bool = False
+    once: tuple[str, bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToPlan:
-    """A broadcast that is to be planned, and how far that has come."""
-
-    broadcast_id: int
-    workspace_id: WorkspaceId
-    message_id: UUID
-    state: str
-    audience: Any
-    listed: bool
-    file_url: str | None
-    ignore_missing: bool
-    last_device: DeviceId
-    last_person: PersonId
-    send_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Broadcast:
-    """How a broadcast stands, and for how many devices it was planned so far."""
+class Triggered:
+    """How a broadcast of a template stands, and for how many devices it was planned so far."""
 
     broadcast_id: int
     message_id: UUID
@@ -72,21 +98,149 @@ class Broadcast:
     planned_at: datetime | None
 
 
-async def insert(connection: Connection, new: New) -> int:
-    """Keep a new broadcast, and return its number."""
-    state = BroadcastState.PLANNING if new.file_url is None else BroadcastState.FETCHING
-    made: int = await connection.fetchval(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broadcast:
+    """A broadcast as it stands.
+
+    Attributes:
+        devices: for how many it was planned so far.
+        last_device: how far the plan of this pass has come, in the order of the devices' keys.
+        waiting: not all that was planned is settled.
+        stop_reason: why its message is not sent on, where it is not.
+    """
+
+    broadcast_id: int
+    message_id: UUID
+    template_id: int | None
+    state: BroadcastState
+    name: str
+    audience: Any
+    unit: Unit
+    listed: bool
+    device_ids: list[DeviceId] | None
+    schedule: Schedule
+    passes: tuple[Pass, ...]
+    number: int
+    pass_at: datetime | None
+    per_s: float | None
+    skip_without_permission: bool
+    one_per_phone: bool
+    dry_run: bool
+    devices: int
+    last_device: DeviceId
+    failure: str | None
+    preflight: dict[str, Any] | None
+    created_at: datetime
+    started_at: datetime | None
+    planned_at: datetime | None
+    paused_at: datetime | None
+    cancelled_at: datetime | None
+    once: str | None
+    content: Content
+    wording: Wording | None
+    send_to_unsubscribed: bool
+    expires_at: datetime
+    stop_reason: str | None
+    waiting: bool
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of it is left to be sent."""
+        ended = {BroadcastState.PLANNED, BroadcastState.CANCELLED, BroadcastState.FAILED}
+        return self.state in ended and not self.waiting
+
+    @property
+    def shown_state(self) -> str:
+        """In a word: draft, scheduled, sending, paused, sent, stopped, cancelled or failed."""
+        if self.paused_at is not None:
+            return "paused"
+        if self.stop_reason is not None and self.state is not BroadcastState.CANCELLED:
+            return "stopped"
+        if self.state in {BroadcastState.FETCHING, BroadcastState.PLANNING, BroadcastState.PLANNED}:
+            return "sent" if self.is_over else "sending"
+        return self.state.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locked:
+    """A broadcast while it is changed."""
+
+    broadcast_id: int
+    message_id: UUID
+    state: BroadcastState
+    schedule: Schedule
+    paused_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How many pushes of a broadcast ended so."""
+
+    platform: str
+    ending: str
+    reason: str
+    provider_reason: str
+    pushes: int
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """For how many devices there is work left: that waits for a route that is paused, for a later time, or for its turn."""
+
+    paused: str
+    later: bool
+    devices: int
+    first_at: datetime
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Minute:
+    """How many pushes of a broadcast ended so in one minute."""
+
+    minute: datetime
+    ending: str
+    pushes: int
+
+
+async def insert(connection: Connection, new: New) -> int | None:
+    """Keep a new broadcast, and return its number; None when another has its idempotency key.
+
+    Whoever plans hears of it at the commit.
+    """
+    once, asked = new.once or (None, None)
+    made: int | None = await connection.fetchval(
         SQL["insert"],
         new.workspace_id,
         new.message_id,
         new.template_id,
-        state,
+        new.state,
+        new.name,
         new.audience,
+        new.unit,
         new.listed,
+        new.device_ids,
         new.file_url,
         new.ignore_missing,
+        msgspec.to_builtins(new.schedule),
+        msgspec.to_builtins(new.passes),
+        new.passes[0].at if new.passes else None,
+        new.per_s,
+        new.skip_without_permission,
+        new.one_per_phone,
+        new.dry_run,
+        once,
+        asked,
     )
+    await connection.execute(f"notify {PLAN_CHANNEL}")
     return made
+
+
+async def once(connection: Connection, workspace: WorkspaceId, key: str) -> tuple[int, bytes] | None:
+    """The broadcast that was made by an idempotency key, and the hash of what was asked."""
+    row = await connection.fetchrow(SQL["once"], workspace, key)
+    return None if row is None else (row["broadcast_id"], row["asked"])
 
 
 async def list_people(
@@ -106,70 +260,111 @@ async def known(
     return {(row["kind"], row["key"] or cio_id(row["person_id"])): row["person_id"] for row in rows}
 
 
-async def next_to_plan(connection: Connection, state: BroadcastState, *, most_batches: int) -> ToPlan | None:
-    """A broadcast in this state, which nobody else gets until the transaction ends."""
-    row = await connection.fetchrow(SQL["next"], state, most_batches)
-    return None if row is None else ToPlan(**row)
-
-
-async def advance(
-    connection: Connection, broadcast: ToPlan, last_device: DeviceId, last_person: PersonId, devices: int
-) -> None:
-    """Note how far a plan has come, and for how many more devices."""
-    await connection.execute(SQL["advance"], broadcast.broadcast_id, last_device, last_person, devices)
-
-
-async def plan_listed(
-    connection: Connection, what: Plan, *, after: PersonId, page: int, size: int
-) -> tuple[PersonId | None, int]:
-    """Cut the devices of the next people who are named for a message into batches of up to `size`.
-
-    Returns the last person, None after the last page, and how many devices there were.
-    """
-    row = await connection.fetchrow(
-        SQL["plan_listed"],
-        what.workspace_id,
-        what.message_id,
-        what.priority,
-        what.due_at,
-        *what.lane_columns(),
-        after,
-        page,
-        size,
-    )
-    assert row is not None  # noqa: S101 - an aggregate has a row
-    return row["last"] if row["people"] == page else None, row["devices"]
-
-
-async def fetched(connection: Connection, broadcast_id: int) -> None:
-    """Those named in the file are listed."""
-    await connection.execute(SQL["fetched"], broadcast_id)
-
-
-async def planned(connection: Connection, broadcast_id: int) -> None:
-    """Nobody is left to plan for."""
-    await connection.execute(SQL["planned"], broadcast_id)
-
-
-async def failed(connection: Connection, broadcast_id: int, failure: str) -> None:
-    """It cannot be planned, and why."""
-    await connection.execute(SQL["failed"], broadcast_id, storable(failure))
-
-
-async def put_off(connection: Connection, broadcast_id: int, failure: str) -> None:
-    """A page of it could not be planned: others go first, and the tenth time in a row is its last."""
-    await connection.execute(SQL["put_off"], broadcast_id, storable(failure))
+async def known_devices(
+    connection: Connection, workspace: WorkspaceId, keys: Sequence[DeviceId]
+) -> dict[DeviceId, list[DeviceId]]:
+    """The devices by the keys of their tokens, several where a token is shared; one that is nobody's is missing."""
+    found: dict[DeviceId, list[DeviceId]] = {}
+    for row in await connection.fetch(SQL["known_devices"], workspace, list(keys)):
+        found.setdefault(row["key"], []).append(row["device_id"])
+    return found
 
 
 async def read(
     database: Database, workspace: WorkspaceId, template_id: int, broadcast_id: int
-) -> Broadcast | None:
+) -> Triggered | None:
     """One broadcast of a template."""
     row = await database.row(SQL["read"], workspace, template_id, broadcast_id)
-    return None if row is None else Broadcast(**row)
+    return None if row is None else Triggered(**row)
 
 
 async def under_plan(database: Database, template_id: int) -> int:
     """How many broadcasts of a template are not planned yet."""
     found: int = await database.value(SQL["under_plan"], template_id)
     return found
+
+
+async def of_workspace(
+    database: Database, workspace: WorkspaceId, *, before: int | None, limit: int
+) -> list[Broadcast]:
+    """The broadcasts of a workspace before a number, the newest first."""
+    rows = await database.rows(SQL["all"], workspace, before or _LAST, None, limit)
+    return [_broadcast(row) for row in rows]
+
+
+async def one(database: Database, workspace: WorkspaceId, broadcast_id: int) -> Broadcast | None:
+    """One broadcast."""
+    row = await database.row(SQL["all"], workspace, _LAST, broadcast_id, 1)
+    return None if row is None else _broadcast(row)
+
+
+async def lock(connection: Connection, workspace: WorkspaceId, broadcast_id: int) -> Locked | None:
+    """A broadcast, which nobody else changes, and nobody plans on, until the transaction ends."""
+    row = await connection.fetchrow(SQL["lock"], workspace, broadcast_id)
+    if row is None:
+        return None
+    schedule = msgspec.convert(row["schedule"], Schedule)
+    return Locked(**{**row, "state": BroadcastState(row["state"]), "schedule": schedule})
+
+
+async def start(connection: Connection, broadcast_id: int, passes: Sequence[Pass]) -> None:
+    """Let a draft be due at these moments; whoever plans hears of it at the commit."""
+    await connection.execute(SQL["start"], broadcast_id, msgspec.to_builtins(passes), passes[0].at)
+    await connection.execute(f"notify {PLAN_CHANNEL}")
+
+
+async def pause(connection: Connection, broadcast: Locked) -> None:
+    """Let nothing more of it leave; workers hear of it at the commit."""
+    await connection.execute(SQL["pause"], broadcast.broadcast_id)
+    await batches.park(connection, broadcast.message_id)
+    await connection.execute(f"notify {HALT_CHANNEL}")
+
+
+async def resume(connection: Connection, broadcast: Locked) -> None:
+    """Let it go on."""
+    await connection.execute(SQL["resume"], broadcast.broadcast_id)
+    await _unpark(connection, broadcast, at_once=False)
+
+
+async def cancel(connection: Connection, broadcast: Locked) -> None:
+    """Let it be over: what is planned is settled as that, and workers hear of it at the commit."""
+    await connection.execute(SQL["cancel"], broadcast.broadcast_id)
+    await _unpark(connection, broadcast, at_once=True)
+
+
+async def _unpark(connection: Connection, broadcast: Locked, *, at_once: bool) -> None:
+    await batches.unpark(connection, broadcast.message_id, at_once=at_once)
+    for channel in (HALT_CHANNEL, WORK_CHANNEL, PLAN_CHANNEL):
+        await connection.execute(f"notify {channel}")
+
+
+async def set_preflight(database: Database, broadcast_id: int, preflight: dict[str, Any]) -> None:
+    """Keep what was foreseen of it."""
+    await database.rows(SQL["set_preflight"], broadcast_id, preflight)
+
+
+async def tallies(database: Database, message_id: UUID) -> list[Tally]:
+    """What came of a broadcast's pushes, the most frequent first."""
+    return [Tally(**row) for row in await database.rows(SQL["tallies"], message_id)]
+
+
+async def minutes(database: Database, message_id: UUID, since: datetime) -> list[Minute]:
+    """How many of its pushes ended in each minute from then on."""
+    return [Minute(**row) for row in await database.rows(SQL["minutes"], message_id, since)]
+
+
+async def waiting(database: Database, message_id: UUID) -> list[Waiting]:
+    """For how many devices there is work left, by what it waits for."""
+    return [Waiting(**row) for row in await database.rows(SQL["waiting"], message_id)]
+
+
+def _broadcast(row: Row) -> Broadcast:
+    facts = dict(row)
+    facts["number"] = facts.pop("pass")
+    facts["state"] = BroadcastState(facts["state"])
+    facts["unit"] = Unit(facts["unit"])
+    facts["schedule"] = msgspec.convert(facts["schedule"], Schedule)
+    facts["passes"] = msgspec.convert(facts["passes"], tuple[Pass, ...])
+    facts["content"] = msgspec.convert(facts["content"], Content)
+    facts["wording"] = msgspec.convert(facts["wording"], Wording | None)
+    return Broadcast(**facts)

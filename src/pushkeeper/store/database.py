@@ -32,6 +32,8 @@ class Connection(Protocol):
 
 WORK_CHANNEL = "pushkeeper_work"  # NOTIFY on it says that something is due
 PLAN_CHANNEL = "pushkeeper_plan"
+GONE_CHANNEL = "pushkeeper_gone"  # NOTIFY on it names devices that are gone, or somebody else's now
+HALT_CHANNEL = "pushkeeper_halt"  # NOTIFY on it says that a message is to be sent no more, or not now
 ROUTES_CHANNEL = "pushkeeper_routes"  # NOTIFY on it says that routes stand otherwise now
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
@@ -203,16 +205,18 @@ class Database:
         raise AssertionError  # the last attempt returns or raises
 
     @asynccontextmanager
-    async def listening(self, heard: Mapping[str, Callable[[], None]]) -> AsyncIterator[asyncio.Event]:
-        """Call what is given for a channel at every NOTIFY on it; the event is set when the connection is lost."""
+    async def listening(
+        self, heard: Sequence[tuple[str, Callable[[str], None]]]
+    ) -> AsyncIterator[asyncio.Event]:
+        """Call what is given for channels, with what is said, at every NOTIFY; the event is set when the wire is lost."""
         lost = asyncio.Event()
         with _translated(self.url):
             connection = await asyncpg.connect(self.url, timeout=10)
         connection.add_termination_listener(lambda _: lost.set())
         try:
             with _translated(self.url):
-                for channel, call in heard.items():
-                    await connection.add_listener(channel, _ignoring(call))
+                for channel, call in heard:
+                    await connection.add_listener(channel, _told(call))
             yield lost
         finally:
             with suppress(*_NOT_ANSWERING, asyncpg.InterfaceError):
@@ -247,8 +251,8 @@ class _translated:  # noqa: N801 - reads as a phrase: `with _translated(url)`
             raise TooLarge("identifier", "identifier: too long to be stored") from error
 
 
-def _ignoring(call: Callable[[], None]) -> Callable[..., None]:
-    return lambda *_: call()
+def _told(call: Callable[[str], None]) -> Callable[..., None]:
+    return lambda *said: call(said[-1])
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:

@@ -23,7 +23,7 @@ from pushkeeper.core.model import (
 )
 from pushkeeper.core.status import LastStatus
 from pushkeeper.errors import BadRequest
-from pushkeeper.store.database import columns, load_queries, storable
+from pushkeeper.store.database import GONE_CHANNEL, columns, load_queries, storable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +34,7 @@ SQL = load_queries("devices")
 
 MAX_ATTRIBUTES = 300
 _ROUNDS = 5
+_TOLD_AT_ONCE = 200  # a NOTIFY may say 8,000 bytes
 
 
 class Registration(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,11 +142,15 @@ async def register(
     }
     for _ in range(_ROUNDS):
         rows = [_as_given(key, *registered) for key, registered in waiting.items()]
+        moved = []
         for row in await connection.fetch(SQL["register"], *columns(rows, 12), MAX_ATTRIBUTES):
             key = row["key"]
             del waiting[key]
             if row["refused"]:
                 refused.add(key)
+            if row["moved"] is not None:
+                moved.append(row["moved"])
+        await _recall(connection, moved)
         if not waiting:
             return refused
     raise AssertionError(
@@ -211,7 +216,18 @@ async def delete(
     request_id: str = "",
 ) -> int:
     """Delete a person's devices, or only the one of this token's key, and return how many there were."""
-    return len(await connection.fetch(SQL["delete"], workspace, person, only, request_id))
+    gone = [
+        row["device_id"] for row in await connection.fetch(SQL["delete"], workspace, person, only, request_id)
+    ]
+    await _recall(connection, gone)
+    return len(gone)
+
+
+async def _recall(connection: Connection, gone: Sequence[DeviceId]) -> None:
+    """Tell workers at the commit, so that what is on its way to these devices, for whoever had them, does not leave."""
+    for start in range(0, len(gone), _TOLD_AT_ONCE):
+        keys = ",".join(key.hex() for key in gone[start : start + _TOLD_AT_ONCE])
+        await connection.execute("select pg_notify($1, $2)", GONE_CHANNEL, keys)
 
 
 async def move(

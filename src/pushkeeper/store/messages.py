@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -136,28 +136,20 @@ async def insert(connection: Connection, messages: Sequence[NewMessage]) -> None
     ]
     await connection.execute(SQL["insert"], *columns(rows, 14))
     picked = [
-        (m.workspace_id, m.message_id, _due_at(m), m.person_id, m.pick)
+        (m.workspace_id, m.message_id, m.send_at, m.drafted, m.person_id, m.pick)
         for m in messages
         if isinstance(m.pick, str)
     ]
     if picked:
-        await connection.execute(SQL["queue_for_person"], *columns(picked, 5))
+        await connection.execute(SQL["queue_for_person"], *columns(picked, 6))
     named = [
-        (m.workspace_id, m.message_id, _due_at(m), m.pick, m.person_id)
+        (m.workspace_id, m.message_id, m.send_at, m.drafted, m.pick, m.person_id)
         for m in messages
         if isinstance(m.pick, bytes)
     ]
     if named:
-        await connection.execute(SQL["queue_for_device"], *columns(named, 5))
+        await connection.execute(SQL["queue_for_device"], *columns(named, 6))
     await connection.execute(f"notify {WORK_CHANNEL}")
-
-
-# A draft is due when somebody says so.
-_NOT_DUE = datetime(9999, 1, 1, tzinfo=UTC)
-
-
-def _due_at(message: NewMessage) -> datetime:
-    return _NOT_DUE if message.drafted else message.send_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,11 +21,12 @@ SQL = load_queries("readers")
 
 @dataclass(frozen=True, slots=True)
 class Readers:
-    """People and devices by their keys; what the sender tells of a person is by message too."""
+    """People and devices by their keys; what the sender tells of a person, and what they did last, is by message too."""
 
     people: Mapping[PersonId, Mapping[str, Any]]
     devices: Mapping[DeviceId, Mapping[str, Any]]
     told: Mapping[tuple[UUID, PersonId], Mapping[str, Any]]
+    did: Mapping[tuple[UUID, PersonId], Mapping[str, Any]]
 
     def of(self, message_id: UUID, person: PersonId, device: DeviceId) -> Reader:
         """Whoever reads this message on this device; nothing is known of one who is gone."""
@@ -33,16 +34,22 @@ class Readers:
             person=self.people.get(person, {}),
             device=self.devices.get(device, {}),
             data=self.told.get((message_id, person), {}),
+            event=self.did.get((message_id, person), {}),
         )
 
 
 async def of(
-    database: Database, wanted: Collection[tuple[UUID, PersonId]], devices: Collection[DeviceId]
+    database: Database,
+    wanted: Collection[tuple[UUID, PersonId]],
+    devices: Collection[DeviceId],
+    events: Mapping[UUID, str],
 ) -> Readers:
-    """What is known of people, for a message each, and of devices."""
+    """What is known of people, for a message each, and of devices; `events` are what some messages speak of, by name."""
     people = await database.rows(SQL["people"], list({person for _, person in wanted}))
     told = await database.rows(SQL["told"], *columns(sorted(wanted), 2))
     found = await database.rows(SQL["devices"], list(devices))
+    asked = [(*one, events[one[0]]) for one in sorted(wanted) if one[0] in events]
+    did = await database.rows(SQL["events"], *columns(asked, 3)) if asked else []
     return Readers(
         people={
             row["person_id"]: {
@@ -57,4 +64,12 @@ async def of(
             for row in found
         },
         told={(row["message_id"], row["person_id"]): row["data"] for row in told},
+        did={
+            (row["message_id"], row["person_id"]): {
+                **row["data"],
+                "name": row["name"],
+                "happened_at": int(row["happened_at"].timestamp()),
+            }
+            for row in did
+        },
     )

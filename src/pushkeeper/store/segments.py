@@ -12,7 +12,7 @@ from pushkeeper.store.database import load_queries
 from pushkeeper.store.people import Member
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
     from pushkeeper.core.filter import Node
@@ -72,7 +72,21 @@ async def saved(fetch: Fetch, workspace: WorkspaceId) -> dict[int, Definition]:
 
     `fetch` is a database's `rows`, or a connection's `fetch`.
     """
-    return {row["segment_id"]: _definition(row) for row in await fetch(SQL["saved"], workspace)}
+    return {number: definition(number, one) for number, one in (await kept(fetch, workspace)).items()}
+
+
+async def kept(fetch: Fetch, workspace: WorkspaceId) -> dict[int, dict[str, Any]]:
+    """The saved audiences of a workspace as they are kept: each its `filter`, and its `unit`."""
+    rows = await fetch(SQL["saved"], workspace)
+    return {row["segment_id"]: {"filter": row["filter"], "unit": row["unit"]} for row in rows}
+
+
+def definition(segment_id: int, kept_as: Mapping[str, Any]) -> Definition:
+    """What a saved audience is, by what is kept of it; BadFilter when that is no filter any more."""
+    try:
+        return Definition(Unit(kept_as["unit"]), filter_text.read(kept_as["filter"]))
+    except BadFilter as error:
+        raise BadFilter(f"segment {segment_id}", error.message) from None
 
 
 async def expanded(fetch: Fetch, workspace: WorkspaceId, node: Node, place: str = "filter") -> Node:
@@ -95,14 +109,6 @@ async def templates_naming(fetch: Fetch, workspace: WorkspaceId, segment_id: int
         for template, audience in found
         if segment_id in filter_saved.named(filter_read.read(audience))
     ]
-
-
-def _definition(row: Row) -> Definition:
-    try:
-        node = filter_text.read(row["filter"])
-    except BadFilter as error:
-        raise BadFilter(f"segment {row['segment_id']}", error.message) from None
-    return Definition(Unit(row["unit"]), node)
 
 
 def _columns(draft: Draft) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from pushkeeper.core.model import Push
+from pushkeeper.core.model import Push, RouteId
 from pushkeeper.core.outcome import Accepted, Certainty, Scope, Verdict
 from pushkeeper.core.retry import ACCEPTED, Decision, Deferred, End, Held, Hold, Settled
 from pushkeeper.store.acceptances import Acceptance, Kind
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pushkeeper.core.guard import Result
-    from pushkeeper.core.model import DeviceId, PersonId, RouteId
+    from pushkeeper.core.model import DeviceId, PersonId
     from pushkeeper.worker.lanes import Alarm, Pause, Rest
 
 
@@ -75,12 +75,18 @@ class NotSent(msgspec.Struct, frozen=True, gc=False):
 
 
 class SetAside(msgspec.Struct, frozen=True, gc=False):
-    """The push goes back into its route's lane, which is paused, throttled or full, and is due there again later."""
+    """The push goes back into the queue, and is due there again later.
+
+    Attributes:
+        lane: of its route, which is paused, throttled or full; 0 where it is its broadcast that waits.
+        anew: it takes up a slot of its broadcast's rate once more.
+    """
 
     work: Work
     target: Target
-    route: Route
+    lane: RouteId
     due_at: datetime
+    anew: bool = False
 
     @property
     def device_id(self) -> DeviceId:
@@ -140,6 +146,8 @@ def push_row(fact: Fact) -> PushRow | None:
                 detail=fact.detail,
                 attempts=batch.attempt,
             )
+        case Answered(push=push) if push.dry_run:
+            return _tried(fact)
         case Answered(decision=Settled() as settled, push=push, verdict=verdict):
             accepted = verdict.outcome if isinstance(verdict.outcome, Accepted) else None
             return PushRow(
@@ -159,6 +167,32 @@ def push_row(fact: Fact) -> PushRow | None:
             )
         case _:
             return None
+
+
+def _tried(fact: Answered) -> PushRow | None:
+    """The row of a push that was only tried: nothing was sent, whatever the push service said of it."""
+    if not _is_over(fact.decision):
+        return None
+    push, verdict, batch = fact.push, fact.verdict, fact.work.batch
+    return PushRow(
+        message_id=push.message_id,
+        device_id=push.device_id,
+        workspace_id=batch.workspace_id,
+        person_id=push.person_id,
+        generation=push.generation,
+        ending=End.SKIPPED.value,
+        reason="dry_run",
+        provider=fact.route.provider.value,
+        provider_status=verdict.status,
+        provider_reason=verdict.reason,
+        detail=verdict.detail or None,
+        attempts=push.attempt + 1,
+    )
+
+
+def _is_over(decision: Decision) -> bool:
+    """Whether a push that was only tried is over: a verdict of it is not held, as it changes nothing."""
+    return isinstance(decision, Settled) or (isinstance(decision, Held) and decision.reason.keeps_the_verdict)
 
 
 def acceptance(fact: Fact) -> Acceptance | None:
@@ -207,7 +241,7 @@ def settlement(fact: Answered) -> Settlement | None:
 
 def held_verdict(fact: Fact) -> HeldVerdict | None:
     """The refusal that is kept aside; None for all that is not held for its verdict."""
-    if not isinstance(fact, Answered) or not isinstance(fact.decision, Held):
+    if not isinstance(fact, Answered) or not isinstance(fact.decision, Held) or fact.push.dry_run:
         return None
     if not fact.decision.reason.keeps_the_verdict:
         return None
@@ -230,8 +264,8 @@ def held_verdict(fact: Fact) -> HeldVerdict | None:
     )
 
 
-# Batch, attempts made, second it is due at, and lane.
-_Group: TypeAlias = "tuple[int, int, float, RouteId]"
+# Batch, attempts made, second it is due at, lane, and whether it takes up a slot anew.
+_Group: TypeAlias = "tuple[int, int, float, RouteId, bool]"
 
 
 def requeues(facts: Sequence[Fact], now: datetime) -> list[Requeue]:
@@ -241,16 +275,16 @@ def requeues(facts: Sequence[Fact], now: datetime) -> list[Requeue]:
         batch = fact.work.batch
         match fact:
             case Answered(decision=Deferred(due_at=due_at, charged=charged)):
-                attempt = batch.attempt + charged
+                attempt, lane, anew = batch.attempt + charged, fact.route.route_id, False
             case Answered(decision=Held(reason=reason)) if not reason.keeps_the_verdict:
-                attempt, due_at = batch.attempt, now
-            case SetAside(due_at=due_at):
-                attempt = batch.attempt
+                attempt, lane, anew, due_at = batch.attempt, fact.route.route_id, False, now
+            case SetAside(lane=lane, due_at=due_at):
+                attempt, anew = batch.attempt, fact.anew and batch.has_slot and not batch.attempt
             case _:
                 continue
         # One batch for each second: jitter would else make one of each push.
         second = math.ceil(due_at.timestamp()) if due_at > now else now.timestamp()
-        key: _Group = (batch.claim.batch_id, attempt, float(second), fact.route.route_id)
+        key: _Group = (batch.claim.batch_id, attempt, float(second), lane, anew)
         groups.setdefault(key, []).append(fact)
     return [
         Requeue(
@@ -259,6 +293,7 @@ def requeues(facts: Sequence[Fact], now: datetime) -> list[Requeue]:
             due_at=datetime.fromtimestamp(second, tz=UTC),
             attempt=attempt,
             lane=lane,
+            anew=anew,
         )
-        for (_, attempt, second, lane), group in groups.items()
+        for (_, attempt, second, lane, anew), group in groups.items()
     ]

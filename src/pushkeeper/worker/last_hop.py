@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from pushkeeper.core.status import LastStatus
+from pushkeeper.core.reach import SkipReason, against
+from pushkeeper.core.schedule import known_zone
 from pushkeeper.store.batches import StandingDevice
 from pushkeeper.store.routes import Route
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from pushkeeper.core.routing import Ways
     from pushkeeper.store.batches import MessageToSend, Target
 
 
 UNREADABLE = "unreadable"
-
-
-class SkipReason(StrEnum):
-    """Why a push was not sent; each is a recorded fact."""
-
-    DELETED = "deleted"  # the device was logged out or deleted after the push was queued
-    MOVED = "moved"  # the token was registered for another person after the push was queued
-    SUPPRESSED = "suppressed"  # the push service refused the last two; no more attempts
-    UNSUBSCRIBED = "unsubscribed"  # the person is, and the message respects it
-    OTHER_PLATFORM = "other_platform"  # the message is for devices of other platforms
-    NO_CONTENT = "no_content"  # the message says nothing to this platform
-    NO_ROUTE = "no_route"  # the workspace has no credentials for this platform, app and environment
 
 
 class Skip(msgspec.Struct, frozen=True, gc=False):
@@ -55,6 +42,12 @@ class Wait(msgspec.Struct, frozen=True, gc=False):
     route: Route
 
 
+class Later(msgspec.Struct, frozen=True, gc=False):
+    """Not now: the broadcast is paused, or these are not its hours for the device; `at` is when to look again."""
+
+    at: datetime
+
+
 class Go(msgspec.Struct, frozen=True, gc=False):
     """Send it, to this device, on this route."""
 
@@ -62,20 +55,35 @@ class Go(msgspec.Struct, frozen=True, gc=False):
     route: Route
 
 
-Fate: TypeAlias = Skip | Expire | Stop | Wait | Go
+Fate: TypeAlias = Skip | Expire | Stop | Wait | Later | Go
 
 
 def decide(target: Target, message: MessageToSend, ways: Ways[Route], now: datetime) -> Fate:
     """What becomes of a target at the last hop; the first thing that stands against sending it names the reason."""
+    if message.cancelled:
+        return Skip(SkipReason.CANCELLED)
+    if message.paused:
+        return Later(now)
     device = target.device
     if device is None:
         return Skip(SkipReason.DELETED)
-    if (reason := _against(target, device, message)) is not None:
+    if (reason := against(device, target, message)) is not None:
         return Skip(reason)
     if now >= message.expires_at:
         return Expire()
+    return _of_message(target, device, message, ways, now)
+
+
+def _of_message(
+    target: Target, device: StandingDevice, message: MessageToSend, ways: Ways[Route], now: datetime
+) -> Fate:
     if message.content is None or message.stop_reason is not None:
         return Stop(message.stop_reason or UNREADABLE)
+    schedule = message.schedule
+    if schedule.window is not None:
+        opening = schedule.window.opening(now, known_zone(target.zone, schedule.time_zone))
+        if opening > now:
+            return Later(opening)
     return _on_its_way(device, ways)
 
 
@@ -86,17 +94,3 @@ def _on_its_way(device: StandingDevice, ways: Ways[Route]) -> Fate:
     if route.pause_reason is not None:
         return Wait(route)
     return Go(device, route)
-
-
-def _against(target: Target, device: StandingDevice, message: MessageToSend) -> SkipReason | None:
-    if device.person_id != target.planned_for:
-        return SkipReason.MOVED
-    if device.status is LastStatus.SUPPRESSED:
-        return SkipReason.SUPPRESSED
-    if target.unsubscribed and not message.send_to_unsubscribed:
-        return SkipReason.UNSUBSCRIBED
-    if message.platforms is not None and device.platform.value not in message.platforms:
-        return SkipReason.OTHER_PLATFORM
-    if message.content is not None and not message.content.says_something_to(device.platform):
-        return SkipReason.NO_CONTENT
-    return None

@@ -8,8 +8,8 @@ import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, assert_never
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from pushkeeper.core import retry
@@ -19,23 +19,25 @@ from pushkeeper.core.retry import Attempt, End, Held, Settled
 from pushkeeper.core.routing import Ways
 from pushkeeper.errors import Unreachable
 from pushkeeper.store import batches, events, messages, migrate, routes, workers
-from pushkeeper.store.database import ROUTES_CHANNEL, WORK_CHANNEL
+from pushkeeper.store.batches import Target
+from pushkeeper.store.database import GONE_CHANNEL, HALT_CHANNEL, ROUTES_CHANNEL, WORK_CHANNEL
 from pushkeeper.telemetry import logger
-from pushkeeper.worker import last_hop, upkeep
+from pushkeeper.worker import upkeep
 from pushkeeper.worker.alarms import Alarms
-from pushkeeper.worker.facts import Answered, NotSent, SetAside, Slice, Work, guarded
+from pushkeeper.worker.facts import Answered, SetAside, Slice, Work, guarded
 from pushkeeper.worker.lanes import Lanes
-from pushkeeper.worker.rendering import NotSayable, Rendering
+from pushkeeper.worker.lookout import NO_LANE, ClaimedPush, Lookout, Moment
+from pushkeeper.worker.recalls import Recalls
 from pushkeeper.worker.senders import Senders
 from pushkeeper.worker.settle import Settler
 from pushkeeper.worker.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from uuid import UUID
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.batches import ClaimedBatch, MessageToSend, Target
+    from pushkeeper.store.batches import ClaimedBatch
     from pushkeeper.store.database import Database
     from pushkeeper.store.routes import Route
     from pushkeeper.store.vault import Vault
@@ -51,14 +53,6 @@ KEPT_FOR_URGENT = 500
 LEASE_S = 15.0
 IDLE_S = 5.0
 DRAIN_S = 6.0
-NO_SENDER_S = 30.0
-
-
-class ClaimedPush(Push, frozen=True, kw_only=True, gc=False):
-    """A push with where it came from, so that its verdict finds the way back."""
-
-    work: Work
-    route: Route
 
 
 class Worker:
@@ -86,9 +80,10 @@ class Worker:
         self._alarms = Alarms()
         self._works: dict[int, Work] = {}
         self._turns: Turns[ClaimedPush] = Turns()
-        self._rendering = Rendering(providers.checks)
         self._wake = asyncio.Event()
         self._routes_changed = asyncio.Event()
+        self._recalls = Recalls(database, self._messages, self._recall)
+        self._lookout = Lookout(database, self._lanes, providers.checks, self._recalls)
         self._stopping = False
 
     def stop(self) -> None:
@@ -99,11 +94,13 @@ class Worker:
     async def run(self) -> None:
         """Work until stopped."""
         told = {chore: asyncio.Event() for chore in self._chores}
-        heard = {
-            WORK_CHANNEL: self._wake.set,
-            ROUTES_CHANNEL: self._routes_changed.set,
-            **{chore.channel: event.set for chore, event in told.items() if chore.channel is not None},
-        }
+        heard = [
+            (WORK_CHANNEL, setting(self._wake)),
+            (ROUTES_CHANNEL, setting(self._routes_changed)),
+            (HALT_CHANNEL, self._recalls.hear_of_messages),
+            (GONE_CHANNEL, self._recalls.hear_of_devices),
+            *((chore.channel, setting(event)) for chore, event in told.items() if chore.channel is not None),
+        ]
         async with asyncio.TaskGroup() as group:
             settling = group.create_task(self._settler.run())
             background = [
@@ -111,9 +108,10 @@ class Worker:
                 for job in (
                     upkeep.listen(self._database, heard),
                     self._keep_routes_fresh(),
+                    self._recalls.obey(),
                     upkeep.every(self._lease_s / 3, self._renew),
                     upkeep.every(upkeep.PROBE_S, self._probe),
-                    *(upkeep.every(chore.look_every_s, chore.look, told[chore]) for chore in self._chores),
+                    *(upkeep.look_after(chore, told[chore]) for chore in self._chores),
                     upkeep.every(upkeep.EXPIRE_S, lambda: batches.take_expired_out_of_lanes(self._database)),
                     upkeep.every(upkeep.EXPIRE_S, lambda: messages.forget_contents(self._database)),
                     upkeep.every(upkeep.PARTITIONS_S, lambda: migrate.make_partitions(self._database)),
@@ -158,9 +156,10 @@ class Worker:
             not_urgent=max(devices - KEPT_FOR_URGENT, 0),
             lanes=self._lanes.rooms(time.monotonic()),
         )
+        began = time.monotonic()
         claimed = await batches.claim(self._database, room=room, lease_s=self._lease_s)
         if claimed:
-            await self._send(claimed)
+            await self._send(claimed, began)
         return bool(claimed)
 
     def _unsettled(self) -> int:
@@ -185,80 +184,28 @@ class Worker:
 
     # Send.
 
-    async def _send(self, claimed: Sequence[ClaimedBatch]) -> None:
-        """Look at every target once more, and hand what goes to its route's sender."""
-        told = await batches.messages(self._database, {batch.message_id for batch in claimed})
-        await self._rendering.prepare(self._database, claimed, told)
-        ways = await self._ways(sorted({batch.workspace_id for batch in claimed}))
+    async def _send(self, claimed: Sequence[ClaimedBatch], began: float) -> None:
+        """Look at every target once more, and hand what goes to its route's sender; `began` is when the claim did."""
         works = [Work(batch) for batch in claimed]
         await self._drop_empty(works)
+        ways = await self._ways(sorted({batch.workspace_id for batch in claimed}))
+        told = await self._lookout.read(claimed)
         # From here on nothing waits: a batch that is ours is renewed until all of it is settled.
         self._works |= {work.batch.claim.batch_id: work for work in works if work.unsettled}
-        wall, now = datetime.now(UTC), time.monotonic()
+        moment = Moment(datetime.now(UTC), time.monotonic(), began)
         facts: list[Fact] = []
         going: dict[int, list[ClaimedPush]] = {}
         for work in works:
             message = told[work.batch.message_id]
             of_workspace = ways.get(work.batch.workspace_id, _NO_WAYS)
             for target in work.batch.targets:
-                fate = self._look(work, target, message, of_workspace, wall, now)
+                fate = self._lookout.look(work, target, message, of_workspace, moment)
                 if not isinstance(fate, ClaimedPush):
                     facts.append(fate)
                 elif self._turns.take(fate):
                     going.setdefault(fate.route.credential_id, []).append(fate)
         self._settler.add(facts)
         self._hand_over(going)
-
-    def _look(
-        self,
-        work: Work,
-        target: Target,
-        message: MessageToSend,
-        ways: Ways[Route],
-        wall: datetime,
-        now: float,
-    ) -> Fact | ClaimedPush:
-        match last_hop.decide(target, message, ways, wall):
-            case last_hop.Go(_, route) as go:
-                again = work.batch.attempt > 0
-                if wait_s := self._lanes.wait_s(route.route_id, target.device_id, again=again, now=now):
-                    return SetAside(work, target, route, wall + timedelta(seconds=wait_s))
-                return self._written_for(work, target, message, go)
-            case last_hop.Skip(reason):
-                return NotSent(work, target, End.SKIPPED, reason.value)
-            case last_hop.Expire():
-                return NotSent(work, target, End.EXPIRED, "expired")
-            case last_hop.Stop(reason):
-                return NotSent(work, target, End.FAILED, reason)
-            case last_hop.Wait(route):
-                rest_s = 0.0 if route.paused_at else NO_SENDER_S
-                return SetAside(work, target, route, wall + timedelta(seconds=rest_s))
-            case unknown:
-                assert_never(unknown)
-
-    def _written_for(
-        self, work: Work, target: Target, message: MessageToSend, go: last_hop.Go
-    ) -> NotSent | ClaimedPush:
-        device, route = go.device, go.route
-        content = self._rendering.content(message, target, device.platform, route.provider)
-        if isinstance(content, NotSayable):
-            return NotSent(work, target, End.FAILED, content.reason, content.detail)
-        return ClaimedPush(
-            message_id=message.message_id,
-            person_id=device.person_id,
-            device_id=target.device_id,
-            generation=device.generation,
-            token=device.token,
-            id_kind=device.id_kind,
-            platform=device.platform,
-            registered_at=device.registered_at,
-            content=content,
-            expires_at=message.expires_at,
-            attempt=work.batch.attempt,
-            urgent=work.batch.priority == 0,
-            work=work,
-            route=route,
-        )
 
     async def _ways(self, workspaces: Sequence[WorkspaceId]) -> dict[WorkspaceId, Ways[Route]]:
         """The routes of these workspaces, with a sender ready for each that is not paused."""
@@ -299,7 +246,9 @@ class Worker:
         facts: list[Fact] = []
         heard: list[ClaimedPush] = []
         accepted = Counter(
-            _route_of(push).route_id for push, verdict in verdicts if isinstance(verdict.outcome, Accepted)
+            _route_of(push).route_id
+            for push, verdict in verdicts
+            if isinstance(verdict.outcome, Accepted) and not push.dry_run
         )
         for route_id, count in accepted.items():
             self._lanes.hear_accepted(route_id, count, now=now)
@@ -345,6 +294,19 @@ class Worker:
             going.setdefault(push.route.credential_id, []).append(push)
         return going
 
+    def _recall(self, unwanted: Callable[[Push], bool]) -> None:
+        """Take back what has not left: senders answer for theirs, and what waits for its turn is put back here."""
+        self._senders.withdraw_everywhere(unwanted)
+        now = datetime.now(UTC)
+        for push in self._turns.withdraw(unwanted):
+            self._lanes.settled(push.route.route_id)
+            target = Target(push.device_id, push.person_id, unsubscribed=False, device=None)
+            self._settler.add([SetAside(push.work, target, NO_LANE, now, anew=True)])
+
+    def _messages(self) -> set[UUID]:
+        """The messages of which something is under way."""
+        return {work.batch.message_id for work in self._works.values()}
+
     def _take_back(self, stopped: Iterable[Route], *, whole: bool = False) -> None:
         """Let nothing more leave on these routes: what is still queued goes back into the lane."""
         for route in stopped:
@@ -374,7 +336,7 @@ class Worker:
             if isinstance(fact, Answered):
                 self._lanes.settled(fact.route.route_id)
         if stopped:
-            self._senders.withdraw_everywhere(lambda push: push.message_id in stopped)
+            self._recall(lambda push: push.message_id in stopped)
         self._works = {batch_id: work for batch_id, work in self._works.items() if work.unsettled}
         self._wake.set()
 
@@ -415,6 +377,11 @@ class Worker:
 
     async def _probe(self) -> None:
         await upkeep.probe(self._database, self._lanes, self._senders, drain_s=DRAIN_S)
+
+
+def setting(event: asyncio.Event) -> Callable[[str], None]:
+    """Sets an event, whatever is told."""
+    return lambda _: event.set()
 
 
 _NO_WAYS: Ways[Route] = Ways(())

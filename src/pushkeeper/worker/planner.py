@@ -10,10 +10,10 @@ from urllib.parse import urljoin, urlsplit
 import httpcore
 import msgspec
 
-from pushkeeper.broadcasts import Recipient, resolve
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import BadRequest
-from pushkeeper.store import broadcasts
+from pushkeeper.recipients import Recipient, resolve
+from pushkeeper.store import broadcasts, plans
 from pushkeeper.store.broadcasts import BroadcastState
 from pushkeeper.store.database import PLAN_CHANNEL
 from pushkeeper.telemetry import logger
@@ -22,12 +22,14 @@ from pushkeeper.worker.outbound import NOT_ANSWERING, Checked
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from pushkeeper.broadcasts import Broadcasts
-    from pushkeeper.store.broadcasts import ToPlan
+    from pushkeeper.planning import Planning
     from pushkeeper.store.database import Connection, Database
+    from pushkeeper.store.plans import ToPlan
 
 log = logger("planner")
 
+LOOK_S = 5.0
+_SOONEST_S = 0.05
 FILE_TIMEOUT_S = 120.0
 MAX_FILE_BYTES = 500_000_000
 MAX_LINE_BYTES = 100_000
@@ -41,18 +43,20 @@ _KINDS = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
 class Planner:
     """Looks for broadcasts that are to be planned, as soon as it is told of one."""
 
-    look_every_s: float = 5.0
+    look_every_s: float = LOOK_S
     channel: str | None = PLAN_CHANNEL
 
-    def __init__(self, database: Database, planned: Broadcasts, *, may_be_private: bool) -> None:
+    def __init__(self, database: Database, planning: Planning, *, may_be_private: bool) -> None:
         self._database = database
-        self._broadcasts = planned
+        self._planning = planning
         self._http = httpcore.AsyncConnectionPool(network_backend=Checked(may_be_private=may_be_private))
 
     async def look(self) -> None:
-        """Plan what there is to plan."""
-        while await self._fetch() or await self._broadcasts.plan_page():
+        """Plan what there is to plan; the next look is when the next broadcast's hour comes, if that is soon."""
+        while await self._fetch() or await self._planning.plan_page():
             pass
+        next_at_s = await self._planning.next_at_s()
+        self.look_every_s = LOOK_S if next_at_s is None else min(max(next_at_s, _SOONEST_S), LOOK_S)
 
     async def aclose(self) -> None:
         await self._http.aclose()
@@ -63,7 +67,7 @@ class Planner:
 
         async def work(connection: Connection) -> bool:
             nonlocal failed
-            broadcast = await broadcasts.next_to_plan(connection, BroadcastState.FETCHING, most_batches=1)
+            broadcast = await plans.next_to_plan(connection, [BroadcastState.FETCHING], most_batches=1)
             if broadcast is None:
                 return False
             try:
@@ -73,7 +77,7 @@ class Planner:
                 # Raised, it takes back what was listed already.
                 failed = broadcast, str(error) or type(error).__name__
                 raise _NotReadable from error
-            await broadcasts.fetched(connection, broadcast.broadcast_id)
+            await plans.fetched(connection, broadcast.broadcast_id)
             return True
 
         try:
@@ -83,7 +87,7 @@ class Planner:
             broadcast, why = failed
             log.warning("broadcast_file_not_read", broadcast=broadcast.broadcast_id, reason=why)
             await self._database.in_transaction(
-                lambda connection: broadcasts.failed(connection, broadcast.broadcast_id, why)
+                lambda connection: plans.failed(connection, broadcast.broadcast_id, why)
             )
             return True
 

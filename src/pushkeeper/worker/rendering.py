@@ -40,18 +40,25 @@ class Rendering:
         self._checks = checks
         self._known: Readers | None = None
         self._speakers: dict[UUID, Speaker] = {}
+        self._by_platform: dict[tuple[UUID, Platform], Content] = {}
 
     async def prepare(
         self, database: Database, claimed: Sequence[ClaimedBatch], messages: Mapping[UUID, MessageToSend]
     ) -> None:
         """Look up whom the messages are rendered for; nobody, where all are told the same."""
-        personal = [batch for batch in claimed if messages[batch.message_id].wording is not None]
+        wordings = {
+            message_id: message.wording
+            for message_id, message in messages.items()
+            if message.wording is not None
+        }
+        personal = [batch for batch in claimed if batch.message_id in wordings]
         self._known = None
         if personal:
             self._known = await readers.of(
                 database,
                 {(batch.message_id, target.planned_for) for batch in personal for target in batch.targets},
                 {target.device_id for batch in personal for target in batch.targets},
+                {message_id: wording.event for message_id, wording in wordings.items() if wording.event},
             )
 
     def content(
@@ -61,10 +68,11 @@ class Rendering:
         content, wording = message.content, message.wording
         assert content is not None  # noqa: S101 - the last hop stops what cannot be read
         if wording is None or self._known is None:
-            return content
+            return self._on(message.message_id, content, platform)
         try:
             speaker = self._speaker(message.message_id, content, wording)
-            said = speaker.say(self._known.of(message.message_id, target.planned_for, target.device_id))
+            reader = self._known.of(message.message_id, target.planned_for, target.device_id)
+            said = speaker.say(reader, platform)
         except (NotRenderable, BadContent) as error:
             return NotSayable("template", str(error))
         if not said.says_something_to(platform):
@@ -77,6 +85,17 @@ class Rendering:
         except BadRequest as error:
             return NotSayable("template", error.message)
         return said
+
+    def _on(self, message_id: UUID, content: Content, platform: Platform) -> Content:
+        """What a message that is the same to everybody says on a platform: each time the same object, as it is composed once."""
+        if not content.platforms:
+            return content
+        key = (message_id, platform)
+        if (found := self._by_platform.get(key)) is None:
+            if len(self._by_platform) >= _MESSAGES_AT_ONCE:
+                self._by_platform.clear()
+            found = self._by_platform[key] = content.on(platform)
+        return found
 
     def _speaker(self, message_id: UUID, content: Content, wording: Wording) -> Speaker:
         # What a message says does not change, and it comes back with each of its batches.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from pushkeeper.core.model import Push
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from pushkeeper.core.model import DeviceId
 
@@ -30,6 +30,15 @@ class Turns(Generic[P]):
         else:
             waiting.append(push)
         return False
+
+    def withdraw(self, unwanted: Callable[[P], bool]) -> list[P]:
+        """Take back pushes that wait for their turn."""
+        taken: list[P] = []
+        for device, waiting in self._waiting.items():
+            if waiting and any(map(unwanted, waiting)):
+                taken += filter(unwanted, waiting)
+                self._waiting[device] = [push for push in waiting if not unwanted(push)] or None
+        return taken
 
     def end(self, heard: Iterable[P]) -> list[P]:
         """These are over; returns what waited for their devices, and goes now."""

@@ -12,7 +12,7 @@ from pushkeeper.store import routes
 from pushkeeper.telemetry import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Sequence
 
     from pushkeeper.core.model import RouteId
     from pushkeeper.store.database import Connection, Database
@@ -31,6 +31,7 @@ class Chore(Protocol):
     """Something that a worker does beside the sending: it looks now and then whether there is anything to do.
 
     Attributes:
+        look_every_s: how long from one look to the next, as it is after a look.
         channel: on which it is told of that; None where nobody tells.
     """
 
@@ -42,9 +43,11 @@ class Chore(Protocol):
 
 
 async def every(
-    seconds: float, job: Callable[[], Awaitable[None]], told: asyncio.Event | None = None
+    seconds: float | Callable[[], float],
+    job: Callable[[], Awaitable[None]],
+    told: asyncio.Event | None = None,
 ) -> None:
-    """Do a job now and then, and when told to, whatever comes of it."""
+    """Do a job now and then, and when told to, whatever comes of it; how often may change with what it finds."""
     told = told or asyncio.Event()
     while True:
         told.clear()
@@ -55,17 +58,22 @@ async def every(
         except Exception:
             log.exception("upkeep_error")
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds() if callable(seconds) else seconds):
                 await told.wait()
 
 
-async def listen(database: Database, heard: Mapping[str, Callable[[], None]]) -> None:
-    """Be woken by whoever changes something; what was missed while the wire was down is heard when it is up again."""
+async def look_after(chore: Chore, told: asyncio.Event) -> None:
+    """Let a chore look now and then, and when it is told to."""
+    await every(lambda: chore.look_every_s, chore.look, told)
+
+
+async def listen(database: Database, heard: Sequence[tuple[str, Callable[[str], None]]]) -> None:
+    """Be told by whoever changes something; that something may have been missed is told by an empty text."""
     while True:
         with suppress(Unreachable):
             async with database.listening(heard) as lost:
-                for call in heard.values():
-                    call()
+                for _, call in heard:
+                    call("")
                 await lost.wait()
         await asyncio.sleep(1.0)
 

@@ -59,6 +59,7 @@ _NOBODYS = Push(
     registered_at=_LONG_AGO,
     content=Content(title="probe"),
     expires_at=_LONG_AGO,
+    keep_until=_LONG_AGO,
 )
 
 

@@ -58,6 +58,7 @@ class _Letter:
     content: Content
     form: Form
     headers: tuple[tuple[bytes, bytes], ...]
+    collapse_id: bytes | None
 
     @classmethod
     def of(cls, content: Content) -> _Letter:
@@ -69,15 +70,20 @@ class _Letter:
             push_type = "background" if background else "alert"
         priority = given.get("apns-priority")
         if priority not in _PRIORITIES or push_type == "background":
-            priority = "5" if push_type == "background" else "10"
+            priority = payload.apns_priority(content, background=push_type == "background")
         headers = ((b"apns-push-type", push_type.encode()), (b"apns-priority", priority.encode()))
-        return cls(content, Form(tree), headers)
+        return cls(
+            content,
+            Form(tree),
+            headers,
+            None if content.collapse_id is None else content.collapse_id.encode(),
+        )
 
 
 class Composer:
     """Makes the requests of one route; what all devices of a message share is made once."""
 
-    __slots__ = ("_expires_at", "_expires_text", "_lead", "_letter", "_topic")
+    __slots__ = ("_expiration_text", "_keep_until", "_lead", "_letter", "_topic")
 
     def __init__(self, *, authority: str, topic: str) -> None:
         self._lead = (
@@ -87,8 +93,8 @@ class Composer:
         )
         self._topic = (b"apns-topic", topic.encode())
         self._letter: _Letter | None = None
-        self._expires_at: datetime | None = None
-        self._expires_text = b""
+        self._keep_until: datetime | None = None
+        self._expiration_text = b""
 
     def request(self, push: Push, authorization: bytes | None) -> Request:
         """One push; `authorization` is the header's value, None where a certificate speaks for us."""
@@ -105,17 +111,17 @@ class Composer:
                 self._topic,
                 *letter.headers,
                 (b"apns-id", identity),
-                (b"apns-collapse-id", identity),
-                (b"apns-expiration", self._expiration(push.expires_at)),
+                (b"apns-collapse-id", letter.collapse_id or identity),
+                (b"apns-expiration", self._expiration(push.keep_until)),
             ),
             letter.form.fill((b'"%b"' % str(push.delivery_id).encode(), json_text(push.token.value))),
         )
 
-    def _expiration(self, expires_at: datetime) -> bytes:
-        # The same for all devices of a message.
-        if expires_at is not self._expires_at:
-            self._expires_at, self._expires_text = expires_at, b"%d" % int(expires_at.timestamp())
-        return self._expires_text
+    def _expiration(self, keep_until: datetime) -> bytes:
+        # The same for all devices of a message that leave together.
+        if keep_until is not self._keep_until:
+            self._keep_until, self._expiration_text = keep_until, b"%d" % int(keep_until.timestamp())
+        return self._expiration_text
 
 
 def _path(token: Token) -> bytes:
@@ -131,6 +137,7 @@ def check(content: Content, platform: Platform) -> None:
         BadRequest: a custom payload is not of APNs' or FCM's form, or custom data takes a reserved key.
         TooLarge: the payload is over 4096 bytes.
     """
+    payload.require_short_collapse_id(content)
     custom = content.custom_payload.get(platform)
     if custom is None:
         payload.require_free_root_keys(content)

@@ -48,6 +48,7 @@ _NOBODYS = Push(
     registered_at=_LONG_AGO,
     content=Content(title="probe"),
     expires_at=_LONG_AGO,
+    keep_until=_LONG_AGO,
     dry_run=True,
 )
 # Google: a hundred streams, at least ten seconds for an answer, an end after four idle minutes or an hour in all.

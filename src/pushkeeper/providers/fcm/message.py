@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pushkeeper.core.model import IdKind, Platform
+from pushkeeper.core.model import IdKind, Platform, Priority
 from pushkeeper.errors import BadRequest
 from pushkeeper.providers import payload
 from pushkeeper.providers.answer import Request
@@ -36,8 +36,6 @@ _FIELDS = _TARGETS | {
 _RESERVED = frozenset({"from", "message_type", "gcm"})
 _RESERVED_PREFIXES = ("google.", "gcm.notification.")
 
-_TAG = {"tag": Slot(Hole.IDENTITY)}
-
 
 def message(content: Content, platform: Platform) -> dict[str, Any]:
     """The message as a tree without its target, with slots for what is each device's own.
@@ -47,32 +45,47 @@ def message(content: Content, platform: Platform) -> dict[str, Any]:
     """
     custom = content.custom_payload.get(platform)
     if platform is Platform.IOS:
-        return _ios(content) if custom is None else _custom_ios(custom)
-    return _android(content) if custom is None else _custom_android(custom)
+        return _ios(content) if custom is None else _custom_ios(content, custom)
+    return _android(content) if custom is None else _custom_android(content, custom)
+
+
+def _collapse_id(content: Content) -> str | Slot:
+    return content.collapse_id or Slot(Hole.IDENTITY)
+
+
+def _priority(content: Content) -> str:
+    return "NORMAL" if content.priority == Priority.NORMAL else "HIGH"
 
 
 def _android(content: Content) -> dict[str, Any]:
     data = payload.strings(content.custom_data)
     shown = payload.text_fields(content)
-    android: dict[str, Any] = {"priority": "HIGH", "ttl": Slot(Hole.TTL)}
+    android: dict[str, Any] = {"priority": _priority(content), "ttl": Slot(Hole.TTL)}
     if content.link or content.image_url or not shown:
         # The SDK draws the notification itself, which is how links and images work.
         data |= shown
         data |= {"link": content.link} if content.link else {}
         data |= {"image": content.image_url} if content.image_url else {}
         return {"data": {**data, **payload.DELIVERY_KEYS}, "android": android}
-    android["notification"] = _TAG
+    android["notification"] = {"tag": _collapse_id(content)}
     return {"notification": shown, "data": {**data, **payload.DELIVERY_KEYS}, "android": android}
 
 
-def _custom_android(custom: dict[str, Any]) -> dict[str, Any]:
+def _custom_android(content: Content, custom: dict[str, Any]) -> dict[str, Any]:
     given = _without_target(custom)
     tree = {**given, "data": _data_of(given)}
     if given.keys() & {"android_v2", "androidV2"}:
         return tree  # FCM refuses both blocks in one message
-    android = {"priority": "HIGH", "ttl": Slot(Hole.TTL), **payload.as_object(given.get("android"))}
+    android = {
+        "priority": _priority(content),
+        "ttl": Slot(Hole.TTL),
+        **payload.as_object(given.get("android")),
+    }
     if "notification" in given or "notification" in android:
-        android["notification"] = {**_TAG, **payload.as_object(android.get("notification"))}
+        android["notification"] = {
+            "tag": _collapse_id(content),
+            **payload.as_object(android.get("notification")),
+        }
     return {**tree, "android": android}
 
 
@@ -80,18 +93,18 @@ def _ios(content: Content) -> dict[str, Any]:
     root = payload.apple_root(content, push=payload.text_fields(content))
     return {
         "data": {**payload.strings(content.custom_data), **payload.DELIVERY_KEYS},
-        "apns": {"headers": _headers(root), "payload": {**root, **payload.DELIVERY_KEYS}},
+        "apns": {"headers": _headers(content, root), "payload": {**root, **payload.DELIVERY_KEYS}},
     }
 
 
-def _custom_ios(custom: dict[str, Any]) -> dict[str, Any]:
+def _custom_ios(content: Content, custom: dict[str, Any]) -> dict[str, Any]:
     if "message" not in custom:
-        apns = {"headers": _headers(custom), "payload": {**custom, **payload.DELIVERY_KEYS}}
+        apns = {"headers": _headers(content, custom), "payload": {**custom, **payload.DELIVERY_KEYS}}
         return {"data": dict(payload.DELIVERY_KEYS), "apns": apns}
     given = _without_target(custom)
     apns = payload.as_object(given.get("apns"))
     root = payload.as_object(apns.get("payload"))
-    headers = {**_headers(root), **payload.as_object(apns.get("headers"))}
+    headers = {**_headers(content, root), **payload.as_object(apns.get("headers"))}
     apns = {**apns, "headers": headers}
     if root:
         # Beside an `aps` of the author's; without one FCM builds the payload, and brings the keys in from `data`.
@@ -99,12 +112,12 @@ def _custom_ios(custom: dict[str, Any]) -> dict[str, Any]:
     return {**given, "data": _data_of(given), "apns": apns}
 
 
-def _headers(root: dict[str, Any]) -> dict[str, Any]:
+def _headers(content: Content, root: dict[str, Any]) -> dict[str, Any]:
     background = payload.is_background(root)
     return {
         "apns-push-type": "background" if background else "alert",
-        "apns-priority": "5" if background else "10",
-        "apns-collapse-id": Slot(Hole.IDENTITY),
+        "apns-priority": payload.apns_priority(content, background=background),
+        "apns-collapse-id": _collapse_id(content),
         "apns-expiration": Slot(Hole.EXPIRES_AT),
     }
 
@@ -148,13 +161,13 @@ class Composer:
 
     def request(self, push: Push, authorization: bytes, now: datetime) -> Request:
         """One push; `authorization` is the header's value, and `now` what its time to live counts from."""
-        ttl_s = int((push.expires_at - now).total_seconds())
+        ttl_s = int((push.keep_until - now).total_seconds())
         values = (
             b'"%b"' % str(push.delivery_id).encode(),
             json_text(push.token.value),
             b'"%b"' % push.identity.encode(),
             b'"%ds"' % min(max(ttl_s, 0), MAX_TTL_S),
-            b'"%d"' % int(push.expires_at.timestamp()),
+            b'"%d"' % int(push.keep_until.timestamp()),
         )
         return Request((*self._lead, (b"authorization", authorization)), self._form(push).fill(values))
 
@@ -177,6 +190,7 @@ def check(content: Content, platform: Platform) -> None:
         BadRequest: a custom payload is not of a form that FCM takes, or data takes a reserved key.
         TooLarge: keys and values are over 4096 bytes.
     """
+    payload.require_short_collapse_id(content)
     custom = content.custom_payload.get(platform)
     if custom is None:
         _require_free_keys(content.custom_data, "custom_data")

@@ -5,12 +5,12 @@
 -- Workspaces and priorities take weighted turns, but nothing stands in the way of what is urgent; a lane that is paused,
 -- throttled or full ($5, $6) is passed over.
 with recursive queues as (
-    (select workspace_id, priority, lane from batches order by workspace_id, priority, lane limit 1)
+    (select workspace_id, priority, lane from batches where not parked order by workspace_id, priority, lane limit 1)
     union all
     select n.workspace_id, n.priority, n.lane
     from queues q cross join lateral (
         select workspace_id, priority, lane from batches
-        where (workspace_id, priority, lane) > (q.workspace_id, q.priority, q.lane)
+        where not parked and (workspace_id, priority, lane) > (q.workspace_id, q.priority, q.lane)
         order by workspace_id, priority, lane
         limit 1
     ) n
@@ -28,7 +28,7 @@ due as materialized (
     from open o cross join lateral (
         select batch_id, due_at, coalesce(cardinality(device_ids), 1) as size
         from batches b
-        where b.workspace_id = o.workspace_id and b.priority = o.priority and b.lane = o.lane
+        where not b.parked and b.workspace_id = o.workspace_id and b.priority = o.priority and b.lane = o.lane
             and b.due_at <= now() and (b.lease_until is null or b.lease_until < now())
         order by b.due_at
         limit case when o.priority = 0 then 500 else 16 end
@@ -56,16 +56,56 @@ update batches b set
     first_attempt_at = coalesce(first_attempt_at, now())
 from taken t
 where b.batch_id = t.batch_id and case when t.priority = 0 then t.urgent_ahead < $3 else t.ahead < $4 end
-returning b.batch_id, b.workspace_id, b.message_id, b.priority, b.attempt, b.first_attempt_at,
-    b.device_ids, b.person_ids;
+returning b.batch_id, b.workspace_id, b.message_id, b.priority, b.attempt, b.first_attempt_at, b.slot_at;
+
+-- name: take_slots
+-- Claimed batches of broadcasts with a bounded rate may go if their slot has just come; of the others each gets the next
+-- one of its broadcast, and waits for that. Answers with those that wait.
+with late as (
+    select b.batch_id, b.message_id, coalesce(cardinality(b.device_ids), 1) as size
+    from batches b
+    where b.batch_id = any ($1::bigint[]) and b.slot_at < now() - interval '2 seconds'
+),
+rates as (
+    select r.message_id, r.per_s, greatest(r.next_slot_at, now()) as free_at
+    from broadcasts r
+    where r.message_id in (select message_id from late) and r.per_s is not null
+    order by r.message_id
+    for update
+),
+slots as (
+    select l.batch_id, r.message_id, r.free_at + make_interval(secs => ahead / r.per_s) as slot_at,
+        r.free_at + make_interval(secs => (ahead + l.size) / r.per_s) as end_at
+    from (
+        select *, sum(size) over (partition by message_id order by batch_id) - size as ahead from late
+    ) l
+    join rates r using (message_id)
+),
+used as (
+    update broadcasts r set next_slot_at = s.end_at
+    from (select message_id, max(end_at) as end_at from slots group by message_id) s
+    where r.message_id = s.message_id
+)
+update batches b set
+    slot_at = s.slot_at,
+    due_at = s.slot_at,
+    claim_id = case when s.slot_at <= now() then claim_id end,
+    lease_until = case when s.slot_at <= now() then lease_until end,
+    claims = claims - case when s.slot_at <= now() then 0 else 1 end,
+    first_attempt_at = case when s.slot_at <= now() or attempt > 0 then first_attempt_at end
+from slots s
+where b.batch_id = s.batch_id
+returning b.batch_id, b.claim_id is null as waits;
 
 -- name: targets
 -- Every device of the claimed batches as it stands now, with the person it was planned for; pushes that a former claim
 -- has settled are left out.
 with claimed as (
     select b.batch_id, b.workspace_id, b.message_id, b.device_ids, b.person_ids, b.person_id, b.pick, b.claims,
-        (m.created_at at time zone 'utc')::date as message_day
-    from batches b join messages m using (message_id)
+        (m.created_at at time zone 'utc')::date as message_day, not m.send_to_unsubscribed as asks_channel,
+        coalesce(r.skip_without_permission, false) as asks_permission, coalesce(r.one_per_phone, false) as asks_phone,
+        r.schedule ? 'window' as asks_zone
+    from batches b join messages m using (message_id) left join broadcasts r using (message_id)
     where b.batch_id = any ($1::bigint[])
 ),
 planned as (
@@ -86,7 +126,18 @@ planned as (
     where c.pick = 'last_used'
 )
 select p.batch_id, p.device_id, p.planned_for, d.person_id, d.token, d.id_kind, d.platform, d.app, d.environment,
-    d.status, d.generation, d.registered_at, coalesce(w.unsubscribed, false) as unsubscribed
+    d.status, d.generation, d.registered_at, coalesce(w.unsubscribed, false) as unsubscribed,
+    case
+        when c.asks_channel and push_is_off(w.attributes) then 'channel_off'
+        when c.asks_permission and lower(d.attributes ->> 'push_enabled') = 'false' then 'no_permission'
+        when c.asks_phone and exists (
+            select from devices o
+            where o.workspace_id = d.workspace_id and o.person_id = d.person_id and o.platform = d.platform
+                and phone_of(o.attributes) = phone_of(d.attributes) and o.status <> 'suppressed'
+                and (o.last_used, o.device_id) > (d.last_used, d.device_id)
+        ) then 'same_phone'
+    end as hindrance,
+    case when c.asks_zone then coalesce(d.attributes ->> 'timezone', w.attributes ->> 'timezone') end as zone
 from planned p
 join claimed c using (batch_id)
 left join devices d using (device_id)
@@ -101,8 +152,28 @@ where c.claims = 1 or not (
 
 -- name: messages
 -- What the claimed batches say.
-select message_id, content, wording, platforms, send_to_unsubscribed, expires_at, stop_reason
-from messages where message_id = any ($1::uuid[]);
+select m.message_id, m.content, m.wording, m.platforms, m.send_to_unsubscribed, m.expires_at, m.stop_reason,
+    r.cancelled_at is not null as cancelled, r.paused_at is not null as paused, coalesce(r.dry_run, false) as dry_run,
+    coalesce(r.schedule, '{}') as schedule
+from messages m left join broadcasts r using (message_id)
+where m.message_id = any ($1::uuid[]);
+
+-- name: halted
+-- Which of these messages are to be sent no more, or not now.
+select m.message_id
+from messages m left join broadcasts r using (message_id)
+where m.message_id = any ($1::uuid[])
+    and (m.stop_reason is not null or r.cancelled_at is not null or r.paused_at is not null);
+
+-- name: park
+-- Nobody claims a message's batches.
+update batches set parked = true where message_id = $1;
+
+-- name: unpark
+-- A message's batches may be claimed again; with $2 at once, whatever they waited for.
+update batches set parked = false, due_at = case when $2 then now() else due_at end,
+    lane = case when $2 then 0 else lane end, slot_at = case when $2 then null else slot_at end
+where message_id = $1;
 
 -- name: renew
 -- Keep claims for another while; one that was lost meanwhile does not come back.
@@ -150,20 +221,25 @@ from unnest($1::bigint[], $2::uuid[]) as c (batch_id, claim_id)
 where b.batch_id = c.batch_id and b.claim_id = c.claim_id;
 
 -- name: requeue
--- A new batch of pushes that are due again later, or wait in their route's lane.
-insert into batches (workspace_id, message_id, priority, due_at, attempt, first_attempt_at, device_ids, person_ids, lane)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+-- A new batch of pushes that are due again later, or wait in their route's lane; of a paused broadcast it is parked, and
+-- with $10 it takes up a slot of its broadcast's rate anew. What was not attempted has its first attempt before it.
+insert into batches (workspace_id, message_id, priority, due_at, attempt, first_attempt_at, device_ids, person_ids, lane,
+    parked, slot_at)
+select $1::bigint, $2::uuid, $3::smallint, $4::timestamptz, $5::smallint, case when $5 > 0 then $6::timestamptz end,
+    $7::bytea[], $8::bigint[], $9::bigint,
+    exists (select from broadcasts r where r.message_id = $2 and r.paused_at is not null),
+    case when $10::boolean then '-infinity'::timestamptz end;
 
 -- name: next_due
 -- Seconds until something is due that a worker may claim; null when nothing is. A claim that its worker lost comes back
 -- at a worker's next look, which is never far.
 with recursive queues as (
-    (select workspace_id, priority, lane from batches order by workspace_id, priority, lane limit 1)
+    (select workspace_id, priority, lane from batches where not parked order by workspace_id, priority, lane limit 1)
     union all
     select n.workspace_id, n.priority, n.lane
     from queues q cross join lateral (
         select workspace_id, priority, lane from batches
-        where (workspace_id, priority, lane) > (q.workspace_id, q.priority, q.lane)
+        where not parked and (workspace_id, priority, lane) > (q.workspace_id, q.priority, q.lane)
         order by workspace_id, priority, lane
         limit 1
     ) n
@@ -173,7 +249,8 @@ from queues q
 left join routes r on r.route_id = q.lane
 cross join lateral (
     select due_at from batches b
-    where b.workspace_id = q.workspace_id and b.priority = q.priority and b.lane = q.lane and b.lease_until is null
+    where not b.parked and b.workspace_id = q.workspace_id and b.priority = q.priority and b.lane = q.lane
+        and b.lease_until is null
     order by due_at
     limit 1
 ) d
@@ -184,30 +261,3 @@ where r.paused_at is null and not (q.lane = any ($1::bigint[]));
 update batches b set lane = 0
 from messages m
 where m.message_id = b.message_id and b.lane <> 0 and m.expires_at <= now();
-
--- name: plan
--- The next page of a workspace's devices of which a condition (core/filter_sql.py) is true, cut into batches by the lane
--- that each is for; answers with the last of them.
-with page as materialized (
-    select d.device_id, d.person_id, coalesce(l.lane, 0) as lane
-    from devices d
-    left join unnest($5::text[], $6::text[], $7::text[], $8::bigint[]) as l (platform, app, environment, lane)
-        on l.platform = d.platform and l.app = d.app and l.environment = d.environment
-    where d.workspace_id = $1 and d.device_id > $9 and {condition}
-    order by d.device_id
-    limit $10
-),
-numbered as (
-    select *, (row_number() over (partition by lane order by device_id) - 1) / $11 as batch from page
-),
-planned as (
-    insert into batches (workspace_id, message_id, priority, due_at, device_ids, person_ids, lane)
-    select $1, $2, $3, $4, array_agg(device_id), array_agg(person_id), lane
-    from numbered
-    group by lane, batch
-)
-select max(device_id) as last, count(*) as devices from page;
-
--- name: addresses
--- The kinds of device that a workspace has, as far as they decide the route.
-select distinct platform, app, environment from devices where workspace_id = $1;

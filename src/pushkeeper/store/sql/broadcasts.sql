@@ -1,10 +1,16 @@
--- Broadcasts: messages on their way to many, planned page by page.
+-- Broadcasts: messages to many, from a draft to the last of their devices; how they are planned is in plans.sql.
 
 -- name: insert
--- A new broadcast of a message.
-insert into broadcasts (workspace_id, message_id, template_id, state, audience, listed, file_url, ignore_missing)
-values ($1, $2, $3, $4, $5, $6, $7, $8)
+-- A new broadcast of a message; no row comes back when another has its idempotency key.
+insert into broadcasts (workspace_id, message_id, template_id, state, name, audience, unit, listed, device_ids, file_url,
+    ignore_missing, schedule, passes, pass_at, per_s, skip_without_permission, one_per_phone, dry_run, once, asked)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+on conflict (workspace_id, once) where once is not null do nothing
 returning broadcast_id;
+
+-- name: once
+-- The broadcast of an idempotency key, and what had been asked by it.
+select broadcast_id, asked from broadcasts where workspace_id = $1 and once = $2;
 
 -- name: list_people
 -- People who are named for a message, with what is told to each alone; whoever is named twice is told the last.
@@ -13,52 +19,6 @@ select distinct on (p.person_id) $1::uuid, p.person_id, nullif(p.data, 'null')
 from unnest($2::bigint[], $3::jsonb[]) with ordinality as p (person_id, data, place)
 order by p.person_id, p.place desc
 on conflict (message_id, person_id) do update set data = excluded.data;
-
--- name: next
--- A broadcast in this state that nobody else has in hand; one that has enough batches waiting has time.
-select b.broadcast_id, b.workspace_id, b.message_id, b.state, b.audience, b.listed, b.file_url, b.ignore_missing,
-    b.last_device, b.last_person, m.send_at
-from broadcasts b join messages m using (message_id)
-where b.state = $1 and b.plan_after <= now()
-    and (select count(*) from (select from batches q where q.message_id = b.message_id limit $2) waiting) < $2
-order by b.broadcast_id
-for update of b skip locked
-limit 1;
-
--- name: advance
--- So far is a plan.
-update broadcasts set last_device = $2, last_person = $3, devices = devices + $4, plan_failures = 0
-where broadcast_id = $1;
-
--- name: put_off
--- A page could not be planned: others go first, and at the tenth time it is given up.
-update broadcasts set
-    plan_failures = plan_failures + 1,
-    plan_after = now() + make_interval(secs => 5 * 2 ^ least(plan_failures, 6)),
-    state = case when plan_failures >= 9 then 'failed' else state end,
-    failure = case when plan_failures >= 9 then $2 end
-where broadcast_id = $1 and state = 'planning';
-
--- name: fetched
--- Those named in the file are listed.
-update broadcasts set state = 'planning', listed = true where broadcast_id = $1 and state = 'fetching';
-
--- name: planned
--- Nobody is left to plan for.
-update broadcasts set state = 'planned', planned_at = now() where broadcast_id = $1;
-
--- name: failed
--- It cannot be planned.
-update broadcasts set state = 'failed', failure = $2 where broadcast_id = $1 and state in ('fetching', 'planning');
-
--- name: read
--- One broadcast of a template.
-select broadcast_id, message_id, template_id, state, devices, failure, created_at, planned_at
-from broadcasts where workspace_id = $1 and template_id = $2 and broadcast_id = $3;
-
--- name: under_plan
--- How many broadcasts of a template are not planned yet.
-select count(*) from broadcasts where template_id = $1 and state in ('fetching', 'planning');
 
 -- name: known
 -- The people of these identifiers.
@@ -70,36 +30,88 @@ select 'cio_id', null, p.person_id
 from people p
 where p.workspace_id = $1 and p.person_id = any ($4::bigint[]);
 
--- name: plan_listed
--- The next page of the people who are named for a message, and their devices cut into batches by the lane that each is for;
--- of those who have none there is a record. Answers with the last of them.
-with named as materialized (
-    select person_id from message_people where message_id = $2 and person_id > $9 order by person_id limit $10
-),
-page as materialized (
-    select d.device_id, d.person_id, coalesce(l.lane, 0) as lane
-    from named n
-    join devices d on d.workspace_id = $1 and d.person_id = n.person_id
-    left join unnest($5::text[], $6::text[], $7::text[], $8::bigint[]) as l (platform, app, environment, lane)
-        on l.platform = d.platform and l.app = d.app and l.environment = d.environment
-),
-numbered as (
-    select *, (row_number() over (partition by lane order by device_id) - 1) / $11 as batch from page
-),
-planned as (
-    insert into batches (workspace_id, message_id, priority, due_at, device_ids, person_ids, lane)
-    select $1, $2, $3, $4, array_agg(device_id), array_agg(person_id), lane
-    from numbered
-    group by lane, batch
-),
-nobody as (
-    insert into pushes (message_day, message_id, device_id, workspace_id, person_id, ending, reason)
-    select (m.created_at at time zone 'utc')::date, m.message_id, int8send(n.person_id), $1, n.person_id, 'skipped',
-        'no_device'
-    from named n cross join messages m
-    where m.message_id = $2 and not exists (select from page p where p.person_id = n.person_id)
-        and exists (select from people w where w.person_id = n.person_id)
-    on conflict do nothing
+-- name: known_devices
+-- The devices of tokens, by the keys of those: of a token that several share, each person's own.
+select k.key, d.device_id
+from unnest($2::bytea[]) as k (key) join devices d on d.workspace_id = $1 and d.device_id = k.key
+union all
+select token_device($1, d.token), d.device_id
+from devices d
+where d.workspace_id = $1 and d.shared and token_device($1, d.token) = any ($2::bytea[]);
+
+-- name: all
+-- A page of a workspace's broadcasts before a number, the newest first; only one of them with $3.
+select b.broadcast_id, b.message_id, b.template_id, b.state, b.name, b.audience, b.unit, b.listed, b.device_ids,
+    b.schedule, b.passes, b.pass, b.pass_at, b.per_s, b.skip_without_permission, b.one_per_phone, b.dry_run, b.devices,
+    b.last_device, b.failure, b.preflight, b.created_at, b.started_at, b.planned_at, b.paused_at, b.cancelled_at,
+    b.once, m.content, m.wording, m.send_to_unsubscribed, m.expires_at, m.stop_reason,
+    exists (select from batches q where q.message_id = b.message_id)
+        or exists (select from held_verdicts h where h.message_id = b.message_id) as waiting
+from broadcasts b join messages m using (message_id)
+where b.workspace_id = $1 and b.broadcast_id < $2 and ($3::bigint is null or b.broadcast_id = $3)
+order by b.broadcast_id desc
+limit $4;
+
+-- name: read
+-- One broadcast of a template.
+select broadcast_id, message_id, template_id, state, devices, failure, created_at, planned_at
+from broadcasts where workspace_id = $1 and template_id = $2 and broadcast_id = $3;
+
+-- name: under_plan
+-- How many broadcasts of a template are not planned yet.
+select count(*) from broadcasts where template_id = $1 and state in ('scheduled', 'fetching', 'planning');
+
+-- name: lock
+-- A broadcast, which nobody else changes until we are done with it.
+select broadcast_id, message_id, state, schedule, paused_at
+from broadcasts where workspace_id = $1 and broadcast_id = $2 for update;
+
+-- name: start
+-- A draft has its moments now.
+update broadcasts set state = 'scheduled', passes = $2, pass = 0, pass_at = $3 where broadcast_id = $1;
+
+-- name: pause
+-- Nothing more of it leaves.
+update broadcasts set paused_at = now() where broadcast_id = $1;
+
+-- name: resume
+-- It goes on.
+update broadcasts set paused_at = null where broadcast_id = $1;
+
+-- name: cancel
+-- It is over; what is planned of it is settled as that.
+with over as (
+    update broadcasts set state = 'cancelled', cancelled_at = now(), paused_at = null
+    where broadcast_id = $1
+    returning message_id
 )
-select (select max(person_id) from named) as last, (select count(*) from named) as people,
-    (select count(*) from page) as devices;
+update messages m set stopped_at = coalesce(m.stopped_at, now()), stop_reason = coalesce(m.stop_reason, 'cancelled')
+from over where m.message_id = over.message_id;
+
+-- name: set_preflight
+-- What was foreseen of it.
+update broadcasts set preflight = $2 where broadcast_id = $1;
+
+-- name: tallies
+-- What came of a broadcast's pushes.
+select platform, ending, reason, provider_reason, sum(pushes)::bigint as pushes, max(last_at) as last_at
+from broadcast_tallies
+where message_id = $1
+group by 1, 2, 3, 4
+order by 5 desc, 1, 2, 3, 4;
+
+-- name: minutes
+-- How many of its pushes ended, minute by minute, from a time on.
+select minute, ending, sum(pushes)::bigint as pushes
+from broadcast_minutes
+where message_id = $1 and minute >= $2
+group by 1, 2
+order by 1, 2;
+
+-- name: waiting
+-- For how many devices of a broadcast there is work left, by why it waits: its route is paused, it is due later, or not.
+select coalesce(r.pause_reason, '') as paused, b.due_at > now() as later,
+    sum(coalesce(cardinality(b.device_ids), 1))::bigint as devices, min(b.due_at) as first_at, max(b.due_at) as last_at
+from batches b left join routes r on r.route_id = b.lane and r.paused_at is not null
+where b.message_id = $1
+group by 1, 2;

@@ -63,9 +63,9 @@ told as (
     select m.workspace_id, m.device_id, 'registered', null, m.status, null, m.person_id, m.generation, g.request_id
     from made m join given g using (device_id)
 )
-select g.key, false as refused from made join given g using (device_id)
+select g.key, false as refused, null::bytea as moved from made join given g using (device_id)
 union all
-select g.key, c.device_id is null
+select g.key, c.device_id is null, case when c.person_id <> c.old_person_id then c.device_id end
 from before join given g using (device_id) left join changed c using (device_id);
 
 -- name: become_fid

@@ -18,16 +18,16 @@ insert into messages (message_id, workspace_id, kind, content, send_to_unsubscri
 values ($1, $2, 'broadcast', $3, $4, $5, $6, $7, $8, $9);
 
 -- name: queue_for_person
--- One batch for each person, whose devices are picked when it is claimed.
-insert into batches (workspace_id, message_id, due_at, person_id, pick)
-select * from unnest($1::bigint[], $2::uuid[], $3::timestamptz[], $4::bigint[], $5::text[]);
+-- One batch for each person, whose devices are picked when it is claimed; a draft's is parked.
+insert into batches (workspace_id, message_id, due_at, parked, person_id, pick)
+select * from unnest($1::bigint[], $2::uuid[], $3::timestamptz[], $4::boolean[], $5::bigint[], $6::text[]);
 
 -- name: queue_for_device
--- One batch for each device, planned for the person who has it now.
-insert into batches (workspace_id, message_id, due_at, device_ids, person_ids)
-select workspace_id, message_id, due_at, array[device_id], array[person_id]
-from unnest($1::bigint[], $2::uuid[], $3::timestamptz[], $4::bytea[], $5::bigint[])
-    as q (workspace_id, message_id, due_at, device_id, person_id);
+-- One batch for each device, planned for the person who has it now; a draft's is parked.
+insert into batches (workspace_id, message_id, due_at, parked, device_ids, person_ids)
+select workspace_id, message_id, due_at, parked, array[device_id], array[person_id]
+from unnest($1::bigint[], $2::uuid[], $3::timestamptz[], $4::boolean[], $5::bytea[], $6::bigint[])
+    as q (workspace_id, message_id, due_at, parked, device_id, person_id);
 
 -- name: count_malformed
 -- Providers called messages malformed, at so many more devices; at three a message stops. Those that do come back.
@@ -131,15 +131,15 @@ with released as (
     where workspace_id = $1 and message_id = $2 and drafted
     returning message_id
 )
-update batches b set due_at = now() from released r
-where b.message_id = r.message_id and b.due_at > now() + interval '1000 years'
+update batches b set due_at = now(), parked = false from released r
+where b.message_id = r.message_id and b.parked
 returning b.message_id;
 
 -- name: drop_draft
 -- A draft is not sent.
 delete from batches b using messages m
 where m.message_id = b.message_id and m.workspace_id = $1 and m.message_id = $2 and m.drafted
-    and b.due_at > now() + interval '1000 years'
+    and b.parked
 returning b.message_id;
 
 -- name: forget_contents

@@ -16,3 +16,14 @@ where m.data is not null;
 -- name: devices
 -- Devices' attributes.
 select device_id, attributes, platform, app from devices where device_id = any ($1::bytea[]);
+
+-- name: events
+-- The latest of an event that each person did.
+select w.message_id, w.person_id, e.name, e.data, e.happened_at
+from unnest($1::uuid[], $2::bigint[], $3::text[]) as w (message_id, person_id, name)
+cross join lateral (
+    select e.name, e.data, e.happened_at from events e
+    where e.person_id = w.person_id and e.name = w.name
+    order by e.happened_at desc
+    limit 1
+) e;

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pushkeeper.broadcasts import Broadcasts
+from pushkeeper.planning import Planning
 
 MANY = [f"p{n}" for n in range(10_001)]
 BAD = [
@@ -96,7 +96,7 @@ async def test_a_broadcast_that_cannot_be_planned_keeps_nobody_elses_waiting(sen
     # As a release that was taken back would leave it: a filter that this one cannot read.
     spoil = 'update broadcasts set audience = \'{"moon": "full"}\' where broadcast_id = $1'
     await sender.database.rows(spoil, first)
-    planning = Broadcasts(sender.database, {})
+    planning = Planning(sender.database)
     while await planning.plan_page():
         pass
     state = "select state from broadcasts where broadcast_id = $1"

@@ -1,0 +1,209 @@
+"""What our own API takes and answers, as schemas of OpenAPI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pushkeeper.core.filter import Unit
+from pushkeeper.core.model import Platform
+from pushkeeper.core.status import LastStatus
+from pushkeeper.core.wording import WhenUndefined
+from pushkeeper.store.templates import TemplateKind
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+MAYBE_TEXT: Schema = {"type": ["string", "null"]}
+OBJECT: Schema = {"type": "object"}
+COUNT: Schema = {"type": "integer"}
+FLAG: Schema = {"type": "boolean"}
+UNIX: Schema = {"type": "integer", "minimum": 0, "maximum": 253_402_300_799}
+
+
+def list_of(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def _maybe_list(items: Schema) -> Schema:
+    return {"type": ["array", "null"], "items": items, "minItems": 1, "maxItems": 10_000}
+
+
+def record(required: dict[str, Schema], **more: Schema) -> Schema:
+    return {"type": "object", "required": list(required), "properties": {**required, **more}}
+
+
+def whole(least: int, most: int) -> Schema:
+    return {"type": "integer", "minimum": least, "maximum": most}
+
+
+_CONTENT: dict[str, Schema] = {
+    "title": MAYBE_TEXT,
+    "message": MAYBE_TEXT,
+    "link": MAYBE_TEXT,
+    "image_url": MAYBE_TEXT,
+    "sound": {"enum": ["default", "none", None]},
+    "custom_data": OBJECT,
+    "custom_payload": {"type": "object", "properties": {"ios": OBJECT, "android": OBJECT}},
+}
+_DELIVERED: dict[str, Schema] = {
+    "priority": {"enum": ["high", "normal", None]},
+    "collapse_id": MAYBE_TEXT,
+    "ttl_s": {**whole(0, 2_419_200), "type": ["integer", "null"]},
+}
+_OF_ONE_PLATFORM: Schema = {
+    "type": ["object", "null"],
+    "properties": {name: one for name, one in _CONTENT.items() if name != "custom_payload"} | _DELIVERED,
+    "additionalProperties": False,
+}
+_NATIVE_CONTENT: dict[str, Schema] = {
+    **_CONTENT,
+    **_DELIVERED,
+    "ios": _OF_ONE_PLATFORM,
+    "android": _OF_ONE_PLATFORM,
+}
+_RATE: Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": 1_000_000}
+TEMPLATE_PARTS: dict[str, Schema] = {
+    "kind": {"enum": [kind.value for kind in TemplateKind]},
+    "name": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+_TEMPLATE_MORE: dict[str, Schema] = {
+    "trigger_name": MAYBE_TEXT,
+    "description": MAYBE_TEXT,
+    **_CONTENT,
+    "translations": {"type": "object", "additionalProperties": {"type": "object", "properties": _CONTENT}},
+    "when_undefined": {"enum": [when.value for when in WhenUndefined]},
+    "send_to_unsubscribed": {"type": ["boolean", "null"]},
+    "audience": {"type": ["object", "null"]},
+}
+_OPTIONS: dict[str, Schema] = {
+    "suppress_after": whole(1, 100),
+    "min_strike_gap_s": whole(0, 31_536_000),
+    "suppress_on_definitive": FLAG,
+    "delete_unregistered": FLAG,
+    "max_pushes_per_s": {"type": ["integer", "null"], "minimum": 1, "maximum": 1_000_000},
+    "ramp_s": whole(0, 3_600),
+    "token_ownership": {"enum": ["move", "share"]},
+}
+FILTER: Schema = {
+    "type": ["object", "string"],
+    "description": "as a tree, or as text: platform = ios",
+}
+UNIT: Schema = {"enum": [unit.value for unit in Unit]}
+_AUDIENCE_NAME: dict[str, Schema] = {"name": {"type": "string", "minLength": 1, "maxLength": 255}}
+SCHEMAS: dict[str, Schema] = {
+    "Error": record({"error": record({"code": TEXT, "message": TEXT}, field=TEXT)}),
+    "Device": record(
+        {
+            "token": TEXT,
+            "id_kind": {"enum": ["token", "fid"]},
+            "platform": {"enum": [platform.value for platform in Platform]},
+            "person": TEXT,
+            "app": TEXT,
+            "environment": TEXT,
+            "last_status": {"enum": [status.value for status in LastStatus]},
+            "strikes": {"type": "integer"},
+            "generation": {"type": "integer"},
+            "attributes": OBJECT,
+            "created_at": TEXT,
+            "registered_at": TEXT,
+            "last_used": TEXT,
+        }
+    ),
+    "Template": record(
+        {**TEMPLATE_PARTS, "id": {"type": "integer"}, "created_at": TEXT, "updated_at": TEXT},
+        **_TEMPLATE_MORE,
+    ),
+    "NewTemplate": record(TEMPLATE_PARTS, **_TEMPLATE_MORE),
+    "Audience": record(
+        {
+            "id": COUNT,
+            **_AUDIENCE_NAME,
+            "description": TEXT,
+            "type": {"enum": ["filter", "list"]},
+            "filter": {"type": ["object", "string", "null"]},
+            "unit": UNIT,
+            "created_at": TEXT,
+            "updated_at": TEXT,
+        }
+    ),
+    "NewAudience": record({**_AUDIENCE_NAME, "filter": FILTER}, description=MAYBE_TEXT, unit=UNIT),
+    "NewBroadcast": {
+        "type": "object",
+        "description": "Exactly one of audience, ids, emails, per_user_data and devices says to whom it goes",
+        "properties": {
+            "name": MAYBE_TEXT,
+            "template": {"type": ["integer", "null"], "minimum": 1},
+            "content": {"type": ["object", "null"], "properties": _NATIVE_CONTENT},
+            "data": {"type": ["object", "null"]},
+            "event": MAYBE_TEXT,
+            "when_undefined": {"enum": [*(when.value for when in WhenUndefined), None]},
+            "audience": {
+                "type": ["object", "null"],
+                "properties": {"filter": FILTER, "unit": UNIT, "id": {"type": "integer", "minimum": 1}},
+            },
+            "ids": _maybe_list(TEXT),
+            "emails": _maybe_list(TEXT),
+            "per_user_data": _maybe_list(OBJECT),
+            "devices": _maybe_list(TEXT),
+            "ignore_missing": FLAG,
+            "schedule": {
+                "type": ["object", "null"],
+                "properties": {
+                    "at": {"type": ["integer", "string", "null"]},
+                    "local_time": MAYBE_TEXT,
+                    "time_zone": MAYBE_TEXT,
+                },
+                "additionalProperties": False,
+            },
+            "window": {
+                "type": ["object", "null"],
+                "properties": {"opens": TEXT, "closes": TEXT, "time_zone": MAYBE_TEXT},
+                "required": ["opens", "closes"],
+                "additionalProperties": False,
+            },
+            "throttle": {
+                "type": ["object", "null"],
+                "properties": {"per_second": _RATE, "per_minute": _RATE},
+                "minProperties": 1,
+                "maxProperties": 1,
+                "additionalProperties": False,
+            },
+            "expires_after_s": {**whole(60, 2_419_200), "type": ["integer", "null"]},
+            "send_to_unsubscribed": {"type": ["boolean", "null"]},
+            "skip_without_permission": FLAG,
+            "one_per_phone": FLAG,
+            "dry_run": FLAG,
+            "idempotency_key": MAYBE_TEXT,
+            "start": FLAG,
+        },
+        "additionalProperties": False,
+    },
+    "Broadcast": record(
+        {
+            "id": COUNT,
+            "name": TEXT,
+            "state": {
+                "enum": [
+                    "draft",
+                    "scheduled",
+                    "fetching",
+                    "sending",
+                    "paused",
+                    "sent",
+                    "stopped",
+                    "cancelled",
+                    "failed",
+                ]
+            },
+            "content": OBJECT,
+            "created_at": TEXT,
+            "preflight": {"type": ["object", "null"]},
+        }
+    ),
+    "Options": record(_OPTIONS),
+    "OptionsChange": {"type": "object", "properties": _OPTIONS, "additionalProperties": False},
+}
+
+
+def ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}

@@ -1,0 +1,199 @@
+"""Triggers: broadcasts that Customer.io's clients trigger: what a template says, to an audience of its own or to another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from pushkeeper.api import answer, app_api, fields
+from pushkeeper.api.said import checked
+from pushkeeper.api.surface import Surface
+from pushkeeper.core.identity import Identifier, IdentifierKind
+from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge
+from pushkeeper.recipients import Recipient
+from pushkeeper.store.broadcasts import BroadcastState
+from pushkeeper.store.templates import TemplateKind
+from pushkeeper.triggers import Trigger
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import Route
+
+    from pushkeeper.api.answer import Answer
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.surface import Call
+
+MAX_BODY_BYTES = 25_000_000
+MAX_DATA_BYTES = 50_000
+MAX_RECIPIENTS = 10_000
+MAX_URL_BYTES = 2_000
+_KINDS = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
+_WAYS = ("recipients", "ids", "emails", "per_user_data", "data_file_url")
+_FLAGS = {
+    "id_ignore_missing": ("ids", "per_user_data", "data_file_url"),
+    "email_ignore_missing": ("emails", "per_user_data", "data_file_url"),
+    "email_add_duplicates": ("emails", "per_user_data", "data_file_url"),
+}
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of broadcasts."""
+    broadcasts = _Triggers(rooms)
+    reads = Surface(authenticate=rooms.keys.app, render=app_api.render)
+    triggers = Surface(
+        authenticate=rooms.keys.app, render=render, bad_request=422, max_body_bytes=MAX_BODY_BYTES
+    )
+    one = "/v1/campaigns/{id}/triggers"
+    return [
+        triggers.route(one, POST=broadcasts.trigger),
+        reads.route(f"{one}/{{trigger}}", GET=broadcasts.one),
+        reads.route(f"{one}/{{trigger}}/errors", GET=broadcasts.errors),
+        reads.route("/v1/broadcasts", GET=broadcasts.all),
+    ]
+
+
+def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
+    """`errors` with the field as a JSON pointer, where there is one."""
+    if not isinstance(error, BadRequest):
+        return app_api.render(error, status)
+    pointer = "/" + error.field.replace("[", ".").replace("]", "").replace(".", "/")
+    return {"errors": [{"detail": error.message, "source": {"pointer": pointer}, "status": str(status)}]}
+
+
+class _Triggers:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    async def trigger(self, call: Call) -> Answer:
+        body = fields.as_object(fields.decode(call.raw_body), "body")
+        sent = await self._rooms.triggers.trigger(
+            call.workspace.workspace_id, _number(call), trigger_of(body)
+        )
+        return answer.of_json({"id": sent.broadcast_id})
+
+    async def one(self, call: Call) -> Answer:
+        found = await self._rooms.triggers.one(
+            call.workspace.workspace_id,
+            _number(call),
+            fields.number_of_path(call.segment("trigger"), "trigger"),
+        )
+        return answer.of_json(
+            {
+                "id": found.broadcast_id,
+                "broadcast_id": found.template_id,
+                "created_at": int(found.created_at.timestamp()),
+                "processed_at": None if found.planned_at is None else int(found.planned_at.timestamp()),
+                "state": found.state,
+                "devices": found.devices,
+            }
+        )
+
+    async def errors(self, call: Call) -> Answer:
+        found = await self._rooms.triggers.one(
+            call.workspace.workspace_id,
+            _number(call),
+            fields.number_of_path(call.segment("trigger"), "trigger"),
+        )
+        failed = found.state == BroadcastState.FAILED
+        return answer.of_json(
+            {"errors": [{"detail": found.failure, "status": "422"}] if failed else [], "next": ""}
+        )
+
+    async def all(self, call: Call) -> Answer:
+        found = await self._rooms.templates.all(call.workspace.workspace_id, TemplateKind.BROADCAST)
+        return answer.of_json(
+            {
+                "broadcasts": [
+                    {
+                        "id": template.template_id,
+                        "name": template.name,
+                        "type": "triggered_broadcast",
+                        "active": True,
+                        "state": "running",
+                        "actions": [{"id": template.template_id, "type": "push"}],
+                        "tags": None,
+                        "created": int(template.created_at.timestamp()),
+                        "updated": int(template.updated_at.timestamp()),
+                    }
+                    for template in found
+                ]
+            }
+        )
+
+
+def trigger_of(body: dict[str, Any]) -> Trigger:
+    """Read a trigger.
+
+    Raises:
+        BadRequest, TooLarge: a field is malformed, several say to whom it goes, or a flag does not fit what does.
+    """
+    ways = [way for way in _WAYS if body.get(way) is not None]
+    if len(ways) > 1:
+        raise BadRequest(ways[1], f"{ways[1]}: only one of {', '.join(_WAYS)} may say to whom it goes")
+    way = ways[0] if ways else None
+    ignored = {flag: _flag(body, flag, way) for flag in _FLAGS}
+    data = fields.optional_object(body.get("data"), "data")
+    if len(msgspec.json.encode(data)) > MAX_DATA_BYTES:
+        raise TooLarge("data", f"data: cannot be longer than {MAX_DATA_BYTES} bytes")
+    return Trigger(
+        data=data,
+        audience=body["recipients"] if way == "recipients" else None,
+        recipients=None if way in {None, "recipients", "data_file_url"} else recipients_of(body, str(way)),
+        file_url=_url(body["data_file_url"]) if way == "data_file_url" else None,
+        ignore_missing=ignored["id_ignore_missing"] or ignored["email_ignore_missing"],
+    )
+
+
+def _flag(body: dict[str, Any], flag: str, way: str | None) -> bool:
+    given = body.get(flag)
+    if given is not None and way not in _FLAGS[flag]:
+        raise BadRequest(flag, f"{flag}: goes with {' or '.join(_FLAGS[flag])}")
+    return fields.optional_flag(given, flag, default=False)
+
+
+def recipients_of(body: dict[str, Any], way: str) -> list[Recipient]:
+    """The people that are named in one way: `ids`, `emails`, or `per_user_data`.
+
+    Raises:
+        BadRequest, TooLarge: the list, or one in it, is malformed.
+    """
+    given = body[way]
+    if not isinstance(given, list) or not 1 <= len(given) <= MAX_RECIPIENTS:
+        raise BadRequest(way, f"{way}: expected a list of 1 to {MAX_RECIPIENTS}")
+    if way == "per_user_data":
+        return [_with_data(one, f"{way}[{n}]") for n, one in enumerate(given)]
+    kind = IdentifierKind.ID if way == "ids" else IdentifierKind.EMAIL
+    return [_named(kind, one, f"{way}[{n}]") for n, one in enumerate(given)]
+
+
+def _with_data(given: object, place: str) -> Recipient:
+    one = fields.as_object(given, place)
+    named = [kind for kind in _KINDS if one.get(kind.value) is not None]
+    if len(named) != 1:
+        raise BadRequest(place, f"{place}: exactly one of id, email or cio_id is needed")
+    found = _named(named[0], one[named[0].value], f"{place}.{named[0]}")
+    data = fields.optional_object(one.get("data"), f"{place}.data")
+    return Recipient(who=found.who, place=found.place, data=data)
+
+
+def _named(kind: IdentifierKind, value: object, place: str) -> Recipient:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return Recipient(
+        who=checked(Identifier(kind, fields.text(value, place, max_bytes=150)), place), place=place
+    )
+
+
+def _url(given: object) -> str:
+    url = fields.text(given, "data_file_url", max_bytes=MAX_URL_BYTES)
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isascii():
+        raise BadRequest("data_file_url", "data_file_url: expected https://host/path")
+    return url
+
+
+def _number(call: Call) -> int:
+    return fields.number_of_path(call.segment("id"), "broadcast")

@@ -1,0 +1,128 @@
+"""How far a broadcast has come, and when it will be over: no better than is known. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import msgspec
+
+_SPAN_S = 120.0  # of late
+_ALL_KEYS = 1 << 128
+
+
+class Unknown(StrEnum):
+    """Why it cannot be said when a broadcast will be over."""
+
+    NOT_STARTED = "not_started"  # it is a draft, or waits for its hour
+    PAUSED = "paused"  # it goes on when somebody says so
+    ROUTE_PAUSED = "route_paused"  # what is left waits for a route that is paused
+    NOTHING_YET = "nothing_yet"  # nothing of it has come to an end of late
+    OVER = "over"  # nothing is left of it
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far it has come.
+
+    Attributes:
+        devices: for how many it is, or about how many while that is still being found out (`exact` is False).
+        settled: how many have come to an end.
+        remaining: how many have not.
+        per_s: how many came to an end in a second, of late.
+        ends_at: when the last will, at that rate.
+        unknown: why that cannot be said.
+    """
+
+    devices: int
+    exact: bool
+    settled: int
+    remaining: int
+    per_s: float
+    ends_at: datetime | None
+    unknown: Unknown | None
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What progress is told from.
+
+    Attributes:
+        started, paused, over: how it stands.
+        planned: for how many devices it is planned so far, and whether those are all.
+        last_device: how far the plan has come in the keys of devices, which are spread evenly.
+        parts, part: how many moments it is due at, and at which of them the plan is.
+        settled: how many have come to an end, and how many of those within the last so many seconds.
+        held_up: for how many devices work waits for a route that is paused.
+        last_due_at: when the last of what waits is due.
+        bound_per_s: its own bound.
+    """
+
+    now: datetime
+    started: bool
+    paused: bool
+    over: bool
+    planned: int
+    all_planned: bool
+    last_device: bytes
+    parts: int
+    part: int
+    settled: int
+    settled_lately: int
+    lately_s: float
+    held_up: int
+    last_due_at: datetime | None
+    bound_per_s: float | None
+
+
+def tell(facts: Facts) -> Progress:
+    """How far it has come, and when it will be over."""
+    devices, exact = _devices(facts)
+    devices = max(devices, facts.settled)
+    remaining = 0 if facts.over else devices - facts.settled
+    per_s = facts.settled_lately / facts.lately_s if facts.lately_s > 0 else 0.0
+    unknown = _unknown(facts, remaining, per_s)
+    return Progress(
+        devices=facts.settled if facts.over else devices,
+        exact=exact or facts.over,
+        settled=facts.settled,
+        remaining=remaining,
+        per_s=round(per_s, 1),
+        ends_at=None if unknown else _ends_at(facts, remaining, per_s),
+        unknown=unknown,
+    )
+
+
+def _devices(facts: Facts) -> tuple[int, bool]:
+    """For how many devices it is: of a plan under way, by the share of all keys that it has come to."""
+    if facts.all_planned or not facts.planned:
+        return facts.planned, facts.all_planned
+    if facts.parts > 1:
+        return facts.planned, False
+    share = int.from_bytes(facts.last_device.ljust(16, b"\0")[:16], "big") / _ALL_KEYS
+    return (round(facts.planned / share) if share > 0 else facts.planned), False
+
+
+def _unknown(facts: Facts, remaining: int, per_s: float) -> Unknown | None:
+    if facts.over:
+        return Unknown.OVER
+    if not facts.started:
+        return Unknown.NOT_STARTED
+    if facts.paused:
+        return Unknown.PAUSED
+    if remaining and facts.held_up >= remaining:
+        return Unknown.ROUTE_PAUSED
+    if not per_s and not (facts.bound_per_s or facts.last_due_at):
+        return Unknown.NOTHING_YET
+    return None
+
+
+def _ends_at(facts: Facts, remaining: int, per_s: float) -> datetime:
+    rate = per_s if facts.bound_per_s is None else min(per_s or facts.bound_per_s, facts.bound_per_s)
+    by_rate = facts.now + timedelta(seconds=remaining / rate) if rate else facts.now
+    return max(by_rate, facts.last_due_at or by_rate)
+
+
+def span_s(started_at: datetime | None, now: datetime) -> float:
+    """Over how many seconds a rate of late is taken: two minutes, or since the start."""
+    if started_at is None:
+        return 0.0
+    return min(_SPAN_S, max((now - started_at).total_seconds(), 1.0))

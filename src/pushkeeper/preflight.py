@@ -1,0 +1,90 @@
+"""Preflight: what is to be expected of a broadcast before it is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from pushkeeper.core import preflight
+from pushkeeper.core.model import Content, Provider
+from pushkeeper.core.pacing import FCM_PER_S
+from pushkeeper.core.preflight import Asks, Facts, RouteState
+from pushkeeper.core.routing import choose_route
+from pushkeeper.store import forecasts, plans, routes
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from pushkeeper.core.model import Platform, WorkspaceId
+    from pushkeeper.core.preflight import Preflight
+    from pushkeeper.store.database import Database
+    from pushkeeper.store.plans import Whom
+    from pushkeeper.store.routes import Route
+
+
+class Message(NamedTuple):
+    """What of a broadcast's message decides who is reached."""
+
+    content: Content
+    send_to_unsubscribed: bool
+    platforms: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flight:
+    """A broadcast that is to be looked at: to whom, what, and how fast."""
+
+    workspace_id: WorkspaceId
+    message_id: UUID
+    whom: Whom
+    message: Message
+    asks: Asks
+    per_s: float | None
+
+
+class Preflights:
+    """Looks at broadcasts before they are sent."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def look(self, flight: Flight) -> Preflight:
+        """What is to be expected of it, as things stand now.
+
+        Raises:
+            TooSlow: its audience cannot be counted within a minute.
+        """
+        workspace, message_id, whom = flight.workspace_id, flight.message_id, flight.whom
+        kinds = await forecasts.kinds(
+            self._database, workspace, message_id, whom, by_phone=flight.asks.one_per_phone
+        )
+        people = await forecasts.people(self._database, workspace, message_id, whom)
+        facts = Facts(
+            at=datetime.now(UTC),
+            people=people,
+            kinds=kinds,
+            routes=await self._routes(workspace),
+            history=await forecasts.history(self._database, workspace),
+            asks=flight.asks,
+            per_s=flight.per_s,
+            fastest_per_s=await forecasts.fastest_per_s(self._database, workspace),
+        )
+        return preflight.foresee(flight.message, facts)
+
+    async def _routes(self, workspace: WorkspaceId) -> dict[tuple[Platform, str, str], RouteState]:
+        """The route of each kind of device, as it stands."""
+        ways = await routes.of_workspaces(self._database, [workspace])
+        found = {}
+        for address in await plans.addresses(self._database, workspace):
+            route = choose_route(address, ways)
+            if route is not None:
+                found[address.platform, address.app, address.environment] = _state(route)
+        return found
+
+
+def _state(route: Route) -> RouteState:
+    bounds = [bound for bound in (route.max_pushes_per_s, route.slowed_to_per_s) if bound]
+    if route.provider is Provider.FCM:
+        bounds.append(FCM_PER_S)
+    return RouteState(route.name, route.pause_reason, float(min(bounds)) if bounds else None)

@@ -1,0 +1,82 @@
+"""Forecasts: an audience by what decides whether its devices are reached, and what came of pushes before."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from pushkeeper.core.model import Platform
+from pushkeeper.core.preflight import DayOf, Kind, by_day
+from pushkeeper.core.status import LastStatus
+from pushkeeper.store import plans
+from pushkeeper.store.database import load_queries
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.database import Database
+    from pushkeeper.store.plans import Whom
+
+SQL = load_queries("forecasts")
+
+HISTORY_DAYS = 90
+_LISTED = "join message_people l on l.message_id = $2 and l.person_id = d.person_id"
+_SAME_PHONE = (
+    "exists (select from devices o where o.workspace_id = d.workspace_id and o.person_id = d.person_id "
+    "and o.platform = d.platform and phone_of(o.attributes) = phone_of(d.attributes) and o.status <> 'suppressed' "
+    "and (o.last_used, o.device_id) > (d.last_used, d.device_id))"
+)
+
+
+async def kinds(
+    database: Database, workspace: WorkspaceId, message_id: UUID, whom: Whom, *, by_phone: bool
+) -> list[Kind]:
+    """An audience's devices, counted by what they are alike in; `by_phone` looks for later tokens of the same phones.
+
+    Raises:
+        TooSlow: it takes longer than a minute.
+    """
+    query, parameters = _query("kinds", whom)
+    query = query.replace("{same_phone}", _SAME_PHONE if by_phone else "false")
+    rows = await database.survey(query, workspace, message_id, *parameters)
+    return [
+        Kind(**{**row, "platform": Platform(row["platform"]), "status": LastStatus(row["status"])})
+        for row in rows
+    ]
+
+
+async def people(database: Database, workspace: WorkspaceId, message_id: UUID, whom: Whom) -> int:
+    """How many people have devices of an audience.
+
+    Raises:
+        TooSlow: it takes longer than a minute.
+    """
+    query, parameters = _query("people", whom)
+    [row] = await database.survey(query, workspace, message_id, *parameters)
+    found: int = row["people"]
+    return found
+
+
+async def history(database: Database, workspace: WorkspaceId) -> list[DayOf]:
+    """What came of a workspace's pushes in the last ninety days."""
+    rows = await database.rows(SQL["history"], workspace, HISTORY_DAYS)
+    return [
+        day
+        for _, of_day in groupby(rows, itemgetter("day"))
+        for day in by_day((row["platform"], row["seen"], row["ending"], row["pushes"]) for row in of_day)
+    ]
+
+
+async def fastest_per_s(database: Database, workspace: WorkspaceId) -> float | None:
+    """How many pushes of broadcasts were accepted in a second of the best minute of the last week; None of none."""
+    found: int | None = await database.value(SQL["fastest"], workspace)
+    return None if not found else found / 60
+
+
+def _query(name: str, whom: Whom) -> tuple[str, list[object]]:
+    conditions = plans.conditions(whom, first=3)
+    query = SQL["kinds"] if name == "kinds" else SQL["people"]
+    query = query.replace("{listed}", _LISTED if whom.listed else "").replace("{condition}", conditions.sql)
+    return query, conditions.parameters

@@ -1,0 +1,310 @@
+"""Plans: broadcasts cut into batches inside PostgreSQL, a page at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from pushkeeper.core import filter_sql
+from pushkeeper.core.filter import Unit
+from pushkeeper.core.model import Platform
+from pushkeeper.core.schedule import Pass, Schedule, zones
+from pushkeeper.store.database import columns, load_queries, storable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date, datetime, timedelta
+    from uuid import UUID
+
+    from pushkeeper.core.filter import Node
+    from pushkeeper.core.model import DeviceId, PersonId, RouteId, WorkspaceId
+    from pushkeeper.store.broadcasts import BroadcastState
+    from pushkeeper.store.database import Connection, Database
+
+SQL = load_queries("plans")
+
+_ZONE = "coalesce(d.attributes ->> 'timezone', p.attributes ->> 'timezone')"
+_PEOPLE = "join people p using (person_id)"
+_FIRST = 13  # the parameters before it are the page's own
+# What was planned for another moment: it is in a batch, or has its push, or a verdict that is held.
+_NOT_YET = (
+    "not exists (select from pushes x where x.message_day = {day} and x.message_id = $2 and x.device_id = d.device_id)",
+    "not exists (select from held_verdicts h where h.message_id = $2 and h.device_id = d.device_id)",
+    "d.device_id not in (select unnest(q.device_ids) from batches q where q.message_id = $2)",
+)
+
+
+class Address(NamedTuple):
+    """What of a device decides its route."""
+
+    platform: Platform
+    app: str
+    environment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToPlan:
+    """A broadcast that is to be planned, and how far that has come.
+
+    Attributes:
+        saved: the saved audiences that its own names, as they were when planning began; None: it has not.
+        free_at: from when on its rate has slots.
+    """
+
+    broadcast_id: int
+    workspace_id: WorkspaceId
+    message_id: UUID
+    state: str
+    audience: Any
+    unit: Unit
+    listed: bool
+    device_ids: list[DeviceId] | None
+    file_url: str | None
+    ignore_missing: bool
+    last_device: DeviceId
+    last_person: PersonId
+    devices: int
+    saved: dict[str, Any] | None
+    schedule: Schedule
+    passes: tuple[Pass, ...]
+    number: int
+    pass_at: datetime | None
+    per_s: float | None
+    free_at: datetime
+    started_at: datetime | None
+
+    @property
+    def part(self) -> Pass | None:
+        """Who is due now; None: everybody."""
+        return self.passes[self.number] if self.passes else None
+
+    @property
+    def following(self) -> Pass | None:
+        """Who is due after those; None: nobody."""
+        return self.passes[self.number + 1] if self.number + 1 < len(self.passes) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whom:
+    """To which of a workspace's devices something goes.
+
+    Attributes:
+        now: what "within" counts back from.
+        node: whose devices, or which, as `unit` says; None: all.
+        listed: only those of the people who are named for the message.
+        device_ids: only these.
+        part: only those of its zones, of which `zone` is that of devices whose own is not known.
+        again: devices that are planned already, for the message of this day, are left out.
+    """
+
+    now: datetime
+    node: Node | None = None
+    unit: Unit = Unit.PERSON
+    listed: bool = False
+    device_ids: Sequence[DeviceId] | None = None
+    part: Pass | None = None
+    zone: str = "UTC"
+    again: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be cut into batches.
+
+    Attributes:
+        priority: 0 goes before all others.
+        due_at: of the first batch; with `per_s`, the others follow at that rate, and else are due with it.
+        lanes: which route each kind of device is for.
+        size: devices of a batch.
+    """
+
+    workspace_id: WorkspaceId
+    message_id: UUID
+    whom: Whom
+    priority: int
+    due_at: datetime
+    lanes: Mapping[Address, RouteId]
+    size: int
+    per_s: float | None = None
+
+    def lane_columns(self) -> list[list[object]]:
+        return columns([(a.platform.value, a.app, a.environment, lane) for a, lane in self.lanes.items()], 4)
+
+
+@dataclass(slots=True)
+class Conditions:
+    """Conditions in SQL over `devices d` and maybe `people p`, with their parameters from `$first` on; $2 is a message."""
+
+    first: int
+    written: list[str] = field(default_factory=list)
+    parameters: list[object] = field(default_factory=list)
+    of_people: bool = False
+
+    @property
+    def sql(self) -> str:
+        return " and ".join(self.written) or "true"
+
+    def add_node(self, node: Node, whom: Whom) -> None:
+        first = self.first + len(self.parameters)
+        where = filter_sql.condition(node, first=first, now=whom.now, unit=whom.unit)
+        self.written.append(where.sql)
+        self.parameters += where.parameters
+        self.of_people = self.of_people or where.of_people
+
+    def add_zones(self, own: Sequence[str], default: str) -> None:
+        self.of_people = True
+        condition = f"{_ZONE} = any ({self.parameter(list(own), 'text[]')})"
+        if default in own:
+            known = self.parameter(sorted(zones()), "text[]")
+            condition = f"({condition} or ({_ZONE} = any ({known})) is not true)"
+        self.written.append(condition)
+
+    def parameter(self, value: object, kind: str) -> str:
+        self.parameters.append(value)
+        return f"${self.first + len(self.parameters) - 1}::{kind}"
+
+
+def conditions(whom: Whom, *, first: int) -> Conditions:
+    """Which devices are meant, in SQL; who is listed is joined to it by whoever asks."""
+    made = Conditions(first)
+    if whom.node is not None:
+        made.add_node(whom.node, whom)
+    if whom.device_ids is not None:
+        made.written.append(f"d.device_id = any ({made.parameter(list(whom.device_ids), 'bytea[]')})")
+    if whom.part is not None and whom.part.zones is not None:
+        made.add_zones(whom.part.zones, whom.zone)
+    if whom.again is not None:
+        day = made.parameter(whom.again, "date")
+        made.written += [condition.format(day=day) for condition in _NOT_YET]
+    return made
+
+
+async def next_to_plan(
+    connection: Connection, states: Sequence[BroadcastState], *, most_batches: int
+) -> ToPlan | None:
+    """A broadcast in one of these states, which nobody else gets until the transaction ends."""
+    row = await connection.fetchrow(SQL["next"], list(states), most_batches)
+    if row is None:
+        return None
+    facts = dict(row)
+    facts["number"] = facts.pop("pass")
+    facts["unit"] = Unit(facts["unit"])
+    facts["schedule"] = msgspec.convert(facts["schedule"], Schedule)
+    facts["passes"] = msgspec.convert(facts["passes"], tuple[Pass, ...])
+    return ToPlan(**facts)
+
+
+async def next_at_s(database: Database) -> float | None:
+    """Seconds until the next broadcast that waits for its hour, which may have come meanwhile; None when none does."""
+    found: float | None = await database.value(SQL["next_at"])
+    return found
+
+
+async def begin(connection: Connection, broadcast: ToPlan, saved: dict[str, Any], lives: timedelta) -> None:
+    """Note that planning begins, with the saved audiences as they are, and that the message lives so long from now."""
+    await connection.execute(SQL["begin"], broadcast.broadcast_id, saved, lives)
+
+
+async def mint(connection: Connection, former: UUID, message_id: UUID, created_at: datetime) -> None:
+    """Give a broadcast's message another id."""
+    await connection.execute(SQL["mint"], former, message_id, created_at)
+    await connection.execute(SQL["unmint"], former)
+
+
+async def addresses(database: Database, workspace: WorkspaceId) -> list[Address]:
+    """The kinds of device that a workspace has, as far as they decide the route."""
+    rows = await database.rows(SQL["addresses"], workspace)
+    return [Address(Platform(row["platform"]), row["app"], row["environment"]) for row in rows]
+
+
+async def devices(
+    connection: Connection, plan: Plan, *, after: DeviceId, page: int
+) -> tuple[DeviceId | None, int]:
+    """Cut the next page of a workspace's devices into batches.
+
+    Returns the last device of the page, from which the next goes on, and how many there were; None of an empty page.
+    """
+    where = conditions(plan.whom, first=_FIRST)
+    query = SQL["devices"].replace("{people}", _PEOPLE if where.of_people else "")
+    row = await connection.fetchrow(
+        query.replace("{condition}", where.sql), *_arguments(plan, after, page), *where.parameters
+    )
+    assert row is not None  # noqa: S101 - an aggregate has a row
+    return row["last"], row["devices"]
+
+
+async def listed(
+    connection: Connection, plan: Plan, *, after: PersonId, page: int
+) -> tuple[PersonId | None, int]:
+    """Cut the devices of the next people who are named for a message into batches.
+
+    Returns the last person, None after the last page, and how many devices there were.
+    """
+    where = conditions(plan.whom, first=_FIRST)
+    query = SQL["listed"].replace("{condition}", where.sql)
+    row = await connection.fetchrow(query, *_arguments(plan, after, page), *where.parameters)
+    assert row is not None  # noqa: S101 - an aggregate has a row
+    return row["last"] if row["people"] == page else None, row["devices"]
+
+
+def _arguments(plan: Plan, after: object, page: int) -> tuple[object, ...]:
+    return (
+        plan.workspace_id,
+        plan.message_id,
+        plan.priority,
+        plan.due_at,
+        *plan.lane_columns(),
+        after,
+        page,
+        plan.size,
+        plan.per_s,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a page has brought a plan: its last device or person, for how many devices, and until when slots are taken."""
+
+    last_device: DeviceId
+    last_person: PersonId
+    devices: int
+    slots_until: datetime | None
+
+
+async def advance(connection: Connection, broadcast_id: int, progress: Progress) -> None:
+    """Note how far a plan has come."""
+    await connection.execute(
+        SQL["advance"],
+        broadcast_id,
+        progress.last_device,
+        progress.last_person,
+        progress.devices,
+        progress.slots_until,
+    )
+
+
+async def next_pass(connection: Connection, broadcast_id: int, at: datetime) -> None:
+    """All who are due at this moment are planned; those of another moment come next."""
+    await connection.execute(SQL["next_pass"], broadcast_id, at)
+
+
+async def fetched(connection: Connection, broadcast_id: int) -> None:
+    """Those named in the file are listed."""
+    await connection.execute(SQL["fetched"], broadcast_id)
+
+
+async def planned(connection: Connection, broadcast_id: int) -> None:
+    """Nobody is left to plan for."""
+    await connection.execute(SQL["planned"], broadcast_id)
+
+
+async def failed(connection: Connection, broadcast_id: int, failure: str) -> None:
+    """It cannot be planned, and why."""
+    await connection.execute(SQL["failed"], broadcast_id, storable(failure))
+
+
+async def put_off(connection: Connection, broadcast_id: int, failure: str) -> None:
+    """A page of it could not be planned: others go first, and the tenth time in a row is its last."""
+    await connection.execute(SQL["put_off"], broadcast_id, storable(failure))

@@ -1,0 +1,38 @@
+-- Forecasts: an audience by what decides whether its devices are reached, and what came of pushes before.
+
+-- name: kinds
+-- An audience's devices, counted by what they are alike in.
+select d.platform, d.app, d.environment, seen_step(d.last_used, now()) as seen, d.status,
+    case when d.status = 'suppressed' then d.failure_reason end as failure_reason, p.unsubscribed,
+    push_is_off(p.attributes) as channel_off, lower(d.attributes ->> 'push_enabled') = 'false' is true as no_permission,
+    {same_phone} as same_phone, count(*) as devices
+from devices d join people p using (person_id) {listed}
+where d.workspace_id = $1 and $2::uuid is not null and {condition}
+group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10;
+
+-- name: people
+-- How many people have devices of an audience.
+select count(*) as people
+from (
+    select from devices d join people p using (person_id) {listed}
+    where d.workspace_id = $1 and $2::uuid is not null and {condition}
+    group by d.person_id
+) g;
+
+-- name: history
+-- What came of a workspace's pushes, day by day, by platform and by how long ago devices were used.
+select day, platform, seen::int, ending, sum(pushes)::bigint as pushes
+from push_days
+where workspace_id = $1 and day >= (now() at time zone 'utc')::date - $2::int and ending in ('accepted', 'bounced')
+group by 1, 2, 3, 4
+order by 1;
+
+-- name: fastest
+-- How many pushes of broadcasts a workspace has had accepted in its best minute of the last week.
+select max(pushes)::bigint
+from (
+    select sum(b.pushes) as pushes
+    from broadcast_minutes b join messages m using (message_id)
+    where m.workspace_id = $1 and b.minute > now() - interval '7 days' and b.ending = 'accepted'
+    group by b.minute
+) minutes;
