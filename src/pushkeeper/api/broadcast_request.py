@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -20,9 +20,6 @@ from pushkeeper.core.model import Token
 from pushkeeper.core.schedule import BadSchedule, Schedule, Window
 from pushkeeper.core.wording import WhenUndefined
 from pushkeeper.errors import BadRequest, TooLarge
-
-if TYPE_CHECKING:
-    from pushkeeper.api.surface import Call
 
 MAX_KEY_BYTES = 255
 MAX_PER_S = 1_000_000
@@ -40,13 +37,12 @@ _FIELDS = frozenset(
 )
 
 
-def asked_of(call: Call) -> tuple[Asked, bool]:
-    """Read a broadcast, and whether it is to be started at once.
+def asked_of(body: dict[str, Any], key: str | None = None) -> tuple[Asked, bool]:
+    """Read a broadcast, and whether it is to be started at once; `key` is an idempotency key that came beside it.
 
     Raises:
         BadRequest, TooLarge: a field is missing, malformed or none of ours, or does not go with another.
     """
-    body = fields.as_object(fields.decode(call.raw_body), "body")
     if unknown := sorted(body.keys() - _FIELDS):
         raise BadRequest(unknown[0][:40], f"{unknown[0][:40]}: there is no such field")
     asked = Asked(
@@ -60,7 +56,7 @@ def asked_of(call: Call) -> tuple[Asked, bool]:
         schedule=_schedule(body),
         per_s=_per_s(body.get("throttle")),
         **_flags(body),
-        once=_once(call, body),
+        once=_once(body, key),
     )
     return asked, fields.optional_flag(body.get("start"), "start", default=False)
 
@@ -192,10 +188,9 @@ def _per_s(given: object) -> float | None:
     return float(value) if name == "per_second" else value / 60
 
 
-def _once(call: Call, body: dict[str, Any]) -> tuple[str, bytes] | None:
-    header = call.header(b"idempotency-key").decode("latin-1")
+def _once(body: dict[str, Any], beside: str | None) -> tuple[str, bytes] | None:
     key = fields.optional_text(
-        body.get("idempotency_key") or header or None, "idempotency_key", max_bytes=MAX_KEY_BYTES
+        body.get("idempotency_key") or beside or None, "idempotency_key", max_bytes=MAX_KEY_BYTES
     )
     if not key:
         return None

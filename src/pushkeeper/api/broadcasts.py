@@ -48,7 +48,8 @@ class _Broadcasts:
         self._room = rooms.broadcasts
 
     async def make(self, call: Call) -> Answer:
-        asked, start = asked_of(call)
+        key = call.header(b"idempotency-key").decode("latin-1")
+        asked, start = asked_of(fields.as_object(fields.decode(call.raw_body), "body"), key)
         workspace = call.workspace.workspace_id
         made = await self._room.make(workspace, asked)
         if start and made.started_at is None and not made.passes:

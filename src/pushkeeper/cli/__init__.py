@@ -5,7 +5,17 @@ from __future__ import annotations
 import click
 
 from pushkeeper import __version__
-from pushkeeper.cli import audiences, bench, credentials, demo, devices, routes, serving, workspaces
+from pushkeeper.cli import (
+    audiences,
+    bench,
+    broadcasts,
+    credentials,
+    demo,
+    devices,
+    routes,
+    serving,
+    workspaces,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -29,6 +39,7 @@ for command in (
     routes.routes,
     devices.device,
     audiences.audience,
+    broadcasts.broadcast,
     devices.send,
     bench.bench,
 ):

@@ -47,7 +47,7 @@ def audience_count(*, filter_: str, unit: str, name: str, json: bool, **options:
 
     size = run(
         _with_audiences(
-            name, options, lambda room, workspace: room.size(workspace, _read(filter_), Unit(unit))
+            name, options, lambda room, workspace: room.size(workspace, read_filter(filter_), Unit(unit))
         )
     )
     answer(size, f"{size.people:,} people, {size.devices:,} devices", json=json)
@@ -67,7 +67,7 @@ def audience_sample(*, filter_: str, unit: str, limit: int, name: str, json: boo
         _with_audiences(
             name,
             options,
-            lambda room, workspace: room.sample(workspace, _read(filter_), Unit(unit), limit=limit),
+            lambda room, workspace: room.sample(workspace, read_filter(filter_), Unit(unit), limit=limit),
         )
     )
     text = table([_row(device) for device in found], _HEADINGS) if found else "No device."
@@ -83,7 +83,7 @@ def audience_preview(*, filter_: str, unit: str, name: str, json: bool, **option
 
     preview = run(
         _with_audiences(
-            name, options, lambda room, workspace: room.preview(workspace, _read(filter_), Unit(unit))
+            name, options, lambda room, workspace: room.preview(workspace, read_filter(filter_), Unit(unit))
         )
     )
     size, differences = preview.size, preview.differences
@@ -105,7 +105,7 @@ def audience_explain(*, filter_: str, unit: str, name: str, json: bool, **option
 
     plan = run(
         _with_audiences(
-            name, options, lambda room, workspace: room.explain(workspace, _read(filter_), Unit(unit))
+            name, options, lambda room, workspace: room.explain(workspace, read_filter(filter_), Unit(unit))
         )
     )
     size = plan.size
@@ -136,7 +136,7 @@ async def _with_audiences(
         return await ask(wiring.audiences(store), found.workspace_id)
 
 
-def _read(text: str) -> object:
+def read_filter(text: str) -> object:
     """The filter as it was typed: JSON where it starts as JSON does, else a text.
 
     Raises:

@@ -59,8 +59,9 @@ create function phone_of(attributes jsonb) returns text language sql immutable p
     select coalesce('id ' || (attributes ->> 'phone_id'), 'model ' || (attributes ->> 'device_model'))
 $$;
 
--- How long ago a device was used, in the steps by which acceptance is foreseen.
-create function seen_step(last_used timestamptz, at timestamptz) returns smallint language sql immutable parallel safe as $$
+-- How long ago a device was used, in the steps by which acceptance is foreseen. Stable, as what it is made of, so that
+-- it is put into the query that asks.
+create function seen_step(last_used timestamptz, at timestamptz) returns smallint language sql stable parallel safe as $$
     select (case
         when last_used > at - interval '24 hours' then 0
         when last_used > at - interval '168 hours' then 1
@@ -123,22 +124,22 @@ create table broadcast_minutes (
 create function tally_pushes() returns trigger language plpgsql as $$
 declare
     own constant smallint := pg_backend_pid() % 16;
+    today constant date := now() at time zone 'utc';
 begin
     with told as materialized (
         select n.workspace_id, n.message_id, coalesce(d.platform, '') as platform,
-            coalesce(seen_step(d.last_used, n.settled_at), 5::smallint) as seen, n.ending, n.reason,
+            seen_step(coalesce(d.last_used, '-infinity'), now()) as seen, n.ending, n.reason,
             case when n.provider_reason is null or n.ending = 'accepted' then '' else left(n.provider_reason, 100) end
                 as provider_reason,
-            (n.settled_at at time zone 'utc')::date as day, date_trunc('minute', n.settled_at) as minute,
-            count(*) as pushes, max(n.settled_at) as last_at
+            count(*) as pushes
         from new n left join devices d on d.device_id = n.device_id
-        group by 1, 2, 3, 4, 5, 6, 7, 8, 9
+        group by 1, 2, 3, 4, 5, 6, 7
     ),
     days as (
         insert into push_days
-        select workspace_id, day, platform, seen, ending, reason, provider_reason, own, sum(pushes)
+        select workspace_id, today, platform, seen, ending, reason, provider_reason, own, sum(pushes)
         from told
-        group by 1, 2, 3, 4, 5, 6, 7
+        group by 1, 3, 4, 5, 6, 7
         order by 1, 2, 3, 4, 5, 6, 7
         on conflict (workspace_id, day, platform, seen, ending, reason, provider_reason, shard)
             do update set pushes = push_days.pushes + excluded.pushes
@@ -148,15 +149,15 @@ begin
     ),
     minutes as (
         insert into broadcast_minutes
-        select message_id, minute, ending, own, sum(pushes)
+        select message_id, date_trunc('minute', now()), ending, own, sum(pushes)
         from broadcast
-        group by 1, 2, 3
-        order by 1, 2, 3
+        group by 1, 3
+        order by 1, 3
         on conflict (message_id, minute, ending, shard)
             do update set pushes = broadcast_minutes.pushes + excluded.pushes
     )
     insert into broadcast_tallies
-    select message_id, platform, ending, reason, provider_reason, own, sum(pushes), max(last_at)
+    select message_id, platform, ending, reason, provider_reason, own, sum(pushes), now()
     from broadcast
     group by 1, 2, 3, 4, 5
     order by 1, 2, 3, 4, 5
@@ -166,13 +167,13 @@ begin
 
     if exists (select from new where ending = 'bounced') then
         insert into bounce_days
-        select n.workspace_id, (n.settled_at at time zone 'utc')::date, d.platform, left(d.app, 100),
+        select n.workspace_id, today, d.platform, left(d.app, 100),
             left(coalesce(d.attributes ->> 'app_version', ''), 40), coalesce(n.provider, ''),
             left(coalesce(n.provider_reason, ''), 100), own, count(*)
         from new n join devices d on d.device_id = n.device_id
         where n.ending = 'bounced'
-        group by 1, 2, 3, 4, 5, 6, 7
-        order by 1, 2, 3, 4, 5, 6, 7
+        group by 1, 3, 4, 5, 6, 7
+        order by 1, 3, 4, 5, 6, 7
         on conflict (workspace_id, day, platform, app, app_version, provider, provider_reason, shard)
             do update set pushes = bounce_days.pushes + excluded.pushes;
     end if;

@@ -1,0 +1,301 @@
+"""Broadcasts from the command line: made, looked at, started, and followed to their end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import msgspec
+
+from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, settings_of, table
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from pushkeeper.broadcasts import Broadcasts, Standing
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.broadcasts import Broadcast
+
+T = TypeVar("T")
+
+_LOOK_S = 0.5
+_WHY_NO_END = {
+    "not_started": "not started",
+    "paused": "paused",
+    "route_paused": "waits for a route that is paused",
+    "nothing_yet": "nothing has come to an end of late",
+}
+
+
+@click.group(short_help="Send a message to many: make it, look at it, start it, follow it.")
+def broadcast() -> None:
+    """Send a message to many.
+
+    `create` keeps a draft and says what is to be expected of it; nothing leaves before `start`.
+    """
+
+
+def _one(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the number of a broadcast."""
+    return click.argument("number", type=click.IntRange(1))(in_workspace(on_store(as_json(command))))
+
+
+@broadcast.command("create", short_help="Keep a draft, and say what is to be expected of it.")
+@click.argument("filter_", metavar="[FILTER]", required=False)
+@click.option("--title", metavar="TEXT", help="The push's title; Liquid.")
+@click.option("--message", metavar="TEXT", help="The push's text; Liquid.")
+@click.option("--template", metavar="N", type=click.IntRange(1), help="Say what this template says.")
+@click.option("--name", "title_of_it", metavar="TEXT", help="What you call it yourself.")
+@click.option(
+    "--unit", type=click.Choice(["device", "person"]), help="What FILTER is read of.  [default: device]"
+)
+@click.option("--at", metavar="TIME", help="When it goes out: 2026-12-24T18:00:00+01:00.")
+@click.option("--local-time", metavar="TIME", help="… or at this time of each device's own zone.")
+@click.option("--time-zone", metavar="ZONE", help="Of devices that do not say theirs.  [default: UTC]")
+@click.option(
+    "--window", metavar="HH:MM-HH:MM", help="The hours, of each device's zone, in which it may leave."
+)
+@click.option(
+    "--per-second", metavar="N", type=click.FloatRange(0, min_open=True), help="The most in a second."
+)
+@click.option("--expires-after-s", metavar="N", type=int, help="After so long it is not worth sending.")
+@click.option("--dry-run", is_flag=True, help="Ask the push services, and let them show nothing.")
+@click.option(
+    "--from",
+    "file",
+    metavar="FILE",
+    type=click.File("rb"),
+    help="Read the rest from JSON, as the API takes it.",
+)
+@click.option("--start", is_flag=True, help="Start it at once.")
+@in_workspace
+@on_store
+@as_json
+def broadcast_create(*, name: str, json: bool, **options: Any) -> None:
+    """Keep a broadcast to whomever FILTER is true of, and say what is to be expected of it.
+
+    FILTER is a text such as 'platform = ios and person.plan = pro', its JSON, or everybody. All else that the API takes
+    (what one platform is told, people or devices by name, an event, an idempotency key) can be in the FILE.
+    """
+    from pushkeeper.api.broadcast_request import asked_of
+    from pushkeeper.api.broadcasts import broadcast_json
+
+    asked, start = asked_of(_body(options))
+
+    async def make(room: Broadcasts, workspace: WorkspaceId) -> Broadcast:
+        made = await room.make(workspace, asked)
+        return await room.start(workspace, made.broadcast_id) if start else made
+
+    made = run(_with_broadcasts(name, options, make))
+    lines = [f"Broadcast {made.broadcast_id} is {made.shown_state}.", "", _preflight(made.preflight)]
+    if not start:
+        lines += ["", f"Send it by: pushkeeper broadcast start {made.broadcast_id} --workspace {name}"]
+    answer({"broadcast": broadcast_json(made)}, "\n".join(lines), json=json)
+
+
+@broadcast.command("preflight", short_help="Look at what is to be expected of it now.")
+@_one
+def broadcast_preflight(*, number: int, name: str, json: bool, **options: Any) -> None:
+    """Look at what is to be expected of broadcast NUMBER as things stand now."""
+    found = run(_with_broadcasts(name, options, lambda room, workspace: room.preflight(workspace, number)))
+    shown = None if found is None else msgspec.to_builtins(found)
+    answer({"preflight": shown}, _preflight(shown), json=json)
+
+
+@broadcast.command("start", short_help="Let a draft go out.")
+@click.option("--follow", is_flag=True, help="Follow it to its end.")
+@_one
+def broadcast_start(*, number: int, follow: bool, name: str, json: bool, **options: Any) -> None:
+    """Let the draft NUMBER go out: at once, or when its hour comes."""
+
+    async def start(room: Broadcasts, workspace: WorkspaceId) -> Standing:
+        await room.start(workspace, number)
+        return await _followed(room, workspace, number, follow=follow and not json)
+
+    _tell(run(_with_broadcasts(name, options, start)), json=json)
+
+
+@broadcast.command("pause", short_help="Let nothing more of it leave.")
+@_one
+def broadcast_pause(*, number: int, name: str, json: bool, **options: Any) -> None:
+    """Let nothing more of broadcast NUMBER leave, until it is resumed."""
+    _change(name, options, lambda room, workspace: room.pause(workspace, number), json=json)
+
+
+@broadcast.command("resume", short_help="Let it go on.")
+@_one
+def broadcast_resume(*, number: int, name: str, json: bool, **options: Any) -> None:
+    """Let broadcast NUMBER go on."""
+    _change(name, options, lambda room, workspace: room.resume(workspace, number), json=json)
+
+
+@broadcast.command("cancel", short_help="End it.")
+@_one
+def broadcast_cancel(*, number: int, name: str, json: bool, **options: Any) -> None:
+    """End broadcast NUMBER: nothing more of it leaves."""
+    _change(name, options, lambda room, workspace: room.cancel(workspace, number), json=json)
+
+
+@broadcast.command("status", short_help="Say how far it has come.")
+@click.option("--follow", is_flag=True, help="Follow it to its end.")
+@_one
+def broadcast_status(*, number: int, follow: bool, name: str, json: bool, **options: Any) -> None:
+    """Say how far broadcast NUMBER has come, when it will be over, and what came of it."""
+
+    async def look(room: Broadcasts, workspace: WorkspaceId) -> Standing:
+        return await _followed(room, workspace, number, follow=follow and not json)
+
+    _tell(run(_with_broadcasts(name, options, look)), json=json)
+
+
+def _body(options: dict[str, Any]) -> dict[str, Any]:
+    """What the API would be asked; takes the options that it knows.
+
+    Raises:
+        BadRequest: the file is no JSON, or a filter's.
+    """
+    from pushkeeper.api import fields
+    from pushkeeper.cli.audiences import read_filter
+
+    file = options.pop("file")
+    body = {} if file is None else fields.as_object(fields.decode(file.read()), "file")
+    given = options.pop("filter_")
+    unit = options.pop("unit")
+    if given is not None:
+        body["audience"] = {"filter": read_filter(given), **({"unit": unit} if unit else {})}
+    content = {name: text for name in ("title", "message") if (text := options.pop(name)) is not None}
+    if content:
+        body["content"] = {**fields.optional_object(body.get("content"), "content"), **content}
+    when = {
+        name: text for name in ("at", "local_time", "time_zone") if (text := options.pop(name)) is not None
+    }
+    if when:
+        body["schedule"] = when
+    if (hours := options.pop("window")) is not None:
+        opens, _, closes = hours.partition("-")
+        body["window"] = {"opens": opens, "closes": closes}
+    if (per_second := options.pop("per_second")) is not None:
+        body["throttle"] = {"per_second": per_second}
+    more = {
+        "template": options.pop("template"),
+        "name": options.pop("title_of_it"),
+        "expires_after_s": options.pop("expires_after_s"),
+        "dry_run": options.pop("dry_run") or None,
+        "start": options.pop("start") or None,
+    }
+    return body | {name: value for name, value in more.items() if value is not None}
+
+
+async def _followed(room: Broadcasts, workspace: WorkspaceId, number: int, *, follow: bool) -> Standing:
+    """How it stands; or once it is over, with a bar until then."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    standing = await room.standing(workspace, number)
+    if not follow:
+        return standing
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(f"broadcast {number}")
+        while not standing.broadcast.is_over:
+            done = standing.progress
+            rate = f"{done.per_s:,.0f}/s" if done.per_s else _WHY_NO_END.get(str(done.unknown), "")
+            bar.update(task, completed=done.settled, total=done.devices or None)
+            bar.update(task, description=f"broadcast {number} {standing.broadcast.shown_state} {rate}")
+            await asyncio.sleep(_LOOK_S)
+            standing = await room.standing(workspace, number)
+        bar.update(task, completed=standing.progress.settled, total=standing.progress.devices)
+    return standing
+
+
+def _change(
+    name: str,
+    options: dict[str, Any],
+    change: Callable[[Broadcasts, WorkspaceId], Awaitable[Broadcast]],
+    *,
+    json: bool,
+) -> None:
+    from pushkeeper.api.broadcasts import broadcast_json
+
+    changed = run(_with_broadcasts(name, options, change))
+    text = f"Broadcast {changed.broadcast_id} is {changed.shown_state}."
+    answer({"broadcast": broadcast_json(changed)}, text, json=json)
+
+
+def _tell(standing: Standing, *, json: bool) -> None:
+    from pushkeeper.api.broadcasts import standing_json
+
+    broadcast, done = standing.broadcast, standing.progress
+    exactly = "" if done.exact else "about "
+    so_far = f"{done.settled:,} of {exactly}{done.devices:,} devices have come to an end"
+    lines = [f"Broadcast {broadcast.broadcast_id} is {broadcast.shown_state}: {so_far}."]
+    if done.ends_at is not None:
+        lines.append(f"At {done.per_s:,.0f} a second it is over at {done.ends_at:%Y-%m-%d %H:%M:%S} UTC.")
+    elif str(done.unknown) in _WHY_NO_END:
+        lines.append(f"When it is over cannot be said: {_WHY_NO_END[str(done.unknown)]}.")
+    if broadcast.failure or broadcast.stop_reason:
+        lines.append(f"{broadcast.failure or broadcast.stop_reason}")
+    rows = [
+        [
+            tally.platform or "-",
+            tally.ending,
+            " ".join(filter(None, [tally.reason, tally.provider_reason])),
+            f"{tally.pushes:,}",
+        ]
+        for tally in standing.tallies
+    ]
+    if rows:
+        lines += ["", table(rows, ["platform", "came to", "why", "pushes"])]
+    if standing.compared is not None:
+        foreseen, kept = standing.compared["foreseen"], standing.compared["within"]
+        between = f"{foreseen['least']:,} to {foreseen['most']:,}"
+        said = "as" if kept else "other than"
+        lines += ["", f"Accepted {standing.compared['accepted']:,}, {said} foreseen ({between})."]
+    answer({"broadcast": standing_json(standing)}, "\n".join(lines), json=json)
+
+
+def _preflight(found: dict[str, Any] | None) -> str:
+    """What is to be expected, for people."""
+    if found is None:
+        return "Its audience takes too long to count; nothing can be said beforehand."
+    rows = [
+        ["devices in its audience", f"{found['devices']:,}"],
+        ["of so many people", f"{found['people']:,}"],
+        ["would be sent to", f"{found['reachable']:,}"],
+    ]
+    rows += [[f"left out: {reason}", f"{count:,}"] for reason, count in found["left_out"].items()]
+    rows += [[f"it says nothing to: {name}", f"{count:,}"] for name, count in found["no_content"].items()]
+    rows += [
+        [f"suppressed by: {why or 'unknown'}", f"{count:,}"] for why, count in found["suppressed"].items()
+    ]
+    rows += [
+        [f"not used for {name.replace('_', ' ')}", f"{count:,}"]
+        for name, count in found["stale"].items()
+        if count
+    ]
+    if found["without_permission"]:
+        rows.append(["may show no push", f"{found['without_permission']:,}"])
+    rows += [[f"wait for {one['route']}: {one['reason']}", f"{one['devices']:,}"] for one in found["paused"]]
+    lines = [table(rows, ["what is to be expected", "devices"])]
+    accepted = found["accepted"]
+    if accepted is None:
+        lines.append("How many will be accepted cannot be said: there is no history yet.")
+    else:
+        lines.append(
+            f"Likely {accepted['likely']:,} will be accepted; 19 times in 20 {accepted['least']:,} to {accepted['most']:,}."
+        )
+    if found["takes_s"] is not None:
+        lines.append(f"At {found['per_s']:,.0f} a second it takes {found['takes_s']:,.0f} s.")
+    return "\n".join(lines)
+
+
+async def _with_broadcasts(
+    name: str, options: dict[str, Any], ask: Callable[[Broadcasts, WorkspaceId], Awaitable[T]]
+) -> T:
+    from pushkeeper import wiring
+    from pushkeeper.store import workspaces
+
+    async with wiring.store(settings_of(options)) as store:
+        found = await workspaces.by_name(store.database, name)
+        return await ask(wiring.broadcasts(store), found.workspace_id)
