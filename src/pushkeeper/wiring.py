@@ -16,6 +16,7 @@ from pushkeeper.broadcasts import Broadcasts
 from pushkeeper.core.model import Environment, Platform, Provider, Secret
 from pushkeeper.errors import BadRequest, Misconfigured
 from pushkeeper.exports import Exports
+from pushkeeper.ledger import Ledger
 from pushkeeper.planning import Planning
 from pushkeeper.providers import signing
 from pushkeeper.providers.apns import message as apns_message
@@ -117,6 +118,10 @@ def broadcasts(opened: Store) -> Broadcasts:
     return Broadcasts(opened.database, CHECKS)
 
 
+def ledger(opened: Store) -> Ledger:
+    return Ledger(opened.database)
+
+
 def triggers(opened: Store) -> Triggers:
     return Triggers(opened.database, CHECKS)
 
@@ -138,6 +143,7 @@ def api(opened: Store, url: str, *, requests_per_s: int | None = None) -> ASGIAp
             sending=sending(opened),
             broadcasts=broadcasts(opened),
             triggers=triggers(opened),
+            ledger=ledger(opened),
             exports=Exports(opened.database, opened.vault),
             reporting=reporting(opened),
             routing=routing(opened),

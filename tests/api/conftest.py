@@ -19,6 +19,7 @@ from pushkeeper.audience import Audiences
 from pushkeeper.broadcasts import Broadcasts
 from pushkeeper.core.model import Environment, Platform, Provider, Secret
 from pushkeeper.exports import Exports
+from pushkeeper.ledger import Ledger
 from pushkeeper.providers.apns import message as apns_message
 from pushkeeper.providers.fcm import message as fcm_message
 from pushkeeper.registry import Registry
@@ -96,6 +97,7 @@ async def _served(database, requests_per_s=None):
         sending=Sending(database, CHECKS),
         broadcasts=Broadcasts(database, CHECKS),
         triggers=Triggers(database, CHECKS),
+        ledger=Ledger(database),
         exports=Exports(database, vault.Vault(Secret(bytes(32)))),
         reporting=Reporting(database),
         routing=Routing(database),

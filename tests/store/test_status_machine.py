@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 
 from pushkeeper.core import status
 from pushkeeper.core.identity import Identifier, IdentifierKind
+from pushkeeper.core.ledger import Line, fold
 from pushkeeper.core.model import DeviceId, PersonId, Platform, Token, WorkspaceId, device_id
 from pushkeeper.core.status import LastStatus, Standing, Suppression
+from pushkeeper.ledger import Ledger
 from pushkeeper.store import devices, people, workspaces
 from pushkeeper.store.devices import HistoryLine, Registration, SettleEvent, Settlement
 from pushkeeper.store.people import Naming
@@ -217,11 +219,28 @@ def assert_chained(lines: Sequence[HistoryLine]) -> None:
         assert following.from_person_id == line.to_person_id
 
 
-def assert_folds_to(lines: Sequence[HistoryLine], owned: Owned | None) -> None:
+def assert_folds_to(lines: Sequence[HistoryLine], owned: Owned | None, options: Suppression) -> None:
+    balance = fold(
+        (
+            Line(
+                number=number,
+                at=line.at,
+                event=line.event,
+                from_status=None if line.from_status is None else LastStatus(line.from_status),
+                to_status=None if line.to_status is None else LastStatus(line.to_status),
+                strikes=line.strikes,
+                generation=line.generation,
+            )
+            for number, line in enumerate(lines)
+        ),
+        suppress_after=options.suppress_after,
+    )
     if owned is None:
-        assert not lines or lines[-1].event == "deleted"
+        assert balance is None
     else:
-        assert (lines[-1].to_status, lines[-1].to_person_id) == (owned.standing.status, owned.person)
+        assert balance is not None
+        assert (balance.status, balance.strikes) == (owned.standing.status, owned.standing.strikes)
+        assert lines[-1].to_person_id == owned.person
 
 
 @dataclass
@@ -306,7 +325,7 @@ async def test_after_every_step_the_row_is_what_the_table_says(
             lines = await world.history(device)
             assert lines[: len(lines_before[device])] == lines_before[device]
             assert_chained(lines)
-            assert_folds_to(lines, owned)
+            assert_folds_to(lines, owned, world.options)
             if device not in model.touched:
                 assert row == before[device], "a row that says the same was written again"
                 assert lines == lines_before[device]
@@ -450,7 +469,7 @@ async def test_rivals_leave_what_some_order_of_them_would_leave(
     assert found in what_some_order_leaves(world, start, steps)
     lines = await world.history(0)
     assert_chained(lines)
-    assert_folds_to(lines, found)
+    assert_folds_to(lines, found, world.options)
 
 
 async def test_a_strike_of_a_transaction_that_began_before_the_strike_before_it_counts(world: World) -> None:
@@ -469,3 +488,9 @@ async def test_a_strike_of_a_transaction_that_began_before_the_strike_before_it_
     after = await world.stored(0)
     assert after is not None
     assert (after.owned.standing.status, after.owned.standing.strikes) == (LastStatus.SUPPRESSED, 2)
+
+
+async def test_in_the_end_all_ledgers_add_up(worlds: list[World]) -> None:
+    for world in worlds:
+        checked = await Ledger(world.database).verify(world.workspace)
+        assert (checked.wrong, checked.untold) == (0, 0), checked.examples

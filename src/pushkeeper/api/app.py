@@ -27,6 +27,7 @@ from pushkeeper.api import (
     track_v1,
     track_v2,
     triggers,
+    undo,
     webhooks,
 )
 from pushkeeper.api.surface import log, request_id_of
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from pushkeeper.audience import Audiences
     from pushkeeper.broadcasts import Broadcasts
     from pushkeeper.exports import Exports
+    from pushkeeper.ledger import Ledger
     from pushkeeper.registry import Registry
     from pushkeeper.reporting import Reporting
     from pushkeeper.routing import Routing
@@ -63,6 +65,7 @@ class Rooms:
     sending: Sending
     broadcasts: Broadcasts
     triggers: Triggers
+    ledger: Ledger
     exports: Exports
     reporting: Reporting
     routing: Routing
@@ -95,6 +98,7 @@ def build(rooms: Rooms) -> ASGIApp:
         *webhooks.routes(rooms),
         *native.routes(rooms),
         *audiences.routes(rooms),
+        *undo.routes(rooms),
         *native_routes.routes(rooms),
     ]
     return Doors(routes)

@@ -158,6 +158,8 @@ def line_json(line: HistoryLine) -> dict[str, Any]:
         "provider_status": line.provider_status,
         "provider_reason": line.provider_reason,
         "request_id": line.request_id,
+        "strikes": line.strikes,
+        "undone": line.undone,
     }
 
 

@@ -12,6 +12,7 @@ from pushkeeper.api.openapi_schemas import (
     OBJECT,
     TEMPLATE_PARTS,
     TEXT,
+    TIME,
     UNIT,
     UNIX,
     Schema,
@@ -197,6 +198,23 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         summary="End it; of each device that was planned there is a record that says so",
         answer=record({"broadcast": ref("Broadcast")}),
         refused=(404, 409),
+    ),
+    ("POST", "/api/v1/undo"): Operation(
+        summary="Take back the strikes of a time, or say what that would change; a dry run unless dry_run is false",
+        body=record(
+            {"since": TIME, "until": TIME},
+            route=MAYBE_TEXT,
+            credential=MAYBE_TEXT,
+            reason=MAYBE_TEXT,
+            only={"enum": ["all", "suppressed"]},
+            why=MAYBE_TEXT,
+            dry_run=FLAG,
+        ),
+        answer=record({"dry_run": FLAG, "strikes": COUNT, "devices": COUNT, "changed": list_of(OBJECT)}),
+        refused=(404, 504),
+    ),
+    ("GET", "/api/v1/undo"): Operation(
+        summary="What was taken back, the newest first", answer=record({"undone": list_of(OBJECT)})
     ),
     ("GET", "/api/v1/stats/devices"): Operation(
         summary="Devices by platform and last status",

@@ -17,6 +17,7 @@ MAYBE_TEXT: Schema = {"type": ["string", "null"]}
 OBJECT: Schema = {"type": "object"}
 COUNT: Schema = {"type": "integer"}
 FLAG: Schema = {"type": "boolean"}
+TIME: Schema = {"type": ["integer", "string"], "description": "unix seconds, or 2026-12-24T18:00:00Z"}
 UNIX: Schema = {"type": "integer", "minimum": 0, "maximum": 253_402_300_799}
 
 

@@ -14,6 +14,7 @@ from pushkeeper.cli import (
     devices,
     routes,
     serving,
+    undo,
     workspaces,
 )
 
@@ -40,6 +41,7 @@ for command in (
     devices.device,
     audiences.audience,
     broadcasts.broadcast,
+    undo.undo,
     devices.send,
     bench.bench,
 ):

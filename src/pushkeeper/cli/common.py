@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -15,7 +16,7 @@ from pushkeeper import config
 from pushkeeper.errors import PushkeeperError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
 
     from pushkeeper.config import Settings
 
@@ -89,6 +90,21 @@ def to_json(value: object) -> str:
 def answer(value: object, text: str, *, json: bool) -> None:
     """Print the value as one line of JSON, or the text for people."""
     click.echo(to_json(value) if json else text)
+
+
+@contextmanager
+def progress(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error, moved by whoever is given it: how much is done, of how much; with `quiet`, none."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    if quiet:
+        yield lambda _, __: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
 def table(rows: list[list[str]], headings: list[str]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from pushkeeper.core.model import DeviceId, PersonId, WorkspaceId, message_day
+from pushkeeper.core.model import DeviceId, PersonId, RouteId, WorkspaceId, message_day
 from pushkeeper.store.database import columns, load_queries, storable
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Kind(NamedTuple):
     provider_status: int | None
     provider_reason: str
     attempts: int
+    route_id: RouteId
 
 
 class Acceptance(msgspec.Struct, frozen=True, gc=False):
@@ -63,7 +64,7 @@ async def settle(connection: Connection, accepted: Sequence[Acceptance]) -> set[
         for a in accepted
     )
     shared = [(_day_of(kind.message_id), *kind) for kind in kinds]
-    left = await connection.fetch(SQL["settle"], *columns(rows, 5), *columns(shared, 8))
+    left = await connection.fetch(SQL["settle"], *columns(rows, 5), *columns(shared, 9))
     return {(row["message_id"], row["device_id"]) for row in left}
 
 

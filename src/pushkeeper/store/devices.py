@@ -17,6 +17,7 @@ from pushkeeper.core.model import (
     IdKind,
     PersonId,
     Platform,
+    RouteId,
     Token,
     WorkspaceId,
     device_id,
@@ -96,11 +97,17 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     provider: str
     provider_status: int | None = None
     provider_reason: str = ""
+    route_id: RouteId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryLine:
-    """One thing that happened to a device, and why."""
+    """One thing that happened to a device, and why.
+
+    Attributes:
+        strikes: that it has by this; None of a line from before they were written down.
+        undone: a strike that an operator took back.
+    """
 
     at: datetime
     event: str
@@ -114,6 +121,8 @@ class HistoryLine:
     provider_status: int | None
     provider_reason: str | None
     request_id: str | None
+    strikes: int | None
+    undone: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +209,11 @@ async def settle(connection: Connection, settlements: Sequence[Settlement]) -> N
                 s.provider,
                 s.provider_status,
                 storable(s.provider_reason),
+                s.route_id,
             )
             for s in now
         ]
-        await connection.execute(SQL["settle"], *columns(rows, 8))
+        await connection.execute(SQL["settle"], *columns(rows, 9))
         waiting = later
 
 

@@ -76,10 +76,15 @@ class Route:
     @property
     def name(self) -> str:
         """`apns:production:com.example.app`, `fcm:my-project` or `fcm:my-project:apple`."""
+        return f"{self.of_credential}:{self.leg}" if self.leg else self.of_credential
+
+    @property
+    def of_credential(self) -> str:
+        """What all routes of one credential begin with: `apns:production:com.example.app` or `fcm:my-project`."""
         parts = [self.provider.value, self.app]
         if self.provider is Provider.APNS:
             parts.insert(1, self.environment.value)
-        return ":".join([*parts, self.leg] if self.leg else parts)
+        return ":".join(parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

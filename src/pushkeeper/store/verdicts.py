@@ -149,4 +149,5 @@ def _strike(verdict: HeldVerdict) -> Settlement:
         provider=verdict.provider,
         provider_status=verdict.provider_status,
         provider_reason=verdict.provider_reason,
+        route_id=verdict.route_id,
     )

@@ -208,6 +208,7 @@ def acceptance(fact: Fact) -> Acceptance | None:
         verdict.status,
         verdict.reason,
         push.attempt + 1,
+        fact.route.route_id,
     )
     took = verdict.outcome
     provider_id = took.provider_id if isinstance(took, Accepted) else ""
@@ -236,6 +237,7 @@ def settlement(fact: Answered) -> Settlement | None:
         provider=fact.route.provider.value,
         provider_status=fact.verdict.status,
         provider_reason=fact.verdict.reason,
+        route_id=fact.route.route_id,
     )
 
 

@@ -8,8 +8,9 @@ with given as (
     from unnest($1::bytea[], $2::bigint[], $3::int[], $4::text[], $5::int[])
         as r (device_id, person_id, generation, provider_id, kind)
     join unnest($6::date[], $7::uuid[], $8::bigint[], $9::text[], $10::text[], $11::smallint[], $12::text[],
-            $13::smallint[]) with ordinality
-        as k (message_day, message_id, workspace_id, reason, provider, provider_status, provider_reason, attempts, kind)
+            $13::smallint[], $14::bigint[]) with ordinality
+        as k (message_day, message_id, workspace_id, reason, provider, provider_status, provider_reason, attempts,
+            route_id, kind)
         using (kind)
 ),
 new as (
@@ -29,11 +30,11 @@ changed as (
         n.provider_reason
 ),
 told as (
-    insert into device_history (workspace_id, device_id, event, from_status, to_status, from_person_id, to_person_id,
-        generation, message_id, provider, provider_status, provider_reason)
-    select workspace_id, device_id, 'accepted', '', 'sent', person_id, person_id, generation, message_id, provider,
-        provider_status, provider_reason
-    from changed
+    insert into device_history (workspace_id, device_id, event, from_status, to_status, strikes, from_person_id,
+        to_person_id, generation, message_id, provider, provider_status, provider_reason, route_id)
+    select c.workspace_id, c.device_id, 'accepted', '', 'sent', 0, c.person_id, c.person_id, c.generation, c.message_id,
+        c.provider, c.provider_status, c.provider_reason, g.route_id
+    from changed c join given g using (message_id, device_id)
 )
 select n.message_id, n.device_id
 from new n join devices d on d.device_id = n.device_id and d.generation = n.generation

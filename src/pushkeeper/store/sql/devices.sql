@@ -53,14 +53,14 @@ made as (
     returning device_id, workspace_id, person_id, status, generation
 ),
 told as (
-    insert into device_history (workspace_id, device_id, event, from_status, to_status, from_person_id, to_person_id,
-        generation, request_id)
+    insert into device_history (workspace_id, device_id, event, from_status, to_status, strikes, from_person_id,
+        to_person_id, generation, request_id)
     select workspace_id, device_id, case when person_id = old_person_id then 'refreshed' else 'moved' end,
-        old_status, status, old_person_id, person_id, generation, request_id
+        old_status, status, 0, old_person_id, person_id, generation, request_id
     from changed
     where person_id <> old_person_id or status <> old_status
     union all
-    select m.workspace_id, m.device_id, 'registered', null, m.status, null, m.person_id, m.generation, g.request_id
+    select m.workspace_id, m.device_id, 'registered', null, m.status, 0, null, m.person_id, m.generation, g.request_id
     from made m join given g using (device_id)
 )
 select g.key, false as refused, null::bytea as moved from made join given g using (device_id)
@@ -101,10 +101,11 @@ where d.device_id = f.former_id;
 -- not change are not written.
 with given as (
     select device_id, generation, event, definite and event = 'refused' as definite, message_id, provider,
-        provider_status, provider_reason
+        provider_status, provider_reason, route_id
     from unnest(
-        $1::bytea[], $2::int[], $3::text[], $4::boolean[], $5::uuid[], $6::text[], $7::smallint[], $8::text[])
-        as g (device_id, generation, event, definite, message_id, provider, provider_status, provider_reason)
+        $1::bytea[], $2::int[], $3::text[], $4::boolean[], $5::uuid[], $6::text[], $7::smallint[], $8::text[],
+        $9::bigint[])
+        as g (device_id, generation, event, definite, message_id, provider, provider_status, provider_reason, route_id)
 ),
 before as (
     select d.device_id, d.workspace_id, d.person_id, d.status, d.strikes, d.stale_generation, d.struck_at
@@ -114,7 +115,7 @@ before as (
     for update of d
 ),
 ruled as (
-    select b.*, g.generation, g.message_id, g.provider, g.provider_status, g.provider_reason, g.event,
+    select b.*, g.generation, g.message_id, g.provider, g.provider_status, g.provider_reason, g.route_id, g.event,
         case
             when g.event = 'accepted' then 'accept'
             when g.event = 'refused_as_stale' and b.stale_generation is distinct from g.generation then 'note'
@@ -145,24 +146,24 @@ changed as (
             else d.stale_generation end
     from ruled r
     where d.device_id = r.device_id and d.generation = r.generation and r.rule in ('accept', 'note', 'strike')
-    returning d.device_id, d.workspace_id, d.person_id, d.status, d.generation, r.status as old_status, r.event,
-        r.message_id, r.provider, r.provider_status, r.provider_reason
+    returning d.device_id, d.workspace_id, d.person_id, d.status, d.strikes, d.generation, r.status as old_status,
+        r.strikes as old_strikes, r.event, r.message_id, r.provider, r.provider_status, r.provider_reason, r.route_id
 ),
 removed as (
     delete from devices d using ruled r
     where d.device_id = r.device_id and d.generation = r.generation and r.rule = 'remove'
     returning d.device_id, d.workspace_id, d.person_id, d.generation, r.status as old_status, r.message_id, r.provider,
-        r.provider_status, r.provider_reason
+        r.provider_status, r.provider_reason, r.route_id
 )
-insert into device_history (workspace_id, device_id, event, from_status, to_status, from_person_id, to_person_id,
-    generation, message_id, provider, provider_status, provider_reason)
-select workspace_id, device_id, event, old_status, status, person_id, person_id, generation, message_id, provider,
-    provider_status, provider_reason
+insert into device_history (workspace_id, device_id, event, from_status, to_status, strikes, from_person_id, to_person_id,
+    generation, message_id, provider, provider_status, provider_reason, route_id)
+select workspace_id, device_id, event, old_status, status, strikes, person_id, person_id, generation, message_id, provider,
+    provider_status, provider_reason, route_id
 from changed
-where status <> old_status or event = 'refused_as_stale'
+where status <> old_status or strikes <> old_strikes or event = 'refused_as_stale'
 union all
-select workspace_id, device_id, 'deleted', old_status, null, person_id, null, generation, message_id, provider,
-    provider_status, provider_reason
+select workspace_id, device_id, 'deleted', old_status, null, null, person_id, null, generation, message_id, provider,
+    provider_status, provider_reason, route_id
 from removed;
 
 -- name: delete
@@ -208,14 +209,14 @@ moved as (
         stale_generation = null
     from theirs t
     where d.device_id = t.device_id and not t.doubled
-    returning d.device_id, d.workspace_id, d.status, d.generation
+    returning d.device_id, d.workspace_id, d.status, d.strikes, d.generation
 )
-insert into device_history (workspace_id, device_id, event, from_status, to_status, from_person_id, to_person_id,
+insert into device_history (workspace_id, device_id, event, from_status, to_status, strikes, from_person_id, to_person_id,
     generation, request_id)
-select workspace_id, device_id, 'moved', status, status, $2, $3, generation, $4
+select workspace_id, device_id, 'moved', status, status, strikes, $2, $3, generation, $4
 from moved
 union all
-select workspace_id, device_id, 'deleted', status, null, $2, null, generation, $4
+select workspace_id, device_id, 'deleted', status, null, null, $2, null, generation, $4
 from dropped;
 
 -- name: of_person
@@ -262,7 +263,7 @@ limit $4;
 -- name: history
 -- What happened to the device of a token, the newest first; of several who share it, to that of this person.
 select at, event, from_status, to_status, from_person_id, to_person_id, generation, message_id, provider,
-    provider_status, provider_reason, request_id
+    provider_status, provider_reason, request_id, strikes, undone_by is not null as undone
 from device_history
 where workspace_id = $1 and device_id in ($2, shared_device($2, $4))
 order by at desc, history_id desc

@@ -1,0 +1,91 @@
+"""Our own API for strikes that were nobody's fault: what taking them back would change, done, and what was done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pushkeeper.api import answer, fields
+from pushkeeper.api.native import render
+from pushkeeper.api.surface import Surface
+from pushkeeper.core.ledger import Only
+from pushkeeper.errors import BadRequest
+from pushkeeper.ledger import Meant
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import Route
+
+    from pushkeeper.api.answer import Answer
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.surface import Call
+    from pushkeeper.ledger import Outcome
+
+MAX_WHY_BYTES = 1_000
+MAX_NAME_BYTES = 300
+_FIELDS = frozenset({"since", "until", "route", "credential", "reason", "only", "why", "dry_run"})
+_LAST = 100
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of this API."""
+    undo = _Undo(rooms)
+    surface = Surface(authenticate=rooms.keys.app, render=render)
+    return [surface.route("/api/v1/undo", GET=undo.all, POST=undo.undo)]
+
+
+class _Undo:
+    def __init__(self, rooms: Rooms) -> None:
+        self._ledger = rooms.ledger
+
+    async def all(self, call: Call) -> Answer:
+        found = await self._ledger.all(call.workspace.workspace_id, limit=_LAST)
+        return answer.of_json({"undone": found})
+
+    async def undo(self, call: Call) -> Answer:
+        body = fields.as_object(fields.decode(call.raw_body), "body")
+        meant = meant_of(body)
+        dry_run = fields.optional_flag(body.get("dry_run"), "dry_run", default=True)
+        why = fields.optional_text(body.get("why"), "why", max_bytes=MAX_WHY_BYTES) or ""
+        if not dry_run and not why.strip():
+            raise BadRequest("why", "why: is needed, for whoever reads the history")
+        outcome = await self._ledger.undo(call.workspace.workspace_id, meant, why=why, dry_run=dry_run)
+        return answer.of_json(outcome_json(outcome))
+
+
+def meant_of(body: dict[str, Any]) -> Meant:
+    """Read which strikes are meant.
+
+    Raises:
+        BadRequest: a field is missing, malformed or none of ours.
+    """
+    if unknown := sorted(body.keys() - _FIELDS):
+        raise BadRequest(unknown[0][:40], f"{unknown[0][:40]}: there is no such field")
+    since, until = (fields.optional_time(body.get(name), name) for name in ("since", "until"))
+    for name, found in (("since", since), ("until", until)):
+        if found is None:
+            raise BadRequest(name, f"{name}: is needed")
+    named = {
+        name: fields.optional_text(body.get(name), name, max_bytes=MAX_NAME_BYTES) or None
+        for name in ("route", "credential", "reason")
+    }
+    only = fields.one_of(body.get("only", Only.ALL.value), "only", tuple(Only))
+    assert since is not None  # noqa: S101 - it was looked at just now
+    assert until is not None  # noqa: S101 - so was it
+    return Meant(since=since, until=until, only=Only(only), **named)
+
+
+def outcome_json(outcome: Outcome) -> dict[str, Any]:
+    """What taking strikes back changes, or would."""
+    return {
+        "dry_run": outcome.undo_id is None,
+        "undo": outcome.undo_id,
+        "strikes": outcome.strikes,
+        "devices": outcome.devices,
+        "changed": [
+            {"from": before, "to": after, "devices": count}
+            for (before, after), count in outcome.changed.most_common()
+        ],
+        "unchanged": outcome.unchanged,
+        "gone": outcome.gone,
+    }

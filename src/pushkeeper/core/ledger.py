@@ -1,0 +1,127 @@
+"""The ledger of a device: what its history comes to, with strikes taken back or without. Pure.
+
+A device's status is what the lines of its history come to, one after the other. A strike that was undone counts no more;
+the line that says so is only told, as the strikes are what it was about.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pushkeeper.core.status import LastStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_REFUSALS = frozenset({"refused", "refused_as_stale"})
+_CLEAN = frozenset({LastStatus.UNUSED, LastStatus.SENT})
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a device's history.
+
+    Attributes:
+        number: which it is.
+        to_status: None of a device that is gone.
+        strikes: that it had by this; None of lines that do not say.
+        undone: somebody took the strike back.
+    """
+
+    number: int
+    at: datetime
+    event: str
+    from_status: LastStatus | None
+    to_status: LastStatus | None
+    strikes: int | None
+    generation: int
+    reason: str | None = None
+    undone: bool = False
+
+    @property
+    def is_strike(self) -> bool:
+        """Whether a push service refused the device by it, and that counted."""
+        if self.event not in _REFUSALS:
+            return False
+        return self.event == "refused" or self.to_status != self.from_status
+
+
+class Balance(msgspec.Struct, frozen=True, kw_only=True):
+    """How a device stands by its history; `struck_at` and `reason` are of the last strike that counts."""
+
+    status: LastStatus
+    strikes: int = 0
+    struck_at: datetime | None = None
+    reason: str | None = None
+
+
+class Only(StrEnum):
+    """Which strikes are meant."""
+
+    ALL = "all"  # whatever the device became by them
+    SUPPRESSED = "suppressed"  # those by which it was suppressed
+
+
+def fold(
+    lines: Iterable[Line], *, suppress_after: int, without: frozenset[int] = frozenset()
+) -> Balance | None:
+    """What lines come to, the oldest first; None of a device that is gone, or of which nothing is known.
+
+    Args:
+        lines: of one device; where the oldest are kept no more, it begins as the first that is left says.
+        suppress_after: how many strikes suppress.
+        without: the numbers of strikes that are left out besides those that were undone.
+    """
+    balance: Balance | None = None
+    for line in lines:
+        if balance is None and line.from_status is not None:
+            balance = _begun(line.from_status, suppress_after)
+        balance = _after(balance, line, suppress_after, left_out=line.undone or line.number in without)
+    return balance
+
+
+def _begun(status: LastStatus, suppress_after: int) -> Balance:
+    """How it stood before the first line that is left."""
+    strikes = {LastStatus.BOUNCED: 1, LastStatus.SUPPRESSED: suppress_after}
+    return Balance(status=status, strikes=strikes.get(status, 0))
+
+
+def _after(balance: Balance | None, line: Line, suppress_after: int, *, left_out: bool) -> Balance | None:
+    match line.event:
+        case "deleted":
+            return None
+        case "registered" | "refreshed" | "moved":
+            return _registered(balance, line)
+        case "accepted":
+            return Balance(status=LastStatus.SENT)
+        case "undone":
+            return balance
+    if not line.is_strike or left_out or balance is None:
+        return balance
+    return _struck(balance, line, suppress_after)
+
+
+def _registered(balance: Balance | None, line: Line) -> Balance:
+    status = line.to_status or LastStatus.UNUSED
+    if status in _CLEAN:
+        # A revived device was sent before, or not: as it stands now, which taking strikes back may have changed.
+        revived = balance is not None and line.event != "registered" and balance.status is LastStatus.SENT
+        return Balance(status=LastStatus.SENT if revived else status)
+    # A merge hands a device on as it is.
+    return balance or Balance(status=status, strikes=line.strikes or 1)
+
+
+def _struck(balance: Balance, line: Line, suppress_after: int) -> Balance:
+    strikes = min(balance.strikes + 1, suppress_after)
+    # One that was over at the first was named as gone, which a workspace may choose to be enough.
+    at_once = line.to_status is LastStatus.SUPPRESSED and line.from_status in _CLEAN
+    over = strikes >= suppress_after or at_once or balance.status is LastStatus.SUPPRESSED
+    return Balance(
+        status=LastStatus.SUPPRESSED if over else LastStatus.BOUNCED,
+        strikes=strikes,
+        struck_at=line.at,
+        reason=line.reason,
+    )

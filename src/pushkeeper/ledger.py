@@ -1,0 +1,230 @@
+"""The ledger of devices: their statuses checked against their history, and strikes that were nobody's fault taken back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pushkeeper.core.ledger import Balance, Only, fold
+from pushkeeper.errors import BadRequest, NotFound
+from pushkeeper.store import ledger, routes, workspaces
+from pushkeeper.store.ledger import Checked, Selection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pushkeeper.core.model import DeviceId, WorkspaceId
+    from pushkeeper.store.database import Connection, Database
+    from pushkeeper.store.ledger import Standing, Told, Undo
+
+_PAGE = 500
+_PARTS = 16
+_EXAMPLES = 10
+MOST_BACK = timedelta(days=400)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meant:
+    """Which strikes an operator means, by the names of things.
+
+    Attributes:
+        route: of this route alone.
+        credential: of all routes of this credential (`apns:production:com.example.app`, `fcm:my-project`).
+        reason: the push service's own word, as `BadDeviceToken`.
+    """
+
+    since: datetime
+    until: datetime
+    route: str | None = None
+    credential: str | None = None
+    reason: str | None = None
+    only: Only = Only.ALL
+
+    def shown(self) -> dict[str, Any]:
+        """As it is kept."""
+        named = {"route": self.route, "credential": self.credential, "reason": self.reason}
+        return {
+            "since": self.since.isoformat(),
+            "until": self.until.isoformat(),
+            "only": self.only.value,
+            **{name: value for name, value in named.items() if value is not None},
+        }
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What taking strikes back changes, or would.
+
+    Attributes:
+        strikes: how many are meant, of how many `devices`.
+        changed: devices by what they were and become.
+        unchanged: devices that stand as they did: they came back since, or have other strikes.
+        gone: devices that are no more.
+        undo_id: under which it is kept; None of a dry run.
+    """
+
+    strikes: int = 0
+    devices: int = 0
+    changed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unchanged: int = 0
+    gone: int = 0
+    undo_id: int | None = None
+
+
+class Ledger:
+    """The history of all workspaces' devices."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def verify(
+        self, workspace: WorkspaceId, told: Callable[[int, int], None] = lambda _, __: None
+    ) -> Checked:
+        """Whether each device's history comes to its status; `told` hears how many of how many parts are done.
+
+        Raises:
+            TooSlow: a part takes longer than a minute.
+        """
+        devices = untold = wrong = 0
+        examples: list[dict[str, Any]] = []
+        for part in range(_PARTS):
+            first = bytes([part * 256 // _PARTS])
+            end = None if part + 1 == _PARTS else bytes([(part + 1) * 256 // _PARTS])
+            found = await ledger.check(
+                self._database, workspace, first, end, examples=_EXAMPLES - len(examples)
+            )
+            devices, untold, wrong = devices + found.devices, untold + found.untold, wrong + found.wrong
+            examples += found.examples
+            told(part + 1, _PARTS)
+        return Checked(devices=devices, untold=untold, wrong=wrong, examples=examples)
+
+    async def all(self, workspace: WorkspaceId, *, limit: int) -> list[Undo]:
+        """What was taken back, the newest first."""
+        return await ledger.of_workspace(self._database, workspace, limit=limit)
+
+    async def undo(
+        self,
+        workspace: WorkspaceId,
+        meant: Meant,
+        *,
+        why: str,
+        dry_run: bool,
+        told: Callable[[int, int], None] = lambda _, __: None,
+    ) -> Outcome:
+        """Take strikes back: each device stands as its history comes to without them, with a line that says so.
+
+        A device that came back since, or that other strikes made what it is, stays as it is; one that is gone stays gone.
+        Page by page, so that nobody waits for long; what is under way when it is cut short is complete, and a second
+        call takes back the rest. `told` hears how many of how many devices are done.
+
+        Raises:
+            BadRequest: the times are no range, or too far back.
+            NotFound: there is no route or credential of this name.
+        """
+        _check_times(meant)
+        selection = Selection(
+            since=meant.since,
+            until=meant.until,
+            routes=await self._routes(workspace, meant),
+            reason=meant.reason,
+            only=meant.only,
+        )
+        options = await workspaces.options(self._database, workspace)
+        strikes, devices = await ledger.meant(self._database, workspace, selection)
+        outcome = Outcome(strikes=strikes, devices=devices)
+        if not dry_run:
+            outcome.undo_id = await self._database.in_transaction(
+                lambda connection: ledger.insert(connection, workspace, meant.shown(), why)
+            )
+        after, done = b"", 0
+        while keys := await ledger.struck(self._database, workspace, selection, after=after, limit=_PAGE):
+            page = _Page(workspace, selection, options.suppress_after, outcome)
+            await self._database.in_transaction(partial(page.undo, keys=keys))
+            page.add_up()
+            after, done = keys[-1], done + len(keys)
+            told(done, devices)
+        if outcome.undo_id is not None:
+            number = outcome.undo_id
+            await self._database.in_transaction(lambda connection: ledger.finish(connection, number))
+        return outcome
+
+    async def _routes(self, workspace: WorkspaceId, meant: Meant) -> tuple[Any, ...] | None:
+        if meant.route is None and meant.credential is None:
+            return None
+        found = await routes.of_workspaces(self._database, [workspace])
+        chosen = [
+            one.route_id
+            for one in found
+            if one.name == meant.route
+            or (meant.credential is not None and one.of_credential == meant.credential)
+        ]
+        if not chosen:
+            raise NotFound(f"route: there is none named {meant.route or meant.credential!r}")
+        return tuple(chosen)
+
+
+class _Page:
+    """Some devices, undone in one transaction, which may have to be run again from its start."""
+
+    def __init__(
+        self, workspace: WorkspaceId, selection: Selection, suppress_after: int, outcome: Outcome
+    ) -> None:
+        self._workspace = workspace
+        self._selection = selection
+        self._suppress_after = suppress_after
+        self._outcome = outcome
+        self._changed = Counter[tuple[str, str]]()
+        self._unchanged = self._gone = 0
+
+    async def undo(self, connection: Connection, keys: list[DeviceId]) -> None:
+        self._changed, self._unchanged, self._gone = Counter(), 0, 0
+        there = await ledger.lock(connection, self._workspace, keys)
+        history = await ledger.lines(connection, self._workspace, keys, self._selection)
+        changes: list[tuple[DeviceId, Balance]] = []
+        for key in keys:
+            standing = there.get(key)
+            if standing is None:
+                self._gone += 1
+                continue
+            balance = self._without(history[key])
+            if balance is None or (balance.status, balance.strikes) == (standing.status, standing.strikes):
+                self._unchanged += 1
+                continue
+            self._changed[standing.status.value, balance.status.value] += 1
+            changes.append((key, balance))
+        if self._outcome.undo_id is not None:
+            await self._write(connection, self._outcome.undo_id, there, history, changes)
+
+    def _without(self, told: list[Told]) -> Balance | None:
+        meant = frozenset(one.line.number for one in told if one.meant and one.line.is_strike)
+        return fold((one.line for one in told), suppress_after=self._suppress_after, without=meant)
+
+    async def _write(
+        self,
+        connection: Connection,
+        undo_id: int,
+        there: dict[DeviceId, Standing],
+        history: dict[DeviceId, list[Told]],
+        changes: list[tuple[DeviceId, Balance]],
+    ) -> None:
+        numbers = [one.line.number for told in history.values() for one in told if one.meant]
+        await ledger.mark(connection, undo_id, list(history), numbers)
+        if changes:
+            await ledger.restore(connection, undo_id, changes)
+        await ledger.count(connection, undo_id, strikes=len(numbers), devices=len(there))
+
+    def add_up(self) -> None:
+        """Add this page, which is committed, to all."""
+        self._outcome.changed += self._changed
+        self._outcome.unchanged += self._unchanged
+        self._outcome.gone += self._gone
+
+
+def _check_times(meant: Meant) -> None:
+    if meant.until <= meant.since:
+        raise BadRequest("until", "until: is not after since")
+    if meant.since < datetime.now(UTC) - MOST_BACK:
+        raise BadRequest("since", f"since: is more than {MOST_BACK.days} days ago")
