@@ -15,6 +15,7 @@ from pushkeeper.audience import Audiences
 from pushkeeper.broadcasts import Broadcasts
 from pushkeeper.core.model import Environment, Platform, Provider, Secret
 from pushkeeper.errors import BadRequest, Misconfigured
+from pushkeeper.explanations import Explanations
 from pushkeeper.exports import Exports
 from pushkeeper.ledger import Ledger
 from pushkeeper.planning import Planning
@@ -118,6 +119,10 @@ def broadcasts(opened: Store) -> Broadcasts:
     return Broadcasts(opened.database, CHECKS)
 
 
+def explanations(opened: Store) -> Explanations:
+    return Explanations(opened.database)
+
+
 def ledger(opened: Store) -> Ledger:
     return Ledger(opened.database)
 
@@ -144,6 +149,7 @@ def api(opened: Store, url: str, *, requests_per_s: int | None = None) -> ASGIAp
             broadcasts=broadcasts(opened),
             triggers=triggers(opened),
             ledger=ledger(opened),
+            explanations=explanations(opened),
             exports=Exports(opened.database, opened.vault),
             reporting=reporting(opened),
             routing=routing(opened),

@@ -18,6 +18,7 @@ from pushkeeper.api.auth import Keys
 from pushkeeper.audience import Audiences
 from pushkeeper.broadcasts import Broadcasts
 from pushkeeper.core.model import Environment, Platform, Provider, Secret
+from pushkeeper.explanations import Explanations
 from pushkeeper.exports import Exports
 from pushkeeper.ledger import Ledger
 from pushkeeper.providers.apns import message as apns_message
@@ -98,6 +99,7 @@ async def _served(database, requests_per_s=None):
         broadcasts=Broadcasts(database, CHECKS),
         triggers=Triggers(database, CHECKS),
         ledger=Ledger(database),
+        explanations=Explanations(database),
         exports=Exports(database, vault.Vault(Secret(bytes(32)))),
         reporting=Reporting(database),
         routing=Routing(database),

@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from pushkeeper.simulator import Simulator
 from support.engine import Engine, Tenant, engine
+from support.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -51,3 +52,11 @@ def closed_port() -> Iterator[int]:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield held.getsockname()[1]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def stage(tenant: Tenant) -> Stage:
+    """Four phones of three people."""
+    made = Stage(tenant)
+    await made.fill()
+    return made

@@ -15,6 +15,7 @@ from pushkeeper.api import (
     audiences,
     broadcasts,
     cdp,
+    explain,
     exports,
     messages,
     metrics,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from pushkeeper.api.auth import Keys
     from pushkeeper.audience import Audiences
     from pushkeeper.broadcasts import Broadcasts
+    from pushkeeper.explanations import Explanations
     from pushkeeper.exports import Exports
     from pushkeeper.ledger import Ledger
     from pushkeeper.registry import Registry
@@ -66,6 +68,7 @@ class Rooms:
     broadcasts: Broadcasts
     triggers: Triggers
     ledger: Ledger
+    explanations: Explanations
     exports: Exports
     reporting: Reporting
     routing: Routing
@@ -99,6 +102,7 @@ def build(rooms: Rooms) -> ASGIApp:
         *native.routes(rooms),
         *audiences.routes(rooms),
         *undo.routes(rooms),
+        *explain.routes(rooms),
         *native_routes.routes(rooms),
     ]
     return Doors(routes)

@@ -199,6 +199,27 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         answer=record({"broadcast": ref("Broadcast")}),
         refused=(404, 409),
     ),
+    ("GET", "/api/v1/explain"): Operation(
+        summary="Why somebody did or didn't get a message, or whether a push would reach them now",
+        query={
+            "person": {"type": "string", "description": "an id, an email, or cio_ and a cio_id"},
+            "device": {"type": "string", "description": "a token or installation id"},
+            "message": {
+                "type": "string",
+                "description": "a delivery's id, a message's UUID, or a broadcast's number",
+            },
+        },
+        answer=record(
+            {
+                "got": {"type": ["boolean", "null"]},
+                "said": TEXT,
+                "change": MAYBE_TEXT,
+                "steps": list_of(OBJECT),
+                "devices": list_of(OBJECT),
+            }
+        ),
+        refused=(404,),
+    ),
     ("POST", "/api/v1/undo"): Operation(
         summary="Take back the strikes of a time, or say what that would change; a dry run unless dry_run is false",
         body=record(

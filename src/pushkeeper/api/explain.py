@@ -1,0 +1,55 @@
+"""Our own API for "why?": one person or device, and one message or none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pushkeeper.api import answer, fields, said
+from pushkeeper.api.native import render
+from pushkeeper.api.surface import Surface
+from pushkeeper.core import identity
+from pushkeeper.core.model import Token
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import Route
+
+    from pushkeeper.api.answer import Answer
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.surface import Call
+    from pushkeeper.core.explain import Explanation
+
+MAX_MESSAGE_BYTES = 100
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of this API."""
+    explain = _Explain(rooms)
+    surface = Surface(authenticate=rooms.keys.app, render=render)
+    return [surface.route("/api/v1/explain", GET=explain.why)]
+
+
+class _Explain:
+    def __init__(self, rooms: Rooms) -> None:
+        self._explanations = rooms.explanations
+
+    async def why(self, call: Call) -> Answer:
+        person, token = call.query("person"), call.query("device")
+        found = await self._explanations.why(
+            call.workspace.workspace_id,
+            person=None if person is None else said.checked(identity.of_path(person), "person"),
+            token=None
+            if token is None
+            else Token(fields.text(token, "device", max_bytes=said.MAX_TOKEN_BYTES)),
+            message=fields.optional_text(call.query("message"), "message", max_bytes=MAX_MESSAGE_BYTES),
+        )
+        return answer.of_json(explanation_json(found))
+
+
+def explanation_json(found: Explanation) -> dict[str, Any]:
+    """The answer, the trace, and the smallest change that would have helped."""
+    shown: dict[str, Any] = msgspec.to_builtins(found)
+    return shown

@@ -1,0 +1,65 @@
+"""Why somebody did, or didn't, get a message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, settings_of
+
+if TYPE_CHECKING:
+    from pushkeeper.core.explain import Explanation
+    from pushkeeper.core.explain_facts import Step
+
+_MARKS = {True: ("yes", "green"), False: ("no ", "red"), None: ("   ", None)}
+
+
+@click.command(short_help="Say why somebody did or didn't get a message.")
+@click.option("--person", metavar="ID", help="Who: an id, an email or cio_….")
+@click.option("--device", "token", metavar="TOKEN", help="One device of theirs.")
+@click.option("--message", metavar="ID", help="A delivery's id, a message's UUID or a broadcast's number.")
+@in_workspace
+@on_store
+@as_json
+def explain(
+    *, person: str | None, token: str | None, message: str | None, name: str, json: bool, **options: Any
+) -> None:
+    """Say why a person or a device did or didn't get a message; without one, whether a push would reach them now."""
+    from pushkeeper import wiring
+    from pushkeeper.api.explain import explanation_json
+    from pushkeeper.core import identity
+    from pushkeeper.core.model import Token
+    from pushkeeper.store import workspaces
+
+    async def ask() -> Explanation:
+        async with wiring.store(settings_of(options)) as store:
+            found = await workspaces.by_name(store.database, name)
+            return await wiring.explanations(store).why(
+                found.workspace_id,
+                person=None if person is None else identity.of_path(person),
+                token=None if token is None else Token(token),
+                message=message,
+            )
+
+    found = run(ask())
+    answer(explanation_json(found), _told(found), json=json)
+
+
+def _told(found: Explanation) -> str:
+    got = {True: "Yes", False: "No", None: "Not yet"}[found.got]
+    lines = [click.style(f"{got}: {found.said}.", bold=True)]
+    if found.change is not None:
+        lines.append(f"What would have helped: {found.change}.")
+    lines += ["", *map(_step, found.steps)]
+    for trace in found.devices:
+        platform = f" ({trace.platform})" if trace.platform else ""
+        lines += ["", click.style(f"{trace.device}{platform}: {trace.said}", bold=True)]
+        lines += map(_step, trace.steps)
+    return "\n".join(lines)
+
+
+def _step(step: Step) -> str:
+    mark, colour = _MARKS[step.so]
+    at = f"{step.at:%Y-%m-%d %H:%M:%S}" if step.at is not None else ""
+    return f"  {click.style(mark, fg=colour)}  {step.step.value:<10}  {at:<19}  {step.said}"

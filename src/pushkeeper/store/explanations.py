@@ -1,0 +1,234 @@
+"""Explanations: all that is known of a person's devices and one message, read as it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pushkeeper.core import explain_facts as facts
+from pushkeeper.core.filter import Unit
+from pushkeeper.core.filter_match import DeviceFacts, Happened
+from pushkeeper.core.identity import cio_id
+from pushkeeper.core.model import Content, DeviceId, PersonId, Platform, Token, message_day
+from pushkeeper.core.status import LastStatus
+from pushkeeper.store.database import load_queries
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.database import Database, Row
+
+SQL = load_queries("explanations")
+
+MOST_DEVICES = 50
+_LINES = 50
+_EVENTS = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A person, and what filters ask of them."""
+
+    told: facts.Person
+    attributes: Mapping[str, Any]
+    segments: Collection[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A device, and what filters ask of it."""
+
+    device_id: DeviceId
+    told: facts.Device
+    facts: DeviceFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A message, and whom its broadcast is for: a filter with the saved audiences that it leads to, as they were."""
+
+    message_id: UUID
+    told: facts.Message
+    person_id: PersonId | None
+    audience: Any
+    unit: Unit
+    saved: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """What of a message happened at devices, by their keys; what an app told without naming a device is under the empty key."""
+
+    pushes: Mapping[DeviceId, facts.Push] = field(default_factory=dict)
+    waiting: Mapping[DeviceId, facts.Waiting] = field(default_factory=dict)
+    held: Mapping[DeviceId, str] = field(default_factory=dict)
+    reports: Mapping[DeviceId, Mapping[str, datetime]] = field(default_factory=dict)
+
+
+async def person(database: Database, workspace: WorkspaceId, person_id: PersonId) -> Person | None:
+    """A person."""
+    row = await database.row(SQL["person"], workspace, person_id)
+    if row is None:
+        return None
+    told = facts.Person(
+        person_id=person_id,
+        known_by={**row["known_by"], "cio_id": cio_id(person_id)},
+        unsubscribed=row["unsubscribed"],
+        channel_off=row["channel_off"],
+        created_at=row["created_at"],
+    )
+    return Person(told=told, attributes=row["attributes"], segments=frozenset(row["segments"]))
+
+
+async def events(database: Database, person_id: PersonId, names: Collection[str]) -> list[Happened]:
+    """What a person did of these things."""
+    if not names:
+        return []
+    rows = await database.rows(SQL["events"], person_id, list(names), _EVENTS)
+    return [Happened(row["name"], row["happened_at"]) for row in rows]
+
+
+async def devices(
+    database: Database, workspace: WorkspaceId, person_id: PersonId | None, keys: Collection[DeviceId]
+) -> list[Device]:
+    """The devices of a person, the last used first, and those of these keys; fifty at most."""
+    rows = await database.rows(SQL["devices"], workspace, person_id, list(keys), MOST_DEVICES)
+    return [_device(row) for row in rows]
+
+
+async def once_theirs(database: Database, workspace: WorkspaceId, person_id: PersonId) -> list[DeviceId]:
+    """The devices that a person had and may have no more, the last that they lost first."""
+    rows = await database.rows(SQL["once_theirs"], workspace, person_id, MOST_DEVICES)
+    return [row["device_id"] for row in rows]
+
+
+async def history(
+    database: Database, workspace: WorkspaceId, keys: Sequence[DeviceId]
+) -> dict[DeviceId, list[facts.Line]]:
+    """The last lines of these devices' history, the newest first."""
+    found: dict[DeviceId, list[facts.Line]] = {key: [] for key in keys}
+    for row in await database.rows(SQL["history"], workspace, list(keys), _LINES):
+        line = dict(row)
+        found[line.pop("device_id")].append(facts.Line(**line))
+    return found
+
+
+async def message_of_broadcast(database: Database, workspace: WorkspaceId, number: int) -> UUID | None:
+    """The message of a broadcast."""
+    found: UUID | None = await database.value(SQL["of_broadcast"], workspace, number)
+    return found
+
+
+async def message(database: Database, workspace: WorkspaceId, message_id: UUID) -> Message | None:
+    """A message."""
+    row = await database.row(SQL["message"], workspace, message_id)
+    return None if row is None else _message(row)
+
+
+async def happening(
+    database: Database,
+    workspace: WorkspaceId,
+    message_id: UUID,
+    person_id: PersonId | None,
+    keys: Sequence[DeviceId],
+) -> Happening:
+    """What of a message happened at these devices, and at others that the person had then."""
+    day = message_day(message_id)
+    pushed = await database.rows(SQL["pushes"], day, message_id, workspace, list(keys), person_id)
+    queued = await database.rows(SQL["waiting"], message_id, list(keys), person_id)
+    held = await database.rows(SQL["held"], message_id, list(keys))
+    reported = await database.rows(SQL["reports"], message_id, person_id)
+    reports: dict[DeviceId, dict[str, datetime]] = {}
+    for row in reported:
+        reports.setdefault(row["device_id"], {})[row["metric"]] = row["at"]
+    return Happening(
+        pushes={row["device_id"]: facts.Push(**_without_key(row)) for row in pushed},
+        waiting={
+            row["device_id"]: facts.Waiting(**{**_without_key(row), "claimed": bool(row["claimed"])})
+            for row in queued
+        },
+        held={row["device_id"]: row["held"] for row in held},
+        reports=reports,
+    )
+
+
+def _without_key(row: Row) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "device_id"}
+
+
+def _device(row: Row) -> Device:
+    told = facts.Device(
+        token=Token(row["token"]),
+        person_id=row["person_id"],
+        platform=Platform(row["platform"]),
+        app=row["app"],
+        environment=row["environment"],
+        status=LastStatus(row["status"]),
+        strikes=row["strikes"],
+        failure_reason=row["failure_reason"],
+        registered_at=row["registered_at"],
+        last_used=row["last_used"],
+        no_permission=row["no_permission"],
+        same_phone=row["same_phone"],
+    )
+    names = (
+        "platform",
+        "app",
+        "environment",
+        "strikes",
+        "failure_reason",
+        "created_at",
+        "registered_at",
+        "last_used",
+    )
+    own = {name: row[name] for name in names if row[name] is not None}
+    return Device(
+        device_id=row["device_id"],
+        told=told,
+        facts=DeviceFacts({**own, "last_status": row["status"]}, row["attributes"]),
+    )
+
+
+def _message(row: Row) -> Message:
+    broadcast = None
+    if row["broadcast_id"] is not None:
+        broadcast = facts.Broadcast(
+            number=row["broadcast_id"],
+            state=row["state"],
+            named=row["listed"] or row["device_ids"] is not None,
+            due_at=row["pass_at"],
+            started_at=row["started_at"],
+            planned_at=row["planned_at"],
+            paused_at=row["paused_at"],
+            cancelled_at=row["cancelled_at"],
+            skip_without_permission=row["skip_without_permission"],
+            one_per_phone=row["one_per_phone"],
+        )
+    try:
+        content = msgspec.convert(row["content"], Content) if row["content"] else None
+    except msgspec.ValidationError:
+        content = None
+    told = facts.Message(
+        message_id=str(row["message_id"]),
+        kind=row["kind"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        content=content,
+        send_to_unsubscribed=row["send_to_unsubscribed"],
+        platforms=None if row["platforms"] is None else tuple(row["platforms"]),
+        stop_reason=row["stop_reason"],
+        broadcast=broadcast,
+    )
+    return Message(
+        message_id=row["message_id"],
+        told=told,
+        person_id=row["person_id"],
+        audience=row["audience"],
+        unit=Unit(row["unit"] or Unit.PERSON),
+        saved=row["saved"] or {},
+    )

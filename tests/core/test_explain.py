@@ -1,0 +1,176 @@
+"""What an explanation comes to, for each way in which a push can end or wait."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from pushkeeper.core.explain import explain
+from pushkeeper.core.explain_facts import (
+    Broadcast,
+    Device,
+    Facts,
+    Message,
+    OfDevice,
+    Person,
+    Push,
+    Route,
+    Waiting,
+)
+from pushkeeper.core.explain_verdict import REMEDIES
+from pushkeeper.core.model import Content, PersonId, Platform, Token
+from pushkeeper.core.reach import SkipReason
+from pushkeeper.core.status import LastStatus
+
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+ANN = Person(
+    person_id=PersonId(1), known_by={"id": "ann"}, unsubscribed=False, channel_off=False, created_at=NOW
+)
+PHONE = Device(
+    token=Token("t" * 64),
+    person_id=PersonId(1),
+    platform=Platform.IOS,
+    app="",
+    environment="",
+    status=LastStatus.SENT,
+    strikes=0,
+    failure_reason=None,
+    registered_at=NOW,
+    last_used=NOW,
+    no_permission=False,
+    same_phone=False,
+)
+ROUTE = Route(name="apns:production:app", accepted_at=NOW, paused_at=None, pause_reason=None)
+ONE = OfDevice(key="00" * 16, device=PHONE, route=ROUTE)
+PUSH = Push(
+    ending="accepted",
+    reason="P1",
+    provider="apns",
+    provider_status=200,
+    provider_reason="",
+    provider_id="id",
+    detail=None,
+    attempts=1,
+    settled_at=NOW,
+)
+SENT = Broadcast(
+    number=7,
+    state="planned",
+    named=False,
+    due_at=NOW,
+    started_at=NOW,
+    planned_at=NOW,
+    paused_at=None,
+    cancelled_at=None,
+)
+MESSAGE = Message(
+    message_id="m",
+    kind="broadcast",
+    created_at=NOW,
+    expires_at=NOW + timedelta(days=1),
+    content=Content(title="Hello"),
+    send_to_unsubscribed=False,
+    platforms=None,
+    stop_reason=None,
+    broadcast=SENT,
+)
+
+
+def asked(*devices, message=MESSAGE, person=ANN):
+    return explain(Facts(now=NOW, person=person, message=message, devices=devices or (ONE,)))
+
+
+@pytest.mark.parametrize(
+    ("ended", "said", "change"),
+    [
+        (
+            {"ending": "bounced", "provider_status": 410, "provider_reason": "Unregistered"},
+            "refused",
+            "install the app",
+        ),
+        ({"ending": "expired", "provider": None}, "not sent in time", "live longer"),
+        ({"ending": "unknown"}, "the answer was lost", "send it again"),
+        (
+            {"ending": "failed", "reason": "P5", "provider_reason": "PayloadTooLarge"},
+            "failed: P5",
+            "PayloadTooLarge",
+        ),
+        ({"ending": "failed", "reason": "too_large", "provider": None}, "failed: too_large", "say less"),
+        ({"ending": "skipped", "reason": "dry_run"}, "not sent: dry_run", "without dry_run"),
+        *(
+            (
+                {"ending": "skipped", "reason": reason.value, "provider": None},
+                f"not sent: {reason.value}",
+                change,
+            )
+            for reason, change in REMEDIES.items()
+        ),
+    ],
+)
+def test_each_end_says_what_would_have_helped(ended, said, change):
+    found = asked(replace(ONE, push=replace(PUSH, **ended)))
+    assert found.got is False
+    assert said in found.said
+    assert found.change is not None
+    assert change in found.change
+
+
+def test_every_reason_to_skip_has_a_remedy():
+    assert REMEDIES.keys() == set(SkipReason)
+
+
+def test_a_held_refusal_is_open():
+    found = asked(replace(ONE, held="guard apns 400 BadDeviceToken"))
+    assert (found.got, found.change) == (None, None)
+    assert "an operator applies or discards it" in found.said
+
+
+@pytest.mark.parametrize(
+    ("waiting", "got"),
+    [
+        ({}, None),
+        ({"claimed": True}, None),
+        ({"due_at": NOW + timedelta(hours=1)}, None),
+        ({"parked": True}, False),
+    ],
+)
+def test_what_waits_is_open_unless_somebody_holds_it(waiting, got):
+    usual = {"due_at": NOW, "parked": False, "claimed": False, "attempt": 0}
+    assert asked(replace(ONE, waiting=Waiting(**{**usual, **waiting}))).got is got
+
+
+@pytest.mark.parametrize(
+    ("broadcast", "change"),
+    [
+        (replace(SENT, paused_at=NOW), "resume it"),
+        (replace(SENT, started_at=None, planned_at=None, state="scheduled"), "start it, or wait"),
+        (replace(SENT, planned_at=None, state="planning"), "wait until it is planned"),
+        (replace(SENT, named=True), "name it"),
+        (SENT, "send the broadcast again"),
+        (replace(SENT, cancelled_at=NOW, state="cancelled"), "send it again"),
+    ],
+)
+def test_who_was_not_planned_for_is_told_why(broadcast, change):
+    found = asked(message=replace(MESSAGE, broadcast=broadcast))
+    assert found.got is False
+    assert change in (found.change or "")
+
+
+def test_the_device_that_lacks_least_says_what_would_have_helped():
+    far = replace(
+        ONE,
+        device=replace(PHONE, status=LastStatus.SUPPRESSED, failure_reason="Unregistered"),
+        route=None,
+    )
+    near = replace(ONE, route=replace(ROUTE, paused_at=NOW, pause_reason="the key is wrong"))
+    found = asked(far, near, message=None)
+    assert (found.got, found.change) == (False, "mend what paused apns:production:app, and resume it")
+    assert found.said == "none of 2 devices; nearest: apns:production:app is paused: the key is wrong"
+    assert asked(far, near, ONE, message=None).got is True
+
+
+def test_a_stopped_message_is_named():
+    found = asked(message=replace(MESSAGE, stop_reason="malformed: apns 400 BadTopic"))
+    assert "mend the message" in (found.change or "")
