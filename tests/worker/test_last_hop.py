@@ -1,7 +1,7 @@
 """The last look before a push leaves."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from msgspec.structs import replace as with_changes
@@ -21,11 +21,12 @@ from pushkeeper.core.model import (
 )
 from pushkeeper.core.reach import SkipReason
 from pushkeeper.core.routing import Ways, choose_route
+from pushkeeper.core.schedule import Schedule, Window
 from pushkeeper.core.status import LastStatus
 from pushkeeper.store.batches import MessageToSend, StandingDevice, Target
 from pushkeeper.store.routes import Route
 from pushkeeper.worker import last_hop
-from pushkeeper.worker.last_hop import Expire, Go, Skip, Stop, Wait
+from pushkeeper.worker.last_hop import Expire, Go, Later, Skip, Stop, Wait
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ANN, BOB = PersonId(1), PersonId(2)
@@ -102,6 +103,11 @@ def test_a_device_as_it_was_planned_goes():
             replace(MESSAGE, content=Content(custom_payload={"ios": {"aps": {}}})),
             SkipReason.NO_CONTENT,
         ),
+        (with_changes(TARGET, device=None), replace(MESSAGE, cancelled=True), SkipReason.CANCELLED),
+        (with_changes(TARGET, hindrance="channel_off"), MESSAGE, SkipReason.CHANNEL_OFF),
+        (with_changes(TARGET, hindrance="no_permission"), MESSAGE, SkipReason.NO_PERMISSION),
+        (with_changes(TARGET, hindrance="same_phone"), MESSAGE, SkipReason.SAME_PHONE),
+        (TARGET, replace(MESSAGE, platforms=("ios",)), SkipReason.OTHER_PLATFORM),
         (with_phone(platform=Platform.WEB), MESSAGE, SkipReason.NO_ROUTE),
         (with_phone(app="another-project"), MESSAGE, SkipReason.NO_ROUTE),
     ],
@@ -120,6 +126,29 @@ def test_a_bounced_device_is_tried_once_more():
 
 def test_a_message_past_its_time_expires():
     assert fate(now=MESSAGE.expires_at) == Expire()
+
+
+def test_a_paused_message_waits_even_where_something_stands_against_it():
+    paused = replace(MESSAGE, paused=True)
+    assert (
+        fate(message=paused) == fate(target=with_changes(TARGET, device=None), message=paused) == Later(NOW)
+    )
+
+
+@pytest.mark.parametrize(
+    ("zone", "opens_at"),
+    [
+        ("Europe/Berlin", None),  # 13:00
+        ("America/New_York", NOW + timedelta(hours=2)),  # 07:00
+        ("Asia/Tokyo", NOW + timedelta(hours=12)),  # 21:00
+        (None, NOW + timedelta(hours=2)),  # the message's own: New York
+        ("Nowhere/At all", NOW + timedelta(hours=2)),
+    ],
+)
+def test_outside_its_hours_a_push_waits_until_they_begin_at_the_device(zone, opens_at):
+    hours = Schedule(time_zone="America/New_York", window=Window(opens=time(9), closes=time(20)))
+    found = fate(target=with_changes(TARGET, zone=zone), message=replace(MESSAGE, schedule=hours))
+    assert found == (Go(PHONE, FCM) if opens_at is None else Later(opens_at))
 
 
 def test_a_message_that_has_stopped_or_cannot_be_read_goes_to_nobody():
