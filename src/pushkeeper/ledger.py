@@ -199,7 +199,7 @@ class _Page:
             await self._write(connection, self._outcome.undo_id, there, history, changes)
 
     def _without(self, told: list[Told]) -> Balance | None:
-        meant = frozenset(one.line.number for one in told if one.meant and one.line.is_strike)
+        meant = frozenset(one.line.number for one in told if one.meant)
         return fold((one.line for one in told), suppress_after=self._suppress_after, without=meant)
 
     async def _write(

@@ -12,7 +12,7 @@ from pushkeeper.core.filter_text import parse
         (
             "person.plan = pro",
             [
-                "create index concurrently audience_people_plan on people (workspace_id, (attributes -> 'plan'))"
+                "create index concurrently audience_people_plan on people (workspace_id, (attributes ->> 'plan'))"
             ],
         ),
         (
@@ -20,8 +20,14 @@ from pushkeeper.core.filter_text import parse
             [
                 (
                     "create index concurrently audience_devices_app_version_version on devices "
-                    "(workspace_id, json_version((attributes -> 'app_version')))"
+                    "(workspace_id, attribute_version(attributes, 'app_version'))"
                 )
+            ],
+        ),
+        (
+            "person.plan in (pro, 3)",
+            [
+                "create index concurrently audience_people_plan on people (workspace_id, (attributes -> 'plan'))"
             ],
         ),
         (
@@ -37,7 +43,7 @@ from pushkeeper.core.filter_text import parse
             [
                 (
                     "create index concurrently audience_people_o_clock_number on people "
-                    "(workspace_id, json_number((attributes -> 'o''clock')))"
+                    "(workspace_id, json_number(attributes -> 'o''clock'))"
                 )
             ],
         ),

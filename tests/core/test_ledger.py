@@ -62,9 +62,19 @@ def come_to(lines, *without, suppress_after=2):
             (3,),
             (BOUNCED, 1),
         ),
-        # A refusal as stale is a strike only when it changes the status.
+        # A refusal as stale is a strike only when it is the second.
         ((REGISTERED, ACCEPTED, ("refused_as_stale", SENT, SENT, 0)), (), (SENT, 0)),
         ((REGISTERED, ACCEPTED, ("refused_as_stale", SENT, BOUNCED, 1)), (), (BOUNCED, 1)),
+        (
+            (REGISTERED, ("refused", UNUSED, BOUNCED, 1), ("refused_as_stale", BOUNCED, BOUNCED, 1)),
+            (),
+            (BOUNCED, 1),
+        ),
+        (
+            (REGISTERED, ("refused", UNUSED, BOUNCED, 1), ("refused_as_stale", BOUNCED, SUPPRESSED, 2)),
+            (),
+            (SUPPRESSED, 2),
+        ),
         # What is left of a history whose beginning is kept no more.
         ((SECOND,), (), (SUPPRESSED, 2)),
         ((SECOND,), (1,), (BOUNCED, 1)),

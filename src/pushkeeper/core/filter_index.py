@@ -7,19 +7,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pushkeeper.core import filter_sql
 from pushkeeper.core.filter import (
     Among,
     And,
     Condition,
     Node,
-    Number,
     OfDevice,
     Performed,
-    Recent,
     Saved,
     Subject,
-    Time,
-    Version,
 )
 from pushkeeper.core.filter_read import DEVICE_TIMES
 
@@ -70,7 +67,7 @@ def _of_condition(subject: Subject, field: str, test: Test, node: Node) -> list[
     match subject:
         case Subject.PERSON | Subject.DEVICE_ATTRIBUTE:
             table = "people" if subject is Subject.PERSON else "devices"
-            expression = _expression(f"(attributes -> {_quoted(field)})", test)
+            expression = filter_sql.attribute("attributes", _quoted(field), test)
             if expression is None:
                 return []
             kind = "" if isinstance(test, Among) else f" {type(test).__name__.lower()}"
@@ -79,19 +76,6 @@ def _of_condition(subject: Subject, field: str, test: Test, node: Node) -> list[
             return [_index("devices", field, f"workspace_id, {field}", node)]
     # What every push changes has no index, so that it is written in its place.
     return []
-
-
-def _expression(value: str, test: Test) -> str | None:
-    match test:
-        case Among():
-            return value
-        case Number():
-            return f"json_number({value})"
-        case Version():
-            return f"json_version({value})"
-        case Time() | Recent():
-            return f"json_seconds({value})"
-    return None
 
 
 def _index(table: str, about: str, columns: str, node: Node) -> Index:

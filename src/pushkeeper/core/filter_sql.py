@@ -1,6 +1,7 @@
 """A filter as a condition in SQL over `people p`, and `devices d`, equal to `filter_match.matches`.
 
-Values go as parameters. What stands for a number, a time or a version in JSON is said by functions of migration 0007.
+Values go as parameters. What stands for a number, a time or a version in JSON is said by functions of migrations 0007
+and 0011.
 """
 
 from __future__ import annotations
@@ -50,7 +51,6 @@ _COLUMNS = {
     "last_used": "d.last_used",
 }
 _OWN = "d.workspace_id = p.workspace_id and d.person_id = p.person_id"
-_SHOWN_ID = "lpad(to_hex(p.person_id), 12, '0')"
 _OF_PERSON = {
     Match.ANY: "exists (select from devices d where {of} and {inner})",
     Match.NONE: "not exists (select from devices d where {of} and {inner})",
@@ -82,6 +82,23 @@ def condition(
     return Where(writer.write(node), writer.parameters, writer.of_people)
 
 
+def attribute(column: str, name: str, test: Test) -> str | None:
+    """What of an attribute a test compares: what an index of it has to be on. None of tests that no index serves.
+
+    `column` is the attributes' and `name` the attribute's name, both in SQL.
+    """
+    match test:
+        case Among(values):
+            return f"({column} {'->>' if _are_texts(values) else '->'} {name})"
+        case Number():
+            return f"json_number({column} -> {name})"
+        case Version():
+            return f"attribute_version({column}, {name})"
+        case Time() | Recent():
+            return f"json_seconds({column} -> {name})"
+    return None
+
+
 class _Writer:
     def __init__(self, first: int, now: datetime, unit: Unit, *, total: bool) -> None:
         self._first = first
@@ -90,6 +107,14 @@ class _Writer:
         self._total = total
         self.parameters: list[object] = []
         self.of_people = False
+
+    @property
+    def _person(self) -> str:
+        """The person's key, from the row at hand."""
+        if self._unit is Unit.DEVICE:
+            return "d.person_id"
+        self.of_people = True
+        return "p.person_id"
 
     def write(self, node: Node) -> str:
         match node:
@@ -117,14 +142,12 @@ class _Writer:
                 return self._condition(subject, field, test)
             case Saved(_, unit, inner):
                 return self._saved(unit, inner)
-        self.of_people = True
         match node:
             case InSegment(segment_id):
+                # Another workspace's segment has nobody of this one in it.
                 number = self._parameter(segment_id, "bigint")
-                return (
-                    "exists (select from segment_members m join segments s using (segment_id) where "
-                    f"m.person_id = p.person_id and s.workspace_id = p.workspace_id and m.segment_id = {number})"
-                )
+                where = f"m.person_id = {self._person} and m.segment_id = {number}"
+                return f"exists (select from segment_members m where {where})"
             case Performed():
                 return self._performed(node)
 
@@ -145,7 +168,7 @@ class _Writer:
         return _OF_PERSON[match].format(of=_OWN, inner=written)
 
     def _performed(self, node: Performed) -> str:
-        where = f"e.person_id = p.person_id and e.name = {self._parameter(node.name, 'text')}"
+        where = f"e.person_id = {self._person} and e.name = {self._parameter(node.name, 'text')}"
         if node.since is not None:
             where += f" and e.happened_at >= {self._moment(node.since)}"
         if node.within_s is not None:
@@ -157,14 +180,13 @@ class _Writer:
         return f"({counted} {_SIGNS[node.order]} {count})"
 
     def _condition(self, subject: Subject, field: str, test: Test) -> str:
-        if subject in (Subject.IDENTIFIER, Subject.PERSON):
-            self.of_people = True
         match subject:
             case Subject.IDENTIFIER:
                 return self._identifier(field, test)
             case Subject.DEVICE:
                 return self._column(_COLUMNS[field], test)
             case Subject.PERSON:
+                self.of_people = True
                 return self._json("p.attributes", field, test)
             case Subject.DEVICE_ATTRIBUTE:
                 return self._json("d.attributes", field, test)
@@ -175,9 +197,6 @@ class _Writer:
         match test:
             case Exists():
                 return f"({column} ? {name})"
-            case Among(values):
-                among = self._parameter(_meanings(values), "jsonb[]")
-                return self._known(f"({value} = any ({among}))")
             case Contains(text):
                 part = self._parameter(text, "text")
                 one_of = self._parameter(_meanings((text,)), "jsonb[]")
@@ -192,23 +211,23 @@ class _Writer:
                     f"(case jsonb_typeof{value} when 'string' then starts_with({value} #>> '{{}}', {part}) "
                     "else false end)"
                 )
-        return self._known(f"({self._json_in_order(value, test)})")
+        return self._known(f"({attribute(column, name, test)} {self._compared(test)})")
 
-    def _json_in_order(self, value: str, test: Number | Version | Time | Recent) -> str:
+    def _compared(self, test: Among | Number | Version | Time | Recent) -> str:
+        """What an attribute's value is compared to."""
         match test:
-            case Number(order, bound):
-                return f"json_number{value} {_SIGNS[order]} {self._parameter(bound, 'numeric')}"
+            case Among(values) if _are_texts(values):
+                return self._one_of(values)
+            case Among(values):
+                return f"= any ({self._parameter(_meanings(values), 'jsonb[]')})"
             case Version(order, parts):
-                return f"json_version{value} {_SIGNS[order]} {self._parameter(list(parts), 'bigint[]')}"
-            case Time(order, bound):
-                return f"json_seconds{value} {_SIGNS[order]} {self._parameter(bound, 'numeric')}"
+                return f"{_SIGNS[order]} {self._parameter(_bound(order, parts), 'bigint[]')}"
+            case Number(order, bound) | Time(order, bound):
+                return f"{_SIGNS[order]} {self._parameter(bound, 'numeric')}"
             case Recent(seconds):
                 until = filter_values.seconds_of(self._now)
-                since, until_at = (
-                    self._parameter(until - seconds, "numeric"),
-                    self._parameter(until, "numeric"),
-                )
-                return f"json_seconds{value} between {since} and {until_at}"
+                since = self._parameter(until - seconds, "numeric")
+                return f"between {since} and {self._parameter(until, 'numeric')}"
 
     def _column(self, column: str, test: Test) -> str:
         """A test of a column of texts, numbers or times; only a reason to fail can be null."""
@@ -228,25 +247,29 @@ class _Writer:
 
     def _identifier(self, field: str, test: Test) -> str:
         if field == "cio_id":
-            return f"({self._text(_SHOWN_ID, test)})"
+            shown = f"lpad(to_hex({self._person}), 12, '0')"
+            return f"({self._text(shown, test)})"
         kind = self._parameter(field, "text")
         column = "i.key" if field == "email" else "i.value"
         return (
-            "exists (select from identifiers i where i.person_id = p.person_id and "
+            f"exists (select from identifiers i where i.person_id = {self._person} and "
             f"i.kind = {kind} and {self._text(column, test)})"
         )
 
     def _text(self, column: str, test: Test) -> str:
         match test:
-            case Among([value]):
-                return f"{column} = {self._parameter(value, 'text')}"
             case Among(values):
-                return f"{column} = any ({self._parameter(list(values), 'text[]')})"
+                return f"{column} {self._one_of(values)}"
             case Contains(text):
                 return f"strpos({column}, {self._parameter(text, 'text')}) > 0"
             case StartsWith(text):
                 return f"starts_with({column}, {self._parameter(text, 'text')})"
         return "true"
+
+    def _one_of(self, texts: tuple[str, ...]) -> str:
+        if len(texts) == 1:
+            return f"= {self._parameter(texts[0], 'text')}"
+        return f"= any ({self._parameter(list(texts), 'text[]')})"
 
     def _known(self, test: str) -> str:
         """A test that is null of what is not there, as a truth where that matters."""
@@ -269,3 +292,16 @@ class _Writer:
 
 def _meanings(values: tuple[str, ...]) -> list[object]:
     return [meaning for value in values for meaning in filter_values.meanings(value)]
+
+
+def _are_texts(values: tuple[str, ...]) -> bool:
+    """Whether each can only be a text in JSON, and no list's or object's written form either."""
+    return all(
+        filter_values.meanings(value) == (value,) and not value.startswith(("[", "{")) for value in values
+    )
+
+
+def _bound(order: Order, parts: tuple[int, ...]) -> list[int]:
+    """A version to compare others to, which may have zeros at their end: 4.2.0 is not above 4.2, as lists are."""
+    zeros = filter_values.MOST_PARTS - len(parts) if order in (Order.GT, Order.LTE) else 0
+    return [*parts, *[0] * zeros]

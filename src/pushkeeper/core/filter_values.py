@@ -1,6 +1,6 @@
 """What a text or a value of JSON stands for when it is compared: a truth, a number, a version, a time.
 
-What JSON values stand for is also said in SQL, by the functions of migration 0007; the property tests hold both to one
+What JSON values stand for is also said in SQL, by the functions of migrations 0007 and 0011; the property tests hold both to one
 answer.
 """
 
@@ -15,6 +15,7 @@ import msgspec
 
 Version: TypeAlias = tuple[int, ...]
 
+MOST_PARTS = 6  # of a version
 MOST_SECONDS = Decimal(253_402_300_799)  # the end of the year 9999
 DURATION_UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 

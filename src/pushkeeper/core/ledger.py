@@ -17,7 +17,6 @@ from pushkeeper.core.status import LastStatus
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_REFUSALS = frozenset({"refused", "refused_as_stale"})
 _CLEAN = frozenset({LastStatus.UNUSED, LastStatus.SENT})
 
 
@@ -40,13 +39,6 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     generation: int
     reason: str | None = None
     undone: bool = False
-
-    @property
-    def is_strike(self) -> bool:
-        """Whether a push service refused the device by it, and that counted."""
-        if self.event not in _REFUSALS:
-            return False
-        return self.event == "refused" or self.to_status != self.from_status
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,11 +68,26 @@ def fold(
         without: the numbers of strikes that are left out besides those that were undone.
     """
     balance: Balance | None = None
+    recorded: int | None = None
     for line in lines:
         if balance is None and line.from_status is not None:
             balance = _begun(line.from_status, suppress_after)
-        balance = _after(balance, line, suppress_after, left_out=line.undone or line.number in without)
+        counts = _is_strike(line, recorded) and not line.undone and line.number not in without
+        balance = _after(balance, line, suppress_after, counts=counts)
+        recorded = line.strikes
     return balance
+
+
+def _is_strike(line: Line, recorded: int | None) -> bool:
+    """Whether a push service refused the device by it, and that counted; `recorded` are the strikes of the line before.
+
+    The first doubt about the registration is only noted.
+    """
+    if line.event != "refused_as_stale":
+        return line.event == "refused"
+    if line.strikes is None or recorded is None:
+        return line.to_status != line.from_status
+    return line.strikes > recorded
 
 
 def _begun(status: LastStatus, suppress_after: int) -> Balance:
@@ -89,7 +96,7 @@ def _begun(status: LastStatus, suppress_after: int) -> Balance:
     return Balance(status=status, strikes=strikes.get(status, 0))
 
 
-def _after(balance: Balance | None, line: Line, suppress_after: int, *, left_out: bool) -> Balance | None:
+def _after(balance: Balance | None, line: Line, suppress_after: int, *, counts: bool) -> Balance | None:
     match line.event:
         case "deleted":
             return None
@@ -99,9 +106,7 @@ def _after(balance: Balance | None, line: Line, suppress_after: int, *, left_out
             return Balance(status=LastStatus.SENT)
         case "undone":
             return balance
-    if not line.is_strike or left_out or balance is None:
-        return balance
-    return _struck(balance, line, suppress_after)
+    return _struck(balance, line, suppress_after) if counts and balance is not None else balance
 
 
 def _registered(balance: Balance | None, line: Line) -> Balance:
