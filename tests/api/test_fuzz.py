@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 from hypothesis import HealthCheck, given, settings
@@ -12,6 +13,9 @@ WORDS = st.sampled_from(
         *("id", "email", "device", "platform", "ios", "attributes", "token", "to", "title", "identifiers"),
         *("custom_payload", "custom_device", "custom_data", "last_used", "send_at", "_update", "_timestamp"),
         *("kind", "name", "transactional", "broadcast", "translations", "audience", "filters", "and", "not"),
+        *("content", "platforms", "schedule", "at", "local_time", "time_zone", "window", "opens", "closes"),
+        *("throttle", "per_second", "filter", "unit", "start", "devices", "event", "idempotency_key", "web"),
+        *("since", "until", "route", "reason", "why", "dry_run", "expires_after_s", "2026-11-26T12:00"),
         *("message_data", "language", "queue_draft", "per_user_data", "ids", "recipients", "{{ a", "{{ a }}"),
         *(
             "unsubscribed",
@@ -29,6 +33,7 @@ WORDS = st.sampled_from(
         ),
     )
 )
+_AGO, _SOON = ((datetime.now(UTC) + timedelta(hours=hours)).isoformat() for hours in (-1, 1))
 SCALARS = st.one_of(
     st.none(),
     st.booleans(),
@@ -52,6 +57,14 @@ BODIES = st.one_of(
     ),
     JSON.map(
         lambda value: json.dumps({"identifiers": {"id": "1"}, "title": "x", "custom_payload": value}).encode()
+    ),
+    st.dictionaries(WORDS, JSON, max_size=6).map(
+        lambda value: json.dumps(
+            {"content": {"title": "x"}, "audience": {"filter": "everybody"}, **value}
+        ).encode()
+    ),
+    st.dictionaries(WORDS, JSON, max_size=3).map(
+        lambda value: json.dumps({"since": _AGO, "until": _SOON, "why": "x", **value}).encode()
     ),
     st.binary(max_size=40),
 )
@@ -88,13 +101,23 @@ def calls(draw):
                 ("app", "POST", f"/api/v1/drafts/{token}/send"),
                 ("app", "GET", f"/exports/{token}"),
                 ("track", "POST", "/api/v2/entity"),
+                ("app", "POST", "/api/v1/broadcasts"),
+                ("app", "GET", f"/api/v1/broadcasts?before={person}&limit={token}"),
+                ("app", "POST", f"/api/v1/broadcasts/{token}/start"),
+                ("app", "POST", "/api/v1/audiences"),
+                ("app", "PUT", f"/api/v1/audiences/{token}"),
+                ("app", "POST", "/api/v1/audiences/count"),
+                ("app", "POST", "/api/v1/audiences/preview"),
+                ("app", "GET", f"/api/v1/explain?person={person}&message={token}"),
+                ("app", "GET", f"/api/v1/explain?device={token}"),
+                ("app", "POST", "/api/v1/undo"),
             ]
         )
     ), draw(BODIES)
 
 
 async def test_no_call_is_answered_with_a_5xx(sender):
-    @settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=900, deadline=None, suppress_health_check=list(HealthCheck))
     @given(call=calls())
     def fuzz(call):
         (api, method, path), body = call

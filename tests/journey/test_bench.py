@@ -43,3 +43,24 @@ def test_every_hot_call_is_measured_beside_the_empty_one():
 def test_transactional_pushes_are_timed_from_accepted_to_the_provider():
     [figure] = figures("transactional", "--quick")
     assert figure["p99_ms"] >= figure["p50_ms"] >= 0
+
+
+def test_broadcasts_are_timed_from_their_start_and_after_their_cancel():
+    first, last = figures("broadcast", "--quick")
+    assert first["p50_ms"] > 0
+    assert last["p50_ms"] >= 0
+    assert first["rss_mb"] > 10
+
+
+def test_liquid_is_measured_beside_the_library_alone():
+    [figure] = figures("rendering", "--quick")
+    assert figure["beside"][0]["name"] == "python-liquid alone"
+
+
+def test_audiences_are_counted_beside_sql_by_hand_that_comes_to_the_same():
+    found = figures("reading", "--devices", "1000")
+    counts = [figure for figure in found if figure["name"].startswith("count, ")]
+    assert len(counts) == 6
+    assert all(figure["beside"][0]["name"] == "SQL by hand" for figure in counts)
+    assert any(figure["name"] == "plan, 1,000 devices" for figure in found)
+    assert sum(figure["name"].startswith("explain, ") for figure in found) == 2

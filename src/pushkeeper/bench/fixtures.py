@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pushkeeper import config, wiring
+from pushkeeper.bench.fleet import add_credentials
+from pushkeeper.simulator import keys as simulator_keys
+from pushkeeper.simulator.world import PROJECT, TOPIC
 from pushkeeper.store import workspaces
 from pushkeeper.store.database import read_queries
 
@@ -68,10 +72,27 @@ async def loaded(folder: Path, size: Size) -> AsyncIterator[Loaded]:
     settings = config.load({"data_dir": folder / "data"})
     async with wiring.store(settings) as store:
         made, keys = await workspaces.create(store.database, "bench")
+        await add_credentials(store, made.workspace_id, await asyncio.to_thread(_nowhere, folder / "keys"))
         await store.database.in_transaction(lambda connection: fill(connection, made.workspace_id, size))
         for table in _TABLES:
             await store.database.rows(f"vacuum analyze {table}")
         yield Loaded(store, made.workspace_id, keys, settings.data_dir)
+
+
+def _nowhere(folder: Path) -> dict[str, Any]:
+    """Keys for push services that nobody runs: what reads sends nothing."""
+    made = simulator_keys.prepare(folder)
+    simulator_keys.write_service_account(made, PROJECT, "https://localhost:1/token")
+    return {
+        "ca_file": str(made.ca_file),
+        "service_account_file": str(made.service_account_file),
+        "apns_key_file": str(made.apns_key_file),
+        "apns_key_id": simulator_keys.KEY_ID,
+        "apns_team_id": simulator_keys.TEAM_ID,
+        "apns_topic": TOPIC,
+        "apns_url": "https://localhost:1",
+        "fcm_url": "https://localhost:1",
+    }
 
 
 async def fill(connection: Connection, workspace: WorkspaceId, size: Size) -> None:

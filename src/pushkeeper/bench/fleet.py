@@ -50,7 +50,7 @@ async def fleet(folder: Path, *, count: int) -> AsyncIterator[Fleet]:
             made, keys = await workspaces.create(store.database, "bench")
             await workspaces.choose(store.database, made.workspace_id, {"ramp_s": 0})
             found = Fleet(store, made.workspace_id, keys, simulator, settings.data_dir)
-            await _add_credentials(found)
+            await add_credentials(store, made.workspace_id, simulator)
             for platform in (Platform.ANDROID, Platform.IOS):
                 await _register(found, platform, count // 2)
             if count:
@@ -92,8 +92,8 @@ async def mint(found: Fleet, platform: Platform, count: int) -> list[str]:
     return tokens
 
 
-async def _add_credentials(found: Fleet) -> None:
-    facts = found.simulator
+async def add_credentials(store: wiring.Store, workspace: WorkspaceId, facts: dict[str, Any]) -> None:
+    """Let a workspace send through a simulator, or through what has its keys and addresses."""
     ca_pem, account, key = await asyncio.to_thread(_files, facts)
     app = wiring.AppleApp(
         topic=facts["apns_topic"],
@@ -105,7 +105,7 @@ async def _add_credentials(found: Fleet) -> None:
         wiring.fcm_credential(account, endpoint_url=facts["fcm_url"], ca_pem=ca_pem),
         wiring.apns_key(key, key_id=facts["apns_key_id"], team_id=facts["apns_team_id"], app=app),
     ):
-        await credentials.put(found.store.database, found.store.vault, found.workspace_id, new)
+        await credentials.put(store.database, store.vault, workspace, new)
 
 
 def _files(facts: dict[str, Any]) -> tuple[str, bytes, bytes]:

@@ -73,6 +73,39 @@ def transactional(*, quick: bool, json: bool) -> None:
     _show(_run(benchmark.measure(requests=count)), json=json)
 
 
+@bench.command(short_help="Broadcasts: the first push, and the last after a cancel.")
+@quick
+@as_json
+def broadcast(*, quick: bool, json: bool) -> None:
+    """Broadcasts to all: how soon the first push leaves after the start, and the last after a cancel in mid-flight."""
+    from pushkeeper.bench import broadcast as benchmark
+
+    size = {"devices": benchmark.QUICK_DEVICES, "runs": 1} if quick else {}
+    _show(_run(benchmark.measure(**size)), json=json)
+
+
+@bench.command(short_help="What reads a million devices, beside SQL by hand.")
+@click.option("--devices", type=click.IntRange(1_000), metavar="N", help="How many.  [default: 1,000,000]")
+@quick
+@as_json
+def reading(*, devices: int | None, quick: bool, json: bool) -> None:
+    """Audiences counted beside SQL by hand, a broadcast planned, and "why?" answered, after years of use."""
+    from pushkeeper.bench import reading as benchmark
+
+    count = devices or (benchmark.QUICK_DEVICES if quick else benchmark.DEVICES)
+    _show(_run(benchmark.measure(devices=count)), json=json)
+
+
+@bench.command(short_help="Liquid, beside the library alone.")
+@quick
+@as_json
+def rendering(*, quick: bool, json: bool) -> None:
+    """A title and a body with two variables each, rendered for one person after the other."""
+    from pushkeeper.bench import rendering as benchmark
+
+    _show(benchmark.measure(people=benchmark.QUICK_PEOPLE if quick else benchmark.PEOPLE), json=json)
+
+
 @bench.command(short_help="How soon `serve` is ready, and its memory.")
 @as_json
 def startup(*, json: bool) -> None:

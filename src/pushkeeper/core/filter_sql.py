@@ -59,11 +59,12 @@ _OF_PERSON = {
 
 
 class Where(NamedTuple):
-    """A condition in SQL, its parameters, and whether it is about `people p` at all."""
+    """A condition in SQL, its parameters, and whether it is about `people p` at all, and about devices."""
 
     sql: str
     parameters: list[object]
     of_people: bool
+    of_devices: bool
 
 
 def condition(
@@ -79,7 +80,7 @@ def condition(
         total: it is never null; else null says false, which lets PostgreSQL use an index on what is tested.
     """
     writer = _Writer(first, now, unit, total=total)
-    return Where(writer.write(node), writer.parameters, writer.of_people)
+    return Where(writer.write(node), writer.parameters, writer.of_people, writer.of_devices)
 
 
 def attribute(column: str, name: str, test: Test) -> str | None:
@@ -107,6 +108,7 @@ class _Writer:
         self._total = total
         self.parameters: list[object] = []
         self.of_people = False
+        self.of_devices = False
 
     @property
     def _person(self) -> str:
@@ -159,6 +161,7 @@ class _Writer:
         return _OF_PERSON[Match.ANY].format(of=_OWN, inner=written)
 
     def _of_device(self, inner: Node, match: Match) -> str:
+        self.of_devices = True
         if self._unit is Unit.DEVICE:
             if match is Match.NONE:
                 return f"(not {self._within(inner, total=True)})"
@@ -180,6 +183,7 @@ class _Writer:
         return f"({counted} {_SIGNS[node.order]} {count})"
 
     def _condition(self, subject: Subject, field: str, test: Test) -> str:
+        self.of_devices |= subject in (Subject.DEVICE, Subject.DEVICE_ATTRIBUTE)
         match subject:
             case Subject.IDENTIFIER:
                 return self._identifier(field, test)

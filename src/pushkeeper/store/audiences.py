@@ -143,31 +143,39 @@ async def devices(database: Database, audience: Audience, *, after: bytes, limit
 
 async def differences(database: Database, audience: Audience) -> Differences:
     """Which devices a filter is true of only as it is read of people, or only as it is read of devices."""
-    of_people, of_devices, parameters = _readings(audience, first=2)
-    query = SQL["differences"].replace("{of_people}", of_people).replace("{of_devices}", of_devices)
-    [row] = await database.survey(query, audience.workspace_id, *parameters)
-    of_people, of_devices, parameters = _readings(audience, first=4)
+    people, devices = _readings(audience, first=2)
+    if not devices.of_devices:
+        return Differences(wrongly_included=0, wrongly_excluded=0, included=[], excluded=[])
+    query = (
+        SQL["differences"]
+        .replace("{of_people}", people.sql)
+        .replace("{of_devices}", devices.sql)
+        .replace("{people}", _JOINED if devices.of_people else "")
+    )
+    [row] = await database.survey(query, audience.workspace_id, *people.parameters, *devices.parameters)
+    people, devices = _readings(audience, first=4)
 
     async def some(condition: str, wrong: int) -> list[Device]:
         # Where there are none, all devices would be looked through for them in vain.
         if not wrong:
             return []
         query = SQL["page"].replace("{condition}", condition)
+        parameters = (*people.parameters, *devices.parameters)
         rows = await database.survey(query, audience.workspace_id, b"", min(wrong, _EXAMPLES), *parameters)
         return [as_device(row) for row in rows]
 
     return Differences(
         **row,
-        included=await some(f"{of_people} and not {of_devices}", row["wrongly_included"]),
-        excluded=await some(f"{of_devices} and not {of_people}", row["wrongly_excluded"]),
+        included=await some(f"{people.sql} and not {devices.sql}", row["wrongly_included"]),
+        excluded=await some(f"{devices.sql} and not {people.sql}", row["wrongly_excluded"]),
     )
 
 
-def _readings(audience: Audience, *, first: int) -> tuple[str, str, list[object]]:
-    """The condition as it is read of people, and of devices, and the parameters of both."""
+def _readings(audience: Audience, *, first: int) -> tuple[Where, Where]:
+    """The condition as it is read of people, and of devices, with the parameters of both one after the other."""
     people = _where(audience, first=first, unit=Unit.PERSON, total=True)
     devices = _where(audience, first=first + len(people.parameters), unit=Unit.DEVICE, total=True)
-    return people.sql, devices.sql, people.parameters + devices.parameters
+    return people, devices
 
 
 def _where(audience: Audience, *, first: int, unit: Unit | None = None, total: bool = False) -> Where:

@@ -63,9 +63,12 @@ limit $3;
 
 -- name: differences
 -- How many devices a filter is true of only as it is read of people, or only as it is read of devices.
-select count(*) filter (where {of_people}) as wrongly_included, count(*) filter (where {of_devices}) as wrongly_excluded
-from devices d join people p using (person_id)
-where d.workspace_id = $1 and {of_people} <> {of_devices};
+with them as materialized (
+    select p.person_id from people p where p.workspace_id = $1 and {of_people}
+)
+select count(t.person_id) as wrongly_included, count(*) - count(t.person_id) as wrongly_excluded
+from devices d left join them t using (person_id) {people}
+where d.workspace_id = $1 and (t.person_id is not null) <> {of_devices};
 
 -- name: true_of
 -- Which of several conditions are true of one person.

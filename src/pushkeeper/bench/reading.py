@@ -1,0 +1,203 @@
+"""What reads a large workspace: audiences counted beside SQL by hand, broadcasts planned, and "why?" answered."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import tempfile
+import time
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import psutil
+
+from pushkeeper import wiring
+from pushkeeper.bench.figures import Beside, Figure, percentile
+from pushkeeper.bench.fixtures import Size, loaded
+from pushkeeper.broadcasts import Asked
+from pushkeeper.core.filter import Unit
+from pushkeeper.core.identity import Identifier, IdentifierKind
+from pushkeeper.core.model import Content
+from pushkeeper.errors import Misconfigured
+from pushkeeper.planning import Planning
+from pushkeeper.store.database import read_queries
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from pushkeeper.bench.fixtures import Loaded
+
+T = TypeVar("T")
+
+DEVICES = 1_000_000
+QUICK_DEVICES = 2_000
+PUSHES_FOR_EACH = 5  # of ninety days
+_RUNS = 7
+_QUESTIONS = 400
+_GOAL_OF_COUNTS = "1.2 x as long as by hand; 1,000 ms"
+
+BY_HAND = read_queries(
+    resources.files("pushkeeper.bench").joinpath("sql", "by_hand.sql").read_text(encoding="utf-8")
+)
+
+
+class Case(NamedTuple):
+    """A filter, and the query of `by_hand.sql` that asks for the same."""
+
+    filter: str
+    by_hand: str
+
+
+_CASES = (
+    Case("platform = ios and last_status = suppressed", "of_devices"),
+    Case("platform = ios and app_version < 4.2", "of_versions"),
+    Case("platform = ios and person.plan = pro", "of_attributes"),
+    Case("segment {segment}", "of_a_segment"),
+    Case("event bought within 7d", "of_events"),
+)
+_INDEXED = Case("person.visits >= 990", "of_an_index")
+
+
+async def measure(*, devices: int = DEVICES) -> list[Figure]:
+    """Counts beside by hand, a preview, an estimate, a plan and explanations, on a workspace of so many devices."""
+    with tempfile.TemporaryDirectory(prefix="pk-bench-") as folder:
+        size = Size.of(devices, pushes=devices * PUSHES_FOR_EACH)
+        async with loaded(Path(folder), size) as found:
+            return [
+                *await _counts(found),
+                *await _previews(found),
+                await _plan(found, devices),
+                *await _explanations(found, size),
+            ]
+
+
+# Audiences.
+
+
+async def _counts(found: Loaded) -> list[Figure]:
+    database = found.store.database
+    segment = await database.value("select segment_id from segments where name = 'One in twenty'")
+    figures = [await _count(found, case, segment) for case in _CASES]
+    # As somebody would who asks this often: by the index that we advise, and by one for the query by hand.
+    plan = await wiring.audiences(found.store).explain(found.workspace_id, _INDEXED.filter, Unit.DEVICE)
+    for sql in (*(one.index.sql for one in plan.advice), BY_HAND["index"]):
+        await database.rows(sql)
+    await database.rows("vacuum analyze people")
+    return [*figures, await _count(found, _INDEXED, segment)]
+
+
+async def _count(found: Loaded, case: Case, segment: int) -> Figure:
+    audiences = wiring.audiences(found.store)
+    asked = case.filter.format(segment=segment)
+    sql = BY_HAND[case.by_hand]
+    arguments = (found.workspace_id, segment) if "$2" in sql else (found.workspace_id,)
+    ours, by_hand = [], []
+    for _ in range(_RUNS):
+        counted, took_s = await _timed(lambda: audiences.size(found.workspace_id, asked, Unit.DEVICE))
+        ours.append(took_s)
+        rows, took_s = await _timed(lambda: found.store.database.survey(sql, *arguments))
+        by_hand.append(took_s)
+        if counted.people != rows[0]["people"]:
+            raise Misconfigured(f"bench: {asked} counts {counted}, and {rows[0]['people']} people by hand")
+    return Figure(
+        name=f"count, {asked}",
+        requests_per_s=1 / statistics.median(ours),
+        p50_ms=percentile(sorted(ours), 0.5),
+        p99_ms=percentile(sorted(ours), 0.99),
+        beside=(Beside(name="SQL by hand", requests_per_s=1 / statistics.median(by_hand)),),
+        goal=_GOAL_OF_COUNTS,
+    )
+
+
+async def _previews(found: Loaded) -> list[Figure]:
+    audiences = wiring.audiences(found.store)
+    asked = _CASES[1].filter
+
+    async def preview() -> object:
+        return await audiences.preview(found.workspace_id, asked, Unit.DEVICE)
+
+    async def estimate() -> object:
+        return await audiences.estimate(found.workspace_id, asked, Unit.DEVICE, within_s=0.3)
+
+    return [
+        await _repeated("preview of the same", preview, runs=_RUNS, goal=""),
+        await _repeated("estimate of the same within 300 ms", estimate, runs=_RUNS, goal="300 ms"),
+    ]
+
+
+# A broadcast to all, planned.
+
+
+async def _plan(found: Loaded, devices: int) -> Figure:
+    """Every page of it, as a worker's planner does it; nobody sends what it plans."""
+    rooms = wiring.broadcasts(found.store)
+    made = await rooms.make(
+        found.workspace_id,
+        Asked(content=Content(title="News", message="Some"), audience="everybody", send_to_unsubscribed=True),
+    )
+    await rooms.start(found.workspace_id, made.broadcast_id)
+    planning = Planning(found.store.database, most_batches=devices)
+    process, held = psutil.Process(), [0]
+    before = process.memory_info().rss
+    started = time.perf_counter()
+    while await planning.plan_page():
+        held.append(process.memory_info().rss - before)
+    took_s = time.perf_counter() - started
+    planned = await found.store.database.value("select sum(cardinality(device_ids)) from batches")
+    if planned != devices:
+        raise Misconfigured(f"bench: {planned:,} of {devices:,} devices are planned for")
+    return Figure(
+        name=f"plan, {devices:,} devices",
+        requests_per_s=devices / took_s,
+        rss_mb=max(held) / 2**20,
+        goal="200,000 devices/s; memory flat (MB: what it grew by)",
+    )
+
+
+# Why?
+
+
+async def _explanations(found: Loaded, size: Size) -> list[Figure]:
+    explanations = wiring.explanations(found.store)
+    rows = await found.store.database.rows(
+        "select message_id from messages where workspace_id = $1 and content ->> 'title' <> 'News'",
+        found.workspace_id,
+    )
+    messages = [str(row["message_id"]) for row in rows]
+    choice = random.Random(size.people)  # noqa: S311 - it chooses, it guards nothing
+
+    async def ask(message: str | None) -> object:
+        person = Identifier(IdentifierKind.ID, str(choice.randint(1, size.people)))
+        return await explanations.why(found.workspace_id, person=person, message=message)
+
+    questions = min(_QUESTIONS, size.people)
+    return [
+        await _repeated(
+            "explain, would one reach them now", lambda: ask(None), runs=questions, goal="p99 100 ms"
+        ),
+        await _repeated(
+            "explain, one of ninety broadcasts",
+            lambda: ask(choice.choice(messages)),
+            runs=questions,
+            goal="p99 100 ms",
+        ),
+    ]
+
+
+async def _repeated(name: str, does: Callable[[], Awaitable[object]], *, runs: int, goal: str) -> Figure:
+    took = sorted([(await _timed(does))[1] for _ in range(runs)])
+    return Figure(
+        name=name,
+        requests_per_s=runs / sum(took),
+        p50_ms=percentile(took, 0.5),
+        p99_ms=percentile(took, 0.99),
+        goal=goal,
+    )
+
+
+async def _timed(does: Callable[[], Awaitable[T]]) -> tuple[T, float]:
+    """What was answered, and in how many seconds."""
+    started = time.perf_counter()
+    found = await does()
+    return found, time.perf_counter() - started
