@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 import click
 
 from pushkeeper import config, errors
+from pushkeeper import metrics as told
 from pushkeeper.cli import main
 from pushkeeper.core import decision_table, status
 from pushkeeper.core.status import LastStatus, Standing
+from pushkeeper.metrics import Kind, Scope
 from pushkeeper.simulator import profiles
 
 if TYPE_CHECKING:
@@ -182,7 +184,38 @@ def _set_to(behaviour: profiles.Behaviour, name: str) -> str:
     return f"`{text}`" if text else ""
 
 
+_SCOPES = {
+    Scope.PROCESS: "## Of the process that answers\n\nEach process has its own: sum them over `instance`.",
+    Scope.ALL: "## Of all workers, and of the database\n\nEvery process that answers says the same: take the greatest, "
+    "`max without (instance) (…)`.",
+}
+
+
+def metrics_page() -> str:
+    parts = [
+        "# Metrics",
+        "",
+        "What `/metrics` answers, as Prometheus' text or as OpenMetrics. It is open to callers on the same machine, and to",
+        "others with the token of the setting `metrics_token` as a bearer token. A counter ends with `_total`; of a histogram",
+        "there are `_bucket`, `_sum` and `_count`. [Watch it](../how-to/watch-it.md) says how to read them.",
+        "",
+    ]
+    for scope, says in _SCOPES.items():
+        rows = [_metric_row(metric.value) for metric in told.Metric if metric.value.scope is scope]
+        parts += [says, "", "| name | kind | labels | what it says |", "|---|---|---|---|", *rows, ""]
+    return "\n".join(parts)
+
+
+def _metric_row(what: told.Definition) -> str:
+    labels = ", ".join(f"`{label}`" for label in what.labels)
+    bounds = (
+        f" Up to {', '.join(f'{bound:g}' for bound in what.bounds)}." if what.kind is Kind.HISTOGRAM else ""
+    )
+    return f"| `{what.exposed}` | {what.kind} | {labels} | {what.help}{bounds} |"
+
+
 PAGES = {
+    "metrics.md": metrics_page,
     "simulator-switches.md": switches_page,
     "verdicts.md": verdicts_page,
     "settings.md": settings_page,

@@ -21,6 +21,8 @@ _PREFIX = "PUSHKEEPER_"
 _HIGHEST_PORT = 65_535
 _SHORTEST_OUTAGE_WAIT_S = 60
 _MOST_WORKERS = 64
+_SHORTEST_TOKEN = 16
+_SECRETS = {"secret_key", "metrics_token"}
 
 
 def default_data_dir() -> Path:
@@ -50,6 +52,8 @@ class Settings:
         requests_per_s: how many calls each key may make in a second, at each process that answers; none for no bound.
         webhooks_may_be_private: let reporting webhooks call private, local and link-local addresses too.
         workers: how many worker processes to run beside the APIs, whose own process then only answers; 0 for none.
+        metrics_token: what `/metrics` asks for as a bearer token, of 16 characters or more; without one it answers
+            callers on this machine alone.
     """
 
     data_dir: Path
@@ -66,6 +70,7 @@ class Settings:
     requests_per_s: int | None = None
     webhooks_may_be_private: bool = False
     workers: int = 0
+    metrics_token: Secret | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= _HIGHEST_PORT:
@@ -76,6 +81,8 @@ class Settings:
             raise Misconfigured(f"workers: {self.workers} is not between 0 and {_MOST_WORKERS}")
         if self.requests_per_s is not None and self.requests_per_s < 1:
             raise Misconfigured("requests_per_s: at least 1")
+        if self.metrics_token is not None and len(self.metrics_token.value) < _SHORTEST_TOKEN:
+            raise Misconfigured(f"metrics_token: at least {_SHORTEST_TOKEN} characters")
         if self.workers and not self.worker:
             raise Misconfigured("worker, workers: no worker and some are not both possible")
         if (self.tls_cert is None) != (self.tls_key is None):
@@ -102,8 +109,9 @@ def load(
     said |= _of_environment(os.environ if environ is None else environ)
     said |= {key: value for key, value in (given or {}).items() if value is not None}
     said.setdefault("data_dir", default_data_dir())
-    if isinstance(said.get("secret_key"), str):
-        said["secret_key"] = Secret(said["secret_key"].encode())
+    for key in _SECRETS & set(said):
+        if isinstance(said[key], str):
+            said[key] = Secret(said[key].encode())
     return Settings(**said)
 
 

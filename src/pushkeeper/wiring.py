@@ -33,6 +33,7 @@ from pushkeeper.store.embedded import EmbeddedPostgres
 from pushkeeper.templates import Templates
 from pushkeeper.webhooks import Webhooks
 from pushkeeper.worker.exporter import Exporter
+from pushkeeper.worker.figures import Figures
 from pushkeeper.worker.loop import Worker
 from pushkeeper.worker.planner import Planner
 from pushkeeper.worker.senders import Providers
@@ -123,8 +124,10 @@ def routing(opened: Store) -> Routing:
     return Routing(opened.database)
 
 
-def api(opened: Store, url: str, *, requests_per_s: int | None = None) -> ASGIApp:
-    """The HTTP APIs, told at which address clients reach them and how often a key may call."""
+def api(
+    opened: Store, url: str, *, requests_per_s: int | None = None, metrics_token: Secret | None = None
+) -> ASGIApp:
+    """The HTTP APIs, told at which address clients reach them, how often a key may call, and who may see metrics."""
     return app.build(
         app.Rooms(
             registry=registry(opened),
@@ -139,6 +142,7 @@ def api(opened: Store, url: str, *, requests_per_s: int | None = None) -> ASGIAp
             database=opened.database,
             keys=Keys(opened.database, requests_per_s=requests_per_s),
             url=url,
+            metrics_token=metrics_token,
         )
     )
 
@@ -164,13 +168,14 @@ def worker(opened: Store, settings: Settings) -> Worker:
     def open_one(credential: Credential, on_verdicts: OnVerdicts) -> Sender:
         return open_sender(credential, on_verdicts, outage_wait_s=settings.apns_outage_wait_s)
 
-    may_be_private = settings.webhooks_may_be_private
+    may_be_private, figures = settings.webhooks_may_be_private, Figures()
     chores = (
-        Poster(opened.database, opened.vault, may_be_private=may_be_private),
+        Poster(opened.database, opened.vault, figures, may_be_private=may_be_private),
         Planner(opened.database, broadcasts(opened), may_be_private=may_be_private),
         Exporter(Exports(opened.database, opened.vault)),
     )
-    return Worker(opened.database, opened.vault, Providers(open_one, _CHECKS_OF_PROVIDERS), chores=chores)
+    providers = Providers(open_one, _CHECKS_OF_PROVIDERS)
+    return Worker(opened.database, opened.vault, providers, chores=chores, figures=figures)
 
 
 def open_sender(

@@ -28,8 +28,10 @@ from pushkeeper.api import (
     track_v2,
     webhooks,
 )
-from pushkeeper.api.surface import log, request_id_of
+from pushkeeper.api.prometheus import PATH, Prometheus
+from pushkeeper.api.surface import log, meters_of, request_id_of
 from pushkeeper.errors import Unreachable
+from pushkeeper.measures import Measures
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from pushkeeper.api.auth import Keys
     from pushkeeper.audience import Audiences
     from pushkeeper.broadcasts import Broadcasts
+    from pushkeeper.core.model import Secret
     from pushkeeper.exports import Exports
     from pushkeeper.registry import Registry
     from pushkeeper.reporting import Reporting
@@ -54,7 +57,10 @@ _BEGINNING = 3  # segments of a path that choose its router
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rooms:
-    """What the APIs call, and the address at which clients reach them."""
+    """What the APIs call, and the address at which clients reach them.
+
+    `metrics_token` opens `/metrics` to who is not on this machine; without one nobody else is let in.
+    """
 
     registry: Registry
     audiences: Audiences
@@ -68,6 +74,7 @@ class Rooms:
     database: Database
     keys: Keys
     url: str
+    metrics_token: Secret | None = None
 
 
 def build(rooms: Rooms) -> ASGIApp:
@@ -79,6 +86,7 @@ def build(rooms: Rooms) -> ASGIApp:
         *metrics.routes(rooms),
         Route("/healthz", _Open(_alive)),
         Route("/readyz", _Open(_Readiness(rooms.database))),
+        Route(PATH, Prometheus(Measures(rooms.database), rooms.metrics_token)),
         *app_api.routes(rooms),
         *segments.routes(rooms),
         *activities.routes(rooms),
@@ -158,5 +166,6 @@ async def _no_such_route(scope: Scope, receive: Receive, send: Send) -> None:
     request_id = request_id_of(scope)
     said = answer.of_json({"errors": [{"detail": "not found", "status": "404"}]}, 404)
     await said.send(send, request_id)
+    meters_of("none", "", "other", said.status)[0].value += 1
     # Not its path: that may hold a token as well as any other.
     log.info("request", method=scope["method"], route=None, status=said.status, request_id=request_id)

@@ -81,7 +81,9 @@ async def _serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) ->
                 "database_url": wiring.shown_url(opened),
                 "pid": os.getpid(),
             }
-            app = wiring.api(opened, url, requests_per_s=settings.requests_per_s)
+            app = wiring.api(
+                opened, url, requests_per_s=settings.requests_per_s, metrics_token=settings.metrics_token
+            )
             server = _Server(_uvicorn_config(app, certificate), lambda: ready(facts))
             sender = _sender(settings, opened)
 

@@ -6,7 +6,7 @@ import asyncio
 import re
 from contextlib import asynccontextmanager, suppress
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
@@ -58,6 +58,14 @@ _NOT_LETTING_US_IN = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientPrivilegeError,
 )
+
+
+class Connections(NamedTuple):
+    """How many connections a pool has in use and idle, and how many it may have."""
+
+    busy: int
+    idle: int
+    most: int
 
 
 class LostRace(Exception):
@@ -137,6 +145,12 @@ class Database:
             await database.close()
             raise Misconfigured(f"database URL: PostgreSQL 15 or newer is needed, {where(url)} is older")
         return database
+
+    @property
+    def connections(self) -> Connections:
+        """How many there are now."""
+        idle = self._pool.get_idle_size()
+        return Connections(self._pool.get_size() - idle, idle, self._pool.get_max_size())
 
     async def close(self) -> None:
         """Give back every connection; what still runs is cut off after five seconds."""
