@@ -32,6 +32,7 @@ from pushkeeper.api.prometheus import PATH, Prometheus
 from pushkeeper.api.surface import log, meters_of, request_id_of
 from pushkeeper.errors import Unreachable
 from pushkeeper.measures import Measures
+from pushkeeper.store import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -155,9 +156,13 @@ class _Readiness:
 
     async def __call__(self) -> Answer:
         try:
-            await self._database.value("select 1")
+            behind = await migrate.pending(self._database)
         except Unreachable as error:
             return answer.of_json({"status": "unavailable", "reason": error.message}, 503)
+        if behind:
+            names = ", ".join(f"{migration.number:04d} {migration.name}" for migration in behind)
+            reason = f"migrations are behind: {names}; `pushkeeper migrate` applies them"
+            return answer.of_json({"status": "unavailable", "reason": reason}, 503)
         return answer.of_json({"status": "ok"})
 
 

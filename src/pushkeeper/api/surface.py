@@ -157,10 +157,10 @@ class _Resource:
         request_id = request_id_of(scope)
         try:
             said = await self._answer(scope, receive, request_id)
-            status = said.status
+            status, about = said.status, said.delivery_id
             await said.send(send, request_id)
         except ClientDisconnect:
-            status = _CLIENT_LEFT
+            status, about = _CLIENT_LEFT, None
         took_s = time.perf_counter() - started
         calls, durations = self._meters.get((scope["method"], status)) or self._meter(scope["method"], status)
         calls.value += 1
@@ -171,6 +171,7 @@ class _Resource:
             status=status,
             ms=round(took_s * 1000, 1),
             request_id=request_id,
+            delivery_id=None if about is None else str(about),
         )
 
     def _meter(self, method: str, status: int) -> tuple[Count, Spread]:

@@ -74,6 +74,14 @@ async def migrate(database: Database) -> list[Migration]:
     return fresh
 
 
+async def pending(database: Database) -> list[Migration]:
+    """The migrations of this release that are not applied, in order."""
+    applied: set[int] = set()
+    if await database.value("select to_regclass('migrations') is not null"):
+        applied = {row["number"] for row in await database.rows("select number from migrations")}
+    return [migration for migration in migrations() if migration.number not in applied]
+
+
 def _check_history(applied: dict[int, str], known: list[Migration]) -> None:
     if unknown := set(applied) - {migration.number for migration in known}:
         raise Misconfigured(f"database: migration {max(unknown)} is from a newer release than this one")

@@ -292,7 +292,7 @@ class Worker:
         try:
             self._senders[credential_id].send([push])
         except Exception as error:
-            log.exception("push_cannot_be_sent", message_id=str(push.message_id))
+            log.exception("push_cannot_be_sent", delivery_id=str(push.delivery_id))
             self._fail(push, "unsendable", error)
 
     def _fail(self, push: ClaimedPush, reason: str, error: Exception) -> None:
@@ -319,7 +319,7 @@ class Worker:
                 facts.append(self._answered(push, verdict, wall, now))
                 heard.append(push)
             except Exception as error:
-                log.exception("verdict_not_understood", row=verdict.row)
+                log.exception("verdict_not_understood", row=verdict.row, delivery_id=str(push.delivery_id))
                 self._fail(push, "not_understood", error)
         self._figures.answered([(push.route.provider, push.handed_at) for push in heard], now=now)
         self._settler.add(facts)
