@@ -30,12 +30,14 @@ from pushkeeper.store import migrate, vault
 from pushkeeper.store.credentials import NewCredential
 from pushkeeper.store.database import Database
 from pushkeeper.store.embedded import EmbeddedPostgres
+from pushkeeper.store.retention import Keep
 from pushkeeper.templates import Templates
 from pushkeeper.webhooks import Webhooks
 from pushkeeper.worker.exporter import Exporter
 from pushkeeper.worker.figures import Figures
 from pushkeeper.worker.loop import Worker
 from pushkeeper.worker.planner import Planner
+from pushkeeper.worker.retention import Retention
 from pushkeeper.worker.senders import Providers
 from pushkeeper.worker.webhooks import Poster
 
@@ -173,9 +175,21 @@ def worker(opened: Store, settings: Settings) -> Worker:
         Poster(opened.database, opened.vault, figures, may_be_private=may_be_private),
         Planner(opened.database, broadcasts(opened), may_be_private=may_be_private),
         Exporter(Exports(opened.database, opened.vault)),
+        Retention(opened.database, keep(settings)),
     )
     providers = Providers(open_one, _CHECKS_OF_PROVIDERS)
     return Worker(opened.database, opened.vault, providers, chores=chores, figures=figures)
+
+
+def keep(settings: Settings) -> Keep:
+    """For how long the settings say that each is kept."""
+    return Keep(
+        pushes_days=settings.keep_pushes_days,
+        history_days=settings.keep_history_days,
+        events_days=settings.keep_events_days,
+        exports_days=settings.keep_exports_days,
+        outbox_days=settings.keep_outbox_days,
+    )
 
 
 def open_sender(

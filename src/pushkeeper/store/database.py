@@ -193,6 +193,11 @@ class Database:
                     ) from error
         raise AssertionError  # the last attempt returns or raises
 
+    async def outside_transactions(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run `work` on one connection, each statement for itself: what PostgreSQL does in no transaction."""
+        async with self._acquired() as connection:
+            return await work(connection)
+
     @asynccontextmanager
     async def listening(self, heard: Mapping[str, Callable[[], None]]) -> AsyncIterator[asyncio.Event]:
         """Call what is given for a channel at every NOTIFY on it; the event is set when the connection is lost."""
