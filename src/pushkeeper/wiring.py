@@ -14,6 +14,7 @@ from pushkeeper.api.auth import Keys
 from pushkeeper.audience import Audiences
 from pushkeeper.broadcasts import Broadcasts
 from pushkeeper.core.model import Environment, Platform, Provider, Secret
+from pushkeeper.doctor import Doctor
 from pushkeeper.errors import BadRequest, Misconfigured
 from pushkeeper.exports import Exports
 from pushkeeper.providers import signing
@@ -72,8 +73,10 @@ class Store:
 
 
 @asynccontextmanager
-async def store(settings: Settings, *, connections: int = 4) -> AsyncIterator[Store]:
+async def store(settings: Settings, *, connections: int = 4, migrating: bool = True) -> AsyncIterator[Store]:
     """Open the store, starting the embedded PostgreSQL where no database URL is set.
+
+    Unless it is told not to, it brings the schema up to date.
 
     Raises:
         Misconfigured: the data folder, the secret key or the database cannot be used.
@@ -91,7 +94,7 @@ async def store(settings: Settings, *, connections: int = 4) -> AsyncIterator[St
         )
         database = await Database.open(url, connections=connections)
         try:
-            applied = await migrate.migrate(database)
+            applied = await migrate.migrate(database) if migrating else []
             yield Store(
                 database, vault.Vault(key), embedded, tuple(migration.number for migration in applied)
             )
@@ -179,6 +182,31 @@ def worker(opened: Store, settings: Settings) -> Worker:
     )
     providers = Providers(open_one, _CHECKS_OF_PROVIDERS)
     return Worker(opened.database, opened.vault, providers, chores=chores, figures=figures)
+
+
+@asynccontextmanager
+async def doctor(settings: Settings) -> AsyncIterator[Doctor]:
+    """Who examines an installation, and makes nothing of it that is not there.
+
+    Raises:
+        Misconfigured: no service has run here yet, or the data folder, secret key or database cannot be used.
+        Unreachable: the database URL does not answer.
+    """
+    folder = settings.data_dir
+    if settings.database_url is None and not (folder / "postgres" / "PG_VERSION").exists():
+        raise Misconfigured(f"data folder: no service has run in {folder} yet; `pushkeeper serve` makes it")
+    if settings.secret_key is None and not (folder / "secret.key").exists():
+        raise Misconfigured(
+            f"secret key: neither PUSHKEEPER_SECRET_KEY nor {folder / 'secret.key'} is there to open credentials with"
+        )
+
+    def open_prober(credential: Credential) -> Sender:
+        return open_sender(credential, lambda _: None)
+
+    async with store(settings, migrating=False) as opened:
+        yield Doctor(
+            opened.database, opened.vault, settings=settings, keep=keep(settings), open_prober=open_prober
+        )
 
 
 def keep(settings: Settings) -> Keep:

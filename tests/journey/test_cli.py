@@ -24,6 +24,7 @@ def test_every_command_has_help_that_says_what_it_does():
         "worker",
         "simulate",
         "migrate",
+        "doctor",
         "workspace",
         "credentials",
         "device",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from pushkeeper import __version__
-from pushkeeper.cli import audiences, bench, credentials, demo, devices, routes, serving, workspaces
+from pushkeeper.cli import audiences, bench, credentials, demo, devices, doctor, routes, serving, workspaces
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -24,6 +24,7 @@ for command in (
     serving.worker,
     serving.simulate,
     serving.migrate,
+    doctor.doctor,
     workspaces.workspace,
     credentials.credentials,
     routes.routes,

@@ -74,6 +74,17 @@ async def migrate(database: Database) -> list[Migration]:
     return fresh
 
 
+async def check(database: Database) -> None:
+    """See that this release can use the schema, whatever of it is not applied yet.
+
+    Raises:
+        Misconfigured: the database was migrated by a newer release, or a migration was changed after it was applied.
+    """
+    if await database.value("select to_regclass('migrations') is not null"):
+        rows = await database.rows("select number, checksum from migrations")
+        _check_history({row["number"]: row["checksum"] for row in rows}, migrations())
+
+
 async def pending(database: Database) -> list[Migration]:
     """The migrations of this release that are not applied, in order."""
     applied: set[int] = set()

@@ -77,6 +77,11 @@ async def partitions(database: Database) -> list[Partition]:
     return list(_partitions([(row["name"], row["detaching"]) for row in rows]))
 
 
+async def days_that_wait(database: Database) -> set[date]:
+    """The days of messages that somebody may still send."""
+    return {row["day"] for row in await database.rows(SQL["days_that_wait"])}
+
+
 async def drop_partitions(database: Database, keep: Keep) -> list[str]:
     """Drop the partitions that are old enough as a whole, and return their names; those that still wait stay.
 
