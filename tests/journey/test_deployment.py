@@ -56,8 +56,8 @@ def test_the_commands_of_the_compose_file_are_commands_of_ours_and_its_settings_
         if context.info_name == "serve":
             assert context.params["no_worker"] is True
             assert settings.metrics_token is not None
-        for name in service.get("depends_on", {}):
-            assert "healthcheck" in services[name]
+        for name, needed in service.get("depends_on", {}).items():
+            assert needed["condition"] == "service_started" or "healthcheck" in services[name]
     assert all(
         port.startswith("127.0.0.1:") for service in ours.values() for port in service.get("ports", [])
     )
