@@ -5,7 +5,18 @@ from __future__ import annotations
 import click
 
 from pushkeeper import __version__
-from pushkeeper.cli import audiences, bench, credentials, demo, devices, doctor, routes, serving, workspaces
+from pushkeeper.cli import (
+    audiences,
+    bench,
+    credentials,
+    demo,
+    devices,
+    doctor,
+    postgres,
+    routes,
+    serving,
+    workspaces,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -25,6 +36,7 @@ for command in (
     serving.simulate,
     serving.migrate,
     doctor.doctor,
+    postgres.postgres,
     workspaces.workspace,
     credentials.credentials,
     routes.routes,
