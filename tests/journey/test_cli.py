@@ -1,6 +1,5 @@
 """The commands as a user gives them, and what they say to bad input."""
 
-import contextlib
 import json
 import re
 import socket
@@ -11,7 +10,7 @@ import pytest
 import trustme
 
 from pushkeeper.simulator import keys
-from support.processes import answer, refusal, run, running
+from support.processes import answer, ports_in_a_row, refusal, run, running
 from support.service import Workspace, eventually
 
 
@@ -375,16 +374,7 @@ def test_no_secret_is_in_the_log(folder, simulator):
 
 
 def test_a_simulator_on_ports_that_are_named_is_reached_there_and_a_second_one_is_refused(folder):
-    with contextlib.ExitStack() as held:
-        # Five in a row that are free: found by holding them all at once.
-        while True:
-            held.close()
-            first = held.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
-            with contextlib.suppress(OSError):
-                for port in range(first + 1, first + 5):
-                    held.enter_context(socket.create_server(("127.0.0.1", port)))
-                break
-        held.close()
+    first = ports_in_a_row(5)
     with running("simulate", "--data", folder / "placed", "--port", first, "--host", "127.0.0.1") as placed:
         assert placed["fcm_url"] == f"https://127.0.0.1:{first}"
         assert placed["oauth_url"] == f"https://127.0.0.1:{first + 1}/token"

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -45,3 +46,16 @@ class Shell:
         )
         assert done.returncode == 0, (text, done.stdout, done.stderr)
         return done.stdout
+
+
+def commands(page):
+    """Each `pushkeeper …` that a page's shell blocks print, as its words."""
+    for block in blocks(page):
+        text = re.sub(r"\\\n\s*", " ", block)
+        for found in re.findall(
+            r"""(?:^|[\s(/])pushkeeper ([a-z](?:"[^"]*"|'[^']*'|[^\n|;&>#)"'])*)""", text
+        ):
+            # A variable is some word; what stands in quotation marks is one.
+            words = shlex.split(re.sub(r"\$\w+|\$\{\w+\}", "WORD", found), comments=True)
+            if words != ["pushkeeper"]:  # an image of this name in a folder of this name
+                yield words
