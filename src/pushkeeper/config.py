@@ -56,7 +56,8 @@ class Settings:
         workers: how many worker processes to run beside the APIs, whose own process then only answers; 0 for none.
         keep_pushes_days: for how many days what came of pushes is kept, with transactional messages and what apps told
             of them; none for ever.
-        keep_history_days: for how many days the history of devices is kept, by whole months; none for ever.
+        keep_history_days: for how many days the history of devices is kept, by whole months; none for ever. Of a status
+            that has stood for longer nobody can say any more which answer made it.
         keep_events_days: for how many days what people did is kept, by whole months; none for ever.
         keep_exports_days: for how many days an export can be downloaded; none for ever.
         keep_outbox_days: for how many days what a webhook does not take, or is disabled for, waits; none for ever.
