@@ -1,9 +1,9 @@
 """What Prometheus is told: what the table says and nothing else, to whoever may hear it."""
 
+import asyncio
 import re
 import secrets
 
-import psutil
 import pytest
 
 from pushkeeper.api.prometheus import Prometheus, exposition
@@ -165,9 +165,7 @@ async def test_a_database_that_is_away_leaves_out_what_is_its_and_the_rest_is_to
     before, _ = await scraped(door)
     assert value(before, "pushkeeper_database_up") == 1.0
     assert "pushkeeper_database_bytes " in before
-    for process in psutil.process_iter():
-        if process.name() == "postgres" and process.cwd() == str(postgres._pgdata):
-            process.kill()
+    await asyncio.to_thread(postgres.stop)
     text = ""
     while value(text, "pushkeeper_database_up") or not text:
         text, _ = await scraped(door)
