@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast check format bench docs lock clean
+.PHONY: help demo test fast check format bench docs site lock clean
 
 help: ## Show what there is to make
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  \033[1m%-8s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,15 @@ tests/clients/node/node_modules/.ready: tests/clients/node/package-lock.json
 	npm ci --silent --no-audit --no-fund --prefix tests/clients/node
 	touch $@
 
-test: $(READY) $(CDP_CLIENT) $(NODE_CLIENTS) ## Run every test
+# What builds the documentation's site has an environment of its own.
+SITE := .venv-site/.ready
+
+$(SITE): requirements/docs.lock
+	$(PYTHON) -m venv .venv-site
+	.venv-site/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+test: $(READY) $(CDP_CLIENT) $(NODE_CLIENTS) $(SITE) ## Run every test
 	$(BIN)/python -m pytest
 
 fast: $(READY) ## Run the fast ring: pure rules and provider tables
@@ -54,6 +62,9 @@ bench: $(READY) ## Measure: the sender beside h2load, the pipeline, the APIs, br
 docs: $(READY) ## Write the generated pages of docs/reference
 	$(BIN)/python docs/generate.py
 
+site: $(SITE) docs ## Build the documentation's site into site/, every link checked
+	.venv-site/bin/zensical build --strict --clean
+
 lock: ## Pin the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --upgrade -q -o requirements/runtime.lock
@@ -61,6 +72,9 @@ lock: ## Pin the dependencies anew (needs uv)
 	  --no-emit-index-url --no-header -c requirements/runtime.lock --upgrade -q -o requirements/dev.lock
 	echo customerio-cdp-analytics | uv pip compile - --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate --upgrade -q -o requirements/clients-cdp.lock
+	# Later ones need zensical-ui, which could not be had when this was written.
+	echo 'zensical<0.0.74' | uv pip compile - --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --no-annotate --upgrade -q -o requirements/docs.lock
 
 clean: ## Remove what make made
-	rm -rf $(VENV) tests/clients/cdp/.venv tests/clients/node/node_modules .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venv-site site .cache tests/clients/cdp/.venv tests/clients/node/node_modules .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

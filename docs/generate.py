@@ -14,9 +14,13 @@ from typing import TYPE_CHECKING
 import click
 
 from pushkeeper import config, errors
+from pushkeeper import metrics as told
+from pushkeeper.api.openapi_operations import OPERATIONS, Operation
+from pushkeeper.api.openapi_schemas import SCHEMAS, Schema
 from pushkeeper.cli import main
 from pushkeeper.core import decision_table, status
 from pushkeeper.core.status import LastStatus, Standing
+from pushkeeper.metrics import Kind, Scope
 from pushkeeper.simulator import profiles
 
 if TYPE_CHECKING:
@@ -85,6 +89,8 @@ def status_page() -> str:
             "# The last status of a device",
             "",
             '`_last_status` is what the push service said of the last push: `""` (unused), `sent`, `bounced` or `suppressed`.',
+            "",
+            "![The four statuses, and what changes one into another](status.svg)",
             "",
             "| what happens | " + " | ".join(heads) + " |",
             "|---" * (len(heads) + 1) + "|",
@@ -182,7 +188,166 @@ def _set_to(behaviour: profiles.Behaviour, name: str) -> str:
     return f"`{text}`" if text else ""
 
 
+# Where each status stands, and where the words of each change do.
+_PLACES = {
+    LastStatus.UNUSED: (110, 80),
+    LastStatus.SENT: (410, 80),
+    LastStatus.BOUNCED: (410, 260),
+    LastStatus.SUPPRESSED: (110, 260),
+}
+_WIDTH, _HEIGHT = 130, 46
+# A path for each change: out of a side of one box, into a side of another; and where its words are.
+_PATHS = {
+    ("unused", "sent"): ("M175,70 H345", (260, 60)),
+    ("unused", "bounced"): ("M168,103 Q310,140 364,237", (318, 137)),
+    ("sent", "bounced"): ("M410,103 V237", (382, 190)),
+    ("bounced", "sent"): ("M445,237 V103", (480, 175)),
+    ("bounced", "suppressed"): ("M345,270 H175", (260, 289)),
+    ("bounced", "unused"): ("M345,250 Q190,205 140,103", (205, 222)),
+    ("suppressed", "unused"): ("M100,237 V103", (50, 175)),
+    ("suppressed", "sent"): ("M70,283 C70,360 590,400 590,190 C590,100 540,80 478,80", (310, 362)),
+}
+_COLOURS = {"unused": "#8a93a3", "sent": "#1f9d63", "bounced": "#c47f0a", "suppressed": "#c43d3d"}
+
+
+def _changes() -> dict[tuple[str, str], list[str]]:
+    """Each change of status with what makes it, by the rules themselves."""
+    rules: dict[str, Callable[[Standing], Standing]] = {
+        "accepted": lambda s: status.accepted(s, s.generation),
+        "refused": lambda s: _there(status.refused(s, s.generation)),
+        "registered again": status.registered,
+    }
+    strikes = {LastStatus.BOUNCED: 1, LastStatus.SUPPRESSED: status.STRIKES_TO_SUPPRESS}
+    found: dict[tuple[str, str], list[str]] = {}
+    for before in LastStatus:
+        for what, rule in rules.items():
+            after = rule(Standing(status=before, strikes=strikes.get(before, 0))).status
+            if after is not before:
+                found.setdefault((_named(before), _named(after)), []).append(what)
+    return found
+
+
+def _named(one: LastStatus) -> str:
+    return one.value or "unused"
+
+
+def status_diagram() -> str:
+    """The same rules, drawn; a change that has no path here stops the writing of the page."""
+    arrows, words = [], []
+    for (before, after), causes in _changes().items():
+        path, (x, y) = _PATHS[before, after]
+        late = " (a late answer)" if before == "suppressed" and after == "sent" else ""
+        arrows.append(f'<path d="{path}" marker-end="url(#arrow)"/>')
+        words.append(f'<text x="{x}" y="{y}">{" or ".join(causes)}{late}</text>')
+    boxes = [
+        f'<rect x="{x - _WIDTH // 2}" y="{y - _HEIGHT // 2}" width="{_WIDTH}" height="{_HEIGHT}" rx="8" '
+        f'fill="{_COLOURS[_named(one)]}"/><text class="name" x="{x}" y="{y + 5}">{_named(one)}</text>'
+        for one, (x, y) in _PLACES.items()
+    ]
+    style = (
+        "text{font:13px sans-serif;text-anchor:middle;fill:#6b7280}.name{font-weight:600;font-size:15px;fill:#fff}"
+        "@media(prefers-color-scheme:dark){text{fill:#a3acba}}"
+        "path{fill:none;stroke:#8a93a3;stroke-width:1.6}marker path{fill:#8a93a3;stroke:none}"
+    )
+    marker = '<marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0,0 L8,4 L0,8 z"/></marker>'
+    entry = '<path d="M-30,80 H41" marker-end="url(#arrow)"/><text x="2" y="70">registered</text>'
+    return "\n".join(
+        [
+            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="-50 40 660 340" role="img" aria-label="The last status of a device">',
+            f"<style>{style}</style><defs>{marker}</defs>",
+            entry,
+            *arrows,
+            *boxes,
+            *words,
+            "</svg>",
+            "",
+        ]
+    )
+
+
+def api_page() -> str:
+    parts = [
+        "# Our own API",
+        "",
+        "What Customer.io has no call for, with the App API key as bearer. A running service describes it as OpenAPI 3.1 at",
+        '`/api/openapi.json`, and shows it at `/api/docs`. Refusals are `{"error": {"code", "message", "field"}}`, by',
+        "[these codes](errors.md). Customer.io's own APIs are described by Customer.io; [what is not the",
+        "same](../how-to/move-from-customerio.md#what-is-not-the-same) is said elsewhere.",
+        "",
+    ]
+    for (method, path), operation in OPERATIONS.items():
+        parts += [f"## {method} {path}", "", f"{operation.summary}.", "", *_asked(operation)]
+    return "\n".join(parts)
+
+
+def _asked(operation: Operation) -> Iterator[str]:
+    """What an operation takes and answers, as far as its schemas say."""
+    rows = [f"| `?{name}` | {_type(schema)} |" for name, schema in operation.query.items()]
+    rows += [f"| `{name}` | {_type(schema)} |" for name, schema in _fields(operation.body)]
+    if rows:
+        yield from ("| takes | |", "|---|---|", *rows, "")
+    answered = [f"`{name}`" for name, _ in _fields(operation.answer)]
+    refused = f" Refuses with {', '.join(map(str, operation.refused))}, too." if operation.refused else ""
+    yield f"Answers {operation.status}{': ' + ', '.join(answered) if answered else ''}.{refused}"
+    yield ""
+
+
+def _fields(schema: Schema | None) -> list[tuple[str, Schema]]:
+    if schema is None:
+        return []
+    if "$ref" in schema:
+        schema = SCHEMAS[schema["$ref"].rpartition("/")[2]]
+    return list(schema.get("properties", {}).items())
+
+
+def _type(schema: Schema) -> str:
+    """A schema in a few words."""
+    kinds = schema.get("type", "object" if "$ref" in schema else "")
+    words = " or ".join([kinds] if isinstance(kinds, str) else kinds)
+    if "enum" in schema:
+        words = ", ".join(f"`{value}`" if value not in {None, ""} else "nothing" for value in schema["enum"])
+    if "maximum" in schema and "minimum" in schema:
+        words += f", {schema['minimum']:,} to {schema['maximum']:,}"
+    elif "minimum" in schema:
+        words += f", {schema['minimum']:,} or more"
+    described = schema.get("description")
+    return f"{words}: {described}" if described else words
+
+
+_SCOPES = {
+    Scope.PROCESS: "## Of the process that answers\n\nEach process has its own: sum them over `instance`.",
+    Scope.ALL: "## Of all workers, and of the database\n\nEvery process that answers says the same: take the greatest, "
+    "`max without (instance) (…)`.",
+}
+
+
+def metrics_page() -> str:
+    parts = [
+        "# Metrics",
+        "",
+        "What `/metrics` answers, as Prometheus' text or as OpenMetrics. It is open to callers on the same machine, and to",
+        "others with the token of the setting `metrics_token` as a bearer token. A counter ends with `_total`; of a histogram",
+        "there are `_bucket`, `_sum` and `_count`. [Watch it](../how-to/watch-it.md) says how to read them.",
+        "",
+    ]
+    for scope, says in _SCOPES.items():
+        rows = [_metric_row(metric.value) for metric in told.Metric if metric.value.scope is scope]
+        parts += [says, "", "| name | kind | labels | what it says |", "|---|---|---|---|", *rows, ""]
+    return "\n".join(parts)
+
+
+def _metric_row(what: told.Definition) -> str:
+    labels = ", ".join(f"`{label}`" for label in what.labels)
+    bounds = (
+        f" Up to {', '.join(f'{bound:g}' for bound in what.bounds)}." if what.kind is Kind.HISTOGRAM else ""
+    )
+    return f"| `{what.exposed}` | {what.kind} | {labels} | {what.help}{bounds} |"
+
+
 PAGES = {
+    "api.md": api_page,
+    "metrics.md": metrics_page,
+    "status.svg": status_diagram,
     "simulator-switches.md": switches_page,
     "verdicts.md": verdicts_page,
     "settings.md": settings_page,

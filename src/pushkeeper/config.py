@@ -21,6 +21,10 @@ _PREFIX = "PUSHKEEPER_"
 _HIGHEST_PORT = 65_535
 _SHORTEST_OUTAGE_WAIT_S = 60
 _MOST_WORKERS = 64
+_SHORTEST_TOKEN = 16
+_MOST_DAYS = 36_500
+_KEPT = tuple(f"keep_{what}_days" for what in ("pushes", "history", "events", "exports", "outbox"))
+_SECRETS = {"secret_key", "metrics_token"}
 
 
 def default_data_dir() -> Path:
@@ -50,6 +54,15 @@ class Settings:
         requests_per_s: how many calls each key may make in a second, at each process that answers; none for no bound.
         webhooks_may_be_private: let reporting webhooks call private, local and link-local addresses too.
         workers: how many worker processes to run beside the APIs, whose own process then only answers; 0 for none.
+        keep_pushes_days: for how many days what came of pushes is kept, with transactional messages and what apps told
+            of them; none for ever.
+        keep_history_days: for how many days the history of devices is kept, by whole months; none for ever. Of a status
+            that has stood for longer nobody can say any more which answer made it.
+        keep_events_days: for how many days what people did is kept, by whole months; none for ever.
+        keep_exports_days: for how many days an export can be downloaded; none for ever.
+        keep_outbox_days: for how many days what a webhook does not take, or is disabled for, waits; none for ever.
+        metrics_token: what `/metrics` asks for as a bearer token, of 16 characters or more; without one it answers
+            callers on this machine alone.
     """
 
     data_dir: Path
@@ -66,8 +79,22 @@ class Settings:
     requests_per_s: int | None = None
     webhooks_may_be_private: bool = False
     workers: int = 0
+    keep_pushes_days: int | None = 90
+    keep_history_days: int | None = 400
+    keep_events_days: int | None = 90
+    keep_exports_days: int | None = 30
+    keep_outbox_days: int | None = 30
+    metrics_token: Secret | None = None
 
     def __post_init__(self) -> None:
+        self._check_numbers()
+        self._check_addresses()
+        if self.metrics_token is not None and len(self.metrics_token.value) < _SHORTEST_TOKEN:
+            raise Misconfigured(f"metrics_token: at least {_SHORTEST_TOKEN} characters")
+        if self.workers and not self.worker:
+            raise Misconfigured("worker, workers: no worker and some are not both possible")
+
+    def _check_numbers(self) -> None:
         if not 0 <= self.port <= _HIGHEST_PORT:
             raise Misconfigured(f"port: {self.port} is not between 0 and {_HIGHEST_PORT}")
         if self.apns_outage_wait_s < _SHORTEST_OUTAGE_WAIT_S:
@@ -76,8 +103,12 @@ class Settings:
             raise Misconfigured(f"workers: {self.workers} is not between 0 and {_MOST_WORKERS}")
         if self.requests_per_s is not None and self.requests_per_s < 1:
             raise Misconfigured("requests_per_s: at least 1")
-        if self.workers and not self.worker:
-            raise Misconfigured("worker, workers: no worker and some are not both possible")
+        for name in _KEPT:
+            days = getattr(self, name)
+            if days is not None and not 1 <= days <= _MOST_DAYS:
+                raise Misconfigured(f"{name}: {days} is not between 1 and {_MOST_DAYS} days; none keeps all")
+
+    def _check_addresses(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise Misconfigured("tls_cert, tls_key: a certificate needs its key, and a key its certificate")
         if self.tls_self_signed and self.tls_cert is not None:
@@ -102,8 +133,9 @@ def load(
     said |= _of_environment(os.environ if environ is None else environ)
     said |= {key: value for key, value in (given or {}).items() if value is not None}
     said.setdefault("data_dir", default_data_dir())
-    if isinstance(said.get("secret_key"), str):
-        said["secret_key"] = Secret(said["secret_key"].encode())
+    for key in _SECRETS & set(said):
+        if isinstance(said[key], str):
+            said[key] = Secret(said[key].encode())
     return Settings(**said)
 
 
@@ -143,10 +175,15 @@ _TYPES: dict[str, Any] = {
     "apns_outage_wait_s": int,
     "requests_per_s": int,
     "webhooks_may_be_private": bool,
+    **dict.fromkeys(_KEPT, int),
 }
+# Where "none" is a value: there is no other word for it in TOML, or in the environment.
+_MAY_BE_NONE = {"requests_per_s", *_KEPT}
 
 
 def _read(key: str, value: object, where: str) -> object:
+    if key in _MAY_BE_NONE and isinstance(value, str) and value.strip().lower() == "none":
+        return None
     try:
         read = msgspec.convert(value, _TYPES.get(key, str), strict=False)
     except msgspec.ValidationError as error:

@@ -63,9 +63,13 @@ class _RequestLine(msgspec.Struct, kw_only=True, gc=False):
     ms: float
     request_id: str
     timestamp: str
+    delivery_id: str | msgspec.UnsetType = msgspec.UNSET
     room: str = "api"
     event: str = "request"
     level: str = "info"
+
+
+_SAID_BY_THE_LOGGER = frozenset({"timestamp", "room", "event", "level"})
 
 
 class _RequestLog:
@@ -79,17 +83,15 @@ class _RequestLog:
         self._encoder = msgspec.json.Encoder()
         self._lines: list[bytes] = []
 
-    def write(self, method: str, route: str | None, status: int, ms: float, request_id: str) -> None:
+    def write(self, line: _RequestLine) -> None:
         if not self.as_json:
-            said = {"method": method, "route": route, "status": status, "ms": ms, "request_id": request_id}
-            logger("api").info("request", **said)
+            said = msgspec.to_builtins(line)
+            logger("api").info(
+                "request", **{key: said[key] for key in said if key not in _SAID_BY_THE_LOGGER}
+            )
             return
         if not self._lines:
             asyncio.get_running_loop().call_soon(self._flush)
-        now = datetime.now(UTC).isoformat(timespec="microseconds").removesuffix("+00:00")
-        line = _RequestLine(
-            method=method, route=route, status=status, ms=ms, request_id=request_id, timestamp=f"{now}Z"
-        )
         self._lines.append(self._encoder.encode(line))
 
     def _flush(self) -> None:
@@ -101,9 +103,20 @@ class _RequestLog:
 _REQUESTS = _RequestLog()
 
 
-def write_request(*, method: str, route: str | None, status: int, ms: float, request_id: str) -> None:
-    """Write the line of a call that was answered; `route` is its path's template, for the path may hold a token."""
-    _REQUESTS.write(method, route, status, ms, request_id)
+def write_request(
+    *, method: str, route: str | None, status: int, ms: float, request_id: str, delivery_id: str | None = None
+) -> None:
+    """Write the line of a call that was answered; `route` is its path's template, for the path may hold a token.
+
+    `delivery_id` is of the delivery that it was about, where it was about one.
+    """
+    now = datetime.now(UTC).isoformat(timespec="microseconds").removesuffix("+00:00")
+    line = _RequestLine(
+        method=method, route=route, status=status, ms=ms, request_id=request_id, timestamp=f"{now}Z"
+    )
+    if delivery_id is not None:
+        line.delivery_id = delivery_id
+    _REQUESTS.write(line)
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -14,6 +14,7 @@ from pushkeeper.api.auth import Keys
 from pushkeeper.audience import Audiences
 from pushkeeper.broadcasts import Broadcasts
 from pushkeeper.core.model import Environment, Platform, Provider, Secret
+from pushkeeper.doctor import Doctor
 from pushkeeper.errors import BadRequest, Misconfigured
 from pushkeeper.explanations import Explanations
 from pushkeeper.exports import Exports
@@ -33,12 +34,15 @@ from pushkeeper.store import migrate, vault
 from pushkeeper.store.credentials import NewCredential
 from pushkeeper.store.database import Database
 from pushkeeper.store.embedded import EmbeddedPostgres
+from pushkeeper.store.retention import Keep
 from pushkeeper.templates import Templates
 from pushkeeper.triggers import Triggers
 from pushkeeper.webhooks import Webhooks
 from pushkeeper.worker.exporter import Exporter
+from pushkeeper.worker.figures import Figures
 from pushkeeper.worker.loop import Worker
 from pushkeeper.worker.planner import Planner
+from pushkeeper.worker.retention import Retention
 from pushkeeper.worker.senders import Providers
 from pushkeeper.worker.webhooks import Poster
 
@@ -73,8 +77,10 @@ class Store:
 
 
 @asynccontextmanager
-async def store(settings: Settings, *, connections: int = 4) -> AsyncIterator[Store]:
+async def store(settings: Settings, *, connections: int = 4, migrating: bool = True) -> AsyncIterator[Store]:
     """Open the store, starting the embedded PostgreSQL where no database URL is set.
+
+    Unless it is told not to, it brings the schema up to date.
 
     Raises:
         Misconfigured: the data folder, the secret key or the database cannot be used.
@@ -92,7 +98,7 @@ async def store(settings: Settings, *, connections: int = 4) -> AsyncIterator[St
         )
         database = await Database.open(url, connections=connections)
         try:
-            applied = await migrate.migrate(database)
+            applied = await migrate.migrate(database) if migrating else []
             yield Store(
                 database, vault.Vault(key), embedded, tuple(migration.number for migration in applied)
             )
@@ -139,8 +145,10 @@ def routing(opened: Store) -> Routing:
     return Routing(opened.database)
 
 
-def api(opened: Store, url: str, *, requests_per_s: int | None = None) -> ASGIApp:
-    """The HTTP APIs, told at which address clients reach them and how often a key may call."""
+def api(
+    opened: Store, url: str, *, requests_per_s: int | None = None, metrics_token: Secret | None = None
+) -> ASGIApp:
+    """The HTTP APIs, told at which address clients reach them, how often a key may call, and who may see metrics."""
     return app.build(
         app.Rooms(
             registry=registry(opened),
@@ -158,6 +166,7 @@ def api(opened: Store, url: str, *, requests_per_s: int | None = None) -> ASGIAp
             database=opened.database,
             keys=Keys(opened.database, requests_per_s=requests_per_s),
             url=url,
+            metrics_token=metrics_token,
         )
     )
 
@@ -183,13 +192,51 @@ def worker(opened: Store, settings: Settings) -> Worker:
     def open_one(credential: Credential, on_verdicts: OnVerdicts) -> Sender:
         return open_sender(credential, on_verdicts, outage_wait_s=settings.apns_outage_wait_s)
 
-    may_be_private = settings.webhooks_may_be_private
+    may_be_private, figures = settings.webhooks_may_be_private, Figures()
     chores = (
-        Poster(opened.database, opened.vault, may_be_private=may_be_private),
+        Poster(opened.database, opened.vault, figures, may_be_private=may_be_private),
         Planner(opened.database, Planning(opened.database), may_be_private=may_be_private),
         Exporter(Exports(opened.database, opened.vault)),
+        Retention(opened.database, keep(settings)),
     )
-    return Worker(opened.database, opened.vault, Providers(open_one, _CHECKS_OF_PROVIDERS), chores=chores)
+    providers = Providers(open_one, _CHECKS_OF_PROVIDERS)
+    return Worker(opened.database, opened.vault, providers, chores=chores, figures=figures)
+
+
+@asynccontextmanager
+async def doctor(settings: Settings) -> AsyncIterator[Doctor]:
+    """Who examines an installation, and makes nothing of it that is not there.
+
+    Raises:
+        Misconfigured: no service has run here yet, or the data folder, secret key or database cannot be used.
+        Unreachable: the database URL does not answer.
+    """
+    folder = settings.data_dir
+    if settings.database_url is None and not (folder / "postgres" / "PG_VERSION").exists():
+        raise Misconfigured(f"data folder: no service has run in {folder} yet; `pushkeeper serve` makes it")
+    if settings.secret_key is None and not (folder / "secret.key").exists():
+        raise Misconfigured(
+            f"secret key: neither PUSHKEEPER_SECRET_KEY nor {folder / 'secret.key'} is there to open credentials with"
+        )
+
+    def open_prober(credential: Credential) -> Sender:
+        return open_sender(credential, lambda _: None)
+
+    async with store(settings, migrating=False) as opened:
+        yield Doctor(
+            opened.database, opened.vault, settings=settings, keep=keep(settings), open_prober=open_prober
+        )
+
+
+def keep(settings: Settings) -> Keep:
+    """For how long the settings say that each is kept."""
+    return Keep(
+        pushes_days=settings.keep_pushes_days,
+        history_days=settings.keep_history_days,
+        events_days=settings.keep_events_days,
+        exports_days=settings.keep_exports_days,
+        outbox_days=settings.keep_outbox_days,
+    )
 
 
 def open_sender(

@@ -43,3 +43,17 @@ async def test_a_fault_of_ours_is_500_and_tells_nothing_of_it(lonely):
         status, body, headers = await door.raw(method, path, BODY, authorization=getattr(door, key))
         assert (status, at(json.loads(body), where)) == (500, "internal error"), path
         assert headers["x-request-id"]
+
+
+async def test_a_database_whose_migrations_are_behind_is_not_ready_and_says_which(lonely):
+    door, _ = lonely
+    assert (await door.raw("GET", "/readyz"))[0] == 200
+    await door.database.value("delete from migrations where number in (1, 3)")
+    status, body, _ = await door.raw("GET", "/readyz")
+    said = json.loads(body)
+    assert (status, said["status"]) == (503, "unavailable")
+    assert "0001 the main job, 0003 customerio; `pushkeeper migrate` applies them" in said["reason"]
+    await door.database.value("drop table migrations")
+    status, body, _ = await door.raw("GET", "/readyz")
+    assert status == 503
+    assert "0002 lanes" in json.loads(body)["reason"]

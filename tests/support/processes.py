@@ -1,8 +1,11 @@
 """Real processes: started as a user would, ended by pid."""
 
+import contextlib
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -65,6 +68,16 @@ def running(*command, env=None):
         yield started
     finally:
         started.end()
+
+
+def ports_in_a_row(count):
+    """The first of so many free ports, found by holding them all at once; none of those that calls go out from."""
+    while True:
+        first = random.randrange(20_000, 32_000)
+        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+            for port in range(first, first + count):
+                held.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first
 
 
 def run(*command, env=None):

@@ -31,6 +31,7 @@ from pushkeeper.store.people import Naming
 from pushkeeper.store.routes import PauseKind
 from pushkeeper.worker import settle
 from pushkeeper.worker.facts import Answered, NotSent, SetAside, Slice, Work
+from pushkeeper.worker.figures import Figures
 from pushkeeper.worker.lanes import Pause
 
 ACCEPTED = Verdict(row="F1", outcome=Accepted(provider_id="id"), status=200)
@@ -88,7 +89,7 @@ class Desk:
         return Answered(work, push, await self.route(), verdict, decision)
 
     async def write(self, *facts, **learned):
-        return await settle.write(self.database, Slice(facts=facts, **learned))
+        return await settle.write(self.database, Slice(facts=facts, **learned), Figures())
 
     async def pushes(self):
         rows = await self.database.rows(

@@ -10,17 +10,23 @@ import msgspec
 if TYPE_CHECKING:
     from starlette.types import Send
 
+    from pushkeeper.core.model import DeliveryId
+
 _JSON = b"application/json; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status, a body, JSON as a rule, and what headers there are beside those that every answer has."""
+    """A status, a body, JSON as a rule, and what headers there are beside those that every answer has.
+
+    `delivery_id` is for the log, where the call is about one.
+    """
 
     body: bytes
     status: int = 200
     headers: tuple[tuple[bytes, bytes], ...] = ()
     content_type: bytes = _JSON
+    delivery_id: DeliveryId | None = None
 
     async def send(self, send: Send, request_id: str) -> None:
         """Send it whole."""
@@ -35,9 +41,14 @@ class Answer:
         await send({"type": "http.response.body", "body": self.body})
 
 
-def empty() -> Answer:
+def empty(delivery_id: DeliveryId | None = None) -> Answer:
     """Done, and nothing to say."""
-    return Answer(b"", 204)
+    return Answer(b"", 204, delivery_id=delivery_id)
+
+
+def about(delivery_id: DeliveryId, value: object) -> Answer:
+    """An answer of this value, about one delivery."""
+    return Answer(msgspec.json.encode(value), delivery_id=delivery_id)
 
 
 def of_json(value: object, status: int = 200, *headers: tuple[bytes, bytes]) -> Answer:

@@ -31,8 +31,11 @@ from pushkeeper.api import (
     undo,
     webhooks,
 )
-from pushkeeper.api.surface import log, request_id_of
+from pushkeeper.api.prometheus import PATH, Prometheus
+from pushkeeper.api.surface import log, meters_of, request_id_of
 from pushkeeper.errors import Unreachable
+from pushkeeper.measures import Measures
+from pushkeeper.store import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from pushkeeper.api.auth import Keys
     from pushkeeper.audience import Audiences
     from pushkeeper.broadcasts import Broadcasts
+    from pushkeeper.core.model import Secret
     from pushkeeper.explanations import Explanations
     from pushkeeper.exports import Exports
     from pushkeeper.ledger import Ledger
@@ -60,7 +64,10 @@ _BEGINNING = 3  # segments of a path that choose its router
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rooms:
-    """What the APIs call, and the address at which clients reach them."""
+    """What the APIs call, and the address at which clients reach them.
+
+    `metrics_token` opens `/metrics` to who is not on this machine; without one nobody else is let in.
+    """
 
     registry: Registry
     audiences: Audiences
@@ -77,6 +84,7 @@ class Rooms:
     database: Database
     keys: Keys
     url: str
+    metrics_token: Secret | None = None
 
 
 def build(rooms: Rooms) -> ASGIApp:
@@ -88,6 +96,7 @@ def build(rooms: Rooms) -> ASGIApp:
         *metrics.routes(rooms),
         Route("/healthz", _Open(_alive)),
         Route("/readyz", _Open(_Readiness(rooms.database))),
+        Route(PATH, Prometheus(Measures(rooms.database), rooms.metrics_token)),
         *app_api.routes(rooms),
         *segments.routes(rooms),
         *activities.routes(rooms),
@@ -159,9 +168,13 @@ class _Readiness:
 
     async def __call__(self) -> Answer:
         try:
-            await self._database.value("select 1")
+            behind = await migrate.pending(self._database)
         except Unreachable as error:
             return answer.of_json({"status": "unavailable", "reason": error.message}, 503)
+        if behind:
+            names = ", ".join(f"{migration.number:04d} {migration.name}" for migration in behind)
+            reason = f"migrations are behind: {names}; `pushkeeper migrate` applies them"
+            return answer.of_json({"status": "unavailable", "reason": reason}, 503)
         return answer.of_json({"status": "ok"})
 
 
@@ -170,5 +183,6 @@ async def _no_such_route(scope: Scope, receive: Receive, send: Send) -> None:
     request_id = request_id_of(scope)
     said = answer.of_json({"errors": [{"detail": "not found", "status": "404"}]}, 404)
     await said.send(send, request_id)
+    meters_of("none", "", "other", said.status)[0].value += 1
     # Not its path: that may hold a token as well as any other.
     log.info("request", method=scope["method"], route=None, status=said.status, request_id=request_id)

@@ -115,7 +115,7 @@ class _App:
         said = {"delivery_id": str(queued.delivery_id), "queued_at": int(queued.queued_at.timestamp())}
         if queued.send_at is not None:
             said["send_at"] = int(queued.send_at.timestamp())
-        return answer.of_json(said)
+        return answer.about(queued.delivery_id, said)
 
 
 async def person_of(rooms: Rooms, call: Call) -> Person:

@@ -59,7 +59,7 @@ class _Messages:
         workspace, delivery_id = call.workspace.workspace_id, _delivery(call)
         known = await self._people(workspace, [delivery_id.person_id])
         person = known.get(delivery_id.person_id)
-        return answer.of_json({"message": await self._message(workspace, delivery_id, person)})
+        return answer.about(delivery_id, {"message": await self._message(workspace, delivery_id, person)})
 
     async def of_person(self, call: Call) -> Answer:
         """What was sent to a person, the newest first."""
@@ -95,11 +95,12 @@ class _Messages:
     async def send_draft(self, call: Call) -> Answer:
         delivery_id = _delivery(call)
         await self._rooms.sending.send_draft(call.workspace.workspace_id, delivery_id)
-        return answer.of_json({"delivery_id": str(delivery_id)})
+        return answer.about(delivery_id, {"delivery_id": str(delivery_id)})
 
     async def drop_draft(self, call: Call) -> Answer:
-        await self._rooms.sending.drop_draft(call.workspace.workspace_id, _delivery(call))
-        return answer.empty()
+        delivery_id = _delivery(call)
+        await self._rooms.sending.drop_draft(call.workspace.workspace_id, delivery_id)
+        return answer.empty(delivery_id)
 
     async def _list(self, call: Call, template_id: int | None) -> Answer:
         workspace = call.workspace.workspace_id

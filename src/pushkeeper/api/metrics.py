@@ -5,6 +5,7 @@ Whatever comes is answered 200: a phone that reports something odd has nobody to
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -82,9 +83,10 @@ class _Doors:
             )
         except BadRequest:
             return DONE
-        if found is not None:
-            await self._rooms.reporting.report(found)
-        return DONE
+        if found is None:
+            return DONE
+        await self._rooms.reporting.report(found)
+        return replace(DONE, delivery_id=DeliveryId(found.message_id, found.person_id))
 
     async def unsubscribe(self, call: Call) -> Answer:
         body: dict[str, Any] = fields.as_object(fields.decode(call.raw_body), "body")
@@ -100,4 +102,4 @@ class _Doors:
         naming = Naming(workspace_id=workspace, path=path)
         change = said.change({"unsubscribed": True})
         await self._rooms.registry.tell(Tell(workspace_id=workspace, naming=naming, change=change))
-        return DONE
+        return replace(DONE, delivery_id=delivery_id)

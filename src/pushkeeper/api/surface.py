@@ -30,6 +30,7 @@ from pushkeeper.errors import (
     Unauthorized,
     Unreachable,
 )
+from pushkeeper.metrics import PROCESS, Metric
 from pushkeeper.store.workspaces import Workspace
 from pushkeeper.telemetry import logger, write_request
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from pushkeeper.api.answer import Answer
+    from pushkeeper.metrics import Count, Spread
 
 log = logger("api")
 
@@ -117,6 +119,11 @@ class Surface:
     too_large: int = 413  # what a body over the limit is answered
     max_body_bytes: int = MAX_BODY_BYTES
 
+    @property
+    def name(self) -> str:
+        """Each API says no in a way of its own: it goes by the module that does."""
+        return self.render.__module__.rpartition(".")[2]
+
     def route(self, path: str, **handlers: Handler) -> Route:
         """A path of this API with a handler for each method."""
         return Route(path, _Resource(self, path, handlers))
@@ -145,23 +152,37 @@ class _Resource:
         self._surface = surface
         self._template = template
         self._handlers = {**handlers, **({"HEAD": handlers["GET"]} if "GET" in handlers else {})}
+        self._meters: dict[tuple[str, int], tuple[Count, Spread]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         request_id = request_id_of(scope)
         try:
             said = await self._answer(scope, receive, request_id)
-            status = said.status
+            status, about = said.status, said.delivery_id
             await said.send(send, request_id)
         except ClientDisconnect:
-            status = _CLIENT_LEFT
+            status, about = _CLIENT_LEFT, None
+        took_s = time.perf_counter() - started
+        calls, durations = self._meters.get((scope["method"], status)) or self._meter(scope["method"], status)
+        calls.value += 1
+        durations.observe(took_s)
         write_request(
             method=scope["method"],
             route=self._template,
             status=status,
-            ms=round((time.perf_counter() - started) * 1000, 1),
+            ms=round(took_s * 1000, 1),
             request_id=request_id,
+            delivery_id=None if about is None else str(about),
         )
+
+    def _meter(self, method: str, status: int) -> tuple[Count, Spread]:
+        """What counts such calls; whoever makes up a method does not make up a label."""
+        if method not in self._handlers:
+            return meters_of(self._surface.name, self._template, "other", status)
+        found = meters_of(self._surface.name, self._template, method, status)
+        self._meters[method, status] = found
+        return found
 
     async def _answer(self, scope: Scope, receive: Receive, request_id: str) -> Answer:
         handler = self._handlers.get(scope["method"])
@@ -193,6 +214,12 @@ class _Resource:
         status = _METHOD_NOT_ALLOWED
         body = self._surface.render(PushkeeperError(f"{method} is not allowed here"), status)
         return answer.of_json(body, status, (b"allow", ", ".join(self._handlers).encode()))
+
+
+def meters_of(surface: str, template: str, method: str, status: int) -> tuple[Count, Spread]:
+    """What counts the calls of this kind, and how long they took."""
+    calls = PROCESS.count(Metric.HTTP_REQUESTS, surface, template, method, str(status))
+    return calls, PROCESS.spread(Metric.HTTP_DURATION, surface, f"{status // 100}xx")
 
 
 def status_of(error: PushkeeperError) -> int:

@@ -81,7 +81,9 @@ async def _serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) ->
                 "database_url": wiring.shown_url(opened),
                 "pid": os.getpid(),
             }
-            app = wiring.api(opened, url, requests_per_s=settings.requests_per_s)
+            app = wiring.api(
+                opened, url, requests_per_s=settings.requests_per_s, metrics_token=settings.metrics_token
+            )
             server = _Server(_uvicorn_config(app, certificate), lambda: ready(facts))
             sender = _sender(settings, opened)
 
@@ -255,6 +257,20 @@ def _on_eof(stop: Callable[[], None]) -> None:
     help="Folder for its keys and certificates.  [default: simulator, in the data folder]",
 )
 @click.option(
+    "--host",
+    metavar="NAME",
+    default="localhost",
+    show_default=True,
+    help="Name by which it is reached; for one that is not of the loopback it listens on every address.",
+)
+@click.option(
+    "--port",
+    metavar="P",
+    type=click.IntRange(0, 65_531),
+    default=0,
+    help="First of its five ports: FCM, token endpoint, APNs, sandbox, control; 0 picks free ones.",
+)
+@click.option(
     "--seed", metavar="N", type=int, default=0, show_default=True, help="The same seed mints the same tokens."
 )
 @click.option(
@@ -272,10 +288,9 @@ def _on_eof(stop: Callable[[], None]) -> None:
     help="Set one switch of the profile; repeatable.",
 )
 @as_json
-def simulate(*, data: Path | None, seed: int, profile: str, switches: tuple[str, ...], json: bool) -> None:
+def simulate(*, data: Path | None, json: bool, **options: Any) -> None:
     """Run FCM and APNs as this machine's own: over real TLS and HTTP/2, to try things on."""
-    behaviour = _behaviour(profile, switches)
-    run(_simulate(data or default_data_dir() / "simulator", seed, behaviour, json=json))
+    run(_simulate(data or default_data_dir() / "simulator", options, json=json))
 
 
 def _behaviour(profile: str, switches: Sequence[str]) -> Behaviour:
@@ -292,18 +307,32 @@ def _behaviour(profile: str, switches: Sequence[str]) -> Behaviour:
     return behaviour
 
 
-async def _simulate(data: Path, seed: int, behaviour: Behaviour, *, json: bool) -> None:
-    from pushkeeper.simulator import Simulator
+async def _simulate(data: Path, options: dict[str, Any], *, json: bool) -> None:
+    from pushkeeper.simulator import Place, Simulator
     from pushkeeper.store.embedded import prepare_data_dir
 
     prepare_data_dir(data)
     stopped = asyncio.Event()
     _on_signals(stopped.set)
-    async with Simulator(data, seed=seed, behaviour=behaviour) as simulator:
+    simulator = Simulator(
+        data,
+        seed=options["seed"],
+        behaviour=_behaviour(options["profile"], options["switches"]),
+        place=Place(host=options["host"], first_port=options["port"]),
+    )
+    try:
+        await simulator.start()
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise Misconfigured(f"simulator: {error}") from error
+        raise Conflict(f"port: {options['port']} or one of the four behind it is in use") from error
+    try:
         facts = simulator.describe()
         lines = [f"  {key:<21} {value}" for key, value in facts.items()]
         answer(facts, "\n".join(["FCM and APNs are simulated here:", *lines, "Ctrl-C ends them."]), json=json)
         await stopped.wait()
+    finally:
+        await simulator.stop()
 
 
 @click.command(short_help="Bring the database's schema up to date.")

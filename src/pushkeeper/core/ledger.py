@@ -71,7 +71,7 @@ def fold(
     recorded: int | None = None
     for line in lines:
         if balance is None and line.from_status is not None:
-            balance = _begun(line.from_status, suppress_after)
+            balance = _begun(line, line.from_status, suppress_after)
         counts = _is_strike(line, recorded) and not line.undone and line.number not in without
         balance = _after(balance, line, suppress_after, counts=counts)
         recorded = line.strikes
@@ -90,8 +90,10 @@ def _is_strike(line: Line, recorded: int | None) -> bool:
     return line.strikes > recorded
 
 
-def _begun(status: LastStatus, suppress_after: int) -> Balance:
+def _begun(line: Line, status: LastStatus, suppress_after: int) -> Balance:
     """How it stood before the first line that is left."""
+    if line.event == "refused" and line.strikes:
+        return Balance(status=status, strikes=line.strikes - 1)
     strikes = {LastStatus.BOUNCED: 1, LastStatus.SUPPRESSED: suppress_after}
     return Balance(status=status, strikes=strikes.get(status, 0))
 

@@ -154,6 +154,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         reason: the provider's own word (`UNREGISTERED`, `BadDeviceToken`), or ours for a silence.
         detail: the provider's own sentence or body, cut to 300 characters, tokens masked.
         alert: why an operator should look, or "".
+        said_at: the provider's own clock, where a probe's answer tells it.
     """
 
     row: str
@@ -162,3 +163,4 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reason: str = ""
     detail: str = ""
     alert: str = ""
+    said_at: datetime | None = None

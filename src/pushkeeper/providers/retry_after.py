@@ -1,4 +1,4 @@
-"""The `Retry-After` header (RFC 9110, 10.2.3) in both its forms. Pure."""
+"""What servers say of time: `Retry-After` (RFC 9110, 10.2.3) in both its forms, and `Date`. Pure."""
 
 from __future__ import annotations
 
@@ -23,10 +23,19 @@ def retry_after_s(response: Response, now: datetime) -> float | None:
     value = value.strip()
     if _SECONDS.fullmatch(value):
         return float(value)
+    due_at = _http_date(value)
+    return None if due_at is None else max((due_at - now).total_seconds(), 0.0)
+
+
+def said_at(response: Response) -> datetime | None:
+    """The server's clock as it says it, to the second; None when it does not."""
+    value = response.header(b"date")
+    return None if value is None else _http_date(value)
+
+
+def _http_date(value: bytes) -> datetime | None:
     try:
-        due_at = parsedate_to_datetime(value.decode("ascii"))
+        found = parsedate_to_datetime(value.decode("ascii"))
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    if due_at.tzinfo is None:
-        due_at = due_at.replace(tzinfo=UTC)
-    return max((due_at - now).total_seconds(), 0.0)
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)

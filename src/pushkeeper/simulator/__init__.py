@@ -9,7 +9,7 @@ from pushkeeper.simulator.exchange import Profile
 from pushkeeper.simulator.fcm import FCM_CONNECTION, FcmRules
 from pushkeeper.simulator.profiles import PROFILES, Behaviour, UnknownFlag
 from pushkeeper.simulator.script import Step
-from pushkeeper.simulator.simulator import Simulator
+from pushkeeper.simulator.simulator import Place, Simulator
 from pushkeeper.simulator.world import Origin, UnknownToken, World
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Behaviour",
     "FcmRules",
     "Origin",
+    "Place",
     "Profile",
     "Simulator",
     "Step",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Literal
 
 from pushkeeper.simulator import fcm_errors, fcm_message
@@ -78,6 +79,7 @@ class Fcm:
         self._project = project.encode()
         self._name = f'{{\n  "name": "projects/{project}/messages/'.encode()
         self._headers: dict[tuple[int, bool], Headers] = {}
+        self._dated = (0, b"")
         self._windows = _windows((rules.project_per_min, _MINUTE_S))
         self._retry_after = RetryAfterHeader(rules.retry_after)
         self._unavailable = 0.0
@@ -214,7 +216,14 @@ class Fcm:
                 (b":status", b"%d" % decided.http),
                 (b"content-type", kind),
             )
-        return Reply(headers, decided.body)
+        return Reply((*headers, (b"date", self._date())), decided.body)
+
+    def _date(self) -> bytes:
+        """What Google's front says of the time, which is made once for each second."""
+        second = int(self._world.clock())
+        if self._dated[0] != second:
+            self._dated = (second, formatdate(second, usegmt=True).encode())
+        return self._dated[1]
 
 
 def _windows(*quotas: tuple[int | None, float]) -> tuple[Window, ...]:

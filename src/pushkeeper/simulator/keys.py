@@ -58,8 +58,11 @@ class Keys:
         return self.folder / f"AuthKey_{KEY_ID}.p8"
 
 
-def prepare(folder: Path) -> Keys:
-    """Make what the folder lacks.
+_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+def prepare(folder: Path, host: str = "localhost") -> Keys:
+    """Make what the folder lacks; the servers' certificate is good for the loopback and for this name.
 
     Raises:
         OSError: the folder cannot be made or written.
@@ -69,12 +72,19 @@ def prepare(folder: Path) -> Keys:
     if not keys.ca_file.exists():
         ca = trustme.CA(organization_name="Pushkeeper simulator")
         _write_private(keys.ca_key_file, ca.private_key_pem.bytes())
-        server = ca.issue_cert("localhost", "127.0.0.1", "::1", common_name="localhost")
-        _write_private(keys.server_file, server.private_key_and_cert_chain_pem.bytes())
+        _write_server(keys, ca, "localhost")
         keys.ca_file.write_bytes(ca.cert_pem.bytes())
+    if host not in _NAMES:
+        ca = trustme.CA.from_pem(keys.ca_file.read_bytes(), keys.ca_key_file.read_bytes())
+        _write_server(keys, ca, host)
     if not keys.apns_key_file.exists():
         _write_private(keys.apns_key_file, _pem(ec.generate_private_key(ec.SECP256R1())))
     return keys
+
+
+def _write_server(keys: Keys, ca: trustme.CA, host: str) -> None:
+    server = ca.issue_cert(*dict.fromkeys([*_NAMES, host]), common_name=host)
+    _write_private(keys.server_file, server.private_key_and_cert_chain_pem.bytes())
 
 
 def write_service_account(keys: Keys, project: str, token_uri: str) -> None:

@@ -309,7 +309,7 @@ def _announce(settings_frame: bytes, streams: int) -> bytes:
 
 
 class Listener:
-    """One service's door: a port on the loopback, and the connections that came through it."""
+    """One service's door: a port, and the connections that came through it."""
 
     def __init__(
         self, context: ssl.SSLContext, profile: Profile, service: Callable[[Connection], Session]
@@ -321,11 +321,15 @@ class Listener:
         self._context = context
         self._empty = asyncio.Event()
 
-    async def start(self, port: int = 0) -> None:
-        """Listen; port 0 takes a free one."""
+    async def start(self, port: int = 0, host: str = "127.0.0.1") -> None:
+        """Listen; port 0 takes a free one.
+
+        Raises:
+            OSError: the port is in use.
+        """
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: Connection(self), "127.0.0.1", port, ssl=self._context, backlog=1024
+            lambda: Connection(self), host, port, ssl=self._context, backlog=1024
         )
 
     @property

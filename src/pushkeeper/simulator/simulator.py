@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -27,10 +28,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _OAUTH_CONNECTION = Profile(streams=100)
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """By which name it is reached, and at which five ports from the first on: FCM, its token endpoint, APNs, its sandbox, control.
+
+    Port 0 takes free ones. Unless the name is one of the loopback, it listens on every address.
+    """
+
+    host: str = "localhost"
+    first_port: int = 0
+
+    @property
+    def listens_at(self) -> str:
+        """The address to listen on."""
+        return "127.0.0.1" if self.host in _LOOPBACK else "0.0.0.0"  # noqa: S104 - a name of its own asks for it
+
+    def port(self, number: int) -> int:
+        """The port of the service of this number."""
+        return self.first_port and self.first_port + number
 
 
 class Simulator:
-    """FCM, its token endpoint, and APNs in both environments, on free ports of the loopback.
+    """FCM, its token endpoint, and APNs in both environments, on free ports of the loopback unless another place is named.
 
         async with Simulator(folder) as simulator:
             [token] = simulator.world.mint(1, Origin(platform="android"))
@@ -47,10 +69,12 @@ class Simulator:
         clock: Callable[[], float] = time.time,
         journal_size: int = JOURNAL_SIZE,
         behaviour: Behaviour | None = None,
+        place: Place | None = None,
     ) -> None:
         self.world = World(seed, clock, journal_size)
         self._data_dir = Path(data_dir)
         self._behaviour = behaviour or DOCUMENTED
+        self._place = place or Place()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -63,14 +87,14 @@ class Simulator:
         """Make what the folder lacks, listen everywhere.
 
         Raises:
-            OSError: the folder cannot be written.
+            OSError: the folder cannot be written, or a port is in use.
         """
-        self._keys = keys.prepare(self._data_dir)
+        self._keys = keys.prepare(self._data_dir, self._place.host)
         keys.write_service_account(self._keys, PROJECT, "")
         self.oauth = OAuth(self.world, keys.account_name(self._keys), keys.account_key(self._keys))
         self._build()
-        for listener in self._listeners:
-            await listener.start()
+        for number, listener in enumerate(self._listeners):
+            await listener.start(self._place.port(number), self._place.listens_at)
         self.oauth.audience = self.oauth_url
         keys.write_service_account(self._keys, PROJECT, self.oauth_url)
         self._start_control()
@@ -98,9 +122,10 @@ class Simulator:
         self._listeners = (self.fcm, self.token_endpoint, self.apns, self.apns_sandbox)
 
     def _start_control(self) -> None:
-        self._control_socket = socket.socket()
-        self._control_socket.bind(("127.0.0.1", 0))
-        self._control_socket.listen(128)  # whoever comes before uvicorn is up waits here
+        # Whoever comes before uvicorn is up waits here.
+        self._control_socket = socket.create_server(
+            (self._place.listens_at, self._place.port(len(self._listeners))), backlog=128
+        )
         doors: dict[Service, Listener] = {
             "fcm": self.fcm,
             "oauth": self.token_endpoint,
@@ -119,27 +144,28 @@ class Simulator:
     @property
     def fcm_url(self) -> str:
         """FCM's origin."""
-        return f"https://localhost:{self.fcm.port}"
+        return f"https://{self._place.host}:{self.fcm.port}"
 
     @property
     def oauth_url(self) -> str:
         """The token endpoint, whole."""
-        return f"https://localhost:{self.token_endpoint.port}/token"
+        return f"https://{self._place.host}:{self.token_endpoint.port}/token"
 
     @property
     def apns_url(self) -> str:
         """The origin of APNs' production environment."""
-        return f"https://localhost:{self.apns.port}"
+        return f"https://{self._place.host}:{self.apns.port}"
 
     @property
     def apns_sandbox_url(self) -> str:
         """The origin of APNs' sandbox."""
-        return f"https://localhost:{self.apns_sandbox.port}"
+        return f"https://{self._place.host}:{self.apns_sandbox.port}"
 
     @property
     def control_url(self) -> str:
         """The control API's origin, plain HTTP."""
-        return f"http://127.0.0.1:{self._control_socket.getsockname()[1]}"
+        host = "127.0.0.1" if self._place.host in _LOOPBACK else self._place.host
+        return f"http://{host}:{self._control_socket.getsockname()[1]}"
 
     @property
     def ca_file(self) -> str:

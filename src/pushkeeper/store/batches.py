@@ -44,6 +44,7 @@ class ClaimedBatch:
     priority: int
     attempt: int
     first_attempt_at: datetime
+    due_at: datetime
     targets: tuple[Target, ...]
     has_slot: bool = False
 
@@ -165,6 +166,7 @@ async def claim(database: Database, *, room: Room, lease_s: float) -> list[Claim
             priority=row["priority"],
             attempt=row["attempt"],
             first_attempt_at=row["first_attempt_at"],
+            due_at=row["due_at"],
             targets=tuple(targets[row["batch_id"]]),
             has_slot=row["slot_at"] is not None,
         )

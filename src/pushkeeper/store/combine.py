@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
+from time import perf_counter
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from pushkeeper.errors import Unreachable
+from pushkeeper.metrics import PROCESS, Metric
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
@@ -33,12 +35,13 @@ class Keys(NamedTuple):
 
 
 class _Waiting(Generic[Call, Result]):
-    __slots__ = ("answer", "call", "keys")
+    __slots__ = ("answer", "call", "keys", "since")
 
-    def __init__(self, call: Call, keys: Keys, answer: asyncio.Future[Result]) -> None:
+    def __init__(self, call: Call, keys: Keys, answer: asyncio.Future[Result], since: float) -> None:
         self.call = call
         self.keys = keys
         self.answer = answer
+        self.since = since
 
 
 class Combiner(Generic[Call, Result]):
@@ -79,6 +82,11 @@ class Combiner(Generic[Call, Result]):
         self._lanes = lanes
         self._started_at = 0.0
         self._under_way: set[asyncio.Task[None]] = set()
+        # Named for the room whose method commits.
+        room = type(getattr(commit, "__self__", commit)).__name__.lower()
+        self._calls = PROCESS.spread(Metric.COMMIT_CALLS, room)
+        self._waits = PROCESS.spread(Metric.COMMIT_WAIT, room)
+        self._durations = PROCESS.spread(Metric.COMMIT_DURATION, room)
 
     async def __call__(self, call: Call) -> Result:
         """The result of this call, once it is committed."""
@@ -87,7 +95,8 @@ class Combiner(Generic[Call, Result]):
     def submit(self, call: Call) -> asyncio.Future[Result]:
         """The same without waiting: calls that are submitted one after the other keep that order."""
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(call, self._keys(call), answer))
+        # The loop's own clock stands still within a turn.
+        self._waiting.append(_Waiting(call, self._keys(call), answer, perf_counter()))
         self._start()
         return answer
 
@@ -103,6 +112,8 @@ class Combiner(Generic[Call, Result]):
                 return
             loop = asyncio.get_running_loop()
             self._started_at = loop.time()
+            self._calls.observe(len(group))
+            self._waits.observe(perf_counter() - group[0].since)
             loop.call_later(_SLOW_S, self._start)
             task = asyncio.create_task(self._run(group))
             self._under_way.add(task)
@@ -147,6 +158,7 @@ class Combiner(Generic[Call, Result]):
         return group
 
     async def _run(self, group: list[_Waiting[Call, Result]]) -> None:
+        began_at = perf_counter()
         try:
             results = await self._commit([waiting.call for waiting in group])
         except Unreachable as error:
@@ -158,6 +170,7 @@ class Combiner(Generic[Call, Result]):
                 if not waiting.answer.done():
                     waiting.answer.set_result(result)
         finally:
+            self._durations.observe(perf_counter() - began_at)
             for waiting in group:
                 self._busy.difference_update(waiting.keys.alone, waiting.keys.shared)
                 self._within.subtract(waiting.keys.within)

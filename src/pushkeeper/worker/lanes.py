@@ -31,7 +31,7 @@ from pushkeeper.core.retry import Hold
 from pushkeeper.store.routes import PauseKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from pushkeeper.core.model import DeviceId, RouteId, WorkspaceId
     from pushkeeper.core.outcome import Outcome, Verdict
@@ -178,6 +178,9 @@ class Lanes:
 
     def __getitem__(self, route: RouteId) -> Lane:
         return self._lanes[route]
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(self._lanes.values())
 
     @property
     def workspaces(self) -> set[WorkspaceId]:

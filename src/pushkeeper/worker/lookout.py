@@ -39,10 +39,11 @@ class Moment(NamedTuple):
 
 
 class ClaimedPush(Push, frozen=True, kw_only=True, gc=False):
-    """A push with where it came from, so that its verdict finds the way back."""
+    """A push with where it came from, so that its verdict finds the way back; handed over at this monotonic second."""
 
     work: Work
     route: Route
+    handed_at: float
 
 
 class Lookout:
@@ -81,7 +82,7 @@ class Lookout:
                 )
                 if wait_s:
                     return SetAside(work, target, route.route_id, moment.wall + timedelta(seconds=wait_s))
-                return self._written_for(work, target, message, fate, moment.wall)
+                return self._written_for(work, target, message, fate, moment)
             case last_hop.Wait(route):
                 rest_s = 0.0 if route.paused_at else NO_SENDER_S
                 return SetAside(work, target, route.route_id, moment.wall + timedelta(seconds=rest_s))
@@ -90,7 +91,7 @@ class Lookout:
         return NotSent(work, target, *_end(fate))
 
     def _written_for(
-        self, work: Work, target: Target, message: MessageToSend, go: last_hop.Go, wall: datetime
+        self, work: Work, target: Target, message: MessageToSend, go: last_hop.Go, moment: Moment
     ) -> NotSent | ClaimedPush:
         device, route = go.device, go.route
         content = self._rendering.content(message, target, device.platform, route.provider)
@@ -108,12 +109,13 @@ class Lookout:
             registered_at=device.registered_at,
             content=content,
             expires_at=message.expires_at,
-            keep_until=_kept_until(message, content, wall),
+            keep_until=_kept_until(message, content, moment.wall),
             dry_run=message.dry_run,
             attempt=work.batch.attempt,
             urgent=work.batch.priority == 0,
             work=work,
             route=route,
+            handed_at=moment.monotonic,
         )
 
 

@@ -25,6 +25,7 @@ from pushkeeper.telemetry import logger
 from pushkeeper.worker import upkeep
 from pushkeeper.worker.alarms import Alarms
 from pushkeeper.worker.facts import Answered, SetAside, Slice, Work, guarded
+from pushkeeper.worker.figures import Figures
 from pushkeeper.worker.lanes import Lanes
 from pushkeeper.worker.lookout import NO_LANE, ClaimedPush, Lookout, Moment
 from pushkeeper.worker.recalls import Recalls
@@ -58,25 +59,29 @@ DRAIN_S = 6.0
 class Worker:
     """Sends what is due, until told to stop; any number of them share one database."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - called once, where all is wired
         self,
         database: Database,
         vault: Vault,
         providers: Providers,
         *,
         chores: Sequence[Chore] = (),
+        figures: Figures | None = None,
         max_unsettled: int = MAX_UNSETTLED,
         lease_s: float = LEASE_S,
     ) -> None:
         """`chores` are done beside the sending; `max_unsettled` bounds what is held in memory."""
         self._chores = chores
+        self._figures = figures or Figures()
         self._database = database
         self._max_unsettled = max_unsettled
         self._lease_s = lease_s
         self._id = uuid4()
         self._lanes = Lanes()
         self._senders = Senders(database, vault, providers.open, self._on_verdicts)
-        self._settler = Settler(database, review=self._review, on_written=self._written)
+        self._settler = Settler(
+            database, review=self._review, on_written=self._written, figures=self._figures
+        )
         self._alarms = Alarms()
         self._works: dict[int, Work] = {}
         self._turns: Turns[ClaimedPush] = Turns()
@@ -128,7 +133,8 @@ class Worker:
             await chore.aclose()
         with suppress(Unreachable):
             await batches.release(self._database, [work.batch.claim for work in self._works.values()])
-            await workers.leave(self._database, self._id)
+            last = self._figures.news(self._lanes, self._unsettled(), now=time.monotonic(), new=False)
+            await workers.leave(self._database, self._id, figures=last)
 
     # Claim.
 
@@ -158,6 +164,7 @@ class Worker:
         )
         began = time.monotonic()
         claimed = await batches.claim(self._database, room=room, lease_s=self._lease_s)
+        self._figures.claimed(claimed, took_s=time.monotonic() - began, now=datetime.now(UTC))
         if claimed:
             await self._send(claimed, began)
         return bool(claimed)
@@ -229,7 +236,7 @@ class Worker:
         try:
             self._senders[credential_id].send([push])
         except Exception as error:
-            log.exception("push_cannot_be_sent", message_id=str(push.message_id))
+            log.exception("push_cannot_be_sent", delivery_id=str(push.delivery_id))
             self._fail(push, "unsendable", error)
 
     def _fail(self, push: ClaimedPush, reason: str, error: Exception) -> None:
@@ -258,8 +265,9 @@ class Worker:
                 facts.append(self._answered(push, verdict, wall, now))
                 heard.append(push)
             except Exception as error:
-                log.exception("verdict_not_understood", row=verdict.row)
+                log.exception("verdict_not_understood", row=verdict.row, delivery_id=str(push.delivery_id))
                 self._fail(push, "not_understood", error)
+        self._figures.answered([(push.route.provider, push.handed_at) for push in heard], now=now)
         self._settler.add(facts)
         for route, whole in self._lanes.take_closed():
             self._take_back([route], whole=whole)
@@ -320,12 +328,14 @@ class Worker:
     def _review(self, facts: Sequence[Fact]) -> Slice:
         """The facts in the light of all that is known by now, with what the lanes have to say."""
         pauses, rests, alarms = self._lanes.take_news()
+        results = self._lanes.take_results()
+        self._figures.heard(results)
         return Slice(
             facts=[guarded(fact) if self._is_guarded(fact) else fact for fact in facts],
             pauses=pauses,
             rests=rests,
             alarms=self._alarms.new(alarms),
-            results=self._lanes.take_results(),
+            results=results,
         )
 
     def _is_guarded(self, fact: Fact) -> bool:
@@ -348,7 +358,7 @@ class Worker:
     # In the background.
 
     async def _renew(self) -> None:
-        self._lanes.workers = await workers.beat(self._database, self._id, alive_for_s=self._lease_s)
+        await upkeep.beat(self._database, self._id, self._lanes, self._figures, self._unsettled())
         if not self._works:
             return
         kept = await batches.renew(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from pushkeeper.core.outcome import Accepted, BadMessage
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.acceptances import Acceptance
     from pushkeeper.store.database import Connection, Database
     from pushkeeper.worker.facts import Work
+    from pushkeeper.worker.figures import Figures
 
 log = logger("settle")
 
@@ -48,6 +50,7 @@ class Settler:
         *,
         review: Callable[[Sequence[Fact]], Slice],
         on_written: Callable[[Sequence[Fact], set[UUID]], None],
+        figures: Figures,
     ) -> None:
         """`review` says, just before facts are written, what they are in the light of all that is known by then.
 
@@ -57,6 +60,7 @@ class Settler:
         self._database = database
         self._review = review
         self._on_written = on_written
+        self._figures = figures
         self._waiting: list[Fact] = []
         self._wake = asyncio.Event()
         self._closing = False
@@ -91,7 +95,7 @@ class Settler:
         wait_s = 0.1
         while True:
             try:
-                return await write(self._database, slice_)
+                return await write(self._database, slice_, self._figures)
             except Unreachable as error:
                 log.warning("settle_waits_for_the_database", error=error.message, facts=len(slice_.facts))
                 if self._closing:
@@ -119,12 +123,13 @@ class Settler:
         return set()
 
 
-async def write(database: Database, slice_: Slice) -> set[UUID]:
+async def write(database: Database, slice_: Slice, figures: Figures) -> set[UUID]:
     """Write a slice: routes first, then pushes, statuses with their history, what waits, and the batches left over.
 
     Facts of a batch whose claim was lost are dropped: whoever has the claim now settles it. Returns the messages that
     stop by what their devices' providers said.
     """
+    began_at = perf_counter()
     by_batch: dict[int, list[Fact]] = {}
     for fact in slice_.facts:
         by_batch.setdefault(fact.work.batch.claim.batch_id, []).append(fact)
@@ -145,6 +150,7 @@ async def write(database: Database, slice_: Slice) -> set[UUID]:
         return mine, stopped
 
     written, stopped = await database.in_transaction(work)
+    figures.settled(written, took_s=perf_counter() - began_at)
     for fact in written:
         fact.work.unsettled.pop(fact.device_id, None)
     for batch_id in set(by_batch) - {fact.work.batch.claim.batch_id for fact in written}:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from pushkeeper.core.outcome import Accepted, Refused
 from pushkeeper.errors import Unreachable
-from pushkeeper.store import routes
+from pushkeeper.store import routes, workers
 from pushkeeper.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from uuid import UUID
 
     from pushkeeper.core.model import RouteId
     from pushkeeper.store.database import Connection, Database
+    from pushkeeper.store.workers import Figure
+    from pushkeeper.worker.figures import Figures
     from pushkeeper.worker.lanes import Lanes
     from pushkeeper.worker.senders import Senders
 
@@ -76,6 +80,20 @@ async def listen(database: Database, heard: Sequence[tuple[str, Callable[[str], 
                     call("")
                 await lost.wait()
         await asyncio.sleep(1.0)
+
+
+async def beat(database: Database, worker: UUID, lanes: Lanes, figures: Figures, unsettled: int) -> None:
+    """Say that this worker is alive and what it counted, and let its lanes know how many share the rates."""
+    told: Sequence[Figure] = ()
+
+    def news(*, new: bool) -> Sequence[Figure]:
+        nonlocal told
+        told = figures.news(lanes, unsettled, now=time.monotonic(), new=new)
+        return told
+
+    alive = await workers.beat(database, worker, news)
+    figures.was_told(told, new=alive.new)
+    lanes.workers = alive.workers
 
 
 async def probe(database: Database, lanes: Lanes, senders: Senders, *, drain_s: float) -> None:

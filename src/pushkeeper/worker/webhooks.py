@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.database import Database
     from pushkeeper.store.vault import Vault
     from pushkeeper.store.webhooks import Turn, Waiting
+    from pushkeeper.worker.figures import Figures
 
 log = logger("webhooks")
 
@@ -41,8 +42,9 @@ class Poster:
     look_every_s: float = 1.0
     channel: str | None = None
 
-    def __init__(self, database: Database, vault: Vault, *, may_be_private: bool) -> None:
+    def __init__(self, database: Database, vault: Vault, figures: Figures, *, may_be_private: bool) -> None:
         self._database = database
+        self._figures = figures
         self._vault = vault
         self._http = httpcore.AsyncConnectionPool(
             max_connections=_AT_ONCE,
@@ -103,7 +105,9 @@ class Poster:
         except Misconfigured as error:
             return None, error.message
         except NOT_ANSWERING as error:
+            self._figures.posted("unanswered")
             return None, (str(error) or type(error).__name__)[:_REASON_CHARACTERS]
+        self._figures.posted("taken" if webhook.is_success(status) else "refused")
         return None if webhook.is_success(status) else (status, f"answered {status}")
 
     async def _status_of(self, endpoint: str, headers: dict[bytes | str, bytes | str], body: bytes) -> int:

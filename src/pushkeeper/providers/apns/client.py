@@ -13,10 +13,12 @@ from msgspec.structs import replace
 from pushkeeper.core.model import Content, DeviceId, Environment, IdKind, PersonId, Platform, Push, Token
 from pushkeeper.core.outcome import Accepted, BadCredentials, Heal, Scope, Throttled, Verdict
 from pushkeeper.providers.address import Address
+from pushkeeper.providers.answer import Response
 from pushkeeper.providers.apns import message, verdict
 from pushkeeper.providers.apple import OUTAGE_WAIT_S
 from pushkeeper.providers.limits import Limits
 from pushkeeper.providers.pool import Endpoint, Pool, tls_context
+from pushkeeper.providers.retry_after import said_at
 from pushkeeper.providers.signing import AppleCertificate, AppleKey, ProviderTokens, utc_now
 
 if TYPE_CHECKING:
@@ -140,7 +142,7 @@ class ApnsClient:
         if isinstance(found.outcome, BadCredentials):
             # A connection that was refused once may give nothing else, whatever is right by then: the next probe has its own.
             self._pool.close_connections()
-        return found
+        return replace(found, said_at=said_at(answer)) if isinstance(answer, Response) else found
 
     async def aclose(self, drain_s: float) -> None:
         """Wait up to `drain_s` seconds for the answers under way, then close."""

@@ -13,10 +13,12 @@ from msgspec.structs import replace
 from pushkeeper.core.model import Content, DeviceId, IdKind, PersonId, Platform, Push, Token
 from pushkeeper.core.outcome import BadCredentials, Heal, Scope, Silence, Unanswered, Verdict
 from pushkeeper.providers.address import Address
+from pushkeeper.providers.answer import Response
 from pushkeeper.providers.fcm import message, verdict
 from pushkeeper.providers.fcm.access import AccessTokens
 from pushkeeper.providers.limits import Limits
 from pushkeeper.providers.pool import Endpoint, Pool, tls_context
+from pushkeeper.providers.retry_after import said_at
 from pushkeeper.providers.signing import utc_now
 
 if TYPE_CHECKING:
@@ -153,7 +155,8 @@ class FcmClient:
                 return failure or self._access.failure or _CLOSED
         request = self._composer.request(_NOBODYS, token.header.value, self._clock())
         answer = await self._pool.fetch(request)
-        return verdict.read(answer, token=_NOBODYS.token, now=self._clock(), dry_run=True)
+        found = verdict.read(answer, token=_NOBODYS.token, now=self._clock(), dry_run=True)
+        return replace(found, said_at=said_at(answer)) if isinstance(answer, Response) else found
 
     def _submit(self, pushes: Sequence[Push], token: AccessToken) -> None:
         now, header = self._clock(), token.header.value

@@ -56,7 +56,7 @@ update batches b set
     first_attempt_at = coalesce(first_attempt_at, now())
 from taken t
 where b.batch_id = t.batch_id and case when t.priority = 0 then t.urgent_ahead < $3 else t.ahead < $4 end
-returning b.batch_id, b.workspace_id, b.message_id, b.priority, b.attempt, b.first_attempt_at, b.slot_at;
+returning b.batch_id, b.workspace_id, b.message_id, b.priority, b.attempt, b.first_attempt_at, b.due_at, b.slot_at;
 
 -- name: take_slots
 -- Claimed batches of broadcasts with a bounded rate may go if their slot has just come; of the others each gets the next

@@ -1,0 +1,119 @@
+"""`/metrics`, for Prometheus: open to this machine, and to others with the token that the settings name."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import secrets
+from math import inf
+from typing import TYPE_CHECKING
+
+from pushkeeper.api import answer
+from pushkeeper.api.answer import Answer
+from pushkeeper.api.surface import request_id_of
+from pushkeeper.metrics import Metric, Spread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from prometheus_client.metrics_core import Metric as Family
+    from starlette.types import Receive, Scope, Send
+
+    from pushkeeper.core.model import Secret
+    from pushkeeper.measures import Measures
+    from pushkeeper.metrics import Series
+
+PATH = "/metrics"
+_BY_PROXY = frozenset({b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip"})
+_REFUSED = "metrics are for this machine, or for who has the token of the setting metrics_token"
+
+
+class Prometheus:
+    """The answer to a scrape."""
+
+    def __init__(self, measures: Measures, token: Secret | None) -> None:
+        """With a token it is asked of everybody; without one only callers on this machine are answered."""
+        self._measures = measures
+        self._token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del receive
+        headers = dict(scope["headers"])
+        if self._lets_in(scope, headers):
+            said = await self._metrics(headers.get(b"accept", b"").decode("latin-1"))
+        else:
+            challenge = (b"www-authenticate", b'Bearer realm="Pushkeeper"')
+            body = {"error": {"code": "unauthorized", "message": _REFUSED}}
+            said = answer.of_json(body, 401, challenge)
+        await said.send(send, request_id_of(scope))
+
+    def _lets_in(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
+        if self._token is None:
+            # Whoever is let in by a proxy on this machine is not on this machine.
+            return _is_here(scope) and _BY_PROXY.isdisjoint(headers)
+        scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+        return scheme.lower() == b"bearer" and secrets.compare_digest(given.strip(), self._token.value)
+
+    async def _metrics(self, accept: str) -> Answer:
+        series = await self._measures.gather()
+        # In a thread: thousands of lines would hold up every call for as long as they take.
+        return await asyncio.to_thread(exposition, series, accept)
+
+
+def exposition(several: Iterable[Series], accept: str) -> Answer:
+    """Series as Prometheus' text or as OpenMetrics, whichever the Accept header asks for."""
+    # Where it is needed first: it brings an HTTP server of its own along, which takes a tenth of a second to load.
+    from prometheus_client.exposition import choose_encoder
+
+    families = _Families(several)
+    try:
+        encode, content_type = choose_encoder(accept)
+        body = encode(families)
+    except (TypeError, ValueError):  # it asks for a version that is none
+        encode, content_type = choose_encoder("")
+        body = encode(families)
+    return Answer(body, content_type=content_type.encode())
+
+
+class _Families:
+    """What the library writes: every metric of the table, those too of which there is no series now."""
+
+    def __init__(self, several: Iterable[Series]) -> None:
+        self._of: dict[Metric, list[Series]] = {metric: [] for metric in Metric}
+        for series in several:
+            self._of[series.metric].append(series)
+
+    def collect(self) -> Iterator[Family]:
+        from prometheus_client.metrics_core import Metric as Family
+
+        for metric, several in self._of.items():
+            what = metric.value
+            family = Family(what.name, what.help, what.kind.value, what.unit)
+            for series in several:
+                labels = dict(zip(what.labels, series.labels, strict=True))
+                if isinstance(series.value, Spread):
+                    _add_spread(family, labels, series.value)
+                else:
+                    family.add_sample(what.exposed, labels, series.value)
+            yield family
+
+
+def _add_spread(family: Family, labels: dict[str, str], spread: Spread) -> None:
+    up_to = 0
+    for bound, count in zip((*spread.bounds, inf), spread.counts, strict=True):
+        up_to += count
+        le = "+Inf" if bound == inf else str(bound)
+        family.add_sample(f"{family.name}_bucket", {**labels, "le": le}, up_to)
+    family.add_sample(f"{family.name}_sum", labels, spread.total)
+    family.add_sample(f"{family.name}_count", labels, up_to)
+
+
+def _is_here(scope: Scope) -> bool:
+    """Whether the caller is on this machine."""
+    host, _ = scope.get("client") or ("", 0)
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback

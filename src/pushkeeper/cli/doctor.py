@@ -1,0 +1,60 @@
+"""The doctor's table."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pushkeeper.cli.common import answer, as_json, on_store, run, settings_of, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushkeeper.config import Settings
+    from pushkeeper.doctor import Finding
+
+_COLOURS = {"ok": "green", "attention": "yellow", "wrong": "red"}
+
+
+@click.command(short_help="Look at all that the service stands on, and say what to do.")
+@click.option("--no-probes", is_flag=True, help="Do not ask the providers whether the keys are good.")
+@on_store
+@as_json
+def doctor(*, no_probes: bool, json: bool, **options: Any) -> None:
+    """Look at the database, migrations, keys, clocks, routes, queue, webhooks, disk and every device's history, and say what to do.
+
+    Nothing is changed. Each provider is asked by a push for nobody, which touches no device; Apple does not like to be
+    asked more than a few times in twenty minutes. Ends with 1 when something is wrong.
+    """
+    found = run(_examined(settings_of(options), probes=not no_probes))
+    wrong = [finding for finding in found if finding.state.value == "wrong"]
+    answer({"healthy": not wrong, "findings": found}, _text(found), json=json)
+    if wrong:
+        sys.exit(1)
+
+
+async def _examined(settings: Settings, *, probes: bool) -> list[Finding]:
+    from pushkeeper import wiring
+    from pushkeeper.doctor.finding import wrong
+    from pushkeeper.errors import Misconfigured, Unreachable
+
+    try:
+        async with wiring.doctor(settings) as examiner:
+            return await examiner.examine(probes=probes)
+    except (Misconfigured, Unreachable) as error:
+        return [wrong("installation", error.message, "mend this first: all else stands on it")]
+
+
+def _text(found: Sequence[Finding]) -> str:
+    rows = [[finding.check, finding.about, finding.state.value, finding.said] for finding in found]
+    lines = table(rows, ["what", "of", "state", "what was seen"]).splitlines()
+    shown = [lines[0]]
+    for finding, line in zip(found, lines[1:], strict=True):
+        shown.append(click.style(line, fg=_COLOURS[finding.state.value]))
+        if finding.todo:
+            shown.append(f"    → {finding.todo}")
+    counted = {state: sum(finding.state.value == state for finding in found) for state in _COLOURS}
+    words = [f"{count} {state}" for state, count in counted.items() if count]
+    return "\n".join([*shown, "", ", ".join(words) + "."])

@@ -1,0 +1,85 @@
+"""PostgreSQL's own programs, on the database that the service uses."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import click
+
+from pushkeeper.cli.common import as_json, on_store, settings_of
+from pushkeeper.errors import BadRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from pushkeeper.config import Settings
+
+
+@click.command(
+    short_help="Run PostgreSQL's own programs on the service's database.",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@on_store
+@as_json
+def postgres(*, command: tuple[str, ...], json: bool, **options: Any) -> None:
+    """Run COMMAND (psql, pg_dump, pg_restore, a script of yours) with the service's database for its own.
+
+    The embedded PostgreSQL runs meanwhile, whether the service does or not, and its programs are found first. On a
+    PostgreSQL of your own they are those of your PATH: let them be of its version. Ends as COMMAND ends.
+    """
+    del json  # errors are told in it; what COMMAND says is its own
+    settings = settings_of(options)
+    with _running(settings) as (url, programs):
+        environ = {**os.environ, **variables(url)}
+        places = [environ.get("PATH", os.defpath), str(programs)]
+        environ["PATH"] = os.pathsep.join(places if settings.database_url else reversed(places))
+        code = _run(command, environ)
+    sys.exit(code)
+
+
+@contextmanager
+def _running(settings: Settings) -> Iterator[tuple[str, Path]]:
+    """The database's address, and where the programs that come along are."""
+    from pushkeeper.store.embedded import EmbeddedPostgres, programs
+
+    if settings.database_url is not None:
+        yield settings.database_url, programs()
+        return
+    embedded = EmbeddedPostgres(settings.data_dir)
+    try:
+        yield embedded.start(), programs()
+    finally:
+        embedded.stop()
+
+
+def variables(url: str) -> Mapping[str, str]:
+    """The address as libpq's programs take it from their environment."""
+    parts = urlsplit(url)
+    told = {
+        "PGUSER": unquote(parts.username or ""),
+        "PGPASSWORD": unquote(parts.password or ""),
+        "PGHOST": parts.hostname or "",
+        "PGPORT": str(parts.port or ""),
+        "PGDATABASE": unquote(parts.path.removeprefix("/")),
+        **{f"PG{name.upper()}": value for name, value in parse_qsl(parts.query)},
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _run(command: tuple[str, ...], environ: dict[str, str]) -> int:
+    program = shutil.which(command[0], path=environ["PATH"])
+    if program is None:
+        raise BadRequest("command", f"command: there is no program {command[0]!r}")
+    process = subprocess.Popen([program, *command[1:]], env=environ)  # noqa: S603 - what the operator says
+    # Ctrl-C is for the program: it ends, and we with it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return process.wait()

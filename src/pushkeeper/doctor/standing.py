@@ -1,0 +1,41 @@
+"""Whether devices stand as their history says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pushkeeper.doctor.finding import attention, ok, wrong
+from pushkeeper.errors import TooSlow
+from pushkeeper.ledger import Ledger
+from pushkeeper.store import workspaces
+
+if TYPE_CHECKING:
+    from pushkeeper.doctor.finding import Finding
+    from pushkeeper.store.database import Database
+
+_LEDGER = "ledger"
+
+
+async def of_ledger(database: Database) -> list[Finding]:
+    """For each workspace, whether each device's status is what its history comes to."""
+    ledger = Ledger(database)
+    found = []
+    for workspace in await workspaces.list_all(database):
+        try:
+            checked = await ledger.verify(workspace.workspace_id)
+        except TooSlow as error:
+            todo = "try again while less is going on"
+            found.append(attention(_LEDGER, error.message, todo, about=workspace.name))
+            continue
+        if checked.wrong:
+            first = checked.examples[0]
+            said = f"{checked.wrong:,} of {checked.devices:,} devices are other than their history: {first['what']}"
+            todo = (
+                f"compare the rows of device {first['device']} in devices and device_history, and report it"
+            )
+            found.append(wrong(_LEDGER, said, todo, about=workspace.name))
+        else:
+            untold = f"; the history of {checked.untold:,} is not kept any more" if checked.untold else ""
+            said = f"{checked.devices:,} devices stand as their history says{untold}"
+            found.append(ok(_LEDGER, said, about=workspace.name))
+    return found

@@ -1,0 +1,77 @@
+-- Retention: what is old enough to go. Each statement takes a page, so that none holds its locks for long.
+
+-- name: partitions
+-- The partitions of these tables; one that is being detached says so.
+select p.relname as parent, c.relname as name, i.inhdetachpending as detaching
+from pg_inherits i join pg_class c on c.oid = i.inhrelid join pg_class p on p.oid = i.inhparent
+where i.inhparent = any (array(select to_regclass(t)::oid from unnest($1::text[]) t))
+order by c.relname;
+
+-- name: left_over
+-- Tables that were partitions of these and are not any more: whoever detached them did not come to drop them.
+select c.relname as name
+from pg_class c
+where c.relnamespace = (select relnamespace from pg_class where oid = to_regclass('pushes')) and c.relkind = 'r'
+    and not c.relispartition and c.relname ~ ('^(' || array_to_string($1::text[], '|') || ')_[0-9]{6,8}$');
+
+-- name: days_that_wait
+-- The days of messages that somebody may still send: a push of theirs would have no place without its day.
+select distinct (m.created_at at time zone 'utc')::date as day
+from (
+    select message_id from batches
+    union select message_id from held_verdicts
+    union select message_id from broadcasts where state in ('scheduled', 'fetching', 'planning')
+) w join messages m using (message_id);
+
+-- name: alone
+-- Whether nobody else tidies now; it stays so until the transaction ends.
+select pg_try_advisory_xact_lock($1);
+
+-- name: forget_messages
+-- Of a page of old messages after one of them, those go that nothing waits for, no broadcast was and no push is recorded of,
+-- with what apps told of them. Answers with the last of the page.
+with page as (
+    select message_id, created_at from messages where message_id > $1 and message_id < $2 order by message_id limit $3
+),
+over as (
+    select p.message_id from page p
+    where not exists (select from batches b where b.message_id = p.message_id)
+        and not exists (select from held_verdicts h where h.message_id = p.message_id)
+        and not exists (select from broadcasts b where b.message_id = p.message_id)
+        and not exists (
+            select from pushes x
+            where x.message_day = (p.created_at at time zone 'utc')::date and x.message_id = p.message_id)
+),
+told as (
+    delete from reports r using over o where r.message_id = o.message_id
+),
+gone as (
+    delete from messages m using over o where m.message_id = o.message_id returning m.message_id
+)
+select (select message_id from page order by message_id desc limit 1) as last, (select count(*) from gone) as gone;
+
+-- name: forget_reports
+-- What apps told of messages as old as pushes that are gone.
+delete from reports
+where ctid = any (array(select ctid from reports where message_id < $1 limit $2));
+
+-- name: forget_named
+-- Who was named for old broadcasts that are over.
+delete from message_people
+where ctid = any (array(
+    select p.ctid from message_people p join broadcasts b using (message_id)
+    where p.message_id < $1 and b.state in ('planned', 'cancelled', 'failed')
+        and not exists (select from batches q where q.message_id = p.message_id)
+        and not exists (select from held_verdicts h where h.message_id = p.message_id)
+    limit $2));
+
+-- name: forget_exports
+-- Old exports that are written, or could not be.
+delete from exports
+where export_id = any (array(
+    select export_id from exports where state <> 'pending' and updated_at < $1 order by export_id limit $2));
+
+-- name: forget_outbox
+-- Of the oldest that waits for webhooks, what is so old that nobody comes for it.
+delete from outbox
+where outbox_id = any (array(select outbox_id from outbox order by outbox_id limit $2)) and happened_at < $1;

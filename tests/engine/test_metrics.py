@@ -1,0 +1,71 @@
+"""What a worker did is told by the API, whichever process that is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pushkeeper.measures import Measures
+from pushkeeper.metrics import Metric, Spread
+from support.engine import eventually
+
+if TYPE_CHECKING:
+    from pushkeeper.store.database import Database
+    from support.engine import Tenant
+
+
+async def told(database: Database) -> dict[tuple[Metric, tuple[str, ...]], float | Spread]:
+    return {(series.metric, series.labels): series.value for series in await Measures(database).gather()}
+
+
+async def test_pushes_answers_and_waits_are_counted_by_whoever_sends(tenant: Tenant) -> None:
+    database = tenant.database
+    before = await told(database)
+    [gone, there] = tenant.mint("ios", 2)
+    await tenant.register("ann", gone, "ios")
+    await tenant.register("ann", there, "ios")
+    tenant.simulator.world.uninstall([gone])
+    await tenant.push("ann")
+    await tenant.settled(2)
+    name = await database.value("select name from workspaces where workspace_id = $1", tenant.workspace_id)
+    route = (name, "apns:production:com.example.app")
+
+    def more(now: dict[tuple[Metric, tuple[str, ...]], float | Spread], *labels: str) -> float:
+        key = (Metric.PUSHES, labels)
+        found, former = now.get(key, 0.0), before.get(key, 0.0)
+        assert isinstance(found, float)
+        assert isinstance(former, float)
+        return found - former
+
+    async def ask() -> dict[tuple[Metric, tuple[str, ...]], float | Spread] | None:
+        now = await told(database)
+        return now if more(now, "apns", "accepted", "P1") else None
+
+    now = await eventually(ask)
+    assert more(now, "apns", "accepted", "P1") == 1
+    assert more(now, "apns", "bounced", "P2") == 1
+    assert now[Metric.ROUTE_ANSWERS, (*route, "accepted")] == 1
+    assert now[Metric.ROUTE_ANSWERS, (*route, "definite")] == 1
+    assert now[Metric.ROUTE_PAUSED, (*route, "none")] == 0
+    assert now[Metric.ROUTE_IN_FLIGHT, route] == 0
+    assert now[Metric.ROUTE_BREAKER, route] == 0
+    assert (Metric.ROUTE_RATE, route) not in now  # nothing bounds APNs
+    assert now[Metric.WORKERS, ()] >= 1
+    assert now[Metric.DEVICES, (name, "ios", "sent")] == 1
+    assert now[Metric.DEVICES, (name, "ios", "bounced")] == 1
+    delays = now[Metric.CLAIM_DELAY, ("0",)]
+    assert isinstance(delays, Spread)
+    assert sum(delays.counts) >= 1
+
+
+async def test_what_waits_and_who_holds_it_back_is_told(tenant: Tenant) -> None:
+    database = tenant.database
+    [token] = tenant.mint("ios")
+    await tenant.register("ben", token, "ios")
+    await tenant.call("POST", "/api/v1/routes/apns:production:com.example.app/pause", {"reason": "a test"})
+    await tenant.push("ben")
+    await tenant.waiting()
+    name = await database.value("select name from workspaces where workspace_id = $1", tenant.workspace_id)
+    now = await told(database)
+    assert now[Metric.ROUTE_PAUSED, (name, "apns:production:com.example.app", "operator")] == 1
+    assert now[Metric.QUEUE_DEVICES, (name, "0", "held")] == 1
+    assert (Metric.QUEUE_OLDEST, (name, "0")) not in now  # nothing that could be sent waits

@@ -1,0 +1,72 @@
+"""The quickstart, typed as it stands: only ports and folders are the test's own."""
+
+import re
+import shutil
+
+from support.pages import Shell, blocks
+from support.processes import ports_in_a_row, running
+
+PAGE = "quickstart/first-push.md"
+# Until so many pushes are settled: whoever types takes a moment, too.
+PATIENT = """
+settled() {
+    python3 - "$1" "$(key app_api_key)" <<'END'
+import json, sys, time, urllib.request
+request = urllib.request.Request("http://localhost:8383/api/v1/stats/pushes", headers={"authorization": f"Bearer {sys.argv[2]}"})
+give_up_at = time.monotonic() + 30
+while sum(line["pushes"] for line in json.load(urllib.request.urlopen(request))["counts"]) < int(sys.argv[1]):
+    assert time.monotonic() < give_up_at
+    time.sleep(0.05)
+END
+}
+"""
+
+
+def typed(shell, first):
+    """How a block of the page is typed here."""
+
+    def here(text):
+        text = re.sub(r"\b839(\d)\b", lambda found: str(first + int(found[1])), text)
+        return text.replace("8383", str(first + 5)).replace("/tmp/", f"{shell.folder}/")
+
+    return here
+
+
+def started(block):
+    """The command of a terminal that is left open."""
+    (command,) = re.findall(r"^pushkeeper (.*)$", block, re.MULTILINE)
+    return command.split()
+
+
+def test_the_quickstart_does_what_it_says(folder):
+    first = ports_in_a_row(6)
+    shell = Shell(folder / "quick")
+    here = typed(shell, first)
+    (shell.folder / ".venv" / "bin").mkdir(parents=True)
+    (shell.folder / ".venv" / "bin" / "activate").touch()
+    simulate, serve = (started(here(block)) for block in blocks(PAGE, under="2."))
+    try:
+        with running(*simulate), running(*serve, "--port", first + 5):
+            script, pushes = [here(PATIENT)], 0
+            for step in ("3.", "4.", "5.", "6.", "7."):
+                script.append(f"echo '## {step}'")
+                for block in blocks(PAGE, under=step):
+                    script.append(here(block))
+                    if sent := len(re.findall(r"send/push|^pushkeeper send", block, re.MULTILINE)):
+                        pushes += sent
+                        script.append(f"settled {pushes}")
+            said = dict(
+                re.findall(
+                    r"^## (\d)\.\n(.*?)(?=^## |\Z)", shell.run("\n".join(script)), re.MULTILINE | re.DOTALL
+                )
+            )
+            assert "credentials for simulated-project are in 'shop', sealed" in said["3"]
+            assert "'title': 'Hello, Ann', 'body': 'From your own server'" in said["5"]
+            assert re.search(r"^last status +sent$", said["5"], re.MULTILINE)
+            history = said["6"].splitlines()
+            assert [line.split()[-3:] for line in history if "UNREGISTERED" in line]
+            assert any("bounced" in line and "suppressed" in line for line in history)
+            assert re.search(r"^last status +sent$", said["7"], re.MULTILINE)
+            assert "wrong" not in shell.run(f"pushkeeper doctor --data {shell.folder}/pushkeeper")
+    finally:
+        shutil.rmtree(shell.folder)

@@ -1,0 +1,154 @@
+"""What is deployed with it names what there is: metrics, settings, commands."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pushkeeper.metrics import Kind, Metric
+from support import promql
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+RULES = DEPLOY / "prometheus" / "alerts.yml"
+DASHBOARD = DEPLOY / "grafana" / "pushkeeper.json"
+# Of every series, by Prometheus itself.
+GIVEN = {"instance", "job"}
+
+
+def series():
+    """Every name that can be asked for, with its labels."""
+    found = {}
+    for metric in Metric:
+        what = metric.value
+        labels = {*what.labels, *GIVEN}
+        if what.kind is Kind.HISTOGRAM:
+            found[f"{what.name}_bucket"] = labels | {"le"}
+            found[f"{what.name}_sum"] = found[f"{what.name}_count"] = labels
+        else:
+            found[what.exposed] = labels
+    return found
+
+
+def rules():
+    return [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+
+
+def panels():
+    return [panel for panel in json.loads(DASHBOARD.read_text())["panels"] if panel["type"] != "row"]
+
+
+def expressions():
+    found = [(rule["alert"], rule["expr"]) for rule in rules()]
+    for panel in panels():
+        found += [(panel["title"], target["expr"]) for target in panel["targets"]]
+    for annotation in json.loads(DASHBOARD.read_text())["annotations"]["list"]:
+        found.append((annotation["name"], annotation["expr"]))
+    return found
+
+
+@pytest.mark.parametrize(("name", "expression"), expressions())
+def test_an_expression_is_whole_and_asks_for_metrics_that_there_are_by_labels_that_they_have(
+    name, expression
+):
+    known = series()
+    read = promql.read(expression)
+    assert read.functions <= promql.FUNCTIONS
+    assert read.asked
+    for asked, labels in read.asked:
+        assert asked in known, name
+        assert set(labels) <= known[asked], (name, asked)
+    assert set(read.grouped) <= set().union(*(known[asked] for asked, _ in read.asked)), name
+
+
+@pytest.mark.parametrize(
+    ("expression", "why"),
+    [
+        ("sum(rate(x[5m])", "is missing"),
+        ("sum(x))", "closes nothing"),
+        ("x{a=b}", "no matcher"),
+        ('x{a="1" b="2"}', "no comma"),
+        ("x ; y", "not PromQL"),
+    ],
+)
+def test_the_reader_sees_what_is_not_whole(expression, why):
+    with pytest.raises(ValueError, match=why):
+        promql.read(expression)
+
+
+def test_the_reader_finds_names_and_labels():
+    read = promql.read('sum by (a) (max without (i) (rate(x_total{b=~"c|d",e!="f"}[5m]))) / on (a) y > 0.3')
+    assert read.asked == (("x_total", ("b", "e")), ("y", ()))
+    assert read.grouped == ("a", "i", "a")
+    assert read.functions == {"sum", "max", "rate"}
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
+def test_an_alert_says_how_bad_it_is_what_happened_and_what_to_do(rule):
+    assert rule["alert"].startswith("Pushkeeper")
+    assert rule["labels"] in ({"severity": "critical"}, {"severity": "warning"})
+    assert set(rule["annotations"]) == {"summary", "description"}
+    read = promql.read(rule["expr"])
+    known = series()
+    shown = set(re.findall(r"\$labels\.(\w+)", " ".join(rule["annotations"].values())))
+    assert shown <= set().union(*(known[asked] for asked, _ in read.asked))
+    for page in re.findall(r"docs/[\w/.-]+\.md", rule["annotations"]["description"]):
+        assert (ROOT / page).exists(), page
+
+
+def test_alerts_have_names_of_their_own():
+    names = [rule["alert"] for rule in rules()]
+    assert len(set(names)) == len(names)
+
+
+def test_what_all_processes_say_alike_is_not_added_up():
+    """A sum over processes of what is of the whole installation would be as often too great as there are processes."""
+    of_all = {
+        name
+        for name in series()
+        if any(m.value.scope == "all" and name.startswith(m.value.name) for m in Metric)
+    }
+    for name, expression in expressions():
+        for asked, _ in promql.read(expression).asked:
+            if asked in of_all:
+                assert re.search(
+                    r"max (without \(instance\)|by \([a-z, ]+\)) ?\(|max\(|absent\(", expression
+                ), name
+
+
+def test_panels_have_places_of_their_own():
+    taken: set[tuple[int, int]] = set()
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        at = panel["gridPos"]
+        cells = {(at["x"] + x, at["y"] + y) for x in range(at["w"]) for y in range(at["h"])}
+        assert taken.isdisjoint(cells), panel["title"]
+        assert at["x"] + at["w"] <= 24
+        taken |= cells
+    ids = [panel["id"] for panel in json.loads(DASHBOARD.read_text())["panels"]]
+    assert len(set(ids)) == len(ids)
+
+
+def test_prometheus_is_told_to_read_the_rules_and_to_ask_for_metrics():
+    told = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
+    assert told["rule_files"] == [RULES.name]
+    (job,) = told["scrape_configs"]
+    assert (job["job_name"], job["metrics_path"]) == ("pushkeeper", "/metrics")
+
+
+@pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool, of Debian's package prometheus, is not installed"
+)
+def test_promtool_has_nothing_against_the_rules_and_they_sound_when_they_should(tmp_path):
+    tests = (Path(__file__).parent / "alerts_test.yml").read_text().replace("RULES", str(RULES))
+    (tmp_path / "tests.yml").write_text(tests)
+    for command in (
+        ["check", "rules", RULES],
+        ["check", "config", DEPLOY / "prometheus" / "prometheus.yml"],
+        ["test", "rules", tmp_path / "tests.yml"],
+    ):
+        done = subprocess.run(["promtool", *command], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
