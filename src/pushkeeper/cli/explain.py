@@ -9,9 +9,12 @@ import click
 from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, settings_of
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pushkeeper.core.explain import Explanation
     from pushkeeper.core.explain_facts import Step
 
+_SHOWN = 3  # pushes that made a status what it is
 _MARKS = {True: ("yes", "green"), False: ("no ", "red"), None: ("   ", None)}
 
 
@@ -61,5 +64,13 @@ def _told(found: Explanation) -> str:
 
 def _step(step: Step) -> str:
     mark, colour = _MARKS[step.so]
-    at = f"{step.at:%Y-%m-%d %H:%M:%S}" if step.at is not None else ""
-    return f"  {click.style(mark, fg=colour)}  {step.step.value:<10}  {at:<19}  {step.said}"
+    lines = [f"  {click.style(mark, fg=colour)}  {step.step.value:<10}  {_at(step.at):<19}  {step.said}"]
+    made_by = [line for line in step.facts.get("made_by", ()) if line["answer"]][:_SHOWN]
+    for line in made_by:
+        taken_back = ", taken back" if line["undone"] else ""
+        lines.append(f"{'':19}{_at(line['at']):<19}  {line['event']}: {line['answer']}{taken_back}")
+    return "\n".join(lines)
+
+
+def _at(moment: datetime | None) -> str:
+    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"
