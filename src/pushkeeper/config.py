@@ -49,6 +49,8 @@ class Settings:
             quarter of an hour, and less than a minute is not possible.
         requests_per_s: how many calls each key may make in a second, at each process that answers; none for no bound.
         webhooks_may_be_private: let reporting webhooks call private, local and link-local addresses too.
+        dashboard: show the dashboard at the address of the APIs.
+        simulator_url: the control address of a simulator, which the dashboard then has a panel for.
         workers: how many worker processes to run beside the APIs, whose own process then only answers; 0 for none.
     """
 
@@ -65,6 +67,8 @@ class Settings:
     apns_outage_wait_s: int = 900
     requests_per_s: int | None = None
     webhooks_may_be_private: bool = False
+    dashboard: bool = True
+    simulator_url: str | None = None
     workers: int = 0
 
     def __post_init__(self) -> None:
@@ -84,6 +88,10 @@ class Settings:
             raise Misconfigured("tls_self_signed: there is a certificate of your own in tls_cert already")
         if self.public_url is not None and urlsplit(self.public_url).scheme not in {"http", "https"}:
             raise Misconfigured("public_url: expected http://… or https://…")
+        if self.simulator_url is not None and urlsplit(self.simulator_url).scheme != "http":
+            raise Misconfigured(
+                "simulator_url: expected http://…, the `control_url` that `pushkeeper simulate` prints"
+            )
 
 
 def load(
@@ -143,6 +151,7 @@ _TYPES: dict[str, Any] = {
     "apns_outage_wait_s": int,
     "requests_per_s": int,
     "webhooks_may_be_private": bool,
+    "dashboard": bool,
 }
 
 

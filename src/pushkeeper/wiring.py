@@ -6,6 +6,7 @@ import asyncio
 import gc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -13,7 +14,11 @@ from pushkeeper.api import app
 from pushkeeper.api.auth import Keys
 from pushkeeper.audience import Audiences
 from pushkeeper.broadcasts import Broadcasts
+from pushkeeper.census import Census
+from pushkeeper.config import Settings
 from pushkeeper.core.model import Environment, Platform, Provider, Secret
+from pushkeeper.dashboard import app as dashboard
+from pushkeeper.dashboard.rooms import Rooms as DashboardRooms
 from pushkeeper.errors import BadRequest, Misconfigured
 from pushkeeper.exports import Exports
 from pushkeeper.providers import signing
@@ -26,12 +31,14 @@ from pushkeeper.registry import Registry
 from pushkeeper.reporting import Reporting
 from pushkeeper.routing import Routing
 from pushkeeper.sending import Sending
-from pushkeeper.store import migrate, vault
+from pushkeeper.store import credentials, migrate, vault
 from pushkeeper.store.credentials import NewCredential
 from pushkeeper.store.database import Database
 from pushkeeper.store.embedded import EmbeddedPostgres
 from pushkeeper.templates import Templates
+from pushkeeper.users import Users
 from pushkeeper.webhooks import Webhooks
+from pushkeeper.worker.counting import Counting
 from pushkeeper.worker.exporter import Exporter
 from pushkeeper.worker.loop import Worker
 from pushkeeper.worker.planner import Planner
@@ -43,7 +50,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from pushkeeper.config import Settings
+    from pushkeeper.core.outcome import Verdict
     from pushkeeper.store.credentials import Credential
     from pushkeeper.store.vault import Vault
     from pushkeeper.worker.senders import OnVerdicts, Sender
@@ -52,6 +59,7 @@ CHECKS = {
     Platform.IOS: (apns_message.check, fcm_message.check),
     Platform.ANDROID: (fcm_message.check,),
 }
+AppleApp = credentials.AppleApp
 _CHECKS_OF_PROVIDERS = {Provider.APNS: apns_message.check, Provider.FCM: fcm_message.check}
 
 
@@ -123,8 +131,17 @@ def routing(opened: Store) -> Routing:
     return Routing(opened.database)
 
 
-def api(opened: Store, url: str, *, requests_per_s: int | None = None) -> ASGIApp:
-    """The HTTP APIs, told at which address clients reach them and how often a key may call."""
+def users(opened: Store) -> Users:
+    return Users(opened.database)
+
+
+def census(opened: Store) -> Census:
+    return Census(opened.database)
+
+
+def api(opened: Store, url: str, settings: Settings | None = None) -> ASGIApp:
+    """The HTTP APIs and, unless the settings say otherwise, the dashboard, told at which address they are reached."""
+    settings = settings or Settings(data_dir=Path())
     return app.build(
         app.Rooms(
             registry=registry(opened),
@@ -137,9 +154,30 @@ def api(opened: Store, url: str, *, requests_per_s: int | None = None) -> ASGIAp
             templates=Templates(opened.database),
             webhooks=Webhooks(opened.database, opened.vault),
             database=opened.database,
-            keys=Keys(opened.database, requests_per_s=requests_per_s),
+            keys=Keys(opened.database, requests_per_s=settings.requests_per_s),
             url=url,
-        )
+        ),
+        dashboard.routes(_dashboard(opened, url, settings)) if settings.dashboard else (),
+    )
+
+
+def _dashboard(opened: Store, url: str, settings: Settings) -> DashboardRooms:
+    return DashboardRooms(
+        users=users(opened),
+        census=census(opened),
+        registry=registry(opened),
+        audiences=audiences(opened),
+        sending=sending(opened),
+        reporting=reporting(opened),
+        routing=routing(opened),
+        templates=Templates(opened.database),
+        webhooks=Webhooks(opened.database, opened.vault),
+        providers=_Credentials(),
+        caller=_Caller(opened, may_be_private=settings.webhooks_may_be_private),
+        database=opened.database,
+        vault=opened.vault,
+        url=url,
+        simulator_url=settings.simulator_url,
     )
 
 
@@ -169,6 +207,7 @@ def worker(opened: Store, settings: Settings) -> Worker:
         Poster(opened.database, opened.vault, may_be_private=may_be_private),
         Planner(opened.database, broadcasts(opened), may_be_private=may_be_private),
         Exporter(Exports(opened.database, opened.vault)),
+        Counting(census(opened), users(opened)),
     )
     return Worker(opened.database, opened.vault, Providers(open_one, _CHECKS_OF_PROVIDERS), chores=chores)
 
@@ -204,16 +243,6 @@ def open_sender(
         ca_pem=credential.ca_pem,
         outage_wait_s=outage_wait_s,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AppleApp:
-    """What APNs is told beside who we are: the app's topic, and which of its two worlds."""
-
-    topic: str
-    environment: Environment
-    endpoint_url: str | None = None
-    ca_pem: str | None = None
 
 
 def fcm_credential(service_account: bytes, *, endpoint_url: str | None, ca_pem: str | None) -> NewCredential:
@@ -253,6 +282,42 @@ def apns_certificate(pem: bytes, app: AppleApp) -> NewCredential:
     """
     certificate = signing.AppleCertificate.parse(pem)
     return _apns("certificate", pem, {"expires_at": certificate.expires_at}, app)
+
+
+class _Credentials:
+    """What the providers know of credentials, for the dashboard, which knows no provider."""
+
+    def fcm(self, service_account: bytes, *, endpoint_url: str | None, ca_pem: str | None) -> NewCredential:
+        return fcm_credential(service_account, endpoint_url=endpoint_url, ca_pem=ca_pem)
+
+    def apns_key(self, p8: bytes, *, key_id: str, team_id: str, app: AppleApp) -> NewCredential:
+        return apns_key(p8, key_id=key_id, team_id=team_id, app=app)
+
+    def apns_certificate(self, pem: bytes, *, app: AppleApp) -> NewCredential:
+        return apns_certificate(pem, app)
+
+    async def probe(self, credential: Credential) -> Verdict:
+        """What the provider says of a push to a token that nobody has."""
+        sender = open_sender(credential, lambda _: None)
+        try:
+            return await sender.probe()
+        finally:
+            await sender.aclose(0.0)
+
+
+class _Caller:
+    """Calls a webhook's endpoint once, for the dashboard, which calls nobody."""
+
+    def __init__(self, opened: Store, *, may_be_private: bool) -> None:
+        self._opened = opened
+        self._may_be_private = may_be_private
+
+    async def ping(self, webhook_id: int) -> tuple[bool, str]:
+        poster = Poster(self._opened.database, self._opened.vault, may_be_private=self._may_be_private)
+        try:
+            return await poster.ping(webhook_id)
+        finally:
+            await poster.aclose()
 
 
 def _apns(kind: str, secret: bytes, facts: dict[str, object], app: AppleApp) -> NewCredential:

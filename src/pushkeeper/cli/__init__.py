@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from pushkeeper import __version__
-from pushkeeper.cli import audiences, bench, credentials, demo, devices, routes, serving, workspaces
+from pushkeeper.cli import audiences, bench, credentials, demo, devices, routes, serving, users, workspaces
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -25,6 +25,7 @@ for command in (
     serving.simulate,
     serving.migrate,
     workspaces.workspace,
+    users.user,
     credentials.credentials,
     routes.routes,
     devices.device,

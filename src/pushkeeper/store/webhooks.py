@@ -120,6 +120,12 @@ async def claim(database: Database, *, for_s: float, most: int) -> list[Turn]:
     return [Turn(**row) for row in await database.rows(SQL["claim"], for_s, most)]
 
 
+async def turn(database: Database, webhook_id: int) -> Turn | None:
+    """A webhook as a worker has it, without claiming it."""
+    row = await database.row(SQL["turn"], webhook_id)
+    return None if row is None else Turn(**row)
+
+
 async def waiting(database: Database, webhook_id: int, *, most: int) -> list[Waiting]:
     """What waits for a webhook, the oldest first."""
     return [Waiting(**row) for row in await database.rows(SQL["waiting"], webhook_id, most)]

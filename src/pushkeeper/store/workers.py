@@ -25,3 +25,9 @@ async def beat(database: Database, worker: UUID, *, alive_for_s: float) -> int:
 async def leave(database: Database, worker: UUID) -> None:
     """Say that this worker ends."""
     await database.rows(SQL["leave"], worker)
+
+
+async def alive(database: Database, *, within_s: float) -> int:
+    """How many workers said of late that they are alive."""
+    found: int = await database.value(SQL["alive"], within_s)
+    return found

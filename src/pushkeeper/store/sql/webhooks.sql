@@ -37,6 +37,11 @@ where webhook_id in (
     for update skip locked)
 returning webhook_id, workspace_id, endpoint, with_content, sealed, failures, failing_since;
 
+-- name: turn
+-- A webhook as whoever claims it gets it.
+select webhook_id, workspace_id, endpoint, with_content, sealed, failures, failing_since
+from webhooks where webhook_id = $1;
+
 -- name: waiting
 -- What waits for a webhook, the oldest first, with whom and what it is about.
 select o.outbox_id, o.event_id, o.object_type, o.metric, o.message_id, o.person_id, o.data, o.happened_at,

@@ -11,3 +11,7 @@ select 1 + count(*) from workers where worker_id <> $1 and seen_at > now() - mak
 -- name: leave
 -- A worker ends, and those that never said so are forgotten.
 delete from workers where worker_id = $1 or seen_at < now() - interval '1 day';
+
+-- name: alive
+-- How many workers said of late that they are alive.
+select count(*) from workers where seen_at > now() - make_interval(secs => $1);
