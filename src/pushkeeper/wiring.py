@@ -157,7 +157,7 @@ def api(opened: Store, url: str, settings: Settings | None = None) -> ASGIApp:
             keys=Keys(opened.database, requests_per_s=settings.requests_per_s),
             url=url,
         ),
-        dashboard.routes(_dashboard(opened, url, settings)) if settings.dashboard else (),
+        dashboard.all_routes(_dashboard(opened, url, settings)) if settings.dashboard else (),
     )
 
 

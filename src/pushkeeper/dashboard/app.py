@@ -7,7 +7,25 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
-from pushkeeper.dashboard import entering, gate, overview, reading, static, workspaces
+from pushkeeper.dashboard import (
+    audit,
+    credentials,
+    devices,
+    entering,
+    gate,
+    messages,
+    overview,
+    people,
+    reading,
+    routes,
+    settings,
+    simulator,
+    static,
+    templates,
+    users,
+    webhooks,
+    workspaces,
+)
 from pushkeeper.dashboard.answer import Answer
 from pushkeeper.dashboard.door import look
 from pushkeeper.errors import NotFound
@@ -22,17 +40,28 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.visit import Visit
 
 
-def routes(rooms: Rooms) -> list[Route]:
+def all_routes(rooms: Rooms) -> list[Route]:
     """All routes of the dashboard; none begins as one of the APIs does."""
-    return [*gate.routes(rooms, doors(rooms)), Route("/static/{digest}/{name}", _Static())]
+    return [*gate.routes(rooms, all_doors(rooms)), Route("/static/{digest}/{name}", _Static())]
 
 
-def doors(rooms: Rooms) -> Sequence[Door]:
+def all_doors(rooms: Rooms) -> Sequence[Door]:
     """All doors of the dashboard; the last is for what is none."""
     return [
         *entering.doors(rooms),
         *workspaces.doors(rooms),
         *overview.doors(rooms),
+        *devices.doors(rooms),
+        *people.doors(rooms),
+        *messages.doors(rooms),
+        *templates.doors(rooms),
+        *credentials.doors(rooms),
+        *routes.doors(rooms),
+        *webhooks.doors(rooms),
+        *settings.doors(rooms),
+        *simulator.doors(rooms),
+        *users.doors(rooms),
+        *audit.doors(rooms),
         look("/w/{workspace}/{rest:path}", _nothing),
     ]
 

@@ -11,7 +11,9 @@ from typing import NamedTuple
 _SESSION = "pushkeeper_session"
 _VISITOR = "pushkeeper_visitor"
 _NOTICE = "pushkeeper_notice"
+BAD = "!"  # what a notice begins with when it did not go well
 THEME = "pushkeeper_theme"
+WORKSPACE = "pushkeeper_workspace"
 _CSRF_BYTES = 16
 _NOTICE_LIVES_S = 60
 _MAX_NOTICE_BYTES = 1_500
@@ -35,9 +37,9 @@ class Names(NamedTuple):
         """The header by which a browser forgets it."""
         return self.set(name, "", lives_s=0)
 
-    def note(self, text: str) -> tuple[bytes, bytes]:
-        """The header that has the next page say what was done."""
-        kept = text.encode("utf-8", "replace")[:_MAX_NOTICE_BYTES]
+    def note(self, text: str, *, bad: bool = False) -> tuple[bytes, bytes]:
+        """The header that has the next page say what was done, or that it did not go well."""
+        kept = f"{BAD if bad else ''}{text}".encode("utf-8", "replace")[:_MAX_NOTICE_BYTES]
         return self.set(self.notice, urlsafe_b64encode(kept).decode().rstrip("="), lives_s=_NOTICE_LIVES_S)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pushkeeper.core.user import LONGEST, MIN_PASSWORD_CHARACTERS, Role
-from pushkeeper.dashboard import cookies
 from pushkeeper.dashboard.answer import led_to
 from pushkeeper.dashboard.door import Done, change, look
 from pushkeeper.dashboard.render import page
@@ -43,7 +42,7 @@ def doors(rooms: Rooms) -> Sequence[Door]:
 class _Entering:
     def __init__(self, rooms: Rooms) -> None:
         self._users = rooms.users
-        self._names = cookies.names(secure=rooms.url.startswith("https:"))
+        self._names = rooms.cookies
 
     async def login(self, visit: Visit) -> Answer:
         """The form; whoever is logged in is led on."""

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from pushkeeper.core.user import Role
-    from pushkeeper.dashboard.cookies import Names
     from pushkeeper.dashboard.door import Door
     from pushkeeper.dashboard.rooms import Rooms
     from pushkeeper.store.users import User
@@ -53,7 +52,7 @@ class Gate:
     def __init__(self, rooms: Rooms, doors: Sequence[Door]) -> None:
         self._rooms = rooms
         self._path = doors[0].path
-        self._names: Names = cookies.names(secure=rooms.url.startswith("https:"))
+        self._names = rooms.cookies
         self._doors: dict[str, Door] = {"GET" if isinstance(door, Look) else "POST": door for door in doors}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,6 +107,8 @@ class Gate:
             notice=cookies.read_notice(kept.get(self._names.notice, "")),
             theme=theme if theme in {"light", "dark"} else "",
             fragment=b"hx-request" in said,
+            latest=kept.get(cookies.WORKSPACE, ""),
+            simulator=self._rooms.simulator_url is not None,
         )
 
     async def _known(self, visit: Visit, door: Door) -> Visit:
@@ -123,13 +124,15 @@ class Gate:
                 raise Unauthorized("log in first")
             return visit if visit.held else replace(visit, held=secrets.token_urlsafe(32))
         known = await workspaces.names(self._rooms.database)
-        visit = replace(visit, user=user, workspaces=known)
-        if "workspace" not in visit.segments:
-            return visit
-        for workspace in known:
-            if workspace.name == visit.segments["workspace"]:
-                return replace(visit, workspace=workspace)
-        raise NotFound("workspace: there is none of this name")
+        name = visit.segments.get("workspace")
+        wanted = [
+            one
+            for one in known
+            if (str(one.workspace_id) == visit.latest if name is None else one.name == name)
+        ]
+        if name is not None and not wanted:
+            raise NotFound("workspace: there is none of this name")
+        return replace(visit, user=user, workspaces=known, workspace=wanted[0] if wanted else None)
 
     # What is done.
 
@@ -188,6 +191,8 @@ class Gate:
         """The answer, with what the browser is to keep or forget."""
         if visit.user is None and visit.held:
             answer = answer.with_headers(self._names.set(self._names.visitor, visit.held))
+        if "workspace" in visit.segments and visit.latest != str(visit.workspace_id):
+            answer = answer.with_headers(self._names.set(cookies.WORKSPACE, str(visit.workspace_id)))
         if visit.notice and answer.status == 200 and not visit.fragment:  # noqa: PLR2004 - it was shown
             answer = answer.with_headers(self._names.drop(self._names.notice))
         return answer
@@ -227,12 +232,13 @@ def _let_through(visit: Visit, role: Role | None) -> None:
 
 
 def _act(visit: Visit, action: str, user: User | None) -> Act:
+    workspace = visit.workspace if "workspace" in visit.segments else None
     others = [value for name, value in visit.segments.items() if name not in {"workspace", "link"}]
     return Act(
         user_id=user.user_id if user else None,
         user_name=user.name if user else "",
-        workspace_id=visit.workspace.workspace_id if visit.workspace else None,
-        workspace=visit.workspace.name if visit.workspace else "",
+        workspace_id=workspace.workspace_id if workspace else None,
+        workspace=workspace.name if workspace else "",
         action=action,
         target=" ".join(others),
         address=visit.address,

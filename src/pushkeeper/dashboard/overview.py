@@ -92,10 +92,10 @@ class _Overview:
         self._rooms = rooms
 
     async def start(self, visit: Visit) -> Answer:
-        """The first workspace, or where one is made."""
+        """The workspace that was looked at last, or the first, or where one is made."""
         if not visit.workspaces:
             return led_to(path_of("workspaces"))
-        return led_to(path_of("w", visit.workspaces[0].name))
+        return led_to(path_of("w", (visit.workspace or visit.workspaces[0]).name))
 
     async def show(self, visit: Visit) -> Answer:
         """The page; or, of a fragment, what of it changes while somebody looks."""

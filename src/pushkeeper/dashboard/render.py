@@ -45,6 +45,8 @@ def environment() -> Environment:
         "said": said_of,
         "share": words.share,
         "unix": lambda at: int(at.timestamp()),
+        "rounded": words.rounded,
+        "ticks": ticks,
     }
     made.globals |= {
         "asset": static.address,
@@ -57,7 +59,7 @@ def environment() -> Environment:
     return made
 
 
-def page(visit: Visit, template: str, **facts: Any) -> Answer:  # noqa: ANN401 - what a template shows
+def page(visit: Visit, template: str, /, **facts: Any) -> Answer:  # noqa: ANN401 - what a template shows
     """A page, for this visit."""
     text = environment().get_template(template).render(visit=visit, form=visit.form, **facts)
     return Answer(body=text.encode())
@@ -87,6 +89,15 @@ def when(at: datetime | None, *, ago: bool = False) -> Markup:
 def ago(at: datetime | None) -> Markup:
     """The same, told by how long ago it is."""
     return when(at, ago=True)
+
+
+def ticks(text: str) -> Markup:
+    """A sentence in which `code` stands between backticks."""
+    parts = [
+        Markup("<code>{}</code>").format(part) if n % 2 else escape(part)
+        for n, part in enumerate(text.split("`"))
+    ]
+    return Markup("").join(parts)
 
 
 def pretty_json(value: object) -> str:

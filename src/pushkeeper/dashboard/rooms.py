@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from pushkeeper.dashboard import cookies
+
 if TYPE_CHECKING:
     from pushkeeper.audience import Audiences
     from pushkeeper.census import Census
     from pushkeeper.core.outcome import Verdict
+    from pushkeeper.dashboard.cookies import Names
     from pushkeeper.registry import Registry
     from pushkeeper.reporting import Reporting
     from pushkeeper.routing import Routing
@@ -61,3 +64,8 @@ class Rooms:
     vault: Vault
     url: str
     simulator_url: str | None = None
+
+    @property
+    def cookies(self) -> Names:
+        """How browsers keep what is theirs."""
+        return cookies.names(secure=self.url.startswith("https:"))

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import msgspec
 
 from pushkeeper.dashboard.answer import CSV, Answer
+from pushkeeper.store.chunks import Page
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
 T = TypeVar("T")
+K = TypeVar("K")
 
-PAGE = 50
-CSV_PAGE = 1_000
+ROWS = 50
+CSV_ROWS = 1_000
 # What spreadsheets take for a formula, and run.
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -31,26 +33,36 @@ class Column(Generic[T]):
     cell: Callable[[T], object]
 
 
-def csv_of(name: str, columns: Sequence[Column[T]], rows: Iterable[T]) -> Answer:
+def csv_of(name: str, columns: Sequence[Column[T]], rows: Sequence[T]) -> Answer:
     """A file of rows that are there already."""
 
-    async def only(after: T | None) -> Sequence[T]:
-        return list(rows) if after is None else []
+    async def read(_: None) -> Page[T, None]:
+        return Page(rows, None, whole=True)
 
-    return csv_by_page(name, columns, only)
+    return _file(name, columns, _pages(read, None))
 
 
-def csv_by_page(
-    name: str, columns: Sequence[Column[T]], read: Callable[[T | None], Awaitable[Sequence[T]]]
+def csv_of_pages(
+    name: str, columns: Sequence[Column[T]], read: Callable[[K], Awaitable[Page[T, K]]], first: K
 ) -> Answer:
-    """A file of all rows, read page by page: `read` gives those after a row, and none after the last."""
+    """A file of all rows, read page by page from a first key; pages in which nothing was found are passed over."""
+    return _file(name, columns, _pages(read, first))
 
+
+async def _pages(read: Callable[[K], Awaitable[Page[T, K]]], first: K) -> AsyncIterator[Sequence[T]]:
+    found = await read(first)
+    yield found.rows
+    while found.following is not None:
+        found = await read(found.following)
+        yield found.rows
+
+
+def _file(name: str, columns: Sequence[Column[T]], pages: AsyncIterator[Sequence[T]]) -> Answer:
     async def parts() -> AsyncIterator[bytes]:
         yield _lines([[column.name for column in columns]])
-        last: T | None = None
-        while found := await read(last):
-            yield _lines([[text_of(column.cell(row)) for column in columns] for row in found])
-            last = found[-1]
+        async for rows in pages:
+            if rows:
+                yield _lines([[text_of(column.cell(row)) for column in columns] for row in rows])
 
     disposition = f'attachment; filename="{name}.csv"'.encode()
     return Answer(parts=parts(), content_type=CSV, headers=((b"content-disposition", disposition),))

@@ -59,9 +59,14 @@ class Form:
 
     def wrong(self, name: str) -> str:
         """What is wrong with a field, in words that stand beside it; empty when nothing is."""
-        if not isinstance(self.problem, BadRequest) or self.problem.field.lstrip("-") != name:
+        return said_of(self.problem) if self.problem and self.about == name else ""
+
+    @property
+    def about(self) -> str:
+        """The field that is wrong; empty when it is none, or not said."""
+        if not isinstance(self.problem, BadRequest):
             return ""
-        return said_of(self.problem)
+        return self.problem.field.lstrip("-").partition(".")[0].partition("[")[0]
 
 
 def said_of(error: PushkeeperError) -> str:
@@ -79,8 +84,11 @@ class Visit:
 
     Attributes:
         user: who is logged in; None where nobody need be.
+        workspace: that of the address, or else the one that was looked at last.
         workspaces: all that there are, for whoever is logged in.
         held: the cookie that this browser is known by; forms are bound to it.
+        latest: the number of the workspace that was looked at last, as the browser has it.
+        simulator: there is a simulator, for which there is a panel.
         fragment: only a part of the page is asked for, by htmx.
     """
 
@@ -93,7 +101,9 @@ class Visit:
     held: str
     notice: str = ""
     theme: str = ""
+    latest: str = ""
     fragment: bool = False
+    simulator: bool = False
     user: User | None = None
     workspace: Workspace | None = None
     workspaces: Sequence[Workspace] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pushkeeper.core import decision_table
 
@@ -70,6 +70,23 @@ SKIPPED_BECAUSE: Mapping[str, str] = {
 PLATFORM_NAMES: Mapping[str, str] = {"ios": "iOS", "android": "Android", "web": "Web"}
 
 
+ACTIVITY_SAYS: Mapping[str, str] = {
+    "event": "Did",
+    "page": "Saw the page",
+    "screen": "Saw the screen",
+    "profile_create": "Became known",
+    "sent_push": "A push was accepted",
+    "bounced_push": "A push bounced",
+    "dropped_push": "A push was left out",
+    "failed_push": "A push failed",
+    "undeliverable_push": "A push had no device to go to",
+    "delivered_push": "The app got a push",
+    "opened_push": "Opened a push",
+    "clicked_push": "Followed the link of a push",
+    "converted_push": "Did what a push was for",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a row of the decision table says of an answer."""
@@ -92,6 +109,53 @@ def because(reason: str) -> str:
     return found.meaning if found else SKIPPED_BECAUSE.get(reason, reason.replace("_", " "))
 
 
+def activity(kind: str, name: str | None) -> str:
+    """What somebody did or what happened to them, in a few words."""
+    if kind == "device_change":
+        return f"A device: {(EVENT_SAYS.get(name or '') or name or 'changed').lower()}"
+    said = ACTIVITY_SAYS.get(kind, kind)
+    return f"{said} {name}" if name else said
+
+
+def activity_tone(kind: str, told: Mapping[str, object]) -> str:
+    """The tone of an activity: of a device, that of what it became."""
+    if kind == "device_change":
+        return str(told.get("to_status") or "unused")
+    return METRIC_TONES.get(kind.removesuffix("_push"), "unused")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is told of an activity: a provider's answer, what that means, and the rest as it was said."""
+
+    answer: str
+    because: str
+    rest: Mapping[str, Any]
+
+
+_OF_ANSWERS = ("from_status", "to_status", "provider", "provider_status", "provider_reason", "reason")
+
+
+def activity_told(told: Mapping[str, Any]) -> Told:
+    """What is told of an activity."""
+    return Told(
+        answer=answer_of(told.get("provider"), told.get("provider_status"), told.get("provider_reason")),
+        because=because(str(told.get("reason") or "")),
+        rest={name: value for name, value in told.items() if name not in _OF_ANSWERS},
+    )
+
+
+def answer_of(provider: str | None, status: int | None, reason: str | None) -> str:
+    """What a provider answered, in its own words; empty when it was not asked."""
+    name = {"apns": "APNs", "fcm": "FCM"}.get(provider or "", provider or "")
+    return " ".join(str(part) for part in (name, status, reason) if part)
+
+
+def activity_icon(kind: str, tone: str) -> str:
+    """The shape of an activity."""
+    return tone if kind.endswith("_push") or kind == "device_change" else "unused"
+
+
 def platform(name: str) -> str:
     """A platform's name as its makers write it."""
     return PLATFORM_NAMES.get(name, name)
@@ -103,6 +167,12 @@ def share(part: float, whole: float) -> str:
         return "–"  # noqa: RUF001 - a dash
     per_cent = 100 * part / whole
     return f"{per_cent:.1f} %" if 0 < per_cent < 99.95 else f"{per_cent:.0f} %"  # noqa: PLR2004 - rounds to 100
+
+
+def rounded(value: float) -> int:
+    """A number of which only the first two digits are known."""
+    digits = len(str(int(value)))
+    return int(round(value, -(digits - 2))) if digits > 2 else int(value)  # noqa: PLR2004 - two digits
 
 
 def plural(count: int, one: str, many: str = "") -> str:

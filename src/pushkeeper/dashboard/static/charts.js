@@ -13,7 +13,19 @@
   const thin = (colour, share) => colour.replace(/^rgb\(([^)]*)\)$/, `rgba($1, ${share})`);
   const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
   const whole = new Intl.NumberFormat("en");
+  const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+  const month = new Intl.DateTimeFormat(undefined, { month: "short", year: "numeric" });
+  const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
   const dayAndHour = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+
+  // What stands below the ticks: hours, days or months, as far apart as they are.
+  const told = (_, ticks, __, ___, apart) =>
+    ticks.map((tick) => {
+      const at = new Date(tick * 1000);
+      if (apart >= 27 * 86400) return month.format(at);
+      if (apart >= 86400 || at.getHours() + at.getMinutes() === 0) return day.format(at);
+      return hour.format(at);
+    });
 
   // Each series on the shoulders of those before it: what is read off it is its own value still.
   const stacked = (series) => {
@@ -45,7 +57,7 @@
         fill: kind === "lines" ? undefined : kind === "stack" ? colour : thin(colour, 0.85),
         paths: bars,
         points: { show: false },
-        value: (_, __, ___, n) => (n == null ? "–" : whole.format(series[i].values[n])),
+        value: (_, __, ___, n) => (n == null ? "" : whole.format(series[i].values[n])),
       };
     });
     const top = Math.max(1, ...values.flat());
@@ -55,10 +67,10 @@
         width: box.clientWidth,
         height: Math.max(110, box.classList.contains("short") ? 130 : 250),
         cursor: { y: false, points: { size: 6 }, sync: { key: kind === "stack" ? "status" : "hours" } },
-        scales: { x: { time: true }, y: { range: [0, top * 1.06] } },
+        scales: { x: { time: true, range: kind === "bars" ? (_, from, to) => [from - 1800, to + 1800] : undefined }, y: { range: [0, top * 1.06] } },
         legend: { live: true },
-        axes: [axis({ space: 64 }), axis({ size: 52, space: 32, values: (_, ticks) => ticks.map((tick) => (tick % 1 ? "" : short.format(tick))) })],
-        series: [{ label: "at", value: (_, x) => (x == null ? "–" : dayAndHour.format(x * 1000)) }, ...lines],
+        axes: [axis({ space: 70, size: 28, values: told }), axis({ size: 52, space: 32, values: (_, ticks) => ticks.map((tick) => (tick % 1 ? "" : short.format(tick))) })],
+        series: [{ label: "at", value: (_, x) => (x == null ? "" : dayAndHour.format(x * 1000)) }, ...lines],
       },
       [at, ...order.map((i) => values[i])],
       box,

@@ -90,6 +90,17 @@
     });
   };
 
+  // Of two ways to say the same, only the chosen one is asked for.
+  const askForChosen = () => {
+    const choice = document.getElementById("with");
+    if (!choice) return;
+    const show = () => {
+      for (const part of document.querySelectorAll("[data-with]")) part.hidden = part.dataset.with !== choice.value;
+    };
+    choice.addEventListener("change", show);
+    show();
+  };
+
   document.addEventListener("htmx:config:request", (event) => {
     const token = document.querySelector('meta[name="csrf-token"]');
     if (token) event.detail.ctx.request.headers["X-CSRF-Token"] = token.content;
@@ -118,6 +129,7 @@
   openFolds();
   keepTheme();
   sendOnce();
+  askForChosen();
   const wrong = document.querySelector('[aria-invalid="true"]');
   if (wrong) wrong.focus();
 })();
