@@ -80,7 +80,8 @@ def _routes(facts: Facts) -> Iterator[Todo]:
                 where=where,
                 go="Look at the route",
             )
-        elif one.health.held_verdicts:
+            continue  # its alerts are what it was paused for
+        if one.health.held_verdicts:
             yield Todo(
                 tone=_WARN,
                 what=f"{plural(one.health.held_verdicts, 'refusal')} held on {route.name}",
