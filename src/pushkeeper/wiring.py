@@ -17,8 +17,6 @@ from pushkeeper.broadcasts import Broadcasts
 from pushkeeper.census import Census
 from pushkeeper.config import Settings
 from pushkeeper.core.model import Environment, Platform, Provider, Secret
-from pushkeeper.dashboard import app as dashboard
-from pushkeeper.dashboard.rooms import Rooms as DashboardRooms
 from pushkeeper.errors import BadRequest, Misconfigured
 from pushkeeper.exports import Exports
 from pushkeeper.providers import signing
@@ -48,9 +46,11 @@ from pushkeeper.worker.webhooks import Poster
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from starlette.routing import Route
     from starlette.types import ASGIApp
 
     from pushkeeper.core.outcome import Verdict
+    from pushkeeper.dashboard.rooms import Rooms as DashboardRooms
     from pushkeeper.store.credentials import Credential
     from pushkeeper.store.vault import Vault
     from pushkeeper.worker.senders import OnVerdicts, Sender
@@ -157,12 +157,22 @@ def api(opened: Store, url: str, settings: Settings | None = None) -> ASGIApp:
             keys=Keys(opened.database, requests_per_s=settings.requests_per_s),
             url=url,
         ),
-        dashboard.all_routes(_dashboard(opened, url, settings)) if settings.dashboard else (),
+        _dashboard_routes(opened, url, settings) if settings.dashboard else (),
     )
 
 
-def _dashboard(opened: Store, url: str, settings: Settings) -> DashboardRooms:
-    return DashboardRooms(
+def _dashboard_routes(opened: Store, url: str, settings: Settings) -> list[Route]:
+    """What workers and commands have no use for is not loaded by them."""
+    from pushkeeper.dashboard import app as dashboard
+
+    return dashboard.all_routes(dashboard_rooms(opened, url, settings))
+
+
+def dashboard_rooms(opened: Store, url: str, settings: Settings) -> DashboardRooms:
+    """What the dashboard calls."""
+    from pushkeeper.dashboard.rooms import Rooms
+
+    return Rooms(
         users=users(opened),
         census=census(opened),
         registry=registry(opened),

@@ -37,7 +37,7 @@ NOTHING = {
 
 def all_doors(site: Site) -> list[Door]:
     settings = config.Settings(data_dir=Path(), simulator_url="http://127.0.0.1:9")
-    return list(dashboard.all_doors(wiring._dashboard(site.store, site.url, settings)))
+    return list(dashboard.all_doors(wiring.dashboard_rooms(site.store, site.url, settings)))
 
 
 def address(door: Door, place: Place) -> str:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 K = TypeVar("K")
 
-SMALLEST, LARGEST = 1_000, 9_000  # rows of one piece
+SMALLEST, LARGEST = 250, 9_000  # rows of one piece
 WITHIN_S = 0.1
 _QUICK_S = 0.02
 
