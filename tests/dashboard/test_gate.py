@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pushkeeper import config, wiring
+from pushkeeper import api, config, wiring
 from pushkeeper.core.user import Role
 from pushkeeper.dashboard import app as dashboard
 from pushkeeper.dashboard.door import Change, Look
@@ -84,6 +84,19 @@ async def test_credentials_keys_users_and_options_are_for_admins(site: Site) -> 
         *("user.add", "user.role", "user.link", "user.disable", "user.enable"),
         *("webhook.add", "webhook.change", "webhook.delete"),
     }
+
+
+def test_no_page_begins_as_a_path_of_the_apis_does(site: Site) -> None:
+    """A router is chosen by the beginning of a path: none of the APIs' is made longer by pages."""
+    pages = {door.path.split("/")[1] for door in all_doors(site)} | {"static"}
+    source = Path(api.__file__).parent
+    paths = {
+        path
+        for file in source.glob("*.py")
+        for path in re.findall(r'"/([a-z0-9_]+)[/"]', file.read_text(encoding="utf-8"))
+    }
+    assert {"api", "v1", "healthz"} <= paths
+    assert pages & paths == set()
 
 
 # Other sites.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -174,6 +175,17 @@ def test_pages_of_a_timeline_come_to_all_events_in_their_order(
         start = page.following
     assert len(events) == len(lines) + len(pushes)
     assert [event.at for event in events] == sorted((event.at for event in events), reverse=True)
+
+
+def test_a_push_that_turned_the_device_is_told_of_once_with_what_it_made_of_it() -> None:
+    refused = push(5)
+    refused = replace(refused, ending="bounced", reason="P2")
+    turned = line(5, 1)
+    turned = Line(replace(turned.line, message_id=refused.message_id), turned.key)
+    [event, earlier] = timeline.timeline(Start(), [turned], [refused, push(9)], PersonId(1)).events
+    assert (event.what, event.to_status) == ("A push was refused", "bounced")
+    assert event.because == words.because("P2")
+    assert earlier.what == "Push accepted"
 
 
 # What needs somebody.

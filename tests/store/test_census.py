@@ -17,6 +17,8 @@ from pushkeeper.store.devices import Registration, SettleEvent, Settlement
 from pushkeeper.store.messages import new_id
 from pushkeeper.store.people import AttributeChange, Naming
 from pushkeeper.store.reach import MOST_VERSIONS, OTHER_VERSIONS, DeviceCount, ReachNow
+from pushkeeper.users import Users
+from pushkeeper.worker.counting import Counting
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
@@ -199,3 +201,16 @@ async def test_of_long_ago_the_first_count_of_each_day_is_kept(
     assert [row["at"] for row in rows] == [kept.replace(hour=3), now - timedelta(hours=1), now]
     days = await census.over_time(tenant, Span.DAYS_30)
     assert [moment.at for moment in days if moment.at < now - timedelta(days=2)] == [kept.replace(hour=3)]
+
+
+async def test_a_worker_counts_what_is_due_and_forgets_what_is_over(
+    database: Database, census: Census, tenant: WorkspaceId
+) -> None:
+    users = Users(database)
+    await database.rows(
+        "insert into login_failures (at, name_hash, address) values (now() - interval '1 day', $1, '')",
+        bytes(32),
+    )
+    await Counting(census, users).look()
+    assert await reach.now(database, tenant) is not None
+    assert await database.value("select count(*) from login_failures") == 0

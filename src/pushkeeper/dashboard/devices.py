@@ -88,23 +88,19 @@ class _Devices:
         text = visit.asked("filter")
         if found := await self._of_token(visit, text):
             return led_to(visit.to("devices", found))
-        try:
-            node, problem = _node(text), None
-        except BadRequest as error:
-            wrong = page(visit, "devices.html", filter=text, problem=error, total=0, shown=None, next=None)
-            return replace(wrong, status=400)
-        after = _key(visit)
-        shown = await device_pages.page(self._database, visit.workspace_id, node, after=after, limit=ROWS)
         standing = await self._rooms.census.now(visit.workspace_id)
-        return page(
-            visit,
-            "devices.html",
-            filter=text,
-            problem=problem,
-            total=sum(count.devices for count in standing.devices),
-            shown=shown,
-            next=_address(visit, text, shown.following) if shown.following else None,
+        total = sum(count.devices for count in standing.devices)
+        try:
+            node = _node(text)
+        except BadRequest as error:
+            told = {"filter": text, "problem": error, "total": total, "shown": None, "next": None}
+            return replace(page(visit, "devices.html", **told), status=400)
+        shown = await device_pages.page(
+            self._database, visit.workspace_id, node, after=_key(visit), limit=ROWS
         )
+        following = _address(visit, text, shown.following) if shown.following else None
+        told = {"filter": text, "problem": None, "total": total, "shown": shown, "next": following}
+        return page(visit, "devices.html", **told)
 
     async def csv(self, visit: Visit) -> Answer:
         """All devices of which the filter is true."""

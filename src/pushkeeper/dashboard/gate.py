@@ -103,7 +103,8 @@ class Gate:
             query=QueryParams(scope["query_string"]),
             address=reading.address_of(scope),
             request_id=request_id,
-            held=kept.get(self._names.session) or kept.get(self._names.visitor, ""),
+            held=kept.get(self._names.session, ""),
+            visitor=kept.get(self._names.visitor, ""),
             notice=cookies.read_notice(kept.get(self._names.notice, "")),
             theme=theme if theme in {"light", "dark"} else "",
             fragment=b"hx-request" in said,
@@ -122,7 +123,7 @@ class Gate:
         if user is None:
             if door.role is not None:
                 raise Unauthorized("log in first")
-            return visit if visit.held else replace(visit, held=secrets.token_urlsafe(32))
+            return replace(visit, held=visit.visitor or secrets.token_urlsafe(32))
         known = await workspaces.names(self._rooms.database)
         name = visit.segments.get("workspace")
         wanted = [

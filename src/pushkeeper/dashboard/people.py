@@ -99,25 +99,20 @@ class _People:
         text = visit.asked("filter")
         if text and (found := await self._known_by(visit, text)):
             return led_to(visit.to("people", found.cio_id))
+        standing = await self._rooms.census.now(visit.workspace_id)
+        total = standing.reach.people
         try:
             node = _node(text)
         except BadRequest as error:
             said = BadRequest("filter", f"filter: nobody is known by this, and as a filter: {error.message}")
-            wrong = page(visit, "people.html", filter=text, problem=said, total=0, shown=None, next=None)
-            return replace(wrong, status=400)
+            told = {"filter": text, "problem": said, "total": total, "shown": None, "next": None}
+            return replace(page(visit, "people.html", **told), status=400)
         shown = await person_pages.page(
             self._database, visit.workspace_id, node, after=_start(visit), limit=ROWS
         )
-        standing = await self._rooms.census.now(visit.workspace_id)
-        return page(
-            visit,
-            "people.html",
-            filter=text,
-            problem=None,
-            total=standing.reach.people,
-            shown=shown,
-            next=_address(visit, text, shown.following) if shown.following else None,
-        )
+        following = _address(visit, text, shown.following) if shown.following else None
+        told = {"filter": text, "problem": None, "total": total, "shown": shown, "next": following}
+        return page(visit, "people.html", **told)
 
     async def csv(self, visit: Visit) -> Answer:
         """All people of whom the filter is true."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -89,12 +89,24 @@ def timeline(start: Start, lines: Sequence[Line], pushes: Sequence[PushLine], pe
     cut = max(cuts, default=None)
     told = [one for one in told if cut is None or one[0].at >= cut]
     sent = [one for one in sent if cut is None or one[0].at >= cut]
-    events = sorted((event for event, _ in (*told, *sent)), key=lambda event: event.at, reverse=True)
+    events = _joined([event for event, _ in told], [event for event, _ in sent])
     if cut is None:
         return Timeline(events, None)
     line = told[-1][1].key if told else start.line
     message = sent[-1][1].message_id if sent else start.message
     return Timeline(events, Start(line, message))
+
+
+def _joined(told: Sequence[Event], sent: Sequence[Event]) -> list[Event]:
+    """Both, the newest first; a push that turned the device is told of once, with what it made of it."""
+    of_push = {event.delivery_id: event for event in sent}
+    turned = {event.delivery_id for event in told if event.delivery_id in of_push}
+    lines = [
+        replace(event, because=of_push[event.delivery_id].because) if event.delivery_id in turned else event
+        for event in told
+    ]
+    pushes = [event for event in sent if event.delivery_id not in turned]
+    return sorted((*lines, *pushes), key=lambda event: event.at, reverse=True)
 
 
 def of_line(line: HistoryLine) -> Event:

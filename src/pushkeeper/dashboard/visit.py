@@ -31,8 +31,8 @@ class Form:
         problem: why it was not taken.
     """
 
-    values: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    files: Mapping[str, bytes] = field(default_factory=dict)
+    values: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     problem: PushkeeperError | None = None
 
     @property
@@ -86,7 +86,8 @@ class Visit:
         user: who is logged in; None where nobody need be.
         workspace: that of the address, or else the one that was looked at last.
         workspaces: all that there are, for whoever is logged in.
-        held: the cookie that this browser is known by; forms are bound to it.
+        held: the cookie that this browser is known by, of its session or as a visitor; forms are bound to it.
+        visitor: what it is known by where nobody is logged in.
         latest: the number of the workspace that was looked at last, as the browser has it.
         simulator: there is a simulator, for which there is a panel.
         fragment: only a part of the page is asked for, by htmx.
@@ -98,7 +99,8 @@ class Visit:
     query: QueryParams
     address: str
     request_id: str
-    held: str
+    held: str = field(repr=False)
+    visitor: str = field(default="", repr=False)
     notice: str = ""
     theme: str = ""
     latest: str = ""

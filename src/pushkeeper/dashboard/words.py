@@ -71,7 +71,7 @@ PLATFORM_NAMES: Mapping[str, str] = {"ios": "iOS", "android": "Android", "web": 
 
 
 ACTIVITY_SAYS: Mapping[str, str] = {
-    "event": "Did",
+    "event": "Event",
     "page": "Saw the page",
     "screen": "Saw the screen",
     "profile_create": "Became known",
