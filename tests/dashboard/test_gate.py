@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 
@@ -167,6 +168,72 @@ async def test_other_methods_are_not_possible(admin: Browser) -> None:
     for method in ("PUT", "DELETE", "PATCH"):
         assert (await admin._exchange(method, "/workspaces", b"", {})).status == 405
     assert (await admin.post("/audit")).status == 405
+
+
+NASTY = (
+    "%00",
+    "%FF",
+    "%ED%A0%80",
+    "-1",
+    "9" * 40,
+    "1e999",
+    "%F0%9F%92%A9",
+    "' or 1=1 --",
+    "a" * 9_000,
+    "((((",
+    "0001-01-01",
+    "nan",
+)
+ASKED = (
+    "start",
+    "filter",
+    "before",
+    "before_id",
+    "before_message",
+    "metric",
+    "kind",
+    "template",
+    "until",
+    "ending",
+    "user",
+    "workspace",
+    "span",
+    "replace",
+    "next",
+    "at",
+    "text",
+)
+
+
+def filled(path: str, parts: dict[str, str], other: str) -> str:
+    """The path of a door with its parts filled in, the unnamed ones with `other`."""
+    return re.sub(r"{([^}]+)}", lambda match: parts.get(match[1], other), path)
+
+
+async def test_no_address_breaks_a_page(site: Site, admin: Browser, place: Place) -> None:
+    """Whatever stands in an address is asked for, refused or passed over; it is never our fault."""
+    device = await place.device("ann")
+    here = {"workspace": place.name}
+    there = {
+        **NOTHING,
+        **here,
+        "device": device.device_id.hex(),
+        "person": f"{device.person_id:012x}",
+    }
+    broken = []
+    for door in all_doors(site):
+        if not isinstance(door, Look) or "simulator" in door.path:
+            continue
+        for nasty in NASTY:
+            query = "&".join(f"{name}={quote(nasty, safe='%')}" for name in ASKED)
+            for address in (
+                f"{filled(door.path, there, place.name)}?{query}",
+                filled(door.path, here, quote(nasty, safe="%")),
+            ):
+                seen = await admin.get(address)
+                if seen.status >= 500:
+                    broken.append((address, seen.status))
+    assert broken == []
 
 
 # What is written down.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -217,6 +218,49 @@ async def test_activities_are_paged_through_and_whole_as_csv(viewer: Browser, pl
         shown += page.text.count("A device:") + page.text.count("A push ") + page.text.count("Became known")
         following = next_of(page)
     assert shown == len(listed) == 40 + 40 + 2
+
+
+async def test_a_persons_deliveries_are_paged_through_and_whole_as_csv(viewer: Browser, place: Place) -> None:
+    device = await place.device("ann")
+    for _ in range(12):
+        await place.pushed(device, "accepted")
+        await place.pushed(device, "bounced")
+    path = place.path(f"/people/{device.person_id:012x}")
+    listed = rows((await viewer.get(f"{path}/deliveries.csv")).text)
+    assert Counter(row["metrics"] for row in listed) == {"bounced": 12, "sent": 12}
+    assert len({row["delivery_id"] for row in listed}) == 24
+    found: list[str] = []
+    following = path
+    while following:
+        page = (await viewer.get(following.partition("#")[0])).page
+        some = [link for link in page.links() if link.startswith(place.path("/messages/"))]
+        found += [link for link in dict.fromkeys(some) if link not in found]
+        following = next((link for link in page.links() if "before_message=" in link), "")
+    assert {quote(row["delivery_id"], safe="") for row in listed} <= {
+        link.rpartition("/")[2] for link in found
+    }
+
+
+async def test_every_table_on_a_page_is_there_as_csv(admin: Browser, place: Place) -> None:
+    device = await place.device("ann")
+    await place.pushed(device, "bounced")
+    for path in (
+        "",
+        "/devices",
+        f"/devices/{device.device_id.hex()}",
+        "/people",
+        f"/people/{device.person_id:012x}",
+        "/messages",
+        "/settings",
+    ):
+        page = (await admin.get(place.path(path))).page
+        files = {link for link in page.links() if ".csv" in link}
+        assert files, path
+        for file in files:
+            seen = await admin.get(file)
+            assert seen.status == 200, file
+            assert seen.headers["content-type"].startswith("text/csv"), file
+            assert len(seen.text.splitlines()) > 1, file
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import uvicorn
 
 from pushkeeper import config, wiring
 from pushkeeper.core.identity import Identifier, IdentifierKind
-from pushkeeper.core.model import Platform, Token
+from pushkeeper.core.model import Platform, Token, minted_at
 from pushkeeper.core.user import Role
 from pushkeeper.store import migrate, workspaces
 from pushkeeper.store.database import Database
@@ -139,6 +139,34 @@ class Place:
         return list(
             await asyncio.gather(*(self.device(f"person-{n:04d}", **attributes) for n in range(count)))
         )
+
+    async def pushed(self, device: Device, ending: str) -> None:
+        """A message to this device alone, and what came of it."""
+        message = new_id()
+
+        async def work(connection: Connection) -> None:
+            await connection.execute(
+                "insert into messages (message_id, workspace_id, kind, person_id, content, created_at, expires_at) "
+                "values ($1, $2, 'transactional', $3, $4, $5, now() + interval '1 day')",
+                message,
+                self.workspace.workspace_id,
+                device.person_id,
+                {"title": f"It {ending}"},
+                minted_at(message),
+            )
+            row = PushRow(
+                message_id=message,
+                device_id=device.device_id,
+                workspace_id=self.workspace.workspace_id,
+                person_id=device.person_id,
+                generation=device.generation,
+                ending=ending,
+                reason="P2",
+                attempts=1,
+            )
+            await insert_pushes(connection, [row])
+
+        await self.site.database.in_transaction(work)
 
     async def settled(self, device: Device, *events: SettleEvent, reason: str = "Unregistered") -> None:
         """What a push service answered to pushes, one after the other."""

@@ -10,7 +10,6 @@ from pushkeeper.core.user import Role, UserId
 from pushkeeper.dashboard.door import look
 from pushkeeper.dashboard.render import page
 from pushkeeper.dashboard.table import CSV_ROWS, ROWS, Column, csv_of_pages
-from pushkeeper.errors import BadRequest
 from pushkeeper.store import audit
 from pushkeeper.store.audit import Line, Wanted
 from pushkeeper.store.chunks import Page
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.rooms import Rooms
     from pushkeeper.dashboard.visit import Visit
 
-_MAX_DIGITS = 18
 _COLUMNS: Sequence[Column[Line]] = (
     Column("at", lambda one: one.at),
     Column("user", lambda one: one.user_name),
@@ -49,7 +47,7 @@ class _Audit:
 
     async def show(self, visit: Visit) -> Answer:
         asked = {name: said for name in ("workspace", "user") if (said := visit.asked(name))}
-        found = await audit.page(self._database, _wanted(visit, _number(visit, "start"), ROWS + 1))
+        found = await audit.page(self._database, _wanted(visit, visit.asked_number("start"), ROWS + 1))
         shown = found[:ROWS]
         following = (
             f"/audit?{urlencode({**asked, 'start': shown[-1].audit_id})}" if len(found) > ROWS else None
@@ -64,23 +62,14 @@ class _Audit:
             following = found[-1].audit_id if len(found) == CSV_ROWS else None
             return Page(found, following, whole=True)
 
-        return csv_of_pages("audit", _COLUMNS, read, None)
+        return await csv_of_pages("audit", _COLUMNS, read, None)
 
 
 def _wanted(visit: Visit, before: int | None, limit: int) -> Wanted:
-    workspace, user = _number(visit, "workspace"), _number(visit, "user")
+    workspace, user = visit.asked_number("workspace"), visit.asked_number("user")
     return Wanted(
         before=before,
         workspace_id=None if workspace is None else WorkspaceId(workspace),
         user_id=None if user is None else UserId(user),
         limit=limit,
     )
-
-
-def _number(visit: Visit, name: str) -> int | None:
-    text = visit.asked(name)
-    if not text:
-        return None
-    if not (text.isascii() and text.isdigit()) or len(text) > _MAX_DIGITS:
-        raise BadRequest(name, f"{name}: expected a number")
-    return int(text)

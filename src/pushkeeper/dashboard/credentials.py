@@ -12,6 +12,7 @@ from pushkeeper.dashboard.answer import led_to
 from pushkeeper.dashboard.attention import expires_at
 from pushkeeper.dashboard.door import Done, change, look
 from pushkeeper.dashboard.render import page
+from pushkeeper.dashboard.table import Column, csv_of
 from pushkeeper.errors import BadRequest, Misconfigured, NotFound
 from pushkeeper.store import credentials
 from pushkeeper.store.credentials import AppleApp
@@ -26,6 +27,16 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.visit import Visit
     from pushkeeper.store.credentials import CredentialFacts, NewCredential
 
+_COLUMNS: Sequence[Column[CredentialFacts]] = (
+    Column("credential", lambda one: one.credential_id),
+    Column("provider", lambda one: one.provider),
+    Column("kind", lambda one: one.kind),
+    Column("app", lambda one: one.app),
+    Column("environment", lambda one: one.environment),
+    Column("endpoint", lambda one: one.endpoint_url),
+    Column("expires_at", expires_at),
+    Column("changed_at", lambda one: one.changed_at),
+)
 _ADD = "/w/{workspace}/routes/add"
 _ONE = "/w/{workspace}/routes/credentials/{credential}"
 
@@ -34,6 +45,7 @@ def doors(rooms: Rooms) -> Sequence[Door]:
     """The doors of credentials."""
     room = _Credentials(rooms)
     return [
+        look("/w/{workspace}/routes/credentials.csv", room.csv),
         look(_ADD, room.choose, Role.ADMIN),
         look(f"{_ADD}/fcm", room.fcm, Role.ADMIN),
         change(f"{_ADD}/fcm", "credentials.put", room.add_fcm, room.fcm, Role.ADMIN),
@@ -48,6 +60,11 @@ class _Credentials:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
         self._names = rooms.cookies
+
+    async def csv(self, visit: Visit) -> Answer:
+        """All credentials, without their secrets."""
+        known = await credentials.of_workspace(self._rooms.database, visit.workspace_id)
+        return csv_of("credentials", _COLUMNS, known)
 
     async def choose(self, visit: Visit) -> Answer:
         """For which service."""

@@ -111,7 +111,7 @@ class _Devices:
                 self._database, visit.workspace_id, node, after=after, limit=CSV_ROWS
             )
 
-        return csv_of_pages("devices", _COLUMNS, read, FIRST)
+        return await csv_of_pages("devices", _COLUMNS, read, FIRST)
 
     async def count(self, visit: Visit) -> Answer:
         """How many devices the filter is true of: counted where that is quick or asked for, else told from a sample."""
@@ -135,9 +135,9 @@ class _Devices:
         """What may come next in a filter that is being typed."""
         # Spaces count here: they say whether a word is whole.
         text = (visit.query.get("text") or "")[:MAX_QUERY_CHARACTERS]
-        at = visit.asked("at")
+        at = visit.asked_number("at")
         described = await known.of_workspace(self._database, visit.workspace_id)
-        found = completion.complete(text, min(int(at), len(text)) if at.isdigit() else len(text), described)
+        found = completion.complete(text, len(text) if at is None else min(at, len(text)), described)
         return data({"start": found.start, "end": found.end, "offers": found.offers})
 
     async def show(self, visit: Visit) -> Answer:
@@ -171,7 +171,7 @@ class _Devices:
             told = await self._timeline(visit, device_id, shown, start)
             return Page(told.events, told.following, whole=True)
 
-        return csv_of_pages("timeline", _EVENTS, read, timeline.Start())
+        return await csv_of_pages("timeline", _EVENTS, read, timeline.Start())
 
     async def push(self, visit: Visit) -> Done:
         """Queue a push to this device alone, and go to what comes of it."""

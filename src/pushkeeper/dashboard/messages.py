@@ -36,7 +36,6 @@ METRICS = (
 )
 KINDS = ("transactional", "broadcast")
 ENDINGS = ("accepted", "bounced", "failed", "expired", "unknown", "skipped")
-_LAST_BIGINT_DIGITS = 18
 
 _COLUMNS: Sequence[Column[ShownMessage]] = (
     Column("message", lambda one: str(one.delivery_id or one.message_id)),
@@ -113,7 +112,7 @@ class _Messages:
                 self._database, visit.workspace_id, wanted, after=after, limit=CSV_ROWS
             )
 
-        return csv_of_pages("messages", _COLUMNS, read, FIRST)
+        return await csv_of_pages("messages", _COLUMNS, read, FIRST)
 
     async def show(self, visit: Visit) -> Answer:
         """One delivery, with what came of it at each device."""
@@ -172,7 +171,7 @@ class _Messages:
                 self._database, visit.workspace_id, message_id, ending, after=after, limit=CSV_ROWS
             )
 
-        return csv_of_pages("deliveries", _DELIVERIES, read, b"")
+        return await csv_of_pages("deliveries", _DELIVERIES, read, b"")
 
 
 def _masked(push: PushRecord) -> str:
@@ -191,9 +190,6 @@ def _wanted(visit: Visit) -> tuple[Wanted, dict[str, str]]:
         raise BadRequest("metric", f"metric: expected one of {', '.join(METRICS)}")
     if asked.get("kind", KINDS[0]) not in KINDS:
         raise BadRequest("kind", f"kind: expected one of {', '.join(KINDS)}")
-    template = asked.get("template", "0")
-    if not (template.isascii() and template.isdigit()) or len(template) > _LAST_BIGINT_DIGITS:
-        raise BadRequest("template", "template: expected a number")
     until = None
     if "until" in asked:
         try:
@@ -204,7 +200,7 @@ def _wanted(visit: Visit) -> tuple[Wanted, dict[str, str]]:
     wanted = Wanted(
         metric=asked.get("metric"),
         kind=asked.get("kind"),
-        template_id=int(template) if "template" in asked else None,
+        template_id=visit.asked_number("template"),
         until=until,
     )
     return wanted, asked

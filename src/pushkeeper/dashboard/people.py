@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
+from uuid import UUID
 
 from pushkeeper.audience import read_filter
 from pushkeeper.core.identity import Identifier, IdentifierKind, of_path, person_of_cio_id
@@ -17,7 +18,7 @@ from pushkeeper.dashboard.door import look
 from pushkeeper.dashboard.render import page
 from pushkeeper.dashboard.table import CSV_ROWS, ROWS, Column, csv_of, csv_of_pages
 from pushkeeper.errors import BadRequest, NotFound
-from pushkeeper.store import person_pages
+from pushkeeper.store import delivery_pages, person_pages
 from pushkeeper.store.activities import Asked
 from pushkeeper.store.chunks import Page
 from pushkeeper.store.person_pages import FIRST
@@ -31,11 +32,13 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.rooms import Rooms
     from pushkeeper.dashboard.visit import Visit
     from pushkeeper.store.activities import Activity
+    from pushkeeper.store.delivery_pages import OwnDelivery
     from pushkeeper.store.devices import Device
     from pushkeeper.store.people import Person
     from pushkeeper.store.person_pages import ShownPerson
 
 _ACTIVITIES = 30
+_DELIVERIES = 10
 _LAST_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 _LAST_ID = "\U0010ffff"
 
@@ -66,6 +69,13 @@ _ACTIVITY_COLUMNS: Sequence[Column[Activity]] = (
     Column("data", lambda one: one.data),
     Column("delivery_id", _delivery),
 )
+_DELIVERY_COLUMNS: Sequence[Column[OwnDelivery]] = (
+    Column("delivery_id", lambda one: str(one.delivery_id)),
+    Column("kind", lambda one: one.kind),
+    Column("title", lambda one: one.title),
+    Column("created_at", lambda one: one.created_at),
+    Column("metrics", lambda one: " ".join(sorted(one.metrics))),
+)
 _DEVICE_COLUMNS: Sequence[Column[Device]] = (
     Column("device", lambda one: one.device_id.hex()),
     Column("token", lambda one: one.token.masked),
@@ -85,6 +95,7 @@ def doors(rooms: Rooms) -> Sequence[Door]:
         look("/w/{workspace}/people.csv", people.csv),
         look(one, people.show),
         look(f"{one}/activities.csv", people.activities_csv),
+        look(f"{one}/deliveries.csv", people.deliveries_csv),
         look(f"{one}/devices.csv", people.devices_csv),
     ]
 
@@ -123,15 +134,17 @@ class _People:
                 self._database, visit.workspace_id, node, after=after, limit=CSV_ROWS
             )
 
-        return csv_of_pages("people", _COLUMNS, read, FIRST)
+        return await csv_of_pages("people", _COLUMNS, read, FIRST)
 
     async def show(self, visit: Visit) -> Answer:
         """One person."""
         person = await self._person(visit)
-        devices, segments, told = await asyncio.gather(
+        before_message, before = _before_message(visit), _before(visit)
+        devices, segments, sent, told = await asyncio.gather(
             self._rooms.registry.devices_of(person, visit.workspace_id),
             self._rooms.audiences.segments_of(visit.workspace_id, person.person_id),
-            self._activities(visit, person, *_before(visit), _ACTIVITIES + 1),
+            self._deliveries(visit, person, before_message, _DELIVERIES + 1),
+            self._activities(visit, person, *before, _ACTIVITIES + 1),
         )
         last = told[_ACTIVITIES - 1] if len(told) > _ACTIVITIES else None
         following = (
@@ -147,9 +160,11 @@ class _People:
             person=person,
             devices=devices,
             segments=segments,
+            deliveries=sent[:_DELIVERIES],
+            older=_older(visit, person, sent[_DELIVERIES - 1]) if len(sent) > _DELIVERIES else None,
             activities=told[:_ACTIVITIES],
             delivery=_delivery,
-            latest=not visit.asked("before"),
+            latest=not (visit.asked("before") or visit.asked("before_message")),
             next=following,
         )
 
@@ -161,7 +176,16 @@ class _People:
             last = (found[-1].at, found[-1].id) if len(found) == CSV_ROWS else None
             return Page(found, last, whole=True)
 
-        return csv_of_pages("activities", _ACTIVITY_COLUMNS, read, (_LAST_TIME, _LAST_ID))
+        return await csv_of_pages("activities", _ACTIVITY_COLUMNS, read, (_LAST_TIME, _LAST_ID))
+
+    async def deliveries_csv(self, visit: Visit) -> Answer:
+        person = await self._person(visit)
+
+        async def read(before: UUID) -> Page[OwnDelivery, UUID]:
+            found = await self._deliveries(visit, person, before, CSV_ROWS)
+            return Page(found, found[-1].message_id if len(found) == CSV_ROWS else None, whole=True)
+
+        return await csv_of_pages("deliveries", _DELIVERY_COLUMNS, read, delivery_pages.FIRST)
 
     async def devices_csv(self, visit: Visit) -> Answer:
         person = await self._person(visit)
@@ -173,6 +197,11 @@ class _People:
     ) -> list[Activity]:
         asked = Asked(before=before, before_id=before_id, type=None, name=None, limit=limit)
         return await self._rooms.reporting.activities_of(visit.workspace_id, person.person_id, asked)
+
+    async def _deliveries(self, visit: Visit, person: Person, before: UUID, limit: int) -> list[OwnDelivery]:
+        return await delivery_pages.of_person(
+            self._database, visit.workspace_id, person.person_id, before=before, limit=limit
+        )
 
     async def _person(self, visit: Visit) -> Person:
         who = Identifier(IdentifierKind.CIO_ID, visit.segments["person"])
@@ -213,6 +242,23 @@ def _start(visit: Visit) -> int:
 def _address(visit: Visit, text: str, person: int) -> str:
     asked = {**({"filter": text} if text else {}), "start": f"{person:012x}"}
     return f"{visit.to('people')}?{urlencode(asked)}"
+
+
+def _before_message(visit: Visit) -> UUID:
+    """Where the page of deliveries begins.
+
+    Raises:
+        BadRequest: the address was not ours.
+    """
+    try:
+        return UUID(visit.asked("before_message")) if visit.asked("before_message") else delivery_pages.FIRST
+    except ValueError:
+        raise BadRequest("before", "before: expected the address of a next page") from None
+
+
+def _older(visit: Visit, person: Person, last: OwnDelivery) -> str:
+    here = visit.to("people", person.cio_id)
+    return f"{here}?{urlencode({'before_message': last.message_id.hex})}#deliveries"
 
 
 def _before(visit: Visit) -> tuple[datetime, str]:

@@ -17,6 +17,7 @@ from pushkeeper.dashboard import words
 from pushkeeper.dashboard.answer import led_to
 from pushkeeper.dashboard.door import Done, change, look
 from pushkeeper.dashboard.render import page
+from pushkeeper.dashboard.table import Column, csv_of
 from pushkeeper.errors import BadRequest, Conflict, Forbidden, NotFound, Unreachable
 from pushkeeper.sending import TransactionalPush
 from pushkeeper.store import device_pages
@@ -67,6 +68,14 @@ class Counts(msgspec.Struct, frozen=True):
     """What the simulated services answered since they began."""
 
     answers: list[Answered]
+
+
+_COLUMNS: Sequence[Column[Answered]] = (
+    Column("service", lambda one: one.provider),
+    Column("status", lambda one: one.status),
+    Column("reason", lambda one: one.reason),
+    Column("times", lambda one: one.count),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +133,7 @@ def doors(rooms: Rooms) -> Sequence[Door]:
     here, role = "/w/{workspace}/simulator", Role.OPERATOR
     return [
         look(here, panel.show),
+        look(f"{here}/answers.csv", panel.csv),
         change(f"{here}/uninstall", "simulator.uninstall", panel.uninstall, panel.show, role),
         change(f"{here}/install", "simulator.install", panel.install, panel.show, role),
         change(f"{here}/push", "simulator.push", panel.push, panel.show, role),
@@ -157,6 +167,12 @@ class _Panel:
             troubles=TROUBLES,
             most=MOST,
         )
+
+    async def csv(self, visit: Visit) -> Answer:
+        """What the simulated services answered."""
+        del visit
+        counts = await self._control.get("/counts", Counts)
+        return csv_of("answers", _COLUMNS, counts.answers)
 
     async def uninstall(self, visit: Visit) -> Done:
         """Apps are gone; the services tell so at the next push."""

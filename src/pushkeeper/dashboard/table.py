@@ -36,21 +36,23 @@ class Column(Generic[T]):
 def csv_of(name: str, columns: Sequence[Column[T]], rows: Sequence[T]) -> Answer:
     """A file of rows that are there already."""
 
-    async def read(_: None) -> Page[T, None]:
-        return Page(rows, None, whole=True)
+    async def no_more(_: None) -> Page[T, None]:
+        return Page([], None, whole=True)
 
-    return _file(name, columns, _pages(read, None))
+    return _file(name, columns, _pages(Page(rows, None, whole=True), no_more))
 
 
-def csv_of_pages(
+async def csv_of_pages(
     name: str, columns: Sequence[Column[T]], read: Callable[[K], Awaitable[Page[T, K]]], first: K
 ) -> Answer:
-    """A file of all rows, read page by page from a first key; pages in which nothing was found are passed over."""
-    return _file(name, columns, _pages(read, first))
+    """A file of all rows, read page by page from a first key; pages in which nothing was found are passed over.
+
+    The first page is read before anything is sent: what is wrong with the request can still be said then.
+    """
+    return _file(name, columns, _pages(await read(first), read))
 
 
-async def _pages(read: Callable[[K], Awaitable[Page[T, K]]], first: K) -> AsyncIterator[Sequence[T]]:
-    found = await read(first)
+async def _pages(found: Page[T, K], read: Callable[[K], Awaitable[Page[T, K]]]) -> AsyncIterator[Sequence[T]]:
     yield found.rows
     while found.following is not None:
         found = await read(found.following)

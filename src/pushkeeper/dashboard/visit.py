@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.workspaces import Workspace
 
 MAX_QUERY_CHARACTERS = 4_000
+_BIGINT_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ class Visit:
             NotFound: it is none.
         """
         text = self.segments[name]
-        if not (text.isascii() and text.isdigit()) or len(text) > 18:  # noqa: PLR2004 - a bigint's digits
+        if not _is_number(text):
             raise NotFound(f"{what}: there is none of this number")
         return int(text)
 
@@ -149,6 +150,19 @@ class Visit:
             raise BadRequest(name, f"{name}: at most {MAX_QUERY_CHARACTERS:,} characters")
         return found
 
+    def asked_number(self, name: str) -> int | None:
+        """A number that the address asks for by this name; None where it asks for none.
+
+        Raises:
+            BadRequest: it is no whole number.
+        """
+        text = self.asked(name)
+        if not text:
+            return None
+        if not _is_number(text):
+            raise BadRequest(name, f"{name}: expected a whole number")
+        return int(text)
+
     def to(self, *segments: object) -> str:
         """An address in this workspace."""
         assert self.workspace is not None  # noqa: S101 - the gate looked it up
@@ -157,6 +171,10 @@ class Visit:
     def with_form(self, **changes: Any) -> Visit:  # noqa: ANN401 - a form's own fields
         """The same with what its form says changed."""
         return replace(self, form=replace(self.form, **changes))
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _BIGINT_DIGITS
 
 
 def path_of(*segments: object) -> str:

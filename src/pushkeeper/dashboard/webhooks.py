@@ -100,7 +100,7 @@ class _Webhooks:
     async def show(self, visit: Visit) -> Answer:
         """One webhook, with what waits for it."""
         webhook = await self._webhooks.one(visit.workspace_id, visit.number("webhook", "webhook"))
-        after = int(visit.asked("start")) if visit.asked("start").isdigit() else 0
+        after = visit.asked_number("start") or 0
         waiting = await webhooks.waiting(self._database, webhook.webhook_id, most=ROWS + 1, after=after)
         shown = waiting[:ROWS]
         here = visit.to("webhooks", webhook.webhook_id)
@@ -122,7 +122,7 @@ class _Webhooks:
             following = found[-1].outbox_id if len(found) == CSV_ROWS else None
             return Page(found, following, whole=True)
 
-        return csv_of_pages("waiting", _WAITING, read, 0)
+        return await csv_of_pages("waiting", _WAITING, read, 0)
 
     async def change(self, visit: Visit) -> Done:
         former = await self._webhooks.one(visit.workspace_id, visit.number("webhook", "webhook"))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from pushkeeper.core.model import DeliveryId, PersonId, message_day
-from pushkeeper.store import chunks
-from pushkeeper.store.database import load_queries
+from pushkeeper.store import chunks, messages
+from pushkeeper.store.database import columns, load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.database import Database
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SQL = load_queries("delivery_pages")
 
 BROADCAST = "broadcast"
+_EVER, _SOON = datetime(2000, 1, 1, tzinfo=UTC), timedelta(minutes=1)
 FIRST = UUID(int=(1 << 128) - 1)
 
 
@@ -76,6 +77,22 @@ class ShownDelivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnDelivery:
+    """A delivery of one person: what it says, and how many of its pushes came to what."""
+
+    message_id: UUID
+    person_id: PersonId
+    kind: str
+    title: str
+    created_at: datetime
+    metrics: dict[str, int]
+
+    @property
+    def delivery_id(self) -> DeliveryId:
+        return DeliveryId(self.message_id, self.person_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """Which messages are asked for; what is None is not asked for.
 
@@ -117,6 +134,16 @@ async def _to_many(
     )
     some = [ShownMessage(**row) for row in found]
     return chunks.Page(some, some[-1].message_id if len(some) == limit else None, whole=True)
+
+
+async def of_person(
+    database: Database, workspace: WorkspaceId, person: PersonId, *, before: UUID, limit: int
+) -> list[OwnDelivery]:
+    """The deliveries of a person, and of those who were merged into them, before a message, the newest first."""
+    page = messages.Page(before=before, since=_EVER, until=datetime.now(UTC) + _SOON, limit=limit)
+    found = await messages.of_person(database, workspace, person, page)
+    rows = [(one.message_id, one.person_id) for one in found]
+    return [OwnDelivery(**row) for row in await database.rows(SQL["own"], *columns(rows, 2))]
 
 
 async def message(database: Database, workspace: WorkspaceId, message_id: UUID) -> ShownMessage | None:

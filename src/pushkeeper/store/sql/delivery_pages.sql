@@ -53,6 +53,18 @@ where b.workspace_id = $1 and b.message_id < $2 and ($4::bigint is null or m.tem
 order by b.message_id desc
 limit $3;
 
+-- name: own
+-- Deliveries with what each says and what came of it, the newest first.
+select m.message_id, g.person_id, m.kind, coalesce(m.content ->> 'title', m.content ->> 'message', '') as title,
+    m.created_at, (
+        select coalesce(jsonb_object_agg(metric, pushes), '{}') from (
+            select push_metric(p.ending, p.reason) as metric, count(*) as pushes from pushes p
+            where p.message_day = (m.created_at at time zone 'utc')::date and p.message_id = m.message_id
+                and p.person_id = g.person_id
+            group by 1) s) as metrics
+from unnest($1::uuid[], $2::bigint[]) as g (message_id, person_id) join messages m using (message_id)
+order by m.message_id desc, g.person_id;
+
 -- name: message
 -- One message.
 select m.message_id, m.kind, coalesce(m.content ->> 'title', m.content ->> 'message', '') as title, m.created_at,
