@@ -163,10 +163,11 @@ async def of_message(
 ) -> chunks.Page[ShownDelivery, bytes]:
     """The pushes of a message that ended so, by their devices' keys."""
     day = message_day(message_id)
+    by_pieces = ending == "accepted"  # an index finds the others
 
     async def read(at: bytes, rows: int, look: int) -> tuple[Sequence[ShownDelivery], bytes | None]:
         bound: bytes | None = (
-            await database.value(SQL["bound_of_message"], day, message_id, at, look) if ending else None
+            await database.value(SQL["bound_of_message"], day, message_id, at, look) if by_pieces else None
         )
         found = await database.rows_planned_anew(
             SQL["of_message"], day, message_id, workspace, at, bound, rows, ending

@@ -102,3 +102,6 @@ create index people_of_workspace on people (workspace_id, person_id);
 -- Only what went wrong or came back: what was accepted for the first time is nine tenths of the history.
 create index device_history_turns on device_history (workspace_id, at) include (to_status)
     where event = 'refreshed' and to_status = '' or event like 'refused%' and to_status in ('bounced', 'suppressed');
+
+-- Pushes that went otherwise than most are found without reading the rest of a message that went to a million.
+create index pushes_not_accepted on pushes (message_id, ending, device_id) where ending <> 'accepted';
