@@ -14,7 +14,10 @@ K = TypeVar("K")
 
 SMALLEST, LARGEST = 250, 9_000  # rows of one piece
 WITHIN_S = 0.1
-_QUICK_S = 0.02
+_PIECE_S = (
+    0.025  # what a piece is to take; what is on disk takes ten times that, so none is to be much longer
+)
+_GROWTH = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ async def filled(
     *,
     within_s: float = WITHIN_S,
 ) -> Page[R, K]:
-    """Read pieces until there are so many rows, or the time is up; a condition that is quickly read is read in larger ones.
+    """Read pieces until there are so many rows, or the time is up; the quicker they are read, the larger.
 
     `read` is given a key, how many rows are wanted and how many to look at, and gives those that it found after the key in
     one piece, and the key that the next piece begins after.
@@ -50,8 +53,9 @@ async def filled(
         if following is None or len(found) >= limit:
             return Page(found, following, whole=True)
         now = time.perf_counter()
-        larger = min(look * 3, LARGEST) if now - started < _QUICK_S else look
-        takes_s = (now - started) * larger / look
-        if now - began + takes_s > within_s:
+        takes_s = max(now - started, 1e-6) / look
+        wanted = int(min(look * _GROWTH, _PIECE_S / takes_s))
+        look = max(SMALLEST, min(wanted, LARGEST))
+        if now - began + takes_s * look > within_s:
             return Page(found, following, whole=False)
-        after, look = following, larger
+        after = following
