@@ -124,7 +124,12 @@ class Watched:
             "request",
             lambda asked: None if asked.url.startswith(origin) else self.elsewhere.append(asked.url),
         )
-        page.on("requestfailed", lambda asked: self.complaints.append(f"{asked.url}: {asked.failure}"))
+        page.on("requestfailed", self._miss)
+
+    def _miss(self, asked: Any) -> None:
+        # Going on to the next page stops what the last one still asked for.
+        if asked.failure != "net::ERR_ABORTED":
+            self.complaints.append(f"{asked.url}: {asked.failure}")
 
     def _hear(self, said: Any) -> None:
         if said.type in {"error", "warning"}:
