@@ -261,6 +261,14 @@ class Audiences:
         """
         return await audience_plans.explain(self._database, await self._audience(workspace, given, unit))
 
+    async def read(self, workspace: WorkspaceId, given: object) -> Node:
+        """The filter that a tree or a text says, with the saved audiences that it names put in.
+
+        Raises:
+            BadRequest: it is none, or names a segment that there is not.
+        """
+        return await read_whole(self._database.rows, workspace, given)
+
     async def _audience(self, workspace: WorkspaceId, given: object, unit: Unit) -> Audience:
         node = await read_whole(self._database.rows, workspace, given)
         return Audience(workspace_id=workspace, node=node, unit=unit, now=datetime.now(UTC))

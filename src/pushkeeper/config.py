@@ -53,6 +53,8 @@ class Settings:
             quarter of an hour, and less than a minute is not possible.
         requests_per_s: how many calls each key may make in a second, at each process that answers; none for no bound.
         webhooks_may_be_private: let reporting webhooks call private, local and link-local addresses too.
+        dashboard: show the dashboard at the address of the APIs.
+        simulator_url: the control address of a simulator, which the dashboard then has a panel for.
         workers: how many worker processes to run beside the APIs, whose own process then only answers; 0 for none.
         keep_pushes_days: for how many days what came of pushes is kept, with transactional messages and what apps told
             of them; none for ever.
@@ -78,6 +80,8 @@ class Settings:
     apns_outage_wait_s: int = 900
     requests_per_s: int | None = None
     webhooks_may_be_private: bool = False
+    dashboard: bool = True
+    simulator_url: str | None = None
     workers: int = 0
     keep_pushes_days: int | None = 90
     keep_history_days: int | None = 400
@@ -115,6 +119,10 @@ class Settings:
             raise Misconfigured("tls_self_signed: there is a certificate of your own in tls_cert already")
         if self.public_url is not None and urlsplit(self.public_url).scheme not in {"http", "https"}:
             raise Misconfigured("public_url: expected http://… or https://…")
+        if self.simulator_url is not None and urlsplit(self.simulator_url).scheme != "http":
+            raise Misconfigured(
+                "simulator_url: expected http://…, the `control_url` that `pushkeeper simulate` prints"
+            )
 
 
 def load(
@@ -175,6 +183,7 @@ _TYPES: dict[str, Any] = {
     "apns_outage_wait_s": int,
     "requests_per_s": int,
     "webhooks_may_be_private": bool,
+    "dashboard": bool,
     **dict.fromkeys(_KEPT, int),
 }
 # Where "none" is a value: there is no other word for it in TOML, or in the environment.

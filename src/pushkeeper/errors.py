@@ -91,3 +91,20 @@ class Unreachable(PushkeeperError):
     """A server that is needed does not answer."""
 
     code = "unreachable"
+
+
+_HTTP_STATUS: tuple[tuple[type[PushkeeperError], int], ...] = (
+    (BadRequest, 400),
+    (Unauthorized, 401),
+    (Forbidden, 403),
+    (NotFound, 404),
+    (Conflict, 409),
+    (TooManyRequests, 429),
+    (Unreachable, 503),
+    (TooSlow, 504),
+)
+
+
+def http_status(error: PushkeeperError) -> int:
+    """The HTTP status of an error: what is none of the caller's fault is 500."""
+    return next((status for kind, status in _HTTP_STATUS if isinstance(error, kind)), 500)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from pushkeeper.core.model import Secret
 from pushkeeper.errors import NotFound
@@ -65,6 +66,17 @@ class Webhooks:
         """
         if not await webhooks.delete(self._database, workspace, webhook_id):
             raise NotFound(_NOT_FOUND)
+
+
+def is_endpoint(text: str) -> bool:
+    """Whether this is an address that can be posted to; a password in it would be shown to whoever lists webhooks."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        usable = usable and parts.username is None and parts.password is None
+    except ValueError:
+        return False
+    return usable and text.isascii() and not any(letter.isspace() for letter in text)
 
 
 def seal_label(workspace: WorkspaceId) -> str:

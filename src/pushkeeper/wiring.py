@@ -6,6 +6,7 @@ import asyncio
 import gc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -13,6 +14,8 @@ from pushkeeper.api import app
 from pushkeeper.api.auth import Keys
 from pushkeeper.audience import Audiences
 from pushkeeper.broadcasts import Broadcasts
+from pushkeeper.census import Census
+from pushkeeper.config import Settings
 from pushkeeper.core.model import Environment, Platform, Provider, Secret
 from pushkeeper.doctor import Doctor
 from pushkeeper.errors import BadRequest, Misconfigured
@@ -30,14 +33,16 @@ from pushkeeper.registry import Registry
 from pushkeeper.reporting import Reporting
 from pushkeeper.routing import Routing
 from pushkeeper.sending import Sending
-from pushkeeper.store import migrate, vault
+from pushkeeper.store import credentials, migrate, vault
 from pushkeeper.store.credentials import NewCredential
 from pushkeeper.store.database import Database
 from pushkeeper.store.embedded import EmbeddedPostgres
 from pushkeeper.store.retention import Keep
 from pushkeeper.templates import Templates
 from pushkeeper.triggers import Triggers
+from pushkeeper.users import Users
 from pushkeeper.webhooks import Webhooks
+from pushkeeper.worker.counting import Counting
 from pushkeeper.worker.exporter import Exporter
 from pushkeeper.worker.figures import Figures
 from pushkeeper.worker.loop import Worker
@@ -49,9 +54,11 @@ from pushkeeper.worker.webhooks import Poster
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from starlette.routing import Route
     from starlette.types import ASGIApp
 
-    from pushkeeper.config import Settings
+    from pushkeeper.core.outcome import Verdict
+    from pushkeeper.dashboard.rooms import Rooms as DashboardRooms
     from pushkeeper.store.credentials import Credential
     from pushkeeper.store.vault import Vault
     from pushkeeper.worker.senders import OnVerdicts, Sender
@@ -60,6 +67,7 @@ CHECKS = {
     Platform.IOS: (apns_message.check, fcm_message.check),
     Platform.ANDROID: (fcm_message.check,),
 }
+AppleApp = credentials.AppleApp
 _CHECKS_OF_PROVIDERS = {Provider.APNS: apns_message.check, Provider.FCM: fcm_message.check}
 
 
@@ -145,10 +153,17 @@ def routing(opened: Store) -> Routing:
     return Routing(opened.database)
 
 
-def api(
-    opened: Store, url: str, *, requests_per_s: int | None = None, metrics_token: Secret | None = None
-) -> ASGIApp:
-    """The HTTP APIs, told at which address clients reach them, how often a key may call, and who may see metrics."""
+def users(opened: Store) -> Users:
+    return Users(opened.database)
+
+
+def census(opened: Store) -> Census:
+    return Census(opened.database)
+
+
+def api(opened: Store, url: str, settings: Settings | None = None) -> ASGIApp:
+    """The HTTP APIs and, unless the settings say otherwise, the dashboard, told at which address they are reached."""
+    settings = settings or Settings(data_dir=Path())
     return app.build(
         app.Rooms(
             registry=registry(opened),
@@ -164,10 +179,41 @@ def api(
             templates=Templates(opened.database),
             webhooks=Webhooks(opened.database, opened.vault),
             database=opened.database,
-            keys=Keys(opened.database, requests_per_s=requests_per_s),
+            keys=Keys(opened.database, requests_per_s=settings.requests_per_s),
             url=url,
-            metrics_token=metrics_token,
-        )
+            metrics_token=settings.metrics_token,
+        ),
+        _dashboard_routes(opened, url, settings) if settings.dashboard else (),
+    )
+
+
+def _dashboard_routes(opened: Store, url: str, settings: Settings) -> list[Route]:
+    """What workers and commands have no use for is not loaded by them."""
+    from pushkeeper.dashboard import app as dashboard
+
+    return dashboard.all_routes(dashboard_rooms(opened, url, settings))
+
+
+def dashboard_rooms(opened: Store, url: str, settings: Settings) -> DashboardRooms:
+    """What the dashboard calls."""
+    from pushkeeper.dashboard.rooms import Rooms
+
+    return Rooms(
+        users=users(opened),
+        census=census(opened),
+        registry=registry(opened),
+        audiences=audiences(opened),
+        sending=sending(opened),
+        reporting=reporting(opened),
+        routing=routing(opened),
+        templates=Templates(opened.database),
+        webhooks=Webhooks(opened.database, opened.vault),
+        providers=_Credentials(),
+        caller=_Caller(opened, may_be_private=settings.webhooks_may_be_private),
+        database=opened.database,
+        vault=opened.vault,
+        url=url,
+        simulator_url=settings.simulator_url,
     )
 
 
@@ -198,6 +244,7 @@ def worker(opened: Store, settings: Settings) -> Worker:
         Planner(opened.database, Planning(opened.database), may_be_private=may_be_private),
         Exporter(Exports(opened.database, opened.vault)),
         Retention(opened.database, keep(settings)),
+        Counting(census(opened), users(opened)),
     )
     providers = Providers(open_one, _CHECKS_OF_PROVIDERS)
     return Worker(opened.database, opened.vault, providers, chores=chores, figures=figures)
@@ -272,16 +319,6 @@ def open_sender(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AppleApp:
-    """What APNs is told beside who we are: the app's topic, and which of its two worlds."""
-
-    topic: str
-    environment: Environment
-    endpoint_url: str | None = None
-    ca_pem: str | None = None
-
-
 def fcm_credential(service_account: bytes, *, endpoint_url: str | None, ca_pem: str | None) -> NewCredential:
     """A service account, checked.
 
@@ -319,6 +356,44 @@ def apns_certificate(pem: bytes, app: AppleApp) -> NewCredential:
     """
     certificate = signing.AppleCertificate.parse(pem)
     return _apns("certificate", pem, {"expires_at": certificate.expires_at}, app)
+
+
+class _Credentials:
+    """What the providers know of credentials, for the dashboard, which knows no provider."""
+
+    def fcm(self, service_account: bytes, *, endpoint_url: str | None, ca_pem: str | None) -> NewCredential:
+        return fcm_credential(service_account, endpoint_url=endpoint_url, ca_pem=ca_pem)
+
+    def apns_key(self, p8: bytes, *, key_id: str, team_id: str, app: AppleApp) -> NewCredential:
+        return apns_key(p8, key_id=key_id, team_id=team_id, app=app)
+
+    def apns_certificate(self, pem: bytes, *, app: AppleApp) -> NewCredential:
+        return apns_certificate(pem, app)
+
+    async def probe(self, credential: Credential) -> Verdict:
+        """What the provider says of a push to a token that nobody has."""
+        sender = open_sender(credential, lambda _: None)
+        try:
+            return await sender.probe()
+        finally:
+            await sender.aclose(0.0)
+
+
+class _Caller:
+    """Calls a webhook's endpoint once, for the dashboard, which calls nobody."""
+
+    def __init__(self, opened: Store, *, may_be_private: bool) -> None:
+        self._opened = opened
+        self._may_be_private = may_be_private
+
+    async def ping(self, webhook_id: int) -> tuple[bool, str]:
+        poster = Poster(
+            self._opened.database, self._opened.vault, Figures(), may_be_private=self._may_be_private
+        )
+        try:
+            return await poster.ping(webhook_id)
+        finally:
+            await poster.aclose()
 
 
 def _apns(kind: str, secret: bytes, facts: dict[str, object], app: AppleApp) -> NewCredential:

@@ -38,7 +38,7 @@ def test_every_command_has_help_that_says_what_it_does():
 
 
 def test_serve_says_where_it_is(service):
-    assert set(service.facts) == {"url", "ca_file", "data_dir", "database_url", "pid"}
+    assert set(service.facts) == {"url", "ca_file", "data_dir", "database_url", "setup_url", "pid"}
     assert service["url"].startswith("http://localhost:")
     assert service["ca_file"] is None
     assert service["database_url"].startswith("postgresql://")

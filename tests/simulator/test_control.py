@@ -237,3 +237,50 @@ async def test_uninstalling_one_unknown_token_uninstalls_none(desk):
     status, _ = await desk.control("/uninstall", {"tokens": [token, "made up"]})
     assert status == 400
     assert (await desk.push(token)).status == 200
+
+
+async def test_a_whole_service_is_in_trouble_and_mended(desk):
+    [iphone] = await minted(desk, platform="ios")
+    [android] = await minted(desk, platform="android")
+    for trouble, apple, google in (
+        ("key", (403, "InvalidProviderToken"), (403, "PERMISSION_DENIED")),
+        ("throttle", (429, "TooManyRequests"), (429, "QUOTA_EXCEEDED")),
+        ("outage", (503, "ServiceUnavailable"), (503, "UNAVAILABLE")),
+        (None, (200, ""), (200, "")),
+    ):
+        for service in ("apns", "fcm"):
+            status, _ = await desk.control("/trouble", {"service": service, "trouble": trouble})
+            assert status == 200
+        await desk.push(iphone)
+        await desk.send({"token": android})
+        assert (await statuses(desk, iphone))[-1] == apple
+        assert (await statuses(desk, android))[-1] == google
+
+
+async def test_trouble_of_one_service_is_none_of_another(desk):
+    [iphone] = await minted(desk, platform="ios")
+    await desk.control("/trouble", {"service": "apns_sandbox", "trouble": "key"})
+    assert (await desk.push(iphone)).status == 200
+    _, about = await desk.control("/about")
+    assert about["troubles"] == {"apns_sandbox": "key"}
+    assert about["origins"] == {
+        "fcm": desk.simulator.fcm_url,
+        "apns": desk.simulator.apns_url,
+        "apns_sandbox": desk.simulator.apns_sandbox_url,
+    }
+    await desk.control("/uninstall", {"tokens": [iphone]})
+    _, about = await desk.control("/about")
+    assert (about["installed"], about["uninstalled"]) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({"service": "apns"}, "trouble"),
+        ({"service": "moon", "trouble": None}, "service"),
+        ({"service": "fcm", "trouble": "x"}, "trouble"),
+    ],
+)
+async def test_an_unknown_trouble_is_refused(desk, asked, field):
+    status, answer = await desk.control("/trouble", asked)
+    assert (status, answer["error"]["field"]) == (400, field)

@@ -1,4 +1,4 @@
-"""All APIs behind one door: no two share a method and a path."""
+"""All APIs behind one door, and the dashboard beside them: no two share a method and a path."""
 
 from __future__ import annotations
 
@@ -87,8 +87,8 @@ class Rooms:
     metrics_token: Secret | None = None
 
 
-def build(rooms: Rooms) -> ASGIApp:
-    """The application of all APIs."""
+def build(rooms: Rooms, beside: Sequence[Route] = ()) -> ASGIApp:
+    """The application of all APIs, and of what else there is to be had at this address."""
     routes = [
         *track_v1.routes(rooms),
         *cdp.routes(rooms),
@@ -113,6 +113,7 @@ def build(rooms: Rooms) -> ASGIApp:
         *undo.routes(rooms),
         *explain.routes(rooms),
         *native_routes.routes(rooms),
+        *beside,
     ]
     return Doors(routes)
 

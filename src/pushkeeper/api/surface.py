@@ -20,15 +20,12 @@ from pushkeeper.api import answer
 from pushkeeper.core.model import WorkspaceId
 from pushkeeper.errors import (
     BadRequest,
-    Conflict,
-    Forbidden,
-    NotFound,
     PushkeeperError,
     TooLarge,
     TooManyRequests,
-    TooSlow,
     Unauthorized,
     Unreachable,
+    http_status,
 )
 from pushkeeper.metrics import PROCESS, Metric
 from pushkeeper.store.workspaces import Workspace
@@ -54,18 +51,6 @@ _CLIENT_LEFT = 499  # nginx's number for it; nobody is there to be sent it
 _CHALLENGE = (b"www-authenticate", b'Basic realm="Pushkeeper", Bearer realm="Pushkeeper"')
 _RETRY_AFTER = (b"retry-after", b"2")
 _RETRY_SOON = (b"retry-after", b"1")
-
-_STATUS: tuple[tuple[type[PushkeeperError], int], ...] = (
-    (TooLarge, 400),
-    (BadRequest, 400),
-    (Unauthorized, 401),
-    (Forbidden, 403),
-    (NotFound, 404),
-    (Conflict, 409),
-    (TooManyRequests, 429),
-    (Unreachable, 503),
-    (TooSlow, 504),
-)
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -130,7 +115,7 @@ class Surface:
 
     def refusal(self, error: PushkeeperError) -> Answer:
         """How this API says that error."""
-        status = status_of(error)
+        status = http_status(error)
         if isinstance(error, BadRequest):
             status = self.bad_request
         if isinstance(error, TooLarge) and error.field == "body":
@@ -220,14 +205,6 @@ def meters_of(surface: str, template: str, method: str, status: int) -> tuple[Co
     """What counts the calls of this kind, and how long they took."""
     calls = PROCESS.count(Metric.HTTP_REQUESTS, surface, template, method, str(status))
     return calls, PROCESS.spread(Metric.HTTP_DURATION, surface, f"{status // 100}xx")
-
-
-def status_of(error: PushkeeperError) -> int:
-    """The HTTP status of an error."""
-    for kind, status in _STATUS:
-        if isinstance(error, kind):
-            return status
-    return 500
 
 
 async def read_body(receive: Receive, max_bytes: int = MAX_BODY_BYTES) -> bytes:

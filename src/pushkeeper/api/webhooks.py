@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from pushkeeper.api import answer, fields
 from pushkeeper.api.app_api import render
 from pushkeeper.api.surface import Surface
 from pushkeeper.errors import BadRequest
 from pushkeeper.store.webhooks import EVENTS, Wanted
+from pushkeeper.webhooks import is_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,14 +98,7 @@ def _wanted(call: Call) -> Wanted:
 
 def _endpoint(given: object) -> str:
     found = fields.text(given, "endpoint", max_bytes=MAX_ENDPOINT_BYTES)
-    try:
-        parts = urlsplit(found)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-        # A password in an address would be shown to whoever lists webhooks; the signature says who calls.
-        usable = usable and parts.username is None and parts.password is None
-    except ValueError:
-        usable = False
-    if not usable or not found.isascii() or any(letter.isspace() for letter in found):
+    if not is_endpoint(found):
         raise BadRequest("endpoint", "endpoint: expected https://host[:port]/path")
     return found
 

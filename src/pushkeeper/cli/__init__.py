@@ -18,6 +18,7 @@ from pushkeeper.cli import (
     routes,
     serving,
     undo,
+    users,
     workspaces,
 )
 
@@ -41,6 +42,7 @@ for command in (
     doctor.doctor,
     postgres.postgres,
     workspaces.workspace,
+    users.user,
     credentials.credentials,
     routes.routes,
     devices.device,

@@ -46,7 +46,12 @@ def demo(*, devices: int, once: bool, json: bool) -> None:
         data = Path(folder) / "data"
         with console.status("Starting PostgreSQL, the service and the simulators…"):
             simulator = running.enter_context(_process("simulate", "--data", str(Path(folder) / "simulator")))
-            service = running.enter_context(_process("serve", "--data", str(data), "--port", "0"))
+            service = running.enter_context(
+                _process(
+                    *("serve", "--data", str(data), "--port", "0"),
+                    *("--simulator-url", simulator["control_url"]),
+                )
+            )
             keys = _set_up(data, simulator)
         basic = b64encode(f"{keys['site_id']}:{keys['api_key']}".encode()).decode()
         fleet = story.Fleet(
@@ -200,6 +205,7 @@ def _stay(
 ) -> NoReturn:
     console.print(
         f"\nThe service is at [bold]{service['url']}[/bold], the simulators' control at {simulator['control_url']}.\n"
+        f"Look at it in a browser: [bold]{service['setup_url']}[/bold]\n"
         f"Look at a device: [bold]pushkeeper device history TOKEN --workspace {WORKSPACE} --data {data}[/bold]\n"
         f"App API key of this demo: {keys['app_api_key']}\n"
         "Ctrl-C ends it all.",

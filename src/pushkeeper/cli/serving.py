@@ -42,6 +42,9 @@ PEM_FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--tls-self-signed", is_flag=True, default=None, help="Make a CA and a certificate for localhost."
 )
+@click.option(
+    "--simulator-url", metavar="URL", help="A simulator's `control_url`, for the dashboard's panel of it."
+)
 @click.option("--no-worker", is_flag=True, help="Only answer; `pushkeeper worker` sends.")
 @click.option(
     "--workers", metavar="N", type=int, help="Send from N processes beside this one, instead of from it."
@@ -60,6 +63,10 @@ def serve(*, no_worker: bool, json: bool, **options: Any) -> None:
         ]
         if facts["ca_file"]:
             lines.append(f"  trust        {facts['ca_file']}")
+        if facts["setup_url"]:
+            lines.append(
+                f"  first admin  {click.style(facts['setup_url'], bold=True)}  (works once, for a day)"
+            )
         answer(facts, "\n".join([*lines, "Ctrl-C drains and ends it."]), json=json)
 
     run(_serve(settings, ready))
@@ -79,11 +86,10 @@ async def _serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) ->
                 "ca_file": str(certificate.ca_file) if certificate and certificate.ca_file else None,
                 "data_dir": str(settings.data_dir.resolve()),
                 "database_url": wiring.shown_url(opened),
+                "setup_url": await _setup_url(settings, opened, url),
                 "pid": os.getpid(),
             }
-            app = wiring.api(
-                opened, url, requests_per_s=settings.requests_per_s, metrics_token=settings.metrics_token
-            )
+            app = wiring.api(opened, url, settings)
             server = _Server(_uvicorn_config(app, certificate), lambda: ready(facts))
             sender = _sender(settings, opened)
 
@@ -98,6 +104,14 @@ async def _serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) ->
                     group.create_task(sender.run())
                 await server.serve([listener])
                 stop()
+
+
+async def _setup_url(settings: Settings, opened: Store, url: str) -> str | None:
+    """Where the first admin of the dashboard is made; None where there is somebody, or no dashboard."""
+    from pushkeeper import wiring
+
+    entry = await wiring.users(opened).setup_link() if settings.dashboard else None
+    return None if entry is None else f"{url}/link/{entry.token}"
 
 
 def _sender(settings: Settings, opened: Store) -> Worker | Fleet | None:

@@ -15,6 +15,8 @@ from pushkeeper.simulator.server import Setting
 from pushkeeper.simulator.world import Environment  # noqa: TC001 - switches are set by their types
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pushkeeper.simulator.apns_auth import SigningKey
     from pushkeeper.simulator.apns_request import Refusal
     from pushkeeper.simulator.exchange import Headers
@@ -26,6 +28,11 @@ _DEVICE_PATH = b"/3/device/"
 _HTTP_OK = 200
 _HTTP_GONE = 410
 _SWITCH_EVERY_S = 20 * 60
+_TROUBLES: Mapping[str, Refusal] = {
+    "key": (403, "InvalidProviderToken"),
+    "throttle": (429, "TooManyRequests"),
+    "outage": (503, "ServiceUnavailable"),
+}
 
 # Captured SETTINGS (providers.md 2.1); the first limit is Apple's own word.
 APNS_CONNECTION = Profile(
@@ -103,7 +110,7 @@ class ApnsSession:
     def handle(self, request: Request) -> Answer:
         """Decide one request, write it down, and answer."""
         path = request.fields.get(b":path", b"")
-        refusal = self._admit(request, path) or self._outage()
+        refusal = _TROUBLES.get(self._trouble) or self._admit(request, path) or self._outage()
         token = path[len(_DEVICE_PATH) :].decode("latin-1").lower()
         if refusal is not None:
             return self._answer(request, token, refusal)
@@ -111,6 +118,10 @@ class ApnsSession:
         if installation is not None and (step := self._world.next_step(token)) is not None:
             return self._follow(request, installation, step)
         return self._settle(request, token, installation, self._truth(request, installation))
+
+    @property
+    def _trouble(self) -> str:
+        return self._world.troubles.get(self._apns.name, "")
 
     def _admit(self, request: Request, path: bytes) -> Refusal | None:
         if request.fields[b":method"] != b"POST":

@@ -25,6 +25,7 @@ from pushkeeper.simulator.world import (
     Origin,
     Platform,
     Provider,
+    Trouble,
     UnknownToken,
     World,
 )
@@ -76,6 +77,11 @@ class _Days(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     days: Annotated[float, Meta(ge=0, le=10_000)]
 
 
+class _Troubled(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    service: Literal["fcm", "apns", "apns_sandbox"]
+    trouble: Trouble | None
+
+
 class _Script(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     token: str
     answers: list[Step]
@@ -108,8 +114,9 @@ class Control:
             "/goaway": self._go_away,
             "/streams": self._streams,
             "/days": self._days,
+            "/trouble": self._trouble,
         }
-        gets = {"/journal": self._journal, "/counts": self._counts}
+        gets = {"/about": self._about, "/journal": self._journal, "/counts": self._counts}
         return Starlette(
             routes=[
                 *(Route(path, _answering(does), methods=["POST"]) for path, does in posts.items()),
@@ -205,6 +212,22 @@ class Control:
     async def _days(self, request: Request) -> object:
         self.world.let_days_pass(_read(await request.body(), _Days).days)
         return {}
+
+    async def _trouble(self, request: Request) -> object:
+        asked = _read(await request.body(), _Troubled)
+        self.world.troubles.pop(asked.service, None)
+        if asked.trouble is not None:
+            self.world.troubles[asked.service] = asked.trouble
+        return {"troubles": self.world.troubles}
+
+    async def _about(self, request: Request) -> object:  # noqa: ARG002 - a route's signature
+        services: tuple[Service, ...] = ("fcm", "apns", "apns_sandbox")
+        return {
+            "origins": {name: f"https://localhost:{self.doors[name].port}" for name in services},
+            "troubles": self.world.troubles,
+            "installed": sum(one.removed_at_s is None for one in self.world.installations.values()),
+            "uninstalled": sum(one.removed_at_s is not None for one in self.world.installations.values()),
+        }
 
     async def _reset(self, request: Request) -> object:  # noqa: ARG002 - a route's signature
         self.world.reset()

@@ -23,6 +23,7 @@ _SEND_PATH = re.compile(rb"/v1/projects/([^/]+)/messages:send(?:\?.*)?")
 _HTTP_OK = 200
 _MINUTE_S = 60.0
 _HOUR_S = 3600.0
+_TROUBLE_S = 5.0
 
 # Observed, not documented (providers.md 1.1): the streams by two witnesses, the rest by one.
 FCM_CONNECTION = Profile(
@@ -106,12 +107,17 @@ class Fcm:
             return fcm_errors.PAGE_NOT_FOUND
         if not self._oauth.admits(request.fields.get(b"authorization", b"")):
             return fcm_errors.UNAUTHENTICATED
-        if path[1] != self._project:
+        if path[1] != self._project or self._world.troubles.get("fcm") == "key":
             return fcm_errors.permission_denied(path[1].decode("latin-1"))
         return fcm_message.read(request.body)
 
     def _busy(self) -> tuple[Decision, float] | None:
         """Why nothing is looked at now, and for how long: an outage, or the project's quota."""
+        trouble = self._world.troubles.get("fcm")
+        if trouble == "outage":
+            return fcm_errors.by_code(503, "UNAVAILABLE"), _TROUBLE_S
+        if trouble == "throttle":
+            return self._over_quota("project", "Message rate of the project"), _TROUBLE_S
         self._unavailable += self._rules.unavailable_share
         if self._unavailable >= 1.0:
             self._unavailable -= 1.0

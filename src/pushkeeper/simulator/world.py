@@ -27,6 +27,8 @@ Platform: TypeAlias = Literal["ios", "android"]
 Provider: TypeAlias = Literal["fcm", "apns"]
 Environment: TypeAlias = Literal["production", "sandbox"]
 Kind: TypeAlias = Literal["token", "fid"]
+# The whole service refuses the key, says that it is asked too often, or is out of order.
+Trouble: TypeAlias = Literal["key", "throttle", "outage"]
 
 FID_SHAPE = re.compile(r"[A-Za-z0-9_-]{22}")
 FCM_TOKEN_SHAPE = re.compile(FID_SHAPE.pattern + r"(:APA91b[A-Za-z0-9_-]{134})?")  # a FID may stand for it
@@ -81,6 +83,7 @@ class World:
         self._days_ahead = 0.0
         self.journal = Journal(journal_size)
         self.installations: dict[str, Installation] = {}
+        self.troubles: dict[str, Trouble] = {}
         self._scripts: dict[str, deque[Step]] = {}
         self._minted: dict[str, int] = {}
         self._last_id = int.from_bytes(hashlib.shake_256(f"{seed}:answers".encode()).digest(8), "big") << 64
@@ -143,8 +146,9 @@ class World:
         return queue.popleft() if queue else None
 
     def reset(self) -> None:
-        """Forget all tokens, scripts and the journal; minting begins again with the same tokens."""
+        """Forget all tokens, scripts, troubles and the journal; minting begins again with the same tokens."""
         self.installations.clear()
+        self.troubles.clear()
         self._scripts.clear()
         self.journal.clear()
         self._minted.clear()

@@ -46,6 +46,16 @@ class Credential(NewCredential):
     changed_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppleApp:
+    """What APNs is told beside who we are: the app's topic, and which of its two worlds."""
+
+    topic: str
+    environment: Environment
+    endpoint_url: str | None = None
+    ca_pem: str | None = None
+
+
 async def put(database: Database, vault: Vault, workspace: WorkspaceId, new: NewCredential) -> int:
     """Add or replace a credential and return its id.
 
@@ -98,6 +108,31 @@ async def read(database: Database, vault: Vault, credential_id: int) -> Credenti
         facts.pop("sealed"), _label(facts["workspace_id"], provider, facts["app"], environment)
     )
     return Credential(**facts, provider=provider, environment=environment, secret=secret)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialFacts:
+    """What of a credential may be shown to anybody."""
+
+    credential_id: int
+    provider: Provider
+    kind: str
+    app: str
+    environment: Environment
+    facts: dict[str, Any]
+    endpoint_url: str | None
+    created_at: datetime
+    changed_at: datetime
+
+
+async def of_workspace(database: Database, workspace: WorkspaceId) -> list[CredentialFacts]:
+    """The credentials of a workspace, without their secrets."""
+    return [
+        CredentialFacts(
+            **{**row, "provider": Provider(row["provider"]), "environment": Environment(row["environment"])}
+        )
+        for row in await database.rows(SQL["of_workspace"], workspace)
+    ]
 
 
 async def set_up(connection: Connection, workspaces: Collection[WorkspaceId]) -> set[WorkspaceId]:

@@ -181,6 +181,13 @@ class Database:
             found: list[Row] = await connection.fetch(query, *args)
         return found
 
+    async def rows_planned_anew(self, query: str, *args: object) -> list[Row]:
+        """The rows of a query whose best plan is another for other arguments, so that none is kept for it."""
+        async with self._acquired() as connection:
+            statement = await connection.prepare(query)
+            found: list[Row] = await statement.fetch(*args)
+        return found
+
     async def row(self, query: str, *args: object) -> Row | None:
         async with self._acquired() as connection:
             found: Row | None = await connection.fetchrow(query, *args)

@@ -45,7 +45,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """A webhook, and how it does: since when its endpoint fails and why, and how much waits for it."""
+    """A webhook, and how it does: since when its endpoint fails and why, when it is tried again, and how much waits."""
 
     webhook_id: int
     workspace_id: WorkspaceId
@@ -57,6 +57,9 @@ class Webhook:
     with_content: bool
     failing_since: datetime | None
     failure: str | None
+    failures: int
+    due_at: datetime
+    created_at: datetime
     waiting: int
 
 
@@ -120,9 +123,15 @@ async def claim(database: Database, *, for_s: float, most: int) -> list[Turn]:
     return [Turn(**row) for row in await database.rows(SQL["claim"], for_s, most)]
 
 
-async def waiting(database: Database, webhook_id: int, *, most: int) -> list[Waiting]:
-    """What waits for a webhook, the oldest first."""
-    return [Waiting(**row) for row in await database.rows(SQL["waiting"], webhook_id, most)]
+async def turn(database: Database, webhook_id: int) -> Turn | None:
+    """A webhook as a worker has it, without claiming it."""
+    row = await database.row(SQL["turn"], webhook_id)
+    return None if row is None else Turn(**row)
+
+
+async def waiting(database: Database, webhook_id: int, *, most: int, after: int = 0) -> list[Waiting]:
+    """What waits for a webhook, the oldest first, after one of them."""
+    return [Waiting(**row) for row in await database.rows(SQL["waiting"], webhook_id, most, after)]
 
 
 async def posted(database: Database, outbox_ids: Sequence[int]) -> None:

@@ -23,6 +23,7 @@ Choice: TypeAlias = int | bool | str | None
 KeyKind = Literal["track", "app", "cdp"]
 # An app or write key is one string: so much of it finds the row, all of it is compared.
 PUBLIC_CHARACTERS = 12
+MOST_NAMES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class KeyHolder:
 
     def matches(self, key: str) -> bool:
         """Whether this is the key, compared in constant time."""
-        return secrets.compare_digest(self.secret_hash, _hash(key))
+        return secrets.compare_digest(self.secret_hash, hash_of_key(key))
 
 
 async def create(database: Database, name: str) -> tuple[Workspace, NewKeys]:
@@ -101,9 +102,9 @@ async def create(database: Database, name: str) -> tuple[Workspace, NewKeys]:
         write_key=secrets.token_hex(20),
     )
     rows = [
-        ("track", keys.site_id, _hash(keys.api_key)),
-        ("app", keys.app_api_key[:PUBLIC_CHARACTERS], _hash(keys.app_api_key)),
-        ("cdp", keys.write_key[:PUBLIC_CHARACTERS], _hash(keys.write_key)),
+        ("track", keys.site_id, hash_of_key(keys.api_key)),
+        ("app", keys.app_api_key[:PUBLIC_CHARACTERS], hash_of_key(keys.app_api_key)),
+        ("cdp", keys.write_key[:PUBLIC_CHARACTERS], hash_of_key(keys.write_key)),
     ]
     made = await database.row(SQL["create"], name, *(list(column) for column in zip(*rows, strict=True)))
     if made is None:
@@ -114,6 +115,11 @@ async def create(database: Database, name: str) -> tuple[Workspace, NewKeys]:
 async def list_all(database: Database) -> list[WorkspaceFacts]:
     """Every workspace, oldest first."""
     return [WorkspaceFacts(**row) for row in await database.rows(SQL["all"])]
+
+
+async def names(database: Database) -> list[Workspace]:
+    """The workspaces by their names, a thousand at most."""
+    return [Workspace(*row.values()) for row in await database.rows(SQL["names"], MOST_NAMES)]
 
 
 async def by_name(database: Database, name: str) -> Workspace:
@@ -222,6 +228,6 @@ async def _holder(database: Database, kind: KeyKind, key_id: str) -> KeyHolder |
     return KeyHolder(Workspace(row["workspace_id"], row["name"]), row["secret_hash"])
 
 
-def _hash(key: str) -> bytes:
+def hash_of_key(key: str) -> bytes:
     """Keys are 128 random bits or more, so one round of SHA-256 is enough to keep them."""
     return hashlib.sha256(key.encode()).digest()

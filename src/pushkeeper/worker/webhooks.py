@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import httpcore
 import msgspec
@@ -62,6 +63,16 @@ class Poster:
         """Leave all endpoints."""
         await self._http.aclose()
 
+    async def ping(self, webhook_id: int) -> tuple[bool, str]:
+        """Call an endpoint once, signed, about nothing; whether it took that, and what it answered."""
+        turn = await webhooks.turn(self._database, webhook_id)
+        if turn is None:
+            return False, "the webhook is gone"
+        started = time.perf_counter()
+        failure = await self._send(turn, msgspec.json.encode(_ping()))
+        took = f"{(time.perf_counter() - started) * 1000:.0f} ms"
+        return (True, f"taken, in {took}") if failure is None else (False, f"{failure[1]}, after {took}")
+
     async def _take_turn(self, turn: Turn) -> None:
         done: list[int] = []
         failure: tuple[int | None, str] | None = None
@@ -88,7 +99,11 @@ class Poster:
 
     async def _post(self, turn: Turn, waiting: Waiting) -> tuple[int | None, str] | None:
         """Post one; its status, if there is one, and why it was not taken, or None when it was."""
-        body = msgspec.json.encode(posted_json(waiting, with_content=turn.with_content))
+        return await self._send(
+            turn, msgspec.json.encode(posted_json(waiting, with_content=turn.with_content))
+        )
+
+    async def _send(self, turn: Turn, body: bytes) -> tuple[int | None, str] | None:
         timestamp = int(time.time())
         try:
             key = self._vault.open(turn.sealed, seal_label(turn.workspace_id))
@@ -120,6 +135,16 @@ class Poster:
                     break
             status: int = response.status
         return status
+
+
+def _ping() -> dict[str, Any]:
+    return {
+        "event_id": uuid4(),
+        "object_type": "webhook",
+        "metric": "ping",
+        "timestamp": int(time.time()),
+        "data": {},
+    }
 
 
 def posted_json(waiting: Waiting, *, with_content: bool) -> dict[str, Any]:

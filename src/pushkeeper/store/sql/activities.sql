@@ -18,11 +18,19 @@ found as (
         jsonb_strip_nulls(jsonb_build_object('from_status', h.from_status, 'to_status', h.to_status,
             'provider', h.provider, 'provider_status', h.provider_status, 'provider_reason', h.provider_reason)),
         h.at, h.message_id, coalesce(h.to_person_id, h.from_person_id)
-    from device_history h
-    where h.workspace_id = $1
-        and (h.to_person_id in (select person_id from them) or h.from_person_id in (select person_id from them))
-        and ($5::text is null or $5 = 'device_change') and $6::text is null
-        and (h.at, 'device-' || h.history_id) < ($3, $4)
+    from (
+        (select h.* from device_history h join them on h.to_person_id = them.person_id
+        where h.workspace_id = $1 and (h.at, 'device-' || h.history_id) < ($3, $4)
+        order by h.at desc, h.history_id desc limit $7)
+        union all
+        -- What left them for somebody else, or for nobody, is found by another index: "or" would keep both from being used.
+        (select h.* from device_history h join them on h.from_person_id = them.person_id
+        where h.workspace_id = $1 and (h.at, 'device-' || h.history_id) < ($3, $4)
+            and h.from_person_id is not null and h.from_person_id is distinct from h.to_person_id
+            and not exists (select from them t where t.person_id = h.to_person_id)
+        order by h.at desc, h.history_id desc limit $7)
+    ) h
+    where ($5::text is null or $5 = 'device_change') and $6::text is null
     order by h.at desc, 1 desc limit $7)
     union all
     (select 'push-' || p.message_id || '-' || encode(p.device_id, 'hex'),

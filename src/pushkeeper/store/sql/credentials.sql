@@ -21,6 +21,12 @@ select credential_id, workspace_id, provider, kind, app, environment, facts, sea
 from credentials
 where credential_id = $1;
 
+-- name: of_workspace
+-- The credentials of a workspace, without their secrets.
+select credential_id, provider, kind, app, environment, facts, endpoint_url, created_at, changed_at
+from credentials where workspace_id = $1
+order by provider, app, environment;
+
 -- name: set_up
 -- Which of these workspaces have credentials.
 select distinct workspace_id from credentials where workspace_id = any ($1::bigint[]);

@@ -9,7 +9,7 @@ returning webhook_id;
 -- name: all
 -- The webhooks of a workspace, the oldest first.
 select w.webhook_id, w.workspace_id, w.name, w.endpoint, w.events, w.disabled, w.full_resolution, w.with_content,
-    w.failing_since, w.failure, (select count(*) from outbox o where o.webhook_id = w.webhook_id) as waiting
+    w.failing_since, w.failure, w.failures, w.due_at, w.created_at, (select count(*) from outbox o where o.webhook_id = w.webhook_id) as waiting
 from webhooks w
 where w.workspace_id = $1 and ($2::bigint is null or w.webhook_id = $2)
 order by w.webhook_id;
@@ -37,15 +37,20 @@ where webhook_id in (
     for update skip locked)
 returning webhook_id, workspace_id, endpoint, with_content, sealed, failures, failing_since;
 
+-- name: turn
+-- A webhook as whoever claims it gets it.
+select webhook_id, workspace_id, endpoint, with_content, sealed, failures, failing_since
+from webhooks where webhook_id = $1;
+
 -- name: waiting
--- What waits for a webhook, the oldest first, with whom and what it is about.
+-- What waits for a webhook after one thing, the oldest first, with whom and what it is about.
 select o.outbox_id, o.event_id, o.object_type, o.metric, o.message_id, o.person_id, o.data, o.happened_at,
     m.kind, m.template_id, case when m.retained then m.content end as content,
     (select broadcast_id from broadcasts b where b.message_id = o.message_id) as broadcast_id,
     (select value from identifiers i where i.person_id = o.person_id and kind = 'id') as id,
     (select value from identifiers i where i.person_id = o.person_id and kind = 'email') as email
 from outbox o left join messages m using (message_id)
-where o.webhook_id = $1
+where o.webhook_id = $1 and o.outbox_id > $3
 order by o.outbox_id
 limit $2;
 

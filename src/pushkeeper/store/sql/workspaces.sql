@@ -19,6 +19,10 @@ select w.workspace_id, w.name, w.created_at,
 from workspaces w
 order by w.workspace_id;
 
+-- name: names
+-- The workspaces by their names, as many as somebody may choose from.
+select workspace_id, name from workspaces order by lower(name), workspace_id limit $1;
+
 -- name: by_name
 -- The workspace of this name.
 select workspace_id, name from workspaces where name = $1;

@@ -1,0 +1,86 @@
+"""What a browser keeps for us: who it is, what was just done, and whether it wants the dark."""
+
+from __future__ import annotations
+
+import hmac
+import os
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from hashlib import sha256
+from typing import NamedTuple
+
+_SESSION = "pushkeeper_session"
+_VISITOR = "pushkeeper_visitor"
+_NOTICE = "pushkeeper_notice"
+BAD = "!"  # what a notice begins with when it did not go well
+THEME = "pushkeeper_theme"
+WORKSPACE = "pushkeeper_workspace"
+_CSRF_BYTES = 16
+_NOTICE_LIVES_S = 60
+_MAX_NOTICE_BYTES = 1_500
+
+
+class Names(NamedTuple):
+    """What the cookies are called; over TLS browsers hold those to this very host."""
+
+    session: str
+    visitor: str
+    notice: str
+    secure: bool
+
+    def set(self, name: str, value: str, *, lives_s: int | None = None) -> tuple[bytes, bytes]:
+        """The header by which a browser keeps a value, until it is closed or for so long."""
+        age = "" if lives_s is None else f"; Max-Age={lives_s}"
+        secure = "; Secure" if self.secure else ""
+        return b"set-cookie", f"{name}={value}; Path=/; HttpOnly; SameSite=Lax{age}{secure}".encode()
+
+    def drop(self, name: str) -> tuple[bytes, bytes]:
+        """The header by which a browser forgets it."""
+        return self.set(name, "", lives_s=0)
+
+    def note(self, text: str, *, bad: bool = False) -> tuple[bytes, bytes]:
+        """The header that has the next page say what was done, or that it did not go well."""
+        kept = f"{BAD if bad else ''}{text}".encode("utf-8", "replace")[:_MAX_NOTICE_BYTES]
+        return self.set(self.notice, urlsafe_b64encode(kept).decode().rstrip("="), lives_s=_NOTICE_LIVES_S)
+
+
+def names(*, secure: bool) -> Names:
+    """The names to use where we are reached over TLS, or not."""
+    prefix = "__Host-" if secure else ""
+    return Names(f"{prefix}{_SESSION}", f"{prefix}{_VISITOR}", f"{prefix}{_NOTICE}", secure)
+
+
+def read_notice(value: str) -> str:
+    """What was just done, as `note` wrote it; empty of anything else."""
+    try:
+        return urlsafe_b64decode(value + "=" * (-len(value) % 4)).decode("utf-8", "ignore")
+    except ValueError:
+        return ""
+
+
+def csrf_token(held: str) -> str:
+    """What a form has to bring along to be that of whoever holds this cookie; it is another each time.
+
+    Pages are zipped with what others may have put into them: a token that stays the same could be guessed by their size.
+    """
+    mask = os.urandom(_CSRF_BYTES)
+    return urlsafe_b64encode(mask + _xor(mask, _secret(held))).decode()
+
+
+def is_csrf_token(given: str, held: str) -> bool:
+    """Whether this is such a token."""
+    try:
+        raw = urlsafe_b64decode(given)
+    except ValueError:
+        return False
+    mask, masked = raw[:_CSRF_BYTES], raw[_CSRF_BYTES:]
+    return (
+        bool(held) and len(masked) == _CSRF_BYTES and hmac.compare_digest(_xor(mask, masked), _secret(held))
+    )
+
+
+def _secret(held: str) -> bytes:
+    return hmac.new(held.encode(), b"csrf", sha256).digest()[:_CSRF_BYTES]
+
+
+def _xor(one: bytes, other: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(one, other, strict=True))

@@ -1,0 +1,162 @@
+"""The overview: how many people can be reached, how that came about, and what needs somebody."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pushkeeper.census import Span
+from pushkeeper.dashboard import attention, words
+from pushkeeper.dashboard.answer import led_to
+from pushkeeper.dashboard.door import look
+from pushkeeper.dashboard.render import page
+from pushkeeper.dashboard.table import Column, csv_of
+from pushkeeper.dashboard.visit import path_of
+from pushkeeper.store import credentials, keys, workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pushkeeper.census import Standing
+    from pushkeeper.dashboard.answer import Answer
+    from pushkeeper.dashboard.door import Door
+    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.visit import Visit
+    from pushkeeper.store.reach import DeviceCount, Hour, Moment
+
+_MOST_VERSIONS = 12
+
+
+def _devices_of(status: str) -> Callable[[Moment], int]:
+    return lambda moment: moment.devices.get(status, 0)
+
+
+_MOMENTS: Sequence[Column[Moment]] = (
+    Column("at", lambda one: one.at),
+    *(Column(words.STATUS_NAMES[status], _devices_of(status)) for status in words.STATUSES),
+)
+_HOURS: Sequence[Column[Hour]] = (
+    Column("hour", lambda one: one.at),
+    Column("accepted", lambda one: one.accepted),
+    Column("bounced", lambda one: one.bounced),
+    Column("suppressed", lambda one: one.suppressed),
+    Column("revived", lambda one: one.revived),
+)
+_COUNTS: Sequence[Column[DeviceCount]] = (
+    Column("platform", lambda one: one.platform),
+    Column("app_version", lambda one: one.app_version),
+    Column("last_status", lambda one: words.STATUS_NAMES[one.status]),
+    Column("devices", lambda one: one.devices),
+)
+
+
+def doors(rooms: Rooms) -> Sequence[Door]:
+    """The doors of the overview."""
+    overview = _Overview(rooms)
+    return [
+        look("/", overview.start),
+        look("/w/{workspace}", overview.show),
+        look("/w/{workspace}/overview/status.csv", overview.status_csv),
+        look("/w/{workspace}/overview/hours.csv", overview.hours_csv),
+        look("/w/{workspace}/overview/versions.csv", overview.versions_csv),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A row of a bar chart: a name, and devices by last status."""
+
+    name: str
+    by_status: dict[str, int]
+
+    @property
+    def devices(self) -> int:
+        return sum(self.by_status.values())
+
+    def parts(self, most: int) -> list[tuple[str, float, float]]:
+        """Each last status with where its part of the bar begins and how long it is, in per cent of the longest bar."""
+        found, at = [], 0.0
+        for status in words.STATUSES:
+            length = 100 * self.by_status.get(status, 0) / most if most else 0.0
+            if length:
+                found.append((words.STATUS_NAMES[status], round(at, 3), round(length, 3)))
+            at += length
+        return found
+
+
+class _Overview:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    async def start(self, visit: Visit) -> Answer:
+        """The workspace that was looked at last, or the first, or where one is made."""
+        if not visit.workspaces:
+            return led_to(path_of("workspaces"))
+        return led_to(path_of("w", (visit.workspace or visit.workspaces[0]).name))
+
+    async def show(self, visit: Visit) -> Answer:
+        """The page; or, of a fragment, what of it changes while somebody looks."""
+        rooms, workspace = self._rooms, visit.workspace_id
+        span = _span(visit)
+        standing, routes, webhooks, known, alive = await asyncio.gather(
+            rooms.census.now(workspace),
+            rooms.routing.all(workspace),
+            rooms.webhooks.all(workspace),
+            credentials.of_workspace(rooms.database, workspace),
+            workers.alive(rooms.database),
+        )
+        facts = attention.Facts(
+            routes=routes, credentials=known, webhooks=webhooks, workers=alive, now=datetime.now(UTC)
+        )
+        live = {"standing": standing, "routes": routes, "todos": attention.todos(facts)}
+        if visit.fragment:
+            return page(visit, "overview_live.html", **live)
+        hours, moments = await asyncio.gather(
+            rooms.census.hours(workspace), rooms.census.over_time(workspace, span)
+        )
+        held = await keys.of_workspace(rooms.database, workspace)
+        return page(
+            visit,
+            "overview.html",
+            **live,
+            span=span,
+            spans=Span,
+            hours=hours,
+            moments=moments,
+            platforms=_bars(standing, lambda one: words.platform(one.platform)),
+            versions=_bars(standing, _version)[:_MOST_VERSIONS],
+            credentials=known,
+            site_id=next((key.key_id for key in held if key.kind == "track"), ""),
+            url=rooms.url,
+        )
+
+    async def status_csv(self, visit: Visit) -> Answer:
+        moments = await self._rooms.census.over_time(visit.workspace_id, _span(visit))
+        return csv_of("devices-by-last-status", _MOMENTS, moments)
+
+    async def hours_csv(self, visit: Visit) -> Answer:
+        return csv_of("per-hour", _HOURS, await self._rooms.census.hours(visit.workspace_id))
+
+    async def versions_csv(self, visit: Visit) -> Answer:
+        standing = await self._rooms.census.now(visit.workspace_id)
+        return csv_of("devices-by-version", _COUNTS, standing.devices)
+
+
+def _span(visit: Visit) -> Span:
+    asked = visit.asked("span")
+    return Span(asked) if asked in list(Span) else Span.DAYS_30
+
+
+def _version(count: DeviceCount) -> str:
+    return f"{words.platform(count.platform)} {count.app_version or 'unknown'}"
+
+
+def _bars(standing: Standing, name: Callable[[DeviceCount], str]) -> list[Bar]:
+    """Devices by what they are called, the most frequent first."""
+    found: dict[str, dict[str, int]] = {}
+    for count in standing.devices:
+        by_status = found.setdefault(name(count), {})
+        by_status[count.status] = by_status.get(count.status, 0) + count.devices
+    return sorted((Bar(*one) for one in found.items()), key=lambda bar: -bar.devices)

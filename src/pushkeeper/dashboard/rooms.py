@@ -1,0 +1,71 @@
+"""What the dashboard calls: the rooms that the APIs call too, and what wiring gives it of the providers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from pushkeeper.dashboard import cookies
+
+if TYPE_CHECKING:
+    from pushkeeper.audience import Audiences
+    from pushkeeper.census import Census
+    from pushkeeper.core.outcome import Verdict
+    from pushkeeper.dashboard.cookies import Names
+    from pushkeeper.registry import Registry
+    from pushkeeper.reporting import Reporting
+    from pushkeeper.routing import Routing
+    from pushkeeper.sending import Sending
+    from pushkeeper.store.credentials import AppleApp, Credential, NewCredential
+    from pushkeeper.store.database import Database
+    from pushkeeper.store.vault import Vault
+    from pushkeeper.templates import Templates
+    from pushkeeper.users import Users
+    from pushkeeper.webhooks import Webhooks
+
+
+class Providers(Protocol):
+    """What the providers know of credentials: whether a file is one, and whether it is good.
+
+    Raises:
+        BadRequest: from any method that reads a file; the message names what is wrong.
+    """
+
+    def fcm(
+        self, service_account: bytes, *, endpoint_url: str | None, ca_pem: str | None
+    ) -> NewCredential: ...
+    def apns_key(self, p8: bytes, *, key_id: str, team_id: str, app: AppleApp) -> NewCredential: ...
+    def apns_certificate(self, pem: bytes, *, app: AppleApp) -> NewCredential: ...
+    async def probe(self, credential: Credential) -> Verdict: ...
+
+
+class Caller(Protocol):
+    """Calls a webhook's endpoint once, with a ping."""
+
+    async def ping(self, webhook_id: int) -> tuple[bool, str]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rooms:
+    """What the dashboard calls, and the addresses at which browsers reach it, and it the simulator."""
+
+    users: Users
+    census: Census
+    registry: Registry
+    audiences: Audiences
+    sending: Sending
+    reporting: Reporting
+    routing: Routing
+    templates: Templates
+    webhooks: Webhooks
+    providers: Providers
+    caller: Caller
+    database: Database
+    vault: Vault
+    url: str
+    simulator_url: str | None = None
+
+    @property
+    def cookies(self) -> Names:
+        """How browsers keep what is theirs."""
+        return cookies.names(secure=self.url.startswith("https:"))

@@ -1,0 +1,135 @@
+// What every page does: it tells times in the reader's zone, keeps the theme, and brings the form's token along.
+(() => {
+  "use strict";
+  const root = document.documentElement;
+  root.classList.remove("no-script");
+
+  const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  const zone = new Intl.DateTimeFormat(undefined, { timeZoneName: "long" });
+  const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+  const steps = [["second", 60], ["minute", 60], ["hour", 24], ["day", 7], ["week", 4.35], ["month", 12], ["year", Infinity]];
+
+  const longAgo = (at) => {
+    let left = (at - Date.now()) / 1000;
+    for (const [unit, size] of steps) {
+      if (Math.abs(left) < size) return relative.format(Math.round(left), unit);
+      left /= size;
+    }
+    return full.format(at);
+  };
+
+  const tellTimes = (within) => {
+    for (const told of within.querySelectorAll("time[data-time]")) {
+      const at = new Date(told.dateTime);
+      const inZone = zone.formatToParts(at).find((part) => part.type === "timeZoneName");
+      if (told.dataset.time === "ago") {
+        told.textContent = longAgo(at);
+        told.title = `${full.format(at)}, ${inZone ? inZone.value : ""}`;
+      } else {
+        told.textContent = full.format(at);
+        told.title = inZone ? inZone.value : "";
+      }
+    }
+  };
+
+  const openFolds = () => {
+    for (const button of document.querySelectorAll("[data-opens]")) {
+      const side = document.getElementById(button.dataset.opens);
+      button.addEventListener("click", () => {
+        const open = side.classList.toggle("is-open");
+        button.setAttribute("aria-expanded", String(open));
+      });
+    }
+    const menus = () => document.querySelectorAll("details.menu[open]");
+    document.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      for (const menu of menus()) {
+        menu.open = false;
+        menu.querySelector("summary").focus();
+      }
+    });
+    document.addEventListener("click", (event) => {
+      for (const menu of menus()) if (!menu.contains(event.target)) menu.open = false;
+    });
+  };
+
+  const keepTheme = () => {
+    const button = document.getElementById("theme");
+    if (!button) return;
+    const system = matchMedia("(prefers-color-scheme: dark)");
+    const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
+    const show = () => {
+      button.querySelector("span").textContent = isDark() ? "Light" : "Dark";
+      button.setAttribute("aria-label", isDark() ? "Switch to light" : "Switch to dark");
+      document.dispatchEvent(new CustomEvent("pushkeeper:theme"));
+    };
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      root.dataset.theme = isDark() ? "light" : "dark";
+      document.cookie = `pushkeeper_theme=${root.dataset.theme}; path=/; max-age=31536000; samesite=lax`;
+      show();
+    });
+    system.addEventListener("change", show);
+    show();
+  };
+
+  // A second click while the first is on its way would do it twice.
+  const sendOnce = () => {
+    document.addEventListener("submit", (event) => {
+      const form = event.target;
+      if (form.method !== "post" || event.defaultPrevented) return;
+      if (form.dataset.asks && !confirm(form.dataset.asks)) {
+        event.preventDefault();
+        return;
+      }
+      if (form.dataset.sent) event.preventDefault();
+      form.dataset.sent = "yes";
+    });
+    addEventListener("pageshow", () => {
+      for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+    });
+  };
+
+  // Of two ways to say the same, only the chosen one is asked for.
+  const askForChosen = () => {
+    const choice = document.getElementById("with");
+    if (!choice) return;
+    const show = () => {
+      for (const part of document.querySelectorAll("[data-with]")) part.hidden = part.dataset.with !== choice.value;
+    };
+    choice.addEventListener("change", show);
+    show();
+  };
+
+  document.addEventListener("htmx:config:request", (event) => {
+    const token = document.querySelector('meta[name="csrf-token"]');
+    if (token) event.detail.ctx.request.headers["X-CSRF-Token"] = token.content;
+  });
+  document.addEventListener("htmx:after:settle", (event) => tellTimes(event.target.parentNode || document));
+
+  // What changes by itself is asked for again, while somebody looks at it.
+  const refresh = () => {
+    const waited = new WeakMap();
+    setInterval(() => {
+      if (document.visibilityState !== "visible") return;
+      for (const part of document.querySelectorAll("[data-every]")) {
+        const seconds = (waited.get(part) || 0) + 1;
+        const due = seconds >= Number(part.dataset.every);
+        waited.set(part, due ? 0 : seconds);
+        if (due) part.dispatchEvent(new Event("refresh"));
+      }
+      for (const told of document.querySelectorAll('time[data-time="ago"]')) {
+        told.textContent = longAgo(new Date(told.dateTime));
+      }
+    }, 1000);
+  };
+
+  tellTimes(document);
+  refresh();
+  openFolds();
+  keepTheme();
+  sendOnce();
+  askForChosen();
+  const wrong = document.querySelector('[aria-invalid="true"]');
+  if (wrong) wrong.focus();
+})();

@@ -1,0 +1,108 @@
+// A box for the filter language: a combobox that offers what may come next, as the server says.
+(() => {
+  "use strict";
+  const box = document.querySelector("[data-offers]");
+  if (!box) return;
+  const list = document.createElement("ul");
+  list.id = "offers";
+  list.setAttribute("role", "listbox");
+  list.setAttribute("aria-label", "What may come next");
+  list.hidden = true;
+  box.parentNode.append(list);
+  for (const [name, value] of Object.entries({ role: "combobox", "aria-controls": "offers", "aria-expanded": "false", "aria-autocomplete": "list" })) {
+    box.setAttribute(name, value);
+  }
+  let found = null;
+  let chosen = -1;
+  let asked = 0;
+  let waits;
+
+  const close = () => {
+    list.hidden = true;
+    chosen = -1;
+    box.setAttribute("aria-expanded", "false");
+    box.removeAttribute("aria-activedescendant");
+  };
+
+  const choose = (n) => {
+    const options = [...list.children];
+    chosen = (n + options.length) % options.length;
+    options.forEach((option, i) => option.setAttribute("aria-selected", String(i === chosen)));
+    options[chosen].scrollIntoView({ block: "nearest" });
+    box.setAttribute("aria-activedescendant", options[chosen].id);
+  };
+
+  const take = (n) => {
+    const [word] = found.offers[n];
+    const before = box.value.slice(0, found.start);
+    const glued = /\($/.test(word) ? word : `${word} `;
+    box.value = before + glued + box.value.slice(found.end).replace(/^\s/, "");
+    box.setSelectionRange(before.length + glued.length, before.length + glued.length);
+    box.focus();
+    ask();
+  };
+
+  const show = () => {
+    list.replaceChildren(
+      ...found.offers.map(([word, what], i) => {
+        const option = document.createElement("li");
+        option.id = `offer-${i}`;
+        option.setAttribute("role", "option");
+        option.setAttribute("aria-selected", "false");
+        option.append(word);
+        if (what) {
+          const small = document.createElement("small");
+          small.textContent = what;
+          option.append(small);
+        }
+        option.addEventListener("mousedown", (event) => {
+          event.preventDefault();
+          take(i);
+        });
+        return option;
+      }),
+    );
+    chosen = -1;
+    list.hidden = !found.offers.length;
+    box.setAttribute("aria-expanded", String(!list.hidden));
+    box.removeAttribute("aria-activedescendant");
+  };
+
+  const ask = async () => {
+    const mine = ++asked;
+    const address = `${box.dataset.offers}?${new URLSearchParams({ text: box.value, at: box.selectionStart })}`;
+    try {
+      const said = await fetch(address, { credentials: "same-origin", headers: { "hx-request": "true" } });
+      if (!said.ok || mine !== asked || document.activeElement !== box) return;
+      found = await said.json();
+      show();
+    } catch {
+      close();
+    }
+  };
+
+  box.addEventListener("input", () => {
+    clearTimeout(waits);
+    waits = setTimeout(ask, 90);
+  });
+  box.addEventListener("click", ask);
+  box.addEventListener("blur", close);
+  box.addEventListener("keydown", (event) => {
+    if (event.key === "ArrowDown" && list.hidden) {
+      ask();
+      event.preventDefault();
+    }
+    if (list.hidden) return;
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      choose(event.key === "ArrowDown" ? chosen + 1 : chosen < 0 ? -1 : chosen - 1);
+      event.preventDefault();
+    } else if (event.key === "Enter" && chosen >= 0) {
+      take(chosen);
+      event.preventDefault();
+    } else if (event.key === "Escape") {
+      close();
+      event.stopPropagation();
+      event.preventDefault();
+    }
+  });
+})();

@@ -1,0 +1,61 @@
+"""Looking for what is true of few: a piece of a table at a time, for so long, so that no page reads a million rows."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+R = TypeVar("R")
+K = TypeVar("K")
+
+SMALLEST, LARGEST = 250, 9_000  # rows of one piece
+WITHIN_S = 0.1
+_PIECE_S = (
+    0.025  # what a piece is to take; what is on disk takes ten times that, so none is to be much longer
+)
+_GROWTH = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[R, K]):
+    """Rows in their order, and the key to go on after; None when nothing comes after them.
+
+    `whole` says that as many were found as were asked for, or all; else the time was up, and there may be more.
+    """
+
+    rows: Sequence[R]
+    following: K | None
+    whole: bool
+
+
+async def filled(
+    read: Callable[[K, int, int], Awaitable[tuple[Sequence[R], K | None]]],
+    after: K,
+    limit: int,
+    *,
+    within_s: float = WITHIN_S,
+) -> Page[R, K]:
+    """Read pieces until there are so many rows, or the time is up; the quicker they are read, the larger.
+
+    `read` is given a key, how many rows are wanted and how many to look at, and gives those that it found after the key in
+    one piece, and the key that the next piece begins after.
+    """
+    found: list[R] = []
+    look, began = SMALLEST, time.perf_counter()
+    while True:
+        started = time.perf_counter()
+        rows, following = await read(after, limit - len(found), look)
+        found += rows
+        if following is None or len(found) >= limit:
+            return Page(found, following, whole=True)
+        now = time.perf_counter()
+        takes_s = max(now - started, 1e-6) / look
+        wanted = int(min(look * _GROWTH, _PIECE_S / takes_s))
+        look = max(SMALLEST, min(wanted, LARGEST))
+        if now - began + takes_s * look > within_s:
+            return Page(found, following, whole=False)
+        after = following

@@ -1,0 +1,70 @@
+"""Keys of workspaces: by which clients call; each is shown once, and kept as a hash."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pushkeeper.errors import Conflict, NotFound
+from pushkeeper.store.database import load_queries
+from pushkeeper.store.workspaces import PUBLIC_CHARACTERS, hash_of_key
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.database import Connection, Database
+    from pushkeeper.store.workspaces import KeyKind
+
+SQL = load_queries("keys")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyFacts:
+    """What of a key may be shown: the site id, or the beginning of the key."""
+
+    kind: KeyKind
+    key_id: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key, shown once; a site has an id beside it."""
+
+    kind: KeyKind
+    key_id: str
+    secret: str = field(repr=False)
+
+
+async def of_workspace(database: Database, workspace: WorkspaceId) -> list[KeyFacts]:
+    """The keys of a workspace, by their kinds, the oldest first."""
+    return [KeyFacts(**row) for row in await database.rows(SQL["of_workspace"], workspace)]
+
+
+async def make(database: Database, workspace: WorkspaceId, kind: KeyKind) -> NewKey:
+    """Make another key of a kind, beside those that there are."""
+    secret = secrets.token_hex(16 if kind == "track" else 20)
+    key_id = secrets.token_hex(10) if kind == "track" else secret[:PUBLIC_CHARACTERS]
+    await database.rows(SQL["insert"], workspace, kind, key_id, hash_of_key(secret))
+    return NewKey(kind, key_id, secret)
+
+
+async def revoke(database: Database, workspace: WorkspaceId, kind: str, key_id: str) -> None:
+    """Let a key open nothing any more; processes that know it remember it for ten seconds.
+
+    Raises:
+        NotFound: there is no such key.
+        Conflict: it is the last of its kind.
+    """
+
+    async def work(connection: Connection) -> None:
+        found = [row["key_id"] for row in await connection.fetch(SQL["lock"], workspace, kind)]
+        if key_id not in found:
+            raise NotFound("key: there is none of this id")
+        if len(found) == 1:
+            raise Conflict("key: it is the last of its kind; make another one first")
+        await connection.execute(SQL["delete"], workspace, kind, key_id)
+
+    await database.in_transaction(work)

@@ -1,0 +1,56 @@
+"""People as one pages through them, the newest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pushkeeper.core import filter_sql, identity
+from pushkeeper.core.filter import And
+from pushkeeper.store import chunks
+from pushkeeper.store.database import load_queries
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushkeeper.core.filter import Node
+    from pushkeeper.core.model import PersonId, WorkspaceId
+    from pushkeeper.store.database import Database
+
+SQL = load_queries("person_pages")
+
+_EVERYTHING = And(())
+FIRST = (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownPerson:
+    """A person by what they are known by, and how many devices they have of each last status."""
+
+    person_id: PersonId
+    id: str | None
+    email: str | None
+    unsubscribed: bool
+    created_at: datetime
+    devices: dict[str, int]
+
+    @property
+    def cio_id(self) -> str:
+        return identity.cio_id(self.person_id)
+
+
+async def page(
+    database: Database, workspace: WorkspaceId, node: Node | None, *, after: int, limit: int
+) -> chunks.Page[ShownPerson, int]:
+    """People of whom a filter is true, after one of them."""
+    where = filter_sql.condition(node or _EVERYTHING, first=5, now=datetime.now(UTC))
+    query = SQL["page"].replace("{condition}", where.sql)
+
+    async def read(at: int, rows: int, look: int) -> tuple[Sequence[ShownPerson], int | None]:
+        bound: int | None = await database.value(SQL["bound"], workspace, at, look) if node else None
+        found = await database.rows_planned_anew(query, workspace, at, bound or 0, rows, *where.parameters)
+        some = [ShownPerson(**row) for row in found]
+        return some, some[-1].person_id if len(some) == rows else bound
+
+    return await chunks.filled(read, after, limit)

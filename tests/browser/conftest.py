@@ -1,0 +1,207 @@
+"""The dashboard in a real browser, over a workspace with a story in it, on the simulator."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from base64 import b64encode
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from pushkeeper.cli import story
+from support.processes import running
+from support.service import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+    from support.processes import Running
+
+CHROMIUM = shutil.which("chromium") or ""
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+PASSWORD = "correct horse battery"
+DEVICES = 60
+DESKTOP = {"width": 1280, "height": 860}
+OK = 200
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Without a browser there is nothing to look with."""
+    for item in items:
+        if not CHROMIUM and Path(__file__).parent in Path(item.path).parents:
+            item.add_marker(pytest.mark.skip(reason="Chromium is not installed"))
+
+
+@pytest.fixture(scope="session")
+def service(folder: Path, simulator: Running) -> Iterator[Running]:
+    """The service, with the simulator's panel, and a worker."""
+    with running(
+        *("serve", "--data", folder / "browser", "--port", "0"),
+        *("--simulator-url", simulator["control_url"]),
+    ) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def told(service: Running, simulator: Running) -> Workspace:
+    """A workspace in which phones were registered, pushed to, uninstalled, and some came back."""
+    place = Workspace(f"story-{secrets.token_hex(3)}", service, simulator)
+    place.add_fcm()
+    place.add_apns()
+    keys = place.keys
+    basic = b64encode(f"{keys['site_id']}:{keys['api_key']}".encode()).decode()
+
+    def quietly(_: str, __: int, done: Any) -> None:
+        for _ in done:
+            pass
+
+    fleet = story.Fleet(
+        track=story.Http(service["url"], f"Basic {basic}"),
+        app=story.Http(service["url"], f"Bearer {keys['app_api_key']}"),
+        simulator=story.Http(simulator["control_url"]),
+        told=quietly,
+    )
+    story.tell(fleet, DEVICES)
+    place.track("PUT", "/api/v1/customers/person-00000", {"email": "ann@example.com", "plan": "pro"})
+    place.track("POST", "/api/v1/customers/person-00000/events", {"name": "bought", "data": {"price": 3}})
+    return place
+
+
+# Playwright keeps an event loop running for as long as it is there, which no other ring is to meet: none outlives a module.
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def admin_state(chromium: Browser, service: Running) -> Any:
+    """What a browser holds once the first admin, made by the link that `serve` printed, is logged in."""
+    context = chromium.new_context()
+    page = context.new_page()
+    if (page.goto(service["setup_url"]) or pytest.fail("no answer")).status == OK:
+        page.get_by_label("Your name or e-mail").fill("ann@example.com")
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_label("The same again").fill(PASSWORD)
+        page.get_by_role("button", name="Make me the first admin").click()
+    else:
+        page.goto(f"{service['url']}/login")
+        page.get_by_label("Name or e-mail").fill("ann@example.com")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log out").wait_for()
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+class Watched:
+    """A page, and what it said on its console or asked of anybody else."""
+
+    def __init__(self, page: Page, origin: str) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        self.elsewhere: list[str] = []
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on(
+            "request",
+            lambda asked: None if asked.url.startswith(origin) else self.elsewhere.append(asked.url),
+        )
+        page.on("requestfailed", self._miss)
+
+    def _miss(self, asked: Any) -> None:
+        # Going on to the next page stops what the last one still asked for.
+        if asked.failure != "net::ERR_ABORTED":
+            self.complaints.append(f"{asked.url}: {asked.failure}")
+
+    def _hear(self, said: Any) -> None:
+        if said.type in {"error", "warning"}:
+            self.complaints.append(said.text)
+
+
+@pytest.fixture
+def opened(chromium: Browser, service: Running, admin_state: Any) -> Iterator[Callable[..., Watched]]:
+    """Opens a page for an admin, in a context of its own; `state=None` for nobody."""
+    contexts: list[BrowserContext] = []
+
+    def open_page(*, state: Any = admin_state, **options: Any) -> Watched:
+        given = {"viewport": DESKTOP, "locale": "en-GB", "timezone_id": "Europe/Berlin", **options}
+        context = chromium.new_context(storage_state=state, base_url=service["url"], **given)
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        return Watched(context.new_page(), service["url"])
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="module")
+def pages(told: Workspace, chromium: Browser, admin_state: Any, service: Running) -> dict[str, str]:
+    """The address of every page, by a name for its screenshot."""
+    context = chromium.new_context(storage_state=admin_state, base_url=service["url"])
+    page = context.new_page()
+    at = f"/w/{told.name}"
+
+    def first(listing: str, pattern: str) -> str:
+        page.goto(f"{at}{listing}")
+        href = page.locator(f"main table a[href^='{at}/{pattern}/']").first.get_attribute("href")
+        assert href
+        return href
+
+    found = {
+        "overview": at,
+        "devices": f"{at}/devices",
+        "devices-filtered": f"{at}/devices?filter=last_status+%3D+suppressed",
+        "devices-wrong-filter": f"{at}/devices?filter=app_version+%3C",
+        "device": first("/devices?filter=last_status+%3D+suppressed", "devices"),
+        "people": f"{at}/people",
+        "person": first("/people?filter=person.plan+%3D+pro", "people"),
+        "messages": f"{at}/messages",
+        "message": first("/messages?metric=bounced", "messages"),
+        "templates": f"{at}/templates",
+        "routes": f"{at}/routes",
+        "route": first("/routes", "routes"),
+        "credential": f"{at}/routes/credentials/1",
+        "add-credentials": f"{at}/routes/add",
+        "add-fcm": f"{at}/routes/add/fcm",
+        "add-apns": f"{at}/routes/add/apns",
+        "webhooks": f"{at}/webhooks",
+        "add-webhook": f"{at}/webhooks/add",
+        "settings": f"{at}/settings",
+        "simulator": f"{at}/simulator",
+        "workspaces": "/workspaces",
+        "users": "/users",
+        "audit": "/audit",
+        "account": "/account",
+        "not-found": f"{at}/nothing",
+    }
+    context.close()
+    return found
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path | None:
+    """Where pictures go, if anywhere (PUSHKEEPER_SCREENSHOTS)."""
+    folder = os.environ.get("PUSHKEEPER_SCREENSHOTS")
+    if not folder:
+        return None
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    return Path(folder)

@@ -1,0 +1,321 @@
+"""Forms: what was typed stays, what is wrong is said beside the field, and nothing is changed by it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from pushkeeper.core.user import Role
+from pushkeeper.store import credentials, workspaces
+from support.dashboard import own_database, served
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from pushkeeper.store.database import Database
+    from support.dashboard import Browser, Place, Seen, Site
+    from support.processes import Running
+
+
+def wrong(seen: Seen, name: str) -> str:
+    """What is said beside a field."""
+    [field] = [
+        field
+        for tag in ("input", "select", "textarea", "fieldset")
+        for field in seen.page.all(tag)
+        if field.get("aria-invalid") == "true"
+    ]
+    assert field.get("name") == name or name in (field.get("aria-describedby") or "")
+    assert f"{name}-wrong" in (field.get("aria-describedby") or "").split()
+    match = re.search(rf'id="{name}-wrong">.*?</svg>(.*?)</span>', seen.text, re.DOTALL)
+    assert match is not None
+    return match[1]
+
+
+def typed(seen: Seen, name: str) -> str | None:
+    fields: dict[str | None, dict[str, str | None]] = {
+        field.get("name"): field for field in seen.page.all("input")
+    }
+    return fields[name].get("value")
+
+
+async def test_options_are_changed_and_what_is_no_number_is_said(
+    site: Site, admin: Browser, place: Place
+) -> None:
+    good = {
+        "suppress_after": "3",
+        "min_strike_gap_s": "60",
+        "suppress_on_definitive": "yes",
+        "max_pushes_per_s": "500",
+        "ramp_s": "10",
+        "token_ownership": "share",
+    }
+    path = place.path("/settings/options")
+    assert (await admin.post(path, good)).status == 303
+    before = await workspaces.options(site.database, place.workspace.workspace_id)
+    assert (before.suppress_after, before.suppress_on_definitive, before.delete_unregistered) == (
+        3,
+        True,
+        False,
+    )
+    assert before.token_ownership == "share"
+    seen = await admin.post(path, {**good, "suppress_after": "many", "ramp_s": "11"})
+    assert seen.status == 400
+    assert wrong(seen, "suppress_after") == "expected a whole number"
+    assert (typed(seen, "suppress_after"), typed(seen, "ramp_s")) == ("many", "11")
+    seen = await admin.post(path, {**good, "suppress_after": "1000"})
+    assert wrong(seen, "suppress_after") == "expected a whole number from 1 to 100"
+    assert await workspaces.options(site.database, place.workspace.workspace_id) == before
+
+
+async def test_keys_are_made_beside_the_former_and_the_last_stays(admin: Browser, place: Place) -> None:
+    made = await admin.post(place.path("/settings/keys"), {"kind": "app"})
+    [key] = re.findall(r"<code>([0-9a-f]{40})</code>", made.text)
+    for bearer in (key, place.keys.app_api_key):
+        seen = await admin.get("/api/v1/options", authorization=f"Bearer {bearer}")
+        assert seen.status == 200
+    former = place.keys.app_api_key[:12]
+    assert (await admin.post(place.path(f"/settings/keys/app/{former}/revoke"))).status == 303
+    assert former not in (await admin.get(place.path("/settings"))).text
+    last = await admin.post(place.path(f"/settings/keys/app/{key[:12]}/revoke"))
+    assert last.status == 409
+    assert "it is the last of its kind" in last.page.text
+    track = await admin.post(place.path("/settings/keys"), {"kind": "track"})
+    assert "Site id" in track.page.text
+    assert (await admin.post(place.path("/settings/keys"), {"kind": "nope"})).status == 400
+
+
+async def test_users_are_invited_changed_and_the_last_admin_stays(site: Site, admin: Browser) -> None:
+    seen = await admin.post("/users", {"name": "  ", "role": "viewer"})
+    assert wrong(seen, "name") == "expected 1 to 200 characters"
+    taken = await admin.post("/users", {"name": "ADMIN@example.com", "role": "viewer"})
+    assert taken.status == 409
+    assert typed(taken, "name") == "ADMIN@example.com"
+    await admin.post("/users", {"name": "fred@example.com", "role": "viewer"})
+    user = await site.users.named("fred@example.com")
+    assert (await admin.post(f"/users/{user.user_id}/role", {"role": "operator"})).status == 303
+    assert (await site.users.one(user.user_id)).role == "operator"
+    assert (await admin.post(f"/users/{user.user_id}/role", {"role": "king"})).status == 400
+    boss = await site.users.named("admin@example.com")
+    kept = await admin.post(f"/users/{boss.user_id}/disable")
+    assert kept.status == 409
+    assert "nobody else is an admin" in kept.page.text
+
+
+async def test_a_webhook_is_made_changed_paused_and_deleted(admin: Browser, place: Place) -> None:
+    path = place.path("/webhooks/add")
+    given = {
+        "name": "warehouse",
+        "endpoint": "https://example.com/hook",
+        "events": ["push_sent", "device_bounced"],
+    }
+    for name, value, said in (
+        ("endpoint", "ftp://example.com", "expected https://host[:port]/path"),
+        ("endpoint", "https://user:pass@example.com/", "expected https://host[:port]/path"),
+        ("name", "", "expected 1 to 200 characters"),
+        ("events", [], "tick at least one"),
+    ):
+        seen = await admin.post(path, {**given, name: value})
+        assert seen.status == 400
+        assert wrong(seen, name) == said
+        assert len([box for box in seen.page.all("input") if "checked" in box]) == (
+            0 if name == "events" else 2
+        )
+    made = await admin.post(path, given)
+    assert re.search(r"<code>[0-9a-f]{64}</code>", made.text)
+    [link] = [link for link in made.page.links() if re.fullmatch(r".*/webhooks/\d+", link)]
+    assert "well" in (await admin.get(link)).page.text
+    assert (await admin.post(f"{link}/pause")).status == 303
+    assert "paused" in (await admin.get(link)).page.text
+    changed = await admin.post(f"{link}/change", {**given, "name": "other"})
+    assert changed.status == 303
+    page = (await admin.get(link)).page
+    assert "other" in page.text
+    assert "paused" in page.text
+    assert (await admin.post(f"{link}/enable")).status == 303
+    assert (await admin.post(f"{link}/delete")).status == 303
+    assert (await admin.get(link)).status == 404
+
+
+async def test_a_ping_says_that_a_private_address_is_not_called(admin: Browser, place: Place) -> None:
+    given = {"name": "inside", "endpoint": f"http://127.0.0.1:{admin.port}/", "events": ["push_sent"]}
+    made = await admin.post(place.path("/webhooks/add"), given)
+    [link] = [link for link in made.page.links() if re.fullmatch(r".*/webhooks/\d+", link)]
+    assert (await admin.post(f"{link}/ping")).status == 303
+    said = (await admin.get(link)).page.text
+    assert "did not take the ping" in said
+    assert "private or local address" in said
+
+
+async def test_a_test_push_needs_words_and_leads_to_its_delivery(
+    site: Site, operator: Browser, place: Place
+) -> None:
+    device = await place.device("ann")
+    path = place.path(f"/devices/{device.device_id.hex()}/push")
+    seen = await operator.post(path, {"title": " ", "message": ""})
+    assert wrong(seen, "title") == "a push needs a title or a message"
+    seen = await operator.post(path, {"title": "Hello"})
+    assert seen.status == 403
+    assert "no FCM or APNs credentials" in seen.page.text
+    await site.database.rows(
+        "insert into credentials (workspace_id, provider, kind, app, sealed) values ($1, 'fcm', 'service_account', 'p', '')",
+        place.workspace.workspace_id,
+    )
+    done = await operator.post(path, {"title": "Hello"})
+    assert done.status == 303
+    assert "Hello" in (await operator.get(done.location)).page.text
+
+
+# Credentials.
+
+
+@pytest_asyncio.fixture(scope="module")
+async def reaching(database: Database, folder: Path, simulator: Running) -> AsyncIterator[Site]:
+    """A dashboard that may reach the simulator."""
+    async with (
+        own_database(database) as own,
+        served(own, folder, simulator_url=simulator["control_url"]) as site,
+    ):
+        yield site
+
+
+@pytest.fixture
+def files(simulator: Running) -> dict[str, bytes]:
+    names = ("service_account_file", "apns_key_file", "ca_file")
+    return {name: Path(simulator[name]).read_bytes() for name in names}
+
+
+async def test_credentials_are_uploaded_tested_and_replaced(
+    reaching: Site, simulator: Running, files: dict[str, bytes]
+) -> None:
+    admin, place = reaching.browser(Role.ADMIN), await reaching.workspace()
+    path = place.path("/routes/add/fcm")
+    sent = await admin.upload(
+        path,
+        {"endpoint": simulator["fcm_url"]},
+        {"service_account": files["service_account_file"], "ca": files["ca_file"]},
+    )
+    assert sent.status == 303
+    shown = await admin.get(sent.location)
+    assert "simulated-project" in shown.page.text
+    assert "PRIVATE KEY" not in shown.text
+    assert (await admin.post(f"{sent.location}/probe")).status == 303
+    assert "The provider takes them" in (await admin.get(sent.location)).page.text
+    again = await admin.upload(
+        path,
+        {"endpoint": simulator["fcm_url"]},
+        {"service_account": files["service_account_file"], "ca": files["ca_file"]},
+    )
+    assert again.location == sent.location
+    assert "They are replaced" in (await admin.get(sent.location)).page.text
+    [facts] = await credentials.of_workspace(reaching.database, place.workspace.workspace_id)
+    assert facts.endpoint_url == simulator["fcm_url"]
+
+
+async def test_a_key_that_the_provider_does_not_know_is_told(
+    reaching: Site, simulator: Running, files: dict[str, bytes]
+) -> None:
+    admin, place = reaching.browser(Role.ADMIN), await reaching.workspace()
+    sent = await admin.upload(
+        place.path("/routes/add/apns"),
+        {
+            "topic": simulator["apns_topic"],
+            "environment": "production",
+            "with": "key",
+            "key_id": "WRONGKEY99",
+            "team_id": simulator["apns_team_id"],
+            "endpoint": simulator["apns_url"],
+        },
+        {"key": files["apns_key_file"], "ca": files["ca_file"]},
+    )
+    assert sent.status == 303
+    await admin.post(f"{sent.location}/probe")
+    said = (await admin.get(sent.location)).page.text
+    assert "The provider does not take them" in said
+    assert "403 InvalidProviderToken" in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "uploads", "field"),
+    [
+        ({"topic": ""}, {}, "topic"),
+        ({"environment": "moon"}, {}, "environment"),
+        ({"key_id": "x y"}, {}, "key_id"),
+        ({}, {"key": b""}, "key"),
+        ({}, {"key": b"not a key"}, "key"),
+        ({"with": "certificate"}, {"certificate": b"-----BEGIN CERTIFICATE-----\nx"}, "certificate"),
+        ({"endpoint": "http://localhost"}, {}, "endpoint"),
+        ({}, {"ca": b"nothing"}, "ca"),
+        ({}, {"ca": b"\xff\xfe"}, "ca"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+async def test_what_is_no_credential_is_said_beside_its_field_and_kept_nowhere(
+    reaching: Site,
+    simulator: Running,
+    files: dict[str, bytes],
+    changes: dict[str, str],
+    uploads: dict[str, bytes],
+    field: str,
+) -> None:
+    admin, place = reaching.browser(Role.ADMIN), await reaching.workspace()
+    given = {
+        "topic": "com.example.app",
+        "environment": "sandbox",
+        "with": "key",
+        "key_id": simulator["apns_key_id"],
+        "team_id": simulator["apns_team_id"],
+        "endpoint": simulator["apns_url"],
+        **changes,
+    }
+    seen = await admin.upload(
+        place.path("/routes/add/apns"), given, {"key": files["apns_key_file"], **uploads}
+    )
+    assert seen.status == 400
+    assert wrong(seen, field)
+    assert typed(seen, "team_id") == simulator["apns_team_id"]
+    assert await credentials.of_workspace(reaching.database, place.workspace.workspace_id) == []
+
+
+async def test_a_file_that_is_no_service_account_is_said_without_what_is_in_it(
+    reaching: Site, simulator: Running
+) -> None:
+    admin, place = reaching.browser(Role.ADMIN), await reaching.workspace()
+    for content in (b"", b"{}", b"nope", b'{"type": "service_account", "private_key": "my secret"}'):
+        seen = await admin.upload(
+            place.path("/routes/add/fcm"),
+            {"endpoint": simulator["fcm_url"]},
+            {"service_account": content},
+        )
+        assert seen.status == 400
+        assert wrong(seen, "service_account")
+        assert "my secret" not in seen.text
+
+
+# Routes.
+
+
+async def test_a_route_is_paused_with_a_reason_and_resumed(
+    site: Site, operator: Browser, place: Place
+) -> None:
+    await site.database.rows(
+        "with c as (insert into credentials (workspace_id, provider, kind, app, sealed) values "
+        "($1, 'fcm', 'service_account', 'p', '') returning credential_id) "
+        "insert into routes (credential_id) select credential_id from c",
+        place.workspace.workspace_id,
+    )
+    path = place.path("/routes/fcm%3Ap")
+    assert (await operator.post(f"{path}/pause", {"reason": "the key is being changed"})).status == 303
+    page = (await operator.get(path)).page
+    assert "the key is being changed (operator@example.com)" in page.text
+    again = await operator.post(f"{path}/pause")
+    assert again.status == 409
+    assert "is paused already" in again.page.text
+    assert (await operator.post(f"{path}/resume")).status == 303
+    assert "It goes on; 0 pushes that waited are due." in (await operator.get(path)).page.text
+    for decision in ("apply", "discard"):
+        assert (await operator.post(f"{path}/{decision}")).status == 303

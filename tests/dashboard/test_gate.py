@@ -1,0 +1,298 @@
+"""The gate: each door and each role, other sites, forms that are not ours, and what is written down."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+
+from pushkeeper import api, config, wiring
+from pushkeeper.core.user import Role
+from pushkeeper.dashboard import app as dashboard
+from pushkeeper.dashboard.door import Change, Look
+
+if TYPE_CHECKING:
+    from pushkeeper.dashboard.door import Door
+    from support.dashboard import Browser, Place, Site
+
+# What stands for a segment of an address: nothing that there is, so that whoever is let through finds nothing.
+NOTHING = {
+    "device": "00" * 16,
+    "person": "00000000ffff",
+    "delivery": "nope",
+    "message": "00000000-0000-7000-8000-000000000000",
+    "route": "nope",
+    "credential": "999999999",
+    "webhook": "999999999",
+    "template": "999999999",
+    "user": "999999999",
+    "kind": "app",
+    "key": "nope",
+    "link": "nope",
+    "rest:path": "nope",
+}
+
+
+def all_doors(site: Site) -> list[Door]:
+    settings = config.Settings(data_dir=Path(), simulator_url="http://127.0.0.1:9")
+    return list(dashboard.all_doors(wiring.dashboard_rooms(site.store, site.url, settings)))
+
+
+def address(door: Door, place: Place) -> str:
+    return re.sub(r"{([^}]+)}", lambda match: NOTHING.get(match[1]) or place.name, door.path)
+
+
+def is_shut(status: int, location: str) -> bool:
+    return status == 403 or (status == 303 and location.startswith("/login")) or status == 401
+
+
+@pytest.mark.parametrize("role", [None, *Role], ids=lambda role: role.value if role else "nobody")
+async def test_a_door_opens_to_whom_it_is_for_and_to_nobody_else(
+    site: Site, place: Place, role: Role | None
+) -> None:
+    browser = site.browser(role)
+    token = await browser.token()
+    wrong = []
+    for door in all_doors(site):
+        if door.path in {"/logout", "/login", "/account"} or "simulator" in door.path:
+            continue
+        path = address(door, place)
+        seen = await browser.get(path) if isinstance(door, Look) else await browser.post(path, token=token)
+        may = door.role is None or (role is not None and role.includes(door.role))
+        if is_shut(seen.status, seen.location) is may:
+            wrong.append((door.path, type(door).__name__, seen.status))
+    assert wrong == []
+
+
+def test_every_change_has_a_name_for_the_audit_log_and_no_look_changes(site: Site) -> None:
+    doors = all_doors(site)
+    changes = [door for door in doors if isinstance(door, Change)]
+    assert all(re.fullmatch(r"[a-z]+\.[a-z_]+", door.action) for door in changes)
+    assert len({(door.path, type(door)) for door in doors}) == len(doors)
+
+
+def test_only_the_way_in_needs_no_user(site: Site) -> None:
+    assert {door.path for door in all_doors(site) if door.role is None} == {"/login", "/link/{link}"}
+
+
+async def test_credentials_keys_users_and_options_are_for_admins(site: Site) -> None:
+    admins = {door.action for door in all_doors(site) if isinstance(door, Change) and door.role is Role.ADMIN}
+    assert admins == {
+        *("credentials.put", "key.make", "key.revoke", "options.change", "workspace.create"),
+        *("user.add", "user.role", "user.link", "user.disable", "user.enable"),
+        *("webhook.add", "webhook.change", "webhook.delete"),
+    }
+
+
+def test_no_page_begins_as_a_path_of_the_apis_does(site: Site) -> None:
+    """A router is chosen by the beginning of a path: none of the APIs' is made longer by pages."""
+    pages = {door.path.split("/")[1] for door in all_doors(site)} | {"static"}
+    source = Path(api.__file__).parent
+    paths = {
+        path
+        for file in source.glob("*.py")
+        for path in re.findall(r'"/([a-z0-9_]+)[/"]', file.read_text(encoding="utf-8"))
+    }
+    assert {"api", "v1", "healthz"} <= paths
+    assert pages & paths == set()
+
+
+# Other sites.
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1:1"},
+        {"sec_fetch_site": "cross-site"},
+        {"sec_fetch_site": "same-site"},
+    ],
+    ids=str,
+)
+async def test_a_form_that_another_site_sends_is_refused(
+    admin: Browser, place: Place, headers: dict[str, str]
+) -> None:
+    seen = await admin.post("/workspaces", {"name": "taken over"}, **headers)
+    assert seen.status == 403
+    assert "taken over" not in (await admin.get("/workspaces")).text
+
+
+@pytest.mark.parametrize("token", ["", "nope", "AAAA", "A" * 44])
+async def test_a_form_without_its_token_is_refused(admin: Browser, token: str) -> None:
+    seen = await admin.post("/workspaces", {"name": "without"}, token=token)
+    assert seen.status == 403
+    assert "no longer good" in seen.page.text
+
+
+async def test_a_form_with_the_token_of_another_session_is_refused(admin: Browser, viewer: Browser) -> None:
+    seen = await admin.post("/workspaces", {"name": "borrowed"}, token=await viewer.token())
+    assert seen.status == 403
+
+
+async def test_a_token_is_another_on_each_page_and_good_on_all(admin: Browser) -> None:
+    first, second = await admin.token(), await admin.token()
+    assert first != second
+    for token in (first, second):
+        seen = await admin.post("/workspaces", {"name": ""}, token=token)
+        assert seen.status == 400
+
+
+async def test_htmx_brings_the_token_in_a_header(admin: Browser) -> None:
+    token = await admin.token()
+    seen = await admin.post("/workspaces", {"name": ""}, token="", x_csrf_token=token)
+    assert seen.status == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"{}", "application/json"),
+        (b"x" * 300_000, "application/x-www-form-urlencoded"),
+        (b"--x\r\nnothing", "multipart/form-data; boundary=y"),
+        (b"&".join(b"a=%d" % n for n in range(500)), "application/x-www-form-urlencoded"),
+    ],
+    ids=["json", "too long", "broken", "too many fields"],
+)
+async def test_what_is_no_form_is_refused(admin: Browser, body: bytes, kind: str) -> None:
+    headers = {"content-type": kind, "origin": f"http://127.0.0.1:{admin.port}"}
+    seen = await admin._exchange("POST", "/workspaces", body, headers)
+    assert seen.status in {400, 403}
+
+
+async def test_other_methods_are_not_possible(admin: Browser) -> None:
+    for method in ("PUT", "DELETE", "PATCH"):
+        assert (await admin._exchange(method, "/workspaces", b"", {})).status == 405
+    assert (await admin.post("/audit")).status == 405
+
+
+NASTY = (
+    "%00",
+    "%FF",
+    "%ED%A0%80",
+    "-1",
+    "9" * 40,
+    "1e999",
+    "%F0%9F%92%A9",
+    "' or 1=1 --",
+    "a" * 9_000,
+    "((((",
+    "0001-01-01",
+    "nan",
+)
+ASKED = (
+    "start",
+    "filter",
+    "before",
+    "before_id",
+    "before_message",
+    "metric",
+    "kind",
+    "template",
+    "until",
+    "ending",
+    "user",
+    "workspace",
+    "span",
+    "replace",
+    "next",
+    "at",
+    "text",
+)
+
+
+def filled(path: str, parts: dict[str, str], other: str) -> str:
+    """The path of a door with its parts filled in, the unnamed ones with `other`."""
+    return re.sub(r"{([^}]+)}", lambda match: parts.get(match[1], other), path)
+
+
+async def test_no_address_breaks_a_page(site: Site, admin: Browser, place: Place) -> None:
+    """Whatever stands in an address is asked for, refused or passed over; it is never our fault."""
+    device = await place.device("ann")
+    here = {"workspace": place.name}
+    there = {
+        **NOTHING,
+        **here,
+        "device": device.device_id.hex(),
+        "person": f"{device.person_id:012x}",
+    }
+    broken = []
+    for door in all_doors(site):
+        if not isinstance(door, Look) or "simulator" in door.path:
+            continue
+        for nasty in NASTY:
+            query = "&".join(f"{name}={quote(nasty, safe='%')}" for name in ASKED)
+            for address in (
+                f"{filled(door.path, there, place.name)}?{query}",
+                filled(door.path, here, quote(nasty, safe="%")),
+            ):
+                seen = await admin.get(address)
+                if seen.status >= 500:
+                    broken.append((address, seen.status))
+    assert broken == []
+
+
+# What is written down.
+
+
+async def lines(site: Site, action: str) -> list[tuple[str, str, str, str]]:
+    rows = await site.database.rows(
+        "select user_name, workspace, target, outcome from audit_log where action = $1 order by audit_id",
+        action,
+    )
+    return [tuple(row.values()) for row in rows]
+
+
+async def test_what_was_done_and_what_was_refused_is_written_down(
+    site: Site, admin: Browser, operator: Browser, place: Place
+) -> None:
+    await operator.post(place.path("/settings/options"), {"ramp_s": "1"})
+    await admin.post(place.path("/settings/options"), {"ramp_s": "much"})
+    await admin.post(
+        place.path("/settings/options"),
+        {
+            "ramp_s": "30",
+            "suppress_after": "3",
+            "min_strike_gap_s": "0",
+            "max_pushes_per_s": "",
+            "token_ownership": "move",
+        },
+    )
+    assert [line for line in await lines(site, "options.change") if line[1] == place.name] == [
+        ("operator@example.com", place.name, "", "refused"),
+        ("admin@example.com", place.name, "", "refused"),
+        ("admin@example.com", place.name, "", "done"),
+    ]
+
+
+async def test_who_came_in_is_written_down_and_who_was_refused(site: Site, nobody: Browser) -> None:
+    before = len(await lines(site, "user.log_in"))
+    await nobody.post("/login", {"name": "hunter2 is my password", "password": "wrong"})
+    assert (await lines(site, "user.log_in"))[before:] == [("", "", "", "refused")]
+    rows = await site.database.rows("select row_to_json(a)::text as said from audit_log a")
+    assert not any("hunter2" in row["said"] for row in rows)
+
+
+async def test_the_log_is_read_by_page_and_by_user_and_as_csv(
+    site: Site, admin: Browser, place: Place
+) -> None:
+    for number in range(60):
+        await admin.post("/workspaces", {"name": f"logged-{place.name}-{number}"})
+    user = await site.users.named("admin@example.com")
+    seen = await admin.get(f"/audit?user={user.user_id}")
+    [following] = [link["href"] for link in seen.page.all("a") if link.get("rel") == "next"]
+    assert (await admin.get(following or "")).status == 200
+    listed = (await admin.get(f"/audit.csv?user={user.user_id}")).text.splitlines()
+    assert len([line for line in listed if f"logged-{place.name}-" in line]) == 60
+    assert (await admin.get("/audit?user=nope")).status == 400
+
+
+async def test_no_secret_is_in_the_log(site: Site, admin: Browser, place: Place) -> None:
+    seen = await admin.post(place.path("/settings/keys"), {"kind": "app"})
+    [key] = re.findall(r"<code>([0-9a-f]{40})</code>", seen.text)
+    rows = await site.database.rows("select row_to_json(a)::text as said from audit_log a")
+    assert not any(key in row["said"] for row in rows)

@@ -1,0 +1,260 @@
+"""Users: made by links that work once, logged in by what is kept as hashes, and kept out at once."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+import pytest
+import pytest_asyncio
+from argon2 import PasswordHasher
+
+from pushkeeper.core.user import Role
+from pushkeeper.errors import BadRequest, Conflict, NotFound, TooManyRequests, Unauthorized
+from pushkeeper.store import migrate
+from pushkeeper.store.database import Database
+from pushkeeper.users import Users
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from pushkeeper.store.users import User
+
+QUICK = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+PASSWORD = "correct horse battery"
+
+
+@pytest_asyncio.fixture
+async def own(database: Database) -> AsyncIterator[Database]:
+    """A database of its own: who is the first user of one is a matter of the whole installation."""
+    name = f"users_{secrets.token_hex(8)}"
+    await database.value(f"create database {name} template template0")
+    opened = await Database.open(urlsplit(database.url)._replace(path=f"/{name}").geturl(), connections=4)
+    await migrate.migrate(opened)
+    yield opened
+    await opened.close()
+    await database.value(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def room(own: Database) -> Users:
+    return Users(own, QUICK)
+
+
+async def joined(room: Users, name: str, role: Role = Role.ADMIN) -> User:
+    made, entry = await room.add(name, role)
+    await room.follow(entry.token, PASSWORD)
+    return await room.one(made.user_id)
+
+
+async def test_the_first_admin_is_made_by_a_link_that_works_once(room: Users) -> None:
+    entry = await room.setup_link()
+    assert entry is not None
+    token = await room.follow(entry.token, PASSWORD, name=" Ann@example.com ")
+    user = await room.holder(token)
+    assert user is not None
+    assert (user.name, user.role) == ("Ann@example.com", Role.ADMIN)
+    with pytest.raises(NotFound):
+        await room.follow(entry.token, PASSWORD, name="mallory")
+    assert [user.name for user in await room.all()] == ["Ann@example.com"]
+
+
+async def test_of_several_set_up_links_one_makes_the_first_admin(room: Users) -> None:
+    entries = [entry for _ in range(4) if (entry := await room.setup_link())]
+    done = await asyncio.gather(
+        *(room.follow(entry.token, PASSWORD, name=f"user {n}") for n, entry in enumerate(entries)),
+        return_exceptions=True,
+    )
+    assert [type(one) for one in done if not isinstance(one, str)] == [NotFound] * 3
+    assert len(await room.all()) == 1
+
+
+async def test_there_is_no_set_up_link_once_there_is_somebody(room: Users) -> None:
+    early = await room.setup_link()
+    assert early is not None
+    await joined(room, "ann")
+    assert await room.setup_link() is None
+    with pytest.raises(NotFound):
+        await room.link(early.token)
+
+
+async def test_what_is_kept_of_links_and_sessions_opens_nothing(own: Database, room: Users) -> None:
+    _, entry = await room.add("ann", Role.VIEWER)
+    token = await room.follow(entry.token, PASSWORD)
+    rows = await own.rows(
+        "select row_to_json(t)::text as said from users t union all select row_to_json(t)::text from sessions t"
+    )
+    said = " ".join(row["said"] for row in rows)
+    assert PASSWORD not in said
+    assert token not in said
+    assert "$argon2id$" in said
+
+
+async def test_logging_in_takes_the_right_password_in_any_case_of_the_name(room: Users) -> None:
+    await joined(room, "Ann@example.com")
+    user, token = await room.log_in("ANN@EXAMPLE.COM ", PASSWORD, "10.0.0.1")
+    assert await room.holder(token) == await room.one(user.user_id)
+
+
+async def test_a_wrong_password_and_an_unknown_name_are_told_alike(room: Users) -> None:
+    await joined(room, "ann")
+    said = set()
+    for name in ("ann", "nobody"):
+        with pytest.raises(Unauthorized) as refused:
+            await room.log_in(name, "wrong", "10.0.0.1")
+        said.add(refused.value.message)
+    assert len(said) == 1
+
+
+async def test_a_name_that_nobody_has_is_hashed_for_all_the_same(own: Database) -> None:
+    """A user's password and nobody's are verified as often: what takes the time is done for both."""
+    verified = []
+
+    class Counting(PasswordHasher):
+        def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002 - argon2's name
+            verified.append(password)
+            return super().verify(hash, password)
+
+    room = Users(own, Counting(time_cost=1, memory_cost=64, parallelism=1))
+    await joined(room, "ann")
+    for name in ("ann", "nobody"):
+        with pytest.raises(Unauthorized):
+            await room.log_in(name, f"wrong for {name}", "10.0.0.1")
+    assert verified == ["wrong for ann", "wrong for nobody"]
+
+
+async def test_who_guesses_has_to_wait_and_others_have_not(room: Users) -> None:
+    await joined(room, "ann")
+    for _ in range(5):
+        with pytest.raises(Unauthorized):
+            await room.log_in("ann", "wrong", "10.0.0.66")
+    with pytest.raises(TooManyRequests):
+        await room.log_in("Ann", PASSWORD, "10.0.0.66")
+    await room.log_in("ann", PASSWORD, "10.0.0.1")
+
+
+async def test_guesses_that_are_made_at_once_count_too(room: Users) -> None:
+    await joined(room, "ann")
+    tried = await asyncio.gather(
+        *(room.log_in("ann", "wrong", "10.0.0.66") for _ in range(12)), return_exceptions=True
+    )
+    assert all(isinstance(one, Unauthorized | TooManyRequests) for one in tried)
+    with pytest.raises(TooManyRequests):
+        await room.log_in("ann", PASSWORD, "10.0.0.66")
+
+
+async def test_a_slip_is_forgotten_when_the_password_is_right(room: Users) -> None:
+    await joined(room, "ann")
+    for _ in range(3):
+        for _ in range(4):
+            with pytest.raises(Unauthorized):
+                await room.log_in("ann", "wrong", "10.0.0.1")
+        await room.log_in("ann", PASSWORD, "10.0.0.1")
+
+
+async def test_another_password_ends_all_other_sessions(room: Users) -> None:
+    user = await joined(room, "ann")
+    _, elsewhere = await room.log_in("ann", PASSWORD, "10.0.0.2")
+    _, here = await room.log_in("ann", PASSWORD, "10.0.0.1")
+    with pytest.raises(Unauthorized):
+        await room.change_password(user, "wrong", "another password", token=here, address="10.0.0.1")
+    await room.change_password(user, PASSWORD, "another password", token=here, address="10.0.0.1")
+    assert await room.holder(here) is not None
+    assert await room.holder(elsewhere) is None
+    with pytest.raises(Unauthorized):
+        await room.log_in("ann", PASSWORD, "10.0.0.1")
+
+
+async def test_a_new_link_sets_another_password_and_logs_out(room: Users) -> None:
+    user = await joined(room, "ann")
+    _, before = await room.log_in("ann", PASSWORD, "10.0.0.1")
+    first, second = await room.new_link(user.user_id), await room.new_link(user.user_id)
+    with pytest.raises(NotFound):
+        await room.follow(first.token, "another password")
+    await room.follow(second.token, "another password")
+    assert await room.holder(before) is None
+
+
+@pytest.mark.parametrize("password", ["short", "xxxxxxxxxxxx", "ann"])
+async def test_a_link_is_not_used_up_by_a_password_that_is_none(room: Users, password: str) -> None:
+    _, entry = await room.add("ann", Role.VIEWER)
+    with pytest.raises(BadRequest) as refused:
+        await room.follow(entry.token, password)
+    assert refused.value.field == "password"
+    await room.follow(entry.token, PASSWORD)
+
+
+async def test_who_is_kept_out_is_out_at_once_and_until_let_back(room: Users) -> None:
+    await joined(room, "boss")
+    user = await joined(room, "ann", Role.OPERATOR)
+    _, token = await room.log_in("ann", PASSWORD, "10.0.0.1")
+    link = await room.new_link(user.user_id)
+    await room.keep_out(user.user_id)
+    assert await room.holder(token) is None
+    with pytest.raises(Unauthorized):
+        await room.log_in("ann", PASSWORD, "10.0.0.1")
+    with pytest.raises(NotFound):
+        await room.follow(link.token, "another password")
+    with pytest.raises(Conflict):
+        await room.new_link(user.user_id)
+    await room.let_back(user.user_id)
+    await room.log_in("ann", PASSWORD, "10.0.0.1")
+
+
+async def test_somebody_stays_an_admin_who_can_log_in(room: Users) -> None:
+    boss = await joined(room, "boss")
+    await room.add("not yet", Role.ADMIN)
+    with pytest.raises(Conflict):
+        await room.keep_out(boss.user_id)
+    with pytest.raises(Conflict):
+        await room.let_be(boss.user_id, Role.VIEWER)
+    other = await joined(room, "other")
+    done = await asyncio.gather(
+        room.keep_out(boss.user_id), room.keep_out(other.user_id), return_exceptions=True
+    )
+    assert sorted(type(one).__name__ for one in done) == ["Conflict", "NoneType"]
+
+
+async def test_a_name_is_taken_whatever_its_case(room: Users) -> None:
+    await room.add("Ann", Role.VIEWER)
+    with pytest.raises(Conflict):
+        await room.add("aNN", Role.ADMIN)
+
+
+@pytest.mark.parametrize(
+    ("began", "seen", "over"),
+    [
+        (timedelta(days=13), timedelta(hours=11), False),
+        (timedelta(hours=13), timedelta(hours=12, seconds=1), True),
+        (timedelta(days=14, seconds=1), timedelta(0), True),
+    ],
+)
+async def test_a_session_ends_when_it_is_idle_and_when_it_is_old(
+    own: Database, room: Users, began: timedelta, seen: timedelta, *, over: bool
+) -> None:
+    await joined(room, "ann")
+    _, token = await room.log_in("ann", PASSWORD, "10.0.0.1")
+    now = datetime.now(UTC)
+    await own.rows("update sessions set created_at = $1, seen_at = $2", now - began, now - seen)
+    assert [await room.holder(token) is None for _ in range(2)] == [over, over]
+
+
+async def test_what_is_over_is_forgotten(own: Database, room: Users) -> None:
+    await joined(room, "ann")
+    _, entry = await room.add("ben", Role.VIEWER)
+    _, token = await room.log_in("ann", PASSWORD, "10.0.0.1")
+    with pytest.raises(Unauthorized):
+        await room.log_in("ann", "wrong", "10.0.0.1")
+    long_ago = datetime.now(UTC) - timedelta(days=4)
+    await own.rows("update sessions set seen_at = $1", long_ago)
+    await own.rows("update login_failures set at = $1", long_ago)
+    await own.rows("update user_links set expires_at = $1", long_ago)
+    assert await room.holder(token) is None
+    with pytest.raises(NotFound):
+        await room.link(entry.token)
+    await room.clean()
+    for table in ("sessions", "login_failures", "user_links"):
+        assert await own.value(f"select count(*) from {table}") == 0
