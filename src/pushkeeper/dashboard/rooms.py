@@ -9,9 +9,12 @@ from pushkeeper.dashboard import cookies
 
 if TYPE_CHECKING:
     from pushkeeper.audience import Audiences
+    from pushkeeper.broadcasts import Broadcasts
     from pushkeeper.census import Census
     from pushkeeper.core.outcome import Verdict
     from pushkeeper.dashboard.cookies import Names
+    from pushkeeper.explanations import Explanations
+    from pushkeeper.ledger import Ledger
     from pushkeeper.registry import Registry
     from pushkeeper.reporting import Reporting
     from pushkeeper.routing import Routing
@@ -54,6 +57,9 @@ class Rooms:
     registry: Registry
     audiences: Audiences
     sending: Sending
+    broadcasts: Broadcasts
+    explanations: Explanations
+    ledger: Ledger
     reporting: Reporting
     routing: Routing
     templates: Templates

@@ -1,0 +1,150 @@
+"""The composition root: what constructs everything, and nothing else does.
+
+`opened` opens the store, `rooms` and `providers` build on it, `surfaces` lets clients and browsers in; here are the worker
+and the doctor, and by their names all that commands and tests ask for.
+"""
+
+from __future__ import annotations
+
+import gc
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from pushkeeper.doctor import Doctor
+from pushkeeper.errors import Misconfigured
+from pushkeeper.planning import Planning
+from pushkeeper.store.retention import Keep
+from pushkeeper.wiring.opened import Store, shown_url, store
+from pushkeeper.wiring.providers import (
+    CHECKS,
+    CHECKS_OF_PROVIDERS,
+    AppleApp,
+    apns_certificate,
+    apns_key,
+    fcm_credential,
+    open_sender,
+)
+from pushkeeper.wiring.rooms import (
+    audiences,
+    broadcasts,
+    census,
+    explanations,
+    exports,
+    ledger,
+    registry,
+    reporting,
+    routing,
+    sending,
+    templates,
+    triggers,
+    users,
+    webhooks,
+)
+from pushkeeper.wiring.surfaces import api, dashboard_rooms
+from pushkeeper.worker.counting import Counting
+from pushkeeper.worker.exporter import Exporter
+from pushkeeper.worker.figures import Figures
+from pushkeeper.worker.loop import Worker
+from pushkeeper.worker.planner import Planner
+from pushkeeper.worker.retention import Retention
+from pushkeeper.worker.senders import Providers
+from pushkeeper.worker.webhooks import Poster
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from pushkeeper.config import Settings
+    from pushkeeper.store.credentials import Credential
+    from pushkeeper.worker.senders import OnVerdicts, Sender
+
+__all__ = [
+    "CHECKS",
+    "AppleApp",
+    "Store",
+    "api",
+    "apns_certificate",
+    "apns_key",
+    "audiences",
+    "broadcasts",
+    "census",
+    "dashboard_rooms",
+    "doctor",
+    "explanations",
+    "exports",
+    "fcm_credential",
+    "keep",
+    "ledger",
+    "open_sender",
+    "registry",
+    "reporting",
+    "routing",
+    "sending",
+    "shown_url",
+    "store",
+    "templates",
+    "triggers",
+    "users",
+    "webhooks",
+    "worker",
+]
+
+
+def worker(opened: Store, settings: Settings) -> Worker:
+    """A worker; the process's garbage collector is told that what is there already stays.
+
+    A push makes few objects that can be in a cycle: to look for those as often as Python does by itself is a tenth of
+    all that a worker does.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+    def open_one(credential: Credential, on_verdicts: OnVerdicts) -> Sender:
+        return open_sender(credential, on_verdicts, outage_wait_s=settings.apns_outage_wait_s)
+
+    may_be_private, figures = settings.webhooks_may_be_private, Figures()
+    chores = (
+        Poster(opened.database, opened.vault, figures, may_be_private=may_be_private),
+        Planner(opened.database, Planning(opened.database), may_be_private=may_be_private),
+        Exporter(exports(opened)),
+        Retention(opened.database, keep(settings)),
+        Counting(census(opened), users(opened)),
+    )
+    providers = Providers(open_one, CHECKS_OF_PROVIDERS)
+    return Worker(opened.database, opened.vault, providers, chores=chores, figures=figures)
+
+
+@asynccontextmanager
+async def doctor(settings: Settings) -> AsyncIterator[Doctor]:
+    """Who examines an installation, and makes nothing of it that is not there.
+
+    Raises:
+        Misconfigured: no service has run here yet, or the data folder, secret key or database cannot be used.
+        Unreachable: the database URL does not answer.
+    """
+    folder = settings.data_dir
+    if settings.database_url is None and not (folder / "postgres" / "PG_VERSION").exists():
+        raise Misconfigured(f"data folder: no service has run in {folder} yet; `pushkeeper serve` makes it")
+    if settings.secret_key is None and not (folder / "secret.key").exists():
+        raise Misconfigured(
+            f"secret key: neither PUSHKEEPER_SECRET_KEY nor {folder / 'secret.key'} is there to open credentials with"
+        )
+
+    def open_prober(credential: Credential) -> Sender:
+        return open_sender(credential, lambda _: None)
+
+    async with store(settings, migrating=False) as opened:
+        yield Doctor(
+            opened.database, opened.vault, settings=settings, keep=keep(settings), open_prober=open_prober
+        )
+
+
+def keep(settings: Settings) -> Keep:
+    """For how long the settings say that each is kept."""
+    return Keep(
+        pushes_days=settings.keep_pushes_days,
+        history_days=settings.keep_history_days,
+        events_days=settings.keep_events_days,
+        exports_days=settings.keep_exports_days,
+        outbox_days=settings.keep_outbox_days,
+    )

@@ -1,0 +1,73 @@
+"""The store, opened: what all else is built on."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from pushkeeper.store import migrate, vault
+from pushkeeper.store.database import Database
+from pushkeeper.store.embedded import EmbeddedPostgres
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from pushkeeper.config import Settings
+    from pushkeeper.store.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An open, migrated database.
+
+    `embedded` is the server that runs in our data folder, if it does; `applied` are the migrations just applied.
+    """
+
+    database: Database
+    vault: Vault
+    embedded: EmbeddedPostgres | None
+    applied: tuple[int, ...]
+
+
+@asynccontextmanager
+async def store(settings: Settings, *, connections: int = 4, migrating: bool = True) -> AsyncIterator[Store]:
+    """Open the store, starting the embedded PostgreSQL where no database URL is set.
+
+    Unless it is told not to, it brings the schema up to date.
+
+    Raises:
+        Misconfigured: the data folder, the secret key or the database cannot be used.
+        Unreachable: the database URL does not answer.
+    """
+    embedded = EmbeddedPostgres(settings.data_dir) if settings.database_url is None else None
+    url = settings.database_url or ""
+    try:
+        if embedded is not None:
+            url = await asyncio.to_thread(embedded.start)
+        key = (
+            vault.key_of_folder(settings.data_dir)
+            if settings.secret_key is None
+            else vault.read_key(settings.secret_key.value.decode())
+        )
+        database = await Database.open(url, connections=connections)
+        try:
+            applied = await migrate.migrate(database) if migrating else []
+            yield Store(
+                database, vault.Vault(key), embedded, tuple(migration.number for migration in applied)
+            )
+        finally:
+            await database.close()
+    finally:
+        if embedded is not None:
+            await asyncio.to_thread(embedded.stop)
+
+
+def shown_url(opened: Store) -> str:
+    """The database's address without its password."""
+    parts = urlsplit(opened.database.url)
+    if not parts.password:
+        return opened.database.url
+    return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":…@", 1)))

@@ -1,0 +1,119 @@
+"""What a client or a browser reaches: the HTTP APIs, and the dashboard beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pushkeeper.api import app
+from pushkeeper.api.auth import Keys
+from pushkeeper.config import Settings
+from pushkeeper.wiring import providers, rooms
+from pushkeeper.worker.figures import Figures
+from pushkeeper.worker.webhooks import Poster
+
+if TYPE_CHECKING:
+    from starlette.routing import Route
+    from starlette.types import ASGIApp
+
+    from pushkeeper.core.outcome import Verdict
+    from pushkeeper.dashboard.rooms import Rooms as DashboardRooms
+    from pushkeeper.store.credentials import AppleApp, Credential, NewCredential
+    from pushkeeper.wiring.opened import Store
+
+
+def api(opened: Store, url: str, settings: Settings | None = None) -> ASGIApp:
+    """The HTTP APIs and, unless the settings say otherwise, the dashboard, told at which address they are reached."""
+    settings = settings or Settings(data_dir=Path())
+    return app.build(
+        app.Rooms(
+            registry=rooms.registry(opened),
+            audiences=rooms.audiences(opened),
+            sending=rooms.sending(opened),
+            broadcasts=rooms.broadcasts(opened),
+            triggers=rooms.triggers(opened),
+            ledger=rooms.ledger(opened),
+            explanations=rooms.explanations(opened),
+            exports=rooms.exports(opened),
+            reporting=rooms.reporting(opened),
+            routing=rooms.routing(opened),
+            templates=rooms.templates(opened),
+            webhooks=rooms.webhooks(opened),
+            database=opened.database,
+            keys=Keys(opened.database, requests_per_s=settings.requests_per_s),
+            url=url,
+            metrics_token=settings.metrics_token,
+        ),
+        _dashboard_routes(opened, url, settings) if settings.dashboard else (),
+    )
+
+
+def _dashboard_routes(opened: Store, url: str, settings: Settings) -> list[Route]:
+    """What workers and commands have no use for is not loaded by them."""
+    from pushkeeper.dashboard import app as dashboard
+
+    return dashboard.all_routes(dashboard_rooms(opened, url, settings))
+
+
+def dashboard_rooms(opened: Store, url: str, settings: Settings) -> DashboardRooms:
+    """What the dashboard calls."""
+    from pushkeeper.dashboard.rooms import Rooms
+
+    return Rooms(
+        users=rooms.users(opened),
+        census=rooms.census(opened),
+        registry=rooms.registry(opened),
+        audiences=rooms.audiences(opened),
+        sending=rooms.sending(opened),
+        broadcasts=rooms.broadcasts(opened),
+        explanations=rooms.explanations(opened),
+        ledger=rooms.ledger(opened),
+        reporting=rooms.reporting(opened),
+        routing=rooms.routing(opened),
+        templates=rooms.templates(opened),
+        webhooks=rooms.webhooks(opened),
+        providers=_Credentials(),
+        caller=_Caller(opened, may_be_private=settings.webhooks_may_be_private),
+        database=opened.database,
+        vault=opened.vault,
+        url=url,
+        simulator_url=settings.simulator_url,
+    )
+
+
+class _Credentials:
+    """What the providers know of credentials, for the dashboard, which knows no provider."""
+
+    def fcm(self, service_account: bytes, *, endpoint_url: str | None, ca_pem: str | None) -> NewCredential:
+        return providers.fcm_credential(service_account, endpoint_url=endpoint_url, ca_pem=ca_pem)
+
+    def apns_key(self, p8: bytes, *, key_id: str, team_id: str, app: AppleApp) -> NewCredential:
+        return providers.apns_key(p8, key_id=key_id, team_id=team_id, app=app)
+
+    def apns_certificate(self, pem: bytes, *, app: AppleApp) -> NewCredential:
+        return providers.apns_certificate(pem, app)
+
+    async def probe(self, credential: Credential) -> Verdict:
+        """What the provider says of a push to a token that nobody has."""
+        sender = providers.open_sender(credential, lambda _: None)
+        try:
+            return await sender.probe()
+        finally:
+            await sender.aclose(0.0)
+
+
+class _Caller:
+    """Calls a webhook's endpoint once, for the dashboard, which calls nobody."""
+
+    def __init__(self, opened: Store, *, may_be_private: bool) -> None:
+        self._opened = opened
+        self._may_be_private = may_be_private
+
+    async def ping(self, webhook_id: int) -> tuple[bool, str]:
+        poster = Poster(
+            self._opened.database, self._opened.vault, Figures(), may_be_private=self._may_be_private
+        )
+        try:
+            return await poster.ping(webhook_id)
+        finally:
+            await poster.aclose()
