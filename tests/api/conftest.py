@@ -17,9 +17,11 @@ from pushkeeper.api import app
 from pushkeeper.api.auth import Keys
 from pushkeeper.audience import Audiences
 from pushkeeper.broadcasts import Broadcasts
+from pushkeeper.census import Census
 from pushkeeper.core.model import Environment, Platform, Provider, Secret
 from pushkeeper.explanations import Explanations
 from pushkeeper.exports import Exports
+from pushkeeper.insights import Insights
 from pushkeeper.ledger import Ledger
 from pushkeeper.providers.apns import message as apns_message
 from pushkeeper.providers.fcm import message as fcm_message
@@ -100,6 +102,8 @@ async def _served(database, requests_per_s=None):
         triggers=Triggers(database, CHECKS),
         ledger=Ledger(database),
         explanations=Explanations(database),
+        census=Census(database),
+        insights=Insights(database),
         exports=Exports(database, vault.Vault(Secret(bytes(32)))),
         reporting=Reporting(database),
         routing=Routing(database),

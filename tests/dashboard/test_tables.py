@@ -14,7 +14,7 @@ import pytest
 
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Content
-from pushkeeper.dashboard.table import text_of
+from pushkeeper.core.spreadsheet import cell
 from pushkeeper.sending import Sending, TransactionalPush
 from pushkeeper.store.devices import SettleEvent
 from pushkeeper.store.messages import new_id
@@ -67,7 +67,7 @@ async def paged(browser: Browser, path: str, item: str) -> list[str]:
     ids=str,
 )
 def test_a_cell_is_text_that_no_spreadsheet_runs(value: object, text: str) -> None:
-    assert text_of(value) == text
+    assert cell(value) == text
 
 
 async def test_devices_are_paged_through_each_once_whatever_is_asked(viewer: Browser, place: Place) -> None:

@@ -32,7 +32,7 @@ def test_beside_a_service_that_is_well_it_ends_with_0_and_tells_no_secret(worksp
     assert told["healthy"] is True
     assert {finding["state"] for finding in told["findings"]} <= {"ok", "attention"}
     mine = [finding for finding in told["findings"] if finding["about"].startswith(workspace.name)]
-    assert {finding["check"] for finding in mine} == {"routes", "keys", "probe", "clock"}
+    assert {finding["check"] for finding in mine} == {"routes", "keys", "probe", "clock", "ledger"}
     shown = run("doctor", "--no-probes", *workspace.on)
     assert shown.returncode == 0
     assert "probe" not in shown.stdout

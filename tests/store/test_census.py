@@ -12,6 +12,7 @@ from pushkeeper.census import Census, Span, is_old
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Platform, Token
 from pushkeeper.core.status import LastStatus
+from pushkeeper.insights import Insights
 from pushkeeper.store import devices, reach
 from pushkeeper.store.devices import Registration, SettleEvent, Settlement
 from pushkeeper.store.messages import new_id
@@ -211,6 +212,6 @@ async def test_a_worker_counts_what_is_due_and_forgets_what_is_over(
         "insert into login_failures (at, name_hash, address) values (now() - interval '1 day', $1, '')",
         bytes(32),
     )
-    await Counting(census, users).look()
+    await Counting(census, Insights(database), users).look()
     assert await reach.now(database, tenant) is not None
     assert await database.value("select count(*) from login_failures") == 0

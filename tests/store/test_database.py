@@ -127,7 +127,7 @@ async def test_two_transactions_that_deadlock_are_both_done_in_the_end(
     await asyncio.gather(go("forth", (1, 2)), go("back", (2, 1)))
     rows = await database.rows("select times from deadlocks order by number")
     assert [row["times"] for row in rows] == [2, 2]
-    assert sorted(tries.values()) == [1, 2]
+    assert max(tries.values()) > 1
     await database.value("drop table deadlocks")
 
 

@@ -57,6 +57,7 @@ class Engine:
         self.store = store
         self.broadcasts = wiring.broadcasts(store)
         self.triggers = wiring.triggers(store)
+        self.insights = wiring.insights(store)
         self.simulator = simulator
         self.port = port
 

@@ -21,8 +21,10 @@ from pushkeeper.api import (
     metrics,
     native,
     native_routes,
+    native_workspace,
     openapi,
     preferences,
+    reports,
     segments,
     templates,
     track_v1,
@@ -46,9 +48,11 @@ if TYPE_CHECKING:
     from pushkeeper.api.auth import Keys
     from pushkeeper.audience import Audiences
     from pushkeeper.broadcasts import Broadcasts
+    from pushkeeper.census import Census
     from pushkeeper.core.model import Secret
     from pushkeeper.explanations import Explanations
     from pushkeeper.exports import Exports
+    from pushkeeper.insights import Insights
     from pushkeeper.ledger import Ledger
     from pushkeeper.registry import Registry
     from pushkeeper.reporting import Reporting
@@ -76,6 +80,8 @@ class Rooms:
     triggers: Triggers
     ledger: Ledger
     explanations: Explanations
+    census: Census
+    insights: Insights
     exports: Exports
     reporting: Reporting
     routing: Routing
@@ -112,7 +118,9 @@ def build(rooms: Rooms, beside: Sequence[Route] = ()) -> ASGIApp:
         *audiences.routes(rooms),
         *undo.routes(rooms),
         *explain.routes(rooms),
+        *reports.routes(rooms),
         *native_routes.routes(rooms),
+        *native_workspace.routes(rooms),
         *beside,
     ]
     return Doors(routes)

@@ -65,10 +65,11 @@ class _Asked:
     async def sample(self, call: Call) -> Answer:
         body, unit = _asked(call)
         limit = _limit(call, usual=_SAMPLE)
-        found = await self._audiences.sample(
-            call.workspace.workspace_id, body.get("filter"), unit, limit=limit
+        after = fields.key_of_page(call.query("start"))
+        found = await self._audiences.devices(
+            call.workspace.workspace_id, body.get("filter"), unit, after=after, limit=limit + 1
         )
-        return answer.of_json({"devices": [device_json(device) for device in found]})
+        return answer.of_json(_devices_json(found, limit))
 
     async def preview(self, call: Call) -> Answer:
         body, unit = _asked(call)

@@ -69,7 +69,7 @@ def _operation(path: str, operation: Operation) -> dict[str, Any]:
         "summary": operation.summary,
         "parameters": parameters,
         "responses": {
-            str(operation.status): _response("Done", operation.answer),
+            str(operation.status): _done(operation),
             **{
                 str(status): _response(_SAID[status], {"$ref": "#/components/schemas/Error"})
                 for status in refusals
@@ -81,6 +81,13 @@ def _operation(path: str, operation: Operation) -> dict[str, Any]:
             "required": True,
             "content": {"application/json": {"schema": operation.body}},
         }
+    return described
+
+
+def _done(operation: Operation) -> dict[str, Any]:
+    described = _response("Done", operation.answer)
+    if operation.csv:
+        described["content"]["text/csv"] = {"schema": {"type": "string"}}
     return described
 
 

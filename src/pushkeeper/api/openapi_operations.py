@@ -32,6 +32,7 @@ class Operation:
     Attributes:
         query: parameters by name.
         refused: statuses that it may answer beside those that all may.
+        csv: it may answer with a table, if `format=csv` is asked for.
     """
 
     summary: str
@@ -40,6 +41,17 @@ class Operation:
     query: dict[str, Schema] = field(default_factory=dict)
     body: Schema | None = None
     refused: tuple[int, ...] = ()
+    csv: bool = False
+
+
+def _report(
+    name: str, summary: str, beside: dict[str, Schema], **query: Schema
+) -> dict[tuple[str, str], Operation]:
+    answer = record({name.replace("-", "_"): list_of(OBJECT), **beside})
+    asked = {**query, "format": {"enum": ["json", "csv"]}}
+    return {
+        ("GET", f"/api/v1/reports/{name}"): Operation(summary=summary, query=asked, answer=answer, csv=True)
+    }
 
 
 _START: Schema = {"type": "string", "description": "the `next` of the page before"}
@@ -63,6 +75,8 @@ _SEARCH: dict[str, Schema] = {
     **_LIMIT,
 }
 _ROUTE = "/api/v1/routes/{route}"
+_COUNTED: dict[str, Schema] = {"counted_at": MAYBE_TEXT}
+_DAYS: dict[str, Schema] = {"days": whole(1, 800)}
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/api/v1/devices"): Operation(
@@ -106,10 +120,10 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         refused=(504,),
     ),
     ("POST", "/api/v1/audiences/sample"): Operation(
-        summary="Some of the devices that a filter is true of, the same whenever it is asked",
-        query=_LIMIT,
+        summary="Devices that a filter is true of, the same whenever it is asked, a page at a time",
+        query={"start": _START, **_LIMIT},
         body=_AUDIENCE,
-        answer=record({"devices": list_of(ref("Device"))}),
+        answer=record({"devices": list_of(ref("Device")), "next": MAYBE_TEXT}),
         refused=(504,),
     ),
     ("POST", "/api/v1/audiences/preview"): Operation(
@@ -310,4 +324,48 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("POST", "/api/v1/drafts/{id}/send"): Operation(
         summary="Send what was drafted", answer=record({"delivery_id": TEXT}), refused=(404,)
     ),
+    ("GET", "/api/v1/credentials"): Operation(
+        summary="Credentials of the push services, without their secrets",
+        answer=record({"credentials": list_of(OBJECT)}),
+    ),
+    ("GET", "/api/v1/keys"): Operation(
+        summary="The workspace's own keys, by what of them may be shown",
+        answer=record({"keys": list_of(OBJECT)}),
+    ),
+    ("GET", "/api/v1/audit"): Operation(
+        summary="What users did in this workspace, the newest first, a page at a time",
+        query={"start": _START, **_LIMIT},
+        answer=record({"audit": list_of(OBJECT), "next": MAYBE_TEXT}),
+    ),
+    ("GET", "/api/v1/messages/{message}/pushes"): Operation(
+        summary="The pushes of a message to many, a page at a time",
+        query={
+            "ending": {"enum": ["accepted", "bounced", "failed", "expired", "unknown", "skipped"]},
+            "start": _START,
+            **_LIMIT,
+        },
+        answer=record({"pushes": list_of(OBJECT), "next": MAYBE_TEXT}),
+        refused=(404,),
+    ),
+    **_report(
+        "reach",
+        "People who can be reached, devices by platform, app version and last status, now and over time",
+        {"people": COUNT, "people_with_device": COUNT, "people_reachable": COUNT, "counted_at": TEXT},
+        span={"enum": ["2d", "30d", "1y"]},
+    ),
+    **_report("cohorts", "People by the month in which they came, and how they can be reached", _COUNTED),
+    **_report("pushes", "What pushes came to, day by day; it stays when the pushes are dropped", {}, **_DAYS),
+    **_report("reasons", "Why pushes did not reach their devices", {}, **_DAYS),
+    **_report("bounces", "Refusals by route, word, platform and app version", {}, **_DAYS),
+    **_report("bounces-by-day", "Refusals by word, day by day", {}, **_DAYS),
+    **_report("revivals", "What came of devices that bounced or were suppressed, month by month", _COUNTED),
+    **_report(
+        "broadcasts",
+        "What came of broadcasts, and whether that was foreseen",
+        {"next": MAYBE_TEXT},
+        start=_START,
+        limit=whole(1, 500),
+    ),
+    **_report("token-ages", "Devices by how long ago they were last used", _COUNTED),
+    **_report("token-calendar", "The weeks in which FCM forgets Android devices that are not used", _COUNTED),
 }

@@ -113,6 +113,7 @@ async def fill(connection: Connection, workspace: WorkspaceId, size: Size) -> No
             await connection.execute(
                 SQL["pushes"], workspace, row["message_id"], row["created_at"], per_mille
             )
+            await connection.execute(SQL["days"], workspace, row["created_at"])
 
 
 def _pages(count: int) -> list[tuple[int, int]]:

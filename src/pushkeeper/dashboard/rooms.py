@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.outcome import Verdict
     from pushkeeper.dashboard.cookies import Names
     from pushkeeper.explanations import Explanations
+    from pushkeeper.insights import Insights
     from pushkeeper.ledger import Ledger
     from pushkeeper.registry import Registry
     from pushkeeper.reporting import Reporting
@@ -60,6 +61,7 @@ class Rooms:
     broadcasts: Broadcasts
     explanations: Explanations
     ledger: Ledger
+    insights: Insights
     reporting: Reporting
     routing: Routing
     templates: Templates

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-import msgspec
-
+from pushkeeper.core import spreadsheet
 from pushkeeper.dashboard.answer import CSV, Answer
 from pushkeeper.store.chunks import Page
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 T = TypeVar("T")
 K = TypeVar("K")
 
 ROWS = 50
 CSV_ROWS = 1_000
-# What spreadsheets take for a formula, and run.
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,34 +55,10 @@ async def _pages(found: Page[T, K], read: Callable[[K], Awaitable[Page[T, K]]]) 
 
 def _file(name: str, columns: Sequence[Column[T]], pages: AsyncIterator[Sequence[T]]) -> Answer:
     async def parts() -> AsyncIterator[bytes]:
-        yield _lines([[column.name for column in columns]])
+        yield spreadsheet.lines([[column.name for column in columns]])
         async for rows in pages:
             if rows:
-                yield _lines([[text_of(column.cell(row)) for column in columns] for row in rows])
+                yield spreadsheet.lines([column.cell(row) for column in columns] for row in rows)
 
     disposition = f'attachment; filename="{name}.csv"'.encode()
     return Answer(parts=parts(), content_type=CSV, headers=((b"content-disposition", disposition),))
-
-
-def text_of(value: object) -> str:
-    """A cell: times in UTC, values in JSON, and nothing that a spreadsheet would run."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return str(value)
-        case datetime():
-            return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        case str():
-            text = value
-        case _:
-            text = msgspec.json.encode(value).decode()
-    return f"'{text}" if text.startswith(_FORMULAS) else text
-
-
-def _lines(rows: Iterable[Sequence[str]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode("utf-8", "replace")

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from pushkeeper.core.model import DeviceId, PersonId, WorkspaceId, message_day
+from pushkeeper.core.model import DeviceId, PersonId, RouteId, WorkspaceId, message_day
 from pushkeeper.store.database import columns, load_queries, storable
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class PushRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         generation: of the device it was sent to; None when the device was gone.
         ending: accepted, bounced, failed, expired, unknown or skipped.
         reason: the row of the decision table that ruled, or why it was skipped.
+        route_id: by which it went; None when nothing was sent.
         provider: who answered, with its own status, reason, id and words; None when nothing was sent.
         attempts: requests made for it.
     """
@@ -43,6 +44,7 @@ class PushRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     provider_id: str | None = None
     detail: str | None = None
     attempts: int = 0
+    route_id: RouteId | None = None
 
 
 async def insert(connection: Connection, rows: Sequence[PushRow]) -> set[tuple[UUID, DeviceId]]:
@@ -65,10 +67,11 @@ async def insert(connection: Connection, rows: Sequence[PushRow]) -> set[tuple[U
             r.provider_id and storable(r.provider_id),
             r.detail and storable(r.detail),
             r.attempts,
+            r.route_id,
         )
         for r in rows
     ]
-    given = columns(values, 14)
+    given = columns(values, 15)
     # As a rule all are new, and then nobody has to be told which.
     if await connection.execute(SQL["insert"], *given) == f"INSERT 0 {len(rows)}":
         return {(row.message_id, row.device_id) for row in rows}

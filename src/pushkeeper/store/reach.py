@@ -7,6 +7,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pushkeeper.core.model import WorkspaceId
 from pushkeeper.store.database import load_queries
 
@@ -41,8 +43,7 @@ class ReachNow(Reach):
     took_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceCount:
+class DeviceCount(msgspec.Struct, frozen=True):
     """How many devices of a platform and app version have a last status."""
 
     platform: str

@@ -137,6 +137,7 @@ def _bounced(verdict: HeldVerdict) -> PushRow:
         provider_reason=verdict.provider_reason,
         detail=verdict.detail,
         attempts=verdict.attempt + 1,
+        route_id=verdict.route_id,
     )
 
 

@@ -30,6 +30,7 @@ from pushkeeper.wiring.rooms import (
     census,
     explanations,
     exports,
+    insights,
     ledger,
     registry,
     reporting,
@@ -72,6 +73,7 @@ __all__ = [
     "explanations",
     "exports",
     "fcm_credential",
+    "insights",
     "keep",
     "ledger",
     "open_sender",
@@ -108,7 +110,7 @@ def worker(opened: Store, settings: Settings) -> Worker:
         Planner(opened.database, Planning(opened.database), may_be_private=may_be_private),
         Exporter(exports(opened)),
         Retention(opened.database, keep(settings)),
-        Counting(census(opened), users(opened)),
+        Counting(census(opened), insights(opened), users(opened)),
     )
     providers = Providers(open_one, CHECKS_OF_PROVIDERS)
     return Worker(opened.database, opened.vault, providers, chores=chores, figures=figures)

@@ -9,6 +9,7 @@ from pushkeeper.broadcasts import Broadcasts
 from pushkeeper.census import Census
 from pushkeeper.explanations import Explanations
 from pushkeeper.exports import Exports
+from pushkeeper.insights import Insights
 from pushkeeper.ledger import Ledger
 from pushkeeper.registry import Registry
 from pushkeeper.reporting import Reporting
@@ -42,6 +43,10 @@ def broadcasts(opened: Store) -> Broadcasts:
 
 def explanations(opened: Store) -> Explanations:
     return Explanations(opened.database)
+
+
+def insights(opened: Store) -> Insights:
+    return Insights(opened.database)
 
 
 def ledger(opened: Store) -> Ledger:

@@ -164,6 +164,7 @@ def push_row(fact: Fact) -> PushRow | None:
                 provider_id=accepted.provider_id if accepted else None,
                 detail=verdict.detail or None,
                 attempts=push.attempt + 1,
+                route_id=fact.route.route_id,
             )
         case _:
             return None
@@ -187,6 +188,7 @@ def _tried(fact: Answered) -> PushRow | None:
         provider_reason=verdict.reason,
         detail=verdict.detail or None,
         attempts=push.attempt + 1,
+        route_id=fact.route.route_id,
     )
 
 

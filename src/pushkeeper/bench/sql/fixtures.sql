@@ -7,6 +7,7 @@ do $$
 declare
     day date;
     month date;
+    parent text;
 begin
     for n in 0..95 loop
         day := (now() at time zone 'utc')::date - n;
@@ -15,10 +16,15 @@ begin
     end loop;
     for n in 0..24 loop
         month := date_trunc('month', (now() at time zone 'utc') - make_interval(months => n));
-        execute format('create table if not exists device_history_%s partition of device_history for values from (%L) to (%L)',
-            to_char(month, 'YYYYMM'), month || ' 00:00+00', (month + interval '1 month')::date || ' 00:00+00');
-        execute format('create table if not exists events_%s partition of events for values from (%L) to (%L)',
-            to_char(month, 'YYYYMM'), month || ' 00:00+00', (month + interval '1 month')::date || ' 00:00+00');
+        foreach parent in array array['device_history', 'events'] loop
+            begin
+                execute format('create table if not exists %I partition of %I for values from (%L) to (%L)',
+                    parent || to_char(month, '_YYYYMM'), parent, month || ' 00:00+00',
+                    (month + interval '1 month')::date || ' 00:00+00');
+            exception when invalid_object_definition then
+                null; -- somebody has made a larger place for it
+            end;
+        end loop;
     end loop;
 end $$;
 
@@ -129,6 +135,15 @@ cross join lateral (
     select case d.status when 'suppressed' then 'skipped' when 'bounced' then 'bounced' else 'accepted' end as ending) e
 where d.workspace_id = $1 and get_byte(d.device_id, 0) * 256 + get_byte(d.device_id, 1) < 65536 * ($4::float8 / 1000)
     and d.created_at < $3;
+
+-- name: days
+-- What was counted just now was of the day of that broadcast.
+with pushes_of as (
+    update push_days set day = ($2::timestamptz at time zone 'utc')::date
+    where workspace_id = $1 and day = (now() at time zone 'utc')::date
+)
+update bounce_days set day = ($2::timestamptz at time zone 'utc')::date
+where workspace_id = $1 and day = (now() at time zone 'utc')::date;
 
 -- name: events
 -- What people did in the last ninety days.

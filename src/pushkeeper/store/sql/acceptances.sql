@@ -15,9 +15,9 @@ with given as (
 ),
 new as (
     insert into pushes (message_day, message_id, device_id, workspace_id, person_id, generation, ending, reason,
-        provider, provider_status, provider_reason, provider_id, attempts)
+        provider, provider_status, provider_reason, provider_id, attempts, route_id)
     select message_day, message_id, device_id, workspace_id, person_id, generation, 'accepted', reason, provider,
-        provider_status, provider_reason, provider_id, attempts
+        provider_status, provider_reason, provider_id, attempts, route_id
     from given
     on conflict do nothing
     returning message_id, device_id, generation, provider, provider_status, provider_reason

@@ -1,0 +1,107 @@
+"""Our own API, for operators: a workspace's keys and credentials, what its users did, and the pushes of a message to many."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from pushkeeper.api import answer, fields
+from pushkeeper.api.native import render
+from pushkeeper.api.surface import Surface
+from pushkeeper.core.identity import cio_id
+from pushkeeper.errors import NotFound
+from pushkeeper.store import audit, credentials, delivery_pages, keys
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import Route
+
+    from pushkeeper.api.answer import Answer
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.surface import Call
+    from pushkeeper.store.delivery_pages import ShownDelivery
+
+_PAGE, _LARGEST_PAGE = 50, 1_000
+ENDINGS = ("accepted", "bounced", "failed", "expired", "unknown", "skipped")
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of this API."""
+    native = _Workspace(rooms)
+    surface = Surface(authenticate=rooms.keys.app, render=render)
+    return [
+        surface.route("/api/v1/credentials", GET=native.credentials),
+        surface.route("/api/v1/keys", GET=native.keys),
+        surface.route("/api/v1/audit", GET=native.audit),
+        surface.route("/api/v1/messages/{message}/pushes", GET=native.pushes),
+    ]
+
+
+class _Workspace:
+    def __init__(self, rooms: Rooms) -> None:
+        self._database = rooms.database
+
+    async def credentials(self, call: Call) -> Answer:
+        """What may be shown of them; a secret never is."""
+        found = await credentials.of_workspace(self._database, call.workspace.workspace_id)
+        return answer.of_json({"credentials": found})
+
+    async def keys(self, call: Call) -> Answer:
+        found = await keys.of_workspace(self._database, call.workspace.workspace_id)
+        return answer.of_json({"keys": found})
+
+    async def audit(self, call: Call) -> Answer:
+        limit = _limit(call)
+        _, before = fields.page(None, call.query("start"), usual=limit, most=limit)
+        wanted = audit.Wanted(
+            before=before or None, workspace_id=call.workspace.workspace_id, limit=limit + 1
+        )
+        found = await audit.page(self._database, wanted)
+        following = fields.next_page(found[limit - 1].audit_id) if len(found) > limit else None
+        return answer.of_json({"audit": found[:limit], "next": following})
+
+    async def pushes(self, call: Call) -> Answer:
+        """The pushes of a message to many, by their devices."""
+        message_id = _message_id(call)
+        workspace, limit = call.workspace.workspace_id, _limit(call)
+        if await delivery_pages.message(self._database, workspace, message_id) is None:
+            raise NotFound("message: this workspace sent none of this id")
+        ending = call.query("ending")
+        page = await delivery_pages.of_message(
+            self._database,
+            workspace,
+            message_id,
+            None if ending is None else fields.one_of(ending, "ending", ENDINGS),
+            after=fields.key_of_page(call.query("start")),
+            limit=limit,
+        )
+        following = None if page.following is None else page.following.hex()
+        return answer.of_json({"pushes": [_push_json(one) for one in page.rows], "next": following})
+
+
+def _push_json(one: ShownDelivery) -> dict[str, Any]:
+    return {
+        "delivery_id": str(one.delivery_id),
+        "device": one.device_id.hex(),
+        "platform": one.platform,
+        "person": {"id": one.id, "email": one.email, "cio_id": cio_id(one.person_id)},
+        "ending": one.ending,
+        "reason": one.reason,
+        "provider": one.provider,
+        "provider_status": one.provider_status,
+        "provider_reason": one.provider_reason,
+        "settled_at": one.settled_at,
+    }
+
+
+def _message_id(call: Call) -> UUID:
+    try:
+        return UUID(call.segment("message"))
+    except ValueError:
+        raise NotFound("message: this workspace sent none of this id") from None
+
+
+def _limit(call: Call) -> int:
+    text = call.query("limit")
+    return _PAGE if text is None else fields.number(text, "limit", most=_LARGEST_PAGE)
