@@ -64,7 +64,8 @@ async def test_pushes_of_a_message_to_many_are_told_by_their_endings(stage: Stag
 
 async def test_devices_of_a_filter_are_paged_through(stage: Stage) -> None:
     tenant = stage.tenant
-    seen, start = [], ""
+    seen: list[str] = []
+    start: str | None = ""
     while start is not None:
         path = f"/api/v1/audiences/sample?limit=3&start={start}"
         page = await tenant.call("POST", path, {"filter": "everybody"})
