@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 
 OF_A_WORKSPACE = (
     *("", "/devices", "/people", "/messages", "/templates", "/routes", "/routes/add", "/routes/add/fcm"),
-    *("/routes/add/apns", "/webhooks", "/webhooks/add", "/settings"),
+    *(
+        "/routes/add/apns",
+        "/webhooks",
+        "/webhooks/add",
+        "/settings",
+        "/reports",
+        "/reports/pushes",
+        "/reports/refusals",
+    ),
+    *("/reports/comebacks", "/reports/broadcasts", "/reports/tokens"),
 )
 OF_ALL = ("/workspaces", "/users", "/audit", "/account", "/login")
 # In each field that somebody else fills: none of it may become anything but text.

@@ -33,6 +33,7 @@ EVENT_SAYS: Mapping[str, str] = {
     "refused": "A push was refused",
     "refused_as_stale": "Refused as of before its registration",
     "deleted": "Deleted",
+    "undone": "A strike was taken back",
 }
 ENDING_TONES: Mapping[str, str] = {
     "accepted": "sent",
@@ -61,6 +62,11 @@ SKIPPED_BECAUSE: Mapping[str, str] = {
     "moved": "the device is another person's now",
     "deleted": "the device was deleted",
     "unsubscribed": "the person is unsubscribed",
+    "channel_off": "the person wants no pushes",
+    "no_permission": "the app may show no push on the phone",
+    "same_phone": "the person has the same phone under a later token",
+    "cancelled": "the broadcast was cancelled before it came to this device",
+    "dry_run": "it was only tried: nothing was shown",
     "other_platform": "the message is for other platforms",
     "no_content": "the message says nothing to this platform",
     "no_route": "there are no credentials for this platform, app and environment",
@@ -167,6 +173,16 @@ def share(part: float, whole: float) -> str:
         return "–"  # noqa: RUF001 - a dash
     per_cent = 100 * part / whole
     return f"{per_cent:.1f} %" if 0 < per_cent < 99.95 else f"{per_cent:.0f} %"  # noqa: PLR2004 - rounds to 100
+
+
+def span(seconds: float | None) -> str:
+    """A length of time in its greatest unit; a dash of none."""
+    if seconds is None:
+        return "–"  # noqa: RUF001 - a dash
+    for unit, length_s in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= length_s:
+            return plural(round(seconds / length_s), unit)
+    return plural(round(seconds), "second")
 
 
 def rounded(value: float) -> int:

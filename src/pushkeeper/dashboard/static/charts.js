@@ -45,29 +45,32 @@
     const at = JSON.parse(box.dataset.at);
     const series = JSON.parse(box.dataset.series);
     const kind = box.dataset.chart;
-    const values = kind === "stack" ? stacked(series) : series.map((one) => one.values);
-    const bars = kind === "bars" ? uPlot.paths.bars({ size: [0.7, 40] }) : undefined;
-    const order = kind === "stack" ? [...series.keys()].reverse() : [...series.keys()];
+    const stacks = kind.startsWith("stack");
+    const isBars = kind.endsWith("bars");
+    const values = stacks ? stacked(series) : series.map((one) => one.values);
+    const bars = isBars ? uPlot.paths.bars({ size: [0.7, 40] }) : undefined;
+    const order = stacks ? [...series.keys()].reverse() : [...series.keys()];
     const lines = order.map((i) => {
       const colour = ink(series[i].ink);
       return {
         label: series[i].name,
         stroke: colour,
-        width: kind === "bars" ? 0 : 1.5,
-        fill: kind === "lines" ? undefined : kind === "stack" ? colour : thin(colour, 0.85),
+        width: isBars ? 0 : 1.5,
+        fill: kind === "lines" ? undefined : stacks ? colour : thin(colour, 0.85),
         paths: bars,
         points: { show: false },
         value: (_, __, ___, n) => (n == null ? "" : whole.format(series[i].values[n])),
       };
     });
+    const apart = at.length > 1 ? at[1] - at[0] : 3600;
     const top = Math.max(1, ...values.flat());
     box.replaceChildren();
     new uPlot(
       {
         width: box.clientWidth,
         height: Math.max(110, box.classList.contains("short") ? 130 : 250),
-        cursor: { y: false, points: { size: 6 }, sync: { key: kind === "stack" ? "status" : "hours" } },
-        scales: { x: { time: true, range: kind === "bars" ? (_, from, to) => [from - 1800, to + 1800] : undefined }, y: { range: [0, top * 1.06] } },
+        cursor: { y: false, points: { size: 6 }, sync: { key: stacks ? "status" : "hours" } },
+        scales: { x: { time: true, range: isBars ? (_, from, to) => [from - apart / 2, to + apart / 2] : undefined }, y: { range: [0, top * 1.06] } },
         legend: { live: true },
         axes: [axis({ space: 70, size: 28, values: told }), axis({ size: 52, space: 32, values: (_, ticks) => ticks.map((tick) => (tick % 1 ? "" : short.format(tick))) })],
         series: [{ label: "at", value: (_, x) => (x == null ? "" : dayAndHour.format(x * 1000)) }, ...lines],
