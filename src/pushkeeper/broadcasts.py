@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,13 +16,14 @@ from pushkeeper.core.preflight import Asks
 from pushkeeper.core.schedule import AT_ONCE
 from pushkeeper.errors import BadRequest, Conflict, NotFound, TooSlow
 from pushkeeper.preflight import Flight, Message, Preflights
+from pushkeeper.previews import Previews
 from pushkeeper.recipients import message_of, require_routes, resolve, resolve_devices
 from pushkeeper.store import broadcasts, messages, templates
 from pushkeeper.store.broadcasts import Broadcast, BroadcastState
 from pushkeeper.store.database import LostRace
 from pushkeeper.store.plans import Whom
 from pushkeeper.store.templates import TemplateKind
-from pushkeeper.templates import Telling, check_letter, letter_of
+from pushkeeper.templates import Letter, Telling, check_letter, letter_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -32,11 +33,13 @@ if TYPE_CHECKING:
     from pushkeeper.core.progress import Progress
     from pushkeeper.core.schedule import Schedule
     from pushkeeper.core.wording import WhenUndefined
+    from pushkeeper.previews import Said
     from pushkeeper.recipients import Recipient
-    from pushkeeper.store.broadcasts import Locked, Tally, Waiting
+    from pushkeeper.store.broadcasts import Locked, Minute, Tally, Waiting
     from pushkeeper.store.database import Connection, Database
-    from pushkeeper.templates import Checks, Letter
+    from pushkeeper.templates import Checks
 
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_DEVICE = "no_device"
 _ACCEPTED = "accepted"
 _NOT_FOUND = "broadcast: there is none of this number"
@@ -111,6 +114,7 @@ class Broadcasts:
         self._database = database
         self._checks = checks
         self._preflights = Preflights(database)
+        self._previews = Previews(database, checks)
 
     async def make(self, workspace: WorkspaceId, asked: Asked) -> Broadcast:
         """Keep a broadcast as a draft, with what is to be expected of it; one of the same idempotency key is returned.
@@ -139,6 +143,25 @@ class Broadcasts:
         if is_new:
             await self.preflight(workspace, number)
         return await self.one(workspace, number)
+
+    async def preview(self, workspace: WorkspaceId, asked: Asked) -> list[Said]:
+        """What it would say on each platform to somebody of its audience; where people are named, to somebody of all.
+
+        Raises:
+            BadRequest: as `make` does.
+            NotFound: there is no template of a broadcast of this number.
+        """
+        letter = await self._letter(workspace, asked)
+        node = None
+        if asked.audience is not None:
+            node = await read_whole(self._database.rows, workspace, asked.audience)
+        return await self._previews.say(workspace, letter, node, asked.unit)
+
+    async def shown(self, workspace: WorkspaceId, broadcast: Broadcast) -> list[Said]:
+        """What a broadcast that was made says on each platform to somebody of its audience."""
+        letter = Letter(content=broadcast.content, wording=broadcast.wording)
+        whom = await self._whom(workspace, broadcast)
+        return await self._previews.say(workspace, letter, whom.node, whom.unit)
 
     async def one(self, workspace: WorkspaceId, broadcast_id: int) -> Broadcast:
         """One broadcast.
@@ -189,8 +212,7 @@ class Broadcasts:
         broadcast, now = await self.one(workspace, broadcast_id), datetime.now(UTC)
         tallies = await broadcasts.tallies(self._database, broadcast.message_id)
         waiting = await broadcasts.waiting(self._database, broadcast.message_id)
-        lately_s = progress.span_s(broadcast.started_at, now)
-        since = now - timedelta(seconds=lately_s)
+        since, lately_s = progress.lately(broadcast.started_at, now)
         minutes = await broadcasts.minutes(self._database, broadcast.message_id, since)
         facts = progress.Facts(
             now=now,
@@ -210,6 +232,15 @@ class Broadcasts:
             bound_per_s=broadcast.per_s,
         )
         return Standing(broadcast=broadcast, progress=progress.tell(facts), tallies=tallies, waiting=waiting)
+
+    async def minutes(self, workspace: WorkspaceId, broadcast_id: int) -> list[Minute]:
+        """How many of its pushes came to what, minute by minute (UTC) since it began.
+
+        Raises:
+            NotFound: there is none of this number.
+        """
+        broadcast = await self.one(workspace, broadcast_id)
+        return await broadcasts.minutes(self._database, broadcast.message_id, _EVER)
 
     async def start(self, workspace: WorkspaceId, broadcast_id: int) -> Broadcast:
         """Let a draft go out: at once, or when its hour comes.

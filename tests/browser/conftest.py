@@ -14,7 +14,7 @@ from playwright.sync_api import sync_playwright
 
 from pushkeeper.cli import story
 from support.processes import running
-from support.service import Workspace
+from support.service import Workspace, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ FLAGS = [
 PASSWORD = "correct horse battery"
 DEVICES = 60
 DESKTOP = {"width": 1280, "height": 860}
-OK = 200
+OK, CREATED = 200, 201
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -78,7 +78,28 @@ def told(service: Running, simulator: Running) -> Workspace:
     story.tell(fleet, DEVICES)
     place.track("PUT", "/api/v1/customers/person-00000", {"email": "ann@example.com", "plan": "pro"})
     place.track("POST", "/api/v1/customers/person-00000/events", {"name": "bought", "data": {"price": 3}})
+    tell_of_broadcasts(place)
     return place
+
+
+def tell_of_broadcasts(place: Workspace) -> None:
+    """One that is over, one that goes on for as long as anybody looks, and one that nobody has started."""
+    words = {
+        "title": "The sale begins",
+        "message": "Hello {{ person.id }}: everything at half its price, until Sunday.",
+    }
+
+    def make(name: str, **more: Any) -> int:
+        asked = {"name": name, "content": words, "audience": {"filter": "everybody"}, **more}
+        status, made = place.app.request("POST", "/api/v1/broadcasts", asked)
+        assert status == CREATED, made
+        number: int = made["broadcast"]["id"]
+        return number
+
+    over = make("Summer sale, first mail", start=True)
+    eventually(lambda: place.app("GET", f"/api/v1/broadcasts/{over}")["broadcast"]["state"] == "sent")
+    make("Summer sale, last days", start=True, throttle={"per_minute": 6})
+    make("Winter sale", audience={"filter": "platform = ios and last_status != suppressed"})
 
 
 # Playwright keeps an event loop running for as long as it is there, which no other ring is to meet: none outlives a module.
@@ -160,9 +181,9 @@ def pages(told: Workspace, chromium: Browser, admin_state: Any, service: Running
     page = context.new_page()
     at = f"/w/{told.name}"
 
-    def first(listing: str, pattern: str) -> str:
+    def first(listing: str, pattern: str, n: int = 0) -> str:
         page.goto(f"{at}{listing}")
-        href = page.locator(f"main table a[href^='{at}/{pattern}/']").first.get_attribute("href")
+        href = page.locator(f"main table a[href^='{at}/{pattern}/']").nth(n).get_attribute("href")
         assert href
         return href
 
@@ -174,6 +195,11 @@ def pages(told: Workspace, chromium: Browser, admin_state: Any, service: Running
         "device": first("/devices?filter=last_status+%3D+suppressed", "devices"),
         "people": f"{at}/people",
         "person": first("/people?filter=person.plan+%3D+pro", "people"),
+        "broadcasts": f"{at}/broadcasts",
+        "broadcast-draft": first("/broadcasts", "broadcasts"),
+        "broadcast": first("/broadcasts", "broadcasts", 1),
+        "broadcast-over": first("/broadcasts", "broadcasts", 2),
+        "compose": f"{at}/broadcasts/new?audience=last_status+!%3D+suppressed",
         "messages": f"{at}/messages",
         "message": first("/messages?metric=bounced", "messages"),
         "reports": f"{at}/reports",
@@ -185,7 +211,7 @@ def pages(told: Workspace, chromium: Browser, admin_state: Any, service: Running
         "templates": f"{at}/templates",
         "routes": f"{at}/routes",
         "route": first("/routes", "routes"),
-        "credential": f"{at}/routes/credentials/1",
+        "credential": first("/routes", "routes/credentials"),
         "add-credentials": f"{at}/routes/add",
         "add-fcm": f"{at}/routes/add/fcm",
         "add-apns": f"{at}/routes/add/apns",

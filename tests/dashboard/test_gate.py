@@ -28,6 +28,7 @@ NOTHING = {
     "credential": "999999999",
     "webhook": "999999999",
     "template": "999999999",
+    "broadcast": "999999999",
     "user": "999999999",
     "kind": "app",
     "key": "nope",

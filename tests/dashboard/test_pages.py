@@ -30,6 +30,7 @@ OF_A_WORKSPACE = (
         "/reports/refusals",
     ),
     *("/reports/comebacks", "/reports/broadcasts", "/reports/tokens"),
+    *("/broadcasts", "/broadcasts/new"),
 )
 OF_ALL = ("/workspaces", "/users", "/audit", "/account", "/login")
 # In each field that somebody else fills: none of it may become anything but text.

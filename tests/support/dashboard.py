@@ -63,13 +63,15 @@ async def served(database: Database, folder: Path, **settings: Any) -> AsyncIter
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     url = settings.pop("url", f"http://127.0.0.1:{port}")
-    app = wiring.api(store, url, config.Settings(data_dir=folder, **settings))
+    ending = asyncio.Event()
+    app = wiring.api(store, url, config.Settings(data_dir=folder, **settings), ending)
     server = uvicorn.Server(uvicorn.Config(app, http="httptools", lifespan="off", log_config=None))
     serving = asyncio.create_task(server.serve([listener]))
     try:
         yield await Site(store, port, url).with_users()
     finally:
         server.should_exit = True
+        ending.set()
         await serving
 
 

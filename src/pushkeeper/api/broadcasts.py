@@ -9,7 +9,7 @@ import msgspec
 
 from pushkeeper.api import answer, fields
 from pushkeeper.api.broadcast_request import asked_of
-from pushkeeper.api.native import render
+from pushkeeper.api.native import device_json, render
 from pushkeeper.api.surface import Surface
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pushkeeper.api.app import Rooms
     from pushkeeper.api.surface import Call
     from pushkeeper.broadcasts import Standing
+    from pushkeeper.previews import Said
     from pushkeeper.store.broadcasts import Broadcast
 
 MAX_BODY_BYTES = 10_000_000  # ten thousand tokens of installations
@@ -34,7 +35,9 @@ def routes(rooms: Rooms) -> Sequence[Route]:
     surface = Surface(authenticate=rooms.keys.app, render=render, max_body_bytes=MAX_BODY_BYTES)
     return [
         surface.route("/api/v1/broadcasts", GET=broadcasts.all, POST=broadcasts.make),
+        surface.route("/api/v1/broadcasts/preview", POST=broadcasts.preview),
         surface.route("/api/v1/broadcasts/{id}", GET=broadcasts.one),
+        surface.route("/api/v1/broadcasts/{id}/minutes", GET=broadcasts.minutes),
         surface.route("/api/v1/broadcasts/{id}/preflight", POST=broadcasts.preflight),
         surface.route("/api/v1/broadcasts/{id}/start", POST=broadcasts.start),
         surface.route("/api/v1/broadcasts/{id}/pause", POST=broadcasts.pause),
@@ -56,6 +59,11 @@ class _Broadcasts:
             made = await self._room.start(workspace, made.broadcast_id)
         return answer.of_json({"broadcast": broadcast_json(made)}, 201)
 
+    async def preview(self, call: Call) -> Answer:
+        asked, _ = asked_of(fields.as_object(fields.decode(call.raw_body), "body"))
+        said = await self._room.preview(call.workspace.workspace_id, asked)
+        return answer.of_json({"preview": [_said_json(one) for one in said]})
+
     async def all(self, call: Call) -> Answer:
         text = call.query("limit")
         limit = _PAGE if text is None else fields.number(text, "limit", most=_LARGEST_PAGE)
@@ -68,6 +76,10 @@ class _Broadcasts:
     async def one(self, call: Call) -> Answer:
         standing = await self._room.standing(call.workspace.workspace_id, _number(call))
         return answer.of_json({"broadcast": standing_json(standing)})
+
+    async def minutes(self, call: Call) -> Answer:
+        found = await self._room.minutes(call.workspace.workspace_id, _number(call))
+        return answer.of_json({"minutes": found})
 
     async def preflight(self, call: Call) -> Answer:
         found = await self._room.preflight(call.workspace.workspace_id, _number(call))
@@ -136,6 +148,15 @@ def standing_json(standing: Standing) -> dict[str, Any]:
         "results": standing.tallies,
         "waiting": standing.waiting,
         "compared": standing.compared,
+    }
+
+
+def _said_json(said: Said) -> dict[str, Any]:
+    return {
+        "platform": said.platform,
+        "to": None if said.to is None else device_json(said.to.device),
+        "content": None if said.content is None else msgspec.to_builtins(said.content),
+        "problem": said.problem or None,
     }
 
 

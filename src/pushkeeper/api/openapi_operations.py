@@ -183,9 +183,33 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         answer=record({"broadcast": ref("Broadcast")}),
         refused=(403, 404, 409),
     ),
+    ("POST", "/api/v1/broadcasts/preview"): Operation(
+        summary="What a broadcast would say on each platform to somebody of its audience; nothing is kept",
+        body=ref("NewBroadcast"),
+        answer=record(
+            {
+                "preview": list_of(
+                    record(
+                        {
+                            "platform": TEXT,
+                            "to": {"type": ["object", "null"]},
+                            "content": {"type": ["object", "null"]},
+                            "problem": MAYBE_TEXT,
+                        }
+                    )
+                )
+            }
+        ),
+        refused=(404,),
+    ),
     ("GET", "/api/v1/broadcasts/{id}"): Operation(
         summary="One broadcast: how far it has come, when it will be over, and what came of it",
         answer=record({"broadcast": ref("Broadcast")}),
+        refused=(404,),
+    ),
+    ("GET", "/api/v1/broadcasts/{id}/minutes"): Operation(
+        summary="How many of its pushes came to what, minute by minute",
+        answer=record({"minutes": list_of(OBJECT)}),
         refused=(404,),
     ),
     ("POST", "/api/v1/broadcasts/{id}/preflight"): Operation(

@@ -89,12 +89,14 @@ async def _serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) ->
                 "setup_url": await _setup_url(settings, opened, url),
                 "pid": os.getpid(),
             }
-            app = wiring.api(opened, url, settings)
+            ending = asyncio.Event()
+            app = wiring.api(opened, url, settings, ending)
             server = _Server(_uvicorn_config(app, certificate), lambda: ready(facts))
             sender = _sender(settings, opened)
 
             def stop() -> None:
                 server.should_exit = True
+                ending.set()
                 if sender is not None:
                     sender.stop()
 

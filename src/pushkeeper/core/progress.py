@@ -121,8 +121,14 @@ def _ends_at(facts: Facts, remaining: int, per_s: float) -> datetime:
     return max(by_rate, facts.last_due_at or by_rate)
 
 
-def span_s(started_at: datetime | None, now: datetime) -> float:
-    """Over how many seconds a rate of late is taken: two minutes, or since the start."""
+def lately(started_at: datetime | None, now: datetime) -> tuple[datetime, float]:
+    """From which minute on a rate of late is taken, and over how many seconds: some two minutes, or since the start.
+
+    What ended is counted by the minute, so that it begins with one.
+    """
     if started_at is None:
-        return 0.0
-    return min(_SPAN_S, max((now - started_at).total_seconds(), 1.0))
+        return now, 0.0
+    begins = (now - timedelta(seconds=_SPAN_S)).replace(second=0, microsecond=0)
+    if started_at > begins:
+        return started_at.replace(second=0, microsecond=0), max((now - started_at).total_seconds(), 1.0)
+    return begins, (now - begins).total_seconds()

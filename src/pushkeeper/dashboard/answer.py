@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import gzip
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from starlette.types import Send
 
 HTML = b"text/html; charset=utf-8"
 CSV = b"text/csv; charset=utf-8"
 JSON = b"application/json; charset=utf-8"
+EVENTS = b"text/event-stream; charset=utf-8"
 
 # Nothing from elsewhere, nothing inline, in nobody's frame; forms lead back to us.
 _POLICY = (
@@ -40,7 +42,7 @@ class Answer:
     """A page, or the parts of a file that is written while it is sent."""
 
     body: bytes = b""
-    parts: AsyncIterator[bytes] | None = None
+    parts: AsyncGenerator[bytes, None] | None = None
     status: int = 200
     content_type: bytes = HTML
     headers: Headers = ()
@@ -73,8 +75,9 @@ class Answer:
     async def _send_parts(self, send: Send, headers: list[tuple[bytes, bytes]], *, head: bool) -> None:
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         if self.parts is not None and not head:
-            async for part in self.parts:
-                await send({"type": "http.response.body", "body": part, "more_body": True})
+            async with aclosing(self.parts) as parts:
+                async for part in parts:
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
 

@@ -9,6 +9,8 @@ from starlette.routing import Route
 
 from pushkeeper.dashboard import (
     audit,
+    broadcasts,
+    compose,
     credentials,
     devices,
     entering,
@@ -54,6 +56,8 @@ def all_doors(rooms: Rooms) -> Sequence[Door]:
         *overview.doors(rooms),
         *devices.doors(rooms),
         *people.doors(rooms),
+        *compose.doors(rooms),
+        *broadcasts.doors(rooms),
         *messages.doors(rooms),
         *reports.doors(rooms),
         *templates.doors(rooms),

@@ -60,10 +60,14 @@ class Gate:
         status = _CLIENT_LEFT
         try:
             answer = await self._answer(scope, receive, request_id)
-            await answer.send(
+            sending = answer.send(
                 send, request_id=request_id, zipped=reading.zips(scope), head=scope["method"] == "HEAD"
             )
-            status = answer.status
+            if answer.parts is None:
+                await sending
+                status = answer.status
+            elif await reading.unless_gone(receive, sending):
+                status = answer.status
         except ClientDisconnect:
             pass
         ms = round((time.perf_counter() - started) * 1000, 1)

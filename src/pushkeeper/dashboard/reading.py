@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -12,7 +13,7 @@ from starlette.requests import Request
 from pushkeeper.errors import BadRequest, Forbidden, TooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
 
     from starlette.types import Message, Receive, Scope
 
@@ -59,6 +60,25 @@ def _bounded(receive: Receive) -> Receive:
         return message
 
     return received
+
+
+async def unless_gone(receive: Receive, sending: Coroutine[None, None, None]) -> bool:
+    """Send what takes long, as long as somebody is there to read it; whether that was to the end."""
+    sent, gone = asyncio.ensure_future(sending), asyncio.ensure_future(_gone(receive))
+    try:
+        await asyncio.wait({sent, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if sent.done():
+            await sent
+        return sent.done()
+    finally:
+        for task in (sent, gone):
+            task.cancel()
+        await asyncio.gather(sent, gone, return_exceptions=True)
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def refuse_other_sites(scope: Scope, url: str) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pushkeeper.dashboard import cookies
 
 if TYPE_CHECKING:
     from pushkeeper.audience import Audiences
-    from pushkeeper.broadcasts import Broadcasts
+    from pushkeeper.broadcasts import Asked, Broadcasts
     from pushkeeper.census import Census
     from pushkeeper.core.outcome import Verdict
     from pushkeeper.dashboard.cookies import Names
@@ -49,9 +50,24 @@ class Caller(Protocol):
     async def ping(self, webhook_id: int) -> tuple[bool, str]: ...
 
 
+class ReadsBroadcasts(Protocol):
+    """Reads a broadcast as our own API is asked for it, and whether it is to start at once.
+
+    Raises:
+        BadRequest: a field is missing, malformed or none of ours.
+    """
+
+    def __call__(self, body: dict[str, Any], /) -> tuple[Asked, bool]: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rooms:
-    """What the dashboard calls, and the addresses at which browsers reach it, and it the simulator."""
+    """What the dashboard calls, and the addresses at which browsers reach it, and it the simulator.
+
+    Attributes:
+        read_broadcast: what is typed is checked as what is asked of the API is.
+        ending: set when the process is to end: pages that are still being sent end with it.
+    """
 
     users: Users
     census: Census
@@ -68,10 +84,12 @@ class Rooms:
     webhooks: Webhooks
     providers: Providers
     caller: Caller
+    read_broadcast: ReadsBroadcasts
     database: Database
     vault: Vault
     url: str
     simulator_url: str | None = None
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def cookies(self) -> Names:

@@ -10,7 +10,7 @@ from pushkeeper.dashboard.answer import CSV, Answer
 from pushkeeper.store.chunks import Page
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -54,7 +54,7 @@ async def _pages(found: Page[T, K], read: Callable[[K], Awaitable[Page[T, K]]]) 
 
 
 def _file(name: str, columns: Sequence[Column[T]], pages: AsyncIterator[Sequence[T]]) -> Answer:
-    async def parts() -> AsyncIterator[bytes]:
+    async def parts() -> AsyncGenerator[bytes, None]:
         yield spreadsheet.lines([[column.name for column in columns]])
         async for rows in pages:
             if rows:

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.core import decision_table
+from pushkeeper.core.filter_show import text_of
+from pushkeeper.core.filter_text import EVERYBODY, read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pushkeeper.store.broadcasts import Broadcast
     from pushkeeper.store.reach import Moment
 
 STATUSES = ("sent", "", "bounced", "suppressed")
@@ -72,6 +75,22 @@ SKIPPED_BECAUSE: Mapping[str, str] = {
     "no_route": "there are no credentials for this platform, app and environment",
     "no_device": "the person has no device",
     "expired": "its time was over before it could be sent",
+}
+BROADCAST_TONES: Mapping[str, tuple[str, str]] = {
+    "draft": ("unused", "unused"),
+    "scheduled": ("unused", "clock"),
+    "sending": ("sent", "moved"),
+    "paused": ("bounced", "bounced"),
+    "sent": ("sent", "done"),
+    "stopped": ("suppressed", "suppressed"),
+    "cancelled": ("unused", "gone"),
+    "failed": ("suppressed", "suppressed"),
+}
+NO_END_BECAUSE: Mapping[str, str] = {
+    "not_started": "it waits for its hour",
+    "paused": "it is paused",
+    "route_paused": "what is left waits for a route that is paused",
+    "nothing_yet": "nothing of it has come to an end of late",
 }
 PLATFORM_NAMES: Mapping[str, str] = {"ios": "iOS", "android": "Android", "web": "Web"}
 
@@ -185,10 +204,33 @@ def span(seconds: float | None) -> str:
     return plural(round(seconds), "second")
 
 
+def rate(per_s: float) -> str:
+    """A rate: in a minute where it is less than one in a second."""
+    if per_s >= 1:
+        return f"{per_s:,.0f} a second"
+    return f"{per_s * 60:,.3g} a minute"
+
+
 def rounded(value: float) -> int:
     """A number of which only the first two digits are known."""
     digits = len(str(int(value)))
     return int(round(value, -(digits - 2))) if digits > 2 else int(value)  # noqa: PLR2004 - two digits
+
+
+def broadcast_name(broadcast: Broadcast) -> str:
+    """What a broadcast is called: as somebody named it, or else by what it says."""
+    said = broadcast.name or broadcast.content.title or broadcast.content.message
+    return said or f"Broadcast {broadcast.broadcast_id}"
+
+
+def audience(broadcast: Broadcast) -> str:
+    """To whom a broadcast goes: its filter in the text form, or how they were named."""
+    if broadcast.audience is not None:
+        given = broadcast.audience
+        return given if isinstance(given, str) else text_of(read(given))
+    if broadcast.device_ids is not None:
+        return f"{plural(len(broadcast.device_ids), 'device')} by their tokens"
+    return "people by their names" if broadcast.listed else EVERYBODY
 
 
 def plural(count: int, one: str, many: str = "") -> str:

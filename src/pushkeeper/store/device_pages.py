@@ -67,10 +67,16 @@ class Line:
 
 
 async def page(
-    database: Database, workspace: WorkspaceId, node: Node | None, *, after: Key, limit: int
+    database: Database,
+    workspace: WorkspaceId,
+    node: Node | None,
+    *,
+    after: Key,
+    limit: int,
+    unit: Unit = Unit.DEVICE,
 ) -> chunks.Page[ShownDevice, Key]:
-    """Devices of which a filter is true, after one of them."""
-    where = filter_sql.condition(node or _EVERYTHING, first=7, now=datetime.now(UTC), unit=Unit.DEVICE)
+    """Devices of which, or of whose people, a filter is true, after one of them."""
+    where = filter_sql.condition(node or _EVERYTHING, first=7, now=datetime.now(UTC), unit=unit)
     query = SQL["page"].replace("{condition}", where.sql)
 
     async def read(at: Key, rows: int, look: int) -> tuple[Sequence[ShownDevice], Key | None]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pushkeeper.api import app
 from pushkeeper.api.auth import Keys
+from pushkeeper.api.broadcast_request import asked_of
 from pushkeeper.config import Settings
 from pushkeeper.wiring import providers, rooms
 from pushkeeper.worker.figures import Figures
@@ -22,8 +24,13 @@ if TYPE_CHECKING:
     from pushkeeper.wiring.opened import Store
 
 
-def api(opened: Store, url: str, settings: Settings | None = None) -> ASGIApp:
-    """The HTTP APIs and, unless the settings say otherwise, the dashboard, told at which address they are reached."""
+def api(
+    opened: Store, url: str, settings: Settings | None = None, ending: asyncio.Event | None = None
+) -> ASGIApp:
+    """The HTTP APIs and, unless the settings say otherwise, the dashboard, told at which address they are reached.
+
+    What is still being sent to browsers ends when `ending` is set.
+    """
     settings = settings or Settings(data_dir=Path())
     return app.build(
         app.Rooms(
@@ -46,18 +53,20 @@ def api(opened: Store, url: str, settings: Settings | None = None) -> ASGIApp:
             url=url,
             metrics_token=settings.metrics_token,
         ),
-        _dashboard_routes(opened, url, settings) if settings.dashboard else (),
+        _dashboard_routes(opened, url, settings, ending or asyncio.Event()) if settings.dashboard else (),
     )
 
 
-def _dashboard_routes(opened: Store, url: str, settings: Settings) -> list[Route]:
+def _dashboard_routes(opened: Store, url: str, settings: Settings, ending: asyncio.Event) -> list[Route]:
     """What workers and commands have no use for is not loaded by them."""
     from pushkeeper.dashboard import app as dashboard
 
-    return dashboard.all_routes(dashboard_rooms(opened, url, settings))
+    return dashboard.all_routes(dashboard_rooms(opened, url, settings, ending))
 
 
-def dashboard_rooms(opened: Store, url: str, settings: Settings) -> DashboardRooms:
+def dashboard_rooms(
+    opened: Store, url: str, settings: Settings, ending: asyncio.Event | None = None
+) -> DashboardRooms:
     """What the dashboard calls."""
     from pushkeeper.dashboard.rooms import Rooms
 
@@ -77,10 +86,12 @@ def dashboard_rooms(opened: Store, url: str, settings: Settings) -> DashboardRoo
         webhooks=rooms.webhooks(opened),
         providers=_Credentials(),
         caller=_Caller(opened, may_be_private=settings.webhooks_may_be_private),
+        read_broadcast=asked_of,
         database=opened.database,
         vault=opened.vault,
         url=url,
         simulator_url=settings.simulator_url,
+        ending=ending or asyncio.Event(),
     )
 
 

@@ -33,6 +33,8 @@
     return series.map((one) => one.values.map((value, i) => (below[i] += value)));
   };
 
+  const steps = [1, 2, 5, 10, 15, 30, 60, 120, 240]; // bars from one tick to the next
+
   const axis = (more) => ({
     stroke: ink("axis"),
     grid: { stroke: ink("grid"), width: 1 },
@@ -62,7 +64,7 @@
         value: (_, __, ___, n) => (n == null ? "" : whole.format(series[i].values[n])),
       };
     });
-    const apart = at.length > 1 ? at[1] - at[0] : 3600;
+    const apart = at.length > 1 ? at[1] - at[0] : Number(box.dataset.apart || 3600);
     const top = Math.max(1, ...values.flat());
     box.replaceChildren();
     new uPlot(
@@ -72,7 +74,7 @@
         cursor: { y: false, points: { size: 6 }, sync: { key: stacks ? "status" : "hours" } },
         scales: { x: { time: true, range: isBars ? (_, from, to) => [from - apart / 2, to + apart / 2] : undefined }, y: { range: [0, top * 1.06] } },
         legend: { live: true },
-        axes: [axis({ space: 70, size: 28, values: told }), axis({ size: 52, space: 32, values: (_, ticks) => ticks.map((tick) => (tick % 1 ? "" : short.format(tick))) })],
+        axes: [axis({ space: 70, size: 28, values: told, ...(isBars && { incrs: steps.map((step) => step * apart) }) }), axis({ size: 52, space: 32, values: (_, ticks) => ticks.map((tick) => (tick % 1 ? "" : short.format(tick))) })],
         series: [{ label: "at", value: (_, x) => (x == null ? "" : dayAndHour.format(x * 1000)) }, ...lines],
       },
       [at, ...order.map((i) => values[i])],
@@ -91,5 +93,5 @@
     clearTimeout(waits);
     waits = setTimeout(drawAll, 60);
   }).observe(document.getElementById("main"));
-  document.addEventListener("pushkeeper:theme", drawAll);
+  for (const moment of ["pushkeeper:theme", "pushkeeper:shown", "htmx:after:settle"]) document.addEventListener(moment, drawAll);
 })();

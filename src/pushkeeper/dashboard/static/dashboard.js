@@ -92,13 +92,15 @@
 
   // Of two ways to say the same, only the chosen one is asked for.
   const askForChosen = () => {
-    const choice = document.getElementById("with");
-    if (!choice) return;
-    const show = () => {
-      for (const part of document.querySelectorAll("[data-with]")) part.hidden = part.dataset.with !== choice.value;
-    };
-    choice.addEventListener("change", show);
-    show();
+    for (const name of ["with", "when"]) {
+      const choice = document.getElementById(name);
+      if (!choice) continue;
+      const show = () => {
+        for (const part of document.querySelectorAll(`[data-${name}]`)) part.hidden = part.dataset[name] !== choice.value;
+      };
+      choice.addEventListener("change", show);
+      show();
+    }
   };
 
   document.addEventListener("htmx:config:request", (event) => {
@@ -106,6 +108,7 @@
     if (token) event.detail.ctx.request.headers["X-CSRF-Token"] = token.content;
   });
   document.addEventListener("htmx:after:settle", (event) => tellTimes(event.target.parentNode || document));
+  document.addEventListener("pushkeeper:shown", (event) => tellTimes(event.detail));
 
   // What changes by itself is asked for again, while somebody looks at it.
   const refresh = () => {

@@ -1,0 +1,245 @@
+"""Broadcasts: what was written, what is to be expected of it, how it goes while it is sent, and what came of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from pushkeeper.core.progress import Unknown
+from pushkeeper.core.user import Role
+from pushkeeper.dashboard import words
+from pushkeeper.dashboard.answer import led_to
+from pushkeeper.dashboard.door import Done, change, look
+from pushkeeper.dashboard.live import Frame, Live
+from pushkeeper.dashboard.render import page
+from pushkeeper.dashboard.table import CSV_ROWS, ROWS, Column, csv_of, csv_of_pages
+from pushkeeper.insights import flat
+from pushkeeper.store.chunks import Page
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from datetime import datetime
+
+    from pushkeeper.broadcasts import Standing
+    from pushkeeper.dashboard.answer import Answer
+    from pushkeeper.dashboard.door import Door
+    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.visit import Visit
+    from pushkeeper.insights import FlatResult
+    from pushkeeper.store.broadcasts import Broadcast, Minute, Tally
+
+ENDINGS = ("accepted", "bounced", "failed", "expired", "unknown", "skipped")
+_INKS = {"accepted": "sent", "bounced": "bounced", "not sent": "suppressed", "left out": "unused"}
+_OF = {
+    "accepted": "accepted",
+    "bounced": "bounced",
+    "failed": "not sent",
+    "expired": "not sent",
+    "unknown": "not sent",
+    "skipped": "left out",
+}
+_MOST_BARS = 120
+_STEPS_MIN = (1, 5, 15, 60, 360, 1_440)
+
+_COLUMNS: Sequence[Column[tuple[Broadcast, FlatResult | None]]] = (
+    Column("broadcast", lambda row: row[0].broadcast_id),
+    Column("name", lambda row: row[0].name),
+    Column("title", lambda row: row[0].content.title),
+    Column("state", lambda row: row[0].shown_state),
+    Column("audience", lambda row: words.audience(row[0])),
+    Column("created_at", lambda row: row[0].created_at),
+    Column("started_at", lambda row: row[0].started_at),
+    Column("devices", lambda row: row[0].devices),
+    *(
+        Column(ending, lambda row, ending=ending: row[1] and getattr(row[1], ending))  # type: ignore[misc]  # a name bound at once
+        for ending in ENDINGS
+    ),
+)
+_RESULTS: Sequence[Column[Tally]] = (
+    Column("platform", lambda one: one.platform),
+    Column("ending", lambda one: one.ending),
+    Column("reason", lambda one: one.reason),
+    Column("because", lambda one: words.because(one.reason)),
+    Column("provider_reason", lambda one: one.provider_reason),
+    Column("pushes", lambda one: one.pushes),
+    Column("last_at", lambda one: one.last_at),
+)
+
+
+def doors(rooms: Rooms) -> Sequence[Door]:
+    """The doors of broadcasts."""
+    room = _Broadcasts(rooms)
+    here, one = "/w/{workspace}/broadcasts", "/w/{workspace}/broadcasts/{broadcast}"
+    operator = Role.OPERATOR
+    return [
+        look(here, room.show_all),
+        look(f"{here}.csv", room.csv),
+        look(one, room.show),
+        look(f"{one}/live", room.live),
+        look(f"{one}/results.csv", room.results_csv),
+        change(f"{one}/preflight", "broadcast.preflight", room.preflight, room.show, operator),
+        change(f"{one}/start", "broadcast.start", room.start, room.show, operator),
+        change(f"{one}/pause", "broadcast.pause", room.pause, room.show, operator),
+        change(f"{one}/resume", "broadcast.resume", room.resume, room.show, operator),
+        change(f"{one}/cancel", "broadcast.cancel", room.cancel, room.show, operator),
+    ]
+
+
+class _Broadcasts:
+    def __init__(self, rooms: Rooms) -> None:
+        self._room = rooms.broadcasts
+        self._insights = rooms.insights
+        self._names = rooms.cookies
+        self._live = Live(rooms.ending)
+
+    async def show_all(self, visit: Visit) -> Answer:
+        found = await self._page(visit, visit.asked_number("start"), ROWS)
+        following = f"{visit.to('broadcasts')}?{urlencode({'start': found.following})}"
+        return page(visit, "broadcasts.html", rows=found.rows, next=following if found.following else None)
+
+    async def csv(self, visit: Visit) -> Answer:
+        async def read(before: int | None) -> Page[tuple[Broadcast, FlatResult | None], int | None]:
+            return await self._page(visit, before, CSV_ROWS)
+
+        return await csv_of_pages("broadcasts", _COLUMNS, read, None)
+
+    async def show(self, visit: Visit) -> Answer:
+        """One broadcast: of a draft what is to be expected of it, else how it goes and what came of it."""
+        standing = await self._standing(visit)
+        facts = _facts(standing)
+        if facts["begun"]:
+            facts["chart"] = await self._chart(visit)
+        if visit.fragment:
+            return page(visit, "broadcast_standing.html", **facts)
+        said = await self._room.shown(visit.workspace_id, standing.broadcast)
+        return page(visit, "broadcast.html", **facts, said=said)
+
+    async def live(self, visit: Visit) -> Answer:
+        """How it goes, as it goes; once it stands otherwise than the page has it (`state`), that and no more."""
+        number = visit.number("broadcast", "broadcast")
+        await self._room.one(visit.workspace_id, number)
+
+        async def ask() -> tuple[dict[str, Any], dict[str, Any]]:
+            standing = await self._room.standing(visit.workspace_id, number)
+            return _facts(standing), await self._chart(visit)
+
+        async def look_again() -> Frame:
+            facts, chart = await self._live.shared(number, ask)
+            shown = page(visit, "broadcast_progress.html", **facts, chart=chart)
+            return Frame(shown.body.decode(), facts["stands"])
+
+        return self._live.answer(visit.asked("state"), look_again)
+
+    async def results_csv(self, visit: Visit) -> Answer:
+        standing = await self._standing(visit)
+        return csv_of("results", _RESULTS, standing.tallies)
+
+    async def preflight(self, visit: Visit) -> Done:
+        number = visit.number("broadcast", "broadcast")
+        found = await self._room.preflight(visit.workspace_id, number)
+        if found is None:
+            return self._done(visit, "Its audience takes too long to count.", bad=True)
+        return self._done(visit, "Looked at again, as things stand now.")
+
+    async def start(self, visit: Visit) -> Done:
+        return await self._change(visit, self._room.start, "It is started.")
+
+    async def pause(self, visit: Visit) -> Done:
+        return await self._change(visit, self._room.pause, "It is paused: nothing more of it leaves.")
+
+    async def resume(self, visit: Visit) -> Done:
+        return await self._change(visit, self._room.resume, "It goes on.")
+
+    async def cancel(self, visit: Visit) -> Done:
+        return await self._change(visit, self._room.cancel, "It is cancelled: nothing more of it leaves.")
+
+    async def _change(self, visit: Visit, do: Callable[..., Awaitable[Broadcast]], notice: str) -> Done:
+        await do(visit.workspace_id, visit.number("broadcast", "broadcast"))
+        return self._done(visit, notice)
+
+    def _done(self, visit: Visit, notice: str, *, bad: bool = False) -> Done:
+        number = visit.number("broadcast", "broadcast")
+        return Done(
+            answer=led_to(visit.to("broadcasts", number), self._names.note(notice, bad=bad)),
+            target=str(number),
+        )
+
+    async def _standing(self, visit: Visit) -> Standing:
+        return await self._room.standing(visit.workspace_id, visit.number("broadcast", "broadcast"))
+
+    async def _chart(self, visit: Visit) -> dict[str, Any]:
+        found = await self._room.minutes(visit.workspace_id, visit.number("broadcast", "broadcast"))
+        return chart_of(found)
+
+    async def _page(
+        self, visit: Visit, before: int | None, limit: int
+    ) -> Page[tuple[Broadcast, FlatResult | None], int | None]:
+        found = await self._room.all(visit.workspace_id, before=before, limit=limit + 1)
+        shown = found[:limit]
+        began = await self._insights.broadcasts(
+            visit.workspace_id, before=shown[0].broadcast_id + 1 if shown else None, limit=limit
+        )
+        results = {one.broadcast_id: one for one in map(flat, began)}
+        rows = [(one, results.get(one.broadcast_id)) for one in shown]
+        return Page(rows, shown[-1].broadcast_id if len(found) > limit else None, whole=True)
+
+
+def chart_of(minutes: Sequence[Minute]) -> dict[str, Any]:
+    """What came of pushes over time, as the series of a chart: a bar for each minute, or as many as are to be seen."""
+    if not minutes:
+        return {"at": [], "series": [], "step_min": 1}
+    first, last = (_minute(one.minute) for one in (minutes[0], minutes[-1]))
+    step = next((step for step in _STEPS_MIN if (last - first) // step < _MOST_BARS), _STEPS_MIN[-1])
+    begins, ends = first - first % step, last - last % step
+    counts: dict[str, Counter[int]] = {name: Counter() for name in _INKS}
+    for one in minutes:
+        at = _minute(one.minute)
+        counts[_OF[one.ending]][at - at % step] += one.pushes
+    bars = range(begins, ends + step, step)
+    series = [
+        {"name": name, "ink": _INKS[name], "values": [of[at] for at in bars]}
+        for name, of in counts.items()
+        if of
+    ]
+    return {"at": [60 * at for at in bars], "series": series, "step_min": step}
+
+
+def _minute(at: datetime) -> int:
+    return int(at.timestamp()) // 60
+
+
+def _facts(standing: Standing) -> dict[str, Any]:
+    """What the page of a broadcast shows of how it stands."""
+    broadcast, progress = standing.broadcast, standing.progress
+    endings = Counter[str]()
+    for tally in standing.tallies:
+        endings[_OF[tally.ending]] += tally.pushes
+    state = broadcast.shown_state
+    return {
+        "broadcast": broadcast,
+        "state": state,
+        # What is still under way ends once more: then nothing of the page changes any more.
+        "stands": f"{state}, over" if broadcast.is_over else state,
+        # It is started once it has moments at which it is due; it begins at the first of them.
+        "begun": bool(broadcast.passes),
+        "changes": bool(broadcast.passes) and not broadcast.is_over,
+        "progress": progress,
+        "endings": endings,
+        "bar": _bar(endings, progress.devices),
+        "tallies": standing.tallies,
+        "waiting": [one for one in standing.waiting if one.paused],
+        "compared": standing.compared,
+        "no_end": words.NO_END_BECAUSE.get((progress.unknown or Unknown.OVER).value, ""),
+    }
+
+
+def _bar(endings: Counter[str], devices: int) -> list[tuple[str, float, float]]:
+    """What is settled as parts of a bar: an ink, where it begins and how long it is, in per cent."""
+    found, at = [], 0.0
+    for name, ink in _INKS.items():
+        length = 100 * endings[name] / max(devices, endings.total(), 1)
+        if length:
+            found.append((ink, round(at, 3), round(length, 3)))
+            at += length
+    return found

@@ -1,0 +1,306 @@
+"""A broadcast is written: what is typed becomes what our own API would be asked, and is seen on a phone meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from pushkeeper.core import schedule
+from pushkeeper.core.filter import Unit
+from pushkeeper.core.schedule import BadSchedule
+from pushkeeper.core.user import Role
+from pushkeeper.dashboard import words
+from pushkeeper.dashboard.answer import led_to
+from pushkeeper.dashboard.door import Done, change, look
+from pushkeeper.dashboard.render import page
+from pushkeeper.dashboard.visit import Form, said_of
+from pushkeeper.errors import BadRequest, Forbidden, NotFound
+from pushkeeper.store.templates import TemplateKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from pushkeeper.broadcasts import Asked
+    from pushkeeper.dashboard.answer import Answer
+    from pushkeeper.dashboard.door import Door
+    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.visit import Visit
+    from pushkeeper.previews import Said
+    from pushkeeper.store.broadcasts import Broadcast
+
+COUNTED_WITHIN_S = 0.4
+_HOUR_S = 3_600
+_MOST_HOURS = 28 * 24
+_SAYS = ("title", "message", "link", "image_url")
+_OTHERWISE = ("ios", "android")
+_TICKS = ("skip_without_permission", "one_per_phone", "dry_run")
+_WITHIN = ("content.", "schedule.", "window.", "throttle.", "audience.")
+
+
+def doors(rooms: Rooms) -> Sequence[Door]:
+    """The doors of broadcasts that are being written."""
+    compose = _Compose(rooms)
+    here = "/w/{workspace}/broadcasts"
+    return [
+        look(f"{here}/new", compose.form, Role.OPERATOR),
+        change(f"{here}/new", "broadcast.make", compose.make, compose.form, Role.OPERATOR),
+        look(f"{here}/preview", compose.preview, Role.OPERATOR),
+        look(f"{here}/size", compose.size, Role.OPERATOR),
+    ]
+
+
+class _Compose:
+    def __init__(self, rooms: Rooms) -> None:
+        self._broadcasts = rooms.broadcasts
+        self._audiences = rooms.audiences
+        self._templates = rooms.templates
+        self._read = rooms.read_broadcast
+
+    async def form(self, visit: Visit) -> Answer:
+        """An empty form, or one with what another broadcast said (`from`) or to whom it is to go (`audience`)."""
+        written: Mapping[str, str] = {}
+        if not visit.form.is_sent:
+            number = visit.asked_number("from")
+            if number is not None:
+                written = written_of(await self._broadcasts.one(visit.workspace_id, number))
+            elif audience := visit.asked("audience"):
+                written = {"filter": audience}
+            elif template := visit.asked("template"):
+                written = {"template": template}
+            visit = replace(visit, form=Form({name: [text] for name, text in written.items()}))
+        templates = await self._templates.all(visit.workspace_id, TemplateKind.BROADCAST)
+        return page(
+            visit,
+            "compose.html",
+            templates=[("", "none"), *((str(one.template_id), one.name) for one in templates)],
+            preview=f"{visit.to('broadcasts', 'preview')}?{urlencode(written)}",
+            size=f"{visit.to('broadcasts', 'size')}?{urlencode(written)}",
+        )
+
+    async def make(self, visit: Visit) -> Done:
+        """Keep a draft, and go to what is to be expected of it."""
+        made = await self._made(visit)
+        return Done(
+            answer=led_to(visit.to("broadcasts", made.broadcast_id)),
+            target=str(made.broadcast_id),
+            detail=words.broadcast_name(made),
+        )
+
+    async def _made(self, visit: Visit) -> Broadcast:
+        try:
+            return await self._broadcasts.make(visit.workspace_id, self._asked(visit.form))
+        except BadRequest as error:
+            raise _beside_its_field(error) from None
+        except NotFound as error:
+            raise BadRequest("template", error.message) from None
+
+    async def preview(self, visit: Visit) -> Answer:
+        """What is typed, as phones show it."""
+        typed = Form({name: [visit.asked(name)] for name in visit.query})
+        if not typed.text("filter"):
+            typed = Form({**typed.values, "filter": ["everybody"]})
+        said, problem = [], ""
+        try:
+            said = await self._previewed(visit, typed)
+        except (BadRequest, NotFound, Forbidden) as error:
+            # Half of a filter is no filter: the preview says less, the form itself says what is wrong.
+            problem = said_of(error)
+        return page(visit, "phones.html", said=said, problem=problem, app_name=visit.to())
+
+    async def _previewed(self, visit: Visit, typed: Form) -> list[Said]:
+        asked = self._asked(typed)
+        try:
+            return await self._broadcasts.preview(visit.workspace_id, asked)
+        except BadRequest as error:
+            raise _beside_its_field(error) from None
+
+    async def size(self, visit: Visit) -> Answer:
+        """How many what is typed is true of."""
+        text, unit = visit.asked("filter"), _unit(visit.asked("unit"))
+        size, problem = None, None
+        if text:
+            try:
+                size = await self._audiences.estimate(
+                    visit.workspace_id, text, unit, within_s=COUNTED_WITHIN_S
+                )
+            except BadRequest as error:
+                problem = error
+        return page(visit, "compose_size.html", text=text, size=size, problem=problem)
+
+    def _asked(self, form: Form) -> Asked:
+        try:
+            asked, _ = self._read(body_of(form))
+        except BadRequest as error:
+            raise _beside_its_field(error) from None
+        return asked
+
+
+def body_of(form: Form) -> dict[str, Any]:
+    """What our own API would be asked.
+
+    Raises:
+        BadRequest: what is typed into a field is none of what it is for; the API itself refuses the rest.
+    """
+    template = form.text("template")
+    body: dict[str, Any] = {
+        "name": form.text("name"),
+        "template": _number("template", template) if template else None,
+        "content": _content(form),
+        "data": _json(form, "data"),
+        "event": form.text("event"),
+        "when_undefined": form.text("when_undefined") or None,
+        "audience": {"filter": _filter(form), "unit": form.text("unit") or Unit.DEVICE.value},
+        "schedule": _schedule(form),
+        "window": _window(form),
+        "throttle": _throttle(form),
+        "expires_after_s": _life_s(form),
+        **{name: form.ticked(name) for name in _TICKS},
+    }
+    if form.ticked("send_to_unsubscribed"):
+        body["send_to_unsubscribed"] = True
+    return body
+
+
+def _content(form: Form) -> dict[str, Any]:
+    content: dict[str, Any] = {name: text for name in _SAYS if (text := form.text(name))}
+    for platform in _OTHERWISE:
+        otherwise = {name: text for name in ("title", "message") if (text := form.text(f"{platform}_{name}"))}
+        if otherwise:
+            content[platform] = otherwise
+    if form.text("collapse_id"):
+        content["collapse_id"] = form.text("collapse_id")
+    if form.text("ttl_s"):
+        content["ttl_s"] = _number("ttl_s", form.text("ttl_s"))
+    if form.text("priority"):
+        content["priority"] = form.text("priority")
+    return {**content, "custom_data": _json(form, "custom_data")}
+
+
+def _filter(form: Form) -> str:
+    text = form.text("filter")
+    if not text:
+        raise BadRequest("filter", "filter: expected to whom it goes; everybody is all")
+    return text
+
+
+def _json(form: Form, name: str) -> Any:  # noqa: ANN401 - JSON
+    text = form.text(name)
+    try:
+        return msgspec.json.decode(text) if text else {}
+    except (msgspec.DecodeError, RecursionError):
+        raise BadRequest(name, f'{name}: expected a JSON object, as {{"price": "9.90"}}') from None
+
+
+def _number(name: str, text: str) -> int | float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = float("nan")
+    if not abs(found) < 2**53:
+        raise BadRequest(name, f"{name}: expected a number")
+    return int(found) if found.is_integer() else found
+
+
+def _schedule(form: Form) -> dict[str, Any] | None:
+    """When it goes out; a time that is typed is of the zone that the form names, which is the browser's."""
+    match form.text("when"):
+        case "at":
+            return {"at": _moment(form).isoformat()}
+        case "local":
+            if not form.text("local_time"):
+                raise BadRequest("local_time", "local_time: expected a day and a time")
+            zone = form.text("time_zone")
+            return {"local_time": form.text("local_time"), **({"time_zone": zone} if zone else {})}
+    return None
+
+
+def _moment(form: Form) -> datetime:
+    try:
+        typed = schedule.read_local_time(form.text("at"), "at")
+        zone = schedule.read_zone(form.text("zone") or "UTC", "at")
+    except BadSchedule as error:
+        raise BadRequest("at", f"at: {error.message}") from None
+    return schedule.first_moment(typed, schedule.zone_of(zone))
+
+
+def _window(form: Form) -> dict[str, Any] | None:
+    hours = {name: form.text(name) for name in ("opens", "closes")}
+    return hours if any(hours.values()) else None
+
+
+def _throttle(form: Form) -> dict[str, Any] | None:
+    text = form.text("rate")
+    if not text:
+        return None
+    unit = "per_minute" if form.text("rate_per") == "minute" else "per_second"
+    return {unit: _number("rate", text)}
+
+
+def _life_s(form: Form) -> int | None:
+    text = form.text("expires_after_h")
+    if not text:
+        return None
+    hours = _number("expires_after_h", text)
+    if not 0 < hours <= _MOST_HOURS or hours * _HOUR_S < 60:  # noqa: PLR2004 - a minute
+        raise BadRequest("expires_after_h", f"expires_after_h: expected up to {_MOST_HOURS} hours")
+    return round(hours * _HOUR_S)
+
+
+def _unit(text: str) -> Unit:
+    return Unit.PERSON if text == Unit.PERSON.value else Unit.DEVICE
+
+
+def _beside_its_field(error: BadRequest) -> BadRequest:
+    """The same, said of the field in which it was typed."""
+    name, said = error.field, error.message.removeprefix(f"{error.field}: ")
+    for within in _WITHIN:
+        name = name.removeprefix(within)
+    if name.startswith("per_"):
+        name = "rate"
+    if name.startswith(tuple(f"{platform}." for platform in _OTHERWISE)):
+        name = name.replace(".", "_")
+    return BadRequest(name, f"{name}: {said}")
+
+
+def written_of(broadcast: Broadcast) -> dict[str, str]:
+    """What was typed for a broadcast, to be typed again: all but when it goes out, and whom it named one by one."""
+    found = {
+        "name": broadcast.name,
+        **(_said_of(broadcast) if broadcast.template_id is None else {"template": broadcast.template_id}),
+        **_way_of(broadcast),
+        "filter": words.audience(broadcast) if broadcast.audience is not None else None,
+        "unit": broadcast.unit.value,
+    }
+    return {name: str(value) for name, value in found.items() if value not in {None, ""}}
+
+
+def _said_of(broadcast: Broadcast) -> dict[str, Any]:
+    content, wording = broadcast.content, broadcast.wording
+    found: dict[str, Any] = {
+        name: getattr(content, name) for name in (*_SAYS, "collapse_id", "ttl_s", "priority")
+    }
+    for platform in _OTHERWISE:
+        otherwise = content.platforms.get(platform, {})
+        found |= {f"{platform}_{name}": otherwise.get(name) for name in ("title", "message")}
+    if content.custom_data:
+        found["custom_data"] = msgspec.json.encode(content.custom_data).decode()
+    if wording is None:
+        return found
+    data = msgspec.json.encode(wording.data).decode() if wording.data else None
+    return {**found, "data": data, "event": wording.event, "when_undefined": wording.when_undefined}
+
+
+def _way_of(broadcast: Broadcast) -> dict[str, Any]:
+    window, life_s = broadcast.schedule.window, broadcast.schedule.expires_after_s
+    return {
+        "rate": None if broadcast.per_s is None else f"{broadcast.per_s:g}",
+        "opens": window and f"{window.opens:%H:%M}",
+        "closes": window and f"{window.closes:%H:%M}",
+        "expires_after_h": None if life_s is None else f"{life_s / _HOUR_S:g}",
+        "send_to_unsubscribed": "yes" if broadcast.send_to_unsubscribed else None,
+        **{name: "yes" for name in _TICKS if getattr(broadcast, name)},
+    }

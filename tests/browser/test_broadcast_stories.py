@@ -1,0 +1,111 @@
+"""A broadcast in a real browser: written as phones show it, started, followed while it goes, paused and cancelled."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from support.service import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.browser.conftest import Watched
+
+    from support.processes import Running
+
+SOON_MS = 20_000
+
+
+@pytest.fixture
+def crowd(service: Running, simulator: Running) -> Workspace:
+    """A workspace of twelve Android phones."""
+    place = Workspace(f"crowd-{secrets.token_hex(3)}", service, simulator)
+    place.add_fcm()
+    for number, token in enumerate(place.mint("android", 12)):
+        place.register(f"p{number}", token, "android")
+    place.track("PUT", "/api/v1/customers/p11", {"first_name": "<b>Ann</b>"})
+    return place
+
+
+def test_a_broadcast_is_written_started_followed_paused_and_cancelled(
+    opened: Callable[..., Watched], crowd: Workspace
+) -> None:
+    watched = opened()
+    page = watched.page
+    page.on("dialog", lambda asked: asked.accept())
+    page.goto(f"/w/{crowd.name}/broadcasts")
+    page.get_by_role("link", name="Write one", exact=True).click()
+    # A phone shows it while it is typed, as somebody of the audience reads it.
+    page.get_by_label("Title", exact=True).fill("Hello {{ person.first_name }}")
+    page.get_by_label("Filter").fill("everybody")
+    android = page.locator(".phone.android")
+    expect(android.get_by_text("Hello <b>Ann</b>")).to_be_visible()
+    expect(android.get_by_text("as p11 reads it")).to_be_visible()
+    expect(page.get_by_text("12 devices of 12 people")).to_be_visible()
+    page.get_by_label("Message", exact=True).fill("{% if")
+    expect(page.get_by_text("There is nothing to be seen yet")).to_be_visible()
+    page.get_by_role("button", name="Keep the draft").click()
+    expect(page.get_by_label("Message", exact=True)).to_be_focused()
+    expect(page.get_by_text(re.compile("line 1")).last).to_be_visible()
+    page.get_by_label("Title", exact=True).fill("Hello")
+    page.get_by_label("Message", exact=True).fill("It begins")
+    page.get_by_label("At most").fill("30")
+    page.get_by_label("in a").select_option("minute")
+    page.get_by_role("button", name="Keep the draft").click()
+
+    expect(page.get_by_role("heading", name="Hello", exact=True)).to_be_visible()
+    expect(page.get_by_text("of 12 devices of 12 people in its audience")).to_be_visible()
+    page.get_by_role("button", name="Start it").click()
+    # Nobody reloads anything: how far it has come is told as it comes.
+    bar = page.get_by_role("progressbar")
+    expect(bar).to_have_attribute("aria-valuenow", re.compile("^[3-9]$"), timeout=SOON_MS)
+    page.get_by_role("button", name="Pause", exact=True).click()
+    expect(page.get_by_text("It is paused: nothing more of it leaves.")).to_be_visible()
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_role("status").get_by_text("sending")).to_be_visible()
+    # Somebody else cancels it: the page that is being looked at turns by itself.
+    other = opened().page
+    other.on("dialog", lambda asked: asked.accept())
+    other.goto(page.url)
+    other.get_by_role("button", name="Cancel it").click()
+    expect(other.get_by_text("It is cancelled")).to_be_visible()
+    expect(page.get_by_role("status").get_by_text("cancelled")).to_be_visible(timeout=SOON_MS)
+    expect(page.get_by_role("cell", name="the broadcast was cancelled")).to_be_visible(timeout=SOON_MS)
+    expect(page.get_by_role("heading", name="What came of it")).to_be_visible(timeout=SOON_MS)
+    assert page.get_by_role("button", name="Pause", exact=True).count() == 0
+    expect(page.locator("[data-chart] canvas")).to_be_visible()
+    assert [said for said in watched.complaints if "status of 400" not in said] == []
+
+
+def test_a_time_is_typed_in_the_zone_of_whoever_types_it(
+    opened: Callable[..., Watched], crowd: Workspace
+) -> None:
+    page = opened(timezone_id="Asia/Kolkata").page
+    page.goto(f"/w/{crowd.name}/broadcasts/new")
+    expect(page.get_by_label("The moment")).to_be_hidden()
+    page.get_by_label("It goes out").select_option("at")
+    expect(page.get_by_text(re.compile("in your zone, Asia/(Kolkata|Calcutta)"))).to_be_visible()
+    page.get_by_label("Title", exact=True).fill("Later")
+    page.get_by_label("Filter").fill("everybody")
+    page.get_by_label("The moment").fill("2027-03-01T09:30")
+    page.get_by_role("button", name="Keep the draft").click()
+    due = page.locator("dt", has_text="Goes out").locator("+ dd time")
+    assert due.get_attribute("datetime") == "2027-03-01T04:00:00.000+00:00"
+
+
+def test_without_any_script_a_broadcast_is_written_and_started(
+    opened: Callable[..., Watched], crowd: Workspace
+) -> None:
+    page = opened(java_script_enabled=False).page
+    page.goto(f"/w/{crowd.name}/broadcasts/new")
+    page.get_by_label("Title", exact=True).fill("Plain")
+    page.get_by_label("Filter").fill("everybody")
+    page.get_by_role("button", name="Keep the draft").click()
+    expect(page.locator(".phone.android").get_by_text("Plain")).to_be_visible()
+    page.get_by_role("button", name="Start it").click()
+    expect(page.get_by_text("It is started.")).to_be_visible()

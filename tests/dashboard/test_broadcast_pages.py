@@ -1,0 +1,294 @@
+"""Broadcasts: written with what is wrong said beside its field, kept as a draft, started and stopped, and read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.dashboard.test_forms import wrong
+
+from pushkeeper import wiring
+from pushkeeper.core.model import Platform
+from pushkeeper.dashboard.broadcasts import chart_of
+from pushkeeper.store.broadcasts import Minute
+
+if TYPE_CHECKING:
+    from support.dashboard import Browser, Place, Seen, Site
+
+FORM = {
+    "title": "The sale begins",
+    "message": "Hello",
+    "filter": "everybody",
+    "when": "now",
+    "unit": "device",
+}
+
+
+async def can_send(place: Place) -> None:
+    """Credentials that are never opened: nothing is sent here."""
+    await place.site.database.rows(
+        "with c as (insert into credentials (workspace_id, provider, kind, app, sealed) values "
+        "($1, 'fcm', 'service_account', 'p', '') returning credential_id) "
+        "insert into routes (credential_id) select credential_id from c",
+        place.workspace.workspace_id,
+    )
+
+
+async def kept(browser: Browser, place: Place, **changes: Any) -> Seen:
+    await can_send(place)
+    return await browser.post(place.path("/broadcasts/new"), {**FORM, **changes})
+
+
+def number_of(seen: Seen) -> int:
+    assert seen.status == 303, seen.page.text
+    return int(seen.location.rpartition("/")[2])
+
+
+async def made(place: Place, number: int) -> Any:
+    return await wiring.broadcasts(place.site.store).one(place.workspace.workspace_id, number)
+
+
+def typed(seen: Seen, tag: str, name: str) -> dict[str, str | None]:
+    [field] = [field for field in seen.page.all(tag) if field.get("name") == name]
+    return dict(field)
+
+
+async def test_all_that_is_typed_is_kept(operator: Browser, place: Place) -> None:
+    seen = await kept(
+        operator,
+        place,
+        name="Summer",
+        filter="platform = ios and person.plan = pro",
+        unit="person",
+        link="shop://sale",
+        image_url="https://example.com/a.png",
+        ios_title="iPhones",
+        android_message="Robots",
+        data='{"code": "X"}',
+        custom_data='{"page": 3}',
+        event="bought",
+        when_undefined="empty",
+        when="at",
+        at="2027-07-01T09:30",
+        zone="Europe/Berlin",
+        opens="08:00",
+        closes="20:00",
+        rate="30",
+        rate_per="minute",
+        expires_after_h="1.5",
+        one_per_phone="yes",
+        send_to_unsubscribed="yes",
+        collapse_id="sale",
+        ttl_s="600",
+        priority="normal",
+        title="{{ trigger.code }}",
+    )
+    one = await made(place, number_of(seen))
+    assert (one.name, one.audience, one.unit.value) == (
+        "Summer",
+        "platform = ios and person.plan = pro",
+        "person",
+    )
+    content = one.content
+    assert (content.title, content.link, content.image_url) == (
+        "{{ trigger.code }}",
+        "shop://sale",
+        "https://example.com/a.png",
+    )
+    assert content.platforms == {"android": {"message": "Robots"}, "ios": {"title": "iPhones"}}
+    assert (content.custom_data, content.collapse_id, content.ttl_s, content.priority) == (
+        {"page": 3},
+        "sale",
+        600,
+        "normal",
+    )
+    assert (one.wording.data, one.wording.event, one.wording.when_undefined) == (
+        {"code": "X"},
+        "bought",
+        "empty",
+    )
+    # Half past nine in Berlin, where whoever typed it is.
+    assert one.schedule.at == datetime(2027, 7, 1, 7, 30, tzinfo=UTC)
+    assert (one.schedule.window.opens.hour, one.schedule.window.closes.hour) == (8, 20)
+    assert (one.per_s, one.schedule.expires_after_s) == (0.5, 5_400)
+    assert (one.one_per_phone, one.send_to_unsubscribed, one.skip_without_permission, one.dry_run) == (
+        True,
+        True,
+        False,
+        False,
+    )
+    # All of it can be typed again, but when it goes out.
+    again = await operator.get(place.path(f"/broadcasts/new?from={one.broadcast_id}"))
+    for tag, name, value in (
+        ("input", "title", "{{ trigger.code }}"),
+        ("input", "ios_title", "iPhones"),
+        ("input", "filter", "platform = ios and person.plan = pro"),
+        ("input", "rate", "0.5"),
+        ("input", "expires_after_h", "1.5"),
+        ("input", "opens", "08:00"),
+        ("input", "at", ""),
+    ):
+        assert typed(again, tag, name).get("value") == value, name
+    assert "checked" in typed(again, "input", "one_per_phone")
+    assert "checked" not in typed(again, "input", "dry_run")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "said"),
+    [
+        ({"title": "", "message": ""}, "message", "needs a title"),
+        ({"title": "{{ oops"}, "title", "line 1"),
+        ({"ios_title": "{% if %}"}, "ios_title", "line 1"),
+        ({"filter": ""}, "filter", "everybody is all"),
+        ({"filter": "platform ="}, "filter", "expected"),
+        ({"filter": "segment 99"}, "filter", "there is no segment 99"),
+        ({"data": "[1"}, "data", "expected a JSON object"),
+        ({"data": "[1]"}, "data", "object"),
+        ({"custom_data": "nope"}, "custom_data", "expected a JSON object"),
+        ({"image_url": "http://example.com/a.png"}, "image_url", "https"),
+        ({"when": "at", "at": ""}, "at", "expected a local time"),
+        ({"when": "at", "at": "2027-01-01T10:00", "zone": "Moon/Base"}, "at", "time zone"),
+        ({"when": "at", "at": "2040-01-01T10:00"}, "at", "at most"),
+        ({"when": "local", "local_time": ""}, "local_time", "expected a day and a time"),
+        ({"when": "local", "local_time": "2027-01-01T10:00", "time_zone": "X"}, "time_zone", "time zone"),
+        ({"opens": "08:00"}, "closes", "expected a time of day"),
+        ({"opens": "08:00", "closes": "08:00"}, "closes", "the same"),
+        ({"rate": "fast"}, "rate", "expected a number"),
+        ({"rate": "0"}, "rate", "above 0"),
+        ({"expires_after_h": "0"}, "expires_after_h", "hours"),
+        ({"expires_after_h": "9999"}, "expires_after_h", "hours"),
+        ({"ttl_s": "1.5"}, "ttl_s", "whole number"),
+        ({"priority": "loud"}, "priority", "expected"),
+        ({"template": "999"}, "template", "there is none of a broadcast"),
+        ({"unit": "crowd"}, "unit", "expected device or person"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+async def test_what_is_wrong_is_said_beside_its_field_and_nothing_is_kept(
+    operator: Browser, place: Place, changes: dict[str, str], field: str, said: str
+) -> None:
+    seen = await kept(operator, place, name="kept as typed", **changes)
+    assert seen.status == 400
+    assert said in re.sub(r"<[^>]+>|&#39;", "", wrong(seen, field))
+    assert typed(seen, "input", "name").get("value") == "kept as typed"
+    room = wiring.broadcasts(place.site.store)
+    assert await room.all(place.workspace.workspace_id, before=None, limit=9) == []
+
+
+async def test_a_draft_says_what_is_to_be_expected_and_is_started_paused_resumed_and_cancelled(
+    operator: Browser, viewer: Browser, place: Place
+) -> None:
+    for name in ("ann", "ben"):
+        await place.device(name, platform=Platform.ANDROID)
+    await place.device("eve", platform=Platform.IOS)
+    number = number_of(await kept(operator, place))
+    path = place.path(f"/broadcasts/{number}")
+    draft = (await operator.get(path)).page.text
+    assert "Would be sent to" in draft
+    assert "of 3 devices of 3 people in its audience" in draft
+    assert "There are no credentials for this platform, app and environment" in draft
+    assert "Start it" not in (await viewer.get(path)).page.text
+    await place.device("joe", platform=Platform.ANDROID)
+    assert (await operator.post(f"{path}/preflight")).status == 303
+    assert "of 4 devices" in (await operator.get(path)).page.text
+
+    for what, state in (("start", "scheduled"), ("pause", "paused"), ("resume", "scheduled")):
+        assert (await operator.post(f"{path}/{what}")).status == 303
+        assert (await made(place, number)).shown_state == state
+    again = await operator.post(f"{path}/start")
+    assert again.status == 409
+    assert "can be started only once" in again.page.text
+    assert (await operator.post(f"{path}/cancel")).status == 303
+    page = (await operator.get(path)).page
+    assert "cancelled" in page.text
+    assert not [form for form in page.all("form") if form.get("action", "").startswith(path)]
+    assert (await operator.get(place.path("/broadcasts/999999"))).status == 404
+
+
+async def test_the_preview_is_what_somebody_of_the_audience_reads(operator: Browser, place: Place) -> None:
+    await place.person("ann", first_name="<b>Ann</b>")
+    await place.device("ann", platform=Platform.IOS)
+    path = place.path(
+        "/broadcasts/preview?filter=person.id+%3D+ann&title=Hello+%7B%7B+person.first_name+%7D%7D"
+    )
+    seen = await operator.get(path)
+    assert "Hello <b>Ann</b>" in seen.page.text
+    assert "<b>" not in seen.text
+    assert "as ann reads it" in seen.page.text
+    missing = await operator.get(place.path("/broadcasts/preview?title=%7B%7B+person.first_name+%7D%7D"))
+    await place.device("ben", platform=Platform.IOS)
+    missing = await operator.get(place.path("/broadcasts/preview?title=%7B%7B+person.first_name+%7D%7D"))
+    assert "No push:" in missing.page.text
+    assert "first_name" in missing.page.text
+    half = await operator.get(place.path("/broadcasts/preview?title=Hello&filter=platform+%3D"))
+    assert half.status == 200
+    assert "nothing to be seen yet" in half.page.text
+
+
+async def test_how_many_is_counted_as_it_is_typed(operator: Browser, place: Place) -> None:
+    await place.device("ann", platform=Platform.IOS)
+    await place.device("ann", platform=Platform.ANDROID)
+    path = place.path("/broadcasts/size?filter=platform+%3D+ios")
+    assert "1 device of 1 person" in (await operator.get(path)).page.text
+    assert "2 devices of 1 person" in (await operator.get(f"{path}&unit=person")).page.text
+    half = await operator.get(place.path("/broadcasts/size?filter=platform"))
+    assert (half.status, "expected" in half.page.text) == (200, True)
+    assert "is said here" in (await operator.get(place.path("/broadcasts/size"))).page.text
+
+
+async def test_all_of_them_page_by_page_and_as_a_file(operator: Browser, place: Place) -> None:
+    await can_send(place)
+    for n in range(52):
+        await kept_again(operator, place, name=f"Number {n}", filter="platform = ios")
+    first = (await operator.get(place.path("/broadcasts"))).page
+    assert "Number 51" in first.text
+    assert "Number 1 " not in first.text
+    [following] = [link for link in first.links() if "start=" in link]
+    assert "Number 1 " in (await operator.get(following)).page.text
+    rows = list(csv.DictReader(io.StringIO((await operator.get(place.path("/broadcasts.csv"))).text)))
+    assert len(rows) == 52
+    assert (rows[0]["name"], rows[0]["state"], rows[0]["audience"]) == (
+        "Number 51",
+        "draft",
+        "platform = ios",
+    )
+
+
+async def kept_again(browser: Browser, place: Place, **changes: Any) -> None:
+    number_of(await browser.post(place.path("/broadcasts/new"), {**FORM, **changes}))
+
+
+async def test_a_link_brings_the_audience_along(operator: Browser, place: Place) -> None:
+    seen = await operator.get(place.path("/broadcasts/new?audience=platform+%3D+%22ios%22"))
+    assert typed(seen, "input", "filter").get("value") == 'platform = "ios"'
+
+
+async def test_what_came_of_it_is_a_file_too(
+    site: Site, viewer: Browser, operator: Browser, place: Place
+) -> None:
+    number = number_of(await kept(operator, place))
+    seen = await viewer.get(place.path(f"/broadcasts/{number}/results.csv"))
+    assert seen.text.splitlines() == [
+        "platform,ending,reason,because,provider_reason,pushes,last_at",
+    ]
+
+
+def test_a_chart_has_a_bar_for_each_minute_or_as_many_as_can_be_seen() -> None:
+    def minute(n: int, ending: str, pushes: int) -> Minute:
+        return Minute(minute=datetime.fromtimestamp(60 * n, UTC), ending=ending, pushes=pushes)
+
+    chart = chart_of([minute(600, "accepted", 5), minute(602, "expired", 1), minute(602, "failed", 2)])
+    assert chart["at"] == [36_000, 36_060, 36_120]
+    assert {one["name"]: one["values"] for one in chart["series"]} == {
+        "accepted": [5, 0, 0],
+        "not sent": [0, 0, 3],
+    }
+    days = chart_of([minute(0, "accepted", 1), minute(7 * 1_440, "accepted", 2)])
+    assert days["step_min"] == 360
+    assert len(days["at"]) == 29
+    assert sum(days["series"][0]["values"]) == 3
+    assert chart_of([])["series"] == []
