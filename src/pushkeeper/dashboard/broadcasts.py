@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlencode
 
 from pushkeeper.core.progress import Unknown
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pushkeeper.broadcasts import Standing
+    from pushkeeper.core.model import WorkspaceId
     from pushkeeper.dashboard.answer import Answer
     from pushkeeper.dashboard.door import Door
     from pushkeeper.dashboard.rooms import Rooms
@@ -40,9 +41,12 @@ _OF = {
     "skipped": "left out",
 }
 _MOST_BARS = 120
+_LATEST = 10
 _STEPS_MIN = (1, 5, 15, 60, 360, 1_440)
 
-_COLUMNS: Sequence[Column[tuple[Broadcast, FlatResult | None]]] = (
+Row: TypeAlias = "tuple[Broadcast, FlatResult | None]"  # with what came of it, once it began
+
+_COLUMNS: Sequence[Column[Row]] = (
     Column("broadcast", lambda row: row[0].broadcast_id),
     Column("name", lambda row: row[0].name),
     Column("title", lambda row: row[0].content.title),
@@ -88,8 +92,8 @@ def doors(rooms: Rooms) -> Sequence[Door]:
 
 class _Broadcasts:
     def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
         self._room = rooms.broadcasts
-        self._insights = rooms.insights
         self._names = rooms.cookies
         self._live = Live(rooms.ending)
 
@@ -99,7 +103,7 @@ class _Broadcasts:
         return page(visit, "broadcasts.html", rows=found.rows, next=following if found.following else None)
 
     async def csv(self, visit: Visit) -> Answer:
-        async def read(before: int | None) -> Page[tuple[Broadcast, FlatResult | None], int | None]:
+        async def read(before: int | None) -> Page[Row, int | None]:
             return await self._page(visit, before, CSV_ROWS)
 
         return await csv_of_pages("broadcasts", _COLUMNS, read, None)
@@ -172,17 +176,27 @@ class _Broadcasts:
         found = await self._room.minutes(visit.workspace_id, visit.number("broadcast", "broadcast"))
         return chart_of(found)
 
-    async def _page(
-        self, visit: Visit, before: int | None, limit: int
-    ) -> Page[tuple[Broadcast, FlatResult | None], int | None]:
-        found = await self._room.all(visit.workspace_id, before=before, limit=limit + 1)
-        shown = found[:limit]
-        began = await self._insights.broadcasts(
-            visit.workspace_id, before=shown[0].broadcast_id + 1 if shown else None, limit=limit
-        )
-        results = {one.broadcast_id: one for one in map(flat, began)}
-        rows = [(one, results.get(one.broadcast_id)) for one in shown]
-        return Page(rows, shown[-1].broadcast_id if len(found) > limit else None, whole=True)
+    async def _page(self, visit: Visit, before: int | None, limit: int) -> Page[Row, int | None]:
+        return await page_of(self._rooms, visit.workspace_id, before, limit)
+
+
+async def page_of(
+    rooms: Rooms, workspace: WorkspaceId, before: int | None, limit: int
+) -> Page[Row, int | None]:
+    """Broadcasts before a number, the newest first, with what came of those that began."""
+    found = await rooms.broadcasts.all(workspace, before=before, limit=limit + 1)
+    shown = found[:limit]
+    newest = shown[0].broadcast_id + 1 if shown else None
+    began = await rooms.insights.broadcasts(workspace, before=newest, limit=limit)
+    results = {one.broadcast_id: one for one in map(flat, began)}
+    rows = [(one, results.get(one.broadcast_id)) for one in shown]
+    return Page(rows, shown[-1].broadcast_id if len(found) > limit else None, whole=True)
+
+
+async def under_way(rooms: Rooms, workspace: WorkspaceId) -> list[Row]:
+    """Of the latest broadcasts those that are started and not over, with how much of each has come to an end."""
+    found = await page_of(rooms, workspace, None, _LATEST)
+    return [row for row in found.rows if row[0].passes and not row[0].is_over]
 
 
 def chart_of(minutes: Sequence[Minute]) -> dict[str, Any]:
@@ -226,20 +240,10 @@ def _facts(standing: Standing) -> dict[str, Any]:
         "changes": bool(broadcast.passes) and not broadcast.is_over,
         "progress": progress,
         "endings": endings,
-        "bar": _bar(endings, progress.devices),
+        "bar": {ink: endings[name] for name, ink in _INKS.items()},
+        "whole": max(progress.devices, endings.total()),
         "tallies": standing.tallies,
         "waiting": [one for one in standing.waiting if one.paused],
         "compared": standing.compared,
         "no_end": words.NO_END_BECAUSE.get((progress.unknown or Unknown.OVER).value, ""),
     }
-
-
-def _bar(endings: Counter[str], devices: int) -> list[tuple[str, float, float]]:
-    """What is settled as parts of a bar: an ink, where it begins and how long it is, in per cent."""
-    found, at = [], 0.0
-    for name, ink in _INKS.items():
-        length = 100 * endings[name] / max(devices, endings.total(), 1)
-        if length:
-            found.append((ink, round(at, 3), round(length, 3)))
-            at += length
-    return found

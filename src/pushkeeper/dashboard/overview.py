@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pushkeeper.census import Span
 from pushkeeper.dashboard import attention, words
 from pushkeeper.dashboard.answer import led_to
+from pushkeeper.dashboard.broadcasts import under_way
 from pushkeeper.dashboard.door import look
 from pushkeeper.dashboard.render import page
 from pushkeeper.dashboard.table import Column, csv_of
@@ -75,15 +76,10 @@ class Bar:
     def devices(self) -> int:
         return sum(self.by_status.values())
 
-    def parts(self, most: int) -> list[tuple[str, float, float]]:
-        """Each last status with where its part of the bar begins and how long it is, in per cent of the longest bar."""
-        found, at = [], 0.0
-        for status in words.STATUSES:
-            length = 100 * self.by_status.get(status, 0) / most if most else 0.0
-            if length:
-                found.append((words.STATUS_NAMES[status], round(at, 3), round(length, 3)))
-            at += length
-        return found
+    @property
+    def counts(self) -> dict[str, int]:
+        """The same by what statuses are called, in the order in which they are shown."""
+        return {words.STATUS_NAMES[status]: self.by_status.get(status, 0) for status in words.STATUSES}
 
 
 class _Overview:
@@ -100,17 +96,23 @@ class _Overview:
         """The page; or, of a fragment, what of it changes while somebody looks."""
         rooms, workspace = self._rooms, visit.workspace_id
         span = _span(visit)
-        standing, routes, webhooks, known, alive = await asyncio.gather(
+        standing, routes, webhooks, known, alive, going = await asyncio.gather(
             rooms.census.now(workspace),
             rooms.routing.all(workspace),
             rooms.webhooks.all(workspace),
             credentials.of_workspace(rooms.database, workspace),
             workers.alive(rooms.database),
+            under_way(rooms, workspace),
         )
         facts = attention.Facts(
             routes=routes, credentials=known, webhooks=webhooks, workers=alive, now=datetime.now(UTC)
         )
-        live = {"standing": standing, "routes": routes, "todos": attention.todos(facts)}
+        live = {
+            "standing": standing,
+            "routes": routes,
+            "todos": attention.todos(facts),
+            "under_way": going,
+        }
         if visit.fragment:
             return page(visit, "overview_live.html", **live)
         hours, moments = await asyncio.gather(

@@ -44,6 +44,7 @@ def environment() -> Environment:
         "cio_id": cio_id,
         "said": said_of,
         "share": words.share,
+        "parts": words.parts,
         "unix": lambda at: int(at.timestamp()),
         "rounded": words.rounded,
         "ticks": ticks,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -41,24 +40,6 @@ _ENDINGS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A row of a bar chart: how many of its people are how to be reached."""
-
-    name: str
-    counts: dict[str, int]
-
-    def parts(self, most: int) -> list[tuple[str, float, float]]:
-        """Each part with where it begins and how long it is, in per cent of the longest bar."""
-        found, at = [], 0.0
-        for ink, count in self.counts.items():
-            length = 100 * count / most if most else 0.0
-            if length:
-                found.append((ink, round(at, 3), round(length, 3)))
-            at += length
-        return found
-
-
 def doors(rooms: Rooms) -> Sequence[Door]:
     """The doors of reports."""
     reports = _Reports(rooms)
@@ -92,7 +73,7 @@ class _Reports:
     async def people(self, visit: Visit) -> Answer:
         """People by the month in which they came."""
         counted = await self._insights.cohorts(visit.workspace_id, waits=False)
-        bars = [] if counted is None else [_bar_of(cohort) for cohort in reversed(counted.found)]
+        bars = [] if counted is None else [_counts_of(cohort) for cohort in reversed(counted.found)]
         return _of_counted(visit, "people", counted, bars=bars)
 
     async def comebacks(self, visit: Visit) -> Answer:
@@ -242,14 +223,14 @@ def _asked(visit: Visit) -> tuple[Any, int]:
     return visit.workspace_id, SPANS[asked]
 
 
-def _bar_of(cohort: Cohort) -> Bar:
-    counts = {
+def _counts_of(cohort: Cohort) -> dict[str, int]:
+    """How many of its people are how to be reached, by ink."""
+    return {
         "sent": cohort.reachable,
         "unused": cohort.without_device,
         "bounced": cohort.bounced,
         "suppressed": cohort.suppressed,
     }
-    return Bar(cohort.month, counts)
 
 
 def _by_day(days: int, told: Iterable[tuple[date, str, int]]) -> list[tuple[date, Counter[str]]]:

@@ -194,6 +194,17 @@ def share(part: float, whole: float) -> str:
     return f"{per_cent:.1f} %" if 0 < per_cent < 99.95 else f"{per_cent:.0f} %"  # noqa: PLR2004 - rounds to 100
 
 
+def parts(counts: Mapping[str, int], whole: float) -> list[tuple[str, float, float]]:
+    """What is counted by ink as the parts of a bar: each with where it begins and how long it is, in per cent of a whole."""
+    found, at = [], 0.0
+    for ink, count in counts.items():
+        length = 100 * count / whole if whole else 0.0
+        if length:
+            found.append((ink, round(at, 3), round(length, 3)))
+        at += length
+    return found
+
+
 def span(seconds: float | None) -> str:
     """A length of time in its greatest unit; a dash of none."""
     if seconds is None:
