@@ -2,10 +2,12 @@ import json
 import signal
 import subprocess
 import sys
+from urllib.request import urlopen
 
 import psutil
 
 from support.processes import CLEAN, answer
+from support.service import Http, eventually
 
 
 def test_the_demo_tells_its_story_once_and_ends():
@@ -33,6 +35,13 @@ def test_the_demo_stays_until_it_is_ended_and_takes_its_processes_with_it():
         assert told["devices"] == 20
         started = psutil.Process(demo.pid).children(recursive=True)
         assert len(started) >= 2
+        # The dashboard is open at a story that goes on: everybody is being told of a sale.
+        app = Http(told["url"], f"Bearer {told['app_api_key']}")
+        path = f"/api/v1/broadcasts/{told['broadcast']}"
+        eventually(lambda: app("GET", path)["broadcast"]["state"] == "sending")
+        assert app("GET", path)["broadcast"]["content"]["title"].startswith("The summer sale")
+        with urlopen(told["setup_url"], timeout=30) as page:
+            assert b"Make me the first admin" in page.read()
         demo.send_signal(signal.SIGTERM)
         assert demo.wait(20) == 0
     _, alive = psutil.wait_procs(started, timeout=10)

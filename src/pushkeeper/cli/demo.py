@@ -34,9 +34,9 @@ END_WITHIN_S = 15.0
 @click.option("--once", is_flag=True, help="End when the story is told, instead of staying to be looked at.")
 @as_json
 def demo(*, devices: int, once: bool, json: bool) -> None:
-    """Show the main job: a fleet is registered, pushed to in rounds, and accounted for.
+    """Show the main job: a fleet is registered, pushed to in rounds, and accounted for; then a broadcast goes out.
 
-    Runs the service on an embedded PostgreSQL with the simulators as its push services, all in a folder of its own that
+    The dashboard is open then, and shows all of it, until Ctrl-C ends it. Runs the service on an embedded PostgreSQL with the simulators as its push services, all in a folder of its own that
     is removed at the end.
     """
     console = Console(stderr=json)
@@ -61,13 +61,17 @@ def demo(*, devices: int, once: bool, json: bool) -> None:
             told=_bar(console),
         )
         rounds = story.tell(fleet, devices)
+        broadcast = None if once else fleet.broadcast()
         if json:
             told = [{"name": r.name, "what": r.what, "before": r.before, "after": r.after} for r in rounds]
             click.echo(
                 to_json(
                     {
                         "url": service["url"],
+                        "setup_url": service["setup_url"],
+                        "app_api_key": keys["app_api_key"],
                         "devices": devices,
+                        "broadcast": broadcast,
                         "by_platform": fleet.by_platform(),
                         "answers": fleet.answers(),
                         "rounds": told,
@@ -204,12 +208,23 @@ def _stay(
     console: Console, service: dict[str, Any], simulator: dict[str, Any], keys: dict[str, Any], data: Path
 ) -> NoReturn:
     console.print(
+        f"\n[bold]Look at it in a browser: {service['setup_url']}[/bold]\n"
+        "You choose a name and a password, and see the phones, what became of each, and a broadcast under way. Its panel\n"
+        "of the simulator uninstalls apps, breaks keys and throttles.\n"
         f"\nThe service is at [bold]{service['url']}[/bold], the simulators' control at {simulator['control_url']}.\n"
-        f"Look at it in a browser: [bold]{service['setup_url']}[/bold]\n"
         f"Look at a device: [bold]pushkeeper device history TOKEN --workspace {WORKSPACE} --data {data}[/bold]\n"
         f"App API key of this demo: {keys['app_api_key']}\n"
         "Ctrl-C ends it all.",
         highlight=False,
     )
+    if console.is_terminal and _has_screen():
+        click.launch(service["setup_url"])
     while True:
         signal.pause()
+
+
+def _has_screen() -> bool:
+    """Whether a browser that is opened here is one to look at."""
+    return sys.platform in {"darwin", "win32"} or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )

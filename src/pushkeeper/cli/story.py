@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from pushkeeper.errors import Unreachable
@@ -18,9 +18,13 @@ from pushkeeper.errors import Unreachable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+T = TypeVar("T")
+
 CALLERS = 8
+BROADCAST_LASTS_S = 600.0
 _LONGEST_WORD = 30
 PATIENCE_S = 120.0
+_TAKEN = (http.client.OK, http.client.CREATED)
 _IDLE_S = 2.0  # a server may close a connection that was quiet for longer
 
 STATUSES = ("unused", "sent", "bounced", "suppressed")
@@ -37,7 +41,7 @@ class Http:
         self._of_thread = threading.local()
 
     def __call__(self, method: str, path: str, body: object = None) -> Any:
-        """The JSON of a 200.
+        """The JSON of a 200 or 201.
 
         Raises:
             Unreachable: any other answer.
@@ -49,7 +53,7 @@ class Http:
             raise Unreachable(
                 f"{method} {_shown(path)}: {self._netloc} does not answer ({error!r})"
             ) from error
-        if status != http.client.OK:
+        if status not in _TAKEN:
             raise Unreachable(f"{method} {_shown(path)}: {self._netloc} answered {status}")
         return json.loads(data)
 
@@ -69,11 +73,37 @@ def _shown(path: str) -> str:
     return "/".join(part for part in path.partition("?")[0].split("/") if len(part) <= _LONGEST_WORD)
 
 
+# What phones are, and their people: as many of each as there are, roughly, in an app's second year.
+MODELS = {
+    "ios": (("iPhone 13", "17.5"), ("iPhone 15", "18.2"), ("iPhone 15", "18.1"), ("iPhone SE", "16.7")),
+    "android": (("Pixel 8", "15"), ("Galaxy S23", "14"), ("Galaxy A54", "14"), ("Redmi Note 12", "13")),
+}
+APP_VERSIONS = ("4.2.1", "4.2.1", "4.2.1", "4.2.0", "4.1.3", "4.1.3", "4.0.0", "3.9.5")
+FIRST_NAMES = (
+    "Ann",
+    "Ben",
+    "Chloe",
+    "David",
+    "Eva",
+    "Farid",
+    "Grace",
+    "Hugo",
+    "Ines",
+    "Jonas",
+    "Kira",
+    "Liam",
+)
+PLANS = ("free", "free", "free", "plus", "pro")
+
+
 @dataclass(frozen=True, slots=True)
 class Phone:
     person: str
     token: str
     platform: str
+    model: str
+    os_version: str
+    app_version: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,14 +144,44 @@ class Fleet:
         chance.shuffle(tokens)
         people = max(1, int(count * 0.8))
         self.phones = [
-            Phone(f"person-{n % people:05d}", token, platform) for n, (platform, token) in enumerate(tokens)
+            Phone(
+                f"person-{n % people:05d}",
+                token,
+                platform,
+                *chance.choice(MODELS[platform]),
+                chance.choice(APP_VERSIONS),
+            )
+            for n, (platform, token) in enumerate(tokens)
         ]
+
+    def introduce(self, label: str, *, seed: int) -> None:
+        """The backend says who people are."""
+        chance = random.Random(seed)  # noqa: S311 - a story, not a secret
+        who = [
+            (person, chance.choice(FIRST_NAMES), chance.choice(PLANS))
+            for person in dict.fromkeys(phone.person for phone in self.phones)
+        ]
+
+        def call(one: tuple[str, str, str]) -> None:
+            person, name, plan = one
+            self.track("PUT", f"/api/v1/customers/{quote(person)}", {"first_name": name, "plan": plan})
+
+        self._all(call, who, label)
 
     def register(self, phones: Sequence[Phone], label: str) -> None:
         """Each app tells the service whose phone it is on."""
 
         def call(phone: Phone) -> None:
-            device = {"id": phone.token, "platform": phone.platform, "last_used": int(time.time())}
+            device = {
+                "id": phone.token,
+                "platform": phone.platform,
+                "last_used": int(time.time()),
+                "attributes": {
+                    "app_version": phone.app_version,
+                    "device_model": phone.model,
+                    "device_os": phone.os_version,
+                },
+            }
             self.track("PUT", f"/api/v1/customers/{quote(phone.person)}/devices", {"device": device})
 
         self._all(call, phones, label)
@@ -146,6 +206,22 @@ class Fleet:
                 raise Unreachable(f"pushes: not all {self.pushes:,} are settled after {PATIENCE_S:.0f} s")
             time.sleep(0.05)
 
+    def broadcast(self) -> int:
+        """Start a broadcast that takes ten minutes, and return its number."""
+        asked = {
+            "name": "The summer sale",
+            "content": {
+                "title": "The summer sale begins, {{ person.first_name | default: 'friend' }}",
+                "message": "Everything at half its price until Sunday{% if person.plan == 'pro' %}, and for pros today{% endif %}.",
+                "link": "shop://sale",
+            },
+            "audience": {"filter": "everybody"},
+            "throttle": {"per_second": max(0.1, len(self.phones) / BROADCAST_LASTS_S)},
+            "start": True,
+        }
+        number: int = self.app("POST", "/api/v1/broadcasts", asked)["broadcast"]["id"]
+        return number
+
     def uninstall(self, phones: Sequence[Phone]) -> None:
         self.simulator("POST", "/uninstall", {"tokens": [phone.token for phone in phones]})
 
@@ -166,9 +242,9 @@ class Fleet:
         counts: list[dict[str, Any]] = self.app("GET", "/api/v1/stats/pushes")["counts"]
         return counts
 
-    def _all(self, call: Callable[[Phone], None], phones: Sequence[Phone], label: str) -> None:
+    def _all(self, call: Callable[[T], None], whom: Sequence[T], label: str) -> None:
         with ThreadPoolExecutor(CALLERS) as pool:
-            self.told(label, len(phones), pool.map(call, phones))
+            self.told(label, len(whom), pool.map(call, whom))
 
 
 def tell(fleet: Fleet, devices: int, *, seed: int = 7) -> list[Round]:
@@ -189,6 +265,7 @@ def tell(fleet: Fleet, devices: int, *, seed: int = 7) -> list[Round]:
     play(
         "registered",
         f"{devices:,} phones register",
+        lambda: fleet.introduce("telling of people", seed=seed),
         lambda: fleet.register(fleet.phones, "registering phones"),
     )
     play("first push", "everybody is pushed to", lambda: fleet.push("Welcome", "first push"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from pushkeeper.dashboard.words import plural
+from pushkeeper.dashboard.words import plural, reading
 from pushkeeper.store.routes import PauseKind
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.routing import RouteFacts
     from pushkeeper.store.credentials import CredentialFacts
+    from pushkeeper.store.routes import Alert
     from pushkeeper.store.webhooks import Webhook
 
 _ALERT_STANDS = timedelta(days=1)
@@ -27,6 +28,12 @@ _WHAT_TO_DO = {
     PauseKind.UNTRUSTED: "Whoever answers there is not the provider. Look at the network and its certificates.",
     PauseKind.GUARD: "A wave of refusals that may be a setting's fault was stopped before it reached devices. Look at "
     "environment, topic and project: then apply or discard them.",
+}
+
+
+_ALERTS = {
+    "wave": "More devices than usual answer that their app is gone, each for itself. After a long silence that is as it should "
+    "be; else look at what was released last, and at the reports' refusals by app version.",
 }
 
 
@@ -95,10 +102,18 @@ def _routes(facts: Facts) -> Iterator[Todo]:
                 yield Todo(
                     tone=_WARN,
                     what=f"{route.name}: {alert.alert}",
-                    do=f"{alert.detail} Said {plural(alert.times, 'time')}.".strip(),
+                    do=f"{_meant(alert)} Said {plural(alert.times, 'time')}.".strip(),
                     where=where,
                     go="Look at the route",
                 )
+
+
+def _meant(alert: Alert) -> str:
+    """What an alert is about: as it was told, or as the decision table has it."""
+    if alert.reason in _ALERTS:
+        return _ALERTS[alert.reason]
+    found = reading(alert.reason)
+    return alert.detail or (f"{found.meaning[:1].upper()}{found.meaning[1:]}." if found else "")
 
 
 def _webhooks(facts: Facts) -> Iterator[Todo]:

@@ -72,7 +72,7 @@
         width: box.clientWidth,
         height: Math.max(110, box.classList.contains("short") ? 130 : 250),
         cursor: { y: false, points: { size: 6 }, sync: { key: stacks ? "status" : "hours" } },
-        scales: { x: { time: true, range: isBars ? (_, from, to) => [from - apart / 2, to + apart / 2] : undefined }, y: { range: [0, top * 1.06] } },
+        scales: { x: { time: true, range: isBars ? () => [at[0] - apart / 2, at[at.length - 1] + apart / 2] : undefined }, y: { range: [0, top * 1.06] } },
         legend: { live: true },
         axes: [axis({ space: 70, size: 28, values: told, ...(isBars && { incrs: steps.map((step) => step * apart) }) }), axis({ size: 52, space: 32, values: (_, ticks) => ticks.map((tick) => (tick % 1 ? "" : short.format(tick))) })],
         series: [{ label: "at", value: (_, x) => (x == null ? "" : dayAndHour.format(x * 1000)) }, ...lines],
