@@ -73,6 +73,21 @@ SEGMENTS = st.one_of(st.text(min_size=1, max_size=20), WORDS.filter(bool)).map(
 )
 
 
+REPORTS = st.sampled_from(
+    (
+        "reach",
+        "cohorts",
+        "pushes",
+        "reasons",
+        "bounces",
+        "bounces-by-day",
+        "revivals",
+        "token-ages",
+        "token-calendar",
+    )
+)
+
+
 @st.composite
 def calls(draw):
     person, token = draw(SEGMENTS), draw(SEGMENTS)
@@ -104,6 +119,13 @@ def calls(draw):
                 ("app", "POST", "/api/v1/broadcasts"),
                 ("app", "GET", f"/api/v1/broadcasts?before={person}&limit={token}"),
                 ("app", "POST", f"/api/v1/broadcasts/{token}/start"),
+                ("app", "POST", "/api/v1/broadcasts/preview"),
+                ("app", "GET", f"/api/v1/broadcasts/{token}/minutes"),
+                ("app", "GET", f"/api/v1/reports/{token}"),
+                ("app", "GET", f"/api/v1/reports/{draw(REPORTS)}?days={person}&format={token}"),
+                ("app", "GET", f"/api/v1/reports/broadcasts?start={person}&limit={token}"),
+                ("app", "GET", f"/api/v1/messages/{token}/pushes?start={person}&ending={token}"),
+                ("app", "GET", f"/api/v1/audit?start={person}&limit={token}"),
                 ("app", "POST", "/api/v1/audiences"),
                 ("app", "PUT", f"/api/v1/audiences/{token}"),
                 ("app", "POST", "/api/v1/audiences/count"),
