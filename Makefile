@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast check format bench docs site lock clean
+.PHONY: help demo test fast check format bench docs screenshots site lock clean
 
 help: ## Show what there is to make
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  \033[1m%-8s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  \033[1m%-11s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements/dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -56,11 +56,14 @@ format: $(READY) ## Put the code into shape
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-bench: $(READY) ## Measure: the sender beside h2load, the pipeline, the APIs, broadcasts, audiences, start-up and memory
-	for what in sender pipeline ingest transactional broadcast rendering reading startup; do $(BIN)/pushkeeper bench $$what; done
+bench: $(READY) ## Measure: the sender beside h2load, the pipeline, the APIs, broadcasts, audiences, the dashboard, start-up and memory
+	for what in sender pipeline ingest transactional broadcast rendering reading dashboard startup; do $(BIN)/pushkeeper bench $$what; done
 
 docs: $(READY) ## Write the generated pages of docs/reference
 	$(BIN)/python docs/generate.py
+
+screenshots: $(READY) ## Take the pictures of the documentation anew (needs Chromium)
+	PUSHKEEPER_SCREENSHOTS=docs/images $(BIN)/python -m pytest --quiet tests/browser/test_pictures.py
 
 site: $(SITE) docs ## Build the documentation's site into site/, every link checked
 	.venv-site/bin/zensical build --strict --clean

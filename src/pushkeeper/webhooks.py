@@ -9,12 +9,13 @@ from urllib.parse import urlsplit
 from pushkeeper.core.model import Secret
 from pushkeeper.errors import NotFound
 from pushkeeper.store import webhooks
+from pushkeeper.store.webhooks import KEPT_CALLS
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.database import Database
     from pushkeeper.store.vault import Vault
-    from pushkeeper.store.webhooks import Wanted, Webhook
+    from pushkeeper.store.webhooks import Logged, Wanted, Webhook
 
 _NOT_FOUND = "webhook: there is none of this number"
 
@@ -66,6 +67,17 @@ class Webhooks:
         """
         if not await webhooks.delete(self._database, workspace, webhook_id):
             raise NotFound(_NOT_FOUND)
+
+    async def calls(
+        self, workspace: WorkspaceId, webhook_id: int, *, before: int | None = None, most: int = KEPT_CALLS
+    ) -> list[Logged]:
+        """What its endpoint was called with before a call, and what it said: the newest first, the last 200 at most.
+
+        Raises:
+            NotFound: there is none of this number.
+        """
+        await self.one(workspace, webhook_id)
+        return await webhooks.calls(self._database, webhook_id, before=before, most=most)
 
 
 def is_endpoint(text: str) -> bool:

@@ -133,6 +133,7 @@ def calls(draw):
                 ("app", "GET", f"/api/v1/explain?person={person}&message={token}"),
                 ("app", "GET", f"/api/v1/explain?device={token}"),
                 ("app", "POST", "/api/v1/undo"),
+                ("app", "GET", f"/api/v1/webhooks/{token}/calls?start={person}&limit={token}"),
             ]
         )
     ), draw(BODIES)

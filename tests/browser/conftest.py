@@ -187,6 +187,11 @@ def pages(told: Workspace, chromium: Browser, admin_state: Any, service: Running
         assert href
         return href
 
+    hook = {"name": "ours", "endpoint": "http://127.0.0.1:9/hook", "events": ["push_sent"]}
+    webhook = f"{at}/webhooks/{told.app('POST', '/v1/reporting_webhooks', hook)['id']}"
+    page.goto(webhook)
+    page.get_by_role("button", name="Ping it").click()
+    page.get_by_text("did not take the ping").wait_for()
     found = {
         "overview": at,
         "devices": f"{at}/devices",
@@ -216,6 +221,7 @@ def pages(told: Workspace, chromium: Browser, admin_state: Any, service: Running
         "add-fcm": f"{at}/routes/add/fcm",
         "add-apns": f"{at}/routes/add/apns",
         "webhooks": f"{at}/webhooks",
+        "webhook": webhook,
         "add-webhook": f"{at}/webhooks/add",
         "settings": f"{at}/settings",
         "simulator": f"{at}/simulator",

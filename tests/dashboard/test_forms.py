@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 
+from pushkeeper.core.model import DeliveryId
 from pushkeeper.core.user import Role
-from pushkeeper.store import credentials, workspaces
+from pushkeeper.store import credentials, webhooks, workspaces
+from pushkeeper.store.messages import new_id
 from support.dashboard import own_database, served
 
 if TYPE_CHECKING:
@@ -149,6 +155,42 @@ async def test_a_ping_says_that_a_private_address_is_not_called(admin: Browser, 
     said = (await admin.get(link)).page.text
     assert "did not take the ping" in said
     assert "private or local address" in said
+    [failed] = [row for row in (await admin.get(link)).page.all("tr") if row.get("class") == "failed"]
+    assert failed
+    [row] = csv.DictReader(io.StringIO((await admin.get(f"{link}/calls.csv")).text))
+    assert (row["call"], row["event"], row["attempt"], row["status"]) == ("1", "webhook_ping", "1", "")
+    assert "private or local address" in row["failure"]
+
+
+async def test_the_last_calls_of_a_webhook_are_paged_through(
+    site: Site, admin: Browser, place: Place
+) -> None:
+    given = {"name": "ours", "endpoint": "https://example.com/hook", "events": ["push_sent"]}
+    made = await admin.post(place.path("/webhooks/add"), given)
+    [link] = [link for link in made.page.links() if re.fullmatch(r".*/webhooks/\d+", link)]
+    [device] = await place.devices(1)
+    message = new_id()
+    call = webhooks.Call(
+        outbox_id=None,
+        at=datetime.now(UTC),
+        event_id=uuid4(),
+        object_type="push",
+        metric="sent",
+        message_id=message,
+        person_id=device.person_id,
+        status=200,
+        failure=None,
+        took_ms=12,
+    )
+    for _ in range(5):
+        await webhooks.settle(site.database, int(link.rpartition("/")[2]), [call] * 9)
+    shown = (await admin.get(link)).page
+    [older] = [each["href"] for each in shown.all("a") if each.get("rel") == "next"]
+    assert older == f"{link}?before=26#calls"
+    assert shown.text.count("12 ms") == 20
+    assert str(DeliveryId(message, device.person_id)) in {each.rpartition("/")[2] for each in shown.links()}
+    assert (await admin.get(f"{link}?before=6")).page.text.count("12 ms") == 5
+    assert len((await admin.get(f"{link}/calls.csv")).text.splitlines()) == 46
 
 
 async def test_a_test_push_needs_words_and_leads_to_its_delivery(

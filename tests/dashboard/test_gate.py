@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from pushkeeper import api, config, wiring
+from pushkeeper.bench.pages import NOT_MEASURED, PAGES
 from pushkeeper.core.user import Role
 from pushkeeper.dashboard import app as dashboard
 from pushkeeper.dashboard.door import Change, Look
@@ -73,6 +74,14 @@ def test_every_change_has_a_name_for_the_audit_log_and_no_look_changes(site: Sit
     changes = [door for door in doors if isinstance(door, Change)]
     assert all(re.fullmatch(r"[a-z]+\.[a-z_]+", door.action) for door in changes)
     assert len({(door.path, type(door)) for door in doors}) == len(doors)
+
+
+def test_every_page_has_its_line_in_the_benchmark_of_pages(site: Site) -> None:
+    looks = {door.path for door in all_doors(site) if isinstance(door, Look)}
+    pages = {path for path in looks if not path.endswith(".csv")} - set(NOT_MEASURED)
+    assert {page.path for page in PAGES} == pages
+    assert looks.issuperset(NOT_MEASURED)
+    assert len({page.name for page in PAGES}) == len(PAGES)
 
 
 def test_only_the_way_in_needs_no_user(site: Site) -> None:

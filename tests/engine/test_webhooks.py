@@ -207,6 +207,75 @@ async def test_an_endpoint_that_failed_for_a_week_is_disabled_and_can_be_enabled
     assert endpoint.of("device") == ["registered"], "it waited"
 
 
+async def calls(tenant: Tenant, made: dict[str, Any], query: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = await tenant.call("GET", f"/api/v1/webhooks/{made['id']}/calls{query}")
+    return found
+
+
+async def test_each_call_is_logged_with_what_the_endpoint_said_and_which_attempt_it_was(
+    tenant: Tenant, endpoint: Endpoint
+) -> None:
+    made = await webhook(tenant, f"{endpoint.url}?key=hush", events=["device_registered", "push_sent"])
+    endpoint.answers.append(503)
+    [token, other] = tenant.mint("ios", 2)
+    await tenant.register("ann", token, "ios")
+    await eventually(lambda: failing(tenant))
+    await tenant.register("ann", other, "ios")
+    await tenant.database.rows(
+        "update webhooks set due_at = now() where workspace_id = $1", tenant.workspace_id
+    )
+    await eventually(lambda: quiet(tenant))
+    delivery_id = await tenant.push("ann")
+    await tenant.settled(2)
+    await eventually(lambda: quiet(tenant))
+    *sent, second, first, failed = (await calls(tenant, made))["calls"]
+    assert (failed["status"], failed["failure"], failed["attempt"]) == (503, "answered 503", 1)
+    assert (first["status"], first["failure"], first["attempt"]) == (200, None, 2)
+    assert (second["status"], second["attempt"], second["event"]) == (200, 1, "device_registered")
+    assert failed["event_id"] == first["event_id"] == endpoint.told[0]["event_id"]
+    assert {one["event"] for one in sent} == {"push_sent"}
+    assert {one["delivery_id"] for one in sent} == {delivery_id}
+    person = (await tenant.call("GET", f"/api/v1/devices/{token}"))["person"]
+    assert {one["person"] for one in (failed, first, second, *sent)} == {person}
+    assert all(one["took_ms"] < 4_000 for one in (failed, first, second))
+    kept = [dict(row) for row in await tenant.database.rows("select * from webhook_calls")]
+    for secret in (token, other, "hush", made["signing_key"]):
+        assert secret not in str(kept)
+
+
+async def test_the_log_of_calls_is_paged_through_and_each_workspaces_own(
+    tenant: Tenant, bare: Tenant, endpoint: Endpoint
+) -> None:
+    made = await webhook(tenant, endpoint.url)
+    for token in tenant.mint("ios", 12):
+        await tenant.register("ann", token, "ios")
+    await eventually(lambda: quiet(tenant))
+    page = await calls(tenant, made, "?limit=5")
+    found = [one["call"] for one in page["calls"]]
+    while page["next"]:
+        page = await calls(tenant, made, f"?limit=5&start={page['next']}")
+        assert 1 <= len(page["calls"]) <= 5
+        found += [one["call"] for one in page["calls"]]
+    assert found == list(range(12, 0, -1))
+    path = f"/api/v1/webhooks/{made['id']}/calls"
+    assert (await bare.call("GET", path, expect=404))["error"]["code"] == "not_found"
+    assert (await tenant.call("GET", f"{path}?limit=0", expect=400))["error"]["field"] == "limit"
+    assert (await tenant.call("GET", f"{path}?start=!", expect=400))["error"]["field"] == "start"
+
+
+async def test_an_endpoint_that_is_not_there_is_logged_with_a_word_instead_of_a_status(
+    tenant: Tenant, endpoint: Endpoint
+) -> None:
+    made = await webhook(tenant, endpoint.url.replace("http:", "https:"))
+    [token] = tenant.mint("ios")
+    await tenant.register("ann", token, "ios")
+    await eventually(lambda: failing(tenant))
+    [call] = (await calls(tenant, made))["calls"]
+    assert (call["status"], call["attempt"]) == (None, 1)
+    assert call["failure"] == (await tenant.call("GET", f"/v1/reporting_webhooks/{made['id']}"))["failure"]
+    assert call["failure"]
+
+
 async def test_another_workspaces_webhook_hears_nothing_and_what_is_not_asked_for_is_not_told(
     tenant: Tenant, bare: Tenant, endpoint: Endpoint
 ) -> None:

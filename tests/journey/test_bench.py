@@ -4,9 +4,10 @@ import shutil
 
 import pytest
 
+from pushkeeper.bench.pages import PAGES
 from support.processes import answer
 
-FIELDS = {"name", "requests_per_s", "cpu_s_per_10k", "rss_mb", "p50_ms", "p99_ms", "beside", "goal"}
+FIELDS = {"name", "requests_per_s", "cpu_s_per_10k", "rss_mb", "p50_ms", "p95_ms", "p99_ms", "beside", "goal"}
 
 
 def figures(*command):
@@ -64,3 +65,9 @@ def test_audiences_are_counted_beside_sql_by_hand_that_comes_to_the_same():
     assert all(figure["beside"][0]["name"] == "SQL by hand" for figure in counts)
     assert any(figure["name"] == "plan, 1,000 devices" for figure in found)
     assert sum(figure["name"].startswith("explain, ") for figure in found) == 2
+
+
+def test_each_page_of_the_dashboard_is_opened_and_timed():
+    found = figures("dashboard", "--quick")
+    assert [figure["name"] for figure in found] == [f"page, {page.name}" for page in PAGES]
+    assert all(figure["p95_ms"] >= figure["p50_ms"] > 0 for figure in found)

@@ -2,11 +2,14 @@
 
 import re
 import shutil
+import urllib.parse
+import urllib.request
 
-from support.pages import Shell, blocks
+from support.pages import DOCS, Shell, blocks
 from support.processes import ports_in_a_row, running
 
 PAGE = "quickstart/first-push.md"
+PASSWORD = "correct horse battery"
 # Until so many pushes are settled: whoever types takes a moment, too.
 PATIENT = """
 settled() {
@@ -38,6 +41,31 @@ def started(block):
     return command.split()
 
 
+class Browser:
+    """What keeps cookies, and is led on."""
+
+    def __init__(self):
+        self._open = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+
+    def get(self, url):
+        with self._open.open(url) as answer:
+            return answer.read().decode()
+
+    def become_first_admin(self, link):
+        form = re.search(r'name="csrf" value="([^"]+)"', self.get(link))
+        assert form is not None
+        said = {"csrf": form[1], "name": "ann", "password": PASSWORD, "again": PASSWORD}
+        asked = urllib.request.Request(link, urllib.parse.urlencode(said).encode())
+        asked.add_header("origin", "/".join(link.split("/")[:3]))
+        with self._open.open(asked) as answer:
+            assert answer.status == 200
+
+
+def seen(page):
+    """What a page says, without its tags."""
+    return " ".join(re.sub(r"<[^>]*>", " ", page).split())
+
+
 def test_the_quickstart_does_what_it_says(folder):
     first = ports_in_a_row(6)
     shell = Shell(folder / "quick")
@@ -46,7 +74,9 @@ def test_the_quickstart_does_what_it_says(folder):
     (shell.folder / ".venv" / "bin" / "activate").touch()
     simulate, serve = (started(here(block)) for block in blocks(PAGE, under="2."))
     try:
-        with running(*simulate), running(*serve, "--port", first + 5):
+        with running(*simulate), running(*serve, "--port", first + 5) as service:
+            browser = Browser()
+            browser.become_first_admin(service["setup_url"])
             script, pushes = [here(PATIENT)], 0
             for step in ("3.", "4.", "5.", "6.", "7."):
                 script.append(f"echo '## {step}'")
@@ -67,6 +97,15 @@ def test_the_quickstart_does_what_it_says(folder):
             assert [line.split()[-3:] for line in history if "UNREGISTERED" in line]
             assert any("bounced" in line and "suppressed" in line for line in history)
             assert re.search(r"^last status +sent$", said["7"], re.MULTILINE)
+            # Every address of the dashboard that the page names; each page names what came of it.
+            named = re.findall(r"http://localhost:8383(?:/[a-z]+)*", (DOCS / PAGE).read_text())
+            pages = {url: browser.get(here(url)) for url in named if "/w/" in url}
+            assert {url.partition("/w/")[2] for url in pages} == {"shop", "shop/devices", "shop/simulator"}
+            devices = pages["http://localhost:8383/w/shop/devices"]
+            assert re.search(r"\bsent\b.* Android .*\bann\b", seen(devices))
+            [device] = set(re.findall(r'href="(/w/shop/devices/[0-9a-f]{32})"', devices))
+            told = seen(browser.get(here(f"http://localhost:8383{device}")))
+            assert told.index("Registered again") < told.index("FCM 404 UNREGISTERED")
             assert "wrong" not in shell.run(f"pushkeeper doctor --data {shell.folder}/pushkeeper")
     finally:
         shutil.rmtree(shell.folder)

@@ -17,6 +17,7 @@ from pushkeeper.core.model import Secret
 from pushkeeper.store.database import Database
 from pushkeeper.store.vault import Vault
 from support.pages import DOCS, blocks, commands
+from support.pictures import PICTURES, size
 
 ROOT = DOCS.parent
 PAGES = sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md"))
@@ -121,6 +122,23 @@ def test_every_how_to_stands_on_the_shelf_and_in_the_readme():
     for page in (DOCS / "how-to").glob("*.md"):
         assert page.name == "README.md" or f"({page.name})" in shelf, page.name
         assert page.name == "README.md" or f"docs/how-to/{page.name}" in readme, page.name
+
+
+def test_every_picture_is_one_that_the_browser_tests_take_and_is_shown_and_small():
+    files = list((DOCS / "images").iterdir())
+    assert {file.stem for file in files} == set(PICTURES), "run `make screenshots`"
+    shown = "".join((DOCS / page).read_text() for page in PAGES)
+    for file in files:
+        assert size(file.read_bytes()) == PICTURES[file.stem].size, f"{file.name}: run `make screenshots`"
+        assert PICTURES[file.stem].size[0] <= 1_280
+        assert f"images/{file.name}" in shown, file.name
+    assert sum(file.stat().st_size for file in files) < 600_000
+
+
+def test_the_pictures_of_the_readme_are_there():
+    found = re.findall(r'(?:src|srcset)="([^"]+)"', (ROOT / "README.md").read_text())
+    assert found
+    assert all((ROOT / path).is_file() for path in found)
 
 
 def test_the_landing_page_is_a_screenful():

@@ -1,4 +1,4 @@
-"""Our own API, for operators: a workspace's keys and credentials, what its users did, and the pushes of a message to many."""
+"""Our own API, for operators: keys, credentials, what users did, calls of webhooks, and the pushes of a message to many."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pushkeeper.api.app import Rooms
     from pushkeeper.api.surface import Call
     from pushkeeper.store.delivery_pages import ShownDelivery
+    from pushkeeper.store.webhooks import Logged
 
 _PAGE, _LARGEST_PAGE = 50, 1_000
 ENDINGS = ("accepted", "bounced", "failed", "expired", "unknown", "skipped")
@@ -35,12 +36,14 @@ def routes(rooms: Rooms) -> Sequence[Route]:
         surface.route("/api/v1/keys", GET=native.keys),
         surface.route("/api/v1/audit", GET=native.audit),
         surface.route("/api/v1/messages/{message}/pushes", GET=native.pushes),
+        surface.route("/api/v1/webhooks/{id}/calls", GET=native.calls),
     ]
 
 
 class _Workspace:
     def __init__(self, rooms: Rooms) -> None:
         self._database = rooms.database
+        self._webhooks = rooms.webhooks
 
     async def credentials(self, call: Call) -> Answer:
         """What may be shown of them; a secret never is."""
@@ -78,6 +81,35 @@ class _Workspace:
         )
         following = None if page.following is None else page.following.hex()
         return answer.of_json({"pushes": [_push_json(one) for one in page.rows], "next": following})
+
+    async def calls(self, call: Call) -> Answer:
+        """The last calls of a webhook's endpoint, and what it said."""
+        limit = _limit(call)
+        _, before = fields.page(None, call.query("start"), usual=limit, most=limit)
+        found = await self._webhooks.calls(
+            call.workspace.workspace_id,
+            fields.number_of_path(call.segment("id"), "webhook"),
+            before=before or None,
+            most=limit + 1,
+        )
+        following = fields.next_page(found[limit - 1].call) if len(found) > limit else None
+        return answer.of_json({"calls": [call_json(one) for one in found[:limit]], "next": following})
+
+
+def call_json(one: Logged) -> dict[str, Any]:
+    """One call of an endpoint: what it told of, and what was said to that."""
+    return {
+        "call": one.call,
+        "at": one.at,
+        "event_id": one.event_id,
+        "event": one.event,
+        "delivery_id": None if one.delivery_id is None else str(one.delivery_id),
+        "person": None if one.person_id is None else cio_id(one.person_id),
+        "attempt": one.attempt,
+        "status": one.status,
+        "failure": one.failure,
+        "took_ms": one.took_ms,
+    }
 
 
 def _push_json(one: ShownDelivery) -> dict[str, Any]:

@@ -361,6 +361,32 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         query={"start": _START, **_LIMIT},
         answer=record({"audit": list_of(OBJECT), "next": MAYBE_TEXT}),
     ),
+    ("GET", "/api/v1/webhooks/{id}/calls"): Operation(
+        summary="The last calls of a webhook's endpoint and what it said, the newest first, a page at a time",
+        query={"start": _START, **_LIMIT},
+        answer=record(
+            {
+                "calls": list_of(
+                    record(
+                        {
+                            "call": COUNT,
+                            "at": TEXT,
+                            "event_id": TEXT,
+                            "event": TEXT,
+                            "delivery_id": MAYBE_TEXT,
+                            "person": MAYBE_TEXT,
+                            "attempt": COUNT,
+                            "status": {"type": ["integer", "null"]},
+                            "failure": MAYBE_TEXT,
+                            "took_ms": COUNT,
+                        }
+                    )
+                ),
+                "next": MAYBE_TEXT,
+            }
+        ),
+        refused=(404,),
+    ),
     ("GET", "/api/v1/messages/{message}/pushes"): Operation(
         summary="The pushes of a message to many, a page at a time",
         query={

@@ -32,7 +32,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
         cpu_s_per_10k: CPU-seconds, user and system, for 10,000 requests, of all our processes by the operating system's
             own accounting; PostgreSQL's where it takes part, the provider's never.
         rss_mb: what the process that does the work holds in memory at its end.
-        p50_ms, p99_ms: how long a request took.
+        p50_ms, p95_ms, p99_ms: how long a request took.
         goal: what it is to be, in words.
     """
 
@@ -41,6 +41,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     cpu_s_per_10k: float | None = None
     rss_mb: float | None = None
     p50_ms: float | None = None
+    p95_ms: float | None = None
     p99_ms: float | None = None
     beside: tuple[Beside, ...] = ()
     goal: str = ""
@@ -52,13 +53,13 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
     def row(self) -> list[str]:
         """Cells for a table."""
-        numbers = (self.cpu_s_per_10k, self.rss_mb, self.p50_ms, self.p99_ms)
+        numbers = (self.cpu_s_per_10k, self.rss_mb, self.p50_ms, self.p95_ms, self.p99_ms)
         ratios = ", ".join(f"{self.requests_per_s / o.requests_per_s:.2f} x {o.name}" for o in self.beside)
         cells = ["" if number is None else f"{number:.3g}" for number in numbers]
         return [self.name, f"{self.requests_per_s:,.0f}", *cells, ratios, self.goal]
 
 
-HEADINGS = ["benchmark", "requests/s", "CPU-s/10k", "MB", "p50 ms", "p99 ms", "beside", "goal"]
+HEADINGS = ["benchmark", "requests/s", "CPU-s/10k", "MB", "p50 ms", "p95 ms", "p99 ms", "beside", "goal"]
 
 
 def percentile(sorted_s: list[float], share: float) -> float:

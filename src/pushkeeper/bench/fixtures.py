@@ -108,12 +108,15 @@ async def fill(connection: Connection, workspace: WorkspaceId, size: Size) -> No
     await connection.execute(SQL["events"], workspace, size.events, size.people)
     await connection.execute(SQL["members"], workspace)
     if size.pushes:
-        per_mille = min(1_000.0, size.pushes / size.days / size.devices * 1_000)
-        for row in await connection.fetch(SQL["messages"], workspace, size.days):
-            await connection.execute(
-                SQL["pushes"], workspace, row["message_id"], row["created_at"], per_mille
-            )
-            await connection.execute(SQL["days"], workspace, row["created_at"])
+        await push(connection, workspace, size)
+
+
+async def push(connection: Connection, workspace: WorkspaceId, size: Size) -> None:
+    """Let there have been a broadcast on each day that lies behind."""
+    per_mille = min(1_000.0, size.pushes / size.days / size.devices * 1_000)
+    for row in await connection.fetch(SQL["messages"], workspace, size.days):
+        await connection.execute(SQL["pushes"], workspace, row["message_id"], row["created_at"], per_mille)
+        await connection.execute(SQL["days"], workspace, row["created_at"])
 
 
 def _pages(count: int) -> list[tuple[int, int]]:

@@ -96,6 +96,21 @@ def reading(*, devices: int | None, quick: bool, json: bool) -> None:
     _show(_run(benchmark.measure(devices=count)), json=json)
 
 
+@bench.command(short_help="The dashboard's pages, on a million devices.")
+@click.option("--devices", type=click.IntRange(1_000), metavar="N", help="How many.  [default: 1,000,000]")
+@quick
+@as_json
+def dashboard(*, devices: int | None, quick: bool, json: bool) -> None:
+    """Each page of the dashboard, opened forty times, after years of use: how long the service takes for it."""
+    from pushkeeper.bench import dashboard as benchmark
+
+    count = devices or (benchmark.QUICK_DEVICES if quick else benchmark.DEVICES)
+    _show(
+        _run(benchmark.measure(devices=count, times=benchmark.QUICK_TIMES if quick else benchmark.TIMES)),
+        json=json,
+    )
+
+
 @bench.command(short_help="Liquid, beside the library alone.")
 @quick
 @as_json

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pushkeeper.core.identity import cio_id
 from pushkeeper.core.user import Role
 from pushkeeper.dashboard.answer import led_to
 from pushkeeper.dashboard.door import Done, change, look
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.door import Door
     from pushkeeper.dashboard.rooms import Rooms
     from pushkeeper.dashboard.visit import Visit
-    from pushkeeper.store.webhooks import Waiting, Webhook
+    from pushkeeper.store.webhooks import Logged, Waiting, Webhook
 
 _MAX_NAME_CHARACTERS = 200
 _MAX_ENDPOINT_CHARACTERS = 2_000
@@ -53,6 +54,19 @@ _WAITING: Sequence[Column[Waiting]] = (
     Column("person_id", lambda one: one.id),
     Column("person_email", lambda one: one.email),
 )
+_CALLS: Sequence[Column[Logged]] = (
+    Column("call", lambda one: one.call),
+    Column("at", lambda one: one.at),
+    Column("event_id", lambda one: str(one.event_id)),
+    Column("event", lambda one: one.event),
+    Column("delivery_id", lambda one: str(one.delivery_id or "")),
+    Column("person", lambda one: None if one.person_id is None else cio_id(one.person_id)),
+    Column("attempt", lambda one: one.attempt),
+    Column("status", lambda one: one.status),
+    Column("failure", lambda one: one.failure),
+    Column("took_ms", lambda one: one.took_ms),
+)
+_SHOWN_CALLS = 20
 
 
 def doors(rooms: Rooms) -> Sequence[Door]:
@@ -66,6 +80,7 @@ def doors(rooms: Rooms) -> Sequence[Door]:
         change("/w/{workspace}/webhooks/add", "webhook.add", room.add, room.form, Role.ADMIN),
         look(one, room.show),
         look(f"{one}/waiting.csv", room.waiting_csv),
+        look(f"{one}/calls.csv", room.calls_csv),
         change(f"{one}/change", "webhook.change", room.change, room.show, Role.ADMIN),
         change(f"{one}/pause", "webhook.pause", room.pause, room.show, Role.OPERATOR),
         change(f"{one}/enable", "webhook.enable", room.enable, room.show, Role.OPERATOR),
@@ -98,11 +113,15 @@ class _Webhooks:
         return Done(answer=answer, target=made.name, detail=made.endpoint)
 
     async def show(self, visit: Visit) -> Answer:
-        """One webhook, with what waits for it."""
+        """One webhook, with the last calls of its endpoint and what waits for it."""
         webhook = await self._webhooks.one(visit.workspace_id, visit.number("webhook", "webhook"))
         after = visit.asked_number("start") or 0
         waiting = await webhooks.waiting(self._database, webhook.webhook_id, most=ROWS + 1, after=after)
         shown = waiting[:ROWS]
+        before = visit.asked_number("before")
+        calls = await self._webhooks.calls(
+            visit.workspace_id, webhook.webhook_id, before=before, most=_SHOWN_CALLS + 1
+        )
         here = visit.to("webhooks", webhook.webhook_id)
         return page(
             visit,
@@ -110,6 +129,10 @@ class _Webhooks:
             webhook=webhook,
             state=state_of(webhook),
             waiting=shown,
+            calls=calls[:_SHOWN_CALLS],
+            older=f"{here}?before={calls[_SHOWN_CALLS - 1].call}#calls"
+            if len(calls) > _SHOWN_CALLS
+            else None,
             groups=_groups(),
             next=f"{here}?start={shown[-1].outbox_id}" if len(waiting) > ROWS else None,
         )
@@ -123,6 +146,10 @@ class _Webhooks:
             return Page(found, following, whole=True)
 
         return await csv_of_pages("waiting", _WAITING, read, 0)
+
+    async def calls_csv(self, visit: Visit) -> Answer:
+        calls = await self._webhooks.calls(visit.workspace_id, visit.number("webhook", "webhook"))
+        return csv_of("calls", _CALLS, calls)
 
     async def change(self, visit: Visit) -> Done:
         former = await self._webhooks.one(visit.workspace_id, visit.number("webhook", "webhook"))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
-from pushkeeper.store.database import load_queries, storable
+import msgspec
+
+from pushkeeper.core.model import DeliveryId, PersonId
+from pushkeeper.store.database import load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
-    from uuid import UUID
 
-    from pushkeeper.core.model import PersonId, Secret, WorkspaceId
+    from pushkeeper.core.model import Secret, WorkspaceId
     from pushkeeper.store.database import Database
 
 SQL = load_queries("webhooks")
@@ -29,6 +32,8 @@ EVENTS = frozenset(
         *(f"device_{metric}" for metric in _DEVICE),
     }
 )
+
+KEPT_CALLS = 200  # of each webhook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,12 +93,66 @@ class Waiting:
     person_id: PersonId | None
     data: dict[str, Any]
     happened_at: datetime
+    attempts: int
     kind: str | None
     template_id: int | None
     broadcast_id: int | None
     content: dict[str, Any] | None
     id: str | None
     email: str | None
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of an endpoint.
+
+    Attributes:
+        outbox_id: what it was about, in the outbox; None of a ping.
+        message_id, person_id: the delivery or the person that it told of, if any.
+        attempt: which one it was for its event, from 1.
+        status: that the endpoint answered with; None when it did not.
+        failure: why it was not taken; None when it was.
+    """
+
+    outbox_id: int | None
+    at: datetime
+    event_id: UUID
+    object_type: str
+    metric: str
+    message_id: UUID | None = None
+    person_id: PersonId | None = None
+    attempt: int = 1
+    status: int | None
+    failure: str | None
+    took_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logged:
+    """A call as it was logged; its number is the webhook's own."""
+
+    call: int
+    at: datetime
+    event_id: UUID
+    object_type: str
+    metric: str
+    message_id: UUID | None
+    person_id: PersonId | None
+    attempt: int
+    status: int | None
+    failure: str | None
+    took_ms: int
+
+    @property
+    def event(self) -> str:
+        """By the name that webhooks ask for it; a ping is `webhook_ping`."""
+        return f"{self.object_type}_{self.metric}"
+
+    @property
+    def delivery_id(self) -> DeliveryId | None:
+        """The delivery that it told of, if it told of one."""
+        if self.message_id is None or self.person_id is None:
+            return None
+        return DeliveryId(self.message_id, self.person_id)
 
 
 async def insert(database: Database, workspace: WorkspaceId, wanted: Wanted, sealed: Secret) -> int:
@@ -134,19 +193,37 @@ async def waiting(database: Database, webhook_id: int, *, most: int, after: int 
     return [Waiting(**row) for row in await database.rows(SQL["waiting"], webhook_id, most, after)]
 
 
-async def posted(database: Database, outbox_ids: Sequence[int]) -> None:
-    """Take what was posted out of the outbox."""
-    await database.rows(SQL["posted"], list(outbox_ids))
+async def settle(
+    database: Database, webhook_id: int, calls: Sequence[Call], *, wait_s: float = 0.0, give_up: bool = False
+) -> None:
+    """End a turn in which these calls were made: all were taken, but for the last if it has a failure.
+
+    After a failure all that waits does so for so long, or until somebody enables the webhook again.
+    """
+    await database.rows(
+        SQL["settle"], webhook_id, msgspec.to_builtins(list(calls)), wait_s, give_up, KEPT_CALLS
+    )
 
 
-async def taken(database: Database, webhook_id: int) -> None:
-    """The endpoint takes what it is sent: its turn is over."""
-    await database.rows(SQL["taken"], webhook_id)
+async def log(database: Database, webhook_id: int, call: Call) -> None:
+    """Log a call that was made out of turn."""
+    await database.rows(
+        SQL["log"],
+        webhook_id,
+        KEPT_CALLS,
+        call.at,
+        call.event_id,
+        call.object_type,
+        call.metric,
+        call.status,
+        call.failure,
+        call.took_ms,
+    )
 
 
-async def failed(database: Database, webhook_id: int, failure: str, *, wait_s: float, give_up: bool) -> None:
-    """The endpoint did not take it: all waits for so long, or until somebody enables the webhook again."""
-    await database.rows(SQL["failed"], webhook_id, storable(failure), wait_s, give_up)
+async def calls(database: Database, webhook_id: int, *, before: int | None, most: int) -> list[Logged]:
+    """The last calls of a webhook before one of them, the newest first; older ones are not kept."""
+    return [Logged(**row) for row in await database.rows(SQL["calls"], webhook_id, before, most)]
 
 
 def _columns(wanted: Wanted) -> tuple[object, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -17,6 +17,8 @@ from pushkeeper.core.identity import cio_id
 from pushkeeper.core.model import DeliveryId, PersonId
 from pushkeeper.errors import Misconfigured
 from pushkeeper.store import webhooks
+from pushkeeper.store.database import storable
+from pushkeeper.store.webhooks import Call
 from pushkeeper.telemetry import logger
 from pushkeeper.webhooks import seal_label
 from pushkeeper.worker.outbound import NOT_ANSWERING, Checked
@@ -35,6 +37,15 @@ _AT_ONCE = 10
 _IN_A_TURN = 10  # times the timeout, they fit into a claim
 _REASON_CHARACTERS = 200
 _LONGEST_ANSWER_BYTES = 65_536
+
+
+class _Said(NamedTuple):
+    """What came of a call: when it was made, the status if there is one, why it was not taken if it was not."""
+
+    at: datetime
+    status: int | None
+    failure: str | None
+    took_ms: int
 
 
 class Poster:
@@ -68,43 +79,64 @@ class Poster:
         turn = await webhooks.turn(self._database, webhook_id)
         if turn is None:
             return False, "the webhook is gone"
-        started = time.perf_counter()
-        failure = await self._send(turn, msgspec.json.encode(_ping()))
-        took = f"{(time.perf_counter() - started) * 1000:.0f} ms"
-        return (True, f"taken, in {took}") if failure is None else (False, f"{failure[1]}, after {took}")
-
-    async def _take_turn(self, turn: Turn) -> None:
-        done: list[int] = []
-        failure: tuple[int | None, str] | None = None
-        for waiting in await webhooks.waiting(self._database, turn.webhook_id, most=_IN_A_TURN):
-            failure = await self._post(turn, waiting)
-            if failure is not None:
-                break
-            done.append(waiting.outbox_id)
-        await webhooks.posted(self._database, done)
-        if failure is None:
-            await webhooks.taken(self._database, turn.webhook_id)
-        else:
-            await self._fail(turn, *failure, first_since_success=bool(done))
-
-    async def _fail(self, turn: Turn, status: int | None, reason: str, *, first_since_success: bool) -> None:
-        failures = 1 if first_since_success else turn.failures + 1
-        since = None if first_since_success else turn.failing_since
-        give_up = since is not None and datetime.now(UTC) - since >= webhook.GIVE_UP_AFTER
-        if first_since_success:
-            await webhooks.taken(self._database, turn.webhook_id)
-        wait_s = webhook.wait_s(failures, status)
-        await webhooks.failed(self._database, turn.webhook_id, reason, wait_s=wait_s, give_up=give_up)
-        log.warning("webhook_failed", webhook=turn.webhook_id, reason=reason, wait_s=wait_s, disabled=give_up)
-
-    async def _post(self, turn: Turn, waiting: Waiting) -> tuple[int | None, str] | None:
-        """Post one; its status, if there is one, and why it was not taken, or None when it was."""
-        return await self._send(
-            turn, msgspec.json.encode(posted_json(waiting, with_content=turn.with_content))
+        ping = _ping()
+        said = await self._send(turn, msgspec.json.encode(ping))
+        call = Call(
+            outbox_id=None,
+            event_id=ping["event_id"],
+            object_type=ping["object_type"],
+            metric=ping["metric"],
+            **said._asdict(),
+        )
+        await webhooks.log(self._database, webhook_id, call)
+        took = f"{said.took_ms} ms"
+        return (
+            (True, f"taken, in {took}") if said.failure is None else (False, f"{said.failure}, after {took}")
         )
 
-    async def _send(self, turn: Turn, body: bytes) -> tuple[int | None, str] | None:
-        timestamp = int(time.time())
+    async def _take_turn(self, turn: Turn) -> None:
+        calls: list[Call] = []
+        for waiting in await webhooks.waiting(self._database, turn.webhook_id, most=_IN_A_TURN):
+            calls.append(await self._post(turn, waiting))
+            if calls[-1].failure is not None:
+                return await self._fail(turn, calls)
+        return await webhooks.settle(self._database, turn.webhook_id, calls)
+
+    async def _fail(self, turn: Turn, calls: list[Call]) -> None:
+        """The last of these calls was not taken."""
+        last, some_taken = calls[-1], len(calls) > 1
+        failures = 1 if some_taken else turn.failures + 1
+        since = None if some_taken else turn.failing_since
+        give_up = since is not None and datetime.now(UTC) - since >= webhook.GIVE_UP_AFTER
+        wait_s = webhook.wait_s(failures, last.status)
+        await webhooks.settle(self._database, turn.webhook_id, calls, wait_s=wait_s, give_up=give_up)
+        log.warning(
+            "webhook_failed", webhook=turn.webhook_id, reason=last.failure, wait_s=wait_s, disabled=give_up
+        )
+
+    async def _post(self, turn: Turn, waiting: Waiting) -> Call:
+        body = msgspec.json.encode(posted_json(waiting, with_content=turn.with_content))
+        said = await self._send(turn, body)
+        return Call(
+            outbox_id=waiting.outbox_id,
+            event_id=waiting.event_id,
+            object_type=waiting.object_type,
+            metric=waiting.metric,
+            message_id=waiting.message_id,
+            person_id=waiting.person_id,
+            attempt=waiting.attempts + 1,
+            **said._asdict(),
+        )
+
+    async def _send(self, turn: Turn, body: bytes) -> _Said:
+        at, started = datetime.now(UTC), time.perf_counter()
+        status, failure = await self._exchange(turn, body, int(at.timestamp()))
+        return _Said(
+            at=at, status=status, failure=failure, took_ms=round((time.perf_counter() - started) * 1_000)
+        )
+
+    async def _exchange(self, turn: Turn, body: bytes, timestamp: int) -> tuple[int | None, str | None]:
+        """The status, if there is one, and why it was not taken, or None when it was."""
         try:
             key = self._vault.open(turn.sealed, seal_label(turn.workspace_id))
             headers: dict[bytes | str, bytes | str] = {
@@ -119,11 +151,14 @@ class Poster:
                 status = await self._status_of(turn.endpoint, headers, body)
         except Misconfigured as error:
             return None, error.message
+        except TimeoutError:
+            self._figures.posted("unanswered")
+            return None, f"no answer within {TIMEOUT_S:g} seconds"
         except NOT_ANSWERING as error:
             self._figures.posted("unanswered")
-            return None, (str(error) or type(error).__name__)[:_REASON_CHARACTERS]
+            return None, storable(str(error) or type(error).__name__)[:_REASON_CHARACTERS]
         self._figures.posted("taken" if webhook.is_success(status) else "refused")
-        return None if webhook.is_success(status) else (status, f"answered {status}")
+        return status, None if webhook.is_success(status) else f"answered {status}"
 
     async def _status_of(self, endpoint: str, headers: dict[bytes | str, bytes | str], body: bytes) -> int:
         async with self._http.stream("POST", endpoint, headers=headers, content=body) as response:

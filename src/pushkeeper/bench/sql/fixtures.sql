@@ -76,7 +76,7 @@ select token_device($1, t.token), $1, i.person_id, t.token, t.platform, '',
 from generate_series($2::bigint, $3::bigint) n
 cross join lateral (
     select case when n <= $4 then n else n * 7919 % $4 + 1 end as owner,
-        'bench-' || md5(n::text) || md5('token ' || n) as token,
+        md5(n::text) || md5('token ' || n) as token,
         case when pg_temp.part(n, 16) < 450 then 'ios' else 'android' end as platform,
         -- Most were used lately; one in ten not for a quarter of a year.
         (power(pg_temp.part(n, 17) / 1000.0, 4) * 360)::int as age_days,
@@ -125,9 +125,10 @@ returning message_id, created_at;
 insert into pushes (message_day, message_id, device_id, workspace_id, person_id, generation, ending, reason, provider,
     provider_status, provider_reason, attempts, settled_at)
 select ($3::timestamptz at time zone 'utc')::date, $2, d.device_id, d.workspace_id, d.person_id, d.generation, e.ending,
-    case e.ending when 'accepted' then 'F1' when 'bounced' then 'F11' else 'suppressed' end,
+    case e.ending when 'skipped' then 'suppressed' when 'accepted' then case d.platform when 'ios' then 'P1' else 'F1' end
+        else case d.platform when 'ios' then 'P2' else 'F4' end end,
     case when e.ending <> 'skipped' then case d.platform when 'ios' then 'apns' else 'fcm' end end,
-    case e.ending when 'accepted' then 200 when 'bounced' then 404 end,
+    case e.ending when 'accepted' then 200 when 'bounced' then case d.platform when 'ios' then 410 else 404 end end,
     case when e.ending = 'bounced' then d.failure_reason end,
     case when e.ending = 'skipped' then 0 else 1 end, $3::timestamptz + interval '5 minutes'
 from devices d

@@ -61,10 +61,13 @@ where workspace_id = $1 and person_id = $2 and device_id = $3 and ($4::uuid is n
 order by message_id desc
 limit $5;
 
+-- name: percent
+-- How much of the table so many of its disk pages are. It is told to the sample as a number: of what is only computed while
+-- it runs the planner thinks that it is a tenth of the table, and then reads all people.
+select least(100, 100.0 * $1::int / greatest(1, pg_relation_size('devices') / 8192))::real;
+
 -- name: share
--- Of how many devices on some of the table's disk pages, the same each time, a condition is true.
+-- Of how many devices on a part of the table's disk pages, the same each time, a condition is true.
 select count(*) filter (where {condition}) as matching, count(*) as looked_at
-from devices d tablesample system (
-        (select least(100, 100.0 * $2::int / greatest(1, pg_relation_size('devices') / 8192)))) repeatable (7)
-    join people p using (person_id)
+from devices d tablesample system ($2::real) repeatable (7) {people}
 where d.workspace_id = $1;

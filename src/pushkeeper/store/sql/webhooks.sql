@@ -44,7 +44,7 @@ from webhooks where webhook_id = $1;
 
 -- name: waiting
 -- What waits for a webhook after one thing, the oldest first, with whom and what it is about.
-select o.outbox_id, o.event_id, o.object_type, o.metric, o.message_id, o.person_id, o.data, o.happened_at,
+select o.outbox_id, o.event_id, o.object_type, o.metric, o.message_id, o.person_id, o.data, o.happened_at, o.attempts,
     m.kind, m.template_id, case when m.retained then m.content end as content,
     (select broadcast_id from broadcasts b where b.message_id = o.message_id) as broadcast_id,
     (select value from identifiers i where i.person_id = o.person_id and kind = 'id') as id,
@@ -54,16 +54,59 @@ where o.webhook_id = $1 and o.outbox_id > $3
 order by o.outbox_id
 limit $2;
 
--- name: posted
--- These were taken.
-delete from outbox where outbox_id = any ($1::bigint[]);
+-- name: settle
+-- A turn is over, with these calls: what was taken leaves the outbox, what was not waits with all that comes after it, for so
+-- long or for ever. The last calls are kept. The outbox comes after the webhook, as it does for whoever deletes one.
+with called as materialized (
+    select * from rows from (jsonb_to_recordset($2::jsonb) as (outbox_id bigint, at timestamptz, event_id uuid,
+        object_type text, metric text, message_id uuid, person_id bigint, attempt int, status smallint, failure text,
+        took_ms int)) with ordinality
+        as c (outbox_id, at, event_id, object_type, metric, message_id, person_id, attempt, status, failure, took_ms, place)
+),
+came as (
+    select count(*) as calls, coalesce(bool_or(failure is null), false) as taken, max(failure) as failure from called
+),
+settled as (
+    update webhooks w set claimed_until = null, calls = w.calls + came.calls, failure = came.failure,
+        failures = case when came.failure is null then 0 when came.taken then 1 else w.failures + 1 end,
+        failing_since = case when came.failure is null then null when came.taken then now()
+            else coalesce(w.failing_since, now()) end,
+        due_at = case when came.failure is null then w.due_at else now() + make_interval(secs => $3) end,
+        disabled = w.disabled or $4
+    from came
+    where w.webhook_id = $1
+    returning w.webhook_id, w.calls as last, w.calls - came.calls as before
+),
+taken as (
+    delete from outbox o using settled, called c where o.outbox_id = c.outbox_id and c.failure is null
+),
+tried as (
+    update outbox o set attempts = c.attempt from settled, called c where o.outbox_id = c.outbox_id and c.failure is not null
+),
+logged as (
+    insert into webhook_calls (webhook_id, call, at, event_id, object_type, metric, message_id, person_id, attempt, status,
+        failure, took_ms)
+    select s.webhook_id, s.before + c.place, c.at, c.event_id, c.object_type, c.metric, c.message_id, c.person_id, c.attempt,
+        c.status, c.failure, c.took_ms
+    from settled s, called c
+)
+delete from webhook_calls o using settled s where o.webhook_id = s.webhook_id and o.call <= s.last - $5;
 
--- name: taken
--- The endpoint takes what it is sent; it is free for the next turn.
-update webhooks set claimed_until = null, failures = 0, failing_since = null, failure = null where webhook_id = $1;
+-- name: log
+-- A call that was made out of turn, about nothing that waits; the last calls are kept.
+with numbered as (
+    update webhooks set calls = calls + 1 where webhook_id = $1 returning webhook_id, calls
+),
+logged as (
+    insert into webhook_calls (webhook_id, call, at, event_id, object_type, metric, attempt, status, failure, took_ms)
+    select webhook_id, calls, $3, $4, $5, $6, 1, $7, $8, $9 from numbered
+)
+delete from webhook_calls o using numbered n where o.webhook_id = n.webhook_id and o.call <= n.calls - $2;
 
--- name: failed
--- The endpoint did not take it: all wait for so long, or for ever.
-update webhooks set claimed_until = null, failures = failures + 1, failing_since = coalesce(failing_since, now()),
-    failure = $2, due_at = now() + make_interval(secs => $3), disabled = disabled or $4
-where webhook_id = $1;
+-- name: calls
+-- The last calls of a webhook before one of them, the newest first.
+select call, at, event_id, object_type, metric, message_id, person_id, attempt, status, failure, took_ms
+from webhook_calls
+where webhook_id = $1 and ($2::bigint is null or call < $2)
+order by call desc
+limit $3;

@@ -1,0 +1,84 @@
+"""The dashboard's pages, as a benchmark opens them. A page that is added has its line here; a test holds the list against the doors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Page(NamedTuple):
+    """A page, by the path of its door and what is asked of it; what stands in braces is a column of the query `ids`."""
+
+    name: str
+    path: str
+    query: str = ""
+    p95_ms: int = 200  # the goal
+
+    def address(self, ids: Mapping[str, str]) -> str:
+        """The page of this workspace, device, person …."""
+        path = self.path.format_map({name: quote(value, safe="") for name, value in ids.items()})
+        return f"{path}?{quote(self.query, safe='=&')}" if self.query else path
+
+
+_HERE = "/w/{workspace}"
+
+PAGES = (
+    Page("overview", _HERE, p95_ms=300),
+    Page("overview, a year", _HERE, "span=1y", p95_ms=300),
+    Page("devices", f"{_HERE}/devices"),
+    Page("devices, a filter true of many", f"{_HERE}/devices", "filter=platform = ios"),
+    Page(
+        "devices, a filter true of few",
+        f"{_HERE}/devices",
+        "filter=last_status = bounced and person.visits = 7",
+    ),
+    Page("devices, a filter true of none", f"{_HERE}/devices", "filter=person.city = Nowhere"),
+    Page("devices, how many", f"{_HERE}/devices/count", "filter=platform = ios and app_version < 4.2"),
+    Page("devices, what may be typed next", f"{_HERE}/devices/complete", "filter=person.c&at=8"),
+    Page("device", f"{_HERE}/devices/{{device}}"),
+    Page("people", f"{_HERE}/people"),
+    Page("people, a filter true of many", f"{_HERE}/people", "filter=person.plan = pro"),
+    Page("people, a filter true of few", f"{_HERE}/people", "filter=person.plan = pro and person.visits = 7"),
+    Page("people, a filter true of none", f"{_HERE}/people", "filter=person.city = Nowhere"),
+    Page("person", f"{_HERE}/people/{{person}}"),
+    Page("messages", f"{_HERE}/messages"),
+    Page("messages, what bounced", f"{_HERE}/messages", "metric=bounced"),
+    Page("message", f"{_HERE}/messages/{{delivery}}"),
+    Page("message to many", f"{_HERE}/messages/to-many/{{message}}"),
+    Page("message to many, what bounced", f"{_HERE}/messages/to-many/{{message}}", "ending=bounced"),
+    Page("report on people", f"{_HERE}/reports"),
+    Page("report on pushes", f"{_HERE}/reports/pushes"),
+    Page("report on refusals", f"{_HERE}/reports/refusals"),
+    Page("report on comebacks", f"{_HERE}/reports/comebacks"),
+    Page("report on broadcasts", f"{_HERE}/reports/broadcasts"),
+    Page("report on tokens", f"{_HERE}/reports/tokens"),
+    Page("templates", f"{_HERE}/templates"),
+    Page("template", f"{_HERE}/templates/{{template}}"),
+    Page("routes", f"{_HERE}/routes"),
+    Page("route", f"{_HERE}/routes/{{route}}"),
+    Page("credential", f"{_HERE}/routes/credentials/{{credential}}"),
+    Page("add credentials", f"{_HERE}/routes/add"),
+    Page("add an FCM account", f"{_HERE}/routes/add/fcm"),
+    Page("add an APNs key", f"{_HERE}/routes/add/apns"),
+    Page("webhooks", f"{_HERE}/webhooks"),
+    Page("add a webhook", f"{_HERE}/webhooks/add"),
+    Page("webhook", f"{_HERE}/webhooks/{{webhook}}"),
+    Page("settings", f"{_HERE}/settings"),
+    Page("workspaces", "/workspaces"),
+    Page("users", "/users"),
+    Page("user", "/users/{user}"),
+    Page("audit", "/audit"),
+    Page("account", "/account"),
+)
+
+# Addresses that are looked at and not measured; nor are files, which are as long as what is in them.
+NOT_MEASURED = {
+    "/": "leads to a workspace",
+    "/login": "is for whoever is not logged in",
+    "/link/{link}": "works once",
+    "/w/{workspace}/simulator": "asks the simulator",
+    "/w/{workspace}/{rest:path}": "is nothing",
+}

@@ -1,0 +1,63 @@
+-- What a workspace has besides people, devices and pushes once somebody works with it, and one of each for the pages.
+
+-- name: broadcasts
+-- The messages to all were broadcasts, of which it was foreseen that most would be accepted.
+insert into broadcasts (workspace_id, message_id, state, name, devices, created_at, started_at, planned_at, preflight)
+select workspace_id, message_id, 'planned', 'The news of ' || to_char(created_at, 'DD Month'), 55000, created_at, created_at,
+    created_at, '{"accepted": {"least": 44000, "likely": 48000, "most": 52000}}'
+from messages where workspace_id = $1 and kind = 'broadcast'
+order by message_id;
+
+-- name: tallies
+-- What came of them, as it would have been counted while they were sent.
+insert into broadcast_tallies (message_id, platform, ending, reason, provider_reason, shard, pushes, last_at)
+select message_id, case provider when 'apns' then 'ios' when 'fcm' then 'android' else '' end, ending, reason,
+    coalesce(provider_reason, ''), 0, count(*), max(settled_at)
+from pushes where workspace_id = $1
+group by 1, 2, 3, 4, 5;
+
+-- name: templates
+-- Templates, half of them to one and half to many.
+insert into templates (workspace_id, kind, name, content, send_to_unsubscribed)
+select $1, case n % 2 when 0 then 'broadcast' else 'transactional' end, 'Template ' || n,
+    '{"title": "Hello {{customer.name}}", "message": "There is news"}', false
+from generate_series(1, 40) n;
+
+-- name: webhook
+-- A webhook that fails, with what waits for it and its last calls.
+with made as (
+    insert into webhooks (workspace_id, name, endpoint, events, sealed, failures, failing_since, failure, due_at, calls)
+    values ($1, 'our warehouse', 'https://example.com/hook', '{push_bounced,device_suppressed}', '', 1, now(), 'answered 503',
+        now() + interval '1 day', 200)
+    returning webhook_id
+),
+waits as (
+    insert into outbox (webhook_id, object_type, metric, person_id, data, happened_at)
+    select m.webhook_id, 'device', 'suppressed', p.person_id, '{}', now()
+    from made m, (select person_id from people where workspace_id = $1 limit 20000) p
+)
+insert into webhook_calls (webhook_id, call, at, event_id, object_type, metric, person_id, attempt, status, failure, took_ms)
+select m.webhook_id, n, now() - make_interval(secs => 200 - n), gen_random_uuid(), 'device', 'suppressed', p.person_id, 1,
+    case when n < 200 then 200 else 503 end, case when n = 200 then 'answered 503' end, 40
+from made m, generate_series(1, 200) n, (select person_id from people where workspace_id = $1 limit 1) p;
+
+-- name: audit
+-- What users did in years.
+insert into audit_log (at, user_name, workspace_id, workspace, action, target, outcome, address)
+select now() - make_interval(mins => 100000 - n), 'ann@example.com', $1, 'bench', 'route.pause', 'fcm:demo', 'done', '127.0.0.1'
+from generate_series(1, 100000) n;
+
+-- name: ids
+-- One of each thing that pages are about: the devices of the lowest ids have all the pushes, so that theirs are long pages.
+select w.name as workspace, encode(d.device_id, 'hex') as device, d.person_id, p.message_id, p.message_id::text as message,
+    (select max(template_id) from templates t where t.workspace_id = $1)::text as template,
+    (select min(credential_id) from credentials c where c.workspace_id = $1)::text as credential,
+    (select max(webhook_id) from webhooks h where h.workspace_id = $1)::text as webhook,
+    (select max(user_id) from users)::text as "user"
+from workspaces w
+cross join lateral (
+    select device_id, person_id from devices
+    where workspace_id = $1 and status = 'suppressed' and created_at < now() - interval '2 days'
+    order by device_id limit 1) d
+cross join lateral (select message_id from pushes p where p.person_id = d.person_id order by message_day limit 1) p
+where w.workspace_id = $1;
