@@ -20,7 +20,8 @@ class Page(NamedTuple):
     def address(self, ids: Mapping[str, str]) -> str:
         """The page of this workspace, device, person …."""
         path = self.path.format_map({name: quote(value, safe="") for name, value in ids.items()})
-        return f"{path}?{quote(self.query, safe='=&')}" if self.query else path
+        query = self.query.replace("{broadcast}", ids["broadcast"])
+        return f"{path}?{quote(query, safe='=&')}" if query else path
 
 
 _HERE = "/w/{workspace}"
@@ -44,6 +45,14 @@ PAGES = (
     Page("people, a filter true of few", f"{_HERE}/people", "filter=person.plan = pro and person.visits = 7"),
     Page("people, a filter true of none", f"{_HERE}/people", "filter=person.city = Nowhere"),
     Page("person", f"{_HERE}/people/{{person}}"),
+    Page("broadcasts", f"{_HERE}/broadcasts"),
+    Page("broadcast", f"{_HERE}/broadcasts/{{broadcast}}"),
+    Page("a new broadcast", f"{_HERE}/broadcasts/new", "from={broadcast}"),
+    Page(
+        "a new broadcast, on two phones",
+        f"{_HERE}/broadcasts/preview",
+        "title=Hi {{ person.plan }}&filter=platform = ios",
+    ),
     Page("messages", f"{_HERE}/messages"),
     Page("messages, what bounced", f"{_HERE}/messages", "metric=bounced"),
     Page("message", f"{_HERE}/messages/{{delivery}}"),
@@ -79,6 +88,8 @@ NOT_MEASURED = {
     "/": "leads to a workspace",
     "/login": "is for whoever is not logged in",
     "/link/{link}": "works once",
+    "/w/{workspace}/broadcasts/size": "takes the four tenths of a second that it may, and then tells from a part",
+    "/w/{workspace}/broadcasts/{broadcast}/live": "lasts as long as anybody looks",
     "/w/{workspace}/simulator": "asks the simulator",
     "/w/{workspace}/{rest:path}": "is nothing",
 }

@@ -2,9 +2,14 @@
 
 -- name: broadcasts
 -- The messages to all were broadcasts, of which it was foreseen that most would be accepted.
-insert into broadcasts (workspace_id, message_id, state, name, devices, created_at, started_at, planned_at, preflight)
+insert into broadcasts (workspace_id, message_id, state, name, devices, created_at, started_at, planned_at, passes,
+    preflight)
 select workspace_id, message_id, 'planned', 'The news of ' || to_char(created_at, 'DD Month'), 55000, created_at, created_at,
-    created_at, '{"accepted": {"least": 44000, "likely": 48000, "most": 52000}}'
+    created_at, jsonb_build_array(jsonb_build_object('at', created_at)),
+    '{"at": "2026-01-01T00:00:00Z", "people": 50000, "devices": 55000, "reachable": 49000, "left_out": {"suppressed": 6000},
+      "no_content": {}, "suppressed": {"Unregistered": 4000, "UNREGISTERED": 2000},
+      "stale": {"30_days": 9000, "90_days": 4000, "270_days": 1000}, "without_permission": 3000, "paused": [],
+      "per_s": 900.0, "takes_s": 54.4, "accepted": {"least": 44000, "likely": 48000, "most": 52000}}'
 from messages where workspace_id = $1 and kind = 'broadcast'
 order by message_id;
 
@@ -15,6 +20,13 @@ select message_id, case provider when 'apns' then 'ios' when 'fcm' then 'android
     coalesce(provider_reason, ''), 0, count(*), max(settled_at)
 from pushes where workspace_id = $1
 group by 1, 2, 3, 4, 5;
+
+-- name: minutes
+-- And when.
+insert into broadcast_minutes (message_id, minute, ending, shard, pushes)
+select p.message_id, date_trunc('minute', p.settled_at), p.ending, 0, count(*)
+from pushes p join broadcasts b using (message_id) where p.workspace_id = $1
+group by 1, 2, 3;
 
 -- name: templates
 -- Templates, half of them to one and half to many.
@@ -50,6 +62,7 @@ from generate_series(1, 100000) n;
 -- name: ids
 -- One of each thing that pages are about: the devices of the lowest ids have all the pushes, so that theirs are long pages.
 select w.name as workspace, encode(d.device_id, 'hex') as device, d.person_id, p.message_id, p.message_id::text as message,
+    (select max(broadcast_id) from broadcasts b where b.workspace_id = $1)::text as broadcast,
     (select max(template_id) from templates t where t.workspace_id = $1)::text as template,
     (select min(credential_id) from credentials c where c.workspace_id = $1)::text as credential,
     (select max(webhook_id) from webhooks h where h.workspace_id = $1)::text as webhook,
