@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 from base64 import b64encode
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,7 @@ FLAGS = [
 PASSWORD = "correct horse battery"
 DEVICES = 60
 DESKTOP = {"width": 1280, "height": 860}
-OK = 200
+OK, CREATED = 200, 201
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -78,7 +79,18 @@ def told(service: Running, simulator: Running) -> Workspace:
     story.tell(fleet, DEVICES)
     place.track("PUT", "/api/v1/customers/person-00000", {"email": "ann@example.com", "plan": "pro"})
     place.track("POST", "/api/v1/customers/person-00000/events", {"name": "bought", "data": {"price": 3}})
+    gone = saved(place, name="Gone", filter="last_status = suppressed")
+    saved(place, name="Not gone", filter=f"not segment {gone}", unit="person")
+    place.app("POST", "/v1/segments", {"segment": {"name": "Testers"}})
     return place
+
+
+def saved(place: Workspace, **audience: str) -> int:
+    """The number of an audience that is kept now."""
+    status, answer = place.app.request("POST", "/api/v1/audiences", audience)
+    assert status == CREATED, answer
+    number: int = answer["audience"]["id"]
+    return number
 
 
 # Playwright keeps an event loop running for as long as it is there, which no other ring is to meet: none outlives a module.
@@ -166,6 +178,8 @@ def pages(told: Workspace, chromium: Browser, admin_state: Any, service: Running
         assert href
         return href
 
+    kept = told.app("GET", "/api/v1/audiences")["audiences"]
+    audiences = {one["name"]: f"{at}/audiences/{one['id']}" for one in kept}
     found = {
         "overview": at,
         "devices": f"{at}/devices",
@@ -174,6 +188,17 @@ def pages(told: Workspace, chromium: Browser, admin_state: Any, service: Running
         "device": first("/devices?filter=last_status+%3D+suppressed", "devices"),
         "people": f"{at}/people",
         "person": first("/people?filter=person.plan+%3D+pro", "people"),
+        "audiences": f"{at}/audiences",
+        "audience-new": f"{at}/audiences/new",
+        "audience-typed": f"{at}/audiences/new?filter=last_status+!%3D+suppressed&count=yes&plan=yes",
+        "audience-wrong-filter": f"{at}/audiences/new?filter=app_version+%3C",
+        "audience": audiences["Gone"],
+        "audience-list": audiences["Testers"],
+        "explain": f"{at}/explain",
+        "explain-person": f"{at}/explain?person=person-00000",
+        "explain-nobody": f"{at}/explain?person=nobody",
+        "undo": f"{at}/undo",
+        "undo-tried": f"{at}/undo?since={datetime.now(UTC) - timedelta(days=1):%Y-%m-%dT%H:%M}",
         "messages": f"{at}/messages",
         "message": first("/messages?metric=bounced", "messages"),
         "reports": f"{at}/reports",

@@ -73,6 +73,18 @@ SKIPPED_BECAUSE: Mapping[str, str] = {
     "no_device": "the person has no device",
     "expired": "its time was over before it could be sent",
 }
+STEP_NAMES: Mapping[str, str] = {
+    "known": "Known",
+    "audience": "Audience",
+    "owner": "Whose",
+    "status": "Status",
+    "preference": "Wishes",
+    "content": "Content",
+    "route": "Route",
+    "plan": "Plan",
+    "attempts": "Attempts",
+    "reports": "App",
+}
 PLATFORM_NAMES: Mapping[str, str] = {"ios": "iOS", "android": "Android", "web": "Web"}
 
 
