@@ -179,13 +179,14 @@ def pages(told: Workspace, chromium: Browser, admin_state: Any, service: Running
         return href
 
     kept = told.app("GET", "/api/v1/audiences")["audiences"]
+    device = first("/devices?filter=last_status+%3D+suppressed", "devices")
     audiences = {one["name"]: f"{at}/audiences/{one['id']}" for one in kept}
     found = {
         "overview": at,
         "devices": f"{at}/devices",
         "devices-filtered": f"{at}/devices?filter=last_status+%3D+suppressed",
         "devices-wrong-filter": f"{at}/devices?filter=app_version+%3C",
-        "device": first("/devices?filter=last_status+%3D+suppressed", "devices"),
+        "device": device,
         "people": f"{at}/people",
         "person": first("/people?filter=person.plan+%3D+pro", "people"),
         "audiences": f"{at}/audiences",
@@ -196,6 +197,7 @@ def pages(told: Workspace, chromium: Browser, admin_state: Any, service: Running
         "audience-list": audiences["Testers"],
         "explain": f"{at}/explain",
         "explain-person": f"{at}/explain?person=person-00000",
+        "explain-device": f"{at}/explain?device={device.rpartition('/')[2]}",
         "explain-nobody": f"{at}/explain?person=nobody",
         "undo": f"{at}/undo",
         "undo-tried": f"{at}/undo?since={datetime.now(UTC) - timedelta(days=1):%Y-%m-%dT%H:%M}",

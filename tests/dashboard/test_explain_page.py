@@ -139,6 +139,13 @@ async def test_a_device_that_is_gone_is_explained_by_its_history(
     assert "the device is gone" in seen.page.text
 
 
+async def test_of_a_device_that_moved_the_other_person_is_led_to(viewer: Browser, ann: Ann) -> None:
+    moved = await ann.place.device("ben", token=ann.iphone.token.value)
+    seen = await viewer.get(ann.path(person="ann", device=moved.device_id.hex()))
+    assert "it is somebody else" in seen.page.text
+    assert ann.place.path(f"/people/{cio_id(moved.person_id)}") in seen.page.links()
+
+
 async def test_names_stay_text(viewer: Browser, place: Place) -> None:
     hostile = "<img src=x onerror=1>"
     await place.device(hostile)
