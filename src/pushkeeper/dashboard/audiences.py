@@ -84,7 +84,9 @@ class _Audiences:
     async def show_all(self, visit: Visit) -> Answer:
         """All audiences, the newest first."""
         listed = await self._listed(visit)
-        return page(visit, "audiences.html", listed=listed[::-1], devices=await self._devices(visit))
+        # How many devices there are matters to whoever has no audience yet.
+        devices = 0 if listed else await self._devices(visit)
+        return page(visit, "audiences.html", listed=listed[::-1], devices=devices)
 
     async def csv(self, visit: Visit) -> Answer:
         return csv_of("audiences", _COLUMNS, await self._listed(visit))
@@ -143,7 +145,6 @@ class _Audiences:
             problem=problem,
             uses=await self._uses(visit, segment) if segment else (),
             naming=naming(segment.segment_id) if segment else "",
-            devices=await self._devices(visit),
             **told,
         )
         return answer if problem is None else replace(answer, status=400)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.audience_plans import AudiencePlan
     from pushkeeper.store.chunks import Page
 
-COUNTED_WITHIN_S = 0.3  # while somebody types: more would be felt
+COUNTED_WITHIN_S = 0.6  # while somebody types; half of it for counting, half for an estimate
 COMPARED_WITHIN_S = 2.0
 _NOT_COMPARED: dict[str, Any] = {"apart": None, "too_long": False, "named": {}}
 
