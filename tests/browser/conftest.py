@@ -212,7 +212,7 @@ def pages(told: Workspace, chromium: Browser, admin_state: Any, service: Running
         "templates": f"{at}/templates",
         "routes": f"{at}/routes",
         "route": first("/routes", "routes"),
-        "credential": f"{at}/routes/credentials/1",
+        "credential": first("/routes", "routes/credentials"),
         "add-credentials": f"{at}/routes/add",
         "add-fcm": f"{at}/routes/add/fcm",
         "add-apns": f"{at}/routes/add/apns",
