@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pushkeeper.core import filter_saved, filter_text
+from pushkeeper.core import filter_saved, filter_show, filter_text
 from pushkeeper.core.filter import BadFilter, InSegment, Unit
+from pushkeeper.core.filter_match import Reading, failing
 from pushkeeper.core.filter_saved import Definition
 from pushkeeper.errors import BadRequest, Conflict, NotFound
-from pushkeeper.store import audience_plans, audiences, people, segments
+from pushkeeper.store import audience_plans, audiences, explanations, people, segments
 from pushkeeper.store.audiences import Audience
 from pushkeeper.store.people import Naming
 
@@ -19,15 +20,28 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.filter import Node
     from pushkeeper.core.identity import Identifier
-    from pushkeeper.core.model import PersonId, WorkspaceId
+    from pushkeeper.core.model import DeviceId, PersonId, WorkspaceId
     from pushkeeper.store.audience_plans import AudiencePlan
     from pushkeeper.store.audiences import Differences, Estimate, Size
     from pushkeeper.store.database import Connection, Database
     from pushkeeper.store.devices import Device
     from pushkeeper.store.people import Member
-    from pushkeeper.store.segments import Draft, Fetch, Segment
+    from pushkeeper.store.segments import Draft, Fetch, Segment, Use
 
 _NOT_FOUND = "segment: there is none of this number"
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """Whom a filter means otherwise if it is read of people instead of devices.
+
+    Attributes:
+        clauses: of each example, what of the filter is not true of it as it is read of devices (where it is taken in
+            wrongly) or of people (where it is left out).
+    """
+
+    differences: Differences
+    clauses: Mapping[DeviceId, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +49,7 @@ class Preview:
     """How large an audience is, and who differs if its filter is read of people instead of devices."""
 
     size: Size
-    differences: Differences
+    apart: Apart
 
 
 class Audiences:
@@ -127,6 +141,10 @@ class Audiences:
         """
         await self.segment(workspace, segment_id)
         return await segments.templates_naming(self._database.rows, workspace, segment_id)
+
+    async def uses(self, workspace: WorkspaceId) -> dict[int, list[Use]]:
+        """Which audiences, templates and broadcasts (of these the newest) name each segment."""
+        return await segments.uses(self._database.rows, workspace)
 
     async def add(self, workspace: WorkspaceId, segment_id: int, who: Sequence[Identifier]) -> None:
         """Put people into a segment; who is not known is made, save by a cio_id.
@@ -251,7 +269,16 @@ class Audiences:
         """
         audience = await self._audience(workspace, given, unit)
         size = await audiences.size(self._database, audience)
-        return Preview(size, await audiences.differences(self._database, audience))
+        return Preview(size, await self._apart(audience, audiences.LONGEST_S))
+
+    async def apart(self, workspace: WorkspaceId, given: object, *, within_s: float) -> Apart:
+        """Which devices a filter is true of only if it is read of people, or only if not, and why.
+
+        Raises:
+            BadRequest: the filter is none, or names a segment that there is not.
+            TooSlow: it takes much longer than it is given.
+        """
+        return await self._apart(await self._audience(workspace, given, Unit.DEVICE), within_s)
 
     async def explain(self, workspace: WorkspaceId, given: object, unit: Unit) -> AudiencePlan:
         """How PostgreSQL counts an audience, what that takes, and which indexes would make it faster.
@@ -272,6 +299,20 @@ class Audiences:
     async def _audience(self, workspace: WorkspaceId, given: object, unit: Unit) -> Audience:
         node = await read_whole(self._database.rows, workspace, given)
         return Audience(workspace_id=workspace, node=node, unit=unit, now=datetime.now(UTC))
+
+    async def _apart(self, audience: Audience, within_s: float) -> Apart:
+        found = await audiences.differences(self._database, audience, within_s=within_s)
+        clauses = {}
+        included = {device.device_id for device in found.included}
+        for device in (*found.included, *found.excluded):
+            known, own = await explanations.asked_by(
+                self._database, audience.workspace_id, device.person_id, audience.node
+            )
+            of_device = own.get(device.device_id) if device.device_id in included else None
+            missing = failing(audience.node, Reading(known, audience.now, of_device))
+            if missing is not None:
+                clauses[device.device_id] = filter_show.text_of(missing)
+        return Apart(found, clauses)
 
     async def _by_hand(self, workspace: WorkspaceId, segment_id: int) -> None:
         if (await self.segment(workspace, segment_id)).filter is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from pushkeeper.core import explain, explain_facts, filter_saved, filter_show, filter_text
-from pushkeeper.core.filter import BadFilter, Performed, Unit, inner_nodes
+from pushkeeper.core.filter import BadFilter, Unit, events_in
 from pushkeeper.core.filter_match import Facts, Reading, failing
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import DeliveryId, DeviceId, PersonId, device_id
@@ -37,7 +37,7 @@ class Explanations:
         workspace: WorkspaceId,
         *,
         person: Identifier | None = None,
-        token: Token | None = None,
+        device: Token | DeviceId | None = None,
         message: str | None = None,
     ) -> Explanation:
         """Why a person, or one device, did or didn't get a message; without one, whether a push would reach them now.
@@ -45,7 +45,7 @@ class Explanations:
         Args:
             workspace: whose.
             person: who, where the message does not say it.
-            token: of the device, where it is about one.
+            device: its token or its key, where it is about one.
             message: a delivery's id, a message's UUID, or a broadcast's number.
 
         Raises:
@@ -54,11 +54,11 @@ class Explanations:
         """
         now = datetime.now(UTC)
         told, named = await self._message(workspace, message)
-        who = await self._who(workspace, person, token, named)
+        who = await self._who(workspace, person, device, named)
         about = None if who is None else await explanations.person(self._database, workspace, who)
-        keys = await self._keys(workspace, who, token)
-        found = await explanations.devices(self._database, workspace, who if token is None else None, keys)
-        if token is None and told is None:
+        keys = await self._keys(workspace, who, device)
+        found = await explanations.devices(self._database, workspace, who if device is None else None, keys)
+        if device is None and told is None:
             keys = [one.device_id for one in found]
         everything = [*dict.fromkeys([*(one.device_id for one in found), *keys])]
         happening = explanations.Happening()
@@ -66,7 +66,7 @@ class Explanations:
             happening = await explanations.happening(
                 self._database, workspace, told.message_id, who, everything
             )
-            if token is None:
+            if device is None:
                 everything = _concerned(everything, found, happening)
         clauses = await self._clauses(workspace, told, about, found, now)
         history = await explanations.history(self._database, workspace, everything)
@@ -124,7 +124,7 @@ class Explanations:
         self,
         workspace: WorkspaceId,
         person: Identifier | None,
-        token: Token | None,
+        device: Token | DeviceId | None,
         named: PersonId | None,
     ) -> PersonId | None:
         """The person it is about: who is named, or whom the message is for, or who has the device."""
@@ -137,18 +137,23 @@ class Explanations:
             return found
         if named is not None:
             return named
-        if token is None:
+        if device is None:
             raise BadRequest("person", "person: is needed, or a device, or a message to one person")
-        device = await devices.read(self._database, workspace, token)
-        return None if device is None else device.person_id
+        if isinstance(device, bytes):
+            of_key = await explanations.devices(self._database, workspace, None, [device])
+            return of_key[0].told.person_id if of_key else None
+        of_token = await devices.read(self._database, workspace, device)
+        return None if of_token is None else of_token.person_id
 
     async def _keys(
-        self, workspace: WorkspaceId, who: PersonId | None, token: Token | None
+        self, workspace: WorkspaceId, who: PersonId | None, device: Token | DeviceId | None
     ) -> list[DeviceId]:
         """The keys of devices that may be concerned though they are not the person's now."""
-        if token is not None:
-            device = await devices.read(self._database, workspace, token, who)
-            return [device_id(workspace, token) if device is None else device.device_id]
+        if isinstance(device, bytes):
+            return [device]
+        if device is not None:
+            found = await devices.read(self._database, workspace, device, who)
+            return [device_id(workspace, device) if found is None else found.device_id]
         return [] if who is None else await explanations.once_theirs(self._database, workspace, who)
 
     async def _clauses(
@@ -166,7 +171,7 @@ class Explanations:
         if node is None:
             return {}
         own = [one for one in found if one.told.person_id == person.told.person_id]
-        did = await explanations.events(self._database, person.told.person_id, _events_in(node))
+        did = await explanations.events(self._database, person.told.person_id, events_in(node))
         known = Facts(
             identifiers=person.told.known_by,
             attributes=person.attributes,
@@ -210,12 +215,6 @@ def _concerned(
 
 
 _KEY_BYTES = 16
-
-
-def _events_in(node: Node) -> set[str]:
-    if isinstance(node, Performed):
-        return {node.name}
-    return {name for inner in inner_nodes(node) for name in _events_in(inner)}
 
 
 def _route(device: Device, ways: Sequence[Route]) -> explain_facts.Route | None:

@@ -54,6 +54,14 @@ class Meant:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A device that changes: as it stood, and as it stands then."""
+
+    before: Standing
+    after: Balance
+
+
 @dataclass(slots=True, kw_only=True)
 class Outcome:
     """What taking strikes back changes, or would.
@@ -63,6 +71,7 @@ class Outcome:
         changed: devices by what they were and become.
         unchanged: devices that stand as they did: they came back since, or have other strikes.
         gone: devices that are no more.
+        examples: some of those that change.
         undo_id: under which it is kept; None of a dry run.
     """
 
@@ -71,6 +80,7 @@ class Outcome:
     changed: Counter[tuple[str, str]] = field(default_factory=Counter)
     unchanged: int = 0
     gone: int = 0
+    examples: list[Example] = field(default_factory=list)
     undo_id: int | None = None
 
 
@@ -178,9 +188,10 @@ class _Page:
         self._outcome = outcome
         self._changed = Counter[tuple[str, str]]()
         self._unchanged = self._gone = 0
+        self._examples: list[Example] = []
 
     async def undo(self, connection: Connection, keys: list[DeviceId]) -> None:
-        self._changed, self._unchanged, self._gone = Counter(), 0, 0
+        self._changed, self._unchanged, self._gone, self._examples = Counter(), 0, 0, []
         there = await ledger.lock(connection, self._workspace, keys)
         history = await ledger.lines(connection, self._workspace, keys, self._selection)
         changes: list[tuple[DeviceId, Balance]] = []
@@ -195,6 +206,7 @@ class _Page:
                 continue
             self._changed[standing.status.value, balance.status.value] += 1
             changes.append((key, balance))
+            self._examples.append(Example(standing, balance))
         if self._outcome.undo_id is not None:
             await self._write(connection, self._outcome.undo_id, there, history, changes)
 
@@ -221,6 +233,7 @@ class _Page:
         self._outcome.changed += self._changed
         self._outcome.unchanged += self._unchanged
         self._outcome.gone += self._gone
+        self._outcome.examples += self._examples[: _EXAMPLES - len(self._outcome.examples)]
 
 
 def _check_times(meant: Meant) -> None:

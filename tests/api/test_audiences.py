@@ -63,6 +63,7 @@ async def test_preview_names_who_is_taken_in_wrongly(ann):
     [example] = preview.pop("examples")
     assert preview == {"people": 2, "devices": 2, "wrongly_included": 1, "wrongly_excluded": 0}
     assert (example["wrongly"], example["device"]["token"]) == ("included", "ann-ios")
+    assert example["clause"] == "last_status != suppressed"
 
 
 async def test_preview_names_who_is_left_out_wrongly(ann):
@@ -70,6 +71,36 @@ async def test_preview_names_who_is_left_out_wrongly(ann):
     [example] = preview.pop("examples")
     assert preview == {"people": 2, "devices": 1, "wrongly_included": 0, "wrongly_excluded": 1}
     assert (example["wrongly"], example["device"]["token"]) == ("excluded", "ann-android")
+    assert example["clause"] == "not any(last_status = suppressed)"
+
+
+async def test_of_an_example_the_clause_is_named_that_makes_the_difference(ann):
+    asked = "person.plan = pro and platform = ios and last_status != suppressed"
+    await ann.track("PUT", "/api/v1/customers/ann/devices", {"device": {"id": "ann-pad", "platform": "ios"}})
+    preview = await ask(ann, "preview", filter=asked)
+    clauses = {one["device"]["token"]: one["clause"] for one in preview["examples"]}
+    assert clauses == {"ann-ios": "last_status != suppressed", "ann-android": "platform = ios"}
+
+
+async def test_it_is_told_how_an_audience_is_counted(ann):
+    plan = await ask(ann, "explain", filter="last_status = suppressed")
+    assert (plan["people"], plan["devices"]) == (1, 1)
+    assert plan["took_ms"] > 0
+    assert {scan["table"] for scan in plan["scans"]} >= {"devices"}
+
+
+async def test_what_names_an_audience_is_told_with_it(ann, sender):
+    phones = await save(ann, filter="platform = ios")
+    assert phones["used_by"] == []
+    others = await save(ann, "not those", filter=f"not segment {phones['id']}")
+    body = {"audience": {"id": phones["id"]}, "content": {"title": "Hello"}, "name": "to phones"}
+    status, answer = await sender.app("POST", "/api/v1/broadcasts", body)
+    assert status == 201, answer
+    _, shown = await ann.app("GET", f"/api/v1/audiences/{phones['id']}")
+    assert shown["audience"]["used_by"] == [
+        {"kind": "audience", "number": others["id"], "name": "not those"},
+        {"kind": "broadcast", "number": answer["broadcast"]["id"], "name": "to phones"},
+    ]
 
 
 async def test_a_sample_is_of_devices_or_of_the_devices_of_people(ann):

@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 from base64 import b64encode
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,9 @@ def told(service: Running, simulator: Running) -> Workspace:
     story.tell(fleet, DEVICES)
     place.track("PUT", "/api/v1/customers/person-00000", {"email": "ann@example.com", "plan": "pro"})
     place.track("POST", "/api/v1/customers/person-00000/events", {"name": "bought", "data": {"price": 3}})
+    gone = saved(place, name="Gone", filter="last_status = suppressed")
+    saved(place, name="Not gone", filter=f"not segment {gone}", unit="person")
+    place.app("POST", "/v1/segments", {"segment": {"name": "Testers"}})
     tell_of_broadcasts(place)
     return place
 
@@ -100,6 +104,14 @@ def tell_of_broadcasts(place: Workspace) -> None:
     eventually(lambda: place.app("GET", f"/api/v1/broadcasts/{over}")["broadcast"]["state"] == "sent")
     make("Summer sale, last days", start=True, throttle={"per_minute": 6})
     make("Winter sale", audience={"filter": "platform = ios and last_status != suppressed"})
+
+
+def saved(place: Workspace, **audience: str) -> int:
+    """The number of an audience that is kept now."""
+    status, answer = place.app.request("POST", "/api/v1/audiences", audience)
+    assert status == CREATED, answer
+    number: int = answer["audience"]["id"]
+    return number
 
 
 # Playwright keeps an event loop running for as long as it is there, which no other ring is to meet: none outlives a module.
@@ -192,14 +204,29 @@ def pages(told: Workspace, chromium: Browser, admin_state: Any, service: Running
     page.goto(webhook)
     page.get_by_role("button", name="Ping it").click()
     page.get_by_text("did not take the ping").wait_for()
+    kept = told.app("GET", "/api/v1/audiences")["audiences"]
+    device = first("/devices?filter=last_status+%3D+suppressed", "devices")
+    audiences = {one["name"]: f"{at}/audiences/{one['id']}" for one in kept}
     found = {
         "overview": at,
         "devices": f"{at}/devices",
         "devices-filtered": f"{at}/devices?filter=last_status+%3D+suppressed",
         "devices-wrong-filter": f"{at}/devices?filter=app_version+%3C",
-        "device": first("/devices?filter=last_status+%3D+suppressed", "devices"),
+        "device": device,
         "people": f"{at}/people",
         "person": first("/people?filter=person.plan+%3D+pro", "people"),
+        "audiences": f"{at}/audiences",
+        "audience-new": f"{at}/audiences/new",
+        "audience-typed": f"{at}/audiences/new?filter=last_status+!%3D+suppressed&count=yes&plan=yes",
+        "audience-wrong-filter": f"{at}/audiences/new?filter=app_version+%3C",
+        "audience": audiences["Gone"],
+        "audience-list": audiences["Testers"],
+        "explain": f"{at}/explain",
+        "explain-person": f"{at}/explain?person=person-00000",
+        "explain-device": f"{at}/explain?device={device.rpartition('/')[2]}",
+        "explain-nobody": f"{at}/explain?person=nobody",
+        "undo": f"{at}/undo",
+        "undo-tried": f"{at}/undo?since={datetime.now(UTC) - timedelta(days=1):%Y-%m-%dT%H:%M}",
         "broadcasts": f"{at}/broadcasts",
         "broadcast-draft": first("/broadcasts", "broadcasts"),
         "broadcast": first("/broadcasts", "broadcasts", 1),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PHONE = {"width": 360, "height": 740}
 MOST_BYTES = 300_000
 # What answers a wrong filter, or a page that is not there, says so by its status; a browser tells of that on its console.
-REFUSED = {"devices-wrong-filter", "not-found"}
+REFUSED = {"devices-wrong-filter", "audience-wrong-filter", "not-found"}
 
 
 def settled(watched: Watched, path: str) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # What stands for a segment of an address: nothing that there is, so that whoever is let through finds nothing.
 NOTHING = {
     "device": "00" * 16,
+    "audience": "999999999",
     "person": "00000000ffff",
     "delivery": "nope",
     "message": "00000000-0000-7000-8000-000000000000",
@@ -93,7 +94,7 @@ async def test_credentials_keys_users_and_options_are_for_admins(site: Site) -> 
     assert admins == {
         *("credentials.put", "key.make", "key.revoke", "options.change", "workspace.create"),
         *("user.add", "user.role", "user.link", "user.disable", "user.enable"),
-        *("webhook.add", "webhook.change", "webhook.delete"),
+        *("webhook.add", "webhook.change", "webhook.delete", "strikes.undo"),
     }
 
 
@@ -212,6 +213,17 @@ ASKED = (
     "next",
     "at",
     "text",
+    "unit",
+    "exact",
+    "count",
+    "plan",
+    "person",
+    "device",
+    "message",
+    "since",
+    "of",
+    "reason",
+    "only",
 )
 
 

@@ -117,6 +117,8 @@ async def test_the_suppressions_of_a_bad_hour_are_taken_back_and_written_down(bo
 
     tried = await books.undo(since, dry_run=True)
     assert (tried.strikes, tried.devices, tried.undo_id) == (7, 4, None)
+    assert {(one.before.status, one.after.status) for one in tried.examples} == set(tried.changed)
+    assert len(tried.examples) == 4
     assert tried.changed == {("suppressed", "sent"): 2, ("suppressed", "bounced"): 1, ("suppressed", ""): 1}
     assert [await books.status(token) for token in "abcd"] == ["suppressed 2"] * 4
 

@@ -9,6 +9,7 @@ from pushkeeper.api.native import device_json, render
 from pushkeeper.api.segments import MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES
 from pushkeeper.api.surface import Surface
 from pushkeeper.core.filter import Unit
+from pushkeeper.core.filter_show import text_of
 from pushkeeper.errors import BadRequest
 from pushkeeper.store.audiences import Estimate
 from pushkeeper.store.segments import Draft
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
     from pushkeeper.api.app import Rooms
     from pushkeeper.api.surface import Call
     from pushkeeper.audience import Preview
+    from pushkeeper.store.audience_plans import AudiencePlan
     from pushkeeper.store.audiences import Size
     from pushkeeper.store.devices import Device
     from pushkeeper.store.people import Member
-    from pushkeeper.store.segments import Segment
+    from pushkeeper.store.segments import Segment, Use
 
 _SAMPLE = 20
 _PAGE = 100
@@ -41,6 +43,7 @@ def routes(rooms: Rooms) -> Sequence[Route]:
         surface.route("/api/v1/audiences/count", POST=asked.count),
         surface.route("/api/v1/audiences/sample", POST=asked.sample),
         surface.route("/api/v1/audiences/preview", POST=asked.preview),
+        surface.route("/api/v1/audiences/explain", POST=asked.explain),
         surface.route("/api/v1/audiences", GET=kept.all, POST=kept.make),
         surface.route("/api/v1/audiences/{id}", GET=kept.one, PUT=kept.change, DELETE=kept.delete),
         surface.route("/api/v1/audiences/{id}/members", GET=kept.members),
@@ -76,6 +79,11 @@ class _Asked:
         preview = await self._audiences.preview(call.workspace.workspace_id, body.get("filter"), unit)
         return answer.of_json(preview_json(preview))
 
+    async def explain(self, call: Call) -> Answer:
+        body, unit = _asked(call)
+        plan = await self._audiences.explain(call.workspace.workspace_id, body.get("filter"), unit)
+        return answer.of_json(plan_json(plan))
+
 
 class _Kept:
     """Audiences that are saved under a name."""
@@ -84,20 +92,29 @@ class _Kept:
         self._audiences = rooms.audiences
 
     async def all(self, call: Call) -> Answer:
-        found = await self._audiences.segments(call.workspace.workspace_id)
-        return answer.of_json({"audiences": [audience_json(segment) for segment in found]})
+        workspace = call.workspace.workspace_id
+        found, uses = await self._audiences.segments(workspace), await self._audiences.uses(workspace)
+        return answer.of_json(
+            {"audiences": [audience_json(segment, uses.get(segment.segment_id, ())) for segment in found]}
+        )
 
     async def make(self, call: Call) -> Answer:
         made = await self._audiences.make(call.workspace.workspace_id, _draft(call))
-        return answer.of_json({"audience": audience_json(made)}, 201)
+        return answer.of_json({"audience": audience_json(made, ())}, 201)
 
     async def one(self, call: Call) -> Answer:
-        found = await self._audiences.segment(call.workspace.workspace_id, _number(call))
-        return answer.of_json({"audience": audience_json(found)})
+        return await self._shown(
+            call, await self._audiences.segment(call.workspace.workspace_id, _number(call))
+        )
 
     async def change(self, call: Call) -> Answer:
-        changed = await self._audiences.change(call.workspace.workspace_id, _number(call), _draft(call))
-        return answer.of_json({"audience": audience_json(changed)})
+        return await self._shown(
+            call, await self._audiences.change(call.workspace.workspace_id, _number(call), _draft(call))
+        )
+
+    async def _shown(self, call: Call, segment: Segment) -> Answer:
+        uses = await self._audiences.uses(call.workspace.workspace_id)
+        return answer.of_json({"audience": audience_json(segment, uses.get(segment.segment_id, ()))})
 
     async def delete(self, call: Call) -> Answer:
         await self._audiences.delete_segment(call.workspace.workspace_id, _number(call))
@@ -123,8 +140,8 @@ class _Kept:
         return answer.of_json(_devices_json(devices, limit))
 
 
-def audience_json(segment: Segment) -> dict[str, Any]:
-    """A saved audience, or a list of people kept by hand, which has no filter."""
+def audience_json(segment: Segment, uses: Sequence[Use]) -> dict[str, Any]:
+    """A saved audience, or a list of people kept by hand, which has no filter; and what names it."""
     return {
         "id": segment.segment_id,
         "name": segment.name,
@@ -134,6 +151,7 @@ def audience_json(segment: Segment) -> dict[str, Any]:
         "unit": segment.unit or Unit.PERSON,
         "created_at": segment.created_at,
         "updated_at": segment.updated_at,
+        "used_by": uses,
     }
 
 
@@ -151,8 +169,8 @@ def size_json(size: Size | Estimate) -> dict[str, Any]:
 
 
 def preview_json(preview: Preview) -> dict[str, Any]:
-    """How large an audience is, and whom a reading by people gets wrong."""
-    differences = preview.differences
+    """How large an audience is, and whom a reading by people gets wrong, with the clause that makes the difference."""
+    differences, clauses = preview.apart.differences, preview.apart.clauses
     examples = [("included", device) for device in differences.included]
     examples += [("excluded", device) for device in differences.excluded]
     return {
@@ -160,7 +178,24 @@ def preview_json(preview: Preview) -> dict[str, Any]:
         "devices": preview.size.devices,
         "wrongly_included": differences.wrongly_included,
         "wrongly_excluded": differences.wrongly_excluded,
-        "examples": [{"wrongly": wrongly, "device": device_json(device)} for wrongly, device in examples],
+        "examples": [
+            {"wrongly": wrongly, "device": device_json(device), "clause": clauses.get(device.device_id)}
+            for wrongly, device in examples
+        ],
+    }
+
+
+def plan_json(plan: AudiencePlan) -> dict[str, Any]:
+    """How an audience is counted, how long that takes, and which indexes would make it faster."""
+    return {
+        "people": plan.size.people,
+        "devices": plan.size.devices,
+        "took_ms": round(plan.took_ms, 1),
+        "scans": plan.scans,
+        "advice": [
+            {"clause": text_of(one.index.node), "sql": one.index.sql, "share": round(one.share, 4)}
+            for one in plan.advice
+        ],
     }
 
 

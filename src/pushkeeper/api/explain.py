@@ -41,7 +41,7 @@ class _Explain:
         found = await self._explanations.why(
             call.workspace.workspace_id,
             person=None if person is None else said.checked(identity.of_path(person), "person"),
-            token=None
+            device=None
             if token is None
             else Token(fields.text(token, "device", max_bytes=said.MAX_TOKEN_BYTES)),
             message=fields.optional_text(call.query("message"), "message", max_bytes=MAX_MESSAGE_BYTES),

@@ -140,6 +140,20 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         ),
         refused=(504,),
     ),
+    ("POST", "/api/v1/audiences/explain"): Operation(
+        summary="How an audience is counted, how long that takes, and which indexes would make it faster",
+        body=_AUDIENCE,
+        answer=record(
+            {
+                "people": COUNT,
+                "devices": COUNT,
+                "took_ms": {"type": "number"},
+                "scans": list_of(OBJECT),
+                "advice": list_of(OBJECT),
+            }
+        ),
+        refused=(504,),
+    ),
     ("GET", "/api/v1/audiences"): Operation(
         summary="Saved audiences, and lists of people kept by hand, the oldest first",
         answer=record({"audiences": list_of(ref("Audience"))}),
@@ -249,6 +263,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         },
         answer=record(
             {
+                "person": MAYBE_TEXT,
+                "message": MAYBE_TEXT,
                 "got": {"type": ["boolean", "null"]},
                 "said": TEXT,
                 "change": MAYBE_TEXT,
@@ -269,7 +285,10 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             why=MAYBE_TEXT,
             dry_run=FLAG,
         ),
-        answer=record({"dry_run": FLAG, "strikes": COUNT, "devices": COUNT, "changed": list_of(OBJECT)}),
+        answer=record(
+            {"dry_run": FLAG, "strikes": COUNT, "devices": COUNT, "changed": list_of(OBJECT)},
+            examples=list_of(OBJECT),
+        ),
         refused=(404, 504),
     ),
     ("GET", "/api/v1/undo"): Operation(

@@ -125,6 +125,11 @@ SCHEMAS: dict[str, Schema] = {
             "unit": UNIT,
             "created_at": TEXT,
             "updated_at": TEXT,
+            "used_by": list_of(
+                record(
+                    {"kind": {"enum": ["audience", "template", "broadcast"]}, "number": COUNT, "name": TEXT}
+                )
+            ),
         }
     ),
     "NewAudience": record({**_AUDIENCE_NAME, "filter": FILTER}, description=MAYBE_TEXT, unit=UNIT),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pushkeeper.api import answer, fields
 from pushkeeper.api.native import render
 from pushkeeper.api.surface import Surface
+from pushkeeper.core.identity import cio_id
 from pushkeeper.core.ledger import Only
 from pushkeeper.errors import BadRequest
 from pushkeeper.ledger import Meant
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pushkeeper.api.answer import Answer
     from pushkeeper.api.app import Rooms
     from pushkeeper.api.surface import Call
-    from pushkeeper.ledger import Outcome
+    from pushkeeper.ledger import Example, Outcome
 
 MAX_WHY_BYTES = 1_000
 MAX_NAME_BYTES = 300
@@ -88,4 +89,17 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         ],
         "unchanged": outcome.unchanged,
         "gone": outcome.gone,
+        "examples": [_example_json(one) for one in outcome.examples],
+    }
+
+
+def _example_json(one: Example) -> dict[str, Any]:
+    """A device that changes; its token stays its own."""
+    return {
+        "device": one.before.device_id.hex(),
+        "token": one.before.token.masked,
+        "platform": one.before.platform,
+        "cio_id": cio_id(one.before.person_id),
+        "from": one.before.status,
+        "to": one.after.status,
     }

@@ -20,7 +20,9 @@ class Page(NamedTuple):
     def address(self, ids: Mapping[str, str]) -> str:
         """The page of this workspace, device, person …."""
         path = self.path.format_map({name: quote(value, safe="") for name, value in ids.items()})
-        query = self.query.replace("{broadcast}", ids["broadcast"])
+        query = self.query
+        for name in ("broadcast", "device", "delivery"):
+            query = query.replace(f"{{{name}}}", ids[name])
         return f"{path}?{quote(query, safe='=&')}" if query else path
 
 
@@ -45,6 +47,14 @@ PAGES = (
     Page("people, a filter true of few", f"{_HERE}/people", "filter=person.plan = pro and person.visits = 7"),
     Page("people, a filter true of none", f"{_HERE}/people", "filter=person.city = Nowhere"),
     Page("person", f"{_HERE}/people/{{person}}"),
+    Page("audiences", f"{_HERE}/audiences"),
+    Page("a new audience", f"{_HERE}/audiences/new"),
+    Page(
+        "a new audience, who is in it",
+        f"{_HERE}/audiences/members",
+        "filter=platform = ios and app_version < 4.2",
+    ),
+    Page("audience", f"{_HERE}/audiences/{{audience}}"),
     Page("broadcasts", f"{_HERE}/broadcasts"),
     Page("broadcast", f"{_HERE}/broadcasts/{{broadcast}}"),
     Page("a new broadcast", f"{_HERE}/broadcasts/new", "from={broadcast}"),
@@ -58,6 +68,9 @@ PAGES = (
     Page("message", f"{_HERE}/messages/{{delivery}}"),
     Page("message to many", f"{_HERE}/messages/to-many/{{message}}"),
     Page("message to many, what bounced", f"{_HERE}/messages/to-many/{{message}}", "ending=bounced"),
+    Page("explain", f"{_HERE}/explain"),
+    Page("explain, a device and a message", f"{_HERE}/explain", "device={device}&message={delivery}"),
+    Page("undo", f"{_HERE}/undo"),
     Page("report on people", f"{_HERE}/reports"),
     Page("report on pushes", f"{_HERE}/reports/pushes"),
     Page("report on refusals", f"{_HERE}/reports/refusals"),
@@ -88,7 +101,10 @@ NOT_MEASURED = {
     "/": "leads to a workspace",
     "/login": "is for whoever is not logged in",
     "/link/{link}": "works once",
-    "/w/{workspace}/broadcasts/size": "takes the four tenths of a second that it may, and then tells from a part",
+    "/w/{workspace}/audiences/count": "takes the time that it may, and then tells from a part",
+    "/w/{workspace}/audiences/apart": "compares all devices, in the time that it may",
+    "/w/{workspace}/audiences/plan": "counts to say how it counts",
+    "/w/{workspace}/broadcasts/size": "takes the time that it may, and then tells from a part",
     "/w/{workspace}/broadcasts/{broadcast}/live": "lasts as long as anybody looks",
     "/w/{workspace}/simulator": "asks the simulator",
     "/w/{workspace}/{rest:path}": "is nothing",

@@ -86,7 +86,7 @@ def audience_preview(*, filter_: str, unit: str, name: str, json: bool, **option
             name, options, lambda room, workspace: room.preview(workspace, read_filter(filter_), Unit(unit))
         )
     )
-    size, differences = preview.size, preview.differences
+    size, differences = preview.size, preview.apart.differences
     wrongly = f"take in {differences.wrongly_included:,} devices wrongly, and leave out {differences.wrongly_excluded:,}"
     lines = [f"{size.people:,} people, {size.devices:,} devices", f"Read of people it would {wrongly}."]
     rows = [["taken in", *_row(device)] for device in differences.included]
@@ -100,6 +100,7 @@ def audience_preview(*, filter_: str, unit: str, name: str, json: bool, **option
 @_asks
 def audience_explain(*, filter_: str, unit: str, name: str, json: bool, **options: Any) -> None:
     """Show how PostgreSQL counts FILTER, how long that takes, and which indexes would make it faster."""
+    from pushkeeper.api.audiences import plan_json
     from pushkeeper.core.filter import Unit
     from pushkeeper.core.filter_show import text_of
 
@@ -115,14 +116,7 @@ def audience_explain(*, filter_: str, unit: str, name: str, json: bool, **option
     for one in plan.advice:
         found = f"{text_of(one.index.node)} leaves {one.share:.1%} of the devices; an index finds them:"
         lines += ["", found, f"  {one.index.sql};"]
-    shown = {
-        "people": size.people,
-        "devices": size.devices,
-        "took_ms": round(plan.took_ms, 1),
-        "scans": plan.scans,
-        "advice": [{"sql": one.index.sql, "share": round(one.share, 4)} for one in plan.advice],
-    }
-    answer(shown, "\n".join(lines), json=json)
+    answer(plan_json(plan), "\n".join(lines), json=json)
 
 
 async def _with_audiences(

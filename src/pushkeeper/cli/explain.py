@@ -41,7 +41,7 @@ def explain(
             return await wiring.explanations(store).why(
                 found.workspace_id,
                 person=None if person is None else identity.of_path(person),
-                token=None if token is None else Token(token),
+                device=None if token is None else Token(token),
                 message=message,
             )
 

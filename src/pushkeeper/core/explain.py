@@ -11,6 +11,7 @@ import msgspec
 
 from pushkeeper.core import explain_steps, explain_verdict
 from pushkeeper.core.explain_facts import Step
+from pushkeeper.core.identity import cio_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
-    """The steps of one device. `got`: whether it got the push, or would; None while that is open."""
+    """The steps of one device, which `key` is of. `got`: whether it got the push, or would; None while that is open."""
 
+    key: str
     device: str
     platform: str | None
     got: bool | None
@@ -30,8 +32,15 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """Why, in a sentence, and by device; `change` is the smallest that would have delivered, None where it was, or will be."""
+    """Why, in a sentence, and by device; `change` is the smallest that would have delivered, None where it was, or will be.
 
+    Attributes:
+        person: the cio_id of whom it is about; None of nobody.
+        message: the message's UUID, where it is about one.
+    """
+
+    person: str | None
+    message: str | None
     got: bool | None
     said: str
     change: str | None
@@ -41,21 +50,28 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 def explain(facts: Facts) -> Explanation:
     """Why, in order."""
-    shared = explain_steps.of_person(facts)
     traces = tuple(_trace(facts, one) for one in facts.devices)
+    got, said, change = _sum(facts, traces)
+    return Explanation(
+        person=None if facts.person is None else cio_id(facts.person.person_id),
+        message=None if facts.message is None else facts.message.message_id,
+        got=got,
+        said=said,
+        change=change,
+        steps=explain_steps.of_person(facts),
+        devices=traces,
+    )
+
+
+def _sum(facts: Facts, traces: Sequence[Trace]) -> tuple[bool | None, str, str | None]:
+    """Whether it came to any device, in a sentence, and the smallest change that would have helped."""
     if facts.person is None and not traces:
-        nobody = "nobody here has this name"
-        return Explanation(got=False, said=nobody, change="identify the person", steps=shared, devices=())
+        return False, "nobody here has this name", "identify the person"
     if not traces:
-        change = "log in on a phone, so that its device is registered"
-        return Explanation(
-            got=False, said="the person has no device", change=change, steps=shared, devices=()
-        )
+        return False, "the person has no device", "log in on a phone, so that its device is registered"
     best = _best(traces)
     needed = " and ".join(best.changes) if best.got is False else None
-    return Explanation(
-        got=best.got, said=_sentence(traces, best), change=needed, steps=shared, devices=traces
-    )
+    return best.got, _sentence(traces, best), needed
 
 
 def _trace(facts: Facts, one: OfDevice) -> Trace:
@@ -63,6 +79,7 @@ def _trace(facts: Facts, one: OfDevice) -> Trace:
     got, said, obstacles = explain_verdict.verdict(facts, one)
     device = one.device
     return Trace(
+        key=one.key,
         device=one.key if device is None else device.token.masked,
         platform=None if device is None else device.platform.value,
         got=got,

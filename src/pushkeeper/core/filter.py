@@ -181,6 +181,13 @@ def inner_nodes(node: Node) -> tuple[Node, ...]:
     return ()
 
 
+def events_in(node: Node) -> frozenset[str]:
+    """The events that a filter asks about."""
+    if isinstance(node, Performed):
+        return frozenset((node.name,))
+    return frozenset().union(*map(events_in, inner_nodes(node)))
+
+
 def check_size(node: Node, place: str = "filter") -> None:
     """Refuse what is too deep or large (BadFilter): a filter that others were put into can be."""
     depth, count = _size(node)

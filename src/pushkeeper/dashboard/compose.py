@@ -16,8 +16,9 @@ from pushkeeper.dashboard import words
 from pushkeeper.dashboard.answer import led_to
 from pushkeeper.dashboard.door import Done, change, look
 from pushkeeper.dashboard.render import page
+from pushkeeper.dashboard.trying import COUNTED_WITHIN_S, unit_of
 from pushkeeper.dashboard.visit import Form, said_of
-from pushkeeper.errors import BadRequest, Forbidden, NotFound
+from pushkeeper.errors import BadRequest, Forbidden, NotFound, TooSlow
 from pushkeeper.store.templates import TemplateKind
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from pushkeeper.previews import Said
     from pushkeeper.store.broadcasts import Broadcast
 
-COUNTED_WITHIN_S = 0.4
 _HOUR_S = 3_600
 _MOST_HOURS = 28 * 24
 _SAYS = ("title", "message", "link", "image_url")
@@ -68,7 +68,7 @@ class _Compose:
             if number is not None:
                 written = written_of(await self._broadcasts.one(visit.workspace_id, number))
             elif audience := visit.asked("audience"):
-                written = {"filter": audience}
+                written = {"filter": audience, "unit": unit_of(visit.asked("unit")).value}
             elif template := visit.asked("template"):
                 written = {"template": template}
             visit = replace(visit, form=Form({name: [text] for name, text in written.items()}))
@@ -120,14 +120,14 @@ class _Compose:
 
     async def size(self, visit: Visit) -> Answer:
         """How many what is typed is true of."""
-        text, unit = visit.asked("filter"), _unit(visit.asked("unit"))
+        text, unit = visit.asked("filter"), unit_of(visit.asked("unit"))
         size, problem = None, None
         if text:
             try:
                 size = await self._audiences.estimate(
                     visit.workspace_id, text, unit, within_s=COUNTED_WITHIN_S
                 )
-            except BadRequest as error:
+            except (BadRequest, TooSlow) as error:
                 problem = error
         return page(visit, "compose_size.html", text=text, size=size, problem=problem)
 
@@ -248,10 +248,6 @@ def _life_s(form: Form) -> int | None:
     if not 0 < hours <= _MOST_HOURS or hours * _HOUR_S < 60:  # noqa: PLR2004 - a minute
         raise BadRequest("expires_after_h", f"expires_after_h: expected up to {_MOST_HOURS} hours")
     return round(hours * _HOUR_S)
-
-
-def _unit(text: str) -> Unit:
-    return Unit.PERSON if text == Unit.PERSON.value else Unit.DEVICE
 
 
 def _beside_its_field(error: BadRequest) -> BadRequest:

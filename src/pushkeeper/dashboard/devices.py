@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _COUNTED_WHOLE = 20_000  # devices, which are counted as fast as a sample of many is
 _SHORTEST_TOKEN = 20
-_COLUMNS: Sequence[Column[ShownDevice]] = (
+COLUMNS: Sequence[Column[ShownDevice]] = (
     Column("device", lambda one: one.device.device_id.hex()),
     Column("token", lambda one: one.device.token.masked),
     Column("platform", lambda one: one.device.platform),
@@ -95,7 +95,7 @@ class _Devices:
             told = {"filter": text, "problem": error, "total": total, "shown": None, "next": None}
             return replace(page(visit, "devices.html", **told), status=400)
         shown = await device_pages.page(
-            self._database, visit.workspace_id, node, after=_key(visit), limit=ROWS
+            self._database, visit.workspace_id, node, after=start_of(visit), limit=ROWS
         )
         following = _address(visit, text, shown.following) if shown.following else None
         told = {"filter": text, "problem": None, "total": total, "shown": shown, "next": following}
@@ -110,7 +110,7 @@ class _Devices:
                 self._database, visit.workspace_id, node, after=after, limit=CSV_ROWS
             )
 
-        return await csv_of_pages("devices", _COLUMNS, read, FIRST)
+        return await csv_of_pages("devices", COLUMNS, read, FIRST)
 
     async def count(self, visit: Visit) -> Answer:
         """How many devices the filter is true of: counted where that is quick or asked for, else told from a sample."""
@@ -221,7 +221,7 @@ class _Devices:
         return device.device_id.hex()
 
 
-def _key(visit: Visit) -> Key:
+def start_of(visit: Visit) -> Key:
     """Where the page begins.
 
     Raises:
@@ -241,10 +241,15 @@ def _key(visit: Visit) -> Key:
     return Key(number, key)
 
 
+def start(key: Key) -> str:
+    """Where a page begins, in an address."""
+    return f"{cio_id(PersonId(key.person_id))}.{key.device_id.hex()}"
+
+
 def _address(visit: Visit, text: str, key: Key) -> str:
     asked = {
         **({"filter": text} if text else {}),
-        "start": f"{cio_id(PersonId(key.person_id))}.{key.device_id.hex()}",
+        "start": start(key),
     }
     return f"{visit.to('devices')}?{urlencode(asked)}"
 

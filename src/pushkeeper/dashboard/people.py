@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 from uuid import UUID
 
-from pushkeeper.core.identity import Identifier, IdentifierKind, of_path, person_of_cio_id
-from pushkeeper.core.model import DeliveryId
+from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id, of_path, person_of_cio_id
+from pushkeeper.core.model import DeliveryId, PersonId
 from pushkeeper.dashboard import words
 from pushkeeper.dashboard.answer import led_to
 from pushkeeper.dashboard.door import look
@@ -23,7 +23,7 @@ from pushkeeper.store.chunks import Page
 from pushkeeper.store.person_pages import FIRST
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from pushkeeper.core.filter import Node
     from pushkeeper.dashboard.answer import Answer
@@ -49,7 +49,7 @@ def _delivery(activity: Activity) -> str | None:
     return str(DeliveryId(activity.message_id, activity.person_id))
 
 
-_COLUMNS: Sequence[Column[ShownPerson]] = (
+COLUMNS: Sequence[Column[ShownPerson]] = (
     Column("cio_id", lambda one: one.cio_id),
     Column("id", lambda one: one.id),
     Column("email", lambda one: one.email),
@@ -118,7 +118,7 @@ class _People:
             told = {"filter": text, "problem": said, "total": total, "shown": None, "next": None}
             return replace(page(visit, "people.html", **told), status=400)
         shown = await person_pages.page(
-            self._database, visit.workspace_id, node, after=_start(visit), limit=ROWS
+            self._database, visit.workspace_id, node, after=start_of(visit), limit=ROWS
         )
         following = _address(visit, text, shown.following) if shown.following else None
         told = {"filter": text, "problem": None, "total": total, "shown": shown, "next": following}
@@ -133,7 +133,7 @@ class _People:
                 self._database, visit.workspace_id, node, after=after, limit=CSV_ROWS
             )
 
-        return await csv_of_pages("people", _COLUMNS, read, FIRST)
+        return await csv_of_pages("people", COLUMNS, read, FIRST)
 
     async def show(self, visit: Visit) -> Answer:
         """One person."""
@@ -222,7 +222,18 @@ class _People:
         return None
 
 
-def _start(visit: Visit) -> int:
+async def named(rooms: Rooms, visit: Visit, persons: Iterable[PersonId]) -> dict[PersonId, str]:
+    """What each of these people is best known by; of whoever is gone, their cio_id."""
+    keys = dict.fromkeys(persons)
+    found = await rooms.registry.people(
+        visit.workspace_id, [Identifier(IdentifierKind.CIO_ID, cio_id(key)) for key in keys]
+    )
+    return {key: cio_id(key) for key in keys} | {
+        one.person_id: one.id or one.email or one.cio_id for one in found
+    }
+
+
+def start_of(visit: Visit) -> int:
     """Where the page begins.
 
     Raises:
@@ -237,8 +248,13 @@ def _start(visit: Visit) -> int:
     return found
 
 
+def start(person: int) -> str:
+    """Where a page begins, in an address."""
+    return cio_id(PersonId(person))
+
+
 def _address(visit: Visit, text: str, person: int) -> str:
-    asked = {**({"filter": text} if text else {}), "start": f"{person:012x}"}
+    asked = {**({"filter": text} if text else {}), "start": start(person)}
     return f"{visit.to('people')}?{urlencode(asked)}"
 
 

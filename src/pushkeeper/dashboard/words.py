@@ -92,6 +92,18 @@ NO_END_BECAUSE: Mapping[str, str] = {
     "route_paused": "what is left waits for a route that is paused",
     "nothing_yet": "nothing of it has come to an end of late",
 }
+STEP_NAMES: Mapping[str, str] = {
+    "known": "Known",
+    "audience": "Audience",
+    "owner": "Whose",
+    "status": "Status",
+    "preference": "Wishes",
+    "content": "Content",
+    "route": "Route",
+    "plan": "Plan",
+    "attempts": "Attempts",
+    "reports": "App",
+}
 PLATFORM_NAMES: Mapping[str, str] = {"ios": "iOS", "android": "Android", "web": "Web"}
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SQL = load_queries("audiences")
 
+LONGEST_S = 60.0
 _EXAMPLES = 5
 _JOINED = "join people p using (person_id)"
 _PART = 8_192  # people whom an estimate is made from
@@ -141,8 +142,12 @@ async def devices(database: Database, audience: Audience, *, after: bytes, limit
     return [as_device(row) for row in rows]
 
 
-async def differences(database: Database, audience: Audience) -> Differences:
-    """Which devices a filter is true of only as it is read of people, or only as it is read of devices."""
+async def differences(database: Database, audience: Audience, *, within_s: float = LONGEST_S) -> Differences:
+    """Which devices a filter is true of only as it is read of people, or only as it is read of devices.
+
+    Raises:
+        TooSlow: one of its three queries takes longer than it is given.
+    """
     people, devices = _readings(audience, first=2)
     if not devices.of_devices:
         return Differences(wrongly_included=0, wrongly_excluded=0, included=[], excluded=[])
@@ -152,7 +157,8 @@ async def differences(database: Database, audience: Audience) -> Differences:
         .replace("{of_devices}", devices.sql)
         .replace("{people}", _JOINED if devices.of_people else "")
     )
-    [row] = await database.survey(query, audience.workspace_id, *people.parameters, *devices.parameters)
+    parameters = (*people.parameters, *devices.parameters)
+    [row] = await database.survey(query, audience.workspace_id, *parameters, within_s=within_s)
     people, devices = _readings(audience, first=4)
 
     async def some(condition: str, wrong: int) -> list[Device]:
@@ -161,7 +167,8 @@ async def differences(database: Database, audience: Audience) -> Differences:
             return []
         query = SQL["page"].replace("{condition}", condition)
         parameters = (*people.parameters, *devices.parameters)
-        rows = await database.survey(query, audience.workspace_id, b"", min(wrong, _EXAMPLES), *parameters)
+        asked = (audience.workspace_id, b"", min(wrong, _EXAMPLES), *parameters)
+        rows = await database.survey(query, *asked, within_s=within_s)
         return [as_device(row) for row in rows]
 
     return Differences(

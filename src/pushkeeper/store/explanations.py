@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pushkeeper.core import explain_facts as facts
-from pushkeeper.core.filter import Unit
-from pushkeeper.core.filter_match import DeviceFacts, Happened
+from pushkeeper.core.filter import Unit, events_in
+from pushkeeper.core.filter_match import DeviceFacts, Facts, Happened
 from pushkeeper.core.identity import cio_id
 from pushkeeper.core.model import Content, DeviceId, PersonId, Platform, Token, message_day
 from pushkeeper.core.status import LastStatus
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from pushkeeper.core.filter import Node
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.database import Database, Row
 
@@ -99,6 +100,22 @@ async def devices(
     """The devices of a person, the last used first, and those of these keys; fifty at most."""
     rows = await database.rows(SQL["devices"], workspace, person_id, list(keys), MOST_DEVICES)
     return [_device(row) for row in rows]
+
+
+async def asked_by(
+    database: Database, workspace: WorkspaceId, person_id: PersonId, node: Node
+) -> tuple[Facts, dict[DeviceId, DeviceFacts]]:
+    """What a filter asks of a person, and of each of their devices; of a person who is gone there is nothing."""
+    about = await person(database, workspace, person_id)
+    own = {one.device_id: one.facts for one in await devices(database, workspace, person_id, ())}
+    known = Facts(
+        identifiers={} if about is None else about.told.known_by,
+        attributes={} if about is None else about.attributes,
+        segments=() if about is None else about.segments,
+        devices=list(own.values()),
+        events=await events(database, person_id, events_in(node)),
+    )
+    return known, own
 
 
 async def once_theirs(database: Database, workspace: WorkspaceId, person_id: PersonId) -> list[DeviceId]:

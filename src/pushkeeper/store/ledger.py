@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.core.ledger import Balance, Line, Only
-from pushkeeper.core.model import DeviceId, Platform
+from pushkeeper.core.model import DeviceId, Platform, Token
 from pushkeeper.core.status import LastStatus
 from pushkeeper.store.database import columns, load_queries
 
@@ -63,6 +63,7 @@ class Standing:
 
     device_id: DeviceId
     person_id: PersonId
+    token: Token
     platform: Platform
     status: LastStatus
     strikes: int
@@ -127,7 +128,12 @@ async def lock(
     rows = await connection.fetch(SQL["lock"], workspace, list(keys))
     return {
         row["device_id"]: Standing(
-            **{**row, "platform": Platform(row["platform"]), "status": LastStatus(row["status"])}
+            **{
+                **row,
+                "token": Token(row["token"]),
+                "platform": Platform(row["platform"]),
+                "status": LastStatus(row["status"]),
+            }
         )
         for row in rows
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pushkeeper.core import filter_read, filter_saved, filter_text
+from pushkeeper.core import filter_saved, filter_text
 from pushkeeper.core.filter import BadFilter, Unit
 from pushkeeper.core.filter_saved import Definition
 from pushkeeper.store.database import load_queries
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pushkeeper.store.database import Connection, Database, Row
 
 SQL = load_queries("segments")
+
+_BROADCASTS = 500
 
 Fetch: TypeAlias = "Callable[..., Awaitable[Sequence[Row]]]"
 
@@ -45,6 +47,15 @@ class Draft:
     description: str = ""
     filter: Any = None
     unit: Unit | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """What names a segment: an audience, a template or a broadcast."""
+
+    kind: str
+    number: int
+    name: str
 
 
 async def insert(connection: Connection, workspace: WorkspaceId, draft: Draft) -> Segment:
@@ -103,12 +114,30 @@ async def ids(fetch: Fetch, workspace: WorkspaceId) -> set[int]:
 
 async def templates_naming(fetch: Fetch, workspace: WorkspaceId, segment_id: int) -> list[int]:
     """The templates whose audience names this segment."""
-    found = [(row["template_id"], row["audience"]) for row in await fetch(SQL["of_templates"], workspace)]
-    return [
-        template
-        for template, audience in found
-        if segment_id in filter_saved.named(filter_read.read(audience))
-    ]
+    return [row["number"] for row in await fetch(SQL["of_templates"], workspace) if segment_id in _named(row)]
+
+
+async def uses(fetch: Fetch, workspace: WorkspaceId) -> dict[int, list[Use]]:
+    """Which audiences, templates and broadcasts (of these the newest) name each segment."""
+    found: dict[int, list[Use]] = {}
+    asked = {
+        "audience": await fetch(SQL["of_audiences"], workspace),
+        "template": await fetch(SQL["of_templates"], workspace),
+        "broadcast": await fetch(SQL["of_broadcasts"], workspace, _BROADCASTS),
+    }
+    for kind, rows in asked.items():
+        for row in rows:
+            for number in sorted(_named(row)):
+                found.setdefault(number, []).append(Use(kind=kind, number=row["number"], name=row["name"]))
+    return found
+
+
+def _named(row: Row) -> frozenset[int]:
+    """The segments that an audience names; of what is no filter any more, none."""
+    try:
+        return filter_saved.named(filter_text.read(row["audience"]))
+    except BadFilter:
+        return frozenset()
 
 
 def _columns(draft: Draft) -> tuple[object, ...]:

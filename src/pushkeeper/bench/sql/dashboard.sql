@@ -63,6 +63,7 @@ from generate_series(1, 100000) n;
 -- One of each thing that pages are about: the devices of the lowest ids have all the pushes, so that theirs are long pages.
 select w.name as workspace, encode(d.device_id, 'hex') as device, d.person_id, p.message_id, p.message_id::text as message,
     (select max(broadcast_id) from broadcasts b where b.workspace_id = $1)::text as broadcast,
+    (select max(segment_id) from segments s where s.workspace_id = $1)::text as audience,
     (select max(template_id) from templates t where t.workspace_id = $1)::text as template,
     (select min(credential_id) from credentials c where c.workspace_id = $1)::text as credential,
     (select max(webhook_id) from webhooks h where h.workspace_id = $1)::text as webhook,

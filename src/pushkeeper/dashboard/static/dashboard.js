@@ -77,7 +77,8 @@
   const sendOnce = () => {
     document.addEventListener("submit", (event) => {
       const form = event.target;
-      if (form.method !== "post" || event.defaultPrevented) return;
+      const method = (event.submitter && event.submitter.getAttribute("formmethod")) || form.method;
+      if (method !== "post" || event.defaultPrevented) return;
       if (form.dataset.asks && !confirm(form.dataset.asks)) {
         event.preventDefault();
         return;

@@ -39,6 +39,7 @@
     box.value = before + glued + box.value.slice(found.end).replace(/^\s/, "");
     box.setSelectionRange(before.length + glued.length, before.length + glued.length);
     box.focus();
+    box.dispatchEvent(new Event("change", { bubbles: true }));
     ask();
   };
 

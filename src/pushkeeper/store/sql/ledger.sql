@@ -65,7 +65,7 @@ order by h.device_id, h.at, h.history_id;
 
 -- name: lock
 -- Devices as they stand, which nobody changes until we are done with them.
-select device_id, person_id, platform, status, strikes, generation
+select device_id, person_id, token, platform, status, strikes, generation
 from devices
 where workspace_id = $1 and device_id = any ($2::bytea[])
 order by device_id

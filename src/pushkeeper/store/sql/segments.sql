@@ -19,13 +19,27 @@ select workspace_id from workspaces where workspace_id = $1 for no key update;
 -- The saved audiences of a workspace.
 select segment_id, filter, unit from segments where workspace_id = $1 and filter is not null;
 
+-- name: of_audiences
+-- The same, each with its name.
+select segment_id as number, name, filter as audience from segments where workspace_id = $1 and filter is not null
+order by segment_id;
+
 -- name: ids
 -- The numbers of a workspace's segments.
 select segment_id from segments where workspace_id = $1;
 
 -- name: of_templates
 -- The audiences of templates, which may name segments.
-select template_id, audience from templates where workspace_id = $1 and audience is not null;
+select template_id as number, name, audience from templates where workspace_id = $1 and audience is not null
+order by template_id;
+
+-- name: of_broadcasts
+-- The audiences of the newest broadcasts that may name segments, in whichever form they are.
+select b.broadcast_id as number, b.name, b.audience
+from broadcasts b
+where b.workspace_id = $1 and b.audience::text like '%segment%'
+order by b.broadcast_id desc
+limit $2;
 
 -- name: all
 -- The segments of a workspace, the oldest first.

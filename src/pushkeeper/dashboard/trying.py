@@ -1,0 +1,234 @@
+"""An audience as it is being written: whom its filter is true of, as devices and as people, told in parts that come as one types."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from pushkeeper.core.filter import Unit
+from pushkeeper.core.filter_show import text_of
+from pushkeeper.dashboard import devices, people
+from pushkeeper.dashboard.door import look
+from pushkeeper.dashboard.render import page
+from pushkeeper.dashboard.table import CSV_ROWS, ROWS, csv_of_pages
+from pushkeeper.dashboard.visit import said_of
+from pushkeeper.errors import BadRequest, TooSlow
+from pushkeeper.store import device_pages, person_pages
+from pushkeeper.store.audiences import LONGEST_S
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from pushkeeper.core.filter import Node
+    from pushkeeper.dashboard.answer import Answer
+    from pushkeeper.dashboard.door import Door
+    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.visit import Visit
+    from pushkeeper.store.audience_plans import AudiencePlan
+    from pushkeeper.store.chunks import Page
+
+COUNTED_WITHIN_S = 0.6  # while somebody types; half of it for counting, half for an estimate
+COMPARED_WITHIN_S = 2.0
+_NOT_COMPARED: dict[str, Any] = {"apart": None, "too_long": False, "named": {}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """A filter that is looked at, and what it is read of; `at` is the page that it stands on: `new`, or an audience's number."""
+
+    filter: str
+    unit: Unit
+    at: str
+
+    def query(self, **more: str) -> str:
+        """The same in an address."""
+        return urlencode({"filter": self.filter, "unit": self.unit.value, **more})
+
+    @property
+    def for_broadcast(self) -> str:
+        """What a broadcast to it is asked by, in an address."""
+        asked = (
+            {"audience": self.filter}
+            if self.unit is Unit.DEVICE
+            else {"audience": self.filter, "unit": "person"}
+        )
+        return urlencode(asked)
+
+
+def tried(visit: Visit) -> Tried:
+    """What the address asks to be looked at.
+
+    Raises:
+        BadRequest: the unit is none, or the filter is too long.
+    """
+    at = visit.asked("at")
+    return Tried(
+        filter=visit.asked("filter"),
+        unit=unit_of(visit.asked("unit")),
+        at=at if at.isascii() and at.isdigit() else "new",
+    )
+
+
+def unit_of(text: str) -> Unit:
+    """What a filter is read of: devices, where nothing is said.
+
+    Raises:
+        BadRequest: it is neither.
+    """
+    try:
+        return Unit(text or Unit.DEVICE)
+    except ValueError:
+        raise BadRequest("unit", "unit: expected device or person") from None
+
+
+def doors(rooms: Rooms) -> Sequence[Door]:
+    """The doors of what is told while one writes."""
+    trying = Trying(rooms)
+    here = "/w/{workspace}/audiences"
+    return [
+        look(f"{here}/count", trying.show_count),
+        look(f"{here}/apart", trying.show_apart),
+        look(f"{here}/members", trying.show_members),
+        look(f"{here}/plan", trying.show_plan),
+        look(f"{here}/members.csv", trying.csv),
+    ]
+
+
+class Trying:
+    """What is told of a filter."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._audiences = rooms.audiences
+        self._rooms = rooms
+        self._database = rooms.database
+
+    # As parts of a page. What is wrong with a filter that is being typed is said where it is counted, and nowhere else.
+
+    async def show_count(self, visit: Visit) -> Answer:
+        one = tried(visit)
+        try:
+            told = await self.counts(visit, one, exact=visit.asked("exact") == "yes")
+        except BadRequest as error:
+            return page(visit, "audience_count.html", tried=one, counts=None, slow=False, problem=error)
+        return page(visit, "audience_count.html", tried=one, problem=None, **told)
+
+    async def show_apart(self, visit: Visit) -> Answer:
+        one, whole = tried(visit), visit.asked("exact") == "yes"
+        try:
+            told = await self.apart(visit, one, within_s=LONGEST_S if whole else COMPARED_WITHIN_S)
+        except BadRequest:
+            told = dict(_NOT_COMPARED)
+        return page(visit, "audience_apart.html", tried=one, **told)
+
+    async def show_members(self, visit: Visit) -> Answer:
+        one = tried(visit)
+        try:
+            told = await self.members(visit, one)
+        except BadRequest:
+            told = {"shown": None, "next": None}
+        return page(visit, "audience_members.html", tried=one, **told)
+
+    async def show_plan(self, visit: Visit) -> Answer:
+        one = tried(visit)
+        return page(visit, "audience_plan.html", tried=one, **await self.plan(visit, one))
+
+    async def csv(self, visit: Visit) -> Answer:
+        """All devices that it is true of, or all people."""
+        one = tried(visit)
+        node = await self._audiences.read(visit.workspace_id, one.filter)
+        if one.unit is Unit.DEVICE:
+            return await csv_of_pages(
+                "audience", devices.COLUMNS, self._devices(visit, node, CSV_ROWS), device_pages.FIRST
+            )
+        return await csv_of_pages(
+            "audience", people.COLUMNS, self._people(visit, node, CSV_ROWS), person_pages.FIRST
+        )
+
+    # What they tell.
+
+    async def counts(self, visit: Visit, one: Tried, *, exact: bool = False) -> dict[str, Any]:
+        """How many people and devices there are of each reading; `slow` when not even an estimate is there in time.
+
+        Raises:
+            BadRequest: it is no filter.
+        """
+        if not one.filter:
+            return {"counts": None, "slow": False}
+        asked = (visit.workspace_id, one.filter)
+        try:
+            found = await asyncio.gather(
+                *(
+                    self._audiences.size(*asked, unit)
+                    if exact
+                    else self._audiences.estimate(*asked, unit, within_s=COUNTED_WITHIN_S)
+                    for unit in Unit
+                )
+            )
+        except TooSlow:
+            return {"counts": None, "slow": True}
+        return {"counts": dict(zip(Unit, found, strict=True)), "slow": False}
+
+    async def apart(self, visit: Visit, one: Tried, *, within_s: float = COMPARED_WITHIN_S) -> dict[str, Any]:
+        """Whom the two readings differ in; `too_long` when that cannot be told in time.
+
+        Raises:
+            BadRequest: it is no filter.
+        """
+        if not one.filter:
+            return dict(_NOT_COMPARED)
+        try:
+            found = await self._audiences.apart(visit.workspace_id, one.filter, within_s=within_s)
+        except TooSlow:
+            return {**_NOT_COMPARED, "too_long": True}
+        examples = (*found.differences.included, *found.differences.excluded)
+        named = await people.named(self._rooms, visit, (device.person_id for device in examples))
+        return {"apart": found, "too_long": False, "named": named}
+
+    async def members(self, visit: Visit, one: Tried) -> dict[str, Any]:
+        """A page of devices, or of people.
+
+        Raises:
+            BadRequest: it is no filter, or the page's start is none.
+        """
+        if not one.filter:
+            return {"shown": None, "next": None}
+        node = await self._audiences.read(visit.workspace_id, one.filter)
+        if one.unit is Unit.DEVICE:
+            some = await self._devices(visit, node, ROWS)(devices.start_of(visit))
+            start = None if some.following is None else devices.start(some.following)
+            return {"shown": some, "next": _following(visit, one, start)}
+        found = await self._people(visit, node, ROWS)(people.start_of(visit))
+        start = None if found.following is None else people.start(found.following)
+        return {"shown": found, "next": _following(visit, one, start)}
+
+    async def plan(self, visit: Visit, one: Tried) -> dict[str, Any]:
+        """How it is counted, and what would be faster; or why that is not told."""
+        plan: AudiencePlan | None = None
+        problem = ""
+        try:
+            plan = await self._audiences.explain(visit.workspace_id, one.filter, one.unit)
+        except (BadRequest, TooSlow) as error:
+            problem = said_of(error)
+        return {"plan": plan, "plan_problem": problem, "text_of": text_of}
+
+    def _devices(
+        self, visit: Visit, node: Node, limit: int
+    ) -> Callable[[device_pages.Key], Awaitable[Page[device_pages.ShownDevice, device_pages.Key]]]:
+        async def read(after: device_pages.Key) -> Page[device_pages.ShownDevice, device_pages.Key]:
+            return await device_pages.page(self._database, visit.workspace_id, node, after=after, limit=limit)
+
+        return read
+
+    def _people(
+        self, visit: Visit, node: Node, limit: int
+    ) -> Callable[[int], Awaitable[Page[person_pages.ShownPerson, int]]]:
+        async def read(after: int) -> Page[person_pages.ShownPerson, int]:
+            return await person_pages.page(self._database, visit.workspace_id, node, after=after, limit=limit)
+
+        return read
+
+
+def _following(visit: Visit, one: Tried, start: str | None) -> str | None:
+    return f"{visit.to('audiences', one.at)}?{one.query(start=start)}#members" if start else None

@@ -1,0 +1,132 @@
+"""The caveat that this product began with, clicked through: a suppressed iPhone beside a live Android phone of one person."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from support.service import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.browser.conftest import Watched
+
+    from support.processes import Running
+
+
+@pytest.fixture
+def caveat(service: Running, simulator: Running) -> Workspace:
+    """Ann, whose iPhone lost the app and whose Android phone has it, beside others who are well."""
+    place = Workspace(f"caveat-{secrets.token_hex(3)}", service, simulator)
+    place.add_fcm()
+    place.add_apns()
+    [iphone] = place.mint("ios")
+    android, *others = place.mint("android", 3)
+    place.register("ann", iphone, "ios")
+    place.register("ann", android, "android")
+    for number, token in enumerate(others):
+        place.register(f"other-{number}", token, "android")
+    place.control("POST", "/uninstall", {"tokens": [iphone]})
+    for person in ("ann", "ann", "other-0", "other-1"):
+        place.push_and_wait(person)
+    return place
+
+
+def test_an_audience_of_suppressed_devices_is_written_compared_saved_and_explained(
+    opened: Callable[..., Watched], caveat: Workspace
+) -> None:
+    watched = opened()
+    page = watched.page
+    page.goto(f"/w/{caveat.name}/audiences")
+    expect(page.get_by_role("heading", name="No audience yet")).to_be_visible()
+    page.get_by_role("link", name="Write an audience").click()
+    box = page.get_by_role("combobox", name="Filter")
+    box.press_sequentially("last_status = sup")
+    expect(page.get_by_role("option", name="suppressed")).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    # What was taken from the list is counted at once, without a button.
+    counts = page.locator("#counts")
+    expect(counts).to_contain_text(re.compile(r"Read of devices.*1 device\s+of 1 person", re.DOTALL))
+    expect(counts).to_contain_text(re.compile(r"Read of people\s+2 devices\s+of 1 person", re.DOTALL))
+    apart = page.locator("#apart")
+    expect(apart).to_contain_text("takes in 1 device wrongly")
+    row = apart.get_by_role("row", name=re.compile("Android"))
+    expect(row).to_contain_text("ann")
+    expect(row).to_contain_text("of this device it is not true that last_status = suppressed")
+    members = page.locator("#members")
+    expect(members.get_by_role("row", name=re.compile("ann"))).to_have_count(1)
+    expect(members).to_contain_text("iOS")
+    page.get_by_role("radio", name=re.compile("^people")).check()
+    expect(counts).to_contain_text("Read of people · chosen")
+    expect(members.get_by_role("link", name="ann")).to_be_visible()
+    page.get_by_role("radio", name=re.compile("^devices")).check()
+    expect(members).to_contain_text("iOS")
+    # Half a filter is said to be that, and what was typed stays.
+    box.press_sequentially("and ")
+    expect(counts).to_contain_text("expected a condition")
+    expect(apart).to_be_empty()
+    box.fill("last_status = suppressed")
+    expect(apart).to_contain_text("takes in 1 device wrongly")
+    page.get_by_label("Name").fill("Gone")
+    page.get_by_role("button", name="Save it").click()
+    expect(page.get_by_role("heading", name="Gone", exact=True)).to_be_visible()
+    expect(page.get_by_text("It is saved.")).to_be_visible()
+    assert "csrf" not in page.url
+    expect(page.get_by_role("link", name="Send a broadcast to it")).to_have_attribute(
+        "href", re.compile(r"/broadcasts/new\?audience=segment")
+    )
+    page.locator("#members tbody a.mono").click()
+    expect(page.get_by_role("heading", name="suppressed")).to_be_visible()
+    page.get_by_role("link", name="Would a push reach it?").click()
+    expect(
+        page.get_by_role("heading", name="No: the device is suppressed, for Unregistered.")
+    ).to_be_visible()
+    expect(page.get_by_text("What would help:").first).to_be_visible()
+    expect(page.get_by_text("its last status is suppressed, for Unregistered")).to_be_visible()
+    expect(page.get_by_text("apns 410 Unregistered").first).to_be_visible()
+    page.get_by_role("link", name="ann", exact=True).click()
+    page.get_by_role("link", name="Would a push reach them?").click()
+    expect(page.get_by_role("heading", name="Yes: 1 of 2 devices: a push would reach it.")).to_be_visible()
+    assert watched.complaints == []
+
+
+def test_without_script_an_audience_is_counted_by_a_button_and_saved(
+    opened: Callable[..., Watched], caveat: Workspace
+) -> None:
+    page = opened(java_script_enabled=False).page
+    page.goto(f"/w/{caveat.name}/audiences/new")
+    page.get_by_label("Filter").fill("last_status = suppressed")
+    page.get_by_label("Name").fill("Without script")
+    page.get_by_role("button", name="Count").click()
+    expect(page.locator("#counts")).to_contain_text("2 devices")
+    expect(page.locator("#apart")).to_contain_text("takes in 1 device wrongly")
+    assert "csrf" not in page.url
+    page.get_by_role("link", name="Look how, and what would be faster").click()
+    expect(page.get_by_text("No index would make it much faster.")).to_be_visible()
+    page.go_back()
+    page.get_by_role("button", name="Save it").click()
+    expect(page.get_by_role("heading", name="Without script")).to_be_visible()
+
+
+def test_strikes_are_looked_at_and_taken_back(opened: Callable[..., Watched], caveat: Workspace) -> None:
+    page = opened().page
+    page.goto(f"/w/{caveat.name}/routes")
+    page.get_by_role("link", name="Take strikes back").click()
+    # The hour that is at hand has been written into the form; until now, not until the minute.
+    page.get_by_label("Until before, in UTC").fill("")
+    page.get_by_role("button", name="See what it would change").click()
+    expect(page.get_by_text(re.compile("2 strikes of 1 device, from"))).to_be_visible()
+    page.get_by_label("Why, for whoever reads the history").fill("it was never uninstalled")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Take back 2 strikes").click()
+    expect(page.get_by_text("2 strikes taken back; 1 device changed.")).to_be_visible()
+    expect(page.get_by_role("cell", name=re.compile("it was never uninstalled"))).to_be_visible()
+    assert [one["last_status"] for one in caveat.app("GET", "/api/v1/stats/devices")["counts"]].count(
+        "suppressed"
+    ) == 0

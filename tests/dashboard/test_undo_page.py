@@ -1,0 +1,180 @@
+"""Undo as a page: looked at first, then done exactly as it was shown, or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import pytest
+import pytest_asyncio
+
+from pushkeeper.store.devices import SettleEvent
+
+if TYPE_CHECKING:
+    from pushkeeper.store.devices import Device
+    from support.dashboard import Browser, Place, Seen, Site
+
+REFUSED = SettleEvent.REFUSED
+WHY = "sandbox key on the production route"
+
+
+class Hour:
+    """A bad hour: two devices were suppressed in it, of which one came back, and a third bounced."""
+
+    def __init__(self, place: Place, devices: list[Device]) -> None:
+        self.place = place
+        self.devices = devices
+
+    def path(self, **asked: str) -> str:
+        since = f"{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%dT%H:%M}"
+        return f"{self.place.path('/undo')}?{urlencode({'since': since, **asked})}"
+
+    async def statuses(self) -> list[str]:
+        keys = [device.device_id for device in self.devices]
+        rows = await self.place.site.database.rows(
+            "select device_id, status from devices where device_id = any ($1::bytea[])", keys
+        )
+        found = {row["device_id"]: row["status"] for row in rows}
+        return [found[key] for key in keys]
+
+
+@pytest_asyncio.fixture
+async def hour(place: Place) -> Hour:
+    gone, back, bounced = await place.device("ann"), await place.device("ben"), await place.device("eve")
+    await place.settled(gone, REFUSED, REFUSED, reason="BadDeviceToken")
+    await place.settled(back, REFUSED, REFUSED, reason="BadDeviceToken")
+    await place.device("ben", token=back.token.value)
+    await place.settled(bounced, REFUSED)
+    return Hour(place, [gone, back, bounced])
+
+
+def confirming(seen: Seen) -> dict[str, str]:
+    """What the button that takes them back brings along."""
+    form = seen.text[seen.text.rindex('<form method="post" action="' + seen_path(seen)) :]
+    hidden = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form)
+    return {name: value.replace("&gt;", ">") for name, value in hidden if name != "csrf"}
+
+
+def seen_path(seen: Seen) -> str:
+    match = re.search(r'action="(/w/[^"]+/undo)"', seen.text)
+    assert match is not None
+    return str(match[1])
+
+
+async def test_looking_says_what_would_change_and_changes_nothing(admin: Browser, hour: Hour) -> None:
+    seen = await admin.get(hour.path())
+    text = seen.page.text
+    assert "5 strikes of 3 devices" in text
+    assert "suppressed unused 1" in text
+    assert "bounced unused 1" in text
+    assert "1 device stays as they are" in text
+    assert hour.devices[0].token.masked in text
+    assert "ann" in text
+    assert await hour.statuses() == ["suppressed", "", "bounced"]
+    seen = await admin.get(hour.path(reason="BadDeviceToken", only="suppressed"))
+    assert "2 strikes of 2 devices" in seen.page.text
+    assert "No strike is meant" in (await admin.get(hour.path(reason="Nothing"))).page.text
+
+
+async def test_what_was_shown_is_taken_back_and_told(site: Site, admin: Browser, hour: Hour) -> None:
+    given = confirming(await admin.get(hour.path(reason="BadDeviceToken")))
+    assert given["reason"] == "BadDeviceToken"
+    done = await admin.post(hour.place.path("/undo"), {**given, "why": WHY})
+    assert (done.status, done.location) == (303, hour.place.path("/undo"))
+    assert await hour.statuses() == ["", "", "bounced"]
+    seen = await admin.get(done.location)
+    assert "4 strikes taken back; 1 device changed." in seen.page.text
+    assert f"{WHY} (admin@example.com)" in seen.page.text
+    [row] = csv.DictReader(io.StringIO((await admin.get(hour.place.path("/undo.csv"))).text))
+    assert (row["strikes"], row["reason"], row["why"]) == (
+        "4",
+        "BadDeviceToken",
+        f"{WHY} (admin@example.com)",
+    )
+    [line] = await site.database.rows(
+        "select target, outcome, detail from audit_log where workspace = $1 and action = 'strikes.undo'",
+        hour.place.name,
+    )
+    assert (line["target"], line["outcome"]) == (f"undo {row['undo']}", "done")
+    assert "reason=BadDeviceToken" in line["detail"]
+
+
+async def test_what_has_changed_meanwhile_is_shown_again_and_not_done(admin: Browser, hour: Hour) -> None:
+    given = confirming(await admin.get(hour.path()))
+    await hour.place.device("ann", token=hour.devices[0].token.value)
+    seen = await admin.post(hour.place.path("/undo"), {**given, "why": WHY})
+    assert seen.status == 409
+    assert "no longer what was shown" in seen.page.text
+    assert f'value="{WHY}"' in seen.text
+    assert await hour.statuses() == ["", "", "bounced"]
+    done = await admin.post(hour.place.path("/undo"), {**confirming(seen), "why": WHY})
+    assert done.status == 303
+    assert await hour.statuses() == ["", "", ""]
+
+
+async def test_strikes_that_come_after_it_was_shown_are_not_meant(admin: Browser, hour: Hour) -> None:
+    later = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M}"
+    given = confirming(await admin.get(hour.path(until=later)))
+    late = await hour.place.device("zoe")
+    await hour.place.settled(late, REFUSED)
+    done = await admin.post(hour.place.path("/undo"), {**given, "why": WHY})
+    assert done.status == 303
+    [row] = await hour.place.site.database.rows(
+        "select status from devices where device_id = $1", late.device_id
+    )
+    assert row["status"] == "bounced"
+
+
+@pytest.mark.parametrize(
+    ("asked", "field", "said"),
+    [
+        ({"since": "yesterday"}, "since", "expected a time, as 2026-11-26T14:00"),
+        ({"since": "2020-01-01T00:00"}, "since", "is more than 400 days ago"),
+        ({"until": "0001-01-01T00:00"}, "until", "is not after since"),
+        ({"of": "route"}, "of", "expected a route or a credential of the list"),
+        ({"only": "some"}, "only", "expected all or suppressed"),
+    ],
+    ids=str,
+)
+async def test_what_is_wrong_is_said_beside_its_field(
+    admin: Browser, hour: Hour, asked: dict[str, str], field: str, said: str
+) -> None:
+    seen = await admin.get(hour.path(**asked))
+    match = re.search(rf'id="{field}-wrong">.*?</svg>(.*?)</span>', seen.text, re.DOTALL)
+    assert match is not None
+    assert match[1] == said
+    assert "Take back" not in seen.page.text
+
+
+async def test_a_reason_is_needed_and_a_route_has_to_be_there(admin: Browser, hour: Hour) -> None:
+    given = confirming(await admin.get(hour.path()))
+    seen = await admin.post(hour.place.path("/undo"), {**given, "why": " "})
+    assert seen.status == 400
+    assert "expected 1 to 300 characters" in seen.page.text
+    assert "5 strikes of 3 devices" in seen.page.text
+    seen = await admin.get(hour.path(of="route fcm:nope"))
+    assert "there is none named 'fcm:nope'" in seen.page.text
+    assert await hour.statuses() == ["suppressed", "", "bounced"]
+
+
+async def test_it_is_for_admins_and_routes_lead_to_it(
+    admin: Browser, operator: Browser, site: Site, hour: Hour
+) -> None:
+    assert (await operator.get(hour.path())).status == 403
+    assert (await operator.post(hour.place.path("/undo"), {"why": WHY})).status == 403
+    await site.database.rows(
+        "with c as (insert into credentials (workspace_id, provider, kind, app, sealed) values "
+        "($1, 'fcm', 'service_account', 'p', '') returning credential_id) "
+        "insert into routes (credential_id) select credential_id from c",
+        hour.place.workspace.workspace_id,
+    )
+    assert hour.place.path("/undo") in (await admin.get(hour.place.path("/routes"))).page.links()
+    of_route = f"{hour.place.path('/undo')}?{urlencode({'of': 'route fcm:p'})}"
+    assert of_route in (await admin.get(hour.place.path("/routes/fcm%3Ap"))).page.links()
+    assert of_route not in (await operator.get(hour.place.path("/routes/fcm%3Ap"))).page.links()
+    chosen = [option for option in (await admin.get(of_route)).page.all("option") if "selected" in option]
+    assert "route fcm:p" in {option["value"] for option in chosen}
