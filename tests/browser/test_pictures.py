@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from support.processes import Running
 
 SQL = read_queries(Path(__file__).with_name("shop.sql").read_text(encoding="utf-8"))
+CREATED = 201
 SIZE = Size(devices=12_000, people=8_400, events=4_000, pushes=160_000)
 
 
@@ -83,13 +84,51 @@ def token(shop: Workspace) -> str:
     return str(token)
 
 
+@pytest.fixture(scope="module")
+def broadcast(shop: Workspace, token: str) -> int:
+    """A broadcast to all who have the new version, of which a part has come to an end: some of them had left."""
+    phones = [("ios", one) for one in shop.mint("ios", 260)] + [
+        ("android", one) for one in shop.mint("android", 340)
+    ]
+    for number, (platform, one) in enumerate(phones):
+        shop.register(f"new-{number:03d}", one, platform, attributes={"app_version": "5.0.0"})
+    shop.control("POST", "/uninstall", {"tokens": [one for _, one in phones[::17]]})
+    asked = {
+        "name": "The summer sale",
+        "content": {
+            "title": "The summer sale begins",
+            "message": "Everything at half its price until Sunday{% if person.plan == 'pro' %}, and for you from today{% endif %}.",
+            "link": "shop://sale",
+        },
+        "audience": {"filter": "app_version >= 5.0"},
+        "throttle": {"per_second": 40},
+        "start": True,
+    }
+    status, made = shop.app.request("POST", "/api/v1/broadcasts", asked)
+    assert status == CREATED, made
+    made_as: int = made["broadcast"]["id"]
+
+    def has_come_far() -> bool:
+        progress = shop.app("GET", f"/api/v1/broadcasts/{made_as}")["broadcast"]["progress"]
+        return bool(progress["settled"] > progress["devices"] / 3)
+
+    eventually(has_come_far, within_s=60)
+    assert shop.app("POST", f"/api/v1/broadcasts/{made_as}/pause")["broadcast"]["state"] == "paused"
+    return made_as
+
+
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_picture_of_the_documentation_is_taken(
-    opened: Callable[..., Watched], token: str, screenshots: Path | None, tmp_path: Path, name: str
+    opened: Callable[..., Watched],
+    token: str,
+    broadcast: int,
+    screenshots: Path | None,
+    tmp_path: Path,
+    name: str,
 ) -> None:
     wanted = PICTURES[name]
     watched = opened(viewport={"width": wanted.width, "height": wanted.height}, **wanted.options)
-    watched.page.goto(f"/w/shop{quote(wanted.page.format(token=token), safe='/?=')}")
+    watched.page.goto(f"/w/shop{quote(wanted.page.format(token=token, broadcast=broadcast), safe='/?=&')}")
     watched.page.locator(wanted.there).first.wait_for()
     expect(watched.page.locator(".htmx-request")).to_have_count(0)
     taken = watched.page.screenshot()

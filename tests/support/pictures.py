@@ -24,7 +24,7 @@ class Picture:
     """What a picture shows: a page of the workspace, from its top, so large.
 
     Attributes:
-        page: below the workspace's own address; `{token}` is that of Ann's phone.
+        page: below the workspace's own address; `{token}` is that of Ann's phone, `{broadcast}` one under way.
         there: what is on the page once it is whole.
         options: of the browser.
     """
@@ -51,6 +51,11 @@ PICTURES = {
         page="/devices?filter=platform = ios and last_status = suppressed", there="table", height=760
     ),
     "device": Picture(page="/devices?filter={token}", there=".timeline", height=900),
+    "audience": Picture(
+        page="/audiences/new?filter=last_status = suppressed&count=yes", there="#apart table", height=900
+    ),
+    "compose": Picture(page="/broadcasts/new?from={broadcast}", there=".phone", height=900),
+    "broadcast": Picture(page="/broadcasts/{broadcast}", there=_CHART, height=900),
     "reports": Picture(page="/reports/pushes", there=_CHART, height=860),
     "phone": Picture(page="", there=_CHART, width=390, height=790, options=_PHONE),
 }
