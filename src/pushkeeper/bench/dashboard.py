@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pushkeeper import wiring
-from pushkeeper.bench import processes
+from pushkeeper.bench import paint, processes
 from pushkeeper.bench.figures import Figure, percentile
 from pushkeeper.bench.fixtures import Size, loaded
 from pushkeeper.bench.pages import PAGES
@@ -37,6 +37,7 @@ QUICK_DEVICES = 1_000
 PUSHES_FOR_EACH = 5  # of ninety days
 TIMES = 40
 QUICK_TIMES = 2
+_PAINTED = ("overview", "devices", "broadcast")
 _OK = 200
 
 
@@ -50,8 +51,13 @@ async def measure(*, devices: int = DEVICES, times: int = TIMES) -> list[Figure]
             held = await _log_in(found)
             ids = await _ids(found)
             with processes.pushkeeper("serve", "--data", str(found.data_dir), "--port", "0") as served:
-                browser = _Browser(urlsplit(served["url"]).port or 80, held)
-                return await asyncio.to_thread(browser.measure, ids, times)
+                origin = f"http://127.0.0.1:{urlsplit(served['url']).port}"
+                browser = _Browser(urlsplit(origin).port or 80, "=".join(held))
+                figures = await asyncio.to_thread(browser.measure, ids, times)
+                if paint.is_installed():
+                    painted = [(page.name, page.address(ids)) for page in PAGES if page.name in _PAINTED]
+                    figures += await asyncio.to_thread(paint.measure, origin, held, painted, times)
+                return figures
 
 
 async def _work(found: Loaded) -> None:
@@ -70,12 +76,12 @@ async def _count(found: Loaded) -> None:
     await insights.token_ages(found.workspace_id)
 
 
-async def _log_in(found: Loaded) -> str:
-    """The cookie of somebody who may look at everything."""
+async def _log_in(found: Loaded) -> tuple[str, str]:
+    """The cookie of somebody who may look at everything: its name and its value."""
     users = wiring.users(found.store)
     _, entry = await users.add("bench@example.com", Role.ADMIN)
     token = await users.follow(entry.token, secrets.token_urlsafe(24))
-    return f"{cookies.names(secure=False).session}={token}"
+    return cookies.names(secure=False).session, token
 
 
 async def _ids(found: Loaded) -> dict[str, str]:
