@@ -11,7 +11,7 @@ from tests.dashboard.test_broadcast_pages import kept, number_of
 
 from pushkeeper.dashboard import live, reading
 from pushkeeper.dashboard.live import Frame, Live
-from pushkeeper.errors import TooManyRequests
+from pushkeeper.errors import TooManyRequests, Unreachable
 
 if TYPE_CHECKING:
     from pushkeeper.dashboard.answer import Answer
@@ -64,6 +64,17 @@ async def test_it_ends_when_the_process_does() -> None:
     assert [await anext(parts), await anext(parts)][1].startswith(b"event: shown")
     ending.set()
     assert [part async for part in parts] == []
+
+
+async def test_it_ends_when_what_is_shown_cannot_be_had() -> None:
+    told = Live(asyncio.Event())
+
+    async def look() -> Frame:
+        raise Unreachable("the database is gone")
+
+    answer = told.answer("a", look)
+    assert answer.parts is not None
+    assert [part async for part in answer.parts] == [b"retry: 1000\n\n"]
 
 
 async def test_who_comes_when_too_many_watch_is_sent_away_and_who_leaves_makes_room() -> None:

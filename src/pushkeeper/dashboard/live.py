@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pushkeeper.dashboard.answer import EVENTS, Answer
-from pushkeeper.errors import TooManyRequests
+from pushkeeper.errors import PushkeeperError, TooManyRequests
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
@@ -78,6 +78,8 @@ class Live:
                     yield b": the same\n\n"
                 if await self._ends_within(_EVERY_S):
                     return
+        except PushkeeperError:
+            pass  # the browser comes again, and is told what is wrong as anybody is
         finally:
             self._open -= 1
 
