@@ -119,7 +119,8 @@ def test_strikes_are_looked_at_and_taken_back(opened: Callable[..., Watched], ca
     page.goto(f"/w/{caveat.name}/routes")
     page.get_by_role("link", name="Take strikes back").click()
     # The hour that is at hand has been written into the form; until now, not until the minute.
-    page.get_by_label("Until before, in UTC").fill("")
+    expect(page.get_by_text("in your zone, Europe/Berlin", exact=True)).to_be_visible()
+    page.get_by_label("Until before").fill("")
     page.get_by_role("button", name="See what it would change").click()
     expect(page.get_by_text(re.compile("2 strikes of 1 device, from"))).to_be_visible()
     page.get_by_label("Why, for whoever reads the history").fill("it was never uninstalled")

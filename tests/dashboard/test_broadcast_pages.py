@@ -150,7 +150,7 @@ async def test_all_that_is_typed_is_kept(operator: Browser, place: Place) -> Non
         ({"data": "[1]"}, "data", "object"),
         ({"custom_data": "nope"}, "custom_data", "expected a JSON object"),
         ({"image_url": "http://example.com/a.png"}, "image_url", "https"),
-        ({"when": "at", "at": ""}, "at", "expected a local time"),
+        ({"when": "at", "at": ""}, "at", "expected a day and a time"),
         ({"when": "at", "at": "2027-01-01T10:00", "zone": "Moon/Base"}, "at", "time zone"),
         ({"when": "at", "at": "2040-01-01T10:00"}, "at", "at most"),
         ({"when": "local", "local_time": ""}, "local_time", "expected a day and a time"),

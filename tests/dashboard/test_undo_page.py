@@ -8,6 +8,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import pytest
 import pytest_asyncio
@@ -129,12 +130,23 @@ async def test_strikes_that_come_after_it_was_shown_are_not_meant(admin: Browser
     assert row["status"] == "bounced"
 
 
+async def test_times_are_of_the_zone_in_which_they_are_typed(admin: Browser, hour: Hour) -> None:
+    before = datetime.now(ZoneInfo("Asia/Tokyo")) - timedelta(hours=1)
+    asked = {"since": f"{before:%Y-%m-%dT%H:%M}", "zone": "Asia/Tokyo"}
+    seen = await admin.get(hour.path(**asked))
+    assert "Take back" in seen.page.text
+    [since] = [one for one in seen.page.all("input") if one.get("id") == "since"]
+    assert since["value"] == f"{before.astimezone(UTC):%Y-%m-%dT%H:%M}"
+    assert "is not after since" in (await admin.get(hour.path(**asked | {"zone": "UTC"}))).page.text
+
+
 @pytest.mark.parametrize(
     ("asked", "field", "said"),
     [
-        ({"since": "yesterday"}, "since", "expected a time, as 2026-11-26T14:00"),
+        ({"since": "yesterday"}, "since", "expected a day and a time, as 2026-11-26T14:00"),
         ({"since": "2020-01-01T00:00"}, "since", "is more than 400 days ago"),
         ({"until": "0001-01-01T00:00"}, "until", "is not after since"),
+        ({"zone": "Moon/Base"}, "since", "expected the name of a time zone, as Europe/Berlin"),
         ({"of": "route"}, "of", "expected a route or a credential of the list"),
         ({"only": "some"}, "only", "expected all or suppressed"),
     ],

@@ -8,11 +8,9 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from pushkeeper.core import schedule
 from pushkeeper.core.filter import Unit
-from pushkeeper.core.schedule import BadSchedule
 from pushkeeper.core.user import Role
-from pushkeeper.dashboard import words
+from pushkeeper.dashboard import moments, words
 from pushkeeper.dashboard.answer import led_to
 from pushkeeper.dashboard.door import Done, change, look
 from pushkeeper.dashboard.render import page
@@ -23,7 +21,6 @@ from pushkeeper.store.templates import TemplateKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
     from pushkeeper.broadcasts import Asked
     from pushkeeper.dashboard.answer import Answer
@@ -209,22 +206,13 @@ def _schedule(form: Form) -> dict[str, Any] | None:
     """When it goes out; a time that is typed is of the zone that the form names, which is the browser's."""
     match form.text("when"):
         case "at":
-            return {"at": _moment(form).isoformat()}
+            return {"at": moments.typed(form.text("at"), form.text("zone"), "at").isoformat()}
         case "local":
             if not form.text("local_time"):
                 raise BadRequest("local_time", "local_time: expected a day and a time")
             zone = form.text("time_zone")
             return {"local_time": form.text("local_time"), **({"time_zone": zone} if zone else {})}
     return None
-
-
-def _moment(form: Form) -> datetime:
-    try:
-        typed = schedule.read_local_time(form.text("at"), "at")
-        zone = schedule.read_zone(form.text("zone") or "UTC", "at")
-    except BadSchedule as error:
-        raise BadRequest("at", f"at: {error.message}") from None
-    return schedule.first_moment(typed, schedule.zone_of(zone))
 
 
 def _window(form: Form) -> dict[str, Any] | None:

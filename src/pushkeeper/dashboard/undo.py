@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from pushkeeper.core.ledger import Only
 from pushkeeper.core.user import Role
-from pushkeeper.dashboard import people, words
+from pushkeeper.dashboard import moments, people, words
 from pushkeeper.dashboard.answer import led_to
 from pushkeeper.dashboard.door import Done, change, look
 from pushkeeper.dashboard.render import page
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _LAST = 100
 _MAX_WHY_CHARACTERS = 300
 _MAX_REASON_CHARACTERS = 300
-_FIELDS = ("since", "until", "of", "reason", "only")
+_FIELDS = ("since", "until", "zone", "of", "reason", "only")
 _COLUMNS: Sequence[Column[Undo]] = (
     Column("undo", lambda one: one.undo_id),
     Column("begun_at", lambda one: one.created_at),
@@ -156,14 +156,15 @@ def _as_form(asked: Mapping[str, str]) -> dict[str, Sequence[str]]:
         "until": f"{now:%Y-%m-%dT%H:%M}",
         "only": Only.ALL.value,
     }
-    found = {name: asked[name] or usual.get(name, "") for name in _FIELDS}
-    return {name: [_for_field(text) if name in {"since", "until"} else text] for name, text in found.items()}
+    typed = {name: _for_field(asked[name], asked["zone"]) for name in ("since", "until")}
+    found = {name: typed.get(name, asked[name]) or usual.get(name, "") for name in _FIELDS}
+    return {name: [text] for name, text in found.items()}
 
 
-def _for_field(text: str) -> str:
-    """A time as the field for it takes one; what is none stays as it is."""
+def _for_field(text: str, zone: str) -> str:
+    """A time as the field for it takes one, in UTC; what is none stays as it is."""
     try:
-        return f"{_time(text, 'since'):%Y-%m-%dT%H:%M}"
+        return f"{moments.typed(text, zone, 'since'):%Y-%m-%dT%H:%M}"
     except BadRequest:
         return text
 
@@ -185,26 +186,13 @@ def _meant(asked: Mapping[str, str]) -> Meant:
     except ValueError:
         raise BadRequest("only", "only: expected all or suppressed") from None
     return Meant(
-        since=_time(asked["since"], "since"),
-        until=min(_time(asked["until"], "until"), now) if asked["until"] else now,
+        since=moments.typed(asked["since"], asked["zone"], "since"),
+        until=min(moments.typed(asked["until"], asked["zone"], "until"), now) if asked["until"] else now,
         route=name if of == "route" else None,
         credential=name if of == "credential" else None,
         reason=asked["reason"] or None,
         only=only,
     )
-
-
-def _time(text: str, field: str) -> datetime:
-    """A time, in UTC where it names no zone.
-
-    Raises:
-        BadRequest: it is none.
-    """
-    try:
-        found = datetime.fromisoformat(text)
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise BadRequest(field, f"{field}: expected a time, as 2026-11-26T14:00") from None
 
 
 def _ways(routes: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -1,14 +1,6 @@
-// A broadcast: what is typed as a time is of the reader's zone, and how it goes is told as it goes.
+// A broadcast is told of as it goes.
 (() => {
   "use strict";
-
-  const tellZone = () => {
-    const zone = document.getElementById("zone");
-    if (!zone) return;
-    zone.value = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
-    const hint = document.getElementById("at-hint");
-    if (hint) hint.textContent = `in your zone, ${zone.value}`;
-  };
 
   const streams = new WeakMap();
 
@@ -47,7 +39,6 @@
     }
   };
 
-  tellZone();
   follow();
   document.addEventListener("visibilitychange", follow);
   document.addEventListener("htmx:after:settle", follow);

@@ -104,6 +104,22 @@
     }
   };
 
+  // A moment is typed in the reader's zone, which goes along with it; what the server filled in, in UTC, is told in it too.
+  const typeInZone = () => {
+    const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+    for (const held of document.querySelectorAll('input[name="zone"]')) {
+      for (const field of held.form.querySelectorAll("[data-moment]")) {
+        if (field.value && held.value === "UTC") {
+          const at = new Date(`${field.value}Z`);
+          field.value = new Date(at - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+        }
+        const hint = document.getElementById(`${field.id}-hint`);
+        if (hint) hint.textContent = hint.textContent.replace("in UTC", `in your zone, ${timeZone}`);
+      }
+      held.value = timeZone;
+    }
+  };
+
   document.addEventListener("htmx:config:request", (event) => {
     const token = document.querySelector('meta[name="csrf-token"]');
     if (token) event.detail.ctx.request.headers["X-CSRF-Token"] = token.content;
@@ -134,6 +150,7 @@
   keepTheme();
   sendOnce();
   askForChosen();
+  typeInZone();
   const wrong = document.querySelector('[aria-invalid="true"]');
   if (wrong) wrong.focus();
 })();
