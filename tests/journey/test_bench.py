@@ -1,11 +1,16 @@
 """The benchmarks run, say what they are to say, and leave nothing running. How fast is not for a test."""
 
 import shutil
+import signal
+import subprocess
+import sys
 
+import psutil
 import pytest
 
 from pushkeeper.bench.pages import PAGES
-from support.processes import answer
+from support.processes import CLEAN, answer
+from support.service import eventually
 
 FIELDS = {"name", "requests_per_s", "cpu_s_per_10k", "rss_mb", "p50_ms", "p95_ms", "p99_ms", "beside", "goal"}
 
@@ -71,3 +76,14 @@ def test_each_page_of_the_dashboard_is_opened_and_timed():
     found = figures("dashboard", "--quick")
     assert [figure["name"] for figure in found] == [f"page, {page.name}" for page in PAGES]
     assert all(figure["p95_ms"] >= figure["p50_ms"] > 0 for figure in found)
+
+
+def test_a_benchmark_that_is_ended_takes_with_it_what_it_started():
+    command = [sys.executable, "-m", "pushkeeper", "bench", "reading", "--quick"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=CLEAN) as bench:
+        process = psutil.Process(bench.pid)
+        started = eventually(lambda: process.children(recursive=True))
+        bench.terminate()
+        assert bench.wait(30) == 128 + signal.SIGTERM
+    _, alive = psutil.wait_procs(started, timeout=10)
+    assert alive == []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+import signal
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -26,6 +28,12 @@ def bench() -> None:
     Each runs against a provider process of its own, beside h2load or the server's empty call in the same run. Absolute
     figures move from machine to machine and with whatever else it does: the ratios are what to hold on to.
     """
+    signal.signal(signal.SIGTERM, _leave)
+
+
+def _leave(*_: object) -> NoReturn:
+    """End as if it were measured: what was started goes with it."""
+    sys.exit(128 + signal.SIGTERM)
 
 
 @bench.command(short_help="The sender's pool, beside h2load and node-apn.")
