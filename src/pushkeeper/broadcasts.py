@@ -126,23 +126,43 @@ class Broadcasts:
             Forbidden: the workspace has no credentials to send with.
             NotFound: there is no template of a broadcast of this number.
         """
-        letter = await self._letter(workspace, asked)
-        if asked.audience is not None:
-            await read_whole(self._database.rows, workspace, asked.audience)
-        await require_routes(self._database, workspace)
-        message = message_of(workspace, letter)
+        message = await self._message(workspace, asked)
 
         async def work(connection: Connection) -> tuple[int, bool]:
             if asked.once is not None:
                 known = await broadcasts.once(connection, workspace, asked.once[0])
                 if known is not None:
                     return _same(known, asked.once[1]), False
-            return await self._insert(connection, workspace, message, asked), True
+            new = await _told_of(connection, workspace, message, asked)
+            made = await broadcasts.insert(connection, new)
+            if made is None:
+                raise LostRace  # another call with the same key was first; it is found now
+            return made, True
 
         number, is_new = await self._database.in_transaction(work)
         if is_new:
             await self.preflight(workspace, number)
         return await self.one(workspace, number)
+
+    async def change(self, workspace: WorkspaceId, broadcast_id: int, asked: Asked) -> Broadcast:
+        """Let a draft be so, with what is to be expected of it then; its number and its idempotency key stay.
+
+        Raises:
+            BadRequest, Forbidden: as `make` does.
+            Conflict: it was started.
+            NotFound: there is none of this number, or no template of a broadcast of that one.
+        """
+        message = await self._message(workspace, asked)
+
+        async def work(connection: Connection, broadcast: Locked) -> None:
+            if broadcast.state is not BroadcastState.DRAFT:
+                raise Conflict(f"broadcast: it is {broadcast.state}, and only a draft is changed")
+            new = await _told_of(connection, workspace, message, asked)
+            await broadcasts.change(connection, broadcast.broadcast_id, new)
+
+        await self._change(workspace, broadcast_id, work)
+        await self.preflight(workspace, broadcast_id)
+        return await self.one(workspace, broadcast_id)
 
     async def preview(self, workspace: WorkspaceId, asked: Asked) -> list[Said]:
         """What it would say on each platform to somebody of its audience; where people are named, to somebody of all.
@@ -337,6 +357,14 @@ class Broadcasts:
             device_ids=broadcast.device_ids,
         )
 
+    async def _message(self, workspace: WorkspaceId, asked: Asked) -> messages.NewBroadcast:
+        """What is asked, as a message; whatever is wrong with it is said before anything is kept."""
+        letter = await self._letter(workspace, asked)
+        if asked.audience is not None:
+            await read_whole(self._database.rows, workspace, asked.audience)
+        await require_routes(self._database, workspace)
+        return message_of(workspace, letter)
+
     async def _letter(self, workspace: WorkspaceId, asked: Asked) -> Letter:
         template = None
         if asked.template_id is not None:
@@ -359,39 +387,40 @@ class Broadcasts:
             raise type(error)(f"content.{error.field}", f"content.{error.message}") from None
         return letter
 
-    async def _insert(
-        self, connection: Connection, workspace: WorkspaceId, message: messages.NewBroadcast, asked: Asked
-    ) -> int:
-        await messages.insert_broadcast(connection, message)
-        if asked.recipients is not None:
-            ignore = asked.ignore_missing
-            named = await resolve(connection, workspace, asked.recipients, ignore_missing=ignore)
-            await broadcasts.list_people(connection, message.message_id, named)
-        devices = None
-        if asked.devices is not None:
-            ignore = asked.ignore_missing
-            devices = await resolve_devices(connection, workspace, asked.devices, ignore_missing=ignore)
-        new = broadcasts.New(
-            workspace_id=workspace,
-            message_id=message.message_id,
-            state=BroadcastState.DRAFT,
-            template_id=asked.template_id,
-            name=asked.name,
-            audience=asked.audience,
-            unit=asked.unit,
-            listed=asked.recipients is not None,
-            device_ids=devices,
-            schedule=asked.schedule,
-            per_s=asked.per_s,
-            skip_without_permission=asked.skip_without_permission,
-            one_per_phone=asked.one_per_phone,
-            dry_run=asked.dry_run,
-            once=asked.once,
-        )
-        made = await broadcasts.insert(connection, new)
-        if made is None:
-            raise LostRace  # another call with the same key was first; it is found now
-        return made
+
+async def _told_of(
+    connection: Connection, workspace: WorkspaceId, message: messages.NewBroadcast, asked: Asked
+) -> broadcasts.New:
+    """The draft that is asked, with its message written and whom it names looked up.
+
+    Raises:
+        BadRequest: somebody named is nobody here.
+    """
+    await messages.insert_broadcast(connection, message)
+    ignore = asked.ignore_missing
+    if asked.recipients is not None:
+        named = await resolve(connection, workspace, asked.recipients, ignore_missing=ignore)
+        await broadcasts.list_people(connection, message.message_id, named)
+    devices = None
+    if asked.devices is not None:
+        devices = await resolve_devices(connection, workspace, asked.devices, ignore_missing=ignore)
+    return broadcasts.New(
+        workspace_id=workspace,
+        message_id=message.message_id,
+        state=BroadcastState.DRAFT,
+        template_id=asked.template_id,
+        name=asked.name,
+        audience=asked.audience,
+        unit=asked.unit,
+        listed=asked.recipients is not None,
+        device_ids=devices,
+        schedule=asked.schedule,
+        per_s=asked.per_s,
+        skip_without_permission=asked.skip_without_permission,
+        one_per_phone=asked.one_per_phone,
+        dry_run=asked.dry_run,
+        once=asked.once,
+    )
 
 
 def _same(known: tuple[int, bytes], asked: bytes) -> int:

@@ -119,6 +119,7 @@ def calls(draw):
                 ("app", "POST", "/api/v1/broadcasts"),
                 ("app", "GET", f"/api/v1/broadcasts?before={person}&limit={token}"),
                 ("app", "POST", f"/api/v1/broadcasts/{token}/start"),
+                ("app", "PUT", f"/api/v1/broadcasts/{token}"),
                 ("app", "POST", "/api/v1/broadcasts/preview"),
                 ("app", "GET", f"/api/v1/broadcasts/{token}/minutes"),
                 ("app", "GET", f"/api/v1/reports/{token}"),

@@ -12,9 +12,11 @@ import pytest
 from tests.dashboard.test_forms import wrong
 
 from pushkeeper import wiring
-from pushkeeper.core.model import Platform
+from pushkeeper.broadcasts import Asked
+from pushkeeper.core.model import Content, Platform
 from pushkeeper.dashboard.broadcasts import chart_of
 from pushkeeper.store.broadcasts import Minute
+from pushkeeper.store.templates import Draft, TemplateKind
 
 if TYPE_CHECKING:
     from support.dashboard import Browser, Place, Seen, Site
@@ -135,6 +137,89 @@ async def test_all_that_is_typed_is_kept(operator: Browser, place: Place) -> Non
         assert typed(again, tag, name).get("value") == value, name
     assert "checked" in typed(again, "input", "one_per_phone")
     assert "checked" not in typed(again, "input", "dry_run")
+
+
+async def test_a_draft_is_changed_and_keeps_its_number(operator: Browser, place: Place) -> None:
+    seen = await kept(
+        operator,
+        place,
+        name="Summer",
+        when="at",
+        at="2027-07-01T09:30",
+        zone="Europe/Berlin",
+        opens="08:00",
+        closes="20:00",
+    )
+    number = number_of(seen)
+    path = place.path(f"/broadcasts/{number}/edit")
+    assert path in (await operator.get(place.path(f"/broadcasts/{number}"))).page.links()
+    form = await operator.get(path)
+    # Told in UTC, which a script tells in the reader's zone.
+    assert typed(form, "input", "at").get("value") == "2027-07-01T07:30"
+    assert typed(form, "input", "zone").get("value") == "UTC"
+    assert typed(form, "input", "title").get("value") == "The sale begins"
+    wrong_one = await operator.post(path, {**FORM, "title": "{{ oops", "name": "Autumn"})
+    assert wrong_one.status == 400
+    assert "line 1" in wrong(wrong_one, "title")
+    changed = await operator.post(
+        path,
+        {
+            **FORM,
+            "name": "Autumn",
+            "when": "local",
+            "local_time": "2027-09-01T10:00",
+            "time_zone": "Asia/Tokyo",
+        },
+    )
+    assert number_of(changed) == number
+    one = await made(place, number)
+    assert (one.name, one.schedule.at, one.schedule.time_zone, one.schedule.window) == (
+        "Autumn",
+        None,
+        "Asia/Tokyo",
+        None,
+    )
+    form = await operator.get(path)
+    assert typed(form, "input", "local_time").get("value") == "2027-09-01T10:00"
+    await operator.post(place.path(f"/broadcasts/{number}/start"))
+    assert (await operator.post(path, FORM)).status == 409
+    assert path not in (await operator.get(place.path(f"/broadcasts/{number}"))).page.links()
+    assert (await operator.get(place.path("/broadcasts/999999/edit"))).status == 404
+
+
+async def test_over_a_template_only_what_is_otherwise_is_typed_again(operator: Browser, place: Place) -> None:
+    await can_send(place)
+    room = wiring.templates(place.site.store)
+    draft = Draft(
+        kind=TemplateKind.BROADCAST,
+        name="News",
+        content=Content(title="News", message="There is some", sound="default"),
+        translations={"de": Content(title="Neues")},
+    )
+    template = await room.make(place.workspace.workspace_id, draft)
+    asked = {**FORM, "title": "", "message": "There is more", "template": str(template.template_id)}
+    number = number_of(await operator.post(place.path("/broadcasts/new"), asked))
+    form = await operator.get(place.path(f"/broadcasts/{number}/edit"))
+    assert typed(form, "input", "title").get("value") == ""
+    assert "There is more" in form.page.text
+    [chosen] = [one for one in form.page.all("option") if one.get("value") == str(template.template_id)]
+    assert "selected" in chosen
+
+
+async def test_what_only_the_api_can_say_is_not_changed_by_the_form(operator: Browser, place: Place) -> None:
+    await can_send(place)
+    device = await place.device("ann")
+    room = wiring.broadcasts(place.site.store)
+    for asked in (
+        Asked(content=Content(custom_payload={"ios": {"aps": {"alert": "x"}}}), audience="everybody"),
+        Asked(content=Content(title="x", platforms={"ios": {"sound": "none"}}), audience="everybody"),
+        Asked(content=Content(title="x"), devices=[(device.token, "devices[0]")]),
+    ):
+        number = (await room.make(place.workspace.workspace_id, asked)).broadcast_id
+        path = place.path(f"/broadcasts/{number}/edit")
+        assert (await operator.get(path)).status == 404
+        page = (await operator.get(place.path(f"/broadcasts/{number}"))).page
+        assert path not in page.links()
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def routes(rooms: Rooms) -> Sequence[Route]:
     return [
         surface.route("/api/v1/broadcasts", GET=broadcasts.all, POST=broadcasts.make),
         surface.route("/api/v1/broadcasts/preview", POST=broadcasts.preview),
-        surface.route("/api/v1/broadcasts/{id}", GET=broadcasts.one),
+        surface.route("/api/v1/broadcasts/{id}", GET=broadcasts.one, PUT=broadcasts.change),
         surface.route("/api/v1/broadcasts/{id}/minutes", GET=broadcasts.minutes),
         surface.route("/api/v1/broadcasts/{id}/preflight", POST=broadcasts.preflight),
         surface.route("/api/v1/broadcasts/{id}/start", POST=broadcasts.start),
@@ -58,6 +58,14 @@ class _Broadcasts:
         if start and made.started_at is None and not made.passes:
             made = await self._room.start(workspace, made.broadcast_id)
         return answer.of_json({"broadcast": broadcast_json(made)}, 201)
+
+    async def change(self, call: Call) -> Answer:
+        asked, start = asked_of(fields.as_object(fields.decode(call.raw_body), "body"))
+        workspace, number = call.workspace.workspace_id, _number(call)
+        changed = await self._room.change(workspace, number, asked)
+        if start:
+            changed = await self._room.start(workspace, number)
+        return answer.of_json({"broadcast": broadcast_json(changed)})
 
     async def preview(self, call: Call) -> Answer:
         asked, _ = asked_of(fields.as_object(fields.decode(call.raw_body), "body"))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.openapi_operations import Operation
+    from pushkeeper.api.openapi_operation import Operation
     from pushkeeper.api.openapi_schemas import Schema
     from pushkeeper.api.surface import Call
 

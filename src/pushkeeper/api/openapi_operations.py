@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from pushkeeper.api.openapi_operation import LIMIT, START, Operation
+from pushkeeper.api.openapi_reports import REPORTS
 from pushkeeper.api.openapi_schemas import (
     COUNT,
     FILTER,
@@ -24,38 +24,6 @@ from pushkeeper.api.openapi_schemas import (
 from pushkeeper.core.model import Platform
 from pushkeeper.core.status import LastStatus
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """One method of one path: what it does, takes and answers.
-
-    Attributes:
-        query: parameters by name.
-        refused: statuses that it may answer beside those that all may.
-        csv: it may answer with a table, if `format=csv` is asked for.
-    """
-
-    summary: str
-    answer: Schema | None
-    status: int = 200
-    query: dict[str, Schema] = field(default_factory=dict)
-    body: Schema | None = None
-    refused: tuple[int, ...] = ()
-    csv: bool = False
-
-
-def _report(
-    name: str, summary: str, beside: dict[str, Schema], **query: Schema
-) -> dict[tuple[str, str], Operation]:
-    answer = record({name.replace("-", "_"): list_of(OBJECT), **beside})
-    asked = {**query, "format": {"enum": ["json", "csv"]}}
-    return {
-        ("GET", f"/api/v1/reports/{name}"): Operation(summary=summary, query=asked, answer=answer, csv=True)
-    }
-
-
-_START: Schema = {"type": "string", "description": "the `next` of the page before"}
-_LIMIT = {"limit": whole(1, 1_000)}
 _AUDIENCE: Schema = record({"filter": FILTER}, unit=UNIT)
 _WHOSE: dict[str, Schema] = {
     "person": {
@@ -71,12 +39,10 @@ _SEARCH: dict[str, Schema] = {
     "used_since": UNIX,
     "used_before": UNIX,
     "attribute": {"type": "string", "pattern": "^[^=]+=.*$", "description": "name=value"},
-    "start": _START,
-    **_LIMIT,
+    "start": START,
+    **LIMIT,
 }
 _ROUTE = "/api/v1/routes/{route}"
-_COUNTED: dict[str, Schema] = {"counted_at": MAYBE_TEXT}
-_DAYS: dict[str, Schema] = {"days": whole(1, 800)}
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/api/v1/devices"): Operation(
@@ -92,13 +58,13 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("GET", "/api/v1/devices/{token}/history"): Operation(
         summary="What happened to a device, the newest first; it outlives the device",
-        query={**_LIMIT, **_WHOSE},
+        query={**LIMIT, **_WHOSE},
         answer=record({"history": list_of(OBJECT)}),
         refused=(404,),
     ),
     ("GET", "/api/v1/devices/{token}/pushes"): Operation(
         summary="What came of the pushes to a device, the newest first",
-        query={**_LIMIT, **_WHOSE},
+        query={**LIMIT, **_WHOSE},
         answer=record({"pushes": list_of(OBJECT)}),
         refused=(404,),
     ),
@@ -121,7 +87,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("POST", "/api/v1/audiences/sample"): Operation(
         summary="Devices that a filter is true of, the same whenever it is asked, a page at a time",
-        query={"start": _START, **_LIMIT},
+        query={"start": START, **LIMIT},
         body=_AUDIENCE,
         answer=record({"devices": list_of(ref("Device")), "next": MAYBE_TEXT}),
         refused=(504,),
@@ -181,13 +147,13 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("GET", "/api/v1/audiences/{id}/members"): Operation(
         summary="The devices of an audience of devices, else its people, a page at a time",
-        query={"start": _START, **_LIMIT},
+        query={"start": START, **LIMIT},
         answer=record({"next": MAYBE_TEXT}, devices=list_of(ref("Device")), people=list_of(OBJECT)),
         refused=(404, 504),
     ),
     ("GET", "/api/v1/broadcasts"): Operation(
         summary="Broadcasts, the newest first, a page at a time",
-        query={"start": _START, "limit": whole(1, 100)},
+        query={"start": START, "limit": whole(1, 100)},
         answer=record({"broadcasts": list_of(ref("Broadcast")), "next": MAYBE_TEXT}),
     ),
     ("POST", "/api/v1/broadcasts"): Operation(
@@ -220,6 +186,12 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         summary="One broadcast: how far it has come, when it will be over, and what came of it",
         answer=record({"broadcast": ref("Broadcast")}),
         refused=(404,),
+    ),
+    ("PUT", "/api/v1/broadcasts/{id}"): Operation(
+        summary="Let a draft be so, with what is to be expected of it then; it is started if start is true",
+        body=ref("NewBroadcast"),
+        answer=record({"broadcast": ref("Broadcast")}),
+        refused=(403, 404, 409),
     ),
     ("GET", "/api/v1/broadcasts/{id}/minutes"): Operation(
         summary="How many of its pushes came to what, minute by minute",
@@ -377,12 +349,12 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("GET", "/api/v1/audit"): Operation(
         summary="What users did in this workspace, the newest first, a page at a time",
-        query={"start": _START, **_LIMIT},
+        query={"start": START, **LIMIT},
         answer=record({"audit": list_of(OBJECT), "next": MAYBE_TEXT}),
     ),
     ("GET", "/api/v1/webhooks/{id}/calls"): Operation(
         summary="The last calls of a webhook's endpoint and what it said, the newest first, a page at a time",
-        query={"start": _START, **_LIMIT},
+        query={"start": START, **LIMIT},
         answer=record(
             {
                 "calls": list_of(
@@ -410,31 +382,11 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         summary="The pushes of a message to many, a page at a time",
         query={
             "ending": {"enum": ["accepted", "bounced", "failed", "expired", "unknown", "skipped"]},
-            "start": _START,
-            **_LIMIT,
+            "start": START,
+            **LIMIT,
         },
         answer=record({"pushes": list_of(OBJECT), "next": MAYBE_TEXT}),
         refused=(404,),
     ),
-    **_report(
-        "reach",
-        "People who can be reached, devices by platform, app version and last status, now and over time",
-        {"people": COUNT, "people_with_device": COUNT, "people_reachable": COUNT, "counted_at": TEXT},
-        span={"enum": ["2d", "30d", "1y"]},
-    ),
-    **_report("cohorts", "People by the month in which they came, and how they can be reached", _COUNTED),
-    **_report("pushes", "What pushes came to, day by day; it stays when the pushes are dropped", {}, **_DAYS),
-    **_report("reasons", "Why pushes did not reach their devices", {}, **_DAYS),
-    **_report("bounces", "Refusals by route, word, platform and app version", {}, **_DAYS),
-    **_report("bounces-by-day", "Refusals by word, day by day", {}, **_DAYS),
-    **_report("revivals", "What came of devices that bounced or were suppressed, month by month", _COUNTED),
-    **_report(
-        "broadcasts",
-        "What came of broadcasts, and whether that was foreseen",
-        {"next": MAYBE_TEXT},
-        start=_START,
-        limit=whole(1, 500),
-    ),
-    **_report("token-ages", "Devices by how long ago they were last used", _COUNTED),
-    **_report("token-calendar", "The weeks in which FCM forgets Android devices that are not used", _COUNTED),
+    **REPORTS,
 }

@@ -106,6 +106,7 @@ NOT_MEASURED = {
     "/w/{workspace}/audiences/plan": "counts to say how it counts",
     "/w/{workspace}/broadcasts/size": "takes the time that it may, and then tells from a part",
     "/w/{workspace}/broadcasts/{broadcast}/live": "lasts as long as anybody looks",
+    "/w/{workspace}/broadcasts/{broadcast}/edit": "is the form of a new one",
     "/w/{workspace}/simulator": "asks the simulator",
     "/w/{workspace}/{rest:path}": "is nothing",
 }

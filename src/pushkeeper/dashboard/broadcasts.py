@@ -10,6 +10,7 @@ from pushkeeper.core.progress import Unknown
 from pushkeeper.core.user import Role
 from pushkeeper.dashboard import words
 from pushkeeper.dashboard.answer import led_to
+from pushkeeper.dashboard.compose import can_be_typed, template_of
 from pushkeeper.dashboard.door import Done, change, look
 from pushkeeper.dashboard.live import Frame, Live
 from pushkeeper.dashboard.render import page
@@ -112,6 +113,9 @@ class _Broadcasts:
         """One broadcast: of a draft what is to be expected of it, else how it goes and what came of it."""
         standing = await self._standing(visit)
         facts = _facts(standing)
+        if facts["state"] == "draft":
+            template = await template_of(self._rooms, visit.workspace_id, standing.broadcast)
+            facts["editable"] = can_be_typed(standing.broadcast, template)
         if facts["begun"]:
             facts["chart"] = await self._chart(visit)
         if visit.fragment:
@@ -233,6 +237,7 @@ def _facts(standing: Standing) -> dict[str, Any]:
     return {
         "broadcast": broadcast,
         "state": state,
+        "editable": False,
         # What is still under way ends once more: then nothing of the page changes any more.
         "stands": f"{state}, over" if broadcast.is_over else state,
         # It is started once it has moments at which it is due; it begins at the first of them.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 import msgspec
 
 from pushkeeper.core.filter import Unit
+from pushkeeper.core.model import Content
 from pushkeeper.core.user import Role
 from pushkeeper.dashboard import moments, words
 from pushkeeper.dashboard.answer import led_to
@@ -20,19 +21,22 @@ from pushkeeper.errors import BadRequest, Forbidden, NotFound, TooSlow
 from pushkeeper.store.templates import TemplateKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from pushkeeper.broadcasts import Asked
+    from pushkeeper.core.model import WorkspaceId
     from pushkeeper.dashboard.answer import Answer
     from pushkeeper.dashboard.door import Door
     from pushkeeper.dashboard.rooms import Rooms
     from pushkeeper.dashboard.visit import Visit
     from pushkeeper.previews import Said
     from pushkeeper.store.broadcasts import Broadcast
+    from pushkeeper.store.templates import Template
 
 _HOUR_S = 3_600
 _MOST_HOURS = 28 * 24
 _SAYS = ("title", "message", "link", "image_url")
+_DELIVERED = ("collapse_id", "ttl_s", "priority")
 _OTHERWISE = ("ios", "android")
 _TICKS = ("skip_without_permission", "one_per_phone", "dry_run")
 _WITHIN = ("content.", "schedule.", "window.", "throttle.", "audience.")
@@ -45,6 +49,8 @@ def doors(rooms: Rooms) -> Sequence[Door]:
     return [
         look(f"{here}/new", compose.form, Role.OPERATOR),
         change(f"{here}/new", "broadcast.make", compose.make, compose.form, Role.OPERATOR),
+        look(f"{here}/{{broadcast}}/edit", compose.edit, Role.OPERATOR),
+        change(f"{here}/{{broadcast}}/edit", "broadcast.change", compose.change, compose.edit, Role.OPERATOR),
         look(f"{here}/preview", compose.preview, Role.OPERATOR),
         look(f"{here}/size", compose.size, Role.OPERATOR),
     ]
@@ -52,6 +58,7 @@ def doors(rooms: Rooms) -> Sequence[Door]:
 
 class _Compose:
     def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
         self._broadcasts = rooms.broadcasts
         self._audiences = rooms.audiences
         self._templates = rooms.templates
@@ -63,37 +70,54 @@ class _Compose:
         if not visit.form.is_sent:
             number = visit.asked_number("from")
             if number is not None:
-                written = written_of(await self._broadcasts.one(visit.workspace_id, number))
+                like = await self._broadcasts.one(visit.workspace_id, number)
+                template = await template_of(self._rooms, visit.workspace_id, like)
+                written = written_of(like, template)
             elif audience := visit.asked("audience"):
                 written = {"filter": audience, "unit": unit_of(visit.asked("unit")).value}
-            elif template := visit.asked("template"):
-                written = {"template": template}
+            elif number_of_it := visit.asked("template"):
+                written = {"template": number_of_it}
+        return await self._shown(visit, written, None)
+
+    async def edit(self, visit: Visit) -> Answer:
+        """A draft, to be changed."""
+        draft = await self._broadcasts.one(visit.workspace_id, visit.number("broadcast", "broadcast"))
+        template = await template_of(self._rooms, visit.workspace_id, draft)
+        if not can_be_typed(draft, template):
+            raise NotFound("broadcast: this one says or names what only our API can change")
+        return await self._shown(visit, {**written_of(draft, template), **_when_of(draft)}, draft)
+
+    async def _shown(self, visit: Visit, written: Mapping[str, str], draft: Broadcast | None) -> Answer:
+        """The form, with what was typed or else was written before."""
+        if not visit.form.is_sent:
             visit = replace(visit, form=Form({name: [text] for name, text in written.items()}))
         templates = await self._templates.all(visit.workspace_id, TemplateKind.BROADCAST)
-        return page(
-            visit,
-            "compose.html",
-            templates=[("", "none"), *((str(one.template_id), one.name) for one in templates)],
-            preview=f"{visit.to('broadcasts', 'preview')}?{urlencode(written)}",
-            size=f"{visit.to('broadcasts', 'size')}?{urlencode(written)}",
-        )
+        named = [("", "none"), *((str(one.template_id), one.name) for one in templates)]
+        return page(visit, "compose.html", templates=named, draft=draft)
 
     async def make(self, visit: Visit) -> Done:
         """Keep a draft, and go to what is to be expected of it."""
-        made = await self._made(visit)
+        asked = self._asked(visit.form)
+        return await self._kept(visit, lambda: self._broadcasts.make(visit.workspace_id, asked))
+
+    async def change(self, visit: Visit) -> Done:
+        """Let the draft be so."""
+        number, asked = visit.number("broadcast", "broadcast"), self._asked(visit.form)
+        await self._broadcasts.one(visit.workspace_id, number)
+        return await self._kept(visit, lambda: self._broadcasts.change(visit.workspace_id, number, asked))
+
+    async def _kept(self, visit: Visit, keep: Callable[[], Awaitable[Broadcast]]) -> Done:
+        try:
+            made = await keep()
+        except BadRequest as error:
+            raise _beside_its_field(error) from None
+        except NotFound as error:
+            raise BadRequest("template", error.message) from None
         return Done(
             answer=led_to(visit.to("broadcasts", made.broadcast_id)),
             target=str(made.broadcast_id),
             detail=words.broadcast_name(made),
         )
-
-    async def _made(self, visit: Visit) -> Broadcast:
-        try:
-            return await self._broadcasts.make(visit.workspace_id, self._asked(visit.form))
-        except BadRequest as error:
-            raise _beside_its_field(error) from None
-        except NotFound as error:
-            raise BadRequest("template", error.message) from None
 
     async def preview(self, visit: Visit) -> Answer:
         """What is typed, as phones show it."""
@@ -250,11 +274,22 @@ def _beside_its_field(error: BadRequest) -> BadRequest:
     return BadRequest(name, f"{name}: {said}")
 
 
-def written_of(broadcast: Broadcast) -> dict[str, str]:
+async def template_of(rooms: Rooms, workspace: WorkspaceId, broadcast: Broadcast) -> Template | None:
+    """The template that a broadcast was written over; none where that is gone."""
+    if broadcast.template_id is None:
+        return None
+    try:
+        return await rooms.templates.one(workspace, broadcast.template_id)
+    except NotFound:
+        return None
+
+
+def written_of(broadcast: Broadcast, template: Template | None) -> dict[str, str]:
     """What was typed for a broadcast, to be typed again: all but when it goes out, and whom it named one by one."""
     found = {
         "name": broadcast.name,
-        **(_said_of(broadcast) if broadcast.template_id is None else {"template": broadcast.template_id}),
+        "template": None if template is None else template.template_id,
+        **_said_of(broadcast, template),
         **_way_of(broadcast),
         "filter": words.audience(broadcast) if broadcast.audience is not None else None,
         "unit": broadcast.unit.value,
@@ -262,16 +297,33 @@ def written_of(broadcast: Broadcast) -> dict[str, str]:
     return {name: str(value) for name, value in found.items() if value not in {None, ""}}
 
 
-def _said_of(broadcast: Broadcast) -> dict[str, Any]:
-    content, wording = broadcast.content, broadcast.wording
-    found: dict[str, Any] = {
-        name: getattr(content, name) for name in (*_SAYS, "collapse_id", "ttl_s", "priority")
-    }
+def can_be_typed(broadcast: Broadcast, template: Template | None) -> bool:
+    """Whether all that a broadcast says, and to whom, has its place in the form."""
+    own, window = _own(broadcast, template), broadcast.schedule.window
+    return (
+        broadcast.audience is not None
+        and own.keys() <= {*_SAYS, *_DELIVERED, "custom_data", "platforms"}
+        and all(platform in _OTHERWISE for platform in own.get("platforms", {}))
+        and all(one.keys() <= {"title", "message"} for one in own.get("platforms", {}).values())
+        and (window is None or window.time_zone is None)
+    )
+
+
+def _own(broadcast: Broadcast, template: Template | None) -> dict[str, Any]:
+    """What it says, where a template does not say so already."""
+    said = msgspec.structs.asdict(broadcast.content)
+    before = msgspec.structs.asdict(Content() if template is None else template.content)
+    return {name: value for name, value in said.items() if value != before[name]}
+
+
+def _said_of(broadcast: Broadcast, template: Template | None) -> dict[str, Any]:
+    own, wording = _own(broadcast, template), broadcast.wording
+    found: dict[str, Any] = {name: own.get(name) for name in (*_SAYS, *_DELIVERED)}
     for platform in _OTHERWISE:
-        otherwise = content.platforms.get(platform, {})
+        otherwise = own.get("platforms", {}).get(platform, {})
         found |= {f"{platform}_{name}": otherwise.get(name) for name in ("title", "message")}
-    if content.custom_data:
-        found["custom_data"] = msgspec.json.encode(content.custom_data).decode()
+    if "custom_data" in own:
+        found["custom_data"] = msgspec.json.encode(own["custom_data"]).decode()
     if wording is None:
         return found
     data = msgspec.json.encode(wording.data).decode() if wording.data else None
@@ -288,3 +340,17 @@ def _way_of(broadcast: Broadcast) -> dict[str, Any]:
         "send_to_unsubscribed": "yes" if broadcast.send_to_unsubscribed else None,
         **{name: "yes" for name in _TICKS if getattr(broadcast, name)},
     }
+
+
+def _when_of(broadcast: Broadcast) -> dict[str, str]:
+    """When it goes out, as it is typed, in UTC."""
+    asked = broadcast.schedule
+    if asked.at is not None:
+        return {"when": "at", "at": f"{asked.at.astimezone(UTC):%Y-%m-%dT%H:%M}"}
+    if asked.local_time is not None:
+        return {
+            "when": "local",
+            "local_time": f"{asked.local_time:%Y-%m-%dT%H:%M}",
+            "time_zone": asked.time_zone,
+        }
+    return {}

@@ -237,6 +237,27 @@ async def insert(connection: Connection, new: New) -> int | None:
     return made
 
 
+async def change(connection: Connection, broadcast_id: int, new: New) -> None:
+    """Let a draft that is locked be so: it says another message, to others, in another way."""
+    before: UUID = await connection.fetchval(
+        SQL["change"],
+        broadcast_id,
+        new.message_id,
+        new.template_id,
+        new.name,
+        new.audience,
+        new.unit,
+        new.listed,
+        new.device_ids,
+        msgspec.to_builtins(new.schedule),
+        new.per_s,
+        new.skip_without_permission,
+        new.one_per_phone,
+        new.dry_run,
+    )
+    await connection.execute(SQL["forget"], before)
+
+
 async def once(connection: Connection, workspace: WorkspaceId, key: str) -> tuple[int, bytes] | None:
     """The broadcast that was made by an idempotency key, and the hash of what was asked."""
     row = await connection.fetchrow(SQL["once"], workspace, key)

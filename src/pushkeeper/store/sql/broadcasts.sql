@@ -8,6 +8,19 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 on conflict (workspace_id, once) where once is not null do nothing
 returning broadcast_id;
 
+-- name: change
+-- Let a draft be so; its number and its idempotency key stay. What it said before is gone.
+update broadcasts b set message_id = $2, template_id = $3, name = $4, audience = $5, unit = $6, listed = $7,
+    device_ids = $8, schedule = $9, per_s = $10, skip_without_permission = $11, one_per_phone = $12, dry_run = $13,
+    preflight = null
+from broadcasts before
+where b.broadcast_id = $1 and before.broadcast_id = $1
+returning before.message_id;
+
+-- name: forget
+-- The message of a draft that says something else now.
+delete from messages where message_id = $1;
+
 -- name: once
 -- The broadcast of an idempotency key, and what had been asked by it.
 select broadcast_id, asked from broadcasts where workspace_id = $1 and once = $2;
