@@ -74,7 +74,8 @@ def test_audiences_are_counted_beside_sql_by_hand_that_comes_to_the_same():
 
 def test_each_page_of_the_dashboard_is_opened_and_timed():
     found = figures("dashboard", "--quick")
-    assert [figure["name"] for figure in found] == [f"page, {page.name}" for page in PAGES]
+    pages = [figure["name"] for figure in found if figure["name"].startswith("page")]
+    assert pages == [f"page, {page.name}" for page in PAGES]
     assert all(figure["p95_ms"] >= figure["p50_ms"] > 0 for figure in found)
 
 
