@@ -183,6 +183,7 @@ async def test_a_draft_is_changed_and_keeps_its_number(operator: Browser, place:
     assert typed(form, "input", "local_time").get("value") == "2027-09-01T10:00"
     await operator.post(place.path(f"/broadcasts/{number}/start"))
     assert (await operator.post(path, FORM)).status == 409
+    assert (await operator.get(path)).status == 409
     assert path not in (await operator.get(place.path(f"/broadcasts/{number}"))).page.links()
     assert (await operator.get(place.path("/broadcasts/999999/edit"))).status == 404
 
@@ -312,6 +313,8 @@ async def test_the_preview_is_what_somebody_of_the_audience_reads(operator: Brow
     half = await operator.get(place.path("/broadcasts/preview?title=Hello&filter=platform+%3D"))
     assert half.status == 200
     assert "nothing to be seen yet" in half.page.text
+    long = await operator.get(place.path(f"/broadcasts/preview?message={'x' * 5_000}"))
+    assert (long.status, "at most 4,000 characters" in long.page.text) == (200, True)
 
 
 async def test_how_many_is_counted_as_it_is_typed(operator: Browser, place: Place) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pushkeeper.core.filter import Unit
+from pushkeeper.core.filter_text import EVERYBODY
 from pushkeeper.core.model import Content
 from pushkeeper.core.user import Role
 from pushkeeper.dashboard import moments, words
@@ -17,7 +18,8 @@ from pushkeeper.dashboard.door import Done, change, look
 from pushkeeper.dashboard.render import page
 from pushkeeper.dashboard.trying import COUNTED_WITHIN_S, unit_of
 from pushkeeper.dashboard.visit import Form, said_of
-from pushkeeper.errors import BadRequest, Forbidden, NotFound, TooSlow
+from pushkeeper.errors import BadRequest, Conflict, Forbidden, NotFound, TooSlow
+from pushkeeper.store.broadcasts import BroadcastState
 from pushkeeper.store.templates import TemplateKind
 
 if TYPE_CHECKING:
@@ -82,6 +84,8 @@ class _Compose:
     async def edit(self, visit: Visit) -> Answer:
         """A draft, to be changed."""
         draft = await self._broadcasts.one(visit.workspace_id, visit.number("broadcast", "broadcast"))
+        if draft.state is not BroadcastState.DRAFT:
+            raise Conflict(f"broadcast: it is {draft.state}, and only a draft is changed")
         template = await template_of(self._rooms, visit.workspace_id, draft)
         if not can_be_typed(draft, template):
             raise NotFound("broadcast: this one says or names what only our API can change")
@@ -121,19 +125,18 @@ class _Compose:
 
     async def preview(self, visit: Visit) -> Answer:
         """What is typed, as phones show it."""
-        typed = Form({name: [visit.asked(name)] for name in visit.query})
-        if not typed.text("filter"):
-            typed = Form({**typed.values, "filter": ["everybody"]})
         said, problem = [], ""
         try:
-            said = await self._previewed(visit, typed)
+            said = await self._previewed(visit)
         except (BadRequest, NotFound, Forbidden) as error:
             # Half of a filter is no filter: the preview says less, the form itself says what is wrong.
             problem = said_of(error)
-        return page(visit, "phones.html", said=said, problem=problem, app_name=visit.to())
+        return page(visit, "phones.html", said=said, problem=problem)
 
-    async def _previewed(self, visit: Visit, typed: Form) -> list[Said]:
-        asked = self._asked(typed)
+    async def _previewed(self, visit: Visit) -> list[Said]:
+        typed = {name: visit.asked(name) for name in visit.query}
+        typed["filter"] = typed.get("filter") or EVERYBODY
+        asked = self._asked(Form({name: [text] for name, text in typed.items()}))
         try:
             return await self._broadcasts.preview(visit.workspace_id, asked)
         except BadRequest as error:
