@@ -4,6 +4,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import pytest
@@ -79,12 +81,27 @@ def test_each_page_of_the_dashboard_is_opened_and_timed():
     assert all(figure["p95_ms"] >= figure["p50_ms"] > 0 for figure in found)
 
 
-def test_a_benchmark_that_is_ended_takes_with_it_what_it_started():
+def under(folder):
+    """The processes that work in a folder."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if Path(process.cwd()).is_relative_to(folder):
+                found.append(process)
+    return found
+
+
+@pytest.mark.parametrize("begun", ["a child", "a server"])
+def test_a_benchmark_that_is_ended_takes_with_it_what_it_started(folder, begun):
+    place = folder / f"ended-{begun.partition(' ')[2]}"
+    place.mkdir()
+    place.chmod(0o755)  # the embedded PostgreSQL of root's is another user's
     command = [sys.executable, "-m", "pushkeeper", "bench", "reading", "--quick"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=CLEAN) as bench:
+    env = {**CLEAN, "TMPDIR": str(place)}
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env) as bench:
         process = psutil.Process(bench.pid)
-        started = eventually(lambda: process.children(recursive=True))
+        eventually(lambda: process.children() if begun == "a child" else under(place))
         bench.terminate()
-        assert bench.wait(30) == 128 + signal.SIGTERM
-    _, alive = psutil.wait_procs(started, timeout=10)
-    assert alive == []
+        assert bench.wait(60) == 128 + signal.SIGTERM
+    assert under(place) == []
+    assert list(place.glob("pk-*")) == []

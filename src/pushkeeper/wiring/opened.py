@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
+from pushkeeper.errors import Misconfigured
 from pushkeeper.store import migrate, vault
 from pushkeeper.store.database import Database
 from pushkeeper.store.embedded import EmbeddedPostgres
@@ -46,7 +47,7 @@ async def store(settings: Settings, *, connections: int = 4, migrating: bool = T
     url = settings.database_url or ""
     try:
         if embedded is not None:
-            url = await asyncio.to_thread(embedded.start)
+            url = await _started(embedded)
         key = (
             vault.key_of_folder(settings.data_dir)
             if settings.secret_key is None
@@ -63,6 +64,17 @@ async def store(settings: Settings, *, connections: int = 4, migrating: bool = T
     finally:
         if embedded is not None:
             await asyncio.to_thread(embedded.stop)
+
+
+async def _started(embedded: EmbeddedPostgres) -> str:
+    """Start the server, to its end: whoever is stopped meanwhile would leave behind what a thread goes on to start."""
+    starting = asyncio.get_running_loop().run_in_executor(None, embedded.start)
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with suppress(Misconfigured):
+            await starting
+        raise
 
 
 def shown_url(opened: Store) -> str:
