@@ -10,7 +10,7 @@ import msgspec
 
 from pushkeeper.audience import read_whole
 from pushkeeper.core import progress, schedule
-from pushkeeper.core.filter import Unit
+from pushkeeper.core.filter import Or, Unit
 from pushkeeper.core.model import Content
 from pushkeeper.core.preflight import Asks
 from pushkeeper.core.schedule import AT_ONCE
@@ -180,8 +180,11 @@ class Broadcasts:
     async def shown(self, workspace: WorkspaceId, broadcast: Broadcast) -> list[Said]:
         """What a broadcast that was made says on each platform to somebody of its audience."""
         letter = Letter(content=broadcast.content, wording=broadcast.wording)
-        whom = await self._whom(workspace, broadcast)
-        return await self._previews.say(workspace, letter, whom.node, whom.unit)
+        try:
+            node = (await self._whom(workspace, broadcast)).node
+        except BadRequest:
+            node = Or(())  # its saved audience was deleted since: nobody is in it
+        return await self._previews.say(workspace, letter, node, broadcast.unit)
 
     async def one(self, workspace: WorkspaceId, broadcast_id: int) -> Broadcast:
         """One broadcast.

@@ -13,9 +13,11 @@ from tests.dashboard.test_forms import wrong
 
 from pushkeeper import wiring
 from pushkeeper.broadcasts import Asked
+from pushkeeper.core.filter import Unit
 from pushkeeper.core.model import Content, Platform
 from pushkeeper.dashboard.broadcasts import chart_of
 from pushkeeper.store.broadcasts import Minute
+from pushkeeper.store.segments import Draft as Audience
 from pushkeeper.store.templates import Draft, TemplateKind
 
 if TYPE_CHECKING:
@@ -186,6 +188,21 @@ async def test_a_draft_is_changed_and_keeps_its_number(operator: Browser, place:
     assert (await operator.get(path)).status == 409
     assert path not in (await operator.get(place.path(f"/broadcasts/{number}"))).page.links()
     assert (await operator.get(place.path("/broadcasts/999999/edit"))).status == 404
+
+
+async def test_a_broadcast_is_there_to_be_read_when_its_audience_is_gone(
+    operator: Browser, place: Place
+) -> None:
+    await place.device("ann", platform=Platform.ANDROID)
+    room, workspace = wiring.audiences(place.site.store), place.workspace.workspace_id
+    segment = (
+        await room.make(workspace, Audience(name="Gone", filter="platform = android", unit=Unit.DEVICE))
+    ).segment_id
+    number = number_of(await kept(operator, place, filter=f"segment {segment}"))
+    await room.delete_segment(workspace, segment)
+    seen = await operator.get(place.path(f"/broadcasts/{number}"))
+    assert seen.status == 200
+    assert "The sale begins" in seen.page.text
 
 
 async def test_over_a_template_only_what_is_otherwise_is_typed_again(operator: Browser, place: Place) -> None:

@@ -47,6 +47,11 @@ _STEPS_MIN = (1, 5, 15, 60, 360, 1_440)
 
 Row: TypeAlias = "tuple[Broadcast, FlatResult | None]"  # with what came of it, once it began
 
+
+def _ended(ending: str) -> Callable[[Row], int | None]:
+    return lambda row: None if row[1] is None else getattr(row[1], ending)
+
+
 _COLUMNS: Sequence[Column[Row]] = (
     Column("broadcast", lambda row: row[0].broadcast_id),
     Column("name", lambda row: row[0].name),
@@ -56,10 +61,7 @@ _COLUMNS: Sequence[Column[Row]] = (
     Column("created_at", lambda row: row[0].created_at),
     Column("started_at", lambda row: row[0].started_at),
     Column("devices", lambda row: row[0].devices),
-    *(
-        Column(ending, lambda row, ending=ending: row[1] and getattr(row[1], ending))  # type: ignore[misc]  # a name bound at once
-        for ending in ENDINGS
-    ),
+    *(Column(ending, _ended(ending)) for ending in ENDINGS),
 )
 _RESULTS: Sequence[Column[Tally]] = (
     Column("platform", lambda one: one.platform),
