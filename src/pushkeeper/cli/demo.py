@@ -209,8 +209,8 @@ def _stay(
 ) -> NoReturn:
     console.print(
         f"\n[bold]Look at it in a browser: {service['setup_url']}[/bold]\n"
-        "You choose a name and a password, and see the phones, what became of each, and a broadcast under way. Its panel\n"
-        "of the simulator uninstalls apps, breaks keys and throttles.\n"
+        "You choose a name and a password, and see the phones, what became of each, and a broadcast under way. "
+        "Its panel of the simulator uninstalls apps, breaks keys and throttles.\n"
         f"\nThe service is at [bold]{service['url']}[/bold], the simulators' control at {simulator['control_url']}.\n"
         f"Look at a device: [bold]pushkeeper device history TOKEN --workspace {WORKSPACE} --data {data}[/bold]\n"
         f"App API key of this demo: {keys['app_api_key']}\n"
