@@ -109,6 +109,7 @@ class Planning:
 
     async def _begin(self, connection: Connection, broadcast: ToPlan) -> ToPlan:
         """Fix what is to be the same for all pages: what audiences mean, and the day of the message."""
+        await self._database.know(broadcast.workspace_id)
         saved = await _definitions(connection, broadcast)
         message_id, now = broadcast.message_id, datetime.now(UTC)
         if message_day(message_id) != now.date():

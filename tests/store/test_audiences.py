@@ -6,6 +6,7 @@ import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -63,12 +64,29 @@ async def test_an_estimate_from_a_part_is_near_what_is_counted(
         assert about.devices_margin < DEVICES / 4
 
 
+async def test_a_workspace_that_was_just_filled_is_known_before_it_is_read(database: Database) -> None:
+    made, _ = await workspaces.create(database, secrets.token_hex(8))
+    await database.rows("analyze people, devices")
+    size = fixtures.Size.of(1_000)
+    await database.in_transaction(lambda connection: fixtures.fill(connection, made.workspace_id, size))
+    audience = Audience(
+        workspace_id=made.workspace_id, node=parse("platform = ios"), unit=Unit.DEVICE, now=datetime.now(UTC)
+    )
+    await audiences.size(database, audience)
+    for table, held in (("people", size.people), ("devices", size.devices)):
+        told = await database.value(
+            f"explain (format json) select from {table} where workspace_id = $1", made.workspace_id
+        )
+        [plan] = msgspec.json.decode(told)
+        assert held / 2 < plan["Plan"]["Plan Rows"] < held * 2
+
+
 async def test_what_takes_longer_than_it_may_is_estimated(database: Database, large: WorkspaceId) -> None:
     conditions = " or ".join(f"person.city contains {letter}" for letter in "abcdefghijklmnopqrstuvw" * 10)
     audience = Audience(workspace_id=large, node=parse(conditions), unit=Unit.PERSON, now=datetime.now(UTC))
     exact = await audiences.size(database, audience)
     with pytest.raises(TooSlow, match=r"takes longer than 0.001 s"):
-        await database.survey("select pg_sleep(10)", within_s=0.001)
+        await database.survey("select pg_sleep($1)", 10, within_s=0.001)
     assert await audiences.estimate(database, audience, within_s=60) == exact
 
 

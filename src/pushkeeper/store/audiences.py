@@ -166,9 +166,8 @@ async def differences(database: Database, audience: Audience, *, within_s: float
         if not wrong:
             return []
         query = SQL["page"].replace("{condition}", condition)
-        parameters = (*people.parameters, *devices.parameters)
-        asked = (audience.workspace_id, b"", min(wrong, _EXAMPLES), *parameters)
-        rows = await database.survey(query, *asked, within_s=within_s)
+        asked = (b"", min(wrong, _EXAMPLES), *people.parameters, *devices.parameters)
+        rows = await database.survey(query, audience.workspace_id, *asked, within_s=within_s)
         return [as_device(row) for row in rows]
 
     return Differences(

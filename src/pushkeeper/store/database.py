@@ -44,6 +44,10 @@ _SERVER_SETTINGS = {"jit": "off", "random_page_cost": "1.1", "application_name":
 _ATTEMPTS_ON_CONFLICT = 5
 _FOR_SURVEYS = "set local work_mem = '64MB'; set local plan_cache_mode = force_custom_plan"
 _LONGEST_SURVEY_S = 50.0
+_SURVEYED = ("people", "devices")
+_MANY = 300  # rows; of fewer, even each with each is soon joined
+_FAR_OFF = 20  # times as many as the server expects
+_LOOKING_AGAIN = "set local lock_timeout = '2s'"  # for who looks already, or cleans
 
 _NOT_ANSWERING = (
     OSError,
@@ -109,6 +113,9 @@ def columns(rows: Sequence[Sequence[object]], width: int) -> list[list[object]]:
     return [[row[n] for row in rows] for n in range(width)]
 
 
+SQL = load_queries("database")
+
+
 class Database:
     """A pool of connections to one PostgreSQL.
 
@@ -121,6 +128,8 @@ class Database:
     def __init__(self, pool: asyncpg.Pool, url: str) -> None:
         self._pool = pool
         self.url = url
+        self._known: set[int] = set()
+        self._learning = asyncio.Lock()
 
     @classmethod
     async def open(cls, url: str, *, connections: int = 10) -> Database:
@@ -197,20 +206,42 @@ class Database:
         async with self._acquired() as connection:
             return await connection.fetchval(query, *args)
 
-    async def survey(self, query: str, *args: object, within_s: float = _LONGEST_SURVEY_S) -> list[Row]:
-        """The rows of a query over much of a workspace: planned for these very arguments, with memory to sort in.
+    async def survey(
+        self, query: str, workspace: int, *args: object, within_s: float = _LONGEST_SURVEY_S
+    ) -> list[Row]:
+        """The rows of a query over much of a workspace, its $1: planned for these very arguments, with memory to sort in.
 
         Raises:
             TooSlow: it takes longer than it is given.
         """
+        await self.know(workspace)
         settings = f"{_FOR_SURVEYS}; set local statement_timeout = {max(int(within_s * 1000), 1)}"
         async with self._acquired() as connection, connection.transaction(readonly=True):
             await connection.execute(settings)
             try:
-                found: list[Row] = await connection.fetch(query, *args)
+                found: list[Row] = await connection.fetch(query, workspace, *args)
             except asyncpg.QueryCanceledError:
                 raise TooSlow(f"what is asked takes longer than {within_s:g} s") from None
         return found
+
+    async def know(self, workspace: int) -> None:
+        """Let the server's statistics know of a workspace before much of it is read.
+
+        By itself the server looks at a table again when a tenth of it has changed, and a minute later. Of a workspace that was
+        filled since it expects next to nothing, and joins its people with its devices each with each.
+        """
+        if workspace in self._known:
+            return
+        async with self._learning, self._acquired() as connection:
+            found = [await _held(connection, table, workspace) for table in _SURVEYED]
+            is_news = any(held == _MANY > _FAR_OFF * expected for held, expected in found)
+            if is_news:
+                with suppress(asyncpg.LockNotAvailableError):
+                    async with connection.transaction():
+                        await connection.execute(_LOOKING_AGAIN)
+                        await connection.execute(SQL["look_again"])
+            if is_news or all(held == _MANY for held, _ in found):
+                self._known.add(workspace)
 
     async def in_transaction(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run `work` in a transaction and commit; a deadlock or a lost race runs it again, from the start."""
@@ -288,6 +319,14 @@ async def _prepare(connection: asyncpg.Connection) -> None:
         decoder=msgspec.json.decode,
         schema="pg_catalog",
     )
+
+
+async def _held(connection: asyncpg.Connection, table: str, workspace: int) -> tuple[int, int]:
+    """How many rows a workspace has in a table, as far as many, and how many the server expects."""
+    held: int = await connection.fetchval(SQL["held"].replace("{table}", table), workspace, _MANY)
+    told = await connection.fetchval(SQL["expected"].replace("{table}", table), workspace)
+    [plan] = msgspec.json.decode(told)
+    return held, plan["Plan"]["Plan Rows"]
 
 
 async def _nothing(_: asyncpg.Connection) -> None:

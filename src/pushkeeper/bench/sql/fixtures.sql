@@ -30,7 +30,7 @@ end $$;
 
 -- name: part
 -- A number from 0 to 999 for each number and purpose, the same each time.
-create function pg_temp.part(n bigint, purpose int) returns int language sql immutable parallel safe as $$
+create or replace function pg_temp.part(n bigint, purpose int) returns int language sql immutable parallel safe as $$
     select (hashint8extended(n, purpose) & 1048575)::int % 1000
 $$;
 

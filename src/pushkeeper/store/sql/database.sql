@@ -1,0 +1,13 @@
+-- What the server believes of how much there is, by which it chooses its ways.
+
+-- name: held
+-- How many rows a workspace has in a table, as far as so many.
+select count(*) from (select from {table} where workspace_id = $1 limit $2) held;
+
+-- name: expected
+-- How many the server expects.
+explain (format json) select from {table} where workspace_id = $1;
+
+-- name: look_again
+-- Have it look at both again.
+analyze people, devices;
