@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,31 +10,26 @@ import msgspec
 
 from pushkeeper.audience import read_whole
 from pushkeeper.core import progress, schedule
-from pushkeeper.core.filter import Or, Unit
-from pushkeeper.core.model import Content
+from pushkeeper.core.filter import Or
 from pushkeeper.core.preflight import Asks
-from pushkeeper.core.schedule import AT_ONCE
+from pushkeeper.drafts import Drafts, told_of
 from pushkeeper.errors import BadRequest, Conflict, NotFound, TooSlow
 from pushkeeper.preflight import Flight, Message, Preflights
 from pushkeeper.previews import Previews
-from pushkeeper.recipients import message_of, require_routes, resolve, resolve_devices
-from pushkeeper.store import broadcasts, messages, templates
+from pushkeeper.store import broadcasts
 from pushkeeper.store.broadcasts import Broadcast, BroadcastState
 from pushkeeper.store.database import LostRace
 from pushkeeper.store.plans import Whom
-from pushkeeper.store.templates import TemplateKind
-from pushkeeper.templates import Letter, Telling, check_letter, letter_of
+from pushkeeper.templates import Letter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from pushkeeper.core.model import Token, WorkspaceId
+    from pushkeeper.core.model import WorkspaceId
     from pushkeeper.core.preflight import Preflight
     from pushkeeper.core.progress import Progress
-    from pushkeeper.core.schedule import Schedule
-    from pushkeeper.core.wording import WhenUndefined
+    from pushkeeper.drafts import Asked
     from pushkeeper.previews import Said
-    from pushkeeper.recipients import Recipient
     from pushkeeper.store.broadcasts import Locked, Minute, Tally, Waiting
     from pushkeeper.store.database import Connection, Database
     from pushkeeper.templates import Checks
@@ -46,41 +41,6 @@ _NOT_FOUND = "broadcast: there is none of this number"
 _UNDER_WAY = frozenset(
     {BroadcastState.SCHEDULED, BroadcastState.FETCHING, BroadcastState.PLANNING, BroadcastState.PLANNED}
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A broadcast as our own API asks for it.
-
-    Attributes:
-        content: what it says in the place of what its template says.
-        data: `trigger` in Liquid.
-        event: the name of an event, whose latest is `event` in Liquid.
-        when_undefined: None is what its template says, and to fail without one.
-        audience: a filter, as a tree or a text, read of devices or of people as `unit` says; None where they are named.
-        recipients: people, and `devices` tokens, each with its place in what was asked.
-        per_s: the most pushes in a second.
-        once: an idempotency key, and a hash of all that was asked.
-    """
-
-    name: str = ""
-    template_id: int | None = None
-    content: Content = Content()  # noqa: RUF009 - it cannot be changed
-    data: dict[str, Any] = field(default_factory=dict)
-    event: str | None = None
-    when_undefined: WhenUndefined | None = None
-    audience: Any = None
-    unit: Unit = Unit.DEVICE
-    recipients: Sequence[Recipient] | None = None
-    devices: Sequence[tuple[Token, str]] | None = None
-    ignore_missing: bool = False
-    schedule: Schedule = AT_ONCE
-    per_s: float | None = None
-    send_to_unsubscribed: bool | None = None
-    skip_without_permission: bool = False
-    one_per_phone: bool = False
-    dry_run: bool = False
-    once: tuple[str, bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +72,7 @@ class Broadcasts:
     def __init__(self, database: Database, checks: Checks) -> None:
         """Take a database and, for each platform, what its providers have to say against a content."""
         self._database = database
-        self._checks = checks
+        self._drafts = Drafts(database, checks)
         self._preflights = Preflights(database)
         self._previews = Previews(database, checks)
 
@@ -126,14 +86,14 @@ class Broadcasts:
             Forbidden: the workspace has no credentials to send with.
             NotFound: there is no template of a broadcast of this number.
         """
-        message = await self._message(workspace, asked)
+        message = await self._drafts.message(workspace, asked)
 
         async def work(connection: Connection) -> tuple[int, bool]:
             if asked.once is not None:
                 known = await broadcasts.once(connection, workspace, asked.once[0])
                 if known is not None:
                     return _same(known, asked.once[1]), False
-            new = await _told_of(connection, workspace, message, asked)
+            new = await told_of(connection, workspace, message, asked)
             made = await broadcasts.insert(connection, new)
             if made is None:
                 raise LostRace  # another call with the same key was first; it is found now
@@ -152,12 +112,12 @@ class Broadcasts:
             Conflict: it was started.
             NotFound: there is none of this number, or no template of a broadcast of that one.
         """
-        message = await self._message(workspace, asked)
+        message = await self._drafts.message(workspace, asked)
 
         async def work(connection: Connection, broadcast: Locked) -> None:
             if broadcast.state is not BroadcastState.DRAFT:
                 raise Conflict(f"broadcast: it is {broadcast.state}, and only a draft is changed")
-            new = await _told_of(connection, workspace, message, asked)
+            new = await told_of(connection, workspace, message, asked)
             await broadcasts.change(connection, broadcast.broadcast_id, new)
 
         await self._change(workspace, broadcast_id, work)
@@ -171,7 +131,7 @@ class Broadcasts:
             BadRequest: as `make` does.
             NotFound: there is no template of a broadcast of this number.
         """
-        letter = await self._letter(workspace, asked)
+        letter = await self._drafts.letter(workspace, asked)
         node = None
         if asked.audience is not None:
             node = await read_whole(self._database.rows, workspace, asked.audience)
@@ -359,71 +319,6 @@ class Broadcasts:
             listed=broadcast.listed,
             device_ids=broadcast.device_ids,
         )
-
-    async def _message(self, workspace: WorkspaceId, asked: Asked) -> messages.NewBroadcast:
-        """What is asked, as a message; whatever is wrong with it is said before anything is kept."""
-        letter = await self._letter(workspace, asked)
-        if asked.audience is not None:
-            await read_whole(self._database.rows, workspace, asked.audience)
-        await require_routes(self._database, workspace)
-        return message_of(workspace, letter)
-
-    async def _letter(self, workspace: WorkspaceId, asked: Asked) -> Letter:
-        template = None
-        if asked.template_id is not None:
-            kind = TemplateKind.BROADCAST
-            found = await templates.of_workspace(self._database, workspace, kind, asked.template_id)
-            if not found:
-                raise NotFound("template: there is none of a broadcast of this number")
-            template = found[0]
-        to_all = asked.send_to_unsubscribed
-        telling = Telling(
-            data=asked.data,
-            event=asked.event,
-            when_undefined=asked.when_undefined,
-            send_to_unsubscribed=bool(to_all) if template is None else to_all,
-        )
-        try:
-            letter = letter_of(template, asked.content, telling)
-            check_letter(letter, self._checks)
-        except BadRequest as error:
-            raise type(error)(f"content.{error.field}", f"content.{error.message}") from None
-        return letter
-
-
-async def _told_of(
-    connection: Connection, workspace: WorkspaceId, message: messages.NewBroadcast, asked: Asked
-) -> broadcasts.New:
-    """The draft that is asked, with its message written and whom it names looked up.
-
-    Raises:
-        BadRequest: somebody named is nobody here.
-    """
-    await messages.insert_broadcast(connection, message)
-    ignore = asked.ignore_missing
-    if asked.recipients is not None:
-        named = await resolve(connection, workspace, asked.recipients, ignore_missing=ignore)
-        await broadcasts.list_people(connection, message.message_id, named)
-    devices = None
-    if asked.devices is not None:
-        devices = await resolve_devices(connection, workspace, asked.devices, ignore_missing=ignore)
-    return broadcasts.New(
-        workspace_id=workspace,
-        message_id=message.message_id,
-        state=BroadcastState.DRAFT,
-        template_id=asked.template_id,
-        name=asked.name,
-        audience=asked.audience,
-        unit=asked.unit,
-        listed=asked.recipients is not None,
-        device_ids=devices,
-        schedule=asked.schedule,
-        per_s=asked.per_s,
-        skip_without_permission=asked.skip_without_permission,
-        one_per_phone=asked.one_per_phone,
-        dry_run=asked.dry_run,
-        once=asked.once,
-    )
 
 
 def _same(known: tuple[int, bytes], asked: bytes) -> int:

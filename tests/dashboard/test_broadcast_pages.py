@@ -12,10 +12,10 @@ import pytest
 from tests.dashboard.test_forms import wrong
 
 from pushkeeper import wiring
-from pushkeeper.broadcasts import Asked
 from pushkeeper.core.filter import Unit
 from pushkeeper.core.model import Content, Platform
 from pushkeeper.dashboard.broadcasts import chart_of
+from pushkeeper.drafts import Asked
 from pushkeeper.store.broadcasts import Minute
 from pushkeeper.store.segments import Draft as Audience
 from pushkeeper.store.templates import Draft, TemplateKind

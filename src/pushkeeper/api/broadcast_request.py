@@ -13,12 +13,12 @@ from pushkeeper.api.content import native_content_of
 from pushkeeper.api.said import MAX_EVENT_NAME_BYTES, MAX_TOKEN_BYTES
 from pushkeeper.api.segments import MAX_NAME_BYTES
 from pushkeeper.api.triggers import MAX_DATA_BYTES, MAX_RECIPIENTS, recipients_of
-from pushkeeper.broadcasts import Asked
 from pushkeeper.core import schedule
 from pushkeeper.core.filter import Unit
 from pushkeeper.core.model import Token
 from pushkeeper.core.schedule import BadSchedule, Schedule, Window
 from pushkeeper.core.wording import WhenUndefined
+from pushkeeper.drafts import Asked
 from pushkeeper.errors import BadRequest, TooLarge
 
 MAX_KEY_BYTES = 255

@@ -13,8 +13,8 @@ from pushkeeper import wiring
 from pushkeeper.bench import processes
 from pushkeeper.bench.figures import Figure, percentile
 from pushkeeper.bench.fleet import call, fleet, queue_is_empty
-from pushkeeper.broadcasts import Asked
 from pushkeeper.core.model import Content
+from pushkeeper.drafts import Asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,10 +15,10 @@ import psutil
 from pushkeeper import wiring
 from pushkeeper.bench.figures import Beside, Figure, percentile
 from pushkeeper.bench.fixtures import Size, loaded
-from pushkeeper.broadcasts import Asked
 from pushkeeper.core.filter import Unit
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Content
+from pushkeeper.drafts import Asked
 from pushkeeper.errors import Misconfigured
 from pushkeeper.planning import Planning
 from pushkeeper.store.database import read_queries

@@ -25,12 +25,12 @@ from pushkeeper.store.templates import TemplateKind
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from pushkeeper.broadcasts import Asked
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.dashboard.answer import Answer
     from pushkeeper.dashboard.door import Door
     from pushkeeper.dashboard.rooms import Rooms
     from pushkeeper.dashboard.visit import Visit
+    from pushkeeper.drafts import Asked
     from pushkeeper.previews import Said
     from pushkeeper.store.broadcasts import Broadcast
     from pushkeeper.store.templates import Template

@@ -10,10 +10,11 @@ from pushkeeper.dashboard import cookies
 
 if TYPE_CHECKING:
     from pushkeeper.audience import Audiences
-    from pushkeeper.broadcasts import Asked, Broadcasts
+    from pushkeeper.broadcasts import Broadcasts
     from pushkeeper.census import Census
     from pushkeeper.core.outcome import Verdict
     from pushkeeper.dashboard.cookies import Names
+    from pushkeeper.drafts import Asked
     from pushkeeper.explanations import Explanations
     from pushkeeper.insights import Insights
     from pushkeeper.ledger import Ledger
