@@ -280,6 +280,20 @@ class Audiences:
         """
         return await self._apart(await self._audience(workspace, given, Unit.DEVICE), within_s)
 
+    async def differing(
+        self, workspace: WorkspaceId, given: object, *, included: bool, after: bytes, limit: int
+    ) -> list[Device]:
+        """The devices whose keys come after this one that a filter read of people takes in wrongly, or leaves out.
+
+        Raises:
+            BadRequest: the filter is none, or names a segment that there is not.
+            TooSlow: it cannot be told within a minute.
+        """
+        audience = await self._audience(workspace, given, Unit.DEVICE)
+        return await audiences.differing(
+            self._database, audience, included=included, after=after, limit=limit
+        )
+
     async def explain(self, workspace: WorkspaceId, given: object, unit: Unit) -> AudiencePlan:
         """How PostgreSQL counts an audience, what that takes, and which indexes would make it faster.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.core.ledger import Balance, Only, fold
 from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.store import ledger, routes, workspaces
+from pushkeeper.store.chunks import Page
 from pushkeeper.store.ledger import Checked, Selection
 
 if TYPE_CHECKING:
@@ -52,6 +52,18 @@ class Meant:
             "only": self.only.value,
             **{name: value for name, value in named.items() if value is not None},
         }
+
+    @classmethod
+    def kept(cls, shown: dict[str, Any]) -> Meant:
+        """The same, as it was kept."""
+        return cls(
+            since=datetime.fromisoformat(shown["since"]),
+            until=datetime.fromisoformat(shown["until"]),
+            route=shown.get("route"),
+            credential=shown.get("credential"),
+            reason=shown.get("reason"),
+            only=Only(shown["only"]),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,39 +139,100 @@ class Ledger:
         """Take strikes back: each device stands as its history comes to without them, with a line that says so.
 
         A device that came back since, or that other strikes made what it is, stays as it is; one that is gone stays gone.
-        Page by page, so that nobody waits for long; what is under way when it is cut short is complete, and a second
-        call takes back the rest. `told` hears how many of how many devices are done.
+        Page by page, so that nobody waits for long; what is cut short is complete as far as it came, and goes on by
+        `go_on`. `told` hears how many of how many devices are done.
+
+        Raises:
+            BadRequest: the times are no range, or too far back.
+            NotFound: there is no route or credential of this name.
+        """
+        if dry_run:
+            _check_times(meant)
+            return await self._go_through(workspace, meant, None, told)
+        return await self.go_on(workspace, await self.begin(workspace, meant, why=why), told)
+
+    async def begin(self, workspace: WorkspaceId, meant: Meant, *, why: str) -> int:
+        """Note that these strikes are taken back, and return the number under which `go_on` does it.
+
+        Those that are still to come are not meant: it may go on much later.
 
         Raises:
             BadRequest: the times are no range, or too far back.
             NotFound: there is no route or credential of this name.
         """
         _check_times(meant)
-        selection = Selection(
+        meant = replace(meant, until=min(meant.until, datetime.now(UTC)))
+        _, devices = await ledger.meant(self._database, workspace, await self._selection(workspace, meant))
+        return await self._database.in_transaction(
+            lambda connection: ledger.insert(connection, workspace, meant.shown(), why=why, devices=devices)
+        )
+
+    async def go_on(
+        self,
+        workspace: WorkspaceId,
+        undo_id: int,
+        told: Callable[[int, int], None] = lambda _, __: None,
+    ) -> Outcome:
+        """Take those strikes back that are not yet; twice at the same time does no harm.
+
+        Raises:
+            NotFound: there is no undo of this number, or its route or credential is no more.
+        """
+        found = await ledger.one(self._database, workspace, undo_id)
+        if found is None:
+            raise NotFound("undo: there is none of this number")
+        outcome = await self._go_through(workspace, Meant.kept(found.selection), undo_id, told)
+        await self._database.in_transaction(lambda connection: ledger.finish(connection, undo_id))
+        return outcome
+
+    async def changes(
+        self, workspace: WorkspaceId, meant: Meant, *, after: bytes = b""
+    ) -> Page[Example, bytes]:
+        """The devices after a key that would change, a page of them.
+
+        Raises:
+            BadRequest: the times are no range, or too far back.
+            NotFound: there is no route or credential of this name.
+        """
+        _check_times(meant)
+        found = await self._page(workspace, await self._selection(workspace, meant), after, None)
+        if found is None:
+            return Page([], None, whole=True)
+        return Page(found.changes, found.keys[-1], whole=True)
+
+    async def _go_through(
+        self, workspace: WorkspaceId, meant: Meant, undo_id: int | None, told: Callable[[int, int], None]
+    ) -> Outcome:
+        selection = await self._selection(workspace, meant)
+        strikes, devices = await ledger.meant(self._database, workspace, selection)
+        outcome = Outcome(strikes=strikes, devices=devices, undo_id=undo_id)
+        after, done = b"", 0
+        while page := await self._page(workspace, selection, after, undo_id):
+            page.add_to(outcome)
+            after, done = page.keys[-1], done + len(page.keys)
+            told(done, devices)
+        return outcome
+
+    async def _page(
+        self, workspace: WorkspaceId, selection: Selection, after: bytes, undo_id: int | None
+    ) -> _Page | None:
+        """The next devices after a key, done; None after the last."""
+        keys = await ledger.struck(self._database, workspace, selection, after=after, limit=_PAGE)
+        if not keys:
+            return None
+        options = await workspaces.options(self._database, workspace)
+        page = _Page(workspace, keys, selection, suppress_after=options.suppress_after, undo_id=undo_id)
+        await self._database.in_transaction(page.undo)
+        return page
+
+    async def _selection(self, workspace: WorkspaceId, meant: Meant) -> Selection:
+        return Selection(
             since=meant.since,
             until=meant.until,
             routes=await self._routes(workspace, meant),
             reason=meant.reason,
             only=meant.only,
         )
-        options = await workspaces.options(self._database, workspace)
-        strikes, devices = await ledger.meant(self._database, workspace, selection)
-        outcome = Outcome(strikes=strikes, devices=devices)
-        if not dry_run:
-            outcome.undo_id = await self._database.in_transaction(
-                lambda connection: ledger.insert(connection, workspace, meant.shown(), why)
-            )
-        after, done = b"", 0
-        while keys := await ledger.struck(self._database, workspace, selection, after=after, limit=_PAGE):
-            page = _Page(workspace, selection, options.suppress_after, outcome)
-            await self._database.in_transaction(partial(page.undo, keys=keys))
-            page.add_up()
-            after, done = keys[-1], done + len(keys)
-            told(done, devices)
-        if outcome.undo_id is not None:
-            number = outcome.undo_id
-            await self._database.in_transaction(lambda connection: ledger.finish(connection, number))
-        return outcome
 
     async def _routes(self, workspace: WorkspaceId, meant: Meant) -> tuple[Any, ...] | None:
         if meant.route is None and meant.credential is None:
@@ -180,22 +253,27 @@ class _Page:
     """Some devices, undone in one transaction, which may have to be run again from its start."""
 
     def __init__(
-        self, workspace: WorkspaceId, selection: Selection, suppress_after: int, outcome: Outcome
+        self,
+        workspace: WorkspaceId,
+        keys: list[DeviceId],
+        selection: Selection,
+        *,
+        suppress_after: int,
+        undo_id: int | None,
     ) -> None:
+        self.keys = keys
+        self.changes: list[Example] = []
         self._workspace = workspace
         self._selection = selection
         self._suppress_after = suppress_after
-        self._outcome = outcome
-        self._changed = Counter[tuple[str, str]]()
+        self._undo_id = undo_id
         self._unchanged = self._gone = 0
-        self._examples: list[Example] = []
 
-    async def undo(self, connection: Connection, keys: list[DeviceId]) -> None:
-        self._changed, self._unchanged, self._gone, self._examples = Counter(), 0, 0, []
-        there = await ledger.lock(connection, self._workspace, keys)
-        history = await ledger.lines(connection, self._workspace, keys, self._selection)
-        changes: list[tuple[DeviceId, Balance]] = []
-        for key in keys:
+    async def undo(self, connection: Connection) -> None:
+        self.changes, self._unchanged, self._gone = [], 0, 0
+        there = await ledger.lock(connection, self._workspace, self.keys)
+        history = await ledger.lines(connection, self._workspace, self.keys, self._selection)
+        for key in self.keys:
             standing = there.get(key)
             if standing is None:
                 self._gone += 1
@@ -204,11 +282,9 @@ class _Page:
             if balance is None or (balance.status, balance.strikes) == (standing.status, standing.strikes):
                 self._unchanged += 1
                 continue
-            self._changed[standing.status.value, balance.status.value] += 1
-            changes.append((key, balance))
-            self._examples.append(Example(standing, balance))
-        if self._outcome.undo_id is not None:
-            await self._write(connection, self._outcome.undo_id, there, history, changes)
+            self.changes.append(Example(standing, balance))
+        if self._undo_id is not None:
+            await self._write(connection, self._undo_id, there, history)
 
     def _without(self, told: list[Told]) -> Balance | None:
         meant = frozenset(one.line.number for one in told if one.meant)
@@ -220,20 +296,22 @@ class _Page:
         undo_id: int,
         there: dict[DeviceId, Standing],
         history: dict[DeviceId, list[Told]],
-        changes: list[tuple[DeviceId, Balance]],
     ) -> None:
         numbers = [one.line.number for told in history.values() for one in told if one.meant]
         await ledger.mark(connection, undo_id, list(history), numbers)
-        if changes:
-            await ledger.restore(connection, undo_id, changes)
-        await ledger.count(connection, undo_id, strikes=len(numbers), devices=len(there))
+        if self.changes:
+            balances = [(one.before.device_id, one.after) for one in self.changes]
+            await ledger.restore(connection, undo_id, balances)
+        # Another who is at the same undo may have been first with some of them.
+        struck = [key for key in there if any(one.meant for one in history[key])]
+        await ledger.count(connection, undo_id, strikes=len(numbers), devices=len(struck))
 
-    def add_up(self) -> None:
+    def add_to(self, outcome: Outcome) -> None:
         """Add this page, which is committed, to all."""
-        self._outcome.changed += self._changed
-        self._outcome.unchanged += self._unchanged
-        self._outcome.gone += self._gone
-        self._outcome.examples += self._examples[: _EXAMPLES - len(self._outcome.examples)]
+        outcome.changed.update((one.before.status.value, one.after.status.value) for one in self.changes)
+        outcome.unchanged += self._unchanged
+        outcome.gone += self._gone
+        outcome.examples += self.changes[: _EXAMPLES - len(outcome.examples)]
 
 
 def _check_times(meant: Meant) -> None:

@@ -15,6 +15,7 @@ from starlette.datastructures import QueryParams
 from pushkeeper.core.filter import Unit
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Platform, WorkspaceId
+from pushkeeper.dashboard import trying
 from pushkeeper.dashboard.render import page
 from pushkeeper.dashboard.trying import Tried
 from pushkeeper.dashboard.visit import Visit
@@ -104,6 +105,29 @@ async def test_the_difference_is_named_by_the_device_and_the_clause(viewer: Brow
     assert "as of its person it is not true that none(last_status = suppressed)" in seen.page.text
     same = await viewer.get(caveat.path("/apart", filter="person.id = ann"))
     assert "the same devices are in it" in same.page.text
+
+
+async def test_all_devices_in_which_the_readings_differ_are_a_file(
+    viewer: Browser, caveat: Caveat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trying, "CSV_ROWS", 1)  # a page each
+    zoe = [await caveat.place.device("zoe"), await caveat.place.device("zoe", platform=Platform.ANDROID)]
+    await caveat.place.settled(zoe[0], REFUSED, REFUSED)
+    text = "last_status = suppressed"
+    for filter_, said in ((text, "taken in"), (f"none({text})", "left out")):
+        shown = await viewer.get(caveat.path("/apart", filter=filter_))
+        [path] = [link for link in shown.page.links() if "/apart.csv" in link]
+        rows = list(csv.DictReader(io.StringIO((await viewer.get(path)).text)))
+        assert [row["device"] for row in rows] == sorted(
+            one.device_id.hex() for one in (caveat.android, zoe[1])
+        )
+        assert {(row["read_of_people"], row["token"]) for row in rows} == {
+            (said, caveat.android.token.masked),
+            (said, zoe[1].token.masked),
+        }
+    same = await viewer.get(caveat.path("/apart", filter="person.id = ann"))
+    assert not [link for link in same.page.links() if "/apart.csv" in link]
+    assert (await viewer.get(caveat.path("/apart.csv", filter="nonsense ="))).status == 400
 
 
 async def test_who_is_in_it_is_shown_as_devices_or_people_page_by_page(viewer: Browser, place: Place) -> None:

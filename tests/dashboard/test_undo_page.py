@@ -13,7 +13,10 @@ from zoneinfo import ZoneInfo
 import pytest
 import pytest_asyncio
 
+from pushkeeper.dashboard import undoing
+from pushkeeper.ledger import Ledger, Meant
 from pushkeeper.store.devices import SettleEvent
+from support.engine import eventually
 
 if TYPE_CHECKING:
     from pushkeeper.store.devices import Device
@@ -41,6 +44,12 @@ class Hour:
         )
         found = {row["device_id"]: row["status"] for row in rows}
         return [found[key] for key in keys]
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine, too, a few devices are done before the answer is given."""
+    monkeypatch.setattr(undoing, "ANSWERED_WITHIN_S", 60.0)
 
 
 @pytest_asyncio.fixture
@@ -190,3 +199,70 @@ async def test_it_is_for_admins_and_routes_lead_to_it(
     assert of_route not in (await operator.get(hour.place.path("/routes/fcm%3Ap"))).page.links()
     chosen = [option for option in (await admin.get(of_route)).page.all("option") if "selected" in option]
     assert "route fcm:p" in {option["value"] for option in chosen}
+
+
+async def test_what_takes_longer_than_an_answer_goes_on_by_itself(
+    admin: Browser, hour: Hour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(undoing, "ANSWERED_WITHIN_S", 0.0)
+    given = confirming(await admin.get(hour.path()))
+    done = await admin.post(hour.place.path("/undo"), {**given, "why": WHY})
+    assert done.status == 303
+    assert "It goes on by itself" in (await admin.get(done.location)).page.text
+
+    async def is_over() -> bool:
+        return "data-every" not in (await admin.get(hour.place.path("/undo/former"))).text
+
+    await eventually(is_over)
+    assert await hour.statuses() == ["", "", ""]
+    [row] = csv.DictReader(io.StringIO((await admin.get(hour.place.path("/undo.csv"))).text))
+    assert (row["strikes"], row["devices"], row["meant_devices"]) == ("5", "3", "3")
+    assert row["finished_at"]
+
+
+async def test_what_was_cut_short_is_shown_as_far_as_it_came_and_gone_on_with(
+    site: Site, admin: Browser, operator: Browser, hour: Hour
+) -> None:
+    workspace = hour.place.workspace.workspace_id
+    now = datetime.now(UTC)
+    number = await Ledger(site.database).begin(
+        workspace, Meant(since=now - timedelta(hours=1), until=now), why=WHY
+    )
+    seen = await admin.get(hour.place.path("/undo/former"))
+    assert 'data-every="1"' in seen.text
+    assert "under way" in seen.page.text
+    assert "0 of 3 devices" in seen.page.text
+    assert "Take back the rest" not in seen.page.text
+    await site.database.rows(
+        "update undos set advanced_at = now() - interval '1 minute' where undo_id = $1", number
+    )
+    seen = await admin.get(hour.place.path("/undo/former"))
+    assert "Take back the rest" in seen.page.text
+    assert "data-every" not in seen.text
+    assert await hour.statuses() == ["suppressed", "", "bounced"]
+    path = hour.place.path(f"/undo/{number}/go-on")
+    assert (await operator.post(path, {})).status == 403
+    assert (await admin.post(path, {})).location == hour.place.path("/undo")
+    assert await hour.statuses() == ["", "", ""]
+    assert "5 strikes taken back; 2 devices changed." in (await admin.get(hour.place.path("/undo"))).page.text
+    again = await admin.post(path, {})
+    assert again.status == 303
+    assert "0 strikes taken back" in (await admin.get(again.location)).page.text
+    assert (await admin.post(hour.place.path("/undo/999999999/go-on"), {})).status == 404
+
+
+async def test_all_devices_that_would_change_are_a_file(admin: Browser, hour: Hour) -> None:
+    seen = await admin.get(hour.path())
+    [path] = [one for one in seen.page.links() if "/undo/devices.csv" in one]
+    rows = {row["device"]: row for row in csv.DictReader(io.StringIO((await admin.get(path)).text))}
+    gone, _, bounced = hour.devices
+    assert set(rows) == {gone.device_id.hex(), bounced.device_id.hex()}
+    row = rows[gone.device_id.hex()]
+    assert (row["last_status"], row["strikes"], row["last_status_then"], row["strikes_then"]) == (
+        "suppressed",
+        "2",
+        "",
+        "0",
+    )
+    assert row["token"] == gone.token.masked
+    assert await hour.statuses() == ["suppressed", "", "bounced"]

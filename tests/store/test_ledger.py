@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -189,6 +190,24 @@ async def test_strikes_are_counted_where_more_of_them_suppress(books: Books) -> 
     await books.say("a")
     assert await books.status("a") == "bounced 2"
     await books.verified()
+
+
+async def test_two_who_are_at_the_same_undo_take_each_strike_back_once(books: Books) -> None:
+    began = datetime.now(UTC)
+    await books.register("a", "b", "c")
+    await books.say("a", "b", "c")
+    await books.say("a", "b")
+    meant = Meant(since=began, until=datetime.now(UTC) + timedelta(seconds=1))
+    number = await books.ledger.begin(books.tenant, meant, why="a key of the sandbox")
+    [undo] = await books.ledger.all(books.tenant, limit=1)
+    assert (undo.meant_devices, undo.strikes, undo.under_way) == (3, 0, True)
+    await asyncio.gather(*(books.ledger.go_on(books.tenant, number) for _ in range(4)))
+    [undo] = await books.ledger.all(books.tenant, limit=1)
+    assert (undo.strikes, undo.devices, undo.under_way) == (5, 3, False)
+    assert undo.finished_at is not None
+    assert (await books.ledger.verify(books.tenant)).wrong == 0
+    with pytest.raises(NotFound, match="undo: there is none of this number"):
+        await books.ledger.go_on(books.tenant, number + 1)
 
 
 async def test_what_does_not_add_up_is_named(books: Books) -> None:

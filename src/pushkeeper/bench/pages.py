@@ -71,6 +71,7 @@ PAGES = (
     Page("explain", f"{_HERE}/explain"),
     Page("explain, a device and a message", f"{_HERE}/explain", "device={device}&message={delivery}"),
     Page("undo", f"{_HERE}/undo"),
+    Page("what was undone", f"{_HERE}/undo/former"),
     Page("report on people", f"{_HERE}/reports"),
     Page("report on pushes", f"{_HERE}/reports/pushes"),
     Page("report on refusals", f"{_HERE}/reports/refusals"),

@@ -9,14 +9,16 @@ from urllib.parse import urlencode
 
 from pushkeeper.core.filter import Unit
 from pushkeeper.core.filter_show import text_of
+from pushkeeper.core.identity import cio_id
 from pushkeeper.dashboard import devices, people
 from pushkeeper.dashboard.door import look
 from pushkeeper.dashboard.render import page
-from pushkeeper.dashboard.table import CSV_ROWS, ROWS, csv_of_pages
+from pushkeeper.dashboard.table import CSV_ROWS, ROWS, Column, csv_of_pages
 from pushkeeper.dashboard.visit import said_of
 from pushkeeper.errors import BadRequest, TooSlow
 from pushkeeper.store import device_pages, person_pages
 from pushkeeper.store.audiences import LONGEST_S
+from pushkeeper.store.chunks import Page
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.rooms import Rooms
     from pushkeeper.dashboard.visit import Visit
     from pushkeeper.store.audience_plans import AudiencePlan
-    from pushkeeper.store.chunks import Page
+    from pushkeeper.store.devices import Device
 
 COUNTED_WITHIN_S = 0.6  # while somebody types; half of it for counting, half for an estimate
 COMPARED_WITHIN_S = 2.0
@@ -55,6 +57,24 @@ class Tried:
             else {"audience": self.filter, "unit": "person"}
         )
         return urlencode(asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Apart:
+    """A device that a filter read of people takes in, or else leaves out, wrongly."""
+
+    device: Device
+    included: bool
+
+
+_COLUMNS: Sequence[Column[_Apart]] = (
+    Column("device", lambda one: one.device.device_id.hex()),
+    Column("token", lambda one: one.device.token.masked),
+    Column("platform", lambda one: one.device.platform.value),
+    Column("last_status", lambda one: one.device.status.value),
+    Column("cio_id", lambda one: cio_id(one.device.person_id)),
+    Column("read_of_people", lambda one: "taken in" if one.included else "left out"),
+)
 
 
 def tried(visit: Visit) -> Tried:
@@ -93,6 +113,7 @@ def doors(rooms: Rooms) -> Sequence[Door]:
         look(f"{here}/members", trying.show_members),
         look(f"{here}/plan", trying.show_plan),
         look(f"{here}/members.csv", trying.csv),
+        look(f"{here}/apart.csv", trying.apart_csv),
     ]
 
 
@@ -145,6 +166,22 @@ class Trying:
         return await csv_of_pages(
             "audience", people.COLUMNS, self._people(visit, node, CSV_ROWS), person_pages.FIRST
         )
+
+    async def apart_csv(self, visit: Visit) -> Answer:
+        """All devices in which the two readings differ: those that are wrongly taken in, and then those that are left out."""
+        one = tried(visit)
+
+        async def read(start: tuple[bool, bytes]) -> Page[_Apart, tuple[bool, bytes]]:
+            included, after = start
+            found = await self._audiences.differing(
+                visit.workspace_id, one.filter, included=included, after=after, limit=CSV_ROWS
+            )
+            rows = [_Apart(device, included=included) for device in found]
+            if len(rows) == CSV_ROWS:
+                return Page(rows, (included, found[-1].device_id), whole=True)
+            return Page(rows, (False, b"") if included else None, whole=True)
+
+        return await csv_of_pages("differences", _COLUMNS, read, (True, b""))
 
     # What they tell.
 

@@ -7,13 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from pushkeeper.core.identity import cio_id
 from pushkeeper.core.ledger import Only
 from pushkeeper.core.user import Role
 from pushkeeper.dashboard import moments, people, words
 from pushkeeper.dashboard.answer import led_to
 from pushkeeper.dashboard.door import Done, change, look
 from pushkeeper.dashboard.render import page
-from pushkeeper.dashboard.table import Column, csv_of
+from pushkeeper.dashboard.table import Column, csv_of, csv_of_pages
+from pushkeeper.dashboard.undoing import Undoing
 from pushkeeper.errors import BadRequest, Conflict, NotFound, TooSlow
 from pushkeeper.ledger import Meant
 from pushkeeper.store import known
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.door import Door
     from pushkeeper.dashboard.rooms import Rooms
     from pushkeeper.dashboard.visit import Visit
-    from pushkeeper.ledger import Outcome
+    from pushkeeper.ledger import Example, Outcome
+    from pushkeeper.store.chunks import Page
     from pushkeeper.store.ledger import Undo
 
 _LAST = 100
@@ -44,7 +47,18 @@ _COLUMNS: Sequence[Column[Undo]] = (
     Column("only", lambda one: one.selection.get("only")),
     Column("strikes", lambda one: one.strikes),
     Column("devices", lambda one: one.devices),
+    Column("meant_devices", lambda one: one.meant_devices),
     Column("why", lambda one: one.why),
+)
+_CHANGES: Sequence[Column[Example]] = (
+    Column("device", lambda one: one.before.device_id.hex()),
+    Column("token", lambda one: one.before.token.masked),
+    Column("platform", lambda one: one.before.platform.value),
+    Column("cio_id", lambda one: cio_id(one.before.person_id)),
+    Column("last_status", lambda one: one.before.status.value),
+    Column("strikes", lambda one: one.before.strikes),
+    Column("last_status_then", lambda one: one.after.status.value),
+    Column("strikes_then", lambda one: one.after.strikes),
 )
 
 
@@ -55,7 +69,10 @@ def doors(rooms: Rooms) -> Sequence[Door]:
     return [
         look(here, undo.show, role),
         look(f"{here}.csv", undo.csv, role),
+        look(f"{here}/devices.csv", undo.devices_csv, role),
+        look(f"{here}/former", undo.show_former, role),
         change(here, "strikes.undo", undo.do, undo.show, role),
+        change(f"{here}/{{undo}}/go-on", "strikes.undo", undo.go_on, undo.show, role),
     ]
 
 
@@ -86,6 +103,7 @@ class _Undo:
         self._routing = rooms.routing
         self._database = rooms.database
         self._names = rooms.cookies
+        self._undoing = Undoing(rooms.ledger)
 
     async def show(self, visit: Visit) -> Answer:
         """The form; what it would change, where a time is asked for; and what was taken back before."""
@@ -112,8 +130,21 @@ class _Undo:
             former=await self._ledger.all(visit.workspace_id, limit=_LAST),
         )
 
+    async def show_former(self, visit: Visit) -> Answer:
+        """What was taken back, and how far that is which is being."""
+        return page(visit, "undo_former.html", former=await self._ledger.all(visit.workspace_id, limit=_LAST))
+
     async def csv(self, visit: Visit) -> Answer:
         return csv_of("undone", _COLUMNS, await self._ledger.all(visit.workspace_id, limit=_LAST))
+
+    async def devices_csv(self, visit: Visit) -> Answer:
+        """All devices that would change, each as it stands and as it would stand."""
+        meant = _meant(_asked(visit))
+
+        async def read(after: bytes) -> Page[Example, bytes]:
+            return await self._ledger.changes(visit.workspace_id, meant, after=after)
+
+        return await csv_of_pages("would-change", _CHANGES, read, b"")
 
     async def do(self, visit: Visit) -> Done:
         """Take them back, if what that changes is still what was shown."""
@@ -125,15 +156,27 @@ class _Undo:
         shown = await self._tried(visit, asked)
         if shown.seal != visit.form.text("seal"):
             raise Conflict("undo: what it changes is no longer what was shown; look at it again, below")
-        outcome = await self._ledger.undo(
-            visit.workspace_id, shown.meant, why=f"{why} ({visit.known_user.name})", dry_run=False
+        asked_for = urlencode({name: value for name, value in asked.items() if value})
+        number = await self._ledger.begin(
+            visit.workspace_id, shown.meant, why=f"{why} ({visit.known_user.name})"
         )
-        changed = sum(outcome.changed.values())
-        said = f"{words.plural(outcome.strikes, 'strike')} taken back; {words.plural(changed, 'device')} changed."
+        return await self._done(visit, number, f"{asked_for}: ")
+
+    async def go_on(self, visit: Visit) -> Done:
+        """Take back what is left of an undo that was cut short."""
+        return await self._done(visit, visit.number("undo", "undo"), "")
+
+    async def _done(self, visit: Visit, number: int, asked_for: str) -> Done:
+        outcome = await self._undoing.go_on(visit.workspace_id, number)
+        if outcome is None:
+            said = "It goes on by itself, and how far it is stands below."
+        else:
+            changed = sum(outcome.changed.values())
+            said = f"{words.plural(outcome.strikes, 'strike')} taken back; {words.plural(changed, 'device')} changed."
         return Done(
             answer=led_to(visit.to("undo"), self._names.note(said)),
-            target=f"undo {outcome.undo_id}",
-            detail=f"{urlencode({name: value for name, value in asked.items() if value})}: {said}",
+            target=f"undo {number}",
+            detail=f"{asked_for}{said}",
         )
 
     async def _tried(self, visit: Visit, asked: Mapping[str, str]) -> Shown:

@@ -159,22 +159,43 @@ async def differences(database: Database, audience: Audience, *, within_s: float
     )
     parameters = (*people.parameters, *devices.parameters)
     [row] = await database.survey(query, audience.workspace_id, *parameters, within_s=within_s)
-    people, devices = _readings(audience, first=4)
 
-    async def some(condition: str, wrong: int) -> list[Device]:
+    async def some(wrong: int, *, included: bool) -> list[Device]:
         # Where there are none, all devices would be looked through for them in vain.
         if not wrong:
             return []
-        query = SQL["page"].replace("{condition}", condition)
-        asked = (b"", min(wrong, _EXAMPLES), *people.parameters, *devices.parameters)
-        rows = await database.survey(query, audience.workspace_id, *asked, within_s=within_s)
-        return [as_device(row) for row in rows]
+        limit = min(wrong, _EXAMPLES)
+        return await differing(
+            database, audience, included=included, after=b"", limit=limit, within_s=within_s
+        )
 
     return Differences(
         **row,
-        included=await some(f"{people.sql} and not {devices.sql}", row["wrongly_included"]),
-        excluded=await some(f"{devices.sql} and not {people.sql}", row["wrongly_excluded"]),
+        included=await some(row["wrongly_included"], included=True),
+        excluded=await some(row["wrongly_excluded"], included=False),
     )
+
+
+async def differing(
+    database: Database,
+    audience: Audience,
+    *,
+    included: bool,
+    after: bytes,
+    limit: int,
+    within_s: float = LONGEST_S,
+) -> list[Device]:
+    """The next devices, in the order of their keys, that a filter read of people takes in wrongly, or leaves out.
+
+    Raises:
+        TooSlow: it takes longer than it is given.
+    """
+    people, devices = _readings(audience, first=4)
+    wrongly = f"{people.sql} and not {devices.sql}" if included else f"{devices.sql} and not {people.sql}"
+    query = SQL["page"].replace("{condition}", wrongly)
+    asked = (after, limit, *people.parameters, *devices.parameters)
+    rows = await database.survey(query, audience.workspace_id, *asked, within_s=within_s)
+    return [as_device(row) for row in rows]
 
 
 def _readings(audience: Audience, *, first: int) -> tuple[Where, Where]:

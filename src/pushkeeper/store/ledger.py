@@ -80,15 +80,22 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undo:
-    """What was taken back: which strikes were meant, why, and how many of how many devices there were."""
+    """What was taken back: which strikes were meant, and why.
+
+    Attributes:
+        strikes: how many are taken back, of how many `devices`; more than `meant_devices` there were not when it began.
+        under_way: somebody is at it now; what is neither finished nor under way was cut short.
+    """
 
     undo_id: int
     selection: dict[str, Any]
     why: str
     strikes: int
     devices: int
+    meant_devices: int | None
     created_at: datetime
     finished_at: datetime | None
+    under_way: bool
 
 
 async def check(
@@ -168,9 +175,11 @@ async def restore(connection: Connection, undo_id: int, balances: Sequence[tuple
     await connection.execute(SQL["restore"], f"undo {undo_id}", *columns(rows, 5))
 
 
-async def insert(connection: Connection, workspace: WorkspaceId, selection: dict[str, Any], why: str) -> int:
-    """Note that somebody takes strikes back, and why; returns the number of that."""
-    made: int = await connection.fetchval(SQL["insert"], workspace, selection, why)
+async def insert(
+    connection: Connection, workspace: WorkspaceId, selection: dict[str, Any], *, why: str, devices: int
+) -> int:
+    """Note that somebody takes strikes of so many devices back, and why; returns the number of that."""
+    made: int = await connection.fetchval(SQL["insert"], workspace, selection, why, devices)
     return made
 
 
@@ -186,4 +195,10 @@ async def finish(connection: Connection, undo_id: int) -> None:
 
 async def of_workspace(database: Database, workspace: WorkspaceId, *, limit: int) -> list[Undo]:
     """What was taken back, the newest first."""
-    return [Undo(**row) for row in await database.rows(SQL["all"], workspace, limit)]
+    return [Undo(**row) for row in await database.rows(SQL["all"], workspace, None, limit)]
+
+
+async def one(database: Database, workspace: WorkspaceId, undo_id: int) -> Undo | None:
+    """What was taken back under this number, if anything was."""
+    row = await database.row(SQL["all"], workspace, undo_id, 1)
+    return None if row is None else Undo(**row)

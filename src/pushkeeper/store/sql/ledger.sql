@@ -97,18 +97,22 @@ select c.workspace_id, c.device_id, 'undone', b.status, c.status, c.strikes, c.p
 from changed c join before b using (device_id);
 
 -- name: insert
--- Somebody takes strikes back.
-insert into undos (workspace_id, selection, why) values ($1, $2, $3) returning undo_id;
+-- Somebody takes strikes of so many devices back.
+insert into undos (workspace_id, selection, why, meant_devices, advanced_at) values ($1, $2, $3, $4, now()) returning undo_id;
 
 -- name: count
 -- So many strikes more, of so many devices more, are taken back.
-update undos set strikes = strikes + $2, devices = devices + $3 where undo_id = $1;
+update undos set strikes = strikes + $2, devices = devices + $3, advanced_at = now() where undo_id = $1;
 
 -- name: finish
 -- All that were meant are.
-update undos set finished_at = now() where undo_id = $1;
+update undos set finished_at = coalesce(finished_at, now()) where undo_id = $1;
 
 -- name: all
--- What was taken back, the newest first.
-select undo_id, selection, why, strikes, devices, created_at, finished_at
-from undos where workspace_id = $1 order by undo_id desc limit $2;
+-- What was taken back, the newest first; one of them ($2), or all. Who takes strikes back says so with each page.
+select undo_id, selection, why, strikes, devices, meant_devices, created_at, finished_at,
+    finished_at is null and advanced_at > now() - interval '15 seconds' is true as under_way
+from undos
+where workspace_id = $1 and ($2::bigint is null or undo_id = $2)
+order by undo_id desc
+limit $3;
