@@ -1,18 +1,17 @@
-"""Lanes: one for each route, with what this worker may send on it now, and what the answers say of it.
+"""Lanes: what this worker may send on each route now, and what the answers say of it.
 
 The rules are `core/pacing.py` and `core/guard.py`; here is the little state that they are applied to. What all workers
 must know (paused, throttled, proved) is in PostgreSQL: a lane is told of it by `refresh`, and only forestalls it.
-Whatever has to be written comes out of `review`, and is written with the pushes that it was learned from.
+Whatever has to be written comes out of `take_news`, and is written with the pushes that it was learned from.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pushkeeper.core import pacing
 from pushkeeper.core.guard import FleetGuard, Result, Wave
 from pushkeeper.core.model import Provider
 from pushkeeper.core.outcome import (
@@ -26,9 +25,10 @@ from pushkeeper.core.outcome import (
     Unanswered,
     Unavailable,
 )
-from pushkeeper.core.pacing import Breaker, Bucket, DevicePace, Phase, RetryBudget, Tally
+from pushkeeper.core.pacing import Breaker, DevicePace, Phase
 from pushkeeper.core.retry import Hold
 from pushkeeper.store.routes import PauseKind
+from pushkeeper.worker.lane import Lane, Look, Quota
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from pushkeeper.core.retry import Held
     from pushkeeper.store.routes import Route
 
-COLD_AFTER_S = 600.0
 # Unsettled pushes that a lane may have: half of what it answered within the last second. So a crash repeats half a
 # second's work at most, and a lane that does not answer cannot fill the worker's memory.
 LEAST_UNSETTLED = 500
@@ -51,82 +50,6 @@ BELIEF_S = 600.0
 FORESTALLED_S = 5.0
 PUT_BACK_S = 1.0
 RETRIES_SPREAD_S = 30.0
-
-
-@dataclass(slots=True)
-class Quota:
-    """What the routes of one credential share: a project's rate, and the retry budget."""
-
-    bucket: Bucket = field(default_factory=Bucket)
-    budget: RetryBudget = field(default_factory=RetryBudget)
-    sent: Tally = field(default_factory=lambda: Tally(5.0))
-    warm_since: float = 0.0
-    sent_at: float = float("-inf")
-
-    def note_sent(self, now: float) -> None:
-        if now - self.sent_at > COLD_AFTER_S:
-            self.warm_since = now
-        self.sent_at = now
-        self.sent.add(1, now)
-
-    def warm_for_s(self, now: float) -> float:
-        return 0.0 if now - self.sent_at > COLD_AFTER_S else now - self.warm_since
-
-    def per_s(self, now: float) -> float:
-        """What was sent in a second, of late."""
-        return self.sent.total(now) / 5.0
-
-
-@dataclass(slots=True)
-class Look:
-    """What a lane lets through, as it was found for one moment: many pushes are looked at in the same."""
-
-    at: float
-    opens_in_s: float
-    most_unsettled: int
-    bounded: bool
-    one_alone: bool
-
-
-@dataclass(slots=True)
-class Lane:
-    """One route as this worker sees it."""
-
-    route: Route
-    quota: Quota
-    breaker: Breaker
-    accepted: bool
-    unsettled: int = 0
-    closed_until: float = 0.0  # forestalls a pause that is about to be written
-    guard: FleetGuard = field(default_factory=FleetGuard)
-    tripped: bool = False  # by this worker's own guard, until the pause that follows is lifted
-    noticed: bool = False
-    answered: Tally = field(default_factory=lambda: Tally(1.0))
-    looked: Look | None = None
-    throttled: dict[DeviceId, float] = field(default_factory=dict)
-    doubts: dict[DeviceId, float] = field(default_factory=dict)
-    results: dict[Result, int] = field(default_factory=dict)
-
-    @property
-    def guarded(self) -> bool:
-        """Whether ambiguous refusals are not believed now."""
-        return self.tripped or self.route.pause_kind is PauseKind.GUARD
-
-    def per_s(self, now: float, workers: int, slowed_for_s: float | None) -> float | None:
-        """How many pushes this worker may send on it in a second; None for no bound.
-
-        `slowed_for_s` is how long ago the provider's throttling ended, None when there was none.
-        """
-        route = self.route
-        bounds = [float(route.max_pushes_per_s)] if route.max_pushes_per_s else []
-        if route.provider is Provider.FCM:
-            bounds.append(pacing.FCM_PER_S)
-        if slowed_for_s is not None and route.slowed_to_per_s is not None:
-            bounds.append(pacing.recovered(route.slowed_to_per_s, slowed_for_s))
-        if not bounds:
-            return None
-        ramped = pacing.ramped(min(bounds), route.ramp_s, self.quota.warm_for_s(now))
-        return max(ramped / workers, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
