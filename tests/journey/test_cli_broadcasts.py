@@ -60,6 +60,25 @@ def test_a_broadcast_is_made_looked_at_started_and_followed_to_its_end(workspace
     assert workspace.journal(pixel)[0]["body"]["message"]["notification"]["title"] == "Hello ann"
 
 
+def test_a_draft_is_changed_and_then_started(workspace, on, phones, tmp_path):
+    number = str(answer("broadcast", "create", "platform = ios", "--title", "Helo", *on)["broadcast"]["id"])
+    told = said("broadcast", "change", number, "platform = android", "--title", "Hello", *on)
+    assert f"Broadcast {number} is draft." in told
+    assert f"pushkeeper broadcast start {number}" in told
+    wrong = refusal("broadcast", "change", number, "platform = ", "--title", "Hello", *on)
+    assert "filter" in wrong["message"]
+    more = tmp_path / "more.json"
+    more.write_text(json.dumps({"content": {"title": "Hello"}, "audience": {"filter": "person.id = ben"}}))
+    changed = answer("broadcast", "change", number, "--from", more, "--start", *on)["broadcast"]
+    assert changed["preflight"]["devices"] == 1
+    _, pixel, other = phones
+    [sent] = eventually(lambda: workspace.journal(other))
+    assert sent["body"]["message"]["notification"]["title"] == "Hello"
+    assert workspace.journal(pixel) == []
+    late = refusal("broadcast", "change", number, "platform = ios", "--title", "Late", *on)
+    assert "only a draft is changed" in late["message"]
+
+
 def test_a_broadcast_is_paused_resumed_and_cancelled(workspace, on, phones):
     later = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     create = ("broadcast", "create", "everybody", "--title", "Hello", "--message", "text", "--start")

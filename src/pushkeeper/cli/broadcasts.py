@@ -36,39 +36,54 @@ def broadcast() -> None:
     """
 
 
+_number = click.argument("number", type=click.IntRange(1))
+
+
 def _one(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the number of a broadcast."""
-    return click.argument("number", type=click.IntRange(1))(in_workspace(on_store(as_json(command))))
+    return _number(in_workspace(on_store(as_json(command))))
+
+
+_ASKED = (
+    click.argument("filter_", metavar="[FILTER]", required=False),
+    click.option("--title", metavar="TEXT", help="The push's title; Liquid."),
+    click.option("--message", metavar="TEXT", help="The push's text; Liquid."),
+    click.option("--template", metavar="N", type=click.IntRange(1), help="Say what this template says."),
+    click.option("--name", "title_of_it", metavar="TEXT", help="What you call it yourself."),
+    click.option(
+        "--unit", type=click.Choice(["device", "person"]), help="What FILTER is read of.  [default: device]"
+    ),
+    click.option("--at", metavar="TIME", help="When it goes out: 2026-12-24T18:00:00+01:00."),
+    click.option("--local-time", metavar="TIME", help="… or at this time of each device's own zone."),
+    click.option("--time-zone", metavar="ZONE", help="Of devices that do not say theirs.  [default: UTC]"),
+    click.option(
+        "--window", metavar="HH:MM-HH:MM", help="The hours, of each device's zone, in which it may leave."
+    ),
+    click.option(
+        "--per-second", metavar="N", type=click.FloatRange(0, min_open=True), help="The most in a second."
+    ),
+    click.option("--expires-after-s", metavar="N", type=int, help="After so long it is not worth sending."),
+    click.option("--dry-run", is_flag=True, help="Ask the push services, and let them show nothing."),
+    click.option(
+        "--from",
+        "file",
+        metavar="FILE",
+        type=click.File("rb"),
+        help="Read the rest from JSON, as the API takes it.",
+    ),
+    click.option("--start", is_flag=True, help="Start it at once."),
+)
+
+
+def _asking(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command whatever a broadcast is asked for by."""
+    for option in reversed(_ASKED):
+        command = option(command)
+    return command
 
 
 @broadcast.command("create", short_help="Keep a draft, and say what is to be expected of it.")
-@click.argument("filter_", metavar="[FILTER]", required=False)
-@click.option("--title", metavar="TEXT", help="The push's title; Liquid.")
-@click.option("--message", metavar="TEXT", help="The push's text; Liquid.")
-@click.option("--template", metavar="N", type=click.IntRange(1), help="Say what this template says.")
-@click.option("--name", "title_of_it", metavar="TEXT", help="What you call it yourself.")
-@click.option(
-    "--unit", type=click.Choice(["device", "person"]), help="What FILTER is read of.  [default: device]"
-)
-@click.option("--at", metavar="TIME", help="When it goes out: 2026-12-24T18:00:00+01:00.")
-@click.option("--local-time", metavar="TIME", help="… or at this time of each device's own zone.")
-@click.option("--time-zone", metavar="ZONE", help="Of devices that do not say theirs.  [default: UTC]")
-@click.option(
-    "--window", metavar="HH:MM-HH:MM", help="The hours, of each device's zone, in which it may leave."
-)
-@click.option(
-    "--per-second", metavar="N", type=click.FloatRange(0, min_open=True), help="The most in a second."
-)
-@click.option("--expires-after-s", metavar="N", type=int, help="After so long it is not worth sending.")
-@click.option("--dry-run", is_flag=True, help="Ask the push services, and let them show nothing.")
-@click.option(
-    "--from",
-    "file",
-    metavar="FILE",
-    type=click.File("rb"),
-    help="Read the rest from JSON, as the API takes it.",
-)
-@click.option("--start", is_flag=True, help="Start it at once.")
+@_asking
 @in_workspace
 @on_store
 @as_json
@@ -79,7 +94,6 @@ def broadcast_create(*, name: str, json: bool, **options: Any) -> None:
     (what one platform is told, people or devices by name, an event, an idempotency key) can be in the FILE.
     """
     from pushkeeper.api.broadcast_request import asked_of
-    from pushkeeper.api.broadcasts import broadcast_json
 
     asked, start = asked_of(_body(options))
 
@@ -87,11 +101,26 @@ def broadcast_create(*, name: str, json: bool, **options: Any) -> None:
         made = await room.make(workspace, asked)
         return await room.start(workspace, made.broadcast_id) if start else made
 
-    made = run(_with_broadcasts(name, options, make))
-    lines = [f"Broadcast {made.broadcast_id} is {made.shown_state}.", "", _preflight(made.preflight)]
-    if not start:
-        lines += ["", f"Send it by: pushkeeper broadcast start {made.broadcast_id} --workspace {name}"]
-    answer({"broadcast": broadcast_json(made)}, "\n".join(lines), json=json)
+    _tell_draft(run(_with_broadcasts(name, options, make)), name, json=json)
+
+
+@broadcast.command("change", short_help="Let a draft be otherwise.")
+@_number
+@_asking
+@in_workspace
+@on_store
+@as_json
+def broadcast_change(*, number: int, name: str, json: bool, **options: Any) -> None:
+    """Let the draft NUMBER be as it is asked for now, by what `create` takes; of what it was before nothing stays."""
+    from pushkeeper.api.broadcast_request import asked_of
+
+    asked, start = asked_of(_body(options))
+
+    async def change(room: Broadcasts, workspace: WorkspaceId) -> Broadcast:
+        changed = await room.change(workspace, number, asked)
+        return await room.start(workspace, number) if start else changed
+
+    _tell_draft(run(_with_broadcasts(name, options, change)), name, json=json)
 
 
 @broadcast.command("preflight", short_help="Look at what is to be expected of it now.")
@@ -221,6 +250,16 @@ def _change(
     changed = run(_with_broadcasts(name, options, change))
     text = f"Broadcast {changed.broadcast_id} is {changed.shown_state}."
     answer({"broadcast": broadcast_json(changed)}, text, json=json)
+
+
+def _tell_draft(broadcast: Broadcast, name: str, *, json: bool) -> None:
+    from pushkeeper.api.broadcasts import broadcast_json
+
+    number = broadcast.broadcast_id
+    lines = [f"Broadcast {number} is {broadcast.shown_state}.", "", _preflight(broadcast.preflight)]
+    if broadcast.state == "draft":
+        lines += ["", f"Send it by: pushkeeper broadcast start {number} --workspace {name}"]
+    answer({"broadcast": broadcast_json(broadcast)}, "\n".join(lines), json=json)
 
 
 def _tell(standing: Standing, *, json: bool) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from pushkeeper.cli.common import answer, as_json, on_store, run, settings_of, table
+from pushkeeper.cli.noted import noted
 from pushkeeper.core.user import Role
 
 if TYPE_CHECKING:
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from pushkeeper.store.users import User
     from pushkeeper.users import Entry, Users
 
+T = TypeVar("T")
+
 _ROLES = click.Choice([role.value for role in Role])
-_WHO = "command line"
 
 
 @click.group(short_help="Make and list the users of the dashboard.")
@@ -119,25 +121,11 @@ def user_disable(*, name: str, undo: bool, json: bool, **options: Any) -> None:
     answer({"name": name, "disabled": not undo}, text, json=json)
 
 
-async def _noted(
-    action: str, name: str, options: dict[str, Any], work: Callable[[Users], Awaitable[Any]]
-) -> Any:
-    """Do something to a user, and write it into the audit log."""
+async def _noted(action: str, name: str, options: dict[str, Any], work: Callable[[Users], Awaitable[T]]) -> T:
     from pushkeeper import wiring
-    from pushkeeper.errors import PushkeeperError
-    from pushkeeper.store import audit
-    from pushkeeper.store.audit import Act, Outcome
 
-    async with wiring.store(settings_of(dict(options))) as store:
-        act = Act(user_id=None, user_name=_WHO, action=action, target=name)
-        line = await audit.begin(store.database, act)
-        try:
-            done = await work(wiring.users(store))
-        except PushkeeperError as error:
-            await audit.end(store.database, line, Outcome.REFUSED, detail=error.message)
-            raise
-        await audit.end(store.database, line, Outcome.DONE)
-        return done
+    # The options are read once more, for the link.
+    return await noted(action, name, dict(options), lambda store: work(wiring.users(store)))
 
 
 def _show_link(found: User, entry: Entry, options: dict[str, Any], *, json: bool) -> None:

@@ -1,0 +1,86 @@
+"""Keys of a workspace: another one made, listed by what may be shown, and revoked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, settings_of, table
+from pushkeeper.cli.noted import noted_in
+
+if TYPE_CHECKING:
+    from pushkeeper.store.keys import KeyFacts, NewKey
+    from pushkeeper.store.workspaces import KeyKind, Workspace
+    from pushkeeper.wiring import Store
+
+_KINDS = {"track": "the Track API", "app": "the App API and our own", "cdp": "the Pipelines API"}
+_NAMES = {"track": "api_key", "app": "app_api_key", "cdp": "write_key"}
+
+
+@click.group(short_help="Make more keys to call a workspace by, and revoke them.")
+def keys() -> None:
+    """Make more keys to call a workspace by, and revoke them.
+
+    To change a key: add one, let your clients use it, and revoke the former. With which keys a workspace sends is said by
+    `pushkeeper credentials`.
+    """
+
+
+@keys.command("list")
+@in_workspace
+@on_store
+@as_json
+def keys_list(*, name: str, json: bool, **options: Any) -> None:
+    """List the keys by the site id, or the beginning of the key."""
+    from pushkeeper import wiring
+    from pushkeeper.store import keys, workspaces
+
+    async def work() -> list[KeyFacts]:
+        async with wiring.store(settings_of(options)) as store:
+            found = await workspaces.by_name(store.database, name)
+            return await keys.of_workspace(store.database, found.workspace_id)
+
+    found = run(work())
+    rows = [[one.kind, one.key_id, _KINDS[one.kind], f"{one.created_at:%Y-%m-%d}"] for one in found]
+    answer({"keys": found}, table(rows, ["kind", "id", "opens", "made"]), json=json)
+
+
+@keys.command("add", short_help="Make another key, beside those that there are.")
+@click.argument("kind", type=click.Choice(list(_KINDS)))
+@in_workspace
+@on_store
+@as_json
+def keys_add(*, kind: str, name: str, json: bool, **options: Any) -> None:
+    """Make another key of KIND, beside those that there are, and print it, which is shown this once."""
+    from pushkeeper.store import keys
+
+    async def work(store: Store, workspace: Workspace) -> NewKey:
+        return await keys.make(store.database, workspace.workspace_id, cast("KeyKind", kind))
+
+    made = run(noted_in(name, "key.make", kind, options, work))
+    shown = {_NAMES[kind]: made.secret}
+    if kind == "track":
+        shown = {"site_id": made.key_id, **shown}
+    lines = [f"{key:<12} {value}" for key, value in shown.items()]
+    answer(shown, "\n".join([*lines, "", "Keep it: only its hash is stored."]), json=json)
+
+
+@keys.command("revoke", short_help="Let a key open nothing any more.")
+@click.argument("kind", type=click.Choice(list(_KINDS)))
+@click.argument("key_id", metavar="ID")
+@in_workspace
+@on_store
+@as_json
+def keys_revoke(*, kind: str, key_id: str, name: str, json: bool, **options: Any) -> None:
+    """Let the key ID of KIND open nothing any more; never the last of its kind.
+
+    ID is what `keys list` shows: a site id, or the beginning of a key.
+    """
+    from pushkeeper.store import keys
+
+    async def work(store: Store, workspace: Workspace) -> None:
+        await keys.revoke(store.database, workspace.workspace_id, kind, key_id)
+
+    run(noted_in(name, "key.revoke", f"{kind} {key_id}", options, work))
+    answer({"kind": kind, "key_id": key_id}, "It opens nothing any more, within ten seconds.", json=json)
