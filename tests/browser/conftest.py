@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import shutil
 from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import sync_playwright
 
+from pushkeeper import config, wiring
 from pushkeeper.cli import story
+from pushkeeper.ledger import Meant
+from pushkeeper.store import workspaces
 from support.processes import running
 from support.service import Workspace, eventually
 
@@ -83,7 +88,29 @@ def told(service: Running, simulator: Running) -> Workspace:
     saved(place, name="Not gone", filter=f"not segment {gone}", unit="person")
     place.app("POST", "/v1/segments", {"segment": {"name": "Testers"}})
     tell_of_broadcasts(place)
+    with ThreadPoolExecutor(1) as other:  # Playwright's loop may run in this thread
+        other.submit(asyncio.run, tell_of_undos(Path(service["data_dir"]), place.name)).result()
     return place
+
+
+async def tell_of_undos(data_dir: Path, name: str) -> None:
+    """One that goes on for as long as anybody looks, and one that was cut short; neither is meant for any strike."""
+    async with wiring.store(config.load({"data_dir": data_dir}, environ={})) as store:
+        workspace = (await workspaces.by_name(store.database, name)).workspace_id
+        since = datetime.now(UTC) - timedelta(hours=2)
+        meant = Meant(since=since, until=since + timedelta(hours=1), reason="BadDeviceToken")
+        for why, devices, silent in (
+            ("sandbox key on the production route", 2_070, "2 days"),
+            ("wrong topic", 61_480, "-1 day"),
+        ):
+            undo = await wiring.ledger(store).begin(workspace, meant, why=f"{why} (ann@example.com)")
+            await store.database.rows(
+                "update undos set meant_devices = $2 * 2, devices = $2, strikes = $2 * 2, "
+                "advanced_at = now() - $3::text::interval where undo_id = $1",
+                undo,
+                devices,
+                silent,
+            )
 
 
 def tell_of_broadcasts(place: Workspace) -> None:
