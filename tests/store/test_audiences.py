@@ -57,10 +57,12 @@ async def test_an_estimate_from_a_part_is_near_what_is_counted(
     ):
         audience = Audience(workspace_id=large, node=parse(text), unit=unit, now=datetime.now(UTC))
         size = await audiences.size(database, audience)
-        about = await audiences.from_a_part(database, audience, within_s=10, people=500)
-        # Three margins instead of one: the same people are asked each time, and who they are is chance.
-        assert abs(about.people - size.people) <= 3 * about.people_margin
-        assert abs(about.devices - size.devices) <= 3 * about.devices_margin
+        # Of a small part by its index, and of a larger one without.
+        for people in (100, 500):
+            about = await audiences.from_a_part(database, audience, within_s=60, people=people)
+            # Three margins instead of one: the same people are asked each time, and who they are is chance.
+            assert abs(about.people - size.people) <= 3 * about.people_margin
+            assert abs(about.devices - size.devices) <= 3 * about.devices_margin
         assert about.devices_margin < DEVICES / 4
 
 

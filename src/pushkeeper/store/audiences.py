@@ -28,6 +28,8 @@ LONGEST_S = 60.0
 _EXAMPLES = 5
 _JOINED = "join people p using (person_id)"
 _PART = 8_192  # people whom an estimate is made from
+_ONE_IN = 64  # people have an index
+_INDEXED = f"and hashint8(person_id) & {_ONE_IN - 1} = 0"
 _CERTAIN = 1.96  # standard deviations: 19 times in 20
 
 
@@ -115,7 +117,7 @@ async def from_a_part(
     where = _where(audience, first=3)
     query = SQL["part_of_devices"] if audience.unit is Unit.DEVICE else SQL["part_of_people"]
     [row] = await database.survey(
-        query.replace("{condition}", where.sql),
+        query.replace("{indexed}", _INDEXED if one_in >= _ONE_IN else "").replace("{condition}", where.sql),
         audience.workspace_id,
         one_in,
         *where.parameters,

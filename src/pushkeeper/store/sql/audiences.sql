@@ -23,7 +23,7 @@ from (
 -- name: part_of_devices
 -- The same of one in $2 people, with what their numbers of devices spread by.
 with part as materialized (
-    select * from people where workspace_id = $1 and hashint8(person_id) & ($2::int - 1) = 0
+    select * from people where workspace_id = $1 {indexed} and hashint8(person_id) & ($2::int - 1) = 0
 )
 select count(*) as people, coalesce(sum(g.devices), 0)::bigint as devices,
     coalesce(sum(g.devices * g.devices), 0)::bigint as squares
@@ -37,7 +37,7 @@ from (
 -- name: part_of_people
 -- The same of one in $2 people, read of people.
 with part as materialized (
-    select * from people where workspace_id = $1 and hashint8(person_id) & ($2::int - 1) = 0
+    select * from people where workspace_id = $1 {indexed} and hashint8(person_id) & ($2::int - 1) = 0
 )
 select count(*) as people, coalesce(sum(g.devices), 0)::bigint as devices,
     coalesce(sum(g.devices * g.devices), 0)::bigint as squares
