@@ -6,6 +6,7 @@ and 0011.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from pushkeeper.core import filter_values
@@ -283,8 +284,9 @@ class _Writer:
         return self._parameter(filter_values.moment_of(bound), "timestamptz")
 
     def _recent(self, seconds: int) -> str:
-        now = self._parameter(self._now, "timestamptz")
-        return f"between {now} - {self._parameter(seconds, 'bigint')} * interval '1 second' and {now}"
+        # Both ends are given as they are: of what is reckoned here PostgreSQL does not know, as it plans, which parts to read.
+        since = self._parameter(self._now - timedelta(seconds=seconds), "timestamptz")
+        return f"between {since} and {self._parameter(self._now, 'timestamptz')}"
 
     def _joined(self, nodes: tuple[Node, ...], word: str, of_none: str) -> str:
         return f"({word.join(map(self.write, nodes))})" if nodes else of_none
