@@ -432,7 +432,7 @@ async def test_preflight_is_compared_with_what_came_of_it(stage: Stage) -> None:
 async def test_a_push_in_flight_when_its_phone_changes_hands_is_no_later_push(stage: Stage) -> None:
     """What waits behind a push under way to the same phone is taken back when somebody else logs in on it."""
     token = stage.token["ben-ios"]
-    stage.tenant.simulator.world.script(token, [Step(delay_ms=6_000)])
+    stage.tenant.simulator.world.script(token, [Step(delay_ms=8_000)])
     first = await stage.send(devices=[token], content={"title": "first"})
 
     async def is_asked() -> bool:
@@ -442,7 +442,7 @@ async def test_a_push_in_flight_when_its_phone_changes_hands_is_no_later_push(st
     second = await stage.send(devices=[token], content={"title": "second"})
 
     async def waits() -> bool:
-        return any(batch["claimed"] for batch in await stage.tenant.queued())
+        return [batch["claimed"] for batch in await stage.tenant.queued()] == [True, True]
 
     await eventually(waits)
     await stage.tenant.register("eve", token, "ios")
