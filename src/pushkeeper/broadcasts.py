@@ -250,7 +250,7 @@ class Broadcasts:
         """
 
         async def work(connection: Connection, broadcast: Locked) -> None:
-            await self._require_under_way(workspace, broadcast)
+            await _require_under_way(connection, broadcast)
             if broadcast.paused_at is not None:
                 raise Conflict("broadcast: it is paused already")
             await broadcasts.pause(connection, broadcast)
@@ -282,7 +282,7 @@ class Broadcasts:
 
         async def work(connection: Connection, broadcast: Locked) -> None:
             if broadcast.state is not BroadcastState.DRAFT:
-                await self._require_under_way(workspace, broadcast)
+                await _require_under_way(connection, broadcast)
             await broadcasts.cancel(connection, broadcast)
 
         return await self._change(workspace, broadcast_id, work)
@@ -302,12 +302,6 @@ class Broadcasts:
         await self._database.in_transaction(locked)
         return await self.one(workspace, broadcast_id)
 
-    async def _require_under_way(self, workspace: WorkspaceId, broadcast: Locked) -> None:
-        if broadcast.state not in _UNDER_WAY:
-            raise Conflict(f"broadcast: it is {broadcast.state}")
-        if (await self.one(workspace, broadcast.broadcast_id)).is_over:
-            raise Conflict("broadcast: all of it is sent")
-
     async def _whom(self, workspace: WorkspaceId, broadcast: Broadcast) -> Whom:
         node = None
         if broadcast.audience is not None:
@@ -319,6 +313,20 @@ class Broadcasts:
             listed=broadcast.listed,
             device_ids=broadcast.device_ids,
         )
+
+
+async def _require_under_way(connection: Connection, broadcast: Locked) -> None:
+    """Whether something of it is left, told by the connection that holds it: another may never come.
+
+    Raises:
+        Conflict: there is not, or it was not started.
+    """
+    if broadcast.state not in _UNDER_WAY:
+        raise Conflict(f"broadcast: it is {broadcast.state}")
+    if broadcast.state is BroadcastState.PLANNED and not await broadcasts.is_waiting(
+        connection, broadcast.message_id
+    ):
+        raise Conflict("broadcast: all of it is sent")
 
 
 def _same(known: tuple[int, bytes], asked: bytes) -> int:

@@ -328,6 +328,12 @@ async def lock(connection: Connection, workspace: WorkspaceId, broadcast_id: int
     return Locked(**{**row, "state": BroadcastState(row["state"]), "schedule": schedule})
 
 
+async def is_waiting(connection: Connection, message_id: UUID) -> bool:
+    """Whether not all that was planned of a broadcast is settled, as whoever holds it sees it now."""
+    found: bool = await connection.fetchval(SQL["is_waiting"], message_id)
+    return found
+
+
 async def start(connection: Connection, broadcast_id: int, passes: Sequence[Pass]) -> None:
     """Let a draft be due at these moments; whoever plans hears of it at the commit."""
     await connection.execute(SQL["start"], broadcast_id, msgspec.to_builtins(passes), passes[0].at)

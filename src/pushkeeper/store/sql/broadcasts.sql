@@ -79,6 +79,10 @@ select count(*) from broadcasts where template_id = $1 and state in ('scheduled'
 select broadcast_id, message_id, state, schedule, paused_at
 from broadcasts where workspace_id = $1 and broadcast_id = $2 for update;
 
+-- name: is_waiting
+-- Whether not all of what was planned of a message is settled.
+select exists (select from batches where message_id = $1) or exists (select from held_verdicts where message_id = $1);
+
 -- name: start
 -- A draft has its moments now.
 update broadcasts set state = 'scheduled', passes = $2, pass = 0, pass_at = $3 where broadcast_id = $1;
