@@ -401,3 +401,17 @@ async def test_pieces_of_a_table_come_to_all_that_is_so(matching: list[bool], li
         got += page.rows
         after = page.following
     assert got == wanted
+
+
+async def test_a_page_is_filled_from_so_many_rows_however_slowly_they_are_read() -> None:
+    """On a busy machine the time is up at once: what is in a small table is shown all the same."""
+    looked = 0
+
+    async def read(after: int, rows: int, look: int) -> tuple[list[int], int | None]:
+        nonlocal looked
+        looked += look
+        return [n for n in range(after, after + look) if n == chunks.LEAST - 1][:rows], after + look
+
+    page = await chunks.filled(read, 0, 50, within_s=0.0)
+    assert (page.rows, page.whole) == ([chunks.LEAST - 1], False)
+    assert looked < chunks.LEAST + chunks.LARGEST

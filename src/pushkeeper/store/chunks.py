@@ -14,6 +14,9 @@ K = TypeVar("K")
 
 SMALLEST, LARGEST = 250, 9_000  # rows of one piece
 WITHIN_S = 0.1
+LEAST = (
+    3_000  # rows that are looked at however long it takes: on a busy machine a tenth of a second is nothing
+)
 _PIECE_S = (
     0.025  # what a piece is to take; what is on disk takes ten times that, so none is to be much longer
 )
@@ -39,23 +42,24 @@ async def filled(
     *,
     within_s: float = WITHIN_S,
 ) -> Page[R, K]:
-    """Read pieces until there are so many rows, or the time is up; the quicker they are read, the larger.
+    """Read pieces until there are so many rows, or the time is up and not a few were looked at; the quicker, the larger.
 
     `read` is given a key, how many rows are wanted and how many to look at, and gives those that it found after the key in
     one piece, and the key that the next piece begins after.
     """
     found: list[R] = []
-    look, began = SMALLEST, time.perf_counter()
+    look, looked, began = SMALLEST, 0, time.perf_counter()
     while True:
         started = time.perf_counter()
         rows, following = await read(after, limit - len(found), look)
         found += rows
         if following is None or len(found) >= limit:
             return Page(found, following, whole=True)
+        looked += look
         now = time.perf_counter()
         takes_s = max(now - started, 1e-6) / look
         wanted = int(min(look * _GROWTH, _PIECE_S / takes_s))
         look = max(SMALLEST, min(wanted, LARGEST))
-        if now - began + takes_s * look > within_s:
+        if looked >= LEAST and now - began + takes_s * look > within_s:
             return Page(found, following, whole=False)
         after = following
