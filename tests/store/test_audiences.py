@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,9 @@ from pushkeeper.bench import fixtures
 from pushkeeper.core.filter import Unit
 from pushkeeper.core.filter_text import parse
 from pushkeeper.errors import TooSlow
-from pushkeeper.store import audiences, workspaces
+from pushkeeper.store import audiences, device_pages, insights, person_pages, workspaces
 from pushkeeper.store.audiences import Audience
+from pushkeeper.store.insights import Insight
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
@@ -66,15 +68,25 @@ async def test_an_estimate_from_a_part_is_near_what_is_counted(
         assert about.devices_margin < DEVICES / 4
 
 
-async def test_a_workspace_that_was_just_filled_is_known_before_it_is_read(database: Database) -> None:
+@pytest.mark.parametrize("read", ["an audience", "a page of devices", "a page of people", "a report"])
+async def test_a_workspace_that_was_just_filled_is_known_before_it_is_read(
+    database: Database, read: str
+) -> None:
     made, _ = await workspaces.create(database, secrets.token_hex(8))
     await database.rows("analyze people, devices")
     size = fixtures.Size.of(1_000)
     await database.in_transaction(lambda connection: fixtures.fill(connection, made.workspace_id, size))
-    audience = Audience(
-        workspace_id=made.workspace_id, node=parse("platform = ios"), unit=Unit.DEVICE, now=datetime.now(UTC)
-    )
-    await audiences.size(database, audience)
+    workspace, node = made.workspace_id, parse("platform = ios")
+    match read:
+        case "an audience":
+            of = Audience(workspace_id=workspace, node=node, unit=Unit.DEVICE, now=datetime.now(UTC))
+            await audiences.size(database, of)
+        case "a page of devices":
+            await device_pages.page(database, workspace, node, after=device_pages.FIRST, limit=50)
+        case "a page of people":
+            await person_pages.page(database, workspace, node, after=person_pages.FIRST, limit=50)
+        case _:
+            await insights.count(database, workspace, Insight.COHORTS)
     for table, held in (("people", size.people), ("devices", size.devices)):
         told = await database.value(
             f"explain (format json) select from {table} where workspace_id = $1", made.workspace_id
@@ -83,12 +95,38 @@ async def test_a_workspace_that_was_just_filled_is_known_before_it_is_read(datab
         assert held / 2 < plan["Plan"]["Plan Rows"] < held * 2
 
 
+async def test_devices_that_come_after_their_people_are_known_of_too(database: Database) -> None:
+    made, _ = await workspaces.create(database, secrets.token_hex(8))
+    size = fixtures.Size.of(1_000)
+    people = replace(size, devices=0, events=0)
+    await database.in_transaction(lambda connection: fixtures.fill(connection, made.workspace_id, people))
+    await database.know(made.workspace_id)
+
+    async def add_devices(connection: Connection) -> None:
+        await connection.execute(fixtures.SQL["part"])
+        await connection.execute(fixtures.SQL["devices"], made.workspace_id, 1, size.devices, size.people)
+
+    await database.in_transaction(add_devices)
+    await database.know(made.workspace_id)
+    told = await database.value(
+        "explain (format json) select from devices where workspace_id = $1", made.workspace_id
+    )
+    [plan] = msgspec.json.decode(told)
+    assert size.devices / 2 < plan["Plan"]["Plan Rows"] < size.devices * 2
+
+
+async def test_a_small_workspace_is_counted_however_busy_the_machine_is(database: Database) -> None:
+    made, _ = await workspaces.create(database, secrets.token_hex(8))
+    asked = "select pg_sleep(0.1), $1::bigint"
+    assert await database.survey(asked, made.workspace_id, within_s=0.001)
+
+
 async def test_what_takes_longer_than_it_may_is_estimated(database: Database, large: WorkspaceId) -> None:
     conditions = " or ".join(f"person.city contains {letter}" for letter in "abcdefghijklmnopqrstuvw" * 10)
     audience = Audience(workspace_id=large, node=parse(conditions), unit=Unit.PERSON, now=datetime.now(UTC))
     exact = await audiences.size(database, audience)
     with pytest.raises(TooSlow, match=r"takes longer than 0.001 s"):
-        await database.survey("select pg_sleep($1)", 10, within_s=0.001)
+        await database.survey("select pg_sleep(10), $1::bigint", large, within_s=0.001)
     assert await audiences.estimate(database, audience, within_s=60) == exact
 
 

@@ -46,6 +46,7 @@ _FOR_SURVEYS = "set local work_mem = '64MB'; set local plan_cache_mode = force_c
 _LONGEST_SURVEY_S = 50.0
 _SURVEYED = ("people", "devices")
 _MANY = 300  # rows; of fewer, even each with each is soon joined
+_SMALL_WITHIN_S = 10.0  # of a workspace with fewer: it takes as long as that only where the machine is busy
 _FAR_OFF = 20  # times as many as the server expects
 _LOOKING_AGAIN = "set local lock_timeout = '2s'"  # for who looks already, or cleans
 
@@ -128,7 +129,7 @@ class Database:
     def __init__(self, pool: asyncpg.Pool, url: str) -> None:
         self._pool = pool
         self.url = url
-        self._known: set[int] = set()
+        self._known: set[tuple[int, str]] = set()
         self._learning = asyncio.Lock()
 
     @classmethod
@@ -211,10 +212,13 @@ class Database:
     ) -> list[Row]:
         """The rows of a query over much of a workspace, its $1: planned for these very arguments, with memory to sort in.
 
+        What is asked of a small workspace is soon answered: it is not given up because the machine does something else.
+
         Raises:
             TooSlow: it takes longer than it is given.
         """
-        await self.know(workspace)
+        if await self.know(workspace):
+            within_s = max(within_s, _SMALL_WITHIN_S)
         settings = f"{_FOR_SURVEYS}; set local statement_timeout = {max(int(within_s * 1000), 1)}"
         async with self._acquired() as connection, connection.transaction(readonly=True):
             await connection.execute(settings)
@@ -224,24 +228,25 @@ class Database:
                 raise TooSlow(f"what is asked takes longer than {within_s:g} s") from None
         return found
 
-    async def know(self, workspace: int) -> None:
-        """Let the server's statistics know of a workspace before much of it is read.
+    async def know(self, workspace: int) -> bool:
+        """Let the server's statistics know of a workspace before much of it is read; whether there is not much to be read.
 
         By itself the server looks at a table again when a tenth of it has changed, and a minute later. Of a workspace that was
         filled since it expects next to nothing, and joins its people with its devices each with each.
         """
-        if workspace in self._known:
-            return
+        unknown = [table for table in _SURVEYED if (workspace, table) not in self._known]
+        if not unknown:
+            return False
         async with self._learning, self._acquired() as connection:
-            found = [await _held(connection, table, workspace) for table in _SURVEYED]
-            is_news = any(held == _MANY > _FAR_OFF * expected for held, expected in found)
-            if is_news:
-                with suppress(asyncpg.LockNotAvailableError):
+            found = {table: await _held(connection, table, workspace) for table in unknown}
+            many = {(workspace, table) for table, (held, _) in found.items() if held == _MANY}
+            with suppress(asyncpg.LockNotAvailableError):
+                if any(held == _MANY > _FAR_OFF * expected for held, expected in found.values()):
                     async with connection.transaction():
                         await connection.execute(_LOOKING_AGAIN)
                         await connection.execute(SQL["look_again"])
-            if is_news or all(held == _MANY for held, _ in found):
-                self._known.add(workspace)
+                self._known |= many
+        return not many and len(unknown) == len(_SURVEYED)
 
     async def in_transaction(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run `work` in a transaction and commit; a deadlock or a lost race runs it again, from the start."""

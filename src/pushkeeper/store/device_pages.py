@@ -88,6 +88,8 @@ async def page(
             return some, some[-1].key
         return some, until if bound else None
 
+    if node:
+        await database.know(workspace)
     return await chunks.filled(read, after, limit)
 
 

@@ -119,6 +119,7 @@ async def count(database: Database, workspace: WorkspaceId, insight: Insight) ->
         await connection.execute(SQL["put"], workspace, insight.value, took_ms, [dict(row) for row in rows])
         return True
 
+    await database.know(workspace)
     return await database.in_transaction(work)
 
 

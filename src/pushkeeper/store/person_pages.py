@@ -53,4 +53,6 @@ async def page(
         some = [ShownPerson(**row) for row in found]
         return some, some[-1].person_id if len(some) == rows else bound
 
+    if node:
+        await database.know(workspace)
     return await chunks.filled(read, after, limit)
