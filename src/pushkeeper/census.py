@@ -62,13 +62,16 @@ class Census:
     async def now(self, workspace: WorkspaceId) -> Standing:
         """How a workspace stands: counted now where that is quick, else as it was last counted; then a worker is asked."""
         found = await reach.now(self._database, workspace)
-        if found is None or (is_old(found, datetime.now(UTC)) and found.took_ms <= _COUNTED_AT_ONCE_MS):
-            await reach.count(self._database, workspace)
-            found = await reach.now(self._database, workspace) or found
+        if found is None:
+            # Somebody else may count it for the first time just now: that is waited for.
+            await reach.count(self._database, workspace, first=True)
+            found = await reach.now(self._database, workspace) or _nothing()
         elif is_old(found, datetime.now(UTC)):
-            await reach.ask(self._database, workspace)
-        if found is None:  # somebody else counts it for the first time
-            found = _nothing()
+            if found.took_ms <= _COUNTED_AT_ONCE_MS:
+                await reach.count(self._database, workspace)
+                found = await reach.now(self._database, workspace) or found
+            else:
+                await reach.ask(self._database, workspace)
         return Standing(found, await reach.devices(self._database, workspace))
 
     async def over_time(self, workspace: WorkspaceId, span: Span) -> list[Moment]:
@@ -96,6 +99,7 @@ def is_old(found: ReachNow, now: datetime) -> bool:
 
 
 def _nothing() -> ReachNow:
+    """Of a workspace that was deleted meanwhile."""
     return reach.ReachNow(
         people=0, people_with_device=0, people_reachable=0, counted_at=datetime.now(UTC), took_ms=0
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -120,6 +121,15 @@ async def test_the_first_count_of_an_hour_is_kept_and_no_later_one(
     counted = await reach.now(database, tenant)
     assert counted is not None
     assert counted.people == 2
+
+
+async def test_who_looks_while_it_is_counted_for_the_first_time_is_told_that_count(
+    census: Census, registry: Registry, tenant: WorkspaceId
+) -> None:
+    await registered(registry, tenant, "ann")
+    told = await asyncio.gather(*(census.now(tenant) for _ in range(5)))
+    assert {(one.reach.people, one.with_status(LastStatus.UNUSED)) for one in told} == {(1, 1)}
+    assert len({one.reach.counted_at for one in told}) == 1
 
 
 async def test_a_workspace_is_due_once_an_hour_and_when_somebody_asks(

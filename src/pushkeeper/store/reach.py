@@ -71,11 +71,18 @@ class Hour:
     revived: int
 
 
-async def count(database: Database, workspace: WorkspaceId) -> bool:
-    """Count a workspace, and keep the count as that of this hour if it is the first; False where another does so now."""
+async def count(database: Database, workspace: WorkspaceId, *, first: bool = False) -> bool:
+    """Count a workspace, and keep the count as that of this hour if it is the first; False where another does so now.
+
+    The `first` of all is waited for instead.
+    """
 
     async def work(connection: Connection) -> bool:
-        if not await connection.fetchval(SQL["try_lock"], workspace):
+        if first:
+            await connection.execute(SQL["lock"], workspace)
+            if await connection.fetchrow(SQL["now"], workspace) is not None:
+                return False
+        elif not await connection.fetchval(SQL["try_lock"], workspace):
             return False
         started = time.perf_counter()
         await connection.execute(SQL["forget_counts"], workspace)

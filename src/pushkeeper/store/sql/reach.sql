@@ -4,6 +4,10 @@
 -- Whether nobody else counts this workspace until the transaction ends.
 select pg_try_advisory_xact_lock(hashtext('pushkeeper reach'), ($1::bigint % 2147483647)::int);
 
+-- name: lock
+-- Wait until nobody else does.
+select pg_advisory_xact_lock(hashtext('pushkeeper reach'), ($1::bigint % 2147483647)::int);
+
 -- name: forget_counts
 -- The former count goes.
 delete from device_counts where workspace_id = $1;
