@@ -13,11 +13,15 @@
     box.setAttribute(name, value);
   }
   let found = null;
+  let length = 0; // of what was typed when that was found
   let chosen = -1;
   let asked = 0;
   let waits;
 
+  // What was asked and is not answered yet opens it no more.
   const close = () => {
+    clearTimeout(waits);
+    asked += 1;
     list.hidden = true;
     chosen = -1;
     box.setAttribute("aria-expanded", "false");
@@ -36,20 +40,25 @@
     const [word] = found.offers[n];
     const before = box.value.slice(0, found.start);
     const glued = /\($/.test(word) ? word : `${word} `;
-    box.value = before + glued + box.value.slice(found.end).replace(/^\s/, "");
+    // The word may have been typed further since.
+    const end = Math.max(found.end + box.value.length - length, found.start);
+    box.value = before + glued + box.value.slice(end).replace(/^\s/, "");
     box.setSelectionRange(before.length + glued.length, before.length + glued.length);
     box.focus();
+    close();
     box.dispatchEvent(new Event("change", { bubbles: true }));
     ask();
   };
 
   const show = () => {
+    const former = chosen < 0 ? null : list.children[chosen].dataset.word;
     list.replaceChildren(
       ...found.offers.map(([word, what], i) => {
         const option = document.createElement("li");
         option.id = `offer-${i}`;
         option.setAttribute("role", "option");
         option.setAttribute("aria-selected", "false");
+        option.dataset.word = word;
         option.append(word);
         if (what) {
           const small = document.createElement("small");
@@ -67,18 +76,25 @@
     list.hidden = !found.offers.length;
     box.setAttribute("aria-expanded", String(!list.hidden));
     box.removeAttribute("aria-activedescendant");
+    // Who has chosen while this was on its way has chosen still.
+    const again = found.offers.findIndex(([word]) => word === former);
+    if (again >= 0) choose(again);
   };
 
   const ask = async () => {
     const mine = ++asked;
+    const typed = box.value.length;
     const address = `${box.dataset.offers}?${new URLSearchParams({ text: box.value, at: box.selectionStart })}`;
     try {
       const said = await fetch(address, { credentials: "same-origin", headers: { "hx-request": "true" } });
       if (!said.ok || mine !== asked || document.activeElement !== box) return;
-      found = await said.json();
+      const offered = await said.json();
+      if (mine !== asked) return;
+      found = offered;
+      length = typed;
       show();
     } catch {
-      close();
+      if (mine === asked) close();
     }
   };
 
@@ -106,4 +122,6 @@
       event.preventDefault();
     }
   });
+  // Somebody was quicker than this script.
+  if (document.activeElement === box && box.value !== box.defaultValue) ask();
 })();
