@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import secrets
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -28,7 +29,7 @@ async def test_who_follows_a_broadcast_hears_the_end_when_the_service_ends(
         asked = {
             "content": {"title": "Later"},
             "audience": {"filter": "everybody"},
-            "schedule": {"local_time": "2027-01-01T09:00"},
+            "schedule": {"local_time": f"{datetime.now(UTC) + timedelta(days=30):%Y-%m-%dT%H:%M}"},
             "start": True,
         }
         status, made = await asyncio.to_thread(place.app.request, "POST", "/api/v1/broadcasts", asked)
