@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from pushkeeper import config, wiring
 from pushkeeper.cli import story
@@ -43,6 +43,9 @@ PASSWORD = "correct horse battery"
 DEVICES = 60
 DESKTOP = {"width": 1280, "height": 860}
 OK, CREATED = 200, 201
+# Nothing is to take so long: it ends a test that waits for what never comes, on whatever machine.
+PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -204,7 +207,7 @@ def opened(chromium: Browser, service: Running, admin_state: Any) -> Iterator[Ca
     def open_page(*, state: Any = admin_state, **options: Any) -> Watched:
         given = {"viewport": DESKTOP, "locale": "en-GB", "timezone_id": "Europe/Berlin", **options}
         context = chromium.new_context(storage_state=state, base_url=service["url"], **given)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         return Watched(context.new_page(), service["url"])
 

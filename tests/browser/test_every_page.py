@@ -69,7 +69,7 @@ def test_the_ways_in_can_be_used_by_everybody(opened: Callable[..., Watched], sc
     settled(watched, "/login")
     violations = serious(watched, "login", scheme)
     watched.page.get_by_role("button", name="Log in").click()
-    assert watched.page.locator("[aria-invalid=true]").count() == 1
+    expect(watched.page.locator("[aria-invalid=true]")).to_have_count(1)
     violations += serious(watched, "login refused", scheme)
     assert violations == []
 
