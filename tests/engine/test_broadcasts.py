@@ -267,6 +267,7 @@ async def test_it_expires(stage: Stage) -> None:
         ({"audience": {"filter": "everybody"}, "ids": ["ann"]}, "audience", "exactly one of"),
         ({"schedule": {"at": "tomorrow"}}, "schedule.at", "expected unix seconds"),
         ({"schedule": {"at": 253_402_300_000}}, "schedule.at", "at most 366 days"),
+        ({"schedule": {"at": "0001-01-01T00:00:00+10:00"}}, "schedule.at", "expected unix seconds"),
         ({"schedule": {"at": 1, "local_time": "2026-01-01T00:00"}}, "schedule.local_time", "not together"),
         ({"schedule": {"local_time": "2026-01-01T00:00Z"}}, "schedule.local_time", "without a zone"),
         (
@@ -277,6 +278,7 @@ async def test_it_expires(stage: Stage) -> None:
         ({"window": {"opens": "09:00", "closes": "09:00"}}, "window.closes", "the same"),
         ({"window": {"opens": "9", "closes": "x"}}, "window.", "expected a time of day"),
         ({"throttle": {"per_second": 0}}, "throttle.per_second", "above 0"),
+        ({"throttle": {"per_minute": 1e-9}}, "throttle.per_minute", "one push an hour"),
         ({"throttle": {"per_hour": 1}}, "throttle", "per_second or per_minute"),
         ({"expires_after_s": 1}, "expires_after_s", "from 60 to"),
         ({"idempotency_key": "k" * 256}, "idempotency_key", "longer than 255"),

@@ -22,7 +22,7 @@ from pushkeeper.drafts import Asked
 from pushkeeper.errors import BadRequest, TooLarge
 
 MAX_KEY_BYTES = 255
-MAX_PER_S = 1_000_000
+LEAST_PER_S, MAX_PER_S = 1 / 3_600, 1_000_000  # at less, no calendar holds the end of it
 LEAST_LIFE_S, MOST_LIFE_S = 60, 28 * 86_400
 MOST_AHEAD = timedelta(days=366)
 _PEOPLE = ("ids", "emails", "per_user_data")
@@ -182,10 +182,13 @@ def _per_s(given: object) -> float | None:
     if len(told) != 1 or told.keys() - {"per_second", "per_minute"}:
         raise BadRequest("throttle", "throttle: expected per_second or per_minute")
     [(name, value)] = told.items()
-    most = MAX_PER_S if name == "per_second" else MAX_PER_S * 60
+    in_s = 1 if name == "per_second" else 60
+    most = MAX_PER_S * in_s
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
         raise BadRequest(f"throttle.{name}", f"throttle.{name}: expected a number above 0, up to {most}")
-    return float(value) if name == "per_second" else value / 60
+    if value / in_s < LEAST_PER_S:
+        raise BadRequest(f"throttle.{name}", f"throttle.{name}: at least one push an hour")
+    return value / in_s
 
 
 def _once(body: dict[str, Any], beside: str | None) -> tuple[str, bytes] | None:

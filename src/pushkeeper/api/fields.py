@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode, urlsafe_b64encode
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -128,15 +129,12 @@ def optional_time(value: object, field: str) -> datetime | None:
     """A moment, in unix seconds or as a text with its zone (`2026-12-24T18:00:00+01:00`); null and absent are None."""
     if not isinstance(value, str) or _DIGITS.fullmatch(value):
         return optional_unix_time(value, field)
-    try:
+    with suppress(ValueError, OverflowError):
         found = datetime.fromisoformat(value)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise BadRequest(
-            field, f"{field}: expected unix seconds, or a time with its zone: 2026-12-24T18:00:00Z"
-        )
-    return found
+        found.astimezone(UTC)  # the first and the last hours of the calendar are none in another zone
+        if found.tzinfo is not None:
+            return found
+    raise BadRequest(field, f"{field}: expected unix seconds, or a time with its zone: 2026-12-24T18:00:00Z")
 
 
 def optional_whole(value: object, field: str, *, least: int, most: int) -> int | None:

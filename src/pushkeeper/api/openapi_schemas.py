@@ -62,7 +62,7 @@ _NATIVE_CONTENT: dict[str, Schema] = {
     "ios": _OF_ONE_PLATFORM,
     "android": _OF_ONE_PLATFORM,
 }
-_RATE: Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": 1_000_000}
+_RATE: Schema = {"type": "number", "minimum": 1 / 60, "maximum": 1_000_000}
 TEMPLATE_PARTS: dict[str, Schema] = {
     "kind": {"enum": [kind.value for kind in TemplateKind]},
     "name": {"type": "string", "minLength": 1, "maxLength": 255},

@@ -11,7 +11,7 @@ from uuid import UUID
 from pushkeeper import reporting
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.core.model import DeliveryId, DeviceId, Token
-from pushkeeper.dashboard import words
+from pushkeeper.dashboard import moments, words
 from pushkeeper.dashboard.door import look
 from pushkeeper.dashboard.render import page
 from pushkeeper.dashboard.table import CSV_ROWS, ROWS, Column, csv_of, csv_of_pages
@@ -193,10 +193,9 @@ def _wanted(visit: Visit) -> tuple[Wanted, dict[str, str]]:
     until = None
     if "until" in asked:
         try:
-            until = datetime.fromisoformat(asked["until"])
-        except ValueError:
+            until = moments.typed(asked["until"], "UTC", "until")
+        except BadRequest:
             raise BadRequest("until", "until: expected a day, as 2026-01-31") from None
-        until = until if until.tzinfo else until.replace(tzinfo=UTC)
     wanted = Wanted(
         metric=asked.get("metric"),
         kind=asked.get("kind"),
