@@ -537,7 +537,7 @@ async def test_n3_a_client_certificate_that_is_refused_pauses_the_route(bare: Te
 
 async def test_n5_a_goaway_that_covers_the_stream_waits_for_its_answer(tenant: Tenant) -> None:
     token = await proven(tenant, "ios", "apns")
-    tenant.simulator.world.script(token, [Step(delay_ms=300)])
+    tenant.simulator.world.script(token, [Step(delay_ms=1_500)])
     await tenant.push("ann")
     listener = tenant.simulator.apns
 

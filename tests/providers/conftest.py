@@ -120,7 +120,7 @@ class Verdicts:
 
     async def of(self, pushes: Sequence[Push]) -> list[Verdict]:
         """The verdicts on these pushes, in their order; each must have exactly one."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not {id(push) for push in pushes} <= {id(push) for push, _ in self.all}:
                 self._came.clear()
                 await self._came.wait()

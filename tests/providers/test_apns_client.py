@@ -173,7 +173,7 @@ async def test_n5_a_stream_that_goaway_promised_is_waited_for(
 ):
     opening, slow, quick = simulator.world.mint(3, IPHONE)
     pushes = [make_push(token) for token in (opening, slow, quick)]
-    simulator.world.script(slow, [Step(delay_ms=300)])
+    simulator.world.script(slow, [Step(delay_ms=1_500)])
     client = open_client(key)
     client.send(pushes[:1])
     await verdicts.of(pushes[:1])

@@ -23,7 +23,7 @@ from pushkeeper.simulator import Origin, Simulator
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
-PATIENCE_S = 10
+PATIENCE_S = 60
 
 
 @dataclass

@@ -126,7 +126,7 @@ class Server:
 
     async def until(self, condition):
         """Wait until it is so, looking again whenever something came in."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not condition():
                 self.changed.clear()
                 await self.changed.wait()
@@ -159,7 +159,7 @@ class Client:
         self.submitting = False
 
     async def answered(self, count):
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while len(self.answers) < count:
                 self.more.clear()
                 await self.more.wait()

@@ -55,7 +55,7 @@ async def test_leaving_connections_finish_what_is_under_way_on_them(server, conn
 
 async def test_a_stalled_server_costs_its_own_requests_and_no_others(server, connect):
     """It neither reads nor closes: what was written fills the socket's buffers and stays there."""
-    limits = Limits(max_connections=1, request_timeout_s=0.3, ping_after_silence_s=0.2, ping_timeout_s=0.2)
+    limits = Limits(max_connections=1, request_timeout_s=1.0, ping_after_silence_s=0.6, ping_timeout_s=0.6)
     client = connect(server, limits)
     client.send("first")
     await client.answered(1)

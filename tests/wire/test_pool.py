@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+from dataclasses import replace
 from types import SimpleNamespace
 
 import ngh2
@@ -15,7 +16,7 @@ from pushkeeper.providers.limits import Limits
 from pushkeeper.providers.tls import tls_context
 
 STREAMS = ngh2.Setting.MAX_CONCURRENT_STREAMS
-QUICK = Limits(max_connections=1, connect_timeout_s=2.0, settings_timeout_s=0.3, first_backoff_s=0.01)
+ONE = Limits(max_connections=1, first_backoff_s=0.01)
 
 
 def silence(answer):
@@ -175,7 +176,7 @@ async def test_a_request_that_is_never_answered_is_cancelled_at_its_deadline(ser
     server.on_request = lambda connection, stream_id: (
         connection.answer(stream_id) if connection.paths[stream_id] != "/0" else None
     )
-    client = connect(server, Limits(request_timeout_s=0.2))
+    client = connect(server, Limits(request_timeout_s=1.0))
     client.send(0, 1)
     answers = await client.answered(2)
     assert silence(answers[0]) is Silence.TIMED_OUT
@@ -202,7 +203,7 @@ async def test_nobody_listening_answers_not_sent(connect):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
-    client = connect(SimpleNamespace(port=port), QUICK)
+    client = connect(SimpleNamespace(port=port), ONE)
     client.send(1, 2)
     assert {silence(answer) for answer in (await client.answered(2)).values()} == {Silence.NOT_SENT}
     client.send(3)
@@ -210,7 +211,7 @@ async def test_nobody_listening_answers_not_sent(connect):
 
 
 async def test_a_name_that_does_not_resolve_answers_not_sent(server, connect):
-    client = connect(server, QUICK, host="no-such-host.invalid")
+    client = connect(server, ONE, host="no-such-host.invalid")
     client.send(1)
     assert silence((await client.answered(1))[1]) is Silence.NOT_SENT
 
@@ -218,7 +219,7 @@ async def test_a_name_that_does_not_resolve_answers_not_sent(server, connect):
 async def test_a_server_that_never_speaks_does_not_hang_us(make_server, connect):
     async with make_server() as server:
         server.mute = True
-        client = connect(server, QUICK)
+        client = connect(server, replace(ONE, settings_timeout_s=0.3))
         client.send(1)
         answer = (await client.answered(1))[1]
         assert silence(answer) is Silence.NOT_SENT
@@ -227,14 +228,14 @@ async def test_a_server_that_never_speaks_does_not_hang_us(make_server, connect)
 
 
 async def test_a_certificate_by_a_stranger_is_not_trusted(server, connect):
-    client = connect(server, QUICK, tls=tls_context(trustme.CA().cert_pem.bytes().decode()))
+    client = connect(server, ONE, tls=tls_context(trustme.CA().cert_pem.bytes().decode()))
     client.send(1)
     assert silence((await client.answered(1))[1]) is Silence.UNTRUSTED
     assert server.asked == []
 
 
 async def test_a_certificate_for_another_name_is_not_trusted(server, connect):
-    client = connect(server, QUICK, host="127.0.0.1")
+    client = connect(server, ONE, host="127.0.0.1")
     client.send(1)
     assert silence((await client.answered(1))[1]) is Silence.UNTRUSTED
 
@@ -252,7 +253,7 @@ async def test_a_server_that_refuses_our_certificate_says_so(connect, authority)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         refusing = asyncio.create_task(asyncio.to_thread(refuse, listener))
-        client = connect(SimpleNamespace(port=listener.getsockname()[1]), QUICK)
+        client = connect(SimpleNamespace(port=listener.getsockname()[1]), ONE)
         client.send(1)
         answer = (await client.answered(1))[1]
         await refusing
@@ -263,7 +264,7 @@ async def test_a_server_that_refuses_our_certificate_says_so(connect, authority)
 async def test_a_server_without_http2_is_not_spoken_to(make_server, connect):
     async with make_server() as server:
         server.tls.set_alpn_protocols(["http/1.1"])
-        client = connect(server, QUICK)
+        client = connect(server, ONE)
         client.send(1)
         assert silence((await client.answered(1))[1]) is Silence.NOT_SENT
 
@@ -315,7 +316,7 @@ async def test_a_connection_is_rotated_before_its_stream_ids_end(server, connect
 
 
 async def test_a_peer_that_has_died_silently_is_noticed(server, connect):
-    client = connect(server, Limits(max_connections=1, ping_after_silence_s=0.2, ping_timeout_s=0.2))
+    client = connect(server, Limits(max_connections=1, ping_after_silence_s=0.5, ping_timeout_s=0.5))
     client.send(1)
     await client.answered(1)
     server.deaf = True
