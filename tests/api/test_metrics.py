@@ -6,6 +6,7 @@ import secrets
 
 import pytest
 
+from pushkeeper import measures
 from pushkeeper.api.prometheus import Prometheus, exposition
 from pushkeeper.core.model import Secret
 from pushkeeper.measures import Measures
@@ -13,6 +14,13 @@ from pushkeeper.metrics import Kind, Metric, Series, Spread
 
 TOKEN = "d9G-secret-of-this-phone_" + "x1" * 60
 SECRET = Secret(b"a-token-for-prometheus")
+
+
+@pytest.fixture(autouse=True)
+def no_hurry(monkeypatch):
+    """What takes long on a busy machine, over the devices of all tests, is told all the same."""
+    monkeypatch.setattr(measures, "PATIENCE_S", 60.0)
+    monkeypatch.setattr(measures, "FIRST_ANSWER_WITHIN_S", 60.0)
 
 
 async def scraped(door, **headers):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
+from pushkeeper import measures
 from pushkeeper.measures import Measures
 from pushkeeper.metrics import Metric, Spread
 from support.engine import eventually
@@ -11,6 +14,13 @@ from support.engine import eventually
 if TYPE_CHECKING:
     from pushkeeper.store.database import Database
     from support.engine import Tenant
+
+
+@pytest.fixture(autouse=True)
+def no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody scrapes: what takes long on a busy machine, over the devices of all tests, is told all the same."""
+    monkeypatch.setattr(measures, "PATIENCE_S", 60.0)
+    monkeypatch.setattr(measures, "FIRST_ANSWER_WITHIN_S", 60.0)
 
 
 async def told(database: Database) -> dict[tuple[Metric, tuple[str, ...]], float | Spread]:
