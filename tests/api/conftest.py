@@ -54,7 +54,7 @@ class Door:
         self.bearer = f"Bearer {keys.app_api_key}"
 
     def exchange(self, method, path, body, headers):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, body, headers)
             response = connection.getresponse()

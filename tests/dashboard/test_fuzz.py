@@ -122,7 +122,7 @@ async def test_no_page_breaks(site: Site) -> None:
         path = re.sub(
             r"{([^}]+)}", lambda one: place.name if one[1] == "workspace" else quoted(next(names)), door.path
         )
-        connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=60)
         try:
             if isinstance(door, Look):
                 connection.request("GET", f"{path}?{encoded(given)}", headers=headers)

@@ -125,7 +125,7 @@ async def test_a_browser_follows_a_broadcast_until_it_is_paused(
     [standing] = [one for one in page.page.all("div") if one.get("id") == "standing"]
     followed = standing["data-live"]
     assert followed is not None
-    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=60)
     cookie = "; ".join(f"{name}={value}" for name, value in operator.cookies.items())
     connection.request("GET", followed, headers={"cookie": cookie})
     response = await asyncio.to_thread(connection.getresponse)

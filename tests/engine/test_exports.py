@@ -35,7 +35,7 @@ async def export(tenant: Tenant, kind: str, body: dict[str, Any]) -> list[dict[s
 
 def fetch(tenant: Tenant, path: str) -> tuple[int, str, dict[str, str]]:
     """What a browser without a key gets."""
-    connection = http.client.HTTPConnection("127.0.0.1", tenant.engine.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", tenant.engine.port, timeout=60)
     try:
         connection.request("GET", path)
         response = connection.getresponse()

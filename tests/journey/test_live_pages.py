@@ -43,7 +43,7 @@ async def test_who_follows_a_broadcast_hears_the_end_when_the_service_ends(
         assert (await browser.post(link, typed, token=token)).status == 303
         seen = await browser.get(f"/w/live/broadcasts/{made['broadcast']['id']}")
         [standing] = [one for one in seen.page.all("div") if one.get("id") == "standing"]
-        connection = http.client.HTTPConnection("127.0.0.1", browser.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", browser.port, timeout=60)
         cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
         connection.request("GET", standing["data-live"] or "", headers={"cookie": cookie})
         response = await asyncio.to_thread(connection.getresponse)
@@ -54,4 +54,4 @@ async def test_who_follows_a_broadcast_hears_the_end_when_the_service_ends(
         rest = await asyncio.to_thread(response.read)
         assert b"event: shown" in rest
         connection.close()
-        assert await asyncio.to_thread(service.process.wait, 30) == 0
+        assert await asyncio.to_thread(service.process.wait, 60) == 0

@@ -11,7 +11,7 @@ from support.processes import answer, refusal, run, running
 
 def status_of(url):
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=30)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=60)
     connection.request("GET", parts.path)
     return connection.getresponse().status
 

@@ -28,7 +28,7 @@ def test_serve_runs_workers_beside_it_restarts_what_dies_and_drains_all(folder, 
         first.kill()
         replaced = eventually(lambda: [w for w in two_of(serving) if w not in {first, second}])
         workspace.push_and_wait("ann")
-        assert service.stop(within_s=20) == 0
+        assert service.stop(within_s=60) == 0
         assert not any(process.is_running() for process in (second, *replaced))
         log = service.log()
     assert '"event":"worker_process_ended"' in log
@@ -41,7 +41,7 @@ def test_workers_end_with_the_service_that_was_killed(folder):
     with running("serve", "--data", folder / "orphans", "--port", "0", "--workers", "2") as service:
         workers = eventually(lambda: two_of(psutil.Process(service["pid"])))
         service.kill()
-        gone, alive = psutil.wait_procs(workers, timeout=20)
+        gone, alive = psutil.wait_procs(workers, timeout=60)
         assert (len(gone), alive) == (2, [])
 
 

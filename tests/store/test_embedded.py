@@ -117,7 +117,7 @@ def postmaster(data_dir: Path) -> psutil.Process:
 
 def ended(server: psutil.Process) -> bool:
     """Whether it is gone; it takes a moment from the last line that it writes to its end."""
-    gone, _ = psutil.wait_procs([server], timeout=10)
+    gone, _ = psutil.wait_procs([server], timeout=60)
     return len(gone) == 1
 
 
@@ -125,7 +125,7 @@ def kill_all_of(server: psutil.Process) -> None:
     processes = [server, *server.children(recursive=True)]
     for process in processes:
         process.kill()
-    psutil.wait_procs(processes, timeout=10)
+    psutil.wait_procs(processes, timeout=60)
 
 
 async def write(url: str, number: int) -> None:
@@ -259,7 +259,7 @@ async def test_users_in_two_processes_share_the_server_and_the_last_one_stops_it
         with running(data_dir):
             pass
         await write(url, 1)
-        holder.communicate("", timeout=20)
+        holder.communicate("", timeout=60)
         assert ended(server)
 
 

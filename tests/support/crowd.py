@@ -23,7 +23,7 @@ def query(url, sql, *args):
     """The rows of one query, over a connection of its own."""
 
     async def work():
-        connection = await asyncpg.connect(url, timeout=10)
+        connection = await asyncpg.connect(url, timeout=60)
         try:
             return [tuple(row) for row in await connection.fetch(sql, *args)]
         finally:
@@ -124,7 +124,7 @@ class Sender:
 
     def _push(self, person):
         door = self.workspace.app
-        connection = http.client.HTTPConnection(urlsplit(f"http://{door.parts.netloc}").netloc, timeout=30)
+        connection = http.client.HTTPConnection(urlsplit(f"http://{door.parts.netloc}").netloc, timeout=60)
         try:
             body = {"identifiers": {"id": person}, "title": "One", "message": "for you"}
             connection.request("POST", "/v1/send/push", json.dumps(body), door.headers)

@@ -289,7 +289,7 @@ class Browser:
             headers["cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
 
         def exchange() -> tuple[int, list[tuple[str, str]], bytes]:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
             try:
                 connection.request(method, path, body, headers)
                 response = connection.getresponse()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pushkeeper.simulator import Simulator
     from pushkeeper.store.database import Database
 
-GIVE_UP_S = 30.0
+GIVE_UP_S = 60.0
 
 
 @asynccontextmanager
@@ -86,7 +86,7 @@ class Tenant:
         headers = {"authorization": self.basic if track else self.bearer, "content-type": "application/json"}
 
         def exchange() -> Any:
-            connection = http.client.HTTPConnection("127.0.0.1", self.engine.port, timeout=20)
+            connection = http.client.HTTPConnection("127.0.0.1", self.engine.port, timeout=60)
             try:
                 connection.request(method, path, None if body is None else json.dumps(body), headers)
                 response = connection.getresponse()

@@ -46,7 +46,7 @@ class Running:
         self.process.kill()
         self.process.wait()
 
-    def stop(self, within_s=10):
+    def stop(self, within_s=60):
         """SIGTERM, and the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(within_s)

@@ -22,9 +22,9 @@ class Http:
         self.context = ssl.create_default_context(cafile=ca_file) if ca_file else None
 
     def request(self, method, path, body=None):
-        connection = http.client.HTTPConnection(self.parts.netloc, timeout=30)
+        connection = http.client.HTTPConnection(self.parts.netloc, timeout=60)
         if self.parts.scheme == "https":
-            connection = http.client.HTTPSConnection(self.parts.netloc, timeout=30, context=self.context)
+            connection = http.client.HTTPSConnection(self.parts.netloc, timeout=60, context=self.context)
         try:
             connection.request(method, path, None if body is None else json.dumps(body), self.headers)
             response = connection.getresponse()
@@ -136,7 +136,7 @@ class Workspace:
         return self.message(delivery_id)
 
 
-def eventually(condition, within_s=30.0):
+def eventually(condition, within_s=60.0):
     """Ask until it is so; what it answered."""
     give_up_at = time.monotonic() + within_s
     while True:
