@@ -59,6 +59,26 @@ async def test_pages_lose_nothing_of_what_happened_in_the_same_second(door):
     assert sorted(seen) == sorted(f"n{number}" for number in range(25))
 
 
+async def test_pages_lose_no_change_of_devices_that_were_written_at_once(door):
+    """Their numbers have one digit and two: in the order of texts, by which pages are cut, that is another."""
+    await door.track("PUT", f"{PERSON}/devices", {"device": {"id": "t", "platform": "android"}})
+    lines = (
+        "insert into device_history (history_id, at, workspace_id, device_id, event, from_status, to_status, strikes, "
+        "from_person_id, to_person_id, generation) overriding system value "
+        "select n, date_trunc('second', now()), workspace_id, device_id, 'refreshed', '', '', 0, person_id, person_id, 1 "
+        "from devices, generate_series(8, 12) n where workspace_id = $1"
+    )
+    await door.database.rows(lines, door.workspace_id)
+    seen, start = [], ""
+    while True:
+        page = await asked(door, f"?limit=2&type=device_change&start={start}")
+        seen += [one["id"] for one in page["activities"] if one["name"] == "refreshed"]
+        start = page["next"]
+        if not start:
+            break
+    assert sorted(seen) == sorted(f"device-{number}" for number in range(8, 13))
+
+
 async def test_what_becomes_of_a_push_is_an_activity(sender):
     await sender.track("PUT", f"{PERSON}/devices", {"device": {"id": "t", "platform": "android"}})
     endings = {

@@ -21,14 +21,14 @@ found as (
     from (
         (select h.* from device_history h join them on h.to_person_id = them.person_id
         where h.workspace_id = $1 and (h.at, 'device-' || h.history_id) < ($3, $4)
-        order by h.at desc, h.history_id desc limit $7)
+        order by h.at desc, 'device-' || h.history_id desc limit $7)
         union all
         -- What left them for somebody else, or for nobody, is found by another index: "or" would keep both from being used.
         (select h.* from device_history h join them on h.from_person_id = them.person_id
         where h.workspace_id = $1 and (h.at, 'device-' || h.history_id) < ($3, $4)
             and h.from_person_id is not null and h.from_person_id is distinct from h.to_person_id
             and not exists (select from them t where t.person_id = h.to_person_id)
-        order by h.at desc, h.history_id desc limit $7)
+        order by h.at desc, 'device-' || h.history_id desc limit $7)
     ) h
     where ($5::text is null or $5 = 'device_change') and $6::text is null
     order by h.at desc, 1 desc limit $7)
