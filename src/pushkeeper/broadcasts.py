@@ -54,9 +54,10 @@ class Standing:
 
     @property
     def compared(self) -> dict[str, Any] | None:
-        """What was accepted beside what was foreseen, once it is over; None where nothing was."""
+        """What was accepted beside what was foreseen, once all of it is sent; None where it never was, or nothing was."""
         foreseen = (self.broadcast.preflight or {}).get("accepted")
-        if foreseen is None or not self.broadcast.is_over:
+        is_sent = self.broadcast.state is BroadcastState.PLANNED and self.broadcast.is_over
+        if foreseen is None or not is_sent or self.broadcast.dry_run:
             return None
         accepted = sum(tally.pushes for tally in self.tallies if tally.ending == _ACCEPTED)
         return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,17 @@ async def test_pushes_and_why_they_did_not_arrive_are_shown_by_the_day(viewer: B
     assert sum(int(row["pushes"]) for row in rows) == 3
     [reason] = rows_of((await viewer.get(story.path("/reports/reasons.csv"))).text)
     assert (reason["ending"], reason["pushes"]) == ("bounced", "2")
+
+
+async def test_the_days_of_pushes_add_up_to_all_of_them(viewer: Browser, place: Place) -> None:
+    device = await place.device("ann")
+    for ending in ("accepted", "failed", "expired", "unknown", "skipped"):
+        await place.pushed(device, ending)
+    seen = await viewer.get(place.path("/reports/pushes"))
+    [chart] = [div for div in seen.page.all("div") if div.get("data-chart")]
+    series = {one["name"]: one["values"][-1] for one in json.loads(chart["data-series"] or "")}
+    assert series == {"accepted": 1, "bounced": 0, "not sent": 3, "left out": 1}
+    assert "1 of 5 were accepted" in seen.page.text
 
 
 async def test_a_refusal_leads_to_the_devices_that_are_known_for_it(viewer: Browser, story: Place) -> None:

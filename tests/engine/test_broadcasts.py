@@ -429,6 +429,13 @@ async def test_preflight_is_compared_with_what_came_of_it(stage: Stage) -> None:
     await stage.do(made["id"], "start")
     over = await stage.over(made["id"])
     assert over["compared"] == {"accepted": 2, "foreseen": accepted, "within": True}
+    # What was only tried, or cancelled, came to nothing, whatever was foreseen: as the reports have it.
+    tried = await stage.over(await stage.send(dry_run=True))
+    cancelled = await stage.make(schedule={"at": int(datetime.now(UTC).timestamp()) + 3_600})
+    await stage.do(cancelled["id"], "start")
+    await stage.do(cancelled["id"], "cancel")
+    assert tried["preflight"]["accepted"] is not None
+    assert (tried["compared"], (await stage.over(cancelled["id"]))["compared"]) == (None, None)
 
 
 async def test_a_push_in_flight_when_its_phone_changes_hands_is_no_later_push(stage: Stage) -> None:

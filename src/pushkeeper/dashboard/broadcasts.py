@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from pushkeeper.store.broadcasts import Broadcast, Minute, Tally
 
 ENDINGS = ("accepted", "bounced", "failed", "expired", "unknown", "skipped")
-_INKS = {"accepted": "sent", "bounced": "bounced", "not sent": "suppressed", "left out": "unused"}
-_OF = {
+INKS = {"accepted": "sent", "bounced": "bounced", "not sent": "suppressed", "left out": "unused"}
+OF = {
     "accepted": "accepted",
     "bounced": "bounced",
     "failed": "not sent",
@@ -212,13 +212,13 @@ def chart_of(minutes: Sequence[Minute]) -> dict[str, Any]:
     first, last = (_minute(one.minute) for one in (minutes[0], minutes[-1]))
     step = next((step for step in _STEPS_MIN if (last - first) // step < _MOST_BARS), _STEPS_MIN[-1])
     begins, ends = first - first % step, last - last % step
-    counts: dict[str, Counter[int]] = {name: Counter() for name in _INKS}
+    counts: dict[str, Counter[int]] = {name: Counter() for name in INKS}
     for one in minutes:
         at = _minute(one.minute)
-        counts[_OF[one.ending]][at - at % step] += one.pushes
+        counts[OF[one.ending]][at - at % step] += one.pushes
     bars = range(begins, ends + step, step)
     series = [
-        {"name": name, "ink": _INKS[name], "values": [of[at] for at in bars]}
+        {"name": name, "ink": INKS[name], "values": [of[at] for at in bars]}
         for name, of in counts.items()
         if of
     ]
@@ -234,7 +234,7 @@ def _facts(standing: Standing) -> dict[str, Any]:
     broadcast, progress = standing.broadcast, standing.progress
     endings = Counter[str]()
     for tally in standing.tallies:
-        endings[_OF[tally.ending]] += tally.pushes
+        endings[OF[tally.ending]] += tally.pushes
     state = broadcast.shown_state
     return {
         "broadcast": broadcast,
@@ -247,7 +247,7 @@ def _facts(standing: Standing) -> dict[str, Any]:
         "changes": bool(broadcast.passes) and not broadcast.is_over,
         "progress": progress,
         "endings": endings,
-        "bar": {ink: endings[name] for name, ink in _INKS.items()},
+        "bar": {ink: endings[name] for name, ink in INKS.items()},
         "whole": max(progress.devices, endings.total()),
         "tallies": standing.tallies,
         "waiting": [one for one in standing.waiting if one.paused],

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from pushkeeper.core import spreadsheet
 from pushkeeper.core.tokens import EXPIRES_AFTER_DAYS, Age, Week
 from pushkeeper.dashboard.answer import CSV, Answer
+from pushkeeper.dashboard.broadcasts import INKS, OF
 from pushkeeper.dashboard.door import look
 from pushkeeper.dashboard.render import page
 from pushkeeper.errors import BadRequest
@@ -32,12 +33,6 @@ _USUAL_SPAN = "30d"
 _SHOWN = 50
 _CHARTED_WORDS = 5
 _CSV_BROADCASTS = 10_000
-_ENDINGS = {
-    "accepted": "sent",
-    "bounced": "bounced",
-    "failed": "suppressed",
-    "skipped": "unused",
-}
 
 
 def doors(rooms: Rooms) -> Sequence[Door]:
@@ -97,11 +92,11 @@ class _Reports:
         told, reasons = await asyncio.gather(
             self._insights.pushes(visit.workspace_id, days), self._insights.reasons(visit.workspace_id, days)
         )
-        by_day = _by_day(days, ((one.day, one.ending, one.pushes) for one in told))
+        by_day = _by_day(days, ((one.day, OF[one.ending], one.pushes) for one in told))
         totals = sum((Counter(counts) for _, counts in by_day), Counter[str]())
         series = [
             {"name": ending, "ink": ink, "values": [counts[ending] for _, counts in by_day]}
-            for ending, ink in _ENDINGS.items()
+            for ending, ink in INKS.items()
         ]
         return page(
             visit,
@@ -112,7 +107,7 @@ class _Reports:
             series=series,
             totals=totals,
             reasons=reasons[:_SHOWN],
-            endings=list(_ENDINGS),
+            endings=list(INKS),
         )
 
     async def refusals(self, visit: Visit) -> Answer:
