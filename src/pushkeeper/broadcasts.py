@@ -24,6 +24,7 @@ from pushkeeper.templates import Letter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from uuid import UUID
 
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.core.preflight import Preflight
@@ -105,12 +106,16 @@ class Broadcasts:
             await self.preflight(workspace, number)
         return await self.one(workspace, number)
 
-    async def change(self, workspace: WorkspaceId, broadcast_id: int, asked: Asked) -> Broadcast:
+    async def change(
+        self, workspace: WorkspaceId, broadcast_id: int, asked: Asked, *, seen: UUID | None = None
+    ) -> Broadcast:
         """Let a draft be so, with what is to be expected of it then; its number and its idempotency key stay.
+
+        `seen` is the message that it said when it was shown to whoever changes it.
 
         Raises:
             BadRequest, Forbidden: as `make` does.
-            Conflict: it was started.
+            Conflict: it was started, or says another message than was seen.
             NotFound: there is none of this number, or no template of a broadcast of that one.
         """
         message = await self._drafts.message(workspace, asked)
@@ -118,6 +123,7 @@ class Broadcasts:
         async def work(connection: Connection, broadcast: Locked) -> None:
             if broadcast.state is not BroadcastState.DRAFT:
                 raise Conflict(f"broadcast: it is {broadcast.state}, and only a draft is changed")
+            _require_seen(broadcast, seen)
             new = await told_of(connection, workspace, message, asked)
             await broadcasts.change(connection, broadcast.broadcast_id, new)
 
@@ -183,8 +189,8 @@ class Broadcasts:
             found = await self._preflights.look(flight)
         except TooSlow:
             return None
-        if broadcast.started_at is None:
-            await broadcasts.set_preflight(self._database, broadcast_id, msgspec.to_builtins(found))
+        told = msgspec.to_builtins(found)
+        await broadcasts.set_preflight(self._database, broadcast_id, broadcast.message_id, told)
         return found
 
     async def standing(self, workspace: WorkspaceId, broadcast_id: int) -> Standing:
@@ -226,17 +232,20 @@ class Broadcasts:
         broadcast = await self.one(workspace, broadcast_id)
         return await broadcasts.minutes(self._database, broadcast.message_id, _EVER)
 
-    async def start(self, workspace: WorkspaceId, broadcast_id: int) -> Broadcast:
-        """Let a draft go out: at once, or when its hour comes.
+    async def start(
+        self, workspace: WorkspaceId, broadcast_id: int, *, seen: UUID | None = None
+    ) -> Broadcast:
+        """Let a draft go out: at once, or when its hour comes; `seen` is the message that it said when it was shown.
 
         Raises:
-            Conflict: it was started already.
+            Conflict: it was started already, or says another message than was seen.
             NotFound: there is none of this number.
         """
 
         async def work(connection: Connection, broadcast: Locked) -> None:
             if broadcast.state is not BroadcastState.DRAFT:
                 raise Conflict(f"broadcast: it is {broadcast.state}, and can be started only once")
+            _require_seen(broadcast, seen)
             due = schedule.passes(broadcast.schedule, datetime.now(UTC))
             await broadcasts.start(connection, broadcast.broadcast_id, due)
 
@@ -314,6 +323,16 @@ class Broadcasts:
             listed=broadcast.listed,
             device_ids=broadcast.device_ids,
         )
+
+
+def _require_seen(broadcast: Locked, seen: UUID | None) -> None:
+    """Let nobody start or replace what somebody else wrote meanwhile; a draft that is changed says a new message.
+
+    Raises:
+        Conflict: it is not what was seen.
+    """
+    if seen is not None and broadcast.message_id != seen:
+        raise Conflict("broadcast: somebody has changed it since; this is how it is now")
 
 
 async def _require_under_way(connection: Connection, broadcast: Locked) -> None:

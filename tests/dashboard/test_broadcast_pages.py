@@ -131,12 +131,13 @@ async def test_all_that_is_typed_is_kept(operator: Browser, place: Place) -> Non
         ("input", "title", "{{ trigger.code }}"),
         ("input", "ios_title", "iPhones"),
         ("input", "filter", "platform = ios and person.plan = pro"),
-        ("input", "rate", "0.5"),
+        ("input", "rate", "30"),
         ("input", "expires_after_h", "1.5"),
         ("input", "opens", "08:00"),
         ("input", "at", ""),
     ):
         assert typed(again, tag, name).get("value") == value, name
+    assert {"value": "minute", "selected": None} in again.page.all("option")
     assert "checked" in typed(again, "input", "one_per_phone")
     assert "checked" not in typed(again, "input", "dry_run")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlencode
 
@@ -10,7 +11,7 @@ from pushkeeper.core.progress import Unknown
 from pushkeeper.core.user import Role
 from pushkeeper.dashboard import words
 from pushkeeper.dashboard.answer import led_to
-from pushkeeper.dashboard.compose import can_be_typed, template_of
+from pushkeeper.dashboard.compose import can_be_typed, seen_of, template_of
 from pushkeeper.dashboard.door import Done, change, look
 from pushkeeper.dashboard.live import Frame, Live
 from pushkeeper.dashboard.render import page
@@ -153,7 +154,8 @@ class _Broadcasts:
         return self._done(visit, "Looked at again, as things stand now.")
 
     async def start(self, visit: Visit) -> Done:
-        return await self._change(visit, self._room.start, "It is started.")
+        start = partial(self._room.start, seen=seen_of(visit.form))
+        return await self._change(visit, start, "It is started.")
 
     async def pause(self, visit: Visit) -> Done:
         return await self._change(visit, self._room.pause, "It is paused: nothing more of it leaves.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import msgspec
 
@@ -40,7 +41,7 @@ _MOST_HOURS = 28 * 24
 _SAYS = ("title", "message", "link", "image_url")
 _DELIVERED = ("collapse_id", "ttl_s", "priority")
 _OTHERWISE = ("ios", "android")
-_TICKS = ("skip_without_permission", "one_per_phone", "dry_run")
+_TICKS = ("send_to_unsubscribed", "skip_without_permission", "one_per_phone", "dry_run")
 _WITHIN = ("content.", "schedule.", "window.", "throttle.", "audience.")
 
 
@@ -89,7 +90,12 @@ class _Compose:
         template = await template_of(self._rooms, visit.workspace_id, draft)
         if not can_be_typed(draft, template):
             raise NotFound("broadcast: this one says or names what only our API can change")
-        return await self._shown(visit, {**written_of(draft, template), **_when_of(draft)}, draft)
+        seen = str(draft.message_id)
+        if isinstance(visit.form.problem, Conflict):
+            # It was told that it is another: sent again, what is typed takes its place.
+            visit = visit.with_form(values={**visit.form.values, "seen": [seen]})
+        written = {**written_of(draft, template), **_when_of(draft), "seen": seen}
+        return await self._shown(visit, written, draft)
 
     async def _shown(self, visit: Visit, written: Mapping[str, str], draft: Broadcast | None) -> Answer:
         """The form, with what was typed or else was written before."""
@@ -108,7 +114,10 @@ class _Compose:
         """Let the draft be so."""
         number, asked = visit.number("broadcast", "broadcast"), self._asked(visit.form)
         await self._broadcasts.one(visit.workspace_id, number)
-        return await self._kept(visit, lambda: self._broadcasts.change(visit.workspace_id, number, asked))
+        seen = seen_of(visit.form)
+        return await self._kept(
+            visit, lambda: self._broadcasts.change(visit.workspace_id, number, asked, seen=seen)
+        )
 
     async def _kept(self, visit: Visit, keep: Callable[[], Awaitable[Broadcast]]) -> Done:
         try:
@@ -170,7 +179,7 @@ def body_of(form: Form) -> dict[str, Any]:
         BadRequest: what is typed into a field is none of what it is for; the API itself refuses the rest.
     """
     template = form.text("template")
-    body: dict[str, Any] = {
+    return {
         "name": form.text("name"),
         "template": _number("template", template) if template else None,
         "content": _content(form),
@@ -182,11 +191,21 @@ def body_of(form: Form) -> dict[str, Any]:
         "window": _window(form),
         "throttle": _throttle(form),
         "expires_after_s": _life_s(form),
+        # Also what is not ticked is said: a template that goes to the unsubscribed does not decide behind the form's back.
         **{name: form.ticked(name) for name in _TICKS},
     }
-    if form.ticked("send_to_unsubscribed"):
-        body["send_to_unsubscribed"] = True
-    return body
+
+
+def seen_of(form: Form) -> UUID | None:
+    """Which message the draft said on the page that the form was on.
+
+    Raises:
+        BadRequest: what is said is none.
+    """
+    try:
+        return UUID(form.text("seen")) if form.text("seen") else None
+    except ValueError:
+        raise BadRequest("seen", "seen: expected what the page says") from None
 
 
 def _content(form: Form) -> dict[str, Any]:
@@ -303,8 +322,10 @@ def written_of(broadcast: Broadcast, template: Template | None) -> dict[str, str
 def can_be_typed(broadcast: Broadcast, template: Template | None) -> bool:
     """Whether all that a broadcast says, and to whom, has its place in the form."""
     own, window = _own(broadcast, template), broadcast.schedule.window
+    translated = broadcast.wording is not None and bool(broadcast.wording.translations)
     return (
         broadcast.audience is not None
+        and not (translated and template is None)
         and own.keys() <= {*_SAYS, *_DELIVERED, "custom_data", "platforms"}
         and all(platform in _OTHERWISE for platform in own.get("platforms", {}))
         and all(one.keys() <= {"title", "message"} for one in own.get("platforms", {}).values())
@@ -336,13 +357,27 @@ def _said_of(broadcast: Broadcast, template: Template | None) -> dict[str, Any]:
 def _way_of(broadcast: Broadcast) -> dict[str, Any]:
     window, life_s = broadcast.schedule.window, broadcast.schedule.expires_after_s
     return {
-        "rate": None if broadcast.per_s is None else f"{broadcast.per_s:g}",
+        **_rate_of(broadcast.per_s),
         "opens": window and f"{window.opens:%H:%M}",
         "closes": window and f"{window.closes:%H:%M}",
-        "expires_after_h": None if life_s is None else f"{life_s / _HOUR_S:g}",
-        "send_to_unsubscribed": "yes" if broadcast.send_to_unsubscribed else None,
+        "expires_after_h": None if life_s is None else _plain(life_s / _HOUR_S),
         **{name: "yes" for name in _TICKS if getattr(broadcast, name)},
     }
+
+
+def _rate_of(per_s: float | None) -> dict[str, str]:
+    """A rate as it is typed: in a minute, where that is a whole number and in a second it is none."""
+    if per_s is None:
+        return {}
+    in_a_minute = round(per_s * 60)
+    if not per_s.is_integer() and in_a_minute / 60 == per_s:
+        return {"rate": str(in_a_minute), "rate_per": "minute"}
+    return {"rate": _plain(per_s)}
+
+
+def _plain(number: float) -> str:
+    """A number with all of its digits: what is typed again is the same."""
+    return str(int(number)) if number.is_integer() else repr(number)
 
 
 def _when_of(broadcast: Broadcast) -> dict[str, str]:

@@ -365,9 +365,11 @@ async def _unpark(connection: Connection, broadcast: Locked, *, at_once: bool) -
         await connection.execute(f"notify {channel}")
 
 
-async def set_preflight(database: Database, broadcast_id: int, preflight: dict[str, Any]) -> None:
-    """Keep what was foreseen of it."""
-    await database.rows(SQL["set_preflight"], broadcast_id, preflight)
+async def set_preflight(
+    database: Database, broadcast_id: int, message_id: UUID, preflight: dict[str, Any]
+) -> None:
+    """Keep what was foreseen of it, unless it says another message by now or has begun."""
+    await database.rows(SQL["set_preflight"], broadcast_id, message_id, preflight)
 
 
 async def tallies(database: Database, message_id: UUID) -> list[Tally]:

@@ -106,8 +106,8 @@ update messages m set stopped_at = coalesce(m.stopped_at, now()), stop_reason = 
 from over where m.message_id = over.message_id;
 
 -- name: set_preflight
--- What was foreseen of it.
-update broadcasts set preflight = $2 where broadcast_id = $1;
+-- What was foreseen of it; not of what it said before it was changed, and not once it began.
+update broadcasts set preflight = $3 where broadcast_id = $1 and message_id = $2 and started_at is null;
 
 -- name: tallies
 -- What came of a broadcast's pushes.

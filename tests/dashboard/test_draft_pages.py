@@ -1,0 +1,107 @@
+"""Drafts of broadcasts, changed by a form that shows what was asked for by another way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.dashboard.test_broadcast_pages import FORM, can_send, kept, made, number_of, typed
+
+from pushkeeper import wiring
+from pushkeeper.core.model import Content
+from pushkeeper.core.schedule import Schedule
+from pushkeeper.drafts import Asked
+from pushkeeper.store import broadcasts
+from pushkeeper.store.templates import Draft, TemplateKind
+
+if TYPE_CHECKING:
+    from support.dashboard import Browser, Place
+
+
+async def test_a_draft_that_is_kept_as_it_is_stays_as_it_is(operator: Browser, place: Place) -> None:
+    await can_send(place)
+    draft = Draft(
+        kind=TemplateKind.BROADCAST, name="News", content=Content(title="News"), send_to_unsubscribed=True
+    )
+    template = await wiring.templates(place.site.store).make(place.workspace.workspace_id, draft)
+    asked = Asked(
+        template_id=template.template_id,
+        audience="everybody",
+        send_to_unsubscribed=False,
+        per_s=1_234_567 / 60,
+        schedule=Schedule(expires_after_s=2_000_001),
+    )
+    kept = await wiring.broadcasts(place.site.store).make(place.workspace.workspace_id, asked)
+    path = place.path(f"/broadcasts/{kept.broadcast_id}/edit")
+    form = (await operator.get(path)).page
+    sent = {field["name"]: field.get("value") or "" for field in form.all("input") if _is_sent(field)}
+    sent |= {"template": str(template.template_id), "unit": "device", "rate_per": "minute"}
+    assert (await operator.post(path, sent)).status == 303
+    again = await made(place, kept.broadcast_id)
+    assert again.message_id != kept.message_id
+    for name in ("send_to_unsubscribed", "per_s", "schedule", "content", "template_id", "one_per_phone"):
+        assert getattr(again, name) == getattr(kept, name), name
+
+
+def _is_sent(field: dict[str, str | None]) -> bool:
+    return field.get("name") not in {None, "csrf"} and (field.get("type") != "checkbox" or "checked" in field)
+
+
+async def test_a_draft_that_somebody_changed_since_is_neither_started_nor_written_over_unseen(
+    operator: Browser, admin: Browser, place: Place
+) -> None:
+    number = number_of(await kept(operator, place))
+    path = place.path(f"/broadcasts/{number}")
+    page = (await operator.get(path)).page
+    [shown] = {field.get("value") for field in page.all("input") if field.get("name") == "seen"}
+    form = typed(await operator.get(f"{path}/edit"), "input", "seen").get("value")
+    assert form == shown
+    assert (await admin.post(f"{path}/edit", {**FORM, "title": "Another", "seen": form})).status == 303
+
+    started = await operator.post(f"{path}/start", {"seen": shown})
+    assert (started.status, "somebody has changed it since" in started.page.text) == (409, True)
+    assert "Another" in started.page.text
+    # What is wrong with what is typed does not make it seen.
+    wrong_one = await operator.post(f"{path}/edit", {**FORM, "title": "{{ oops", "seen": form})
+    assert typed(wrong_one, "input", "seen").get("value") == form
+    over = await operator.post(f"{path}/edit", {**FORM, "title": "Mine", "seen": form})
+    assert (over.status, typed(over, "input", "title").get("value")) == (409, "Mine")
+    one = await made(place, number)
+    assert (one.content.title, one.state) == ("Another", "draft")
+    # It was told: sent once more, it takes its place.
+    again = typed(over, "input", "seen").get("value")
+    assert (await operator.post(f"{path}/edit", {**FORM, "title": "Mine", "seen": again})).status == 303
+    assert (await made(place, number)).content.title == "Mine"
+    assert (await operator.post(f"{path}/start", {"seen": "nope"})).status == 400
+
+
+async def test_what_was_foreseen_of_a_former_draft_is_not_kept_with_the_changed_one(
+    operator: Browser, place: Place
+) -> None:
+    await place.device("ann")
+    number = number_of(await kept(operator, place))
+    before = await made(place, number)
+    changed = {**FORM, "filter": "nobody"}
+    assert (await operator.post(place.path(f"/broadcasts/{number}/edit"), changed)).status == 303
+    # Somebody had it looked at before it was changed, and that took longer.
+    await broadcasts.set_preflight(place.site.database, number, before.message_id, before.preflight)
+    assert (before.preflight["devices"], (await made(place, number)).preflight["devices"]) == (1, 0)
+
+
+async def test_translations_of_a_template_that_is_gone_are_not_lost_by_the_form(
+    operator: Browser, place: Place
+) -> None:
+    await can_send(place)
+    draft = Draft(
+        kind=TemplateKind.BROADCAST,
+        name="News",
+        content=Content(title="News"),
+        translations={"de": Content(title="Neues")},
+    )
+    workspace, room = place.workspace.workspace_id, wiring.templates(place.site.store)
+    template = await room.make(workspace, draft)
+    asked = Asked(template_id=template.template_id, audience="everybody")
+    number = (await wiring.broadcasts(place.site.store).make(workspace, asked)).broadcast_id
+    path = place.path(f"/broadcasts/{number}/edit")
+    assert (await operator.get(path)).status == 200
+    await room.delete(workspace, template.template_id)
+    assert (await operator.get(path)).status == 404
