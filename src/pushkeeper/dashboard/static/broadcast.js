@@ -20,9 +20,10 @@
       progress.innerHTML = event.data;
       document.dispatchEvent(new CustomEvent("pushkeeper:shown", { detail: progress }));
     });
-    // It stands otherwise now: what can be done with it is another, too.
+    // It stands otherwise now: what can be done with it is another, too. Where that cannot be asked for now, it is by and by.
     source.addEventListener("turned", () => {
       close(part);
+      part.dataset.every = "5";
       part.dispatchEvent(new Event("refresh"));
     });
     // Nobody is there, or too many are: it is asked for again by and by.
