@@ -96,6 +96,23 @@ def test_an_audience_of_suppressed_devices_is_written_compared_saved_and_explain
     assert watched.complaints == []
 
 
+def test_what_is_offered_takes_its_own_place_behind_any_letter(
+    opened: Callable[..., Watched], caveat: Workspace
+) -> None:
+    page = opened().page
+    page.goto(f"/w/{caveat.name}/audiences/new")
+    box = page.get_by_role("combobox", name="Filter")
+    box.fill('person.mood = "\N{GRINNING FACE}\N{GRINNING FACE}" and last_status = sup')
+    box.press("End")
+    box.click()
+    expect(page.get_by_role("option", name="suppressed")).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(box).to_have_value(
+        'person.mood = "\N{GRINNING FACE}\N{GRINNING FACE}" and last_status = suppressed '
+    )
+
+
 def test_without_script_an_audience_is_counted_by_a_button_and_saved(
     opened: Callable[..., Watched], caveat: Workspace
 ) -> None:

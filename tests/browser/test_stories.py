@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -170,6 +172,22 @@ def test_times_are_told_in_the_zone_of_whoever_reads_them(
         told[zone] = (time.text_content(), time.get_attribute("datetime"))
     assert told["UTC"][1] == told["Asia/Kolkata"][1]
     assert told["UTC"][0] != told["Asia/Kolkata"][0]
+
+
+def test_a_day_of_a_report_is_the_same_day_wherever_it_is_read(
+    opened: Callable[..., Watched], told: Workspace
+) -> None:
+    watched = opened(timezone_id="America/New_York", locale="en-US")
+    watched.page.goto(f"/w/{told.name}/reports/pushes")
+    chart = watched.page.locator("[data-chart]")
+    bars = chart.locator(".u-over")
+    box = bars.bounding_box()
+    assert box is not None
+    bars.hover(position={"x": box["width"] - 2, "y": 5})
+    today = datetime.fromtimestamp(json.loads(chart.get_attribute("data-at") or "")[-1], UTC)
+    read = chart.locator(".u-legend .u-series").first.locator(".u-value")
+    expect(read).to_have_text(f"{today:%a, %b %-d, %Y}")
+    assert watched.complaints == []
 
 
 def test_the_theme_is_switched_and_stays(opened: Callable[..., Watched], pages: dict[str, str]) -> None:

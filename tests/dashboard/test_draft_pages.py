@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tests.dashboard.test_broadcast_pages import FORM, can_send, kept, made, number_of, typed
 
 from pushkeeper import wiring
-from pushkeeper.core.model import Content
+from pushkeeper.core.model import Content, Platform
 from pushkeeper.core.schedule import Schedule
 from pushkeeper.drafts import Asked
 from pushkeeper.store import broadcasts
@@ -85,6 +85,16 @@ async def test_what_was_foreseen_of_a_former_draft_is_not_kept_with_the_changed_
     # Somebody had it looked at before it was changed, and that took longer.
     await broadcasts.set_preflight(place.site.database, number, before.message_id, before.preflight)
     assert (before.preflight["devices"], (await made(place, number)).preflight["devices"]) == (1, 0)
+
+
+async def test_one_device_that_is_left_out_is_one(operator: Browser, place: Place) -> None:
+    await can_send(place)
+    await place.device("ann", platform=Platform.ANDROID)
+    content = Content(custom_payload={"ios": {"aps": {"alert": "x"}}})
+    room, workspace = wiring.broadcasts(place.site.store), place.workspace.workspace_id
+    number = (await room.make(workspace, Asked(content=content, audience="everybody"))).broadcast_id
+    text = (await operator.get(place.path(f"/broadcasts/{number}"))).page.text
+    assert "It says nothing on Android: 1 device is left out." in text
 
 
 async def test_translations_of_a_template_that_is_gone_are_not_lost_by_the_form(

@@ -124,7 +124,7 @@ def _webhooks(facts: Facts) -> Iterator[Todo]:
         yield Todo(
             tone=_BAD if given_up else _WARN,
             what=f"Webhook {webhook.name!r} {'was given up' if given_up else 'is failing'}: {webhook.failure}",
-            do=f"{plural(webhook.waiting, 'call')} wait. "
+            do=f"{plural(webhook.waiting, 'call')} {'waits' if webhook.waiting == 1 else 'wait'}. "
             + ("Mend the endpoint and enable it again." if given_up else "It is tried again for seven days."),
             where=("webhooks", str(webhook.webhook_id)),
             go="Look at the webhook",

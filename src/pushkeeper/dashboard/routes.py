@@ -90,12 +90,16 @@ class _Routes:
         return await self._decided(
             visit,
             self._routing.resume,
-            lambda n: f"It goes on; {words.plural(n, 'push', 'pushes')} that waited are due.",
+            lambda n: (
+                f"It goes on; {words.plural(n, 'push', 'pushes')} that waited {'is' if n == 1 else 'are'} due."
+            ),
         )
 
     async def apply(self, visit: Visit) -> Done:
         return await self._decided(
-            visit, self._routing.apply, lambda n: f"{words.plural(n, 'refusal')} count against their devices."
+            visit,
+            self._routing.apply,
+            lambda n: f"{words.plural(n, 'refusal counts', 'refusals count')} against their devices.",
         )
 
     async def discard(self, visit: Visit) -> Done:

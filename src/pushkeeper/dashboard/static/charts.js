@@ -16,6 +16,11 @@
   const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
   const month = new Intl.DateTimeFormat(undefined, { month: "short", year: "numeric" });
   const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+  // What is counted by the day is counted by that of UTC: elsewhere it would be told of the day before.
+  const utc = { timeZone: "UTC" };
+  const utcDay = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", ...utc });
+  const utcMonth = new Intl.DateTimeFormat(undefined, { month: "short", year: "numeric", ...utc });
+  const utcWholeDay = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", year: "numeric", ...utc });
   const dayAndHour = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 
   // What stands below the ticks: hours, days or months, as far apart as they are.
@@ -26,6 +31,8 @@
       if (apart >= 86400 || at.getHours() + at.getMinutes() === 0) return day.format(at);
       return hour.format(at);
     });
+
+  const toldDays = (_, ticks, __, ___, apart) => ticks.map((tick) => (apart >= 27 * 86400 ? utcMonth : utcDay).format(new Date(tick * 1000)));
 
   // Each series on the shoulders of those before it: what is read off it is its own value still.
   const stacked = (series) => {
@@ -49,6 +56,7 @@
     const kind = box.dataset.chart;
     const stacks = kind.startsWith("stack");
     const isBars = kind.endsWith("bars");
+    const isByDay = "days" in box.dataset;
     const values = stacks ? stacked(series) : series.map((one) => one.values);
     const bars = isBars ? uPlot.paths.bars({ size: [0.7, 40] }) : undefined;
     const order = stacks ? [...series.keys()].reverse() : [...series.keys()];
@@ -74,8 +82,9 @@
         cursor: { y: false, points: { size: 6 }, sync: { key: stacks ? "status" : "hours" } },
         scales: { x: { time: true, range: isBars ? () => [at[0] - apart / 2, at[at.length - 1] + apart / 2] : undefined }, y: { range: [0, top * 1.06] } },
         legend: { live: true },
-        axes: [axis({ space: 70, size: 28, values: told, ...(isBars && { incrs: steps.map((step) => step * apart) }) }), axis({ size: 52, space: 32, values: (_, ticks) => ticks.map((tick) => (tick % 1 ? "" : short.format(tick))) })],
-        series: [{ label: "at", value: (_, x) => (x == null ? "" : dayAndHour.format(x * 1000)) }, ...lines],
+        ...(isByDay && { tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC") }),
+        axes: [axis({ space: 70, size: 28, values: isByDay ? toldDays : told, ...(isBars && { incrs: steps.map((step) => step * apart) }) }), axis({ size: 52, space: 32, values: (_, ticks) => ticks.map((tick) => (tick % 1 ? "" : short.format(tick))) })],
+        series: [{ label: "at", value: (_, x) => (x == null ? "" : (isByDay ? utcWholeDay : dayAndHour).format(x * 1000)) }, ...lines],
       },
       [at, ...order.map((i) => values[i])],
       box,

@@ -36,6 +36,10 @@
     box.setAttribute("aria-activedescendant", options[chosen].id);
   };
 
+  // The server counts whole characters, a browser two for each that is beyond the first 65,536.
+  const whole = (text) => [...text].length;
+  const units = (text, count) => [...text].slice(0, count).join("").length;
+
   const take = (n) => {
     const [word] = found.offers[n];
     const before = box.value.slice(0, found.start);
@@ -83,15 +87,15 @@
 
   const ask = async () => {
     const mine = ++asked;
-    const typed = box.value.length;
-    const address = `${box.dataset.offers}?${new URLSearchParams({ text: box.value, at: box.selectionStart })}`;
+    const typed = box.value;
+    const address = `${box.dataset.offers}?${new URLSearchParams({ text: typed, at: whole(typed.slice(0, box.selectionStart)) })}`;
     try {
       const said = await fetch(address, { credentials: "same-origin", headers: { "hx-request": "true" } });
       if (!said.ok || mine !== asked || document.activeElement !== box) return;
       const offered = await said.json();
       if (mine !== asked) return;
-      found = offered;
-      length = typed;
+      found = { ...offered, start: units(typed, offered.start), end: units(typed, offered.end) };
+      length = typed.length;
       show();
     } catch {
       if (mine === asked) close();
