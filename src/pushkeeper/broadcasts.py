@@ -39,9 +39,8 @@ _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_DEVICE = "no_device"
 _ACCEPTED = "accepted"
 _NOT_FOUND = "broadcast: there is none of this number"
-_UNDER_WAY = frozenset(
-    {BroadcastState.SCHEDULED, BroadcastState.FETCHING, BroadcastState.PLANNING, BroadcastState.PLANNED}
-)
+_TO_BE_PLANNED = frozenset({BroadcastState.SCHEDULED, BroadcastState.FETCHING, BroadcastState.PLANNING})
+_UNDER_WAY = _TO_BE_PLANNED | {BroadcastState.PLANNED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +209,7 @@ class Broadcasts:
             paused=broadcast.paused_at is not None,
             over=broadcast.is_over,
             planned=broadcast.devices,
-            all_planned=broadcast.state not in {BroadcastState.SCHEDULED, BroadcastState.PLANNING},
+            all_planned=broadcast.state not in _TO_BE_PLANNED,
             last_device=broadcast.last_device,
             parts=len(broadcast.passes),
             part=broadcast.number,

@@ -55,6 +55,16 @@ async def test_it_may_be_for_people_and_devices_by_name_in_turn(stage: Stage) ->
     assert stage.reached() == {"ben-ios"}
 
 
+async def test_for_how_many_it_is_cannot_be_said_while_its_file_is_read(stage: Stage) -> None:
+    number = (await stage.make())["id"]
+    await stage.tenant.database.rows(
+        "update broadcasts set state = 'fetching', started_at = now(), paused_at = now() where broadcast_id = $1",
+        number,
+    )
+    read = await stage.tenant.call("GET", f"/api/v1/broadcasts/{number}")
+    assert read["broadcast"]["progress"]["exact"] is False
+
+
 async def test_what_was_started_or_is_wrong_stays_as_it_is(stage: Stage) -> None:
     draft = await stage.make(name="As it is")
     refused = await put(stage, draft["id"], expect=400, content={"title": "{{ oops"})
