@@ -158,7 +158,9 @@ class Audiences:
 
         async def work(connection: Connection) -> None:
             found = await people.resolve(connection, namings)
-            await segments.add(connection, segment_id, [person for person in found if person is not None])
+            await segments.add(
+                connection, workspace, segment_id, [person for person in found if person is not None]
+            )
 
         await self._database.in_transaction(work)
 
@@ -174,7 +176,9 @@ class Audiences:
 
         async def work(connection: Connection) -> None:
             found = await people.resolve(connection, namings)
-            await segments.remove(connection, segment_id, [person for person in found if person is not None])
+            await segments.remove(
+                connection, workspace, segment_id, [person for person in found if person is not None]
+            )
 
         await self._database.in_transaction(work)
 
@@ -183,7 +187,7 @@ class Audiences:
         put_into = await segments.of_person(self._database, workspace, person)
         saved = await segments.saved(self._database.rows, workspace)
         nodes = {one: _expanded(InSegment(one), saved) for one in saved}
-        true = await audiences.true_of(self._database, person, nodes, datetime.now(UTC))
+        true = await audiences.true_of(self._database, workspace, person, nodes, datetime.now(UTC))
         matching = [one for one in await self.segments(workspace) if one.segment_id in true] if true else []
         return sorted([*put_into, *matching], key=lambda one: one.segment_id)
 
@@ -194,7 +198,7 @@ class Audiences:
             NotFound: there is none of this number.
         """
         if (await self.segment(workspace, segment_id)).filter is None:
-            return await segments.count(self._database, segment_id)
+            return await segments.count(self._database, workspace, segment_id)
         return (await self.size(workspace, _of_segment(segment_id), Unit.PERSON)).people
 
     async def members(
@@ -206,7 +210,7 @@ class Audiences:
             NotFound: there is none of this number.
         """
         if (await self.segment(workspace, segment_id)).filter is None:
-            return await segments.members(self._database, segment_id, after=after, limit=limit)
+            return await segments.members(self._database, workspace, segment_id, after=after, limit=limit)
         return await self.search(workspace, _of_segment(segment_id), after=after, limit=limit)
 
     # Filters.

@@ -189,7 +189,7 @@ class Broadcasts:
         except TooSlow:
             return None
         told = msgspec.to_builtins(found)
-        await broadcasts.set_preflight(self._database, broadcast_id, broadcast.message_id, told)
+        await broadcasts.set_preflight(self._database, workspace, broadcast, told)
         return found
 
     async def standing(self, workspace: WorkspaceId, broadcast_id: int) -> Standing:
@@ -199,10 +199,10 @@ class Broadcasts:
             NotFound: there is none of this number.
         """
         broadcast, now = await self.one(workspace, broadcast_id), datetime.now(UTC)
-        tallies = await broadcasts.tallies(self._database, broadcast.message_id)
-        waiting = await broadcasts.waiting(self._database, broadcast.message_id)
+        tallies = await broadcasts.tallies(self._database, workspace, broadcast.message_id)
+        waiting = await broadcasts.waiting(self._database, workspace, broadcast.message_id)
         since, lately_s = progress.lately(broadcast.started_at, now)
-        minutes = await broadcasts.minutes(self._database, broadcast.message_id, since)
+        minutes = await broadcasts.minutes(self._database, workspace, broadcast.message_id, since)
         facts = progress.Facts(
             now=now,
             started=broadcast.started_at is not None,
@@ -229,7 +229,7 @@ class Broadcasts:
             NotFound: there is none of this number.
         """
         broadcast = await self.one(workspace, broadcast_id)
-        return await broadcasts.minutes(self._database, broadcast.message_id, _EVER)
+        return await broadcasts.minutes(self._database, workspace, broadcast.message_id, _EVER)
 
     async def start(
         self, workspace: WorkspaceId, broadcast_id: int, *, seen: UUID | None = None
@@ -246,7 +246,7 @@ class Broadcasts:
                 raise Conflict(f"broadcast: it is {broadcast.state}, and can be started only once")
             _require_seen(broadcast, seen)
             due = schedule.passes(broadcast.schedule, datetime.now(UTC))
-            await broadcasts.start(connection, broadcast.broadcast_id, due)
+            await broadcasts.start(connection, broadcast, due)
 
         return await self._change(workspace, broadcast_id, work)
 
@@ -342,9 +342,7 @@ async def _require_under_way(connection: Connection, broadcast: Locked) -> None:
     """
     if broadcast.state not in _UNDER_WAY:
         raise Conflict(f"broadcast: it is {broadcast.state}")
-    if broadcast.state is BroadcastState.PLANNED and not await broadcasts.is_waiting(
-        connection, broadcast.message_id
-    ):
+    if broadcast.state is BroadcastState.PLANNED and not await broadcasts.is_waiting(connection, broadcast):
         raise Conflict("broadcast: all of it is sent")
 
 

@@ -125,7 +125,7 @@ async def told_of(
     ignore = asked.ignore_missing
     if asked.recipients is not None:
         named = await resolve(connection, workspace, asked.recipients, ignore_missing=ignore)
-        await broadcasts.list_people(connection, message.message_id, named)
+        await broadcasts.list_people(connection, workspace, message.message_id, named)
     devices = None
     if asked.devices is not None:
         devices = await resolve_devices(connection, workspace, asked.devices, ignore_missing=ignore)

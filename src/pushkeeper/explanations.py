@@ -10,7 +10,7 @@ from pushkeeper.core import explain, explain_facts, filter_saved, filter_show, f
 from pushkeeper.core.filter import BadFilter, Unit, events_in
 from pushkeeper.core.filter_match import Facts, Reading, failing
 from pushkeeper.core.identity import Identifier, IdentifierKind
-from pushkeeper.core.model import DeliveryId, DeviceId, PersonId, device_id
+from pushkeeper.core.model import DeviceId, PersonId, device_id
 from pushkeeper.core.routing import choose_route
 from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.store import devices, explanations, people, routes, segments
@@ -108,8 +108,11 @@ class Explanations:
         return found, person or found.person_id
 
     async def _message_id(self, workspace: WorkspaceId, said: str) -> tuple[UUID | None, PersonId | None]:
-        if (delivery := DeliveryId.parse(said)) is not None:
+        ids = self._database.delivery_ids
+        if (delivery := ids.read_of(workspace, said)) is not None:
             return delivery.message_id, delivery.person_id
+        if ids.read(said) is not None:
+            return None, None  # it is another workspace's
         if said.isascii() and said.isdigit() and len(said) <= _MOST_DIGITS:
             number = int(said)
             return await explanations.message_of_broadcast(self._database, workspace, number), None
@@ -171,7 +174,7 @@ class Explanations:
         if node is None:
             return {}
         own = [one for one in found if one.told.person_id == person.told.person_id]
-        did = await explanations.events(self._database, person.told.person_id, events_in(node))
+        did = await explanations.events(self._database, workspace, person.told.person_id, events_in(node))
         known = Facts(
             identifiers=person.told.known_by,
             attributes=person.attributes,

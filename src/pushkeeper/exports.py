@@ -16,7 +16,7 @@ import msgspec
 from pushkeeper.core import filter_read
 from pushkeeper.core.filter import BadFilter
 from pushkeeper.core.identity import cio_id
-from pushkeeper.core.model import DeliveryId, PersonId, Secret
+from pushkeeper.core.model import PersonId, Secret, WorkspaceId
 from pushkeeper.errors import BadRequest, Misconfigured, NotFound
 from pushkeeper.store import exports, messages, segments
 from pushkeeper.store.database import PLAN_CHANNEL
@@ -25,7 +25,6 @@ from pushkeeper.store.messages import Wanted
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
-    from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.database import Connection, Database, Row
     from pushkeeper.store.exports import Export
     from pushkeeper.store.vault import Vault
@@ -91,28 +90,28 @@ class Exports:
         found = await self.one(workspace, export_id)
         if found.state != "done":
             raise NotFound(f"export: it is {found.state}")
-        said = f"{export_id} {int(time.time()) + LINK_S}"
+        said = f"{workspace} {export_id} {int(time.time()) + LINK_S}"
         return urlsafe_b64encode(self._vault.seal(Secret(said.encode()), _LABEL)).decode().rstrip("=")
 
-    def opened_by(self, link: str) -> int:
-        """The export that a link opens.
+    def opened_by(self, link: str) -> tuple[WorkspaceId, int]:
+        """The export that a link opens, and whose it is.
 
         Raises:
             NotFound: it is none of ours, or has ended.
         """
         try:
             sealed = urlsafe_b64decode(link + "=" * (-len(link) % 4))
-            number, ends_at = self._vault.open(sealed, _LABEL).value.split()
+            workspace, number, ends_at = self._vault.open(sealed, _LABEL).value.split()
         except (ValueError, Misconfigured):
             raise NotFound("export: this link opens none") from None
         if int(ends_at) < time.time():
             raise NotFound("export: this link has ended")
-        return int(number)
+        return WorkspaceId(int(workspace)), int(number)
 
-    async def text(self, export_id: int) -> AsyncIterator[str]:
+    async def text(self, workspace: WorkspaceId, export_id: int) -> AsyncIterator[str]:
         """The text of an export, part by part."""
         number = 0
-        while (part := await exports.part(self._database, export_id, number)) is not None:
+        while (part := await exports.part(self._database, workspace, export_id, number)) is not None:
             yield part
             number += 1
 
@@ -124,7 +123,8 @@ class Exports:
             if export is None:
                 return False
             write = self._people if export.kind == "customers" else self._deliveries
-            await exports.done(connection, export.export_id, await write(connection, export))
+            lines = await write(connection, export)
+            await exports.done(connection, export.workspace_id, export.export_id, lines)
             return True
 
         return await self._database.in_transaction(work)
@@ -136,7 +136,7 @@ class Exports:
 
     async def _people(self, connection: Connection, export: Export) -> int:
         node = await segments.expanded(connection.fetch, export.workspace_id, filter_read.read(export.asked))
-        pages = _Pages(connection, export.export_id, _PEOPLE)
+        pages = _Pages(connection, export, _PEOPLE)
         after = 0
         while True:
             found = await exports.people(connection, export.workspace_id, node, after=after, limit=_PAGE)
@@ -157,23 +157,36 @@ class Exports:
             drafts=asked["drafts"],
             limit=_PAGE,
         )
-        pages = _Pages(connection, export.export_id, _DELIVERIES)
+        pages = _Pages(connection, export, _DELIVERIES)
         while True:
             found = await messages.of_workspace(self._database, export.workspace_id, wanted)
-            rows = await exports.happened(connection, [one.delivery_id for one in found])
-            await pages.add(map(_delivery, rows))
+            rows = await exports.happened(connection, export.workspace_id, [one.delivery_id for one in found])
+            await pages.add([self._delivery(export.workspace_id, row) for row in rows])
             if len(found) < _PAGE:
                 return pages.lines
             last = found[-1]
             wanted = replace(wanted, after_message=last.delivery_id.message_id, after_device=last.device_id)
 
+    def _delivery(self, workspace: WorkspaceId, row: Row) -> tuple[object, ...]:
+        person = PersonId(row["person_id"])
+        return (
+            self._database.delivery_ids.text(workspace, row["message_id"], person),
+            row["id"],
+            row["email"],
+            cio_id(person),
+            row["kind"],
+            row["template_id"],
+            int(row["created_at"].timestamp()),
+            *(row["metrics"].get(metric) for metric in METRICS),
+        )
+
 
 class _Pages:
     """Writes the parts of an export, the names of its columns first."""
 
-    def __init__(self, connection: Connection, export_id: int, names: Sequence[str]) -> None:
+    def __init__(self, connection: Connection, export: Export, names: Sequence[str]) -> None:
         self._connection = connection
-        self._export_id = export_id
+        self._export = export
         self._names: Sequence[str] | None = names
         self._part = 0
         self.lines = 0
@@ -187,7 +200,8 @@ class _Pages:
         for row in rows:
             writer.writerow(row)
             self.lines += 1
-        await exports.add_part(self._connection, self._export_id, self._part, text.getvalue())
+        key = self._export.workspace_id, self._export.export_id
+        await exports.add_part(self._connection, *key, self._part, text.getvalue())
         self._part += 1
 
 
@@ -199,18 +213,4 @@ def _person(row: Row) -> tuple[object, ...]:
         int(row["created_at"].timestamp()),
         "true" if row["unsubscribed"] else "false",
         msgspec.json.encode(row["attributes"]).decode(),
-    )
-
-
-def _delivery(row: Row) -> tuple[object, ...]:
-    delivery_id = DeliveryId(row["message_id"], PersonId(row["person_id"]))
-    return (
-        str(delivery_id),
-        row["id"],
-        row["email"],
-        cio_id(delivery_id.person_id),
-        row["kind"],
-        row["template_id"],
-        int(row["created_at"].timestamp()),
-        *(row["metrics"].get(metric) for metric in METRICS),
     )

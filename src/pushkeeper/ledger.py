@@ -182,7 +182,7 @@ class Ledger:
         if found is None:
             raise NotFound("undo: there is none of this number")
         outcome = await self._go_through(workspace, Meant.kept(found.selection), undo_id, told)
-        await self._database.in_transaction(lambda connection: ledger.finish(connection, undo_id))
+        await self._database.in_transaction(lambda connection: ledger.finish(connection, workspace, undo_id))
         return outcome
 
     async def changes(
@@ -298,13 +298,13 @@ class _Page:
         history: dict[DeviceId, list[Told]],
     ) -> None:
         numbers = [one.line.number for told in history.values() for one in told if one.meant]
-        await ledger.mark(connection, undo_id, list(history), numbers)
+        await ledger.mark(connection, self._workspace, undo_id, list(history), numbers)
         if self.changes:
             balances = [(one.before.device_id, one.after) for one in self.changes]
-            await ledger.restore(connection, undo_id, balances)
+            await ledger.restore(connection, self._workspace, undo_id, balances)
         # Another who is at the same undo may have been first with some of them.
         struck = [key for key in there if any(one.meant for one in history[key])]
-        await ledger.count(connection, undo_id, strikes=len(numbers), devices=len(struck))
+        await ledger.count(connection, self._workspace, undo_id, strikes=len(numbers), devices=len(struck))
 
     def add_to(self, outcome: Outcome) -> None:
         """Add this page, which is committed, to all."""

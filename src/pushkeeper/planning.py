@@ -81,14 +81,10 @@ class Planning:
     async def _give_up(self, broadcast: ToPlan | None, why: str) -> None:
         assert broadcast is not None  # noqa: S101 - nothing is refused before there is one
         log.warning("broadcast_not_planned", broadcast=broadcast.broadcast_id, reason=why)
-        await self._database.in_transaction(
-            lambda connection: plans.failed(connection, broadcast.broadcast_id, why)
-        )
+        await self._database.in_transaction(lambda connection: plans.failed(connection, broadcast, why))
 
     async def _put_off(self, broadcast: ToPlan, why: str) -> None:
-        await self._database.in_transaction(
-            lambda connection: plans.put_off(connection, broadcast.broadcast_id, why)
-        )
+        await self._database.in_transaction(lambda connection: plans.put_off(connection, broadcast, why))
 
     async def _plan(self, connection: Connection, broadcast: ToPlan) -> None:
         if broadcast.saved is None:
@@ -98,13 +94,13 @@ class Planning:
             progress, over = await _listed_page(connection, broadcast, plan)
         else:
             progress, over = await _page(connection, broadcast, plan)
-        await plans.advance(connection, broadcast.broadcast_id, progress)
+        await plans.advance(connection, broadcast, progress)
         if not over:
             return
         if broadcast.following is not None:
-            await plans.next_pass(connection, broadcast.broadcast_id, broadcast.following.at)
+            await plans.next_pass(connection, broadcast, broadcast.following.at)
         else:
-            await plans.planned(connection, broadcast.broadcast_id)
+            await plans.planned(connection, broadcast)
             self._lanes.pop(broadcast.broadcast_id, None)
 
     async def _begin(self, connection: Connection, broadcast: ToPlan) -> ToPlan:
@@ -114,7 +110,7 @@ class Planning:
         message_id, now = broadcast.message_id, datetime.now(UTC)
         if message_day(message_id) != now.date():
             message_id = messages.new_id()
-            await plans.mint(connection, broadcast.message_id, message_id, minted_at(message_id))
+            await plans.mint(connection, broadcast, message_id, minted_at(message_id))
         lives_s = broadcast.schedule.expires_after_s
         lives = messages.LIVES if lives_s is None else timedelta(seconds=lives_s)
         await plans.begin(connection, broadcast, saved, lives)

@@ -104,8 +104,8 @@ class Previews:
         message_id, device = new_id(), to.device
         known = await readers.of(
             self._database,
-            {(message_id, device.person_id)},
-            {device.device_id},
+            {(device.workspace_id, message_id, device.person_id)},
+            {(device.workspace_id, device.device_id)},
             {message_id: wording.event} if wording.event else {},
         )
         return known.of(message_id, device.person_id, device.device_id)

@@ -188,7 +188,7 @@ class Registry:
                     return False
             await devices.move(connection, workspace, other, person, request_id=request_id)
             await people.gain(connection, workspace, person, other)
-            await people.delete(connection, other)
+            await people.delete(connection, workspace, other)
             return True
 
         return Act(workspace_id=workspace, whole=True, work=work)
@@ -279,7 +279,7 @@ async def _forget(
     person = await people.find(connection.fetchval, workspace, identifier)
     if person is None or not await people.lock(connection, workspace, person):
         return None
-    keys = await people.keys_of(connection, person)
+    keys = await people.keys_of(connection, workspace, person)
     await devices.delete(connection, workspace, person, request_id=request_id)
-    await people.delete(connection, person)
+    await people.delete(connection, workspace, person)
     return keys

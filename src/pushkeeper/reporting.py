@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from pushkeeper.core.delivery_id import read_unsigned
 from pushkeeper.errors import NotFound
 from pushkeeper.store import activities, devices, messages, reports, series
 from pushkeeper.store.combine import Combiner, Keys
+from pushkeeper.store.reports import Report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from pushkeeper.core.model import DeliveryId, PersonId, WorkspaceId
+    from pushkeeper.core.delivery_id import DeliveryId
+    from pushkeeper.core.model import PersonId, Token, WorkspaceId
     from pushkeeper.store.activities import Activity, Asked
     from pushkeeper.store.database import Connection, Database
     from pushkeeper.store.devices import Count
     from pushkeeper.store.messages import AnswerCount, DeliveryFacts, Listed, Page, Wanted
-    from pushkeeper.store.reports import Report
+    from pushkeeper.store.reports import AppMetric
     from pushkeeper.store.series import Period
 
 
@@ -55,6 +59,27 @@ PERIODS = {"hours": 24, "days": 45, "weeks": 12, "months": 121}
 _PERIOD: dict[str, Period] = {"hours": "hour", "days": "day", "weeks": "week", "months": "month"}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppReport:
+    """What an app tells of a push.
+
+    Attributes:
+        delivery: the text that came with the push.
+        workspace_id: whose key it came with; None where none was asked for.
+        by_server: that key is no app's, so that any delivery of the workspace may be named.
+        token: of the device that tells.
+        href: the link that was followed.
+    """
+
+    delivery: str
+    metric: AppMetric
+    reported_at: datetime
+    workspace_id: WorkspaceId | None = None
+    by_server: bool = False
+    token: Token | None = None
+    href: str | None = None
+
+
 class Reporting:
     """Reads what the others wrote, and takes what apps tell of their pushes."""
 
@@ -74,13 +99,51 @@ class Reporting:
         """What a person did and what happened to them, the newest first."""
         return await activities.of_person(self._database, workspace, person, asked)
 
-    async def report(self, report: Report) -> None:
-        """Write what an app tells of a push; what was never sent, or was told before, changes nothing."""
-        await self._reports(report)
+    async def report(self, told: AppReport) -> DeliveryId | None:
+        """Write what an app tells of a push, and return the delivery; None where it names none that can be believed.
 
-    async def workspace_of(self, delivery_id: DeliveryId) -> WorkspaceId | None:
-        """Which workspace sent this, if any did."""
-        return await reports.workspace_of(self._database, delivery_id)
+        What was never sent, or was told before, changes nothing. An id of release 0.1 is believed with the token of a device
+        that the message went to.
+        """
+        delivery = self._database.delivery_ids.read(told.delivery)
+        authenticated = delivery is not None or told.by_server
+        if delivery is None and (told.token is not None or told.by_server):
+            delivery = await self._of_release_0_1(told)
+        if delivery is None or told.workspace_id not in {None, delivery.workspace_id}:
+            return None
+        await self._reports(
+            Report(
+                workspace_id=delivery.workspace_id,
+                message_id=delivery.message_id,
+                person_id=delivery.person_id,
+                authenticated=authenticated,
+                metric=told.metric,
+                reported_at=told.reported_at,
+                token=told.token,
+                href=told.href,
+            )
+        )
+        return delivery
+
+    async def _of_release_0_1(self, told: AppReport) -> DeliveryId | None:
+        former = read_unsigned(told.delivery)
+        sent = None if former is None else await reports.sender(self._database, former.message_id)
+        if former is None or sent is None:
+            return None
+        return self._database.delivery_ids.of(sent[0], former.message_id, former.person_id)
+
+    async def known_by_recipient(self, text: str) -> DeliveryId | None:
+        """The delivery of an id that only its recipient can know; None of any other text.
+
+        Such is one of release 0.1 too where its message went to nobody else.
+        """
+        if (found := self._database.delivery_ids.read(text)) is not None:
+            return found
+        former = read_unsigned(text)
+        sent = None if former is None else await reports.sender(self._database, former.message_id)
+        if former is None or sent is None or sent[1] != former.person_id:
+            return None
+        return self._database.delivery_ids.of(sent[0], former.message_id, former.person_id)
 
     async def reported(self, delivery_id: DeliveryId) -> dict[Metric, datetime]:
         """When the app first told of each metric of a delivery."""

@@ -69,8 +69,7 @@ class Routing:
         async def work(connection: Connection) -> list[RouteId]:
             return await routes.pause(
                 connection,
-                route.credential_id,
-                route.route_id,
+                route,
                 kind=PauseKind.OPERATOR,
                 reason=reason or "paused by an operator",
                 probe_after_s=None,
@@ -88,7 +87,7 @@ class Routing:
         route = await self._named(workspace, name)
 
         async def work(connection: Connection) -> int:
-            await routes.resume(connection, [route.route_id])
+            await routes.resume(connection, workspace, [route.route_id])
             return await routes.waiting(connection, workspace, [route.route_id])
 
         return await self._database.in_transaction(work)
@@ -104,7 +103,7 @@ class Routing:
         route = await self._named(workspace, name)
 
         async def believe(connection: Connection) -> None:
-            await routes.believe(connection, [route.route_id])
+            await routes.believe(connection, workspace, [route.route_id])
 
         await self._database.in_transaction(believe)
         return await self._decide(route, verdicts.apply)
@@ -124,14 +123,14 @@ class Routing:
         # Page by page: a transaction over a fleet would hold its devices' rows for as long as it takes.
         while True:
             some: int = await self._database.in_transaction(
-                lambda connection: decide(connection, [route.route_id], _ALL, limit=_PAGE)
+                lambda connection: decide(connection, [route.key], _ALL, limit=_PAGE)
             )
             decided += some
             if some < _PAGE:
                 break
 
         async def go_on(connection: Connection) -> None:
-            await routes.resume(connection, [route.route_id])
+            await routes.resume(connection, route.workspace_id, [route.route_id])
 
         if route.pause_kind is PauseKind.GUARD:
             await self._database.in_transaction(go_on)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from pushkeeper.core.model import DeliveryId, PersonId, Platform, Token, device_id
+from pushkeeper.core.model import PersonId, Platform, Token, device_id
 from pushkeeper.errors import BadRequest, Conflict, Forbidden, NotFound
 from pushkeeper.store import credentials, devices, messages, people, templates
 from pushkeeper.store.combine import Combiner, Keys
@@ -17,6 +17,7 @@ from pushkeeper.templates import Letter, Telling, check_letter, letter_of, says_
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
+    from pushkeeper.core.delivery_id import DeliveryId, DeliveryIds
     from pushkeeper.core.model import Content, WorkspaceId
     from pushkeeper.store.database import Connection, Database
     from pushkeeper.store.devices import Registration
@@ -164,23 +165,27 @@ class Sending:
 
     async def _commit(self, calls: Sequence[_Accepted]) -> Sequence[DeliveryId | Forbidden]:
         async def work(connection: Connection) -> list[DeliveryId | Forbidden]:
-            return await _write(connection, calls)
+            return await _write(connection, calls, self._database.delivery_ids)
 
         return await self._database.in_transaction(work)
 
 
-async def _write(connection: Connection, calls: Sequence[_Accepted]) -> list[DeliveryId | Forbidden]:
+async def _write(
+    connection: Connection, calls: Sequence[_Accepted], ids: DeliveryIds
+) -> list[DeliveryId | Forbidden]:
     # A refusal is a value here: raised, it would fail the commit of all the workspaces that can send.
     ready = await credentials.set_up(connection, {call.push.naming.workspace_id for call in calls})
     allowed = [call for call in calls if call.push.naming.workspace_id in ready]
-    written = iter(await _write_allowed(connection, allowed) if allowed else ())
+    written = iter(await _write_allowed(connection, allowed, ids) if allowed else ())
     return [
         next(written) if call.push.naming.workspace_id in ready else Forbidden(credentials.NOT_SET_UP)
         for call in calls
     ]
 
 
-async def _write_allowed(connection: Connection, calls: Sequence[_Accepted]) -> list[DeliveryId]:
+async def _write_allowed(
+    connection: Connection, calls: Sequence[_Accepted], ids: DeliveryIds
+) -> list[DeliveryId]:
     found = await people.resolve(connection, [call.push.naming for call in calls])
     known: list[PersonId] = []
     for person, call in zip(found, calls, strict=True):
@@ -197,7 +202,7 @@ async def _write_allowed(connection: Connection, calls: Sequence[_Accepted]) -> 
     asked = [_message(person, call) for person, call in zip(known, calls, strict=True)]
     new = await _to_their_devices(connection, asked)
     await messages.insert(connection, new)
-    return [DeliveryId(message.message_id, message.person_id) for message in new]
+    return [ids.of(message.workspace_id, message.message_id, message.person_id) for message in new]
 
 
 def _message(person: PersonId, call: _Accepted) -> messages.NewMessage:
@@ -223,11 +228,15 @@ async def _to_their_devices(
     connection: Connection, new: Sequence[messages.NewMessage]
 ) -> Sequence[messages.NewMessage]:
     """The messages, each that is for a token to the person's own device of it."""
-    asked = [(message.pick, message.person_id) for message in new if isinstance(message.pick, bytes)]
+    asked = [
+        (message.workspace_id, message.pick, message.person_id)
+        for message in new
+        if isinstance(message.pick, bytes)
+    ]
     if not asked:
         return new
     held = await devices.held(connection, asked)
-    if len(held) < len(set(asked)):
+    if len(held) < len({(key, person) for _, key, person in asked}):
         raise BadRequest("to", "to: not all, last_used or a token of this person's")
     return [
         replace(message, pick=held[message.pick, message.person_id])

@@ -88,7 +88,7 @@ class Triggers:
         found = await templates.of_workspace(self._database, workspace, TemplateKind.BROADCAST, template_id)
         if not found:
             raise NotFound("broadcast: there is none of this number")
-        if await broadcasts.under_plan(self._database, template_id) >= MOST_UNDER_PLAN:
+        if await broadcasts.under_plan(self._database, workspace, template_id) >= MOST_UNDER_PLAN:
             raise TooManyRequests(f"broadcast: {MOST_UNDER_PLAN} of it are still being planned")
         own = trigger.recipients is None and trigger.file_url is None and trigger.audience is None
         audience = found[0].audience if own else trigger.audience
@@ -130,7 +130,7 @@ class Triggers:
                 named = await resolve(
                     connection, workspace, trigger.recipients, ignore_missing=trigger.ignore_missing
                 )
-                await broadcasts.list_people(connection, message.message_id, named)
+                await broadcasts.list_people(connection, workspace, message.message_id, named)
             return await broadcasts.insert(connection, new)
 
         made = await self._database.in_transaction(work)

@@ -77,7 +77,7 @@ class Webhooks:
             NotFound: there is none of this number.
         """
         await self.one(workspace, webhook_id)
-        return await webhooks.calls(self._database, webhook_id, before=before, most=most)
+        return await webhooks.calls(self._database, workspace, webhook_id, before=before, most=most)
 
 
 def is_endpoint(text: str) -> bool:

@@ -10,6 +10,7 @@ from base64 import b64encode
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 import uvicorn
 
@@ -92,9 +93,8 @@ class Door:
         }
 
 
-@asynccontextmanager
-async def _served(database, requests_per_s=None):
-    rooms = app.Rooms(
+def _rooms(database, requests_per_s=None):
+    return app.Rooms(
         registry=Registry(database),
         audiences=Audiences(database),
         sending=Sending(database, CHECKS),
@@ -113,6 +113,11 @@ async def _served(database, requests_per_s=None):
         keys=Keys(database, requests_per_s=requests_per_s),
         url="http://push.example.com",
     )
+
+
+@asynccontextmanager
+async def _served(database, requests_per_s=None):
+    rooms = _rooms(database, requests_per_s)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
         uvicorn.Config(app.build(rooms), http="httptools", lifespan="off", log_config=None)
@@ -123,6 +128,14 @@ async def _served(database, requests_per_s=None):
     finally:
         server.should_exit = True
         await serving
+
+
+@pytest.fixture(scope="session")
+def routes(database):
+    """The routes of all APIs."""
+    doors = app.build(_rooms(database))
+    assert isinstance(doors, app.Doors)
+    return [route for router in doors._routers.values() for route in router.routes]
 
 
 @pytest_asyncio.fixture(scope="session")

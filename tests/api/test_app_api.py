@@ -5,8 +5,6 @@ import time
 
 import pytest
 
-from pushkeeper.core.model import DeliveryId
-
 SEND = "/v1/send/push"
 DEVICES = "/api/v1/customers/42/devices"
 
@@ -126,7 +124,7 @@ async def test_a_push_is_queued_and_shown(sender):
     assert status == 200
     assert set(answer) == {"delivery_id", "queued_at"}
     assert abs(answer["queued_at"] - time.time()) < 10
-    assert DeliveryId.parse(answer["delivery_id"]) is not None
+    assert sender.database.delivery_ids.read(answer["delivery_id"]) is not None
     status, found = await sender.app("GET", f"/v1/messages/{answer['delivery_id']}")
     message = found["message"]
     assert status == 200

@@ -105,5 +105,5 @@ async def test_the_pushes_of_a_device_are_listed_by_their_deliveries(door):
         200,
         1,
     )
-    assert len(push["delivery_id"]) == 32
+    assert door.database.delivery_ids.read(push["delivery_id"]).workspace_id == door.workspace_id
     assert (await door.app("GET", "/api/v1/devices/nobodys/pushes"))[0] == 404

@@ -3,7 +3,7 @@
 import secrets
 from datetime import UTC, datetime, timedelta
 
-from pushkeeper.core.model import DeliveryId, PersonId, uuid7
+from pushkeeper.core.model import PersonId, uuid7
 from pushkeeper.store.retention import Keep
 from pushkeeper.worker.retention import Retention
 
@@ -43,7 +43,7 @@ async def sent_to_ann(door, days_ago):
         person,
         at,
     )
-    return str(DeliveryId(message, person)), name
+    return door.database.delivery_ids.text(door.workspace_id, message, person), name
 
 
 async def test_messages_and_activities_over_a_range_that_was_dropped(door):

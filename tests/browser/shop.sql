@@ -36,21 +36,22 @@ on conflict do nothing;
 
 -- name: hours
 -- What routes did in the last two days, most of it in the evening.
-insert into route_hours (route_id, hour, accepted, definite)
-select r.route_id, t.hour, t.pushes, t.pushes / 40
-from credentials c join routes r using (credential_id)
+insert into route_hours (workspace_id, route_id, hour, accepted, definite)
+select r.workspace_id, r.route_id, t.hour, t.pushes, t.pushes / 40
+from credentials c join routes r using (workspace_id, credential_id)
 cross join lateral (
     select h as hour, round(case c.provider when 'apns' then 50 else 60 end
         * (0.2 + 0.8 * (1 + sin((extract(hour from h)::float8 - 12) / 24 * 2 * pi())) / 2)
         * (0.9 + abs(hashtext(h::text || r.route_id)) % 200 / 1000.0))::bigint as pushes
     from generate_series(date_trunc('hour', now(), 'UTC') - interval '47 hours', now(), interval '1 hour') h) t
 where c.workspace_id = $1 and r.leg = ''
-on conflict (route_id, hour) do update set accepted = route_hours.accepted + excluded.accepted;
+on conflict (workspace_id, route_id, hour) do update set accepted = route_hours.accepted + excluded.accepted;
 
 -- name: refusals
 -- By which route devices were refused.
 update bounce_days b set route = t.name
-from (select c.provider, route_name(r.route_id) as name from credentials c join routes r using (credential_id)
+from (select c.provider, route_name(r.workspace_id, r.route_id) as name
+    from credentials c join routes r using (workspace_id, credential_id)
     where c.workspace_id = $1 and r.leg = '') t
 where b.workspace_id = $1 and b.provider = t.provider and b.route = '';
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from base64 import urlsafe_b64decode
 from datetime import UTC, datetime, timedelta
 from uuid import RFC_4122, UUID
 
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 
 from pushkeeper.core.model import (
     Content,
-    DeliveryId,
     DeviceId,
     PersonId,
     Platform,
@@ -55,39 +53,6 @@ def test_a_mask_shows_both_ends_of_a_long_token(value: str) -> None:
 @given(st.binary(min_size=1))
 def test_a_secret_shows_nothing(value: bytes) -> None:
     assert {str(Secret(value)), repr(Secret(value)), f"{Secret(value)}"} == {"Secret(…)"}
-
-
-@given(message_ids, people)
-def test_a_delivery_id_round_trips_through_24_bytes_of_url_safe_text(
-    message_id: UUID, person: PersonId
-) -> None:
-    made = DeliveryId(message_id, person)
-    text = str(made)
-    assert DeliveryId.parse(text) == made
-    assert len(urlsafe_b64decode(text)) == 24
-    assert text.replace("-", "").replace("_", "").isalnum()
-    assert text.isascii()
-
-
-@given(st.text() | st.from_regex(r"[A-Za-z0-9_\-]{32}", fullmatch=True))
-@example("+" * 32)
-@example("A" * 31 + "\n")
-@example("-" * 32)
-@example("")
-def test_what_is_read_as_a_delivery_id_is_one_of_ours(text: str) -> None:
-    found = DeliveryId.parse(text)
-    if found is not None:
-        assert str(found) == text
-        assert found.message_id.version == 7
-        assert message_day(found.message_id) >= EPOCH.date()
-
-
-@given(message_ids, people, st.integers(0, 31), st.sampled_from("!\n ü"))
-def test_a_delivery_id_with_a_stray_character_is_not_read(
-    message_id: UUID, person: PersonId, at: int, stray: str
-) -> None:
-    text = str(DeliveryId(message_id, person))
-    assert DeliveryId.parse(text[:at] + stray + text[at:]) is None
 
 
 @given(times_ms, st.binary(min_size=10, max_size=10))

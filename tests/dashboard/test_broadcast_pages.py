@@ -37,7 +37,7 @@ async def can_send(place: Place) -> None:
     await place.site.database.rows(
         "with c as (insert into credentials (workspace_id, provider, kind, app, sealed) values "
         "($1, 'fcm', 'service_account', 'p', '') returning credential_id) "
-        "insert into routes (credential_id) select credential_id from c",
+        "insert into routes (workspace_id, credential_id) select $1, credential_id from c",
         place.workspace.workspace_id,
     )
 

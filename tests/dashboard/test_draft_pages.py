@@ -83,7 +83,9 @@ async def test_what_was_foreseen_of_a_former_draft_is_not_kept_with_the_changed_
     changed = {**FORM, "filter": "nobody"}
     assert (await operator.post(place.path(f"/broadcasts/{number}/edit"), changed)).status == 303
     # Somebody had it looked at before it was changed, and that took longer.
-    await broadcasts.set_preflight(place.site.database, number, before.message_id, before.preflight)
+    await broadcasts.set_preflight(
+        place.site.database, place.workspace.workspace_id, before, before.preflight
+    )
     assert (before.preflight["devices"], (await made(place, number)).preflight["devices"]) == (1, 0)
 
 

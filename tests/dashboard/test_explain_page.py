@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
-from pushkeeper.core.model import DeliveryId, Platform
+from pushkeeper.core.model import Platform
 from pushkeeper.store.devices import SettleEvent
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ async def ann(place: Place) -> Ann:
     await place.site.database.rows(
         "with c as (insert into credentials (workspace_id, provider, kind, app, environment, sealed) values "
         "($1, 'apns', 'key', 'com.example', 'production', ''), ($1, 'fcm', 'service_account', 'p', 'production', '') "
-        "returning credential_id) insert into routes (credential_id) select credential_id from c",
+        "returning credential_id) insert into routes (workspace_id, credential_id) select $1, credential_id from c",
         place.workspace.workspace_id,
     )
     return Ann(place, iphone, android)
@@ -47,7 +47,8 @@ async def ann(place: Place) -> Ann:
 
 async def delivery(site: Site, device: Device) -> str:
     [row] = await site.database.rows("select message_id from messages where person_id = $1", device.person_id)
-    return str(DeliveryId(row["message_id"], device.person_id))
+    found: str = site.database.delivery_ids.text(device.workspace_id, row["message_id"], device.person_id)
+    return found
 
 
 async def test_the_answer_comes_first_then_each_device_with_its_steps(viewer: Browser, ann: Ann) -> None:

@@ -13,7 +13,6 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from pushkeeper.core.model import DeliveryId
 from pushkeeper.core.user import Role
 from pushkeeper.store import credentials, webhooks, workspaces
 from pushkeeper.store.messages import new_id
@@ -183,12 +182,16 @@ async def test_the_last_calls_of_a_webhook_are_paged_through(
         took_ms=12,
     )
     for _ in range(5):
-        await webhooks.settle(site.database, int(link.rpartition("/")[2]), [call] * 9)
+        await webhooks.settle(
+            site.database, place.workspace.workspace_id, int(link.rpartition("/")[2]), [call] * 9
+        )
     shown = (await admin.get(link)).page
     [older] = [each["href"] for each in shown.all("a") if each.get("rel") == "next"]
     assert older == f"{link}?before=26#calls"
     assert shown.text.count("12 ms") == 20
-    assert str(DeliveryId(message, device.person_id)) in {each.rpartition("/")[2] for each in shown.links()}
+    assert site.database.delivery_ids.text(device.workspace_id, message, device.person_id) in {
+        each.rpartition("/")[2] for each in shown.links()
+    }
     assert (await admin.get(f"{link}?before=6")).page.text.count("12 ms") == 5
     assert len((await admin.get(f"{link}/calls.csv")).text.splitlines()) == 46
 
@@ -347,7 +350,7 @@ async def test_a_route_is_paused_with_a_reason_and_resumed(
     await site.database.rows(
         "with c as (insert into credentials (workspace_id, provider, kind, app, sealed) values "
         "($1, 'fcm', 'service_account', 'p', '') returning credential_id) "
-        "insert into routes (credential_id) select credential_id from c",
+        "insert into routes (workspace_id, credential_id) select $1, credential_id from c",
         place.workspace.workspace_id,
     )
     path = place.path("/routes/fcm%3Ap")

@@ -190,8 +190,8 @@ async def test_the_overview_says_who_is_reached_and_what_needs_somebody(
     await site.database.rows(
         "with c as (insert into credentials (workspace_id, provider, kind, app, sealed, facts) values "
         "($1, 'apns', 'certificate', 'com.example.app', '', $2) returning credential_id) "
-        "insert into routes (credential_id, paused_at, pause_kind, pause_reason) "
-        "select credential_id, now(), 'credentials', 'credentials 403 InvalidProviderToken' from c",
+        "insert into routes (workspace_id, credential_id, paused_at, pause_kind, pause_reason) "
+        "select $1, credential_id, now(), 'credentials', 'credentials 403 InvalidProviderToken' from c",
         place.workspace.workspace_id,
         {"expires_at": "2020-01-31T00:00:00Z"},
     )

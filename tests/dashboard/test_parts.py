@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -12,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushkeeper.core import filter_text
-from pushkeeper.core.model import Environment, PersonId, Provider, RouteId, WorkspaceId
+from pushkeeper.core.delivery_id import DeliveryIds
+from pushkeeper.core.model import Environment, PersonId, Provider, RouteId, Secret, WorkspaceId
 from pushkeeper.dashboard import attention, cookies, timeline, words
 from pushkeeper.dashboard.attention import Facts
 from pushkeeper.dashboard.completion import complete
@@ -160,6 +162,9 @@ def push(minutes: int) -> PushLine:
     )
 
 
+delivery = partial(DeliveryIds(Secret(bytes(32))).of, WorkspaceId(1))
+
+
 @given(
     st.sets(st.integers(0, 100_000), max_size=160).map(sorted),
     st.sets(st.integers(0, 100_000), max_size=160).map(sorted),
@@ -174,7 +179,7 @@ def test_pages_of_a_timeline_come_to_all_events_in_their_order(
         start = Start.parse(str(start))
         some = [one for one in lines if start.line is None or one.key < start.line]
         more = [one for one in pushes if start.message is None or one.message_id < start.message]
-        page = timeline.timeline(start, some[: PAGE + 1], more[: PAGE + 1], PersonId(1))
+        page = timeline.timeline(start, some[: PAGE + 1], more[: PAGE + 1], PersonId(1), delivery)
         assert page.events or page.following is None
         events += page.events
         start = page.following
@@ -187,7 +192,7 @@ def test_a_push_that_turned_the_device_is_told_of_once_with_what_it_made_of_it()
     refused = replace(refused, ending="bounced", reason="P2")
     turned = line(5, 1)
     turned = Line(replace(turned.line, message_id=refused.message_id), turned.key)
-    [event, earlier] = timeline.timeline(Start(), [turned], [refused, push(9)], PersonId(1)).events
+    [event, earlier] = timeline.timeline(Start(), [turned], [refused, push(9)], PersonId(1), delivery).events
     assert (event.what, event.to_status) == ("A push was refused", "bounced")
     assert event.because == words.because("P2")
     assert earlier.what == "Push accepted"

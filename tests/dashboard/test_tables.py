@@ -153,7 +153,7 @@ async def test_messages_are_listed_filtered_and_read_one_by_one(
         naming = Naming(workspace_id=workspace, path=Identifier(IdentifierKind.ID, f"m{number}"))
         push = TransactionalPush(naming=naming, content=Content(title=f"Order {number}"))
         deliveries.append(str((await sending.accept(push)).delivery_id))
-    item = re.escape(place.path("/messages/")) + "([^/?]{32})"
+    item = re.escape(place.path("/messages/")) + "([^/?]{56})"
     assert await paged(viewer, place.path("/messages"), item) == [
         quote(one, safe="") for one in reversed(deliveries)
     ]

@@ -190,7 +190,7 @@ async def test_it_is_for_admins_and_routes_lead_to_it(
     await site.database.rows(
         "with c as (insert into credentials (workspace_id, provider, kind, app, sealed) values "
         "($1, 'fcm', 'service_account', 'p', '') returning credential_id) "
-        "insert into routes (credential_id) select credential_id from c",
+        "insert into routes (workspace_id, credential_id) select $1, credential_id from c",
         hour.place.workspace.workspace_id,
     )
     assert hour.place.path("/undo") in (await admin.get(hour.place.path("/routes"))).page.links()

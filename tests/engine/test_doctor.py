@@ -237,7 +237,8 @@ async def test_a_route_that_is_paused_says_who_lets_it_go_on(patient: Patient) -
 async def test_alerts_and_held_refusals_are_told(patient: Patient) -> None:
     await patient.add_apns()
     await patient.database.rows(
-        "insert into alerts (route_id, reason, alert, times) select route_id, 'P21', 'never seen', 7 from routes"
+        "insert into alerts (workspace_id, route_id, reason, alert, times) "
+        "select workspace_id, route_id, 'P21', 'never seen', 7 from routes"
     )
     await patient.database.rows(
         "with m as (insert into messages (message_id, workspace_id, kind, content, expires_at) "

@@ -13,6 +13,7 @@ from pushkeeper import wiring
 from pushkeeper.api.app import Doors
 from pushkeeper.cli import main
 from pushkeeper.config import Settings
+from pushkeeper.core.delivery_id import DeliveryIds
 from pushkeeper.core.model import Secret
 from pushkeeper.store.database import Database
 from pushkeeper.store.vault import Vault
@@ -56,7 +57,9 @@ def test_commands_are_found_at_all():
 @pytest.fixture(scope="module")
 def routers():
     """All that is answered, as a service answers it; nobody asks its database."""
-    store = wiring.Store(Database(None, ""), Vault(Secret(bytes(32))), None, ())
+    store = wiring.Store(
+        Database(None, "", DeliveryIds(Secret(bytes(32)))), Vault(Secret(bytes(32))), None, ()
+    )
     doors = wiring.api(store, "http://push.example.com")
     assert isinstance(doors, Doors)
     return doors._routers.values()

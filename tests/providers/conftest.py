@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from pushkeeper.core import delivery_id
 from pushkeeper.core.model import (
     Content,
     DeviceId,
@@ -46,6 +47,9 @@ class Clock:
         self.now += timedelta(**duration)
 
 
+DELIVERY_ID = "d" * delivery_id.CHARACTERS
+
+
 @pytest.fixture
 def clock():
     return Clock()
@@ -69,6 +73,7 @@ def make_push():
         return Push(
             message_id=MESSAGE_ID,
             person_id=PersonId(person),
+            delivery_id=DELIVERY_ID,
             device_id=found,
             generation=1,
             token=Token(token),

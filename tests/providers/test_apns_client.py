@@ -77,7 +77,7 @@ async def test_a_push_arrives_with_its_alert_both_keys_and_its_headers(
     [entry] = simulator.world.journal.read(token)
     body = msgspec.json.decode(entry.body)
     assert body["aps"]["alert"] == {"title": "Hello", "body": "World"}
-    assert (body["CIO-Delivery-ID"], body["CIO-Delivery-Token"]) == (str(push.delivery_id), token)
+    assert (body["CIO-Delivery-ID"], body["CIO-Delivery-Token"]) == (push.delivery_id, token)
     headers = dict(entry.headers)
     assert headers[b"apns-topic"] == simulator.apns_topic.encode()
     assert headers[b"apns-id"] == headers[b"apns-collapse-id"] == str(push.identity).encode()

@@ -26,7 +26,7 @@ def compose(push: Push, authorization: bytes | None = b"bearer jwt"):
 
 def filled(tree: object, push: Push) -> object:
     """The plain composition: every slot replaced by the device's own value."""
-    values = {Hole.DELIVERY_ID: str(push.delivery_id), Hole.TOKEN: push.token.value}
+    values = {Hole.DELIVERY_ID: push.delivery_id, Hole.TOKEN: push.token.value}
     match tree:
         case Slot(hole=hole):
             return values[hole]
@@ -55,7 +55,7 @@ def test_a_plain_push_is_what_the_sdk_reads(make_push):
     }
     assert body == {
         "aps": {"mutable-content": 1, "sound": "default", "alert": {"title": "Hello", "body": "World"}},
-        "CIO-Delivery-ID": str(push.delivery_id),
+        "CIO-Delivery-ID": push.delivery_id,
         "CIO-Delivery-Token": TOKEN,
     }
 
@@ -108,7 +108,7 @@ def test_a_custom_payload_replaces_all_but_the_delivery_keys(make_push):
     _, body = compose(push)
     assert body == {
         **custom,
-        "CIO-Delivery-ID": str(push.delivery_id),
+        "CIO-Delivery-ID": push.delivery_id,
         "CIO-Delivery-Token": TOKEN,
     }
 

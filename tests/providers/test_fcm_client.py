@@ -75,7 +75,7 @@ async def test_a_push_arrives_with_its_alert_and_both_keys(
     [entry] = simulator.world.journal.read(token)
     message = msgspec.json.decode(entry.body)["message"]
     assert message["notification"] == {"title": "Hello", "body": "World"}
-    assert message["data"] == {"CIO-Delivery-ID": str(push.delivery_id), "CIO-Delivery-Token": token}
+    assert message["data"] == {"CIO-Delivery-ID": push.delivery_id, "CIO-Delivery-Token": token}
     assert message["android"]["notification"]["tag"] == str(push.identity)
 
 

@@ -35,7 +35,7 @@ def android(make_push):
 
 
 def keys_of(push: Push) -> dict[str, str]:
-    return {"CIO-Delivery-ID": str(push.delivery_id), "CIO-Delivery-Token": push.token.value}
+    return {"CIO-Delivery-ID": push.delivery_id, "CIO-Delivery-Token": push.token.value}
 
 
 def test_a_plain_push_to_android_is_a_notification_with_the_delivery_keys_as_data(android):
@@ -171,7 +171,7 @@ def test_a_custom_payload_for_an_iphone_may_be_of_either_form(make_push, custom)
 def filled(tree: object, push: Push) -> object:
     """The plain composition: every slot replaced by the device's own value."""
     values = {
-        Hole.DELIVERY_ID: str(push.delivery_id),
+        Hole.DELIVERY_ID: push.delivery_id,
         Hole.TOKEN: push.token.value,
         Hole.IDENTITY: str(push.identity),
         Hole.TTL: f"{int((push.expires_at - NOW).total_seconds())}s",

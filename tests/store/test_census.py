@@ -51,6 +51,7 @@ async def settled(database: Database, device: Device, *events: SettleEvent) -> N
     async def work(connection: Connection) -> None:
         for event in events:
             settlement = Settlement(
+                workspace_id=device.workspace_id,
                 device_id=device.device_id,
                 generation=device.generation,
                 event=event,
@@ -187,8 +188,9 @@ async def test_hours_say_what_was_accepted_and_which_devices_turned(
     await database.rows(
         "with c as (insert into credentials (workspace_id, provider, kind, app, sealed) "
         "values ($1, 'apns', 'key', 'app', '') returning credential_id), "
-        "r as (insert into routes (credential_id) select credential_id from c returning route_id) "
-        "insert into route_hours (route_id, hour, accepted) select route_id, date_trunc('hour', now()), 7 from r",
+        "r as (insert into routes (workspace_id, credential_id) select $1, credential_id from c returning route_id) "
+        "insert into route_hours (workspace_id, route_id, hour, accepted) "
+        "select $1, route_id, date_trunc('hour', now()), 7 from r",
         tenant,
     )
     hours = await census.hours(tenant)

@@ -45,7 +45,7 @@ async def test_a_credential_comes_back_as_it_was_put(
     database: Database, tenant: WorkspaceId, new: NewCredential
 ) -> None:
     credential_id = await credentials.put(database, VAULT, tenant, new)
-    found = await credentials.read(database, VAULT, credential_id)
+    found = await credentials.read(database, VAULT, tenant, credential_id)
     assert (found.credential_id, found.workspace_id) == (credential_id, tenant)
     for name in ("provider", "kind", "app", "environment", "facts", "secret", "endpoint_url", "ca_pem"):
         assert getattr(found, name) == getattr(new, name)
@@ -54,10 +54,10 @@ async def test_a_credential_comes_back_as_it_was_put(
 
 async def test_putting_it_again_replaces_it_and_keeps_its_id(database: Database, tenant: WorkspaceId) -> None:
     first = await credentials.put(database, VAULT, tenant, APNS)
-    before = await credentials.read(database, VAULT, first)
+    before = await credentials.read(database, VAULT, tenant, first)
     again = replace(APNS, facts={"key_id": "XYZ"}, secret=Secret(b"another"))
     assert await credentials.put(database, VAULT, tenant, again) == first
-    after = await credentials.read(database, VAULT, first)
+    after = await credentials.read(database, VAULT, tenant, first)
     assert (after.secret, after.facts) == (Secret(b"another"), {"key_id": "XYZ"})
     assert after.changed_at > before.changed_at
     sandbox = replace(APNS, environment=Environment.SANDBOX)
@@ -67,9 +67,9 @@ async def test_putting_it_again_replaces_it_and_keeps_its_id(database: Database,
 async def test_another_secret_key_opens_no_credential(database: Database, tenant: WorkspaceId) -> None:
     credential_id = await credentials.put(database, VAULT, tenant, APNS)
     with pytest.raises(Misconfigured, match="sealed with another key"):
-        await credentials.read(database, Vault(Secret(bytes([1]) * 32)), credential_id)
+        await credentials.read(database, Vault(Secret(bytes([1]) * 32)), tenant, credential_id)
     with pytest.raises(NotFound):
-        await credentials.read(database, VAULT, 0)
+        await credentials.read(database, VAULT, tenant, 0)
 
 
 async def test_a_sealed_secret_that_was_moved_to_another_workspace_is_not_opened(
@@ -87,7 +87,7 @@ async def test_a_sealed_secret_that_was_moved_to_another_workspace_is_not_opened
         other.workspace_id,
     )
     with pytest.raises(Misconfigured):
-        await credentials.read(database, VAULT, theirs)
+        await credentials.read(database, VAULT, other.workspace_id, theirs)
 
 
 async def test_no_column_of_any_table_holds_a_key_or_a_private_key(database: Database) -> None:

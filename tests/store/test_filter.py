@@ -250,7 +250,7 @@ async def crowd(database: Database) -> Crowd:
         await people.update(
             connection,
             [
-                (person, AttributeChange(attributes=some_attributes(number), changed_at=0))
+                (workspace, person, AttributeChange(attributes=some_attributes(number), changed_at=0))
                 for number, person in enumerate(persons)
             ],
         )
@@ -264,7 +264,7 @@ async def crowd(database: Database) -> Crowd:
 async def make_one(connection: Connection, crowd: Crowd, number: int, person: PersonId) -> None:
     member_of = crowd.segments[1 : 1 + number % 3]
     for segment in member_of:
-        await segments.add(connection, segment, [person])
+        await segments.add(connection, crowd.workspace, segment, [person])
     known_by = {"id": f"p{number}", "cio_id": cio_id(person)}
     if number % 3:
         known_by["email"] = f"P{number}@example.com"

@@ -59,6 +59,7 @@ class Books:
             key = device_id(self.tenant, Token(token))
             generation = await self.database.value("select generation from devices where device_id = $1", key)
             settlement = Settlement(
+                workspace_id=self.tenant,
                 device_id=key,
                 generation=generation,
                 event=SettleEvent(event),

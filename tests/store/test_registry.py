@@ -49,6 +49,7 @@ async def settle(database: Database, tenant: WorkspaceId, *events: SettleEvent, 
     assert device is not None
     settlements = [
         Settlement(
+            workspace_id=tenant,
             device_id=device.device_id,
             generation=device.generation,
             event=event,

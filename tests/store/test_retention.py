@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest_asyncio
 
-from pushkeeper.core.model import Content, DeliveryId, DeviceId, PersonId, minted_at, uuid7
+from pushkeeper.core.model import Content, DeviceId, PersonId, minted_at, uuid7
 from pushkeeper.store import activities, batches, messages, migrate, pushes, retention, workspaces
 from pushkeeper.store.activities import Asked
 from pushkeeper.store.database import Database
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from uuid import UUID
 
+    from pushkeeper.core.delivery_id import DeliveryId
     from pushkeeper.core.model import WorkspaceId
 
 KEEP = Keep(pushes_days=90, history_days=400, events_days=90, exports_days=30, outbox_days=30)
@@ -110,14 +111,18 @@ class Past:
             message,
             planned,
         )
-        await self.database.rows("insert into message_people (message_id, person_id) values ($1, 1)", message)
+        await self.database.rows(
+            "insert into message_people (workspace_id, message_id, person_id) values ($1, $2, 1)",
+            self.workspace,
+            message,
+        )
 
     async def hold(self, message: UUID) -> None:
         """Let a refusal of it be held."""
         made = await self.database.value(
             "with c as (insert into credentials (workspace_id, provider, kind, app, sealed) "
             "values ($1, 'fcm', 'service_account', $2, '') returning credential_id) "
-            "insert into routes (credential_id) select credential_id from c returning route_id",
+            "insert into routes (workspace_id, credential_id) select $1, credential_id from c returning route_id",
             self.workspace,
             secrets.token_hex(4),
         )
@@ -129,6 +134,10 @@ class Past:
             self.workspace,
             made,
         )
+
+    def delivery(self, message: UUID) -> DeliveryId:
+        """That message for Ann."""
+        return self.database.delivery_ids.of(self.workspace, message, ANN)
 
     async def tables(self) -> set[str]:
         return {partition.name for partition in await retention.partitions(self.database)}
@@ -169,7 +178,7 @@ async def test_what_is_to_be_kept_for_ever_is_kept(past: Past) -> None:
     await past.month("device_history", 4000)
     tables = await past.tables()
     assert await retention.drop_partitions(past.database, ALL) == []
-    assert await retention.forget(past.database, ALL, NOW) == Forgotten()
+    assert await retention.forget(past.database, past.workspace, ALL, NOW) == Forgotten()
     assert await past.tables() == tables
 
 
@@ -183,7 +192,7 @@ async def test_a_day_of_which_something_waits_is_kept(past: Past) -> None:
     await past.broadcast(unplanned, planned=False)
     gone = await past.day(103)
     assert await retention.drop_partitions(past.database, KEEP) == [gone]
-    await retention.forget(past.database, KEEP, NOW)
+    await retention.forget(past.database, past.workspace, KEEP, NOW)
     for message in (queued, held, unplanned):
         assert await past.database.value("select count(*) from messages where message_id = $1", message) == 1
     assert await past.count("message_people") == 1
@@ -196,10 +205,10 @@ async def test_messages_go_when_nothing_refers_to_them_with_what_apps_told_of_th
     for message in (*old, to_many, young):
         await past.report(message)
     # As long as their pushes are recorded, they are too.
-    assert (await retention.forget(past.database, KEEP, NOW)).messages == 0
+    assert (await retention.forget(past.database, past.workspace, KEEP, NOW)).messages == 0
     await retention.drop_partitions(past.database, KEEP)
     await past.report(old[0])
-    forgotten = await retention.forget(past.database, KEEP, NOW)
+    forgotten = await retention.forget(past.database, past.workspace, KEEP, NOW)
     assert (forgotten.messages, forgotten.named) == (3, 0)
     left = {row["message_id"] for row in await past.database.rows("select message_id from messages")}
     assert left == {to_many, young}  # of a broadcast there is a record still
@@ -215,7 +224,7 @@ async def test_who_was_named_for_an_old_broadcast_is_forgotten_once_it_is_over(p
     )
     for message in (over, under_way, young):
         await past.broadcast(message)
-    assert (await retention.forget(past.database, KEEP, NOW)).named == 1
+    assert (await retention.forget(past.database, past.workspace, KEEP, NOW)).named == 1
     left = {row["message_id"] for row in await past.database.rows("select message_id from message_people")}
     assert left == {under_way, young}
 
@@ -231,7 +240,7 @@ async def test_more_than_a_page_goes_in_one_look(past: Past) -> None:
         first,
         ids,
     )
-    assert (await retention.forget(past.database, KEEP, NOW)).messages == 2_500
+    assert (await retention.forget(past.database, past.workspace, KEEP, NOW)).messages == 2_500
 
 
 async def test_old_exports_and_what_no_webhook_came_for_go(past: Past) -> None:
@@ -241,16 +250,19 @@ async def test_old_exports_and_what_no_webhook_came_for_go(past: Past) -> None:
         "('done', 31), ('done', 29), ('failed', 31), ('pending', 31)) as e (state, days)",
         past.workspace,
     )
-    await past.database.rows("insert into export_parts select export_id, 0, 'text' from exports")
+    await past.database.rows(
+        "insert into export_parts (workspace_id, export_id, part, text) "
+        "select workspace_id, export_id, 0, 'text' from exports"
+    )
     await past.database.rows(
         "with w as (insert into webhooks (workspace_id, name, endpoint, events, sealed) "
         "values ($1, '', '', '{push_sent}', '') returning webhook_id) "
-        "insert into outbox (webhook_id, object_type, metric, data, happened_at) "
-        "select webhook_id, 'push', 'sent', '{}', now() - make_interval(days => days) "
+        "insert into outbox (workspace_id, webhook_id, object_type, metric, data, happened_at) "
+        "select $1, webhook_id, 'push', 'sent', '{}', now() - make_interval(days => days) "
         "from w, unnest(array[31, 40, 29, 1]) days",
         past.workspace,
     )
-    forgotten = await retention.forget(past.database, KEEP, NOW)
+    forgotten = await retention.forget(past.database, past.workspace, KEEP, NOW)
     assert (forgotten.exports, forgotten.outbox) == (2, 2)
     assert await past.count("export_parts") == 2
     assert await past.count("outbox") == 2
@@ -305,8 +317,10 @@ async def test_of_two_who_tidy_at_once_one_does_and_neither_fails(past: Past) ->
         await past.message(days_ago)
     dropped = await asyncio.gather(*(retention.drop_partitions(past.database, KEEP) for _ in range(3)))
     assert sum(map(len, dropped)) == 15
-    forgotten = await asyncio.gather(*(retention.forget(past.database, KEEP, NOW) for _ in range(3)))
-    again = await retention.forget(past.database, KEEP, NOW)
+    forgotten = await asyncio.gather(
+        *(retention.forget(past.database, past.workspace, KEEP, NOW) for _ in range(3))
+    )
+    again = await retention.forget(past.database, past.workspace, KEEP, NOW)
     assert sum(one.messages for one in (*forgotten, again)) == 15
 
 
@@ -314,14 +328,14 @@ async def test_what_reads_over_a_range_that_is_gone_finds_what_is_left(past: Pas
     of_many, young = await past.message(100), await past.message(5)
     await past.broadcast(of_many)
     await retention.drop_partitions(past.database, KEEP)
-    await retention.forget(past.database, KEEP, NOW)
-    facts = await messages.delivery(past.database, past.workspace, DeliveryId(of_many, ANN))
+    await retention.forget(past.database, past.workspace, KEEP, NOW)
+    facts = await messages.delivery(past.database, past.workspace, past.delivery(of_many))
     assert facts is not None
     assert (facts.pushes, facts.waiting) == ((), False)
     page = messages.Page(
         before=uuid7(1 << 47, bytes(10)), since=NOW - timedelta(days=183), until=NOW, limit=100
     )
-    assert await messages.of_person(past.database, past.workspace, ANN, page) == [DeliveryId(young, ANN)]
+    assert await messages.of_person(past.database, past.workspace, ANN, page) == [past.delivery(young)]
     wanted = messages.Wanted(
         after_message=uuid7(1 << 47, bytes(10)),
         after_device=b"",
@@ -333,7 +347,7 @@ async def test_what_reads_over_a_range_that_is_gone_finds_what_is_left(past: Pas
         limit=100,
     )
     listed = await messages.of_workspace(past.database, past.workspace, wanted)
-    assert [one.delivery_id for one in listed] == [DeliveryId(young, ANN)]
+    assert [one.delivery_id for one in listed] == [past.delivery(young)]
     asked = Asked(before=NOW + timedelta(days=1), before_id="", type=None, name=None, limit=100)
     did = await activities.of_person(past.database, past.workspace, ANN, asked)
     assert [one.message_id for one in did if one.type == "sent_push"] == [young]
@@ -344,9 +358,9 @@ async def test_what_reads_over_a_range_that_is_gone_finds_what_is_left(past: Pas
 async def test_a_message_that_waits_longer_than_pushes_are_kept_is_recorded_when_it_goes(past: Past) -> None:
     message = await past.message(100, waits=True, pushed=False)
     await retention.drop_partitions(past.database, KEEP)
-    await retention.forget(past.database, KEEP, NOW)
+    await retention.forget(past.database, past.workspace, KEEP, NOW)
     await migrate.make_partitions(past.database)
-    told = await batches.messages(past.database, [message])
+    told = await batches.messages(past.database, [(past.workspace, message)])
     assert told[message].content == Content(title="long ago")
     row = pushes.PushRow(
         message_id=message,

@@ -80,8 +80,8 @@ class Desk:
         return await self.database.in_transaction(
             lambda connection: routes.pause(
                 connection,
-                route.credential_id,
-                None if whole else route.route_id,
+                route,
+                whole=whole,
                 kind=kind,
                 reason=reason,
                 probe_after_s=probe,
@@ -255,7 +255,7 @@ async def test_one_leg_is_paused_without_the_other(desk):
 
 async def test_new_credentials_let_go_on_what_waited_and_have_to_prove_themselves(desk):
     route = await desk.route(IOS)
-    await desk.database.in_transaction(lambda connection: routes.mark_accepted(connection, [route.route_id]))
+    await desk.database.in_transaction(lambda connection: routes.mark_accepted(connection, [route.key]))
     assert (await desk.route(IOS)).accepted_at is not None
     await desk.pause(IOS)
     waiting = await desk.in_lane(IOS, devices=1)
@@ -284,7 +284,7 @@ async def test_a_throttled_route_rests_and_then_goes_on_slowly(desk):
     async def throttle(rest_s):
         await desk.database.in_transaction(
             lambda connection: routes.throttle(
-                connection, route.credential_id, None, rest_s=rest_s, slowed_to_per_s=40.0
+                connection, route, whole=True, rest_s=rest_s, slowed_to_per_s=40.0
             )
         )
 
@@ -312,7 +312,7 @@ async def test_what_is_held_until_a_route_proves_itself_is_believed_then(desk):
     assert (await desk.facts(ANDROID)).health.held_verdicts == 1
     assert await desk.endings() == []
     route = await desk.route(ANDROID)
-    await desk.database.in_transaction(lambda connection: routes.mark_accepted(connection, [route.route_id]))
+    await desk.database.in_transaction(lambda connection: routes.mark_accepted(connection, [route.key]))
     await desk.hold(ANDROID, "another-token")
     assert await desk.status("another-token") == "bounced", "by then it has proved itself"
     assert await desk.endings() == [("bounced", "F13")] * 2
@@ -355,7 +355,7 @@ async def test_applying_to_a_route_that_was_paused_for_another_reason_leaves_it_
 
 async def test_results_are_added_up_by_the_hour_and_make_the_norm_of_the_hours_before(desk):
     route = await desk.route(ANDROID)
-    results = {route.route_id: {Result.ACCEPTED: 90, Result.AMBIGUOUS: 10}}
+    results = {route.key: {Result.ACCEPTED: 90, Result.AMBIGUOUS: 10}}
     for _ in range(2):
         await desk.database.in_transaction(lambda connection: routes.count(connection, results))
     facts = await desk.facts(ANDROID)
@@ -371,9 +371,7 @@ async def test_alerts_are_counted_and_listed_with_their_route(desk):
     route = await desk.route(ANDROID)
     for text in ("first", "again"):
         await desk.database.in_transaction(
-            lambda connection, text=text: routes.alert(
-                connection, route.route_id, "F21", text, "raw \0 answer"
-            )
+            lambda connection, text=text: routes.alert(connection, route, "F21", text, "raw \0 answer")
         )
     [alert] = (await desk.facts(ANDROID)).alerts
     assert (alert.reason, alert.alert, alert.detail, alert.times) == ("F21", "again", "raw  answer", 2)

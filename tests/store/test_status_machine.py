@@ -130,6 +130,7 @@ class World:
 
     def settlement(self, device: int, generation: int, outcome: Came) -> Settlement:
         return Settlement(
+            workspace_id=self.workspace,
             device_id=self.key(device),
             generation=generation,
             event=outcome.event,

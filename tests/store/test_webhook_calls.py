@@ -30,18 +30,19 @@ def call(**changes: Any) -> Call:
     return Call(**{**usual, "status": 200, "failure": None, "took_ms": 3, **changes})
 
 
-async def waits(database: Database, webhook_id: int, count: int) -> list[int]:
+async def waits(database: Database, tenant: WorkspaceId, webhook_id: int, count: int) -> list[int]:
     rows = await database.rows(
-        "insert into outbox (webhook_id, object_type, metric, data, happened_at) "
-        "select $1, 'push', 'sent', '{}', now() from generate_series(1, $2::int) returning outbox_id",
+        "insert into outbox (workspace_id, webhook_id, object_type, metric, data, happened_at) "
+        "select $1, $2, 'push', 'sent', '{}', now() from generate_series(1, $3::int) returning outbox_id",
+        tenant,
         webhook_id,
         count,
     )
     return [row["outbox_id"] for row in rows]
 
 
-async def numbers(database: Database, webhook_id: int) -> list[int]:
-    found = await webhooks.calls(database, webhook_id, before=None, most=1_000)
+async def numbers(database: Database, tenant: WorkspaceId, webhook_id: int) -> list[int]:
+    found = await webhooks.calls(database, tenant, webhook_id, before=None, most=1_000)
     return [one.call for one in found]
 
 
@@ -50,14 +51,14 @@ async def test_the_last_two_hundred_of_each_webhook_are_kept(
     database: Database, tenant: WorkspaceId, size: int
 ) -> None:
     one, other = await made(database, tenant), await made(database, tenant)
-    await webhooks.settle(database, other, [call()])
+    await webhooks.settle(database, tenant, other, [call()])
     for start in range(0, KEPT_CALLS + 30, size):
-        await webhooks.settle(database, one, [call(took_ms=start + n) for n in range(size)])
+        await webhooks.settle(database, tenant, one, [call(took_ms=start + n) for n in range(size)])
     last = len(range(0, KEPT_CALLS + 30, size)) * size
-    assert await numbers(database, one) == list(range(last, last - KEPT_CALLS, -1))
-    found = await webhooks.calls(database, one, before=None, most=1_000)
+    assert await numbers(database, tenant, one) == list(range(last, last - KEPT_CALLS, -1))
+    found = await webhooks.calls(database, tenant, one, before=None, most=1_000)
     assert [logged.took_ms + 1 for logged in found] == [logged.call for logged in found], "in their order"
-    assert await numbers(database, other) == [1]
+    assert await numbers(database, tenant, other) == [1]
 
 
 async def test_pings_beside_turns_have_numbers_of_their_own_and_push_nothing_over_the_brim(
@@ -65,13 +66,15 @@ async def test_pings_beside_turns_have_numbers_of_their_own_and_push_nothing_ove
 ) -> None:
     one = await made(database, tenant)
     for _ in range(KEPT_CALLS // 10):
-        await webhooks.settle(database, one, [call() for _ in range(10)])
-    turns = [webhooks.settle(database, one, [call(), call()]) for _ in range(10)]
-    pings = [webhooks.log(database, one, call(object_type="webhook", metric="ping")) for _ in range(10)]
+        await webhooks.settle(database, tenant, one, [call() for _ in range(10)])
+    turns = [webhooks.settle(database, tenant, one, [call(), call()]) for _ in range(10)]
+    pings = [
+        webhooks.log(database, tenant, one, call(object_type="webhook", metric="ping")) for _ in range(10)
+    ]
     await asyncio.gather(*turns, *pings)
     last = KEPT_CALLS + 30
-    assert await numbers(database, one) == list(range(last, last - KEPT_CALLS, -1))
-    found = await webhooks.calls(database, one, before=None, most=30)
+    assert await numbers(database, tenant, one) == list(range(last, last - KEPT_CALLS, -1))
+    found = await webhooks.calls(database, tenant, one, before=None, most=30)
     assert sum(logged.event == "webhook_ping" for logged in found) == 10
 
 
@@ -79,22 +82,22 @@ async def test_a_turn_takes_out_what_was_taken_and_counts_the_attempts_of_what_w
     database: Database, tenant: WorkspaceId
 ) -> None:
     one = await made(database, tenant)
-    taken, failed, behind = await waits(database, one, 3)
+    taken, failed, behind = await waits(database, tenant, one, 3)
     calls = [
         call(outbox_id=taken),
         call(outbox_id=failed, status=503, failure="answered 503", attempt=1),
     ]
-    await webhooks.settle(database, one, calls, wait_s=60.0)
-    waiting = await webhooks.waiting(database, one, most=10)
+    await webhooks.settle(database, tenant, one, calls, wait_s=60.0)
+    waiting = await webhooks.waiting(database, tenant, one, most=10)
     assert [(item.outbox_id, item.attempts) for item in waiting] == [(failed, 1), (behind, 0)]
     [found] = await webhooks.of_workspace(database, tenant, one)
     assert (found.failures, found.failure, found.disabled) == (1, "answered 503", False)
     again = [call(outbox_id=failed, status=None, failure="no answer", attempt=2)]
-    await webhooks.settle(database, one, again, wait_s=60.0, give_up=True)
+    await webhooks.settle(database, tenant, one, again, wait_s=60.0, give_up=True)
     [found] = await webhooks.of_workspace(database, tenant, one)
     assert (found.failures, found.failure, found.disabled) == (2, "no answer", True)
-    assert (await webhooks.waiting(database, one, most=1))[0].attempts == 2
-    await webhooks.settle(database, one, [call(outbox_id=failed, attempt=3), call(outbox_id=behind)])
+    assert (await webhooks.waiting(database, tenant, one, most=1))[0].attempts == 2
+    await webhooks.settle(database, tenant, one, [call(outbox_id=failed, attempt=3), call(outbox_id=behind)])
     [found] = await webhooks.of_workspace(database, tenant, one)
     assert (found.failures, found.failing_since, found.failure, found.waiting) == (0, None, None, 0)
 
@@ -103,8 +106,8 @@ async def test_what_is_told_of_a_webhook_that_was_deleted_meanwhile_is_dropped(
     database: Database, tenant: WorkspaceId
 ) -> None:
     one = await made(database, tenant)
-    await webhooks.settle(database, one, [call()])
+    await webhooks.settle(database, tenant, one, [call()])
     await webhooks.delete(database, tenant, one)
-    await webhooks.settle(database, one, [call()])
-    await webhooks.log(database, one, call())
-    assert await numbers(database, one) == []
+    await webhooks.settle(database, tenant, one, [call()])
+    await webhooks.log(database, tenant, one, call())
+    assert await numbers(database, tenant, one) == []

@@ -178,6 +178,7 @@ class Place:
                 message = new_id()
                 accepted = event is SettleEvent.ACCEPTED
                 settlement = Settlement(
+                    workspace_id=device.workspace_id,
                     device_id=device.device_id,
                     generation=device.generation,
                     event=event,

@@ -217,5 +217,5 @@ def test_a_new_refusal_of_credentials_is_believed_at_the_fifth_device(lanes):
 def test_results_are_handed_over_once(lanes):
     lanes.hear_accepted(APNS, 3, now=0.0)
     lanes.hear(APNS, device(1), AMBIGUOUS, now=0.0)
-    assert lanes.take_results() == {APNS: {"accepted": 3, "ambiguous": 1}}
+    assert lanes.take_results() == {(WorkspaceId(1), APNS): {"accepted": 3, "ambiguous": 1}}
     assert lanes.take_results() == {}

@@ -75,6 +75,7 @@ class Desk:
         push = Push(
             message_id=work.batch.message_id,
             person_id=target.planned_for,
+            delivery_id="a delivery",
             device_id=target.device_id,
             generation=target.device.generation,
             token=target.device.token,

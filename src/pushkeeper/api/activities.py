@@ -10,7 +10,6 @@ from pushkeeper.api import answer, fields
 from pushkeeper.api.app_api import person_of, render
 from pushkeeper.api.surface import Surface
 from pushkeeper.core.identity import cio_id
-from pushkeeper.core.model import DeliveryId
 from pushkeeper.errors import BadRequest
 from pushkeeper.store.activities import TYPES, Asked
 
@@ -68,7 +67,7 @@ class _Activities:
 
 def activity_json(activity: Activity, person: Person) -> dict[str, Any]:
     """One activity as Customer.io shows it, with the name that an event has."""
-    message = activity.message_id
+    delivery = activity.delivery_id
     return {
         "id": activity.id,
         "type": activity.type,
@@ -77,8 +76,8 @@ def activity_json(activity: Activity, person: Person) -> dict[str, Any]:
         "data": activity.data,
         "customer_id": person.id,
         "customer_identifiers": {"id": person.id, "email": person.email, "cio_id": cio_id(person.person_id)},
-        "delivery_id": None if message is None else str(DeliveryId(message, activity.person_id)),
-        "delivery_type": None if message is None else "push",
+        "delivery_id": None if delivery is None else str(delivery),
+        "delivery_type": None if delivery is None else "push",
     }
 
 

@@ -10,7 +10,8 @@ import msgspec
 if TYPE_CHECKING:
     from starlette.types import Send
 
-    from pushkeeper.core.model import DeliveryId
+    from pushkeeper.core.delivery_id import DeliveryId
+
 
 _JSON = b"application/json; charset=utf-8"
 

@@ -17,7 +17,7 @@ from pushkeeper.api.answer import Answer
 from pushkeeper.api.cdp_item import read_item
 from pushkeeper.api.surface import MAX_BODY_BYTES, Surface, let_in
 from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge, Unauthorized
-from pushkeeper.store.reports import Report
+from pushkeeper.reporting import AppReport
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -132,9 +132,9 @@ class _Cdp:
         """Do all that could be read, in its order; the errors of the rest."""
         errors: list[PushkeeperError] = [found for found in read if isinstance(found, BadRequest)]
         said = [one for found in read if isinstance(found, list) for one in found]
-        for report in (one for one in said if isinstance(one, Report)):
+        for report in (one for one in said if isinstance(one, AppReport)):
             await self._rooms.reporting.report(report)
-        told = [one for one in said if not isinstance(one, Report)]
+        told = [one for one in said if not isinstance(one, AppReport)]
         for done in await self._rooms.registry.do_all(told):
             # Of a database that does not answer the caller must hear, to send all of it again.
             if isinstance(done, BaseException) and not isinstance(done, BadRequest):

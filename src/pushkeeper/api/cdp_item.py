@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -12,15 +13,15 @@ from pushkeeper.core import identity
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import BadRequest
 from pushkeeper.registry import Call, Tell
+from pushkeeper.reporting import AppReport
 from pushkeeper.store.people import Naming
-from pushkeeper.store.reports import Report
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import Token, WorkspaceId
     from pushkeeper.registry import Registry
     from pushkeeper.store.events import EventKind
 
-Said: TypeAlias = Call | Report
+Said: TypeAlias = Call | AppReport
 
 _KINDS = ("identify", "track", "page", "screen", "group", "alias")
 # Of objects, content and relationships there is nothing to keep here.
@@ -177,7 +178,7 @@ class _Reader:
             at=self._at,
             href=properties.get("href"),
         )
-        return [] if found is None else [found]
+        return [] if found is None else [replace(found, workspace_id=self._workspace)]
 
     def _end(self, name: str) -> list[Said]:
         if self._user is None:

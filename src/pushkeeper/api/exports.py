@@ -70,8 +70,8 @@ class _Exports:
 
     async def file(self, call: Call) -> Answer:
         """The text, whole: an export is as large as what one person may read."""
-        export_id = self._exports.opened_by(call.segment("link"))
-        text = "".join([part async for part in self._exports.text(export_id)])
+        workspace, export_id = self._exports.opened_by(call.segment("link"))
+        text = "".join([part async for part in self._exports.text(workspace, export_id)])
         name = f'attachment; filename="export-{export_id}.csv"'.encode()
         return Answer(
             text.encode(),

@@ -11,7 +11,6 @@ from pushkeeper.api import answer, fields, native
 from pushkeeper.api.app_api import person_of, render
 from pushkeeper.api.surface import Surface
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
-from pushkeeper.core.model import DeliveryId
 from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.reporting import Metric
 from pushkeeper.store.messages import Page, Wanted
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from pushkeeper.api.answer import Answer
     from pushkeeper.api.app import Rooms
     from pushkeeper.api.surface import Call
+    from pushkeeper.core.delivery_id import DeliveryId
     from pushkeeper.core.model import PersonId, WorkspaceId
     from pushkeeper.store.messages import DeliveryFacts
     from pushkeeper.store.people import Person
@@ -56,7 +56,7 @@ class _Messages:
         self._rooms = rooms
 
     async def one(self, call: Call) -> Answer:
-        workspace, delivery_id = call.workspace.workspace_id, _delivery(call)
+        workspace, delivery_id = call.workspace.workspace_id, self._delivery(call)
         known = await self._people(workspace, [delivery_id.person_id])
         person = known.get(delivery_id.person_id)
         return answer.about(delivery_id, {"message": await self._message(workspace, delivery_id, person)})
@@ -93,14 +93,21 @@ class _Messages:
         return await self._list(call, number)
 
     async def send_draft(self, call: Call) -> Answer:
-        delivery_id = _delivery(call)
+        delivery_id = self._delivery(call)
         await self._rooms.sending.send_draft(call.workspace.workspace_id, delivery_id)
         return answer.about(delivery_id, {"delivery_id": str(delivery_id)})
 
     async def drop_draft(self, call: Call) -> Answer:
-        delivery_id = _delivery(call)
+        delivery_id = self._delivery(call)
         await self._rooms.sending.drop_draft(call.workspace.workspace_id, delivery_id)
         return answer.empty(delivery_id)
+
+    def _delivery(self, call: Call) -> DeliveryId:
+        ids = self._rooms.database.delivery_ids
+        found = ids.read_of(call.workspace.workspace_id, call.segment("id"))
+        if found is None:
+            raise NotFound("message: there is none of this id")
+        return found
 
     async def _list(self, call: Call, template_id: int | None) -> Answer:
         workspace = call.workspace.workspace_id
@@ -176,13 +183,6 @@ def message_json(
         "trigger_event_id": None if facts.broadcast_id is None else str(facts.broadcast_id),
         "forgotten": person is None,
     }
-
-
-def _delivery(call: Call) -> DeliveryId:
-    found = DeliveryId.parse(call.segment("id"))
-    if found is None:
-        raise NotFound("message: there is none of this id")
-    return found
 
 
 def _window(call: Call) -> tuple[datetime, datetime]:

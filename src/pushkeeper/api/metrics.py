@@ -13,11 +13,11 @@ from pushkeeper.api import fields, said
 from pushkeeper.api.surface import Surface, let_in
 from pushkeeper.api.track_v1 import DONE, render
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
-from pushkeeper.core.model import DeliveryId
 from pushkeeper.errors import BadRequest
 from pushkeeper.registry import Tell
+from pushkeeper.reporting import AppReport
 from pushkeeper.store.people import Naming
-from pushkeeper.store.reports import AppMetric, Report
+from pushkeeper.store.reports import AppMetric
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,14 +46,12 @@ def routes(rooms: Rooms) -> Sequence[Route]:
 
 def report(
     delivery: object, metric: object, token: object, *, at: datetime | None, href: object = None
-) -> Report | None:
-    """A report of these parts; None of what is no delivery of ours, or no metric that an app can tell."""
-    delivery_id = DeliveryId.parse(delivery) if isinstance(delivery, str) else None
-    if delivery_id is None or not isinstance(metric, str) or metric.lower() not in _METRICS:
+) -> AppReport | None:
+    """A report of these parts; None of what names no delivery, or is no metric that an app can tell."""
+    if not isinstance(delivery, str) or not isinstance(metric, str) or metric.lower() not in _METRICS:
         return None
-    return Report(
-        message_id=delivery_id.message_id,
-        person_id=delivery_id.person_id,
+    return AppReport(
+        delivery=delivery,
         metric=AppMetric(metric.lower()),
         reported_at=at or datetime.now(UTC),
         token=said.token(token, "recipient") if isinstance(token, str) and token.strip() else None,
@@ -85,19 +83,16 @@ class _Doors:
             return DONE
         if found is None:
             return DONE
-        await self._rooms.reporting.report(found)
-        return replace(DONE, delivery_id=DeliveryId(found.message_id, found.person_id))
+        return replace(DONE, delivery_id=await self._rooms.reporting.report(found))
 
     async def unsubscribe(self, call: Call) -> Answer:
         body: dict[str, Any] = fields.as_object(fields.decode(call.raw_body), "body")
         if not said.is_true(body.get("unsubscribe", True)):
             raise BadRequest("unsubscribe", "unsubscribe: expected true")
-        delivery_id = DeliveryId.parse(call.segment("delivery_id"))
+        delivery_id = await self._rooms.reporting.known_by_recipient(call.segment("delivery_id"))
         if delivery_id is None:
             return DONE
-        workspace = await self._rooms.reporting.workspace_of(delivery_id)
-        if workspace is None:
-            return DONE
+        workspace = delivery_id.workspace_id
         path = Identifier(IdentifierKind.CIO_ID, cio_id(delivery_id.person_id))
         naming = Naming(workspace_id=workspace, path=path)
         change = said.change({"unsubscribed": True})

@@ -9,7 +9,7 @@ from pushkeeper.api.said import MAX_TOKEN_BYTES
 from pushkeeper.api.surface import Surface
 from pushkeeper.core.filter_values import meanings
 from pushkeeper.core.identity import cio_id, person_of_cio_id
-from pushkeeper.core.model import DeliveryId, Platform, Token
+from pushkeeper.core.model import Platform, Token
 from pushkeeper.core.status import LastStatus
 from pushkeeper.errors import BadRequest, PushkeeperError
 from pushkeeper.store.devices import Search
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pushkeeper.api.answer import Answer
     from pushkeeper.api.app import Rooms
     from pushkeeper.api.surface import Call
+    from pushkeeper.core.delivery_id import DeliveryIds
     from pushkeeper.core.model import PersonId
     from pushkeeper.store.devices import Device, HistoryLine, PushLine
 
@@ -75,7 +76,9 @@ class _Native:
         device = await self._device(call)
         limit = _number(call, "limit", default=_PAGE, most=MAX_LINES)
         lines = await self._rooms.registry.pushes(device, limit=limit)
-        return answer.of_json({"pushes": [push_json(device, line) for line in lines]})
+        return answer.of_json(
+            {"pushes": [push_json(device, line, self._rooms.database.delivery_ids) for line in lines]}
+        )
 
     async def history(self, call: Call) -> Answer:
         lines = await self._rooms.registry.history(
@@ -129,10 +132,10 @@ def device_json(device: Device) -> dict[str, Any]:
     }
 
 
-def push_json(device: Device, line: PushLine) -> dict[str, Any]:
+def push_json(device: Device, line: PushLine, ids: DeliveryIds) -> dict[str, Any]:
     """What came of one push, by the delivery that it belongs to."""
     return {
-        "delivery_id": str(DeliveryId(line.message_id, device.person_id)),
+        "delivery_id": ids.text(device.workspace_id, line.message_id, device.person_id),
         "ending": line.ending,
         "reason": line.reason,
         "provider": line.provider,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,8 +15,8 @@ from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge, TooManyRequests, Unauthorized
 from pushkeeper.registry import Call as Told
 from pushkeeper.registry import Tell
+from pushkeeper.reporting import AppReport
 from pushkeeper.store.people import Naming
-from pushkeeper.store.reports import Report
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -105,7 +105,7 @@ class _TrackV2:
         ]
         return answer.of_json({"errors": errors}, _PARTLY_DONE) if errors else DONE
 
-    def _read_item(self, call: Call, item: object) -> list[Told | Report | _Note] | BadRequest:
+    def _read_item(self, call: Call, item: object) -> list[Told | AppReport | _Note] | BadRequest:
         try:
             given = fields.as_object(item, "batch")
             if len(msgspec.json.encode(given)) > MAX_ITEM_BYTES:
@@ -114,10 +114,10 @@ class _TrackV2:
         except BadRequest as error:
             return error
 
-    def _read(self, call: Call, item: dict[str, Any]) -> list[Told | Report | _Note]:
+    def _read(self, call: Call, item: dict[str, Any]) -> list[Told | AppReport | _Note]:
         kind = fields.one_of(item.get("type"), "type", ("person", "object", "delivery"))
         if kind == "delivery":
-            return _delivery(item)
+            return _delivery(call, item)
         if kind == "object":
             action = item.get("action")
             if action not in _OBJECT_ACTIONS:
@@ -126,22 +126,22 @@ class _TrackV2:
             return [_Note(item)]
         return self._person(call, item)
 
-    def _person(self, call: Call, item: dict[str, Any]) -> list[Told | Report | _Note]:
+    def _person(self, call: Call, item: dict[str, Any]) -> list[Told | AppReport | _Note]:
         action = fields.one_of(item.get("action"), "action", tuple(_PERSON_ACTIONS))
         return _PERSON_ACTIONS[action](self._rooms, call, item)
 
     async def _done(
-        self, call: Call, read: Sequence[list[Told | Report | _Note] | BadRequest]
+        self, call: Call, read: Sequence[list[Told | AppReport | _Note] | BadRequest]
     ) -> list[PushkeeperError | None]:
         """Do all that could be read, in order; what refused each, None where nothing did."""
         errors: list[PushkeeperError | None] = [
             found if isinstance(found, BadRequest) else None for found in read
         ]
         calls: list[tuple[int, Told]] = []
-        aside: list[Awaitable[None]] = []
+        aside: list[Awaitable[object]] = []
         for place, found in enumerate(read):
             for one in found if isinstance(found, list) else ():
-                if isinstance(one, Report):
+                if isinstance(one, AppReport):
                     aside.append(self._rooms.reporting.report(one))
                 elif isinstance(one, _Note):
                     aside.append(self._rooms.registry.note(call.workspace.workspace_id, one.said))
@@ -157,17 +157,19 @@ class _TrackV2:
         return errors
 
 
-_Ops = list[Told | Report | _Note]
+_Ops = list[Told | AppReport | _Note]
 
 
-def _delivery(item: dict[str, Any]) -> _Ops:
+def _delivery(call: Call, item: dict[str, Any]) -> _Ops:
     identifiers = fields.as_object(item.get("identifiers"), "identifiers")
     delivery = fields.text(identifiers.get("id"), "identifiers.id", max_bytes=fields.MAX_VALUE_BYTES)
     attributes = fields.optional_object(item.get("attributes"), "attributes")
     name = fields.text(item.get("name"), "name", max_bytes=said.MAX_EVENT_NAME_BYTES)
     at = fields.optional_unix_time(item.get("timestamp"), "timestamp")
     found = metrics.report(delivery, name, attributes.get("device_token"), at=at, href=attributes.get("href"))
-    return [] if found is None else [found]
+    if found is None:
+        return []
+    return [replace(found, workspace_id=call.workspace.workspace_id, by_server=True)]
 
 
 def _named(item: dict[str, Any], field: str = "identifiers") -> Identifier:

@@ -18,7 +18,7 @@ from pushkeeper.bench.figures import Figure, percentile
 from pushkeeper.bench.fixtures import Size, loaded
 from pushkeeper.bench.pages import PAGES
 from pushkeeper.core.identity import cio_id
-from pushkeeper.core.model import DeliveryId, PersonId
+from pushkeeper.core.model import PersonId
 from pushkeeper.core.user import Role
 from pushkeeper.dashboard import cookies
 from pushkeeper.errors import Misconfigured
@@ -93,7 +93,7 @@ async def _ids(found: Loaded) -> dict[str, str]:
     return {
         **{name: value for name, value in row.items() if isinstance(value, str)},
         "person": cio_id(person),
-        "delivery": str(DeliveryId(row["message_id"], person)),
+        "delivery": found.store.database.delivery_ids.text(found.workspace_id, row["message_id"], person),
         "route": routes[0].route.name,
     }
 

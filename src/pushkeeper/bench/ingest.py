@@ -14,12 +14,13 @@ import msgspec
 from pushkeeper import config, wiring
 from pushkeeper.bench import load, processes
 from pushkeeper.bench.figures import Beside, Figure, percentile
-from pushkeeper.core.model import DeliveryId, PersonId, uuid7
+from pushkeeper.core.model import PersonId, uuid7
 from pushkeeper.errors import Misconfigured
 from pushkeeper.store import workspaces
 
 if TYPE_CHECKING:
     from pushkeeper.bench.load import Seen
+    from pushkeeper.core.delivery_id import DeliveryId
 
 REQUESTS = 20_000
 QUICK_REQUESTS = 400
@@ -33,19 +34,22 @@ async def measure(*, requests: int = REQUESTS) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="pk-bench-") as folder:
         data = Path(folder) / "data"
         with processes.pushkeeper("serve", "--data", str(data), "--port", "0") as served:
-            keys = await _workspace(data)
-            bench = _Bench(served, data, keys)
+            bench = _Bench(served, data, await _workspace(data))
             return await bench.run(requests)
 
 
-async def _workspace(data: Path) -> workspaces.NewKeys:
+async def _workspace(data: Path) -> tuple[workspaces.NewKeys, DeliveryId]:
+    """The keys of a new workspace, and a delivery of it."""
     async with wiring.store(config.load({"data_dir": data})) as store:
-        _, keys = await workspaces.create(store.database, "bench")
-    return keys
+        made, keys = await workspaces.create(store.database, "bench")
+        return keys, store.database.delivery_ids.of(made.workspace_id, uuid7(1, bytes(10)), PersonId(1))
 
 
 class _Bench:
-    def __init__(self, served: dict[str, Any], data: Path, keys: workspaces.NewKeys) -> None:
+    def __init__(
+        self, served: dict[str, Any], data: Path, made: tuple[workspaces.NewKeys, DeliveryId]
+    ) -> None:
+        keys, self._delivery = made
         self._pid = served["pid"]
         self._port = urlsplit(served["url"]).port or 80
         self._used = (self._pid, processes.postmaster(data))
@@ -93,7 +97,8 @@ class _Bench:
         return load.request("POST", path, self._authorization, {"name": "bought", "data": {"price": number}})
 
     def _report(self, number: int) -> bytes:
-        told = {"delivery_id": str(DeliveryId(uuid7(number, bytes(10)), PersonId(1))), "metric": "opened"}
+        at = {"recipient": f"token-{number}", "timestamp": number}
+        told = {"delivery_id": str(self._delivery), "metric": "opened", **at}
         return load.request("POST", "/api/v1/metrics", "", told)
 
     def _batch(self, number: int) -> bytes:

@@ -26,6 +26,7 @@ import uvloop
 
 from pushkeeper.bench import peers, servers
 from pushkeeper.bench.figures import Beside, Done, Figure, percentile
+from pushkeeper.core import delivery_id
 from pushkeeper.core.model import (
     Content,
     IdKind,
@@ -158,6 +159,7 @@ def _pushes() -> list[Push]:
         Push(
             message_id=message_id,
             person_id=PersonId(number),
+            delivery_id="0" * delivery_id.CHARACTERS,
             device_id=device_id(WorkspaceId(1), token),
             generation=1,
             token=token,

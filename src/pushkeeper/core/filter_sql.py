@@ -112,12 +112,17 @@ class _Writer:
         self.of_devices = False
 
     @property
-    def _person(self) -> str:
-        """The person's key, from the row at hand."""
+    def _row(self) -> str:
+        """The row at hand, which has the person's key."""
         if self._unit is Unit.DEVICE:
-            return "d.person_id"
+            return "d"
         self.of_people = True
-        return "p.person_id"
+        return "p"
+
+    def _theirs(self, alias: str) -> str:
+        """That another row is of the same person."""
+        row = self._row
+        return f"{alias}.workspace_id = {row}.workspace_id and {alias}.person_id = {row}.person_id"
 
     def write(self, node: Node) -> str:
         match node:
@@ -147,9 +152,8 @@ class _Writer:
                 return self._saved(unit, inner)
         match node:
             case InSegment(segment_id):
-                # Another workspace's segment has nobody of this one in it.
                 number = self._parameter(segment_id, "bigint")
-                where = f"m.person_id = {self._person} and m.segment_id = {number}"
+                where = f"{self._theirs('m')} and m.segment_id = {number}"
                 return f"exists (select from segment_members m where {where})"
             case Performed():
                 return self._performed(node)
@@ -172,7 +176,7 @@ class _Writer:
         return _OF_PERSON[match].format(of=_OWN, inner=written)
 
     def _performed(self, node: Performed) -> str:
-        where = f"e.person_id = {self._person} and e.name = {self._parameter(node.name, 'text')}"
+        where = f"{self._theirs('e')} and e.name = {self._parameter(node.name, 'text')}"
         if node.since is not None:
             where += f" and e.happened_at >= {self._moment(node.since)}"
         if node.within_s is not None:
@@ -252,12 +256,12 @@ class _Writer:
 
     def _identifier(self, field: str, test: Test) -> str:
         if field == "cio_id":
-            shown = f"lpad(to_hex({self._person}), 12, '0')"
+            shown = f"lpad(to_hex({self._row}.person_id), 12, '0')"
             return f"({self._text(shown, test)})"
         kind = self._parameter(field, "text")
         column = "i.key" if field == "email" else "i.value"
         return (
-            f"exists (select from identifiers i where i.person_id = {self._person} and "
+            f"exists (select from identifiers i where {self._theirs('i')} and "
             f"i.kind = {kind} and {self._text(column, test)})"
         )
 

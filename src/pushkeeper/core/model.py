@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NewType
+from typing import TYPE_CHECKING, Any, NewType, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -20,6 +19,7 @@ WorkspaceId = NewType("WorkspaceId", int)
 PersonId = NewType("PersonId", int)
 DeviceId = NewType("DeviceId", bytes)
 RouteId = NewType("RouteId", int)
+RouteKey: TypeAlias = tuple[WorkspaceId, RouteId]
 
 _SHOWN_OF_A_TOKEN = 6
 
@@ -128,37 +128,6 @@ def message_day(message_id: UUID) -> date:
     return minted_at(message_id).date()
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryId:
-    """A message for one person, as Customer.io counts; its text needs no row to mint or read."""
-
-    message_id: UUID
-    person_id: PersonId
-
-    def __str__(self) -> str:
-        raw = self.message_id.bytes + self.person_id.to_bytes(8, "big")
-        return urlsafe_b64encode(raw).decode()
-
-    @classmethod
-    def parse(cls, text: str) -> DeliveryId | None:
-        """Read the 24 bytes of URL-safe base64; None when the text is not one of ours."""
-        try:
-            raw = urlsafe_b64decode(text.encode())
-        except (ValueError, UnicodeEncodeError):
-            return None
-        if len(raw) != _DELIVERY_ID_BYTES or raw[16] & 0x80:
-            return None
-        found = cls(UUID(bytes=raw[:16]), PersonId(int.from_bytes(raw[16:], "big")))
-        # The decoder passes over characters that are not of its alphabet, and not every 48-bit time is a date.
-        ours = found.message_id.version == _UUID7 and raw[:6] <= _LAST_DATE and str(found) == text
-        return found if ours else None
-
-
-_DELIVERY_ID_BYTES = 24
-_UUID7 = 7
-_LAST_DATE = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1000).to_bytes(6, "big")
-
-
 class Priority(StrEnum):
     """How much a push matters to the phone that it reaches."""
 
@@ -205,6 +174,7 @@ class Push(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One message on its way to one device, as the device stood when the batch was claimed.
 
     Attributes:
+        delivery_id: the text of the delivery that it belongs to.
         keep_until: until when the push service keeps it for a phone that is off.
         attempt: how many were charged before this one.
         urgent: it leaves before others that wait.
@@ -213,6 +183,7 @@ class Push(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     # A struct and not a dataclass: one is made for each push, and this costs a tenth.
     message_id: UUID
     person_id: PersonId
+    delivery_id: str
     device_id: DeviceId
     generation: int
     token: Token
@@ -225,10 +196,6 @@ class Push(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     attempt: int = 0
     dry_run: bool = False
     urgent: bool = False
-
-    @property
-    def delivery_id(self) -> DeliveryId:
-        return DeliveryId(self.message_id, self.person_id)
 
     @property
     def identity(self) -> str:

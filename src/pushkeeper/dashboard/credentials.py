@@ -139,7 +139,9 @@ class _Credentials:
         """Ask the provider, with a token that nobody has."""
         facts = await self._facts(visit)
         try:
-            opened = await credentials.read(self._rooms.database, self._rooms.vault, facts.credential_id)
+            opened = await credentials.read(
+                self._rooms.database, self._rooms.vault, visit.workspace_id, facts.credential_id
+            )
             verdict = await self._rooms.providers.probe(opened)
         except Misconfigured as error:
             raise BadRequest("credentials", f"credentials: {error.message}") from error

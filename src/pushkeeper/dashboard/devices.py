@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -199,13 +200,14 @@ class _Devices:
         self, visit: Visit, device_id: DeviceId, shown: ShownDevice | None, start: timeline.Start
     ) -> Timeline:
         limit = timeline.PAGE + 1
+        delivery = partial(self._database.delivery_ids.of, visit.workspace_id)
         lines = await device_pages.history(
             self._database, visit.workspace_id, device_id, before=start.line, limit=limit
         )
         if shown is None:
-            return timeline.timeline(start, lines, [], PersonId(0))
+            return timeline.timeline(start, lines, [], PersonId(0), delivery)
         pushes = await device_pages.pushes(self._database, shown.device, before=start.message, limit=limit)
-        return timeline.timeline(start, lines, pushes, shown.device.person_id)
+        return timeline.timeline(start, lines, pushes, shown.device.person_id, delivery)
 
     async def _node(self, visit: Visit, text: str) -> Node | None:
         return await self._rooms.audiences.read(visit.workspace_id, text) if text else None

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pushkeeper.core import identity
 from pushkeeper.core.identity import Identifier, person_of_cio_id
-from pushkeeper.core.model import DeliveryId, DeviceId, Token
+from pushkeeper.core.model import DeviceId, Token
 from pushkeeper.dashboard import people
 from pushkeeper.dashboard.answer import led_to
 from pushkeeper.dashboard.door import look
@@ -73,10 +73,18 @@ class _Explain:
             asked=asked,
             found=found,
             problem=problem,
-            delivery=_delivery(found),
+            delivery=self._delivery(visit, found),
             named=await self._name(visit, found),
         )
         return answer if problem is None else replace(answer, status=400)
+
+    def _delivery(self, visit: Visit, found: Explanation | None) -> str:
+        """The delivery that it is about, where both its message and its person are known."""
+        if found is None or found.message is None or found.person is None:
+            return ""
+        person = person_of_cio_id(found.person)
+        ids = self._database.delivery_ids
+        return "" if person is None else ids.text(visit.workspace_id, UUID(found.message), person)
 
     async def _why(self, visit: Visit, asked: Asked, device: Token | DeviceId | None) -> Explanation:
         return await self._rooms.explanations.why(
@@ -137,11 +145,3 @@ def _named(error: PushkeeperError) -> BadRequest:
     if isinstance(error, BadRequest):
         return error
     return BadRequest(error.message.partition(":")[0], error.message)
-
-
-def _delivery(found: Explanation | None) -> str:
-    """The delivery that it is about, where both its message and its person are known."""
-    if found is None or found.message is None or found.person is None:
-        return ""
-    person = person_of_cio_id(found.person)
-    return "" if person is None else str(DeliveryId(UUID(found.message), person))

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pushkeeper import reporting
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
-from pushkeeper.core.model import DeliveryId, DeviceId, Token
+from pushkeeper.core.model import DeviceId, Token
 from pushkeeper.dashboard import moments, words
 from pushkeeper.dashboard.door import look
 from pushkeeper.dashboard.render import page
@@ -22,6 +22,7 @@ from pushkeeper.store.delivery_pages import FIRST, Wanted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pushkeeper.core.delivery_id import DeliveryId
     from pushkeeper.dashboard.answer import Answer
     from pushkeeper.dashboard.door import Door
     from pushkeeper.dashboard.rooms import Rooms
@@ -116,7 +117,7 @@ class _Messages:
 
     async def show(self, visit: Visit) -> Answer:
         """One delivery, with what came of it at each device."""
-        delivery_id = _delivery_id(visit)
+        delivery_id = self._delivery_id(visit)
         facts, reported, person = await asyncio.gather(
             self._rooms.reporting.delivery(visit.workspace_id, delivery_id),
             self._rooms.reporting.reported(delivery_id),
@@ -137,8 +138,14 @@ class _Messages:
         )
 
     async def pushes_csv(self, visit: Visit) -> Answer:
-        facts = await self._rooms.reporting.delivery(visit.workspace_id, _delivery_id(visit))
+        facts = await self._rooms.reporting.delivery(visit.workspace_id, self._delivery_id(visit))
         return csv_of("pushes", _PUSHES, facts.pushes)
+
+    def _delivery_id(self, visit: Visit) -> DeliveryId:
+        found = self._database.delivery_ids.read_of(visit.workspace_id, visit.segments["delivery"])
+        if found is None:
+            raise NotFound("message: there is none of this id")
+        return found
 
     async def to_many(self, visit: Visit) -> Answer:
         """A message that went to many, with its deliveries one by one."""
@@ -203,13 +210,6 @@ def _wanted(visit: Visit) -> tuple[Wanted, dict[str, str]]:
         until=until,
     )
     return wanted, asked
-
-
-def _delivery_id(visit: Visit) -> DeliveryId:
-    found = DeliveryId.parse(visit.segments["delivery"])
-    if found is None:
-        raise NotFound("message: there is none of this id")
-    return found
 
 
 def _uuid(text: str) -> UUID:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id, of_path, person_of_cio_id
-from pushkeeper.core.model import DeliveryId, PersonId
+from pushkeeper.core.model import PersonId
 from pushkeeper.dashboard import words
 from pushkeeper.dashboard.answer import led_to
 from pushkeeper.dashboard.door import look
@@ -42,13 +42,6 @@ _LAST_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 _LAST_ID = "\U0010ffff"
 
 
-def _delivery(activity: Activity) -> str | None:
-    """The delivery that an activity is about, if it is about one."""
-    if activity.message_id is None:
-        return None
-    return str(DeliveryId(activity.message_id, activity.person_id))
-
-
 COLUMNS: Sequence[Column[ShownPerson]] = (
     Column("cio_id", lambda one: one.cio_id),
     Column("id", lambda one: one.id),
@@ -66,7 +59,7 @@ _ACTIVITY_COLUMNS: Sequence[Column[Activity]] = (
     Column("type", lambda one: one.type),
     Column("name", lambda one: one.name),
     Column("data", lambda one: one.data),
-    Column("delivery_id", _delivery),
+    Column("delivery_id", lambda one: one.delivery_id and str(one.delivery_id)),
 )
 _DELIVERY_COLUMNS: Sequence[Column[OwnDelivery]] = (
     Column("delivery_id", lambda one: str(one.delivery_id)),
@@ -162,7 +155,6 @@ class _People:
             deliveries=sent[:_DELIVERIES],
             older=_older(visit, person, sent[_DELIVERIES - 1]) if len(sent) > _DELIVERIES else None,
             activities=told[:_ACTIVITIES],
-            delivery=_delivery,
             latest=not (visit.asked("before") or visit.asked("before_message")),
             next=following,
         )

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pushkeeper.audience import Audiences
     from pushkeeper.broadcasts import Broadcasts
     from pushkeeper.census import Census
+    from pushkeeper.core.model import WorkspaceId
     from pushkeeper.core.outcome import Verdict
     from pushkeeper.dashboard.cookies import Names
     from pushkeeper.drafts import Asked
@@ -48,7 +49,7 @@ class Providers(Protocol):
 class Caller(Protocol):
     """Calls a webhook's endpoint once, with a ping."""
 
-    async def ping(self, webhook_id: int) -> tuple[bool, str]: ...
+    async def ping(self, workspace: WorkspaceId, webhook_id: int) -> tuple[bool, str]: ...
 
 
 class ReadsBroadcasts(Protocol):

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID
 
-from pushkeeper.core.model import DeliveryId
 from pushkeeper.dashboard import words
 from pushkeeper.errors import BadRequest
 from pushkeeper.store.device_pages import Line, LineKey
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from pushkeeper.core.delivery_id import DeliveryId
     from pushkeeper.core.model import PersonId
     from pushkeeper.store.devices import HistoryLine, PushLine
+
+    Delivery: TypeAlias = Callable[[UUID, PersonId], DeliveryId]
 
 PAGE = 50
 _TONES = {"registered": "unused", "refreshed": "unused", "moved": "unused", "deleted": "unused"}
@@ -78,13 +80,15 @@ class Timeline:
     following: Start | None
 
 
-def timeline(start: Start, lines: Sequence[Line], pushes: Sequence[PushLine], person: PersonId) -> Timeline:
-    """Lines of history and pushes as one, from one more of each than fit on a page.
+def timeline(
+    start: Start, lines: Sequence[Line], pushes: Sequence[PushLine], person: PersonId, delivery: Delivery
+) -> Timeline:
+    """Lines of history and pushes as one, from one more of each than fit on a page; `delivery` makes their deliveries' ids.
 
     Of what one of the two has no more than a page of, nothing older than that page may be shown before it is read.
     """
-    told = [(of_line(one.line), one) for one in lines[:PAGE]]
-    sent = [(of_push(one, person), one) for one in pushes[:PAGE]]
+    told = [(of_line(one.line, delivery), one) for one in lines[:PAGE]]
+    sent = [(of_push(one, person, delivery), one) for one in pushes[:PAGE]]
     cuts = [events[-1][0].at for events, found in ((told, lines), (sent, pushes)) if len(found) > PAGE]
     cut = max(cuts, default=None)
     told = [one for one in told if cut is None or one[0].at >= cut]
@@ -109,10 +113,9 @@ def _joined(told: Sequence[Event], sent: Sequence[Event]) -> list[Event]:
     return sorted((*lines, *pushes), key=lambda event: event.at, reverse=True)
 
 
-def of_line(line: HistoryLine) -> Event:
+def of_line(line: HistoryLine, delivery: Delivery) -> Event:
     """A line of history."""
     person = line.to_person_id or line.from_person_id
-    delivery = DeliveryId(line.message_id, person) if line.message_id and person else None
     turned = line.to_status if line.to_status is not None else "unused"
     return Event(
         at=line.at,
@@ -123,11 +126,11 @@ def of_line(line: HistoryLine) -> Event:
         answer=words.answer_of(line.provider, line.provider_status, line.provider_reason),
         from_status=line.from_status,
         to_status=line.to_status,
-        delivery_id=delivery,
+        delivery_id=delivery(line.message_id, person) if line.message_id and person else None,
     )
 
 
-def of_push(push: PushLine, person: PersonId) -> Event:
+def of_push(push: PushLine, person: PersonId, delivery: Delivery) -> Event:
     """What came of a push."""
     return Event(
         at=push.settled_at,
@@ -137,7 +140,7 @@ def of_push(push: PushLine, person: PersonId) -> Event:
         what=f"Push {push.ending}",
         because=words.because(push.reason) if push.ending != "accepted" else "",
         answer=words.answer_of(push.provider, push.provider_status, push.provider_reason),
-        delivery_id=DeliveryId(push.message_id, person),
+        delivery_id=delivery(push.message_id, person),
     )
 
 

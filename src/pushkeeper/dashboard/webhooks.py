@@ -116,7 +116,9 @@ class _Webhooks:
         """One webhook, with the last calls of its endpoint and what waits for it."""
         webhook = await self._webhooks.one(visit.workspace_id, visit.number("webhook", "webhook"))
         after = visit.asked_number("start") or 0
-        waiting = await webhooks.waiting(self._database, webhook.webhook_id, most=ROWS + 1, after=after)
+        waiting = await webhooks.waiting(
+            self._database, visit.workspace_id, webhook.webhook_id, most=ROWS + 1, after=after
+        )
         shown = waiting[:ROWS]
         before = visit.asked_number("before")
         calls = await self._webhooks.calls(
@@ -141,7 +143,9 @@ class _Webhooks:
         webhook = await self._webhooks.one(visit.workspace_id, visit.number("webhook", "webhook"))
 
         async def read(after: int) -> Page[Waiting, int]:
-            found = await webhooks.waiting(self._database, webhook.webhook_id, most=CSV_ROWS, after=after)
+            found = await webhooks.waiting(
+                self._database, visit.workspace_id, webhook.webhook_id, most=CSV_ROWS, after=after
+            )
             following = found[-1].outbox_id if len(found) == CSV_ROWS else None
             return Page(found, following, whole=True)
 
@@ -178,7 +182,7 @@ class _Webhooks:
 
     async def ping(self, visit: Visit) -> Done:
         webhook = await self._webhooks.one(visit.workspace_id, visit.number("webhook", "webhook"))
-        taken, said = await self._caller.ping(webhook.webhook_id)
+        taken, said = await self._caller.ping(visit.workspace_id, webhook.webhook_id)
         notice = (
             f"The endpoint took the ping: {said}."
             if taken

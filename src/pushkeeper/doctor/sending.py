@@ -54,9 +54,9 @@ class Key:
 async def keys(database: Database, vault: Vault, open_prober: Callable[[Credential], Prober]) -> list[Key]:
     """Every credential, opened and read."""
     found = []
-    for credential_id, workspace in await checkup.credentials(database):
+    for workspace_id, credential_id, workspace in await checkup.credentials(database):
         try:
-            credential = await credentials.read(database, vault, credential_id)
+            credential = await credentials.read(database, vault, workspace_id, credential_id)
             found.append(Key(credential_id, workspace, credential, open_prober(credential), ""))
         except (BadRequest, Misconfigured, NotFound) as error:
             found.append(Key(credential_id, workspace, None, None, error.message))

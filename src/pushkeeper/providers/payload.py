@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pushkeeper.core import delivery_id
 from pushkeeper.core.model import Priority
 from pushkeeper.errors import BadRequest, TooLarge
 from pushkeeper.providers.splice import Hole, Slot
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 4096
 MAX_COLLAPSE_ID_BYTES = 64
 # What a device's own values may take, measured before it is known which devices: APNs promises no length of a token.
-DELIVERY_ID_CHARACTERS = 32
+DELIVERY_ID_CHARACTERS = delivery_id.CHARACTERS
 TOKEN_CHARACTERS = 200
 
 DELIVERY_KEYS: dict[str, Any] = {

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from pushkeeper.core.delivery_id import DeliveryId
     from pushkeeper.core.model import PersonId, WorkspaceId
     from pushkeeper.store.database import Database
 
@@ -25,7 +26,7 @@ TYPES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """One thing that a person did, or that happened to them; of a push, by its message."""
+    """One thing that a person did, or that happened to them; `delivery_id` is of the push that it is about, if it is."""
 
     id: str
     type: str
@@ -34,6 +35,7 @@ class Activity:
     at: datetime
     message_id: UUID | None
     person_id: PersonId
+    delivery_id: DeliveryId | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,4 +63,13 @@ async def of_person(
         asked.name,
         asked.limit,
     )
-    return [Activity(**row) for row in rows]
+    ids = database.delivery_ids
+    return [
+        Activity(
+            **row,
+            delivery_id=None
+            if row["message_id"] is None
+            else ids.of(workspace, row["message_id"], row["person_id"]),
+        )
+        for row in rows
+    ]

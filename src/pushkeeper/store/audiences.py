@@ -26,7 +26,7 @@ SQL = load_queries("audiences")
 
 LONGEST_S = 60.0
 _EXAMPLES = 5
-_JOINED = "join people p using (person_id)"
+JOINED = "join people p using (workspace_id, person_id)"
 _PART = 8_192  # people whom an estimate is made from
 _ONE_IN = 64  # people have an index
 _INDEXED = f"and hashint8(person_id) & {_ONE_IN - 1} = 0"
@@ -86,7 +86,7 @@ def counting(audience: Audience) -> tuple[str, list[object]]:
     """The query that counts an audience, and its parameters after the workspace."""
     where = _where(audience, first=2)
     query = SQL["devices"] if audience.unit is Unit.DEVICE else SQL["people"]
-    query = query.replace("{people}", _JOINED if where.of_people else "").replace("{condition}", where.sql)
+    query = query.replace("{people}", JOINED if where.of_people else "").replace("{condition}", where.sql)
     return query, where.parameters
 
 
@@ -157,7 +157,7 @@ async def differences(database: Database, audience: Audience, *, within_s: float
         SQL["differences"]
         .replace("{of_people}", people.sql)
         .replace("{of_devices}", devices.sql)
-        .replace("{people}", _JOINED if devices.of_people else "")
+        .replace("{people}", JOINED if devices.of_people else "")
     )
     parameters = (*people.parameters, *devices.parameters)
     [row] = await database.survey(query, audience.workspace_id, *parameters, within_s=within_s)
@@ -213,14 +213,16 @@ def _where(audience: Audience, *, first: int, unit: Unit | None = None, total: b
     )
 
 
-async def true_of(database: Database, person: PersonId, nodes: Mapping[int, Node], now: datetime) -> set[int]:
+async def true_of(
+    database: Database, workspace: WorkspaceId, person: PersonId, nodes: Mapping[int, Node], now: datetime
+) -> set[int]:
     """Which of these filters, by their numbers, are true of a person."""
     if not nodes:
         return set()
     cases, parameters = list[str](), list[object]()
     for number, node in nodes.items():
-        where = filter_sql.condition(node, first=2 + len(parameters), now=now)
+        where = filter_sql.condition(node, first=3 + len(parameters), now=now)
         cases.append(f"case when {where.sql} then {number} end")
         parameters += where.parameters
     query = SQL["true_of"].replace("{numbers}", f"array[{', '.join(cases)}]::bigint[]")
-    return set(await database.value(query, person, *parameters) or ())
+    return set(await database.value(query, workspace, person, *parameters) or ())

@@ -27,6 +27,7 @@ SQL = load_queries("batches")
 class Claim:
     """The right to settle a batch, for as long as the lease is renewed."""
 
+    workspace_id: WorkspaceId
     batch_id: int
     claim_id: UUID
 
@@ -152,7 +153,7 @@ async def claim(database: Database, *, room: Room, lease_s: float) -> list[Claim
         claimed = await _with_slots(connection, claimed)
         if not claimed:
             return [], []
-        return claimed, await connection.fetch(SQL["targets"], [row["batch_id"] for row in claimed])
+        return claimed, await connection.fetch(SQL["targets"], *_keys(claimed))
 
     claimed, rows = await database.in_transaction(work)
     targets: dict[int, list[Target]] = {row["batch_id"]: [] for row in claimed}
@@ -160,7 +161,7 @@ async def claim(database: Database, *, room: Room, lease_s: float) -> list[Claim
         targets[row["batch_id"]].append(_target(row))
     return [
         ClaimedBatch(
-            claim=Claim(row["batch_id"], claim_id),
+            claim=Claim(row["workspace_id"], row["batch_id"], claim_id),
             workspace_id=row["workspace_id"],
             message_id=row["message_id"],
             priority=row["priority"],
@@ -176,10 +177,12 @@ async def claim(database: Database, *, room: Room, lease_s: float) -> list[Claim
 
 async def _with_slots(connection: Connection, claimed: list[Row]) -> list[Row]:
     """What of it may go now: a batch of a bounded rate that comes late takes its broadcast's next slot, and waits for it."""
-    slotted = [row["batch_id"] for row in claimed if row["slot_at"] is not None]
+    slotted = [row for row in claimed if row["slot_at"] is not None]
     if not slotted:
         return claimed
-    waiting = {row["batch_id"] for row in await connection.fetch(SQL["take_slots"], slotted) if row["waits"]}
+    waiting = {
+        row["batch_id"] for row in await connection.fetch(SQL["take_slots"], *_keys(slotted)) if row["waits"]
+    }
     return [row for row in claimed if row["batch_id"] not in waiting]
 
 
@@ -223,9 +226,15 @@ def _target(row: Row) -> Target:
     return Target(device_id, planned_for, unsubscribed, device, hindrance, zone)
 
 
-async def messages(database: Database, message_ids: Collection[UUID]) -> dict[UUID, MessageToSend]:
+def _keys(rows: list[Row]) -> list[list[object]]:
+    return columns([(row["workspace_id"], row["batch_id"]) for row in rows], 2)
+
+
+async def messages(
+    database: Database, keys: Collection[tuple[WorkspaceId, UUID]]
+) -> dict[UUID, MessageToSend]:
     """What these messages say."""
-    rows = await database.rows(SQL["messages"], list(message_ids))
+    rows = await database.rows(SQL["messages"], *columns(list(keys), 2))
     return {row["message_id"]: _message(row) for row in rows}
 
 
@@ -240,19 +249,20 @@ def _message(row: Row) -> MessageToSend:
     return MessageToSend(**known)
 
 
-async def park(connection: Connection, message_id: UUID) -> None:
+async def park(connection: Connection, workspace: WorkspaceId, message_id: UUID) -> None:
     """Let nobody claim a message's batches."""
-    await connection.execute(SQL["park"], message_id)
+    await connection.execute(SQL["park"], workspace, message_id)
 
 
-async def unpark(connection: Connection, message_id: UUID, *, at_once: bool) -> None:
+async def unpark(connection: Connection, workspace: WorkspaceId, message_id: UUID, *, at_once: bool) -> None:
     """Let a message's batches be claimed again: when they are due, or at once."""
-    await connection.execute(SQL["unpark"], message_id, at_once)
+    await connection.execute(SQL["unpark"], workspace, message_id, at_once)
 
 
-async def halted(database: Database, message_ids: Collection[UUID]) -> set[UUID]:
+async def halted(database: Database, keys: Collection[tuple[WorkspaceId, UUID]]) -> set[UUID]:
     """Which of these messages are to be sent no more, or not now."""
-    return {row["message_id"] for row in await database.rows(SQL["halted"], list(message_ids))}
+    rows = await database.rows(SQL["halted"], *columns(list(keys), 2))
+    return {row["message_id"] for row in rows}
 
 
 async def renew(database: Database, claims: Collection[Claim], *, lease_s: float) -> set[int]:
@@ -272,14 +282,14 @@ async def release(database: Database, claims: Collection[Claim]) -> None:
     await database.rows(SQL["release"], *_columns(claims))
 
 
-async def shrink(connection: Connection, batch_id: int, targets: Sequence[tuple[DeviceId, PersonId]]) -> None:
+async def shrink(connection: Connection, claim: Claim, targets: Sequence[tuple[DeviceId, PersonId]]) -> None:
     """Leave in a batch the devices that are not settled yet."""
-    await connection.execute(SQL["shrink"], batch_id, *columns(targets, 2))
+    await connection.execute(SQL["shrink"], claim.workspace_id, claim.batch_id, *columns(targets, 2))
 
 
-async def delete(connection: Connection, batch_ids: Collection[int]) -> None:
+async def delete(connection: Connection, claims: Collection[Claim]) -> None:
     """Take batches off the queue: all of each is settled."""
-    await connection.execute(SQL["delete"], list(batch_ids))
+    await connection.execute(SQL["delete"], *_columns(claims)[:2])
 
 
 async def requeue(connection: Connection, new: Requeue) -> None:
@@ -310,7 +320,7 @@ async def take_expired_out_of_lanes(database: Database) -> None:
 
 
 def _columns(claims: Collection[Claim]) -> list[list[object]]:
-    return columns([(claim.batch_id, claim.claim_id) for claim in claims], 2)
+    return columns([(claim.workspace_id, claim.batch_id, claim.claim_id) for claim in claims], 3)
 
 
 async def drop_empty(database: Database, claims: Collection[Claim]) -> None:

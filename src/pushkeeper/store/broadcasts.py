@@ -165,6 +165,7 @@ class Broadcast:
 class Locked:
     """A broadcast while it is changed."""
 
+    workspace_id: WorkspaceId
     broadcast_id: int
     message_id: UUID
     state: BroadcastState
@@ -241,6 +242,7 @@ async def change(connection: Connection, broadcast_id: int, new: New) -> None:
     """Let a draft that is locked be so: it says another message, to others, in another way."""
     before: UUID = await connection.fetchval(
         SQL["change"],
+        new.workspace_id,
         broadcast_id,
         new.message_id,
         new.template_id,
@@ -255,7 +257,7 @@ async def change(connection: Connection, broadcast_id: int, new: New) -> None:
         new.one_per_phone,
         new.dry_run,
     )
-    await connection.execute(SQL["forget"], before)
+    await connection.execute(SQL["forget"], new.workspace_id, before)
 
 
 async def once(connection: Connection, workspace: WorkspaceId, key: str) -> tuple[int, bytes] | None:
@@ -265,10 +267,13 @@ async def once(connection: Connection, workspace: WorkspaceId, key: str) -> tupl
 
 
 async def list_people(
-    connection: Connection, message_id: UUID, named: Sequence[tuple[PersonId, dict[str, Any] | None]]
+    connection: Connection,
+    workspace: WorkspaceId,
+    message_id: UUID,
+    named: Sequence[tuple[PersonId, dict[str, Any] | None]],
 ) -> None:
     """Name people for a message, with what is told to each alone."""
-    await connection.execute(SQL["list_people"], message_id, *columns(named, 2))
+    await connection.execute(SQL["list_people"], workspace, message_id, *columns(named, 2))
 
 
 async def known(
@@ -299,9 +304,9 @@ async def read(
     return None if row is None else Triggered(**row)
 
 
-async def under_plan(database: Database, template_id: int) -> int:
+async def under_plan(database: Database, workspace: WorkspaceId, template_id: int) -> int:
     """How many broadcasts of a template are not planned yet."""
-    found: int = await database.value(SQL["under_plan"], template_id)
+    found: int = await database.value(SQL["under_plan"], workspace, template_id)
     return found
 
 
@@ -328,63 +333,71 @@ async def lock(connection: Connection, workspace: WorkspaceId, broadcast_id: int
     return Locked(**{**row, "state": BroadcastState(row["state"]), "schedule": schedule})
 
 
-async def is_waiting(connection: Connection, message_id: UUID) -> bool:
+async def is_waiting(connection: Connection, broadcast: Locked) -> bool:
     """Whether not all that was planned of a broadcast is settled, as whoever holds it sees it now."""
-    found: bool = await connection.fetchval(SQL["is_waiting"], message_id)
+    found: bool = await connection.fetchval(SQL["is_waiting"], broadcast.workspace_id, broadcast.message_id)
     return found
 
 
-async def start(connection: Connection, broadcast_id: int, passes: Sequence[Pass]) -> None:
+async def start(connection: Connection, broadcast: Locked, passes: Sequence[Pass]) -> None:
     """Let a draft be due at these moments; whoever plans hears of it at the commit."""
-    await connection.execute(SQL["start"], broadcast_id, msgspec.to_builtins(passes), passes[0].at)
+    await connection.execute(SQL["start"], *_key(broadcast), msgspec.to_builtins(passes), passes[0].at)
     await connection.execute(f"notify {PLAN_CHANNEL}")
 
 
 async def pause(connection: Connection, broadcast: Locked) -> None:
     """Let nothing more of it leave; workers hear of it at the commit."""
-    await connection.execute(SQL["pause"], broadcast.broadcast_id)
-    await batches.park(connection, broadcast.message_id)
+    await connection.execute(SQL["pause"], *_key(broadcast))
+    await batches.park(connection, broadcast.workspace_id, broadcast.message_id)
     await connection.execute(f"notify {HALT_CHANNEL}")
 
 
 async def resume(connection: Connection, broadcast: Locked) -> None:
     """Let it go on."""
-    await connection.execute(SQL["resume"], broadcast.broadcast_id)
+    await connection.execute(SQL["resume"], *_key(broadcast))
     await _unpark(connection, broadcast, at_once=False)
 
 
 async def cancel(connection: Connection, broadcast: Locked) -> None:
     """Let it be over: what is planned is settled as that, and workers hear of it at the commit."""
-    await connection.execute(SQL["cancel"], broadcast.broadcast_id)
+    await connection.execute(SQL["cancel"], *_key(broadcast))
     await _unpark(connection, broadcast, at_once=True)
 
 
 async def _unpark(connection: Connection, broadcast: Locked, *, at_once: bool) -> None:
-    await batches.unpark(connection, broadcast.message_id, at_once=at_once)
+    await batches.unpark(connection, broadcast.workspace_id, broadcast.message_id, at_once=at_once)
     for channel in (HALT_CHANNEL, WORK_CHANNEL, PLAN_CHANNEL):
         await connection.execute(f"notify {channel}")
 
 
+def _key(broadcast: Locked) -> tuple[WorkspaceId, int]:
+    return broadcast.workspace_id, broadcast.broadcast_id
+
+
 async def set_preflight(
-    database: Database, broadcast_id: int, message_id: UUID, preflight: dict[str, Any]
+    database: Database, workspace: WorkspaceId, broadcast: Broadcast, preflight: dict[str, Any]
 ) -> None:
     """Keep what was foreseen of it, unless it says another message by now or has begun."""
-    await database.rows(SQL["set_preflight"], broadcast_id, message_id, preflight)
+    await database.rows(
+        SQL["set_preflight"], workspace, broadcast.broadcast_id, broadcast.message_id, preflight
+    )
 
 
-async def tallies(database: Database, message_id: UUID) -> list[Tally]:
+async def tallies(database: Database, workspace: WorkspaceId, message_id: UUID) -> list[Tally]:
     """What came of a broadcast's pushes, the most frequent first."""
-    return [Tally(**row) for row in await database.rows(SQL["tallies"], message_id)]
+    return [Tally(**row) for row in await database.rows(SQL["tallies"], workspace, message_id)]
 
 
-async def minutes(database: Database, message_id: UUID, since: datetime) -> list[Minute]:
+async def minutes(
+    database: Database, workspace: WorkspaceId, message_id: UUID, since: datetime
+) -> list[Minute]:
     """How many of its pushes ended in each minute from then on."""
-    return [Minute(**row) for row in await database.rows(SQL["minutes"], message_id, since)]
+    return [Minute(**row) for row in await database.rows(SQL["minutes"], workspace, message_id, since)]
 
 
-async def waiting(database: Database, message_id: UUID) -> list[Waiting]:
+async def waiting(database: Database, workspace: WorkspaceId, message_id: UUID) -> list[Waiting]:
     """For how many devices there is work left, by what it waits for."""
-    return [Waiting(**row) for row in await database.rows(SQL["waiting"], message_id)]
+    return [Waiting(**row) for row in await database.rows(SQL["waiting"], workspace, message_id)]
 
 
 def _broadcast(row: Row) -> Broadcast:

@@ -10,6 +10,7 @@ from pushkeeper.store.database import load_queries
 if TYPE_CHECKING:
     from datetime import date, datetime
 
+    from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.database import Database
 
 SQL = load_queries("checkup")
@@ -76,9 +77,10 @@ async def today(database: Database) -> date:
     return found
 
 
-async def credentials(database: Database) -> list[tuple[int, str]]:
-    """Every credential's id, with the name of its workspace."""
-    return [(row["credential_id"], row["workspace"]) for row in await database.rows(SQL["credentials"])]
+async def credentials(database: Database) -> list[tuple[WorkspaceId, int, str]]:
+    """Every credential's workspace and id, with the name of its workspace."""
+    rows = await database.rows(SQL["credentials"])
+    return [(row["workspace_id"], row["credential_id"], row["workspace"]) for row in rows]
 
 
 async def alerts(database: Database) -> list[RouteAlert]:

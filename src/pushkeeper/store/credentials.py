@@ -76,7 +76,7 @@ async def put(database: Database, vault: Vault, workspace: WorkspaceId, new: New
             new.ca_pem,
         )
         legs = ["", "apple"] if new.provider is Provider.FCM else [""]
-        opened = await routes.fresh(connection, credential_id, legs)
+        opened = await routes.fresh(connection, workspace, credential_id, legs)
         while await verdicts.discard(connection, opened, (verdicts.UNPROVEN, verdicts.GUARD)):
             pass
         return credential_id
@@ -92,14 +92,14 @@ async def exists(database: Database, workspace: WorkspaceId, new: NewCredential)
     return found
 
 
-async def read(database: Database, vault: Vault, credential_id: int) -> Credential:
+async def read(database: Database, vault: Vault, workspace: WorkspaceId, credential_id: int) -> Credential:
     """A credential, opened.
 
     Raises:
         NotFound: it is gone.
         Misconfigured: it was sealed with another secret key.
     """
-    row = await database.row(SQL["read"], credential_id)
+    row = await database.row(SQL["read"], workspace, credential_id)
     if row is None:
         raise NotFound("credential: it is gone")
     facts = dict(row)

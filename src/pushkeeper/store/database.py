@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from contextlib import asynccontextmanager, suppress
 from importlib import resources
@@ -12,6 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import msgspec
 
+from pushkeeper.core.delivery_id import DeliveryIds
+from pushkeeper.core.model import Secret
 from pushkeeper.errors import BadRequest, Misconfigured, TooLarge, TooSlow, Unreachable
 
 if TYPE_CHECKING:
@@ -126,15 +129,20 @@ class Database:
         TooLarge: from any method, when an identifier is longer than an index can hold.
     """
 
-    def __init__(self, pool: asyncpg.Pool, url: str) -> None:
+    def __init__(self, pool: asyncpg.Pool, url: str, delivery_ids: DeliveryIds) -> None:
         self._pool = pool
         self.url = url
+        self.delivery_ids = delivery_ids
         self._known: set[tuple[int, str]] = set()
         self._learning = asyncio.Lock()
 
     @classmethod
-    async def open(cls, url: str, *, connections: int = 10) -> Database:
+    async def open(
+        cls, url: str, *, connections: int = 10, delivery_ids: DeliveryIds | None = None
+    ) -> Database:
         """Connect to `postgresql://…`, version 15 or newer.
+
+        `delivery_ids` makes the public ids of what is in it; without, they are good for as long as this object lives.
 
         Raises:
             Misconfigured: the address is malformed, the server too old, or it refuses the user or database named.
@@ -153,7 +161,7 @@ class Database:
                 timeout=10,
                 command_timeout=60,
             )
-            database = cls(pool, url)
+            database = cls(pool, url, delivery_ids or DeliveryIds(Secret(os.urandom(32))))
             version = await database.value("select current_setting('server_version_num')::int")
         except _NOT_ANSWERING as error:
             raise Unreachable(f"database URL: no PostgreSQL answers at {where(url)}") from error

@@ -7,15 +7,16 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from pushkeeper.core.model import DeliveryId, PersonId, message_day
+from pushkeeper.core.model import PersonId, message_day
 from pushkeeper.store import chunks, messages
 from pushkeeper.store.database import columns, load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pushkeeper.core.delivery_id import DeliveryId
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.database import Database, Row
 
 SQL = load_queries("delivery_pages")
 
@@ -31,8 +32,10 @@ class ShownMessage:
     Attributes:
         metrics: how many of its pushes came to what, where it is to one person.
         devices: for how many devices it was planned, where it is to many.
+        delivery_id: the delivery that it is, where it is to one person.
     """
 
+    delivery_id: DeliveryId | None
     message_id: UUID
     kind: str
     title: str
@@ -48,16 +51,12 @@ class ShownMessage:
     devices: int | None
     waiting: bool
 
-    @property
-    def delivery_id(self) -> DeliveryId | None:
-        """The delivery that it is, where it is to one person."""
-        return None if self.person_id is None else DeliveryId(self.message_id, self.person_id)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownDelivery:
     """One device's push of a message that went to many, with whose it is."""
 
+    delivery_id: DeliveryId
     message_id: UUID
     person_id: PersonId
     device_id: bytes
@@ -71,25 +70,18 @@ class ShownDelivery:
     id: str | None
     email: str | None
 
-    @property
-    def delivery_id(self) -> DeliveryId:
-        return DeliveryId(self.message_id, self.person_id)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnDelivery:
     """A delivery of one person: what it says, and how many of its pushes came to what."""
 
+    delivery_id: DeliveryId
     message_id: UUID
     person_id: PersonId
     kind: str
     title: str
     created_at: datetime
     metrics: dict[str, int]
-
-    @property
-    def delivery_id(self) -> DeliveryId:
-        return DeliveryId(self.message_id, self.person_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +109,7 @@ async def page(
     async def read(at: UUID, rows: int, look: int) -> tuple[Sequence[ShownMessage], UUID | None]:
         bound: UUID | None = await database.value(SQL["bound"], workspace, at, look) if searching else None
         found = await database.rows_planned_anew(SQL["page"], workspace, at, bound, rows, wanted.kind, *asked)
-        some = [ShownMessage(**row) for row in found]
+        some = [_message(database, workspace, row) for row in found]
         return some, some[-1].message_id if len(some) == rows else bound
 
     if wanted.kind == BROADCAST:
@@ -132,7 +124,7 @@ async def _to_many(
     found = await database.rows_planned_anew(
         SQL["to_many"], workspace, after, limit, wanted.template_id, wanted.until
     )
-    some = [ShownMessage(**row) for row in found]
+    some = [_message(database, workspace, row) for row in found]
     return chunks.Page(some, some[-1].message_id if len(some) == limit else None, whole=True)
 
 
@@ -143,13 +135,23 @@ async def of_person(
     page = messages.Page(before=before, since=_EVER, until=datetime.now(UTC) + _SOON, limit=limit)
     found = await messages.of_person(database, workspace, person, page)
     rows = [(one.message_id, one.person_id) for one in found]
-    return [OwnDelivery(**row) for row in await database.rows(SQL["own"], *columns(rows, 2))]
+    shown = await database.rows(SQL["own"], workspace, *columns(rows, 2))
+    return [OwnDelivery(**row, delivery_id=_delivery(database, workspace, row)) for row in shown]
 
 
 async def message(database: Database, workspace: WorkspaceId, message_id: UUID) -> ShownMessage | None:
     """One message."""
     row = await database.row(SQL["message"], workspace, message_id)
-    return None if row is None else ShownMessage(**row)
+    return None if row is None else _message(database, workspace, row)
+
+
+def _message(database: Database, workspace: WorkspaceId, row: Row) -> ShownMessage:
+    delivery = None if row["person_id"] is None else _delivery(database, workspace, row)
+    return ShownMessage(**row, delivery_id=delivery)
+
+
+def _delivery(database: Database, workspace: WorkspaceId, row: Row) -> DeliveryId:
+    return database.delivery_ids.of(workspace, row["message_id"], PersonId(row["person_id"]))
 
 
 async def of_message(
@@ -167,12 +169,14 @@ async def of_message(
 
     async def read(at: bytes, rows: int, look: int) -> tuple[Sequence[ShownDelivery], bytes | None]:
         bound: bytes | None = (
-            await database.value(SQL["bound_of_message"], day, message_id, at, look) if by_pieces else None
+            await database.value(SQL["bound_of_message"], workspace, day, message_id, at, look)
+            if by_pieces
+            else None
         )
         found = await database.rows_planned_anew(
-            SQL["of_message"], day, message_id, workspace, at, bound, rows, ending
+            SQL["of_message"], workspace, day, message_id, at, bound, rows, ending
         )
-        some = [ShownDelivery(**row) for row in found]
+        some = [ShownDelivery(**row, delivery_id=_delivery(database, workspace, row)) for row in found]
         return some, some[-1].device_id if len(some) == rows else bound
 
     return await chunks.filled(read, after, limit)

@@ -127,7 +127,7 @@ async def some(
 async def share(database: Database, workspace: WorkspaceId, node: Node) -> tuple[int, int]:
     """Of how many devices of a sample a filter is true, and how many were looked at: those of a few hundred disk pages."""
     where = filter_sql.condition(node, first=3, now=datetime.now(UTC), unit=Unit.DEVICE)
-    people = "join people p using (person_id)" if where.of_people else ""
+    people = "join people p using (workspace_id, person_id)" if where.of_people else ""
     query = SQL["share"].replace("{people}", people).replace("{condition}", where.sql)
     percent = await database.value(SQL["percent"], _SAMPLED_PAGES)
     [row] = await database.rows_planned_anew(query, workspace, percent, *where.parameters)

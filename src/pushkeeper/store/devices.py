@@ -89,6 +89,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `definite` says of a refusal that the provider names the device as gone.
     """
 
+    workspace_id: WorkspaceId
     device_id: DeviceId
     generation: int
     event: SettleEvent
@@ -201,6 +202,7 @@ async def settle(connection: Connection, settlements: Sequence[Settlement]) -> N
             seen.add(settlement.device_id)
         rows = [
             (
+                s.workspace_id,
                 s.device_id,
                 s.generation,
                 s.event.value,
@@ -213,7 +215,7 @@ async def settle(connection: Connection, settlements: Sequence[Settlement]) -> N
             )
             for s in now
         ]
-        await connection.execute(SQL["settle"], *columns(rows, 9))
+        await connection.execute(SQL["settle"], *columns(rows, 10))
         waiting = later
 
 
@@ -348,8 +350,8 @@ def as_device(row: Row) -> Device:
 
 
 async def held(
-    connection: Connection, asked: Sequence[tuple[DeviceId, PersonId]]
+    connection: Connection, asked: Sequence[tuple[WorkspaceId, DeviceId, PersonId]]
 ) -> dict[tuple[DeviceId, PersonId], DeviceId]:
     """The devices that people have by the keys of tokens, theirs until the transaction ends; who has none is missing."""
-    rows = await connection.fetch(SQL["held"], *columns(asked, 2))
+    rows = await connection.fetch(SQL["held"], *columns(asked, 3))
     return {(row["key"], row["person_id"]): row["device_id"] for row in rows}

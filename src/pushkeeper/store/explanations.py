@@ -86,11 +86,13 @@ async def person(database: Database, workspace: WorkspaceId, person_id: PersonId
     return Person(told=told, attributes=row["attributes"], segments=frozenset(row["segments"]))
 
 
-async def events(database: Database, person_id: PersonId, names: Collection[str]) -> list[Happened]:
+async def events(
+    database: Database, workspace: WorkspaceId, person_id: PersonId, names: Collection[str]
+) -> list[Happened]:
     """What a person did of these things."""
     if not names:
         return []
-    rows = await database.rows(SQL["events"], person_id, list(names), _EVENTS)
+    rows = await database.rows(SQL["events"], workspace, person_id, list(names), _EVENTS)
     return [Happened(row["name"], row["happened_at"]) for row in rows]
 
 
@@ -113,7 +115,7 @@ async def asked_by(
         attributes={} if about is None else about.attributes,
         segments=() if about is None else about.segments,
         devices=list(own.values()),
-        events=await events(database, person_id, events_in(node)),
+        events=await events(database, workspace, person_id, events_in(node)),
     )
     return known, own
 
@@ -156,10 +158,10 @@ async def happening(
 ) -> Happening:
     """What of a message happened at these devices, and at others that the person had then."""
     day = message_day(message_id)
-    pushed = await database.rows(SQL["pushes"], day, message_id, workspace, list(keys), person_id)
-    queued = await database.rows(SQL["waiting"], message_id, list(keys), person_id)
-    held = await database.rows(SQL["held"], message_id, list(keys))
-    reported = await database.rows(SQL["reports"], message_id, person_id)
+    pushed = await database.rows(SQL["pushes"], workspace, day, message_id, list(keys), person_id)
+    queued = await database.rows(SQL["waiting"], workspace, message_id, list(keys), person_id)
+    held = await database.rows(SQL["held"], workspace, message_id, list(keys))
+    reported = await database.rows(SQL["reports"], workspace, message_id, person_id)
     reports: dict[DeviceId, dict[str, datetime]] = {}
     for row in reported:
         reports.setdefault(row["device_id"], {})[row["metric"]] = row["at"]

@@ -12,8 +12,9 @@ from pushkeeper.store.database import columns, load_queries, storable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pushkeeper.core.delivery_id import DeliveryId
     from pushkeeper.core.filter import Node
-    from pushkeeper.core.model import DeliveryId, WorkspaceId
+    from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.database import Connection, Database, Row
 
 SQL = load_queries("exports")
@@ -53,24 +54,26 @@ async def next_to_write(connection: Connection) -> Export | None:
     return None if row is None else Export(**row)
 
 
-async def add_part(connection: Connection, export_id: int, part: int, text: str) -> None:
+async def add_part(
+    connection: Connection, workspace: WorkspaceId, export_id: int, part: int, text: str
+) -> None:
     """Write the next part of an export's text."""
-    await connection.execute(SQL["add_part"], export_id, part, storable(text))
+    await connection.execute(SQL["add_part"], workspace, export_id, part, storable(text))
 
 
-async def done(connection: Connection, export_id: int, lines: int) -> None:
+async def done(connection: Connection, workspace: WorkspaceId, export_id: int, lines: int) -> None:
     """All of it is written."""
-    await connection.execute(SQL["done"], export_id, lines)
+    await connection.execute(SQL["done"], workspace, export_id, lines)
 
 
-async def failed(connection: Connection, export_id: int, failure: str) -> None:
+async def failed(connection: Connection, workspace: WorkspaceId, export_id: int, failure: str) -> None:
     """It cannot be written, and why."""
-    await connection.execute(SQL["failed"], export_id, storable(failure))
+    await connection.execute(SQL["failed"], workspace, export_id, storable(failure))
 
 
-async def part(database: Database, export_id: int, number: int) -> str | None:
+async def part(database: Database, workspace: WorkspaceId, export_id: int, number: int) -> str | None:
     """One part of an export's text; None after the last."""
-    text: str | None = await database.value(SQL["part"], export_id, number)
+    text: str | None = await database.value(SQL["part"], workspace, export_id, number)
     return text
 
 
@@ -84,8 +87,10 @@ async def people(
     return found
 
 
-async def happened(connection: Connection, deliveries: Sequence[DeliveryId]) -> list[Row]:
+async def happened(
+    connection: Connection, workspace: WorkspaceId, deliveries: Sequence[DeliveryId]
+) -> list[Row]:
     """What happened to these deliveries, and when, and to whom they went; in their order."""
     rows = [(one.message_id, one.person_id) for one in deliveries]
-    found: list[Row] = await connection.fetch(SQL["happened"], *columns(rows, 2))
+    found: list[Row] = await connection.fetch(SQL["happened"], workspace, *columns(rows, 2))
     return found

@@ -163,16 +163,25 @@ async def lines(
 
 
 async def mark(
-    connection: Connection, undo_id: int, keys: Collection[DeviceId], numbers: Collection[int]
+    connection: Connection,
+    workspace: WorkspaceId,
+    undo_id: int,
+    keys: Collection[DeviceId],
+    numbers: Collection[int],
 ) -> None:
     """Let these strikes count no more."""
-    await connection.execute(SQL["mark"], undo_id, list(keys), list(numbers))
+    await connection.execute(SQL["mark"], workspace, undo_id, list(keys), list(numbers))
 
 
-async def restore(connection: Connection, undo_id: int, balances: Sequence[tuple[DeviceId, Balance]]) -> None:
+async def restore(
+    connection: Connection,
+    workspace: WorkspaceId,
+    undo_id: int,
+    balances: Sequence[tuple[DeviceId, Balance]],
+) -> None:
     """Let devices stand so, each with its line that says why."""
     rows = [(key, b.status.value, b.strikes, b.struck_at, b.reason) for key, b in balances]
-    await connection.execute(SQL["restore"], f"undo {undo_id}", *columns(rows, 5))
+    await connection.execute(SQL["restore"], workspace, f"undo {undo_id}", *columns(rows, 5))
 
 
 async def insert(
@@ -183,14 +192,16 @@ async def insert(
     return made
 
 
-async def count(connection: Connection, undo_id: int, *, strikes: int, devices: int) -> None:
+async def count(
+    connection: Connection, workspace: WorkspaceId, undo_id: int, *, strikes: int, devices: int
+) -> None:
     """Note how many strikes more, of how many devices more, are taken back."""
-    await connection.execute(SQL["count"], undo_id, strikes, devices)
+    await connection.execute(SQL["count"], workspace, undo_id, strikes, devices)
 
 
-async def finish(connection: Connection, undo_id: int) -> None:
+async def finish(connection: Connection, workspace: WorkspaceId, undo_id: int) -> None:
     """Note that all that were meant are taken back."""
-    await connection.execute(SQL["finish"], undo_id)
+    await connection.execute(SQL["finish"], workspace, undo_id)
 
 
 async def of_workspace(database: Database, workspace: WorkspaceId, *, limit: int) -> list[Undo]:

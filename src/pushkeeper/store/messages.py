@@ -12,7 +12,6 @@ import msgspec
 
 from pushkeeper.core.model import (
     Content,
-    DeliveryId,
     DeviceId,
     PersonId,
     Platform,
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
+    from pushkeeper.core.delivery_id import DeliveryId
     from pushkeeper.core.wording import Wording
     from pushkeeper.store.database import Connection, Database
 
@@ -183,13 +183,13 @@ async def insert_broadcast(connection: Connection, message: NewBroadcast) -> Non
 
 
 async def count_malformed(
-    connection: Connection, refused: Sequence[tuple[UUID, int, str]]
+    connection: Connection, refused: Sequence[tuple[WorkspaceId, UUID, int, str]]
 ) -> list[tuple[UUID, str]]:
-    """Count devices (message, how many, reason) whose providers called the message malformed.
+    """Count devices (workspace, message, how many, reason) whose providers called the message malformed.
 
     Returns the messages that stop by it, at three devices, each with the reason.
     """
-    rows = await connection.fetch(SQL["count_malformed"], *columns(refused, 3))
+    rows = await connection.fetch(SQL["count_malformed"], *columns(refused, 4))
     return [(row["message_id"], row["stop_reason"]) for row in rows if row["stopped"]]
 
 
@@ -202,7 +202,7 @@ async def delivery(
     if row is None:
         return None
     day = message_day(message_id)
-    records = await database.rows(SQL["pushes"], day, message_id, workspace, person_id)
+    records = await database.rows(SQL["pushes"], workspace, day, message_id, person_id)
     facts = {**row, "content": msgspec.convert(row["content"], Content)}
     return DeliveryFacts(**facts, pushes=tuple(PushRecord(**record) for record in records))
 
@@ -223,7 +223,8 @@ async def of_person(
     """The deliveries of a person, and of those who were merged into them, the newest message first."""
     bounds = (page.before, page.since, page.until, page.limit)
     rows = await database.rows(SQL["of_person"], workspace, person, *bounds)
-    return [DeliveryId(row["message_id"], PersonId(row["person_id"])) for row in rows]
+    ids = database.delivery_ids
+    return [ids.of(workspace, row["message_id"], PersonId(row["person_id"])) for row in rows]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,8 +270,10 @@ async def of_workspace(database: Database, workspace: WorkspaceId, wanted: Wante
         wanted.drafts,
         wanted.limit,
     )
+    ids = database.delivery_ids
     return [
-        Listed(DeliveryId(row["message_id"], PersonId(row["person_id"])), row["device_id"]) for row in rows
+        Listed(ids.of(workspace, row["message_id"], PersonId(row["person_id"])), row["device_id"])
+        for row in rows
     ]
 
 

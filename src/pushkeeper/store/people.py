@@ -217,13 +217,13 @@ async def _give(
     A person who was created for such a plan is gone again.
     """
     replaced = [
-        (plan.person_id, new.kind.value)
-        for plan in plans.values()
+        (namings[i].workspace_id, plan.person_id, new.kind.value)
+        for i, plan in plans.items()
         if isinstance(plan, Update)
         for new in plan.replaces
     ]
     if replaced:
-        await connection.execute(SQL["drop_identifiers"], *columns(replaced, 2))
+        await connection.execute(SQL["drop_identifiers"], *columns(replaced, 3))
     wanted = [
         (i, namings[i].workspace_id, new, meant[i])
         for i, plan in plans.items()
@@ -231,13 +231,13 @@ async def _give(
         for new in (plan.adds if isinstance(plan, Create) else plan.adds + plan.replaces)
     ]
     given = await _claim(connection, [(workspace, new, person) for _, workspace, new, person in wanted])
-    missed = [(i, new, person) for i, _, new, person in wanted if (person, new.key) not in given]
-    if any((person, new.kind.value) in replaced for _, new, person in missed):
+    missed = [one for one in wanted if (one[3], one[2].key) not in given]
+    if any((workspace, person, new.kind.value) in replaced for _, workspace, new, person in missed):
         raise LostRace  # the former identifier is dropped already
-    lost = {i for i, _, _ in missed}
+    lost = {i for i, _, _, _ in missed}
     for i in lost:
         if isinstance(plans[i], Create):
-            await connection.execute(SQL["delete"], meant[i])
+            await connection.execute(SQL["delete"], namings[i].workspace_id, meant[i])
     return lost
 
 
@@ -251,7 +251,9 @@ async def _claim(
     return {(row["person_id"], (row["kind"], row["key"])) for row in given}
 
 
-async def update(connection: Connection, changes: Sequence[tuple[PersonId, AttributeChange]]) -> set[int]:
+async def update(
+    connection: Connection, changes: Sequence[tuple[WorkspaceId, PersonId, AttributeChange]]
+) -> set[int]:
     """Merge attributes into people, in the order given.
 
     Returns the places of the changes that were left out, because that person would have more than 300 attributes, or too
@@ -261,7 +263,11 @@ async def update(connection: Connection, changes: Sequence[tuple[PersonId, Attri
         BadRequest: such a person was made by this transaction, which is not to leave them behind.
     """
     refused: set[int] = set()
-    waiting = [(place, *change) for place, change in enumerate(changes) if not change[1].is_empty]
+    waiting = [
+        (place, (workspace, person), change)
+        for place, (workspace, person, change) in enumerate(changes)
+        if not change.is_empty
+    ]
     while waiting:
         # Two changes of one person (called by id and by email) cannot stand in one statement.
         now = {person: (place, change) for place, person, change in reversed(waiting)}
@@ -269,7 +275,7 @@ async def update(connection: Connection, changes: Sequence[tuple[PersonId, Attri
         rows = [
             # A list would be taken for a dimension of the array that the column is sent as.
             (
-                person,
+                *person,
                 change.attributes,
                 dict.fromkeys(change.removed),
                 change.unsubscribed,
@@ -279,10 +285,11 @@ async def update(connection: Connection, changes: Sequence[tuple[PersonId, Attri
             for person, (_, change) in now.items()
         ]
         limits = (MAX_ATTRIBUTES, MAX_PREFERENCES_BYTES)
-        updated = await connection.fetch(SQL["update"], *columns(rows, 6), *limits)
+        updated = await connection.fetch(SQL["update"], *columns(rows, 7), *limits)
         if len(updated) < len(now):
-            missed = now.keys() - {row["person_id"] for row in updated}
-            there = await connection.fetch(SQL["present"], list(missed))
+            known = {row["person_id"] for row in updated}
+            missed = [person for person in now if person[1] not in known]
+            there = await connection.fetch(SQL["present"], *columns(missed, 2))
             if len(there) < len(missed):
                 raise LostRace
             if any(row["is_new"] for row in there):
@@ -348,9 +355,12 @@ async def unblock(connection: Connection, workspace: WorkspaceId, key: tuple[str
     await connection.execute(SQL["unblock"], workspace, *key)
 
 
-async def keys_of(connection: Connection, person_id: PersonId) -> list[tuple[str, str]]:
+async def keys_of(
+    connection: Connection, workspace: WorkspaceId, person_id: PersonId
+) -> list[tuple[str, str]]:
     """The keys of a person's identifiers."""
-    return [(row["kind"], row["key"]) for row in await connection.fetch(SQL["identifiers"], person_id)]
+    rows = await connection.fetch(SQL["identifiers"], workspace, person_id)
+    return [(row["kind"], row["key"]) for row in rows]
 
 
 async def gain(connection: Connection, workspace: WorkspaceId, person: PersonId, other: PersonId) -> None:
@@ -358,6 +368,6 @@ async def gain(connection: Connection, workspace: WorkspaceId, person: PersonId,
     await connection.execute(SQL["gain"], workspace, person, other)
 
 
-async def delete(connection: Connection, person_id: PersonId) -> None:
+async def delete(connection: Connection, workspace: WorkspaceId, person_id: PersonId) -> None:
     """Delete the person; their devices must be gone."""
-    await connection.execute(SQL["delete"], person_id)
+    await connection.execute(SQL["delete"], workspace, person_id)

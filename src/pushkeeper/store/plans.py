@@ -26,13 +26,19 @@ if TYPE_CHECKING:
 SQL = load_queries("plans")
 
 _ZONE = "coalesce(d.attributes ->> 'timezone', p.attributes ->> 'timezone')"
-_PEOPLE = "join people p using (person_id)"
+_PEOPLE = "join people p using (workspace_id, person_id)"
 _FIRST = 13  # the parameters before it are the page's own
 # What was planned for another moment: it is in a batch, or has its push, or a verdict that is held.
 _NOT_YET = (
-    "not exists (select from pushes x where x.message_day = {day} and x.message_id = $2 and x.device_id = d.device_id)",
-    "not exists (select from held_verdicts h where h.message_id = $2 and h.device_id = d.device_id)",
-    "d.device_id not in (select unnest(q.device_ids) from batches q where q.message_id = $2)",
+    (
+        "not exists (select from pushes x where x.workspace_id = $1 and x.message_day = {day} "
+        "and x.message_id = $2 and x.device_id = d.device_id)"
+    ),
+    (
+        "not exists (select from held_verdicts h where h.workspace_id = $1 and h.message_id = $2 "
+        "and h.device_id = d.device_id)"
+    ),
+    "d.device_id not in (select unnest(q.device_ids) from batches q where q.workspace_id = $1 and q.message_id = $2)",
 )
 
 
@@ -135,7 +141,10 @@ class Plan:
 
 @dataclass(slots=True)
 class Conditions:
-    """Conditions in SQL over `devices d` and maybe `people p`, with their parameters from `$first` on; $2 is a message."""
+    """Conditions in SQL over `devices d` and maybe `people p`, with their parameters from `$first` on.
+
+    $1 is the workspace, $2 a message.
+    """
 
     first: int
     written: list[str] = field(default_factory=list)
@@ -204,13 +213,18 @@ async def next_at_s(database: Database) -> float | None:
 
 async def begin(connection: Connection, broadcast: ToPlan, saved: dict[str, Any], lives: timedelta) -> None:
     """Note that planning begins, with the saved audiences as they are, and that the message lives so long from now."""
-    await connection.execute(SQL["begin"], broadcast.broadcast_id, saved, lives)
+    await connection.execute(SQL["begin"], *_key(broadcast), saved, lives)
 
 
-async def mint(connection: Connection, former: UUID, message_id: UUID, created_at: datetime) -> None:
+def _key(broadcast: ToPlan) -> tuple[WorkspaceId, int]:
+    return broadcast.workspace_id, broadcast.broadcast_id
+
+
+async def mint(connection: Connection, broadcast: ToPlan, message_id: UUID, created_at: datetime) -> None:
     """Give a broadcast's message another id."""
-    await connection.execute(SQL["mint"], former, message_id, created_at)
-    await connection.execute(SQL["unmint"], former)
+    former = broadcast.workspace_id, broadcast.message_id
+    await connection.execute(SQL["mint"], *former, message_id, created_at)
+    await connection.execute(SQL["unmint"], *former)
 
 
 async def addresses(database: Database, workspace: WorkspaceId) -> list[Address]:
@@ -273,11 +287,11 @@ class Progress:
     slots_until: datetime | None
 
 
-async def advance(connection: Connection, broadcast_id: int, progress: Progress) -> None:
+async def advance(connection: Connection, broadcast: ToPlan, progress: Progress) -> None:
     """Note how far a plan has come."""
     await connection.execute(
         SQL["advance"],
-        broadcast_id,
+        *_key(broadcast),
         progress.last_device,
         progress.last_person,
         progress.devices,
@@ -285,26 +299,26 @@ async def advance(connection: Connection, broadcast_id: int, progress: Progress)
     )
 
 
-async def next_pass(connection: Connection, broadcast_id: int, at: datetime) -> None:
+async def next_pass(connection: Connection, broadcast: ToPlan, at: datetime) -> None:
     """All who are due at this moment are planned; those of another moment come next."""
-    await connection.execute(SQL["next_pass"], broadcast_id, at)
+    await connection.execute(SQL["next_pass"], *_key(broadcast), at)
 
 
-async def fetched(connection: Connection, broadcast_id: int) -> None:
+async def fetched(connection: Connection, broadcast: ToPlan) -> None:
     """Those named in the file are listed."""
-    await connection.execute(SQL["fetched"], broadcast_id)
+    await connection.execute(SQL["fetched"], *_key(broadcast))
 
 
-async def planned(connection: Connection, broadcast_id: int) -> None:
+async def planned(connection: Connection, broadcast: ToPlan) -> None:
     """Nobody is left to plan for."""
-    await connection.execute(SQL["planned"], broadcast_id)
+    await connection.execute(SQL["planned"], *_key(broadcast))
 
 
-async def failed(connection: Connection, broadcast_id: int, failure: str) -> None:
+async def failed(connection: Connection, broadcast: ToPlan, failure: str) -> None:
     """It cannot be planned, and why."""
-    await connection.execute(SQL["failed"], broadcast_id, storable(failure))
+    await connection.execute(SQL["failed"], *_key(broadcast), storable(failure))
 
 
-async def put_off(connection: Connection, broadcast_id: int, failure: str) -> None:
+async def put_off(connection: Connection, broadcast: ToPlan, failure: str) -> None:
     """A page of it could not be planned: others go first, and the tenth time in a row is its last."""
-    await connection.execute(SQL["put_off"], broadcast_id, storable(failure))
+    await connection.execute(SQL["put_off"], *_key(broadcast), storable(failure))

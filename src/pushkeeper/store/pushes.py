@@ -75,7 +75,7 @@ async def insert(connection: Connection, rows: Sequence[PushRow]) -> set[tuple[U
     # As a rule all are new, and then nobody has to be told which.
     if await connection.execute(SQL["insert"], *given) == f"INSERT 0 {len(rows)}":
         return {(row.message_id, row.device_id) for row in rows}
-    written = await connection.fetch(SQL["written_now"], *given[:3])
+    written = await connection.fetch(SQL["written_now"], *given[:4])
     return {(row["message_id"], row["device_id"]) for row in written}
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from uuid import UUID
 
-    from pushkeeper.core.model import DeviceId, PersonId
+    from pushkeeper.core.model import DeviceId, PersonId, WorkspaceId
     from pushkeeper.store.database import Database
 
 SQL = load_queries("readers")
@@ -40,16 +40,17 @@ class Readers:
 
 async def of(
     database: Database,
-    wanted: Collection[tuple[UUID, PersonId]],
-    devices: Collection[DeviceId],
+    wanted: Collection[tuple[WorkspaceId, UUID, PersonId]],
+    devices: Collection[tuple[WorkspaceId, DeviceId]],
     events: Mapping[UUID, str],
 ) -> Readers:
     """What is known of people, for a message each, and of devices; `events` are what some messages speak of, by name."""
-    people = await database.rows(SQL["people"], list({person for _, person in wanted}))
-    told = await database.rows(SQL["told"], *columns(sorted(wanted), 2))
-    found = await database.rows(SQL["devices"], list(devices))
-    asked = [(*one, events[one[0]]) for one in sorted(wanted) if one[0] in events]
-    did = await database.rows(SQL["events"], *columns(asked, 3)) if asked else []
+    persons = sorted({(workspace, person) for workspace, _, person in wanted})
+    people = await database.rows(SQL["people"], *columns(persons, 2))
+    told = await database.rows(SQL["told"], *columns(sorted(wanted), 3))
+    found = await database.rows(SQL["devices"], *columns(sorted(devices), 2))
+    asked = [(*one, events[one[1]]) for one in sorted(wanted) if one[1] in events]
+    did = await database.rows(SQL["events"], *columns(asked, 4)) if asked else []
     return Readers(
         people={
             row["person_id"]: {

@@ -15,7 +15,7 @@ from pushkeeper.store.database import columns, load_queries
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.core.model import DeliveryId
+    from pushkeeper.core.delivery_id import DeliveryId
     from pushkeeper.store.database import Connection, Database
 
 SQL = load_queries("reports")
@@ -31,10 +31,15 @@ class AppMetric(StrEnum):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """One metric of one delivery, at the device of this token where one is named."""
+    """One metric of one delivery, at the device of this token where one is named.
 
+    `authenticated` says that the delivery was named by an id that only whoever got it can know.
+    """
+
+    workspace_id: WorkspaceId
     message_id: UUID
     person_id: PersonId
+    authenticated: bool
     metric: AppMetric
     reported_at: datetime
     token: Token | None = None
@@ -45,25 +50,28 @@ async def insert(connection: Connection, reports: Sequence[Report]) -> None:
     """Write what is new among reports of pushes that were sent."""
     rows = [
         (
+            report.workspace_id,
             report.message_id,
             report.person_id,
             "" if report.token is None else report.token.value,
             report.metric.value,
             report.reported_at,
             report.href,
+            report.authenticated,
         )
         for report in reports
     ]
-    await connection.execute(SQL["insert"], *columns(rows, 6))
+    await connection.execute(SQL["insert"], *columns(rows, 8))
 
 
 async def firsts(database: Database, delivery_id: DeliveryId) -> dict[AppMetric, datetime]:
     """When each metric of a delivery was first told of."""
-    rows = await database.rows(SQL["firsts"], delivery_id.message_id, delivery_id.person_id)
+    one = delivery_id
+    rows = await database.rows(SQL["firsts"], one.workspace_id, one.message_id, one.person_id)
     return {AppMetric(row["metric"]): row["at"] for row in rows}
 
 
-async def workspace_of(database: Database, delivery_id: DeliveryId) -> WorkspaceId | None:
-    """Which workspace sent this, if any did."""
-    found = await database.value(SQL["workspace"], delivery_id.message_id, delivery_id.person_id)
-    return None if found is None else WorkspaceId(found)
+async def sender(database: Database, message_id: UUID) -> tuple[WorkspaceId, PersonId | None] | None:
+    """Which workspace sent a message, and to whom where it was to one person; None where nobody did."""
+    row = await database.row(SQL["sender"], message_id)
+    return None if row is None else (row["workspace_id"], row["person_id"])

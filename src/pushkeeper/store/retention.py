@@ -15,6 +15,7 @@ from pushkeeper.store.database import load_queries
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.database import Connection, Database
 
 SQL = load_queries("retention")
@@ -133,18 +134,23 @@ def _partitions(named: list[tuple[str, bool]]) -> Iterator[Partition]:
         yield Partition(table=parts["table"], name=name, start=start, end=following, detaching=detaching)
 
 
-async def forget(database: Database, keep: Keep, now: datetime) -> Forgotten:
-    """Delete page by page what is too old: messages that nothing refers to, reports, exports, and what no webhook came for."""
+async def forget(database: Database, workspace: WorkspaceId, keep: Keep, now: datetime) -> Forgotten:
+    """Delete page by page what is too old of a workspace.
+
+    That is messages that nothing refers to, reports, exports, and what no webhook came for.
+    """
     messages = reports = named = exports = outbox = 0
     if keep.pushes_days is not None:
         before = _first_id_of(now - timedelta(days=keep.pushes_days))
-        reports = await _by_pages(database, SQL["forget_reports"], before)
-        named = await _by_pages(database, SQL["forget_named"], before)
-        messages = await _forget_messages(database, before)
+        reports = await _by_pages(database, SQL["forget_reports"], workspace, before)
+        named = await _by_pages(database, SQL["forget_named"], workspace, before)
+        messages = await _forget_messages(database, workspace, before)
     if keep.exports_days is not None:
-        exports = await _by_pages(database, SQL["forget_exports"], now - timedelta(days=keep.exports_days))
+        written = now - timedelta(days=keep.exports_days)
+        exports = await _by_pages(database, SQL["forget_exports"], workspace, written)
     if keep.outbox_days is not None:
-        outbox = await _by_pages(database, SQL["forget_outbox"], now - timedelta(days=keep.outbox_days))
+        happened = now - timedelta(days=keep.outbox_days)
+        outbox = await _by_pages(database, SQL["forget_outbox"], workspace, happened)
     return Forgotten(messages=messages, reports=reports, named=named, exports=exports, outbox=outbox)
 
 
@@ -154,13 +160,13 @@ def _first_id_of(moment: datetime) -> UUID:
     return uuid7(int(midnight.timestamp() * 1000), bytes(10))
 
 
-async def _forget_messages(database: Database, before: UUID) -> int:
+async def _forget_messages(database: Database, workspace: WorkspaceId, before: UUID) -> int:
     gone, after = 0, _NO_ID
 
     async def work(connection: Connection) -> tuple[UUID | None, int]:
         if not await connection.fetchval(SQL["alone"], _TIDY_LOCK):
             return None, 0
-        row = await connection.fetchrow(SQL["forget_messages"], after, before, PAGE)
+        row = await connection.fetchrow(SQL["forget_messages"], workspace, after, before, PAGE)
         assert row is not None  # noqa: S101 - the query has a row
         return row["last"], row["gone"]
 
@@ -172,14 +178,14 @@ async def _forget_messages(database: Database, before: UUID) -> int:
         after = last
 
 
-async def _by_pages(database: Database, query: str, before: UUID | datetime) -> int:
-    """Run a query that deletes a page of what is before this, until there is nothing more of it."""
+async def _by_pages(database: Database, query: str, workspace: WorkspaceId, before: UUID | datetime) -> int:
+    """Run a query that deletes a page of what a workspace has from before, until there is nothing more of it."""
     gone = 0
 
     async def work(connection: Connection) -> int:
         if not await connection.fetchval(SQL["alone"], _TIDY_LOCK):
             return 0
-        return int((await connection.execute(query, before, PAGE)).removeprefix("DELETE "))
+        return int((await connection.execute(query, workspace, before, PAGE)).removeprefix("DELETE "))
 
     while some := await database.in_transaction(work):
         gone += some

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from pushkeeper.core.model import RouteKey
     from pushkeeper.store.database import Connection, Database
 
 SQL = load_queries("routes")
@@ -67,6 +68,10 @@ class Route:
     max_pushes_per_s: int | None = None
     ramp_s: int = 60
     norm: float = 0.0
+
+    @property
+    def key(self) -> RouteKey:
+        return self.workspace_id, self.route_id
 
     @property
     def host(self) -> str:
@@ -138,25 +143,27 @@ async def alerts(database: Database, workspace: WorkspaceId) -> list[Alert]:
     return [Alert(**row) for row in await database.rows(SQL["alerts"], workspace)]
 
 
-async def alert(connection: Connection, route: RouteId, reason: str, text: str, detail: str) -> None:
+async def alert(connection: Connection, route: Route, reason: str, text: str, detail: str) -> None:
     """Keep an alert, for whoever looks; `reason` is the row of the decision table or a word of ours."""
-    await connection.execute(SQL["alert"], route, reason, storable(text), storable(detail))
+    await connection.execute(SQL["alert"], *route.key, reason, storable(text), storable(detail))
 
 
-async def fresh(connection: Connection, credential_id: int, legs: Sequence[str]) -> list[RouteId]:
+async def fresh(
+    connection: Connection, workspace: WorkspaceId, credential_id: int, legs: Sequence[str]
+) -> list[RouteKey]:
     """Give a credential its routes; those that it has are resumed, and have to prove themselves again."""
-    found = await connection.fetch(SQL["fresh"], credential_id, list(legs))
+    found = await connection.fetch(SQL["fresh"], workspace, credential_id, list(legs))
     await notify(connection)
-    return [row["route_id"] for row in found]
+    return [(workspace, row["route_id"]) for row in found]
 
 
-async def count(connection: Connection, results: Mapping[RouteId, Mapping[Result, int]]) -> None:
+async def count(connection: Connection, results: Mapping[RouteKey, Mapping[Result, int]]) -> None:
     """Add what came of routes' pushes to this hour."""
     if not results:
         return
     rows = [
         (
-            route,
+            *route,
             counts.get(Result.ACCEPTED, 0),
             counts.get(Result.AMBIGUOUS, 0),
             counts.get(Result.DEFINITE, 0),
@@ -164,66 +171,66 @@ async def count(connection: Connection, results: Mapping[RouteId, Mapping[Result
         )
         for route, counts in results.items()
     ]
-    await connection.execute(SQL["count"], *columns(rows, 5))
+    await connection.execute(SQL["count"], *columns(rows, 6))
 
 
-async def mark_accepted(connection: Connection, chosen: Sequence[RouteId]) -> None:
+async def mark_accepted(connection: Connection, chosen: Sequence[RouteKey]) -> None:
     """The provider took a push on these routes: their settings are good."""
-    await connection.execute(SQL["accepted"], list(chosen))
+    await connection.execute(SQL["accepted"], *columns(chosen, 2))
 
 
 async def pause(
     connection: Connection,
-    credential_id: int,
-    route: RouteId | None,
+    route: Route,
     *,
+    whole: bool = False,
     kind: PauseKind,
     reason: str,
     probe_after_s: float | None,
 ) -> list[RouteId]:
-    """Stop a route of a credential, or all of its routes, and return which; what is paused keeps its first reason."""
+    """Stop a route, or with `whole` all of its credential's, and return which; what is paused keeps its first reason."""
     rows = await connection.fetch(
-        SQL["pause"], credential_id, route, kind.value, storable(reason), probe_after_s
+        SQL["pause"], *_chosen(route, whole=whole), kind.value, storable(reason), probe_after_s
     )
     if rows:
         await notify(connection)
     return [row["route_id"] for row in rows]
 
 
-async def resume(connection: Connection, chosen: Sequence[RouteId]) -> None:
+def _chosen(route: Route, *, whole: bool) -> tuple[WorkspaceId, int, RouteId | None]:
+    return route.workspace_id, route.credential_id, None if whole else route.route_id
+
+
+async def resume(connection: Connection, workspace: WorkspaceId, chosen: Sequence[RouteId]) -> None:
     """Let these routes go on: what waits in their lanes is due."""
-    await connection.fetch(SQL["resume"], list(chosen))
+    await connection.fetch(SQL["resume"], workspace, list(chosen))
     await notify(connection)
 
 
-async def believe(connection: Connection, chosen: Sequence[RouteId]) -> None:
+async def believe(connection: Connection, workspace: WorkspaceId, chosen: Sequence[RouteId]) -> None:
     """An operator vouches for the refusals on these routes, for an hour."""
-    await connection.execute(SQL["believe"], list(chosen))
+    await connection.execute(SQL["believe"], workspace, list(chosen))
     await notify(connection)
 
 
 async def throttle(
-    connection: Connection,
-    credential_id: int,
-    route: RouteId | None,
-    *,
-    rest_s: float,
-    slowed_to_per_s: float,
+    connection: Connection, route: Route, *, whole: bool = False, rest_s: float, slowed_to_per_s: float
 ) -> None:
-    """Let a route, or all routes of a credential, rest for a while and go on slowly."""
-    await connection.execute(SQL["throttle"], credential_id, route, rest_s, slowed_to_per_s)
+    """Let a route, or with `whole` all of its credential's, rest for a while and go on slowly."""
+    await connection.execute(SQL["throttle"], *_chosen(route, whole=whole), rest_s, slowed_to_per_s)
     await notify(connection)
 
 
 async def due_probes(database: Database, *, again_after_s: float) -> list[Route]:
     """Paused routes whose provider may be asked now; no other worker gets them for as long as `again_after_s`."""
-    due = [row["route_id"] for row in await database.rows(SQL["due_probes"], again_after_s)]
+    due = {
+        (row["workspace_id"], row["route_id"])
+        for row in await database.rows(SQL["due_probes"], again_after_s)
+    }
     if not due:
         return []
-    workspaces = {row["workspace_id"] for row in await database.rows(SQL["by_id"], due)}
-    return [
-        route for route in await of_workspaces(database, sorted(workspaces)) if route.route_id in set(due)
-    ]
+    workspaces = sorted({workspace for workspace, _ in due})
+    return [route for route in await of_workspaces(database, workspaces) if route.key in due]
 
 
 async def waiting(connection: Connection, workspace: WorkspaceId, chosen: Sequence[RouteId]) -> int:

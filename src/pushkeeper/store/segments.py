@@ -169,22 +169,29 @@ async def delete(connection: Connection, workspace: WorkspaceId, segment_id: int
     return await connection.fetchval(SQL["delete"], workspace, segment_id) is not None
 
 
-async def add(connection: Connection, segment_id: int, people: Sequence[PersonId]) -> None:
+async def add(
+    connection: Connection, workspace: WorkspaceId, segment_id: int, people: Sequence[PersonId]
+) -> None:
     """Put people into a segment."""
-    await connection.execute(SQL["add"], segment_id, sorted(set(people)))
+    await connection.execute(SQL["add"], workspace, segment_id, sorted(set(people)))
 
 
-async def remove(connection: Connection, segment_id: int, people: Sequence[PersonId]) -> None:
+async def remove(
+    connection: Connection, workspace: WorkspaceId, segment_id: int, people: Sequence[PersonId]
+) -> None:
     """Take people out of a segment."""
-    await connection.execute(SQL["remove"], segment_id, list(people))
+    await connection.execute(SQL["remove"], workspace, segment_id, list(people))
 
 
-async def count(database: Database, segment_id: int) -> int:
+async def count(database: Database, workspace: WorkspaceId, segment_id: int) -> int:
     """How many people are in a segment."""
-    found: int = await database.value(SQL["count"], segment_id)
+    found: int = await database.value(SQL["count"], workspace, segment_id)
     return found
 
 
-async def members(database: Database, segment_id: int, *, after: int, limit: int) -> list[Member]:
+async def members(
+    database: Database, workspace: WorkspaceId, segment_id: int, *, after: int, limit: int
+) -> list[Member]:
     """The people in a segment whose keys come after this one, in their order."""
-    return [Member(**row) for row in await database.rows(SQL["members"], segment_id, after, limit)]
+    rows = await database.rows(SQL["members"], workspace, segment_id, after, limit)
+    return [Member(**row) for row in rows]

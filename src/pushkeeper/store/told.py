@@ -167,7 +167,8 @@ async def _change(
     ]
     if not changing:
         return
-    for at in await people.update(connection, [(person, change) for _, person, change in changing]):
+    told = [(tells[place].workspace_id, person, change) for place, person, change in changing]
+    for at in await people.update(connection, told):
         place = changing[at][0]
         answers[place] = _refusal(people.too_much(), tells[place], tells[place].registration)
 

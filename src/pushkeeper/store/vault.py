@@ -7,7 +7,9 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from pushkeeper.core.model import Secret
 from pushkeeper.errors import Misconfigured
@@ -23,7 +25,12 @@ class Vault:
     """Seals and opens secrets with AES-256-GCM; `label` binds a sealed secret to the row it is for."""
 
     def __init__(self, key: Secret) -> None:
+        self._key = key
         self._aead = AESGCM(key.value)
+
+    def key_for(self, purpose: str) -> Secret:
+        """A key of its own for what is not sealed but authenticated, derived from the installation's."""
+        return Secret(HKDFExpand(hashes.SHA256(), _KEY_BYTES, purpose.encode()).derive(self._key.value))
 
     def seal(self, secret: Secret, label: str) -> bytes:
         nonce = os.urandom(_NONCE_BYTES)

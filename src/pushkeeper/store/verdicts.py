@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from pushkeeper.core.model import DeviceId, PersonId, RouteId, WorkspaceId
+    from pushkeeper.core.model import DeviceId, PersonId, RouteId, RouteKey, WorkspaceId
     from pushkeeper.store.database import Connection
 
 SQL = load_queries("verdicts")
@@ -71,16 +71,17 @@ async def hold(connection: Connection, held: Sequence[HeldVerdict]) -> None:
         for v in held
     ]
     await connection.execute(SQL["hold"], *columns(rows, 15))
-    unproven = {v.route_id for v in held if v.why == UNPROVEN}
+    unproven = {(v.workspace_id, v.route_id) for v in held if v.why == UNPROVEN}
     if unproven:
-        found = await connection.fetch(SQL["still_unproven"], sorted(unproven))
-        proved = unproven - {row["route_id"] for row in found}
+        found = await connection.fetch(SQL["still_unproven"], *columns(sorted(unproven), 2))
+        still = {row["route_id"] for row in found}
+        proved = {(workspace, route) for workspace, route in unproven if route not in still}
         while await apply(connection, sorted(proved), (UNPROVEN,)):
             pass
 
 
 async def apply(
-    connection: Connection, chosen: Sequence[RouteId], why: Sequence[str], *, limit: int = 1_000
+    connection: Connection, chosen: Sequence[RouteKey], why: Sequence[str], *, limit: int = 1_000
 ) -> int:
     """Believe up to so many verdicts: each push bounced, and is a strike; returns how many there were."""
     taken = await _take(connection, chosen, why, limit)
@@ -92,7 +93,7 @@ async def apply(
 
 
 async def discard(
-    connection: Connection, chosen: Sequence[RouteId], why: Sequence[str], *, limit: int = 1_000
+    connection: Connection, chosen: Sequence[RouteKey], why: Sequence[str], *, limit: int = 1_000
 ) -> int:
     """Drop up to so many verdicts: no strike, and each push is sent again; returns how many there were."""
     taken = await _take(connection, chosen, why, limit)
@@ -115,11 +116,11 @@ async def discard(
 
 
 async def _take(
-    connection: Connection, chosen: Sequence[RouteId], why: Sequence[str], limit: int
+    connection: Connection, chosen: Sequence[RouteKey], why: Sequence[str], limit: int
 ) -> list[HeldVerdict]:
     if not chosen:
         return []
-    rows = await connection.fetch(SQL["take"], list(chosen), list(why), limit)
+    rows = await connection.fetch(SQL["take"], *columns(chosen, 2), list(why), limit)
     return [HeldVerdict(**row) for row in rows]
 
 
@@ -143,6 +144,7 @@ def _bounced(verdict: HeldVerdict) -> PushRow:
 
 def _strike(verdict: HeldVerdict) -> Settlement:
     return Settlement(
+        workspace_id=verdict.workspace_id,
         device_id=verdict.device_id,
         generation=verdict.generation,
         event=SettleEvent.REFUSED,

@@ -9,14 +9,15 @@ from uuid import UUID
 
 import msgspec
 
-from pushkeeper.core.model import DeliveryId, PersonId
+from pushkeeper.core.model import PersonId
 from pushkeeper.store.database import load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pushkeeper.core.delivery_id import DeliveryId
     from pushkeeper.core.model import Secret, WorkspaceId
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.database import Database, Row
 
 SQL = load_queries("webhooks")
 
@@ -128,8 +129,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logged:
-    """A call as it was logged; its number is the webhook's own."""
+    """A call as it was logged; its number is the webhook's own, `delivery_id` what it told of, if it told of a delivery."""
 
+    delivery_id: DeliveryId | None
     call: int
     at: datetime
     event_id: UUID
@@ -146,13 +148,6 @@ class Logged:
     def event(self) -> str:
         """By the name that webhooks ask for it; a ping is `webhook_ping`."""
         return f"{self.object_type}_{self.metric}"
-
-    @property
-    def delivery_id(self) -> DeliveryId | None:
-        """The delivery that it told of, if it told of one."""
-        if self.message_id is None or self.person_id is None:
-            return None
-        return DeliveryId(self.message_id, self.person_id)
 
 
 async def insert(database: Database, workspace: WorkspaceId, wanted: Wanted, sealed: Secret) -> int:
@@ -182,33 +177,43 @@ async def claim(database: Database, *, for_s: float, most: int) -> list[Turn]:
     return [Turn(**row) for row in await database.rows(SQL["claim"], for_s, most)]
 
 
-async def turn(database: Database, webhook_id: int) -> Turn | None:
+async def turn(database: Database, workspace: WorkspaceId, webhook_id: int) -> Turn | None:
     """A webhook as a worker has it, without claiming it."""
-    row = await database.row(SQL["turn"], webhook_id)
+    row = await database.row(SQL["turn"], workspace, webhook_id)
     return None if row is None else Turn(**row)
 
 
-async def waiting(database: Database, webhook_id: int, *, most: int, after: int = 0) -> list[Waiting]:
+async def waiting(
+    database: Database, workspace: WorkspaceId, webhook_id: int, *, most: int, after: int = 0
+) -> list[Waiting]:
     """What waits for a webhook, the oldest first, after one of them."""
-    return [Waiting(**row) for row in await database.rows(SQL["waiting"], webhook_id, most, after)]
+    rows = await database.rows(SQL["waiting"], workspace, webhook_id, most, after)
+    return [Waiting(**row) for row in rows]
 
 
 async def settle(
-    database: Database, webhook_id: int, calls: Sequence[Call], *, wait_s: float = 0.0, give_up: bool = False
+    database: Database,
+    workspace: WorkspaceId,
+    webhook_id: int,
+    calls: Sequence[Call],
+    *,
+    wait_s: float = 0.0,
+    give_up: bool = False,
 ) -> None:
     """End a turn in which these calls were made: all were taken, but for the last if it has a failure.
 
     After a failure all that waits does so for so long, or until somebody enables the webhook again.
     """
     await database.rows(
-        SQL["settle"], webhook_id, msgspec.to_builtins(list(calls)), wait_s, give_up, KEPT_CALLS
+        SQL["settle"], workspace, webhook_id, msgspec.to_builtins(list(calls)), wait_s, give_up, KEPT_CALLS
     )
 
 
-async def log(database: Database, webhook_id: int, call: Call) -> None:
+async def log(database: Database, workspace: WorkspaceId, webhook_id: int, call: Call) -> None:
     """Log a call that was made out of turn."""
     await database.rows(
         SQL["log"],
+        workspace,
         webhook_id,
         KEPT_CALLS,
         call.at,
@@ -221,9 +226,18 @@ async def log(database: Database, webhook_id: int, call: Call) -> None:
     )
 
 
-async def calls(database: Database, webhook_id: int, *, before: int | None, most: int) -> list[Logged]:
+async def calls(
+    database: Database, workspace: WorkspaceId, webhook_id: int, *, before: int | None, most: int
+) -> list[Logged]:
     """The last calls of a webhook before one of them, the newest first; older ones are not kept."""
-    return [Logged(**row) for row in await database.rows(SQL["calls"], webhook_id, before, most)]
+    rows = await database.rows(SQL["calls"], workspace, webhook_id, before, most)
+    return [Logged(**row, delivery_id=_delivery(database, workspace, row)) for row in rows]
+
+
+def _delivery(database: Database, workspace: WorkspaceId, row: Row) -> DeliveryId | None:
+    if row["message_id"] is None or row["person_id"] is None:
+        return None
+    return database.delivery_ids.of(workspace, row["message_id"], row["person_id"])
 
 
 def _columns(wanted: Wanted) -> tuple[object, ...]:

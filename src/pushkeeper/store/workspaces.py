@@ -7,6 +7,7 @@ import secrets
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from pushkeeper.core.model import WorkspaceId
 from pushkeeper.errors import BadRequest, Conflict, NotFound
 from pushkeeper.store.database import ROUTES_CHANNEL, load_queries
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.database import Connection, Database
 
 SQL = load_queries("workspaces")
@@ -120,6 +120,11 @@ async def list_all(database: Database) -> list[WorkspaceFacts]:
 async def names(database: Database) -> list[Workspace]:
     """The workspaces by their names, a thousand at most."""
     return [Workspace(*row.values()) for row in await database.rows(SQL["names"], MOST_NAMES)]
+
+
+async def ids(database: Database) -> list[WorkspaceId]:
+    """Every workspace."""
+    return [WorkspaceId(row["workspace_id"]) for row in await database.rows(SQL["ids"])]
 
 
 async def by_name(database: Database, name: str) -> Workspace:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
+from pushkeeper.core.delivery_id import DeliveryIds
 from pushkeeper.errors import Misconfigured
 from pushkeeper.store import migrate, vault
 from pushkeeper.store.database import Database
@@ -53,12 +54,13 @@ async def store(settings: Settings, *, connections: int = 4, migrating: bool = T
             if settings.secret_key is None
             else vault.read_key(settings.secret_key.value.decode())
         )
-        database = await Database.open(url, connections=connections)
+        opened = vault.Vault(key)
+        database = await Database.open(
+            url, connections=connections, delivery_ids=DeliveryIds(opened.key_for("delivery ids"))
+        )
         try:
             applied = await migrate.migrate(database) if migrating else []
-            yield Store(
-                database, vault.Vault(key), embedded, tuple(migration.number for migration in applied)
-            )
+            yield Store(database, opened, embedded, tuple(migration.number for migration in applied))
         finally:
             await database.close()
     finally:

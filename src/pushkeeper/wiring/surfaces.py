@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from starlette.routing import Route
     from starlette.types import ASGIApp
 
+    from pushkeeper.core.model import WorkspaceId
     from pushkeeper.core.outcome import Verdict
     from pushkeeper.dashboard.rooms import Rooms as DashboardRooms
     from pushkeeper.store.credentials import AppleApp, Credential, NewCredential
@@ -123,11 +124,11 @@ class _Caller:
         self._opened = opened
         self._may_be_private = may_be_private
 
-    async def ping(self, webhook_id: int) -> tuple[bool, str]:
+    async def ping(self, workspace: WorkspaceId, webhook_id: int) -> tuple[bool, str]:
         poster = Poster(
             self._opened.database, self._opened.vault, Figures(), may_be_private=self._may_be_private
         )
         try:
-            return await poster.ping(webhook_id)
+            return await poster.ping(workspace, webhook_id)
         finally:
             await poster.aclose()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pushkeeper.core.guard import Result
-    from pushkeeper.core.model import DeviceId, PersonId
+    from pushkeeper.core.model import DeviceId, PersonId, RouteKey
     from pushkeeper.worker.lanes import Alarm, Pause, Rest
 
 
@@ -108,7 +108,7 @@ class Slice:
     pauses: Sequence[Pause] = ()
     rests: Sequence[Rest] = ()
     alarms: Sequence[Alarm] = ()
-    results: Mapping[RouteId, Mapping[Result, int]] = field(default_factory=dict)
+    results: Mapping[RouteKey, Mapping[Result, int]] = field(default_factory=dict)
 
 
 def unrecordable(fact: Answered | SetAside) -> NotSent:
@@ -231,6 +231,7 @@ def settlement(fact: Answered) -> Settlement | None:
     else:
         return None
     return Settlement(
+        workspace_id=fact.route.workspace_id,
         device_id=fact.push.device_id,
         generation=fact.push.generation,
         event=event,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pushkeeper.core.guard import Result
-    from pushkeeper.core.model import RouteId
+    from pushkeeper.core.model import RouteKey
     from pushkeeper.store.batches import ClaimedBatch
     from pushkeeper.store.workers import Figure
     from pushkeeper.worker.facts import Fact
@@ -64,9 +64,9 @@ class Figures:
         for provider, handed_at in handed:
             self._sends[provider].observe(now - handed_at)
 
-    def heard(self, results: Mapping[RouteId, Mapping[Result, int]]) -> None:
+    def heard(self, results: Mapping[RouteKey, Mapping[Result, int]]) -> None:
         """What routes' answers came to."""
-        for route, counts in results.items():
+        for (_, route), counts in results.items():
             for result, count in counts.items():
                 self._meters.count(Metric.ROUTE_ANSWERS, "", str(route), result.value).value += count
 

@@ -33,7 +33,7 @@ from pushkeeper.worker.lane import Lane, Look, Quota
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from pushkeeper.core.model import DeviceId, RouteId, WorkspaceId
+    from pushkeeper.core.model import DeviceId, RouteId, RouteKey, WorkspaceId
     from pushkeeper.core.outcome import Outcome, Verdict
     from pushkeeper.core.retry import Held
     from pushkeeper.store.routes import Route
@@ -325,12 +325,12 @@ class Lanes:
         closed, self._closed = self._closed, []
         return closed
 
-    def take_results(self) -> dict[RouteId, dict[Result, int]]:
+    def take_results(self) -> dict[RouteKey, dict[Result, int]]:
         """What came of each route's pushes since the last time."""
         found = {}
-        for route_id, lane in self._lanes.items():
+        for lane in self._lanes.values():
             if lane.results:
-                found[route_id], lane.results = lane.results, {}
+                found[lane.route.key], lane.results = lane.results, {}
         return found
 
 

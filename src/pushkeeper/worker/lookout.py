@@ -62,7 +62,9 @@ class Lookout:
         """What the messages say, ready to be rendered; asked again when some are halted meanwhile."""
         while True:
             halts = self._recalls.halts
-            told = await batches.messages(self._database, {batch.message_id for batch in claimed})
+            told = await batches.messages(
+                self._database, {(batch.workspace_id, batch.message_id) for batch in claimed}
+            )
             await self._rendering.prepare(self._database, claimed, told)
             if halts == self._recalls.halts:
                 return told
@@ -101,6 +103,9 @@ class Lookout:
         return ClaimedPush(
             message_id=message.message_id,
             person_id=device.person_id,
+            delivery_id=self._database.delivery_ids.text(
+                route.workspace_id, message.message_id, device.person_id
+            ),
             device_id=target.device_id,
             generation=device.generation,
             token=device.token,

@@ -236,7 +236,7 @@ class Worker:
         try:
             self._senders[credential_id].send([push])
         except Exception as error:
-            log.exception("push_cannot_be_sent", delivery_id=str(push.delivery_id))
+            log.exception("push_cannot_be_sent", delivery_id=push.delivery_id)
             self._fail(push, "unsendable", error)
 
     def _fail(self, push: ClaimedPush, reason: str, error: Exception) -> None:
@@ -265,7 +265,7 @@ class Worker:
                 facts.append(self._answered(push, verdict, wall, now))
                 heard.append(push)
             except Exception as error:
-                log.exception("verdict_not_understood", row=verdict.row, delivery_id=str(push.delivery_id))
+                log.exception("verdict_not_understood", row=verdict.row, delivery_id=push.delivery_id)
                 self._fail(push, "not_understood", error)
         self._figures.answered([(push.route.provider, push.handed_at) for push in heard], now=now)
         self._settler.add(facts)
@@ -311,9 +311,9 @@ class Worker:
             target = Target(push.device_id, push.person_id, unsubscribed=False, device=None)
             self._settler.add([SetAside(push.work, target, NO_LANE, now, anew=True)])
 
-    def _messages(self) -> set[UUID]:
+    def _messages(self) -> set[tuple[WorkspaceId, UUID]]:
         """The messages of which something is under way."""
-        return {work.batch.message_id for work in self._works.values()}
+        return {(work.batch.workspace_id, work.batch.message_id) for work in self._works.values()}
 
     def _take_back(self, stopped: Iterable[Route], *, whole: bool = False) -> None:
         """Let nothing more leave on these routes: what is still queued goes back into the lane."""

@@ -77,7 +77,7 @@ class Planner:
                 # Raised, it takes back what was listed already.
                 failed = broadcast, str(error) or type(error).__name__
                 raise _NotReadable from error
-            await plans.fetched(connection, broadcast.broadcast_id)
+            await plans.fetched(connection, broadcast)
             return True
 
         try:
@@ -86,9 +86,7 @@ class Planner:
             assert failed is not None  # noqa: S101 - it is set where this is raised
             broadcast, why = failed
             log.warning("broadcast_file_not_read", broadcast=broadcast.broadcast_id, reason=why)
-            await self._database.in_transaction(
-                lambda connection: plans.failed(connection, broadcast.broadcast_id, why)
-            )
+            await self._database.in_transaction(lambda connection: plans.failed(connection, broadcast, why))
             return True
 
     async def _list(self, connection: Connection, broadcast: ToPlan) -> None:
@@ -153,7 +151,7 @@ def _next_address(url: str, response: httpcore.Response) -> str:
 
 async def _name(connection: Connection, broadcast: ToPlan, group: list[Recipient]) -> None:
     named = await resolve(connection, broadcast.workspace_id, group, ignore_missing=broadcast.ignore_missing)
-    await broadcasts.list_people(connection, broadcast.message_id, named)
+    await broadcasts.list_people(connection, broadcast.workspace_id, broadcast.message_id, named)
 
 
 def _recipient(line: bytes, number: int) -> Recipient:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
-    from pushkeeper.core.model import Push
+    from pushkeeper.core.model import Push, WorkspaceId
     from pushkeeper.store.database import Database
 
 _AGAIN_S = 1.0
@@ -32,7 +32,7 @@ class Recalls:
     def __init__(
         self,
         database: Database,
-        in_hand: Callable[[], set[UUID]],
+        in_hand: Callable[[], set[tuple[WorkspaceId, UUID]]],
         take_back: Callable[[Callable[[Push], bool]], None],
     ) -> None:
         """`in_hand` are the messages of which something is under way; `take_back` takes pushes that have not left."""

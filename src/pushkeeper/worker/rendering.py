@@ -56,8 +56,12 @@ class Rendering:
         if personal:
             self._known = await readers.of(
                 database,
-                {(batch.message_id, target.planned_for) for batch in personal for target in batch.targets},
-                {target.device_id for batch in personal for target in batch.targets},
+                {
+                    (batch.workspace_id, batch.message_id, target.planned_for)
+                    for batch in personal
+                    for target in batch.targets
+                },
+                {(batch.workspace_id, target.device_id) for batch in personal for target in batch.targets},
                 {message_id: wording.event for message_id, wording in wordings.items() if wording.event},
             )
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pushkeeper.store import retention
+from pushkeeper.store import retention, workspaces
 from pushkeeper.telemetry import logger
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ class Retention:
         """Drop partitions first: what only they referred to can go after them."""
         for name in await retention.drop_partitions(self._database, self._keep):
             log.info("partition_dropped", partition=name)
-        if forgotten := await retention.forget(self._database, self._keep, datetime.now(UTC)):
-            log.info("forgotten", **asdict(forgotten))
+        for workspace in await workspaces.ids(self._database):
+            if forgotten := await retention.forget(self._database, workspace, self._keep, datetime.now(UTC)):
+                log.info("forgotten", workspace=workspace, **asdict(forgotten))
 
     async def aclose(self) -> None:
         """Nothing is held."""

@@ -76,7 +76,9 @@ class Senders:
         if opened_at == route.changed_at:
             return None
         try:
-            credential = await credentials.read(self._database, self._vault, route.credential_id)
+            credential = await credentials.read(
+                self._database, self._vault, route.workspace_id, route.credential_id
+            )
             sender = self._open_sender(credential, self._on_verdicts)
         except (BadRequest, Misconfigured, NotFound) as error:
             log.warning("credential_not_usable", route=route.name, error=error.message)

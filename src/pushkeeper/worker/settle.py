@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from uuid import UUID
 
-    from pushkeeper.core.model import DeviceId
+    from pushkeeper.core.model import DeviceId, WorkspaceId
     from pushkeeper.store.acceptances import Acceptance
     from pushkeeper.store.database import Connection, Database
     from pushkeeper.worker.facts import Work
@@ -185,14 +185,16 @@ async def _write_pushes(connection: Connection, facts: Sequence[Fact]) -> set[UU
 
 
 async def _stop_malformed(connection: Connection, facts: Sequence[Answered]) -> set[UUID]:
-    malformed: dict[UUID, list[str]] = {}
+    malformed: dict[tuple[WorkspaceId, UUID], list[str]] = {}
     for fact in facts:
         if isinstance(fact.verdict.outcome, BadMessage) and fact.verdict.outcome.malformed:
             words = [fact.route.provider.value, str(fact.verdict.status), fact.verdict.reason]
-            malformed.setdefault(fact.push.message_id, []).append(" ".join(words).strip())
+            malformed.setdefault((fact.route.workspace_id, fact.push.message_id), []).append(
+                " ".join(words).strip()
+            )
     if not malformed:
         return set()
-    counted = [(message_id, len(said), f"malformed: {said[0]}") for message_id, said in malformed.items()]
+    counted = [(*message, len(said), f"malformed: {said[0]}") for message, said in malformed.items()]
     stopped = await messages.count_malformed(connection, counted)
     for message_id, reason in stopped:
         log.warning("message_stopped", message_id=str(message_id), reason=reason)
@@ -204,8 +206,8 @@ async def _write_routes(connection: Connection, slice_: Slice, facts: Sequence[F
     for pause in slice_.pauses:
         stopped = await routes.pause(
             connection,
-            pause.route.credential_id,
-            None if pause.whole else pause.route.route_id,
+            pause.route,
+            whole=pause.whole,
             kind=pause.kind,
             reason=pause.reason,
             probe_after_s=pause.probe_after_s,
@@ -215,16 +217,16 @@ async def _write_routes(connection: Connection, slice_: Slice, facts: Sequence[F
     for rest in slice_.rests:
         await routes.throttle(
             connection,
-            rest.route.credential_id,
-            None if rest.whole else rest.route.route_id,
+            rest.route,
+            whole=rest.whole,
             rest_s=rest.rest_s,
             slowed_to_per_s=rest.slowed_to_per_s,
         )
         log.warning("route_throttled", route=rest.route.name, rest_s=rest.rest_s, per_s=rest.slowed_to_per_s)
     for alarm in slice_.alarms:
-        await routes.alert(connection, alarm.route.route_id, alarm.reason, alarm.text, alarm.detail)
+        await routes.alert(connection, alarm.route, alarm.reason, alarm.text, alarm.detail)
     proved = {
-        fact.route.route_id
+        fact.route.key
         for fact in facts
         if isinstance(fact, Answered)
         and fact.route.accepted_at is None
@@ -255,9 +257,9 @@ async def _write_batches(connection: Connection, facts: Sequence[Fact], requeued
     finished = []
     for batch_id, (work, settled) in done.items():
         if len(settled) == len(work.unsettled):
-            finished.append(batch_id)
+            finished.append(work.batch.claim)
         elif batch_id in requeued:
             left = [(device, person) for device, person in work.unsettled.items() if device not in settled]
-            await batches.shrink(connection, batch_id, left)
+            await batches.shrink(connection, work.batch.claim, left)
     if finished:
         await batches.delete(connection, finished)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from uuid import UUID
 
-    from pushkeeper.core.model import RouteId
     from pushkeeper.store.database import Connection, Database
+    from pushkeeper.store.routes import Route
     from pushkeeper.store.workers import Figure
     from pushkeeper.worker.figures import Figures
     from pushkeeper.worker.lanes import Lanes
@@ -107,11 +107,11 @@ async def probe(database: Database, lanes: Lanes, senders: Senders, *, drain_s: 
         well = isinstance(verdict.outcome, Accepted | Refused)
         log.info("route_probed", route=route.name, well=well, row=verdict.row, reason=verdict.reason)
         if well:
-            await _resume(database, route.route_id)
+            await _resume(database, route)
 
 
-async def _resume(database: Database, route: RouteId) -> None:
+async def _resume(database: Database, route: Route) -> None:
     async def work(connection: Connection) -> None:
-        await routes.resume(connection, [route])
+        await routes.resume(connection, route.workspace_id, [route.route_id])
 
     await database.in_transaction(work)

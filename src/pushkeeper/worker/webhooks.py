@@ -14,7 +14,7 @@ import msgspec
 
 from pushkeeper.core import webhook
 from pushkeeper.core.identity import cio_id
-from pushkeeper.core.model import DeliveryId, PersonId
+from pushkeeper.core.model import PersonId
 from pushkeeper.errors import Misconfigured
 from pushkeeper.store import webhooks
 from pushkeeper.store.database import storable
@@ -24,6 +24,8 @@ from pushkeeper.webhooks import seal_label
 from pushkeeper.worker.outbound import NOT_ANSWERING, Checked
 
 if TYPE_CHECKING:
+    from pushkeeper.core.delivery_id import DeliveryIds
+    from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.database import Database
     from pushkeeper.store.vault import Vault
     from pushkeeper.store.webhooks import Turn, Waiting
@@ -74,9 +76,9 @@ class Poster:
         """Leave all endpoints."""
         await self._http.aclose()
 
-    async def ping(self, webhook_id: int) -> tuple[bool, str]:
+    async def ping(self, workspace: WorkspaceId, webhook_id: int) -> tuple[bool, str]:
         """Call an endpoint once, signed, about nothing; whether it took that, and what it answered."""
-        turn = await webhooks.turn(self._database, webhook_id)
+        turn = await webhooks.turn(self._database, workspace, webhook_id)
         if turn is None:
             return False, "the webhook is gone"
         ping = _ping()
@@ -88,7 +90,7 @@ class Poster:
             metric=ping["metric"],
             **said._asdict(),
         )
-        await webhooks.log(self._database, webhook_id, call)
+        await webhooks.log(self._database, workspace, webhook_id, call)
         took = f"{said.took_ms} ms"
         return (
             (True, f"taken, in {took}") if said.failure is None else (False, f"{said.failure}, after {took}")
@@ -96,11 +98,13 @@ class Poster:
 
     async def _take_turn(self, turn: Turn) -> None:
         calls: list[Call] = []
-        for waiting in await webhooks.waiting(self._database, turn.webhook_id, most=_IN_A_TURN):
+        for waiting in await webhooks.waiting(
+            self._database, turn.workspace_id, turn.webhook_id, most=_IN_A_TURN
+        ):
             calls.append(await self._post(turn, waiting))
             if calls[-1].failure is not None:
                 return await self._fail(turn, calls)
-        return await webhooks.settle(self._database, turn.webhook_id, calls)
+        return await webhooks.settle(self._database, turn.workspace_id, turn.webhook_id, calls)
 
     async def _fail(self, turn: Turn, calls: list[Call]) -> None:
         """The last of these calls was not taken."""
@@ -109,13 +113,19 @@ class Poster:
         since = None if some_taken else turn.failing_since
         give_up = since is not None and datetime.now(UTC) - since >= webhook.GIVE_UP_AFTER
         wait_s = webhook.wait_s(failures, last.status)
-        await webhooks.settle(self._database, turn.webhook_id, calls, wait_s=wait_s, give_up=give_up)
+        await webhooks.settle(
+            self._database, turn.workspace_id, turn.webhook_id, calls, wait_s=wait_s, give_up=give_up
+        )
         log.warning(
             "webhook_failed", webhook=turn.webhook_id, reason=last.failure, wait_s=wait_s, disabled=give_up
         )
 
     async def _post(self, turn: Turn, waiting: Waiting) -> Call:
-        body = msgspec.json.encode(posted_json(waiting, with_content=turn.with_content))
+        body = msgspec.json.encode(
+            posted_json(
+                turn.workspace_id, waiting, self._database.delivery_ids, with_content=turn.with_content
+            )
+        )
         said = await self._send(turn, body)
         return Call(
             outbox_id=waiting.outbox_id,
@@ -182,7 +192,9 @@ def _ping() -> dict[str, Any]:
     }
 
 
-def posted_json(waiting: Waiting, *, with_content: bool) -> dict[str, Any]:
+def posted_json(
+    workspace: WorkspaceId, waiting: Waiting, ids: DeliveryIds, *, with_content: bool
+) -> dict[str, Any]:
     """What is posted, as Customer.io posts it (customerio.md 7.2); of devices, in the same shape."""
     person = None if waiting.person_id is None else PersonId(waiting.person_id)
     data: dict[str, Any] = {
@@ -196,7 +208,7 @@ def posted_json(waiting: Waiting, *, with_content: bool) -> dict[str, Any]:
     if waiting.object_type == "customer":
         data["email_address"] = waiting.email
     if waiting.message_id is not None and person is not None:
-        data["delivery_id"] = str(DeliveryId(waiting.message_id, person))
+        data["delivery_id"] = ids.text(workspace, waiting.message_id, person)
         data |= _source(waiting)
     data |= waiting.data
     if with_content and waiting.metric == "sent" and waiting.content is not None:

@@ -25,7 +25,7 @@ from (
 -- platform = ios and person.plan = pro
 select count(*) as people, sum(n) as devices
 from (
-    select count(*) as n from devices d join people p using (person_id)
+    select count(*) as n from devices d join people p using (workspace_id, person_id)
     where d.workspace_id = $1 and d.platform = 'ios' and p.attributes ->> 'plan' = 'pro'
     group by d.person_id
 ) g;
@@ -34,7 +34,7 @@ from (
 -- segment $2
 select count(*) as people, sum(n) as devices
 from (
-    select count(*) as n from segment_members m join devices d using (person_id)
+    select count(*) as n from segment_members m join devices d using (workspace_id, person_id)
     where m.segment_id = $2 and d.workspace_id = $1
     group by d.person_id
 ) g;
@@ -58,7 +58,7 @@ create index by_hand on people (workspace_id, ((attributes ->> 'visits')::int));
 -- person.visits >= 990
 select count(*) as people, sum(n) as devices
 from (
-    select count(*) as n from devices d join people p using (person_id)
+    select count(*) as n from devices d join people p using (workspace_id, person_id)
     where d.workspace_id = $1 and p.workspace_id = $1 and (p.attributes ->> 'visits')::int >= 990
     group by d.person_id
 ) g;

@@ -15,18 +15,18 @@ order by message_id;
 
 -- name: tallies
 -- What came of them, as it would have been counted while they were sent.
-insert into broadcast_tallies (message_id, platform, ending, reason, provider_reason, shard, pushes, last_at)
-select message_id, case provider when 'apns' then 'ios' when 'fcm' then 'android' else '' end, ending, reason,
+insert into broadcast_tallies (workspace_id, message_id, platform, ending, reason, provider_reason, shard, pushes, last_at)
+select workspace_id, message_id, case provider when 'apns' then 'ios' when 'fcm' then 'android' else '' end, ending, reason,
     coalesce(provider_reason, ''), 0, count(*), max(settled_at)
 from pushes where workspace_id = $1
-group by 1, 2, 3, 4, 5;
+group by 1, 2, 3, 4, 5, 6;
 
 -- name: minutes
 -- And when.
-insert into broadcast_minutes (message_id, minute, ending, shard, pushes)
-select p.message_id, date_trunc('minute', p.settled_at), p.ending, 0, count(*)
-from pushes p join broadcasts b using (message_id) where p.workspace_id = $1
-group by 1, 2, 3;
+insert into broadcast_minutes (workspace_id, message_id, minute, ending, shard, pushes)
+select p.workspace_id, p.message_id, date_trunc('minute', p.settled_at), p.ending, 0, count(*)
+from pushes p join broadcasts b using (workspace_id, message_id) where p.workspace_id = $1
+group by 1, 2, 3, 4;
 
 -- name: templates
 -- Templates, half of them to one and half to many.
@@ -44,12 +44,12 @@ with made as (
     returning webhook_id
 ),
 waits as (
-    insert into outbox (webhook_id, object_type, metric, person_id, data, happened_at)
-    select m.webhook_id, 'device', 'suppressed', p.person_id, '{}', now()
+    insert into outbox (workspace_id, webhook_id, object_type, metric, person_id, data, happened_at)
+    select $1::bigint, m.webhook_id, 'device', 'suppressed', p.person_id, '{}', now()
     from made m, (select person_id from people where workspace_id = $1 limit 20000) p
 )
-insert into webhook_calls (webhook_id, call, at, event_id, object_type, metric, person_id, attempt, status, failure, took_ms)
-select m.webhook_id, n, now() - make_interval(secs => 200 - n), gen_random_uuid(), 'device', 'suppressed', p.person_id, 1,
+insert into webhook_calls (workspace_id, webhook_id, call, at, event_id, object_type, metric, person_id, attempt, status, failure, took_ms)
+select $1::bigint, m.webhook_id, n, now() - make_interval(secs => 200 - n), gen_random_uuid(), 'device', 'suppressed', p.person_id, 1,
     case when n < 200 then 200 else 503 end, case when n = 200 then 'answered 503' end, 40
 from made m, generate_series(1, 200) n, (select person_id from people where workspace_id = $1 limit 1) p;
 
@@ -73,5 +73,5 @@ cross join lateral (
     select device_id, person_id from devices
     where workspace_id = $1 and status = 'suppressed' and created_at < now() - interval '2 days'
     order by device_id limit 1) d
-cross join lateral (select message_id from pushes p where p.person_id = d.person_id order by message_day limit 1) p
+cross join lateral (select message_id from pushes p where p.workspace_id = $1 and p.person_id = d.person_id order by message_day limit 1) p
 where w.workspace_id = $1;

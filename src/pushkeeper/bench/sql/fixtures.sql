@@ -161,7 +161,7 @@ join identifiers i on i.workspace_id = $1 and i.kind = 'id' and i.key = (n * 104
 with made as (
     insert into segments (workspace_id, name) values ($1, 'One in twenty') returning segment_id
 )
-insert into segment_members (segment_id, person_id)
-select m.segment_id, i.person_id from made m, identifiers i
+insert into segment_members (workspace_id, segment_id, person_id)
+select $1::bigint, m.segment_id, i.person_id from made m, identifiers i
 where i.workspace_id = $1 and i.kind = 'id' and i.key::bigint % 20 = 0
 returning segment_id;

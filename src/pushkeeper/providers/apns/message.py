@@ -114,7 +114,7 @@ class Composer:
                 (b"apns-collapse-id", letter.collapse_id or identity),
                 (b"apns-expiration", self._expiration(push.keep_until)),
             ),
-            letter.form.fill((b'"%b"' % str(push.delivery_id).encode(), json_text(push.token.value))),
+            letter.form.fill((b'"%b"' % push.delivery_id.encode(), json_text(push.token.value))),
         )
 
     def _expiration(self, keep_until: datetime) -> bytes:

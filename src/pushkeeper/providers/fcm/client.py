@@ -42,6 +42,7 @@ _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 _NOBODYS = Push(
     message_id=UUID(int=0),
     person_id=PersonId(0),
+    delivery_id="",
     device_id=DeviceId(bytes(16)),
     generation=0,
     token=Token("nobodys:" + "0" * 140),

@@ -163,7 +163,7 @@ class Composer:
         """One push; `authorization` is the header's value, and `now` what its time to live counts from."""
         ttl_s = int((push.keep_until - now).total_seconds())
         values = (
-            b'"%b"' % str(push.delivery_id).encode(),
+            b'"%b"' % push.delivery_id.encode(),
             json_text(push.token.value),
             b'"%b"' % push.identity.encode(),
             b'"%ds"' % min(max(ttl_s, 0), MAX_TTL_S),

@@ -20,12 +20,12 @@ new as (
         provider_status, provider_reason, provider_id, attempts, route_id
     from given
     on conflict do nothing
-    returning message_id, device_id, generation, provider, provider_status, provider_reason
+    returning workspace_id, message_id, device_id, generation, provider, provider_status, provider_reason
 ),
 changed as (
     update devices d set status = 'sent'
     from new n
-    where d.device_id = n.device_id and d.generation = n.generation and d.status = '' and d.stale_generation is null
+    where d.workspace_id = n.workspace_id and d.device_id = n.device_id and d.generation = n.generation and d.status = '' and d.stale_generation is null
     returning d.device_id, d.workspace_id, d.person_id, d.generation, n.message_id, n.provider, n.provider_status,
         n.provider_reason
 ),
@@ -34,8 +34,8 @@ told as (
         to_person_id, generation, message_id, provider, provider_status, provider_reason, route_id)
     select c.workspace_id, c.device_id, 'accepted', '', 'sent', 0, c.person_id, c.person_id, c.generation, c.message_id,
         c.provider, c.provider_status, c.provider_reason, g.route_id
-    from changed c join given g using (message_id, device_id)
+    from changed c join given g using (workspace_id, message_id, device_id)
 )
 select n.message_id, n.device_id
-from new n join devices d on d.device_id = n.device_id and d.generation = n.generation
+from new n join devices d using (workspace_id, device_id, generation)
 where n.device_id not in (select device_id from changed) and (d.status <> 'sent' or d.stale_generation is not null);

@@ -4,12 +4,13 @@
 -- A page of what a person (and whoever was merged into them) did and what happened to them, the newest first, before a
 -- time and id; each source gives no more than the page may hold.
 with them as (
-    select $2::bigint as person_id union all select former_id from merged_people where person_id = $2
+    select $1::bigint as workspace_id, $2::bigint as person_id
+    union all select workspace_id, former_id from merged_people where workspace_id = $1 and person_id = $2
 ),
 found as (
     (select 'event-' || e.event_id as id, e.kind as type, e.name, e.data, e.happened_at as at,
         null::uuid as message_id, e.person_id
-    from events e join them using (person_id)
+    from events e join them using (workspace_id, person_id)
     where ($5::text is null or e.kind = $5) and ($6::text is null or e.name = $6)
         and (e.happened_at, 'event-' || e.event_id) < ($3, $4)
     order by e.happened_at desc, id desc limit $7)
@@ -19,13 +20,13 @@ found as (
             'provider', h.provider, 'provider_status', h.provider_status, 'provider_reason', h.provider_reason)),
         h.at, h.message_id, coalesce(h.to_person_id, h.from_person_id)
     from (
-        (select h.* from device_history h join them on h.to_person_id = them.person_id
-        where h.workspace_id = $1 and (h.at, 'device-' || h.history_id) < ($3, $4)
+        (select h.* from device_history h join them on h.workspace_id = them.workspace_id and h.to_person_id = them.person_id
+        where (h.at, 'device-' || h.history_id) < ($3, $4)
         order by h.at desc, 'device-' || h.history_id desc limit $7)
         union all
         -- What left them for somebody else, or for nobody, is found by another index: "or" would keep both from being used.
-        (select h.* from device_history h join them on h.from_person_id = them.person_id
-        where h.workspace_id = $1 and (h.at, 'device-' || h.history_id) < ($3, $4)
+        (select h.* from device_history h join them on h.workspace_id = them.workspace_id and h.from_person_id = them.person_id
+        where (h.at, 'device-' || h.history_id) < ($3, $4)
             and h.from_person_id is not null and h.from_person_id is distinct from h.to_person_id
             and not exists (select from them t where t.person_id = h.to_person_id)
         order by h.at desc, 'device-' || h.history_id desc limit $7)
@@ -38,14 +39,14 @@ found as (
         null, jsonb_strip_nulls(jsonb_build_object('reason', nullif(p.reason, ''), 'provider', p.provider,
             'provider_status', p.provider_status, 'provider_reason', p.provider_reason)),
         p.settled_at, p.message_id, p.person_id
-    from pushes p join them using (person_id)
+    from pushes p join them using (workspace_id, person_id)
     where ($5::text is null or $5 = push_metric(p.ending, p.reason) || '_push') and $6::text is null
         and (p.settled_at, 'push-' || p.message_id || '-' || encode(p.device_id, 'hex')) < ($3, $4)
     order by p.settled_at desc, 1 desc limit $7)
     union all
     (select 'report-' || r.message_id || '-' || encode(r.device_id, 'hex') || '-' || r.metric, r.metric || '_push', null,
         jsonb_strip_nulls(jsonb_build_object('href', r.href)), r.reported_at, r.message_id, r.person_id
-    from reports r join them using (person_id)
+    from reports r join them using (workspace_id, person_id)
     where ($5::text is null or $5 = r.metric || '_push') and $6::text is null
         and (r.reported_at, 'report-' || r.message_id || '-' || encode(r.device_id, 'hex') || '-' || r.metric) < ($3, $4)
     order by r.reported_at desc, 1 desc limit $7)

@@ -56,7 +56,7 @@ select greatest(reltuples, 1)::bigint from pg_class where oid = 'people'::regcla
 -- The next devices that a condition is true of: their keys are hashes, so that the first are as good a sample as any.
 select d.device_id, d.workspace_id, d.person_id, d.token, d.id_kind, d.platform, d.app, d.environment, d.attributes,
     d.status, d.strikes, d.generation, d.created_at, d.registered_at, d.last_used
-from devices d join people p using (person_id)
+from devices d join people p using (workspace_id, person_id)
 where d.workspace_id = $1 and d.device_id > $2 and {condition}
 order by d.device_id
 limit $3;
@@ -72,7 +72,7 @@ where d.workspace_id = $1 and (t.person_id is not null) <> {of_devices};
 
 -- name: true_of
 -- Which of several conditions are true of one person.
-select array_remove({numbers}, null) from people p where p.person_id = $1;
+select array_remove({numbers}, null) from people p where p.workspace_id = $1 and p.person_id = $2;
 
 -- name: plan
 -- How a query would be run.

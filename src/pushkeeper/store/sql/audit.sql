@@ -8,10 +8,12 @@ returning audit_id;
 
 -- name: end
 -- What came of it.
+-- across workspaces: the log is the installation's.
 update audit_log set outcome = $2, target = coalesce(nullif($3, ''), target), detail = $4 where audit_id = $1;
 
 -- name: page
 -- Lines before one of them, the newest first; of one workspace or one user, where that is asked for.
+-- across workspaces: the log is the installation's.
 select audit_id, at, user_id, user_name, workspace_id, workspace, action, target, outcome, detail, address
 from audit_log
 where ($1::bigint is null or audit_id < $1) and ($2::bigint is null or workspace_id = $2)

@@ -10,16 +10,16 @@ returning broadcast_id;
 
 -- name: change
 -- Let a draft be so; its number and its idempotency key stay. What it said before is gone.
-update broadcasts b set message_id = $2, template_id = $3, name = $4, audience = $5, unit = $6, listed = $7,
-    device_ids = $8, schedule = $9, per_s = $10, skip_without_permission = $11, one_per_phone = $12, dry_run = $13,
+update broadcasts b set message_id = $3, template_id = $4, name = $5, audience = $6, unit = $7, listed = $8,
+    device_ids = $9, schedule = $10, per_s = $11, skip_without_permission = $12, one_per_phone = $13, dry_run = $14,
     preflight = null
 from broadcasts before
-where b.broadcast_id = $1 and before.broadcast_id = $1
+where b.workspace_id = $1 and b.broadcast_id = $2 and before.workspace_id = $1 and before.broadcast_id = $2
 returning before.message_id;
 
 -- name: forget
 -- The message of a draft that says something else now.
-delete from messages where message_id = $1;
+delete from messages where workspace_id = $1 and message_id = $2;
 
 -- name: once
 -- The broadcast of an idempotency key, and what had been asked by it.
@@ -27,11 +27,11 @@ select broadcast_id, asked from broadcasts where workspace_id = $1 and once = $2
 
 -- name: list_people
 -- People who are named for a message, with what is told to each alone; whoever is named twice is told the last.
-insert into message_people (message_id, person_id, data)
-select distinct on (p.person_id) $1::uuid, p.person_id, nullif(p.data, 'null')
-from unnest($2::bigint[], $3::jsonb[]) with ordinality as p (person_id, data, place)
+insert into message_people (workspace_id, message_id, person_id, data)
+select distinct on (p.person_id) $1::bigint, $2::uuid, p.person_id, nullif(p.data, 'null')
+from unnest($3::bigint[], $4::jsonb[]) with ordinality as p (person_id, data, place)
 order by p.person_id, p.place desc
-on conflict (message_id, person_id) do update set data = excluded.data;
+on conflict (workspace_id, message_id, person_id) do update set data = excluded.data;
 
 -- name: known
 -- The people of these identifiers.
@@ -58,9 +58,10 @@ select b.broadcast_id, b.message_id, b.template_id, b.state, b.name, b.audience,
     b.schedule, b.passes, b.pass, b.pass_at, b.per_s, b.skip_without_permission, b.one_per_phone, b.dry_run, b.devices,
     b.last_device, b.failure, b.preflight, b.created_at, b.started_at, b.planned_at, b.paused_at, b.cancelled_at,
     b.once, m.content, m.wording, m.send_to_unsubscribed, m.expires_at, m.stop_reason,
-    exists (select from batches q where q.message_id = b.message_id)
-        or exists (select from held_verdicts h where h.message_id = b.message_id) as waiting
-from broadcasts b join messages m using (message_id)
+    exists (select from batches q where q.workspace_id = b.workspace_id and q.message_id = b.message_id)
+        or exists (select from held_verdicts h where h.workspace_id = b.workspace_id and h.message_id = b.message_id)
+        as waiting
+from broadcasts b join messages m using (workspace_id, message_id)
 where b.workspace_id = $1 and b.broadcast_id < $2 and ($3::bigint is null or b.broadcast_id = $3)
 order by b.broadcast_id desc
 limit $4;
@@ -72,48 +73,52 @@ from broadcasts where workspace_id = $1 and template_id = $2 and broadcast_id = 
 
 -- name: under_plan
 -- How many broadcasts of a template are not planned yet.
-select count(*) from broadcasts where template_id = $1 and state in ('scheduled', 'fetching', 'planning');
+select count(*) from broadcasts
+where workspace_id = $1 and template_id = $2 and state in ('scheduled', 'fetching', 'planning');
 
 -- name: lock
 -- A broadcast, which nobody else changes until we are done with it.
-select broadcast_id, message_id, state, schedule, paused_at
+select workspace_id, broadcast_id, message_id, state, schedule, paused_at
 from broadcasts where workspace_id = $1 and broadcast_id = $2 for update;
 
 -- name: is_waiting
 -- Whether not all of what was planned of a message is settled.
-select exists (select from batches where message_id = $1) or exists (select from held_verdicts where message_id = $1);
+select exists (select from batches where workspace_id = $1 and message_id = $2)
+    or exists (select from held_verdicts where workspace_id = $1 and message_id = $2);
 
 -- name: start
 -- A draft has its moments now.
-update broadcasts set state = 'scheduled', passes = $2, pass = 0, pass_at = $3 where broadcast_id = $1;
+update broadcasts set state = 'scheduled', passes = $3, pass = 0, pass_at = $4
+where workspace_id = $1 and broadcast_id = $2;
 
 -- name: pause
 -- Nothing more of it leaves.
-update broadcasts set paused_at = now() where broadcast_id = $1;
+update broadcasts set paused_at = now() where workspace_id = $1 and broadcast_id = $2;
 
 -- name: resume
 -- It goes on.
-update broadcasts set paused_at = null where broadcast_id = $1;
+update broadcasts set paused_at = null where workspace_id = $1 and broadcast_id = $2;
 
 -- name: cancel
 -- It is over; what is planned of it is settled as that.
 with over as (
     update broadcasts set state = 'cancelled', cancelled_at = now(), paused_at = null
-    where broadcast_id = $1
-    returning message_id
+    where workspace_id = $1 and broadcast_id = $2
+    returning workspace_id, message_id
 )
 update messages m set stopped_at = coalesce(m.stopped_at, now()), stop_reason = coalesce(m.stop_reason, 'cancelled')
-from over where m.message_id = over.message_id;
+from over where m.workspace_id = over.workspace_id and m.message_id = over.message_id;
 
 -- name: set_preflight
 -- What was foreseen of it; not of what it said before it was changed, and not once it began.
-update broadcasts set preflight = $3 where broadcast_id = $1 and message_id = $2 and started_at is null;
+update broadcasts set preflight = $4
+where workspace_id = $1 and broadcast_id = $2 and message_id = $3 and started_at is null;
 
 -- name: tallies
 -- What came of a broadcast's pushes.
 select platform, ending, reason, provider_reason, sum(pushes)::bigint as pushes, max(last_at) as last_at
 from broadcast_tallies
-where message_id = $1
+where workspace_id = $1 and message_id = $2
 group by 1, 2, 3, 4
 order by 5 desc, 1, 2, 3, 4;
 
@@ -121,7 +126,7 @@ order by 5 desc, 1, 2, 3, 4;
 -- How many of its pushes ended, minute by minute, from a time on.
 select minute, ending, sum(pushes)::bigint as pushes
 from broadcast_minutes
-where message_id = $1 and minute >= $2
+where workspace_id = $1 and message_id = $2 and minute >= $3
 group by 1, 2
 order by 1, 2;
 
@@ -129,6 +134,7 @@ order by 1, 2;
 -- For how many devices of a broadcast there is work left, by why it waits: its route is paused, it is due later, or not.
 select coalesce(r.pause_reason, '') as paused, b.due_at > now() as later,
     sum(coalesce(cardinality(b.device_ids), 1))::bigint as devices, min(b.due_at) as first_at, max(b.due_at) as last_at
-from batches b left join routes r on r.route_id = b.lane and r.paused_at is not null
-where b.message_id = $1
+from batches b
+    left join routes r on r.workspace_id = b.workspace_id and r.route_id = b.lane and r.paused_at is not null
+where b.workspace_id = $1 and b.message_id = $2
 group by 1, 2;

@@ -29,19 +29,22 @@ select (now() at time zone 'utc')::date;
 
 -- name: credentials
 -- Every credential with its workspace's name.
-select c.credential_id, w.name as workspace from credentials c join workspaces w using (workspace_id)
+-- across workspaces: the installation is examined.
+select c.workspace_id, c.credential_id, w.name as workspace from credentials c join workspaces w using (workspace_id)
 order by w.name, c.credential_id;
 
 -- name: alerts
 -- What somebody was told to look at on routes in the last day.
+-- across workspaces: the installation is examined.
 select a.route_id, a.reason, a.alert, a.times from alerts a
 where a.last_at > now() - interval '1 day'
 order by a.last_at desc;
 
 -- name: webhooks
 -- Webhooks that fail or were given up, with what waits for each.
+-- across workspaces: the installation is examined.
 select w.name as workspace, h.webhook_id, h.name, h.disabled, h.failing_since, h.failure,
-    (select count(*) from outbox o where o.webhook_id = h.webhook_id) as waiting
+    (select count(*) from outbox o where o.workspace_id = h.workspace_id and o.webhook_id = h.webhook_id) as waiting
 from webhooks h join workspaces w using (workspace_id)
 where h.failing_since is not null
 order by h.webhook_id;

@@ -19,7 +19,7 @@ select exists (
 select credential_id, workspace_id, provider, kind, app, environment, facts, sealed, endpoint_url, ca_pem,
     created_at, changed_at
 from credentials
-where credential_id = $1;
+where workspace_id = $1 and credential_id = $2;
 
 -- name: of_workspace
 -- The credentials of a workspace, without their secrets.

@@ -12,9 +12,11 @@ offset $4::int - 1 limit 1;
 -- are known by.
 select d.device_id, d.workspace_id, d.person_id, d.token, d.id_kind, d.platform, d.app, d.environment, d.attributes,
     d.status, d.strikes, d.generation, d.created_at, d.registered_at, d.last_used, d.failure_reason,
-    (select value from identifiers i where i.person_id = d.person_id and kind = 'id') as id,
-    (select value from identifiers i where i.person_id = d.person_id and kind = 'email') as email
-from devices d join people p using (person_id)
+    (select value from identifiers i
+        where i.workspace_id = d.workspace_id and i.person_id = d.person_id and kind = 'id') as id,
+    (select value from identifiers i
+        where i.workspace_id = d.workspace_id and i.person_id = d.person_id and kind = 'email') as email
+from devices d join people p using (workspace_id, person_id)
 where d.workspace_id = $1 and (d.person_id, d.device_id) < ($2, $3) and (d.person_id, d.device_id) >= ($4, $5)
     and p.person_id <= $2 and p.person_id >= $4 and {condition}
 order by d.person_id desc, d.device_id desc
@@ -24,25 +26,29 @@ limit $6;
 -- One device, with what its person is known by.
 select d.device_id, d.workspace_id, d.person_id, d.token, d.id_kind, d.platform, d.app, d.environment, d.attributes,
     d.status, d.strikes, d.generation, d.created_at, d.registered_at, d.last_used, d.failure_reason,
-    (select value from identifiers i where i.person_id = d.person_id and kind = 'id') as id,
-    (select value from identifiers i where i.person_id = d.person_id and kind = 'email') as email
+    (select value from identifiers i
+        where i.workspace_id = d.workspace_id and i.person_id = d.person_id and kind = 'id') as id,
+    (select value from identifiers i
+        where i.workspace_id = d.workspace_id and i.person_id = d.person_id and kind = 'email') as email
 from devices d
 where d.workspace_id = $1 and d.device_id = $2;
 
 -- name: some
 -- Devices with one of these last statuses, from a key on, and then from the first.
 with chosen as (
-    (select device_id from devices where workspace_id = $1 and status = any ($2::text[]) and device_id >= $3
+    (select workspace_id, device_id from devices
+    where workspace_id = $1 and status = any ($2::text[]) and device_id >= $3
     order by device_id limit $4)
     union all
-    (select device_id from devices where workspace_id = $1 and status = any ($2::text[]) and device_id < $3
+    (select workspace_id, device_id from devices
+    where workspace_id = $1 and status = any ($2::text[]) and device_id < $3
     order by device_id limit $4)
     limit $4
 )
 select d.device_id, d.workspace_id, d.person_id, d.token, d.id_kind, d.platform, d.app, d.environment, d.attributes,
     d.status, d.strikes, d.generation, d.created_at, d.registered_at, d.last_used, d.failure_reason, null as id,
     null as email
-from chosen join devices d using (device_id);
+from chosen join devices d using (workspace_id, device_id);
 
 -- name: history
 -- What happened to a device before something that did, the newest first.

@@ -6,7 +6,7 @@
 -- have more than $13 attributes is refused and left as it was; one that somebody else is just making does not come back.
 -- Where tokens are shared, a person gets a device of their own beside those of others, save where they have one already.
 with given as (
-    select g.*, case when w.token_ownership = 'share' then own_device(g.key, g.person_id) else g.key end as device_id
+    select g.*, case when w.token_ownership = 'share' then own_device(g.workspace_id, g.key, g.person_id) else g.key end as device_id
     from unnest(
         $1::bytea[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
         $9::jsonb[], $10::jsonb[], $11::timestamptz[], $12::text[])
@@ -17,7 +17,7 @@ with given as (
 before as (
     select d.device_id, d.person_id, d.status, case when d.person_id = g.person_id
         then (d.attributes || g.attributes) - array(select jsonb_object_keys(g.removed)) else g.attributes end as merged
-    from devices d join given g using (device_id)
+    from devices d join given g using (workspace_id, device_id)
     order by d.device_id
     for update of d
 ),
@@ -37,7 +37,7 @@ changed as (
         registered_at = now(),
         last_used = case when d.person_id = g.person_id then greatest(d.last_used, g.last_used) else g.last_used end
     from given g join before b using (device_id)
-    where d.device_id = g.device_id and (select count(*) from jsonb_object_keys(b.merged)) <= $13
+    where d.workspace_id = g.workspace_id and d.device_id = g.device_id and (select count(*) from jsonb_object_keys(b.merged)) <= $13
     returning d.device_id, d.workspace_id, d.person_id, d.status, d.generation, g.request_id,
         b.person_id as old_person_id, b.status as old_status
 ),
@@ -49,7 +49,7 @@ made as (
     from given g
     where not exists (select from before b where b.device_id = g.device_id)
     order by device_id
-    on conflict (device_id) do nothing
+    on conflict (workspace_id, device_id) do nothing
     returning device_id, workspace_id, person_id, status, generation
 ),
 told as (
@@ -76,40 +76,42 @@ with given as (
         as g (workspace_id, person_id, fid, key)
 ),
 former as (
-    select distinct on (g.device_id) d.device_id as former_id, g.device_id, n.fid, d.person_id
+    select distinct on (g.device_id) d.workspace_id, d.device_id as former_id, g.device_id, n.fid, d.person_id
     from given n join devices d using (workspace_id, person_id)
         cross join lateral (
             select case when d.shared then shared_device(n.key, n.person_id) else n.key end as device_id
         ) g
     where d.id_kind = 'token' and starts_with(d.token, n.fid || ':')
-        and not exists (select from devices o where o.device_id = g.device_id)
+        and not exists (select from devices o where o.workspace_id = d.workspace_id and o.device_id = g.device_id)
     order by g.device_id, d.last_used desc
 ),
 told as (
-    update device_history h set device_id = f.device_id from former f where h.device_id = f.former_id
+    update device_history h set device_id = f.device_id
+    from former f where h.workspace_id = f.workspace_id and h.device_id = f.former_id
 ),
 sent as (
     update pushes p set device_id = f.device_id
-    from former f where p.person_id = f.person_id and p.device_id = f.former_id
+    from former f
+    where p.workspace_id = f.workspace_id and p.person_id = f.person_id and p.device_id = f.former_id
 )
 update devices d set device_id = f.device_id, token = f.fid, id_kind = 'fid'
 from former f
-where d.device_id = f.former_id;
+where d.workspace_id = f.workspace_id and d.device_id = f.former_id;
 
 -- name: settle
 -- What pushes came to, for the generation that each was sent to, by the rules that the workspace chose; rows that would
 -- not change are not written.
 with given as (
-    select device_id, generation, event, definite and event = 'refused' as definite, message_id, provider,
+    select workspace_id, device_id, generation, event, definite and event = 'refused' as definite, message_id, provider,
         provider_status, provider_reason, route_id
     from unnest(
-        $1::bytea[], $2::int[], $3::text[], $4::boolean[], $5::uuid[], $6::text[], $7::smallint[], $8::text[],
-        $9::bigint[])
-        as g (device_id, generation, event, definite, message_id, provider, provider_status, provider_reason, route_id)
+        $1::bigint[], $2::bytea[], $3::int[], $4::text[], $5::boolean[], $6::uuid[], $7::text[], $8::smallint[],
+        $9::text[], $10::bigint[])
+        as g (workspace_id, device_id, generation, event, definite, message_id, provider, provider_status, provider_reason, route_id)
 ),
 before as (
     select d.device_id, d.workspace_id, d.person_id, d.status, d.strikes, d.stale_generation, d.struck_at
-    from devices d join given g on d.device_id = g.device_id and d.generation = g.generation
+    from devices d join given g using (workspace_id, device_id, generation)
     where g.event <> 'accepted' or d.status <> 'sent' or d.stale_generation is not null
     order by d.device_id
     for update of d
@@ -129,7 +131,7 @@ ruled as (
         greatest(b.strikes, least(b.strikes + 1, w.suppress_after)) as strikes_after,
         b.status = 'suppressed' or b.strikes + 1 >= w.suppress_after
             or (g.definite and w.suppress_on_definitive) as over
-    from before b join given g using (device_id) join workspaces w using (workspace_id)
+    from before b join given g using (workspace_id, device_id) join workspaces w using (workspace_id)
 ),
 changed as (
     update devices d set
@@ -145,13 +147,15 @@ changed as (
             when 'note' then d.generation
             else d.stale_generation end
     from ruled r
-    where d.device_id = r.device_id and d.generation = r.generation and r.rule in ('accept', 'note', 'strike')
+    where d.workspace_id = r.workspace_id and d.device_id = r.device_id and d.generation = r.generation
+        and r.rule in ('accept', 'note', 'strike')
     returning d.device_id, d.workspace_id, d.person_id, d.status, d.strikes, d.generation, r.status as old_status,
         r.strikes as old_strikes, r.event, r.message_id, r.provider, r.provider_status, r.provider_reason, r.route_id
 ),
 removed as (
     delete from devices d using ruled r
-    where d.device_id = r.device_id and d.generation = r.generation and r.rule = 'remove'
+    where d.workspace_id = r.workspace_id and d.device_id = r.device_id and d.generation = r.generation
+        and r.rule = 'remove'
     returning d.device_id, d.workspace_id, d.person_id, d.generation, r.status as old_status, r.message_id, r.provider,
         r.provider_status, r.provider_reason, r.route_id
 )
@@ -193,13 +197,13 @@ with theirs as (
 ),
 dropped as (
     delete from devices d using theirs t
-    where d.device_id = t.device_id and t.doubled
+    where d.workspace_id = $1 and d.device_id = t.device_id and t.doubled
     returning d.device_id, d.workspace_id, d.status, d.generation
 ),
 rekeyed as (
     update device_history h set device_id = t.key
     from theirs t
-    where h.device_id = t.device_id and t.key <> t.device_id and not t.doubled
+    where h.workspace_id = $1 and h.device_id = t.device_id and t.key <> t.device_id and not t.doubled
 ),
 moved as (
     update devices d set
@@ -208,7 +212,7 @@ moved as (
         generation = nextval('device_generations'),
         stale_generation = null
     from theirs t
-    where d.device_id = t.device_id and not t.doubled
+    where d.workspace_id = $1 and d.device_id = t.device_id and not t.doubled
     returning d.device_id, d.workspace_id, d.status, d.strikes, d.generation
 )
 insert into device_history (workspace_id, device_id, event, from_status, to_status, strikes, from_person_id, to_person_id,
@@ -280,6 +284,7 @@ order by platform, status;
 -- name: held
 -- The devices that these people have by these keys of tokens.
 select k.key, d.person_id, d.device_id
-from unnest($1::bytea[], $2::bigint[]) as k (key, person_id)
-    join devices d on d.device_id in (k.key, shared_device(k.key, k.person_id)) and d.person_id = k.person_id
+from unnest($1::bigint[], $2::bytea[], $3::bigint[]) as k (workspace_id, key, person_id)
+    join devices d on d.workspace_id = k.workspace_id and d.person_id = k.person_id
+        and d.device_id in (k.key, shared_device(k.key, k.person_id))
 for share of d;

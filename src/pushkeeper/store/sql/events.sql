@@ -21,6 +21,7 @@ where e.workspace_id = a.workspace_id and e.anonymous_id = a.anonymous_id and e.
 
 -- name: forget_seen
 -- What was seen more than a day ago may come again.
+-- across workspaces: it is tidied for all.
 delete from seen_once where seen_at < now() - interval '25 hours';
 
 -- name: keep_device
@@ -46,6 +47,7 @@ where d.workspace_id = g.workspace_id and d.device_id = g.device_id;
 
 -- name: forget_old_devices
 -- Anonymous devices that nobody identified by in ninety days.
+-- across workspaces: it is tidied for all.
 delete from anonymous_devices where told_at < now() - interval '90 days';
 
 -- name: note

@@ -43,7 +43,7 @@ limit $3;
 select m.message_id, m.kind, m.created_at, m.expires_at, m.content, m.send_to_unsubscribed, m.platforms, m.stop_reason,
     m.person_id, b.broadcast_id, b.state, b.audience, b.unit, b.listed, b.device_ids, b.saved, b.pass_at, b.started_at,
     b.planned_at, b.paused_at, b.cancelled_at, b.skip_without_permission, b.one_per_phone
-from messages m left join broadcasts b using (message_id)
+from messages m left join broadcasts b using (workspace_id, message_id)
 where m.workspace_id = $1 and m.message_id = $2;
 
 -- name: of_broadcast
@@ -54,43 +54,44 @@ select message_id from broadcasts where workspace_id = $1 and broadcast_id = $2;
 -- What came of a message at these devices, or at any of a person's.
 select device_id, ending, reason, provider, provider_status, provider_reason, provider_id, detail, attempts, settled_at
 from pushes
-where message_day = $1 and message_id = $2 and workspace_id = $3 and (device_id = any ($4::bytea[]) or person_id = $5);
+where workspace_id = $1 and message_day = $2 and message_id = $3 and (device_id = any ($4::bytea[]) or person_id = $5);
 
 -- name: waiting
 -- What of a message is still in the queue for these devices, or for a person whose devices are not picked yet.
 select k.device_id, b.due_at, b.parked, b.lease_until > now() as claimed, b.attempt
 from batches b
 cross join lateral (
-    select unnest(b.device_ids) as device_id where b.device_ids && $2::bytea[]
+    select unnest(b.device_ids) as device_id where b.device_ids && $3::bytea[]
     union all
-    select unnest($2::bytea[]) where b.person_id = $3
+    select unnest($3::bytea[]) where b.person_id = $4
 ) k
-where b.message_id = $1 and k.device_id = any ($2::bytea[]);
+where b.workspace_id = $1 and b.message_id = $2 and k.device_id = any ($3::bytea[]);
 
 -- name: held
 -- Refusals of a message at these devices that are not believed yet.
 select device_id, concat_ws(' ', why, provider, provider_status, provider_reason) as held
-from held_verdicts where message_id = $1 and device_id = any ($2::bytea[]);
+from held_verdicts where workspace_id = $1 and message_id = $2 and device_id = any ($3::bytea[]);
 
 -- name: reports
 -- When the app first told of each metric of a message, at these devices or without naming one.
 select device_id, metric, min(reported_at) as at
 from reports
-where message_id = $1 and person_id = $2
+where workspace_id = $1 and message_id = $2 and person_id = $3
 group by 1, 2;
 
 -- name: person
 -- A person's attributes and identifiers, and what they say of messages and of pushes.
 select p.person_id, p.attributes, p.unsubscribed, push_is_off(p.attributes) as channel_off, p.created_at,
     coalesce((select jsonb_object_agg(i.kind, i.value) from identifiers i
-        where i.person_id = p.person_id and i.kind in ('id', 'email')), '{}') as known_by,
-    array(select m.segment_id from segment_members m where m.person_id = p.person_id) as segments
+        where i.workspace_id = p.workspace_id and i.person_id = p.person_id and i.kind in ('id', 'email')), '{}') as known_by,
+    array(select m.segment_id from segment_members m
+        where m.workspace_id = p.workspace_id and m.person_id = p.person_id) as segments
 from people p
 where p.workspace_id = $1 and p.person_id = $2;
 
 -- name: events
 -- When a person did these things, the last first.
 select name, happened_at from events
-where person_id = $1 and name = any ($2::text[])
+where workspace_id = $1 and person_id = $2 and name = any ($3::text[])
 order by happened_at desc
-limit $3;
+limit $4;

@@ -11,30 +11,35 @@ from exports where workspace_id = $1 and ($2::bigint is null or export_id = $2) 
 
 -- name: next
 -- An export to be written that nobody else writes.
+-- across workspaces: whoever writes does so for all.
 select export_id, workspace_id, kind, asked, state, lines, failure, created_at, updated_at
 from exports where state = 'pending' order by export_id for update skip locked limit 1;
 
 -- name: add_part
 -- The next part of an export's text.
-insert into export_parts (export_id, part, text) values ($1, $2, $3);
+insert into export_parts (workspace_id, export_id, part, text) values ($1, $2, $3, $4);
 
 -- name: done
 -- All of it is written.
-update exports set state = 'done', lines = $2, updated_at = now() where export_id = $1;
+update exports set state = 'done', lines = $3, updated_at = now()
+where workspace_id = $1 and export_id = $2;
 
 -- name: failed
 -- It cannot be written.
-update exports set state = 'failed', failure = $2, updated_at = now() where export_id = $1;
+update exports set state = 'failed', failure = $3, updated_at = now()
+where workspace_id = $1 and export_id = $2;
 
 -- name: part
 -- One part of an export's text.
-select text from export_parts where export_id = $1 and part = $2;
+select text from export_parts where workspace_id = $1 and export_id = $2 and part = $3;
 
 -- name: people
 -- A page of the people of whom a condition (core/filter_sql.py) is true, by their keys, whole.
 select p.person_id, p.attributes, p.unsubscribed, p.created_at,
-    (select value from identifiers i where i.person_id = p.person_id and kind = 'id') as id,
-    (select value from identifiers i where i.person_id = p.person_id and kind = 'email') as email
+    (select value from identifiers i
+        where i.workspace_id = p.workspace_id and i.person_id = p.person_id and kind = 'id') as id,
+    (select value from identifiers i
+        where i.workspace_id = p.workspace_id and i.person_id = p.person_id and kind = 'email') as email
 from people p
 where p.workspace_id = $1 and p.person_id > $2 and {condition}
 order by p.person_id
@@ -43,20 +48,23 @@ limit $3;
 -- name: happened
 -- When each metric first happened to these deliveries, and by which names their people are known.
 select d.message_id, d.person_id, m.kind, m.template_id, m.created_at,
-    (select value from identifiers i where i.person_id = d.person_id and kind = 'id') as id,
-    (select value from identifiers i where i.person_id = d.person_id and kind = 'email') as email,
+    (select value from identifiers i
+        where i.workspace_id = m.workspace_id and i.person_id = d.person_id and kind = 'id') as id,
+    (select value from identifiers i
+        where i.workspace_id = m.workspace_id and i.person_id = d.person_id and kind = 'email') as email,
     coalesce((
         select jsonb_object_agg(h.metric, extract(epoch from h.at)::bigint) from (
             select x.metric, min(x.at) as at from (
                 select push_metric(p.ending, p.reason) as metric, p.settled_at as at from pushes p
-                where p.message_day = (m.created_at at time zone 'utc')::date and p.message_id = d.message_id
-                    and p.person_id = d.person_id
+                where p.workspace_id = m.workspace_id and p.message_day = (m.created_at at time zone 'utc')::date
+                    and p.message_id = d.message_id and p.person_id = d.person_id
                 union all
                 select r.metric, r.reported_at from reports r
-                where r.message_id = d.message_id and r.person_id = d.person_id
+                where r.workspace_id = m.workspace_id and r.message_id = d.message_id and r.person_id = d.person_id
             ) x
             group by 1
         ) h
     ), '{}') as metrics
-from unnest($1::uuid[], $2::bigint[]) with ordinality as d (message_id, person_id, place) join messages m using (message_id)
+from unnest($2::uuid[], $3::bigint[]) with ordinality as d (message_id, person_id, place)
+    join messages m on m.workspace_id = $1 and m.message_id = d.message_id
 order by d.place;

@@ -2,12 +2,13 @@
 
 -- name: queue
 -- What waits, by workspace and priority: due, later, held back by a route that is paused or rests, or claimed.
+-- across workspaces: the installation is measured.
 select w.name as workspace, b.priority, s.state, count(*) as batches,
     sum(coalesce(cardinality(b.device_ids), 1))::bigint as devices,
     extract(epoch from now() - min(b.due_at) filter (where s.state = 'due'))::float8 as oldest_due_s
 from batches b
 join workspaces w using (workspace_id)
-left join routes r on r.route_id = b.lane
+left join routes r on r.workspace_id = b.workspace_id and r.route_id = b.lane
 cross join lateral (
     select case
         when b.lease_until >= now() then 'claimed'
@@ -20,17 +21,21 @@ group by 1, 2, 3;
 
 -- name: held
 -- Refusals that are held, by route.
+-- across workspaces: the installation is measured.
 select route_id, why, count(*) as held from held_verdicts group by 1, 2;
 
 -- name: hooks
 -- Every webhook with what waits for it.
+-- across workspaces: the installation is measured.
 select w.name as workspace, h.webhook_id, h.disabled,
     coalesce(extract(epoch from now() - h.failing_since), 0)::float8 as failing_s,
-    (select count(*) from outbox o where o.webhook_id = h.webhook_id) as waiting
+    (select count(*) from outbox o
+        where o.workspace_id = h.workspace_id and o.webhook_id = h.webhook_id) as waiting
 from webhooks h join workspaces w using (workspace_id);
 
 -- name: devices
 -- Devices by workspace, platform and last status.
+-- across workspaces: the installation is measured.
 select w.name as workspace, d.platform, coalesce(nullif(d.status, ''), 'unused') as status, d.devices
 from (select workspace_id, platform, status, count(*) as devices from devices group by 1, 2, 3) d
 join workspaces w using (workspace_id);

@@ -6,7 +6,7 @@ select d.platform, d.app, d.environment, seen_step(d.last_used, now()) as seen, 
     case when d.status = 'suppressed' then d.failure_reason end as failure_reason, p.unsubscribed,
     push_is_off(p.attributes) as channel_off, lower(d.attributes ->> 'push_enabled') = 'false' is true as no_permission,
     {same_phone} as same_phone, count(*) as devices
-from devices d join people p using (person_id) {listed}
+from devices d join people p using (workspace_id, person_id) {listed}
 where d.workspace_id = $1 and $2::uuid is not null and {condition}
 group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10;
 
@@ -14,7 +14,7 @@ group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10;
 -- How many people have devices of an audience.
 select count(*) as people
 from (
-    select from devices d join people p using (person_id) {listed}
+    select from devices d join people p using (workspace_id, person_id) {listed}
     where d.workspace_id = $1 and $2::uuid is not null and {condition}
     group by d.person_id
 ) g;
@@ -32,7 +32,7 @@ order by 1;
 select max(pushes)::bigint
 from (
     select sum(b.pushes) as pushes
-    from broadcast_minutes b join messages m using (message_id)
-    where m.workspace_id = $1 and b.minute > now() - interval '7 days' and b.ending = 'accepted'
+    from broadcast_minutes b
+    where b.workspace_id = $1 and b.minute > now() - interval '7 days' and b.ending = 'accepted'
     group by b.minute
 ) minutes;

@@ -22,6 +22,7 @@ on conflict (workspace_id, name) do update set asked_at = coalesce(insights.aske
 
 -- name: due
 -- What somebody wants counted, whoever waits longest first.
+-- across workspaces: whoever counts does so for all.
 select workspace_id, name from insights where asked_at is not null order by asked_at;
 
 -- name: cohorts
@@ -116,14 +117,19 @@ order by 1, 2, 3;
 select b.broadcast_id, b.name, b.started_at, b.devices, b.preflight -> 'accepted' as foreseen, b.dry_run, t.endings,
     case
         when b.state in ('cancelled', 'failed') then b.state
-        when b.planned_at is null or exists (select from batches q where q.message_id = b.message_id)
-            or exists (select from held_verdicts h where h.message_id = b.message_id) then 'under_way'
+        when b.planned_at is null or exists (
+                select from batches q where q.workspace_id = b.workspace_id and q.message_id = b.message_id)
+            or exists (
+                select from held_verdicts h where h.workspace_id = b.workspace_id and h.message_id = b.message_id) then 'under_way'
         else 'sent'
     end as state
 from broadcasts b
 left join lateral (
     select jsonb_object_agg(ending, pushes) as endings
-    from (select ending, sum(pushes) as pushes from broadcast_tallies where message_id = b.message_id group by 1) e
+    from (
+        select ending, sum(pushes) as pushes from broadcast_tallies
+        where workspace_id = b.workspace_id and message_id = b.message_id
+        group by 1) e
 ) t on true
 where b.workspace_id = $1 and b.started_at is not null and b.broadcast_id < $2
 order by b.broadcast_id desc
@@ -131,6 +137,7 @@ limit $3;
 
 -- name: fold_push_days
 -- What several connections counted of days that are over becomes one row.
+-- across workspaces: it is tidied for all.
 with several as (
     delete from push_days where day < (now() at time zone 'utc')::date - 1 and shard <> 0
     returning workspace_id, day, platform, seen, ending, reason, provider_reason, pushes
@@ -145,6 +152,7 @@ on conflict (workspace_id, day, platform, seen, ending, reason, provider_reason,
 
 -- name: fold_bounce_days
 -- Likewise of refusals.
+-- across workspaces: it is tidied for all.
 with several as (
     delete from bounce_days where day < (now() at time zone 'utc')::date - 1 and shard <> 0
     returning workspace_id, day, platform, app, app_version, route, provider, provider_reason, pushes

@@ -35,9 +35,9 @@ from counted group by name order by sum(times) desc, name;
 select name, count(*) as times
 from (
     select e.name from (
-        select person_id from people where workspace_id = $1 order by person_id desc limit $2) p
+        select workspace_id, person_id from people where workspace_id = $1 order by person_id desc limit $2) p
     cross join lateral (
-        select name from events e where e.person_id = p.person_id and e.kind = 'event'
+        select name from events e where e.workspace_id = p.workspace_id and e.person_id = p.person_id and e.kind = 'event'
         order by happened_at desc limit 5) e
 ) told
 group by name order by times desc, name;

@@ -73,27 +73,27 @@ for update;
 
 -- name: mark
 -- These strikes count no more.
-update device_history set undone_by = $1
-where device_id = any ($2::bytea[]) and history_id = any ($3::bigint[]) and undone_by is null;
+update device_history set undone_by = $2
+where workspace_id = $1 and device_id = any ($3::bytea[]) and history_id = any ($4::bigint[]) and undone_by is null;
 
 -- name: restore
 -- Devices stand as their history comes to without them, each with its line that says so.
 with given as (
-    select * from unnest($2::bytea[], $3::text[], $4::smallint[], $5::timestamptz[], $6::text[])
+    select * from unnest($3::bytea[], $4::text[], $5::smallint[], $6::timestamptz[], $7::text[])
         as g (device_id, status, strikes, struck_at, reason)
 ),
 before as (
-    select d.device_id, d.status from devices d join given g using (device_id)
+    select d.device_id, d.status from devices d join given g using (device_id) where d.workspace_id = $1
 ),
 changed as (
     update devices d set status = g.status, strikes = g.strikes, struck_at = g.struck_at, failure_reason = g.reason
     from given g
-    where d.device_id = g.device_id
+    where d.workspace_id = $1 and d.device_id = g.device_id
     returning d.device_id, d.workspace_id, d.person_id, d.status, d.strikes, d.generation
 )
 insert into device_history (workspace_id, device_id, event, from_status, to_status, strikes, from_person_id, to_person_id,
     generation, request_id)
-select c.workspace_id, c.device_id, 'undone', b.status, c.status, c.strikes, c.person_id, c.person_id, c.generation, $1
+select c.workspace_id, c.device_id, 'undone', b.status, c.status, c.strikes, c.person_id, c.person_id, c.generation, $2
 from changed c join before b using (device_id);
 
 -- name: insert
@@ -102,11 +102,12 @@ insert into undos (workspace_id, selection, why, meant_devices, advanced_at) val
 
 -- name: count
 -- So many strikes more, of so many devices more, are taken back.
-update undos set strikes = strikes + $2, devices = devices + $3, advanced_at = now() where undo_id = $1;
+update undos set strikes = strikes + $3, devices = devices + $4, advanced_at = now()
+where workspace_id = $1 and undo_id = $2;
 
 -- name: finish
 -- All that were meant are.
-update undos set finished_at = coalesce(finished_at, now()) where undo_id = $1;
+update undos set finished_at = coalesce(finished_at, now()) where workspace_id = $1 and undo_id = $2;
 
 -- name: all
 -- What was taken back, the newest first; one of them ($2), or all. Who takes strikes back says so with each page.

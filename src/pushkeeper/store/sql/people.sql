@@ -3,16 +3,16 @@
 -- name: owners
 -- Who has these identifiers, and every identifier that each of them has.
 with asked as (
-    select distinct i.person_id
+    select distinct i.workspace_id, i.person_id
     from unnest($1::bigint[], $2::text[], $3::text[]) as a (workspace_id, kind, key)
     join identifiers i using (workspace_id, kind, key)
     union
-    select p.person_id
+    select p.workspace_id, p.person_id
     from unnest($4::bigint[], $5::bigint[]) as c (workspace_id, person_id)
     join people p using (workspace_id, person_id)
 )
 select p.workspace_id, p.person_id, i.kind, i.key
-from asked join people p using (person_id) left join identifiers i using (person_id);
+from asked join people p using (workspace_id, person_id) left join identifiers i using (workspace_id, person_id);
 
 -- name: named
 -- The people of these identifiers, made where nobody has one; somebody whom another is just making does not come back,
@@ -57,36 +57,38 @@ on conflict do nothing;
 -- name: unblock
 -- This identifier may be had again, and with it the others that the same person had.
 delete from blocked b using blocked named
-where (named.workspace_id, named.kind, named.key) = ($1, $2, $3) and b.person = named.person;
+where (named.workspace_id, named.kind, named.key) = ($1, $2, $3)
+    and b.workspace_id = named.workspace_id and b.person = named.person;
 
 -- name: identifiers
 -- What a person is known by.
-select kind, key from identifiers where person_id = $1;
+select kind, key from identifiers where workspace_id = $1 and person_id = $2;
 
 -- name: gain
 -- A person gains the attributes of another that they lack, and the other's anonymous ids, segments and events of thirty
 -- days.
-with other as (select attributes, changed_at from people where person_id = $3),
+with other as (select attributes, changed_at from people where workspace_id = $1 and person_id = $3),
 anonymous as (
     update identifiers set person_id = $2 where workspace_id = $1 and person_id = $3 and kind = 'anonymous_id'
 ),
 segments as (
-    insert into segment_members (segment_id, person_id)
-    select segment_id, $2 from segment_members where person_id = $3
+    insert into segment_members (workspace_id, segment_id, person_id)
+    select workspace_id, segment_id, $2 from segment_members where workspace_id = $1 and person_id = $3
     on conflict do nothing
 ),
 told as (
-    update events set person_id = $2 where person_id = $3 and received_at > now() - interval '30 days'
+    update events set person_id = $2
+    where workspace_id = $1 and person_id = $3 and received_at > now() - interval '30 days'
 ),
 noted as (
     insert into merged_people (workspace_id, former_id, person_id) values ($1, $3, $2)
 ),
 chained as (
-    update merged_people set person_id = $2 where person_id = $3
+    update merged_people set person_id = $2 where workspace_id = $1 and person_id = $3
 )
 update people p set attributes = o.attributes || p.attributes, changed_at = o.changed_at || p.changed_at
 from other o
-where p.person_id = $2;
+where p.workspace_id = $1 and p.person_id = $2;
 
 -- name: create
 -- New people in these workspaces, without identifiers yet.
@@ -103,40 +105,41 @@ returning workspace_id, kind, key, person_id;
 
 -- name: drop_identifiers
 -- Take identifiers of these kinds from people, before they are given others.
-delete from identifiers i using unnest($1::bigint[], $2::text[]) as d (person_id, kind)
-where i.person_id = d.person_id and i.kind = d.kind;
+delete from identifiers i using unnest($1::bigint[], $2::bigint[], $3::text[]) as d (workspace_id, person_id, kind)
+where i.workspace_id = d.workspace_id and i.person_id = d.person_id and i.kind = d.kind;
 
 -- name: update
--- Merge attributes into people: set, removed, and when each last changed. Who would have more than $7, or preferences
--- of more than $8 bytes, does not come back.
+-- Merge attributes into people: set, removed, and when each last changed. Who would have more than $8, or preferences
+-- of more than $9 bytes, does not come back.
 with change as (
-    select * from unnest($1::bigint[], $2::jsonb[], $3::jsonb[], $4::boolean[], $5::bigint[], $6::jsonb[])
-        as c (person_id, attributes, removed, unsubscribed, at, preferences)
+    select * from unnest(
+        $1::bigint[], $2::bigint[], $3::jsonb[], $4::jsonb[], $5::boolean[], $6::bigint[], $7::jsonb[])
+        as c (workspace_id, person_id, attributes, removed, unsubscribed, at, preferences)
 ),
 locked as (
-    select p.person_id, p.attributes
-    from people p join change c using (person_id)
+    select p.workspace_id, p.person_id, p.attributes
+    from people p join change c using (workspace_id, person_id)
     order by p.person_id
     for no key update of p
 ),
 preferring as (
-    select c.person_id,
+    select c.workspace_id, c.person_id,
         jsonb_build_object('cio_subscription_preferences', jsonb_strip_nulls(p.present || (
             select jsonb_object_agg(e.key, case jsonb_typeof(p.present -> e.key)
                 when 'object' then p.present -> e.key || e.value else e.value end)
             from jsonb_each(c.preferences) e))) as attributes
-    from change c join locked l using (person_id),
+    from change c join locked l using (workspace_id, person_id),
         lateral (select (l.attributes || c.attributes) -> 'cio_subscription_preferences' as present) f,
         lateral (select case jsonb_typeof(f.present) when 'object' then f.present else '{}' end as present) p
     where c.preferences <> '{}'
 ),
 merged as (
-    select c.person_id, c.unsubscribed,
+    select c.workspace_id, c.person_id, c.unsubscribed,
         array(select jsonb_object_keys(c.removed)) as removed,
         l.attributes || s.attributes as attributes,
         (select coalesce(jsonb_object_agg(e.key, c.at), '{}') from jsonb_each(s.attributes) e
          where l.attributes -> e.key is distinct from e.value) as changed_at
-    from change c join locked l using (person_id) left join preferring f using (person_id),
+    from change c join locked l using (workspace_id, person_id) left join preferring f using (workspace_id, person_id),
         lateral (select c.attributes || coalesce(f.attributes, '{}') as attributes) s
 )
 update people p set
@@ -144,14 +147,15 @@ update people p set
     changed_at = (p.changed_at || m.changed_at) - m.removed,
     unsubscribed = coalesce(m.unsubscribed, p.unsubscribed)
 from merged m
-where p.person_id = m.person_id
-    and (select count(*) from jsonb_object_keys(m.attributes - m.removed)) <= $7
-    and octet_length(coalesce(m.attributes ->> 'cio_subscription_preferences', '')) <= $8
+where p.workspace_id = m.workspace_id and p.person_id = m.person_id
+    and (select count(*) from jsonb_object_keys(m.attributes - m.removed)) <= $8
+    and octet_length(coalesce(m.attributes ->> 'cio_subscription_preferences', '')) <= $9
 returning p.person_id;
 
 -- name: present
 -- Which of these people are there, and whether this very transaction made them.
-select person_id, created_at = now() as is_new from people where person_id = any ($1::bigint[]);
+select p.person_id, p.created_at = now() as is_new
+from people p join unnest($1::bigint[], $2::bigint[]) as k (workspace_id, person_id) using (workspace_id, person_id);
 
 -- name: find
 -- The person behind one identifier.
@@ -164,8 +168,10 @@ select person_id from people where workspace_id = $1 and person_id = $2;
 -- name: read
 -- A person with their identifiers.
 select p.person_id, p.attributes, p.changed_at, p.unsubscribed, p.created_at,
-    (select value from identifiers i where i.person_id = p.person_id and kind = 'id') as id,
-    (select value from identifiers i where i.person_id = p.person_id and kind = 'email') as email
+    (select value from identifiers i
+        where i.workspace_id = p.workspace_id and i.person_id = p.person_id and kind = 'id') as id,
+    (select value from identifiers i
+        where i.workspace_id = p.workspace_id and i.person_id = p.person_id and kind = 'email') as email
 from people p
 where p.workspace_id = $1 and p.person_id = $2;
 
@@ -175,13 +181,15 @@ select person_id from people where workspace_id = $1 and person_id = $2 for upda
 
 -- name: delete
 -- The person is gone; their identifiers go with them.
-delete from people where person_id = $1;
+delete from people where workspace_id = $1 and person_id = $2;
 
 -- name: search
 -- A page of the people of whom a condition (core/filter_sql.py) is true, by their keys.
 select p.person_id,
-    (select value from identifiers i where i.person_id = p.person_id and kind = 'id') as id,
-    (select value from identifiers i where i.person_id = p.person_id and kind = 'email') as email
+    (select value from identifiers i
+        where i.workspace_id = p.workspace_id and i.person_id = p.person_id and kind = 'id') as id,
+    (select value from identifiers i
+        where i.workspace_id = p.workspace_id and i.person_id = p.person_id and kind = 'email') as email
 from people p
 where p.workspace_id = $1 and p.person_id > $2 and {condition}
 order by p.person_id
@@ -190,8 +198,10 @@ limit $3;
 -- name: read_all
 -- People by their keys, with their identifiers.
 select p.person_id, p.attributes, p.changed_at, p.unsubscribed, p.created_at,
-    (select value from identifiers i where i.person_id = p.person_id and kind = 'id') as id,
-    (select value from identifiers i where i.person_id = p.person_id and kind = 'email') as email
+    (select value from identifiers i
+        where i.workspace_id = p.workspace_id and i.person_id = p.person_id and kind = 'id') as id,
+    (select value from identifiers i
+        where i.workspace_id = p.workspace_id and i.person_id = p.person_id and kind = 'email') as email
 from people p
 where p.workspace_id = $1 and p.person_id = any ($2::bigint[])
 order by p.person_id;

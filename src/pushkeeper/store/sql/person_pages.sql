@@ -9,8 +9,10 @@ offset $3::int - 1 limit 1;
 -- name: page
 -- People after one of them and up to another of whom a condition (core/filter_sql.py) is true.
 select p.person_id, p.unsubscribed, p.created_at,
-    (select value from identifiers i where i.person_id = p.person_id and kind = 'id') as id,
-    (select value from identifiers i where i.person_id = p.person_id and kind = 'email') as email,
+    (select value from identifiers i
+        where i.workspace_id = p.workspace_id and i.person_id = p.person_id and kind = 'id') as id,
+    (select value from identifiers i
+        where i.workspace_id = p.workspace_id and i.person_id = p.person_id and kind = 'email') as email,
     (select coalesce(jsonb_object_agg(status, devices), '{}') from (
         select d.status, count(*) as devices from devices d
         where d.workspace_id = p.workspace_id and d.person_id = p.person_id group by d.status) s) as devices

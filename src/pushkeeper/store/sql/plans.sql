@@ -3,6 +3,7 @@
 -- name: next
 -- A broadcast in one of these states whose turn it is and that nobody else has in hand; one that has enough batches
 -- waiting, or slots for the next minutes taken, has time.
+-- across workspaces: whoever plans does so for all.
 select b.broadcast_id, b.workspace_id, b.message_id, b.state, b.audience, b.unit, b.listed, b.device_ids, b.file_url,
     b.ignore_missing, b.last_device, b.last_person, b.devices, b.saved, b.schedule, b.passes, b.pass, b.pass_at, b.per_s,
     greatest(b.next_slot_at, now()) as free_at, b.started_at
@@ -11,7 +12,8 @@ where b.state = any ($1::text[]) and b.paused_at is null and b.plan_after <= now
     and (b.pass_at is null or b.pass_at <= now())
     and (b.next_slot_at is null or b.next_slot_at < now() + interval '10 minutes')
     and (select count(*) from (
-            select from batches q where q.message_id = b.message_id and q.due_at < now() + interval '1 hour' limit $2
+            select from batches q
+            where q.workspace_id = b.workspace_id and q.message_id = b.message_id and q.due_at < now() + interval '1 hour' limit $2
         ) waiting) < $2
 order by b.broadcast_id
 for update of b skip locked
@@ -19,6 +21,7 @@ limit 1;
 
 -- name: next_at
 -- Seconds until the next broadcast that waits for its hour; null when none does.
+-- across workspaces: whoever plans does so for all.
 select extract(epoch from min(pass_at) - now())::float8
 from broadcasts
 where state in ('scheduled', 'planning') and paused_at is null and pass_at > now();
@@ -26,45 +29,47 @@ where state in ('scheduled', 'planning') and paused_at is null and pass_at > now
 -- name: begin
 -- Planning begins: what the audience names is kept as it is now, and the message's life is counted from here.
 with begun as (
-    update broadcasts set state = 'planning', saved = $2, started_at = coalesce(started_at, now())
-    where broadcast_id = $1
-    returning message_id
+    update broadcasts set state = 'planning', saved = $3, started_at = coalesce(started_at, now())
+    where workspace_id = $1 and broadcast_id = $2
+    returning workspace_id, message_id
 )
-update messages m set send_at = now(), expires_at = now() + $3::interval
-from begun where m.message_id = begun.message_id;
+update messages m set send_at = now(), expires_at = now() + $4::interval
+from begun where m.workspace_id = begun.workspace_id and m.message_id = begun.message_id;
 
 -- name: mint
 -- A message's id is of the day on which it is sent: so that its pushes are kept as long as others of that day.
 with old as (
-    delete from message_people where message_id = $1 returning person_id, data
+    delete from message_people where workspace_id = $1 and message_id = $2 returning person_id, data
 ),
 made as (
     insert into messages (message_id, workspace_id, kind, content, send_to_unsubscribed, created_at, send_at, expires_at,
         template_id, wording, platforms, drafted, retained)
-    select $2, workspace_id, kind, content, send_to_unsubscribed, $3, send_at, expires_at, template_id, wording, platforms,
+    select $3, workspace_id, kind, content, send_to_unsubscribed, $4, send_at, expires_at, template_id, wording, platforms,
         drafted, retained
-    from messages where message_id = $1
-    returning message_id
+    from messages where workspace_id = $1 and message_id = $2
+    returning workspace_id, message_id
 ),
 named as (
-    insert into message_people (message_id, person_id, data)
-    select made.message_id, old.person_id, old.data from made, old
+    insert into message_people (workspace_id, message_id, person_id, data)
+    select made.workspace_id, made.message_id, old.person_id, old.data from made, old
 )
-update broadcasts b set message_id = made.message_id from made where b.message_id = $1;
+update broadcasts b set message_id = made.message_id
+from made where b.workspace_id = made.workspace_id and b.message_id = $2;
 
 -- name: unmint
 -- The message that has another id now.
-delete from messages where message_id = $1;
+delete from messages where workspace_id = $1 and message_id = $2;
 
 -- name: advance
 -- So far is a plan; with a bounded rate, its slots are taken up to here.
-update broadcasts set last_device = $2, last_person = $3, devices = devices + $4, plan_failures = 0,
-    next_slot_at = coalesce($5, next_slot_at)
-where broadcast_id = $1;
+update broadcasts set last_device = $3, last_person = $4, devices = devices + $5, plan_failures = 0,
+    next_slot_at = coalesce($6, next_slot_at)
+where workspace_id = $1 and broadcast_id = $2;
 
 -- name: next_pass
 -- Nobody is left who is due at this moment; others are at a later one.
-update broadcasts set pass = pass + 1, pass_at = $2, last_device = '', last_person = 0 where broadcast_id = $1;
+update broadcasts set pass = pass + 1, pass_at = $3, last_device = '', last_person = 0
+where workspace_id = $1 and broadcast_id = $2;
 
 -- name: put_off
 -- A page could not be planned: others go first, and at the tenth time it is given up.
@@ -72,21 +77,22 @@ update broadcasts set
     plan_failures = plan_failures + 1,
     plan_after = now() + make_interval(secs => 5 * 2 ^ least(plan_failures, 6)),
     state = case when plan_failures >= 9 then 'failed' else state end,
-    failure = case when plan_failures >= 9 then $2 end
-where broadcast_id = $1 and state in ('scheduled', 'planning');
+    failure = case when plan_failures >= 9 then $3 end
+where workspace_id = $1 and broadcast_id = $2 and state in ('scheduled', 'planning');
 
 -- name: fetched
 -- Those named in the file are listed.
-update broadcasts set state = 'planning', listed = true where broadcast_id = $1 and state = 'fetching';
+update broadcasts set state = 'planning', listed = true
+where workspace_id = $1 and broadcast_id = $2 and state = 'fetching';
 
 -- name: planned
 -- Nobody is left to plan for.
-update broadcasts set state = 'planned', planned_at = now() where broadcast_id = $1;
+update broadcasts set state = 'planned', planned_at = now() where workspace_id = $1 and broadcast_id = $2;
 
 -- name: failed
 -- It cannot be planned.
-update broadcasts set state = 'failed', failure = $2
-where broadcast_id = $1 and state in ('scheduled', 'fetching', 'planning');
+update broadcasts set state = 'failed', failure = $3
+where workspace_id = $1 and broadcast_id = $2 and state in ('scheduled', 'fetching', 'planning');
 
 -- name: addresses
 -- The kinds of device that a workspace has, as far as they decide the route.
@@ -126,12 +132,15 @@ select max(device_id) as last, count(*) as devices from page;
 -- The next page of the people who are named for a message, and those of their devices of which conditions are true, cut
 -- into batches likewise; of those who have no device there is a record. Answers with the last of them.
 with named as materialized (
-    select person_id from message_people where message_id = $2 and person_id > $9 order by person_id limit $10
+    select person_id from message_people
+    where workspace_id = $1 and message_id = $2 and person_id > $9
+    order by person_id
+    limit $10
 ),
 page as materialized (
     select d.device_id, d.person_id, coalesce(l.lane, 0) as lane
     from named n
-    join people p using (person_id)
+    join people p on p.workspace_id = $1 and p.person_id = n.person_id
     join devices d on d.workspace_id = $1 and d.person_id = n.person_id
     left join unnest($5::text[], $6::text[], $7::text[], $8::bigint[]) as l (platform, app, environment, lane)
         on l.platform = d.platform and l.app = d.app and l.environment = d.environment
@@ -158,9 +167,9 @@ nobody as (
     select (m.created_at at time zone 'utc')::date, m.message_id, int8send(n.person_id), $1, n.person_id, 'skipped',
         'no_device'
     from named n cross join messages m
-    where m.message_id = $2
+    where m.workspace_id = $1 and m.message_id = $2
         and not exists (select from devices d where d.workspace_id = $1 and d.person_id = n.person_id)
-        and exists (select from people w where w.person_id = n.person_id)
+        and exists (select from people w where w.workspace_id = $1 and w.person_id = n.person_id)
     on conflict do nothing
 )
 select (select max(person_id) from named) as last, (select count(*) from named) as people,

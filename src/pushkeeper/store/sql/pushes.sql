@@ -11,6 +11,7 @@ on conflict do nothing;
 -- name: written_now
 -- Which of these rows are of this transaction.
 select p.message_id, p.device_id
-from pushes p join unnest($1::date[], $2::uuid[], $3::bytea[]) as g (message_day, message_id, device_id)
-    using (message_day, message_id, device_id)
+from pushes p
+    join unnest($1::date[], $2::uuid[], $3::bytea[], $4::bigint[]) as g (message_day, message_id, device_id, workspace_id)
+        using (workspace_id, message_day, message_id, device_id)
 where p.xmin = pg_current_xact_id()::xid;

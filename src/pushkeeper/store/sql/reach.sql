@@ -59,6 +59,7 @@ from kept k join device_counts using (workspace_id);
 
 -- name: due
 -- The workspaces that were not counted in this hour, and those that somebody wants counted.
+-- across workspaces: whoever counts does so for all.
 select w.workspace_id
 from workspaces w left join reach_now n using (workspace_id)
 where n.workspace_id is null or n.asked_at is not null or n.counted_at < date_trunc('hour', now(), 'UTC')
@@ -103,8 +104,8 @@ turns as (
 ),
 taken as (
     select date_trunc('hour', h.hour, 'UTC') as at, sum(h.accepted) as accepted
-    from credentials c join routes r using (credential_id) join route_hours h using (route_id)
-    where c.workspace_id = $1 and h.hour >= date_trunc('hour', now(), 'UTC') - ($2 - 1) * interval '1 hour'
+    from route_hours h
+    where h.workspace_id = $1 and h.hour >= date_trunc('hour', now(), 'UTC') - ($2 - 1) * interval '1 hour'
     group by 1
 )
 select h.at, coalesce(max(t.accepted), 0)::bigint as accepted,
@@ -117,6 +118,7 @@ order by h.at;
 
 -- name: thin
 -- Of what is older than so long the first count of each day is kept, and nothing that is older than the other.
+-- across workspaces: it is tidied for all.
 delete from reach_snapshots s
 where s.at < now() - $2::interval
     or s.at < now() - $1::interval and exists (

@@ -16,62 +16,79 @@ where c.relnamespace = (select relnamespace from pg_class where oid = to_regclas
 
 -- name: days_that_wait
 -- The days of messages that somebody may still send: a push of theirs would have no place without its day.
+-- across workspaces: they share the partitions.
 select distinct (m.created_at at time zone 'utc')::date as day
 from (
-    select message_id from batches
-    union select message_id from held_verdicts
-    union select message_id from broadcasts where state in ('scheduled', 'fetching', 'planning')
-) w join messages m using (message_id);
+    select workspace_id, message_id from batches
+    union select workspace_id, message_id from held_verdicts
+    union select workspace_id, message_id from broadcasts where state in ('scheduled', 'fetching', 'planning')
+) w join messages m using (workspace_id, message_id);
 
 -- name: alone
 -- Whether nobody else tidies now; it stays so until the transaction ends.
 select pg_try_advisory_xact_lock($1);
 
 -- name: forget_messages
--- Of a page of old messages after one of them, those go that nothing waits for, no broadcast was and no push is recorded of,
+-- Of a page of a workspace's old messages after one of them, those go that nothing waits for, no broadcast was and no push is recorded of,
 -- with what apps told of them. Answers with the last of the page.
 with page as (
-    select message_id, created_at from messages where message_id > $1 and message_id < $2 order by message_id limit $3
+    select message_id, created_at from messages
+    where workspace_id = $1 and message_id > $2 and message_id < $3
+    order by message_id
+    limit $4
 ),
 over as (
     select p.message_id from page p
-    where not exists (select from batches b where b.message_id = p.message_id)
-        and not exists (select from held_verdicts h where h.message_id = p.message_id)
-        and not exists (select from broadcasts b where b.message_id = p.message_id)
+    where not exists (select from batches b where b.workspace_id = $1 and b.message_id = p.message_id)
+        and not exists (select from held_verdicts h where h.workspace_id = $1 and h.message_id = p.message_id)
+        and not exists (select from broadcasts b where b.workspace_id = $1 and b.message_id = p.message_id)
         and not exists (
             select from pushes x
-            where x.message_day = (p.created_at at time zone 'utc')::date and x.message_id = p.message_id)
+            where x.workspace_id = $1 and x.message_day = (p.created_at at time zone 'utc')::date
+                and x.message_id = p.message_id)
 ),
 told as (
-    delete from reports r using over o where r.message_id = o.message_id
+    delete from reports r using over o where r.workspace_id = $1 and r.message_id = o.message_id
 ),
 gone as (
-    delete from messages m using over o where m.message_id = o.message_id returning m.message_id
+    delete from messages m using over o where m.workspace_id = $1 and m.message_id = o.message_id
+    returning m.message_id
 )
 select (select message_id from page order by message_id desc limit 1) as last, (select count(*) from gone) as gone;
 
 -- name: forget_reports
 -- What apps told of messages as old as pushes that are gone.
 delete from reports
-where ctid = any (array(select ctid from reports where message_id < $1 limit $2));
+where workspace_id = $1 and ctid = any (array(
+    select ctid from reports where workspace_id = $1 and message_id < $2 limit $3));
 
 -- name: forget_named
 -- Who was named for old broadcasts that are over.
 delete from message_people
-where ctid = any (array(
-    select p.ctid from message_people p join broadcasts b using (message_id)
-    where p.message_id < $1 and b.state in ('planned', 'cancelled', 'failed')
-        and not exists (select from batches q where q.message_id = p.message_id)
-        and not exists (select from held_verdicts h where h.message_id = p.message_id)
-    limit $2));
+where workspace_id = $1 and ctid = any (array(
+    select p.ctid from message_people p join broadcasts b using (workspace_id, message_id)
+    where p.workspace_id = $1 and p.message_id < $2 and b.state in ('planned', 'cancelled', 'failed')
+        and not exists (select from batches q where q.workspace_id = $1 and q.message_id = p.message_id)
+        and not exists (select from held_verdicts h where h.workspace_id = $1 and h.message_id = p.message_id)
+    limit $3));
 
 -- name: forget_exports
 -- Old exports that are written, or could not be.
 delete from exports
-where export_id = any (array(
-    select export_id from exports where state <> 'pending' and updated_at < $1 order by export_id limit $2));
+where workspace_id = $1 and export_id = any (array(
+    select export_id from exports
+    where workspace_id = $1 and state <> 'pending' and updated_at < $2
+    order by export_id
+    limit $3));
 
 -- name: forget_outbox
--- Of the oldest that waits for webhooks, what is so old that nobody comes for it.
-delete from outbox
-where outbox_id = any (array(select outbox_id from outbox order by outbox_id limit $2)) and happened_at < $1;
+-- Of the oldest that waits for each webhook, what is so old that nobody comes for it.
+delete from outbox o
+using webhooks w cross join lateral (
+    select outbox_id from outbox
+    where workspace_id = w.workspace_id and webhook_id = w.webhook_id
+    order by outbox_id
+    limit $3
+) old
+where w.workspace_id = $1 and o.workspace_id = $1 and o.webhook_id = w.webhook_id and o.outbox_id = old.outbox_id
+    and o.happened_at < $2;

@@ -58,29 +58,32 @@ delete from segments where workspace_id = $1 and segment_id = $2 returning segme
 -- name: of_person
 -- The segments that a person was put into.
 select s.segment_id, s.name, s.description, s.filter, s.unit, s.created_at, s.updated_at
-from segment_members m join segments s using (segment_id)
+from segment_members m join segments s using (workspace_id, segment_id)
 where s.workspace_id = $1 and m.person_id = $2
 order by s.segment_id;
 
 -- name: add
 -- People are in a segment; whoever is already stays.
-insert into segment_members (segment_id, person_id) select $1::bigint, * from unnest($2::bigint[])
+insert into segment_members (workspace_id, segment_id, person_id)
+select $1::bigint, $2::bigint, * from unnest($3::bigint[])
 on conflict do nothing;
 
 -- name: remove
 -- People are not in a segment any more.
-delete from segment_members where segment_id = $1 and person_id = any ($2::bigint[]);
+delete from segment_members where workspace_id = $1 and segment_id = $2 and person_id = any ($3::bigint[]);
 
 -- name: count
 -- How many people are in a segment.
-select count(*) from segment_members where segment_id = $1;
+select count(*) from segment_members where workspace_id = $1 and segment_id = $2;
 
 -- name: members
 -- A page of the people in a segment, by their keys.
 select m.person_id,
-    (select value from identifiers i where i.person_id = m.person_id and kind = 'id') as id,
-    (select value from identifiers i where i.person_id = m.person_id and kind = 'email') as email
+    (select value from identifiers i
+        where i.workspace_id = m.workspace_id and i.person_id = m.person_id and kind = 'id') as id,
+    (select value from identifiers i
+        where i.workspace_id = m.workspace_id and i.person_id = m.person_id and kind = 'email') as email
 from segment_members m
-where m.segment_id = $1 and m.person_id > $2
+where m.workspace_id = $1 and m.segment_id = $2 and m.person_id > $3
 order by m.person_id
-limit $3;
+limit $4;

@@ -7,22 +7,24 @@ with periods as (
     from generate_series($4 - 1, 0, -1) n
 ),
 sent as (
-    select message_id, created_at, drafted from messages
+    select workspace_id, message_id, created_at, drafted from messages
     where workspace_id = $1 and template_id = $2
         and created_at >= (select min(begins) from periods) - interval '28 days'
 ),
 happened as (
     select push_metric(p.ending, p.reason) as metric, p.message_id, p.person_id, min(p.settled_at) as at
-    from sent s join pushes p on p.message_day = (s.created_at at time zone 'utc')::date and p.message_id = s.message_id
+    from sent s join pushes p on p.workspace_id = s.workspace_id
+        and p.message_day = (s.created_at at time zone 'utc')::date and p.message_id = s.message_id
     group by 1, 2, 3
     union all
     select 'attempted', p.message_id, p.person_id, min(p.settled_at)
-    from sent s join pushes p on p.message_day = (s.created_at at time zone 'utc')::date and p.message_id = s.message_id
+    from sent s join pushes p on p.workspace_id = s.workspace_id
+        and p.message_day = (s.created_at at time zone 'utc')::date and p.message_id = s.message_id
     where p.attempts > 0
     group by 1, 2, 3
     union all
     select r.metric, r.message_id, r.person_id, min(r.reported_at)
-    from sent s join reports r using (message_id)
+    from sent s join reports r using (workspace_id, message_id)
     group by 1, 2, 3
     union all
     select 'created', s.message_id, 0, s.created_at from sent s
@@ -46,7 +48,7 @@ with periods as (
     from generate_series($4 - 1, 0, -1) n
 ),
 clicks as (
-    select r.href, r.reported_at from messages m join reports r using (message_id)
+    select r.href, r.reported_at from messages m join reports r using (workspace_id, message_id)
     where m.workspace_id = $1 and m.template_id = $2 and r.metric = 'clicked' and r.href is not null
 )
 select c.href, array_agg(c.clicks order by c.begins) as counts

@@ -2,7 +2,10 @@
 
 -- name: still_unproven
 -- Which of these routes have accepted nothing yet; it stays so until the transaction ends.
-select route_id from routes where route_id = any ($1::bigint[]) and accepted_at is null for share;
+select r.route_id
+from routes r join unnest($1::bigint[], $2::bigint[]) as k (workspace_id, route_id) using (workspace_id, route_id)
+where r.accepted_at is null
+for share of r;
 
 -- name: hold
 -- Keep refusals aside.
@@ -14,14 +17,16 @@ select * from unnest($1::uuid[], $2::bytea[], $3::bigint[], $4::bigint[], $5::bi
 on conflict do nothing;
 
 -- name: take
--- Up to $3 verdicts that are held on routes, for these reasons, which are held no more.
+-- Up to $4 verdicts that are held on routes, for these reasons, which are held no more.
 delete from held_verdicts
-where (message_id, device_id) in (
-    select message_id, device_id from held_verdicts
-    where route_id = any ($1::bigint[]) and why = any ($2::text[])
-    order by route_id, message_id, device_id
-    limit $3
-    for update skip locked)
+where (workspace_id, message_id, device_id) in (
+    select h.workspace_id, h.message_id, h.device_id
+    from held_verdicts h
+        join unnest($1::bigint[], $2::bigint[]) as k (workspace_id, route_id) using (workspace_id, route_id)
+    where h.why = any ($3::text[])
+    order by h.route_id, h.message_id, h.device_id
+    limit $4
+    for update of h skip locked)
 returning message_id, device_id, workspace_id, route_id, person_id, generation, why, priority, attempt,
     first_attempt_at, reason, provider, provider_status, provider_reason, detail;
 

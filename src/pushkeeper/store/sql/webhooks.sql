@@ -9,7 +9,8 @@ returning webhook_id;
 -- name: all
 -- The webhooks of a workspace, the oldest first.
 select w.webhook_id, w.workspace_id, w.name, w.endpoint, w.events, w.disabled, w.full_resolution, w.with_content,
-    w.failing_since, w.failure, w.failures, w.due_at, w.created_at, (select count(*) from outbox o where o.webhook_id = w.webhook_id) as waiting
+    w.failing_since, w.failure, w.failures, w.due_at, w.created_at, (select count(*) from outbox o
+        where o.workspace_id = w.workspace_id and o.webhook_id = w.webhook_id) as waiting
 from webhooks w
 where w.workspace_id = $1 and ($2::bigint is null or w.webhook_id = $2)
 order by w.webhook_id;
@@ -27,11 +28,12 @@ delete from webhooks where workspace_id = $1 and webhook_id = $2 returning webho
 
 -- name: claim
 -- Webhooks that something waits for and whose turn it is, for this worker alone for a while.
+-- across workspaces: whoever posts does so for all.
 update webhooks set claimed_until = now() + make_interval(secs => $1)
-where webhook_id in (
-    select webhook_id from webhooks w
+where (workspace_id, webhook_id) in (
+    select workspace_id, webhook_id from webhooks w
     where not disabled and due_at <= now() and (claimed_until is null or claimed_until < now())
-        and exists (select from outbox o where o.webhook_id = w.webhook_id)
+        and exists (select from outbox o where o.workspace_id = w.workspace_id and o.webhook_id = w.webhook_id)
     order by due_at
     limit $2
     for update skip locked)
@@ -40,25 +42,28 @@ returning webhook_id, workspace_id, endpoint, with_content, sealed, failures, fa
 -- name: turn
 -- A webhook as whoever claims it gets it.
 select webhook_id, workspace_id, endpoint, with_content, sealed, failures, failing_since
-from webhooks where webhook_id = $1;
+from webhooks where workspace_id = $1 and webhook_id = $2;
 
 -- name: waiting
 -- What waits for a webhook after one thing, the oldest first, with whom and what it is about.
 select o.outbox_id, o.event_id, o.object_type, o.metric, o.message_id, o.person_id, o.data, o.happened_at, o.attempts,
     m.kind, m.template_id, case when m.retained then m.content end as content,
-    (select broadcast_id from broadcasts b where b.message_id = o.message_id) as broadcast_id,
-    (select value from identifiers i where i.person_id = o.person_id and kind = 'id') as id,
-    (select value from identifiers i where i.person_id = o.person_id and kind = 'email') as email
-from outbox o left join messages m using (message_id)
-where o.webhook_id = $1 and o.outbox_id > $3
+    (select broadcast_id from broadcasts b
+        where b.workspace_id = o.workspace_id and b.message_id = o.message_id) as broadcast_id,
+    (select value from identifiers i
+        where i.workspace_id = o.workspace_id and i.person_id = o.person_id and kind = 'id') as id,
+    (select value from identifiers i
+        where i.workspace_id = o.workspace_id and i.person_id = o.person_id and kind = 'email') as email
+from outbox o left join messages m using (workspace_id, message_id)
+where o.workspace_id = $1 and o.webhook_id = $2 and o.outbox_id > $4
 order by o.outbox_id
-limit $2;
+limit $3;
 
 -- name: settle
 -- A turn is over, with these calls: what was taken leaves the outbox, what was not waits with all that comes after it, for so
 -- long or for ever. The last calls are kept. The outbox comes after the webhook, as it does for whoever deletes one.
 with called as materialized (
-    select * from rows from (jsonb_to_recordset($2::jsonb) as (outbox_id bigint, at timestamptz, event_id uuid,
+    select * from rows from (jsonb_to_recordset($3::jsonb) as (outbox_id bigint, at timestamptz, event_id uuid,
         object_type text, metric text, message_id uuid, person_id bigint, attempt int, status smallint, failure text,
         took_ms int)) with ordinality
         as c (outbox_id, at, event_id, object_type, metric, message_id, person_id, attempt, status, failure, took_ms, place)
@@ -71,42 +76,51 @@ settled as (
         failures = case when came.failure is null then 0 when came.taken then 1 else w.failures + 1 end,
         failing_since = case when came.failure is null then null when came.taken then now()
             else coalesce(w.failing_since, now()) end,
-        due_at = case when came.failure is null then w.due_at else now() + make_interval(secs => $3) end,
-        disabled = w.disabled or $4
+        due_at = case when came.failure is null then w.due_at else now() + make_interval(secs => $4) end,
+        disabled = w.disabled or $5
     from came
-    where w.webhook_id = $1
-    returning w.webhook_id, w.calls as last, w.calls - came.calls as before
+    where w.workspace_id = $1 and w.webhook_id = $2
+    returning w.workspace_id, w.webhook_id, w.calls as last, w.calls - came.calls as before
 ),
 taken as (
-    delete from outbox o using settled, called c where o.outbox_id = c.outbox_id and c.failure is null
+    delete from outbox o using settled s, called c
+    where o.workspace_id = s.workspace_id and o.webhook_id = s.webhook_id and o.outbox_id = c.outbox_id
+        and c.failure is null
 ),
 tried as (
-    update outbox o set attempts = c.attempt from settled, called c where o.outbox_id = c.outbox_id and c.failure is not null
+    update outbox o set attempts = c.attempt
+    from settled s, called c
+    where o.workspace_id = s.workspace_id and o.webhook_id = s.webhook_id and o.outbox_id = c.outbox_id
+        and c.failure is not null
 ),
 logged as (
-    insert into webhook_calls (webhook_id, call, at, event_id, object_type, metric, message_id, person_id, attempt, status,
-        failure, took_ms)
-    select s.webhook_id, s.before + c.place, c.at, c.event_id, c.object_type, c.metric, c.message_id, c.person_id, c.attempt,
+    insert into webhook_calls (workspace_id, webhook_id, call, at, event_id, object_type, metric, message_id, person_id,
+        attempt, status, failure, took_ms)
+    select s.workspace_id, s.webhook_id, s.before + c.place, c.at, c.event_id, c.object_type, c.metric, c.message_id, c.person_id, c.attempt,
         c.status, c.failure, c.took_ms
     from settled s, called c
 )
-delete from webhook_calls o using settled s where o.webhook_id = s.webhook_id and o.call <= s.last - $5;
+delete from webhook_calls o using settled s
+where o.workspace_id = s.workspace_id and o.webhook_id = s.webhook_id and o.call <= s.last - $6;
 
 -- name: log
 -- A call that was made out of turn, about nothing that waits; the last calls are kept.
 with numbered as (
-    update webhooks set calls = calls + 1 where webhook_id = $1 returning webhook_id, calls
+    update webhooks set calls = calls + 1 where workspace_id = $1 and webhook_id = $2
+    returning workspace_id, webhook_id, calls
 ),
 logged as (
-    insert into webhook_calls (webhook_id, call, at, event_id, object_type, metric, attempt, status, failure, took_ms)
-    select webhook_id, calls, $3, $4, $5, $6, 1, $7, $8, $9 from numbered
+    insert into webhook_calls (workspace_id, webhook_id, call, at, event_id, object_type, metric, attempt, status, failure,
+        took_ms)
+    select workspace_id, webhook_id, calls, $4, $5, $6, $7, 1, $8, $9, $10 from numbered
 )
-delete from webhook_calls o using numbered n where o.webhook_id = n.webhook_id and o.call <= n.calls - $2;
+delete from webhook_calls o using numbered n
+where o.workspace_id = n.workspace_id and o.webhook_id = n.webhook_id and o.call <= n.calls - $3;
 
 -- name: calls
 -- The last calls of a webhook before one of them, the newest first.
 select call, at, event_id, object_type, metric, message_id, person_id, attempt, status, failure, took_ms
 from webhook_calls
-where webhook_id = $1 and ($2::bigint is null or call < $2)
+where workspace_id = $1 and webhook_id = $2 and ($3::bigint is null or call < $3)
 order by call desc
-limit $3;
+limit $4;

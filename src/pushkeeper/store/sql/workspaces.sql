@@ -12,6 +12,7 @@ returning workspace_id;
 
 -- name: all
 -- Every workspace with how much it holds, oldest first.
+-- across workspaces: the installation is listed.
 select w.workspace_id, w.name, w.created_at,
     (select count(*) from people p where p.workspace_id = w.workspace_id) as people,
     (select count(*) from devices d where d.workspace_id = w.workspace_id) as devices,
@@ -23,12 +24,18 @@ order by w.workspace_id;
 -- The workspaces by their names, as many as somebody may choose from.
 select workspace_id, name from workspaces order by lower(name), workspace_id limit $1;
 
+-- name: ids
+-- Every workspace.
+-- across workspaces: the installation is tidied.
+select workspace_id from workspaces order by workspace_id;
+
 -- name: by_name
 -- The workspace of this name.
 select workspace_id, name from workspaces where name = $1;
 
 -- name: key
 -- The workspace and the hash behind the public part of a key.
+-- across workspaces: it is the key that says which is meant.
 select k.workspace_id, w.name, k.secret_hash
 from keys k join workspaces w using (workspace_id)
 where k.kind = $1 and k.key_id = $2;
