@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import replace
@@ -11,9 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import msgspec
-
-from pushkeeper.core import filter_read
+from pushkeeper.core import filter_read, spreadsheet
 from pushkeeper.core.filter import BadFilter
 from pushkeeper.core.identity import cio_id
 from pushkeeper.core.model import PersonId, Secret, WorkspaceId
@@ -192,16 +188,12 @@ class _Pages:
         self.lines = 0
 
     async def add(self, rows: Iterable[Sequence[object]]) -> None:
-        text = io.StringIO()
-        writer = csv.writer(text)
-        if self._names is not None:
-            writer.writerow(self._names)
-            self._names = None
-        for row in rows:
-            writer.writerow(row)
-            self.lines += 1
+        written = list(rows)
+        self.lines += len(written)
+        headings = [] if self._names is None else [self._names]
+        self._names = None
         key = self._export.workspace_id, self._export.export_id
-        await exports.add_part(self._connection, *key, self._part, text.getvalue())
+        await exports.add_part(self._connection, *key, self._part, spreadsheet.text([*headings, *written]))
         self._part += 1
 
 
@@ -211,6 +203,6 @@ def _person(row: Row) -> tuple[object, ...]:
         row["email"],
         cio_id(row["person_id"]),
         int(row["created_at"].timestamp()),
-        "true" if row["unsubscribed"] else "false",
-        msgspec.json.encode(row["attributes"]).decode(),
+        row["unsubscribed"],
+        row["attributes"],
     )

