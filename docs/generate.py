@@ -37,7 +37,8 @@ def settings_page() -> str:
     described = dict(re.findall(r"^    (\w+): (.+(?:\n        .+)*)$", text, re.MULTILINE))
     rows = []
     for name, field in config.Settings.__dataclass_fields__.items():
-        default = "see below" if name == "data_dir" else repr(field.default).replace("None", "none")
+        default = "see below" if name == "data_dir" else repr(field.default)
+        default = "none" if default in {"None", "()"} else default
         rows.append(f"| `{name}` | `PUSHKEEPER_{name.upper()}` | {described[name]} | {default} |")
     return "\n".join(
         [

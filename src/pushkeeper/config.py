@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 import platformdirs
 
+from pushkeeper.core.destination import Destinations
 from pushkeeper.core.model import Secret
 from pushkeeper.errors import Misconfigured
 
@@ -52,7 +53,10 @@ class Settings:
         apns_outage_wait_s: how long a push waits after APNs was in trouble, before it is sent again; Apple asks for a
             quarter of an hour, and less than a minute is not possible.
         requests_per_s: how many calls each key may make in a second, at each process that answers; none for no bound.
-        webhooks_may_be_private: let reporting webhooks call private, local and link-local addresses too.
+        webhooks_may_be_private: let webhooks call, and files of broadcasts come from, every private and local address too,
+            except the metadata services of clouds.
+        webhooks_may_go_to: private networks (in CIDR notation), addresses and host names that they may go to besides public
+            ones, as a list or separated by commas; a metadata service only where its address is listed alone.
         dashboard: show the dashboard at the address of the APIs.
         simulator_url: the control address of a simulator, which the dashboard then has a panel for.
         workers: how many worker processes to run beside the APIs, whose own process then only answers; 0 for none.
@@ -68,7 +72,7 @@ class Settings:
     """
 
     data_dir: Path
-    database_url: str | None = None
+    database_url: str | None = field(default=None, repr=False)  # it may hold a password
     secret_key: Secret | None = None
     host: str = "127.0.0.1"
     port: int = 8383
@@ -80,6 +84,7 @@ class Settings:
     apns_outage_wait_s: int = 900
     requests_per_s: int | None = None
     webhooks_may_be_private: bool = False
+    webhooks_may_go_to: tuple[str, ...] = ()
     dashboard: bool = True
     simulator_url: str | None = None
     workers: int = 0
@@ -95,8 +100,19 @@ class Settings:
         self._check_addresses()
         if self.metrics_token is not None and len(self.metrics_token.value) < _SHORTEST_TOKEN:
             raise Misconfigured(f"metrics_token: at least {_SHORTEST_TOKEN} characters")
+        try:
+            _ = self.destinations
+        except ValueError as error:
+            raise Misconfigured(
+                f"webhooks_may_go_to: {str(error)!r} is neither a network in CIDR notation, nor an address, nor a host name"
+            ) from None
         if self.workers and not self.worker:
             raise Misconfigured("worker, workers: no worker and some are not both possible")
+
+    @property
+    def destinations(self) -> Destinations:
+        """Where webhooks may go, and files of broadcasts may come from."""
+        return Destinations.of(self.webhooks_may_go_to, private=self.webhooks_may_be_private)
 
     def _check_numbers(self) -> None:
         if not 0 <= self.port <= _HIGHEST_PORT:
@@ -183,16 +199,20 @@ _TYPES: dict[str, Any] = {
     "apns_outage_wait_s": int,
     "requests_per_s": int,
     "webhooks_may_be_private": bool,
+    "webhooks_may_go_to": tuple[str, ...],
     "dashboard": bool,
     **dict.fromkeys(_KEPT, int),
 }
 # Where "none" is a value: there is no other word for it in TOML, or in the environment.
 _MAY_BE_NONE = {"requests_per_s", *_KEPT}
+_LISTS = {"webhooks_may_go_to"}
 
 
 def _read(key: str, value: object, where: str) -> object:
     if key in _MAY_BE_NONE and isinstance(value, str) and value.strip().lower() == "none":
         return None
+    if key in _LISTS and isinstance(value, str):
+        value = [one.strip() for one in value.split(",") if one.strip()]
     try:
         read = msgspec.convert(value, _TYPES.get(key, str), strict=False)
     except msgspec.ValidationError as error:

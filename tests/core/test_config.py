@@ -45,3 +45,27 @@ def test_a_token_is_a_secret_that_no_repr_shows():
     settings = read(metrics_token="a-token-for-prometheus")
     assert settings.metrics_token.value == b"a-token-for-prometheus"
     assert "a-token" not in repr(settings)
+
+
+def test_where_webhooks_may_go_is_a_list_or_separated_by_commas(tmp_path):
+    file = tmp_path / "settings.toml"
+    file.write_text('webhooks_may_go_to = ["10.20.0.0/16", "hooks.internal"]\n')
+    listed = config.load({}, file=file, environ={})
+    assert listed.webhooks_may_go_to == ("10.20.0.0/16", "hooks.internal")
+    assert (
+        read(webhooks_may_go_to=" 10.20.0.0/16, hooks.internal,").webhooks_may_go_to
+        == listed.webhooks_may_go_to
+    )
+    assert listed.destinations.permit("x", "10.20.1.1")
+    assert not listed.destinations.permit("x", "10.21.1.1")
+    assert read(webhooks_may_go_to="").webhooks_may_go_to == ()
+
+
+@pytest.mark.parametrize("value", ["10.0.0.1/8", "https://hooks.internal", "hooks.internal:8080", "*"])
+def test_where_webhooks_can_not_go_is_named(value):
+    with pytest.raises(Misconfigured, match=r"webhooks_may_go_to: '.*' is neither"):
+        read(webhooks_may_go_to=f"10.0.0.0/8,{value}")
+
+
+def test_a_password_of_the_database_is_in_no_repr():
+    assert "hunter2" not in repr(read(database_url="postgresql://u:hunter2@db/x"))

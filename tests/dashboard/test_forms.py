@@ -16,6 +16,7 @@ import pytest_asyncio
 from pushkeeper.core.user import Role
 from pushkeeper.store import credentials, webhooks, workspaces
 from pushkeeper.store.messages import new_id
+from pushkeeper.worker.outbound import CANNOT_CALL
 from support.dashboard import own_database, served
 
 if TYPE_CHECKING:
@@ -153,12 +154,12 @@ async def test_a_ping_says_that_a_private_address_is_not_called(admin: Browser, 
     assert (await admin.post(f"{link}/ping")).status == 303
     said = (await admin.get(link)).page.text
     assert "did not take the ping" in said
-    assert "private or local address" in said
+    assert CANNOT_CALL in said
     [failed] = [row for row in (await admin.get(link)).page.all("tr") if row.get("class") == "failed"]
     assert failed
     [row] = csv.DictReader(io.StringIO((await admin.get(f"{link}/calls.csv")).text))
     assert (row["call"], row["event"], row["attempt"], row["status"]) == ("1", "webhook_ping", "1", "")
-    assert "private or local address" in row["failure"]
+    assert row["failure"] == CANNOT_CALL
 
 
 async def test_the_last_calls_of_a_webhook_are_paged_through(

@@ -187,6 +187,22 @@ async def test_a_certificate_is_looked_at_before_it_is_over(
     assert f"{NOW + timedelta(days=days, hours=1):%Y-%m-%d}" in key.said
 
 
+@pytest.mark.parametrize(
+    ("version", "state"),
+    [
+        *(((3, 11, 7), State.ATTENTION), ((3, 11, 9), State.ATTENTION), ((3, 11, 10), State.OK)),
+        *(
+            ((3, 12, 3), State.ATTENTION),
+            ((3, 12, 4), State.OK),
+            ((3, 13, 0), State.OK),
+            ((3, 14, 1), State.OK),
+        ),
+    ],
+)
+def test_a_python_without_security_fixes_is_told_of(version: tuple[int, int, int], state: State) -> None:
+    assert ground.python(version).state is state
+
+
 async def test_the_certificate_that_is_served_is_looked_at(tmp_path: Path) -> None:
     file = tmp_path / "chain.pem"
     file.write_bytes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 SRC = Path(__file__).parents[2] / "src" / "pushkeeper"
@@ -29,3 +30,40 @@ def importers_of(name: str) -> set[str]:
 
 def test_csv_is_written_by_one_module() -> None:
     assert importers_of("csv") == {"core/spreadsheet.py"}
+
+
+def test_no_guard_asks_python_which_addresses_are_public() -> None:
+    """Its answer depends on the release (CVE-2024-4032); core.destination has lists of our own."""
+    asked = {
+        node.attr
+        for path in ("core/destination.py", "worker/outbound.py")
+        for node in ast.walk(modules()[path])
+        if isinstance(node, ast.Attribute)
+    }
+    of_python = {name for kind in (IPv4Address, IPv6Address) for name in dir(kind) if name.startswith("is_")}
+    assert asked.isdisjoint(of_python | {"ipv4_mapped", "sixtofour", "teredo"})
+    assert len(of_python) > 5
+
+
+def test_what_calls_addresses_that_users_name_goes_through_the_guard() -> None:
+    # Commands and benchmarks call what they were started with.
+    service = {path: module for path, module in modules().items() if not path.startswith(("bench/", "cli/"))}
+    pools = {
+        path: [ast.unparse(keyword.value) for keyword in node.keywords if keyword.arg == "network_backend"]
+        for path, module in service.items()
+        for node in ast.walk(module)
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).endswith(("ConnectionPool", "HTTPConnection"))
+    }
+    # The simulator's control is where the operator says that it is.
+    assert pools.pop("dashboard/simulator.py") == []
+    assert {path: given[0].partition("(")[0] for path, given in pools.items()} == dict.fromkeys(
+        pools, "Checked"
+    )
+    assert {"worker/planner.py", "worker/webhooks.py"} <= set(pools)
+    others = {
+        path
+        for name in ("httpx", "requests", "aiohttp", "urllib3", "urllib.request")
+        for path in importers_of(name)
+    }
+    assert others & set(service) == set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,11 @@ class Doctor:
 
         While the schema is not this release's, nothing is asked that stands on it.
         """
-        found = [*ground.folder(self._settings), *await self._safely("database", self._of_server)]
+        found = [
+            ground.python(sys.version_info[:3]),
+            *ground.folder(self._settings),
+            *await self._safely("database", self._of_server),
+        ]
         if any(
             finding.state is State.WRONG and finding.check in {"database", "migrations"} for finding in found
         ):

@@ -29,6 +29,8 @@ _SOON = timedelta(days=14)
 _LONG_TRANSACTION_S = 600.0
 _SKEW_S = (1.0, 30.0)
 _NEXT_DAYS = 3
+# The first releases whose `ipaddress` knows which addresses are private (CVE-2024-4032), with others' fixes.
+_MENDED_PYTHONS = {(3, 11): (3, 11, 10), (3, 12): (3, 12, 4)}
 # Hours in which workers may have been away without a partition being late.
 _LATE_DAYS = 2
 
@@ -45,6 +47,20 @@ def folder(settings: Settings) -> list[Finding]:
     if settings.tls_cert is not None:
         found.append(certificate(settings.tls_cert, datetime.now(UTC)))
     return found
+
+
+def python(version: tuple[int, int, int]) -> Finding:
+    """Whether the interpreter has the security fixes that can be expected of it."""
+    said = ".".join(map(str, version))
+    least = _MENDED_PYTHONS.get(version[:2])
+    if least is None or version >= least:
+        return ok("python", said)
+    wanted = ".".join(map(str, least))
+    return attention(
+        "python",
+        f"{said} lacks security fixes, of CVE-2024-4032 among others (calls to users' addresses don't depend on that one)",
+        f"update to {wanted} or later",
+    )
 
 
 def _disk(data_dir: Path, *, embedded: bool) -> Finding:

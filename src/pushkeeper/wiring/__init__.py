@@ -104,10 +104,10 @@ def worker(opened: Store, settings: Settings) -> Worker:
     def open_one(credential: Credential, on_verdicts: OnVerdicts) -> Sender:
         return open_sender(credential, on_verdicts, outage_wait_s=settings.apns_outage_wait_s)
 
-    may_be_private, figures = settings.webhooks_may_be_private, Figures()
+    destinations, figures = settings.destinations, Figures()
     chores = (
-        Poster(opened.database, opened.vault, figures, may_be_private=may_be_private),
-        Planner(opened.database, Planning(opened.database), may_be_private=may_be_private),
+        Poster(opened.database, opened.vault, figures, destinations=destinations),
+        Planner(opened.database, Planning(opened.database), destinations=destinations),
         Exporter(exports(opened)),
         Retention(opened.database, keep(settings)),
         Counting(census(opened), insights(opened), users(opened)),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from starlette.routing import Route
     from starlette.types import ASGIApp
 
+    from pushkeeper.core.destination import Destinations
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.core.outcome import Verdict
     from pushkeeper.dashboard.rooms import Rooms as DashboardRooms
@@ -86,7 +87,7 @@ def dashboard_rooms(
         templates=rooms.templates(opened),
         webhooks=rooms.webhooks(opened),
         providers=_Credentials(),
-        caller=_Caller(opened, may_be_private=settings.webhooks_may_be_private),
+        caller=_Caller(opened, settings.destinations),
         read_broadcast=asked_of,
         database=opened.database,
         vault=opened.vault,
@@ -120,14 +121,12 @@ class _Credentials:
 class _Caller:
     """Calls a webhook's endpoint once, for the dashboard, which calls nobody."""
 
-    def __init__(self, opened: Store, *, may_be_private: bool) -> None:
+    def __init__(self, opened: Store, destinations: Destinations) -> None:
         self._opened = opened
-        self._may_be_private = may_be_private
+        self._destinations = destinations
 
     async def ping(self, workspace: WorkspaceId, webhook_id: int) -> tuple[bool, str]:
-        poster = Poster(
-            self._opened.database, self._opened.vault, Figures(), may_be_private=self._may_be_private
-        )
+        poster = Poster(self._opened.database, self._opened.vault, Figures(), destinations=self._destinations)
         try:
             return await poster.ping(workspace, webhook_id)
         finally:

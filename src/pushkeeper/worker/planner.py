@@ -22,6 +22,7 @@ from pushkeeper.worker.outbound import NOT_ANSWERING, Checked
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from pushkeeper.core.destination import Destinations
     from pushkeeper.planning import Planning
     from pushkeeper.store.database import Connection, Database
     from pushkeeper.store.plans import ToPlan
@@ -46,10 +47,10 @@ class Planner:
     look_every_s: float = LOOK_S
     channel: str | None = PLAN_CHANNEL
 
-    def __init__(self, database: Database, planning: Planning, *, may_be_private: bool) -> None:
+    def __init__(self, database: Database, planning: Planning, *, destinations: Destinations) -> None:
         self._database = database
         self._planning = planning
-        self._http = httpcore.AsyncConnectionPool(network_backend=Checked(may_be_private=may_be_private))
+        self._http = httpcore.AsyncConnectionPool(network_backend=Checked(destinations))
 
     async def look(self) -> None:
         """Plan what there is to plan; the next look is when the next broadcast's hour comes, if that is soon."""

@@ -21,10 +21,11 @@ from pushkeeper.store.database import storable
 from pushkeeper.store.webhooks import Call
 from pushkeeper.telemetry import logger
 from pushkeeper.webhooks import seal_label
-from pushkeeper.worker.outbound import NOT_ANSWERING, Checked
+from pushkeeper.worker.outbound import CANNOT_CALL, NOT_ANSWERING, Checked
 
 if TYPE_CHECKING:
     from pushkeeper.core.delivery_id import DeliveryIds
+    from pushkeeper.core.destination import Destinations
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.database import Database
     from pushkeeper.store.vault import Vault
@@ -56,7 +57,9 @@ class Poster:
     look_every_s: float = 1.0
     channel: str | None = None
 
-    def __init__(self, database: Database, vault: Vault, figures: Figures, *, may_be_private: bool) -> None:
+    def __init__(
+        self, database: Database, vault: Vault, figures: Figures, *, destinations: Destinations
+    ) -> None:
         self._database = database
         self._figures = figures
         self._vault = vault
@@ -64,7 +67,7 @@ class Poster:
             max_connections=_AT_ONCE,
             max_keepalive_connections=_AT_ONCE,
             keepalive_expiry=30.0,
-            network_backend=Checked(may_be_private=may_be_private),
+            network_backend=Checked(destinations),
         )
 
     async def look(self) -> None:
@@ -141,9 +144,9 @@ class Poster:
     async def _send(self, turn: Turn, body: bytes) -> _Said:
         at, started = datetime.now(UTC), time.perf_counter()
         status, failure = await self._exchange(turn, body, int(at.timestamp()))
-        return _Said(
-            at=at, status=status, failure=failure, took_ms=round((time.perf_counter() - started) * 1_000)
-        )
+        # How long it took not to be able to call would tell why.
+        took_ms = 0 if failure == CANNOT_CALL else round((time.perf_counter() - started) * 1_000)
+        return _Said(at=at, status=status, failure=failure, took_ms=took_ms)
 
     async def _exchange(self, turn: Turn, body: bytes, timestamp: int) -> tuple[int | None, str | None]:
         """The status, if there is one, and why it was not taken, or None when it was."""
