@@ -16,6 +16,7 @@ import pytest_asyncio
 import trustme
 
 from pushkeeper import config, wiring
+from pushkeeper.api.certificate import self_signed
 from pushkeeper.core.identity import of_path
 from pushkeeper.core.model import Environment, Platform, Secret, Token, device_id
 from pushkeeper.doctor import Doctor, State, ground, sending
@@ -201,6 +202,13 @@ async def test_a_certificate_is_looked_at_before_it_is_over(
 )
 def test_a_python_without_security_fixes_is_told_of(version: tuple[int, int, int], state: State) -> None:
     assert ground.python(version).state is state
+
+
+def test_a_self_signed_certificate_is_looked_at_too(tmp_path: Path) -> None:
+    settings = config.Settings(data_dir=tmp_path, tls_self_signed=True)
+    self_signed(tmp_path, "127.0.0.1", NOW - timedelta(days=390))
+    [found] = [one for one in ground.folder(settings) if one.check == "TLS certificate"]
+    assert (found.state, "new ca.pem" in found.todo) == (State.ATTENTION, True)
 
 
 async def test_the_certificate_that_is_served_is_looked_at(tmp_path: Path) -> None:

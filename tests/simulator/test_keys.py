@@ -68,7 +68,10 @@ def test_a_place_of_its_own_has_a_certificate_for_its_name_and_five_ports_in_a_r
     keys.prepare(tmp_path)
     before = (tmp_path / "ca.pem").read_bytes()
     made = keys.prepare(tmp_path, "simulator")
-    assert made.ca_file.read_bytes() == before  # whoever trusts it goes on trusting it
+    assert made.ca_file.read_bytes() != before  # the former can sign for no such name
+    ours = made.ca_file.read_bytes()
+    assert keys.prepare(tmp_path, "simulator").ca_file.read_bytes() == ours
+    assert keys.prepare(tmp_path).ca_file.read_bytes() == ours
     pem = made.server_file.read_bytes()
     certificate = x509.load_pem_x509_certificates(pem[pem.index(b"-----BEGIN CERTIFICATE") :])[0]
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

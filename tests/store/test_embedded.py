@@ -7,6 +7,7 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -186,6 +187,17 @@ async def test_nobody_but_local_users_reaches_it(data_dir: Path) -> None:
     with running(data_dir):
         server = postmaster(data_dir)
         assert [c for c in server.net_connections(kind="inet") if c.status == psutil.CONN_LISTEN] == []
+
+
+def test_others_can_not_list_the_folder(data_dir: Path) -> None:
+    data_dir.chmod(0o755)
+    with running(data_dir):
+        others = stat.S_IMODE(data_dir.stat().st_mode) & 0o077
+        # Root's PostgreSQL is another user's, which has to pass through.
+        assert others == (0o011 if os.geteuid() == 0 else 0o055)
+    new = data_dir / "new"
+    prepare_data_dir(new)
+    assert stat.S_IMODE(new.stat().st_mode) == 0o700
 
 
 async def test_a_second_user_joins_the_server_and_the_last_one_stops_it(data_dir: Path) -> None:

@@ -1,20 +1,22 @@
-"""A certificate for localhost by a CA of our own, for clients that insist on https."""
+"""The certificate that is served: an operator's own, or one for localhost by an authority of our own."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import ssl
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import trustme
-
+from pushkeeper import certificates
+from pushkeeper.certificates import Issued
 from pushkeeper.errors import Misconfigured
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
     from pathlib import Path
-
-_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +43,51 @@ def given(cert_file: Path, key_file: Path) -> ServedCertificate:
     return ServedCertificate(cert_file, key_file, None)
 
 
-def self_signed(data_dir: Path, host: str) -> ServedCertificate:
-    """The folder's own CA and a certificate by it for localhost and the host listened on; made on first use."""
+def self_signed(data_dir: Path, host: str, now: datetime) -> ServedCertificate:
+    """A certificate for localhost and the host listened on, and the authority to trust, in the data folder.
+
+    Both are made on first use, and anew when the host is another or their end is near.
+    """
     folder = data_dir / "tls"
-    folder.mkdir(parents=True, exist_ok=True)
-    ca_file, ca_key_file = folder / "ca.pem", folder / "ca.key"
-    if ca_file.exists() and ca_key_file.exists():
-        ca = trustme.CA.from_pem(ca_file.read_bytes(), ca_key_file.read_bytes())
-    else:
-        ca = trustme.CA(organization_name="Pushkeeper")
-        _write(ca_key_file, ca.private_key_pem.bytes(), 0o600)
-        _write(ca_file, ca.cert_pem.bytes(), 0o644)
-    names = dict.fromkeys([*_NAMES, host] if host not in {"", "0.0.0.0", "::"} else _NAMES)  # noqa: S104 - compared
-    leaf = ca.issue_cert(*names)
-    cert_file, key_file = folder / "server.pem", folder / "server.key"
-    _write(key_file, leaf.private_key_pem.bytes(), 0o600)
-    _write(cert_file, b"".join(pem.bytes() for pem in leaf.cert_chain_pems), 0o644)
-    return ServedCertificate(cert_file, key_file, ca_file)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)  # it was made wider by earlier releases
+    served = ServedCertificate(folder / "server.pem", folder / "server.key", folder / "ca.pem")
+    names = [*certificates.LOOPBACK, host] if host not in {"", "0.0.0.0", "::"} else certificates.LOOPBACK  # noqa: S104 - compared
+    with _alone_in(folder):
+        if not certificates.is_usable(_read(folder), names, now):
+            issued = certificates.issue("Pushkeeper", names, now)
+            _write(served.key_file, issued.key, 0o600)
+            _write(served.cert_file, issued.certificate, 0o644)
+            _write(folder / "ca.pem", issued.ca, 0o644)
+        # Earlier releases kept the key of an authority that could sign for every name.
+        (folder / "ca.key").unlink(missing_ok=True)
+    return served
+
+
+def _read(folder: Path) -> Issued:
+    """What is there; empty what isn't."""
+    ca, certificate, key = (
+        file.read_bytes() if file.exists() else b""
+        for file in (folder / "ca.pem", folder / "server.pem", folder / "server.key")
+    )
+    return Issued(ca=ca, certificate=certificate, key=key)
 
 
 def _write(file: Path, data: bytes, mode: int) -> None:
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as out:
+    """Write a whole file, or none."""
+    part = file.with_name(f"{file.name}.part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as out:
         out.write(data)
+    part.replace(file)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """One process at a time: several may serve from one folder."""
+    fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)

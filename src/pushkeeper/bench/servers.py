@@ -8,11 +8,13 @@ import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import trustme
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from pushkeeper import certificates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -94,11 +96,10 @@ def _nginx(folder: Path) -> tuple[list[str], int]:
 
 
 def _write_certificates(folder: Path) -> None:
-    ca = trustme.CA()
-    leaf = ca.issue_cert("localhost")
-    ca.cert_pem.write_to_path(folder / "ca.pem")
-    leaf.cert_chain_pems[0].write_to_path(folder / "server.pem")
-    leaf.private_key_pem.write_to_path(folder / "server.key")
+    issued = certificates.issue("Pushkeeper benchmarks", certificates.LOOPBACK, datetime.now(UTC))
+    (folder / "ca.pem").write_bytes(issued.ca)
+    (folder / "server.pem").write_bytes(issued.certificate)
+    (folder / "server.key").write_bytes(issued.key)
     # node-apn signs its requests with an elliptic key; the servers look at none.
     signing = ec.generate_private_key(ec.SECP256R1()).private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from contextlib import asynccontextmanager, nullcontext, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,7 +165,7 @@ def _certificate(settings: Settings) -> ServedCertificate | None:
 
     if settings.tls_self_signed:
         prepare_data_dir(settings.data_dir)
-        return certificate.self_signed(settings.data_dir, settings.host)
+        return certificate.self_signed(settings.data_dir, settings.host, datetime.now(UTC))
     if settings.tls_cert is None or settings.tls_key is None:
         return None
     return certificate.given(settings.tls_cert, settings.tls_key)

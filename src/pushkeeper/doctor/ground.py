@@ -46,6 +46,9 @@ def folder(settings: Settings) -> list[Finding]:
             found.append(ok("secret key", f"in {key}; back it up, away from the database"))
     if settings.tls_cert is not None:
         found.append(certificate(settings.tls_cert, datetime.now(UTC)))
+    elif settings.tls_self_signed:
+        todo = "restart the service, which makes another, and give its clients the new ca.pem"
+        found.append(certificate(settings.data_dir / "tls" / "server.pem", datetime.now(UTC), todo))
     return found
 
 
@@ -76,7 +79,7 @@ def _disk(data_dir: Path, *, embedded: bool) -> Finding:
     return ok("disk", said)
 
 
-def certificate(file: Path, now: datetime) -> Finding:
+def certificate(file: Path, now: datetime, todo: str = "renew it, and restart the service") -> Finding:
     """Until when the certificate that is served is good."""
     try:
         ends_at = x509.load_pem_x509_certificates(file.read_bytes())[0].not_valid_after_utc
@@ -84,9 +87,9 @@ def certificate(file: Path, now: datetime) -> Finding:
         return wrong("TLS certificate", f"{file} cannot be read: {error}", "give tls_cert a PEM file")
     said = f"good until {ends_at:%Y-%m-%d}"
     if ends_at <= now:
-        return wrong("TLS certificate", f"over since {ends_at:%Y-%m-%d}", "renew it, and restart the service")
+        return wrong("TLS certificate", f"over since {ends_at:%Y-%m-%d}", todo)
     if ends_at - now < _SOON:
-        return attention("TLS certificate", said, "renew it, and restart the service")
+        return attention("TLS certificate", said, todo)
     return ok("TLS certificate", said)
 
 

@@ -1,4 +1,4 @@
-"""The simulator's keys and certificates: made once in its data folder, and the same ever after."""
+"""The simulator's keys and certificates: made once in its data folder, and the same until their end is near."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import json
 import os
 import ssl
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from pushkeeper import certificates
+from pushkeeper.certificates import Issued
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 KEY_ID = "SIMKEY0001"
 TEAM_ID = "SIMTEAM001"
 
-_CERTIFICATE_LIFE = timedelta(days=3650)
+_ORGANIZATION = "Pushkeeper simulator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +36,13 @@ class Keys:
 
     @property
     def ca_file(self) -> Path:
-        """The CA that clients trust, PEM."""
+        """The CA that clients trust, PEM; it has signed the servers' certificate, and its key is gone."""
         return self.folder / "ca.pem"
 
     @property
-    def ca_key_file(self) -> Path:
-        """The CA's own key."""
-        return self.folder / "ca.key"
+    def client_ca_file(self) -> Path:
+        """The CA of client certificates, with its key; nobody but APNs here trusts it."""
+        return self.folder / "client-ca.pem"
 
     @property
     def server_file(self) -> Path:
@@ -58,33 +60,35 @@ class Keys:
         return self.folder / f"AuthKey_{KEY_ID}.p8"
 
 
-_NAMES = ("localhost", "127.0.0.1", "::1")
-
-
 def prepare(folder: Path, host: str = "localhost") -> Keys:
     """Make what the folder lacks; the servers' certificate is good for the loopback and for this name.
+
+    Their CA is made with it, for these names alone: another name, or the end of the certificate, brings another CA.
 
     Raises:
         OSError: the folder cannot be made or written.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     keys = Keys(folder)
-    if not keys.ca_file.exists():
-        ca = trustme.CA(organization_name="Pushkeeper simulator")
-        _write_private(keys.ca_key_file, ca.private_key_pem.bytes())
-        _write_server(keys, ca, "localhost")
-        keys.ca_file.write_bytes(ca.cert_pem.bytes())
-    if host not in _NAMES:
-        ca = trustme.CA.from_pem(keys.ca_file.read_bytes(), keys.ca_key_file.read_bytes())
-        _write_server(keys, ca, host)
+    now, names = datetime.now(UTC), [*certificates.LOOPBACK, host]
+    if not certificates.is_usable(_issued(keys), names, now):
+        issued = certificates.issue(_ORGANIZATION, names, now)
+        _write_private(keys.server_file, issued.key + issued.certificate)
+        keys.ca_file.write_bytes(issued.ca)
+        # Earlier releases kept the key of a CA that could sign for every name.
+        (folder / "ca.key").unlink(missing_ok=True)
+    if not keys.client_ca_file.exists():
+        ca, key = certificates.authority(_ORGANIZATION, now, usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+        _write_private(keys.client_ca_file, certificates.key_pem(key) + certificates.pem(ca))
     if not keys.apns_key_file.exists():
         _write_private(keys.apns_key_file, _pem(ec.generate_private_key(ec.SECP256R1())))
     return keys
 
 
-def _write_server(keys: Keys, ca: trustme.CA, host: str) -> None:
-    server = ca.issue_cert(*dict.fromkeys([*_NAMES, host]), common_name=host)
-    _write_private(keys.server_file, server.private_key_and_cert_chain_pem.bytes())
+def _issued(keys: Keys) -> Issued:
+    """The servers' certificate that is there; empty where there is none."""
+    ca, server = (file.read_bytes() if file.exists() else b"" for file in (keys.ca_file, keys.server_file))
+    return Issued(ca=ca, certificate=server, key=server)
 
 
 def write_service_account(keys: Keys, project: str, token_uri: str) -> None:
@@ -141,39 +145,28 @@ def server_context(keys: Keys, *, client_certificates: bool = False) -> ssl.SSLC
         context.num_tickets = (
             0  # a session resumed without a context id, which Python can't set, would be refused
         )
-        context.load_verify_locations(keys.ca_file)
+        context.load_verify_locations(keys.client_ca_file)
     return context
 
 
 def issue_client_certificate(keys: Keys, topic: str) -> Path:
     """Make a certificate that may push to one topic, as Apple's do (subject UID), and return its PEM file with its key."""
-    ca = serialization.load_pem_private_key(keys.ca_key_file.read_bytes(), None)
-    if not isinstance(ca, ec.EllipticCurvePrivateKey):
+    held = keys.client_ca_file.read_bytes()
+    ca, ca_key = x509.load_pem_x509_certificate(held), serialization.load_pem_private_key(held, None)
+    if not isinstance(ca_key, ec.EllipticCurvePrivateKey):
         raise TypeError("the CA's key is not an elliptic-curve key")
-    issuer = x509.load_pem_x509_certificate(keys.ca_file.read_bytes())
-    private = ec.generate_private_key(ec.SECP256R1())
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(
-            x509.Name(
-                [
-                    x509.NameAttribute(x509.NameOID.USER_ID, topic),
-                    x509.NameAttribute(x509.NameOID.COMMON_NAME, f"Apple Push Services: {topic}"[:64]),
-                ]
-            )
-        )
-        .issuer_name(issuer.subject)
-        .public_key(private.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + _CERTIFICATE_LIFE)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
-        .sign(ca, hashes.SHA256())
+    subject = x509.Name(
+        [
+            x509.NameAttribute(x509.NameOID.USER_ID, topic),
+            x509.NameAttribute(x509.NameOID.COMMON_NAME, f"Apple Push Services: {topic}"[:64]),
+        ]
     )
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = certificates.leaf(
+        ca, key.public_key(), subject, datetime.now(UTC), usage=ExtendedKeyUsageOID.CLIENT_AUTH
+    ).sign(ca_key, hashes.SHA256())
     file = keys.folder / f"client-{topic}.pem"
-    _write_private(file, _pem(private) + certificate.public_bytes(serialization.Encoding.PEM))
+    _write_private(file, certificates.key_pem(key) + certificates.pem(certificate))
     return file
 
 

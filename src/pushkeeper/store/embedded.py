@@ -30,6 +30,7 @@ _READY_WITHIN_S = 120
 _LOOK_EVERY_S = 0.05
 _STATUS_LINE = 7  # of postmaster.pid
 _ASIDE = "postgres.new-"
+_LIST_BY_OTHERS = 0o066
 
 # An eighth of the machine's memory, of which only what is used is taken: with less of the devices in it, planning a
 # broadcast to a million waits for reads a third of its time.
@@ -70,6 +71,9 @@ class EmbeddedPostgres:
             try:
                 fcntl.flock(fd, fcntl.LOCK_SH)
                 url = self._run()
+                if os.geteuid() == 0:
+                    # Root's PostgreSQL is another user's, for whom the wheel opened the folder; to pass through is enough.
+                    self._data_dir.chmod(self._data_dir.stat().st_mode & ~_LIST_BY_OTHERS)
             except BaseException:
                 os.close(fd)
                 raise
@@ -171,7 +175,7 @@ def programs() -> Path:
 
 
 def prepare_data_dir(data_dir: Path) -> None:
-    """Make the folder if it is missing.
+    """Make the folder if it is missing, for its owner alone.
 
     Raises:
         Misconfigured: it cannot be made or written to, or its path is too long for PostgreSQL's socket.
@@ -179,7 +183,7 @@ def prepare_data_dir(data_dir: Path) -> None:
     if len(os.fsencode(data_dir.resolve())) > _LONGEST_DATA_PATH:
         raise Misconfigured(f"data folder: {data_dir} is longer than {_LONGEST_DATA_PATH} bytes")
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe = data_dir / f".probe-{os.getpid()}"
         probe.touch()
         probe.unlink()
