@@ -350,7 +350,25 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/api/v1/audit"): Operation(
         summary="What users did in this workspace, the newest first, a page at a time",
         query={"start": START, **LIMIT},
-        answer=record({"audit": list_of(OBJECT), "next": MAYBE_TEXT}),
+        answer=record(
+            {
+                "audit": list_of(
+                    record(
+                        {
+                            "audit_id": COUNT,
+                            "at": TEXT,
+                            # The dashboard's number of the user; null for the command line.
+                            "user_id": {"type": ["integer", "null"]},
+                            "action": TEXT,
+                            "target": TEXT,
+                            "outcome": {"enum": ["begun", "done", "refused", "failed"]},
+                            "detail": TEXT,
+                        }
+                    )
+                ),
+                "next": MAYBE_TEXT,
+            }
+        ),
     ),
     ("GET", "/api/v1/webhooks/{id}/calls"): Operation(
         summary="The last calls of a webhook's endpoint and what it said, the newest first, a page at a time",
