@@ -234,7 +234,8 @@ class Desk:
     async def control(self, path: str, asked: object = None) -> tuple[int, Any]:
         """Ask the control API: POST with something asked, GET without; (status, answer)."""
         body = None if asked is None else json.dumps(asked).encode()
-        request = urllib.request.Request(self.simulator.control_url + path, body)
+        headers = {"content-type": "application/json"}
+        request = urllib.request.Request(self.simulator.control_url + path, body, headers)
 
         def ask() -> tuple[int, Any]:
             try:

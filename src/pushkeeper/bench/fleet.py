@@ -64,7 +64,8 @@ async def call(url: str, body: Any = None) -> Any:  # noqa: ANN401 - JSON
     data = None if body is None else json.dumps(body).encode()
 
     def exchange() -> Any:  # noqa: ANN401 - JSON
-        with urllib.request.urlopen(urllib.request.Request(url, data)) as answer:  # noqa: S310 - the loopback
+        request = urllib.request.Request(url, data, {"content-type": "application/json"})  # noqa: S310 - the loopback
+        with urllib.request.urlopen(request) as answer:  # noqa: S310 - the same
             return json.load(answer)
 
     return await asyncio.to_thread(exchange)

@@ -18,6 +18,7 @@ from pushkeeper.simulator.apns_auth import SigningKey
 from pushkeeper.simulator.control import Control, ControlServer, Service
 from pushkeeper.simulator.exchange import Profile
 from pushkeeper.simulator.fcm import Fcm
+from pushkeeper.simulator.gate import Gate
 from pushkeeper.simulator.journal import JOURNAL_SIZE
 from pushkeeper.simulator.oauth import OAuth
 from pushkeeper.simulator.profiles import DOCUMENTED, Behaviour
@@ -132,7 +133,7 @@ class Simulator:
             "apns": self.apns,
             "apns_sandbox": self.apns_sandbox,
         }
-        app = Control(self.world, self.oauth, doors).app()
+        app = Gate(Control(self.world, self.oauth, doors).app(), self._place.host)
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
         self._control = ControlServer(config)
         self._control_task = asyncio.create_task(self._control.serve(sockets=[self._control_socket]))
