@@ -1,5 +1,70 @@
-"""`python -m pushkeeper` is `pushkeeper`."""
+"""The program `pushkeeper`, which is also `python -m pushkeeper`."""
 
-from pushkeeper.cli import main
+from __future__ import annotations
 
-main(prog_name="pushkeeper")
+import os
+import sys
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_OPTION = "--database-url"
+_WITH_VALUES = {_OPTION, "--data", "--config"}
+_WARNING = """\
+Warning: --database-url holds a password, which other users of this machine could read in the list of processes until now, and \
+which your shell may keep. Set PUSHKEEPER_DATABASE_URL instead, or leave the password out and set PGPASSWORD or PGPASSFILE.
+"""
+
+
+def main() -> None:
+    """Run a command; a database password among its arguments is moved to where only this user can read it.
+
+    The arguments of a running process can be read by everybody, and cannot reliably be overwritten: the process starts itself
+    anew, under the same number, without it.
+    """
+    arguments, url = without_password(sys.argv[1:])
+    if url is not None:
+        sys.stderr.write(_WARNING)
+        sys.stderr.flush()
+        before = sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv[1:])]
+        environment = {**os.environ, "PUSHKEEPER_DATABASE_URL": url}
+        os.execve(sys.executable, [sys.executable, *before, *arguments], environment)  # noqa: S606 - ourselves
+    from pushkeeper.cli import main as commands
+
+    commands(prog_name="pushkeeper")
+
+
+def without_password(arguments: Sequence[str]) -> tuple[list[str], str | None]:
+    """The arguments without the database URL, and that URL, where it holds a password; else as they are, and None."""
+    kept: list[str] = []
+    url = None
+    rest = iter(arguments)
+    for argument in rest:
+        name, equals, value = argument.partition("=")
+        if argument == "--" or _is_foreign(argument, kept):
+            kept += [argument, *rest]
+        elif name == _OPTION:
+            url = value if equals else next(rest, "")
+        else:
+            kept += [argument, *([next(rest, "")] if argument in _WITH_VALUES else [])]
+    return (kept, url) if url is not None and holds_password(url) else (list(arguments), None)
+
+
+def holds_password(url: str) -> bool:
+    """Whether a PostgreSQL URL holds a password, in either of its places; one that can't be read might."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.password) or not {"password", "sslpassword"}.isdisjoint(parse_qs(parts.query))
+    except ValueError:
+        return "@" in url
+
+
+def _is_foreign(argument: str, kept: Sequence[str]) -> bool:
+    """Whether this begins the command of `pushkeeper postgres COMMAND …`, whose arguments are none of ours."""
+    return kept[:1] == ["postgres"] and not argument.startswith("-")
+
+
+if __name__ == "__main__":
+    main()

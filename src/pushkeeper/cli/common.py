@@ -51,7 +51,10 @@ def on_store(command: Callable[P, T]) -> Callable[P, T]:
         "pushkeeper in the user's data folder]",
     )
     url = click.option(
-        "--database-url", metavar="URL", help="A PostgreSQL of your own, instead of the embedded one."
+        "--database-url",
+        metavar="URL",
+        help="A PostgreSQL of your own, instead of the embedded one; one with a password belongs into "
+        "PUSHKEEPER_DATABASE_URL.",
     )
     file = click.option(
         "--config",

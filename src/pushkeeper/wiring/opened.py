@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pushkeeper.core.delivery_id import DeliveryIds
 from pushkeeper.errors import Misconfigured
@@ -80,8 +80,13 @@ async def _started(embedded: EmbeddedPostgres) -> str:
 
 
 def shown_url(opened: Store) -> str:
-    """The database's address without its password."""
+    """The database's address without its passwords."""
     parts = urlsplit(opened.database.url)
-    if not parts.password:
+    user, at, host = parts.netloc.rpartition("@")
+    name, colon, _ = user.partition(":")
+    said = parse_qsl(parts.query, keep_blank_values=True)
+    query = [(key, "…" if key in {"password", "sslpassword"} else value) for key, value in said]
+    if not colon and query == said:
         return opened.database.url
-    return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":…@", 1)))
+    shown = f"{name}:…" if colon else user
+    return urlunsplit(parts._replace(netloc=f"{shown}{at}{host}", query=urlencode(query, safe="…/")))
