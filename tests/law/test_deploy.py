@@ -152,3 +152,32 @@ def test_promtool_has_nothing_against_the_rules_and_they_sound_when_they_should(
     ):
         done = subprocess.run(["promtool", *command], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+COMPOSE = yaml.safe_load((DEPLOY / "container" / "compose.yaml").read_text())
+
+
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_a_container_may_do_no_more_than_it_must(name):
+    service = COMPOSE["services"][name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert {"cap_add", "privileged", "network_mode", "pid", "ipc", "devices"}.isdisjoint(service)
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+    mounted = [volume.partition(":")[0] for volume in service.get("volumes", [])]
+    assert set(mounted) <= set(COMPOSE["volumes"]), "no folder of the host"
+    assert service["tmpfs"]
+
+
+def test_no_container_runs_as_root():
+    assert COMPOSE["services"]["db"]["user"] == "postgres"
+    lines = (DEPLOY / "container" / "Containerfile").read_text().splitlines()
+    assert [line for line in lines if line.startswith("USER ")] == ["USER 10001"]
+
+
+def test_compose_holds_no_secret():
+    for service in COMPOSE["services"].values():
+        for key, value in service.get("environment", {}).items():
+            if re.search("PASSWORD|SECRET|TOKEN|DATABASE_URL", key):
+                assert re.search(r"\$\{[A-Z_]+:\?in \.env\}", value), key
