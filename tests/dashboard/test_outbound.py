@@ -13,10 +13,7 @@ import pytest_asyncio
 
 from pushkeeper.config import Settings
 from pushkeeper.core.destination import Destinations
-from pushkeeper.core.model import Environment, Provider, Secret
 from pushkeeper.planning import Planning
-from pushkeeper.store import credentials
-from pushkeeper.store.credentials import NewCredential
 from pushkeeper.worker.outbound import CANNOT_CALL
 from pushkeeper.worker.planner import Planner
 
@@ -105,15 +102,7 @@ async def test_a_webhook_reaches_nothing_private(admin: Browser, place: Place, l
 
 @pytest_asyncio.fixture
 async def files(place: Place) -> Files:
-    new = NewCredential(
-        provider=Provider.FCM,
-        kind="service_account",
-        app="project",
-        environment=Environment.PRODUCTION,
-        facts={},
-        secret=Secret(b"{}"),
-    )
-    await credentials.put(place.site.database, place.site.store.vault, place.workspace.workspace_id, new)
+    await place.credential()
     body = {"kind": "broadcast", "name": "A", "title": "Hello"}
     status, made = await app_call(place, "POST", "/api/v1/templates", body)
     assert status == 201

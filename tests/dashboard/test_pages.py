@@ -14,9 +14,10 @@ from pushkeeper.core.model import Content
 from pushkeeper.store.devices import SettleEvent
 from pushkeeper.store.templates import Draft, TemplateKind
 from pushkeeper.templates import Templates
+from support.hostile import HOSTILE, held
 
 if TYPE_CHECKING:
-    from support.dashboard import Browser, Place, Seen, Site
+    from support.dashboard import Browser, Place, Site
 
 OF_A_WORKSPACE = (
     *("", "/devices", "/people", "/messages", "/templates", "/routes", "/routes/add", "/routes/add/fcm"),
@@ -33,30 +34,6 @@ OF_A_WORKSPACE = (
     *("/broadcasts", "/broadcasts/new"),
 )
 OF_ALL = ("/workspaces", "/users", "/audit", "/account", "/login")
-# In each field that somebody else fills: none of it may become anything but text.
-HOSTILE = """<img src=x onerror=alert(1)>"'></script><script>alert(2)</script>{{7*7}}"""
-
-
-def held(seen: Seen) -> None:
-    """Nothing inline, nothing from elsewhere, and the headers that hold browsers to it."""
-    policy = seen.headers["content-security-policy"]
-    assert "default-src 'self'" in policy
-    assert "unsafe" not in policy
-    assert "frame-ancestors 'none'" in policy
-    assert seen.headers["x-content-type-options"] == "nosniff"
-    assert seen.headers["referrer-policy"] == "same-origin"
-    assert seen.headers["cache-control"] == "no-store"
-    page = seen.page
-    for tag, attributes in page.tags:
-        assert not [name for name in attributes if name.startswith("on") or name == "style"], (
-            tag,
-            attributes,
-        )
-        for name in ("src", "href", "action", "formaction", "hx-get", "hx-post"):
-            address = attributes.get(name) or ""
-            assert not re.match(r"[a-z]+:|//", address), (tag, name, address)
-    assert "style" not in [tag for tag, _ in page.tags]
-    assert all(script.get("src") for script in page.all("script"))
 
 
 async def told_of(site: Site, place: Place, name: str) -> dict[str, str]:

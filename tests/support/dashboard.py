@@ -18,9 +18,10 @@ import uvicorn
 
 from pushkeeper import config, wiring
 from pushkeeper.core.identity import Identifier, IdentifierKind
-from pushkeeper.core.model import Platform, Token, minted_at
+from pushkeeper.core.model import Environment, Platform, Provider, Secret, Token, minted_at
 from pushkeeper.core.user import Role
-from pushkeeper.store import migrate, workspaces
+from pushkeeper.store import credentials, migrate, workspaces
+from pushkeeper.store.credentials import NewCredential
 from pushkeeper.store.database import Database
 from pushkeeper.store.devices import Registration, SettleEvent, Settlement, settle
 from pushkeeper.store.messages import new_id
@@ -121,6 +122,18 @@ class Place:
 
     def path(self, rest: str = "") -> str:
         return f"/w/{self.name}{rest}"
+
+    async def credential(self, app: str = "project") -> None:
+        """Something to send with, so that broadcasts can be made; nothing is ever sent with it."""
+        new = NewCredential(
+            provider=Provider.FCM,
+            kind="service_account",
+            app=app,
+            environment=Environment.PRODUCTION,
+            facts={},
+            secret=Secret(b"{}"),
+        )
+        await credentials.put(self.site.database, self.site.store.vault, self.workspace.workspace_id, new)
 
     async def person(self, name: str, **attributes: Any) -> None:
         await self.site.registry.identify(
