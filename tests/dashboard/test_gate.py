@@ -9,40 +9,16 @@ from urllib.parse import quote
 
 import pytest
 
-from pushkeeper import api, config, wiring
+from pushkeeper import api
 from pushkeeper.bench.pages import NOT_MEASURED, PAGES
 from pushkeeper.core.user import Role
-from pushkeeper.dashboard import app as dashboard
 from pushkeeper.dashboard.door import Change, Look
-from support.inside import SIMULATOR_URL, Inside, app_of
+from support.doors import ASKED, NOTHING, all_doors, filled
+from support.inside import Inside, app_of
 
 if TYPE_CHECKING:
     from pushkeeper.dashboard.door import Door
     from support.dashboard import Browser, Place, Site
-
-# What stands for a segment of an address: nothing that there is, so that whoever is let through finds nothing.
-NOTHING = {
-    "device": "00" * 16,
-    "audience": "999999999",
-    "person": "00000000ffff",
-    "delivery": "nope",
-    "message": "00000000-0000-7000-8000-000000000000",
-    "route": "nope",
-    "credential": "999999999",
-    "webhook": "999999999",
-    "template": "999999999",
-    "broadcast": "999999999",
-    "user": "999999999",
-    "kind": "app",
-    "key": "nope",
-    "link": "nope",
-    "rest:path": "nope",
-}
-
-
-def all_doors(site: Site) -> list[Door]:
-    settings = config.Settings(data_dir=Path(), simulator_url=SIMULATOR_URL)
-    return list(dashboard.all_doors(wiring.dashboard_rooms(site.store, site.url, settings)))
 
 
 def address(door: Door, place: Place) -> str:
@@ -238,41 +214,6 @@ NASTY = (
     "0001-01-01",
     "nan",
 )
-ASKED = (
-    "start",
-    "filter",
-    "before",
-    "before_id",
-    "before_message",
-    "metric",
-    "kind",
-    "template",
-    "until",
-    "ending",
-    "user",
-    "workspace",
-    "span",
-    "replace",
-    "next",
-    "at",
-    "text",
-    "unit",
-    "exact",
-    "count",
-    "plan",
-    "person",
-    "device",
-    "message",
-    "since",
-    "of",
-    "reason",
-    "only",
-)
-
-
-def filled(path: str, parts: dict[str, str], other: str) -> str:
-    """The path of a door with its parts filled in, the unnamed ones with `other`."""
-    return re.sub(r"{([^}]+)}", lambda match: parts.get(match[1], other), path)
 
 
 async def test_no_address_breaks_a_page(site: Site, place: Place) -> None:

@@ -27,6 +27,16 @@ def app_of(site: Site) -> ASGIApp:
     return wiring.api(site.store, site.url, settings)
 
 
+def routes_of(app: Any) -> list[tuple[str, str]]:
+    """Method and path of everything that the APIs answer, without the dashboard."""
+    return sorted(
+        (method, route.path)
+        for router in app._routers.values()
+        for route in router.routes
+        for method in getattr(route.app, "_handlers", ())
+    )
+
+
 @dataclass
 class Inside(Browser):  # type: ignore[misc]  # mypy knows tests.support, pytest finds support
     """Says what a browser or a client would, to an app."""

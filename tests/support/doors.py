@@ -1,0 +1,78 @@
+"""All doors of the dashboard, as they stand in the code, and what is put into their addresses."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pushkeeper import config, wiring
+from pushkeeper.dashboard import app as dashboard
+from support.inside import SIMULATOR_URL
+
+if TYPE_CHECKING:
+    from pushkeeper.dashboard.door import Door
+    from support.dashboard import Site
+
+# What stands for a segment of an address: nothing that there is, so that whoever is let through finds nothing.
+NOTHING = {
+    "device": "00" * 16,
+    "audience": "999999999",
+    "person": "00000000ffff",
+    "delivery": "nope",
+    "message": "00000000-0000-7000-8000-000000000000",
+    "route": "nope",
+    "credential": "999999999",
+    "webhook": "999999999",
+    "template": "999999999",
+    "broadcast": "999999999",
+    "user": "999999999",
+    "kind": "app",
+    "key": "nope",
+    "link": "nope",
+    "rest:path": "nope",
+}
+
+
+def all_doors(site: Site) -> list[Door]:
+    """Every door of a dashboard that has all of them."""
+    settings = config.Settings(data_dir=Path(), simulator_url=SIMULATOR_URL)
+    return list(dashboard.all_doors(wiring.dashboard_rooms(site.store, site.url, settings)))
+
+
+# What pages ask of their addresses.
+ASKED = (
+    "start",
+    "filter",
+    "before",
+    "before_id",
+    "before_message",
+    "metric",
+    "kind",
+    "template",
+    "until",
+    "ending",
+    "user",
+    "workspace",
+    "span",
+    "replace",
+    "next",
+    "at",
+    "text",
+    "unit",
+    "exact",
+    "count",
+    "plan",
+    "person",
+    "device",
+    "message",
+    "since",
+    "of",
+    "reason",
+    "only",
+)
+
+
+def filled(path: str, parts: dict[str, str], other: str) -> str:
+    """The path of a door with its parts filled in, the unnamed ones with `other`."""
+    return re.sub(r"{([^}]+)}", lambda match: parts.get(match[1], other), path)
