@@ -46,11 +46,12 @@ test: $(READY) $(CDP_CLIENT) $(NODE_CLIENTS) $(SITE) ## Run every test
 fast: $(READY) ## Run the fast ring: pure rules and provider tables
 	$(BIN)/python -m pytest tests/core tests/providers
 
-check: $(READY) ## Lint, types and the import law
+check: $(READY) ## Lint, types, the import law, and known vulnerabilities where the advisories can be had
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python requirements/audit.py
 
 format: $(READY) ## Put the code into shape
 	$(BIN)/ruff check --fix-only

@@ -113,6 +113,15 @@ async def test_over_tls_the_cookie_is_bound_to_it_and_to_this_host(database: Dat
         seen = await site.browser().get("/login")
         assert seen.headers["set-cookie"].startswith("__Host-pushkeeper_visitor=")
         assert "; Secure" in seen.headers["set-cookie"]
+        came = await site.browser().post(
+            "/login", {"name": "viewer@example.com", "password": PASSWORD}, origin=site.url
+        )
+        kept = came.headers["set-cookie"].splitlines()
+        assert all(
+            re.match(r"__Host-[a-z_]+=[^;]*; Path=/; HttpOnly; SameSite=Lax", cookie) for cookie in kept
+        )
+        assert all(cookie.endswith("; Secure") for cookie in kept)
+        assert any(cookie.startswith("__Host-pushkeeper_session=") for cookie in kept)
         # A proxy hands on the origin that browsers name.
         token = await browser.token()
         done = await browser.post("/logout", token=token, origin="https://push.example.com")

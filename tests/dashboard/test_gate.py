@@ -18,7 +18,7 @@ from support.inside import Inside, app_of
 
 if TYPE_CHECKING:
     from pushkeeper.dashboard.door import Door
-    from support.dashboard import Browser, Place, Site
+    from support.dashboard import Browser, Place, Seen, Site
 
 
 def address(door: Door, place: Place) -> str:
@@ -44,10 +44,22 @@ async def test_a_door_opens_to_whom_it_is_for_and_to_nobody_else(
         seen = await browser.get(path) if isinstance(door, Look) else await browser.post(path, token=token)
         may = door.role is None or (role is not None and role.includes(door.role))
         shut += not may
+        hold(seen)
         if is_shut(seen.status, seen.location) is may:
             wrong.append((door.path, type(door).__name__, seen.status))
     assert wrong == []
     assert shut >= {None: 130, Role.VIEWER: 50, Role.OPERATOR: 25, Role.ADMIN: 0}[role]
+
+
+def hold(seen: Seen) -> None:
+    """Whatever is answered is kept by nobody, taken for nothing else, and shown in nobody's frame."""
+    assert seen.headers["cache-control"] == "no-store"
+    assert seen.headers["x-content-type-options"] == "nosniff"
+    assert "frame-ancestors 'none'" in seen.headers["content-security-policy"]
+    assert seen.headers["cross-origin-opener-policy"] == "same-origin"
+    assert seen.headers["referrer-policy"] == "same-origin"
+    for cookie in seen.headers.get("set-cookie", "").splitlines():
+        assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= {part.strip() for part in cookie.split(";")}
 
 
 # Every way in which another site, or a page that was kept for too long, may send a form.

@@ -6,10 +6,14 @@ import csv
 import http.client
 import io
 import json
+import string
 from asyncio import to_thread
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+from pushkeeper import wiring
+from pushkeeper.errors import NotFound
 from support.engine import eventually
 
 if TYPE_CHECKING:
@@ -99,6 +103,32 @@ async def test_an_export_holds_no_formula_of_an_app(tenant: Tenant) -> None:
         ("x;'=1+1", "ann@x.io"),
     }
     assert {json.loads(row["attributes"])["plan"] for row in rows} == {"=1"}
+
+
+async def test_a_link_of_which_anything_was_changed_opens_nothing(tenant: Tenant) -> None:
+    await export(tenant, "customers", {"filters": {"attribute": {"field": "x", "operator": "exists"}}})
+    [number] = [one["id"] for one in (await tenant.call("GET", "/v1/exports"))["exports"]]
+    path = urlsplit((await tenant.call("GET", f"/v1/exports/{number}/download"))["url"]).path
+    link = path.rpartition("/")[2]
+    rooms = wiring.exports(tenant.engine.store)
+    assert rooms.opened_by(link) == (tenant.workspace_id, number)
+
+    def opens(other: str) -> bool:
+        with suppress(NotFound):
+            return rooms.opened_by(other) is not None
+        return False
+
+    letters = string.ascii_letters + string.digits + "-_+/=!. "
+    changed = [f"{link[:n]}{letter}{link[n + 1 :]}" for n in range(len(link)) for letter in letters]
+    longer = [f"{link[:n]}{letter}{link[n:]}" for n in range(len(link) + 1) for letter in letters]
+    cut = [link[:n] + link[n + 1 :] for n in range(len(link))]
+    opened = {other for other in (*changed, *longer, *cut) if opens(other)}
+    assert opened == {link}
+    # At the door too: each character changed, and the link itself.
+    for n, letter in enumerate(link):
+        other = f"/exports/{link[:n]}{'A' if letter != 'A' else 'B'}{link[n + 1 :]}"
+        assert (await to_thread(fetch, tenant, other))[0] == 404
+    assert (await to_thread(fetch, tenant, path))[0] == 200
 
 
 async def test_a_link_that_is_not_ours_opens_nothing(tenant: Tenant) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ast
+import json
+import runpy
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
+
+import pytest
 
 SRC = Path(__file__).parents[2] / "src" / "pushkeeper"
 
@@ -67,3 +71,27 @@ def test_what_calls_addresses_that_users_name_goes_through_the_guard() -> None:
         for path in importers_of(name)
     }
     assert others & set(service) == set()
+
+
+AUDIT = runpy.run_path(str(SRC.parents[1] / "requirements" / "audit.py"))
+GOOD = {"name": "anyio", "version": "4.0", "vulns": []}
+BAD = {"name": "h11", "version": "0.1", "vulns": [{"id": "CVE-2025-43859", "fix_versions": ["0.16.0"]}]}
+UNKNOWN = {"name": "idna", "skip_reason": "Dependency not found"}
+
+
+@pytest.mark.parametrize(
+    ("said", "text", "code"),
+    [
+        ("", "skipped", 0),
+        ("Traceback: no such host", "skipped", 0),
+        (json.dumps({"dependencies": [UNKNOWN]}), "skipped", 0),
+        (json.dumps({"dependencies": [GOOD, UNKNOWN]}), "no known vulnerability in 1 of 2", 0),
+        (json.dumps({"dependencies": [GOOD, BAD]}), "h11 0.1: CVE-2025-43859, mended in 0.16.0", 1),
+    ],
+)
+def test_known_vulnerabilities_fail_the_check_and_nobody_to_ask_does_not(
+    said: str, text: str, code: int
+) -> None:
+    found, ended = AUDIT["verdict"](said)
+    assert text in found
+    assert ended == code

@@ -31,7 +31,7 @@ from pushkeeper.store.pushes import insert as insert_pushes
 from pushkeeper.store.vault import Vault, key_of_folder
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
     from pathlib import Path
 
     from pushkeeper.store.database import Connection
@@ -243,6 +243,15 @@ class Seen:
         return Page.of(self.text)
 
 
+def joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Headers by their names in lower case; cookies, of which there may be several, one a line."""
+    found: dict[str, str] = {}
+    for name, value in headers:
+        key = name.lower()
+        found[key] = f"{found[key]}\n{value}" if key in found else value
+    return found
+
+
 @dataclass
 class Browser:
     """Keeps cookies, and brings a form's token along; follows nothing by itself."""
@@ -315,7 +324,7 @@ class Browser:
         for name, value in said:
             if name.lower() == "set-cookie":
                 self._keep(value)
-        return Seen(status, {name.lower(): value for name, value in said}, data)
+        return Seen(status, joined(said), data)
 
     def _keep(self, header: str) -> None:
         name, _, rest = header.partition("=")

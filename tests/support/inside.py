@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from pushkeeper import config, wiring
-from support.dashboard import Browser, Seen
+from support.dashboard import Browser, Seen, joined
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -80,10 +80,11 @@ class Inside(Browser):  # type: ignore[misc]  # mypy knows tests.support, pytest
         async def send(message: Any) -> None:
             if message["type"] == "http.response.start":
                 heard.status = message["status"]
-                for name, value in message["headers"]:
-                    heard.headers[name.decode().lower()] = value.decode("latin-1")
-                    if name.lower() == b"set-cookie":
-                        self._keep(value.decode("latin-1"))
+                said = [(name.decode(), value.decode("latin-1")) for name, value in message["headers"]]
+                heard.headers.update(joined(said))
+                for name, value in said:
+                    if name.lower() == "set-cookie":
+                        self._keep(value)
             else:
                 heard.body += message.get("body", b"")
 
