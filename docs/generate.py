@@ -347,6 +347,11 @@ def _metric_row(what: told.Definition) -> str:
     return f"| `{what.exposed}` | {what.kind} | {labels} | {what.help}{bounds} |"
 
 
+def security_page() -> str:
+    """The SECURITY.md of the repository, with its links as they lead from here."""
+    return (FOLDER.parents[1] / "SECURITY.md").read_text(encoding="utf-8").replace("](docs/", "](../")
+
+
 PAGES = {
     "api.md": api_page,
     "metrics.md": metrics_page,
@@ -357,6 +362,7 @@ PAGES = {
     "cli.md": cli_page,
     "status.md": status_page,
     "errors.md": errors_page,
+    "security.md": security_page,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import runpy
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -95,3 +96,13 @@ def test_known_vulnerabilities_fail_the_check_and_nobody_to_ask_does_not(
     found, ended = AUDIT["verdict"](said)
     assert text in found
     assert ended == code
+
+
+def test_every_file_that_the_security_page_names_is_there() -> None:
+    root = SRC.parents[1]
+    named = re.findall(
+        r"`(tests/[a-z_/]+\.py|test_[a-z_]+\.py)`", (root / "SECURITY.md").read_text(encoding="utf-8")
+    )
+    assert len(named) > 5
+    for name in named:
+        assert list(root.glob(name) if "/" in name else (root / "tests").rglob(name)), name
