@@ -128,6 +128,19 @@ async def test_over_tls_the_cookie_is_bound_to_it_and_to_this_host(database: Dat
         assert done.status == 303
 
 
+async def test_a_session_that_was_put_into_the_browser_before_is_not_the_one_after(site: Site) -> None:
+    fixed = "an-attacker-knows-this-one-0123456789abcdefgh"
+    for cookie in (site.cookie, "pushkeeper_visitor"):
+        browser = Inside.of(site, app_of(site), None)
+        browser.cookies[cookie] = fixed
+        done = await browser.post("/login", {"name": "viewer@example.com", "password": PASSWORD})
+        assert done.status == 303
+        assert browser.cookies[site.cookie] != fixed
+        assert (await browser.get("/account")).status == 200
+        other = Inside(site.port, {site.cookie: fixed}, app=browser.app)
+        assert (await other.get("/account")).status == 303
+
+
 async def test_logging_out_ends_the_session_for_whoever_kept_its_cookie(site: Site) -> None:
     browser = site.browser()
     await browser.post("/login", {"name": "viewer@example.com", "password": PASSWORD})

@@ -25,6 +25,8 @@ _DROPPED = (
 # Where a cell may begin: at the text's start, and, for a spreadsheet that does not separate by commas, after what it
 # separates by. Runs are read possessively and whole, so that a text of line breaks takes linear time.
 _BEGINNING = re.compile(f"(?:^|[;\t\r\n])[;{_DROPPED}]*+(?P<formula>(?=[{_FORMULA}]))?")
+# Most cells: nothing in them could begin a formula, and to see so takes a tenth of the time.
+_PLAIN = re.compile("[0-9A-Za-z{\\[(/_#][^;\t\r\n]*+")
 # Some programs drop these from a cell's beginning before they look for a formula.
 _TAB_OR_BREAK = re.compile("'*+[\t\r\n]")
 
@@ -50,6 +52,8 @@ def of_structs(kind: type[msgspec.Struct], rows: Iterable[msgspec.Struct]) -> by
 def cell(value: object) -> str:
     """What stands for a value in a cell; numbers stay numbers, and text is guarded (see `guarded`)."""
     match value:
+        case str():
+            written = guarded(value)
         case None:
             written = ""
         case bool():
@@ -62,8 +66,6 @@ def cell(value: object) -> str:
             written = value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         case date():
             written = value.isoformat()
-        case str():
-            written = guarded(value)
         case _:
             written = guarded(msgspec.json.encode(value).decode())
     return written
@@ -74,6 +76,8 @@ def guarded(text: str) -> str:
 
     It can be undone without loss: docs/how-to/csv.md shows how.
     """
+    if not text or _PLAIN.fullmatch(text):
+        return text
     text = _BEGINNING.sub(_with_apostrophe, text)
     return f"'{text}" if _TAB_OR_BREAK.match(text) else text
 
