@@ -88,7 +88,7 @@ class Audiences:
                 await read_whole(connection.fetch, workspace, draft.filter)
             return await segments.insert(connection, workspace, draft)
 
-        return await self._database.in_transaction(work)
+        return await self._database.of(workspace).in_transaction(work)
 
     async def change(self, workspace: WorkspaceId, segment_id: int, draft: Draft) -> Segment:
         """Let a saved audience be so; what was sent to it stays sent.
@@ -107,7 +107,7 @@ class Audiences:
                 _expanded(InSegment(other), saved)
             return await segments.change(connection, workspace, segment_id, draft)
 
-        changed = await self._database.in_transaction(work)
+        changed = await self._database.of(workspace).in_transaction(work)
         if changed is None:
             raise NotFound(_NOT_FOUND)
         return changed
@@ -130,7 +130,7 @@ class Audiences:
                 raise Conflict(f"segment: the audience of template {templates[0]} names it")
             return await segments.delete(connection, workspace, segment_id)
 
-        if not await self._database.in_transaction(work):
+        if not await self._database.of(workspace).in_transaction(work):
             raise NotFound(_NOT_FOUND)
 
     async def templates_naming(self, workspace: WorkspaceId, segment_id: int) -> list[int]:
@@ -140,11 +140,11 @@ class Audiences:
             NotFound: there is no segment of this number.
         """
         await self.segment(workspace, segment_id)
-        return await segments.templates_naming(self._database.rows, workspace, segment_id)
+        return await segments.templates_naming(self._database.of(workspace).rows, workspace, segment_id)
 
     async def uses(self, workspace: WorkspaceId) -> dict[int, list[Use]]:
         """Which audiences, templates and broadcasts (of these the newest) name each segment."""
-        return await segments.uses(self._database.rows, workspace)
+        return await segments.uses(self._database.of(workspace).rows, workspace)
 
     async def add(self, workspace: WorkspaceId, segment_id: int, who: Sequence[Identifier]) -> None:
         """Put people into a segment; who is not known is made, save by a cio_id.
@@ -162,7 +162,7 @@ class Audiences:
                 connection, workspace, segment_id, [person for person in found if person is not None]
             )
 
-        await self._database.in_transaction(work)
+        await self._database.of(workspace).in_transaction(work)
 
     async def remove(self, workspace: WorkspaceId, segment_id: int, who: Sequence[Identifier]) -> None:
         """Take people out of a segment.
@@ -180,12 +180,12 @@ class Audiences:
                 connection, workspace, segment_id, [person for person in found if person is not None]
             )
 
-        await self._database.in_transaction(work)
+        await self._database.of(workspace).in_transaction(work)
 
     async def segments_of(self, workspace: WorkspaceId, person: PersonId) -> list[Segment]:
         """The segments that a person is in, the oldest first."""
         put_into = await segments.of_person(self._database, workspace, person)
-        saved = await segments.saved(self._database.rows, workspace)
+        saved = await segments.saved(self._database.of(workspace).rows, workspace)
         nodes = {one: _expanded(InSegment(one), saved) for one in saved}
         true = await audiences.true_of(self._database, workspace, person, nodes, datetime.now(UTC))
         matching = [one for one in await self.segments(workspace) if one.segment_id in true] if true else []
@@ -223,7 +223,7 @@ class Audiences:
         Raises:
             BadRequest: the filter is none.
         """
-        saved = await segments.saved(self._database.rows, workspace)
+        saved = await segments.saved(self._database.of(workspace).rows, workspace)
         node = _expanded(read_filter(given), saved)
         return await people.search(self._database, workspace, node, after=after, limit=limit)
 
@@ -312,10 +312,10 @@ class Audiences:
         Raises:
             BadRequest: it is none, or names a segment that there is not.
         """
-        return await read_whole(self._database.rows, workspace, given)
+        return await read_whole(self._database.of(workspace).rows, workspace, given)
 
     async def _audience(self, workspace: WorkspaceId, given: object, unit: Unit) -> Audience:
-        node = await read_whole(self._database.rows, workspace, given)
+        node = await read_whole(self._database.of(workspace).rows, workspace, given)
         return Audience(workspace_id=workspace, node=node, unit=unit, now=datetime.now(UTC))
 
     async def _apart(self, audience: Audience, within_s: float) -> Apart:

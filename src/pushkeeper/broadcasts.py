@@ -18,8 +18,8 @@ from pushkeeper.preflight import Flight, Message, Preflights
 from pushkeeper.previews import Previews
 from pushkeeper.store import broadcasts
 from pushkeeper.store.broadcasts import Broadcast, BroadcastState
-from pushkeeper.store.database import LostRace
 from pushkeeper.store.plans import Whom
+from pushkeeper.store.statements import LostRace
 from pushkeeper.templates import Letter
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Broadcasts:
                 raise LostRace  # another call with the same key was first; it is found now
             return made, True
 
-        number, is_new = await self._database.in_transaction(work)
+        number, is_new = await self._database.of(workspace).in_transaction(work)
         if is_new:
             await self.preflight(workspace, number)
         return await self.one(workspace, number)
@@ -140,7 +140,7 @@ class Broadcasts:
         letter = await self._drafts.letter(workspace, asked)
         node = None
         if asked.audience is not None:
-            node = await read_whole(self._database.rows, workspace, asked.audience)
+            node = await read_whole(self._database.of(workspace).rows, workspace, asked.audience)
         return await self._previews.say(workspace, letter, node, asked.unit)
 
     async def shown(self, workspace: WorkspaceId, broadcast: Broadcast) -> list[Said]:
@@ -308,13 +308,13 @@ class Broadcasts:
                 raise NotFound(_NOT_FOUND)
             await work(connection, found)
 
-        await self._database.in_transaction(locked)
+        await self._database.of(workspace).in_transaction(locked)
         return await self.one(workspace, broadcast_id)
 
     async def _whom(self, workspace: WorkspaceId, broadcast: Broadcast) -> Whom:
         node = None
         if broadcast.audience is not None:
-            node = await read_whole(self._database.rows, workspace, broadcast.audience)
+            node = await read_whole(self._database.of(workspace).rows, workspace, broadcast.audience)
         return Whom(
             now=datetime.now(UTC),
             node=node,

@@ -80,7 +80,7 @@ class Drafts:
         """
         letter = await self.letter(workspace, asked)
         if asked.audience is not None:
-            await read_whole(self._database.rows, workspace, asked.audience)
+            await read_whole(self._database.of(workspace).rows, workspace, asked.audience)
         await require_routes(self._database, workspace)
         return message_of(workspace, letter)
 

@@ -132,10 +132,12 @@ class Explanations:
     ) -> PersonId | None:
         """The person it is about: who is named, or whom the message is for, or who has the device."""
         if person is not None:
-            found = await people.find(self._database.value, workspace, person)
+            found = await people.find(self._database.of(workspace).value, workspace, person)
             if found is None and person.kind is IdentifierKind.ID:
                 found = await people.find(
-                    self._database.value, workspace, Identifier(IdentifierKind.CIO_ID, person.value)
+                    self._database.of(workspace).value,
+                    workspace,
+                    Identifier(IdentifierKind.CIO_ID, person.value),
                 )
             return found
         if named is not None:
@@ -197,7 +199,7 @@ class Explanations:
             if message.saved:
                 saved = {int(n): segments.definition(int(n), kept) for n, kept in message.saved.items()}
                 return filter_saved.expanded(node, saved)
-            return await segments.expanded(self._database.rows, workspace, node)
+            return await segments.expanded(self._database.of(workspace).rows, workspace, node)
         except BadFilter:
             return None
 

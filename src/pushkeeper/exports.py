@@ -129,7 +129,7 @@ class Exports:
 
     async def _ask(self, workspace: WorkspaceId, kind: exports.Kind, asked: object) -> Export:
         made = await exports.insert(self._database, workspace, kind, asked)
-        await self._database.rows(f"notify {PLAN_CHANNEL}")
+        await self._database.of(workspace).rows(f"notify {PLAN_CHANNEL}")
         return await self.one(workspace, made)
 
     async def _people(self, connection: Connection, export: Export) -> int:

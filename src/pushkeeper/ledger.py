@@ -163,7 +163,7 @@ class Ledger:
         _check_times(meant)
         meant = replace(meant, until=min(meant.until, datetime.now(UTC)))
         _, devices = await ledger.meant(self._database, workspace, await self._selection(workspace, meant))
-        return await self._database.in_transaction(
+        return await self._database.of(workspace).in_transaction(
             lambda connection: ledger.insert(connection, workspace, meant.shown(), why=why, devices=devices)
         )
 
@@ -182,7 +182,9 @@ class Ledger:
         if found is None:
             raise NotFound("undo: there is none of this number")
         outcome = await self._go_through(workspace, Meant.kept(found.selection), undo_id, told)
-        await self._database.in_transaction(lambda connection: ledger.finish(connection, workspace, undo_id))
+        await self._database.of(workspace).in_transaction(
+            lambda connection: ledger.finish(connection, workspace, undo_id)
+        )
         return outcome
 
     async def changes(
@@ -222,7 +224,7 @@ class Ledger:
             return None
         options = await workspaces.options(self._database, workspace)
         page = _Page(workspace, keys, selection, suppress_after=options.suppress_after, undo_id=undo_id)
-        await self._database.in_transaction(page.undo)
+        await self._database.of(workspace).in_transaction(page.undo)
         return page
 
     async def _selection(self, workspace: WorkspaceId, meant: Meant) -> Selection:

@@ -81,10 +81,14 @@ class Planning:
     async def _give_up(self, broadcast: ToPlan | None, why: str) -> None:
         assert broadcast is not None  # noqa: S101 - nothing is refused before there is one
         log.warning("broadcast_not_planned", broadcast=broadcast.broadcast_id, reason=why)
-        await self._database.in_transaction(lambda connection: plans.failed(connection, broadcast, why))
+        await self._database.of(broadcast.workspace_id).in_transaction(
+            lambda connection: plans.failed(connection, broadcast, why)
+        )
 
     async def _put_off(self, broadcast: ToPlan, why: str) -> None:
-        await self._database.in_transaction(lambda connection: plans.put_off(connection, broadcast, why))
+        await self._database.of(broadcast.workspace_id).in_transaction(
+            lambda connection: plans.put_off(connection, broadcast, why)
+        )
 
     async def _plan(self, connection: Connection, broadcast: ToPlan) -> None:
         if broadcast.saved is None:

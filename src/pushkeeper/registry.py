@@ -201,7 +201,7 @@ class Registry:
         Raises:
             NotFound: nobody has it.
         """
-        person_id = await people.find(self._database.value, workspace, identifier)
+        person_id = await people.find(self._database.of(workspace).value, workspace, identifier)
         person = None if person_id is None else await people.read(self._database, workspace, person_id)
         if person is None:
             raise NotFound(f"{identifier.kind}: nobody has this identifier")
@@ -209,7 +209,7 @@ class Registry:
 
     async def people(self, workspace: WorkspaceId, identifiers: Sequence[Identifier]) -> list[Person]:
         """The people of these identifiers; one that nobody has is left out."""
-        found = [await people.find(self._database.value, workspace, one) for one in identifiers]
+        found = [await people.find(self._database.of(workspace).value, workspace, one) for one in identifiers]
         return await people.read_all(self._database, workspace, [one for one in found if one is not None])
 
     async def devices_of(self, person: Person, workspace: WorkspaceId) -> list[Device]:

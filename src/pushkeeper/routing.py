@@ -75,7 +75,7 @@ class Routing:
                 probe_after_s=None,
             )
 
-        if not await self._database.in_transaction(work):
+        if not await self._database.of(workspace).in_transaction(work):
             raise Conflict(f"route: {name!r} is paused already")
 
     async def resume(self, workspace: WorkspaceId, name: str) -> int:
@@ -90,7 +90,7 @@ class Routing:
             await routes.resume(connection, workspace, [route.route_id])
             return await routes.waiting(connection, workspace, [route.route_id])
 
-        return await self._database.in_transaction(work)
+        return await self._database.of(workspace).in_transaction(work)
 
     async def apply(self, workspace: WorkspaceId, name: str) -> int:
         """Believe the refusals that are held on a route: each is its device's strike; returns how many there were.
@@ -105,7 +105,7 @@ class Routing:
         async def believe(connection: Connection) -> None:
             await routes.believe(connection, workspace, [route.route_id])
 
-        await self._database.in_transaction(believe)
+        await self._database.of(workspace).in_transaction(believe)
         return await self._decide(route, verdicts.apply)
 
     async def discard(self, workspace: WorkspaceId, name: str) -> int:
@@ -119,10 +119,10 @@ class Routing:
         return await self._decide(await self._named(workspace, name), verdicts.discard)
 
     async def _decide(self, route: Route, decide: Callable[..., Awaitable[int]]) -> int:
-        decided = 0
+        decided, own = 0, self._database.of(route.workspace_id)
         # Page by page: a transaction over a fleet would hold its devices' rows for as long as it takes.
         while True:
-            some: int = await self._database.in_transaction(
+            some: int = await own.in_transaction(
                 lambda connection: decide(connection, [route.key], _ALL, limit=_PAGE)
             )
             decided += some
@@ -133,7 +133,7 @@ class Routing:
             await routes.resume(connection, route.workspace_id, [route.route_id])
 
         if route.pause_kind is PauseKind.GUARD:
-            await self._database.in_transaction(go_on)
+            await own.in_transaction(go_on)
         return decided
 
     async def _named(self, workspace: WorkspaceId, name: str) -> Route:

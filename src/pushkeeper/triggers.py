@@ -133,13 +133,13 @@ class Triggers:
                 await broadcasts.list_people(connection, workspace, message.message_id, named)
             return await broadcasts.insert(connection, new)
 
-        made = await self._database.in_transaction(work)
+        made = await self._database.of(workspace).in_transaction(work)
         assert made is not None  # noqa: S101 - it has no key that another could have
         return Sent(made, message.message_id)
 
     async def _check_recipients(self, workspace: WorkspaceId, audience: object) -> None:
         try:
-            await read_whole(self._database.rows, workspace, audience)
+            await read_whole(self._database.of(workspace).rows, workspace, audience)
         except BadRequest as error:
             place = error.field.replace("filter", "recipients", 1)
             raise BadRequest(place, error.message.replace("filter", "recipients", 1)) from None

@@ -38,7 +38,7 @@ async def test_a_fault_of_ours_is_500_and_tells_nothing_of_it(lonely):
     for method, path, key, _ in CALLS:
         await door.raw(method, path, BODY, authorization=getattr(door, key))
     for table in ("identifiers", "devices", "messages", "credentials"):
-        await door.database.value(f"drop table {table} cascade")
+        await door.database.owned.value(f"drop table {table} cascade")
     for method, path, key, where in CALLS:
         status, body, headers = await door.raw(method, path, BODY, authorization=getattr(door, key))
         assert (status, at(json.loads(body), where)) == (500, "internal error"), path
@@ -53,7 +53,7 @@ async def test_a_database_whose_migrations_are_behind_is_not_ready_and_says_whic
     said = json.loads(body)
     assert (status, said["status"]) == (503, "unavailable")
     assert "0001 the main job, 0003 customerio; `pushkeeper migrate` applies them" in said["reason"]
-    await door.database.value("drop table migrations")
+    await door.database.owned.value("drop table migrations")
     status, body, _ = await door.raw("GET", "/readyz")
     assert status == 503
     assert "0002 lanes" in json.loads(body)["reason"]

@@ -15,7 +15,7 @@ async def sent_to_ann(door, days_ago):
     """A message to Ann that was accepted so many days ago, as the workers left it."""
     at = NOW - timedelta(days=days_ago)
     name = f"pushes_{at:%Y%m%d}"
-    await door.database.rows(
+    await door.database.owned.rows(
         f"create table if not exists {name} partition of pushes "
         f"for values from ('{at.date()}') to ('{at.date() + timedelta(days=1)}')"
     )

@@ -97,7 +97,7 @@ async def test_an_anonymous_event_is_the_persons_who_identifies_by_its_id(door):
 
 async def test_anonymous_events_of_over_thirty_days_ago_stay_nobodys(door):
     await door.track("POST", ANONYMOUS, {"name": "old", "anonymous_id": "a1"})
-    await door.database.rows(
+    await door.database.owned.rows(
         "create table if not exists events_of_2025 partition of events for values "
         "from ('2025-01-01 00:00+00') to ('2026-01-01 00:00+00')"
     )

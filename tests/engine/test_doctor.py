@@ -104,7 +104,7 @@ async def clock() -> Clock:
 @pytest_asyncio.fixture(loop_scope="session")
 async def patient(database: Database, clock: Clock) -> AsyncIterator[Patient]:
     name = f"patient_{secrets.token_hex(8)}"
-    await database.value(f"create database {name} template template0")
+    await database.owned.value(f"create database {name} template template0")
     made = await Database.open(urlsplit(database.url)._replace(path=f"/{name}").geturl(), connections=3)
     await migrate.migrate(made)
     workspace, _ = await workspaces.create(made, "shop")
@@ -112,7 +112,7 @@ async def patient(database: Database, clock: Clock) -> AsyncIterator[Patient]:
         async with Simulator(Path(folder) / "sim", clock=clock) as simulator:
             yield Patient(made, workspace.workspace_id, simulator, Path(folder))
     await made.close()
-    await database.value(f"drop database {name} with (force)")
+    await database.owned.value(f"drop database {name} with (force)")
 
 
 async def test_of_an_installation_that_is_well_nothing_is_wrong(patient: Patient) -> None:
@@ -314,13 +314,13 @@ async def test_a_day_without_its_partition_is_wrong_and_one_that_is_kept_too_lon
 ) -> None:
     (well,) = await patient.of("partitions")
     assert well.state is State.OK
-    await patient.database.rows(
+    await patient.database.owned.rows(
         "create table pushes_20200101 partition of pushes for values from ('2020-01-01') to ('2020-01-02')"
     )
     (old,) = await patient.of("partitions")
     assert (old.state, "pushes_20200101" in old.said) == (State.ATTENTION, True)
     tomorrow = await patient.database.value("select (now() at time zone 'utc')::date + 1")
-    await patient.database.rows(f"drop table pushes_{tomorrow:%Y%m%d}")
+    await patient.database.owned.rows(f"drop table pushes_{tomorrow:%Y%m%d}")
     (missing,) = await patient.of("partitions")
     assert (missing.state, missing.said) == (State.WRONG, f"missing: pushes of {tomorrow}")
 
@@ -354,8 +354,10 @@ async def test_a_schema_of_another_release_is_wrong_and_nothing_else_is_asked_of
 
 async def test_settings_under_which_a_2xx_promises_less_are_wrong(patient: Patient) -> None:
     name = await patient.database.value("select current_database()")
-    await patient.database.rows(f"alter database {name} set synchronous_commit = off")
-    await patient.database.rows(f"alter database {name} set default_transaction_isolation = 'serializable'")
+    await patient.database.owned.rows(f"alter database {name} set synchronous_commit = off")
+    await patient.database.owned.rows(
+        f"alter database {name} set default_transaction_isolation = 'serializable'"
+    )
     other = await Database.open(patient.database.url, connections=1)
     try:
         found = {finding.said: finding for finding in await ground.server(other)}

@@ -57,9 +57,7 @@ def test_commands_are_found_at_all():
 @pytest.fixture(scope="module")
 def routers():
     """All that is answered, as a service answers it; nobody asks its database."""
-    store = wiring.Store(
-        Database(None, "", DeliveryIds(Secret(bytes(32)))), Vault(Secret(bytes(32))), None, ()
-    )
+    store = wiring.Store(Database("", DeliveryIds(Secret(bytes(32)))), Vault(Secret(bytes(32))), None, ())
     doors = wiring.api(store, "http://push.example.com")
     assert isinstance(doors, Doors)
     return doors._routers.values()

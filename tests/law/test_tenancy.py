@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from datetime import UTC, datetime
 from itertools import product
@@ -159,6 +160,37 @@ def test_whom_a_broadcast_goes_to_is_bound_whatever_it_asks_for(tenants: frozens
 )  # fmt: skip
 def test_what_leaves_the_workspace_out_is_found(sql: str, found: list[str], tenants: frozenset[str]) -> None:
     assert unbound(sql, tenants) == found
+
+
+# Modules whose statements workers run for many workspaces at a time, each row of theirs bound by its own.
+OF_WORKERS = {"batches", "readers", "verdicts"}
+# What the installation writes of a workspace: its log, and the workspace itself with its first keys.
+OF_THE_INSTALLATION = {"audit.begin", "workspaces.create"}
+
+
+def test_what_is_of_a_workspace_is_asked_by_a_role_that_sees_no_other(tenants: frozenset[str]) -> None:
+    """A statement that is not for all workspaces goes by `database.of(…)`, or by the connection of a transaction.
+
+    So does no survey: decision 0019 says why.
+    """
+    found: list[str] = []
+    for file in sorted(STORE.glob("*.py")):
+        if file.stem in OF_WORKERS:
+            continue
+        loaded = re.search(r'load_queries\("(\w+)"\)', file.read_text())
+        for node in ast.walk(ast.parse(file.read_text())) if loaded else ():
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
+                continue
+            asked = re.match(r"SQL\['(\w+)'\]", ast.unparse(node.args[0]))
+            if asked is None or ast.unparse(node.func.value) != "database" or node.func.attr == "survey":
+                continue
+            query = QUERIES[f"{loaded[1] if loaded else ''}.{asked[1]}"]
+            if not ACROSS.search(query) and any(
+                re.search(rf"(?<!')\b{table}\b", re.sub("--.*", "", query))
+                for table in tenants - {"workspaces"}
+            ):
+                found.append(f"{file.stem}.{asked[1]}")
+    assert set(found) == OF_THE_INSTALLATION
 
 
 async def test_functions_and_triggers_are_bound_by_what_they_are_given(

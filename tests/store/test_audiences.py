@@ -35,9 +35,9 @@ async def large(database: Database) -> WorkspaceId:
     async def fill(connection: Connection) -> None:
         await fixtures.fill(connection, made.workspace_id, fixtures.Size.of(DEVICES))
 
-    await database.in_transaction(fill)
-    await database.rows("analyze people")
-    await database.rows("analyze devices")
+    await database.owned.in_transaction(fill)
+    await database.owned.rows("analyze people")
+    await database.owned.rows("analyze devices")
     return made.workspace_id
 
 
@@ -73,9 +73,9 @@ async def test_a_workspace_that_was_just_filled_is_known_before_it_is_read(
     database: Database, read: str
 ) -> None:
     made, _ = await workspaces.create(database, secrets.token_hex(8))
-    await database.rows("analyze people, devices")
+    await database.owned.rows("analyze people, devices")
     size = fixtures.Size.of(1_000)
-    await database.in_transaction(lambda connection: fixtures.fill(connection, made.workspace_id, size))
+    await database.owned.in_transaction(lambda connection: fixtures.fill(connection, made.workspace_id, size))
     workspace, node = made.workspace_id, parse("platform = ios")
     match read:
         case "an audience":
@@ -99,14 +99,16 @@ async def test_devices_that_come_after_their_people_are_known_of_too(database: D
     made, _ = await workspaces.create(database, secrets.token_hex(8))
     size = fixtures.Size.of(1_000)
     people = replace(size, devices=0, events=0)
-    await database.in_transaction(lambda connection: fixtures.fill(connection, made.workspace_id, people))
+    await database.owned.in_transaction(
+        lambda connection: fixtures.fill(connection, made.workspace_id, people)
+    )
     await database.know(made.workspace_id)
 
     async def add_devices(connection: Connection) -> None:
         await connection.execute(fixtures.SQL["part"])
         await connection.execute(fixtures.SQL["devices"], made.workspace_id, 1, size.devices, size.people)
 
-    await database.in_transaction(add_devices)
+    await database.owned.in_transaction(add_devices)
     await database.know(made.workspace_id)
     told = await database.value(
         "explain (format json) select from devices where workspace_id = $1", made.workspace_id
@@ -134,18 +136,18 @@ async def test_an_index_is_advised_where_it_would_find_few_and_is_used_once_it_i
     database: Database, large: WorkspaceId
 ) -> None:
     room = Audiences(database)
-    await database.rows("drop index if exists audience_people_visits_number")
+    await database.owned.rows("drop index if exists audience_people_visits_number")
     plan = await room.explain(large, "person.visits > 990 and platform = ios", Unit.DEVICE)
     [advice] = plan.advice
     assert 0.002 < advice.share < 0.05
     assert {scan.index for scan in plan.scans if scan.table == "people"} <= {None, "people_pkey"}
-    await database.rows(advice.index.sql)
-    await database.rows("analyze people")
+    await database.owned.rows(advice.index.sql)
+    await database.owned.rows("analyze people")
     again = await room.explain(large, "person.visits > 990 and platform = ios", Unit.DEVICE)
     assert again.advice == ()
     assert again.size == plan.size
     assert "audience_people_visits_number" in {scan.index for scan in again.scans}
-    await database.rows("drop index audience_people_visits_number")
+    await database.owned.rows("drop index audience_people_visits_number")
 
 
 async def test_no_index_is_advised_for_what_is_true_of_many(database: Database, large: WorkspaceId) -> None:

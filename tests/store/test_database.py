@@ -75,7 +75,7 @@ async def test_a_server_that_goes_away_is_unreachable_and_one_that_is_back_is_re
     pid = await here.value("select pg_backend_pid()")
     sleeping = asyncio.create_task(here.value("select pg_sleep(60)"))
     await asyncio.sleep(0)  # the query is on its way
-    assert await database.value("select pg_terminate_backend($1, 5000)", pid)
+    assert await database.owned.value("select pg_terminate_backend($1, 5000)", pid)
     with pytest.raises(Unreachable):
         await sleeping
     assert await here.value("select 1") == 1
@@ -107,7 +107,8 @@ async def test_a_transaction_that_fails_leaves_nothing(database: Database, tenan
 async def test_two_transactions_that_deadlock_are_both_done_in_the_end(
     database: Database, tenant: int
 ) -> None:
-    await database.value("create table if not exists deadlocks (number int primary key, times int)")
+    await database.owned.value("create table if not exists deadlocks (number int primary key, times int)")
+    await database.owned.value("grant all on deadlocks to public")
     await database.value(
         "insert into deadlocks values (1, 0), (2, 0) on conflict (number) do update set times = 0"
     )
@@ -128,7 +129,7 @@ async def test_two_transactions_that_deadlock_are_both_done_in_the_end(
     rows = await database.rows("select times from deadlocks order by number")
     assert [row["times"] for row in rows] == [2, 2]
     assert max(tries.values()) > 1
-    await database.value("drop table deadlocks")
+    await database.owned.value("drop table deadlocks")
 
 
 async def test_a_transaction_that_loses_every_race_says_that_the_database_is_too_busy(
@@ -161,7 +162,7 @@ async def test_a_notification_is_heard_and_a_lost_connection_is_told(database: D
         await asyncio.wait_for(heard.wait(), 10)
         assert said == ["what it says"] * 2
         assert not lost.is_set()
-        await database.value(
+        await database.owned.value(
             "select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'listen%a_channel%'"
         )
         await asyncio.wait_for(lost.wait(), 10)
@@ -184,7 +185,7 @@ async def test_whatever_the_driver_says_of_a_connection_that_the_server_ends_we_
     database_url: str,
 ) -> None:
     administrator = await Database.open(database_url, connections=1)
-    await administrator.value("create database ended")
+    await administrator.owned.value("create database ended")
     database = await Database.open(database_url.replace("/postgres?", "/ended?"), connections=16)
     ended = asyncio.Event()
     cut_off = asyncio.Event()
@@ -203,7 +204,7 @@ async def test_whatever_the_driver_says_of_a_connection_that_the_server_ends_we_
     async def end_connections() -> None:
         # Once may meet none in use, while all are being opened anew: then nobody has anything to hear.
         while not cut_off.is_set():
-            await administrator.rows(
+            await administrator.owned.rows(
                 "select pg_terminate_backend(pid) from pg_stat_activity where datname = 'ended'"
             )
 

@@ -131,7 +131,7 @@ def kill_all_of(server: psutil.Process) -> None:
 
 async def write(url: str, number: int) -> None:
     database = await Database.open(url, connections=1)
-    await database.value("create table if not exists kept (number int)")
+    await database.owned.value("create table if not exists kept (number int)")
     await database.value("insert into kept values ($1)", number)
     await database.close()
 

@@ -41,7 +41,7 @@ class Past:
         """The partition of pushes of a day."""
         day = (NOW - timedelta(days=days_ago)).date()
         name = f"pushes_{day:%Y%m%d}"
-        await self.database.rows(
+        await self.database.owned.rows(
             f"create table if not exists {name} partition of pushes "
             f"for values from ('{day}') to ('{day + timedelta(days=1)}')"
         )
@@ -52,7 +52,7 @@ class Past:
         start = (NOW - timedelta(days=days_ago)).date().replace(day=1)
         end = (start + timedelta(days=31)).replace(day=1)
         name = f"{table}_{start:%Y%m}"
-        await self.database.rows(
+        await self.database.owned.rows(
             f"create table if not exists {name} partition of {table} "
             f"for values from ('{start} 00:00+00') to ('{end} 00:00+00')"
         )
@@ -150,14 +150,14 @@ class Past:
 @pytest_asyncio.fixture
 async def past(database: Database) -> AsyncIterator[Past]:
     name = f"past_{secrets.token_hex(8)}"
-    await database.value(f"create database {name} template template0")
+    await database.owned.value(f"create database {name} template template0")
     made = await Database.open(urlsplit(database.url)._replace(path=f"/{name}").geturl(), connections=4)
     await migrate.migrate(made)
     workspace, _ = await workspaces.create(made, "past")
     await made.rows("insert into people (person_id, workspace_id) values (1, $1)", workspace.workspace_id)
     yield Past(made, workspace.workspace_id)
     await made.close()
-    await database.value(f"drop database {name} with (force)")
+    await database.owned.value(f"drop database {name} with (force)")
 
 
 async def test_partitions_that_are_old_as_a_whole_are_dropped_and_no_others(past: Past) -> None:

@@ -415,7 +415,7 @@ def what_some_order_leaves(
 async def all_wait_or_are_done(database: Database, tasks: Sequence[asyncio.Task[None]]) -> None:
     waiting = 0
     while waiting + sum(task.done() for task in tasks) < len(tasks):
-        waiting = await database.value(
+        waiting = await database.owned.value(
             "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
         )
 

@@ -31,12 +31,12 @@ PASSWORD = "correct horse battery"
 async def own(database: Database) -> AsyncIterator[Database]:
     """A database of its own: who is the first user of one is a matter of the whole installation."""
     name = f"users_{secrets.token_hex(8)}"
-    await database.value(f"create database {name} template template0")
+    await database.owned.value(f"create database {name} template template0")
     opened = await Database.open(urlsplit(database.url)._replace(path=f"/{name}").geturl(), connections=4)
     await migrate.migrate(opened)
     yield opened
     await opened.close()
-    await database.value(f"drop database {name} with (force)")
+    await database.owned.value(f"drop database {name} with (force)")
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ _FORM = "application/x-www-form-urlencoded"
 async def own_database(database: Database) -> AsyncIterator[Database]:
     """A migrated database of its own: users are a matter of the whole installation."""
     name = f"own_{secrets.token_hex(8)}"
-    await database.value(f"create database {name} template template0")
+    await database.owned.value(f"create database {name} template template0")
     url = urlsplit(database.url)._replace(path=f"/{name}").geturl()
     opened = await Database.open(url, connections=8)
     await migrate.migrate(opened)
@@ -54,7 +54,7 @@ async def own_database(database: Database) -> AsyncIterator[Database]:
         yield opened
     finally:
         await opened.close()
-        await database.value(f"drop database {name} with (force)")
+        await database.owned.value(f"drop database {name} with (force)")
 
 
 @asynccontextmanager

@@ -108,8 +108,8 @@ class _Reader:
             return all([self.statement(node.larg, arms), self.statement(node.rarg, arms)])
         if isinstance(node, ast.ExplainStmt):
             return self.statement(node.query, outer)
-        if isinstance(node, ast.LockStmt | ast.VacuumStmt | ast.NotifyStmt | ast.CallStmt):
-            return False
+        if not isinstance(node, ast.SelectStmt | ast.InsertStmt | ast.UpdateStmt | ast.DeleteStmt):
+            return False  # it is about the schema
         scope = _Scope(ctes=self._ctes(node.withClause, outer), outer=outer, equals=outer.equals.copy())
         if isinstance(node, ast.InsertStmt):
             return self._insert(node, scope)

@@ -64,7 +64,7 @@ async def _work(found: Loaded) -> None:
     """What people who work with it have put there."""
     for name in ("broadcasts", "tallies", "minutes", "templates", "webhook", "audit"):
         await found.store.database.rows(SQL[name], found.workspace_id)
-    await found.store.database.rows("vacuum analyze broadcasts, broadcast_tallies, outbox, audit_log")
+    await found.store.database.owned.rows("vacuum analyze broadcasts, broadcast_tallies, outbox, audit_log")
 
 
 async def _count(found: Loaded) -> None:

@@ -73,9 +73,11 @@ async def loaded(folder: Path, size: Size) -> AsyncIterator[Loaded]:
     async with wiring.store(settings) as store:
         made, keys = await workspaces.create(store.database, "bench")
         await add_credentials(store, made.workspace_id, await asyncio.to_thread(_nowhere, folder / "keys"))
-        await store.database.in_transaction(lambda connection: fill(connection, made.workspace_id, size))
+        await store.database.owned.in_transaction(
+            lambda connection: fill(connection, made.workspace_id, size)
+        )
         for table in _TABLES:
-            await store.database.rows(f"vacuum analyze {table}")
+            await store.database.owned.rows(f"vacuum analyze {table}")
         yield Loaded(store, made.workspace_id, keys, settings.data_dir)
 
 

@@ -54,8 +54,8 @@ async def fleet(folder: Path, *, count: int) -> AsyncIterator[Fleet]:
             for platform in (Platform.ANDROID, Platform.IOS):
                 await _register(found, platform, count // 2)
             if count:
-                await store.database.rows("vacuum analyze devices")
-                await store.database.rows("vacuum analyze people")
+                await store.database.owned.rows("vacuum analyze devices")
+                await store.database.owned.rows("vacuum analyze people")
             yield found
 
 

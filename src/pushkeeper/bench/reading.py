@@ -83,8 +83,8 @@ async def _counts(found: Loaded) -> list[Figure]:
     # As somebody would who asks this often: by the index that we advise, and by one for the query by hand.
     plan = await wiring.audiences(found.store).explain(found.workspace_id, _INDEXED.filter, Unit.DEVICE)
     for sql in (*(one.index.sql for one in plan.advice), BY_HAND["index"]):
-        await database.rows(sql)
-    await database.rows("vacuum analyze people")
+        await database.owned.rows(sql)
+    await database.owned.rows("vacuum analyze people")
     return [*figures, await _count(found, _INDEXED, segment)]
 
 

@@ -152,7 +152,18 @@ async def schema(database: Database) -> list[Finding]:
     if behind := await migrate.pending(database):
         names = ", ".join(f"{migration.number:04d} {migration.name}" for migration in behind)
         return [wrong("migrations", f"not applied: {names}", "pushkeeper migrate, or start the service")]
-    return [ok("migrations", f"up to date at {migrate.migrations()[-1].number:04d}")]
+    return [ok("migrations", f"up to date at {migrate.migrations()[-1].number:04d}"), _row_security(database)]
+
+
+def _row_security(database: Database) -> Finding:
+    if database.rows_are_secured:
+        return ok("row security", "workspaces are kept apart by PostgreSQL, too")
+    return attention(
+        "row security",
+        "off: the database user may not make the roles pushkeeper_tenant and pushkeeper_jobs",
+        "as an administrator: create role pushkeeper_tenant; create role pushkeeper_jobs; "
+        "grant pushkeeper_tenant, pushkeeper_jobs to that user; then run pushkeeper migrate",
+    )
 
 
 async def partitions(database: Database, keep: Keep) -> list[Finding]:

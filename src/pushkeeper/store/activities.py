@@ -53,7 +53,7 @@ async def of_person(
     database: Database, workspace: WorkspaceId, person: PersonId, asked: Asked
 ) -> list[Activity]:
     """What a person did and what happened to them, the newest first."""
-    rows = await database.rows(
+    rows = await database.of(workspace).rows(
         SQL["of_person"],
         workspace,
         person,

@@ -225,4 +225,4 @@ async def true_of(
         cases.append(f"case when {where.sql} then {number} end")
         parameters += where.parameters
     query = SQL["true_of"].replace("{numbers}", f"array[{', '.join(cases)}]::bigint[]")
-    return set(await database.value(query, workspace, person, *parameters) or ())
+    return set(await database.of(workspace).value(query, workspace, person, *parameters) or ())

@@ -300,13 +300,13 @@ async def read(
     database: Database, workspace: WorkspaceId, template_id: int, broadcast_id: int
 ) -> Triggered | None:
     """One broadcast of a template."""
-    row = await database.row(SQL["read"], workspace, template_id, broadcast_id)
+    row = await database.of(workspace).row(SQL["read"], workspace, template_id, broadcast_id)
     return None if row is None else Triggered(**row)
 
 
 async def under_plan(database: Database, workspace: WorkspaceId, template_id: int) -> int:
     """How many broadcasts of a template are not planned yet."""
-    found: int = await database.value(SQL["under_plan"], workspace, template_id)
+    found: int = await database.of(workspace).value(SQL["under_plan"], workspace, template_id)
     return found
 
 
@@ -314,13 +314,13 @@ async def of_workspace(
     database: Database, workspace: WorkspaceId, *, before: int | None, limit: int
 ) -> list[Broadcast]:
     """The broadcasts of a workspace before a number, the newest first."""
-    rows = await database.rows(SQL["all"], workspace, before or _LAST, None, limit)
+    rows = await database.of(workspace).rows(SQL["all"], workspace, before or _LAST, None, limit)
     return [_broadcast(row) for row in rows]
 
 
 async def one(database: Database, workspace: WorkspaceId, broadcast_id: int) -> Broadcast | None:
     """One broadcast."""
-    row = await database.row(SQL["all"], workspace, _LAST, broadcast_id, 1)
+    row = await database.of(workspace).row(SQL["all"], workspace, _LAST, broadcast_id, 1)
     return None if row is None else _broadcast(row)
 
 
@@ -378,26 +378,31 @@ async def set_preflight(
     database: Database, workspace: WorkspaceId, broadcast: Broadcast, preflight: dict[str, Any]
 ) -> None:
     """Keep what was foreseen of it, unless it says another message by now or has begun."""
-    await database.rows(
+    await database.of(workspace).rows(
         SQL["set_preflight"], workspace, broadcast.broadcast_id, broadcast.message_id, preflight
     )
 
 
 async def tallies(database: Database, workspace: WorkspaceId, message_id: UUID) -> list[Tally]:
     """What came of a broadcast's pushes, the most frequent first."""
-    return [Tally(**row) for row in await database.rows(SQL["tallies"], workspace, message_id)]
+    return [Tally(**row) for row in await database.of(workspace).rows(SQL["tallies"], workspace, message_id)]
 
 
 async def minutes(
     database: Database, workspace: WorkspaceId, message_id: UUID, since: datetime
 ) -> list[Minute]:
     """How many of its pushes ended in each minute from then on."""
-    return [Minute(**row) for row in await database.rows(SQL["minutes"], workspace, message_id, since)]
+    return [
+        Minute(**row)
+        for row in await database.of(workspace).rows(SQL["minutes"], workspace, message_id, since)
+    ]
 
 
 async def waiting(database: Database, workspace: WorkspaceId, message_id: UUID) -> list[Waiting]:
     """For how many devices there is work left, by what it waits for."""
-    return [Waiting(**row) for row in await database.rows(SQL["waiting"], workspace, message_id)]
+    return [
+        Waiting(**row) for row in await database.of(workspace).rows(SQL["waiting"], workspace, message_id)
+    ]
 
 
 def _broadcast(row: Row) -> Broadcast:

@@ -60,7 +60,7 @@ class FailingHook:
 
 async def server(database: Database) -> Server:
     """How the server is set, and how busy it is."""
-    row = await database.row(SQL["server"])
+    row = await database.owned.row(SQL["server"])
     assert row is not None  # noqa: S101 - the query has a row
     return Server(**row)
 

@@ -81,12 +81,12 @@ async def put(database: Database, vault: Vault, workspace: WorkspaceId, new: New
             pass
         return credential_id
 
-    return await database.in_transaction(work)
+    return await database.of(workspace).in_transaction(work)
 
 
 async def exists(database: Database, workspace: WorkspaceId, new: NewCredential) -> bool:
     """Whether there is a credential that this one would replace."""
-    found: bool = await database.value(
+    found: bool = await database.of(workspace).value(
         SQL["exists"], workspace, new.provider.value, new.app, new.environment.value
     )
     return found
@@ -99,7 +99,7 @@ async def read(database: Database, vault: Vault, workspace: WorkspaceId, credent
         NotFound: it is gone.
         Misconfigured: it was sealed with another secret key.
     """
-    row = await database.row(SQL["read"], workspace, credential_id)
+    row = await database.of(workspace).row(SQL["read"], workspace, credential_id)
     if row is None:
         raise NotFound("credential: it is gone")
     facts = dict(row)
@@ -131,7 +131,7 @@ async def of_workspace(database: Database, workspace: WorkspaceId) -> list[Crede
         CredentialFacts(
             **{**row, "provider": Provider(row["provider"]), "environment": Environment(row["environment"])}
         )
-        for row in await database.rows(SQL["of_workspace"], workspace)
+        for row in await database.of(workspace).rows(SQL["of_workspace"], workspace)
     ]
 
 

@@ -16,6 +16,7 @@ import msgspec
 from pushkeeper.core.delivery_id import DeliveryIds
 from pushkeeper.core.model import Secret
 from pushkeeper.errors import BadRequest, Misconfigured, TooLarge, TooSlow, Unreachable
+from pushkeeper.store.statements import Statements
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -44,14 +45,15 @@ _OLDEST_SERVER = 150_000
 # Our statements run for milliseconds: compiling one costs more than it could ever save, and so does reading a whole
 # table for the thousand rows of a slice, which the planner would do for disks that turn.
 _SERVER_SETTINGS = {"jit": "off", "random_page_cost": "1.1", "application_name": "pushkeeper"}
-_ATTEMPTS_ON_CONFLICT = 5
+TENANT, JOBS = "pushkeeper_tenant", "pushkeeper_jobs"
 _FOR_SURVEYS = "set local work_mem = '64MB'; set local plan_cache_mode = force_custom_plan"
 _LONGEST_SURVEY_S = 50.0
 _SURVEYED = ("people", "devices")
 _MANY = 300  # rows; of fewer, even each with each is soon joined
 _SMALL_WITHIN_S = 10.0  # of a workspace with fewer: it takes as long as that only where the machine is busy
 _FAR_OFF = 20  # times as many as the server expects
-_LOOKING_AGAIN = "set local lock_timeout = '2s'"  # for who looks already, or cleans
+# Only the owner may; somebody else may look already, or clean.
+_LOOKING_AGAIN = "set local role none; set local lock_timeout = '2s'"
 
 _NOT_ANSWERING = (
     OSError,
@@ -78,18 +80,6 @@ class Connections(NamedTuple):
     busy: int
     idle: int
     most: int
-
-
-class LostRace(Exception):
-    """Somebody else changed what this transaction stands on; run again, it sees what they left."""
-
-
-_WORTH_ANOTHER_TRY = (
-    LostRace,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    asyncpg.ForeignKeyViolationError,
-)
 
 
 def load_queries(name: str) -> Mapping[str, str]:
@@ -120,8 +110,8 @@ def columns(rows: Sequence[Sequence[object]], width: int) -> list[list[object]]:
 SQL = load_queries("database")
 
 
-class Database:
-    """A pool of connections to one PostgreSQL.
+class Database(Statements):
+    """A pool of connections to one PostgreSQL; by itself for what crosses workspaces, by `of` for what is of some.
 
     Raises:
         Unreachable: from any method, when the server does not answer.
@@ -129,10 +119,22 @@ class Database:
         TooLarge: from any method, when an identifier is longer than an index can hold.
     """
 
-    def __init__(self, pool: asyncpg.Pool, url: str, delivery_ids: DeliveryIds) -> None:
-        self._pool = pool
+    def __init__(self, url: str, delivery_ids: DeliveryIds, connections: int = 1) -> None:
+        """Take an address; nothing is asked of it yet."""
+        super().__init__(self._acquired, self._transaction)
+        self._pool = asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=connections,
+            init=self._prepare,
+            server_settings=_SERVER_SETTINGS,
+            reset=_nothing,
+            timeout=10,
+            command_timeout=60,
+        )
         self.url = url
         self.delivery_ids = delivery_ids
+        self._rows_are_secured = False
         self._known: set[tuple[int, str]] = set()
         self._learning = asyncio.Lock()
 
@@ -150,19 +152,11 @@ class Database:
         """
         if not url.startswith(("postgresql://", "postgres://")):
             raise Misconfigured("database URL: expected postgresql://user@host:port/name")
+        database = cls(url, delivery_ids or DeliveryIds(Secret(os.urandom(32))), connections)
         try:
-            pool = await asyncpg.create_pool(
-                url,
-                min_size=1,
-                max_size=connections,
-                init=_prepare,
-                server_settings=_SERVER_SETTINGS,
-                reset=_nothing,
-                timeout=10,
-                command_timeout=60,
-            )
-            database = cls(pool, url, delivery_ids or DeliveryIds(Secret(os.urandom(32))))
+            await database._pool
             version = await database.value("select current_setting('server_version_num')::int")
+            await database.secure_rows(secured=await database.value(SQL["secured"]))
         except _NOT_ANSWERING as error:
             raise Unreachable(f"database URL: no PostgreSQL answers at {where(url)}") from error
         except _NOT_LETTING_US_IN as error:
@@ -194,26 +188,71 @@ class Database:
             async with self._pool.acquire() as connection:
                 yield connection
 
-    async def rows(self, query: str, *args: object) -> list[Row]:
-        async with self._acquired() as connection:
-            found: list[Row] = await connection.fetch(query, *args)
-        return found
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[asyncpg.Connection]:
+        async with self._acquired() as connection, connection.transaction():
+            yield connection
 
-    async def rows_planned_anew(self, query: str, *args: object) -> list[Row]:
-        """The rows of a query whose best plan is another for other arguments, so that none is kept for it."""
-        async with self._acquired() as connection:
-            statement = await connection.prepare(query)
-            found: list[Row] = await statement.fetch(*args)
-        return found
+    async def _prepare(self, connection: asyncpg.Connection) -> None:
+        await connection.set_type_codec(
+            "jsonb",
+            encoder=lambda value: msgspec.json.encode(value).decode(),
+            decoder=msgspec.json.decode,
+            schema="pg_catalog",
+        )
+        await self._take_role(connection)
 
-    async def row(self, query: str, *args: object) -> Row | None:
-        async with self._acquired() as connection:
-            found: Row | None = await connection.fetchrow(query, *args)
-        return found
+    async def _take_role(self, connection: asyncpg.Connection) -> None:
+        if self._rows_are_secured:
+            await connection.execute(f"set role {JOBS}")
 
-    async def value(self, query: str, *args: object) -> Any:  # noqa: ANN401 - a column has any type
+    def of(self, *workspaces: int) -> Statements:
+        """What belongs to these workspaces: what is run by it can neither see nor change anything else."""
+        if not self._rows_are_secured:
+            return self
+        numbers = ",".join(map(str, workspaces))
+        begin = f"begin; set local role {TENANT}; set local pushkeeper.workspaces = '{{{numbers}}}'"
+        return Statements(lambda: self._begun(begin), lambda: self._begun(begin))
+
+    @property
+    def owned(self) -> Statements:
+        """The schema itself, and what only its owner may know of the server."""
+        return Statements(self._as_owner, lambda: self._begun("begin; set local role none"))
+
+    async def secure_rows(self, *, secured: bool) -> None:
+        """From now on run all that crosses workspaces by a role for that, and what is of some by one that sees no others."""
+        if secured != self._rows_are_secured:
+            self._rows_are_secured = secured
+            await self._pool.expire_connections()
+
+    @property
+    def rows_are_secured(self) -> bool:
+        """Whether workspaces are kept apart by row-level security too (store/row_security.py)."""
+        return self._rows_are_secured
+
+    @asynccontextmanager
+    async def _as_owner(self) -> AsyncIterator[asyncpg.Connection]:
         async with self._acquired() as connection:
-            return await connection.fetchval(query, *args)
+            if self._rows_are_secured:
+                await connection.execute("set role none")
+            try:
+                yield connection
+            finally:
+                if not connection.is_closed():
+                    await self._take_role(connection)
+
+    @asynccontextmanager
+    async def _begun(self, begin: str) -> AsyncIterator[asyncpg.Connection]:
+        """A transaction that begins so, in one round trip."""
+        async with self._acquired() as connection:
+            await connection.execute(begin)
+            try:
+                yield connection
+            except BaseException:
+                if not connection.is_closed():
+                    await connection.execute("rollback")
+                raise
+            await connection.execute("commit")
 
     async def survey(
         self, query: str, workspace: int, *args: object, within_s: float = _LONGEST_SURVEY_S
@@ -256,22 +295,9 @@ class Database:
                 self._known |= many
         return not many and len(unknown) == len(_SURVEYED)
 
-    async def in_transaction(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """Run `work` in a transaction and commit; a deadlock or a lost race runs it again, from the start."""
-        for attempt in range(_ATTEMPTS_ON_CONFLICT):
-            try:
-                async with self._acquired() as connection, connection.transaction():
-                    return await work(connection)
-            except _WORTH_ANOTHER_TRY as error:
-                if attempt == _ATTEMPTS_ON_CONFLICT - 1:
-                    raise Unreachable(
-                        "the database is too busy: others were first five times in a row"
-                    ) from error
-        raise AssertionError  # the last attempt returns or raises
-
     async def outside_transactions(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """Run `work` on one connection, each statement for itself: what PostgreSQL does in no transaction."""
-        async with self._acquired() as connection:
+        """Run `work` as the schema's owner, each statement for itself: what PostgreSQL does in no transaction."""
+        async with self._as_owner() as connection:
             return await work(connection)
 
     @asynccontextmanager
@@ -323,15 +349,6 @@ class _translated:  # noqa: N801 - reads as a phrase: `with _translated(url)`
 
 def _told(call: Callable[[str], None]) -> Callable[..., None]:
     return lambda *said: call(said[-1])
-
-
-async def _prepare(connection: asyncpg.Connection) -> None:
-    await connection.set_type_codec(
-        "jsonb",
-        encoder=lambda value: msgspec.json.encode(value).decode(),
-        decoder=msgspec.json.decode,
-        schema="pg_catalog",
-    )
 
 
 async def _held(connection: asyncpg.Connection, table: str, workspace: int) -> tuple[int, int]:

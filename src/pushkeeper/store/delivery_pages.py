@@ -107,8 +107,12 @@ async def page(
     searching = wanted.kind is not None or any(one is not None for one in asked)
 
     async def read(at: UUID, rows: int, look: int) -> tuple[Sequence[ShownMessage], UUID | None]:
-        bound: UUID | None = await database.value(SQL["bound"], workspace, at, look) if searching else None
-        found = await database.rows_planned_anew(SQL["page"], workspace, at, bound, rows, wanted.kind, *asked)
+        bound: UUID | None = (
+            await database.of(workspace).value(SQL["bound"], workspace, at, look) if searching else None
+        )
+        found = await database.of(workspace).rows_planned_anew(
+            SQL["page"], workspace, at, bound, rows, wanted.kind, *asked
+        )
         some = [_message(database, workspace, row) for row in found]
         return some, some[-1].message_id if len(some) == rows else bound
 
@@ -121,7 +125,7 @@ async def _to_many(
     database: Database, workspace: WorkspaceId, wanted: Wanted, *, after: UUID, limit: int
 ) -> chunks.Page[ShownMessage, UUID]:
     """Those to many are few, and have a table of their own by which they are found."""
-    found = await database.rows_planned_anew(
+    found = await database.of(workspace).rows_planned_anew(
         SQL["to_many"], workspace, after, limit, wanted.template_id, wanted.until
     )
     some = [_message(database, workspace, row) for row in found]
@@ -135,13 +139,13 @@ async def of_person(
     page = messages.Page(before=before, since=_EVER, until=datetime.now(UTC) + _SOON, limit=limit)
     found = await messages.of_person(database, workspace, person, page)
     rows = [(one.message_id, one.person_id) for one in found]
-    shown = await database.rows(SQL["own"], workspace, *columns(rows, 2))
+    shown = await database.of(workspace).rows(SQL["own"], workspace, *columns(rows, 2))
     return [OwnDelivery(**row, delivery_id=_delivery(database, workspace, row)) for row in shown]
 
 
 async def message(database: Database, workspace: WorkspaceId, message_id: UUID) -> ShownMessage | None:
     """One message."""
-    row = await database.row(SQL["message"], workspace, message_id)
+    row = await database.of(workspace).row(SQL["message"], workspace, message_id)
     return None if row is None else _message(database, workspace, row)
 
 
@@ -169,11 +173,11 @@ async def of_message(
 
     async def read(at: bytes, rows: int, look: int) -> tuple[Sequence[ShownDelivery], bytes | None]:
         bound: bytes | None = (
-            await database.value(SQL["bound_of_message"], workspace, day, message_id, at, look)
+            await database.of(workspace).value(SQL["bound_of_message"], workspace, day, message_id, at, look)
             if by_pieces
             else None
         )
-        found = await database.rows_planned_anew(
+        found = await database.of(workspace).rows_planned_anew(
             SQL["of_message"], workspace, day, message_id, at, bound, rows, ending
         )
         some = [ShownDelivery(**row, delivery_id=_delivery(database, workspace, row)) for row in found]

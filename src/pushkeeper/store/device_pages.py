@@ -80,9 +80,11 @@ async def page(
     query = SQL["page"].replace("{condition}", where.sql)
 
     async def read(at: Key, rows: int, look: int) -> tuple[Sequence[ShownDevice], Key | None]:
-        bound = await database.row(SQL["bound"], workspace, *at, look) if node else None
+        bound = await database.of(workspace).row(SQL["bound"], workspace, *at, look) if node else None
         until = Key(*bound.values()) if bound else _LAST
-        found = await database.rows_planned_anew(query, workspace, *at, *until, rows, *where.parameters)
+        found = await database.of(workspace).rows_planned_anew(
+            query, workspace, *at, *until, rows, *where.parameters
+        )
         some = [as_shown(row) for row in found]
         if len(some) == rows:
             return some, some[-1].key
@@ -95,7 +97,7 @@ async def page(
 
 async def read(database: Database, workspace: WorkspaceId, device: DeviceId) -> ShownDevice | None:
     """The device of this key."""
-    row = await database.row(SQL["read"], workspace, device)
+    row = await database.of(workspace).row(SQL["read"], workspace, device)
     return None if row is None else as_shown(row)
 
 
@@ -104,13 +106,13 @@ async def history(
 ) -> list[Line]:
     """What happened to the device of this key before something that did, the newest first; it outlives the device."""
     at, history_id = before or (None, None)
-    rows = await database.rows(SQL["history"], workspace, device, at, history_id, limit)
+    rows = await database.of(workspace).rows(SQL["history"], workspace, device, at, history_id, limit)
     return [_line(row) for row in rows]
 
 
 async def pushes(database: Database, device: Device, *, before: UUID | None, limit: int) -> list[PushLine]:
     """What came of the pushes to a device before a message, since its person has it, the newest message first."""
-    rows = await database.rows(
+    rows = await database.of(device.workspace_id).rows(
         SQL["pushes"], device.workspace_id, device.person_id, device.device_id, before, limit
     )
     return [PushLine(**row) for row in rows]
@@ -120,7 +122,9 @@ async def some(
     database: Database, workspace: WorkspaceId, statuses: Sequence[str], *, after: bytes, limit: int
 ) -> list[ShownDevice]:
     """Devices with one of these last statuses, from a key on and around: of a random key, random ones."""
-    rows = await database.rows_planned_anew(SQL["some"], workspace, list(statuses), after, limit)
+    rows = await database.of(workspace).rows_planned_anew(
+        SQL["some"], workspace, list(statuses), after, limit
+    )
     return [as_shown(row) for row in rows]
 
 
@@ -129,8 +133,8 @@ async def share(database: Database, workspace: WorkspaceId, node: Node) -> tuple
     where = filter_sql.condition(node, first=3, now=datetime.now(UTC), unit=Unit.DEVICE)
     people = "join people p using (workspace_id, person_id)" if where.of_people else ""
     query = SQL["share"].replace("{people}", people).replace("{condition}", where.sql)
-    percent = await database.value(SQL["percent"], _SAMPLED_PAGES)
-    [row] = await database.rows_planned_anew(query, workspace, percent, *where.parameters)
+    percent = await database.of(workspace).value(SQL["percent"], _SAMPLED_PAGES)
+    [row] = await database.of(workspace).rows_planned_anew(query, workspace, percent, *where.parameters)
     return row["matching"], row["looked_at"]
 
 

@@ -251,7 +251,7 @@ async def move(
 
 async def of_person(database: Database, workspace: WorkspaceId, person: PersonId) -> list[Device]:
     """A person's devices, the last used first."""
-    return [as_device(row) for row in await database.rows(SQL["of_person"], workspace, person)]
+    return [as_device(row) for row in await database.of(workspace).rows(SQL["of_person"], workspace, person)]
 
 
 async def read(
@@ -259,7 +259,9 @@ async def read(
 ) -> Device | None:
     """The device of this token, of this person if one is named; of several who share it, the last used."""
     digest = hashlib.md5(token.value.encode(), usedforsecurity=False).hexdigest()
-    row = await database.row(SQL["read"], workspace, device_id(workspace, token), digest, person)
+    row = await database.of(workspace).row(
+        SQL["read"], workspace, device_id(workspace, token), digest, person
+    )
     return None if row is None else as_device(row)
 
 
@@ -284,7 +286,7 @@ async def search(
 ) -> list[Device]:
     """The devices that are so and whose keys come after this one, in their order."""
     name, values = wanted.attribute or (None, ())
-    rows = await database.rows(
+    rows = await database.of(workspace).rows(
         SQL["search"],
         workspace,
         after,
@@ -316,7 +318,8 @@ class PushLine:
 
 async def pushes(database: Database, device: Device, *, limit: int) -> list[PushLine]:
     """What came of the pushes to a device since its person has it, the newest message first."""
-    rows = await database.rows(SQL["pushes"], device.workspace_id, device.person_id, device.device_id, limit)
+    own = database.of(device.workspace_id)
+    rows = await own.rows(SQL["pushes"], device.workspace_id, device.person_id, device.device_id, limit)
     return [PushLine(**row) for row in rows]
 
 
@@ -329,13 +332,15 @@ async def history(
     """
     if person is None and (found := await read(database, workspace, token)) is not None:
         person = found.person_id
-    rows = await database.rows(SQL["history"], workspace, device_id(workspace, token), limit, person)
+    rows = await database.of(workspace).rows(
+        SQL["history"], workspace, device_id(workspace, token), limit, person
+    )
     return [HistoryLine(**row) for row in rows]
 
 
 async def counts(database: Database, workspace: WorkspaceId) -> list[Count]:
     """How many devices there are of each platform and last status."""
-    rows = await database.rows(SQL["counts"], workspace)
+    rows = await database.of(workspace).rows(SQL["counts"], workspace)
     return [Count(Platform(row["platform"]), LastStatus(row["status"]), row["devices"]) for row in rows]
 
 

@@ -95,7 +95,7 @@ async def notes_of(
     """What was said of relationships of somebody who has these identifiers, the oldest first."""
     named = [{"identifiers": one} for one in identifiers]
     related = [{"cio_relationships": [one]} for one in named]
-    rows = await database.rows(SQL["notes_of"], workspace, [*named, *related])
+    rows = await database.of(workspace).rows(SQL["notes_of"], workspace, [*named, *related])
     return [row["said"] for row in rows]
 
 

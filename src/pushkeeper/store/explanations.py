@@ -73,7 +73,7 @@ class Happening:
 
 async def person(database: Database, workspace: WorkspaceId, person_id: PersonId) -> Person | None:
     """A person."""
-    row = await database.row(SQL["person"], workspace, person_id)
+    row = await database.of(workspace).row(SQL["person"], workspace, person_id)
     if row is None:
         return None
     told = facts.Person(
@@ -92,7 +92,7 @@ async def events(
     """What a person did of these things."""
     if not names:
         return []
-    rows = await database.rows(SQL["events"], workspace, person_id, list(names), _EVENTS)
+    rows = await database.of(workspace).rows(SQL["events"], workspace, person_id, list(names), _EVENTS)
     return [Happened(row["name"], row["happened_at"]) for row in rows]
 
 
@@ -100,7 +100,7 @@ async def devices(
     database: Database, workspace: WorkspaceId, person_id: PersonId | None, keys: Collection[DeviceId]
 ) -> list[Device]:
     """The devices of a person, the last used first, and those of these keys; fifty at most."""
-    rows = await database.rows(SQL["devices"], workspace, person_id, list(keys), MOST_DEVICES)
+    rows = await database.of(workspace).rows(SQL["devices"], workspace, person_id, list(keys), MOST_DEVICES)
     return [_device(row) for row in rows]
 
 
@@ -122,7 +122,7 @@ async def asked_by(
 
 async def once_theirs(database: Database, workspace: WorkspaceId, person_id: PersonId) -> list[DeviceId]:
     """The devices that a person had and may have no more, the last that they lost first."""
-    rows = await database.rows(SQL["once_theirs"], workspace, person_id, MOST_DEVICES)
+    rows = await database.of(workspace).rows(SQL["once_theirs"], workspace, person_id, MOST_DEVICES)
     return [row["device_id"] for row in rows]
 
 
@@ -131,7 +131,7 @@ async def history(
 ) -> dict[DeviceId, list[facts.Line]]:
     """The last lines of these devices' history, the newest first."""
     found: dict[DeviceId, list[facts.Line]] = {key: [] for key in keys}
-    for row in await database.rows(SQL["history"], workspace, list(keys), _LINES):
+    for row in await database.of(workspace).rows(SQL["history"], workspace, list(keys), _LINES):
         line = dict(row)
         found[line.pop("device_id")].append(facts.Line(**line))
     return found
@@ -139,13 +139,13 @@ async def history(
 
 async def message_of_broadcast(database: Database, workspace: WorkspaceId, number: int) -> UUID | None:
     """The message of a broadcast."""
-    found: UUID | None = await database.value(SQL["of_broadcast"], workspace, number)
+    found: UUID | None = await database.of(workspace).value(SQL["of_broadcast"], workspace, number)
     return found
 
 
 async def message(database: Database, workspace: WorkspaceId, message_id: UUID) -> Message | None:
     """A message."""
-    row = await database.row(SQL["message"], workspace, message_id)
+    row = await database.of(workspace).row(SQL["message"], workspace, message_id)
     return None if row is None else _message(row)
 
 
@@ -158,10 +158,12 @@ async def happening(
 ) -> Happening:
     """What of a message happened at these devices, and at others that the person had then."""
     day = message_day(message_id)
-    pushed = await database.rows(SQL["pushes"], workspace, day, message_id, list(keys), person_id)
-    queued = await database.rows(SQL["waiting"], workspace, message_id, list(keys), person_id)
-    held = await database.rows(SQL["held"], workspace, message_id, list(keys))
-    reported = await database.rows(SQL["reports"], workspace, message_id, person_id)
+    pushed = await database.of(workspace).rows(
+        SQL["pushes"], workspace, day, message_id, list(keys), person_id
+    )
+    queued = await database.of(workspace).rows(SQL["waiting"], workspace, message_id, list(keys), person_id)
+    held = await database.of(workspace).rows(SQL["held"], workspace, message_id, list(keys))
+    reported = await database.of(workspace).rows(SQL["reports"], workspace, message_id, person_id)
     reports: dict[DeviceId, dict[str, datetime]] = {}
     for row in reported:
         reports.setdefault(row["device_id"], {})[row["metric"]] = row["at"]

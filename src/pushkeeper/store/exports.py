@@ -39,13 +39,13 @@ class Export:
 
 async def insert(database: Database, workspace: WorkspaceId, kind: Kind, asked: object) -> int:
     """Ask for an export, and return its number."""
-    made: int = await database.value(SQL["insert"], workspace, kind, asked)
+    made: int = await database.of(workspace).value(SQL["insert"], workspace, kind, asked)
     return made
 
 
 async def of_workspace(database: Database, workspace: WorkspaceId, only: int | None = None) -> list[Export]:
     """The last hundred exports of a workspace, the newest first; or only one of them."""
-    return [Export(**row) for row in await database.rows(SQL["all"], workspace, only)]
+    return [Export(**row) for row in await database.of(workspace).rows(SQL["all"], workspace, only)]
 
 
 async def next_to_write(connection: Connection) -> Export | None:
@@ -73,7 +73,7 @@ async def failed(connection: Connection, workspace: WorkspaceId, export_id: int,
 
 async def part(database: Database, workspace: WorkspaceId, export_id: int, number: int) -> str | None:
     """One part of an export's text; None after the last."""
-    text: str | None = await database.value(SQL["part"], workspace, export_id, number)
+    text: str | None = await database.of(workspace).value(SQL["part"], workspace, export_id, number)
     return text
 
 

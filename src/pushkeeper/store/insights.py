@@ -120,12 +120,12 @@ async def count(database: Database, workspace: WorkspaceId, insight: Insight) ->
         return True
 
     await database.know(workspace)
-    return await database.in_transaction(work)
+    return await database.of(workspace).in_transaction(work)
 
 
 async def last(database: Database, workspace: WorkspaceId, insight: Insight) -> Last | None:
     """What it came to when it was last counted; None before that."""
-    row = await database.row(SQL["last"], workspace, insight.value)
+    row = await database.of(workspace).row(SQL["last"], workspace, insight.value)
     return None if row is None else Last(**row)
 
 
@@ -136,7 +136,7 @@ async def ask(database: Database, workspace: WorkspaceId, insight: Insight) -> N
         await connection.execute(SQL["ask"], workspace, insight.value)
         await connection.execute(f"notify {REACH_CHANNEL}")
 
-    await database.in_transaction(work)
+    await database.of(workspace).in_transaction(work)
 
 
 async def due(database: Database) -> list[tuple[WorkspaceId, Insight]]:
@@ -147,27 +147,37 @@ async def due(database: Database) -> list[tuple[WorkspaceId, Insight]]:
 
 async def pushes(database: Database, workspace: WorkspaceId, days: int) -> list[PushDay]:
     """What pushes came to in the last so many days, today among them, the oldest first."""
-    return [PushDay(*row.values()) for row in await database.rows(SQL["pushes"], workspace, days)]
+    return [
+        PushDay(*row.values()) for row in await database.of(workspace).rows(SQL["pushes"], workspace, days)
+    ]
 
 
 async def reasons(database: Database, workspace: WorkspaceId, days: int) -> list[Reason]:
     """Why pushes did not reach their devices in the last so many days, what is most frequent first."""
-    return [Reason(*row.values()) for row in await database.rows(SQL["reasons"], workspace, days)]
+    return [
+        Reason(*row.values()) for row in await database.of(workspace).rows(SQL["reasons"], workspace, days)
+    ]
 
 
 async def bounces(database: Database, workspace: WorkspaceId, days: int, limit: int) -> list[Bounce]:
     """Refusals in the last so many days, what is most frequent first."""
-    return [Bounce(*row.values()) for row in await database.rows(SQL["bounces"], workspace, days, limit)]
+    return [
+        Bounce(*row.values())
+        for row in await database.of(workspace).rows(SQL["bounces"], workspace, days, limit)
+    ]
 
 
 async def bounces_by_day(database: Database, workspace: WorkspaceId, days: int) -> list[BounceDay]:
     """Refusals by word, the oldest day first."""
-    return [BounceDay(*row.values()) for row in await database.rows(SQL["bounces_by_day"], workspace, days)]
+    return [
+        BounceDay(*row.values())
+        for row in await database.of(workspace).rows(SQL["bounces_by_day"], workspace, days)
+    ]
 
 
 async def broadcasts(database: Database, workspace: WorkspaceId, before: int, limit: int) -> list[Began]:
     """Broadcasts that began, with numbers below this one, the newest first."""
-    rows = await database.rows(SQL["broadcasts"], workspace, before, limit)
+    rows = await database.of(workspace).rows(SQL["broadcasts"], workspace, before, limit)
     return [Began(**row) for row in rows]
 
 

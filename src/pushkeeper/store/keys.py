@@ -40,14 +40,14 @@ class NewKey:
 
 async def of_workspace(database: Database, workspace: WorkspaceId) -> list[KeyFacts]:
     """The keys of a workspace, by their kinds, the oldest first."""
-    return [KeyFacts(**row) for row in await database.rows(SQL["of_workspace"], workspace)]
+    return [KeyFacts(**row) for row in await database.of(workspace).rows(SQL["of_workspace"], workspace)]
 
 
 async def make(database: Database, workspace: WorkspaceId, kind: KeyKind) -> NewKey:
     """Make another key of a kind, beside those that there are."""
     secret = secrets.token_hex(16 if kind == "track" else 20)
     key_id = secrets.token_hex(10) if kind == "track" else secret[:PUBLIC_CHARACTERS]
-    await database.rows(SQL["insert"], workspace, kind, key_id, hash_of_key(secret))
+    await database.of(workspace).rows(SQL["insert"], workspace, kind, key_id, hash_of_key(secret))
     return NewKey(kind, key_id, secret)
 
 
@@ -67,4 +67,4 @@ async def revoke(database: Database, workspace: WorkspaceId, kind: str, key_id: 
             raise Conflict("key: it is the last of its kind; make another one first")
         await connection.execute(SQL["delete"], workspace, kind, key_id)
 
-    await database.in_transaction(work)
+    await database.of(workspace).in_transaction(work)

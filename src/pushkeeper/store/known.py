@@ -31,10 +31,10 @@ class Known:
 
 async def of_workspace(database: Database, workspace: WorkspaceId) -> Known:
     """What the newest people and their devices are described by."""
-    devices = await database.rows(SQL["of_devices"], workspace, SAMPLE, _MOST_VALUES)
-    people = await database.rows(SQL["of_people"], workspace, SAMPLE, _MOST_VALUES)
-    events = await database.rows(SQL["events"], workspace, SAMPLE)
-    segments = await database.rows(SQL["segments"], workspace, _MOST_VALUES)
+    devices = await database.of(workspace).rows(SQL["of_devices"], workspace, SAMPLE, _MOST_VALUES)
+    people = await database.of(workspace).rows(SQL["of_people"], workspace, SAMPLE, _MOST_VALUES)
+    events = await database.of(workspace).rows(SQL["events"], workspace, SAMPLE)
+    segments = await database.of(workspace).rows(SQL["segments"], workspace, _MOST_VALUES)
     return Known(
         of_devices={row["name"]: row["known"] for row in devices},
         of_people={row["name"]: row["known"] for row in people},

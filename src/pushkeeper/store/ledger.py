@@ -206,10 +206,10 @@ async def finish(connection: Connection, workspace: WorkspaceId, undo_id: int) -
 
 async def of_workspace(database: Database, workspace: WorkspaceId, *, limit: int) -> list[Undo]:
     """What was taken back, the newest first."""
-    return [Undo(**row) for row in await database.rows(SQL["all"], workspace, None, limit)]
+    return [Undo(**row) for row in await database.of(workspace).rows(SQL["all"], workspace, None, limit)]
 
 
 async def one(database: Database, workspace: WorkspaceId, undo_id: int) -> Undo | None:
     """What was taken back under this number, if anything was."""
-    row = await database.row(SQL["all"], workspace, undo_id, 1)
+    row = await database.of(workspace).row(SQL["all"], workspace, undo_id, 1)
     return None if row is None else Undo(**row)

@@ -198,11 +198,11 @@ async def delivery(
 ) -> DeliveryFacts | None:
     """What is known of a message for one person."""
     message_id, person_id = delivery_id.message_id, delivery_id.person_id
-    row = await database.row(SQL["delivery"], workspace, message_id, person_id)
+    row = await database.of(workspace).row(SQL["delivery"], workspace, message_id, person_id)
     if row is None:
         return None
     day = message_day(message_id)
-    records = await database.rows(SQL["pushes"], workspace, day, message_id, person_id)
+    records = await database.of(workspace).rows(SQL["pushes"], workspace, day, message_id, person_id)
     facts = {**row, "content": msgspec.convert(row["content"], Content)}
     return DeliveryFacts(**facts, pushes=tuple(PushRecord(**record) for record in records))
 
@@ -222,7 +222,7 @@ async def of_person(
 ) -> list[DeliveryId]:
     """The deliveries of a person, and of those who were merged into them, the newest message first."""
     bounds = (page.before, page.since, page.until, page.limit)
-    rows = await database.rows(SQL["of_person"], workspace, person, *bounds)
+    rows = await database.of(workspace).rows(SQL["of_person"], workspace, person, *bounds)
     ids = database.delivery_ids
     return [ids.of(workspace, row["message_id"], PersonId(row["person_id"])) for row in rows]
 
@@ -258,7 +258,7 @@ class Listed:
 
 async def of_workspace(database: Database, workspace: WorkspaceId, wanted: Wanted) -> list[Listed]:
     """The deliveries of a workspace, the newest message first."""
-    rows = await database.rows(
+    rows = await database.of(workspace).rows(
         SQL["of_workspace"],
         workspace,
         wanted.after_message,
@@ -287,12 +287,12 @@ async def release_draft(
         await connection.execute(f"notify {WORK_CHANNEL}")
         return released is not None
 
-    return await database.in_transaction(work)
+    return await database.of(workspace).in_transaction(work)
 
 
 async def drop_draft(database: Database, workspace: WorkspaceId, message_id: UUID) -> bool:
     """Let a draft not be sent, and say whether there was one that waits."""
-    return await database.value(SQL["drop_draft"], workspace, message_id) is not None
+    return await database.of(workspace).value(SQL["drop_draft"], workspace, message_id) is not None
 
 
 async def forget_contents(database: Database) -> None:
@@ -302,4 +302,4 @@ async def forget_contents(database: Database) -> None:
 
 async def answers(database: Database, workspace: WorkspaceId, *, days: int) -> list[AnswerCount]:
     """What came of the pushes of the last so many days, the most frequent first."""
-    return [AnswerCount(**row) for row in await database.rows(SQL["answers"], workspace, days)]
+    return [AnswerCount(**row) for row in await database.of(workspace).rows(SQL["answers"], workspace, days)]

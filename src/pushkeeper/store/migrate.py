@@ -9,6 +9,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from pushkeeper.errors import Misconfigured
+from pushkeeper.store import row_security
 
 if TYPE_CHECKING:
     from pushkeeper.store.database import Connection, Database
@@ -48,7 +49,7 @@ async def migrate(database: Database) -> list[Migration]:
         Misconfigured: the database was migrated by a newer release, or a migration was changed after it was applied.
     """
 
-    async def work(connection: Connection) -> list[Migration]:
+    async def work(connection: Connection) -> tuple[list[Migration], bool]:
         await connection.execute("select pg_advisory_xact_lock($1)", _SCHEMA_LOCK)
         await connection.execute(
             "create table if not exists migrations (number int primary key, name text not null, "
@@ -67,9 +68,10 @@ async def migrate(database: Database) -> list[Migration]:
                 migration.name,
                 migration.checksum,
             )
-        return fresh
+        return fresh, await row_security.lock(connection)
 
-    fresh = await database.in_transaction(work)
+    fresh, secured = await database.owned.in_transaction(work)
+    await database.secure_rows(secured=secured)
     await make_partitions(database)
     return fresh
 
@@ -119,7 +121,7 @@ async def make_partitions(database: Database) -> None:
                 f"alter table {table} attach partition {name} for values from ('{start}') to ('{end}')"
             )
 
-    await database.in_transaction(work)
+    await database.owned.in_transaction(work)
 
 
 _Part = tuple[str, str, str, str]  # the table, where the partition begins and ends, and its name

@@ -13,7 +13,8 @@ from pushkeeper.core import filter_sql, identity
 from pushkeeper.core.identity import Create, Drop, Identifier, IdentifierKind, Known, Plan, Update
 from pushkeeper.core.model import PersonId, WorkspaceId
 from pushkeeper.errors import BadRequest, Conflict
-from pushkeeper.store.database import LostRace, columns, load_queries
+from pushkeeper.store.database import columns, load_queries
+from pushkeeper.store.statements import LostRace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -320,7 +321,7 @@ async def find(ask: Ask, workspace: WorkspaceId, identifier: Identifier) -> Pers
 
 async def read(database: Database, workspace: WorkspaceId, person_id: PersonId) -> Person | None:
     """A person with their identifiers and attributes."""
-    row = await database.row(SQL["read"], workspace, person_id)
+    row = await database.of(workspace).row(SQL["read"], workspace, person_id)
     return None if row is None else Person(**row)
 
 
@@ -328,7 +329,10 @@ async def read_all(
     database: Database, workspace: WorkspaceId, person_ids: Sequence[PersonId]
 ) -> list[Person]:
     """People with their identifiers and attributes, by their keys; who is gone is missing."""
-    return [Person(**row) for row in await database.rows(SQL["read_all"], workspace, list(person_ids))]
+    return [
+        Person(**row)
+        for row in await database.of(workspace).rows(SQL["read_all"], workspace, list(person_ids))
+    ]
 
 
 async def search(

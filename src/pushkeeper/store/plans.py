@@ -229,7 +229,7 @@ async def mint(connection: Connection, broadcast: ToPlan, message_id: UUID, crea
 
 async def addresses(database: Database, workspace: WorkspaceId) -> list[Address]:
     """The kinds of device that a workspace has, as far as they decide the route."""
-    rows = await database.rows(SQL["addresses"], workspace)
+    rows = await database.of(workspace).rows(SQL["addresses"], workspace)
     return [Address(Platform(row["platform"]), row["app"], row["environment"]) for row in rows]
 
 

@@ -94,7 +94,7 @@ async def count(database: Database, workspace: WorkspaceId, *, first: bool = Fal
         await connection.execute(SQL["keep_hour"], workspace)
         return True
 
-    return await database.in_transaction(work)
+    return await database.of(workspace).in_transaction(work)
 
 
 async def due(database: Database) -> list[WorkspaceId]:
@@ -109,18 +109,20 @@ async def ask(database: Database, workspace: WorkspaceId) -> None:
         await connection.execute(SQL["ask"], workspace)
         await connection.execute(f"notify {REACH_CHANNEL}")
 
-    await database.in_transaction(work)
+    await database.of(workspace).in_transaction(work)
 
 
 async def now(database: Database, workspace: WorkspaceId) -> ReachNow | None:
     """How a workspace stood when it was last counted; None before that."""
-    row = await database.row(SQL["now"], workspace)
+    row = await database.of(workspace).row(SQL["now"], workspace)
     return None if row is None else ReachNow(**row)
 
 
 async def devices(database: Database, workspace: WorkspaceId) -> list[DeviceCount]:
     """Its devices by platform, app version and last status, as they were counted then."""
-    return [DeviceCount(*row.values()) for row in await database.rows(SQL["devices"], workspace)]
+    return [
+        DeviceCount(*row.values()) for row in await database.of(workspace).rows(SQL["devices"], workspace)
+    ]
 
 
 async def over_time(
@@ -128,14 +130,14 @@ async def over_time(
 ) -> list[Moment]:
     """Devices by last status, hour by hour or day by day, the oldest first."""
     found: dict[datetime, dict[str, int]] = defaultdict(dict)
-    for row in await database.rows(SQL["over_time"], workspace, since, daily):
+    for row in await database.of(workspace).rows(SQL["over_time"], workspace, since, daily):
         found[row["at"]][row["status"]] = row["devices"]
     return [Moment(at, counts) for at, counts in found.items()]
 
 
 async def hours(database: Database, workspace: WorkspaceId, hours: int) -> list[Hour]:
     """What happened in each of the last so many hours, the oldest first; the last is this one, which is not over."""
-    return [Hour(**row) for row in await database.rows(SQL["hours"], workspace, hours)]
+    return [Hour(**row) for row in await database.of(workspace).rows(SQL["hours"], workspace, hours)]
 
 
 async def thin(database: Database, hourly: timedelta, daily: timedelta) -> None:

@@ -67,7 +67,9 @@ async def insert(connection: Connection, reports: Sequence[Report]) -> None:
 async def firsts(database: Database, delivery_id: DeliveryId) -> dict[AppMetric, datetime]:
     """When each metric of a delivery was first told of."""
     one = delivery_id
-    rows = await database.rows(SQL["firsts"], one.workspace_id, one.message_id, one.person_id)
+    rows = await database.of(one.workspace_id).rows(
+        SQL["firsts"], one.workspace_id, one.message_id, one.person_id
+    )
     return {AppMetric(row["metric"]): row["at"] for row in rows}
 
 

@@ -171,7 +171,7 @@ async def _forget_messages(database: Database, workspace: WorkspaceId, before: U
         return row["last"], row["gone"]
 
     while True:
-        last, some = await database.in_transaction(work)
+        last, some = await database.of(workspace).in_transaction(work)
         gone += some
         if last is None:
             return gone
@@ -187,6 +187,6 @@ async def _by_pages(database: Database, query: str, workspace: WorkspaceId, befo
             return 0
         return int((await connection.execute(query, workspace, before, PAGE)).removeprefix("DELETE "))
 
-    while some := await database.in_transaction(work):
+    while some := await database.of(workspace).in_transaction(work):
         gone += some
     return gone

@@ -129,18 +129,20 @@ async def of_workspaces(database: Database, workspaces: Sequence[WorkspaceId]) -
                 "pause_kind": row["pause_kind"] and PauseKind(row["pause_kind"]),
             }
         )
-        for row in await database.rows(SQL["of_workspaces"], list(workspaces))
+        for row in await database.of(*workspaces).rows(SQL["of_workspaces"], list(workspaces))
     ]
 
 
 async def health(database: Database, workspace: WorkspaceId) -> dict[RouteId, Health]:
     """How each route of a workspace does."""
-    return {row["route_id"]: Health(**row) for row in await database.rows(SQL["health"], workspace)}
+    return {
+        row["route_id"]: Health(**row) for row in await database.of(workspace).rows(SQL["health"], workspace)
+    }
 
 
 async def alerts(database: Database, workspace: WorkspaceId) -> list[Alert]:
     """The alerts of the last seven days, the newest first."""
-    return [Alert(**row) for row in await database.rows(SQL["alerts"], workspace)]
+    return [Alert(**row) for row in await database.of(workspace).rows(SQL["alerts"], workspace)]
 
 
 async def alert(connection: Connection, route: Route, reason: str, text: str, detail: str) -> None:

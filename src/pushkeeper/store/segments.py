@@ -150,17 +150,17 @@ def _segment(row: Row) -> Segment:
 
 async def of_workspace(database: Database, workspace: WorkspaceId) -> list[Segment]:
     """All segments, the oldest first."""
-    return [_segment(row) for row in await database.rows(SQL["all"], workspace)]
+    return [_segment(row) for row in await database.of(workspace).rows(SQL["all"], workspace)]
 
 
 async def of_person(database: Database, workspace: WorkspaceId, person: PersonId) -> list[Segment]:
     """The segments that a person was put into."""
-    return [_segment(row) for row in await database.rows(SQL["of_person"], workspace, person)]
+    return [_segment(row) for row in await database.of(workspace).rows(SQL["of_person"], workspace, person)]
 
 
 async def read(database: Database, workspace: WorkspaceId, segment_id: int) -> Segment | None:
     """One segment."""
-    row = await database.row(SQL["read"], workspace, segment_id)
+    row = await database.of(workspace).row(SQL["read"], workspace, segment_id)
     return None if row is None else _segment(row)
 
 
@@ -185,7 +185,7 @@ async def remove(
 
 async def count(database: Database, workspace: WorkspaceId, segment_id: int) -> int:
     """How many people are in a segment."""
-    found: int = await database.value(SQL["count"], workspace, segment_id)
+    found: int = await database.of(workspace).value(SQL["count"], workspace, segment_id)
     return found
 
 
@@ -193,5 +193,5 @@ async def members(
     database: Database, workspace: WorkspaceId, segment_id: int, *, after: int, limit: int
 ) -> list[Member]:
     """The people in a segment whose keys come after this one, in their order."""
-    rows = await database.rows(SQL["members"], workspace, segment_id, after, limit)
+    rows = await database.of(workspace).rows(SQL["members"], workspace, segment_id, after, limit)
     return [Member(**row) for row in rows]

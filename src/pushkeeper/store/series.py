@@ -19,7 +19,7 @@ async def of_template(
     database: Database, workspace: WorkspaceId, template_id: int, period: Period, periods: int
 ) -> dict[str, list[int]]:
     """Each metric of a template's deliveries in the last so many periods, the oldest first."""
-    rows = await database.rows(SQL["of_template"], workspace, template_id, period, periods)
+    rows = await database.of(workspace).rows(SQL["of_template"], workspace, template_id, period, periods)
     return {row["metric"]: row["counts"] for row in rows}
 
 
@@ -27,5 +27,5 @@ async def links(
     database: Database, workspace: WorkspaceId, template_id: int, period: Period, periods: int
 ) -> dict[str, list[int]]:
     """Clicks on each link in a template's deliveries, likewise."""
-    rows = await database.rows(SQL["links"], workspace, template_id, period, periods)
+    rows = await database.of(workspace).rows(SQL["links"], workspace, template_id, period, periods)
     return {row["href"]: row["counts"] for row in rows}

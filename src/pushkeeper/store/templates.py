@@ -63,7 +63,9 @@ async def insert(database: Database, workspace: WorkspaceId, draft: Draft) -> in
     Raises:
         Conflict: another has its trigger name.
     """
-    made: int | None = await database.value(SQL["insert"], workspace, draft.kind, *_columns(draft))
+    made: int | None = await database.of(workspace).value(
+        SQL["insert"], workspace, draft.kind, *_columns(draft)
+    )
     if made is None:
         raise _taken(draft)
     return made
@@ -75,32 +77,35 @@ async def change(database: Database, workspace: WorkspaceId, template_id: int, d
     Raises:
         Conflict: another has its trigger name.
     """
-    if draft.trigger_name is not None and await database.value(
+    if draft.trigger_name is not None and await database.of(workspace).value(
         SQL["taken"], workspace, draft.kind, draft.trigger_name, template_id
     ):
         raise _taken(draft)
     return (
-        await database.value(SQL["change"], workspace, draft.kind, template_id, *_columns(draft)) is not None
+        await database.of(workspace).value(
+            SQL["change"], workspace, draft.kind, template_id, *_columns(draft)
+        )
+        is not None
     )
 
 
 async def delete(database: Database, workspace: WorkspaceId, template_id: int) -> bool:
     """Forget a template, and say whether there was one."""
-    return await database.value(SQL["delete"], workspace, template_id) is not None
+    return await database.of(workspace).value(SQL["delete"], workspace, template_id) is not None
 
 
 async def of_workspace(
     database: Database, workspace: WorkspaceId, kind: TemplateKind | None = None, only: int | None = None
 ) -> list[Template]:
     """The templates of a workspace, the oldest first; of one kind, or only one of them."""
-    return [_template(row) for row in await database.rows(SQL["all"], workspace, kind, only)]
+    return [_template(row) for row in await database.of(workspace).rows(SQL["all"], workspace, kind, only)]
 
 
 async def triggered(
     database: Database, workspace: WorkspaceId, kind: TemplateKind, trigger_name: str
 ) -> Template | None:
     """The template of this trigger name."""
-    row = await database.row(SQL["triggered"], workspace, kind, trigger_name)
+    row = await database.of(workspace).row(SQL["triggered"], workspace, kind, trigger_name)
     return None if row is None else _template(row)
 
 

@@ -152,24 +152,24 @@ class Logged:
 
 async def insert(database: Database, workspace: WorkspaceId, wanted: Wanted, sealed: Secret) -> int:
     """Make a webhook whose calls are signed with this key, sealed already, and return its number."""
-    made: int = await database.value(SQL["insert"], workspace, *_columns(wanted), sealed.value)
+    made: int = await database.of(workspace).value(SQL["insert"], workspace, *_columns(wanted), sealed.value)
     return made
 
 
 async def of_workspace(database: Database, workspace: WorkspaceId, only: int | None = None) -> list[Webhook]:
     """The webhooks of a workspace, the oldest first; or only one of them."""
-    return [Webhook(**row) for row in await database.rows(SQL["all"], workspace, only)]
+    return [Webhook(**row) for row in await database.of(workspace).rows(SQL["all"], workspace, only)]
 
 
 async def change(database: Database, workspace: WorkspaceId, webhook_id: int, wanted: Wanted) -> bool:
     """Let a webhook be so, and say whether there is one; what failed is tried again at once."""
-    changed = await database.value(SQL["change"], workspace, webhook_id, *_columns(wanted))
+    changed = await database.of(workspace).value(SQL["change"], workspace, webhook_id, *_columns(wanted))
     return changed is not None
 
 
 async def delete(database: Database, workspace: WorkspaceId, webhook_id: int) -> bool:
     """Delete a webhook and what waits for it, and say whether there was one."""
-    return await database.value(SQL["delete"], workspace, webhook_id) is not None
+    return await database.of(workspace).value(SQL["delete"], workspace, webhook_id) is not None
 
 
 async def claim(database: Database, *, for_s: float, most: int) -> list[Turn]:
@@ -179,7 +179,7 @@ async def claim(database: Database, *, for_s: float, most: int) -> list[Turn]:
 
 async def turn(database: Database, workspace: WorkspaceId, webhook_id: int) -> Turn | None:
     """A webhook as a worker has it, without claiming it."""
-    row = await database.row(SQL["turn"], workspace, webhook_id)
+    row = await database.of(workspace).row(SQL["turn"], workspace, webhook_id)
     return None if row is None else Turn(**row)
 
 
@@ -187,7 +187,7 @@ async def waiting(
     database: Database, workspace: WorkspaceId, webhook_id: int, *, most: int, after: int = 0
 ) -> list[Waiting]:
     """What waits for a webhook, the oldest first, after one of them."""
-    rows = await database.rows(SQL["waiting"], workspace, webhook_id, most, after)
+    rows = await database.of(workspace).rows(SQL["waiting"], workspace, webhook_id, most, after)
     return [Waiting(**row) for row in rows]
 
 
@@ -204,14 +204,14 @@ async def settle(
 
     After a failure all that waits does so for so long, or until somebody enables the webhook again.
     """
-    await database.rows(
+    await database.of(workspace).rows(
         SQL["settle"], workspace, webhook_id, msgspec.to_builtins(list(calls)), wait_s, give_up, KEPT_CALLS
     )
 
 
 async def log(database: Database, workspace: WorkspaceId, webhook_id: int, call: Call) -> None:
     """Log a call that was made out of turn."""
-    await database.rows(
+    await database.of(workspace).rows(
         SQL["log"],
         workspace,
         webhook_id,
@@ -230,7 +230,7 @@ async def calls(
     database: Database, workspace: WorkspaceId, webhook_id: int, *, before: int | None, most: int
 ) -> list[Logged]:
     """The last calls of a webhook before one of them, the newest first; older ones are not kept."""
-    rows = await database.rows(SQL["calls"], workspace, webhook_id, before, most)
+    rows = await database.of(workspace).rows(SQL["calls"], workspace, webhook_id, before, most)
     return [Logged(**row, delivery_id=_delivery(database, workspace, row)) for row in rows]
 
 

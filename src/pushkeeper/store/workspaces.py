@@ -141,7 +141,7 @@ async def by_name(database: Database, name: str) -> Workspace:
 
 async def options(database: Database, workspace: WorkspaceId) -> Options:
     """What a workspace chose."""
-    row = await database.row(SQL["options"], workspace)
+    row = await database.of(workspace).row(SQL["options"], workspace)
     if row is None:
         raise NotFound("workspace: it is gone")
     return Options(**row)
@@ -173,7 +173,7 @@ async def choose(database: Database, workspace: WorkspaceId, changes: Mapping[st
         )
         await connection.execute(f"notify {ROUTES_CHANNEL}")
 
-    await database.in_transaction(work)
+    await database.of(workspace).in_transaction(work)
     return chosen
 
 

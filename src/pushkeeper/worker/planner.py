@@ -87,7 +87,9 @@ class Planner:
             assert failed is not None  # noqa: S101 - it is set where this is raised
             broadcast, why = failed
             log.warning("broadcast_file_not_read", broadcast=broadcast.broadcast_id, reason=why)
-            await self._database.in_transaction(lambda connection: plans.failed(connection, broadcast, why))
+            await self._database.of(broadcast.workspace_id).in_transaction(
+                lambda connection: plans.failed(connection, broadcast, why)
+            )
             return True
 
     async def _list(self, connection: Connection, broadcast: ToPlan) -> None:

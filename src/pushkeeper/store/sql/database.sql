@@ -11,3 +11,9 @@ explain (format json) select from {table} where workspace_id = $1;
 -- name: look_again
 -- Have it look at both again.
 analyze people, devices;
+
+-- name: secured
+-- Whether tables have their policies, and the roles that those are for are ours to take.
+select exists (select from pg_policy where polrelid = to_regclass('workspaces') and polname = 'jobs') and (
+    select count(*) = 2 from pg_roles
+    where rolname in ('pushkeeper_tenant', 'pushkeeper_jobs') and pg_has_role(oid, 'member'));
