@@ -205,3 +205,20 @@ async def test_partitions_are_made_beside_whoever_reads(empty: Database) -> None
     await write_a_push(empty, tomorrow)
     made.set()
     await reader
+
+
+async def test_a_new_database_is_analyzed_as_it_grows(empty: Database) -> None:
+    await migrate.migrate(empty)
+    await empty.owned.rows("alter table people set (autovacuum_enabled = false)")
+    made, _ = await workspaces.create(empty, "new")
+
+    async def work(connection: Connection) -> None:
+        await connection.execute(
+            "insert into people (workspace_id) select $1 from generate_series(1, 100)", made.workspace_id
+        )
+
+    async with asyncio.timeout(30):
+        known = -1.0
+        while known < 1:
+            await empty.in_transaction(work)
+            known = await empty.value("select reltuples from pg_class where oid = 'people'::regclass")

@@ -49,6 +49,7 @@ TENANT, JOBS = "pushkeeper_tenant", "pushkeeper_jobs"
 _FOR_SURVEYS = "set local work_mem = '64MB'; set local plan_cache_mode = force_custom_plan"
 _LONGEST_SURVEY_S = 50.0
 _SURVEYED = ("people", "devices")
+_FIRST_LOOK = 8  # transactions
 _MANY = 300  # rows; of fewer, even each with each is soon joined
 _SMALL_WITHIN_S = 10.0  # of a workspace with fewer: it takes as long as that only where the machine is busy
 _FAR_OFF = 20  # times as many as the server expects
@@ -137,6 +138,8 @@ class Database(Statements):
         self._rows_are_secured = False
         self._known: set[tuple[int, str]] = set()
         self._learning = asyncio.Lock()
+        self._commits = 0
+        self._looking: set[asyncio.Task[None]] = set()
 
     @classmethod
     async def open(
@@ -176,6 +179,8 @@ class Database(Statements):
 
     async def close(self) -> None:
         """Give back every connection; what still runs is cut off after five seconds."""
+        for looking in self._looking:
+            looking.cancel()
         try:
             async with asyncio.timeout(5):
                 await self._pool.close()
@@ -192,6 +197,7 @@ class Database(Statements):
     async def _transaction(self) -> AsyncIterator[asyncpg.Connection]:
         async with self._acquired() as connection, connection.transaction():
             yield connection
+        self._committed()
 
     async def _prepare(self, connection: asyncpg.Connection) -> None:
         await connection.set_type_codec(
@@ -253,6 +259,7 @@ class Database(Statements):
                     await connection.execute("rollback")
                 raise
             await connection.execute("commit")
+        self._committed()
 
     async def survey(
         self, query: str, workspace: int, *args: object, within_s: float = _LONGEST_SURVEY_S
@@ -294,6 +301,21 @@ class Database(Statements):
                         await connection.execute(SQL["look_again"])
                 self._known |= many
         return not many and len(unknown) == len(_SURVEYED)
+
+    def _committed(self) -> None:
+        """Look at sizes after 8 transactions, after 16, 32 and so on: a new database grows fast, an old one does not."""
+        self._commits += 1
+        if self._commits >= _FIRST_LOOK and self._commits & (self._commits - 1) == 0:
+            looking = asyncio.create_task(self._look_again())
+            self._looking.add(looking)
+            looking.add_done_callback(self._looking.discard)
+
+    async def _look_again(self) -> None:
+        with suppress(Unreachable, asyncpg.LockNotAvailableError):
+            outgrown = [row["name"] for row in await self.rows(SQL["outgrown"])]
+            if outgrown:
+                async with self._acquired() as connection, connection.transaction():
+                    await connection.execute(f"{_LOOKING_AGAIN}; analyze {', '.join(outgrown)}")
 
     async def outside_transactions(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run `work` as the schema's owner, each statement for itself: what PostgreSQL does in no transaction."""
