@@ -57,7 +57,7 @@ async def after_a_year(data_dir: Path) -> None:
             for name in ("moments", "snapshots", "hours", "refusals", "webhook"):
                 await connection.execute(SQL[name], found)
 
-        await store.database.in_transaction(work)
+        await store.database.owned.in_transaction(work)
         insights = wiring.insights(store)
         await wiring.census(store).now(found)
         await insights.cohorts(found)
