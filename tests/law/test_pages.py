@@ -55,8 +55,8 @@ def test_commands_are_found_at_all():
 
 
 @pytest.fixture(scope="module")
-def routers():
-    """All that is answered, as a service answers it; nobody asks its database."""
+async def routers():
+    """All that is answered, as a service answers it; nobody asks its database, but its pools want a running loop."""
     store = wiring.Store(Database("", DeliveryIds(Secret(bytes(32)))), Vault(Secret(bytes(32))), None, ())
     doors = wiring.api(store, "http://push.example.com")
     assert isinstance(doors, Doors)
