@@ -21,9 +21,11 @@ which your shell may keep. Set PUSHKEEPER_DATABASE_URL instead, or leave the pas
 def main() -> None:
     """Run a command; a database password among its arguments is moved to where only this user can read it.
 
-    The arguments of a running process can be read by everybody, and cannot reliably be overwritten: the process starts itself
+    Standard input, output and error are open whoever started it: else the next file or socket would get one of their
+    numbers, and what is printed would end up there. The arguments of a running process can be read by everybody, and cannot reliably be overwritten: the process starts itself
     anew, under the same number, without it.
     """
+    open_standard_files()
     arguments, url = without_password(sys.argv[1:])
     if url is not None:
         sys.stderr.write(_WARNING)
@@ -34,6 +36,18 @@ def main() -> None:
     from pushkeeper.cli import main as commands
 
     commands(prog_name="pushkeeper")
+
+
+def open_standard_files() -> None:
+    """Put the null device in the place of each of standard input, output and error that is closed."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free is given out, which is this one: those below are open.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 - takes no keywords
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
 def without_password(arguments: Sequence[str]) -> tuple[list[str], str | None]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import psutil
 
-from pushkeeper import __version__
+from pushkeeper import __version__, telemetry
 from pushkeeper.errors import Unreachable
 from pushkeeper.metrics import PROCESS, Metric, Series
 from pushkeeper.store import figures, routes, workers
@@ -108,6 +108,7 @@ class Measures:
             yield Series(Metric.PROCESS_MEMORY, (), float(self._process.memory_info().rss))
             yield Series(Metric.PROCESS_STARTED, (), self._process.create_time())
             yield Series(Metric.PROCESS_FILES, (), float(self._process.num_fds()))
+        yield Series(Metric.LOG_DROPPED, (), float(telemetry.dropped()))
         for generation, runs in enumerate(gc.get_stats()):
             yield Series(Metric.GC_RUNS, (str(generation),), float(runs["collections"]))
             yield Series(Metric.GC_FOUND, (str(generation),), float(runs["collected"]))

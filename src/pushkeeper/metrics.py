@@ -149,6 +149,11 @@ class Metric(Enum):
         unit="seconds",
     )
     PROCESS_FILES = _gauge("process_open_fds", "Files and sockets that this process has open.", scope=_OURS)
+    LOG_DROPPED = _counter(
+        "pushkeeper_log_lines_dropped",
+        "Lines of this process's log that were dropped, as standard error did not take them.",
+        scope=_OURS,
+    )
     GC_RUNS = _counter("python_gc_collections", "Runs of the garbage collector.", "generation", scope=_OURS)
     GC_FOUND = _counter("python_gc_objects_collected", "Objects that it freed.", "generation", scope=_OURS)
 
@@ -191,6 +196,10 @@ class Metric(Enum):
     )
     WORKER_MEMORY = _gauge(
         "pushkeeper_worker_memory_bytes", "Memory of all processes that send now.", unit="bytes"
+    )
+    WORKER_LOG_DROPPED = _counter(
+        "pushkeeper_worker_log_lines_dropped",
+        "Lines of the logs of all processes that send that were dropped, of those that have ended too.",
     )
     UNSETTLED = _gauge("pushkeeper_unsettled_pushes", "Pushes that workers have claimed and not yet settled.")
 

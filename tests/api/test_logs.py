@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 import tempfile
 from base64 import b64encode
 from pathlib import Path
@@ -36,6 +38,67 @@ def test_a_token_in_an_exceptions_message_is_masked():
     said = f"File /a/test_logs.py in test_a_token_in_an_exceptions_message_is_masked\ninvalid: [{TOKEN!r}]"
     line = telemetry.mask_exception(None, "error", {"exception": said})
     assert line["exception"] == said.replace(TOKEN, "…")
+
+
+FAILS_TO_LOG = """
+import asyncio, logging, sys, threading, warnings
+from pushkeeper import telemetry
+
+class Unshowable:
+    def __repr__(self):
+        raise RuntimeError("no words")
+
+class Last:
+    def __del__(self):
+        raise RuntimeError("at its end")
+
+telemetry.configure(json=True)
+log = telemetry.logger("test")
+log.info("unshowable", field=Unshowable())
+inner = []
+inner.append(inner)
+log.info("endless", field=inner)
+logging.getLogger("library").warning("%d of %s", "not a number")
+logging.getLogger("library").log(35, "at a level of its own")
+warnings.warn("outdated", stacklevel=1)
+thread = threading.Thread(target=lambda: 1 / 0)
+thread.start()
+thread.join()
+Last()
+
+async def main():
+    loop = asyncio.get_running_loop()
+    loop.call_soon(lambda: 1 / 0)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+asyncio.run(main())
+print(telemetry.dropped())
+raise LookupError("the end")
+"""
+
+
+def test_what_cannot_be_shown_is_logged_all_the_same_and_whatever_fails_aside_is_too():
+    done = subprocess.run(
+        [sys.executable, "-c", FAILS_TO_LOG], capture_output=True, text=True, check=False, timeout=60
+    )
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert (done.returncode, done.stdout) == (1, "0\n")
+    said = [(line["room"], line["event"].partition(" ")[0], line["level"]) for line in lines]
+    assert said == [
+        ("test", "unshowable", "info"),
+        ("test", "endless", "info"),
+        ("library", "%d", "warning"),
+        ("library", "at", "warning"),
+        ("py.warnings", "<string>:21:", "warning"),
+        ("process", "failed_aside", "error"),
+        ("process", "failed_aside", "error"),
+        ("asyncio", "Exception", "error"),
+        ("process", "crashed", "critical"),
+    ]
+    assert [line["not_shown"] for line in lines[:2]] == ["RuntimeError", "RecursionError"]
+    for line, words in zip(lines[5:], ("by zero", "at its end", "by zero", "the end"), strict=True):
+        assert words in line["exception"]
 
 
 def test_a_service_logs_every_call_without_its_token_or_key():

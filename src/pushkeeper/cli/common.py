@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
+import os
+import signal
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 import click
 import msgspec
 
 from pushkeeper import config
-from pushkeeper.errors import PushkeeperError
+from pushkeeper.errors import Misconfigured, PushkeeperError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -32,13 +35,22 @@ def as_json(command: Callable[P, T]) -> Callable[P, T]:
         try:
             return command(*args, **kwargs)
         except PushkeeperError as error:
-            if kwargs.get("json"):
-                click.echo(to_json({"error": {"code": error.code, "message": error.message}}), err=True)
-            else:
-                click.echo(f"{click.style('Error:', fg='red', bold=True)} {error.message}", err=True)
-            sys.exit(1)
+            _refuse(error, json=bool(kwargs.get("json")))
 
     return click.option("--json", is_flag=True, help="Answer in JSON, for machines.")(run)
+
+
+def _refuse(error: PushkeeperError, *, json: bool) -> NoReturn:
+    from pushkeeper import telemetry
+
+    said = (
+        to_json({"error": {"code": error.code, "message": error.message}})
+        if json
+        else f"{click.style('Error:', fg='red', bold=True)} {error.message}"
+    )
+    with suppress(OSError):  # nobody reads it: the exit code says so too
+        click.echo(said, err=True, file=telemetry.standard_error())
+    sys.exit(1)
 
 
 def on_store(command: Callable[P, T]) -> Callable[P, T]:
@@ -90,9 +102,22 @@ def to_json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def answer(value: object, text: str, *, json: bool) -> None:
-    """Print the value as one line of JSON, or the text for people."""
-    click.echo(to_json(value) if json else text)
+def answer(value: object, text: str, *, json: bool, file: Any = None) -> None:
+    """Print the value as one line of JSON, or the text for people.
+
+    `file` is other than standard output. Ends the process, as other programs do, when its reader has left.
+
+    Raises:
+        Misconfigured: standard output cannot be written to.
+    """
+    try:
+        click.echo(to_json(value) if json else text, file=file)
+    except OSError as error:
+        # What is left in its buffer would be tried again at the end, and complained of.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno == errno.EPIPE:
+            sys.exit(128 + signal.SIGPIPE)
+        raise Misconfigured(f"standard output: cannot be written to ({error.strerror})") from error
 
 
 @contextmanager

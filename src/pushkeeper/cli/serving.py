@@ -54,6 +54,8 @@ PEM_FILE = click.Path(path_type=Path, dir_okay=False)
 @as_json
 def serve(*, no_worker: bool, json: bool, **options: Any) -> None:
     """Run the service: the HTTP APIs and, unless told otherwise, a worker that sends."""
+    from pushkeeper import telemetry
+
     settings = settings_of({**options, "worker": False if no_worker else None})
 
     def ready(facts: dict[str, Any]) -> None:
@@ -68,7 +70,8 @@ def serve(*, no_worker: bool, json: bool, **options: Any) -> None:
             lines.append(
                 f"  first admin  {click.style(facts['setup_url'], bold=True)}  (works once, for a day)"
             )
-        answer(facts, "\n".join([*lines, "Ctrl-C drains and ends it."]), json=json)
+        told = "\n".join([*lines, "Ctrl-C drains and ends it."])
+        answer(facts, told, json=json, file=telemetry.standard_output())
 
     run(_serve(settings, ready))
 
@@ -233,10 +236,13 @@ def _on_signals(stop: Callable[[], None]) -> None:
 @as_json
 def worker(*, until_eof: bool, json: bool, **options: Any) -> None:
     """Send what is due, beside any number of other workers on the same database."""
+    from pushkeeper import telemetry
+
     settings = settings_of(options)
 
     def ready(facts: dict[str, Any]) -> None:
-        answer(facts, f"A worker is sending (pid {facts['pid']}). Ctrl-C drains and ends it.", json=json)
+        told = f"A worker is sending (pid {facts['pid']}). Ctrl-C drains and ends it."
+        answer(facts, told, json=json, file=telemetry.standard_output())
 
     run(_work(settings, ready, until_eof=until_eof))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from pushkeeper import telemetry
 from pushkeeper.core.model import Provider
 from pushkeeper.core.pacing import Phase
 from pushkeeper.core.retry import Settled
@@ -107,6 +108,7 @@ class Figures:
     def _figures(self, lanes: Lanes, unsettled: int, now: float) -> list[Figure]:
         cpu, memory = self._process.cpu_times(), self._process.memory_info()
         self._meters.count(Metric.WORKER_CPU).value = cpu.user + cpu.system
+        self._meters.count(Metric.WORKER_LOG_DROPPED).value = float(telemetry.dropped())
         standing = [
             Series(Metric.WORKER_MEMORY, (), float(memory.rss)),
             Series(Metric.UNSETTLED, (), float(unsettled)),
