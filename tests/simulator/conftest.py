@@ -61,11 +61,12 @@ class Client:
         body: bytes = b"",
         *,
         method: str = "POST",
+        scheme: bytes = b"https",
         naming: bytes = b":authority",
         trailer: tuple[bytes, bytes] | None = None,
     ) -> int:
         """Queue one request and return its stream; `flush` or an `answer` writes it."""
-        lines = [(b":method", method.encode()), (b":scheme", b"https"), (b":path", path.encode())]
+        lines = [(b":method", method.encode()), (b":scheme", scheme), (b":path", path.encode())]
         lines.append((naming, self._authority))
         lines += [(name.encode(), value.encode()) for name, value in headers]
         stream_id = self._h2.send_request(lines, end_stream=not body)
@@ -169,9 +170,12 @@ class Desk:
     clients: list[Client] = field(default_factory=list)
     _usual: dict[int, str] = field(default_factory=dict)
 
-    async def connect(self, url: str, certificate: Path | str | None = None) -> Client:
+    async def connect(
+        self, url: str, certificate: Path | str | None = None, *, alpn: tuple[str, ...] = ("h2",)
+    ) -> Client:
         context = ssl.create_default_context(cafile=self.simulator.ca_file)
-        context.set_alpn_protocols(["h2"])
+        if alpn:
+            context.set_alpn_protocols(list(alpn))
         if certificate is not None:
             context.load_cert_chain(certificate)
         where = urlsplit(url)

@@ -186,6 +186,12 @@ async def test_a_wrong_provider_token_is_invalid(desk, changes):
     assert refusal(await desk.push(desk.iphone(), authorization)) == (403, "InvalidProviderToken")
 
 
+async def test_a_provider_token_whose_time_is_text_is_taken(desk):
+    """As kalyke-apns writes it."""
+    token = desk.provider_token(iat=str(int(desk.clock.now_s)))
+    assert (await desk.push(desk.iphone(), ("authorization", f"bearer {token}"))).status == 200
+
+
 async def test_a_token_from_the_future_is_invalid_and_a_clock_a_little_off_is_forgiven(desk):
     now = int(desk.clock.now_s)
     soon = ("authorization", f"bearer {desk.provider_token(iat=now + 30)}")

@@ -12,6 +12,7 @@ import pytest
 
 from pushkeeper.simulator import APNS_CONNECTION, FCM_CONNECTION, ApnsRules, Behaviour
 
+PROTOCOL_ERROR = 1
 REFUSED_STREAM = 7
 FCM_PATH = "/v1/projects/simulated-project/messages:send"
 
@@ -227,13 +228,25 @@ async def test_a_slow_reader_is_waited_for(desk):
     assert [len(answer.body) for answer in answers] == [30_000] * 100
 
 
-async def test_a_connection_that_does_not_speak_http2_is_closed(desk):
-    context = ssl.create_default_context(cafile=desk.simulator.ca_file)
-    where = urlsplit(desk.simulator.fcm_url)
-    reader, writer = await asyncio.open_connection(where.hostname, where.port, ssl=context)
-    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-        await reader.readexactly(1)
-    writer.close()
+@pytest.mark.parametrize("alpn", [(), ("http/1.1",)])
+async def test_apns_speaks_http2_to_a_client_that_did_not_ask_for_it(desk, alpn):
+    client = await desk.connect(desk.simulator.apns_url, alpn=alpn)
+    assert (await client.answer(push(desk, client, desk.iphone()))).status == 200
+
+
+async def test_fcm_takes_the_scheme_with_a_colon_of_googles_own_sdk(desk):
+    client = await desk.fcm()
+    body = json.dumps({"message": {"token": desk.android(), "data": {"a": "https:"}}}).encode()
+    for scheme in (b"https:", b"https", b"https:", b"https:"):
+        assert (await client.ask(FCM_PATH, desk.bearer(), body, scheme=scheme)).status == 200
+    [*_, request] = desk.simulator.world.journal.read()
+    assert (b":scheme", b"https") in request.headers
+
+
+async def test_apns_does_not_take_a_scheme_with_a_colon(desk):
+    client = await desk.apns()
+    answer = await client.ask("/3/device/x", desk.apple_headers(), b'{"aps":{}}', scheme=b"https:")
+    assert answer.reset == PROTOCOL_ERROR
 
 
 async def test_noise_after_the_handshake_ends_the_connection_and_nothing_else(desk):

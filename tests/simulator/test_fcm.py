@@ -220,6 +220,8 @@ async def test_a_wrong_message_is_refused_by_the_path_of_what_is_wrong(desk, wro
     "right",
     [
         {"android": {"ttl": "0s"}},
+        {"android": {"priority": "high"}},
+        {"android": {"priority": "NORMAL"}, "apns": None},
         {"android": {"ttl": "2419200s", "collapseKey": "k"}},
         {"android": {"ttl": "3.5s", "collapse_key": "k"}},
         {"androidV2": {"remoteNotification": {"notification": {"title": "x"}, "mutableContent": True}}},

@@ -60,6 +60,7 @@ REFUSED = [
     ({"iat": 0, "exp": 3601}, "short-lived token"),
     ({"iat": 0, "exp": 0}, "short-lived token"),
     ({"aud": "https://example.com/token"}, "audience"),
+    ({"aud": "https://oauth2.googleapis.com/"}, "audience"),
     ({"iss": "somebody@example.com"}, "account not found"),
 ]
 
@@ -92,6 +93,48 @@ async def test_a_shared_secret_is_no_signature(desk):
 async def test_another_scope_is_refused(desk, scope):
     answer = await grant(desk, grant_type=GRANT_TYPE, assertion=assertion(desk, scope=scope))
     assert (answer.status, answer.json["error"]) == (400, "invalid_scope")
+
+
+@pytest.mark.parametrize(
+    "audience",
+    [
+        "https://oauth2.googleapis.com/token",
+        "https://www.googleapis.com/oauth2/v4/token",
+        "https://accounts.google.com/o/oauth2/token",
+    ],
+)
+async def test_the_audiences_that_googles_libraries_name_whatever_the_endpoint_are_taken(desk, audience):
+    signed = assertion(desk, aud=audience)
+    assert (await grant(desk, grant_type=GRANT_TYPE, assertion=signed)).status == 200
+
+
+# What google-auth and firebase-admin for Python and for Node ask for.
+SCOPES = [
+    ["cloud-platform", "datastore", "devstorage.read_write", "firebase", "identitytoolkit", "userinfo.email"],
+    ["cloud-platform", "firebase.database", "firebase.messaging", "identitytoolkit", "userinfo.email"],
+]
+
+
+@pytest.mark.parametrize("names", SCOPES)
+async def test_all_scopes_that_googles_sdks_ask_for_are_granted(desk, names):
+    scope = " ".join(f"https://www.googleapis.com/auth/{name}" for name in names)
+    answer = await grant(desk, grant_type=GRANT_TYPE, assertion=assertion(desk, scope=scope))
+    assert (await sent_with(desk, answer.json["access_token"])).status == 200
+
+
+async def test_a_token_without_a_scope_that_sends_is_granted_and_sends_nothing(desk):
+    scope = "https://www.googleapis.com/auth/datastore"
+    answer = await grant(desk, grant_type=GRANT_TYPE, assertion=assertion(desk, scope=scope))
+    refused = await sent_with(desk, answer.json["access_token"])
+    assert refused.status == 403
+    assert refused.json["error"]["details"][0]["reason"] == "ACCESS_TOKEN_SCOPE_INSUFFICIENT"
+
+
+async def sent_with(desk, access_token):
+    client = await desk.fcm()
+    body = json.dumps({"message": {"token": desk.android()}}).encode()
+    headers = [("authorization", f"Bearer {access_token}")]
+    return await client.ask("/v1/projects/simulated-project/messages:send", headers, body)
 
 
 async def test_another_kind_of_grant_is_refused(desk):

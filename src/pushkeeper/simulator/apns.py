@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
     from pushkeeper.simulator.apns_auth import SigningKey
     from pushkeeper.simulator.apns_request import Refusal
-    from pushkeeper.simulator.exchange import Headers
+    from pushkeeper.simulator.exchange import Headers, Link
     from pushkeeper.simulator.script import Step
-    from pushkeeper.simulator.server import Connection
     from pushkeeper.simulator.world import Installation, World
 
 _DEVICE_PATH = b"/3/device/"
@@ -84,7 +83,7 @@ class Apns:
         self.name = "apns" if environment == "production" else "apns_sandbox"
         self.tokens = ProviderTokens(key)
 
-    def session(self, connection: Connection) -> ApnsSession:
+    def session(self, connection: Link) -> ApnsSession:
         """What is to be known of a new connection."""
         return ApnsSession(self, connection)
 
@@ -92,7 +91,7 @@ class Apns:
 class ApnsSession:
     """One connection to APNs: its certificate, its provider token, its limit of streams."""
 
-    def __init__(self, apns: Apns, connection: Connection) -> None:
+    def __init__(self, apns: Apns, connection: Link) -> None:
         self._apns = apns
         self._world = apns.world
         self._rules = apns.rules

@@ -62,6 +62,8 @@ class ProviderTokens:
         except jwt.InvalidTokenError:
             return None
         issued_at_s = claims.get("iat")
+        if isinstance(issued_at_s, str) and issued_at_s.isascii() and issued_at_s.isdigit():
+            issued_at_s = int(issued_at_s)  # as kalyke-apns writes it
         ours = header.get("kid") == self._key.key_id and claims.get("iss") == self._key.team_id
         if not ours or isinstance(issued_at_s, bool) or not isinstance(issued_at_s, int | float):
             return None

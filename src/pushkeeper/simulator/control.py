@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from pushkeeper.simulator.listener import Listener
     from pushkeeper.simulator.oauth import OAuth
-    from pushkeeper.simulator.server import Listener
 
 _MOST_AT_ONCE = 1_000_000
 _PAGE = 100

@@ -8,15 +8,25 @@ from typing import Protocol, TypeAlias
 
 Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
+_LARGEST_BODY_BYTES = 65_536  # what is kept of a body; the rest is read and forgotten
+
 
 @dataclass(slots=True)
 class Request:
-    """A whole request; of a header that came twice, `fields` has the last."""
+    """A whole request; of a header that came twice, `fields` has the last.
+
+    Over HTTP/1.1 too the method, path and host are `:method`, `:path` and `:authority`; its `stream_id` is 0.
+    """
 
     stream_id: int
     headers: Headers
     fields: dict[bytes, bytes]
     body: bytes = b""
+
+    def extend(self, data: bytes) -> None:
+        """Take more of the body."""
+        if len(self.body) < _LARGEST_BODY_BYTES:
+            self.body += data
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +71,30 @@ class Session(Protocol):
     def handle(self, request: Request) -> Answer: ...
 
 
+class Link(Protocol):
+    """A connection as a service, a fault or the control API sees it, whichever HTTP it speaks."""
+
+    profile: Profile
+
+    @property
+    def client_certificate(self) -> dict[str, object]: ...
+
+    def limit_streams(self, streams: int) -> None: ...
+
+    def go_away(self, code: int = 0, debug: bytes = b"", last_stream_id: int | None = None) -> None: ...
+
+    def abort(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """How a service's connections behave.
 
     Attributes:
+        http1: HTTP/1.1 is spoken too, to whoever does not ask for HTTP/2; `streams`, `settings`, `data_frames`, pings and
+            refused streams have no meaning there.
+        scheme_with_colon: a `:scheme` of `https:` is taken for `https`, as Google's front end does (its own SDK for Node
+            sends it).
         streams: the MAX_CONCURRENT_STREAMS that is announced, and held.
         opening_streams: the same until the session raises it, if that differs.
         settings: the other SETTINGS of the first frame.
@@ -84,6 +113,8 @@ class Profile:
     """
 
     streams: int
+    http1: bool = False
+    scheme_with_colon: bool = False
     opening_streams: int | None = None
     settings: Mapping[int, int] = field(default_factory=dict)
     excess_debug: bytes | None = None

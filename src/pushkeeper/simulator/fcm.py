@@ -25,9 +25,12 @@ _MINUTE_S = 60.0
 _HOUR_S = 3600.0
 _TROUBLE_S = 5.0
 
-# Observed, not documented (providers.md 1.1): the streams by two witnesses, the rest by one.
+# Observed, not documented (providers.md 1.1): the streams by two witnesses, HTTP/1.1 and the colon by Google's SDKs, the
+# rest by one.
 FCM_CONNECTION = Profile(
     streams=100,
+    http1=True,
+    scheme_with_colon=True,
     excess_debug=b"exceeded_max_concurrent_streams",
     needs_authority=True,
     data_frames=2,
@@ -107,6 +110,8 @@ class Fcm:
             return fcm_errors.PAGE_NOT_FOUND
         if not self._oauth.admits(request.fields.get(b"authorization", b"")):
             return fcm_errors.UNAUTHENTICATED
+        if not self._oauth.lets_send(request.fields[b"authorization"]):
+            return fcm_errors.SCOPE_INSUFFICIENT
         if path[1] != self._project or self._world.troubles.get("fcm") == "key":
             return fcm_errors.permission_denied(path[1].decode("latin-1"))
         return fcm_message.read(request.body)

@@ -117,6 +117,17 @@ UNAUTHENTICATED = refuse(
     " authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project.",
 )
 
+SCOPE_INSUFFICIENT = refuse(
+    403,
+    "Request had insufficient authentication scopes.",
+    {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
+        "domain": "googleapis.com",
+        "metadata": {"service": "fcm.googleapis.com"},
+    },
+)
+
 UNREGISTERED = by_code(404, "UNREGISTERED")
 
 SENDER_ID_MISMATCH = by_code(403, "SENDER_ID_MISMATCH")

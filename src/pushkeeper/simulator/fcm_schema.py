@@ -166,7 +166,7 @@ _FCM_OPTIONS = _message("FcmOptions", {"analytics_label": _string})
 
 _ANDROID_COMMON: dict[str, Check] = {
     "collapse_key": _string,
-    "priority": _enum("AndroidMessagePriority", "NORMAL", "HIGH"),
+    "priority": _enum("AndroidMessagePriority", "NORMAL", "HIGH", "normal", "high"),
     "ttl": _duration,
     "restricted_package_name": _string,
     "data": _string_map,

@@ -18,6 +18,7 @@ from pushkeeper import certificates
 from pushkeeper.certificates import Issued
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -134,12 +135,14 @@ def apns_key(keys: Keys) -> ec.EllipticCurvePublicKey:
     return private.public_key()
 
 
-def server_context(keys: Keys, *, client_certificates: bool = False) -> ssl.SSLContext:
-    """TLS for a server that speaks HTTP/2 only, and asks for a client's certificate if told to."""
+def server_context(
+    keys: Keys, protocols: Sequence[str], *, client_certificates: bool = False
+) -> ssl.SSLContext:
+    """TLS for a server that speaks these protocols (ALPN), and asks for a client's certificate if told to."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(keys.server_file)
-    context.set_alpn_protocols(["h2"])
+    context.set_alpn_protocols(list(protocols))
     if client_certificates:
         context.verify_mode = ssl.CERT_OPTIONAL
         context.num_tickets = (

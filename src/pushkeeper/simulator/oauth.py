@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import msgspec
@@ -19,12 +19,30 @@ if TYPE_CHECKING:
     from pushkeeper.simulator.world import World
 
 _GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-_SCOPES = frozenset(
+# What sends pushes, and what else Google's SDKs ask for beside it, with no option to ask for less.
+_SENDING_SCOPES = frozenset(
     {
         "https://www.googleapis.com/auth/firebase.messaging",
         "https://www.googleapis.com/auth/cloud-platform",
     }
 )
+_SCOPES = _SENDING_SCOPES | {
+    "https://www.googleapis.com/auth/datastore",
+    "https://www.googleapis.com/auth/devstorage.read_write",
+    "https://www.googleapis.com/auth/firebase",
+    "https://www.googleapis.com/auth/firebase.database",
+    "https://www.googleapis.com/auth/identitytoolkit",
+    "https://www.googleapis.com/auth/userinfo.email",
+}
+# Google's libraries name one of these whatever `token_uri` is (google-auth: `_GOOGLE_OAUTH2_TOKEN_ENDPOINT`).
+_AUDIENCES = frozenset(
+    {
+        "https://oauth2.googleapis.com/token",
+        "https://www.googleapis.com/oauth2/v4/token",
+        "https://accounts.google.com/o/oauth2/token",
+    }
+)
+_PATHS = frozenset(urlsplit(audience).path.encode() for audience in _AUDIENCES)
 _LIFETIME_S = 3600
 _SIGNATURE_ALONE: Options = {
     "verify_exp": False,
@@ -47,6 +65,7 @@ class OAuth:
         self._account = account
         self._key = key
         self._expires_at_s: dict[bytes, float] = {}
+        self._without_sending: set[bytes] = set()
         self.audience = ""
 
     def admits(self, authorization: bytes) -> bool:
@@ -55,13 +74,20 @@ class OAuth:
             return False
         return self._expires_at_s.get(authorization[7:], 0) > self._world.clock()
 
-    def issue(self) -> str:
+    def lets_send(self, authorization: bytes) -> bool:
+        """Whether the access token of an admitted request was asked for with a scope that sends pushes."""
+        return authorization[7:] not in self._without_sending
+
+    def issue(self, *, sends: bool = True) -> str:
         """Give out an access token for an hour, as the endpoint does for a good grant."""
         now_s = self._world.clock()
         self._expires_at_s = {held: at_s for held, at_s in self._expires_at_s.items() if at_s > now_s}
+        self._without_sending &= self._expires_at_s.keys()
         source = hashlib.shake_256(b"%d:access" % self._world.next_id())
         token = "ya29." + urlsafe_b64encode(source.digest(48)).decode()
         self._expires_at_s[token.encode()] = now_s + _LIFETIME_S
+        if not sends:
+            self._without_sending.add(token.encode())
         return token
 
     def revoke(self) -> None:
@@ -70,17 +96,19 @@ class OAuth:
 
     def handle(self, request: Request) -> Answer:
         """Answer one grant."""
-        if request.fields.get(b":path") != b"/token" or request.fields[b":method"] != b"POST":
+        if request.fields.get(b":path") not in _PATHS or request.fields[b":method"] != b"POST":
             return self._answer(request, 404, {"error": "not_found"})
         form = parse_qs(request.body.decode("latin-1"))
         grant_type = form.get("grant_type", [""])[0]
         if grant_type != _GRANT_TYPE:
             return self._refuse(request, "unsupported_grant_type", f"Invalid grant_type: {grant_type}")
         claims = self._verified(form.get("assertion", [""])[0])
-        error = ("invalid_grant", claims) if isinstance(claims, str) else self._refused(claims)
-        if error is not None:
+        if isinstance(claims, str):
+            return self._refuse(request, "invalid_grant", claims)
+        if (error := self._refused(claims)) is not None:
             return self._refuse(request, *error)
-        answer = {"access_token": self.issue(), "expires_in": _LIFETIME_S, "token_type": "Bearer"}
+        token = self.issue(sends=not _SENDING_SCOPES.isdisjoint(claims["scope"].split()))
+        answer = {"access_token": token, "expires_in": _LIFETIME_S, "token_type": "Bearer"}
         return self._answer(request, 200, answer)
 
     def _verified(self, assertion: str) -> dict[str, Any] | str:
@@ -94,7 +122,7 @@ class OAuth:
     def _refused(self, claims: dict[str, Any]) -> tuple[str, str] | None:
         if claims.get("iss") != self._account:
             return "invalid_grant", "Invalid grant: account not found"
-        if claims.get("aud") != self.audience:
+        if claims.get("aud") not in {self.audience, *_AUDIENCES}:
             sentence = f"Invalid JWT: Failed audience check. The right audience is {self.audience}"
             return "invalid_grant", sentence
         scopes = str(claims.get("scope", "")).split()

@@ -1,4 +1,4 @@
-"""HTTP/2 over TLS, the serving side: connections that behave as their profile says, good or bad.
+"""HTTP/2, the serving side: connections that behave as their profile says, good or bad.
 
 One `asyncio.Protocol` per connection feeds libnghttp2 (`ngh2`, which no other file here knows); what is answered within
 one turn of the loop leaves in one write. The limit of streams is held here and not by libnghttp2, which would end the
@@ -14,20 +14,25 @@ from typing import TYPE_CHECKING, cast
 import ngh2
 from ngh2 import ErrorCode, Setting
 
-from pushkeeper.simulator.exchange import Answer, Drop, Later, Never, Profile, Reply, Request, Reset, Session
+from pushkeeper.simulator.exchange import Answer, Drop, Later, Never, Reply, Request, Reset
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
 
-__all__ = ["Connection", "ErrorCode", "Listener", "Setting"]
+    from pushkeeper.simulator.listener import Listener
 
-_LARGEST_BODY_BYTES = 65_536  # what is kept of a body; the rest is read and forgotten
+__all__ = ["Connection", "ErrorCode", "Setting"]
+
 _UNENFORCED_STREAMS = 0x7FFFFFFF
 _LINGER_S = 1.0
 _LIMIT_ENTRY = struct.Struct("!HI")
 # A client that cancels a great deal is what we are here to bear.
 _CONFIGURATION = ngh2.Configuration(stream_reset_rate_limit=(1_000_000, 1_000_000))
+
+# `:scheme` with the value `https:` as Node's HPACK writes it, and `https` in as many bytes. A body of JSON can't have the
+# first (it is not UTF-8), and the shorter entry in the dynamic table only makes ours forget later than the client's.
+_SCHEME_WITH_COLON = b"\x46\x85\x9d\x29\xad\x17\x3f"
+_SCHEME = b"\x46\x05https"
 
 _NO_AUTHORITY = Reply(((b":status", b"400"), (b"content-length", b"0")))
 
@@ -58,10 +63,6 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        tls: ssl.SSLObject = transport.get_extra_info("ssl_object")
-        if tls.selected_alpn_protocol() != "h2":
-            self._transport.abort()
-            return
         self._listener.joined(self)
         self._session = self._listener.service(self)
         self._limit = self._next_limit
@@ -76,6 +77,8 @@ class Connection(asyncio.Protocol):
         self._active_at_s = self._loop.time()
         if "linger" in self._timers:
             return
+        if self.profile.scheme_with_colon:
+            data = data.replace(_SCHEME_WITH_COLON, _SCHEME)
         try:
             self._h2.receive_data(data)
         except ngh2.NGH2Error:
@@ -161,8 +164,7 @@ class Connection(asyncio.Protocol):
             request = self._open.get(event.stream_id)
             if request is None:
                 return
-            if len(request.body) < _LARGEST_BODY_BYTES:
-                request.body += event.data
+            request.extend(event.data)
             if event.end_stream:
                 self._answer(request)
         elif isinstance(event, ngh2.RequestReceived):
@@ -201,12 +203,7 @@ class Connection(asyncio.Protocol):
         if self.profile.needs_authority and b":authority" not in request.fields:
             self._put(request.stream_id, _NO_AUTHORITY)
             return
-        answer = self._session.handle(request)
-        if isinstance(answer, Reply) and self._listener.struck("lost", self.profile.lost_share):
-            answer = Reset(ErrorCode.INTERNAL_ERROR)
-        if self.profile.latency_ms:
-            answer = Later(self.profile.latency_ms / 1000, answer)
-        self._put(request.stream_id, answer)
+        self._put(request.stream_id, self._listener.answer(self._session, request))
 
     def _put(self, stream_id: int, answer: Answer) -> None:
         if stream_id not in self._open:
@@ -306,60 +303,3 @@ def _announce(settings_frame: bytes, streams: int) -> bytes:
         _LIMIT_ENTRY.pack(Setting.MAX_CONCURRENT_STREAMS, streams),
         1,
     )
-
-
-class Listener:
-    """One service's door: a port, and the connections that came through it."""
-
-    def __init__(
-        self, context: ssl.SSLContext, profile: Profile, service: Callable[[Connection], Session]
-    ) -> None:
-        self.profile = profile
-        self.service = service
-        self.connections: set[Connection] = set()
-        self._owed: dict[str, float] = {}
-        self._context = context
-        self._empty = asyncio.Event()
-
-    async def start(self, port: int = 0, host: str = "127.0.0.1") -> None:
-        """Listen; port 0 takes a free one.
-
-        Raises:
-            OSError: the port is in use.
-        """
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: Connection(self), host, port, ssl=self._context, backlog=1024
-        )
-
-    @property
-    def port(self) -> int:
-        """The port that it listens on."""
-        return cast("int", self._server.sockets[0].getsockname()[1])
-
-    async def stop(self) -> None:
-        """Close the door and every connection, at once."""
-        self._server.close()
-        for connection in list(self.connections):
-            connection.abort()
-        while self.connections:
-            self._empty.clear()
-            await self._empty.wait()
-        await self._server.wait_closed()
-
-    def struck(self, fault: str, share: float) -> bool:
-        """Whether this one is of the share that a fault has: spread evenly, so that a run is like the one before."""
-        if not share:
-            return False
-        owed = self._owed.get(fault, 0.0) + share
-        self._owed[fault] = owed % 1.0
-        return owed >= 1.0
-
-    def joined(self, connection: Connection) -> None:
-        """Count a connection in."""
-        self.connections.add(connection)
-
-    def left(self, connection: Connection) -> None:
-        """Forget a connection that has ended."""
-        self.connections.discard(connection)
-        self._empty.set()

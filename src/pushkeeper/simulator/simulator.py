@@ -20,15 +20,15 @@ from pushkeeper.simulator.exchange import Profile
 from pushkeeper.simulator.fcm import Fcm
 from pushkeeper.simulator.gate import Gate
 from pushkeeper.simulator.journal import JOURNAL_SIZE
+from pushkeeper.simulator.listener import Listener
 from pushkeeper.simulator.oauth import OAuth
 from pushkeeper.simulator.profiles import DOCUMENTED, Behaviour
-from pushkeeper.simulator.server import Listener
 from pushkeeper.simulator.world import PROJECT, TOPIC, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_OAUTH_CONNECTION = Profile(streams=100)
+_OAUTH_CONNECTION = Profile(streams=100, http1=True)
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -110,16 +110,16 @@ class Simulator:
 
     def _build(self) -> None:
         behaviour = self._behaviour
-        plain = keys.server_context(self._keys)
-        mutual = keys.server_context(self._keys, client_certificates=True)
+        google = keys.server_context(self._keys, ["h2", "http/1.1"])
+        apple = keys.server_context(self._keys, ["h2"], client_certificates=True)
         fcm = Fcm(self.world, self.oauth, behaviour.fcm, PROJECT)
         key = SigningKey(key_id=keys.KEY_ID, team_id=keys.TEAM_ID, public=keys.apns_key(self._keys))
         production = Apns(self.world, key, behaviour.apns, "production")
         sandbox = Apns(self.world, key, behaviour.apns, "sandbox")
-        self.fcm = Listener(plain, behaviour.fcm_connection, lambda _: fcm)
-        self.token_endpoint = Listener(plain, _OAUTH_CONNECTION, lambda _: self.oauth)
-        self.apns = Listener(mutual, behaviour.apns_connection, production.session)
-        self.apns_sandbox = Listener(mutual, behaviour.apns_connection, sandbox.session)
+        self.fcm = Listener(google, behaviour.fcm_connection, lambda _: fcm)
+        self.token_endpoint = Listener(google, _OAUTH_CONNECTION, lambda _: self.oauth)
+        self.apns = Listener(apple, behaviour.apns_connection, production.session)
+        self.apns_sandbox = Listener(apple, behaviour.apns_connection, sandbox.session)
         self._listeners = (self.fcm, self.token_endpoint, self.apns, self.apns_sandbox)
 
     def _start_control(self) -> None:
