@@ -70,14 +70,18 @@ class Registry:
         Raises:
             BadRequest: it asks for what cannot be.
         """
-        answer = await self._calls.submit(call)
+        answer = await self._calls(call)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
     async def do_all(self, calls: Sequence[Call]) -> list[object]:
-        """Write calls, in their order where they concern the same; each is answered, one that fails by its error."""
-        return await asyncio.gather(*map(self._calls.submit, calls), return_exceptions=True)
+        """Write a workspace's calls, in their order where they concern the same; each is answered, one that fails by its error.
+
+        Raises:
+            TooManyRequests: too many of the workspace wait already; none of these was taken.
+        """
+        return await asyncio.gather(*self._calls.submit(calls), return_exceptions=True)
 
     async def forget_device(
         self, workspace: WorkspaceId, identifier: Identifier, token: Token, *, request_id: str = ""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from pushkeeper.core.delivery_id import read_unsigned
 from pushkeeper.errors import NotFound
 from pushkeeper.store import activities, devices, messages, reports, series
-from pushkeeper.store.combine import Combiner, Keys
+from pushkeeper.store.combine import Combiner
 from pushkeeper.store.reports import Report
+from pushkeeper.store.turns import Keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +86,9 @@ class Reporting:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._reports: Combiner[Report, None] = Combiner(self._commit, lambda _: Keys())
+        self._reports: Combiner[Report, None] = Combiner(
+            self._commit, lambda report: Keys(owner=report.workspace_id)
+        )
 
     async def deliveries_of(self, workspace: WorkspaceId, person: PersonId, page: Page) -> list[DeliveryId]:
         """The deliveries of a person, and of those who were merged into them, the newest message first."""

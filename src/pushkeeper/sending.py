@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from pushkeeper.core.model import PersonId, Platform, Token, device_id
 from pushkeeper.errors import BadRequest, Conflict, Forbidden, NotFound
 from pushkeeper.store import credentials, devices, messages, people, templates
-from pushkeeper.store.combine import Combiner, Keys
+from pushkeeper.store.combine import Combiner
 from pushkeeper.store.templates import Draft, TemplateKind
+from pushkeeper.store.turns import Keys
 from pushkeeper.templates import Letter, Telling, check_letter, letter_of, says_something
 
 if TYPE_CHECKING:
@@ -253,4 +254,4 @@ def _keys(call: _Accepted) -> Keys:
         alone.append(device_id(workspace, call.push.custom_device.token))
     if isinstance(call.push.to, Token):
         alone.append(device_id(workspace, call.push.to))
-    return Keys(alone=tuple(alone))
+    return Keys(alone=tuple(alone), owner=workspace)

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushkeeper.errors import BadRequest, Unreachable
-from pushkeeper.store.combine import Combiner, Keys
+from pushkeeper.errors import BadRequest, TooManyRequests, Unreachable
+from pushkeeper.store.combine import Combiner
+from pushkeeper.store.turns import Keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,7 @@ class Call:
     number: int
     keys: frozenset[str] = frozenset()
     bad: bool = False
+    serial: bool = False
 
 
 @dataclass
@@ -127,23 +129,115 @@ async def test_what_is_called_while_a_commit_is_under_way_is_written_together_by
     assert [len(group) for group in recorder.groups] == [1, 9]
 
 
-async def test_when_many_wait_a_second_commit_starts_beside_the_first_and_takes_them_all() -> None:
-    gate = asyncio.Event()
-    groups: list[int] = []
+def owned(call: Call) -> Keys:
+    """The owner of a call is the letter that its keys begin with; what they have in common is their owner's alone."""
+    owner = min(call.keys)[0]
+    return Keys(alone=tuple(call.keys), owner=owner, serial=call.serial)
 
-    async def commit(calls: Sequence[Call]) -> list[int]:
-        groups.append(len(calls))
-        await gate.wait()
+
+@dataclass
+class Gated:
+    """A store whose commits wait until they are let go."""
+
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    groups: list[list[int]] = field(default_factory=list)
+
+    async def commit(self, calls: Sequence[Call]) -> list[int]:
+        self.groups.append([call.number for call in calls])
+        await self.gate.wait()
         return [call.number for call in calls]
 
-    combine = Combiner(commit, keys, lanes=2)
-    calls = [asyncio.create_task(combine(Call(number))) for number in range(60)]
+
+def mine(owner: str, count: int) -> list[Call]:
+    return [Call(number, frozenset({f"{owner}{number}"})) for number in range(count)]
+
+
+async def turns_of_the_loop() -> None:
     for _ in range(3):
         await asyncio.sleep(0)
-    assert groups == [1, 32], "the rest gathers for the third, for there are two at once at most"
-    gate.set()
+
+
+async def test_when_many_wait_a_second_commit_starts_beside_the_first_and_takes_them_all() -> None:
+    store = Gated()
+    combine = Combiner(store.commit, keys, lanes=3)
+    calls = [asyncio.create_task(combine(Call(number))) for number in range(60)]
+    await turns_of_the_loop()
+    assert [len(group) for group in store.groups] == [1, 32], "the rest gathers for the next"
+    store.gate.set()
     assert await asyncio.gather(*calls) == list(range(60))
-    assert groups == [1, 32, 27]
+    assert [len(group) for group in store.groups] == [1, 32, 27]
+
+
+async def test_one_lane_is_never_an_owners_who_is_in_all_others() -> None:
+    store = Gated()
+    combine = Combiner(store.commit, owned, lanes=2)
+    many = combine.submit(mine("a", 60))
+    other = combine.submit(mine("b", 40))
+    await turns_of_the_loop()
+    assert [len(group) for group in store.groups] == [60, 40]
+    store.gate.set()
+    await asyncio.gather(*many, *other)
+
+
+async def test_a_call_behind_ten_thousand_of_another_owner_is_in_the_next_commit() -> None:
+    recorder = Recorder()
+    combine = Combiner(recorder.commit, owned)
+    many = combine.submit(mine("a", 10_000))
+    await asyncio.sleep(0)
+    under_way = len(recorder.groups)
+    [one] = combine.submit([Call(10_000, frozenset("b"))])
+    await asyncio.gather(*many, one)
+    assert 10_000 in {call.number for call in recorder.groups[under_way]}
+
+
+async def test_serial_calls_of_an_owner_are_written_in_their_order_and_hold_up_nobody_else() -> None:
+    store = Gated()
+    combine = Combiner(store.commit, owned)
+    serial = combine.submit([Call(number, frozenset("a"), serial=True) for number in range(50)])
+    await turns_of_the_loop()
+    assert store.groups == [list(range(20))]
+    behind = combine.submit([Call(50, frozenset({"a"}))])
+    others = combine.submit([Call(60, frozenset({"b"})), Call(61, frozenset("c"), serial=True)])
+    await turns_of_the_loop()
+    assert sorted(store.groups[1:]) == [[60], [61]]
+    store.gate.set()
+    assert await asyncio.gather(*serial, *behind, *others) == [*range(51), 60, 61]
+    assert store.groups[3:] == [list(range(20, 40)), list(range(40, 50)), [50]]
+
+
+async def test_an_owner_who_has_too_many_waiting_is_refused_alone_and_nothing_is_taken_in_part() -> None:
+    store = Gated()
+    combine = Combiner(store.commit, owned, most_unfinished=10)
+    taken = combine.submit(mine("a", 12))  # at once is not too many, however many there are
+    with pytest.raises(TooManyRequests, match="12 calls"):
+        combine.submit([Call(99, frozenset({"a99"}))])
+    others = combine.submit(mine("b", 8))
+    with pytest.raises(TooManyRequests):
+        combine.submit(mine("b", 3))
+    others += combine.submit(mine("b", 2))
+    await turns_of_the_loop()
+    store.gate.set()
+    await asyncio.gather(*taken, *others)
+    assert len(await asyncio.gather(*combine.submit(mine("a", 10)))) == 10
+
+
+async def test_a_bad_call_costs_its_neighbours_one_more_commit_and_its_owner_few() -> None:
+    recorder = Recorder()
+    combine = Combiner(recorder.commit, owned, lanes=1)
+    first = combine.submit([Call(-1, frozenset("c"))])
+    await asyncio.sleep(0)
+    calls = [Call(number, frozenset({f"a{number}"}), bad=number == 77) for number in range(200)]
+    answers = combine.submit(calls)
+    others = combine.submit(mine("b", 200))
+    await asyncio.gather(*first, *others)
+    assert [len(group) for group in recorder.groups[:4]] == [1, 400, 200, 200]
+    assert recorder.groups[3][0].keys == {"b0"}
+    await asyncio.gather(*answers, return_exceptions=True)
+    assert [number for number, answer in enumerate(answers) if answer.exception()] == [77]
+    assert len(recorder.groups) < 4 + 2 * 9
+    assert [call.number for call in recorder.written if call in calls] == [
+        call.number for call in calls if not call.bad
+    ]
 
 
 async def test_calls_for_one_key_wait_for_each_other_however_many_there_are() -> None:
@@ -201,7 +295,7 @@ async def test_an_unreachable_server_is_told_to_every_caller_of_the_group_and_no
     assert len({id(answer) for answer in answers}) == 5
 
 
-async def test_a_server_lost_while_calls_are_tried_one_by_one_is_not_asked_again_for_each() -> None:
+async def test_a_server_lost_while_calls_are_tried_in_parts_is_not_asked_again_for_each() -> None:
     asked = []
 
     async def commit(calls: Sequence[Call]) -> list[int]:
@@ -213,5 +307,5 @@ async def test_a_server_lost_while_calls_are_tried_one_by_one_is_not_asked_again
 
     combine = Combiner(commit, keys, lanes=1)
     answers = await asyncio.gather(*(combine(Call(n)) for n in range(5)), return_exceptions=True)
-    assert asked == [1, 4, 1]
+    assert asked == [1, 4, 2, 1]
     assert {type(answer) for answer in answers} == {Unreachable}

@@ -10,11 +10,11 @@ import msgspec
 from pushkeeper.core.identity import IdentifierKind
 from pushkeeper.core.model import DeviceId, IdKind, WorkspaceId, device_id
 from pushkeeper.store import devices, events, people
-from pushkeeper.store.combine import Keys
 from pushkeeper.store.database import Connection
 from pushkeeper.store.devices import Registration
 from pushkeeper.store.events import NewEvent
 from pushkeeper.store.people import AttributeChange, Naming
+from pushkeeper.store.turns import Keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,21 +61,24 @@ Call: TypeAlias = Tell | Act
 
 
 def keys_of(call: Call) -> Keys:
-    """What a call concerns: a device alone, and a person alone where identifiers change hands."""
-    own = (call.workspace_id,)
+    """What a call concerns: a device alone, a person alone where identifiers change hands, and the id that makes it count once."""
+    workspace = call.workspace_id
+    own = (workspace,)
+    once: tuple[Hashable, ...] = () if call.once is None else ((workspace, call.once),)
     if isinstance(call, Act):
-        return Keys(alone=own) if call.whole else Keys(alone=call.keys, within=own)
-    workspace, naming = call.workspace_id, call.naming
+        concerns, within = (own, ()) if call.whole else (call.keys, own)
+        return Keys(alone=concerns, shared=once, within=within, owner=workspace, serial=True)
+    naming = call.naming
     alone: tuple[Hashable, ...] = () if call.registration is None else (_device(call),)
     if naming is None:
         key = (workspace, IdentifierKind.ANONYMOUS_ID.value, call.anonymous_id)
-        return Keys(alone=alone, shared=(key,), within=own)
+        return Keys(alone=alone, shared=(key, *once), within=own, owner=workspace)
     people_keys: tuple[Hashable, ...] = tuple((workspace, *i.key) for i in naming.identifiers)
     # Who is not to be created is looked for when it is their turn; the rest of a group may have made them.
     does_nothing_else = call.change is None and call.registration is None
     if naming.others or not (naming.create or does_nothing_else):
-        return Keys(alone=alone + people_keys, within=own)
-    return Keys(alone=alone, shared=people_keys, within=own)
+        return Keys(alone=alone + people_keys, shared=once, within=own, owner=workspace)
+    return Keys(alone=alone, shared=people_keys + once, within=own, owner=workspace)
 
 
 async def write(connection: Connection, calls: Sequence[Call]) -> list[object]:
