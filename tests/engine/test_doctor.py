@@ -6,6 +6,7 @@ import json
 import secrets
 import tempfile
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -174,18 +175,30 @@ async def test_a_key_that_was_sealed_with_another_secret_key_is_wrong(patient: P
     assert "secret key that was in use" in key.todo
 
 
+async def test_a_credential_that_cannot_be_used_says_what_to_do(patient: Patient) -> None:
+    leaf = trustme.CA().issue_cert("com.example.app").private_key_and_cert_chain_pem.bytes()
+    app = wiring.AppleApp(topic="com.example.app", environment=Environment.PRODUCTION)
+    fresh = wiring.apns_certificate(leaf, app)
+    await patient.add(replace(fresh, secret=Secret(b"no certificate")))
+    (key,) = await patient.of("keys")
+    assert key.state is State.WRONG
+    assert key.todo == "pushkeeper credentials update"
+
+
 @pytest.mark.parametrize(
     ("days", "state"), [(-1, State.WRONG), (29, State.ATTENTION), (31, State.OK), (300, State.OK)]
 )
 async def test_a_certificate_is_looked_at_before_it_is_over(
     patient: Patient, days: int, state: State
 ) -> None:
-    leaf = trustme.CA().issue_cert("com.example.app", not_after=NOW + timedelta(days=days, hours=1))
+    ends_at = NOW + timedelta(days=days, hours=1)
+    leaf = trustme.CA().issue_cert("com.example.app")
     app = wiring.AppleApp(topic="com.example.app", environment=Environment.PRODUCTION)
-    await patient.add(wiring.apns_certificate(leaf.private_key_and_cert_chain_pem.bytes(), app))
+    fresh = wiring.apns_certificate(leaf.private_key_and_cert_chain_pem.bytes(), app)
+    await patient.add(replace(fresh, facts={"expires_at": ends_at}))  # as it stands there after a while
     (key,) = await patient.of("keys")
     assert key.state is state
-    assert f"{NOW + timedelta(days=days, hours=1):%Y-%m-%d}" in key.said
+    assert f"{ends_at:%Y-%m-%d}" in key.said
 
 
 @pytest.mark.parametrize(

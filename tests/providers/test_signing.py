@@ -114,7 +114,7 @@ def test_a_certificate_needs_its_own_private_key(p256_pem):
     issued = trustme.CA().issue_cert("push.example")
     certificate, private_key = issued.cert_chain_pems[0].bytes(), issued.private_key_pem.bytes()
     assert AppleCertificate.parse(certificate + private_key).expires_at > datetime.now(UTC)
-    assert AppleCertificate.parse(private_key + certificate).pem.value == private_key + certificate
+    assert AppleCertificate.parse(private_key + certificate).pem.value == certificate + private_key
     for wrong in (b"", private_key, certificate, certificate + p256_pem, b"-----BEGIN CERTIFICATE-----"):
         with pytest.raises(BadRequest) as refused:
             AppleCertificate.parse(wrong)

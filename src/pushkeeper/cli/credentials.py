@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -161,7 +162,11 @@ def _put(
         **({"environment": new.environment} if new.provider is Provider.APNS else {}),
         **new.facts,
     }
-    answer(shown, f"{new.provider.value} credentials for {new.app} are in {name!r}, sealed.", json=json)
+    text = f"{new.provider.value} credentials for {new.app} are in {name!r}, sealed."
+    ends_at = new.facts.get("expires_at")
+    if ends_at is not None and ends_at - datetime.now(UTC) < stored.EXPIRES_SOON:
+        text += f" The certificate expires on {ends_at:%Y-%m-%d}: get a new one, or a .p8 key, which does not expire."
+    answer(shown, text, json=json)
 
 
 def _bytes(file: Path, option: str) -> bytes:
@@ -175,6 +180,6 @@ def _text(file: Path | None, option: str) -> str | None:
     if file is None:
         return None
     try:
-        return _bytes(file, option).decode("ascii")
+        return _bytes(file, option).decode()
     except UnicodeDecodeError as error:
         raise BadRequest(option, f"{option}: {file} is not PEM") from error

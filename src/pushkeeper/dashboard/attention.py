@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pushkeeper.dashboard.words import plural, reading
+from pushkeeper.store.credentials import EXPIRES_SOON
 from pushkeeper.store.routes import PauseKind
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from pushkeeper.store.webhooks import Webhook
 
 _ALERT_STANDS = timedelta(days=1)
-_EXPIRES_SOON = timedelta(days=30)
 _BAD, _WARN = "suppressed", "bounced"
 
 _WHAT_TO_DO = {
@@ -134,7 +134,7 @@ def _webhooks(facts: Facts) -> Iterator[Todo]:
 def _certificates(facts: Facts) -> Iterator[Todo]:
     for credential in facts.credentials:
         ends_at = expires_at(credential)
-        if ends_at is None or ends_at - facts.now > _EXPIRES_SOON:
+        if ends_at is None or ends_at - facts.now > EXPIRES_SOON:
             continue
         over = ends_at <= facts.now
         yield Todo(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pushkeeper.core.model import Environment, Provider
@@ -119,6 +120,10 @@ class _Credentials:
             self._rooms.database, self._rooms.vault, visit.workspace_id, new
         )
         said = "They are replaced: what waited is sent." if there else "They are kept, sealed."
+        if (ends_at := new.facts.get("expires_at")) and ends_at - datetime.now(
+            UTC
+        ) < credentials.EXPIRES_SOON:
+            said += f" The certificate expires on {ends_at:%Y-%m-%d}."
         answer = led_to(
             visit.to("routes", "credentials", credential_id),
             self._names.note(f"{said} Test them now: nobody is pushed to."),
@@ -186,18 +191,5 @@ def _file(visit: Visit, name: str) -> bytes:
 
 
 def _ca(visit: Visit) -> str | None:
-    """A CA of one's own, in PEM.
-
-    Raises:
-        BadRequest: it is not that.
-    """
-    found = visit.form.files.get("ca", b"")
-    if not found:
-        return None
-    try:
-        text = found.decode("ascii")
-    except UnicodeDecodeError:
-        text = ""
-    if "-----BEGIN CERTIFICATE-----" not in text:
-        raise BadRequest("ca", "ca: there is no certificate in it")
-    return text
+    """A CA of one's own, in PEM."""
+    return visit.form.files.get("ca", b"").decode("utf-8", "replace") or None

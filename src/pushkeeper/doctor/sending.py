@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from pushkeeper.core.outcome import Accepted, BadCredentials, Refused, Throttled, Unanswered, Unavailable
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from pushkeeper.store.vault import Vault
 
 PROBE_WITHIN_S = 20.0
-_SOON = timedelta(days=30)
 _OLD_DUE_S = (60.0, 600.0)
 _MUCH_WAITS = 100_000
+_REPLACE = "pushkeeper credentials update"
+_SEALED_OTHERWISE = f"give back the secret key that was in use, or {_REPLACE}"
 # Google refuses what was signed five minutes away from now; Apple, an hour.
 _PROVIDER_SKEW_S = (60.0, 240.0)
 
@@ -49,6 +50,7 @@ class Key:
     credential: Credential | None
     prober: Prober | None
     trouble: str
+    remedy: str = ""
 
 
 async def keys(database: Database, vault: Vault, open_prober: Callable[[Credential], Prober]) -> list[Key]:
@@ -59,7 +61,8 @@ async def keys(database: Database, vault: Vault, open_prober: Callable[[Credenti
             credential = await credentials.read(database, vault, workspace_id, credential_id)
             found.append(Key(credential_id, workspace, credential, open_prober(credential), ""))
         except (BadRequest, Misconfigured, NotFound) as error:
-            found.append(Key(credential_id, workspace, None, None, error.message))
+            remedy = _SEALED_OTHERWISE if isinstance(error, Misconfigured) else _REPLACE
+            found.append(Key(credential_id, workspace, None, None, error.message, remedy))
     return found
 
 
@@ -73,8 +76,7 @@ def of_keys(opened: list[Key], now: datetime) -> list[Finding]:
 
 def _of_key(key: Key, now: datetime) -> Finding:
     if key.credential is None:
-        todo = "give back the secret key that was in use, or pushkeeper credentials update"
-        return wrong("keys", key.trouble, todo, about=key.workspace)
+        return wrong("keys", key.trouble, key.remedy, about=key.workspace)
     credential = key.credential
     about = f"{key.workspace}: {credential.provider.value} {credential.app}"
     if (text := credential.facts.get("expires_at")) is None:
@@ -83,7 +85,7 @@ def _of_key(key: Key, now: datetime) -> Finding:
     todo = "pushkeeper credentials update apns --certificate …"
     if ends_at <= now:
         return wrong("keys", f"the certificate is over since {ends_at:%Y-%m-%d}", todo, about=about)
-    if ends_at - now < _SOON:
+    if ends_at - now < credentials.EXPIRES_SOON:
         return attention("keys", f"the certificate ends on {ends_at:%Y-%m-%d}", todo, about=about)
     return ok("keys", f"a certificate, good until {ends_at:%Y-%m-%d}", about=about)
 

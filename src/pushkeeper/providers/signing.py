@@ -5,6 +5,7 @@ Sources: Apple, "Establishing a token-based connection to APNs"; RFC 7523 as Goo
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, TypeAlias
 import jwt
 import msgspec
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from pushkeeper.core.model import Secret
 from pushkeeper.errors import BadRequest
+from pushkeeper.providers import pem as pems
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,7 @@ SHORTEST_BETWEEN = timedelta(minutes=20)
 # Apple takes a token for an hour; what is left is for the requests under way and the clocks' difference.
 OLDEST_USEFUL = timedelta(minutes=55)
 
-_PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----\s*", re.DOTALL)
+_PROJECT_ID = re.compile(r"[A-Za-z0-9.:-]{1,100}")
 
 
 def utc_now() -> datetime:
@@ -63,23 +64,23 @@ class ServiceAccount:
         Raises:
             BadRequest: it is not JSON, lacks a field, or its key is not an RSA private key.
         """
-        try:
-            fields = msgspec.json.decode(data, type=dict[str, object])
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            raise BadRequest(
-                "service_account", "service_account must be the JSON file of a service account."
-            ) from None
-        private_key = _text(fields, "private_key").encode()
-        if not isinstance(_private_key(private_key), rsa.RSAPrivateKey):
+        fields = _fields(data)
+        pem, key = _key_of_account(fields)
+        if not isinstance(key, rsa.RSAPrivateKey):
             raise BadRequest(
                 "service_account.private_key", "service_account.private_key is not an RSA private key."
             )
+        project_id = _text(fields, "project_id")
+        if not _PROJECT_ID.fullmatch(project_id):
+            raise BadRequest(
+                "service_account.project_id", "service_account.project_id is not a project's id."
+            )
         return cls(
-            project_id=_text(fields, "project_id"),
+            project_id=project_id,
             client_email=_text(fields, "client_email"),
             token_uri=_text(fields, "token_uri"),
-            private_key_id=str(fields.get("private_key_id") or ""),
-            private_key=Secret(private_key),
+            private_key_id=str(fields.get("private_key_id") or "").strip(),
+            private_key=Secret(pem),
         )
 
     def assertion(self, now: datetime) -> bytes:
@@ -97,11 +98,37 @@ class ServiceAccount:
         return jwt.encode(claims, key, algorithm="RS256", headers=headers).encode()
 
 
+def _fields(data: bytes) -> dict[str, object]:
+    """The file's object; line breaks may stand in its texts as they are, and the whole may be a text within JSON."""
+    try:
+        found = json.loads(pems.text_of(data), strict=False)
+        if isinstance(found, str):
+            found = json.loads(found, strict=False)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise BadRequest("service_account", "service_account must be the JSON file of a service account.")
+    if "project_info" in found:
+        raise BadRequest(
+            "service_account",
+            "service_account: this is the app's google-services.json. The service account's file is made in the Firebase "
+            "console under Project settings, Service accounts.",
+        )
+    return found
+
+
+def _key_of_account(fields: dict[str, object]) -> tuple[bytes, PrivateKeyTypes]:
+    said = _text(fields, "private_key")
+    return pems.private_key(
+        pems.blocks(said), said.encode(), "service_account.private_key", "an RSA private key in PEM"
+    )
+
+
 def _text(fields: dict[str, object], name: str) -> str:
     value = fields.get(name)
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value.strip():
         raise BadRequest(f"service_account.{name}", f"service_account.{name} is missing.")
-    return value
+    return value.strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,17 +144,19 @@ class AppleKey:
         """Read the file.
 
         Raises:
-            BadRequest: it is not a P-256 private key in PEM, or an id is missing.
+            BadRequest: it is not a P-256 private key in PEM without a passphrase, or an id is missing.
         """
-        for name, value in (("key_id", key_id), ("team_id", team_id)):
+        ids = {"key_id": key_id.strip(), "team_id": team_id.strip()}
+        for name, value in ids.items():
             if not value or not value.isascii() or not value.isalnum():
                 raise BadRequest(name, f"{name} must be letters and digits, as Apple shows it.")
-        key = _private_key(pem)
-        if key is None:
-            raise BadRequest("key", "key must be the .p8 file that Apple gave: a private key in PEM.")
+        found = pems.blocks(pems.text_of(pem))
+        mended, key = pems.private_key(
+            found, pem, "key", "the .p8 file that Apple gave: a private key in PEM"
+        )
         if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
             raise BadRequest("key", "key must be a P-256 key; this is another kind of private key.")
-        return cls(key_id=key_id, team_id=team_id, private_key=Secret(pem))
+        return cls(**ids, private_key=Secret(mended))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,37 +164,45 @@ class AppleCertificate:
     """A push certificate and its private key, in one PEM file as TLS libraries read it."""
 
     pem: Secret
+    starts_at: datetime
     expires_at: datetime
 
     @classmethod
     def parse(cls, pem: bytes) -> AppleCertificate:
-        """Read the file.
+        """Read the file; its certificates may stand in any order, beside those of the CAs.
 
         Raises:
             BadRequest: it lacks a certificate or a private key, or they do not belong together.
         """
-        blocks = {match[1]: match[0] for match in reversed(list(_PEM_BLOCK.finditer(pem)))}
-        try:
-            certificate = x509.load_pem_x509_certificate(blocks.get(b"CERTIFICATE", b""))
-        except ValueError:
-            raise BadRequest("certificate", "certificate must hold a certificate in PEM.") from None
-        key = next(
-            (_private_key(block) for kind, block in blocks.items() if kind.endswith(b"PRIVATE KEY")), None
-        )
-        if key is None:
-            raise BadRequest(
-                "certificate", "certificate must hold its private key too, in PEM without a passphrase."
+        found = pems.blocks(pems.text_of(pem))
+        certificates = [block.pem for block in found if block.label.endswith("CERTIFICATE")]
+        if not certificates:
+            binary = (
+                " Of a .p12, `openssl pkcs12 -in FILE -nodes -out NEW-FILE` makes that."
+                if pem[:1] == b"0"
+                else ""
             )
-        if _public_bytes(key.public_key()) != _public_bytes(certificate.public_key()):
+            raise BadRequest("certificate", f"certificate must hold a certificate in PEM.{binary}")
+        key_pem, key = pems.private_key(
+            found, pem, "certificate", "a certificate and its private key, both in PEM"
+        )
+        try:
+            read = [(x509.load_pem_x509_certificate(one), one) for one in certificates]
+        except ValueError:
+            raise BadRequest("certificate", "certificate: a certificate in it is damaged.") from None
+        ours = _public_bytes(key.public_key())
+        own = [one for one in read if _public_bytes(one[0].public_key()) == ours]
+        if not own:
             raise BadRequest("certificate", "certificate and private key do not belong together.")
-        return cls(pem=Secret(pem), expires_at=certificate.not_valid_after_utc)
-
-
-def _private_key(pem: bytes) -> PrivateKeyTypes | None:
-    try:
-        return load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return None
+        # Of several with the same key, as after a renewal, the one that is good for longest.
+        leaf, leaf_pem = max(own, key=lambda one: one[0].not_valid_after_utc)
+        chain = [one for certificate, one in read if (certificate, one) not in own]
+        # OpenSSL wants the certificate first, then those that vouch for it.
+        return cls(
+            pem=Secret(b"".join((leaf_pem, *chain, key_pem))),
+            starts_at=leaf.not_valid_before_utc,
+            expires_at=leaf.not_valid_after_utc,
+        )
 
 
 def _public_bytes(key: PublicKeyTypes) -> bytes:
@@ -191,7 +228,7 @@ class ProviderTokens:
         """`key` is taken as parsed: a P-256 private key."""
         self._key = key
         self._clock = clock
-        private_key = _private_key(key.private_key.value)
+        private_key = load_pem_private_key(key.private_key.value, password=None)
         if not isinstance(private_key, ec.EllipticCurvePrivateKey):
             raise BadRequest("key", "key must be a P-256 private key.")
         self._private_key = private_key

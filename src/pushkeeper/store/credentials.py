@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.core.model import Environment, Provider, Secret, WorkspaceId
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 SQL = load_queries("credentials")
 
+EXPIRES_SOON = timedelta(days=30)
 NOT_SET_UP = "push is not set up: this workspace has no FCM or APNs credentials"
 
 

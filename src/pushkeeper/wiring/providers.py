@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from pushkeeper.core.model import Environment, Platform, Provider, Secret
-from pushkeeper.errors import BadRequest, Misconfigured
+from pushkeeper.errors import BadRequest
 from pushkeeper.providers import signing
+from pushkeeper.providers.address import Address
 from pushkeeper.providers.apns import message as apns_message
 from pushkeeper.providers.apns.client import ApnsClient
 from pushkeeper.providers.apple import OUTAGE_WAIT_S
 from pushkeeper.providers.fcm import message as fcm_message
 from pushkeeper.providers.fcm.client import FcmClient
+from pushkeeper.providers.pem import blocks, text_of
+from pushkeeper.providers.tls import tls_context
 from pushkeeper.store import credentials
 from pushkeeper.store.credentials import NewCredential
 
@@ -68,16 +70,18 @@ def fcm_credential(service_account: bytes, *, endpoint_url: str | None, ca_pem: 
         BadRequest: it is not one; the message names what is missing.
     """
     account = signing.ServiceAccount.parse(service_account)
-    return NewCredential(
+    Address.parse(account.token_uri, "service_account.token_uri")
+    new = NewCredential(
         provider=Provider.FCM,
         kind="service_account",
         app=account.project_id,
         environment=Environment.PRODUCTION,
         facts={"project_id": account.project_id, "client_email": account.client_email},
         secret=Secret(service_account),
-        endpoint_url=_checked_url(endpoint_url),
-        ca_pem=_checked_ca(ca_pem),
+        endpoint_url=endpoint_url,
+        ca_pem=_mended_ca(ca_pem),
     )
+    return _usable(new)
 
 
 def apns_key(p8: bytes, *, key_id: str, team_id: str, app: AppleApp) -> NewCredential:
@@ -86,44 +90,57 @@ def apns_key(p8: bytes, *, key_id: str, team_id: str, app: AppleApp) -> NewCrede
     Raises:
         BadRequest: it is not one, or its id or team's id is missing.
     """
-    signing.AppleKey.parse(p8, key_id=key_id, team_id=team_id)
-    return _apns("key", p8, {"key_id": key_id, "team_id": team_id}, app)
+    key = signing.AppleKey.parse(p8, key_id=key_id, team_id=team_id)
+    return _apns("key", key.private_key, {"key_id": key.key_id, "team_id": key.team_id}, app)
 
 
 def apns_certificate(pem: bytes, app: AppleApp) -> NewCredential:
     """A certificate with its private key, checked.
 
     Raises:
-        BadRequest: it is not that.
+        BadRequest: it is not that, or good for another time than now.
     """
     certificate = signing.AppleCertificate.parse(pem)
-    return _apns("certificate", pem, {"expires_at": certificate.expires_at}, app)
+    now = signing.utc_now()
+    if certificate.expires_at <= now:
+        raise BadRequest("certificate", f"certificate: it expired on {certificate.expires_at:%Y-%m-%d}.")
+    if certificate.starts_at > now:
+        raise BadRequest("certificate", f"certificate: it is good from {certificate.starts_at:%Y-%m-%d} on.")
+    return _apns("certificate", certificate.pem, {"expires_at": certificate.expires_at}, app)
 
 
-def _apns(kind: str, secret: bytes, facts: dict[str, object], app: AppleApp) -> NewCredential:
+def _apns(kind: str, secret: Secret, facts: dict[str, object], app: AppleApp) -> NewCredential:
     if not app.topic.strip():
         raise BadRequest("topic", "--topic: the app's bundle id is needed")
-    return NewCredential(
+    new = NewCredential(
         provider=Provider.APNS,
         kind=kind,
-        app=app.topic,
+        app=app.topic.strip(),
         environment=app.environment,
         facts=facts,
-        secret=Secret(secret),
-        endpoint_url=_checked_url(app.endpoint_url),
-        ca_pem=_checked_ca(app.ca_pem),
+        secret=secret,
+        endpoint_url=app.endpoint_url,
+        ca_pem=_mended_ca(app.ca_pem),
     )
+    return _usable(new)
 
 
-def _checked_url(url: str | None) -> str | None:
-    if url is not None:
-        parts = urlsplit(url)
-        if parts.scheme != "https" or not parts.hostname:
-            raise BadRequest("endpoint", "--endpoint: expected https://host[:port]")
-    return url
+def _usable(new: NewCredential) -> NewCredential:
+    """What the sender can open: looked at as it will.
+
+    Raises:
+        BadRequest: the address is no HTTPS URL, the CA is no certificate, or OpenSSL doesn't take the certificate.
+    """
+    if new.endpoint_url is not None:
+        Address.parse(new.endpoint_url, "endpoint")
+    tls_context(new.ca_pem, new.secret if new.kind == "certificate" else None)
+    return new
 
 
-def _checked_ca(pem: str | None) -> str | None:
-    if pem is not None and "-----BEGIN CERTIFICATE-----" not in pem:
-        raise Misconfigured("--ca: there is no certificate in it")
-    return pem
+def _mended_ca(pem: str | None) -> str | None:
+    if pem is None:
+        return None
+    found = [block.pem.decode() for block in blocks(text_of(pem.encode())) if block.label == "CERTIFICATE"]
+    if not found:
+        raise BadRequest("ca", "ca: there is no certificate in it.")
+    return "".join(found)
