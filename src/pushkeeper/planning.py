@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 from pushkeeper.core import filter_saved, filter_text
 from pushkeeper.core.model import message_day, minted_at
 from pushkeeper.core.routing import choose_route
-from pushkeeper.errors import BadRequest, Unreachable
+from pushkeeper.errors import BadRequest
 from pushkeeper.store import messages, plans, routes, segments
-from pushkeeper.store.broadcasts import BroadcastState
 from pushkeeper.store.database import WORK_CHANNEL
+from pushkeeper.store.jobs import MOST_BATCHES
 from pushkeeper.store.plans import Plan, Progress, Whom
-from pushkeeper.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,78 +21,47 @@ if TYPE_CHECKING:
     from pushkeeper.core.filter import Node
     from pushkeeper.core.model import RouteId, WorkspaceId
     from pushkeeper.store.database import Connection, Database
+    from pushkeeper.store.jobs import Claim
     from pushkeeper.store.plans import Address, ToPlan
-
-log = logger("planning")
 
 PRIORITY = 1  # 0 is transactional
 DEVICES_PER_BATCH = 500
-MOST_BATCHES = 400  # of one broadcast in the queue before its plan waits
+PAGE_S = 50.0  # that the statements of a page may take
 _FIRST_PAGE = 2_000  # small, so that the first push leaves soon
 _PAGE = 20_000
 _MOST_LANES = 100
-_STATES = (BroadcastState.SCHEDULED, BroadcastState.PLANNING)
 
 
 class Planning:
     """Plans the broadcasts of all workspaces."""
 
-    def __init__(self, database: Database, *, most_batches: int = MOST_BATCHES) -> None:
-        """`most_batches` is how many of one broadcast may wait in the queue before its plan does."""
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._most_batches = most_batches
         self._lanes: dict[int, Mapping[Address, RouteId]] = {}
 
-    async def next_at_s(self) -> float | None:
-        """Seconds until the next broadcast's hour; None when none waits for it."""
-        return await plans.next_at_s(self._database)
+    async def page(self, claim: Claim) -> None:
+        """Plan the next page of a broadcast that is claimed; `ClaimLost` where it was cancelled or paused meanwhile.
 
-    async def plan_page(self) -> bool:
-        """Plan the next page of a broadcast that nobody else plans, and say whether there was any to plan.
-
-        One that fails is put off, so that it keeps nobody else's waiting.
+        Raises:
+            BadRequest: what it names is not there any more.
+            TooSlow: the database takes too long to find whom it goes to.
         """
-        in_hand: ToPlan | None = None
+        await self._database.know(claim.workspace_id)
+        lanes = await self._lanes_of(claim)
 
-        async def work(connection: Connection) -> bool:
-            nonlocal in_hand
-            in_hand = await plans.next_to_plan(connection, _STATES, most_batches=self._most_batches)
-            if in_hand is None:
-                return False
-            await self._plan(connection, in_hand)
+        async def work(connection: Connection) -> None:
+            broadcast = await plans.claimed(connection, claim)
+            await self._plan(connection, broadcast, lanes)
             await connection.execute(f"notify {WORK_CHANNEL}")
-            return True
 
-        try:
-            return await self._database.in_transaction(work)
-        except Unreachable:
-            raise
-        except BadRequest as error:
-            # What it names is not there any more: another time would find no more.
-            await self._give_up(in_hand, str(error))
-        except Exception as error:
-            if in_hand is None:
-                raise
-            log.exception("broadcast_page_not_planned", broadcast=in_hand.broadcast_id)
-            await self._put_off(in_hand, type(error).__name__)
-        return True
+        await self._database.in_transaction(work, within_s=PAGE_S)
 
-    async def _give_up(self, broadcast: ToPlan | None, why: str) -> None:
-        assert broadcast is not None  # noqa: S101 - nothing is refused before there is one
-        log.warning("broadcast_not_planned", broadcast=broadcast.broadcast_id, reason=why)
-        await self._database.of(broadcast.workspace_id).in_transaction(
-            lambda connection: plans.failed(connection, broadcast, why)
-        )
-
-    async def _put_off(self, broadcast: ToPlan, why: str) -> None:
-        await self._database.of(broadcast.workspace_id).in_transaction(
-            lambda connection: plans.put_off(connection, broadcast, why)
-        )
-
-    async def _plan(self, connection: Connection, broadcast: ToPlan) -> None:
+    async def _plan(
+        self, connection: Connection, broadcast: ToPlan, lanes: Mapping[Address, RouteId]
+    ) -> None:
         if broadcast.saved is None:
-            broadcast = await self._begin(connection, broadcast)
-        plan = await self._plan_of(broadcast)
+            broadcast = await _begin(connection, broadcast)
+        plan = _plan_of(broadcast, lanes)
         if broadcast.listed:
             progress, over = await _listed_page(connection, broadcast, plan)
         else:
@@ -107,57 +75,58 @@ class Planning:
             await plans.planned(connection, broadcast)
             self._lanes.pop(broadcast.broadcast_id, None)
 
-    async def _begin(self, connection: Connection, broadcast: ToPlan) -> ToPlan:
-        """Fix what is to be the same for all pages: what audiences mean, and the day of the message."""
-        await self._database.know(broadcast.workspace_id)
-        saved = await _definitions(connection, broadcast)
-        message_id, now = broadcast.message_id, datetime.now(UTC)
-        if message_day(message_id) != now.date():
-            message_id = messages.new_id()
-            await plans.mint(connection, broadcast, message_id, minted_at(message_id))
-        lives_s = broadcast.schedule.expires_after_s
-        lives = messages.LIVES if lives_s is None else timedelta(seconds=lives_s)
-        await plans.begin(connection, broadcast, saved, lives)
-        return replace(broadcast, saved=saved, message_id=message_id, started_at=broadcast.started_at or now)
-
-    async def _plan_of(self, broadcast: ToPlan) -> Plan:
-        per_s = broadcast.per_s
-        due_at = broadcast.pass_at or datetime.now(UTC)
-        whom = Whom(
-            now=broadcast.started_at or due_at,
-            node=_node(broadcast),
-            unit=broadcast.unit,
-            device_ids=broadcast.device_ids,
-            part=broadcast.part,
-            zone=broadcast.schedule.time_zone,
-            again=message_day(broadcast.message_id) if broadcast.number else None,
-        )
-        return Plan(
-            workspace_id=broadcast.workspace_id,
-            message_id=broadcast.message_id,
-            whom=whom,
-            priority=PRIORITY,
-            due_at=due_at if per_s is None else max(due_at, broadcast.free_at),
-            lanes=await self._lanes_of(broadcast),
-            # With a rate, a batch is what may leave in a second.
-            size=DEVICES_PER_BATCH if per_s is None else max(1, min(int(per_s), DEVICES_PER_BATCH)),
-            per_s=per_s,
-        )
-
-    async def _lanes_of(self, broadcast: ToPlan) -> Mapping[Address, RouteId]:
+    async def _lanes_of(self, claim: Claim) -> Mapping[Address, RouteId]:
         """The lane of each kind of device: looked up once, as the last hop looks again."""
-        if (known := self._lanes.get(broadcast.broadcast_id)) is None:
-            ways = await routes.of_workspaces(self._database, [broadcast.workspace_id])
+        if (known := self._lanes.get(claim.item_id)) is None:
+            ways = await routes.of_workspaces(self._database, [claim.workspace_id])
             chosen = {
                 address: choose_route(address, ways)
-                for address in await plans.addresses(self._database, broadcast.workspace_id)
+                for address in await plans.addresses(self._database, claim.workspace_id)
             }
             known = {address: route.route_id for address, route in chosen.items() if route is not None}
             # Another process may plan its last page, so that nobody here takes it out.
             while len(self._lanes) >= _MOST_LANES:
                 self._lanes.pop(next(iter(self._lanes)))
-            self._lanes[broadcast.broadcast_id] = known
+            self._lanes[claim.item_id] = known
         return known
+
+
+async def _begin(connection: Connection, broadcast: ToPlan) -> ToPlan:
+    """Fix what is to be the same for all pages: what audiences mean, and the day of the message."""
+    saved = await _definitions(connection, broadcast)
+    message_id, now = broadcast.message_id, datetime.now(UTC)
+    if message_day(message_id) != now.date():
+        message_id = messages.new_id()
+        await plans.mint(connection, broadcast, message_id, minted_at(message_id))
+    lives_s = broadcast.schedule.expires_after_s
+    lives = messages.LIVES if lives_s is None else timedelta(seconds=lives_s)
+    await plans.begin(connection, broadcast, saved, lives)
+    return replace(broadcast, saved=saved, message_id=message_id, started_at=broadcast.started_at or now)
+
+
+def _plan_of(broadcast: ToPlan, lanes: Mapping[Address, RouteId]) -> Plan:
+    per_s = broadcast.per_s
+    due_at = broadcast.pass_at or datetime.now(UTC)
+    whom = Whom(
+        now=broadcast.started_at or due_at,
+        node=_node(broadcast),
+        unit=broadcast.unit,
+        device_ids=broadcast.device_ids,
+        part=broadcast.part,
+        zone=broadcast.schedule.time_zone,
+        again=message_day(broadcast.message_id) if broadcast.number else None,
+    )
+    return Plan(
+        workspace_id=broadcast.workspace_id,
+        message_id=broadcast.message_id,
+        whom=whom,
+        priority=PRIORITY,
+        due_at=due_at if per_s is None else max(due_at, broadcast.free_at),
+        lanes=lanes,
+        # With a rate, a batch is what may leave in a second.
+        size=DEVICES_PER_BATCH if per_s is None else max(1, min(int(per_s), DEVICES_PER_BATCH)),
+        per_s=per_s,
+    )
 
 
 async def _page(connection: Connection, broadcast: ToPlan, plan: Plan) -> tuple[Progress, bool]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from pushkeeper.core.model import Secret
 from pushkeeper.errors import NotFound
@@ -78,17 +77,6 @@ class Webhooks:
         """
         await self.one(workspace, webhook_id)
         return await webhooks.calls(self._database, workspace, webhook_id, before=before, most=most)
-
-
-def is_endpoint(text: str) -> bool:
-    """Whether this is an address that can be posted to; a password in it would be shown to whoever lists webhooks."""
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-        usable = usable and parts.username is None and parts.password is None
-    except ValueError:
-        return False
-    return usable and text.isascii() and not any(letter.isspace() for letter in text)
 
 
 def seal_label(workspace: WorkspaceId) -> str:

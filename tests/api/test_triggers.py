@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from pushkeeper.planning import Planning
+from pushkeeper.worker.jobs import Jobs
+from pushkeeper.worker.planner import Planner
 
 MANY = [f"p{n}" for n in range(10_001)]
 BAD = [
@@ -96,14 +98,13 @@ async def test_a_broadcast_that_cannot_be_planned_keeps_nobody_elses_waiting(sen
     # As a release that was taken back would leave it: a filter that this one cannot read.
     spoil = 'update broadcasts set audience = \'{"moon": "full"}\' where broadcast_id = $1'
     await sender.database.rows(spoil, first)
-    planning = Planning(sender.database)
-    while await planning.plan_page():
-        pass
+    planning = Jobs(sender.database, Planner(Planning(sender.database)))
+    await planning.finish()
     state = "select state from broadcasts where broadcast_id = $1"
     assert await sender.database.value(state, second) == "planned"
     assert await sender.database.value(state, first) == "planning"
-    again = "update broadcasts set plan_after = now() where broadcast_id = $1"
+    again = "update broadcasts set next_attempt_at = now() where broadcast_id = $1"
     for _ in range(9):
         await sender.database.rows(again, first)
-        await planning.plan_page()
+        await planning.finish()
     assert await sender.database.value(state, first) == "failed"

@@ -13,9 +13,9 @@ import pytest_asyncio
 
 from pushkeeper.config import Settings
 from pushkeeper.core.destination import Destinations
-from pushkeeper.planning import Planning
+from pushkeeper.worker import files as worker_files
+from pushkeeper.worker.jobs import Jobs
 from pushkeeper.worker.outbound import CANNOT_CALL
-from pushkeeper.worker.planner import Planner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -123,12 +123,13 @@ class Files:
             return None
         assert status == 200, said
         database = self.place.site.database
-        planner = Planner(database, Planning(database), destinations=destinations)
-        await planner.look()
-        await planner.aclose()
+        reading = Jobs(database, worker_files.Files(database, destinations=destinations))
+        await reading.finish()
+        await reading.aclose()
         _, found = await app_call(self.place, "GET", f"{self.path}/{said['id']}/errors", None)
+        await app_call(self.place, "POST", f"/api/v1/broadcasts/{said['id']}/cancel", None)
         detail: str = found["errors"][0]["detail"]
-        return detail
+        return detail.removeprefix("data_file_url: ")
 
 
 async def test_a_file_of_a_broadcast_is_not_read_from_a_private_address(

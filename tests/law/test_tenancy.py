@@ -29,7 +29,7 @@ from pushkeeper.core.filter import (
     Subject,
     Unit,
 )
-from pushkeeper.store import audiences, device_pages, plans
+from pushkeeper.store import audiences, device_pages, jobs, plans
 from pushkeeper.store.database import load_queries
 from support.tenancy import unbound
 
@@ -92,8 +92,12 @@ def filled(query: str) -> Iterator[str]:
     }
     for hole, text in joined.items():
         query = query.replace(hole, text)
-    query = query.replace("{numbers}", "array[1]").replace("{query};", "select 1")
-    if "{table}" in query:
+    query = (
+        query.replace("{numbers}", "array[1]").replace("{query};", "select 1").replace("{most_batches}", "1")
+    )
+    if "{key}" in query or "{open}" in query:
+        yield from (kind.query(query) for kind in jobs.KINDS)
+    elif "{table}" in query:
         yield from (query.replace("{table}", table) for table in ("people", "devices"))
     elif "{of_people}" in query:
         for node in NODES:

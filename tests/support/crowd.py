@@ -15,6 +15,8 @@ from pushkeeper.planning import Planning
 from pushkeeper.store import devices, people, workspaces
 from pushkeeper.store.database import Database
 from pushkeeper.triggers import Triggers
+from pushkeeper.worker.jobs import Jobs
+from pushkeeper.worker.planner import Planner
 
 PAGE = 1_000
 
@@ -70,9 +72,7 @@ def broadcast(url, workspace, title):
         sent = await Triggers(database, {}).send_to_all(
             workspace, Content(title=title), send_to_unsubscribed=True
         )
-        planning = Planning(database)
-        while await planning.plan_page():
-            pass
+        await Jobs(database, Planner(Planning(database))).finish()
         return sent.message_id
 
     return _on(url, work)

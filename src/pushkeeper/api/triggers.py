@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import msgspec
 
 from pushkeeper.api import answer, app_api, fields
 from pushkeeper.api.said import checked
 from pushkeeper.api.surface import Surface
+from pushkeeper.core.destination import url_fault
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge
 from pushkeeper.recipients import Recipient
@@ -97,10 +97,13 @@ class _Triggers:
             _number(call),
             fields.number_of_path(call.segment("trigger"), "trigger"),
         )
-        failed = found.state == BroadcastState.FAILED
-        return answer.of_json(
-            {"errors": [{"detail": found.failure, "status": "422"}] if failed else [], "next": ""}
-        )
+        if found.state == BroadcastState.FAILED:
+            errors = [{"detail": found.failure, "status": "422"}]
+        elif found.last_error is not None:  # it is tried again
+            errors = [{"detail": found.last_error, "status": "503"}]
+        else:
+            errors = []
+        return answer.of_json({"errors": errors, "next": ""})
 
     async def all(self, call: Call) -> Answer:
         found = await self._rooms.templates.all(call.workspace.workspace_id, TemplateKind.BROADCAST)
@@ -189,9 +192,8 @@ def _named(kind: IdentifierKind, value: object, place: str) -> Recipient:
 
 def _url(given: object) -> str:
     url = fields.text(given, "data_file_url", max_bytes=MAX_URL_BYTES)
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isascii():
-        raise BadRequest("data_file_url", "data_file_url: expected https://host/path")
+    if fault := url_fault(url):
+        raise BadRequest("data_file_url", f"data_file_url: {fault}")
     return url
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from pushkeeper.api import answer, fields
 from pushkeeper.api.app_api import render
 from pushkeeper.api.surface import Surface
+from pushkeeper.core.destination import url_fault
 from pushkeeper.errors import BadRequest
 from pushkeeper.store.webhooks import EVENTS, Wanted
-from pushkeeper.webhooks import is_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,8 +98,8 @@ def _wanted(call: Call) -> Wanted:
 
 def _endpoint(given: object) -> str:
     found = fields.text(given, "endpoint", max_bytes=MAX_ENDPOINT_BYTES)
-    if not is_endpoint(found):
-        raise BadRequest("endpoint", "endpoint: expected https://host[:port]/path")
+    if fault := url_fault(found):
+        raise BadRequest("endpoint", f"endpoint: {fault}")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import statistics
 import tempfile
@@ -23,6 +24,8 @@ from pushkeeper.drafts import Asked
 from pushkeeper.errors import Misconfigured, TooSlow
 from pushkeeper.planning import Planning
 from pushkeeper.store.database import read_queries
+from pushkeeper.worker.jobs import Jobs
+from pushkeeper.worker.planner import Planner
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -140,12 +143,15 @@ async def _plan(found: Loaded, devices: int) -> Figure:
         Asked(content=Content(title="News", message="Some"), audience="everybody", send_to_unsubscribed=True),
     )
     await rooms.start(found.workspace_id, made.broadcast_id)
-    planning = Planning(found.store.database, most_batches=devices)
+    planner = Planner(Planning(found.store.database), most_batches=devices)
     process, held = psutil.Process(), [0]
     before = process.memory_info().rss
     started = time.perf_counter()
-    while await planning.plan_page():
+    planning = asyncio.create_task(Jobs(found.store.database, planner).finish())
+    while not planning.done():
+        await asyncio.wait([planning], timeout=0.05)
         held.append(process.memory_info().rss - before)
+    await planning
     took_s = time.perf_counter() - started
     planned = await found.store.database.value("select sum(cardinality(device_ids)) from batches")
     if planned != devices:

@@ -7,9 +7,11 @@ so that nothing here asks for it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Self, TypeAlias
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -68,6 +70,9 @@ _EMBEDDED = tuple(
         ("2001::/32", (4, 5, 6, 7)),  # Teredo's server
     )
 )
+# As in RFC 1035, with the underscores that some names have.
+_LABEL = re.compile(r"[a-z0-9_-]{1,63}", re.IGNORECASE | re.ASCII)
+_LONGEST_NAME = 253
 _TEREDO = ip_network("2001::/32")
 _ISATAP = (bytes.fromhex("00005efe"), bytes.fromhex("02005efe"))
 # Where clouds hand out credentials to whoever asks from within: AWS (also ECS and EKS), Google, Azure, Oracle, Alibaba,
@@ -157,6 +162,38 @@ class Destinations:
             or _is_in(address, self.networks)
             or (is_public(address) and not any(str(one) in own for one in _reached(address)))
         )
+
+
+def url_fault(text: str) -> str | None:
+    """What is wrong with the URL of something that is to be called, as in "expected …"; None where nothing is.
+
+    The one check for all that users name: whatever passes can be connected to, as far as can be told without asking DNS.
+    """
+    if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
+        return "expected a URL of ASCII characters without spaces"
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        usable = usable and ("[" in parts.netloc) == (":" in (parts.hostname or ""))
+    except ValueError:
+        usable = False
+    if not usable:
+        return "expected https://host/path, with a port from 1 to 65535 if there is one"
+    if parts.username is not None or parts.password is not None:
+        return "expected a URL without a user and password"
+    if not _is_callable(parts.hostname or ""):
+        return "expected a host name of labels of 1 to 63 letters, digits and hyphens, or an IP address"
+    return None
+
+
+def _is_callable(host: str) -> bool:
+    if ":" in host:
+        try:
+            return bool(IPv6Address(host))
+        except ValueError:
+            return False
+    labels = host.removesuffix(".").split(".")
+    return len(host) <= _LONGEST_NAME and all(map(_LABEL.fullmatch, labels))
 
 
 def _reached(address: Address) -> tuple[Address, ...]:

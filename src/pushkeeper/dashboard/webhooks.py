@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pushkeeper.core.destination import url_fault
 from pushkeeper.core.identity import cio_id
 from pushkeeper.core.user import Role
 from pushkeeper.dashboard.answer import led_to
@@ -15,7 +16,6 @@ from pushkeeper.errors import BadRequest
 from pushkeeper.store import webhooks
 from pushkeeper.store.chunks import Page
 from pushkeeper.store.webhooks import EVENTS, Wanted
-from pushkeeper.webhooks import is_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -222,8 +222,10 @@ def _wanted(visit: Visit) -> Wanted:
     name, endpoint, events = form.text("name"), form.text("endpoint"), form.every("events")
     if not name or len(name) > _MAX_NAME_CHARACTERS:
         raise BadRequest("name", f"name: expected 1 to {_MAX_NAME_CHARACTERS} characters")
-    if len(endpoint) > _MAX_ENDPOINT_CHARACTERS or not is_endpoint(endpoint):
-        raise BadRequest("endpoint", "endpoint: expected https://host[:port]/path")
+    if len(endpoint) > _MAX_ENDPOINT_CHARACTERS:
+        raise BadRequest("endpoint", f"endpoint: expected at most {_MAX_ENDPOINT_CHARACTERS} characters")
+    if fault := url_fault(endpoint):
+        raise BadRequest("endpoint", f"endpoint: {fault}")
     if not events or not EVENTS.issuperset(events):
         raise BadRequest("events", "events: tick at least one")
     return Wanted(

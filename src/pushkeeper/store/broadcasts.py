@@ -86,7 +86,7 @@ class New:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Triggered:
-    """How a broadcast of a template stands, and for how many devices it was planned so far."""
+    """How a broadcast of a template stands, for how many devices it was planned so far, and why the last attempt failed."""
 
     broadcast_id: int
     message_id: UUID
@@ -94,6 +94,7 @@ class Triggered:
     state: str
     devices: int
     failure: str | None
+    last_error: str | None
     created_at: datetime
     planned_at: datetime | None
 

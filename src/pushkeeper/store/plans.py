@@ -11,7 +11,8 @@ from pushkeeper.core import filter_sql
 from pushkeeper.core.filter import Unit
 from pushkeeper.core.model import Platform
 from pushkeeper.core.schedule import Pass, Schedule, zones
-from pushkeeper.store.database import columns, load_queries, storable
+from pushkeeper.store.database import PLAN_CHANNEL, columns, load_queries
+from pushkeeper.store.jobs import ClaimLost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.filter import Node
     from pushkeeper.core.model import DeviceId, PersonId, RouteId, WorkspaceId
-    from pushkeeper.store.broadcasts import BroadcastState
     from pushkeeper.store.database import Connection, Database
+    from pushkeeper.store.jobs import Claim
 
 SQL = load_queries("plans")
 
@@ -62,13 +63,10 @@ class ToPlan:
     broadcast_id: int
     workspace_id: WorkspaceId
     message_id: UUID
-    state: str
     audience: Any
     unit: Unit
     listed: bool
     device_ids: list[DeviceId] | None
-    file_url: str | None
-    ignore_missing: bool
     last_device: DeviceId
     last_person: PersonId
     devices: int
@@ -90,6 +88,15 @@ class ToPlan:
     def following(self) -> Pass | None:
         """Who is due after those; None: nobody."""
         return self.passes[self.number + 1] if self.number + 1 < len(self.passes) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipientFile:
+    """Where the people are named that a message goes to; whoever of them is not known is left out, or refuses all of it."""
+
+    message_id: UUID
+    url: str
+    ignore_missing: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,13 +197,11 @@ def conditions(whom: Whom, *, first: int) -> Conditions:
     return made
 
 
-async def next_to_plan(
-    connection: Connection, states: Sequence[BroadcastState], *, most_batches: int
-) -> ToPlan | None:
-    """A broadcast in one of these states, which nobody else gets until the transaction ends."""
-    row = await connection.fetchrow(SQL["next"], list(states), most_batches)
+async def claimed(connection: Connection, claim: Claim) -> ToPlan:
+    """A broadcast that is claimed, locked until the transaction ends; `ClaimLost` where it is not to be planned now."""
+    row = await connection.fetchrow(SQL["claimed"], *claim.row)
     if row is None:
-        return None
+        raise ClaimLost
     facts = dict(row)
     facts["number"] = facts.pop("pass")
     facts["unit"] = Unit(facts["unit"])
@@ -205,10 +210,17 @@ async def next_to_plan(
     return ToPlan(**facts)
 
 
-async def next_at_s(database: Database) -> float | None:
-    """Seconds until the next broadcast that waits for its hour, which may have come meanwhile; None when none does."""
-    found: float | None = await database.value(SQL["next_at"])
-    return found
+async def file(connection: Connection, claim: Claim) -> RecipientFile:
+    """The file of a broadcast that is claimed, locked until the transaction ends; `ClaimLost` where it is not to be read."""
+    row = await connection.fetchrow(SQL["file"], *claim.row)
+    if row is None:
+        raise ClaimLost
+    return RecipientFile(**row)
+
+
+async def unlist(connection: Connection, workspace: WorkspaceId, message_id: UUID) -> None:
+    """Nobody is named for a message."""
+    await connection.execute(SQL["unlist"], workspace, message_id)
 
 
 async def begin(connection: Connection, broadcast: ToPlan, saved: dict[str, Any], lives: timedelta) -> None:
@@ -304,21 +316,12 @@ async def next_pass(connection: Connection, broadcast: ToPlan, at: datetime) -> 
     await connection.execute(SQL["next_pass"], *_key(broadcast), at)
 
 
-async def fetched(connection: Connection, broadcast: ToPlan) -> None:
-    """Those named in the file are listed."""
-    await connection.execute(SQL["fetched"], *_key(broadcast))
+async def fetched(connection: Connection, claim: Claim) -> None:
+    """Those named in the file are listed: whoever plans hears of it at the commit."""
+    await connection.execute(SQL["fetched"], *claim.row)
+    await connection.execute(f"notify {PLAN_CHANNEL}")
 
 
 async def planned(connection: Connection, broadcast: ToPlan) -> None:
     """Nobody is left to plan for."""
     await connection.execute(SQL["planned"], *_key(broadcast))
-
-
-async def failed(connection: Connection, broadcast: ToPlan, failure: str) -> None:
-    """It cannot be planned, and why."""
-    await connection.execute(SQL["failed"], *_key(broadcast), storable(failure))
-
-
-async def put_off(connection: Connection, broadcast: ToPlan, failure: str) -> None:
-    """A page of it could not be planned: others go first, and the tenth time in a row is its last."""
-    await connection.execute(SQL["put_off"], *_key(broadcast), storable(failure))

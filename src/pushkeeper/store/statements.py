@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 
-from pushkeeper.errors import Unreachable
+from pushkeeper.errors import TooSlow, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -64,12 +64,24 @@ class Statements:
         async with self._alone() as connection:
             return await connection.fetchval(query, *args)
 
-    async def in_transaction(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """Run `work` in a transaction and commit; a deadlock or a lost race runs it again, from the start."""
+    async def in_transaction(
+        self, work: Callable[[Connection], Awaitable[T]], *, within_s: float | None = None
+    ) -> T:
+        """Run `work` in a transaction and commit; a deadlock or a lost race runs it again, from the start.
+
+        Raises:
+            TooSlow: one of its statements takes longer than `within_s`.
+        """
         for attempt in range(_ATTEMPTS_ON_CONFLICT):
             try:
                 async with self._together() as connection:
+                    if within_s is not None:
+                        await connection.execute(f"set local statement_timeout = {int(within_s * 1000)}")
                     return await work(connection)
+            except asyncpg.QueryCanceledError:
+                if within_s is None:
+                    raise
+                raise TooSlow(f"a query of it takes longer than {within_s:g} s") from None
             except _WORTH_ANOTHER_TRY as error:
                 if attempt == _ATTEMPTS_ON_CONFLICT - 1:
                     raise Unreachable(

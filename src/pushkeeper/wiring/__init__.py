@@ -45,6 +45,8 @@ from pushkeeper.wiring.surfaces import api, dashboard_rooms
 from pushkeeper.worker.counting import Counting
 from pushkeeper.worker.exporter import Exporter
 from pushkeeper.worker.figures import Figures
+from pushkeeper.worker.files import Files
+from pushkeeper.worker.jobs import Jobs
 from pushkeeper.worker.loop import Worker
 from pushkeeper.worker.planner import Planner
 from pushkeeper.worker.retention import Retention
@@ -107,7 +109,8 @@ def worker(opened: Store, settings: Settings) -> Worker:
     destinations, figures = settings.destinations, Figures()
     chores = (
         Poster(opened.database, opened.vault, figures, destinations=destinations),
-        Planner(opened.database, Planning(opened.database), destinations=destinations),
+        Jobs(opened.database, Planner(Planning(opened.database))),
+        Jobs(opened.database, Files(opened.database, destinations=destinations)),
         Exporter(exports(opened)),
         Retention(opened.database, keep(settings)),
         Counting(census(opened), insights(opened), users(opened)),

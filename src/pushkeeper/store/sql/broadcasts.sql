@@ -68,7 +68,7 @@ limit $4;
 
 -- name: read
 -- One broadcast of a template.
-select broadcast_id, message_id, template_id, state, devices, failure, created_at, planned_at
+select broadcast_id, message_id, template_id, state, devices, failure, last_error, created_at, planned_at
 from broadcasts where workspace_id = $1 and template_id = $2 and broadcast_id = $3;
 
 -- name: under_plan

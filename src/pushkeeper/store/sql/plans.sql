@@ -1,30 +1,22 @@
 -- Plans: broadcasts cut into batches, a page at a time, by whoever gets to it.
 
--- name: next
--- A broadcast in one of these states whose turn it is and that nobody else has in hand; one that has enough batches
--- waiting, or slots for the next minutes taken, has time.
--- across workspaces: whoever plans does so for all.
-select b.broadcast_id, b.workspace_id, b.message_id, b.state, b.audience, b.unit, b.listed, b.device_ids, b.file_url,
-    b.ignore_missing, b.last_device, b.last_person, b.devices, b.saved, b.schedule, b.passes, b.pass, b.pass_at, b.per_s,
-    greatest(b.next_slot_at, now()) as free_at, b.started_at
-from broadcasts b
-where b.state = any ($1::text[]) and b.paused_at is null and b.plan_after <= now()
-    and (b.pass_at is null or b.pass_at <= now())
-    and (b.next_slot_at is null or b.next_slot_at < now() + interval '10 minutes')
-    and (select count(*) from (
-            select from batches q
-            where q.workspace_id = b.workspace_id and q.message_id = b.message_id and q.due_at < now() + interval '1 hour' limit $2
-        ) waiting) < $2
-order by b.broadcast_id
-for update of b skip locked
-limit 1;
-
--- name: next_at
--- Seconds until the next broadcast that waits for its hour; null when none does.
--- across workspaces: whoever plans does so for all.
-select extract(epoch from min(pass_at) - now())::float8
+-- name: claimed
+-- A broadcast that is claimed, which nobody changes until the transaction ends.
+select broadcast_id, workspace_id, message_id, audience, unit, listed, device_ids, last_device, last_person, devices, saved,
+    schedule, passes, pass, pass_at, per_s, greatest(next_slot_at, now()) as free_at, started_at
 from broadcasts
-where state in ('scheduled', 'planning') and paused_at is null and pass_at > now();
+where workspace_id = $1 and broadcast_id = $2 and claim_id = $3 and state in ('scheduled', 'planning') and paused_at is null
+for update;
+
+-- name: file
+-- The file of a broadcast that is claimed, which nobody changes until the transaction ends.
+select message_id, file_url as url, ignore_missing
+from broadcasts where workspace_id = $1 and broadcast_id = $2 and claim_id = $3 and state = 'fetching'
+for update;
+
+-- name: unlist
+-- Nobody is named for a message.
+delete from message_people where workspace_id = $1 and message_id = $2;
 
 -- name: begin
 -- Planning begins: what the audience names is kept as it is now, and the message's life is counted from here.
@@ -62,7 +54,7 @@ delete from messages where workspace_id = $1 and message_id = $2;
 
 -- name: advance
 -- So far is a plan; with a bounded rate, its slots are taken up to here.
-update broadcasts set last_device = $3, last_person = $4, devices = devices + $5, plan_failures = 0,
+update broadcasts set last_device = $3, last_person = $4, devices = devices + $5,
     next_slot_at = coalesce($6, next_slot_at)
 where workspace_id = $1 and broadcast_id = $2;
 
@@ -71,28 +63,15 @@ where workspace_id = $1 and broadcast_id = $2;
 update broadcasts set pass = pass + 1, pass_at = $3, last_device = '', last_person = 0
 where workspace_id = $1 and broadcast_id = $2;
 
--- name: put_off
--- A page could not be planned: others go first, and at the tenth time it is given up.
-update broadcasts set
-    plan_failures = plan_failures + 1,
-    plan_after = now() + make_interval(secs => 5 * 2 ^ least(plan_failures, 6)),
-    state = case when plan_failures >= 9 then 'failed' else state end,
-    failure = case when plan_failures >= 9 then $3 end
-where workspace_id = $1 and broadcast_id = $2 and state in ('scheduled', 'planning');
-
 -- name: fetched
--- Those named in the file are listed.
-update broadcasts set state = 'planning', listed = true
-where workspace_id = $1 and broadcast_id = $2 and state = 'fetching';
+-- Those named in the file are listed; it is whoever plans who goes on.
+update broadcasts set state = 'planning', listed = true, claimed_until = null, claim_id = null, attempts = 0,
+    last_error = null, next_attempt_at = now()
+where workspace_id = $1 and broadcast_id = $2 and claim_id = $3 and state = 'fetching';
 
 -- name: planned
 -- Nobody is left to plan for.
 update broadcasts set state = 'planned', planned_at = now() where workspace_id = $1 and broadcast_id = $2;
-
--- name: failed
--- It cannot be planned.
-update broadcasts set state = 'failed', failure = $3
-where workspace_id = $1 and broadcast_id = $2 and state in ('scheduled', 'fetching', 'planning');
 
 -- name: addresses
 -- The kinds of device that a workspace has, as far as they decide the route.

@@ -1,0 +1,142 @@
+"""Jobs: items that workers claim fairly by workspace, each with a lease, its attempts and its last error in its own row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pushkeeper.core import job
+from pushkeeper.store.database import load_queries, storable
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.database import Connection, Database
+
+SQL = load_queries("jobs")
+
+_LONGEST_REASON = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of job.
+
+    Attributes:
+        table, key: its items' rows; `next` is the column with the time of the next attempt.
+        open: the query of what is to be done or is being done.
+        fail: the statement that ends an item for good.
+        at_once: how many a worker does side by side; `per_workspace` how many of one workspace all workers do together.
+    """
+
+    name: str
+    table: str
+    key: str
+    next: str = "next_attempt_at"
+    open: str
+    fail: str
+    at_once: int
+    per_workspace: int
+    most_attempts: int = job.MOST_ATTEMPTS
+
+    def query(self, template: str) -> str:
+        """A query of this file for this kind."""
+        for hole in ("table", "key", "next"):
+            template = template.replace(f"{{{hole}}}", getattr(self, hole))
+        return template.replace("{open}", self.open.removesuffix(";"))
+
+
+MOST_BATCHES = 400  # of one broadcast in the queue before its plan waits
+
+
+def plan(most_batches: int = MOST_BATCHES) -> Kind:
+    """Planning of which so many batches of one broadcast may wait in the queue before its plan does."""
+    return Kind(
+        name="plan",
+        table="broadcasts",
+        key="broadcast_id",
+        open=SQL["plans"].replace("{most_batches}", str(most_batches)),
+        fail=SQL["fail_broadcast"],
+        at_once=3,
+        per_workspace=1,
+    )
+
+
+PLAN = plan()
+FILE = Kind(
+    name="file",
+    table="broadcasts",
+    key="broadcast_id",
+    open=SQL["files"],
+    fail=SQL["fail_broadcast"],
+    at_once=16,
+    per_workspace=2,
+    most_attempts=4,  # whoever triggered it waits to hear of it
+)
+KINDS = (PLAN, FILE)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An item that this worker alone may work at; `attempts` counts this one and those that failed before it."""
+
+    workspace_id: WorkspaceId
+    item_id: int
+    claim_id: UUID
+    attempts: int
+
+    @property
+    def row(self) -> tuple[WorkspaceId, int, UUID]:
+        """What says in a statement that the item is still claimed by it."""
+        return self.workspace_id, self.item_id, self.claim_id
+
+
+class ClaimLost(Exception):
+    """The item was cancelled or changed, or somebody else has it by now: nothing more may be written of it."""
+
+
+async def claim(database: Database, kind: Kind, *, most: int, lease_s: float) -> list[Claim]:
+    """Claim up to so many items that are due."""
+
+    async def work(connection: Connection) -> list[Claim]:
+        await connection.execute(SQL["alone"], kind.name)
+        query = kind.query(SQL["claim"])
+        rows = await connection.fetch(query, kind.name, lease_s, most, kind.per_workspace)
+        return [Claim(**row) for row in rows]
+
+    return await database.in_transaction(work)
+
+
+async def renew(database: Database, kind: Kind, claim: Claim, *, lease_s: float) -> bool:
+    """Keep an item for another lease; False when it is somebody else's by now."""
+    kept = await database.of(claim.workspace_id).value(kind.query(SQL["renew"]), *claim.row, lease_s)
+    return kept is not None
+
+
+async def finish(database: Database, kind: Kind, claim: Claim) -> None:
+    """An attempt did something; what is left of the item, if anything is, has its turn after all others."""
+    await database.of(claim.workspace_id).rows(kind.query(SQL["finish"]), *claim.row)
+
+
+async def give_back(database: Database, kind: Kind, claim: Claim, *, wait_s: float) -> None:
+    """An attempt ended for a reason that is none of the item's, and does not count."""
+    await database.of(claim.workspace_id).rows(kind.query(SQL["give_back"]), *claim.row, wait_s)
+
+
+async def put_off(database: Database, kind: Kind, claim: Claim, *, wait_s: float, reason: str) -> None:
+    """An attempt failed; there is another after so long."""
+    await database.of(claim.workspace_id).rows(
+        kind.query(SQL["put_off"]), *claim.row, wait_s, storable(reason)[:_LONGEST_REASON]
+    )
+
+
+async def fail(database: Database, kind: Kind, claim: Claim, *, reason: str) -> None:
+    """The last attempt failed."""
+    await database.of(claim.workspace_id).rows(kind.fail, *claim.row, storable(reason)[:_LONGEST_REASON])
+
+
+async def next_due_s(database: Database, kind: Kind) -> float | None:
+    """Seconds until the next item that is not due yet; None when there is none."""
+    found: float | None = await database.value(kind.query(SQL["next_due_s"]))
+    return found

@@ -1,0 +1,180 @@
+"""Neighbours: what one workspace asks for that is slow or wrong, another's broadcast does not wait for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.engine import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from support.engine import Engine, Tenant
+
+AT_ONCE_S = 2.0
+# What the door lets through, or let through once: each as it would be found in the row.
+POISON = (
+    "http://example.com:99999/x",
+    "http://x:abc/",
+    f"http://{'a' * 64}.test/",
+    "http://a..b/",
+    "http://[::1",
+    "http://[",
+    "http://\u0130.test/",
+    "",
+)
+BAD_FILES = (
+    b'{"id": "a\\u0000b"}',
+    b'{"id": "ann", "data": {"a": "\\u0000"}}',
+    b"[" * 50_000,
+    b'{"id": "ann", "data":' + b'{"a":' * 20_000,
+    b"\xff\xfe\x00",
+    b'{"id": "' + b"x" * 99_000 + b'"}',
+)
+
+
+class Server:
+    """Answers with a text, with another address, or never."""
+
+    def __init__(self) -> None:
+        self.text = b'{"id": "ann"}'
+        self.leads_to: str | None = None
+        self.stalls = False
+        self.asked = 0
+        self.url = ""
+        self.open = asyncio.Event()
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        self.asked += 1
+        if self.stalls:
+            await self.open.wait()
+        if self.leads_to is not None:
+            head = f"HTTP/1.1 302 Found\r\nlocation: {self.leads_to}\r\ncontent-length: 0\r\n\r\n"
+            writer.write(head.encode())
+        else:
+            writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + self.text)
+        writer.close()
+
+
+@asynccontextmanager
+async def server() -> AsyncIterator[Server]:
+    found = Server()
+    listening = await asyncio.start_server(found.answer, "127.0.0.1", 0)
+    found.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/people"
+    try:
+        yield found
+    finally:
+        found.open.set()
+        listening.close()
+        await listening.wait_closed()
+
+
+async def shop(running: Engine) -> tuple[Tenant, str]:
+    """A workspace with a template, and the path at which that is triggered."""
+    tenant = await running.tenant()
+    await tenant.add_fcm()
+    [token] = tenant.mint("android")
+    await tenant.register("ann", token, "android")
+    template = {"kind": "broadcast", "name": "Offer", "title": "Hello"}
+    made = await tenant.call("POST", "/api/v1/templates", template, expect=201)
+    return tenant, f"/v1/campaigns/{made['template']['id']}/triggers"
+
+
+async def started_at_once(tenant: Tenant, path: str, body: dict[str, Any]) -> None:
+    number = (await tenant.call("POST", path, body))["id"]
+
+    async def planned() -> bool:
+        return bool((await tenant.call("GET", f"{path}/{number}"))["state"] == "planned")
+
+    await eventually(planned, within_s=AT_ONCE_S)
+
+
+async def test_files_that_do_not_come_hold_up_nobody_else(running: Engine) -> None:
+    (bad, triggers), (good, path) = await shop(running), await shop(running)
+    async with server() as slow, server() as quick:
+        slow.stalls = True
+        numbers = [(await bad.call("POST", triggers, {"data_file_url": slow.url}))["id"] for _ in range(3)]
+
+        async def stalls() -> bool:
+            return slow.asked == 2
+
+        await eventually(stalls)
+        await started_at_once(good, path, {})
+        await started_at_once(good, path, {"data_file_url": quick.url})
+        await started_at_once(bad, triggers, {})
+        assert slow.asked == 2, "no more of one workspace are read side by side"
+        for number in numbers:
+            await bad.call("POST", f"/api/v1/broadcasts/{number}/cancel")
+
+
+@pytest.mark.parametrize("url", POISON)
+async def test_an_address_that_can_not_be_is_refused_and_one_that_got_in_costs_itself_alone(
+    running: Engine, url: str
+) -> None:
+    (bad, triggers), (good, path) = await shop(running), await shop(running)
+    answer = await bad.call("POST", triggers, {"data_file_url": url}, expect=422)
+    assert answer["errors"][0]["source"]["pointer"] == "/data_file_url"
+    async with server() as slow:
+        slow.stalls = True
+        number = (await bad.call("POST", triggers, {"data_file_url": slow.url}))["id"]
+        await bad.database.rows(
+            "update broadcasts set file_url = $2, claim_id = null, claimed_until = null where broadcast_id = $1",
+            number,
+            url,
+        )
+        await bad.database.rows("notify pushkeeper_plan")
+        await started_at_once(good, path, {})
+
+        async def seen() -> Any:
+            return (await bad.call("GET", f"{triggers}/{number}/errors"))["errors"]
+
+        [error] = await eventually(seen)
+        assert error["detail"]
+        await bad.database.rows(
+            "update broadcasts set attempts = 3, next_attempt_at = now() where broadcast_id = $1", number
+        )
+        await bad.database.rows("notify pushkeeper_plan")
+
+        async def failed() -> bool:
+            return bool((await bad.call("GET", f"{triggers}/{number}"))["state"] == "failed")
+
+        await eventually(failed)
+
+
+@pytest.mark.parametrize("text", BAD_FILES, ids=range(len(BAD_FILES)))
+async def test_a_file_that_can_not_be_kept_fails_with_its_reason(running: Engine, text: bytes) -> None:
+    (bad, triggers), (good, path) = await shop(running), await shop(running)
+    async with server() as found:
+        found.text = b'{"id": "ann"}\n' + text
+        number = (await bad.call("POST", triggers, {"data_file_url": found.url}))["id"]
+        await started_at_once(good, path, {})
+
+        async def failed() -> bool:
+            return bool((await bad.call("GET", f"{triggers}/{number}"))["state"] == "failed")
+
+        await eventually(failed)
+    [error] = (await bad.call("GET", f"{triggers}/{number}/errors"))["errors"]
+    assert json.dumps(error["detail"])
+    named = "select count(*) from message_people where workspace_id = $1"
+    assert await bad.database.value(named, bad.workspace_id) == 0
+
+
+@pytest.mark.parametrize("url", [url for url in POISON if url])
+async def test_an_address_that_leads_to_one_that_can_not_be_fails(running: Engine, url: str) -> None:
+    bad, triggers = await shop(running)
+    async with server() as leading:
+        leading.leads_to = url
+        number = (await bad.call("POST", triggers, {"data_file_url": leading.url}))["id"]
+
+        async def failed() -> bool:
+            return bool((await bad.call("GET", f"{triggers}/{number}"))["state"] == "failed")
+
+        await eventually(failed)
+    [error] = (await bad.call("GET", f"{triggers}/{number}/errors"))["errors"]
+    assert "without an http address" in error["detail"]

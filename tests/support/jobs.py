@@ -1,0 +1,137 @@
+"""One item of each kind of job, as somebody asks for it, and the work that does it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from pushkeeper.core.destination import Destinations
+from pushkeeper.core.identity import Identifier, IdentifierKind
+from pushkeeper.core.model import Content, Environment, Provider, Secret
+from pushkeeper.planning import Planning
+from pushkeeper.registry import Registry
+from pushkeeper.store import credentials, jobs, workspaces
+from pushkeeper.store.credentials import NewCredential
+from pushkeeper.store.people import AttributeChange, Naming
+from pushkeeper.store.templates import Draft, TemplateKind
+from pushkeeper.store.vault import Vault
+from pushkeeper.templates import Templates
+from pushkeeper.triggers import Trigger, Triggers
+from pushkeeper.worker.files import Files
+from pushkeeper.worker.planner import Planner
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.database import Database
+    from pushkeeper.store.jobs import Kind
+    from pushkeeper.worker.jobs import Work
+
+ANYWHERE = Destinations(private=True)
+VAULT = Vault(Secret(bytes(32)))
+
+
+class Shop:
+    """A workspace that asks for jobs."""
+
+    def __init__(self, database: Database, workspace_id: WorkspaceId, url: str) -> None:
+        self.database = database
+        self.workspace_id = workspace_id
+        self.url = url  # at which a file of its people is
+
+    async def ask(self, kind: Kind) -> int:
+        """Ask for a job, and return its item's number."""
+        match kind.name:
+            case "plan":
+                return (
+                    await Triggers(self.database, {}).send_to_all(self.workspace_id, Content(title="Hello"))
+                ).broadcast_id
+            case "file":
+                return await self.ask_for_file(self.url)
+        raise NotImplementedError(f"say here how somebody asks for a job of the kind {kind.name}")
+
+    async def ask_for_file(self, url: str) -> int:
+        template = await Templates(self.database).make(
+            self.workspace_id, Draft(kind=TemplateKind.BROADCAST, name="News", content=Content(title="Hello"))
+        )
+        sent = await Triggers(self.database, {}).trigger(
+            self.workspace_id, template.template_id, Trigger(file_url=url)
+        )
+        return sent.broadcast_id
+
+    async def row(self, kind: Kind, item: int) -> dict[str, Any]:
+        row = await self.database.row(
+            f"select *, {kind.next} > now() as is_later from {kind.table} where workspace_id = $1 and {kind.key} = $2",
+            self.workspace_id,
+            item,
+        )
+        assert row is not None
+        return dict(row)
+
+    async def is_done(self, kind: Kind, item: int) -> bool:
+        row = await self.row(kind, item)
+        match kind.name:
+            case "plan":
+                return bool(row["state"] == "planned")
+            case "file":
+                return bool(row["listed"])
+        raise NotImplementedError(kind.name)
+
+    async def failure(self, kind: Kind, item: int) -> str | None:
+        """Why it is given up; None where it is not."""
+        row = await self.row(kind, item)
+        return row["failure"] if row["state"] == "failed" else None
+
+    async def make_due(self, kind: Kind) -> None:
+        await self.database.rows(
+            f"update {kind.table} set {kind.next} = now() where workspace_id = $1", self.workspace_id
+        )
+
+
+@asynccontextmanager
+async def shops(database: Database, count: int = 2) -> AsyncIterator[list[Shop]]:
+    """So many workspaces with somebody in each, and with credentials that nothing is sent by."""
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{"id": "ann"}\n')
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/people"
+    found = []
+    for _ in range(count):
+        made, _keys = await workspaces.create(database, secrets.token_hex(8))
+        new = NewCredential(
+            provider=Provider.FCM, kind="service_account", app="project",
+            environment=Environment.PRODUCTION, facts={}, secret=Secret(b"{}"),
+        )  # fmt: skip
+        await credentials.put(database, VAULT, made.workspace_id, new)
+        ann = Naming(workspace_id=made.workspace_id, path=Identifier(IdentifierKind.ID, "ann"))
+        await Registry(database).identify(ann, AttributeChange(attributes={}, changed_at=0))
+        found.append(Shop(database, made.workspace_id, url))
+    try:
+        yield found
+    finally:
+        for table in {kind.table for kind in KINDS.values()}:
+            await database.rows(
+                f"delete from {table} where workspace_id = any ($1)", [shop.workspace_id for shop in found]
+            )
+        server.close()
+        await server.wait_closed()
+
+
+def work(database: Database, kind: Kind) -> Work:
+    """What does jobs of a kind."""
+    match kind.name:
+        case "plan":
+            return Planner(Planning(database))
+        case "file":
+            return Files(database, destinations=ANYWHERE)
+    raise NotImplementedError(kind.name)
+
+
+KINDS = {kind.name: kind for kind in jobs.KINDS}
