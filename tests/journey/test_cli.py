@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import trustme
 
-from pushkeeper.simulator import keys
 from support.processes import answer, ports_in_a_row, refusal, run, running
 from support.service import Workspace, eventually
 
@@ -55,7 +54,7 @@ def test_simulate_says_where_it_is(simulator):
             "ca_file",
             "service_account_file",
         ),
-        *("apns_key_file", "apns_key_id", "apns_team_id", "apns_topic", "pid"),
+        *("apns_key_file", "apns_key_id", "apns_team_id", "apns_topic", "client_certificate_file", "pid"),
     }
 
 
@@ -329,8 +328,7 @@ def test_a_certificate_of_ones_own_is_served(folder, tmp_path):
 
 
 def test_a_certificate_can_take_the_place_of_a_signing_key(workspace, folder):
-    held = keys.prepare(folder / "simulator")
-    certificate = keys.issue_client_certificate(held, workspace.simulator["apns_topic"])
+    certificate = workspace.simulator["client_certificate_file"]
     replaced = dict.fromkeys(("--key", "--key-id", "--team-id"))
     assert workspace.add_apns(**{"--certificate": certificate}, **replaced)["kind"] == "certificate"
     [token] = workspace.mint("ios")

@@ -130,7 +130,7 @@ async def test_a_wrong_key_holds_the_credential_and_bounces_nobody(
 
 
 async def test_a_certificate_speaks_for_its_topic(simulator, open_client, make_push, verdicts):
-    certificate = AppleCertificate.parse(simulator.issue_client_certificate().read_bytes())
+    certificate = AppleCertificate.parse(simulator.client_certificate(simulator.apns_topic))
     [token] = simulator.world.mint(1, IPHONE)
     push = make_push(token)
     open_client(certificate).send([push])

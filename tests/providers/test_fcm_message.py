@@ -296,10 +296,47 @@ def test_reserved_keys_are_refused_by_name(key):
         ("android", {"data": []}, "custom_payload.android.data"),
         ("android", {"android": {"notification": 1}}, "custom_payload.android.android.notification"),
         ("ios", {"alert": "x"}, "custom_payload.ios.aps"),
+        ("android", {"android": {"priority": "urgent"}}, "custom_payload.android.android.priority"),
+        ("android", {"android": {"priority": 10}}, "custom_payload.android.android.priority"),
+        ("android", {"android": {"ttl": 3600}}, "custom_payload.android.android.ttl"),
+        ("android", {"androidV2": {"ttl": "3600"}}, "custom_payload.android.androidV2.ttl"),
         ("ios", {"message": {"apns": {"headers": []}}}, "custom_payload.ios.message.apns.headers"),
+        ("ios", {"message": {"apns": {"payload": {"a": 1}}}}, "custom_payload.ios.message.apns.payload.aps"),
+        (
+            "ios",
+            {"message": {"data": {"a": "b"}, "apns": {"headers": {"apns-priority": "10"}}}},
+            "custom_payload.ios.message.apns.headers.apns-priority",
+        ),
     ],
 )
 def test_a_custom_payload_of_no_known_form_is_refused_by_name(platform, custom, field):
     with pytest.raises(BadRequest) as refused:
         message.check(Content(custom_payload={platform: custom}), Platform(platform))
     assert refused.value.field == field
+
+
+@pytest.mark.parametrize("priority", ["high", "normal", "HIGH", "Normal", "{{ customer.priority }}"])
+def test_a_priority_of_a_custom_payload_is_taken_in_any_case_as_by_google(priority):
+    custom = {"android": {"message": {"android": {"priority": priority, "ttl": "3.5s"}}}}
+    message.check(Content(custom_payload=custom), Platform.ANDROID)
+
+
+SILENT: list[dict[str, Any]] = [
+    {"message": {"data": {"a": "b"}}},
+    {"message": {"data": {"a": "b"}, "apns": {"payload": {"aps": {"content-available": 1}}}}},
+    {"aps": {"content-available": 1}},
+]
+
+
+@pytest.mark.parametrize("custom", SILENT)
+def test_what_shows_nothing_on_an_iphone_goes_as_background_at_priority_five(make_push, custom):
+    _, body = compose(make_push(TOKEN, Content(custom_payload={"ios": custom})))
+    headers = body["message"]["apns"]["headers"]
+    assert (headers["apns-push-type"], headers["apns-priority"]) == ("background", "5")
+
+
+def test_a_notification_beside_data_goes_as_alert_at_priority_ten(make_push):
+    custom = {"message": {"data": {"a": "b"}, "notification": {"title": "T"}}}
+    _, body = compose(make_push(TOKEN, Content(custom_payload={"ios": custom})))
+    headers = body["message"]["apns"]["headers"]
+    assert (headers["apns-push-type"], headers["apns-priority"]) == ("alert", "10")

@@ -254,16 +254,14 @@ async def test_by_switch_a_key_is_good_for_one_environment(behaving):
 
 
 async def test_a_certificate_stands_in_for_token_and_topic(desk):
-    certificate = desk.simulator.issue_client_certificate("com.example.app")
-    client = await desk.apns(certificate)
+    client = await desk.apns(desk.simulator.client_certificate_file)
     answer = await client.ask(f"/3/device/{desk.iphone()}", [], b'{"aps":{}}')
     assert answer.status == 200
     assert client.limits == [1000]
 
 
 async def test_a_certificate_is_for_its_own_topic(desk):
-    certificate = desk.simulator.issue_client_certificate("com.example.app")
-    client = await desk.apns(certificate)
+    client = await desk.apns(desk.simulator.client_certificate_file)
     other = [("apns-topic", "com.example.other")]
     assert refusal(await client.ask(f"/3/device/{desk.iphone()}", other, b'{"aps":{}}')) == (
         400,
@@ -276,9 +274,23 @@ async def test_a_certificate_is_for_its_own_topic(desk):
     )
 
 
+async def test_the_control_api_hands_out_a_certificate_for_any_topic(desk, tmp_path):
+    status, given = await desk.control("/certificate", {"topic": "com.example.other"})
+    assert (status, given["topic"]) == (200, "com.example.other")
+    file = tmp_path / "client.pem"
+    file.write_text(given["pem"])
+    client = await desk.apns(file)
+    token = desk.iphone(topic="com.example.other")
+    assert (await client.ask(f"/3/device/{token}", [], b'{"aps":{}}')).status == 200
+    _, given = await desk.control("/certificate", {})
+    assert given["topic"] == "com.example.app"
+    status, refused = await desk.control("/certificate", {"topic": "../other"})
+    assert (status, refused["error"]["field"]) == (400, "topic")
+
+
 async def test_a_strangers_certificate_is_refused_by_tls(desk, tmp_path):
     async with Simulator(tmp_path) as other:
-        stranger = other.issue_client_certificate("com.example.app")
+        stranger = other.client_certificate_file
     client = await desk.apns(stranger)
     client.send("/3/device/x", [], b"{}")
     with pytest.raises(AssertionError, match="connection ended"):

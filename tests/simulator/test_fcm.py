@@ -204,6 +204,7 @@ WRONG = [
     ({"data": {"google.x": "x"}}, "message.data"),
     ({"android": {"data": {"gcm.notification.x": "x"}}}, "message.android.data"),
     ({"topic": "news"}, "message"),
+    ({"apns": {"payload": {"custom": 1}}}, "message.apns.payload"),
 ]
 
 
@@ -240,6 +241,25 @@ async def test_a_wrong_message_is_refused_by_the_path_of_what_is_wrong(desk, wro
 )
 async def test_a_right_message_is_taken_in_either_spelling(desk, right):
     assert (await desk.send({"token": desk.android(), **right})).status == 200
+
+
+URGENT = {"headers": {"apns-priority": "10"}}
+
+
+async def test_data_alone_is_refused_for_an_iphone_at_priority_ten(desk):
+    [iphone] = desk.mint(platform="ios", provider="fcm")
+    silent = {**URGENT, "payload": {"aps": {"content-available": 1}}}
+    for apns in (URGENT, silent):
+        answer = await desk.send({"token": iphone, "data": {"a": "b"}, "apns": apns})
+        assert (answer.status, details(answer)["FcmError"]["errorCode"]) == (400, "INVALID_ARGUMENT")
+    shown = {**URGENT, "payload": {"aps": {"badge": 0}}}
+    for token, message in (
+        (iphone, {"apns": {"headers": {"apns-priority": "5"}}}),
+        (iphone, {"apns": shown}),
+        (iphone, {"apns": URGENT, "notification": {"title": "T"}}),
+        (desk.android(), {"apns": URGENT}),
+    ):
+        assert (await desk.send({"token": token, "data": {"a": "b"}, **message})).status == 200
 
 
 async def test_a_message_for_nobody_says_so(desk):

@@ -54,6 +54,7 @@ WRITES = (
     ("/trouble", b'{"service": "fcm", "trouble": "outage"}'),
     ("/goaway", b'{"service": "fcm"}'),
     ("/streams", b'{"service": "fcm", "streams": 1}'),
+    ("/certificate", b'{"topic": "com.example.other"}'),
     ("/revoke", b""),
     ("/reset", b""),
 )

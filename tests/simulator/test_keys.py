@@ -32,7 +32,7 @@ async def test_the_description_names_everything_that_a_client_needs(desk):
             "ca_file",
             "service_account_file",
         ),
-        *("apns_key_file", "apns_key_id", "apns_team_id", "apns_topic", "pid"),
+        *("apns_key_file", "apns_key_id", "apns_team_id", "apns_topic", "client_certificate_file", "pid"),
     }
     assert described["pid"] == os.getpid()
     assert described["oauth_url"].endswith("/token")
@@ -58,7 +58,6 @@ async def test_a_folder_keeps_its_keys_and_nobody_else_can_read_them(tmp_path):
         again = account_of(second)
         assert again["private_key"] == account["private_key"]
         assert again["token_uri"] == second.oauth_url
-        second.issue_client_certificate("com.example.app")
     private = [file for file in folder.iterdir() if b"PRIVATE KEY" in file.read_bytes()]
     assert len(private) == 5
     assert {stat.S_IMODE(file.stat().st_mode) for file in private} == {0o600}

@@ -58,7 +58,12 @@ def _aps(content: Content) -> dict[str, Any]:
 def is_background(root: dict[str, Any]) -> bool:
     """Whether Apple shows nothing of this payload, and so wants push type background at priority 5."""
     aps = as_object(root.get("aps"))
-    return bool(aps.get("content-available")) and not aps.keys() & {"alert", "badge", "sound"}
+    return bool(aps.get("content-available")) and not is_shown(root)
+
+
+def is_shown(root: dict[str, Any]) -> bool:
+    """Whether a payload has anything for the phone's owner to see or hear."""
+    return bool(as_object(root.get("aps")).keys() & {"alert", "badge", "sound"})
 
 
 def apns_priority(content: Content, *, background: bool) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pushkeeper.simulator import apns_request
+from pushkeeper.simulator import apns_channels, apns_request
 from pushkeeper.simulator.apns_auth import EXPIRED, MISSING, ProviderTokens, certified_topic
 from pushkeeper.simulator.exchange import Answer, Profile, Reply, Request
 from pushkeeper.simulator.quota import Window, wait_s
@@ -82,6 +82,7 @@ class Apns:
         self.environment = environment
         self.name = "apns" if environment == "production" else "apns_sandbox"
         self.tokens = ProviderTokens(key)
+        self.channels = apns_channels.Channels(world, self.name)
 
     def session(self, connection: Link) -> ApnsSession:
         """What is to be known of a new connection."""
@@ -109,6 +110,8 @@ class ApnsSession:
     def handle(self, request: Request) -> Answer:
         """Decide one request, write it down, and answer."""
         path = request.fields.get(b":path", b"")
+        if (call := apns_channels.Call.of(path)) is not None:
+            return self._about_channels(request, call)
         refusal = _TROUBLES.get(self._trouble) or self._admit(request, path) or self._outage()
         token = path[len(_DEVICE_PATH) :].decode("latin-1").lower()
         if refusal is not None:
@@ -117,6 +120,23 @@ class ApnsSession:
         if installation is not None and (step := self._world.next_step(token)) is not None:
             return self._follow(request, installation, step)
         return self._settle(request, token, installation, self._truth(request, installation))
+
+    def _about_channels(self, request: Request, call: apns_channels.Call) -> Reply:
+        channel = request.fields.get(b"apns-channel-id", b"").decode("latin-1")
+        refusal = _TROUBLES.get(self._trouble) or self._unauthorized(request) or self._outage()
+        if refusal is None and self._topic not in {None, call.bundle}:
+            refusal = 400, "TopicMismatch"
+        if refusal is not None:
+            return self._answer(request, channel, refusal)
+        try:
+            reply = self._apns.channels.answer(request, call)
+        except apns_channels.Refused as refused:
+            return self._answer(request, channel, (refused.status, refused.reason))
+        self._world.record(
+            channel, self._apns.name, (request.headers, request.body), (int(reply.headers[0][1]), "")
+        )
+        asked = request.fields.get(b"apns-request-id") or _uuid(self._world.next_id())
+        return Reply((*reply.headers, (b"apns-request-id", asked)), reply.body)
 
     @property
     def _trouble(self) -> str:

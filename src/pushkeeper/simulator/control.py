@@ -87,6 +87,10 @@ class _Script(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     answers: list[Step]
 
 
+class _Certified(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    topic: Annotated[str, Meta(pattern="^[A-Za-z0-9.-]{1,255}$")] = TOPIC
+
+
 class _Refused(Exception):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -101,6 +105,7 @@ class Control:
     world: World
     oauth: OAuth
     doors: Mapping[Service, Listener]
+    certify: Callable[[str], bytes]
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -115,6 +120,7 @@ class Control:
             "/streams": self._streams,
             "/days": self._days,
             "/trouble": self._trouble,
+            "/certificate": self._certificate,
         }
         gets = {"/about": self._about, "/journal": self._journal, "/counts": self._counts}
         return Starlette(
@@ -219,6 +225,10 @@ class Control:
         if asked.trouble is not None:
             self.world.troubles[asked.service] = asked.trouble
         return {"troubles": self.world.troubles}
+
+    async def _certificate(self, request: Request) -> object:
+        topic = _read(await request.body() or b"{}", _Certified).topic
+        return {"topic": topic, "pem": self.certify(topic).decode()}
 
     async def _about(self, request: Request) -> object:  # noqa: ARG002 - a route's signature
         services: tuple[Service, ...] = ("fcm", "apns", "apns_sandbox")

@@ -1,4 +1,4 @@
-"""FCM HTTP v1: `POST /v1/projects/{id}/messages:send`, answered from the world."""
+"""FCM HTTP v1: `POST /v1/projects/{id}/messages:send` and the calls about topics, answered from the world."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Literal
 
-from pushkeeper.simulator import fcm_errors, fcm_message
+from pushkeeper.simulator import fcm_errors, fcm_message, fcm_topics
 from pushkeeper.simulator.exchange import Answer, Headers, Profile, Reply, Request
 from pushkeeper.simulator.fcm_errors import Decision
+from pushkeeper.simulator.fcm_message import Ask
 from pushkeeper.simulator.quota import RetryAfter, RetryAfterHeader, Window, wait_s
 from pushkeeper.simulator.world import FCM_TOKEN_SHAPE, FID_SHAPE
 
 if TYPE_CHECKING:
-    from pushkeeper.simulator.fcm_message import Ask
     from pushkeeper.simulator.oauth import OAuth
     from pushkeeper.simulator.script import Step
     from pushkeeper.simulator.world import Installation, World
@@ -97,6 +97,9 @@ class Fcm:
             window.count()
         if isinstance(ask, Decision):
             return self._answer(request, fcm_message.target_of(request.body), ask)
+        if isinstance(ask, fcm_topics.Call):
+            decided = fcm_topics.carry_out(ask, self._registered, self._world.clock())
+            return self._answer(request, ask.tokens[0] if len(ask.tokens) == 1 else "", decided)
         installation = self._world.installations.get(ask.target)
         if installation is not None and (step := self._world.next_step(ask.target)) is not None:
             return self._follow(request, ask, installation, step)
@@ -104,17 +107,39 @@ class Fcm:
             return self._wait(request, ask.target, *used_up)
         return self._settle(request, ask, installation, self._truth(ask, installation))
 
-    def _admit(self, request: Request) -> Ask | Decision:
-        path = _SEND_PATH.fullmatch(request.fields.get(b":path", b""))
-        if path is None or request.fields[b":method"] != b"POST":
+    def _admit(self, request: Request) -> Ask | fcm_topics.Call | Decision:
+        method, path = request.fields[b":method"], request.fields.get(b":path", b"")
+        sending = _SEND_PATH.fullmatch(path) if method == b"POST" else None
+        if sending is not None:
+            project = sending[1].decode("latin-1")
+            return self._refused(request, project) or fcm_message.read(request.body)
+        call = fcm_topics.read(method.decode("latin-1"), path.decode("latin-1"), request.body)
+        if call is None:
             return fcm_errors.PAGE_NOT_FOUND
+        named = call.project if isinstance(call, fcm_topics.Call) else None
+        if (
+            named is None
+            and request.fields.get(b"access_token_auth") != b"true"
+            and path.startswith(b"/iid/")
+        ):
+            return fcm_errors.UNAUTHENTICATED
+        return self._refused(request, named) or call
+
+    def _refused(self, request: Request, project: str | None) -> Decision | None:
+        """Why the sender of a request may not ask anything of this project; of none by an Instance ID call."""
         if not self._oauth.admits(request.fields.get(b"authorization", b"")):
             return fcm_errors.UNAUTHENTICATED
         if not self._oauth.lets_send(request.fields[b"authorization"]):
             return fcm_errors.SCOPE_INSUFFICIENT
-        if path[1] != self._project or self._world.troubles.get("fcm") == "key":
-            return fcm_errors.permission_denied(path[1].decode("latin-1"))
-        return fcm_message.read(request.body)
+        if project not in {None, self._project.decode()} or self._world.troubles.get("fcm") == "key":
+            return fcm_errors.permission_denied(project or self._project.decode())
+        return None
+
+    def _registered(self, token: str) -> Installation | Decision:
+        """The installation of a token that could be sent to, or FCM's refusal of the token."""
+        installation = self._world.installations.get(token)
+        decided = self._truth(Ask("token", token, dry_run=False), installation)
+        return installation if installation is not None and decided.http == _HTTP_OK else decided
 
     def _busy(self) -> tuple[Decision, float] | None:
         """Why nothing is looked at now, and for how long: an outage, or the project's quota."""
@@ -158,10 +183,16 @@ class Fcm:
             return self._never_was(ask)
         if origin.project.encode() != self._project:
             return fcm_errors.SENDER_ID_MISMATCH
-        if self._is_gone(installation) and not (ask.dry_run and not self._rules.dry_run_finds_unregistered):
-            at_apple = origin.platform == "ios" and self._rules.gone_at_apple_form == "apple_gone"
-            return fcm_errors.FORMS["apple_gone"] if at_apple else fcm_errors.UNREGISTERED
-        return self._accepted(ask)
+        decided = self._gone(ask, installation)
+        if decided is None and ask.urgent_data and origin.platform == "ios":
+            decided = fcm_errors.by_code(400, "INVALID_ARGUMENT")
+        return decided or self._accepted(ask)
+
+    def _gone(self, ask: Ask, installation: Installation) -> Decision | None:
+        if not self._is_gone(installation) or (ask.dry_run and not self._rules.dry_run_finds_unregistered):
+            return None
+        at_apple = installation.origin.platform == "ios" and self._rules.gone_at_apple_form == "apple_gone"
+        return fcm_errors.FORMS["apple_gone"] if at_apple else fcm_errors.UNREGISTERED
 
     def _is_gone(self, installation: Installation) -> bool:
         if installation.removed_at_s is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pushkeeper.simulator import fcm_errors, fcm_schema
+from pushkeeper.simulator import fcm_errors, fcm_schema, fcm_topics
 
 if TYPE_CHECKING:
     from pushkeeper.simulator.fcm_errors import Decision
@@ -17,16 +17,24 @@ _LONGEST_TTL_S = 2_419_200
 _LARGEST_BYTES = 4096
 _LARGEST_TOPIC_BYTES = 2048
 _RESERVED_KEYS = frozenset({"from", "message_type", "gcm"})
+_SHOWN = frozenset({"alert", "badge", "sound"})
 _RESERVED_PREFIXES = ("google.", "gcm.notification.")
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A well-formed send: `kind` is one of the four targets."""
+    """A well-formed send.
+
+    Attributes:
+        kind: one of the four targets.
+        urgent_data: it shows nothing, and yet asks Apple for priority 10, which Google refuses for an iPhone ("Set the
+            priority of a message").
+    """
 
     kind: str
     target: str
     dry_run: bool
+    urgent_data: bool = False
 
 
 def read(body: bytes) -> Ask | Decision:
@@ -43,11 +51,36 @@ def read(body: bytes) -> Ask | Decision:
         return fcm_errors.FORMS["no_recipient"]
     if len(named) > 1:
         return fcm_errors.invalid("message", "Exactly one of token, fid, topic or condition must be set.")
-    refusal = _refused_content(message) or _refused_size(message, len(body), named[0])
+    refusal = (
+        _refused_target(message) or _refused_content(message) or _refused_size(message, len(body), named[0])
+    )
     if refusal is not None:
         return refusal
     dry_run = request.get("validate_only", request.get("validateOnly")) is True
-    return Ask(named[0], message[named[0]], dry_run)
+    return Ask(named[0], message[named[0]], dry_run, _is_urgent_data(message))
+
+
+def _refused_target(message: dict[str, Any]) -> Decision | None:
+    topic, condition = message.get("topic"), message.get("condition")
+    if topic and not fcm_topics.is_topic(topic):
+        return fcm_errors.invalid("message.topic", "Invalid topic name.")  # the words are ours
+    if condition and not fcm_topics.is_condition(condition):
+        return fcm_errors.invalid("message.condition", "Invalid condition expression provided.")
+    return None
+
+
+def _is_urgent_data(message: dict[str, Any]) -> bool:
+    apns = message.get("apns") or {}
+    priorities = [
+        value for name, value in (apns.get("headers") or {}).items() if name.lower() == "apns-priority"
+    ]
+    aps = (apns.get("payload") or {}).get("aps")
+    shown = message.get("notification") or (isinstance(aps, dict) and aps.keys() & _SHOWN)
+    return (
+        priorities == ["10"]
+        and not shown
+        and not apns.get("live_activity_token", apns.get("liveActivityToken"))
+    )
 
 
 def target_of(body: bytes) -> str:
@@ -71,6 +104,11 @@ def _refused_content(message: dict[str, Any]) -> Decision | None:
         if block and block.get("ttl") and not 0 <= float(block["ttl"][:-1]) <= _LONGEST_TTL_S:
             sentence = f"Invalid ttl: must be between 0 and {_LONGEST_TTL_S} seconds"
             return fcm_errors.invalid(f"{path}.ttl", sentence)
+    payload = (message.get("apns") or {}).get("payload")
+    if payload and not isinstance(payload.get("aps"), dict):
+        return fcm_errors.invalid(
+            "message.apns.payload", "The payload has no aps dictionary."
+        )  # the words are ours
     for path, block in (
         ("message", message),
         ("message.android", android),

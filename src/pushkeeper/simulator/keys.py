@@ -16,6 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from pushkeeper import certificates
 from pushkeeper.certificates import Issued
+from pushkeeper.simulator.world import TOPIC
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +61,11 @@ class Keys:
         """A signing key in Apple's form."""
         return self.folder / f"AuthKey_{KEY_ID}.p8"
 
+    @property
+    def client_certificate_file(self) -> Path:
+        """A certificate with its key that may push to the app that tokens are minted for; another at each start."""
+        return self.folder / "client.pem"
+
 
 def prepare(folder: Path, host: str = "localhost") -> Keys:
     """Make what the folder lacks; the servers' certificate is good for the loopback and for this name.
@@ -83,6 +89,7 @@ def prepare(folder: Path, host: str = "localhost") -> Keys:
         _write_private(keys.client_ca_file, certificates.key_pem(key) + certificates.pem(ca))
     if not keys.apns_key_file.exists():
         _write_private(keys.apns_key_file, _pem(ec.generate_private_key(ec.SECP256R1())))
+    _write_private(keys.client_certificate_file, client_certificate(keys, TOPIC))
     return keys
 
 
@@ -152,8 +159,8 @@ def server_context(
     return context
 
 
-def issue_client_certificate(keys: Keys, topic: str) -> Path:
-    """Make a certificate that may push to one topic, as Apple's do (subject UID), and return its PEM file with its key."""
+def client_certificate(keys: Keys, topic: str) -> bytes:
+    """Make a certificate that may push to one topic, as Apple's do (subject UID): its key and itself in PEM."""
     held = keys.client_ca_file.read_bytes()
     ca, ca_key = x509.load_pem_x509_certificate(held), serialization.load_pem_private_key(held, None)
     if not isinstance(ca_key, ec.EllipticCurvePrivateKey):
@@ -168,9 +175,7 @@ def issue_client_certificate(keys: Keys, topic: str) -> Path:
     certificate = certificates.leaf(
         ca, key.public_key(), subject, datetime.now(UTC), usage=ExtendedKeyUsageOID.CLIENT_AUTH
     ).sign(ca_key, hashes.SHA256())
-    file = keys.folder / f"client-{topic}.pem"
-    _write_private(file, certificates.key_pem(key) + certificates.pem(certificate))
-    return file
+    return certificates.key_pem(key) + certificates.pem(certificate)
 
 
 def _pem(private: PrivateKeyTypes) -> bytes:

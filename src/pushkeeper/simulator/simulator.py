@@ -133,14 +133,14 @@ class Simulator:
             "apns": self.apns,
             "apns_sandbox": self.apns_sandbox,
         }
-        app = Gate(Control(self.world, self.oauth, doors).app(), self._place.host)
+        app = Gate(Control(self.world, self.oauth, doors, self.client_certificate).app(), self._place.host)
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
         self._control = ControlServer(config)
         self._control_task = asyncio.create_task(self._control.serve(sockets=[self._control_socket]))
 
-    def issue_client_certificate(self, topic: str = TOPIC) -> Path:
-        """A PEM file with a key and a certificate that APNs takes in place of a provider token."""
-        return keys.issue_client_certificate(self._keys, topic)
+    def client_certificate(self, topic: str) -> bytes:
+        """A key and a certificate in PEM that APNs takes in place of a provider token, for this topic alone."""
+        return keys.client_certificate(self._keys, topic)
 
     @property
     def fcm_url(self) -> str:
@@ -184,6 +184,11 @@ class Simulator:
         return str(self._keys.apns_key_file)
 
     @property
+    def client_certificate_file(self) -> str:
+        """A PEM file with a key and a certificate that APNs takes in place of a provider token, for `apns_topic`."""
+        return str(self._keys.client_certificate_file)
+
+    @property
     def apns_key_id(self) -> str:
         """The signing key's id."""
         return keys.KEY_ID
@@ -203,5 +208,6 @@ class Simulator:
         names = (
             *("fcm_url", "oauth_url", "apns_url", "apns_sandbox_url", "control_url", "ca_file"),
             *("service_account_file", "apns_key_file", "apns_key_id", "apns_team_id", "apns_topic"),
+            "client_certificate_file",
         )
         return {**{name: getattr(self, name) for name in names}, "pid": os.getpid()}

@@ -7,7 +7,7 @@ import re
 import time
 from base64 import urlsafe_b64encode
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pushkeeper.simulator.journal import JOURNAL_SIZE, Entry, Journal
@@ -55,6 +55,7 @@ class Installation:
         accepted: how many pushes were taken for it.
         seen_at_s: when the phone was last heard of, by the calendar.
         windows: what its quota has counted; none until there is one.
+        topics: FCM's topics that it is subscribed to, with the second since the epoch from which on.
     """
 
     token: str
@@ -63,6 +64,7 @@ class Installation:
     accepted: int = 0
     seen_at_s: float = 0.0
     windows: tuple[Window, ...] = ()
+    topics: dict[str, float] = field(default_factory=dict)
 
 
 class UnknownToken(Exception):
@@ -84,6 +86,8 @@ class World:
         self.journal = Journal(journal_size)
         self.installations: dict[str, Installation] = {}
         self.troubles: dict[str, Trouble] = {}
+        # Apple's broadcast channels with how they store, by service and app.
+        self.channels: dict[tuple[str, str], dict[str, int]] = {}
         self._scripts: dict[str, deque[Step]] = {}
         self._minted: dict[str, int] = {}
         self._last_id = int.from_bytes(hashlib.shake_256(f"{seed}:answers".encode()).digest(8), "big") << 64
@@ -146,9 +150,10 @@ class World:
         return queue.popleft() if queue else None
 
     def reset(self) -> None:
-        """Forget all tokens, scripts, troubles and the journal; minting begins again with the same tokens."""
+        """Forget all tokens, channels, scripts, troubles and the journal; minting begins again with the same tokens."""
         self.installations.clear()
         self.troubles.clear()
+        self.channels.clear()
         self._scripts.clear()
         self.journal.clear()
         self._minted.clear()
