@@ -178,3 +178,60 @@ async def test_an_address_that_leads_to_one_that_can_not_be_fails(running: Engin
         await eventually(failed)
     [error] = (await bad.call("GET", f"{triggers}/{number}/errors"))["errors"]
     assert "without an http address" in error["detail"]
+
+
+LARGE = {"or": [{"attribute": {"field": f"f{n}", "operator": "exists"}} for n in range(400)]}
+ANN = {"attribute": {"field": "id", "operator": "eq", "value": "ann"}}
+# What an export may have asked for that a worker chokes on: each as it would be found in the row.
+BAD_EXPORTS: tuple[tuple[str, Any], ...] = (
+    ("customers", {"moon": "full"}),
+    ("customers", {"and": [{"not": {"segment": {"id": "x"}}}]}),
+    ("customers", 7),
+    ("customers", []),
+    ("deliveries", {}),
+    ("deliveries", {"since": 1e300, "until": 0, "metric": None, "template_id": None, "drafts": False}),
+    ("deliveries", {"since": "x", "until": 0, "metric": None, "template_id": None, "drafts": False}),
+)
+
+
+async def exported(tenant: Tenant, number: int, *statuses: str) -> Any:
+    async def ended() -> Any:
+        found = (await tenant.call("GET", f"/v1/exports/{number}"))["export"]
+        return found if found["status"] in statuses else None
+
+    return await eventually(ended)
+
+
+async def test_a_filter_that_grows_too_large_is_refused_when_it_is_asked_for(running: Engine) -> None:
+    bad, good = await running.tenant(), await running.tenant()
+    saved = {"name": "Large", "filter": LARGE, "unit": "person"}
+    made = await bad.call("POST", "/api/v1/audiences", saved, expect=201)
+    named = {"segment": {"id": made["audience"]["id"]}}
+    answer = await bad.call("POST", "/v1/exports/customers", {"filters": {"or": [named, named]}}, expect=400)
+    assert "500 conditions" in json.dumps(answer)
+    number = (await bad.call("POST", "/v1/exports/customers", {"filters": {"or": [named]}}))["export"]["id"]
+    await exported(bad, number, "done")
+    # What it names may have grown between the asking and the writing.
+    insert = (
+        "insert into exports (workspace_id, kind, asked) values ($1, 'customers', $2) returning export_id"
+    )
+    number = await bad.database.value(insert, bad.workspace_id, {"or": [named, named]})
+    wanted = (await good.call("POST", "/v1/exports/customers", {"filters": ANN}))["export"]["id"]
+    await exported(good, wanted, "done")
+    assert "500 conditions" in (await exported(bad, number, "failed"))["failure"]
+
+
+@pytest.mark.parametrize(("kind", "asked"), BAD_EXPORTS, ids=range(len(BAD_EXPORTS)))
+async def test_an_export_that_can_not_be_written_costs_itself_alone(
+    running: Engine, kind: str, asked: Any
+) -> None:
+    bad, good = await running.tenant(), await running.tenant()
+    insert = (
+        "insert into exports (workspace_id, kind, asked, attempts) values ($1, $2, $3, 9) returning export_id"
+    )
+    number = await bad.database.value(insert, bad.workspace_id, kind, asked)
+    wanted = (await good.call("POST", "/v1/exports/customers", {"filters": ANN}))["export"]["id"]
+    await exported(good, wanted, "done")
+    found = await exported(bad, number, "failed")
+    assert found["failed"]
+    assert found["failure"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pushkeeper.core.destination import Destinations
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Content, Environment, Provider, Secret
+from pushkeeper.exports import Exports
 from pushkeeper.planning import Planning
 from pushkeeper.registry import Registry
 from pushkeeper.store import credentials, jobs, workspaces
@@ -19,6 +20,7 @@ from pushkeeper.store.templates import Draft, TemplateKind
 from pushkeeper.store.vault import Vault
 from pushkeeper.templates import Templates
 from pushkeeper.triggers import Trigger, Triggers
+from pushkeeper.worker.exporter import Exporter
 from pushkeeper.worker.files import Files
 from pushkeeper.worker.planner import Planner
 
@@ -51,6 +53,9 @@ class Shop:
                 ).broadcast_id
             case "file":
                 return await self.ask_for_file(self.url)
+            case "export":
+                everybody = {"attribute": {"field": "id", "operator": "exists"}}
+                return (await Exports(self.database, VAULT).of_people(self.workspace_id, everybody)).export_id
         raise NotImplementedError(f"say here how somebody asks for a job of the kind {kind.name}")
 
     async def ask_for_file(self, url: str) -> int:
@@ -78,6 +83,9 @@ class Shop:
                 return bool(row["state"] == "planned")
             case "file":
                 return bool(row["listed"])
+            case "export":
+                text = [one async for one in Exports(self.database, VAULT).text(self.workspace_id, item)]
+                return bool(row["state"] == "done" and "ann" in "".join(text))
         raise NotImplementedError(kind.name)
 
     async def failure(self, kind: Kind, item: int) -> str | None:
@@ -131,6 +139,8 @@ def work(database: Database, kind: Kind) -> Work:
             return Planner(Planning(database))
         case "file":
             return Files(database, destinations=ANYWHERE)
+        case "export":
+            return Exporter(Exports(database, VAULT))
     raise NotImplementedError(kind.name)
 
 

@@ -88,6 +88,8 @@ def export_json(export: Export) -> dict[str, Any]:
         "type": export.kind,
         "status": export.state,
         "failed": export.state == "failed",
+        "failure": export.failure or export.last_error,
+        "attempts": export.attempts,
         "description": f"{export.kind} of {export.created_at:%Y-%m-%d %H:%M} UTC",
         "total": export.lines,
         "downloads": 0,

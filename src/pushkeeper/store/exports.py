@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pushkeeper.core import filter_sql
 from pushkeeper.store.database import columns, load_queries, storable
+from pushkeeper.store.jobs import ClaimLost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.filter import Node
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.database import Connection, Database, Row
+    from pushkeeper.store.jobs import Claim
 
 SQL = load_queries("exports")
 
@@ -24,7 +26,11 @@ Kind = Literal["customers", "deliveries"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """An export, and how it stands: `pending`, `done` or `failed`."""
+    """An export, and how it stands: `pending`, `done`, `failed` or `cancelled`.
+
+    Attributes:
+        failure: why it failed for good; `last_error` why the last attempt did, of so many since it was asked for.
+    """
 
     export_id: int
     workspace_id: WorkspaceId
@@ -33,6 +39,9 @@ class Export:
     state: str
     lines: int
     failure: str | None
+    last_error: str | None
+    attempts: int
+    next_attempt_at: datetime
     created_at: datetime
     updated_at: datetime
 
@@ -48,27 +57,29 @@ async def of_workspace(database: Database, workspace: WorkspaceId, only: int | N
     return [Export(**row) for row in await database.of(workspace).rows(SQL["all"], workspace, only)]
 
 
-async def next_to_write(connection: Connection) -> Export | None:
-    """An export to be written, which nobody else gets until the transaction ends."""
-    row = await connection.fetchrow(SQL["next"])
-    return None if row is None else Export(**row)
+async def claimed(connection: Connection, claim: Claim) -> Export:
+    """An export that is claimed, locked until the transaction ends; `ClaimLost` where it is not to be written any more."""
+    row = await connection.fetchrow(SQL["claimed"], *claim.row)
+    if row is None:
+        raise ClaimLost
+    return Export(**row)
 
 
-async def add_part(
-    connection: Connection, workspace: WorkspaceId, export_id: int, part: int, text: str
-) -> None:
+async def begin(connection: Connection, claim: Claim) -> Export:
+    """The same, of which nothing is written: an attempt before this one may have left some."""
+    export = await claimed(connection, claim)
+    await connection.execute(SQL["clear"], claim.workspace_id, claim.item_id)
+    return export
+
+
+async def add_part(connection: Connection, claim: Claim, part: int, text: str) -> None:
     """Write the next part of an export's text."""
-    await connection.execute(SQL["add_part"], workspace, export_id, part, storable(text))
+    await connection.execute(SQL["add_part"], claim.workspace_id, claim.item_id, part, storable(text))
 
 
-async def done(connection: Connection, workspace: WorkspaceId, export_id: int, lines: int) -> None:
+async def done(database: Database, claim: Claim, lines: int) -> None:
     """All of it is written."""
-    await connection.execute(SQL["done"], workspace, export_id, lines)
-
-
-async def failed(connection: Connection, workspace: WorkspaceId, export_id: int, failure: str) -> None:
-    """It cannot be written, and why."""
-    await connection.execute(SQL["failed"], workspace, export_id, storable(failure))
+    await database.of(claim.workspace_id).rows(SQL["done"], *claim.row, lines)
 
 
 async def part(database: Database, workspace: WorkspaceId, export_id: int, number: int) -> str | None:

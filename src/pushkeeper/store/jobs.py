@@ -74,7 +74,16 @@ FILE = Kind(
     per_workspace=2,
     most_attempts=4,  # whoever triggered it waits to hear of it
 )
-KINDS = (PLAN, FILE)
+EXPORT = Kind(
+    name="export",
+    table="exports",
+    key="export_id",
+    open=SQL["exports"],
+    fail=SQL["fail_export"],
+    at_once=2,
+    per_workspace=1,
+)
+KINDS = (PLAN, FILE, EXPORT)
 
 
 @dataclass(frozen=True, slots=True)

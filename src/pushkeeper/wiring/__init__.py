@@ -111,7 +111,7 @@ def worker(opened: Store, settings: Settings) -> Worker:
         Poster(opened.database, opened.vault, figures, destinations=destinations),
         Jobs(opened.database, Planner(Planning(opened.database))),
         Jobs(opened.database, Files(opened.database, destinations=destinations)),
-        Exporter(exports(opened)),
+        Jobs(opened.database, Exporter(exports(opened))),
         Retention(opened.database, keep(settings)),
         Counting(census(opened), insights(opened), users(opened)),
     )

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pushkeeper.store.database import PLAN_CHANNEL
+from pushkeeper.store import jobs
 
 if TYPE_CHECKING:
     from pushkeeper.exports import Exports
+    from pushkeeper.store.jobs import Claim
 
 
 class Exporter:
-    """Looks for exports that are to be written, as soon as it is told of one."""
+    """How an export is written."""
 
-    look_every_s: float = 5.0
-    channel: str | None = PLAN_CHANNEL
+    kind = jobs.EXPORT
 
     def __init__(self, exports: Exports) -> None:
         self._exports = exports
 
-    async def look(self) -> None:
-        """Write what there is to write."""
-        while await self._exports.write_next():
-            pass
+    async def do(self, claim: Claim) -> None:
+        await self._exports.write(claim)
 
     async def aclose(self) -> None:
         """Nothing is held."""

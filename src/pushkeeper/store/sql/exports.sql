@@ -6,14 +6,18 @@ insert into exports (workspace_id, kind, asked) values ($1, $2, $3) returning ex
 
 -- name: all
 -- The exports of a workspace, or one of them, the newest first.
-select export_id, workspace_id, kind, asked, state, lines, failure, created_at, updated_at
+select export_id, workspace_id, kind, asked, state, lines, failure, last_error, attempts, next_attempt_at, created_at, updated_at
 from exports where workspace_id = $1 and ($2::bigint is null or export_id = $2) order by export_id desc limit 100;
 
--- name: next
--- An export to be written that nobody else writes.
--- across workspaces: whoever writes does so for all.
-select export_id, workspace_id, kind, asked, state, lines, failure, created_at, updated_at
-from exports where state = 'pending' order by export_id for update skip locked limit 1;
+-- name: claimed
+-- An export that is claimed, which nobody changes until the transaction ends.
+select export_id, workspace_id, kind, asked, state, lines, failure, last_error, attempts, next_attempt_at, created_at, updated_at
+from exports where workspace_id = $1 and export_id = $2 and claim_id = $3 and state = 'pending'
+for update;
+
+-- name: clear
+-- Nothing of an export is written.
+delete from export_parts where workspace_id = $1 and export_id = $2;
 
 -- name: add_part
 -- The next part of an export's text.
@@ -21,13 +25,8 @@ insert into export_parts (workspace_id, export_id, part, text) values ($1, $2, $
 
 -- name: done
 -- All of it is written.
-update exports set state = 'done', lines = $3, updated_at = now()
-where workspace_id = $1 and export_id = $2;
-
--- name: failed
--- It cannot be written.
-update exports set state = 'failed', failure = $3, updated_at = now()
-where workspace_id = $1 and export_id = $2;
+update exports set state = 'done', lines = $4, updated_at = now()
+where workspace_id = $1 and export_id = $2 and claim_id = $3 and state = 'pending';
 
 -- name: part
 -- One part of an export's text.

@@ -22,6 +22,13 @@ select b.workspace_id, b.broadcast_id as item_id, b.next_attempt_at as due_at, b
 from broadcasts b
 where b.state = 'fetching' and (b.claimed_until > now() or b.paused_at is null);
 
+-- name: exports
+-- Exports that are to be written, or are being written.
+-- across workspaces: whoever writes does so for all.
+select e.workspace_id, e.export_id as item_id, e.next_attempt_at as due_at, e.claimed_until
+from exports e
+where e.state = 'pending';
+
 -- name: claim
 -- Items that are due, for this worker alone until its lease ends: of each workspace one before a second of any, first of those
 -- whose last turn is longest ago, and no more of a workspace at once than its share.
@@ -93,3 +100,13 @@ with failed as (
 )
 delete from message_people p using failed f
 where p.workspace_id = f.workspace_id and p.message_id = f.message_id and not f.listed;
+
+-- name: fail_export
+-- An export can't be written, and why; what there is of it goes.
+with failed as (
+    update exports set state = 'failed', failure = $4, updated_at = now(), claimed_until = null, claim_id = null,
+        last_error = $4
+    where workspace_id = $1 and export_id = $2 and claim_id = $3 and state = 'pending'
+    returning workspace_id, export_id
+)
+delete from export_parts p using failed f where p.workspace_id = f.workspace_id and p.export_id = f.export_id;
