@@ -6,7 +6,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from pushkeeper.core.model import Secret
-from pushkeeper.errors import NotFound
+from pushkeeper.errors import Conflict, NotFound
 from pushkeeper.store import webhooks
 from pushkeeper.store.webhooks import KEPT_CALLS
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.vault import Vault
     from pushkeeper.store.webhooks import Logged, Wanted, Webhook
 
+MOST_WEBHOOKS = 50
 _NOT_FOUND = "webhook: there is none of this number"
 
 
@@ -27,10 +28,16 @@ class Webhooks:
         self._vault = vault
 
     async def make(self, workspace: WorkspaceId, wanted: Wanted) -> tuple[Webhook, str]:
-        """Make a webhook, and return it with the key that its calls are signed with, which is shown this once."""
+        """Make a webhook, and return it with the key that its calls are signed with, which is shown this once.
+
+        Raises:
+            Conflict: the workspace has as many as it may.
+        """
         key = secrets.token_hex(32)
         sealed = Secret(self._vault.seal(Secret(key.encode()), seal_label(workspace)))
-        made = await webhooks.insert(self._database, workspace, wanted, sealed)
+        made = await webhooks.insert(self._database, workspace, wanted, sealed, most=MOST_WEBHOOKS)
+        if made is None:
+            raise Conflict(f"webhook: a workspace has at most {MOST_WEBHOOKS}; delete one first")
         return await self.one(workspace, made), key
 
     async def all(self, workspace: WorkspaceId) -> list[Webhook]:

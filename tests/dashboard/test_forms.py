@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from pushkeeper.core.user import Role
 from pushkeeper.store import credentials, webhooks, workspaces
+from pushkeeper.store.jobs import Claim
 from pushkeeper.store.messages import new_id
 from pushkeeper.worker.outbound import CANNOT_CALL
 from support.dashboard import own_database, served
@@ -182,10 +183,12 @@ async def test_the_last_calls_of_a_webhook_are_paged_through(
         failure=None,
         took_ms=12,
     )
+    webhook = int(link.rpartition("/")[2])
+    claimed = "update webhooks set claim_id = gen_random_uuid() where webhook_id = $1 returning claim_id"
     for _ in range(5):
-        await webhooks.settle(
-            site.database, place.workspace.workspace_id, int(link.rpartition("/")[2]), [call] * 9
-        )
+        claim_id = await site.database.value(claimed, webhook)
+        claim = Claim(place.workspace.workspace_id, webhook, claim_id, 1)
+        await webhooks.settle(site.database, claim, [call] * 9)
     shown = (await admin.get(link)).page
     [older] = [each["href"] for each in shown.all("a") if each.get("rel") == "next"]
     assert older == f"{link}?before=26#calls"

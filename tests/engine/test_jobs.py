@@ -235,3 +235,72 @@ async def test_an_export_that_can_not_be_written_costs_itself_alone(
     found = await exported(bad, number, "failed")
     assert found["failed"]
     assert found["failure"]
+
+
+async def hook(tenant: Tenant, url: str, *events: str) -> int:
+    body = {"name": "ours", "endpoint": url, "events": events}
+    number: int = (await tenant.call("POST", "/v1/reporting_webhooks", body))["id"]
+    return number
+
+
+async def test_slow_endpoints_with_much_to_be_told_hold_up_nobody_elses_first_event(running: Engine) -> None:
+    bad, good = await running.tenant(), await running.tenant()
+    async with server() as slow, server() as quick:
+        slow.stalls = True
+        for _ in range(10):
+            await hook(bad, slow.url, "device_registered")
+        fill = (
+            "insert into outbox (workspace_id, webhook_id, object_type, metric, data, happened_at) "
+            "select workspace_id, webhook_id, 'device', 'registered', '{}', now() "
+            "from webhooks, generate_series(1, 50) where workspace_id = $1"
+        )
+        await bad.database.rows(fill, bad.workspace_id)
+
+        async def stalls() -> bool:
+            return slow.asked == 4
+
+        await eventually(stalls)
+        await hook(good, quick.url, "device_registered")
+        [token] = good.mint("android")
+        await good.register("ann", token, "android")
+
+        async def told() -> bool:
+            return quick.asked == 1
+
+        await eventually(told, within_s=AT_ONCE_S)
+        assert slow.asked <= 8, "no more of one workspace are called at once"
+        await bad.database.rows("delete from webhooks where workspace_id = $1", bad.workspace_id)
+
+
+@pytest.mark.parametrize("url", POISON)
+async def test_an_endpoint_that_can_not_be_called_is_shown_as_failing(running: Engine, url: str) -> None:
+    bad, good = await running.tenant(), await running.tenant()
+    body = {"name": "ours", "endpoint": url, "events": ["device_registered"]}
+    await bad.call("POST", "/v1/reporting_webhooks", body, expect=400)
+    async with server() as quick:
+        number = await hook(bad, quick.url, "device_registered")
+        await bad.database.rows("update webhooks set endpoint = $2 where webhook_id = $1", number, url)
+        await hook(good, quick.url, "device_registered")
+        for tenant in (bad, good):
+            [token] = tenant.mint("android")
+            await tenant.register("ann", token, "android")
+
+        async def told() -> bool:
+            return quick.asked == 1
+
+        await eventually(told)
+
+        async def failing() -> Any:
+            [found] = (await bad.call("GET", "/v1/reporting_webhooks"))["reporting_webhooks"]
+            return found["failing_since"] and found
+
+        assert (await eventually(failing))["failure"]
+
+
+async def test_a_workspace_has_a_bounded_number_of_webhooks(running: Engine) -> None:
+    tenant = await running.tenant()
+    for _ in range(50):
+        await hook(tenant, "https://example.com/", "push_sent")
+    body = {"name": "ours", "endpoint": "https://example.com/", "events": ["push_sent"]}
+    answer = await tenant.call("POST", "/v1/reporting_webhooks", body, expect=409)
+    assert "50" in json.dumps(answer)

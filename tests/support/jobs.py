@@ -13,16 +13,19 @@ from pushkeeper.core.model import Content, Environment, Provider, Secret
 from pushkeeper.exports import Exports
 from pushkeeper.planning import Planning
 from pushkeeper.registry import Registry
-from pushkeeper.store import credentials, jobs, workspaces
+from pushkeeper.store import credentials, jobs, webhooks, workspaces
 from pushkeeper.store.credentials import NewCredential
 from pushkeeper.store.people import AttributeChange, Naming
 from pushkeeper.store.templates import Draft, TemplateKind
 from pushkeeper.store.vault import Vault
 from pushkeeper.templates import Templates
 from pushkeeper.triggers import Trigger, Triggers
+from pushkeeper.webhooks import Webhooks
 from pushkeeper.worker.exporter import Exporter
+from pushkeeper.worker.figures import Figures
 from pushkeeper.worker.files import Files
 from pushkeeper.worker.planner import Planner
+from pushkeeper.worker.webhooks import Poster
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -56,6 +59,8 @@ class Shop:
             case "export":
                 everybody = {"attribute": {"field": "id", "operator": "exists"}}
                 return (await Exports(self.database, VAULT).of_people(self.workspace_id, everybody)).export_id
+            case "webhook":
+                return await self.ask_for_call(self.url)
         raise NotImplementedError(f"say here how somebody asks for a job of the kind {kind.name}")
 
     async def ask_for_file(self, url: str) -> int:
@@ -66,6 +71,22 @@ class Shop:
             self.workspace_id, template.template_id, Trigger(file_url=url)
         )
         return sent.broadcast_id
+
+    async def ask_for_call(self, endpoint: str, events: int = 1) -> int:
+        """A webhook that so many events wait for."""
+        wanted = webhooks.Wanted(name="ours", endpoint="https://example.com/", events=("push_sent",))
+        made, _ = await Webhooks(self.database, VAULT).make(self.workspace_id, wanted)
+        key = self.workspace_id, made.webhook_id
+        # Past the door, which refuses what can't be called.
+        change = "update webhooks set endpoint = $3 where workspace_id = $1 and webhook_id = $2"
+        await self.database.rows(change, *key, endpoint)
+        await self.database.rows(
+            "insert into outbox (workspace_id, webhook_id, object_type, metric, data, happened_at) "
+            "select $1, $2, 'device', 'registered', '{}', now() from generate_series(1, $3::int)",
+            *key,
+            events,
+        )
+        return made.webhook_id
 
     async def row(self, kind: Kind, item: int) -> dict[str, Any]:
         row = await self.database.row(
@@ -86,12 +107,16 @@ class Shop:
             case "export":
                 text = [one async for one in Exports(self.database, VAULT).text(self.workspace_id, item)]
                 return bool(row["state"] == "done" and "ann" in "".join(text))
+            case "webhook":
+                [found] = await webhooks.of_workspace(self.database, self.workspace_id, item)
+                return found.waiting == 0 and found.failing_since is None
         raise NotImplementedError(kind.name)
 
     async def failure(self, kind: Kind, item: int) -> str | None:
         """Why it is given up; None where it is not."""
         row = await self.row(kind, item)
-        return row["failure"] if row["state"] == "failed" else None
+        is_over = row["disabled"] if kind.name == "webhook" else row["state"] == "failed"
+        return row["failure"] if is_over else None
 
     async def make_due(self, kind: Kind) -> None:
         await self.database.rows(
@@ -103,7 +128,10 @@ class Shop:
 async def shops(database: Database, count: int = 2) -> AsyncIterator[list[Shop]]:
     """So many workspaces with somebody in each, and with credentials that nothing is sent by."""
 
-    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        if b"content-length: " in head:
+            await reader.readexactly(int(head.partition(b"content-length: ")[2].partition(b"\r")[0]))
         writer.write(b'HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{"id": "ann"}\n')
         await writer.drain()
         writer.close()
@@ -141,6 +169,8 @@ def work(database: Database, kind: Kind) -> Work:
             return Files(database, destinations=ANYWHERE)
         case "export":
             return Exporter(Exports(database, VAULT))
+        case "webhook":
+            return Poster(database, VAULT, Figures(), destinations=ANYWHERE)
     raise NotImplementedError(kind.name)
 
 

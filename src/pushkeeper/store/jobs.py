@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pushkeeper.core import job
-from pushkeeper.store.database import load_queries, storable
+from pushkeeper.store.database import PLAN_CHANNEL, load_queries, storable
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -27,6 +27,7 @@ class Kind:
         table, key: its items' rows; `next` is the column with the time of the next attempt.
         open: the query of what is to be done or is being done.
         fail: the statement that ends an item for good.
+        look_s: how often is looked for new items, beside whenever `channel` tells of one.
         at_once: how many a worker does side by side; `per_workspace` how many of one workspace all workers do together.
     """
 
@@ -39,6 +40,8 @@ class Kind:
     at_once: int
     per_workspace: int
     most_attempts: int = job.MOST_ATTEMPTS
+    look_s: float = 5.0
+    channel: str | None = PLAN_CHANNEL
 
     def query(self, template: str) -> str:
         """A query of this file for this kind."""
@@ -83,7 +86,20 @@ EXPORT = Kind(
     at_once=2,
     per_workspace=1,
 )
-KINDS = (PLAN, FILE, EXPORT)
+# An item is a webhook: one call at a time goes to an endpoint, and what can't be told to it waits in its row (store/webhooks.py).
+WEBHOOK = Kind(
+    name="webhook",
+    table="webhooks",
+    key="webhook_id",
+    next="due_at",
+    open=SQL["webhooks"],
+    fail=SQL["fail_webhook"],
+    at_once=64,
+    per_workspace=4,
+    look_s=1.0,
+    channel=None,
+)
+KINDS = (PLAN, FILE, EXPORT, WEBHOOK)
 
 
 @dataclass(frozen=True, slots=True)

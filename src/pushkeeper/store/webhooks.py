@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.delivery_id import DeliveryId
     from pushkeeper.core.model import Secret, WorkspaceId
     from pushkeeper.store.database import Database, Row
+    from pushkeeper.store.jobs import Claim
 
 SQL = load_queries("webhooks")
 
@@ -71,7 +72,7 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """A webhook whose turn it is, for the worker that claimed it."""
+    """A webhook as whoever calls it needs it."""
 
     webhook_id: int
     workspace_id: WorkspaceId
@@ -150,9 +151,15 @@ class Logged:
         return f"{self.object_type}_{self.metric}"
 
 
-async def insert(database: Database, workspace: WorkspaceId, wanted: Wanted, sealed: Secret) -> int:
-    """Make a webhook whose calls are signed with this key, sealed already, and return its number."""
-    made: int = await database.of(workspace).value(SQL["insert"], workspace, *_columns(wanted), sealed.value)
+async def insert(
+    database: Database, workspace: WorkspaceId, wanted: Wanted, sealed: Secret, *, most: int
+) -> int | None:
+    """Make a webhook whose calls are signed with this key, sealed already, and return its number.
+
+    None where the workspace has so many already.
+    """
+    of = database.of(workspace)
+    made: int | None = await of.value(SQL["insert"], workspace, *_columns(wanted), sealed.value, most)
     return made
 
 
@@ -172,13 +179,8 @@ async def delete(database: Database, workspace: WorkspaceId, webhook_id: int) ->
     return await database.of(workspace).value(SQL["delete"], workspace, webhook_id) is not None
 
 
-async def claim(database: Database, *, for_s: float, most: int) -> list[Turn]:
-    """Webhooks that something waits for and whose turn it is; nobody else gets them for so long."""
-    return [Turn(**row) for row in await database.rows(SQL["claim"], for_s, most)]
-
-
 async def turn(database: Database, workspace: WorkspaceId, webhook_id: int) -> Turn | None:
-    """A webhook as a worker has it, without claiming it."""
+    """A webhook as whoever calls it needs it; None where it is gone."""
     row = await database.of(workspace).row(SQL["turn"], workspace, webhook_id)
     return None if row is None else Turn(**row)
 
@@ -192,20 +194,16 @@ async def waiting(
 
 
 async def settle(
-    database: Database,
-    workspace: WorkspaceId,
-    webhook_id: int,
-    calls: Sequence[Call],
-    *,
-    wait_s: float = 0.0,
-    give_up: bool = False,
+    database: Database, claim: Claim, calls: Sequence[Call], *, wait_s: float = 0.0, give_up: bool = False
 ) -> None:
     """End a turn in which these calls were made: all were taken, but for the last if it has a failure.
 
     After a failure all that waits does so for so long, or until somebody enables the webhook again.
     """
+    workspace, webhook_id, claim_id = claim.row
+    told = msgspec.to_builtins(list(calls))
     await database.of(workspace).rows(
-        SQL["settle"], workspace, webhook_id, msgspec.to_builtins(list(calls)), wait_s, give_up, KEPT_CALLS
+        SQL["settle"], workspace, webhook_id, told, wait_s, give_up, KEPT_CALLS, claim_id
     )
 
 

@@ -108,7 +108,7 @@ def worker(opened: Store, settings: Settings) -> Worker:
 
     destinations, figures = settings.destinations, Figures()
     chores = (
-        Poster(opened.database, opened.vault, figures, destinations=destinations),
+        Jobs(opened.database, Poster(opened.database, opened.vault, figures, destinations=destinations)),
         Jobs(opened.database, Planner(Planning(opened.database))),
         Jobs(opened.database, Files(opened.database, destinations=destinations)),
         Jobs(opened.database, Exporter(exports(opened))),

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Protocol
 from pushkeeper.core import job
 from pushkeeper.errors import Unreachable
 from pushkeeper.store import jobs
-from pushkeeper.store.database import PLAN_CHANNEL
 from pushkeeper.store.jobs import ClaimLost
 from pushkeeper.telemetry import logger
 from pushkeeper.worker import reasons
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 log = logger("jobs")
 
 LEASE_S = 15.0
-LOOK_S = 5.0
 _SOONEST_S = 0.05
 _BUSY_S = 2.0  # how long an item waits for a database that doesn't answer
 
@@ -47,13 +45,12 @@ class Work(Protocol):
 class Jobs:
     """A chore: looks for items of one kind, as soon as it is told of one."""
 
-    look_every_s: float = LOOK_S
-    channel: str | None = PLAN_CHANNEL
-
     def __init__(self, database: Database, work: Work, *, lease_s: float = LEASE_S) -> None:
         self._database = database
         self._work = work
         self._kind = work.kind
+        self.look_every_s = self._kind.look_s
+        self.channel = self._kind.channel
         self._lease_s = lease_s
         self._running: set[asyncio.Task[None]] = set()
         self._claiming = asyncio.Lock()
@@ -67,7 +64,8 @@ class Jobs:
                     self._running.add(task)
                     task.add_done_callback(self._running.discard)
             next_s = await jobs.next_due_s(self._database, self._kind)
-        self.look_every_s = LOOK_S if next_s is None else min(max(next_s, _SOONEST_S), LOOK_S)
+        usual_s = self._kind.look_s
+        self.look_every_s = usual_s if next_s is None else min(max(next_s, _SOONEST_S), usual_s)
 
     async def finish(self) -> None:
         """Do all that is due, to the end."""

@@ -16,11 +16,12 @@ from pushkeeper.core import webhook
 from pushkeeper.core.identity import cio_id
 from pushkeeper.core.model import PersonId
 from pushkeeper.errors import Misconfigured
-from pushkeeper.store import webhooks
+from pushkeeper.store import jobs, webhooks
 from pushkeeper.store.database import storable
 from pushkeeper.store.webhooks import Call
 from pushkeeper.telemetry import logger
 from pushkeeper.webhooks import seal_label
+from pushkeeper.worker import reasons
 from pushkeeper.worker.outbound import CANNOT_CALL, NOT_ANSWERING, Checked
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.destination import Destinations
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.database import Database
+    from pushkeeper.store.jobs import Claim
     from pushkeeper.store.vault import Vault
     from pushkeeper.store.webhooks import Turn, Waiting
     from pushkeeper.worker.figures import Figures
@@ -35,9 +37,7 @@ if TYPE_CHECKING:
 log = logger("webhooks")
 
 TIMEOUT_S = 4.0
-_CLAIM_S = 60.0
-_AT_ONCE = 10
-_IN_A_TURN = 10  # times the timeout, they fit into a claim
+_IN_A_TURN = 10
 _REASON_CHARACTERS = 200
 _LONGEST_ANSWER_BYTES = 65_536
 
@@ -52,10 +52,9 @@ class _Said(NamedTuple):
 
 
 class Poster:
-    """Looks every second whether anything waits for an endpoint whose turn it is."""
+    """How what waits for a webhook is posted."""
 
-    look_every_s: float = 1.0
-    channel: str | None = None
+    kind = jobs.WEBHOOK
 
     def __init__(
         self, database: Database, vault: Vault, figures: Figures, *, destinations: Destinations
@@ -64,16 +63,25 @@ class Poster:
         self._figures = figures
         self._vault = vault
         self._http = httpcore.AsyncConnectionPool(
-            max_connections=_AT_ONCE,
-            max_keepalive_connections=_AT_ONCE,
+            max_connections=self.kind.at_once,
+            max_keepalive_connections=self.kind.at_once,
             keepalive_expiry=30.0,
             network_backend=Checked(destinations),
         )
 
-    async def look(self) -> None:
-        """Post what waits, until nothing is left whose turn it is."""
-        while turns := await webhooks.claim(self._database, for_s=_CLAIM_S, most=_AT_ONCE):
-            await asyncio.gather(*map(self._take_turn, turns))
+    async def do(self, claim: Claim) -> None:
+        """Post what waits, in its order, until something is not taken or others have their turn."""
+        turn = await webhooks.turn(self._database, claim.workspace_id, claim.item_id)
+        if turn is None:
+            return None
+        calls: list[Call] = []
+        for waiting in await webhooks.waiting(
+            self._database, claim.workspace_id, claim.item_id, most=_IN_A_TURN
+        ):
+            calls.append(await self._post(turn, waiting))
+            if calls[-1].failure is not None:
+                return await self._fail(claim, turn, calls)
+        return await webhooks.settle(self._database, claim, calls)
 
     async def aclose(self) -> None:
         """Leave all endpoints."""
@@ -99,26 +107,14 @@ class Poster:
             (True, f"taken, in {took}") if said.failure is None else (False, f"{said.failure}, after {took}")
         )
 
-    async def _take_turn(self, turn: Turn) -> None:
-        calls: list[Call] = []
-        for waiting in await webhooks.waiting(
-            self._database, turn.workspace_id, turn.webhook_id, most=_IN_A_TURN
-        ):
-            calls.append(await self._post(turn, waiting))
-            if calls[-1].failure is not None:
-                return await self._fail(turn, calls)
-        return await webhooks.settle(self._database, turn.workspace_id, turn.webhook_id, calls)
-
-    async def _fail(self, turn: Turn, calls: list[Call]) -> None:
+    async def _fail(self, claim: Claim, turn: Turn, calls: list[Call]) -> None:
         """The last of these calls was not taken."""
         last, some_taken = calls[-1], len(calls) > 1
         failures = 1 if some_taken else turn.failures + 1
         since = None if some_taken else turn.failing_since
         give_up = since is not None and datetime.now(UTC) - since >= webhook.GIVE_UP_AFTER
         wait_s = webhook.wait_s(failures, last.status)
-        await webhooks.settle(
-            self._database, turn.workspace_id, turn.webhook_id, calls, wait_s=wait_s, give_up=give_up
-        )
+        await webhooks.settle(self._database, claim, calls, wait_s=wait_s, give_up=give_up)
         log.warning(
             "webhook_failed", webhook=turn.webhook_id, reason=last.failure, wait_s=wait_s, disabled=give_up
         )
@@ -170,6 +166,10 @@ class Poster:
         except NOT_ANSWERING as error:
             self._figures.posted("unanswered")
             return None, storable(str(error) or type(error).__name__)[:_REASON_CHARACTERS]
+        except Exception as error:
+            log.exception("webhook_not_called", webhook=turn.webhook_id)
+            self._figures.posted("unanswered")
+            return None, reasons.reason(error)
         self._figures.posted("taken" if webhook.is_success(status) else "refused")
         return status, None if webhook.is_success(status) else f"answered {status}"
 

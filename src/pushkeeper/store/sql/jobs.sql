@@ -29,6 +29,14 @@ select e.workspace_id, e.export_id as item_id, e.next_attempt_at as due_at, e.cl
 from exports e
 where e.state = 'pending';
 
+-- name: webhooks
+-- Webhooks that something waits for, or that are being called.
+-- across workspaces: whoever posts does so for all.
+select w.workspace_id, w.webhook_id as item_id, w.due_at, w.claimed_until
+from webhooks w
+where w.claimed_until > now() or (not w.disabled
+    and exists (select from outbox o where o.workspace_id = w.workspace_id and o.webhook_id = w.webhook_id));
+
 -- name: claim
 -- Items that are due, for this worker alone until its lease ends: of each workspace one before a second of any, first of those
 -- whose last turn is longest ago, and no more of a workspace at once than its share.
@@ -110,3 +118,9 @@ with failed as (
     returning workspace_id, export_id
 )
 delete from export_parts p using failed f where p.workspace_id = f.workspace_id and p.export_id = f.export_id;
+
+-- name: fail_webhook
+-- A webhook can't be called, and why; what waits for it is kept.
+update webhooks set disabled = true, failure = $4, failing_since = coalesce(failing_since, now()), claimed_until = null,
+    claim_id = null, last_error = $4
+where workspace_id = $1 and webhook_id = $2 and claim_id = $3;

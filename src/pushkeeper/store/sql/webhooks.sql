@@ -1,9 +1,10 @@
 -- Reporting webhooks, and what waits to be posted to them.
 
 -- name: insert
--- A new webhook.
+-- A new webhook; no row comes back where the workspace has as many as it may.
 insert into webhooks (workspace_id, name, endpoint, events, disabled, full_resolution, with_content, sealed)
-values ($1, $2, $3, $4, $5, $6, $7, $8)
+select $1, $2, $3, $4, $5, $6, $7, $8
+where (select count(*) from webhooks where workspace_id = $1) < $9
 returning webhook_id;
 
 -- name: all
@@ -18,26 +19,13 @@ order by w.webhook_id;
 -- name: change
 -- A webhook as it is to be; one that is enabled again goes on at once.
 update webhooks set name = $3, endpoint = $4, events = $5, disabled = $6, full_resolution = $7, with_content = $8,
-    failures = 0, failing_since = null, failure = null, due_at = now()
+    failures = 0, failing_since = null, failure = null, attempts = 0, last_error = null, due_at = now()
 where workspace_id = $1 and webhook_id = $2
 returning webhook_id;
 
 -- name: delete
 -- The webhook is gone, and what waited for it.
 delete from webhooks where workspace_id = $1 and webhook_id = $2 returning webhook_id;
-
--- name: claim
--- Webhooks that something waits for and whose turn it is, for this worker alone for a while.
--- across workspaces: whoever posts does so for all.
-update webhooks set claimed_until = now() + make_interval(secs => $1)
-where (workspace_id, webhook_id) in (
-    select workspace_id, webhook_id from webhooks w
-    where not disabled and due_at <= now() and (claimed_until is null or claimed_until < now())
-        and exists (select from outbox o where o.workspace_id = w.workspace_id and o.webhook_id = w.webhook_id)
-    order by due_at
-    limit $2
-    for update skip locked)
-returning webhook_id, workspace_id, endpoint, with_content, sealed, failures, failing_since;
 
 -- name: turn
 -- A webhook as whoever claims it gets it.
@@ -60,7 +48,7 @@ order by o.outbox_id
 limit $3;
 
 -- name: settle
--- A turn is over, with these calls: what was taken leaves the outbox, what was not waits with all that comes after it, for so
+-- A turn is over, with these calls, if it is still this worker's: what was taken leaves the outbox, what was not waits with all that comes after it, for so
 -- long or for ever. The last calls are kept. The outbox comes after the webhook, as it does for whoever deletes one.
 with called as materialized (
     select * from rows from (jsonb_to_recordset($3::jsonb) as (outbox_id bigint, at timestamptz, event_id uuid,
@@ -72,14 +60,15 @@ came as (
     select count(*) as calls, coalesce(bool_or(failure is null), false) as taken, max(failure) as failure from called
 ),
 settled as (
-    update webhooks w set claimed_until = null, calls = w.calls + came.calls, failure = came.failure,
+    update webhooks w set claimed_until = null, claim_id = null, attempts = 0, last_error = null,
+        calls = w.calls + came.calls, failure = came.failure,
         failures = case when came.failure is null then 0 when came.taken then 1 else w.failures + 1 end,
         failing_since = case when came.failure is null then null when came.taken then now()
             else coalesce(w.failing_since, now()) end,
-        due_at = case when came.failure is null then w.due_at else now() + make_interval(secs => $4) end,
+        due_at = now() + make_interval(secs => $4),
         disabled = w.disabled or $5
     from came
-    where w.workspace_id = $1 and w.webhook_id = $2
+    where w.workspace_id = $1 and w.webhook_id = $2 and w.claim_id = $7
     returning w.workspace_id, w.webhook_id, w.calls as last, w.calls - came.calls as before
 ),
 taken as (
