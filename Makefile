@@ -19,17 +19,18 @@ $(READY): requirements/dev.lock pyproject.toml
 demo: $(READY) ## Show the main job: a fleet registered, pushed to and accounted for; Ctrl-C ends it
 	@$(BIN)/pushkeeper demo
 
-# Customer.io's clients that do not fit into .venv: one by its name, the others by their language (skipped without npm).
-CDP_CLIENT := tests/clients/cdp/.venv/.ready
+# Libraries of others that do not fit into .venv: Customer.io's by its name, those that send pushes by what they need, and
+# what runs on Node by its language (skipped without npm; what is optional, Firestore and the like, sends no push).
+PYTHON_CLIENTS := $(foreach of,cdp senders,tests/clients/$(of)/.venv/.ready)
 NODE_CLIENTS := $(if $(shell command -v npm),tests/clients/node/node_modules/.ready)
 
-$(CDP_CLIENT): requirements/clients-cdp.lock
-	$(PYTHON) -m venv tests/clients/cdp/.venv
-	tests/clients/cdp/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+$(PYTHON_CLIENTS): tests/clients/%/.venv/.ready: requirements/clients-%.lock
+	$(PYTHON) -m venv tests/clients/$*/.venv
+	tests/clients/$*/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
 tests/clients/node/node_modules/.ready: tests/clients/node/package-lock.json
-	npm ci --silent --no-audit --no-fund --prefix tests/clients/node
+	npm ci --silent --no-audit --no-fund --omit=optional --prefix tests/clients/node
 	touch $@
 
 # What builds the documentation's site has an environment of its own.
@@ -40,7 +41,7 @@ $(SITE): requirements/docs.lock
 	.venv-site/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
-test: $(READY) $(CDP_CLIENT) $(NODE_CLIENTS) $(SITE) ## Run every test
+test: $(READY) $(PYTHON_CLIENTS) $(NODE_CLIENTS) $(SITE) ## Run every test
 	$(BIN)/python -m pytest
 
 fast: $(READY) ## Run the fast ring: pure rules and provider tables
@@ -76,9 +77,11 @@ lock: ## Pin the dependencies anew (needs uv)
 	  --no-emit-index-url --no-header -c requirements/runtime.lock --upgrade -q -o requirements/dev.lock
 	echo customerio-cdp-analytics | uv pip compile - --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate --upgrade -q -o requirements/clients-cdp.lock
+	printf '%s\n' aioapns async-firebase fcm-django firebase-admin pyfcm | uv pip compile - --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -q -o requirements/clients-senders.lock
 	# Later ones need zensical-ui, which could not be had when this was written.
 	echo 'zensical<0.0.74' | uv pip compile - --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate --upgrade -q -o requirements/docs.lock
 
 clean: ## Remove what make made
-	rm -rf $(VENV) .venv-site site .cache tests/clients/cdp/.venv tests/clients/node/node_modules .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venv-site site .cache tests/clients/*/.venv tests/clients/node/node_modules .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
