@@ -13,7 +13,7 @@ from pushkeeper.core import progress, schedule
 from pushkeeper.core.filter import Or
 from pushkeeper.core.preflight import Asks
 from pushkeeper.drafts import Drafts, told_of
-from pushkeeper.errors import BadRequest, Conflict, NotFound, TooSlow
+from pushkeeper.errors import BadRequest, Conflict, NotFound, TooManyRequests, TooSlow
 from pushkeeper.preflight import Flight, Message, Preflights
 from pushkeeper.previews import Previews
 from pushkeeper.store import broadcasts
@@ -186,7 +186,7 @@ class Broadcasts:
         )
         try:
             found = await self._preflights.look(flight)
-        except TooSlow:
+        except (TooSlow, TooManyRequests):
             return None
         told = msgspec.to_builtins(found)
         await broadcasts.set_preflight(self._database, workspace, broadcast, told)

@@ -70,9 +70,13 @@ class Conflict(PushkeeperError):
 
 
 class TooManyRequests(PushkeeperError):
-    """This key has made all the calls that it may in this second."""
+    """This key, or its workspace, asks for more than it may for now; `retry_after_s` says when to ask again."""
 
     code = "too_many_requests"
+
+    def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class TooSlow(PushkeeperError):

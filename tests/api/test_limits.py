@@ -41,6 +41,45 @@ async def test_one_key_does_not_use_up_another_keys_calls(limited_door):
     assert (await door.track("PUT", "/api/v1/customers/42", {}))[0] == 200
 
 
+async def call(door, method, path, body):
+    """Status and headers of a call on a connection of its own; threads would wait for each other."""
+    content = json.dumps(body).encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    head = f"{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: {door.bearer}\r\nconnection: close\r\n"
+    writer.write(f"{head}content-length: {len(content)}\r\n\r\n".encode() + content)
+    lines = (await reader.read()).partition(b"\r\n\r\n")[0].decode().split("\r\n")
+    writer.close()
+    return int(lines[0].split()[1]), dict(line.lower().split(": ", 1) for line in lines[1:])
+
+
+async def test_searches_that_wait_keep_no_other_call_waiting_and_too_many_are_refused(door, other_door):
+    held, let_go = asyncio.Event(), asyncio.Event()
+
+    async def lock(connection):
+        await connection.execute("lock table people in access exclusive mode")
+        held.set()
+        await let_go.wait()
+
+    locking = asyncio.create_task(door.database.owned.in_transaction(lock))
+    await held.wait()
+    wanted = {"filter": {"attribute": {"field": "city", "operator": "contains", "value": "x"}}}
+    searches = [asyncio.create_task(call(door, "POST", "/v1/customers", wanted)) for _ in range(40)]
+    refused = []
+    for answer in asyncio.as_completed(searches):
+        refused.append(await answer)
+        if len(refused) == 40 - 22:
+            break
+    assert len(refused) == 18
+    assert {(status, headers["retry-after"]) for status, headers in refused} == {(429, "5")}
+    assert (await other_door.app("GET", "/api/v1/templates"))[0] == 200
+    assert (await door.app("GET", "/api/v1/templates"))[0] == 200
+    let_go.set()
+    await locking
+    statuses = [status for status, _ in await asyncio.gather(*searches)]
+    assert sorted(set(statuses)) == [200, 429]
+    assert statuses.count(200) == 22
+
+
 def test_the_bound_is_a_setting():
     assert config.load({}, environ={"PUSHKEEPER_REQUESTS_PER_S": "50"}).requests_per_s == 50
     assert config.load({}, environ={"PUSHKEEPER_APNS_OUTAGE_WAIT_S": "60"}).apns_outage_wait_s == 60

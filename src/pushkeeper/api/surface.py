@@ -50,7 +50,6 @@ _METHOD_NOT_ALLOWED = 405
 _CLIENT_LEFT = 499  # nginx's number for it; nobody is there to be sent it
 _CHALLENGE = (b"www-authenticate", b'Basic realm="Pushkeeper", Bearer realm="Pushkeeper"')
 _RETRY_AFTER = (b"retry-after", b"2")
-_RETRY_SOON = (b"retry-after", b"1")
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -126,7 +125,7 @@ class Surface:
         if isinstance(error, Unreachable):
             headers.append(_RETRY_AFTER)
         if isinstance(error, TooManyRequests):
-            headers.append(_RETRY_SOON)
+            headers.append((b"retry-after", b"%d" % error.retry_after_s))
         return answer.of_json(self.render(error, status), status, *headers)
 
 

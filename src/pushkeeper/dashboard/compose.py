@@ -19,7 +19,7 @@ from pushkeeper.dashboard.door import Done, change, look
 from pushkeeper.dashboard.render import page
 from pushkeeper.dashboard.trying import COUNTED_WITHIN_S, unit_of
 from pushkeeper.dashboard.visit import Form, said_of
-from pushkeeper.errors import BadRequest, Conflict, Forbidden, NotFound, TooSlow
+from pushkeeper.errors import BadRequest, Conflict, Forbidden, NotFound, TooManyRequests, TooSlow
 from pushkeeper.store.broadcasts import BroadcastState
 from pushkeeper.store.templates import TemplateKind
 
@@ -160,7 +160,7 @@ class _Compose:
                 size = await self._audiences.estimate(
                     visit.workspace_id, text, unit, within_s=COUNTED_WITHIN_S
                 )
-            except (BadRequest, TooSlow) as error:
+            except (BadRequest, TooSlow, TooManyRequests) as error:
                 problem = error
         return page(visit, "compose_size.html", text=text, size=size, problem=problem)
 

@@ -15,7 +15,7 @@ from pushkeeper.dashboard.door import look
 from pushkeeper.dashboard.render import page
 from pushkeeper.dashboard.table import CSV_ROWS, ROWS, Column, csv_of_pages
 from pushkeeper.dashboard.visit import said_of
-from pushkeeper.errors import BadRequest, TooSlow
+from pushkeeper.errors import BadRequest, TooManyRequests, TooSlow
 from pushkeeper.store import device_pages, person_pages
 from pushkeeper.store.audiences import LONGEST_S
 from pushkeeper.store.chunks import Page
@@ -203,7 +203,7 @@ class Trying:
                     for unit in Unit
                 )
             )
-        except TooSlow:
+        except (TooSlow, TooManyRequests):
             return {"counts": None, "slow": True}
         return {"counts": dict(zip(Unit, found, strict=True)), "slow": False}
 
@@ -217,7 +217,7 @@ class Trying:
             return dict(_NOT_COMPARED)
         try:
             found = await self._audiences.apart(visit.workspace_id, one.filter, within_s=within_s)
-        except TooSlow:
+        except (TooSlow, TooManyRequests):
             return {**_NOT_COMPARED, "too_long": True}
         examples = (*found.differences.included, *found.differences.excluded)
         named = await people.named(self._rooms, visit, (device.person_id for device in examples))
@@ -246,7 +246,7 @@ class Trying:
         problem = ""
         try:
             plan = await self._audiences.explain(visit.workspace_id, one.filter, one.unit)
-        except (BadRequest, TooSlow) as error:
+        except (BadRequest, TooSlow, TooManyRequests) as error:
             problem = said_of(error)
         return {"plan": plan, "plan_problem": problem, "text_of": text_of}
 

@@ -16,7 +16,7 @@ from pushkeeper.dashboard.door import Done, change, look
 from pushkeeper.dashboard.render import page
 from pushkeeper.dashboard.table import Column, csv_of, csv_of_pages
 from pushkeeper.dashboard.undoing import Undoing
-from pushkeeper.errors import BadRequest, Conflict, NotFound, TooSlow
+from pushkeeper.errors import BadRequest, Conflict, NotFound, TooManyRequests, TooSlow
 from pushkeeper.ledger import Meant
 from pushkeeper.store import known
 
@@ -112,7 +112,7 @@ class _Undo:
         if asked["since"]:
             try:
                 shown = await self._tried(visit, asked)
-            except (BadRequest, NotFound, TooSlow) as error:
+            except (BadRequest, NotFound, TooSlow, TooManyRequests) as error:
                 problem = error
         told = visit.with_form(values={**_as_form(asked), "why": [visit.form.text("why")]}, problem=problem)
         routes = [facts.route for facts in await self._routing.all(visit.workspace_id)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pushkeeper.doctor.finding import attention, ok, wrong
-from pushkeeper.errors import TooSlow
+from pushkeeper.errors import TooManyRequests, TooSlow
 from pushkeeper.ledger import Ledger
 from pushkeeper.store import workspaces
 
@@ -23,7 +23,7 @@ async def of_ledger(database: Database) -> list[Finding]:
     for workspace in await workspaces.list_all(database):
         try:
             checked = await ledger.verify(workspace.workspace_id)
-        except TooSlow as error:
+        except (TooSlow, TooManyRequests) as error:
             todo = "try again while less is going on"
             found.append(attention(_LEDGER, error.message, todo, about=workspace.name))
             continue

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 from contextlib import asynccontextmanager, suppress
-from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,11 +13,14 @@ import msgspec
 
 from pushkeeper.core.delivery_id import DeliveryIds
 from pushkeeper.core.model import Secret
-from pushkeeper.errors import BadRequest, Misconfigured, TooLarge, TooSlow, Unreachable
+from pushkeeper.errors import BadRequest, Misconfigured, TooLarge, Unreachable
+from pushkeeper.store import queries, surveys
 from pushkeeper.store.statements import Statements
+from pushkeeper.store.statistics import Statistics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
 T = TypeVar("T")
 Row: TypeAlias = "Mapping[str, Any]"
@@ -40,22 +41,12 @@ GONE_CHANNEL = "pushkeeper_gone"  # NOTIFY on it names devices that are gone, or
 HALT_CHANNEL = "pushkeeper_halt"  # NOTIFY on it says that a message is to be sent no more, or not now
 ROUTES_CHANNEL = "pushkeeper_routes"  # NOTIFY on it says that routes stand otherwise now
 
-_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _OLDEST_SERVER = 150_000
 # Our statements run for milliseconds: compiling one costs more than it could ever save, and so does reading a whole
 # table for the thousand rows of a slice, which the planner would do for disks that turn.
 _SERVER_SETTINGS = {"jit": "off", "random_page_cost": "1.1", "application_name": "pushkeeper"}
 TENANT, JOBS = "pushkeeper_tenant", "pushkeeper_jobs"
 _FOR_SURVEYS = "set local work_mem = '64MB'; set local plan_cache_mode = force_custom_plan"
-_LONGEST_SURVEY_S = 50.0
-_SURVEYED = ("people", "devices")
-_FIRST_LOOK = 8  # transactions
-_MANY = 300  # rows; of fewer, even each with each is soon joined
-_SMALL_WITHIN_S = 10.0  # of a workspace with fewer: it takes as long as that only where the machine is busy
-_FAR_OFF = 20  # times as many as the server expects
-# Only the owner may; somebody else may look already, or clean.
-_LOOKING_AGAIN = "set local role none; set local lock_timeout = '2s'"
-
 _NOT_ANSWERING = (
     OSError,
     asyncio.TimeoutError,
@@ -83,19 +74,6 @@ class Connections(NamedTuple):
     most: int
 
 
-def load_queries(name: str) -> Mapping[str, str]:
-    """The queries of `sql/<name>.sql` by name; a query runs to the next `-- name:` line."""
-    return read_queries(
-        resources.files("pushkeeper.store").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
-    )
-
-
-def read_queries(text: str) -> Mapping[str, str]:
-    """The queries of a text by name."""
-    parts = _NAME.split(text)
-    return {parts[i]: parts[i + 1].strip() for i in range(1, len(parts), 2)}
-
-
 def storable(text: str) -> str:
     """Somebody else's text without what PostgreSQL cannot hold: NUL characters and lone surrogates."""
     if text.isascii() and "\0" not in text:
@@ -108,6 +86,8 @@ def columns(rows: Sequence[Sequence[object]], width: int) -> list[list[object]]:
     return [[row[n] for row in rows] for n in range(width)]
 
 
+# By these names all of the store has them from here.
+load_queries, read_queries = queries.load_queries, queries.read_queries
 SQL = load_queries("database")
 
 
@@ -120,32 +100,39 @@ class Database(Statements):
         TooLarge: from any method, when an identifier is longer than an index can hold.
     """
 
-    def __init__(self, url: str, delivery_ids: DeliveryIds, connections: int = 1) -> None:
+    def __init__(
+        self, url: str, delivery_ids: DeliveryIds, connections: int = 1, *, embedded: bool = False
+    ) -> None:
         """Take an address; nothing is asked of it yet."""
         super().__init__(self._acquired, self._transaction)
-        self._pool = asyncpg.create_pool(
-            url,
-            min_size=1,
-            max_size=connections,
-            init=self._prepare,
-            server_settings=_SERVER_SETTINGS,
-            reset=_nothing,
-            timeout=10,
-            command_timeout=60,
+        common = {
+            "server_settings": _SERVER_SETTINGS,
+            "reset": _nothing,
+            "timeout": 10,
+            "command_timeout": 60,
+        }
+        self._pool = asyncpg.create_pool(url, min_size=1, max_size=connections, init=self._prepare, **common)
+        # Opened by the first survey: most commands make none.
+        self._survey_pool = asyncpg.create_pool(
+            url, min_size=0, max_size=surveys.AT_ONCE, init=self._prepare_for_surveys, **common
         )
+        self._surveys = surveys.Surveys(self._acquired_for_survey)
+        self._embedded = embedded
         self.url = url
         self.delivery_ids = delivery_ids
         self._rows_are_secured = False
-        self._known: set[tuple[int, str]] = set()
-        self._learning = asyncio.Lock()
-        self._commits = 0
-        self._looking: set[asyncio.Task[None]] = set()
+        self._statistics = Statistics(self._acquired)
 
     @classmethod
     async def open(
-        cls, url: str, *, connections: int = 10, delivery_ids: DeliveryIds | None = None
+        cls,
+        url: str,
+        *,
+        connections: int = 10,
+        delivery_ids: DeliveryIds | None = None,
+        embedded: bool = False,
     ) -> Database:
-        """Connect to `postgresql://…`, version 15 or newer.
+        """Connect to `postgresql://…`, version 15 or newer; `embedded` says that its processes are ours.
 
         `delivery_ids` makes the public ids of what is in it; without, they are good for as long as this object lives.
 
@@ -155,9 +142,11 @@ class Database(Statements):
         """
         if not url.startswith(("postgresql://", "postgres://")):
             raise Misconfigured("database URL: expected postgresql://user@host:port/name")
-        database = cls(url, delivery_ids or DeliveryIds(Secret(os.urandom(32))), connections)
+        ids = delivery_ids or DeliveryIds(Secret(os.urandom(32)))
+        database = cls(url, ids, connections, embedded=embedded)
         try:
             await database._pool
+            await database._survey_pool
             version = await database.value("select current_setting('server_version_num')::int")
             await database.secure_rows(secured=await database.value(SQL["secured"]))
         except _NOT_ANSWERING as error:
@@ -174,18 +163,19 @@ class Database(Statements):
     @property
     def connections(self) -> Connections:
         """How many there are now."""
-        idle = self._pool.get_idle_size()
-        return Connections(self._pool.get_size() - idle, idle, self._pool.get_max_size())
+        pools = (self._pool, self._survey_pool)
+        size, idle = sum(pool.get_size() for pool in pools), sum(pool.get_idle_size() for pool in pools)
+        return Connections(size - idle, idle, sum(pool.get_max_size() for pool in pools))
 
     async def close(self) -> None:
         """Give back every connection; what still runs is cut off after five seconds."""
-        for looking in self._looking:
-            looking.cancel()
+        self._statistics.close()
         try:
             async with asyncio.timeout(5):
-                await self._pool.close()
+                await asyncio.gather(self._pool.close(), self._survey_pool.close())
         except TimeoutError:
             self._pool.terminate()
+            self._survey_pool.terminate()
 
     @asynccontextmanager
     async def _acquired(self) -> AsyncIterator[asyncpg.Connection]:
@@ -194,10 +184,16 @@ class Database(Statements):
                 yield connection
 
     @asynccontextmanager
+    async def _acquired_for_survey(self) -> AsyncIterator[asyncpg.Connection]:
+        with _translated(self.url):
+            async with self._survey_pool.acquire() as connection:
+                yield connection
+
+    @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[asyncpg.Connection]:
         async with self._acquired() as connection, connection.transaction():
             yield connection
-        self._committed()
+        self._statistics.committed()
 
     async def _prepare(self, connection: asyncpg.Connection) -> None:
         await connection.set_type_codec(
@@ -208,6 +204,11 @@ class Database(Statements):
         )
         await self._take_role(connection)
 
+    async def _prepare_for_surveys(self, connection: asyncpg.Connection) -> None:
+        await self._prepare(connection)
+        if self._embedded:
+            surveys.be_nice(connection)
+
     async def _take_role(self, connection: asyncpg.Connection) -> None:
         if self._rows_are_secured:
             await connection.execute(f"set role {JOBS}")
@@ -216,9 +217,17 @@ class Database(Statements):
         """What belongs to these workspaces: what is run by it can neither see nor change anything else."""
         if not self._rows_are_secured:
             return self
-        numbers = ",".join(map(str, workspaces))
-        begin = f"begin; set local role {TENANT}; set local pushkeeper.workspaces = '{{{numbers}}}'"
+        begin = f"begin; {_as_tenant(*workspaces)}"
         return Statements(lambda: self._begun(begin), lambda: self._begun(begin))
+
+    def surveying(self, workspace: int, *, within_s: float = surveys.LONGEST_S) -> Statements:
+        """What is read of much of a workspace, by its role: on the connections of surveys, and in turn (`survey`)."""
+        begin = f"{_FOR_SURVEYS}; {_as_tenant(workspace) if self._rows_are_secured else ''}"
+
+        def turn() -> AbstractAsyncContextManager[asyncpg.Connection]:
+            return self._surveys.turn(workspace, begin, within_s)
+
+        return Statements(turn, turn)
 
     @property
     def owned(self) -> Statements:
@@ -230,6 +239,7 @@ class Database(Statements):
         if secured != self._rows_are_secured:
             self._rows_are_secured = secured
             await self._pool.expire_connections()
+            await self._survey_pool.expire_connections()
 
     @property
     def rows_are_secured(self) -> bool:
@@ -259,10 +269,10 @@ class Database(Statements):
                     await connection.execute("rollback")
                 raise
             await connection.execute("commit")
-        self._committed()
+        self._statistics.committed()
 
     async def survey(
-        self, query: str, workspace: int, *args: object, within_s: float = _LONGEST_SURVEY_S
+        self, query: str, workspace: int, *args: object, within_s: float = surveys.LONGEST_S
     ) -> list[Row]:
         """The rows of a query over much of a workspace, its $1: planned for these very arguments, with memory to sort in.
 
@@ -270,52 +280,18 @@ class Database(Statements):
 
         Raises:
             TooSlow: it takes longer than it is given.
+            TooManyRequests: too many surveys of the workspace wait already.
         """
-        if await self.know(workspace):
-            within_s = max(within_s, _SMALL_WITHIN_S)
-        settings = f"{_FOR_SURVEYS}; set local statement_timeout = {max(int(within_s * 1000), 1)}"
-        async with self._acquired() as connection, connection.transaction(readonly=True):
-            await connection.execute(settings)
-            try:
+        async with self._surveys.place(workspace):
+            if await self.know(workspace):
+                within_s = max(within_s, surveys.SMALL_WITHIN_S)
+            async with self._surveys.begun(_FOR_SURVEYS, within_s) as connection:
                 found: list[Row] = await connection.fetch(query, workspace, *args)
-            except asyncpg.QueryCanceledError:
-                raise TooSlow(f"what is asked takes longer than {within_s:g} s") from None
         return found
 
     async def know(self, workspace: int) -> bool:
-        """Let the server's statistics know of a workspace before much of it is read; whether there is not much to be read.
-
-        By itself the server looks at a table again when a tenth of it has changed, and a minute later. Of a workspace that was
-        filled since it expects next to nothing, and joins its people with its devices each with each.
-        """
-        unknown = [table for table in _SURVEYED if (workspace, table) not in self._known]
-        if not unknown:
-            return False
-        async with self._learning, self._acquired() as connection:
-            found = {table: await _held(connection, table, workspace) for table in unknown}
-            many = {(workspace, table) for table, (held, _) in found.items() if held == _MANY}
-            with suppress(asyncpg.LockNotAvailableError):
-                if any(held == _MANY > _FAR_OFF * expected for held, expected in found.values()):
-                    async with connection.transaction():
-                        await connection.execute(_LOOKING_AGAIN)
-                        await connection.execute(SQL["look_again"])
-                self._known |= many
-        return not many and len(unknown) == len(_SURVEYED)
-
-    def _committed(self) -> None:
-        """Look at sizes after 8 transactions, after 16, 32 and so on: a new database grows fast, an old one does not."""
-        self._commits += 1
-        if self._commits >= _FIRST_LOOK and self._commits & (self._commits - 1) == 0:
-            looking = asyncio.create_task(self._look_again())
-            self._looking.add(looking)
-            looking.add_done_callback(self._looking.discard)
-
-    async def _look_again(self) -> None:
-        with suppress(Unreachable, asyncpg.LockNotAvailableError):
-            outgrown = [row["name"] for row in await self.rows(SQL["outgrown"])]
-            if outgrown:
-                async with self._acquired() as connection, connection.transaction():
-                    await connection.execute(f"{_LOOKING_AGAIN}; analyze {', '.join(outgrown)}")
+        """Let the server's statistics know of a workspace before much of it is read; whether there is not much to be read."""
+        return await self._statistics.know(workspace)
 
     async def outside_transactions(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run `work` as the schema's owner, each statement for itself: what PostgreSQL does in no transaction."""
@@ -373,12 +349,9 @@ def _told(call: Callable[[str], None]) -> Callable[..., None]:
     return lambda *said: call(said[-1])
 
 
-async def _held(connection: asyncpg.Connection, table: str, workspace: int) -> tuple[int, int]:
-    """How many rows a workspace has in a table, as far as many, and how many the server expects."""
-    held: int = await connection.fetchval(SQL["held"].replace("{table}", table), workspace, _MANY)
-    told = await connection.fetchval(SQL["expected"].replace("{table}", table), workspace)
-    [plan] = msgspec.json.decode(told)
-    return held, plan["Plan"]["Plan Rows"]
+def _as_tenant(*workspaces: int) -> str:
+    numbers = ",".join(map(str, workspaces))
+    return f"set local role {TENANT}; set local pushkeeper.workspaces = '{{{numbers}}}'"
 
 
 async def _nothing(_: asyncpg.Connection) -> None:

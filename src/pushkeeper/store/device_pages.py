@@ -79,12 +79,12 @@ async def page(
     where = filter_sql.condition(node or _EVERYTHING, first=7, now=datetime.now(UTC), unit=unit)
     query = SQL["page"].replace("{condition}", where.sql)
 
+    statements = database.surveying(workspace) if node else database.of(workspace)
+
     async def read(at: Key, rows: int, look: int) -> tuple[Sequence[ShownDevice], Key | None]:
-        bound = await database.of(workspace).row(SQL["bound"], workspace, *at, look) if node else None
+        bound = await statements.row(SQL["bound"], workspace, *at, look) if node else None
         until = Key(*bound.values()) if bound else _LAST
-        found = await database.of(workspace).rows_planned_anew(
-            query, workspace, *at, *until, rows, *where.parameters
-        )
+        found = await statements.rows_planned_anew(query, workspace, *at, *until, rows, *where.parameters)
         some = [as_shown(row) for row in found]
         if len(some) == rows:
             return some, some[-1].key
@@ -134,7 +134,8 @@ async def share(database: Database, workspace: WorkspaceId, node: Node) -> tuple
     people = "join people p using (workspace_id, person_id)" if where.of_people else ""
     query = SQL["share"].replace("{people}", people).replace("{condition}", where.sql)
     percent = await database.of(workspace).value(SQL["percent"], _SAMPLED_PAGES)
-    [row] = await database.of(workspace).rows_planned_anew(query, workspace, percent, *where.parameters)
+    statements = database.surveying(workspace)
+    [row] = await statements.rows_planned_anew(query, workspace, percent, *where.parameters)
     return row["matching"], row["looked_at"]
 
 

@@ -47,13 +47,11 @@ async def page(
     where = filter_sql.condition(node or _EVERYTHING, first=5, now=datetime.now(UTC))
     query = SQL["page"].replace("{condition}", where.sql)
 
+    statements = database.surveying(workspace) if node else database.of(workspace)
+
     async def read(at: int, rows: int, look: int) -> tuple[Sequence[ShownPerson], int | None]:
-        bound: int | None = (
-            await database.of(workspace).value(SQL["bound"], workspace, at, look) if node else None
-        )
-        found = await database.of(workspace).rows_planned_anew(
-            query, workspace, at, bound or 0, rows, *where.parameters
-        )
+        bound: int | None = await statements.value(SQL["bound"], workspace, at, look) if node else None
+        found = await statements.rows_planned_anew(query, workspace, at, bound or 0, rows, *where.parameters)
         some = [ShownPerson(**row) for row in found]
         return some, some[-1].person_id if len(some) == rows else bound
 

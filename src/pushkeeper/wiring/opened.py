@@ -56,7 +56,10 @@ async def store(settings: Settings, *, connections: int = 4, migrating: bool = T
         )
         opened = vault.Vault(key)
         database = await Database.open(
-            url, connections=connections, delivery_ids=DeliveryIds(opened.key_for("delivery ids"))
+            url,
+            connections=connections,
+            delivery_ids=DeliveryIds(opened.key_for("delivery ids")),
+            embedded=embedded is not None,
         )
         try:
             applied = await migrate.migrate(database) if migrating else []
