@@ -52,7 +52,9 @@ class Settings:
         worker: send from this process too.
         apns_outage_wait_s: how long a push waits after APNs was in trouble, before it is sent again; Apple asks for a
             quarter of an hour, and less than a minute is not possible.
-        requests_per_s: how many calls each key may make in a second, at each process that answers; none for no bound.
+        requests_per_s: how many calls the keys of a workspace may make in a second (Track, App and Data Pipelines keys each for
+            themselves), at each process that answers, each item of a batch counted; more are answered 429 with
+            `Retry-After`. None for no bound.
         webhooks_may_be_private: let webhooks call, and files of broadcasts come from, every private and local address too,
             except the metadata services of clouds.
         webhooks_may_go_to: private networks (in CIDR notation), addresses and host names that they may go to besides public
@@ -82,7 +84,7 @@ class Settings:
     tls_self_signed: bool = False
     worker: bool = True
     apns_outage_wait_s: int = 900
-    requests_per_s: int | None = None
+    requests_per_s: int | None = 3_000
     webhooks_may_be_private: bool = False
     webhooks_may_go_to: tuple[str, ...] = ()
     dashboard: bool = True

@@ -34,6 +34,25 @@ async def test_a_key_that_calls_too_often_is_told_to_wait_in_its_apis_words(
         assert shape in json.loads(text)
 
 
+@pytest.mark.parametrize("api", ["track", "cdp"])
+async def test_a_batch_counts_by_its_items_and_those_that_come_next_wait_for_them(limited_door, api):
+    door = limited_door
+    person = {"type": "person", "action": "identify", "identifiers": {"id": "1"}}
+    item = {"type": "identify", "userId": "1"}
+    batches = {
+        "track": ("/api/v2/batch", {"batch": [person] * 500}),
+        "cdp": ("/v1/b", {"writeKey": door.keys.write_key, "batch": [item] * 500}),
+    }
+    path, body = batches[api]
+    headers = {"authorization": door.basic} if api == "track" else {}
+    status, text, _ = await door.raw("POST", path, json.dumps(body).encode(), **headers)
+    assert (status, json.loads(text)) == (200, {})
+    status, text, got = await door.raw("POST", path, json.dumps(body).encode(), **headers)
+    assert status == 429
+    assert 30 < int(got["retry-after"]) <= 51, "10 a second"
+    assert (await door.raw("GET", "/v1/segments", authorization=door.bearer))[0] == 200
+
+
 async def test_one_key_does_not_use_up_another_keys_calls(limited_door):
     door = limited_door
     while (await door.raw("GET", "/v1/segments", authorization=door.bearer))[0] == 200:
@@ -83,7 +102,8 @@ async def test_searches_that_wait_keep_no_other_call_waiting_and_too_many_are_re
 def test_the_bound_is_a_setting():
     assert config.load({}, environ={"PUSHKEEPER_REQUESTS_PER_S": "50"}).requests_per_s == 50
     assert config.load({}, environ={"PUSHKEEPER_APNS_OUTAGE_WAIT_S": "60"}).apns_outage_wait_s == 60
-    assert config.load({}, environ={}).requests_per_s is None
+    assert config.load({}, environ={}).requests_per_s == 3_000
+    assert config.load({}, environ={"PUSHKEEPER_REQUESTS_PER_S": "none"}).requests_per_s is None
     for wrong in ("0", "many"):
         with pytest.raises(Misconfigured, match=r"(?i)requests_per_s"):
             config.load({}, environ={"PUSHKEEPER_REQUESTS_PER_S": wrong})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import time
 from base64 import b64decode
@@ -26,7 +27,7 @@ _MOST_REMEMBERED = 10_000
 class Keys:
     """Looks keys up; an Authorization header that was good is remembered for ten seconds, by a digest of it alone.
 
-    Each key may make so many calls in a second, counted here: so many at each process that answers.
+    Each kind of key of a workspace may make so many calls in a second, counted here: so many at each process that answers.
     """
 
     def __init__(self, database: Database, *, requests_per_s: int | None = None) -> None:
@@ -76,6 +77,11 @@ class Keys:
         user, _ = _basic(authorization.decode("latin-1"))
         return await self.cdp(user)
 
+    def count_items(self, kind: str, workspace: WorkspaceId, items: int) -> None:
+        """Count a batch, which was let in as one call, by its items: what it has too many is waited for by later calls."""
+        if items > 1 and (bucket := self._buckets.get((kind, workspace))) is not None:
+            bucket.owe(items - 1)
+
     async def _of(
         self, kind: str, authorization: bytes, look_up: Callable[[str], Awaitable[Workspace]]
     ) -> Workspace:
@@ -94,7 +100,10 @@ class Keys:
         bucket = self._buckets.setdefault((kind, workspace), Bucket())
         bucket.fill(per_s, time.monotonic())
         if not bucket.take():
-            raise TooManyRequests(f"too many requests: a key may make {per_s} in a second")
+            raise TooManyRequests(
+                f"too many requests: a key may make {per_s:,} in a second, each item of a batch counted (requests_per_s)",
+                retry_after_s=math.ceil(bucket.empty_for_s(per_s)),
+            )
 
     async def _holder_of_site(self, authorization: str) -> Workspace:
         site_id, api_key = _basic(authorization)

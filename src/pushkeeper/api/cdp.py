@@ -110,6 +110,7 @@ class _Cdp:
         items = body.get("batch")
         if not isinstance(items, list):
             raise BadRequest("batch", "batch: expected a list")
+        self._rooms.keys.count_items("cdp", workspace, len(items))
         shared = {
             name: body[name] for name in ("context", "integrations") if isinstance(body.get(name), dict)
         }

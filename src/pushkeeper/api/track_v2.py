@@ -97,6 +97,7 @@ class _TrackV2:
         items = body.get("batch")
         if not isinstance(items, list):
             raise BadRequest("batch", "batch: expected a list of operations")
+        self._rooms.keys.count_items("track", call.workspace.workspace_id, len(items))
         read = [self._read_item(call, item) for item in items]
         errors = [
             {"batch_index": place, **problem(error)}

@@ -32,7 +32,11 @@ def pushkeeper(*command: str, core: int | None = None) -> Iterator[dict[str, Any
     """
     pinned = [] if core is None else ["taskset", "-c", str(core)]
     run = [*pinned, sys.executable, "-m", "pushkeeper", *command, "--json"]
-    process = subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # noqa: S603 - our own
+    # What a machine can do is measured, and not what a key may.
+    unbounded = {**os.environ, "PUSHKEEPER_REQUESTS_PER_S": "none"}
+    process = subprocess.Popen(  # noqa: S603 - our own
+        run, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=unbounded
+    )
     assert process.stdout is not None  # noqa: S101 - it is a pipe
     try:
         line = process.stdout.readline()

@@ -56,6 +56,14 @@ class Bucket:
         self.tokens -= 1.0
         return True
 
+    def owe(self, count: int) -> None:
+        """Take so many in advance: there are none until they have come."""
+        self.tokens -= count
+
+    def empty_for_s(self, per_s: float) -> float:
+        """How long it takes until there is one."""
+        return max((1.0 - self.tokens) / per_s, 0.0)
+
 
 class Tally:
     """How often something happened within the last so many seconds, in steps of a tenth of them."""
