@@ -58,8 +58,8 @@ format: $(READY) ## Put the code into shape
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-bench: $(READY) ## Measure: the sender beside h2load, the pipeline, the APIs, broadcasts, audiences, the dashboard, start-up and memory
-	for what in sender pipeline ingest transactional broadcast rendering reading dashboard startup; do $(BIN)/pushkeeper bench $$what; done
+bench: $(READY) ## Measure: the sender beside h2load, the pipeline, the APIs, broadcasts, audiences, the dashboard, neighbours, start-up and memory
+	for what in sender pipeline ingest transactional broadcast rendering reading dashboard neighbour startup; do $(BIN)/pushkeeper bench $$what; done
 
 docs: $(READY) ## Write the generated pages of docs/reference
 	$(BIN)/python docs/generate.py

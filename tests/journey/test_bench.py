@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from pushkeeper.bench.pages import PAGES
+from pushkeeper.bench.troubles import TROUBLES
 from support.processes import CLEAN, answer
 from support.service import eventually
 
@@ -72,6 +73,13 @@ def test_audiences_are_counted_beside_sql_by_hand_that_comes_to_the_same():
     assert all(figure["beside"][0]["name"] == "SQL by hand" for figure in counts)
     assert any(figure["name"] == "plan, 1,000 devices" for figure in found)
     assert sum(figure["name"].startswith("explain, ") for figure in found) == 2
+
+
+def test_what_a_workspace_sees_of_its_neighbours_troubles_stands_beside_what_it_sees_in_quiet():
+    quiet, *others = answer("bench", "neighbour", "--quick")["neighbours"]
+    assert [one["trouble"] for one in others] == list(TROUBLES)
+    assert quiet["times"] == dict.fromkeys(quiet["felt"], 1.0)
+    assert all(value > 0 for one in (quiet, *others) for value in one["felt"].values())
 
 
 def test_each_page_of_the_dashboard_is_opened_and_timed():

@@ -28,7 +28,7 @@ _SAID = {
     404: "There is none of this name",
     409: "The name is taken, or it does not stand so that this can be done",
     413: "The body is longer than a megabyte",
-    429: "The key has made all the calls that it may in this second",
+    429: "The key, or its workspace, asks for more than it may for now; `Retry-After` says when to ask again",
     503: "The database does not answer",
     504: "It is about so much that it takes longer than it may",
 }

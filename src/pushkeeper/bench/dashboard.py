@@ -27,6 +27,7 @@ from pushkeeper.store.database import read_queries
 if TYPE_CHECKING:
     from pushkeeper.bench.fixtures import Loaded
     from pushkeeper.bench.pages import Page
+    from pushkeeper.wiring import Store
 
 SQL = read_queries(
     resources.files("pushkeeper.bench").joinpath("sql", "dashboard.sql").read_text(encoding="utf-8")
@@ -48,7 +49,7 @@ async def measure(*, devices: int = DEVICES, times: int = TIMES) -> list[Figure]
         async with loaded(Path(folder), size) as found:
             await _work(found)
             await _count(found)
-            held = await _log_in(found)
+            held = await log_in(found.store)
             ids = await _ids(found)
             with processes.pushkeeper("serve", "--data", str(found.data_dir), "--port", "0") as served:
                 origin = f"http://127.0.0.1:{urlsplit(served['url']).port}"
@@ -76,9 +77,9 @@ async def _count(found: Loaded) -> None:
     await insights.token_ages(found.workspace_id)
 
 
-async def _log_in(found: Loaded) -> tuple[str, str]:
+async def log_in(store: Store) -> tuple[str, str]:
     """The cookie of somebody who may look at everything: its name and its value."""
-    users = wiring.users(found.store)
+    users = wiring.users(store)
     _, entry = await users.add("bench@example.com", Role.ADMIN)
     token = await users.follow(entry.token, secrets.token_urlsafe(24))
     return cookies.names(secure=False).session, token

@@ -52,7 +52,7 @@ async def fleet(folder: Path, *, count: int) -> AsyncIterator[Fleet]:
             found = Fleet(store, made.workspace_id, keys, simulator, settings.data_dir)
             await add_credentials(store, made.workspace_id, simulator)
             for platform in (Platform.ANDROID, Platform.IOS):
-                await _register(found, platform, count // 2)
+                await register(found, platform, count // 2)
             if count:
                 await store.database.owned.rows("vacuum analyze devices")
                 await store.database.owned.rows("vacuum analyze people")
@@ -117,7 +117,7 @@ def _files(facts: dict[str, Any]) -> tuple[str, bytes, bytes]:
     )
 
 
-async def _register(found: Fleet, platform: Platform, count: int) -> None:
+async def register(found: Fleet, platform: Platform, count: int) -> None:
     """One person for each device, in pages."""
     made = 0
     while made < count:

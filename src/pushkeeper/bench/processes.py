@@ -24,8 +24,8 @@ _END_S = 30.0
 
 
 @contextmanager
-def pushkeeper(*command: str, core: int | None = None) -> Iterator[dict[str, Any]]:
-    """Run one of our long commands in a process of its own; what it says once it is ready, with its `pid`.
+def pushkeeper(*command: str, core: int | None = None, **settings: str) -> Iterator[dict[str, Any]]:
+    """Run one of our long commands in a process of its own, with settings; what it says once it is ready, with its `pid`.
 
     Raises:
         Misconfigured: it ended before it was ready.
@@ -33,9 +33,10 @@ def pushkeeper(*command: str, core: int | None = None) -> Iterator[dict[str, Any
     pinned = [] if core is None else ["taskset", "-c", str(core)]
     run = [*pinned, sys.executable, "-m", "pushkeeper", *command, "--json"]
     # What a machine can do is measured, and not what a key may.
-    unbounded = {**os.environ, "PUSHKEEPER_REQUESTS_PER_S": "none"}
+    settings = {"requests_per_s": "none", **settings}
+    environment = os.environ | {f"PUSHKEEPER_{name.upper()}": value for name, value in settings.items()}
     process = subprocess.Popen(  # noqa: S603 - our own
-        run, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=unbounded
+        run, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
     )
     assert process.stdout is not None  # noqa: S101 - it is a pipe
     try:

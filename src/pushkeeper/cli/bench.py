@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from msgspec import to_builtins
 
 from pushkeeper.cli.common import answer, as_json, table
 
@@ -136,6 +137,31 @@ def startup(*, json: bool) -> None:
     from pushkeeper.bench import startup as benchmark
 
     _show(benchmark.measure(), json=json)
+
+
+@bench.command(short_help="What a workspace sees of another at its worst.")
+@click.option(
+    "--seconds", type=click.IntRange(1), metavar="N", help="How long each trouble lasts.  [default: 12]"
+)
+@click.option("--people", type=click.IntRange(1), metavar="N", help="Of the neighbour.  [default: 60,000]")
+@quick
+@as_json
+def neighbour(*, seconds: int | None, people: int | None, quick: bool, json: bool) -> None:
+    """Pushes, registrations, broadcasts, webhooks and pages of one workspace while another is quiet, and while it does its worst.
+
+    Each figure stands beside what it is in quiet, in the same run: 2 x is the goal.
+    """
+    from pushkeeper.bench import neighbour as benchmark
+
+    found = asyncio.run(
+        benchmark.measure(
+            seconds=seconds or (benchmark.QUICK_SECONDS if quick else benchmark.SECONDS),
+            people=people or (benchmark.QUICK_PEOPLE if quick else benchmark.PEOPLE),
+            scale=benchmark.QUICK_SCALE if quick else 1.0,
+        )
+    )
+    shown = table([one.row() for one in found], benchmark.HEADINGS)
+    answer({"goal": benchmark.GOAL, "neighbours": [to_builtins(one) for one in found]}, shown, json=json)
 
 
 def _run(measured: Coroutine[Any, Any, list[Figure]]) -> list[Figure]:

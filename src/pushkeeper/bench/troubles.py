@@ -1,0 +1,192 @@
+"""What a workspace can do at its worst to those that share a service with it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pushkeeper import wiring
+from pushkeeper.bench import load
+from pushkeeper.bench.fleet import queue_is_empty
+from pushkeeper.core.model import Content
+from pushkeeper.drafts import Asked
+from pushkeeper.store.webhooks import Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from pushkeeper.bench.fleet import Fleet
+    from pushkeeper.bench.sink import Sink
+
+DEVICES = 44
+_WEBHOOKS = 10
+_SURVEYS = 20
+_CONDITIONS = 400
+_FILES = 3
+_ITEMS = 3_000
+_BODIES = 8
+_EMPTY_LISTS = 2_000_000
+_TEMPLATES = 4
+_ROUNDS = 1_000
+_REFUSED_S = 0.1  # whoever is refused waits as long before they ask again
+_LOOP = '{% for i in (1..ROUNDS) %}{% assign y = trigger.a | where: "x", 1 %}{% endfor %}{{ y | size }}'
+
+
+@dataclass(frozen=True, slots=True)
+class Noisy:
+    """The workspace that makes the trouble, with its devices, people and a template, and requests of a size; and where everything is."""
+
+    fleet: Fleet
+    port: int
+    sink: Sink
+    template_id: int
+    scale: float
+
+    @property
+    def bearer(self) -> str:
+        return f"Bearer {self.fleet.keys.app_api_key}"
+
+    def request(self, path: str, body: Any) -> bytes:  # noqa: ANN401 - JSON
+        return load.request("POST", path, self.bearer, body)
+
+
+@asynccontextmanager
+async def nothing(noisy: Noisy) -> AsyncIterator[None]:
+    """None."""
+    del noisy
+    yield
+
+
+@asynccontextmanager
+async def slow_files(noisy: Noisy) -> AsyncIterator[None]:
+    """Broadcasts whose files come a byte at a time."""
+    triggers = f"/v1/campaigns/{noisy.template_id}/triggers"
+    asked = noisy.request(triggers, {"data_file_url": noisy.sink.address("/file"), "id_ignore_missing": True})
+    await _send(noisy.port, [asked] * _FILES)
+    try:
+        yield
+    finally:
+        rooms, workspace = wiring.broadcasts(noisy.fleet.store), noisy.fleet.workspace_id
+        rows = await noisy.fleet.store.database.rows(
+            "select broadcast_id from broadcasts where workspace_id = $1 and state = 'fetching'", workspace
+        )
+        for row in rows:
+            await rooms.cancel(workspace, row["broadcast_id"])
+
+
+@asynccontextmanager
+async def slow_webhooks(noisy: Noisy) -> AsyncIterator[None]:
+    """Endpoints that take seconds, and have as many calls waiting as the workspace has devices."""
+    webhooks = wiring.webhooks(noisy.fleet.store)
+    workspace = noisy.fleet.workspace_id
+    made = [
+        await webhooks.make(
+            workspace,
+            Wanted(name=f"slow {n}", endpoint=noisy.sink.address("/slow"), events=("push_sent",)),
+        )
+        for n in range(_WEBHOOKS)
+    ]
+    rooms = wiring.broadcasts(noisy.fleet.store)
+    asked = Asked(content=Content(title="News"), audience="everybody", send_to_unsubscribed=True)
+    await rooms.start(workspace, (await rooms.make(workspace, asked)).broadcast_id)
+    await queue_is_empty(noisy.fleet)
+    try:
+        yield
+    finally:
+        for webhook, _ in made:
+            await webhooks.delete(workspace, webhook.webhook_id)
+
+
+def surveys(noisy: Noisy) -> AbstractAsyncContextManager[None]:
+    """Searches of everybody by hundreds of conditions that no index helps with."""
+    conditions = [
+        {"attribute": {"field": f"field{n}", "operator": "contains", "value": f"x{n}"}}
+        for n in range(round(_CONDITIONS * noisy.scale))
+    ]
+    return _again(
+        noisy.port, noisy.request("/v1/customers?limit=1000", {"filter": {"or": conditions}}), _SURVEYS
+    )
+
+
+def batches(noisy: Noisy) -> AbstractAsyncContextManager[None]:
+    """Batches of an SDK, all about one person, who is suppressed by each item."""
+    item = {"type": "track", "event": "User Suppressed", "userId": "somebody"}
+    body = {"writeKey": noisy.fleet.keys.write_key, "batch": [item] * round(_ITEMS * noisy.scale)}
+    return _again(noisy.port, load.request("POST", "/v1/b", "", body), 2)
+
+
+def templates(noisy: Noisy) -> AbstractAsyncContextManager[None]:
+    """Pushes whose text goes through a list again and again."""
+    body = {
+        "identifiers": {"id": "nobody in particular"},
+        "title": _LOOP.replace("ROUNDS", str(round(_ROUNDS * noisy.scale))),
+        "message": "-",
+        "message_data": {"a": [{"x": 0}] * 1_000},
+    }
+    return _again(noisy.port, noisy.request("/v1/send/push", body), _TEMPLATES)
+
+
+def bodies(noisy: Noisy) -> AbstractAsyncContextManager[None]:
+    """Bodies of megabytes, of nothing but empty lists."""
+    request = noisy.request(
+        f"/v1/campaigns/{noisy.template_id}/triggers", {"ids": [[]] * round(_EMPTY_LISTS * noisy.scale)}
+    )
+    return _again(noisy.port, request, _BODIES)
+
+
+TROUBLES: dict[str, Callable[[Noisy], AbstractAsyncContextManager[None]]] = {
+    "slow data files": slow_files,
+    "slow webhooks": slow_webhooks,
+    "searches": surveys,
+    "batches of one person": batches,
+    "heavy templates": templates,
+    "large bodies": bodies,
+}
+
+
+@asynccontextmanager
+async def _again(port: int, request: bytes, connections: int) -> AsyncIterator[None]:
+    """The same request again and again, on so many connections."""
+    async with AsyncExitStack() as stack:
+        tasks = [asyncio.create_task(_one_after_the_other(port, request)) for _ in range(connections)]
+        for task in tasks:
+            stack.push_async_callback(_ended, task)
+        yield
+
+
+async def _one_after_the_other(port: int, request: bytes) -> None:
+    while True:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                while await _exchange(reader, writer, request):
+                    pass
+            finally:
+                writer.close()
+        await asyncio.sleep(_REFUSED_S)
+
+
+async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> bool:
+    """Whether it was taken."""
+    writer.write(request)
+    await writer.drain()
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
+    await reader.readexactly(int(length or b"0"))
+    return head.split(b" ", 2)[1] == b"200"
+
+
+async def _send(port: int, requests: list[bytes]) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for request in requests:
+        await _exchange(reader, writer, request)
+    writer.close()
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
