@@ -157,7 +157,7 @@ class Audiences:
         namings = [Naming(workspace_id=workspace, path=one) for one in who]
 
         async def work(connection: Connection) -> None:
-            found = await people.resolve(connection, namings)
+            found = await people.resolve(connection, namings, self._database.hashes)
             await segments.add(
                 connection, workspace, segment_id, [person for person in found if person is not None]
             )
@@ -175,7 +175,7 @@ class Audiences:
         namings = [Naming(workspace_id=workspace, path=one, create=False) for one in who]
 
         async def work(connection: Connection) -> None:
-            found = await people.resolve(connection, namings)
+            found = await people.resolve(connection, namings, self._database.hashes)
             await segments.remove(
                 connection, workspace, segment_id, [person for person in found if person is not None]
             )

@@ -1,4 +1,4 @@
-"""The registry of people and their devices: identify, register, move, forget, merge, suppress; and what they did."""
+"""The registry of people and their devices: identify, register, move, forget, merge, suppress, erase; and what they did."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 from pushkeeper.core.identity import IdentifierKind
 from pushkeeper.core.model import device_id
 from pushkeeper.errors import NotFound
-from pushkeeper.store import devices, events, people
+from pushkeeper.store import devices, erasures, events, people
 from pushkeeper.store.combine import Combiner
+from pushkeeper.store.erasures import AskedBy
 from pushkeeper.store.told import Act, Call, Tell, keys_of, write
 
 if TYPE_CHECKING:
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
     from pushkeeper.core.model import PersonId, Token, WorkspaceId
     from pushkeeper.store.database import Connection, Database
     from pushkeeper.store.devices import Device, HistoryLine, PushLine, Registration, Search
+    from pushkeeper.store.erasures import Receipt
     from pushkeeper.store.people import AttributeChange, Naming, Person
 
-__all__ = ["Act", "Call", "Registry", "Tell"]
+__all__ = ["Act", "AskedBy", "Call", "Registry", "Tell"]
 
 
 class Registry:
@@ -94,8 +96,24 @@ class Registry:
     async def forget_person(
         self, workspace: WorkspaceId, identifier: Identifier, *, request_id: str = ""
     ) -> bool:
-        """Delete a person with all their devices, and say whether there was one."""
+        """Delete a person with all their devices and have the rest erased; whether there was one."""
         return bool(await self.do(self.forgetting_person(workspace, identifier, request_id=request_id)))
+
+    async def erase(
+        self, workspace: WorkspaceId, identifier: Identifier, *, by: AskedBy, request_id: str = ""
+    ) -> Receipt:
+        """Delete a person and have all that is left of them erased; of somebody who is gone, the receipt that there is.
+
+        Raises:
+            NotFound: nobody has this identifier, and nobody who had it was erased.
+        """
+        begun = await self.do(self.forgetting_person(workspace, identifier, by=by, request_id=request_id))
+        if begun is not None:
+            return await self.receipt(workspace, cast("int", begun))
+        found = await self.receipts(workspace, identifier)
+        if not found:
+            raise NotFound(f"{identifier.kind}: nobody has this identifier")
+        return found[0]
 
     async def note(self, workspace: WorkspaceId, said: dict[str, Any]) -> None:
         """Keep what is said of objects and of relationships to them, as it is said."""
@@ -141,12 +159,13 @@ class Registry:
         identifier: Identifier,
         *,
         request_id: str = "",
+        by: AskedBy = AskedBy.API,
         once: bytes | None = None,
     ) -> Act:
-        """Deletes a person with all their devices; answers whether there was one."""
+        """Deletes a person with all their devices; answers by the number of their erasure, None when there was nobody."""
 
-        async def work(connection: Connection) -> bool:
-            return await _forget(connection, workspace, identifier, request_id) is not None
+        async def work(connection: Connection) -> int | None:
+            return await self._forget(connection, workspace, identifier, by, request_id)
 
         return Act(workspace_id=workspace, whole=True, work=work, once=once)
 
@@ -156,14 +175,17 @@ class Registry:
         identifier: Identifier,
         *,
         request_id: str = "",
+        by: AskedBy = AskedBy.API,
         once: bytes | None = None,
     ) -> Act:
         """Deletes a person and keeps all their identifiers from being used again."""
 
         async def work(connection: Connection) -> None:
-            keys = await _forget(connection, workspace, identifier, request_id)
-            blocked = {*(keys or ()), *([] if identifier.person_id else [identifier.key])}
-            await people.block(connection, workspace, sorted(blocked))
+            person = await people.find(connection.fetchval, workspace, identifier)
+            keys = [] if person is None else await people.keys_of(connection, workspace, person)
+            await self._forget(connection, workspace, identifier, by, request_id)
+            blocked = {*keys, *([] if identifier.person_id else [identifier.key])}
+            await people.block(connection, workspace, sorted(blocked), self._database.hashes)
 
         return Act(workspace_id=workspace, whole=True, work=work, once=once)
 
@@ -173,7 +195,7 @@ class Registry:
         """Lets an identifier be used again; brings nobody back."""
 
         async def work(connection: Connection) -> None:
-            await people.unblock(connection, workspace, identifier.key)
+            await people.unblock(connection, workspace, identifier.key, self._database.hashes)
 
         return Act(workspace_id=workspace, whole=True, work=work, once=once)
 
@@ -256,6 +278,22 @@ class Registry:
             raise NotFound("token: no device ever had it")
         return lines
 
+    async def receipt(self, workspace: WorkspaceId, erasure_id: int) -> Receipt:
+        """The receipt of an erasure.
+
+        Raises:
+            NotFound: there is none of this number.
+        """
+        found = await erasures.receipts(self._database, workspace, only=erasure_id)
+        if not found:
+            raise NotFound("erasure: there is none of this number")
+        return found[0]
+
+    async def receipts(self, workspace: WorkspaceId, identifier: Identifier | None = None) -> list[Receipt]:
+        """The last hundred receipts of a workspace, or of those who had an identifier; the newest first."""
+        of = None if identifier is None else self._database.hashes.of(workspace, *identifier.key)
+        return await erasures.receipts(self._database, workspace, of=of)
+
     async def notes_of(self, workspace: WorkspaceId, person: Person) -> list[dict[str, Any]]:
         """What was said of a person's relationships to objects, as it was said, the oldest first."""
         known = {"id": person.id, "email": person.email, "cio_id": person.cio_id}
@@ -271,19 +309,27 @@ class Registry:
 
     async def _commit(self, calls: Sequence[Call]) -> Sequence[object]:
         async def work(connection: Connection) -> list[object]:
-            return await write(connection, calls)
+            return await write(connection, calls, self._database.hashes)
 
         return await self._database.in_transaction(work)
 
-
-async def _forget(
-    connection: Connection, workspace: WorkspaceId, identifier: Identifier, request_id: str
-) -> list[tuple[str, str]] | None:
-    """Delete whom this names, and return the keys of what they were known by; None when it is nobody."""
-    person = await people.find(connection.fetchval, workspace, identifier)
-    if person is None or not await people.lock(connection, workspace, person):
-        return None
-    keys = await people.keys_of(connection, workspace, person)
-    await devices.delete(connection, workspace, person, request_id=request_id)
-    await people.delete(connection, workspace, person)
-    return keys
+    async def _forget(
+        self,
+        connection: Connection,
+        workspace: WorkspaceId,
+        identifier: Identifier,
+        by: AskedBy,
+        request_id: str,
+    ) -> int | None:
+        """Delete whom this names, and return the number of their erasure; None when it is nobody."""
+        person = await people.find(connection.fetchval, workspace, identifier)
+        if person is None or not await people.lock(connection, workspace, person):
+            return None
+        known = await people.keys_of(connection, workspace, person)
+        hashes = [self._database.hashes.of(workspace, *key) for key in erasures.hashed(person, known)]
+        begun = await erasures.begin(
+            connection, workspace, person, hashes=hashes, by=by, request_id=request_id
+        )
+        await devices.delete(connection, workspace, person, request_id=request_id)
+        await people.delete(connection, workspace, person)
+        return begun

@@ -18,7 +18,7 @@ from pushkeeper.templates import Letter, Telling, check_letter, letter_of, says_
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    from pushkeeper.core.delivery_id import DeliveryId, DeliveryIds
+    from pushkeeper.core.delivery_id import DeliveryId
     from pushkeeper.core.model import Content, WorkspaceId
     from pushkeeper.store.database import Connection, Database
     from pushkeeper.store.devices import Registration
@@ -166,18 +166,18 @@ class Sending:
 
     async def _commit(self, calls: Sequence[_Accepted]) -> Sequence[DeliveryId | Forbidden]:
         async def work(connection: Connection) -> list[DeliveryId | Forbidden]:
-            return await _write(connection, calls, self._database.delivery_ids)
+            return await _write(connection, calls, self._database)
 
         return await self._database.in_transaction(work)
 
 
 async def _write(
-    connection: Connection, calls: Sequence[_Accepted], ids: DeliveryIds
+    connection: Connection, calls: Sequence[_Accepted], database: Database
 ) -> list[DeliveryId | Forbidden]:
     # A refusal is a value here: raised, it would fail the commit of all the workspaces that can send.
     ready = await credentials.set_up(connection, {call.push.naming.workspace_id for call in calls})
     allowed = [call for call in calls if call.push.naming.workspace_id in ready]
-    written = iter(await _write_allowed(connection, allowed, ids) if allowed else ())
+    written = iter(await _write_allowed(connection, allowed, database) if allowed else ())
     return [
         next(written) if call.push.naming.workspace_id in ready else Forbidden(credentials.NOT_SET_UP)
         for call in calls
@@ -185,9 +185,9 @@ async def _write(
 
 
 async def _write_allowed(
-    connection: Connection, calls: Sequence[_Accepted], ids: DeliveryIds
+    connection: Connection, calls: Sequence[_Accepted], database: Database
 ) -> list[DeliveryId]:
-    found = await people.resolve(connection, [call.push.naming for call in calls])
+    found = await people.resolve(connection, [call.push.naming for call in calls], database.hashes)
     known: list[PersonId] = []
     for person, call in zip(found, calls, strict=True):
         if person is None:
@@ -203,6 +203,7 @@ async def _write_allowed(
     asked = [_message(person, call) for person, call in zip(known, calls, strict=True)]
     new = await _to_their_devices(connection, asked)
     await messages.insert(connection, new)
+    ids = database.delivery_ids
     return [ids.of(message.workspace_id, message.message_id, message.person_id) for message in new]
 
 

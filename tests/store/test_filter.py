@@ -246,7 +246,11 @@ async def crowd(database: Database) -> Crowd:
             )
             for number in range(CROWD)
         ]
-        persons = [person for person in await people.resolve(connection, namings) if person is not None]
+        persons = [
+            person
+            for person in await people.resolve(connection, namings, database.hashes)
+            if person is not None
+        ]
         await people.update(
             connection,
             [

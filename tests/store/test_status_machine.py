@@ -197,7 +197,9 @@ async def new_world(database: Database, options: Suppression) -> World:
     namings = [
         Naming(workspace_id=workspace, path=Identifier(IdentifierKind.ID, name)) for name in ("anna", "ben")
     ]
-    anna, ben = await database.in_transaction(lambda connection: people.resolve(connection, namings))
+    anna, ben = await database.in_transaction(
+        lambda connection: people.resolve(connection, namings, database.hashes)
+    )
     assert anna is not None
     assert ben is not None
     return World(database, workspace, (anna, ben), (Token("first"), Token("second")), options)

@@ -49,7 +49,7 @@ def load(url, workspace_name, tokens):
                     )
                     for number in range(len(page))
                 ]
-                found = await people.resolve(connection, namings)
+                found = await people.resolve(connection, namings, database.hashes)
                 now = datetime.now(UTC)
                 registrations = [
                     devices.Registration(token=Token(token), platform=Platform.IOS, last_used=now)

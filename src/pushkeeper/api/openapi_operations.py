@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pushkeeper.api.openapi_erasures import ERASURES
 from pushkeeper.api.openapi_operation import LIMIT, START, Operation
 from pushkeeper.api.openapi_reports import REPORTS
 from pushkeeper.api.openapi_schemas import (
@@ -406,5 +407,6 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         answer=record({"pushes": list_of(OBJECT), "next": MAYBE_TEXT}),
         refused=(404,),
     ),
+    **ERASURES,
     **REPORTS,
 }

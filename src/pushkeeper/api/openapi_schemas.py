@@ -206,6 +206,19 @@ SCHEMAS: dict[str, Schema] = {
             "preflight": {"type": ["object", "null"]},
         }
     ),
+    "Erasure": record(
+        {
+            "id": COUNT,
+            "status": {"enum": ["pending", "done"]},
+            "asked_at": TEXT,
+            "asked_by": {"enum": ["api", "dashboard", "command line"]},
+            "request_id": TEXT,
+            "done_at": MAYBE_TEXT,
+            "counts": {"type": "object", "additionalProperties": COUNT},
+            "identifiers": {**list_of(TEXT), "description": "keyed hashes of what the person was known by"},
+            "failure": MAYBE_TEXT,
+        }
+    ),
     "Options": record(_OPTIONS),
     "OptionsChange": {"type": "object", "properties": _OPTIONS, "additionalProperties": False},
 }

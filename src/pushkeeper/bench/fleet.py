@@ -135,7 +135,7 @@ async def _register_page(found: Fleet, platform: Platform, tokens: Sequence[str]
     ]
 
     async def work(connection: Connection) -> None:
-        owners = await people.resolve(connection, namings)
+        owners = await people.resolve(connection, namings, found.store.database.hashes)
         await devices.register(
             connection,
             [

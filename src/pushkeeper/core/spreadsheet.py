@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
 # What begins a formula: = + - @, and every character that compatibility normalization (NFKC) turns into one of them or
 # into a minus sign.
@@ -84,3 +84,30 @@ def guarded(text: str) -> str:
 
 def _with_apostrophe(beginning: re.Match[str]) -> str:
     return beginning[0] if beginning["formula"] is None else f"{beginning[0]}'"
+
+
+def without(text: str, column: int, values: Container[str]) -> tuple[str, list[str]]:
+    """Lines that `text` wrote, but for the rows that have one of these values in a column; and the values of those.
+
+    What stays is not written anew: it is, byte for byte, what it was.
+    """
+    kept: list[str] = []
+    gone: list[str] = []
+    for record in _records(text):
+        cells = next(csv.reader(io.StringIO(record, newline="")), [])
+        if len(cells) > column and cells[column] in values:
+            gone.append(cells[column])
+        else:
+            kept.append(record)
+    return "".join(kept), gone
+
+
+def _records(text: str) -> Iterator[str]:
+    """The records as they are written; one ends with a line whose quotation marks are closed."""
+    start = end = quotes = 0
+    while end < len(text):
+        line_at, end = end, text.find("\n", end) + 1 or len(text)
+        quotes += text.count('"', line_at, end)
+        if quotes % 2 == 0 or end == len(text):
+            yield text[start:end]
+            start = end

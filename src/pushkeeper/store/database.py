@@ -12,6 +12,7 @@ import asyncpg
 import msgspec
 
 from pushkeeper.core.delivery_id import DeliveryIds
+from pushkeeper.core.identifier_hash import IdentifierHashes
 from pushkeeper.core.model import Secret
 from pushkeeper.errors import BadRequest, Misconfigured, TooLarge, Unreachable
 from pushkeeper.store import queries, surveys
@@ -166,6 +167,9 @@ class Database(Statements):
         pools = (self._pool, self._survey_pool)
         size, idle = sum(pool.get_size() for pool in pools), sum(pool.get_idle_size() for pool in pools)
         return Connections(size - idle, idle, sum(pool.get_max_size() for pool in pools))
+
+    # Good for as long as this process lives, until it is given those of an installation.
+    hashes = IdentifierHashes(Secret(os.urandom(32)))
 
     async def close(self) -> None:
         """Give back every connection; what still runs is cut off after five seconds."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from pushkeeper.core.filter import Node
+    from pushkeeper.core.identifier_hash import IdentifierHashes
     from pushkeeper.store.database import Connection, Database
 
 SQL = load_queries("people")
@@ -29,6 +30,7 @@ Ask: TypeAlias = "Callable[..., Awaitable[Any]]"
 MAX_ATTRIBUTES = 300
 MAX_PREFERENCES_BYTES = 2000
 _ROUNDS = 5
+_PAGE = 1_000
 
 
 class Naming(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -93,7 +95,9 @@ class Member:
         return identity.cio_id(self.person_id)
 
 
-async def resolve(connection: Connection, namings: Sequence[Naming]) -> list[PersonId | None]:
+async def resolve(
+    connection: Connection, namings: Sequence[Naming], hashes: IdentifierHashes
+) -> list[PersonId | None]:
     """Find or create the person of each naming; None where nobody is meant and nobody may be created.
 
     Two namings may share an identifier only where each goes by that one alone. Whoever is overtaken by another process, in
@@ -102,10 +106,10 @@ async def resolve(connection: Connection, namings: Sequence[Naming]) -> list[Per
     Raises:
         Conflict: others overtook one of them every time.
     """
-    found = await _named(connection, namings)
+    found = await _named(connection, namings, hashes)
     undecided = {i: naming for i, naming in enumerate(namings) if found[i] is None}
     if undecided:
-        blocked = await _blocked(connection, list(undecided.values()))
+        blocked = await _blocked(connection, list(undecided.values()), hashes)
         undecided = {
             i: allowed for i, n in undecided.items() if (allowed := _without(n, blocked)) is not None
         }
@@ -141,7 +145,9 @@ async def _decided(
     raise Conflict("identifier: it is being created and deleted by others at the same time")
 
 
-async def _named(connection: Connection, namings: Sequence[Naming]) -> list[PersonId | None]:
+async def _named(
+    connection: Connection, namings: Sequence[Naming], hashes: IdentifierHashes
+) -> list[PersonId | None]:
     """The people of the namings that go by one identifier alone, as most do: one statement finds or creates them all."""
     found: list[PersonId | None] = [None] * len(namings)
     asked: dict[tuple[WorkspaceId, str, str], list[int]] = {}
@@ -149,16 +155,19 @@ async def _named(connection: Connection, namings: Sequence[Naming]) -> list[Pers
         if n.create and not n.others and n.path.kind is not IdentifierKind.CIO_ID:
             asked.setdefault((n.workspace_id, *n.path.key), []).append(i)
     if asked:
-        rows = [(*key, namings[same[0]].path.value) for key, same in asked.items()]
-        for row in await connection.fetch(SQL["named"], *columns(rows, 4)):
+        rows = [(*key, namings[same[0]].path.value, hashes.of(*key).hex()) for key, same in asked.items()]
+        for row in await connection.fetch(SQL["named"], *columns(rows, 5)):
             for i in asked[row["workspace_id"], row["kind"], row["key"]]:
                 found[i] = row["person_id"]
     return found
 
 
-async def _blocked(connection: Connection, namings: Sequence[Naming]) -> set[tuple[object, ...]]:
-    asked = [(n.workspace_id, *identifier.key) for n in namings for identifier in n.identifiers]
-    rows = await connection.fetch(SQL["are_blocked"], *columns(asked, 3))
+async def _blocked(
+    connection: Connection, namings: Sequence[Naming], hashes: IdentifierHashes
+) -> set[tuple[object, ...]]:
+    named = [(n.workspace_id, *identifier.key) for n in namings for identifier in n.identifiers]
+    asked = [(*one, hashes.of(*one).hex()) for one in named]
+    rows = await connection.fetch(SQL["are_blocked"], *columns(asked, 4))
     return {(row["workspace_id"], row["kind"], row["key"]) for row in rows}
 
 
@@ -349,14 +358,33 @@ async def lock(connection: Connection, workspace: WorkspaceId, person_id: Person
     return await connection.fetchval(SQL["lock"], workspace, person_id) is not None
 
 
-async def block(connection: Connection, workspace: WorkspaceId, keys: Sequence[tuple[str, str]]) -> None:
-    """Let nobody have these identifiers, by their keys, from now on."""
-    await connection.execute(SQL["block"], *columns([(workspace, *key) for key in keys], 3))
+async def block(
+    connection: Connection,
+    workspace: WorkspaceId,
+    keys: Sequence[tuple[str, str]],
+    hashes: IdentifierHashes,
+) -> None:
+    """Let nobody have these identifiers, by their keys, from now on; what is kept of them is their hashes."""
+    rows = [(workspace, kind, hashes.of(workspace, kind, key).hex()) for kind, key in keys]
+    await connection.execute(SQL["block"], *columns(rows, 3))
 
 
-async def unblock(connection: Connection, workspace: WorkspaceId, key: tuple[str, str]) -> None:
+async def unblock(
+    connection: Connection, workspace: WorkspaceId, key: tuple[str, str], hashes: IdentifierHashes
+) -> None:
     """Let an identifier be had again, and with it the others that the same person had."""
-    await connection.execute(SQL["unblock"], workspace, *key)
+    await connection.execute(SQL["unblock"], workspace, *key, hashes.of(workspace, *key).hex())
+
+
+async def hash_blocked(database: Database) -> None:
+    """Let what was blocked by release 0.1 be kept as hashes too, page by page."""
+    while rows := await database.rows(SQL["blocked_in_clear"], _PAGE):
+        hashed = [
+            (row["workspace_id"], row["kind"], row["key"], database.hashes.of(*row.values()).hex())
+            for row in rows
+        ]
+        theirs = database.of(*{row["workspace_id"] for row in rows})
+        await theirs.rows(SQL["hash_blocked"], *columns(hashed, 4))
 
 
 async def keys_of(

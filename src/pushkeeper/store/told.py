@@ -19,6 +19,7 @@ from pushkeeper.store.turns import Keys
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pushkeeper.core.identifier_hash import IdentifierHashes
     from pushkeeper.core.model import PersonId
     from pushkeeper.errors import BadRequest
 
@@ -81,7 +82,7 @@ def keys_of(call: Call) -> Keys:
     return Keys(alone=alone, shared=people_keys + once, within=own, owner=workspace)
 
 
-async def write(connection: Connection, calls: Sequence[Call]) -> list[object]:
+async def write(connection: Connection, calls: Sequence[Call], hashes: IdentifierHashes) -> list[object]:
     """Write calls, none of which concerns what another has alone; each is answered in its place.
 
     A Tell is answered by the person, None when nobody is meant, or the BadRequest that refuses it; an Act by its result.
@@ -93,7 +94,7 @@ async def write(connection: Connection, calls: Sequence[Call]) -> list[object]:
     answers: list[object] = [None] * len(calls)
     tells = {place: call for place in new if isinstance(call := calls[place], Tell)}
     if tells:
-        await _tell(connection, tells, answers)
+        await _tell(connection, tells, answers, hashes)
     for place in new:
         call = calls[place]
         if isinstance(call, Act):
@@ -116,9 +117,11 @@ async def _not_seen(connection: Connection, calls: Sequence[Call]) -> list[int]:
     return new
 
 
-async def _tell(connection: Connection, tells: dict[int, Tell], answers: list[object]) -> None:
+async def _tell(
+    connection: Connection, tells: dict[int, Tell], answers: list[object], hashes: IdentifierHashes
+) -> None:
     named = [(place, naming) for place, tell in tells.items() if (naming := tell.naming) is not None]
-    found = await people.resolve(connection, [naming for _, naming in named])
+    found = await people.resolve(connection, [naming for _, naming in named], hashes)
     meant = {place: person for (place, _), person in zip(named, found, strict=True) if person is not None}
     for place, person in meant.items():
         answers[place] = person

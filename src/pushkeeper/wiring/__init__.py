@@ -43,6 +43,7 @@ from pushkeeper.wiring.rooms import (
 )
 from pushkeeper.wiring.surfaces import api, dashboard_rooms
 from pushkeeper.worker.counting import Counting
+from pushkeeper.worker.eraser import Eraser
 from pushkeeper.worker.exporter import Exporter
 from pushkeeper.worker.figures import Figures
 from pushkeeper.worker.files import Files
@@ -112,6 +113,7 @@ def worker(opened: Store, settings: Settings) -> Worker:
         Jobs(opened.database, Planner(Planning(opened.database))),
         Jobs(opened.database, Files(opened.database, destinations=destinations)),
         Jobs(opened.database, Exporter(exports(opened))),
+        Eraser(opened.database),
         Retention(opened.database, keep(settings)),
         Counting(census(opened), insights(opened), users(opened)),
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pushkeeper.core.delivery_id import DeliveryIds
+from pushkeeper.core.identifier_hash import IdentifierHashes
 from pushkeeper.errors import Misconfigured
 from pushkeeper.store import migrate, vault
 from pushkeeper.store.database import Database
@@ -61,6 +62,7 @@ async def store(settings: Settings, *, connections: int = 4, migrating: bool = T
             delivery_ids=DeliveryIds(opened.key_for("delivery ids")),
             embedded=embedded is not None,
         )
+        database.hashes = IdentifierHashes(opened.key_for("identifiers"))
         try:
             applied = await migrate.migrate(database) if migrating else []
             yield Store(database, opened, embedded, tuple(migration.number for migration in applied))
