@@ -27,6 +27,7 @@ NOTHING = {
     "template": "999999999",
     "broadcast": "999999999",
     "user": "999999999",
+    "erasure": "999999999",
     "kind": "app",
     "key": "nope",
     "link": "nope",
