@@ -25,6 +25,8 @@ _MOST_WORKERS = 64
 _SHORTEST_TOKEN = 16
 _MOST_DAYS = 36_500
 _KEPT = tuple(f"keep_{what}_days" for what in ("pushes", "history", "events", "exports", "outbox"))
+# The largest body alone is 25 MB.
+_LEAST = {"max_connections": 16, "max_requests": 16, "max_body_memory_mb": 32}
 _SECRETS = {"secret_key", "metrics_token"}
 
 
@@ -52,6 +54,11 @@ class Settings:
         worker: send from this process too.
         apns_outage_wait_s: how long a push waits after APNs was in trouble, before it is sent again; Apple asks for a
             quarter of an hour, and less than a minute is not possible.
+        max_connections: how many connections may be open at once, at each process that answers; fewer where the process may
+            not open as many files.
+        max_requests: how many requests may be answered at once, at each process that answers.
+        max_body_memory_mb: how many megabytes (MiB) of requests may be held at once, at each process that answers, as they
+            were received and unpacked; what is made of them takes a multiple of that.
         requests_per_s: how many calls the keys of a workspace may make in a second (Track, App and Data Pipelines keys each for
             themselves), at each process that answers, each item of a batch counted; more are answered 429 with
             `Retry-After`. None for no bound.
@@ -84,6 +91,9 @@ class Settings:
     tls_self_signed: bool = False
     worker: bool = True
     apns_outage_wait_s: int = 900
+    max_connections: int = 4_096
+    max_requests: int = 1_024
+    max_body_memory_mb: int = 128
     requests_per_s: int | None = 3_000
     webhooks_may_be_private: bool = False
     webhooks_may_go_to: tuple[str, ...] = ()
@@ -123,6 +133,9 @@ class Settings:
             raise Misconfigured(f"apns_outage_wait_s: at least {_SHORTEST_OUTAGE_WAIT_S} seconds")
         if not 0 <= self.workers <= _MOST_WORKERS:
             raise Misconfigured(f"workers: {self.workers} is not between 0 and {_MOST_WORKERS}")
+        for name, least in _LEAST.items():
+            if getattr(self, name) < least:
+                raise Misconfigured(f"{name}: at least {least}")
         if self.requests_per_s is not None and self.requests_per_s < 1:
             raise Misconfigured("requests_per_s: at least 1")
         for name in _KEPT:
@@ -199,6 +212,7 @@ _TYPES: dict[str, Any] = {
     "worker": bool,
     "workers": int,
     "apns_outage_wait_s": int,
+    **dict.fromkeys(_LEAST, int),
     "requests_per_s": int,
     "webhooks_may_be_private": bool,
     "webhooks_may_go_to": tuple[str, ...],

@@ -100,6 +100,12 @@ class Metric(Enum):
         *("surface", "status"),
         scope=_OURS,
     )
+    HTTP_REFUSED = _counter(
+        "pushkeeper_http_refused",
+        "Requests that the server refused, and connections that it closed, before an API was asked, by the limit that was met.",
+        "reason",
+        scope=_OURS,
+    )
     COMMIT_CALLS = _histogram(
         "pushkeeper_commit_calls",
         "Calls that were written in one group commit.",

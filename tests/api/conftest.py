@@ -36,6 +36,8 @@ from pushkeeper.store.database import Database
 from pushkeeper.store.embedded import EmbeddedPostgres
 from pushkeeper.templates import Templates
 from pushkeeper.triggers import Triggers
+from pushkeeper.web.limits import Limits
+from pushkeeper.web.server import Server
 from pushkeeper.webhooks import Webhooks
 
 TABLES = ("people", "identifiers", "devices", "device_history", "messages", "batches")
@@ -119,8 +121,10 @@ def _rooms(database, requests_per_s=None):
 async def _served(database, requests_per_s=None):
     rooms = _rooms(database, requests_per_s)
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(app.build(rooms), http="httptools", lifespan="off", log_config=None)
+    server = Server(
+        uvicorn.Config(app.build(rooms), http="httptools", ws="none", lifespan="off", log_config=None),
+        Limits(),
+        lambda: None,
     )
     serving = asyncio.create_task(server.serve([listener]))
     try:

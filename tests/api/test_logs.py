@@ -126,7 +126,7 @@ def test_a_service_logs_every_call_without_its_token_or_key():
         service.stop()
         log = service.log()
     lines = [json.loads(line) for line in log.splitlines()]
-    assert [line["room"] for line in lines if line["event"].startswith("Invalid HTTP")] == ["uvicorn.error"]
+    assert [line["reason"] for line in lines if line["event"] == "request_refused"] == ["malformed"]
     calls = [(line["method"], line["route"], line["status"]) for line in lines if line["event"] == "request"]
     assert calls == [
         ("PUT", "/api/v1/customers/{identifier}/devices", 200),

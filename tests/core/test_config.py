@@ -33,6 +33,9 @@ def test_none_is_a_word_in_toml_too(tmp_path):
         ("keep_outbox_days", "for ever"),
         ("keep_exports_days", "1.5"),
         ("metrics_token", "short"),
+        ("max_connections", "15"),
+        ("max_requests", "0"),
+        ("max_body_memory_mb", "31"),
         ("port", "none"),
     ],
 )

@@ -1,11 +1,13 @@
-"""What can be done to a service with bytes alone: smuggled requests, bombs that unzip, and TLS that is old or weak."""
+"""What can be done to a service with bytes alone: smuggled requests, what has no end, bombs that unzip, and old TLS."""
 
 import gzip
 import json
+import resource
 import socket
 import ssl
 import zlib
 from base64 import b64encode
+from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
 import psutil
@@ -205,3 +207,66 @@ def test_a_version_and_a_suite_of_today_are_spoken(service, version, suites):
         assert "GCM" in connection.cipher()[0] or "POLY1305" in connection.cipher()[0]
         connection.sendall(NEXT)
         assert json.loads(connection.recv(65_536).partition(b"\r\n\r\n")[2] or b"{}") is not None
+
+
+# Limits.
+
+
+def rss_mib(service):
+    return psutil.Process(service["pid"]).memory_info().rss / MIB
+
+
+@contextmanager
+def files_at_most(count):
+    """What is started in here may have so many files open."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_headers_without_end_take_no_memory(service):
+    before = rss_mib(service)
+    for _ in range(5):
+        with connected(service) as connection:
+            try:
+                connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n")
+                while True:
+                    connection.sendall(b"a:b\r\n" * 10_000)
+            except OSError:  # closed
+                pass
+    assert rss_mib(service) - before < 50
+    assert b" 200 " in heard(service, NEXT)
+
+
+def test_bodies_that_are_held_back_take_no_more_memory_than_they_are_given(tmp_path):
+    head = b"POST /api/v1/metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999\r\n\r\n"
+    env = {"PUSHKEEPER_MAX_BODY_MEMORY_MB": "32"}
+    command = ("serve", "--data", tmp_path / "data", "--port", "0", "--no-worker")
+    with running(*command, env=env) as service, ExitStack() as held:
+        before = rss_mib(service)
+        at = (urlsplit(service["url"]).hostname, urlsplit(service["url"]).port)
+        for _ in range(300):
+            connection = held.enter_context(socket.create_connection(at, timeout=20))
+            # Those that were refused in the meantime are closed: nobody reads their answers.
+            connection.sendall(head + b" " * 900_000)
+        assert Http(service["url"]).request("GET", "/readyz")[0] == 200
+        assert rss_mib(service) - before < 150
+
+
+def test_with_few_files_a_flood_of_connections_shuts_nobody_out(tmp_path):
+    with (
+        files_at_most(200),
+        running(
+            "serve", "--data", tmp_path / "data", "--port", "0", "--tls-self-signed", "--no-worker"
+        ) as service,
+    ):
+        with files_at_most(1_000), ExitStack() as held:
+            at = (urlsplit(service["url"]).hostname, urlsplit(service["url"]).port)
+            for _ in range(3):
+                for _ in range(260):
+                    held.enter_context(socket.create_connection(at, timeout=20))
+                assert b" 200 " in heard(service, NEXT)
+        assert psutil.Process(service["pid"]).num_fds() < 200

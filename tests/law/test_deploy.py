@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pushkeeper.config import Settings
 from pushkeeper.metrics import Kind, Metric
 from support import promql
 
@@ -181,3 +182,28 @@ def test_compose_holds_no_secret():
         for key, value in service.get("environment", {}).items():
             if re.search("PASSWORD|SECRET|TOKEN|DATABASE_URL", key):
                 assert re.search(r"\$\{[A-Z_]+:\?in \.env\}", value), key
+
+
+BOUNDED = {"mem_limit", "memswap_limit", "pids_limit"}
+
+
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_a_container_takes_no_more_than_it_is_given(name):
+    service = COMPOSE["services"][name]
+    assert set(service) >= BOUNDED
+    assert service["mem_limit"] == service["memswap_limit"], "no swap"
+
+
+UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_a_unit_takes_no_more_than_it_is_given(unit):
+    lines = [line.partition("=") for line in unit.read_text().splitlines() if not line.startswith("#")]
+    said = {name: value for name, _, value in lines}
+    high, most = (int(said[name].removesuffix("%")) for name in ("MemoryHigh", "MemoryMax"))
+    assert 0 < high < most < 100
+    assert said["MemorySwapMax"] == said["LimitCORE"] == "0"
+    assert int(said["TasksMax"]) <= 512
+    # More than the connections that may be open, and what else a process has.
+    assert int(said["LimitNOFILE"]) > Settings(data_dir=ROOT).max_connections + 1_000

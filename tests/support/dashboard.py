@@ -29,6 +29,8 @@ from pushkeeper.store.people import AttributeChange, Naming
 from pushkeeper.store.pushes import PushRow
 from pushkeeper.store.pushes import insert as insert_pushes
 from pushkeeper.store.vault import Vault, key_of_folder
+from pushkeeper.web.limits import Limits
+from pushkeeper.web.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
@@ -66,7 +68,11 @@ async def served(database: Database, folder: Path, **settings: Any) -> AsyncIter
     url = settings.pop("url", f"http://127.0.0.1:{port}")
     ending = asyncio.Event()
     app = wiring.api(store, url, config.Settings(data_dir=folder, **settings), ending)
-    server = uvicorn.Server(uvicorn.Config(app, http="httptools", lifespan="off", log_config=None))
+    server = Server(
+        uvicorn.Config(app, http="httptools", ws="none", lifespan="off", log_config=None),
+        Limits(),
+        lambda: None,
+    )
     serving = asyncio.create_task(server.serve([listener]))
     try:
         yield await Site(store, port, url).with_users()

@@ -20,6 +20,8 @@ from pushkeeper.core.model import Environment
 from pushkeeper.simulator.world import Origin
 from pushkeeper.store import credentials, workspaces
 from pushkeeper.store.vault import Vault, key_of_folder
+from pushkeeper.web.limits import Limits
+from pushkeeper.web.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -37,7 +39,11 @@ async def engine(database: Database, simulator: Simulator, folder: Path) -> Asyn
     store = wiring.Store(database, Vault(key_of_folder(folder)), None, ())
     listener = socket.create_server(("127.0.0.1", 0))
     app = wiring.api(store, "http://push.example.com")
-    server = uvicorn.Server(uvicorn.Config(app, http="httptools", lifespan="off", log_config=None))
+    server = Server(
+        uvicorn.Config(app, http="httptools", ws="none", lifespan="off", log_config=None),
+        Limits(),
+        lambda: None,
+    )
     serving = asyncio.create_task(server.serve([listener]))
     worker = wiring.worker(store, config.Settings(data_dir=folder, webhooks_may_be_private=True))
     working = asyncio.create_task(worker.run())

@@ -79,6 +79,8 @@ def serve(*, no_worker: bool, json: bool, **options: Any) -> None:
 async def _serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) -> None:
     from pushkeeper import telemetry, wiring
     from pushkeeper.store.embedded import only_server
+    from pushkeeper.web.limits import limits_of
+    from pushkeeper.web.server import Server
 
     telemetry.configure(json=not os.isatty(2))
     certificate = _certificate(settings)
@@ -95,7 +97,7 @@ async def _serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) ->
             }
             ending = asyncio.Event()
             app = wiring.api(opened, url, settings, ending)
-            server = _Server(_uvicorn_config(app, certificate), lambda: ready(facts))
+            server = Server(_uvicorn_config(app, certificate), limits_of(settings), lambda: ready(facts))
             sender = _sender(settings, opened)
 
             def stop() -> None:
@@ -130,21 +132,6 @@ def _sender(settings: Settings, opened: Store) -> Worker | Fleet | None:
     return wiring.worker(opened, settings) if settings.worker else None
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn, told when to stop by us, and telling us when it listens."""
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]  # any context manager will do
-        return nullcontext()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._ready()
-
-
 def _uvicorn_config(app: Any, certificate: ServedCertificate | None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
@@ -155,7 +142,6 @@ def _uvicorn_config(app: Any, certificate: ServedCertificate | None) -> uvicorn.
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
         ssl_certfile=certificate.cert_file if certificate else None,
         ssl_keyfile=certificate.key_file if certificate else None,
