@@ -61,11 +61,24 @@ TOPICS = {
 
 # What comes of APNS_MESSAGES, and of one message with another key.
 APNS = {
+    ("python", "kalyke-apns"): (["sent", *_REASONS], "InvalidProviderToken"),
     ("python", "aioapns"): (["sent", *_WITH_STATUS], "403 InvalidProviderToken"),
     ("node", "@parse/node-apn"): (["sent", *_WITH_STATUS], "403 InvalidProviderToken"),
     ("node", "@parse/node-apn channels"): (["sent"] * 5, "403 InvalidProviderToken"),
     ("node", "apns2"): (["sent", *_REASONS], "InvalidProviderToken"),
 }
+
+
+# What sends many messages in one call: over HTTP/2 more than FCM allows streams.
+BURSTS = [
+    ("python", "firebase-admin each"),
+    ("python", "firebase-admin each async"),
+    ("python", "async-firebase"),
+    ("python", "async-firebase http2"),
+    ("node", "firebase-admin each"),
+    ("node", "firebase-admin multicast"),
+]
+BURST = 300
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +109,14 @@ def phones(simulator):
 
 
 @pytest.fixture(scope="module")
+def crowd(simulator):
+    """A message for each of many phones."""
+    asked = {"platform": "android", "count": BURST}
+    tokens = Http(simulator["control_url"])("POST", "/tokens", asked)["tokens"]
+    return [{"token": token, "body": "text"} for token in tokens]
+
+
+@pytest.fixture(scope="module")
 def other_keys(simulator, tmp_path_factory):
     """Files of keys that are as good as the simulator's, but not its own: for FCM and for APNs."""
     folder = tmp_path_factory.mktemp("keys")
@@ -111,32 +132,32 @@ def other_keys(simulator, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def outcomes(simulator, phones, other_keys):
+def planned(simulator, phones, crowd, other_keys):
+    """What is tried with every library: (language and library, its name, key file, messages, dry run)."""
+    account, key = simulator["service_account_file"], simulator["apns_key_file"]
+    other_account, other_key = other_keys
+    return [
+        *((of, "sending", account, phones("android", FCM_MESSAGES), False) for of in FCM),
+        *((of, "dry run", account, phones("android", ["installed", "nonsense"]), True) for of in FCM),
+        *((of, "other key", other_account, phones("android", ["installed"]), False) for of in FCM),
+        *((of, "sending", account, phones("android", FCM_MESSAGES[1:5]), False) for of in TOPICS),
+        *((of, "burst", account, crowd, False) for of in BURSTS),
+        *((of, "sending", key, phones("ios", APNS_MESSAGES), False) for of in APNS),
+        *((of, "other key", other_key, phones("ios", ["installed"]), False) for of in APNS),
+    ]
+
+
+@pytest.fixture(scope="module")
+def outcomes(simulator, planned):
     """What came of the messages, by library and what was tried: one process for each language."""
     made = {}
 
-    def plan(language):
-        account, key = simulator["service_account_file"], simulator["apns_key_file"]
-        other_account, other_key = other_keys
-        for of, library in FCM:
-            if of == language:
-                yield (library, "sending"), account, phones("android", FCM_MESSAGES), False
-                yield (library, "dry run"), account, phones("android", ["installed", "nonsense"]), True
-                yield (library, "other key"), other_account, phones("android", ["installed"]), False
-        for of, library in TOPICS:
-            if of == language:
-                yield (library, "sending"), account, phones("android", FCM_MESSAGES[1:5]), False
-        for of, library in APNS:
-            if of == language:
-                yield (library, "sending"), key, phones("ios", APNS_MESSAGES), False
-                yield (library, "other key"), other_key, phones("ios", ["installed"]), False
-
     def of(language, library, tried):
         if language not in made:
-            planned = list(plan(language))
-            calls = [[name, *rest] for (name, _), *rest in planned]
+            ours = [(name, *rest) for (spoken, name), *rest in planned if spoken == language]
+            calls = [[name, *rest] for name, _, *rest in ours]
             answers = run(language, {"simulator": simulator.facts, "calls": calls})
-            made[language] = dict(zip([what for what, *_ in planned], answers, strict=True))
+            made[language] = dict(zip([one[:2] for one in ours], answers, strict=True))
         return made[language][library, tried]
 
     return of
@@ -187,3 +208,8 @@ def test_a_dry_run_finds_what_is_malformed_and_sends_nothing(outcomes, language,
 @pytest.mark.parametrize(("language", "library"), TOPICS)
 def test_a_library_subscribes_to_a_topic(outcomes, language, library):
     assert outcomes(language, library, "sending") == ["sent", *TOPICS[language, library]]
+
+
+@pytest.mark.parametrize(("language", "library"), BURSTS)
+def test_a_library_sends_more_at_once_than_fcm_allows_streams(outcomes, language, library):
+    assert outcomes(language, library, "burst") == ["sent"] * BURST

@@ -339,7 +339,8 @@ async def _simulate(data: Path, options: dict[str, Any], *, json: bool) -> None:
         raise Conflict(f"port: {options['port']} or one of the four behind it is in use") from error
     try:
         facts = simulator.describe()
-        lines = [f"  {key:<21} {value}" for key, value in facts.items()]
+        width = max(map(len, facts))
+        lines = [f"  {key:<{width}} {value}" for key, value in facts.items()]
         answer(facts, "\n".join(["FCM and APNs are simulated here:", *lines, "Ctrl-C ends them."]), json=json)
         await stopped.wait()
     finally:

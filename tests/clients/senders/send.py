@@ -15,10 +15,12 @@ import async_firebase
 import async_firebase.messages
 import django
 import firebase_admin
+import kalyke.models
 import pyfcm
 from aioapns.connection import APNsProductionClientProtocol
 from django.conf import settings
 from firebase_admin import credentials, messaging
+from kalyke.clients.apns import ApnsClient as KalykeClient
 
 TITLE = "Hello"
 TOPIC = "news"
@@ -238,6 +240,31 @@ class Aioapns(Library):
         return ["sent" if one.is_successful else f"{one.status} {one.description}" for one in sent]
 
 
+class Kalyke(Library):
+    """kalyke-apns, whose provider token has its time as text."""
+
+    def send(self, message, *, dry_run):  # noqa: ARG002 - APNs has no dry run
+        client = KalykeClient(
+            use_sandbox=False,
+            team_id=self.simulator["apns_team_id"],
+            auth_key_id=self.simulator["apns_key_id"],
+            auth_key_filepath=self.key_file,
+        )
+        shown = kalyke.models.PayloadAlert(title=TITLE, body=message["body"])
+        sent = client.send_message(
+            device_token=message["token"],
+            payload=kalyke.models.Payload(alert=shown),
+            apns_config=kalyke.models.ApnsConfig(
+                topic=self.simulator["apns_topic"], push_type=kalyke.models.ApnsPushType.ALERT
+            ),
+        )
+        asyncio.run(sent)
+
+    def outcomes(self, messages, *, dry_run):
+        KalykeClient._base_url = self.simulator["apns_url"]
+        return super().outcomes(messages, dry_run=dry_run)
+
+
 LIBRARIES = {
     "firebase-admin": FirebaseAdmin,
     "firebase-admin each": FirebaseAdminEach,
@@ -250,6 +277,7 @@ LIBRARIES = {
     "async-firebase http2": AsyncFirebaseHttp2,
     "pyfcm": Pyfcm,
     "aioapns": Aioapns,
+    "kalyke-apns": Kalyke,
 }
 
 
