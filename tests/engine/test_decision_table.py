@@ -313,6 +313,27 @@ def assert_same_identity(tenant: Tenant, token: str) -> None:
     assert len(names) <= 1 or tenant.asked(token)[0].provider == "fcm"
 
 
+@pytest.mark.parametrize(("row", "status"), [("F5", 404), ("F11", 401), ("F14", 403)])
+async def test_a_stray_page_makes_its_own_push_wait_alone(bare: Tenant, row: str, status: int) -> None:
+    await bare.add_fcm()
+    token = await proven(bare, "android", "fcm")
+    page = "<!DOCTYPE html><html lang=en><title>Error (Not Found)!!1</title>"
+    bare.simulator.world.script(token, [Step(status=status, body=page)])
+    delivery = await bare.push("ann")
+    await expect(bare, fcm(row, outcome=Waits(from_s=55, to_s=61, attempt=0)), token, delivery)
+    [other] = bare.mint("android")
+    await bare.register("bob", other, "android")
+    await bare.push("bob")
+
+    async def has_left() -> bool:
+        return bool(await bare.status(other) == "sent")
+
+    await eventually(has_left)
+    await bare.make_due()
+    await bare.settled(3)
+    assert await bare.status(token) == "sent"
+
+
 async def test_a_success_that_is_not_fcms_twice_leaves_the_push_unknown(tenant: Tenant) -> None:
     token = await proven(tenant, "android", "fcm")
     tenant.simulator.world.script(token, [Step(status=200, body="<html>")] * 2)

@@ -108,13 +108,25 @@ def test_f4_unregistered_is_a_dead_token_with_or_without_apples_word():
         assert (found.status, found.reason, found.detail) == (404, "UNREGISTERED", message)
 
 
-@pytest.mark.parametrize(
-    "answer", [error(404, "NOT_FOUND"), Response(404, (), HTML), Response(404, (), b"")], ids=str
-)
-def test_f5_a_404_without_unregistered_is_the_projects_fault(answer):
-    found = read(answer)
+def test_f5_a_404_without_unregistered_is_the_projects_fault():
+    found = read(error(404, "NOT_FOUND"))
     assert (found.row, found.outcome) == ("F5", BadCredentials(scope=Scope.CREDENTIAL))
     assert found.alert
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+@given(
+    body=st.sampled_from([HTML, b"", b"{}", b"[]", b'{"error":"no"}', b'{"error":{}}', b"404"]) | st.binary()
+)
+def test_what_google_did_not_say_is_believed_of_several_devices_alone(status, body):
+    outcome = read(Response(status, (), body)).outcome
+    assert isinstance(outcome, BadCredentials)
+    assert outcome.believed_from == 5
+    said = json.loads(error(status, "PERMISSION_DENIED").body)
+    for googles in (said, [said]):
+        outcome = read(Response(status, (), json.dumps(googles).encode())).outcome
+        assert isinstance(outcome, BadCredentials)
+        assert outcome.believed_from == 1
 
 
 @pytest.mark.parametrize(
@@ -216,7 +228,6 @@ def test_f10_any_other_400_is_the_messages_fault_and_counted_as_unclassified(ans
 def test_f11_a_401_without_an_fcm_error_is_our_access_tokens():
     outcome = BadCredentials(scope=Scope.CREDENTIAL, heal=Heal.RENEW_TOKEN)
     assert row_and_outcome(error(401, "UNAUTHENTICATED")) == ("F11", outcome)
-    assert row_and_outcome(Response(401, (), HTML)) == ("F11", outcome)
 
 
 @pytest.mark.parametrize("code", ["THIRD_PARTY_AUTH_ERROR", "APNS_AUTH_ERROR"])

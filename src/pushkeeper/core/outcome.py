@@ -99,7 +99,7 @@ class BadCredentials(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         heal: what the sender may do about it, once, before the push is held.
         probe_after_s: how long the route rests before a probe may ask whether it is well again; None when a probe
             could not tell.
-        believed_from: how many distinct devices' pushes must be refused so before the route pauses (row P21); until
+        believed_from: how many distinct devices' pushes must be refused so before the route pauses (rows F5, F11, F14, P21); until
             then each waits a minute, uncharged.
     """
 

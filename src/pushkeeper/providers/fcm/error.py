@@ -34,7 +34,7 @@ class AppleError(msgspec.Struct, frozen=True, rename={"status_code": "statusCode
 
 
 class Error(msgspec.Struct, frozen=True, kw_only=True):
-    """The error as far as it could be read: everything is empty for a body that is not FCM's.
+    """The error as far as it could be read: everything is empty for a body that is not Google's.
 
     Attributes:
         status: the canonical code (`INVALID_ARGUMENT`).
@@ -49,6 +49,11 @@ class Error(msgspec.Struct, frozen=True, kw_only=True):
     apple: AppleError | None = None
     violations: tuple[Violation, ...] | None = None
     quotas: tuple[QuotaViolation, ...] = ()
+
+    @property
+    def is_googles(self) -> bool:
+        """Whether Google's API answered, and not a page of its front or of a proxy."""
+        return bool(self.status or self.code)
 
 
 class _Status(msgspec.Struct, frozen=True):
@@ -80,6 +85,9 @@ class _QuotaFailure(msgspec.Struct, frozen=True):
 def parse(body: bytes) -> Error:
     """Read the body; whatever in it is malformed counts as absent."""
     envelope = _tolerant(body, _Envelope)
+    if envelope is None:
+        # As Google's batch and streaming answers are written.
+        [envelope] = _tolerant(body, tuple[_Envelope]) or (None,)
     if envelope is None:
         return Error()
     code = ""

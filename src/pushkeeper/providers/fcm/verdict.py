@@ -51,6 +51,8 @@ _IAM_SPREADS_IN_S = 60.0
 _OUTAGE_FIRST_S = 10.0
 _OUTAGE_LONGEST_S = 600.0
 _BAD_GATEWAY_S = 30.0
+# A stray page of Google's front says nothing of our settings; a wrong address says it to everybody.
+_PAGE_BELIEVED_FROM = 5  # devices
 
 _AMBIGUOUS = Refused(certainty=Certainty.AMBIGUOUS)
 _DEFINITE = Refused(certainty=Certainty.DEFINITE)
@@ -157,7 +159,8 @@ def _on_the_apple_leg(outcome: Outcome) -> Outcome:
 def _unauthenticated(refusal: _Refusal) -> Meaning:
     code, inner = refusal.error.code, refusal.error.apple
     if not code:
-        return Meaning("F11", BadCredentials(scope=Scope.CREDENTIAL, heal=Heal.RENEW_TOKEN))
+        outcome = BadCredentials(scope=Scope.CREDENTIAL, heal=Heal.RENEW_TOKEN)
+        return Meaning("F11", _believed(refusal, outcome))
     if code in _THIRD_PARTY_CODES:
         said = f": Apple said {inner.status_code} {inner.reason}" if inner else ""
         alert = f"Firebase's copy of the Apple key is refused{said}"
@@ -165,10 +168,16 @@ def _unauthenticated(refusal: _Refusal) -> Meaning:
     return _other(refusal)
 
 
+def _believed(refusal: _Refusal, bad: BadCredentials) -> BadCredentials:
+    return bad if refusal.error.is_googles else replace(bad, believed_from=_PAGE_BELIEVED_FROM)
+
+
 def _forbidden(refusal: _Refusal) -> Meaning:
     if not refusal.error.code:
         outcome = BadCredentials(scope=Scope.CREDENTIAL, probe_after_s=_IAM_SPREADS_IN_S)
-        return Meaning("F14", outcome, "the service account may not send for this project")
+        return Meaning(
+            "F14", _believed(refusal, outcome), "the service account may not send for this project"
+        )
     if refusal.error.code == "SENDER_ID_MISMATCH":
         return Meaning("F13", _AMBIGUOUS)
     return _other(refusal)
@@ -178,7 +187,7 @@ def _not_found(refusal: _Refusal) -> Meaning:
     if refusal.error.code == "UNREGISTERED":
         return Meaning("F4", _DEFINITE)
     if not refusal.error.code:
-        outcome = BadCredentials(scope=Scope.CREDENTIAL)
+        outcome = _believed(refusal, BadCredentials(scope=Scope.CREDENTIAL))
         return Meaning("F5", outcome, "there is no such project, or the address is not FCM's")
     return _other(refusal)
 
