@@ -48,22 +48,21 @@ def apple_root(content: Content, *, push: dict[str, Any] | None = None) -> dict[
 def _aps(content: Content) -> dict[str, Any]:
     alert = _present(title=content.title, body=content.message)
     if not alert:
-        return {"content-available": 1}
+        return silent_aps()
     aps: dict[str, Any] = {"mutable-content": 1, "alert": alert}
     if content.sound != "none":
         aps["sound"] = content.sound or "default"
     return aps
 
 
-def is_background(root: dict[str, Any]) -> bool:
-    """Whether Apple shows nothing of this payload, and so wants push type background at priority 5."""
-    aps = as_object(root.get("aps"))
-    return bool(aps.get("content-available")) and not is_shown(root)
-
-
 def is_shown(root: dict[str, Any]) -> bool:
     """Whether a payload has anything for the phone's owner to see or hear."""
     return bool(as_object(root.get("aps")).keys() & {"alert", "badge", "sound"})
+
+
+def silent_aps() -> dict[str, Any]:
+    """The `aps` of a push that only wakes the app."""
+    return {"content-available": 1}
 
 
 def apns_priority(content: Content, *, background: bool) -> str:

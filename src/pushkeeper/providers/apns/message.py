@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pushkeeper.core.model import Platform
-from pushkeeper.providers import payload
+from pushkeeper.providers import apple_headers, payload
 from pushkeeper.providers.answer import Request
 from pushkeeper.providers.splice import Form, json_text
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pushkeeper.core.model import Content, Push, Token
-
-_PRIORITIES = frozenset({"1", "5", "10"})
-_PUSH_TYPES = frozenset({"alert", "background"})
 
 
 def root(content: Content) -> dict[str, Any]:
@@ -44,7 +41,7 @@ def _apns_form(custom: dict[str, Any]) -> dict[str, Any]:
     alert = {key: shown[key] for key in ("title", "body") if key in shown}
     if alert:
         unfolded["aps"] = {"alert": alert, **payload.as_object(unfolded.get("aps"))}
-    return unfolded
+    return {"aps": payload.silent_aps(), **unfolded}
 
 
 def _custom_headers(content: Content) -> dict[str, Any]:
@@ -59,24 +56,20 @@ class _Letter:
     form: Form
     headers: tuple[tuple[bytes, bytes], ...]
     collapse_id: bytes | None
+    expiration: bytes | None
 
     @classmethod
     def of(cls, content: Content) -> _Letter:
         tree = root(content)
-        given = _custom_headers(content)
-        background = payload.is_background(tree)
-        push_type = given.get("apns-push-type")
-        if push_type not in _PUSH_TYPES:
-            push_type = "background" if background else "alert"
-        priority = given.get("apns-priority")
-        if priority not in _PRIORITIES or push_type == "background":
-            priority = payload.apns_priority(content, background=push_type == "background")
-        headers = ((b"apns-push-type", push_type.encode()), (b"apns-priority", priority.encode()))
+        said = apple_headers.headers(content, _custom_headers(content), shown=payload.is_shown(tree))
+        collapse_id = said.get("apns-collapse-id", content.collapse_id)
+        expiration = said.get("apns-expiration", "0" if content.ttl_s == 0 else None)
         return cls(
             content,
             Form(tree),
-            headers,
-            None if content.collapse_id is None else content.collapse_id.encode(),
+            tuple((name.encode(), said[name].encode()) for name in ("apns-push-type", "apns-priority")),
+            None if collapse_id is None else collapse_id.encode(),
+            None if expiration is None else expiration.encode(),
         )
 
 
@@ -112,7 +105,7 @@ class Composer:
                 *letter.headers,
                 (b"apns-id", identity),
                 (b"apns-collapse-id", letter.collapse_id or identity),
-                (b"apns-expiration", self._expiration(push.keep_until)),
+                (b"apns-expiration", letter.expiration or self._expiration(push.keep_until)),
             ),
             letter.form.fill((b'"%b"' % push.delivery_id.encode(), json_text(push.token.value))),
         )
@@ -143,6 +136,8 @@ def check(content: Content, platform: Platform) -> None:
         payload.require_free_root_keys(content)
     else:
         _require_form(custom, f"custom_payload.{platform}")
+        headers_field = f"custom_payload.{platform}.message.apns.headers"
+        apple_headers.require(_custom_headers(content), headers_field, shown=payload.is_shown(root(content)))
     allowance = (
         b'"%b"' % (b"x" * payload.DELIVERY_ID_CHARACTERS),
         b'"%b"' % (b"x" * payload.TOKEN_CHARACTERS),

@@ -5,15 +5,14 @@ Source: FCM REST v1 `messages:send`; payloads as Customer.io's SDKs read them.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.core.model import IdKind, Platform, Priority
-from pushkeeper.core.template import is_liquid
 from pushkeeper.errors import BadRequest
-from pushkeeper.providers import payload
+from pushkeeper.providers import apple_headers, payload
 from pushkeeper.providers.answer import Request
+from pushkeeper.providers.fcm import schema
 from pushkeeper.providers.splice import Form, Hole, Slot, json_text
 
 if TYPE_CHECKING:
@@ -23,21 +22,6 @@ if TYPE_CHECKING:
 
 MAX_TTL_S = 2_419_200
 _TARGETS = frozenset({"token", "fid", "topic", "condition"})
-_FIELDS = _TARGETS | {
-    "name",
-    "data",
-    "notification",
-    "android",
-    "android_v2",
-    "androidV2",
-    "apns",
-    "webpush",
-    "fcm_options",
-    "fcmOptions",
-}
-_HIGHEST = "10"
-_PRIORITIES = frozenset({"HIGH", "NORMAL"})
-_DURATION = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?s")
 _RESERVED = frozenset({"from", "message_type", "gcm"})
 _RESERVED_PREFIXES = ("google.", "gcm.notification.")
 
@@ -95,27 +79,28 @@ def _custom_android(content: Content, custom: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ios(content: Content) -> dict[str, Any]:
-    root = payload.apple_root(content, push=payload.text_fields(content))
+    root = {**payload.apple_root(content, push=payload.text_fields(content)), **payload.DELIVERY_KEYS}
+    if _encoded_bytes(root) > payload.MAX_BYTES:
+        # The text stands in `aps` too, where every SDK finds it.
+        root = {**payload.apple_root(content), **payload.DELIVERY_KEYS}
     return {
         "data": {**payload.strings(content.custom_data), **payload.DELIVERY_KEYS},
-        "apns": {
-            "headers": _headers(content, shown=payload.is_shown(root)),
-            "payload": {**root, **payload.DELIVERY_KEYS},
-        },
+        "apns": {"headers": _headers(content, {}, shown=payload.is_shown(root)), "payload": root},
     }
 
 
 def _custom_ios(content: Content, custom: dict[str, Any]) -> dict[str, Any]:
     if "message" not in custom:
-        headers = _headers(content, shown=payload.is_shown(custom))
+        headers = _headers(content, {}, shown=payload.is_shown(custom))
         apns = {"headers": headers, "payload": {**custom, **payload.DELIVERY_KEYS}}
         return {"data": dict(payload.DELIVERY_KEYS), "apns": apns}
     given = _without_target(custom)
     apns = payload.as_object(given.get("apns"))
     root = payload.as_object(apns.get("payload"))
-    headers = _headers(content, shown=_is_shown_on_iphone(given))
-    headers |= payload.as_object(apns.get("headers"))
-    apns = {**apns, "headers": headers}
+    shown = _is_shown_on_iphone(given)
+    if not root and not shown:
+        root = {"aps": payload.silent_aps()}  # data alone: it wakes the app
+    apns = {**apns, "headers": _headers(content, payload.as_object(apns.get("headers")), shown=shown)}
     if root:
         # Beside an `aps` of the author's; without one FCM builds the payload, and brings the keys in from `data`.
         apns["payload"] = {**root, **payload.DELIVERY_KEYS}
@@ -124,16 +109,14 @@ def _custom_ios(content: Content, custom: dict[str, Any]) -> dict[str, Any]:
 
 def _is_shown_on_iphone(given: dict[str, Any]) -> bool:
     root = payload.as_object(payload.as_object(given.get("apns")).get("payload"))
-    return bool(given.get("notification")) or payload.is_shown(root)
+    return bool(payload.as_object(given.get("notification"))) or payload.is_shown(root)
 
 
-def _headers(content: Content, *, shown: bool) -> dict[str, Any]:
-    """What goes to Apple beside the payload; FCM refuses data alone at priority 10."""
+def _headers(content: Content, given: dict[str, Any], *, shown: bool) -> dict[str, Any]:
     return {
-        "apns-push-type": "alert" if shown else "background",
-        "apns-priority": payload.apns_priority(content, background=not shown),
         "apns-collapse-id": _collapse_id(content),
-        "apns-expiration": Slot(Hole.EXPIRES_AT),
+        "apns-expiration": "0" if content.ttl_s == 0 else Slot(Hole.EXPIRES_AT),
+        **apple_headers.headers(content, given, shown=shown),
     }
 
 
@@ -227,41 +210,16 @@ def _require_form(custom: dict[str, Any], field: str, platform: Platform) -> Non
     if "message" in custom:
         field = f"{field}.message"
     given = payload.require_object(custom.get("message", custom), field)
-    for key in given:
-        if key not in _FIELDS:
-            raise BadRequest(f"{field}.{key}", f"{field}.{key} is no field of an FCM message.")
-    _require_free_keys(payload.require_object(given.get("data"), f"{field}.data"), f"{field}.data")
-    payload.require_object(given.get("notification"), f"{field}.notification")
-    android = payload.require_object(given.get("android"), f"{field}.android")
-    payload.require_object(android.get("notification"), f"{field}.android.notification")
-    apns = payload.require_object(given.get("apns"), f"{field}.apns")
-    headers = payload.require_object(apns.get("headers"), f"{field}.apns.headers")
-    if payload.require_object(apns.get("payload"), f"{field}.apns.payload"):
-        payload.require_aps(apns["payload"], f"{field}.apns.payload")
-    if (
-        platform is Platform.IOS
-        and headers.get("apns-priority") == _HIGHEST
-        and not _is_shown_on_iphone(given)
-    ):
-        raise BadRequest(
-            f"{field}.apns.headers.apns-priority",
-            f"{field}.apns.headers.apns-priority must be 5: FCM refuses data that shows nothing at 10.",
-        )
-    for name in ("android", "android_v2", "androidV2"):
-        _require_delivery(payload.as_object(given.get(name)), f"{field}.{name}")
-
-
-def _require_delivery(block: dict[str, Any], field: str) -> None:
-    """The values of an Android block that FCM reads as more than text; what Liquid makes of one is seen when it is sent."""
-    priority, ttl = block.get("priority"), block.get("ttl")
-    if priority is not None and not is_liquid(str(priority)) and str(priority).upper() not in _PRIORITIES:
-        raise BadRequest(f"{field}.priority", f"{field}.priority must be high or normal.")
-    if ttl is not None and not is_liquid(str(ttl)) and not _is_duration(ttl):
-        raise BadRequest(f"{field}.ttl", f'{field}.ttl must be seconds with their unit, such as "3600s".')
-
-
-def _is_duration(value: object) -> bool:
-    return isinstance(value, str) and _DURATION.fullmatch(value) is not None
+    schema.require(given, schema.MESSAGE, field)
+    _require_free_keys(payload.as_object(given.get("data")), f"{field}.data")
+    if platform is not Platform.IOS:
+        return
+    apns = payload.as_object(given.get("apns"))
+    root = payload.as_object(apns.get("payload"))
+    if root:
+        payload.require_aps(root, f"{field}.apns.payload")
+    headers = payload.as_object(apns.get("headers"))
+    apple_headers.require(headers, f"{field}.apns.headers", shown=_is_shown_on_iphone(given))
 
 
 def _require_free_keys(data: dict[str, Any], field: str) -> None:
