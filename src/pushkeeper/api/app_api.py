@@ -84,7 +84,7 @@ class _App:
         )
 
     async def search(self, call: Call) -> Answer:
-        body = fields.as_object(fields.decode(call.raw_body), "body")
+        body = await call.json()
         limit, after = fields.page(call.query("limit"), call.query("start"), usual=50, most=1000)
         found = await self._rooms.audiences.search(
             call.workspace.workspace_id, body.get("filter"), after=after, limit=limit + 1
@@ -93,7 +93,7 @@ class _App:
 
     async def people(self, call: Call) -> Answer:
         """A hundred people at once; who is not known is left out."""
-        body = fields.as_object(fields.decode(call.raw_body), "body")
+        body = await call.json()
         kind = fields.one_of(call.query("id_type") or "id", "id_type", tuple(_ID_TYPES))
         ids = body.get("ids")
         if not isinstance(ids, list) or not 1 <= len(ids) <= _MOST_AT_ONCE:
@@ -108,7 +108,7 @@ class _App:
         return answer.of_json({"customers": shown})
 
     async def send_push(self, call: Call) -> Answer:
-        body = fields.as_object(fields.decode(call.raw_body), "body")
+        body = await call.json()
         queued = await self._rooms.sending.accept(
             transactional_push(body, call.workspace.workspace_id, request_id=call.request_id)
         )

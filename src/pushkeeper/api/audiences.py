@@ -57,7 +57,7 @@ class _Asked:
         self._audiences = rooms.audiences
 
     async def count(self, call: Call) -> Answer:
-        body, unit = _asked(call)
+        body, unit = await _asked(call)
         workspace, filter_ = call.workspace.workspace_id, body.get("filter")
         within = fields.optional_whole(body.get("within_ms"), "within_ms", least=1, most=MAX_WITHIN_MS)
         if within is None:
@@ -66,7 +66,7 @@ class _Asked:
         return answer.of_json(size_json(size))
 
     async def sample(self, call: Call) -> Answer:
-        body, unit = _asked(call)
+        body, unit = await _asked(call)
         limit = _limit(call, usual=_SAMPLE)
         after = fields.key_of_page(call.query("start"))
         found = await self._audiences.devices(
@@ -75,12 +75,12 @@ class _Asked:
         return answer.of_json(_devices_json(found, limit))
 
     async def preview(self, call: Call) -> Answer:
-        body, unit = _asked(call)
+        body, unit = await _asked(call)
         preview = await self._audiences.preview(call.workspace.workspace_id, body.get("filter"), unit)
         return answer.of_json(preview_json(preview))
 
     async def explain(self, call: Call) -> Answer:
-        body, unit = _asked(call)
+        body, unit = await _asked(call)
         plan = await self._audiences.explain(call.workspace.workspace_id, body.get("filter"), unit)
         return answer.of_json(plan_json(plan))
 
@@ -99,7 +99,7 @@ class _Kept:
         )
 
     async def make(self, call: Call) -> Answer:
-        made = await self._audiences.make(call.workspace.workspace_id, _draft(call))
+        made = await self._audiences.make(call.workspace.workspace_id, await _draft(call))
         return answer.of_json({"audience": audience_json(made, ())}, 201)
 
     async def one(self, call: Call) -> Answer:
@@ -109,7 +109,7 @@ class _Kept:
 
     async def change(self, call: Call) -> Answer:
         return await self._shown(
-            call, await self._audiences.change(call.workspace.workspace_id, _number(call), _draft(call))
+            call, await self._audiences.change(call.workspace.workspace_id, _number(call), await _draft(call))
         )
 
     async def _shown(self, call: Call, segment: Segment) -> Answer:
@@ -215,19 +215,19 @@ def _devices_json(found: Sequence[Device], limit: int) -> dict[str, Any]:
     }
 
 
-def _asked(call: Call) -> tuple[dict[str, Any], Unit]:
+async def _asked(call: Call) -> tuple[dict[str, Any], Unit]:
     """What is asked, and what is counted: devices, unless people are asked for."""
-    body = fields.as_object(fields.decode(call.raw_body), "body")
+    body = await call.json()
     return body, _unit(body)
 
 
-def _draft(call: Call) -> Draft:
+async def _draft(call: Call) -> Draft:
     """An audience as it is to be.
 
     Raises:
         BadRequest: a field is missing or malformed.
     """
-    body = fields.as_object(fields.decode(call.raw_body), "body")
+    body = await call.json()
     if body.get("filter") is None:
         raise BadRequest("filter", "filter: is needed")
     return Draft(

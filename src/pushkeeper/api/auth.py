@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _REMEMBERED_S = 10.0
 _MOST_REMEMBERED = 10_000
+_LONGEST_KEY = 1_000  # bytes, with its scheme, far above those of ours: the rest is not looked up
 
 
 class Keys:
@@ -85,6 +86,8 @@ class Keys:
     async def _of(
         self, kind: str, authorization: bytes, look_up: Callable[[str], Awaitable[Workspace]]
     ) -> Workspace:
+        if len(authorization) > _LONGEST_KEY:
+            raise Unauthorized("unauthorized")
         digest = hashlib.blake2b(authorization, digest_size=16, key=self._salt).digest()
         until, allowed = self._allowed.get((kind, digest), (0.0, None))
         if allowed is None or time.monotonic() >= until:

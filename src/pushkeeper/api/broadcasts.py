@@ -52,7 +52,7 @@ class _Broadcasts:
 
     async def make(self, call: Call) -> Answer:
         key = call.header(b"idempotency-key").decode("latin-1")
-        asked, start = asked_of(fields.as_object(fields.decode(call.raw_body), "body"), key)
+        asked, start = asked_of(await call.json(), key)
         workspace = call.workspace.workspace_id
         made = await self._room.make(workspace, asked)
         if start and made.started_at is None and not made.passes:
@@ -60,7 +60,7 @@ class _Broadcasts:
         return answer.of_json({"broadcast": broadcast_json(made)}, 201)
 
     async def change(self, call: Call) -> Answer:
-        asked, start = asked_of(fields.as_object(fields.decode(call.raw_body), "body"))
+        asked, start = asked_of(await call.json())
         workspace, number = call.workspace.workspace_id, _number(call)
         changed = await self._room.change(workspace, number, asked)
         if start:
@@ -68,7 +68,7 @@ class _Broadcasts:
         return answer.of_json({"broadcast": broadcast_json(changed)})
 
     async def preview(self, call: Call) -> Answer:
-        asked, _ = asked_of(fields.as_object(fields.decode(call.raw_body), "body"))
+        asked, _ = asked_of(await call.json())
         said = await self._room.preview(call.workspace.workspace_id, asked)
         return answer.of_json({"preview": [_said_json(one) for one in said]})
 

@@ -6,7 +6,7 @@ An SDK sends a refused batch again for ever, or throws it away whole. So whateve
 
 from __future__ import annotations
 
-import zlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -14,8 +14,9 @@ import msgspec
 
 from pushkeeper.api import answer, fields
 from pushkeeper.api.answer import Answer
-from pushkeeper.api.cdp_item import read_item
-from pushkeeper.api.surface import MAX_BODY_BYTES, Surface, let_in
+from pushkeeper.api.body import by_size, inflate, loads, parse
+from pushkeeper.api.cdp_item import DEVICE_FIELDS, read_item
+from pushkeeper.api.surface import NOBODY, Surface
 from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge, Unauthorized
 from pushkeeper.reporting import AppReport
 
@@ -25,14 +26,15 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.app import Rooms
+    from pushkeeper.api.body import Check
     from pushkeeper.api.cdp_item import Said
     from pushkeeper.api.surface import Call, Handler
     from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.workspaces import Workspace
 
 MAX_ITEM_BYTES = 32 * 1024
 MAX_BATCH_BYTES = 500 * 1024
-_GZIP = b"\x1f\x8b"
-_DEFLATED = 31  # zlib's word for a gzip header
+MAX_ITEMS = 10_000  # one that says anything has some 40 bytes
 # A browser library calls from any site's page.
 _CORS = (
     (b"access-control-allow-origin", b"*"),
@@ -48,7 +50,7 @@ def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of this API."""
     cdp = _Cdp(rooms)
     # By 400 both SDKs throw away what they sent; a status that they do not know may be sent to for ever.
-    surface = Surface(authenticate=let_in, render=render, too_large=400)
+    surface = Surface(authenticate=cdp.holder, render=render, too_large=400)
     single: dict[str, Handler] = {}
     for kind in _KINDS:
         # The browser library says it in one letter.
@@ -68,9 +70,26 @@ def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
     return {"code": error.code, "message": error.message, **field}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """A body, and whose it is; `checks` are still to be made of each item, `size` is in bytes."""
+
+    workspace: WorkspaceId
+    body: dict[str, Any]
+    checks: Sequence[Check]
+    size: int
+
+
 class _Cdp:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
+
+    async def holder(self, authorization: bytes) -> Workspace:
+        """Whose the key in the header is; nobody's where there is none that is good: it may be in the body."""
+        try:
+            return await self._rooms.keys.cdp_header(authorization)
+        except Unauthorized:
+            return NOBODY
 
     async def options(self, call: Call) -> Answer:
         del call
@@ -92,10 +111,9 @@ class _Cdp:
         """The handler of one kind of call."""
 
         async def work(call: Call) -> Sequence[PushkeeperError]:
-            workspace, body = await self._opened(call, _unpacked(call))
-            _check_size(body)
-            said = read_item(self._rooms.registry, workspace, body, kind, request_id=call.request_id)
-            return await self._done([said])
+            opened = await self._opened(call)
+            found = self._read(call, opened, opened.body, kind, None)
+            return await self._done([found])
 
         return _forgiving(work)
 
@@ -103,29 +121,34 @@ class _Cdp:
         return await _forgiving(self._batch)(call)
 
     async def _batch(self, call: Call) -> Sequence[PushkeeperError]:
-        raw = _unpacked(call)
-        if len(raw) > MAX_BATCH_BYTES:
-            raise TooLarge("batch", f"batch: cannot be longer than {MAX_BATCH_BYTES} bytes")
-        workspace, body = await self._opened(call, raw)
-        items = body.get("batch")
+        opened = await self._opened(call)
+        items = opened.body.get("batch")
         if not isinstance(items, list):
             raise BadRequest("batch", "batch: expected a list")
-        self._rooms.keys.count_items("cdp", workspace, len(items))
-        shared = {
-            name: body[name] for name in ("context", "integrations") if isinstance(body.get(name), dict)
-        }
-        return await self._done([self._read(call, workspace, item, shared) for item in items])
+        if len(items) > MAX_ITEMS:
+            raise TooLarge("batch", f"batch: cannot have more than {MAX_ITEMS:,} items")
+        self._rooms.keys.count_items("cdp", opened.workspace, len(items))
+        device = _shared_device(opened.body)
+
+        def read() -> list[list[Said] | BadRequest]:
+            return [self._read(call, opened, item, None, device) for item in items]
+
+        return await self._done(await by_size(opened.size, read))
 
     def _read(
-        self, call: Call, workspace: WorkspaceId, item: object, shared: dict[str, Any]
+        self, call: Call, opened: _Opened, item: object, kind: str | None, device: dict[str, Any] | None
     ) -> list[Said] | BadRequest:
+        """What an item says, of this kind or of that which it names; what is wrong with it, where something is."""
         try:
+            for check in opened.checks:
+                check(item)
             given = fields.as_object(item, "batch")
             _check_size(given)
-            for name, common in shared.items():
-                own = given.get(name)
-                given[name] = {**common, **(own if isinstance(own, dict) else {})}
-            return read_item(self._rooms.registry, workspace, given, None, request_id=call.request_id)
+            if device is not None:
+                # Nothing else is read of what a batch's items have in common: to copy all of it into each is the square.
+                own = given.get("context")
+                given["context"] = {"device": device, **(own if isinstance(own, dict) else {})}
+            return read_item(self._rooms.registry, opened.workspace, given, kind, request_id=call.request_id)
         except BadRequest as error:
             return error
 
@@ -144,16 +167,19 @@ class _Cdp:
                 errors.append(done)
         return errors
 
-    async def _opened(self, call: Call, raw: bytes) -> tuple[WorkspaceId, dict[str, Any]]:
-        """The body, and whose key it came with: in the body, as SDKs send it, or in the header, as basic or bearer."""
-        body = fields.as_object(fields.decode(raw), "body")
-        key = body.get("writeKey")
-        workspace = (
-            await self._rooms.keys.cdp(key)
-            if isinstance(key, str) and key
-            else await self._rooms.keys.cdp_header(call.header(b"authorization"))
+    async def _opened(self, call: Call) -> _Opened:
+        """The body, and whose key it came with, which is known before anything is made of the body's JSON."""
+        raw = await inflate(call.raw_body, most=MAX_BATCH_BYTES, field="batch")
+        workspace = call.workspace
+        if workspace is NOBODY:
+            workspace = await self._rooms.keys.cdp(await by_size(len(raw), _key_in, raw))
+        body, checks = await by_size(len(raw), parse, raw)
+        return _Opened(
+            workspace=workspace.workspace_id,
+            body=fields.as_object(body, "body"),
+            checks=checks,
+            size=len(raw),
         )
-        return workspace.workspace_id, body
 
 
 def _forgiving(work: Callable[[Call], Awaitable[Sequence[PushkeeperError]]]) -> Handler:
@@ -171,19 +197,32 @@ def _forgiving(work: Callable[[Call], Awaitable[Sequence[PushkeeperError]]]) -> 
     return handler
 
 
-def _unpacked(call: Call) -> bytes:
-    """The body, whatever its type says, and unzipped where it is."""
-    raw = call.raw_body
-    if not raw.startswith(_GZIP):
-        return raw
-    unzip = zlib.decompressobj(_DEFLATED)
+class _Keyed(msgspec.Struct):
+    """Of a body, what can be told without making anything of the rest: it is only passed over."""
+
+    writeKey: msgspec.Raw = msgspec.Raw()  # noqa: N815 - theirs
+
+
+def _key_in(raw: bytes) -> str:
+    """The write key in a body, as SDKs send it; empty when there is none.
+
+    Raises:
+        BadRequest: the body is no JSON object.
+    """
     try:
-        found = unzip.decompress(raw, MAX_BODY_BYTES + 1)
-    except zlib.error:
-        raise BadRequest("body", "body: not gzip, though it begins so") from None
-    if len(found) > MAX_BODY_BYTES:
-        raise TooLarge("batch", f"batch: cannot be longer than {MAX_BATCH_BYTES} bytes")
-    return found
+        found = bytes(loads(raw or b"{}", _Keyed).writeKey)
+        return msgspec.json.decode(found, type=str) if found.startswith(b'"') else ""
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest("body", f"body: expected a JSON object: {error}") from None
+
+
+def _shared_device(body: dict[str, Any]) -> dict[str, Any] | None:
+    """The device that a batch names for its items: of its context, and only what is read of one."""
+    context = body.get("context")
+    device = context.get("device") if isinstance(context, dict) else None
+    if not isinstance(device, dict):
+        return None
+    return {name: device[name] for name in DEVICE_FIELDS if name in device}
 
 
 def _check_size(item: dict[str, Any]) -> None:

@@ -28,6 +28,7 @@ _KINDS = ("identify", "track", "page", "screen", "group", "alias")
 _IGNORED_EVENTS = frozenset({"Relationship Deleted", "Object Deleted", "Report Content Event"})
 _NOBODY = frozenset({"", "null"})  # what SDKs send of a user whom they do not know
 _MILLISECONDS = 1000
+DEVICE_FIELDS = ("token", "type")  # what is read of a device that a context names
 
 
 def read_item(
@@ -106,7 +107,7 @@ class _Reader:
     def track(self) -> list[Said]:
         name = self._item.get("event")
         properties = fields.optional_object(self._item.get("properties"), "properties")
-        if name in _IGNORED_EVENTS:
+        if isinstance(name, str) and name in _IGNORED_EVENTS:
             return []
         match name:
             case "Device Created or Updated":
@@ -159,11 +160,10 @@ class _Reader:
     def _device(self, properties: dict[str, Any]) -> dict[str, Any]:
         """In the context, or among the properties, as one page of Customer.io's has it."""
         context = fields.optional_object(self._item.get("context"), "context")
+        device = fields.optional_object(context.get("device"), "context.device")
         told = properties.get("device")
-        return {
-            **(told if isinstance(told, dict) else {}),
-            **fields.optional_object(context.get("device"), "context.device"),
-        }
+        beside = told if isinstance(told, dict) else {}
+        return {name: device.get(name, beside.get(name)) for name in DEVICE_FIELDS}
 
     def _token(self, device: dict[str, Any]) -> Token:
         return said.token(device.get("token"), "context.device.token")
@@ -224,6 +224,7 @@ def _time(found: object) -> datetime | None:
     if found is None or found == "":
         return None
     if isinstance(found, int | float) and not isinstance(found, bool):
+        # A number's own digits are bounded, so that any fits a float.
         return fields.optional_unix_time(found / _MILLISECONDS, "timestamp")
     try:
         at = msgspec.convert(found, datetime)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pushkeeper.api import answer, fields
 from pushkeeper.api.answer import Answer
 from pushkeeper.api.app_api import render
-from pushkeeper.api.surface import Surface, let_in
+from pushkeeper.api.surface import MAX_KEYLESS_BYTES, Surface, let_in
 from pushkeeper.errors import BadRequest
 from pushkeeper.exports import METRICS
 
@@ -30,7 +30,7 @@ def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of exports."""
     exports = _Exports(rooms)
     surface = Surface(authenticate=rooms.keys.app, render=render)
-    link = Surface(authenticate=let_in, render=render)
+    link = Surface(authenticate=let_in, render=render, max_body_bytes=MAX_KEYLESS_BYTES)
     return [
         surface.route("/v1/exports", GET=exports.all),
         surface.route("/v1/exports/customers", POST=exports.of_people),
@@ -55,12 +55,12 @@ class _Exports:
         return answer.of_json({"export": export_json(found)})
 
     async def of_people(self, call: Call) -> Answer:
-        body = fields.as_object(fields.decode(call.raw_body), "body")
+        body = await call.json()
         made = await self._exports.of_people(call.workspace.workspace_id, body.get("filters"))
         return answer.of_json({"export": export_json(made)})
 
     async def of_deliveries(self, call: Call) -> Answer:
-        body = fields.as_object(fields.decode(call.raw_body), "body")
+        body = await call.json()
         made = await self._exports.of_deliveries(call.workspace.workspace_id, _wanted(body))
         return answer.of_json({"export": export_json(made)})
 

@@ -15,58 +15,9 @@ from pushkeeper.errors import BadRequest, NotFound, TooLarge
 MAX_NAME_BYTES = 150
 MAX_VALUE_BYTES = 1000
 MAX_ATTRIBUTES = 300
-MAX_DEPTH = 100  # far below where Python's own stack ends, whoever reads or writes it
 _LATEST = 253_402_300_799  # the last second that a date can hold
 _LONGEST_INTEGER = 2**63
 _DIGITS = re.compile(r"[0-9]{1,18}")  # far more of them are no number to Python
-
-
-def decode(raw: bytes) -> Any:  # noqa: ANN401 - JSON of any shape
-    """The JSON of a body; an empty body is an empty object.
-
-    Raises:
-        BadRequest: it is not JSON, is nested too deeply, or holds what a database cannot.
-    """
-    if not raw.strip():
-        return {}
-    try:
-        value = msgspec.json.decode(raw)
-        if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH:
-            _refuse_depth(value)
-        if b"\\u0000" in raw:
-            _refuse_nul(value, "body")
-    except RecursionError:
-        raise BadRequest("body", f"body: nested too deeply; {MAX_DEPTH} levels are the most") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequest("body", f"body: not JSON: {error}") from None
-    return value
-
-
-def _refuse_depth(value: object) -> None:
-    level: list[Any] = [[value]]
-    for _ in range(MAX_DEPTH + 1):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list)
-        ]
-        if not level:
-            return
-    raise BadRequest("body", f"body: nested too deeply; {MAX_DEPTH} levels are the most")
-
-
-def _refuse_nul(value: object, field: str) -> None:
-    match value:
-        case str() if "\0" in value:
-            raise BadRequest(field, f"{field}: NUL characters cannot be kept")
-        case dict():
-            for key, inner in value.items():
-                _refuse_nul(key, f"{field}.{key}".replace("\0", ""))
-                _refuse_nul(inner, f"{field}.{key}".replace("body.", "", 1))
-        case list():
-            for index, inner in enumerate(value):
-                _refuse_nul(inner, f"{field}[{index}]")
 
 
 def as_object(value: object, field: str) -> dict[str, Any]:
@@ -87,7 +38,8 @@ def optional_text(value: object, field: str, *, max_bytes: int | None = None) ->
         return None
     if not isinstance(value, str):
         raise BadRequest(field, f"{field}: expected a string")
-    if max_bytes is not None and len(value.encode()) > max_bytes:
+    # A character is a byte or more: what is far too long is not encoded to be told so.
+    if max_bytes is not None and (len(value) > max_bytes or len(value.encode()) > max_bytes):
         raise TooLarge(field, f"{field}: cannot be longer than {max_bytes} bytes")
     return value
 

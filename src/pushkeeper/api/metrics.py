@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.api import fields, said
-from pushkeeper.api.surface import Surface, let_in
+from pushkeeper.api.surface import MAX_KEYLESS_BYTES, Surface, let_in
 from pushkeeper.api.track_v1 import DONE, render
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.errors import BadRequest
@@ -34,7 +34,7 @@ _METRICS = frozenset(AppMetric)
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes that need no key."""
     doors = _Doors(rooms)
-    surface = Surface(authenticate=let_in, render=render)
+    surface = Surface(authenticate=let_in, render=render, max_body_bytes=MAX_KEYLESS_BYTES)
     return [
         surface.route("/api/v1/metrics", POST=doors.metric),
         surface.route("/api/v1/push/events", POST=doors.push_event),
@@ -71,7 +71,7 @@ class _Doors:
 
     async def _told(self, call: Call, metric_field: str, token_field: str) -> Answer:
         try:
-            body = fields.as_object(fields.decode(call.raw_body), "body")
+            body = await call.json()
             found = report(
                 body.get("delivery_id"),
                 body.get(metric_field),
@@ -86,7 +86,7 @@ class _Doors:
         return replace(DONE, delivery_id=await self._rooms.reporting.report(found))
 
     async def unsubscribe(self, call: Call) -> Answer:
-        body: dict[str, Any] = fields.as_object(fields.decode(call.raw_body), "body")
+        body: dict[str, Any] = await call.json()
         if not said.is_true(body.get("unsubscribe", True)):
             raise BadRequest("unsubscribe", "unsubscribe: expected true")
         delivery_id = await self._rooms.reporting.known_by_recipient(call.segment("delivery_id"))

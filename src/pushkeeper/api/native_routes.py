@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pushkeeper.api import answer, fields
+from pushkeeper.api import answer
 from pushkeeper.api.native import render
 from pushkeeper.api.surface import Surface
 from pushkeeper.errors import BadRequest
@@ -46,7 +46,7 @@ class _Native:
         return answer.of_json({"routes": [route_json(facts) for facts in found]})
 
     async def pause(self, call: Call) -> Answer:
-        reason = _body(call).get("reason", "")
+        reason = (await call.json()).get("reason", "")
         if not isinstance(reason, str):
             raise BadRequest("reason", "reason: expected a text")
         await self._routing.pause(call.workspace.workspace_id, call.segment("route"), reason=reason)
@@ -70,7 +70,7 @@ class _Native:
         return answer.of_json({"options": asdict(chosen)})
 
     async def choose(self, call: Call) -> Answer:
-        chosen = await workspaces.choose(self._database, call.workspace.workspace_id, _body(call))
+        chosen = await workspaces.choose(self._database, call.workspace.workspace_id, await call.json())
         return answer.of_json({"options": asdict(chosen)})
 
 
@@ -106,7 +106,3 @@ def route_json(facts: RouteFacts) -> dict[str, Any]:
             for alert in facts.alerts
         ],
     }
-
-
-def _body(call: Call) -> dict[str, Any]:
-    return fields.as_object(fields.decode(call.raw_body), "body")

@@ -10,7 +10,7 @@ from pushkeeper.api.answer import Answer
 from pushkeeper.api.openapi_operations import OPERATIONS
 from pushkeeper.api.openapi_page import page
 from pushkeeper.api.openapi_schemas import SCHEMAS
-from pushkeeper.api.surface import Surface, let_in
+from pushkeeper.api.surface import MAX_KEYLESS_BYTES, Surface, let_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,7 +98,11 @@ def _response(said: str, schema: Schema | None) -> dict[str, Any]:
 
 def routes() -> Sequence[Route]:
     """The routes of the description, which need no key."""
-    surface = Surface(authenticate=let_in, render=lambda error, _: {"error": {"message": error.message}})
+    surface = Surface(
+        authenticate=let_in,
+        render=lambda error, _: {"error": {"message": error.message}},
+        max_body_bytes=MAX_KEYLESS_BYTES,
+    )
     return [
         surface.route("/api/openapi.json", GET=_described),
         surface.route("/api/docs", GET=_shown),

@@ -20,7 +20,7 @@ from pushkeeper.store.events import NewEvent
 from pushkeeper.store.people import AttributeChange, Naming
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.events import EventKind
@@ -97,7 +97,7 @@ def change(body: dict[str, Any], *, at: datetime | None = None) -> AttributeChan
     given = {name: value for name, value in body.items() if name not in _NOT_ATTRIBUTES}
     kept, removed = fields.attributes(given, "attributes")
     changed_at = fields.optional_unix_time(body.get("_timestamp"), "_timestamp") or at
-    dotted = [name for name in given if _DOTTED_PREFERENCE.fullmatch(name)]
+    dotted = dict.fromkeys(name for name in given if _DOTTED_PREFERENCE.fullmatch(name))
     return AttributeChange(
         attributes={name: value for name, value in kept.items() if name not in dotted},
         preferences=_preferences(dotted, kept),
@@ -107,7 +107,7 @@ def change(body: dict[str, Any], *, at: datetime | None = None) -> AttributeChan
     )
 
 
-def _preferences(dotted: Sequence[str], kept: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _preferences(dotted: Iterable[str], kept: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Entries of the subscription preferences by group; one that is not kept is to be removed."""
     found: dict[str, dict[str, Any]] = {}
     for name in dotted:

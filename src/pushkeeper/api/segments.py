@@ -51,7 +51,7 @@ class _Segments:
         return answer.of_json({"segments": [segment_json(segment) for segment in found]})
 
     async def make(self, call: Call) -> Answer:
-        body = fields.as_object(fields.decode(call.raw_body), "body")
+        body = await call.json()
         given = fields.as_object(body.get("segment"), "segment")
         name = fields.text(given.get("name"), "segment.name", max_bytes=MAX_NAME_BYTES)
         description = fields.optional_text(

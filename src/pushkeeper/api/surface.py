@@ -16,7 +16,8 @@ from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
-from pushkeeper.api import answer
+from pushkeeper.api import answer, fields
+from pushkeeper.api.body import LARGE_BYTES, by_size, decode, parse
 from pushkeeper.core.model import WorkspaceId
 from pushkeeper.errors import (
     BadRequest,
@@ -37,11 +38,13 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from pushkeeper.api.answer import Answer
+    from pushkeeper.api.body import Check
     from pushkeeper.metrics import Count, Spread
 
 log = logger("api")
 
 MAX_BODY_BYTES = 1_000_000
+MAX_KEYLESS_BYTES = LARGE_BYTES  # of a body that is read before, or without, a key
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 # Of the ids that we give ourselves: what nobody else's begin with, and what counts on.
 _PROCESS = os.urandom(10).hex()
@@ -77,17 +80,34 @@ class Call(msgspec.Struct, frozen=True):
         """The first header of this lower-case name; empty when there is none."""
         return next((value for found, value in self.headers if found == name), b"")
 
+    async def json(self) -> dict[str, Any]:
+        """The JSON object of the body; an empty body is an empty one.
+
+        Raises:
+            BadRequest: it is no such JSON, or holds what a database cannot.
+        """
+        return fields.as_object(await by_size(len(self.raw_body), decode, self.raw_body), "body")
+
+    async def parts(self) -> tuple[dict[str, Any], Sequence[Check]]:
+        """The same, with what is still to be checked of each part of it, so that one that is bad fails alone.
+
+        Raises:
+            BadRequest: it is no such JSON.
+        """
+        body, checks = await by_size(len(self.raw_body), parse, self.raw_body)
+        return fields.as_object(body, "body"), checks
+
     def query(self, name: str) -> str | None:
         return QueryParams(self.query_string).get(name)
 
 
-_NOBODY = Workspace(WorkspaceId(0), "")
+NOBODY = Workspace(WorkspaceId(0), "")
 
 
 async def let_in(authorization: bytes) -> Workspace:
     """Ask for no key; what the call is about says whose it is."""
     del authorization
-    return _NOBODY
+    return NOBODY
 
 
 Handler: TypeAlias = "Callable[[Call], Awaitable[Answer]]"

@@ -72,7 +72,7 @@ class _Templates:
         return answer.of_json({"templates": [template_json(template) for template in found]})
 
     async def make(self, call: Call) -> Answer:
-        made = await self._templates.make(call.workspace.workspace_id, _draft(call))
+        made = await self._templates.make(call.workspace.workspace_id, await _draft(call))
         return answer.of_json({"template": template_json(made)}, 201)
 
     async def one(self, call: Call) -> Answer:
@@ -80,7 +80,7 @@ class _Templates:
         return answer.of_json({"template": template_json(found)})
 
     async def change(self, call: Call) -> Answer:
-        changed = await self._templates.change(call.workspace.workspace_id, _number(call), _draft(call))
+        changed = await self._templates.change(call.workspace.workspace_id, _number(call), await _draft(call))
         return answer.of_json({"template": template_json(changed)})
 
     async def delete(self, call: Call) -> Answer:
@@ -147,7 +147,7 @@ class _Templates:
         )
 
     async def _change(self, call: Call, template: Template, language: str) -> Answer:
-        body = fields.as_object(fields.decode(call.raw_body), "body")
+        body = await call.json()
         # Their names for it are those of an email.
         said = {"title": body.get("subject"), "message": body.get("body"), **body}
         content = content_of(said)
@@ -231,8 +231,8 @@ def _languages(template: Template) -> list[str]:
     return ["", *sorted(template.translations)]
 
 
-def _draft(call: Call) -> Draft:
-    body = fields.as_object(fields.decode(call.raw_body), "body")
+async def _draft(call: Call) -> Draft:
+    body = await call.json()
     kind = TemplateKind(fields.one_of(body.get("kind"), "kind", _KINDS))
     audience = body.get("audience")
     if audience is not None and kind is not TemplateKind.BROADCAST:

@@ -77,7 +77,7 @@ class _Track:
     # People and devices.
 
     async def identify(self, call: Call) -> Answer:
-        body = fields.as_object(fields.decode(call.raw_body), "body")
+        body = await call.json()
         others = said.other_identifiers(body)
         naming = Naming(
             workspace_id=call.workspace.workspace_id,
@@ -102,7 +102,7 @@ class _Track:
         return DONE
 
     async def register(self, call: Call) -> Answer:
-        body = fields.as_object(fields.decode(call.raw_body), "body")
+        body = await call.json()
         device = said.registration(
             fields.as_object(body.get("device"), "device"),
             "device",
@@ -133,7 +133,7 @@ class _Track:
         return DONE
 
     async def merge(self, call: Call) -> Answer:
-        body = fields.as_object(fields.decode(call.raw_body), "body")
+        body = await call.json()
         primary = said.one_identifier(body.get("primary"), "primary", _ID_TYPES)
         secondary = said.one_identifier(body.get("secondary"), "secondary", _ID_TYPES)
         registry, workspace = self._rooms.registry, call.workspace.workspace_id
@@ -143,7 +143,7 @@ class _Track:
     # Events.
 
     async def event(self, call: Call) -> Answer:
-        body = fields.as_object(fields.decode(call.raw_body), "body")
+        body = await call.json()
         workspace = call.workspace.workspace_id
         await self._rooms.registry.tell(
             Tell(
@@ -156,7 +156,7 @@ class _Track:
         return DONE
 
     async def anonymous_event(self, call: Call) -> Answer:
-        body = fields.as_object(fields.decode(call.raw_body), "body")
+        body = await call.json()
         found = fields.optional_text(body.get("anonymous_id"), "anonymous_id", max_bytes=said.MAX_ID_BYTES)
         await self._rooms.registry.tell(
             said.anonymously(
@@ -169,7 +169,7 @@ class _Track:
         return DONE
 
     async def submit_form(self, call: Call) -> Answer:
-        body = fields.as_object(fields.decode(call.raw_body), "body")
+        body = await call.json()
         data = fields.as_object(body.get("data"), "data")
         others = said.other_identifiers(data)
         if not others:
@@ -189,12 +189,12 @@ class _Track:
     # Segments.
 
     async def add_to_segment(self, call: Call) -> Answer:
-        segment, who = _members(call)
+        segment, who = await _members(call)
         await self._rooms.audiences.add(call.workspace.workspace_id, segment, who)
         return DONE
 
     async def remove_from_segment(self, call: Call) -> Answer:
-        segment, who = _members(call)
+        segment, who = await _members(call)
         await self._rooms.audiences.remove(call.workspace.workspace_id, segment, who)
         return DONE
 
@@ -214,8 +214,8 @@ def segment_of(call: Call) -> int:
     return fields.number_of_path(call.segment("segment"), "segment")
 
 
-def _members(call: Call) -> tuple[int, list[Identifier]]:
-    body = fields.as_object(fields.decode(call.raw_body), "body")
+async def _members(call: Call) -> tuple[int, list[Identifier]]:
+    body = await call.json()
     kind = fields.one_of(call.query("id_type") or "id", "id_type", _ID_TYPES)
     ids = body.get("ids")
     if not isinstance(ids, list) or len(ids) > _MOST_AT_ONCE:

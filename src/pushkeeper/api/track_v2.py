@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pushkeeper.api import answer, fields, metrics, said
+from pushkeeper.api.body import by_size
 from pushkeeper.api.surface import Surface
 from pushkeeper.api.track_v1 import DONE
 from pushkeeper.core.identity import Identifier, IdentifierKind
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
 
     from pushkeeper.api.answer import Answer
     from pushkeeper.api.app import Rooms
+    from pushkeeper.api.body import Check
     from pushkeeper.api.surface import Call
 
 MAX_ITEM_BYTES = 32 * 1024
 MAX_BATCH_BYTES = 500 * 1024
+MAX_ITEMS = 10_000  # one that says anything has some 50 bytes
 _PARTLY_DONE = 207
 _KINDS = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
 _ANY_KIND = (*_KINDS, IdentifierKind.ANONYMOUS_ID)
@@ -82,9 +85,9 @@ class _TrackV2:
         self._rooms = rooms
 
     async def entity(self, call: Call) -> Answer:
-        item = fields.as_object(fields.decode(call.raw_body), "body")
         if len(call.raw_body) > MAX_ITEM_BYTES:
             raise TooLarge("entity", f"entity: cannot be longer than {MAX_ITEM_BYTES} bytes")
+        item = await call.json()
         [found] = await self._done(call, [self._read(call, item)])
         if found is not None:
             raise found
@@ -93,12 +96,16 @@ class _TrackV2:
     async def batch(self, call: Call) -> Answer:
         if len(call.raw_body) > MAX_BATCH_BYTES:
             raise TooLarge("batch", f"batch: cannot be longer than {MAX_BATCH_BYTES} bytes")
-        body = fields.as_object(fields.decode(call.raw_body), "body")
+        body, checks = await call.parts()
         items = body.get("batch")
         if not isinstance(items, list):
             raise BadRequest("batch", "batch: expected a list of operations")
+        if len(items) > MAX_ITEMS:
+            raise TooLarge("batch", f"batch: cannot have more than {MAX_ITEMS:,} operations")
         self._rooms.keys.count_items("track", call.workspace.workspace_id, len(items))
-        read = [self._read_item(call, item) for item in items]
+        read = await by_size(
+            len(call.raw_body), lambda: [self._read_item(call, item, checks) for item in items]
+        )
         errors = [
             {"batch_index": place, **problem(error)}
             for place, error in enumerate(await self._done(call, read))
@@ -106,8 +113,12 @@ class _TrackV2:
         ]
         return answer.of_json({"errors": errors}, _PARTLY_DONE) if errors else DONE
 
-    def _read_item(self, call: Call, item: object) -> list[Told | AppReport | _Note] | BadRequest:
+    def _read_item(
+        self, call: Call, item: object, checks: Sequence[Check]
+    ) -> list[Told | AppReport | _Note] | BadRequest:
         try:
+            for check in checks:
+                check(item)
             given = fields.as_object(item, "batch")
             if len(msgspec.json.encode(given)) > MAX_ITEM_BYTES:
                 raise TooLarge("batch", f"batch: an operation cannot be longer than {MAX_ITEM_BYTES} bytes")
@@ -121,7 +132,7 @@ class _TrackV2:
             return _delivery(call, item)
         if kind == "object":
             action = item.get("action")
-            if action not in _OBJECT_ACTIONS:
+            if not isinstance(action, str) or action not in _OBJECT_ACTIONS:
                 raise BadRequest("action", "action: expected one that objects have")
             fields.as_object(item.get("identifiers"), "identifiers")
             return [_Note(item)]

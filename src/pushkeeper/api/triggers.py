@@ -68,7 +68,7 @@ class _Triggers:
         self._rooms = rooms
 
     async def trigger(self, call: Call) -> Answer:
-        body = fields.as_object(fields.decode(call.raw_body), "body")
+        body = await call.json()
         sent = await self._rooms.triggers.trigger(
             call.workspace.workspace_id, _number(call), trigger_of(body)
         )

@@ -44,7 +44,7 @@ class _Undo:
         return answer.of_json({"undone": found})
 
     async def undo(self, call: Call) -> Answer:
-        body = fields.as_object(fields.decode(call.raw_body), "body")
+        body = await call.json()
         meant = meant_of(body)
         dry_run = fields.optional_flag(body.get("dry_run"), "dry_run", default=True)
         why = fields.optional_text(body.get("why"), "why", max_bytes=MAX_WHY_BYTES) or ""

@@ -48,7 +48,7 @@ class _Webhooks:
 
     async def make(self, call: Call) -> Answer:
         """The key that calls are signed with is in this answer and in no other."""
-        made, key = await self._webhooks.make(call.workspace.workspace_id, _wanted(call))
+        made, key = await self._webhooks.make(call.workspace.workspace_id, await _wanted(call))
         return answer.of_json({**webhook_json(made), "signing_key": key})
 
     async def one(self, call: Call) -> Answer:
@@ -56,7 +56,7 @@ class _Webhooks:
         return answer.of_json(webhook_json(found))
 
     async def change(self, call: Call) -> Answer:
-        changed = await self._webhooks.change(call.workspace.workspace_id, _number(call), _wanted(call))
+        changed = await self._webhooks.change(call.workspace.workspace_id, _number(call), await _wanted(call))
         return answer.of_json(webhook_json(changed))
 
     async def delete(self, call: Call) -> Answer:
@@ -81,8 +81,8 @@ def webhook_json(webhook: Webhook) -> dict[str, Any]:
     }
 
 
-def _wanted(call: Call) -> Wanted:
-    body = fields.as_object(fields.decode(call.raw_body), "body")
+async def _wanted(call: Call) -> Wanted:
+    body = await call.json()
     events = body.get("events")
     if not isinstance(events, list) or not events:
         raise BadRequest("events", "events: expected a list of at least one")

@@ -185,10 +185,11 @@ def _body(options: dict[str, Any]) -> dict[str, Any]:
         BadRequest: the file is no JSON, or a filter's.
     """
     from pushkeeper.api import fields
+    from pushkeeper.api.body import decode
     from pushkeeper.cli.audiences import read_filter
 
     file = options.pop("file")
-    body = {} if file is None else fields.as_object(fields.decode(file.read()), "file")
+    body = {} if file is None else fields.as_object(decode(file.read()), "file")
     given = options.pop("filter_")
     unit = options.pop("unit")
     if given is not None:

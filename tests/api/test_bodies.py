@@ -1,0 +1,236 @@
+"""How a body is read: what is refused and by which words, who is asked for a key first, and what an item costs the others."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pushkeeper import wiring
+from pushkeeper.api import body
+from pushkeeper.api.surface import MAX_KEYLESS_BYTES
+from pushkeeper.config import Settings
+from pushkeeper.core.model import Secret
+from pushkeeper.errors import BadRequest, TooLarge
+from pushkeeper.store.vault import Vault
+from support.inside import Inside
+from support.requests import NO_KEYS, SAMPLES, filled, key_of
+
+if TYPE_CHECKING:
+    from pushkeeper.store.database import Database
+
+TEXTS = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=10)
+PLAIN = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**30), 10**30)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+)
+
+
+@pytest_asyncio.fixture
+async def inside(database: Database) -> Inside:
+    store = wiring.Store(database, Vault(Secret(bytes(32))), None, ())
+    app = wiring.api(store, "http://push.example.com", Settings(data_dir=Path(), requests_per_s=None))
+    return Inside(0, {}, app=app)
+
+
+@given(value=PLAIN)
+def test_what_json_says_is_read_as_it_is(value: object) -> None:
+    assert body.decode(json.dumps(value).encode()) == value
+
+
+@pytest.mark.parametrize(
+    ("raw", "field"),
+    [
+        (b'"\\u0000"', "body"),
+        (b'{"a": "x\\u0000"}', "a"),
+        (b'{"a\\u0000b": 1}', "ab"),
+        (b'{"a": [0, {"b": "\\u0000"}]}', "a[1].b"),
+        (b'[{"a": "\\u0000"}]', "body[0].a"),
+        (b'{"%s": "\\u0000"}' % (b"k" * 5_000), "k" * 40),
+        (b'{"a": [%s]}' % (b"1" * 101), "a[0]"),
+        (b'{"a": -%s}' % (b"1" * 400), "a"),
+        (b"[" * 101 + b"]" * 101, "body"),
+        (b"[" * 50_000 + b"]" * 50_000, "body"),
+        (b"1" * 5_000, "body"),
+        (b"1e400", "body"),
+        (b"[" + b"[]," * 250_000 + b"[]]", "body"),
+        (b'{"a": ', "body"),
+        (b"\xff", "body"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_by_its_place(raw: bytes, field: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        body.decode(raw)
+    assert refused.value.field == field
+    assert refused.value.message.startswith(f"{field}: ")
+    assert len(refused.value.message) < 300
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        (b"", {}),
+        (b" \n", {}),
+        (b'"%s"' % (b"1" * 5_000), "1" * 5_000),
+        (b'"\\\\u0000"', "\\u0000"),
+        (b"1" * 100, int("1" * 100)),
+        (b"[" * 100 + b"]" * 100, None),
+        (b'"\\ud83d\\ude00"', "\U0001f600"),
+        (b'"cut \\ud83d"', "cut \ufffd"),
+        (b'"\\udE00\\ud83d\\ude00\\\\ud83d"', "\ufffd\U0001f600\\ud83d"),
+    ],
+)
+def test_what_only_looks_like_it_is_read(raw: bytes, value: object) -> None:
+    found = body.decode(raw)
+    assert value is None or found == value
+
+
+async def test_what_is_large_is_read_beside_the_event_loop() -> None:
+    here = threading.get_ident()
+    assert await body.by_size(body.LARGE_BYTES, threading.get_ident) == here
+    assert await body.by_size(body.LARGE_BYTES + 1, threading.get_ident) != here
+
+
+@pytest.mark.parametrize("length", [0, 1, 65_535, 65_536, 65_537, 400_000])
+async def test_gzip_is_inflated_up_to_what_may_be(length: int) -> None:
+    raw = gzip.compress(b"a" * length)
+    assert await body.inflate(raw, most=400_000, field="batch") == b"a" * length
+    assert await body.inflate(b"a" * length, most=400_000, field="batch") == b"a" * length
+
+
+@pytest.mark.parametrize(
+    "raw", [gzip.compress(b"a" * 50_000_000), gzip.compress(b"a" * 500_001), b"a" * 500_001]
+)
+async def test_no_more_is_inflated_than_may_be(raw: bytes) -> None:
+    with pytest.raises(TooLarge, match="batch"):
+        await body.inflate(raw, most=500_000, field="batch")
+
+
+async def test_a_body_is_not_read_before_its_key_is_known(inside: Inside) -> None:
+    async def nobody_reads() -> Any:
+        pytest.fail("the body was read")
+
+    asked = 0
+    for route in SAMPLES:
+        method, path = route.split()
+        if not key_of(route, NO_KEYS) or "x-strict-mode" in key_of(route, NO_KEYS):
+            continue  # what has its key in the path or in the body
+        for authorization in (b"", b"Bearer nobody", b"Basic bm9ib2R5Og=="):
+            statuses: list[int] = []
+
+            async def send(message: Any, statuses: list[int] = statuses) -> None:
+                statuses += [message["status"]] if "status" in message else []
+
+            scope = {
+                "type": "http",
+                "method": method,
+                "path": filled(path),
+                "query_string": b"",
+                "headers": [(b"authorization", authorization)],
+            }
+            await inside.app(scope, nobody_reads, send)
+            assert statuses == [401], (route, authorization)
+            asked += 1
+    assert asked > 100
+
+
+async def test_what_needs_no_key_in_its_header_is_read_up_to_64_kib(inside: Inside) -> None:
+    keyless = [route for route in SAMPLES if not key_of(route, NO_KEYS)]
+    assert len(keyless) == 4
+    for route in keyless:
+        method, path = route.split()
+        large = b'{"a": "%s"}' % (b"a" * MAX_KEYLESS_BYTES)
+        assert (await inside.ask(method, filled(path), large)).status == 413
+        assert (await inside.ask(method, filled(path), b'{"unsubscribe": true}')).status == 200
+
+
+_BAD: list[Any] = [10**400, "\0", [[]], {"a": "\0"}, "http://[::1", 1e308, {}, "x" * 40_000]
+
+
+@pytest.mark.parametrize("bad", _BAD, ids=range(len(_BAD)))
+@pytest.mark.parametrize(
+    "where", ["timestamp", "event", "userId", "properties", "type", "messageId", "context"]
+)
+async def test_in_a_batch_of_an_app_the_bad_item_alone_is_dropped(
+    inside: Inside, workspace: Any, database: Database, where: str, bad: Any
+) -> None:
+    made, keys = workspace
+    good = {"type": "track", "event": "good", "userId": "42"}
+    items = [good, {**good, "event": "bad", where: bad}, {**good, "event": "cut \ud83d"}, good]
+    sent = json.dumps({"writeKey": keys.write_key, "batch": items}).encode()
+    assert (await inside.ask("POST", "/v1/b", sent)).status == 200
+    names = [
+        row["name"]
+        for row in await database.rows(
+            "select name from events where workspace_id = $1 order by event_id", made.workspace_id
+        )
+    ]
+    assert [name for name in names if name not in {"bad", "x"}].count("good") == 2
+    assert "cut \ufffd" in names
+
+
+async def test_in_a_batch_of_a_back_end_the_bad_operation_alone_is_refused(
+    inside: Inside, workspace: Any
+) -> None:
+    keys = workspace[1]
+    good = {"type": "person", "action": "identify", "identifiers": {"id": "42"}, "attributes": {"a": 1}}
+    for bad in (10**400, "\0", _nested(150)):
+        items = [good, {**good, "attributes": {"b": bad}}, good]
+        route = "POST /api/v2/batch"
+        seen = await inside.ask(
+            "POST", "/api/v2/batch", json.dumps({"batch": items}).encode(), key_of(route, keys)
+        )
+        assert seen.status == 207
+        assert [error["batch_index"] for error in json.loads(seen.body)["errors"]] == [1]
+
+
+def _nested(depth: int) -> list[Any]:
+    found: list[Any] = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
+async def test_a_batch_of_more_items_than_can_say_anything_is_refused(inside: Inside, workspace: Any) -> None:
+    keys = workspace[1]
+    sent = json.dumps({"batch": [0] * 10_001}).encode()
+    for route, status in (("POST /v1/b", 400), ("POST /api/v2/batch", 400)):
+        seen = await inside.ask("POST", route.split()[1], sent, key_of(route, keys))
+        assert (seen.status, b"10,000" in seen.body) == (status, True)
+
+
+async def test_others_are_answered_while_a_large_body_is_read(inside: Inside, workspace: Any) -> None:
+    """A body of a megabyte that is as slow as may be: the event loop is silent for less than a tenth of it all."""
+    keys = workspace[1]
+    worst = b'{"ids": [%s0]}' % (b"{}," * 240_000)
+    silences, done = [], asyncio.Event()
+
+    async def listen() -> None:
+        loop = asyncio.get_running_loop()
+        last = loop.time()
+        while not done.is_set():
+            await asyncio.sleep(0)
+            silences.append(loop.time() - last)
+            last = loop.time()
+
+    listening = asyncio.create_task(listen())
+    route = "POST /v1/campaigns/{id}/triggers"
+    seen = [
+        await inside.ask("POST", "/v1/campaigns/7/triggers", worst, key_of(route, keys)) for _ in range(3)
+    ]
+    done.set()
+    await listening
+    assert {one.status for one in seen} == {422}
+    assert max(silences) < 0.25
