@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 import platformdirs
 
+from pushkeeper.core.client_address import networks_of
 from pushkeeper.core.destination import Destinations
 from pushkeeper.core.model import Secret
 from pushkeeper.errors import Misconfigured
@@ -76,8 +77,10 @@ class Settings:
         keep_events_days: for how many days what people did is kept, by whole months; none for ever.
         keep_exports_days: for how many days an export can be downloaded; none for ever.
         keep_outbox_days: for how many days what a webhook does not take, or is disabled for, waits; none for ever.
+        trusted_proxies: networks (in CIDR notation) and addresses of the proxies in front of us, as a list or separated by
+            commas: what they say of the client in `X-Forwarded-For` and `X-Forwarded-Proto` is believed, and nobody else.
         metrics_token: what `/metrics` asks for as a bearer token, of 16 characters or more; without one it answers
-            callers on this machine alone.
+            callers on this machine alone, by its name or address there, and no proxy.
     """
 
     data_dir: Path
@@ -105,6 +108,7 @@ class Settings:
     keep_events_days: int | None = 90
     keep_exports_days: int | None = 30
     keep_outbox_days: int | None = 30
+    trusted_proxies: tuple[str, ...] = ()
     metrics_token: Secret | None = None
 
     def __post_init__(self) -> None:
@@ -117,6 +121,12 @@ class Settings:
         except ValueError as error:
             raise Misconfigured(
                 f"webhooks_may_go_to: {str(error)!r} is neither a network in CIDR notation, nor an address, nor a host name"
+            ) from None
+        try:
+            networks_of(self.trusted_proxies)
+        except ValueError as error:
+            raise Misconfigured(
+                f"trusted_proxies: {str(error)!r} is neither a network in CIDR notation nor an address"
             ) from None
         if self.workers and not self.worker:
             raise Misconfigured("worker, workers: no worker and some are not both possible")
@@ -217,11 +227,12 @@ _TYPES: dict[str, Any] = {
     "webhooks_may_be_private": bool,
     "webhooks_may_go_to": tuple[str, ...],
     "dashboard": bool,
+    "trusted_proxies": tuple[str, ...],
     **dict.fromkeys(_KEPT, int),
 }
 # Where "none" is a value: there is no other word for it in TOML, or in the environment.
 _MAY_BE_NONE = {"requests_per_s", *_KEPT}
-_LISTS = {"webhooks_may_go_to"}
+_LISTS = {"webhooks_may_go_to", "trusted_proxies"}
 
 
 def _read(key: str, value: object, where: str) -> object:

@@ -6,13 +6,18 @@ import asyncio
 import hashlib
 import secrets
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
+from pushkeeper.core.client_address import network_of
+from pushkeeper.core.known_device import KnownDevices
+from pushkeeper.core.model import Secret
 from pushkeeper.core.user import (
     LINK_LIVES,
+    MAX_FAILURES,
     SETUP_LIVES,
     Role,
     UserId,
@@ -25,14 +30,13 @@ from pushkeeper.store import sessions, users
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from datetime import datetime
 
     from pushkeeper.store.database import Connection, Database
     from pushkeeper.store.users import Link, User
 
 T = TypeVar("T")
 
-_HASHING_AT_ONCE = 2  # 64 MiB each
+_HASHING_AT_ONCE = 1  # of strangers, and of others: 64 MiB each
 _HASHING_WAITS = 20
 _NO_LINK = "link: it was used, has ended, or never was; ask an admin, or run `pushkeeper user link`"
 _NO_USER = "user: there is none of this name"
@@ -47,14 +51,45 @@ class Entry:
     expires_at: datetime
 
 
-class Users:
-    """The users of this installation."""
+class _Queue:
+    """What takes memory and a tenth of a second, and is done beside the event loop, so many at once."""
 
-    def __init__(self, database: Database, hasher: PasswordHasher | None = None) -> None:
-        self._database = database
-        self._hasher = hasher or PasswordHasher()
+    def __init__(self) -> None:
         self._hashing = asyncio.Semaphore(_HASHING_AT_ONCE)
         self._waiting = 0
+
+    async def __call__(self, work: Callable[[], T]) -> T:
+        """Do it when it is its turn.
+
+        Raises:
+            TooManyRequests: too many wait.
+        """
+        if self._waiting >= _HASHING_WAITS:
+            raise TooManyRequests("password: too many are being looked at; try again in a moment")
+        self._waiting += 1
+        try:
+            async with self._hashing:
+                return await asyncio.to_thread(work)
+        finally:
+            self._waiting -= 1
+
+
+class Users:
+    """The users of this installation.
+
+    `device_key` signs what browsers hold in which somebody has logged in before; without one they are known until this process
+    ends.
+    """
+
+    def __init__(
+        self, database: Database, hasher: PasswordHasher | None = None, *, device_key: Secret | None = None
+    ) -> None:
+        self._database = database
+        self._hasher = hasher or PasswordHasher()
+        self._devices = KnownDevices(device_key or Secret(secrets.token_bytes(32)))
+        # Strangers wait for each other, and nobody else for them.
+        self._strangers = _Queue()
+        self._known = _Queue()
         self._nobodys_hash: str | None = None
 
     # Who there is.
@@ -197,7 +232,7 @@ class Users:
         known = await self.link(token)
         name = known.user.name if known.user else _checked_name(name)
         _check_password(password, name)
-        password_hash = await self._hashed(lambda: self._hasher.hash(password))
+        password_hash = await self._known(lambda: self._hasher.hash(password))
 
         async def work(connection: Connection) -> str:
             used = await users.use_link(connection, _hash(token))
@@ -212,31 +247,45 @@ class Users:
 
     # Sessions.
 
-    async def log_in(self, name: str, password: str, address: str) -> tuple[User, str]:
+    async def log_in(self, name: str, password: str, address: str, *, device: str = "") -> tuple[User, str]:
         """The user of this name and password, and what their browser is to hold.
+
+        `device` is what it holds since somebody logged in there, as `known_device` made it: its attempts are counted apart, so
+        that nobody else's keep it out.
 
         Raises:
             Unauthorized: one of the two is wrong, or they are kept out; which of them is not told.
             TooManyRequests: it failed too often.
         """
-        user = await self._checked(name, password, address)
+        found = await users.by_key(self._database, key_of(name))
+        number = None if found is None else self._devices.read(device, found[0].user_id, datetime.now(UTC))
+        source = network_of(address) if number is None else f"device {number}"
+        user = await self._checked(name, found, password, source, known=number is not None)
 
         async def work(connection: Connection) -> str:
             return await _start(connection, user.user_id, address)
 
         return user, await self._database.in_transaction(work)
 
-    async def _checked(self, name: str, password: str, address: str) -> User:
+    def known_device(self, user: User) -> str:
+        """What a browser is to hold, for long, in which this user has just logged in."""
+        return self._devices.make(user.user_id, datetime.now(UTC))
+
+    async def _checked(
+        self, name: str, found: tuple[User, str | None] | None, password: str, source: str, *, known: bool
+    ) -> User:
+        """Whose password this is; `source` has the attempts that count together, `known` says that no stranger's are among them."""
         name_hash = _hash(key_of(name))
-        if (await sessions.failures(self._database, name_hash, address)).are_too_many:
+        failures = await sessions.failures(self._database, name_hash, source)
+        if failures.of_both >= MAX_FAILURES if known else failures.are_too_many:
             raise TooManyRequests("password: it was wrong too often; wait a quarter of an hour")
         # Noted before it is known: those that are tried at the same time count too.
-        await sessions.note_failure(self._database, name_hash, address)
-        user, password_hash = await users.by_key(self._database, key_of(name)) or (None, None)
-        good = await self._verify(password_hash, password)
+        await sessions.note_failure(self._database, name_hash, source)
+        user, password_hash = found or (None, None)
+        good = await self._verify(password_hash, password, self._known if known else self._strangers)
         if user is None or not good or user.disabled_at is not None:
             raise Unauthorized("password: it is wrong, or there is nobody of this name")
-        await sessions.forget_failures(self._database, name_hash, address)
+        await sessions.forget_failures(self._database, name_hash, source)
         return user
 
     async def holder(self, token: str) -> User | None:
@@ -247,9 +296,7 @@ class Users:
         """End a session."""
         await sessions.end(self._database, _hash(token))
 
-    async def change_password(
-        self, user: User, former: str, password: str, *, token: str, address: str
-    ) -> None:
+    async def change_password(self, user: User, former: str, password: str, *, token: str) -> None:
         """Give a user another password; they are logged out everywhere but here.
 
         Raises:
@@ -258,8 +305,10 @@ class Users:
             TooManyRequests: it was wrong too often.
         """
         _check_password(password, user.name)
-        await self._checked(user.name, former, address)
-        password_hash = await self._hashed(lambda: self._hasher.hash(password))
+        # Whoever is logged in is no stranger.
+        found = await users.by_key(self._database, key_of(user.name))
+        await self._checked(user.name, found, former, f"user {user.user_id}", known=True)
+        password_hash = await self._known(lambda: self._hasher.hash(password))
 
         async def work(connection: Connection) -> None:
             await users.set_password(connection, user.user_id, password_hash)
@@ -273,10 +322,10 @@ class Users:
 
     # Passwords.
 
-    async def _verify(self, password_hash: str | None, password: str) -> bool:
+    async def _verify(self, password_hash: str | None, password: str, queue: _Queue) -> bool:
         """Whether this is the password; it takes as long where there is none to compare it with."""
         if self._nobodys_hash is None:
-            self._nobodys_hash = await self._hashed(lambda: self._hasher.hash(secrets.token_urlsafe(16)))
+            self._nobodys_hash = await self._known(lambda: self._hasher.hash(secrets.token_urlsafe(16)))
         against = password_hash or self._nobodys_hash
 
         def verify() -> bool:
@@ -285,18 +334,7 @@ class Users:
             except (Argon2Error, InvalidHashError):
                 return False
 
-        return await self._hashed(verify) and password_hash is not None
-
-    async def _hashed(self, work: Callable[[], T]) -> T:
-        """What takes memory and a tenth of a second is done beside the event loop, two at a time."""
-        if self._waiting >= _HASHING_WAITS:
-            raise TooManyRequests("password: too many are being looked at; try again in a moment")
-        self._waiting += 1
-        try:
-            async with self._hashing:
-                return await asyncio.to_thread(work)
-        finally:
-            self._waiting -= 1
+        return await queue(verify) and password_hash is not None
 
 
 async def _link(connection: Connection, user: UserId | None) -> Entry:

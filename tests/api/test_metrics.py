@@ -125,7 +125,14 @@ async def test_devices_are_counted_by_workspace_platform_and_status(door, worksp
 
 
 async def test_who_is_elsewhere_or_comes_by_a_proxy_is_not_told_without_a_token(door):
-    for header in ("x-forwarded-for", "forwarded", "via", "x-real-ip"):
+    for header in (
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "forwarded",
+        "via",
+        "x-real-ip",
+    ):
         status, body, headers = await door.raw("GET", "/metrics", None, **{header: "203.0.113.9"})
         assert status == 401
         assert b"metrics_token" in body
@@ -151,6 +158,38 @@ async def test_who_is_elsewhere_or_comes_by_a_proxy_is_not_told_without_a_token(
     ],
 )
 async def test_the_door_to_metrics(database, client, token, authorization, status):
+    headers = [(b"host", b"localhost:8383"), *([(b"authorization", authorization)] if authorization else [])]
+    assert await _asked(database, token, client=(client, 1234), headers=headers) == status
+
+
+@pytest.mark.parametrize(
+    ("hosts", "version", "status"),
+    [
+        ([b"localhost"], "1.1", 200),
+        ([b"LocalHost:8383"], "1.1", 200),
+        ([b"127.0.0.1:8383"], "1.1", 200),
+        ([b"127.8.9.1"], "1.1", 200),
+        ([b"[::1]:8383"], "1.1", 200),
+        ([b"evil.test"], "1.1", 401),
+        ([b"localhost.evil.test"], "1.1", 401),
+        ([b"127.0.0.1.evil.test:8383"], "1.1", 401),
+        ([b"localhost@evil.test"], "1.1", 401),
+        ([b"203.0.113.9"], "1.1", 401),
+        ([b"[::1"], "1.1", 401),
+        ([b""], "1.1", 401),
+        ([], "1.1", 401),
+        ([b"localhost", b"evil.test"], "1.1", 401),
+        ([b"127.0.0.1:8383"], "1.0", 401),  # nginx, as it comes
+    ],
+)
+async def test_who_calls_this_machine_by_another_name_is_elsewhere(database, hosts, version, status):
+    headers = [(b"host", host) for host in hosts]
+    assert await _asked(database, None, headers=headers, http_version=version) == status
+    headers.append((b"authorization", b"Bearer a-token-for-prometheus"))
+    assert await _asked(database, SECRET, headers=headers, http_version=version) == 200
+
+
+async def _asked(database, token, **about):
     sent = []
 
     async def send(message):
@@ -159,13 +198,9 @@ async def test_the_door_to_metrics(database, client, token, authorization, statu
     async def receive():
         raise AssertionError("there is no body to be read")
 
-    scope = {
-        "type": "http",
-        "client": (client, 1234),
-        "headers": [(b"authorization", authorization)] if authorization else [],
-    }
+    scope = {"type": "http", "client": ("127.0.0.1", 1234), "http_version": "1.1", **about}
     await Prometheus(Measures(database), token)(scope, receive, send)
-    assert sent[0]["status"] == status
+    return sent[0]["status"]
 
 
 async def test_a_database_that_is_away_leaves_out_what_is_its_and_the_rest_is_told(lonely):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
@@ -136,6 +137,68 @@ async def test_who_guesses_has_to_wait_and_others_have_not(room: Users) -> None:
     await room.log_in("ann", PASSWORD, "10.0.0.1")
 
 
+async def test_strangers_lock_nobody_out_of_a_browser_in_which_they_have_logged_in(room: Users) -> None:
+    user = await joined(room, "ann")
+    held = room.known_device(user)
+    for number in range(60):  # from all over the world, and then from her own address
+        with suppress(Unauthorized, TooManyRequests):
+            await room.log_in("ann", "wrong", f"10.0.{number}.66")
+        with suppress(Unauthorized, TooManyRequests):
+            await room.log_in(f"nobody {number}", "wrong", "10.0.0.1")
+    with pytest.raises(TooManyRequests):
+        await room.log_in("ann", PASSWORD, "10.0.0.1")
+    with pytest.raises(TooManyRequests):
+        await room.log_in("ann", PASSWORD, "10.0.0.2", device="made up")
+    assert (await room.log_in("ann", PASSWORD, "10.0.0.1", device=held))[0].name == "ann"
+    # Who took the browser has five attempts, as anybody has.
+    for _ in range(5):
+        with pytest.raises(Unauthorized):
+            await room.log_in("ann", "wrong", "10.0.0.1", device=held)
+    with pytest.raises(TooManyRequests):
+        await room.log_in("ann", PASSWORD, "10.0.0.1", device=held)
+    assert (await room.log_in("ann", PASSWORD, "10.0.0.1", device=room.known_device(user)))[0].name == "ann"
+
+
+async def test_a_browser_that_is_known_for_one_user_guesses_at_another_as_a_stranger(room: Users) -> None:
+    ann, _ = await joined(room, "ann"), await joined(room, "ben")
+    for _ in range(5):
+        with pytest.raises(Unauthorized):
+            await room.log_in("ben", "wrong", "10.0.0.66", device=room.known_device(ann))
+    with pytest.raises(TooManyRequests):
+        await room.log_in("ben", PASSWORD, "10.0.0.66", device=room.known_device(ann))
+
+
+async def test_who_guesses_from_all_addresses_of_an_ipv6_network_is_one(room: Users) -> None:
+    await joined(room, "ann")
+    for number in range(5):
+        with pytest.raises(Unauthorized):
+            await room.log_in("ann", "wrong", f"2001:db8::{number:x}")
+    with pytest.raises(TooManyRequests):
+        await room.log_in("ann", PASSWORD, "2001:db8::ffff")
+    await room.log_in("ann", PASSWORD, "2001:db8:0:1::1")
+
+
+async def test_whoever_is_logged_in_can_change_the_password_whatever_strangers_do(room: Users) -> None:
+    user = await joined(room, "ann")
+    _, token = await room.log_in("ann", PASSWORD, "10.0.0.1")
+    for number in range(60):
+        with suppress(Unauthorized, TooManyRequests):
+            await room.log_in("ann", "wrong", f"10.0.{number}.66")
+    await room.change_password(user, PASSWORD, "another password", token=token)
+
+
+async def test_strangers_who_wait_for_their_turn_keep_nobody_waiting(room: Users) -> None:
+    user = await joined(room, "ann")
+    held = room.known_device(user)
+    strangers = [
+        asyncio.create_task(room.log_in(f"nobody {number}", "wrong", f"10.1.{number}.1"))
+        for number in range(60)
+    ]
+    assert (await room.log_in("ann", PASSWORD, "10.0.0.1", device=held))[0].name == "ann"
+    done = await asyncio.gather(*strangers, return_exceptions=True)
+    assert {type(one) for one in done} <= {Unauthorized, TooManyRequests}
+
+
 async def test_guesses_that_are_made_at_once_count_too(room: Users) -> None:
     await joined(room, "ann")
     tried = await asyncio.gather(
@@ -160,8 +223,8 @@ async def test_another_password_ends_all_other_sessions(room: Users) -> None:
     _, elsewhere = await room.log_in("ann", PASSWORD, "10.0.0.2")
     _, here = await room.log_in("ann", PASSWORD, "10.0.0.1")
     with pytest.raises(Unauthorized):
-        await room.change_password(user, "wrong", "another password", token=here, address="10.0.0.1")
-    await room.change_password(user, PASSWORD, "another password", token=here, address="10.0.0.1")
+        await room.change_password(user, "wrong", "another password", token=here)
+    await room.change_password(user, PASSWORD, "another password", token=here)
     assert await room.holder(here) is not None
     assert await room.holder(elsewhere) is None
     with pytest.raises(Unauthorized):

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 
 _JSON = b"application/json; charset=utf-8"
+# What people and devices are called is in it: no cache between is to keep it, and no browser to take it for something else.
+_GUARDS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Answer:
             (b"content-type", self.content_type),
             (b"content-length", length),
             (b"x-request-id", found_by),
+            *_GUARDS,
             *self.headers,
         ]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})

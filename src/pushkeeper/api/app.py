@@ -36,6 +36,7 @@ from pushkeeper.api import (
 )
 from pushkeeper.api.prometheus import PATH, Prometheus
 from pushkeeper.api.surface import log, meters_of, request_id_of
+from pushkeeper.core.client_address import client_of, is_trusted
 from pushkeeper.errors import Unreachable
 from pushkeeper.measures import Measures
 from pushkeeper.store import migrate
@@ -43,13 +44,14 @@ from pushkeeper.store import migrate
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from pushkeeper.api.answer import Answer
     from pushkeeper.api.auth import Keys
     from pushkeeper.audience import Audiences
     from pushkeeper.broadcasts import Broadcasts
     from pushkeeper.census import Census
+    from pushkeeper.core.client_address import Network
     from pushkeeper.core.model import Secret
     from pushkeeper.explanations import Explanations
     from pushkeeper.exports import Exports
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from pushkeeper.triggers import Triggers
     from pushkeeper.webhooks import Webhooks
 
+_ONLY_TLS = (b"strict-transport-security", b"max-age=31536000")
 _BEGINNING = 3  # segments of a path that choose its router
 
 
@@ -71,7 +74,8 @@ _BEGINNING = 3  # segments of a path that choose its router
 class Rooms:
     """What the APIs call, and the address at which clients reach them.
 
-    `metrics_token` opens `/metrics` to who is not on this machine; without one nobody else is let in.
+    `metrics_token` opens `/metrics` to who is not on this machine; without one nobody else is let in. `trusted_proxies` are
+    believed when they say who called them. `only_tls` has browsers use nothing else for this host from now on.
     """
 
     registry: Registry
@@ -92,6 +96,8 @@ class Rooms:
     keys: Keys
     url: str
     metrics_token: Secret | None = None
+    trusted_proxies: Sequence[Network] = ()
+    only_tls: bool = False
 
 
 def build(rooms: Rooms, beside: Sequence[Route] = ()) -> ASGIApp:
@@ -125,7 +131,7 @@ def build(rooms: Rooms, beside: Sequence[Route] = ()) -> ASGIApp:
         *native_workspace.routes(rooms),
         *beside,
     ]
-    return Doors(routes)
+    return Doors(routes, trusted_proxies=rooms.trusted_proxies, only_tls=rooms.only_tls)
 
 
 class Doors:
@@ -134,7 +140,11 @@ class Doors:
     A router tries its routes one after the other, a microsecond each: so there is one for each beginning of a path.
     """
 
-    def __init__(self, routes: Sequence[Route]) -> None:
+    def __init__(
+        self, routes: Sequence[Route], *, trusted_proxies: Sequence[Network] = (), only_tls: bool = False
+    ) -> None:
+        self._trusted_proxies = trusted_proxies
+        self._only_tls = only_tls
         begun: dict[tuple[str, ...], list[Route]] = {}
         for route in routes:
             segments = route.path.split("/")[1:]
@@ -149,6 +159,10 @@ class Doors:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         raw_path = cast("bytes", scope.get("raw_path") or scope["path"].encode())
         scope["path"] = path = raw_path.decode("latin-1")
+        if self._trusted_proxies:
+            _believe(scope, self._trusted_proxies)
+        if self._only_tls:
+            send = _with_tls_only(send)
         segments = path.split("/", _BEGINNING + 1)[1:]
         for length in range(_BEGINNING, 0, -1):
             router = self._routers.get(tuple(segments[:length]))
@@ -156,6 +170,30 @@ class Doors:
                 await router(scope, receive, send)
                 return
         await _no_such_route(scope, receive, send)
+
+
+def _believe(scope: Scope, trusted: Sequence[Network]) -> None:
+    """Put the client, and how it called, in the place of a proxy that is trusted, as that says."""
+    peer, _ = scope.get("client") or ("", 0)
+    if not is_trusted(peer, trusted):
+        return
+    said: dict[bytes, list[str]] = {b"x-forwarded-for": [], b"x-forwarded-proto": []}
+    for name, value in scope["headers"]:
+        if name in said:
+            said[name].append(value.decode("latin-1"))
+    scope["client"] = (client_of(peer, said[b"x-forwarded-for"], trusted), 0)
+    scheme = ",".join(said[b"x-forwarded-proto"]).rpartition(",")[2].strip().lower()
+    if scheme in {"http", "https"}:
+        scope["scheme"] = scheme
+
+
+def _with_tls_only(send: Send) -> Send:
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], _ONLY_TLS]}
+        await send(message)
+
+    return sent
 
 
 class _Open:

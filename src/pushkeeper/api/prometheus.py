@@ -7,6 +7,7 @@ import ipaddress
 import secrets
 from math import inf
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from pushkeeper.api import answer
 from pushkeeper.api.answer import Answer
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from pushkeeper.metrics import Series
 
 PATH = "/metrics"
-_BY_PROXY = frozenset({b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip"})
+_BY_PROXY = frozenset({b"forwarded", b"via", b"x-real-ip"})
+_BY_PROXY_TOO = b"x-forwarded-"
 _REFUSED = "metrics are for this machine, or for who has the token of the setting metrics_token"
 
 
@@ -49,8 +51,7 @@ class Prometheus:
 
     def _lets_in(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
         if self._token is None:
-            # Whoever is let in by a proxy on this machine is not on this machine.
-            return _is_here(scope) and _BY_PROXY.isdisjoint(headers)
+            return _is_here(scope) and not _is_by_proxy(scope, headers) and _asks_for_here(scope)
         scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
         return scheme.lower() == b"bearer" and secrets.compare_digest(given.strip(), self._token.value)
 
@@ -111,6 +112,29 @@ def _add_spread(family: Family, labels: dict[str, str], spread: Spread) -> None:
 def _is_here(scope: Scope) -> bool:
     """Whether the caller is on this machine."""
     host, _ = scope.get("client") or ("", 0)
+    return _is_loopback(host)
+
+
+def _is_by_proxy(scope: Scope, headers: Iterable[bytes]) -> bool:
+    """Whether a proxy on this machine calls, for somebody who is elsewhere: by its headers, or as nginx does by its protocol."""
+    return scope.get("http_version") == "1.0" or any(
+        name in _BY_PROXY or name.startswith(_BY_PROXY_TOO) for name in headers
+    )
+
+
+def _asks_for_here(scope: Scope) -> bool:
+    """Whether it is this machine that is called by name: another site's name may lead a browser here, or a proxy keep it."""
+    hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+    if len(hosts) != 1:
+        return False
+    try:
+        host = urlsplit(f"//{hosts[0]}").hostname or ""
+    except ValueError:
+        return False
+    return host == "localhost" or _is_loopback(host)
+
+
+def _is_loopback(host: str) -> bool:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 _SESSION = "pushkeeper_session"
 _VISITOR = "pushkeeper_visitor"
 _NOTICE = "pushkeeper_notice"
+_DEVICE = "pushkeeper_device"
 BAD = "!"  # what a notice begins with when it did not go well
 THEME = "pushkeeper_theme"
 WORKSPACE = "pushkeeper_workspace"
@@ -25,6 +26,7 @@ class Names(NamedTuple):
     session: str
     visitor: str
     notice: str
+    device: str
     secure: bool
 
     def set(self, name: str, value: str, *, lives_s: int | None = None) -> tuple[bytes, bytes]:
@@ -46,7 +48,13 @@ class Names(NamedTuple):
 def names(*, secure: bool) -> Names:
     """The names to use where we are reached over TLS, or not."""
     prefix = "__Host-" if secure else ""
-    return Names(f"{prefix}{_SESSION}", f"{prefix}{_VISITOR}", f"{prefix}{_NOTICE}", secure)
+    return Names(
+        session=f"{prefix}{_SESSION}",
+        visitor=f"{prefix}{_VISITOR}",
+        notice=f"{prefix}{_NOTICE}",
+        device=f"{prefix}{_DEVICE}",
+        secure=secure,
+    )
 
 
 def read_notice(value: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pushkeeper.core import known_device
 from pushkeeper.core.user import LONGEST, MIN_PASSWORD_CHARACTERS, Role
 from pushkeeper.dashboard.answer import led_to
 from pushkeeper.dashboard.door import Done, change, look
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 LINK = "/link/{link}"
 # A session ends by itself on the server; the browser may keep its cookie for as long.
 _COOKIE_LIVES_S = int(LONGEST.total_seconds())
+_DEVICE_LIVES_S = int(known_device.LIVES.total_seconds())
 
 
 def doors(rooms: Rooms) -> Sequence[Door]:
@@ -58,7 +60,7 @@ class _Entering:
             raise BadRequest("name", "name: is needed")
         if not password:
             raise BadRequest("password", "password: is needed")
-        user, token = await self._users.log_in(name, password, visit.address)
+        user, token = await self._users.log_in(name, password, visit.address, device=visit.device)
         return self._let_in(user, token, _next(visit))
 
     async def log_out(self, visit: Visit) -> Done:
@@ -92,14 +94,14 @@ class _Entering:
             visit.form.raw("former"),
             _twice(visit),
             token=visit.held,
-            address=visit.address,
         )
         notice = self._names.note("Your password is changed. You are logged out everywhere else.")
         return Done(answer=led_to(path_of("account"), notice))
 
     def _let_in(self, user: User, token: str, path: str) -> Done:
         kept = self._names.set(self._names.session, token, lives_s=_COOKIE_LIVES_S)
-        return Done(answer=led_to(path, kept, self._names.drop(self._names.visitor)), user=user)
+        known = self._names.set(self._names.device, self._users.known_device(user), lives_s=_DEVICE_LIVES_S)
+        return Done(answer=led_to(path, kept, known, self._names.drop(self._names.visitor)), user=user)
 
 
 def _twice(visit: Visit) -> str:

@@ -109,6 +109,7 @@ class Gate:
             request_id=request_id,
             held=kept.get(self._names.session, ""),
             visitor=kept.get(self._names.visitor, ""),
+            device=kept.get(self._names.device, ""),
             notice=cookies.read_notice(kept.get(self._names.notice, "")),
             theme=theme if theme in {"light", "dark"} else "",
             fragment=b"hx-request" in said,

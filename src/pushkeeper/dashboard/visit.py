@@ -89,6 +89,7 @@ class Visit:
         workspaces: all that there are, for whoever is logged in.
         held: the cookie that this browser is known by, of its session or as a visitor; forms are bound to it.
         visitor: what it is known by where nobody is logged in.
+        device: what it is known by since somebody logged in there.
         latest: the number of the workspace that was looked at last, as the browser has it.
         simulator: there is a simulator, for which there is a panel.
         fragment: only a part of the page is asked for, by htmx.
@@ -102,6 +103,7 @@ class Visit:
     request_id: str
     held: str = field(repr=False)
     visitor: str = field(default="", repr=False)
+    device: str = field(default="", repr=False)
     notice: str = ""
     theme: str = ""
     latest: str = ""

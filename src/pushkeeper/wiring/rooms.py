@@ -66,7 +66,7 @@ def routing(opened: Store) -> Routing:
 
 
 def users(opened: Store) -> Users:
-    return Users(opened.database)
+    return Users(opened.database, device_key=opened.vault.key_for("known device"))
 
 
 def census(opened: Store) -> Census:

@@ -10,6 +10,7 @@ from pushkeeper.api import app
 from pushkeeper.api.auth import Keys
 from pushkeeper.api.broadcast_request import asked_of
 from pushkeeper.config import Settings
+from pushkeeper.core.client_address import networks_of
 from pushkeeper.wiring import providers, rooms
 from pushkeeper.worker.figures import Figures
 from pushkeeper.worker.webhooks import Poster
@@ -54,6 +55,9 @@ def api(
             keys=Keys(opened.database, requests_per_s=settings.requests_per_s),
             url=url,
             metrics_token=settings.metrics_token,
+            trusted_proxies=networks_of(settings.trusted_proxies),
+            # Not with a certificate of our own making: browsers would ask every other service on this machine for TLS too.
+            only_tls=settings.tls_cert is not None,
         ),
         _dashboard_routes(opened, url, settings, ending or asyncio.Event()) if settings.dashboard else (),
     )
