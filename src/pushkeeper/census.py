@@ -83,10 +83,13 @@ class Census:
         """What happened in each of the last 48 hours, the oldest first."""
         return await reach.hours(self._database, workspace, HOURS)
 
-    async def count_due(self) -> None:
-        """Count the workspaces that were not counted in this hour, or that somebody looks at."""
-        for workspace in await reach.due(self._database):
-            await reach.count(self._database, workspace)
+    async def due(self) -> list[WorkspaceId]:
+        """The workspaces that were not counted in this hour, or that somebody looks at."""
+        return await reach.due(self._database)
+
+    async def count(self, workspace: WorkspaceId) -> None:
+        """Count a workspace."""
+        await reach.count(self._database, workspace)
 
     async def thin(self) -> None:
         """Forget the hours of what is long ago, and keep its days."""

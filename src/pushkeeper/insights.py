@@ -173,10 +173,13 @@ class Insights:
         found = await insights.broadcasts(self._database, workspace, before or (1 << 62), limit)
         return [_result(one) for one in found]
 
-    async def count_due(self) -> None:
-        """Count what somebody wants counted."""
-        for workspace, insight in await insights.due(self._database):
-            await insights.count(self._database, workspace, insight)
+    async def due(self) -> list[tuple[WorkspaceId, Insight]]:
+        """What somebody wants counted."""
+        return await insights.due(self._database)
+
+    async def count(self, of: tuple[WorkspaceId, Insight]) -> None:
+        """Count it."""
+        await insights.count(self._database, *of)
 
     async def fold_days(self) -> None:
         """Put together what is counted of days that are over."""

@@ -14,7 +14,7 @@ import psutil
 from pushkeeper import __version__, telemetry
 from pushkeeper.errors import Unreachable
 from pushkeeper.metrics import PROCESS, Metric, Series
-from pushkeeper.store import figures, routes, workers
+from pushkeeper.store import figures, jobs, routes, workers
 from pushkeeper.telemetry import logger
 
 if TYPE_CHECKING:
@@ -135,6 +135,10 @@ class Measures:
         counts = await figures.devices(self._database)
         found = [Series(Metric.DEVICES, labels, float(count)) for labels, count in counts.items()]
         found.append(Series(Metric.DATABASE_SIZE, (), float(await figures.size_bytes(self._database))))
+        found += [
+            Series(Metric.JOBS, (kind, state), float(count))
+            for kind, state, count in await jobs.standing(self._database)
+        ]
         for hook in await figures.hooks(self._database):
             labels = (hook.workspace, str(hook.webhook_id))
             found += [

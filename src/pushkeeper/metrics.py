@@ -270,6 +270,18 @@ class Metric(Enum):
         "outcome",
     )
 
+    # Jobs.
+    JOBS = _gauge(
+        "pushkeeper_jobs",
+        "Jobs that are not done: waiting, running, put off after a failed attempt, or failed for good.",
+        *("kind", "state"),
+    )
+    JOB_ATTEMPTS = _counter(
+        "pushkeeper_job_attempts",
+        "Attempts at jobs and at the items of chores: done, put_off, failed, or given_back without counting.",
+        *("kind", "outcome"),
+    )
+
     # What there is, asked at most once a minute.
     DEVICES = _gauge(
         "pushkeeper_devices",

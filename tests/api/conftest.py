@@ -23,6 +23,7 @@ from pushkeeper.core.model import Environment, Platform, Provider, Secret
 from pushkeeper.explanations import Explanations
 from pushkeeper.exports import Exports
 from pushkeeper.insights import Insights
+from pushkeeper.jobs import Jobs
 from pushkeeper.ledger import Ledger
 from pushkeeper.providers.apns import message as apns_message
 from pushkeeper.providers.fcm import message as fcm_message
@@ -107,6 +108,7 @@ def _rooms(database, requests_per_s=None):
         census=Census(database),
         insights=Insights(database),
         exports=Exports(database, vault.Vault(Secret(bytes(32)))),
+        jobs=Jobs(database),
         reporting=Reporting(database),
         routing=Routing(database),
         templates=Templates(database),

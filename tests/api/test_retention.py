@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from pushkeeper.core.model import PersonId, uuid7
 from pushkeeper.store.retention import Keep
+from pushkeeper.worker.figures import Figures
 from pushkeeper.worker.retention import Retention
 
 KEEP = Keep(pushes_days=90, history_days=400, events_days=90, exports_days=30, outbox_days=30)
@@ -53,7 +54,7 @@ async def test_messages_and_activities_over_a_range_that_was_dropped(door):
     _, listed = await door.app("GET", "/v1/customers/ann/messages")
     assert [message["id"] for message in listed["messages"]] == [young, old]
 
-    await Retention(door.database, KEEP).look()
+    await Retention(door.database, KEEP, Figures()).look()
 
     assert await door.database.value("select to_regclass($1)", partition) is None
     _, listed = await door.app("GET", "/v1/customers/ann/messages")

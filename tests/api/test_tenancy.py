@@ -125,8 +125,16 @@ IN_PATHS = {
     "message": ("message", "delivery"),
     "route": ("route",),
     "content": ("transactional",),
+    "job": ("export", "trigger"),
 }  # fmt: skip
-FREE = {"language": "en", "form": "a-form", "link": "bGluaw", "key": "a-key", "delivery_id": "an-id"}
+FREE = {
+    "kind": "export",
+    "language": "en",
+    "form": "a-form",
+    "link": "bGluaw",
+    "key": "a-key",
+    "delivery_id": "an-id",
+}
 
 
 def bodies(theirs: Theirs) -> list[dict[str, Any]]:

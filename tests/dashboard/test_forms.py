@@ -121,7 +121,11 @@ async def test_a_webhook_is_made_changed_paused_and_deleted(admin: Browser, plac
         "events": ["push_sent", "device_bounced"],
     }
     for name, value, said in (
-        ("endpoint", "ftp://example.com", "expected https://host/path, with a port from 1 to 65535 if there is one"),
+        (
+            "endpoint",
+            "ftp://example.com",
+            "expected https://host/path, with a port from 1 to 65535 if there is one",
+        ),
         ("endpoint", "https://user:pass@example.com/", "expected a URL without a user and password"),
         ("name", "", "expected 1 to 200 characters"),
         ("events", [], "tick at least one"),

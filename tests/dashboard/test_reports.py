@@ -53,7 +53,8 @@ async def test_what_nobody_has_counted_yet_is_asked_for_and_shown_when_it_is_the
     waits = await viewer.get(here, **{"hx-request": "true"})
     assert "It is being counted" in waits.text
     assert "<html" not in waits.text
-    await Insights(site.database).count_due()
+    for due in await Insights(site.database).due():
+        await Insights(site.database).count(due)
     found = await viewer.get(here, **{"hx-request": "true"})
     assert "It is being counted" not in found.text
     assert 'id="counted"' in found.text
@@ -64,7 +65,8 @@ async def test_people_are_shown_by_the_month_in_which_they_came(
     viewer: Browser, site: Site, story: Place
 ) -> None:
     await viewer.get(story.path("/reports"))
-    await Insights(site.database).count_due()
+    for due in await Insights(site.database).due():
+        await Insights(site.database).count(due)
     seen = await viewer.get(story.path("/reports"))
     assert f"{datetime.now(UTC):%Y-%m}" in seen.page.text
     [row] = rows_of((await viewer.get(story.path("/reports/people.csv"))).text)
@@ -111,7 +113,8 @@ async def test_a_refusal_leads_to_the_devices_that_are_known_for_it(viewer: Brow
 async def test_comebacks_and_tokens_are_told_in_words(viewer: Browser, site: Site, story: Place) -> None:
     for path in ("/comebacks", "/tokens"):
         await viewer.get(story.path(f"/reports{path}"))
-    await Insights(site.database).count_due()
+    for due in await Insights(site.database).due():
+        await Insights(site.database).count(due)
     comebacks = await viewer.get(story.path("/reports/comebacks"))
     assert "1 100 %" in " ".join(comebacks.page.text.split())
     tokens = await viewer.get(story.path("/reports/tokens"))

@@ -92,9 +92,8 @@ def filled(query: str) -> Iterator[str]:
     }
     for hole, text in joined.items():
         query = query.replace(hole, text)
-    query = (
-        query.replace("{numbers}", "array[1]").replace("{query};", "select 1").replace("{most_batches}", "1")
-    )
+    query = query.replace("{numbers}", "array[1]").replace("{query};", "select 1")
+    query = jobs.of_all(query.replace("{most_batches}", "1"))
     if "{key}" in query or "{open}" in query:
         yield from (kind.query(query) for kind in jobs.KINDS)
     elif "{table}" in query:

@@ -21,6 +21,7 @@ from pushkeeper.store.people import AttributeChange, Naming
 from pushkeeper.store.reach import MOST_VERSIONS, OTHER_VERSIONS, DeviceCount, ReachNow
 from pushkeeper.users import Users
 from pushkeeper.worker.counting import Counting
+from pushkeeper.worker.figures import Figures
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
@@ -114,7 +115,8 @@ async def test_the_first_count_of_an_hour_is_kept_and_no_later_one(
     database: Database, census: Census, registry: Registry, tenant: WorkspaceId
 ) -> None:
     await registered(registry, tenant, "ann")
-    await census.count_due()
+    for due in await census.due():
+        await census.count(due)
     await registered(registry, tenant, "ben")
     assert await reach.count(database, tenant)
     [moment] = await census.over_time(tenant, Span.DAYS_2)
@@ -137,11 +139,13 @@ async def test_a_workspace_is_due_once_an_hour_and_when_somebody_asks(
     database: Database, census: Census, tenant: WorkspaceId
 ) -> None:
     assert tenant in await reach.due(database)
-    await census.count_due()
+    for due in await census.due():
+        await census.count(due)
     assert tenant not in await reach.due(database)
     await reach.ask(database, tenant)
     assert tenant in await reach.due(database)
-    await census.count_due()
+    for due in await census.due():
+        await census.count(due)
     await database.rows(
         "update reach_now set counted_at = counted_at - interval '1 hour' where workspace_id = $1", tenant
     )
@@ -159,7 +163,8 @@ async def test_what_takes_long_to_count_is_left_to_a_worker(
     await registered(registry, tenant, "ann")
     assert (await census.now(tenant)).reach.people == 0
     assert tenant in await reach.due(database)
-    await census.count_due()
+    for due in await census.due():
+        await census.count(due)
     assert (await census.now(tenant)).reach.people == 1
 
 
@@ -224,6 +229,6 @@ async def test_a_worker_counts_what_is_due_and_forgets_what_is_over(
         "insert into login_failures (at, name_hash, address) values (now() - interval '1 day', $1, '')",
         bytes(32),
     )
-    await Counting(census, Insights(database), users).look()
+    await Counting(census, Insights(database), users, Figures()).look()
     assert await reach.now(database, tenant) is not None
     assert await database.value("select count(*) from login_failures") == 0

@@ -18,6 +18,7 @@ from pushkeeper.api import (
     erasures,
     explain,
     exports,
+    jobs,
     messages,
     metrics,
     native,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from pushkeeper.explanations import Explanations
     from pushkeeper.exports import Exports
     from pushkeeper.insights import Insights
+    from pushkeeper.jobs import Jobs
     from pushkeeper.ledger import Ledger
     from pushkeeper.registry import Registry
     from pushkeeper.reporting import Reporting
@@ -88,6 +90,7 @@ class Rooms:
     census: Census
     insights: Insights
     exports: Exports
+    jobs: Jobs
     reporting: Reporting
     routing: Routing
     templates: Templates
@@ -119,6 +122,7 @@ def build(rooms: Rooms, beside: Sequence[Route] = ()) -> ASGIApp:
         *triggers.routes(rooms),
         *broadcasts.routes(rooms),
         *exports.routes(rooms),
+        *jobs.routes(rooms),
         *openapi.routes(),
         *webhooks.routes(rooms),
         *native.routes(rooms),

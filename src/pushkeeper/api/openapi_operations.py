@@ -247,6 +247,19 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         ),
         refused=(404,),
     ),
+    ("GET", "/api/v1/jobs"): Operation(
+        summary="Jobs that are not done: what waits, runs, is put off after a failed attempt, or failed for good, and why",
+        answer=record({"jobs": list_of(OBJECT)}),
+    ),
+    ("POST", "/api/v1/jobs/{kind}/{job}/retry"): Operation(
+        summary="Let a job have its next attempt now, and all of its attempts again",
+        answer=None,
+        status=204,
+        refused=(404,),
+    ),
+    ("POST", "/api/v1/jobs/{kind}/{job}/cancel"): Operation(
+        summary="Let nobody work at a job any more", answer=None, status=204, refused=(404, 409)
+    ),
     ("POST", "/api/v1/undo"): Operation(
         summary="Take back the strikes of a time, or say what that would change; a dry run unless dry_run is false",
         body=record(

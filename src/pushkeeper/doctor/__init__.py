@@ -71,6 +71,7 @@ class Doctor:
             ("workers", lambda: sending.of_work(database)),
             ("routes", lambda: sending.of_routes(database)),
             ("webhooks", lambda: sending.of_webhooks(database)),
+            ("jobs", lambda: standing.of_jobs(database)),
             ("ledger", lambda: standing.of_ledger(database)),
         ]
 

@@ -1,4 +1,4 @@
-"""Whether devices stand as their history says."""
+"""Whether devices stand as their history says, and whether jobs get done."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 from pushkeeper.doctor.finding import attention, ok, wrong
 from pushkeeper.errors import TooManyRequests, TooSlow
 from pushkeeper.ledger import Ledger
-from pushkeeper.store import workspaces
+from pushkeeper.store import jobs, workspaces
 
 if TYPE_CHECKING:
     from pushkeeper.doctor.finding import Finding
     from pushkeeper.store.database import Database
+    from pushkeeper.store.jobs import Troubled
 
 _LEDGER = "ledger"
+_JOBS = "jobs"
 
 
 async def of_ledger(database: Database) -> list[Finding]:
@@ -39,3 +41,17 @@ async def of_ledger(database: Database) -> list[Finding]:
             said = f"{checked.devices:,} devices stand as their history says{untold}"
             found.append(ok(_LEDGER, said, about=workspace.name))
     return found
+
+
+async def of_jobs(database: Database) -> list[Finding]:
+    """Jobs that failed in the last week, or that fail again and again."""
+    found = await jobs.troubled(database)
+    return [_of_job(job) for job in found] or [ok(_JOBS, "none fails")]
+
+
+def _of_job(job: Troubled) -> Finding:
+    about = f"{job.workspace}: {job.kind} {job.item_id}"
+    todo = "see the reason; then `pushkeeper jobs retry` or `pushkeeper jobs cancel`"
+    if job.state == "failed":
+        return attention(_JOBS, f"failed: {job.reason}", todo, about=about)
+    return attention(_JOBS, f"failed {job.attempts} times in a row: {job.reason}", todo, about=about)

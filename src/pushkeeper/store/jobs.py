@@ -9,6 +9,7 @@ from pushkeeper.core import job
 from pushkeeper.store.database import PLAN_CHANNEL, load_queries, storable
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
     from pushkeeper.core.model import WorkspaceId
@@ -26,7 +27,7 @@ class Kind:
     Attributes:
         table, key: its items' rows; `next` is the column with the time of the next attempt.
         open: the query of what is to be done or is being done.
-        fail: the statement that ends an item for good.
+        fail: the statement that ends an item for good; `retry` and `cancel` are an operator's. None: `store/broadcasts.py` has it.
         look_s: how often is looked for new items, beside whenever `channel` tells of one.
         at_once: how many a worker does side by side; `per_workspace` how many of one workspace all workers do together.
     """
@@ -37,6 +38,8 @@ class Kind:
     next: str = "next_attempt_at"
     open: str
     fail: str
+    retry: str
+    cancel: str | None = None
     at_once: int
     per_workspace: int
     most_attempts: int = job.MOST_ATTEMPTS
@@ -61,6 +64,7 @@ def plan(most_batches: int = MOST_BATCHES) -> Kind:
         key="broadcast_id",
         open=SQL["plans"].replace("{most_batches}", str(most_batches)),
         fail=SQL["fail_broadcast"],
+        retry=SQL["retry_broadcast"],
         at_once=3,
         per_workspace=1,
     )
@@ -73,6 +77,7 @@ FILE = Kind(
     key="broadcast_id",
     open=SQL["files"],
     fail=SQL["fail_broadcast"],
+    retry=SQL["retry_broadcast"],
     at_once=16,
     per_workspace=2,
     most_attempts=4,  # whoever triggered it waits to hear of it
@@ -83,6 +88,8 @@ EXPORT = Kind(
     key="export_id",
     open=SQL["exports"],
     fail=SQL["fail_export"],
+    retry=SQL["retry_export"],
+    cancel=SQL["cancel_export"],
     at_once=2,
     per_workspace=1,
 )
@@ -94,12 +101,24 @@ WEBHOOK = Kind(
     next="due_at",
     open=SQL["webhooks"],
     fail=SQL["fail_webhook"],
+    retry=SQL["retry_webhook"],
+    cancel=SQL["cancel_webhook"],
     at_once=64,
     per_workspace=4,
     look_s=1.0,
     channel=None,
 )
 KINDS = (PLAN, FILE, EXPORT, WEBHOOK)
+
+_ALL = " union all ".join(
+    query.removesuffix(";") for query in (SQL["of_broadcasts"], SQL["of_exports"], SQL["of_webhooks"])
+)
+
+
+def of_all(query: str) -> str:
+    """A query about the jobs of all kinds, of all workspaces or of its $1."""
+    own = _ALL.replace("{whose}", "workspace_id = $1")
+    return query.replace("{jobs}", _ALL).replace("{own_jobs}", own).replace("{whose}", "true")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,3 +184,66 @@ async def next_due_s(database: Database, kind: Kind) -> float | None:
     """Seconds until the next item that is not due yet; None when there is none."""
     found: float | None = await database.value(kind.query(SQL["next_due_s"]))
     return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job that is not done.
+
+    Attributes:
+        state: `waiting`, `running`, `put_off` after a failed attempt, or `failed` for good.
+        attempts: that failed in a row, with the one that is running.
+        reason: why the last of them failed.
+    """
+
+    kind: str
+    item_id: int
+    name: str
+    state: str
+    attempts: int
+    next_attempt_at: datetime
+    reason: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Troubled:
+    """A job that failed, or fails again and again."""
+
+    workspace: str
+    kind: str
+    item_id: int
+    state: str
+    attempts: int
+    reason: str | None
+
+
+async def of_workspace(
+    database: Database, workspace: WorkspaceId, only: tuple[str, int] | None = None
+) -> list[Job]:
+    """The last two hundred jobs of a workspace that are not done, the newest first; or only one, by kind and number."""
+    kind, item = only or (None, None)
+    rows = await database.of(workspace).rows(of_all(SQL["of_workspace"]), workspace, kind, item)
+    return [Job(**row) for row in rows]
+
+
+async def standing(database: Database) -> list[tuple[str, str, int]]:
+    """How many jobs are not done, by kind and state."""
+    rows = await database.rows(of_all(SQL["standing"]))
+    return [(row["kind"], row["state"], row["jobs"]) for row in rows]
+
+
+async def troubled(database: Database) -> list[Troubled]:
+    """Jobs that failed in the last week, or failed more than twice in a row; webhooks are told of by themselves."""
+    return [Troubled(**row) for row in await database.rows(of_all(SQL["troubled"]))]
+
+
+async def change(database: Database, workspace: WorkspaceId, statement: str, item: int) -> bool:
+    """Retry or cancel an item by the statement of its kind, and say whether there is one for which that can be."""
+
+    async def work(connection: Connection) -> bool:
+        changed = await connection.fetchval(statement, workspace, item)
+        await connection.execute(f"notify {PLAN_CHANNEL}")
+        return changed is not None
+
+    return await database.of(workspace).in_transaction(work)

@@ -31,6 +31,7 @@ from pushkeeper.wiring.rooms import (
     explanations,
     exports,
     insights,
+    jobs,
     ledger,
     registry,
     reporting,
@@ -47,7 +48,7 @@ from pushkeeper.worker.eraser import Eraser
 from pushkeeper.worker.exporter import Exporter
 from pushkeeper.worker.figures import Figures
 from pushkeeper.worker.files import Files
-from pushkeeper.worker.jobs import Jobs
+from pushkeeper.worker.jobs import Jobs, Work
 from pushkeeper.worker.loop import Worker
 from pushkeeper.worker.planner import Planner
 from pushkeeper.worker.retention import Retention
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from pushkeeper.config import Settings
     from pushkeeper.store.credentials import Credential
     from pushkeeper.worker.senders import OnVerdicts, Sender
+    from pushkeeper.worker.upkeep import Chore
 
 __all__ = [
     "CHECKS",
@@ -77,6 +79,7 @@ __all__ = [
     "exports",
     "fcm_credential",
     "insights",
+    "jobs",
     "keep",
     "ledger",
     "open_sender",
@@ -108,14 +111,17 @@ def worker(opened: Store, settings: Settings) -> Worker:
         return open_sender(credential, on_verdicts, outage_wait_s=settings.apns_outage_wait_s)
 
     destinations, figures = settings.destinations, Figures()
-    chores = (
-        Jobs(opened.database, Poster(opened.database, opened.vault, figures, destinations=destinations)),
-        Jobs(opened.database, Planner(Planning(opened.database))),
-        Jobs(opened.database, Files(opened.database, destinations=destinations)),
-        Jobs(opened.database, Exporter(exports(opened))),
+    works: tuple[Work, ...] = (
+        Poster(opened.database, opened.vault, figures, destinations=destinations),
+        Planner(Planning(opened.database)),
+        Files(opened.database, destinations=destinations),
+        Exporter(exports(opened)),
+    )
+    chores: tuple[Chore, ...] = (
+        *(Jobs(opened.database, work, figures) for work in works),
         Eraser(opened.database),
-        Retention(opened.database, keep(settings)),
-        Counting(census(opened), insights(opened), users(opened)),
+        Retention(opened.database, keep(settings), figures),
+        Counting(census(opened), insights(opened), users(opened), figures),
     )
     providers = Providers(open_one, CHECKS_OF_PROVIDERS)
     return Worker(opened.database, opened.vault, providers, chores=chores, figures=figures)

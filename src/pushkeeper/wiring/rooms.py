@@ -10,6 +10,7 @@ from pushkeeper.census import Census
 from pushkeeper.explanations import Explanations
 from pushkeeper.exports import Exports
 from pushkeeper.insights import Insights
+from pushkeeper.jobs import Jobs
 from pushkeeper.ledger import Ledger
 from pushkeeper.registry import Registry
 from pushkeeper.reporting import Reporting
@@ -75,6 +76,10 @@ def census(opened: Store) -> Census:
 
 def exports(opened: Store) -> Exports:
     return Exports(opened.database, opened.vault)
+
+
+def jobs(opened: Store) -> Jobs:
+    return Jobs(opened.database)
 
 
 def templates(opened: Store) -> Templates:

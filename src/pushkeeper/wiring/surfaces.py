@@ -47,6 +47,7 @@ def api(
             census=rooms.census(opened),
             insights=rooms.insights(opened),
             exports=rooms.exports(opened),
+            jobs=rooms.jobs(opened),
             reporting=rooms.reporting(opened),
             routing=rooms.routing(opened),
             templates=rooms.templates(opened),

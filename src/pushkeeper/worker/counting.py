@@ -6,11 +6,13 @@ import time
 from typing import TYPE_CHECKING
 
 from pushkeeper.store.reach import REACH_CHANNEL
+from pushkeeper.worker.each import Each
 
 if TYPE_CHECKING:
     from pushkeeper.census import Census
     from pushkeeper.insights import Insights
     from pushkeeper.users import Users
+    from pushkeeper.worker.figures import Figures
 
 _CLEAN_EVERY_S = 3600.0
 
@@ -21,21 +23,29 @@ class Counting:
     look_every_s: float = 60.0
     channel: str | None = REACH_CHANNEL
 
-    def __init__(self, census: Census, insights: Insights, users: Users) -> None:
+    def __init__(self, census: Census, insights: Insights, users: Users, figures: Figures) -> None:
         self._census = census
         self._insights = insights
         self._users = users
         self._cleaned_at = -_CLEAN_EVERY_S
+        self._steps = Each("statistics", figures)
+        self._workspaces = Each("count", figures)
+        self._insights_of = Each("insight", figures)
 
     async def look(self) -> None:
-        """Count what is to be counted."""
-        await self._census.count_due()
-        await self._insights.count_due()
+        """Count what is to be counted; no step and no workspace holds up another."""
+        steps = [self._count_workspaces, self._count_insights]
         if time.monotonic() - self._cleaned_at >= _CLEAN_EVERY_S:
             self._cleaned_at = time.monotonic()
-            await self._census.thin()
-            await self._insights.fold_days()
-            await self._users.clean()
+            steps += [self._census.thin, self._insights.fold_days, self._users.clean]
+        named = {step.__name__: step for step in steps}
+        await self._steps.do(named, lambda name: named[name]())
+
+    async def _count_workspaces(self) -> None:
+        await self._workspaces.do(await self._census.due(), self._census.count)
+
+    async def _count_insights(self) -> None:
+        await self._insights_of.do(await self._insights.due(), self._insights.count)
 
     async def aclose(self) -> None:
         """Nothing is held."""

@@ -82,6 +82,10 @@ class Figures:
         """A webhook was called: it was taken, refused or unanswered."""
         self._meters.count(Metric.WEBHOOK_POSTS, outcome).value += 1
 
+    def worked(self, kind: str, outcome: str) -> None:
+        """An attempt at a job ended: it is done, put off, failed or given back."""
+        self._meters.count(Metric.JOB_ATTEMPTS, kind, outcome).value += 1
+
     # What is told.
 
     def news(self, lanes: Lanes, unsettled: int, *, now: float, new: bool) -> list[Figure]:

@@ -16,6 +16,7 @@ from pushkeeper.store import jobs
 from pushkeeper.store.jobs import ClaimLost
 from pushkeeper.telemetry import logger
 from pushkeeper.worker import reasons
+from pushkeeper.worker.figures import Figures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -45,13 +46,16 @@ class Work(Protocol):
 class Jobs:
     """A chore: looks for items of one kind, as soon as it is told of one."""
 
-    def __init__(self, database: Database, work: Work, *, lease_s: float = LEASE_S) -> None:
+    def __init__(
+        self, database: Database, work: Work, figures: Figures | None = None, *, lease_s: float = LEASE_S
+    ) -> None:
         self._database = database
         self._work = work
         self._kind = work.kind
         self.look_every_s = self._kind.look_s
         self.channel = self._kind.channel
         self._lease_s = lease_s
+        self._figures = figures or Figures()
         self._running: set[asyncio.Task[None]] = set()
         self._claiming = asyncio.Lock()
 
@@ -126,15 +130,18 @@ class Jobs:
         unforeseen = None if error is None or reasons.is_foreseen(error) else error  # is worth its traceback
         match error:
             case None:
+                self._figures.worked(self._kind.name, "done")
                 await self._until_written(lambda: jobs.finish(*at))
             case ClaimLost():
                 pass
             case Unreachable():
                 log.warning("job_waits_for_the_database", **facts, error=error.message)
+                self._figures.worked(self._kind.name, "given_back")
                 await self._until_written(lambda: jobs.give_back(*at, wait_s=_BUSY_S))
             case _:
                 why = reasons.reason(error)
                 last = reasons.is_final(error) or claim.attempts >= self._kind.most_attempts
+                self._figures.worked(self._kind.name, "failed" if last else "put_off")
                 facts |= {"attempts": claim.attempts, "reason": why}
                 if last:
                     log.warning("job_failed", **facts, exc_info=unforeseen)

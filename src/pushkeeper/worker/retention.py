@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.store import retention, workspaces
 from pushkeeper.telemetry import logger
+from pushkeeper.worker.each import Each
 
 if TYPE_CHECKING:
+    from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.database import Database
     from pushkeeper.store.retention import Keep
+    from pushkeeper.worker.figures import Figures
 
 log = logger("retention")
 
@@ -22,17 +25,24 @@ class Retention:
     look_every_s: float = 3600.0
     channel: str | None = None
 
-    def __init__(self, database: Database, keep: Keep) -> None:
+    def __init__(self, database: Database, keep: Keep, figures: Figures) -> None:
         self._database = database
         self._keep = keep
+        self._steps = Each("partitions", figures)
+        self._workspaces = Each("retention", figures)
 
     async def look(self) -> None:
-        """Drop partitions first: what only they referred to can go after them."""
+        """Drop partitions first: what only they referred to can go after them. No workspace holds up another."""
+        await self._steps.do(["all"], self._drop_partitions)
+        await self._workspaces.do(await workspaces.ids(self._database), self._forget)
+
+    async def _drop_partitions(self, _: str) -> None:
         for name in await retention.drop_partitions(self._database, self._keep):
             log.info("partition_dropped", partition=name)
-        for workspace in await workspaces.ids(self._database):
-            if forgotten := await retention.forget(self._database, workspace, self._keep, datetime.now(UTC)):
-                log.info("forgotten", workspace=workspace, **asdict(forgotten))
+
+    async def _forget(self, workspace: WorkspaceId) -> None:
+        if forgotten := await retention.forget(self._database, workspace, self._keep, datetime.now(UTC)):
+            log.info("forgotten", workspace=workspace, **asdict(forgotten))
 
     async def aclose(self) -> None:
         """Nothing is held."""

@@ -124,3 +124,97 @@ delete from export_parts p using failed f where p.workspace_id = f.workspace_id 
 update webhooks set disabled = true, failure = $4, failing_since = coalesce(failing_since, now()), claimed_until = null,
     claim_id = null, last_error = $4
 where workspace_id = $1 and webhook_id = $2 and claim_id = $3;
+
+-- name: of_broadcasts
+-- Broadcasts that are not planned, or can't be.
+-- across workspaces: whoever reads chooses whose.
+select b.workspace_id, case when b.file_url is not null and not b.listed then 'file' else 'plan' end as kind,
+    b.broadcast_id as item_id, b.name,
+    case when b.state = 'failed' then 'failed' when b.claimed_until > now() then 'running'
+        when b.last_error is not null then 'put_off' else 'waiting' end as state,
+    b.attempts, greatest(b.next_attempt_at, b.pass_at) as next_attempt_at, coalesce(b.failure, b.last_error) as reason,
+    b.created_at
+from broadcasts b
+where b.state in ('scheduled', 'fetching', 'planning', 'failed') and {whose};
+
+-- name: of_exports
+-- Exports that are not written, or can't be.
+-- across workspaces: whoever reads chooses whose.
+select e.workspace_id, 'export' as kind, e.export_id as item_id, e.kind as name,
+    case when e.state = 'failed' then 'failed' when e.claimed_until > now() then 'running'
+        when e.last_error is not null then 'put_off' else 'waiting' end as state,
+    e.attempts, e.next_attempt_at, coalesce(e.failure, e.last_error) as reason, e.created_at
+from exports e
+where e.state in ('pending', 'failed') and {whose};
+
+-- name: of_webhooks
+-- Webhooks that don't take what they are told, or were given up.
+-- across workspaces: whoever reads chooses whose.
+select h.workspace_id, 'webhook' as kind, h.webhook_id as item_id, h.name,
+    case when h.disabled then 'failed' when h.claimed_until > now() then 'running' else 'put_off' end as state,
+    greatest(h.failures, h.attempts) as attempts, h.due_at as next_attempt_at, coalesce(h.failure, h.last_error) as reason,
+    h.created_at
+from webhooks h
+where (h.failing_since is not null or h.last_error is not null) and {whose};
+
+-- name: of_workspace
+-- The jobs of a workspace that are not done, the newest first.
+select j.kind, j.item_id, j.name, j.state, j.attempts, j.next_attempt_at, j.reason, j.created_at
+from ({own_jobs}) j
+where ($2::text is null or (j.kind = $2 and j.item_id = $3))
+order by j.created_at desc, j.kind, j.item_id
+limit 200;
+
+-- name: standing
+-- How many jobs are not done, by kind and state.
+-- across workspaces: the installation is measured.
+select j.kind, j.state, count(*) as jobs from ({jobs}) j group by 1, 2;
+
+-- name: troubled
+-- Jobs that failed in the last week or were put off several times, the newest first.
+-- across workspaces: the installation is examined.
+select w.name as workspace, j.kind, j.item_id, j.state, j.attempts, j.reason
+from ({jobs}) j join workspaces w using (workspace_id)
+where j.kind <> 'webhook' and (j.attempts > 2 or (j.state = 'failed' and j.created_at > now() - interval '7 days'))
+order by j.created_at desc
+limit 100;
+
+-- name: retry_broadcast
+-- A broadcast is planned again from where that stopped, now and with all its attempts.
+update broadcasts set
+    state = case when state <> 'failed' then state when file_url is not null and not listed then 'fetching' else 'planning' end,
+    failure = null, last_error = null, attempts = 0, next_attempt_at = now()
+where workspace_id = $1 and broadcast_id = $2 and state in ('scheduled', 'fetching', 'planning', 'failed')
+returning broadcast_id;
+
+-- name: retry_export
+-- An export is written again, now and with all its attempts.
+update exports set state = 'pending', failure = null, last_error = null, attempts = 0, next_attempt_at = now(),
+    updated_at = now()
+where workspace_id = $1 and export_id = $2 and state in ('pending', 'failed')
+returning export_id;
+
+-- name: retry_webhook
+-- A webhook is called again, now.
+update webhooks set disabled = false, failures = 0, failing_since = null, failure = null, last_error = null, attempts = 0,
+    due_at = now()
+where workspace_id = $1 and webhook_id = $2
+returning webhook_id;
+
+-- name: cancel_export
+-- An export is not wanted any more; what there is of it goes.
+with cancelled as (
+    update exports set state = 'cancelled', failure = null, updated_at = now(), claimed_until = null, claim_id = null
+    where workspace_id = $1 and export_id = $2 and state in ('pending', 'failed')
+    returning workspace_id, export_id
+),
+gone as (
+    delete from export_parts p using cancelled c where p.workspace_id = c.workspace_id and p.export_id = c.export_id
+)
+select export_id from cancelled;
+
+-- name: cancel_webhook
+-- A webhook is not called any more until somebody enables it; what waits for it is kept.
+update webhooks set disabled = true, claimed_until = null, claim_id = null
+where workspace_id = $1 and webhook_id = $2
+returning webhook_id;

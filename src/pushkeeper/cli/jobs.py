@@ -1,0 +1,93 @@
+"""Jobs: what waits or has failed, and why; retried and cancelled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, settings_of, table
+from pushkeeper.cli.noted import noted_in
+
+if TYPE_CHECKING:
+    from pushkeeper.store.jobs import Job
+    from pushkeeper.store.workspaces import Workspace
+    from pushkeeper.wiring import Store
+
+
+@click.group(short_help="See what workers have yet to do, and why it fails; retry or cancel it.")
+def jobs() -> None:
+    """See what workers have yet to do: plans and files of broadcasts, exports, and webhooks that fail.
+
+    What fails is tried again, ever more seldom, and is given up with its reason after ten attempts.
+    """
+
+
+@jobs.command("list")
+@in_workspace
+@on_store
+@as_json
+def jobs_list(*, name: str, json: bool, **options: Any) -> None:
+    """List a workspace's jobs that are not done, the newest first."""
+    from pushkeeper.api.jobs import job_json
+
+    found = run(_all(name, options))
+    rows = [
+        [
+            job.kind,
+            str(job.item_id),
+            job.state,
+            str(job.attempts),
+            "" if job.state == "failed" else f"{job.next_attempt_at:%Y-%m-%d %H:%M:%S}",
+            job.reason or "",
+        ]
+        for job in found
+    ]
+    headings = ["kind", "id", "state", "attempts", "next attempt (UTC)", "reason"]
+    text = table(rows, headings) if rows else "Everything is done."
+    answer({"jobs": [job_json(job) for job in found]}, text, json=json)
+
+
+@jobs.command("retry")
+@click.argument("kind")
+@click.argument("job", type=int)
+@in_workspace
+@on_store
+@as_json
+def jobs_retry(*, kind: str, job: int, name: str, json: bool, **options: Any) -> None:
+    """Let the JOB of a KIND have its next attempt now, and all of its attempts again."""
+
+    async def work(store: Store, found: Workspace) -> Job:
+        from pushkeeper import wiring
+
+        return await wiring.jobs(store).retry(found.workspace_id, kind, job)
+
+    run(noted_in(name, "job.retry", f"{kind} {job}", options, work))
+    answer({"kind": kind, "id": job, "retried": True}, f"{kind} {job} is tried again now.", json=json)
+
+
+@jobs.command("cancel")
+@click.argument("kind")
+@click.argument("job", type=int)
+@in_workspace
+@on_store
+@as_json
+def jobs_cancel(*, kind: str, job: int, name: str, json: bool, **options: Any) -> None:
+    """Let nobody work at the JOB of a KIND any more."""
+
+    async def work(store: Store, found: Workspace) -> Job:
+        from pushkeeper import wiring
+
+        return await wiring.jobs(store).cancel(found.workspace_id, kind, job)
+
+    run(noted_in(name, "job.cancel", f"{kind} {job}", options, work))
+    answer({"kind": kind, "id": job, "cancelled": True}, f"{kind} {job} is cancelled.", json=json)
+
+
+async def _all(name: str, options: dict[str, Any]) -> list[Job]:
+    from pushkeeper import wiring
+    from pushkeeper.store import workspaces
+
+    async with wiring.store(settings_of(options)) as store:
+        found = await workspaces.by_name(store.database, name)
+        return await wiring.jobs(store).all(found.workspace_id)
