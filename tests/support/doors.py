@@ -29,6 +29,8 @@ NOTHING = {
     "user": "999999999",
     "erasure": "999999999",
     "kind": "app",
+    "job_kind": "plan",
+    "job": "999999999",
     "key": "nope",
     "link": "nope",
     "rest:path": "nope",

@@ -86,6 +86,7 @@ PAGES = (
     Page("add credentials", f"{_HERE}/routes/add"),
     Page("add an FCM account", f"{_HERE}/routes/add/fcm"),
     Page("add an APNs key", f"{_HERE}/routes/add/apns"),
+    Page("jobs", f"{_HERE}/jobs"),
     Page("webhooks", f"{_HERE}/webhooks"),
     Page("add a webhook", f"{_HERE}/webhooks/add"),
     Page("webhook", f"{_HERE}/webhooks/{{webhook}}"),

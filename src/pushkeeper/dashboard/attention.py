@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
     from pushkeeper.routing import RouteFacts
     from pushkeeper.store.credentials import CredentialFacts
+    from pushkeeper.store.jobs import Job
     from pushkeeper.store.routes import Alert
     from pushkeeper.store.webhooks import Webhook
 
 _ALERT_STANDS = timedelta(days=1)
+_FAILED_STANDS = timedelta(days=7)
+_OFTEN = 3
 _BAD, _WARN = "suppressed", "bounced"
 
 _WHAT_TO_DO = {
@@ -57,11 +60,12 @@ class Facts:
     webhooks: Sequence[Webhook]
     workers: int
     now: datetime
+    jobs: Sequence[Job] = ()
 
 
 def todos(facts: Facts) -> list[Todo]:
     """What needs somebody, the worst first."""
-    found = [*_workers(facts), *_routes(facts), *_webhooks(facts), *_certificates(facts)]
+    found = [*_workers(facts), *_routes(facts), *_webhooks(facts), *_jobs(facts), *_certificates(facts)]
     return sorted(found, key=lambda todo: todo.tone != _BAD)
 
 
@@ -129,6 +133,23 @@ def _webhooks(facts: Facts) -> Iterator[Todo]:
             where=("webhooks", str(webhook.webhook_id)),
             go="Look at the webhook",
         )
+
+
+def _jobs(facts: Facts) -> Iterator[Todo]:
+    """Those that failed in the last week, or failed several times; webhooks have lines of their own."""
+    for job in facts.jobs:
+        has_failed = job.state == "failed"
+        stands = facts.now - job.created_at < _FAILED_STANDS if has_failed else job.attempts >= _OFTEN
+        if job.kind != "webhook" and job.reason is not None and stands:
+            yield Todo(
+                tone=_BAD if has_failed else _WARN,
+                what=f"{job.kind.capitalize()} {job.item_id} {'failed' if has_failed else 'is put off'}: {job.reason}",
+                do="Retry it when the reason is gone."
+                if has_failed
+                else f"It failed {plural(job.attempts, 'time')} in a row and is tried again. Cancel it if it is not wanted.",
+                where=("jobs",),
+                go="Look at the jobs",
+            )
 
 
 def _certificates(facts: Facts) -> Iterator[Todo]:

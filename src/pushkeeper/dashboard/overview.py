@@ -105,7 +105,12 @@ class _Overview:
             under_way(rooms, workspace),
         )
         facts = attention.Facts(
-            routes=routes, credentials=known, webhooks=webhooks, workers=alive, now=datetime.now(UTC)
+            routes=routes,
+            credentials=known,
+            webhooks=webhooks,
+            workers=alive,
+            now=datetime.now(UTC),
+            jobs=await rooms.jobs.all(workspace),
         )
         live = {
             "standing": standing,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pushkeeper.drafts import Asked
     from pushkeeper.explanations import Explanations
     from pushkeeper.insights import Insights
+    from pushkeeper.jobs import Jobs
     from pushkeeper.ledger import Ledger
     from pushkeeper.registry import Registry
     from pushkeeper.reporting import Reporting
@@ -84,6 +85,7 @@ class Rooms:
     routing: Routing
     templates: Templates
     webhooks: Webhooks
+    jobs: Jobs
     providers: Providers
     caller: Caller
     read_broadcast: ReadsBroadcasts

@@ -91,6 +91,7 @@ def dashboard_rooms(
         routing=rooms.routing(opened),
         templates=rooms.templates(opened),
         webhooks=rooms.webhooks(opened),
+        jobs=rooms.jobs(opened),
         providers=_Credentials(),
         caller=_Caller(opened, settings.destinations),
         read_broadcast=asked_of,
