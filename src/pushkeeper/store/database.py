@@ -117,7 +117,9 @@ class Database(Statements):
         self._survey_pool = asyncpg.create_pool(
             url, min_size=0, max_size=surveys.AT_ONCE, init=self._prepare_for_surveys, **common
         )
-        self._surveys = surveys.Surveys(self._acquired_for_survey)
+        self._surveys = surveys.Surveys(
+            self._acquired_for_survey, surveys.of_one_here() if embedded else surveys.OF_ONE_WORKSPACE
+        )
         self._embedded = embedded
         self.url = url
         self.delivery_ids = delivery_ids

@@ -33,9 +33,14 @@ class Surveys:
     wait for each other in the order in which they came.
     """
 
-    def __init__(self, acquired: Callable[[], AbstractAsyncContextManager[asyncpg.Connection]]) -> None:
-        """`acquired` gives one of the connections, as soon as one is free."""
+    def __init__(
+        self,
+        acquired: Callable[[], AbstractAsyncContextManager[asyncpg.Connection]],
+        of_one: int = OF_ONE_WORKSPACE,
+    ) -> None:
+        """`acquired` gives one of the connections, as soon as one is free; a workspace has `of_one` at once."""
         self._acquired = acquired
+        self._of_one = of_one
         self._turns: dict[int, asyncio.Semaphore] = {}
         self._asking: Counter[int] = Counter()
 
@@ -47,12 +52,12 @@ class Surveys:
             TooManyRequests: too many surveys of the workspace wait already, or this one waited for half a minute.
         """
         asking = self._asking[workspace]
-        if asking >= OF_ONE_WORKSPACE + WAITING:
+        if asking >= self._of_one + WAITING:
             raise TooManyRequests(
                 f"too many requests: {WAITING} searches of this workspace wait for their turn already",
                 retry_after_s=_RETRY_AFTER_S,
             )
-        turns = self._turns.setdefault(workspace, asyncio.Semaphore(OF_ONE_WORKSPACE))
+        turns = self._turns.setdefault(workspace, asyncio.Semaphore(self._of_one))
         self._asking[workspace] += 1
         try:
             await _acquire(turns)
@@ -104,6 +109,11 @@ async def _acquire(turns: asyncio.Semaphore) -> None:
             f"too many requests: other searches of this workspace were not done within {WAITS_S:g} s",
             retry_after_s=_RETRY_AFTER_S,
         ) from None
+
+
+def of_one_here() -> int:
+    """How many a workspace may have at once where the server runs on this machine: they leave half of its processors free."""
+    return max(min((os.cpu_count() or 1) // 2, OF_ONE_WORKSPACE), 1)
 
 
 def be_nice(connection: asyncpg.Connection) -> None:
