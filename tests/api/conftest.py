@@ -120,12 +120,12 @@ def _rooms(database, requests_per_s=None):
 
 
 @asynccontextmanager
-async def _served(database, requests_per_s=None):
+async def _served(database, requests_per_s=None, limits=None):
     rooms = _rooms(database, requests_per_s)
     listener = socket.create_server(("127.0.0.1", 0))
     server = Server(
         uvicorn.Config(app.build(rooms), http="httptools", ws="none", lifespan="off", log_config=None),
-        Limits(),
+        limits or Limits(),
         lambda: None,
     )
     serving = asyncio.create_task(server.serve([listener]))
@@ -155,6 +155,14 @@ async def limited_door(workspace, database):
     """A door to a server that lets a key make ten calls a second."""
     made, keys = workspace
     async with _served(database, requests_per_s=10) as listening_at:
+        yield Door(listening_at, made.workspace_id, keys, database)
+
+
+@pytest_asyncio.fixture
+async def narrow_door(workspace, database):
+    """A door to a server with little memory for bodies."""
+    made, keys = workspace
+    async with _served(database, limits=Limits(held_bytes=300_000)) as listening_at:
         yield Door(listening_at, made.workspace_id, keys, database)
 
 

@@ -328,3 +328,11 @@ async def test_too_large_a_batch_is_dropped_or_refused_by_strictness(door, sdk):
     assert await sdk(*items) == (200, {})
     assert (await sdk(*items, **{"x-strict-mode": "1"}))[0] == 400
     assert await events(door) == []
+
+
+async def test_what_a_batch_is_unpacked_to_is_counted_and_may_be_sent_again(narrow_door):
+    for padding, expected in ((450_000, 503), (200_000, 200)):
+        body = json.dumps({"writeKey": narrow_door.keys.write_key, "batch": [], "pad": " " * padding})
+        status, answer, headers = await narrow_door.raw("POST", "/v1/b", gzip.compress(body.encode()))
+        assert status == expected, answer
+        assert (headers.get("retry-after") == "2") == (expected == 503)

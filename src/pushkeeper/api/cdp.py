@@ -170,6 +170,8 @@ class _Cdp:
     async def _opened(self, call: Call) -> _Opened:
         """The body, and whose key it came with, which is known before anything is made of the body's JSON."""
         raw = await inflate(call.raw_body, most=MAX_BATCH_BYTES, field="batch")
+        if raw is not call.raw_body:
+            call.charge(len(raw))
         workspace = call.workspace
         if workspace is NOBODY:
             workspace = await self._rooms.keys.cdp(await by_size(len(raw), _key_in, raw))

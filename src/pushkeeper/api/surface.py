@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -33,7 +33,7 @@ from pushkeeper.store.workspaces import Workspace
 from pushkeeper.telemetry import logger, write_request
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
 
     from starlette.types import Receive, Scope, Send
 
@@ -56,7 +56,10 @@ _RETRY_AFTER = (b"retry-after", b"2")
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One request, read and allowed; `segments` are of its path, as they were sent."""
+    """One request, read and allowed; `segments` are of its path, as they were sent.
+
+    `charge` counts bytes that its body is unpacked to, and raises Unreachable when the server has no room for them.
+    """
 
     workspace: Workspace
     segments: Mapping[str, str]
@@ -64,6 +67,7 @@ class Call(msgspec.Struct, frozen=True):
     headers: Sequence[tuple[bytes, bytes]]
     raw_body: bytes
     request_id: str
+    charge: Callable[[int], None]
 
     def segment(self, name: str) -> str:
         """A segment of the path, decoded after the path was split: a token may hold any character.
@@ -108,6 +112,10 @@ async def let_in(authorization: bytes) -> Workspace:
     """Ask for no key; what the call is about says whose it is."""
     del authorization
     return NOBODY
+
+
+def _uncounted(size: int) -> None:
+    """Count nothing, under a server that has no such limit."""
 
 
 Handler: TypeAlias = "Callable[[Call], Awaitable[Answer]]"
@@ -203,6 +211,7 @@ class _Resource:
                     scope["headers"],
                     body,
                     request_id,
+                    scope.get("state", {}).get("charge", _uncounted),
                 )
             )
         except PushkeeperError as error:
