@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import socket
 import ssl
 import threading
@@ -136,6 +137,19 @@ class Site:
         self.loop.call_soon_threadsafe(self.application.released.set)
 
 
+class Errors(logging.Handler):
+    """What went wrong in the server."""
+
+    def __init__(self):
+        super().__init__(logging.ERROR)
+        self.seen: list[str] = []
+
+    def emit(self, record):
+        # Those whose requests were still running when the server was stopped.
+        if "timeout graceful shutdown" not in record.getMessage():
+            self.seen.append(self.format(record))
+
+
 @contextmanager
 def serving(limits=QUIET, certificate=None):
     """A server with these limits; `certificate` is its files, and that of the CA."""
@@ -164,6 +178,9 @@ def serving(limits=QUIET, certificate=None):
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(main())
 
+    errors = Errors()
+    logging.getLogger("uvicorn.error").addHandler(errors)
+    logging.getLogger("asyncio").addHandler(errors)
     thread = threading.Thread(target=run)
     thread.start()
     assert started.wait(30)
@@ -175,7 +192,10 @@ def serving(limits=QUIET, certificate=None):
         site.release()
         site.server.should_exit = True
         thread.join(30)
+        logging.getLogger("uvicorn.error").removeHandler(errors)
+        logging.getLogger("asyncio").removeHandler(errors)
         assert not thread.is_alive()
+        assert errors.seen == [], "\n".join(errors.seen[:3])
 
 
 def request(path="/", body=b"", *headers, method="POST"):

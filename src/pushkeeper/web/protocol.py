@@ -330,7 +330,12 @@ class BoundedProtocol(HttpToolsProtocol):
             return -self.transport.get_write_buffer_size()
         # What it has acknowledged: under TLS a transport does not say how much it still has to send.
         client = self.transport.get_extra_info("socket")
-        info = client.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _BYTES_ACKED.stop)
+        if client is None:
+            return 0  # it broke a moment ago, and `connection_lost` is on its way
+        try:
+            info = client.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _BYTES_ACKED.stop)
+        except OSError:
+            return 0
         return int.from_bytes(info[_BYTES_ACKED], sys.byteorder)
 
     # Refusing.
