@@ -47,6 +47,8 @@ PAGES = (
     Page("people, a filter true of few", f"{_HERE}/people", "filter=person.plan = pro and person.visits = 7"),
     Page("people, a filter true of none", f"{_HERE}/people", "filter=person.city = Nowhere"),
     Page("person", f"{_HERE}/people/{{person}}"),
+    Page("erasures", f"{_HERE}/erasures"),
+    Page("erasure", f"{_HERE}/erasures/{{erasure}}"),
     Page("audiences", f"{_HERE}/audiences"),
     Page("a new audience", f"{_HERE}/audiences/new"),
     Page(

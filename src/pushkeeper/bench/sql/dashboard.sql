@@ -59,6 +59,14 @@ insert into audit_log (at, user_name, workspace_id, workspace, action, target, o
 select now() - make_interval(mins => 100000 - n), 'ann@example.com', $1, 'bench', 'route.pause', 'fcm:demo', 'done', '127.0.0.1'
 from generate_series(1, 100000) n;
 
+-- name: erasures
+-- Receipts of people who were erased.
+insert into erasures (workspace_id, asked_by, request_id, hashes, counts, done_at, person_ids, surrogates, device_ids,
+    anonymous_ids, names, asked_in)
+select $1, 'api', md5(n::text), array[decode(md5(n::text), 'hex')], '{"people": 1, "devices": 2, "events": 40, "pushes": 90}',
+    now(), null, null, null, null, null, null
+from generate_series(1, 500) n;
+
 -- name: ids
 -- One of each thing that pages are about: the devices of the lowest ids have all the pushes, so that theirs are long pages.
 select w.name as workspace, encode(d.device_id, 'hex') as device, d.person_id, p.message_id, p.message_id::text as message,
@@ -67,6 +75,7 @@ select w.name as workspace, encode(d.device_id, 'hex') as device, d.person_id, p
     (select max(template_id) from templates t where t.workspace_id = $1)::text as template,
     (select min(credential_id) from credentials c where c.workspace_id = $1)::text as credential,
     (select max(webhook_id) from webhooks h where h.workspace_id = $1)::text as webhook,
+    (select max(erasure_id) from erasures e where e.workspace_id = $1)::text as erasure,
     (select max(user_id) from users)::text as "user"
 from workspaces w
 cross join lateral (
