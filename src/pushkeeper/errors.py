@@ -10,7 +10,7 @@
     ├── TooManyRequests       this key has made all the calls that it may for now
     ├── TooSlow               the answer would take longer than may be waited for
     ├── Misconfigured         a setting, file or folder is not usable; says which
-    └── Unreachable           a server that is needed does not answer
+    └── Unreachable           a server that is needed does not answer, or not now
 
 Each class has a stable `code`, for machines; its message is for people and never holds a secret or a whole token.
 """
@@ -92,9 +92,14 @@ class Misconfigured(PushkeeperError):
 
 
 class Unreachable(PushkeeperError):
-    """A server that is needed does not answer."""
+    """A server that is needed does not answer, or cannot do what is asked of it now; nothing was changed."""
 
     code = "unreachable"
+
+    def __init__(self, message: str, *, retry_after_s: int = 2) -> None:
+        """It may be well again after so many seconds."""
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 _HTTP_STATUS: tuple[tuple[type[PushkeeperError], int], ...] = (

@@ -36,11 +36,10 @@ from pushkeeper.api import (
     webhooks,
 )
 from pushkeeper.api.prometheus import PATH, Prometheus
+from pushkeeper.api.readiness import Readiness
 from pushkeeper.api.surface import log, meters_of, request_id_of
 from pushkeeper.core.client_address import client_of, is_trusted
-from pushkeeper.errors import Unreachable
 from pushkeeper.measures import Measures
-from pushkeeper.store import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -111,7 +110,7 @@ def build(rooms: Rooms, beside: Sequence[Route] = ()) -> ASGIApp:
         *track_v2.routes(rooms),
         *metrics.routes(rooms),
         Route("/healthz", _Open(_alive)),
-        Route("/readyz", _Open(_Readiness(rooms.database))),
+        Route("/readyz", _Open(Readiness(rooms.database))),
         Route(PATH, Prometheus(Measures(rooms.database), rooms.metrics_token)),
         *app_api.routes(rooms),
         *segments.routes(rooms),
@@ -213,22 +212,6 @@ class _Open:
 
 async def _alive() -> Answer:
     return answer.of_json({"status": "ok"})
-
-
-class _Readiness:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def __call__(self) -> Answer:
-        try:
-            behind = await migrate.pending(self._database)
-        except Unreachable as error:
-            return answer.of_json({"status": "unavailable", "reason": error.message}, 503)
-        if behind:
-            names = ", ".join(f"{migration.number:04d} {migration.name}" for migration in behind)
-            reason = f"migrations are behind: {names}; `pushkeeper migrate` applies them"
-            return answer.of_json({"status": "unavailable", "reason": reason}, 503)
-        return answer.of_json({"status": "ok"})
 
 
 async def _no_such_route(scope: Scope, receive: Receive, send: Send) -> None:

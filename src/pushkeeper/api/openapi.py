@@ -29,7 +29,7 @@ _SAID = {
     409: "The name is taken, or it does not stand so that this can be done",
     413: "The body is longer than a megabyte",
     429: "The key, or its workspace, asks for more than it may for now; `Retry-After` says when to ask again",
-    503: "The database does not answer",
+    503: "The database cannot answer now; `Retry-After` says when to ask again",
     504: "It is about so much that it takes longer than it may",
 }
 _ALWAYS = (400, 401, 429, 503)

@@ -52,7 +52,6 @@ _NUMBERS = count(1)
 _METHOD_NOT_ALLOWED = 405
 _CLIENT_LEFT = 499  # nginx's number for it; nobody is there to be sent it
 _CHALLENGE = (b"www-authenticate", b'Basic realm="Pushkeeper", Bearer realm="Pushkeeper"')
-_RETRY_AFTER = (b"retry-after", b"2")
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -151,7 +150,7 @@ class Surface:
         if isinstance(error, Unauthorized):
             headers.append(_CHALLENGE)
         if isinstance(error, Unreachable):
-            headers.append(_RETRY_AFTER)
+            headers.append((b"retry-after", b"%d" % error.retry_after_s))
         if isinstance(error, TooManyRequests):
             headers.append((b"retry-after", b"%d" % error.retry_after_s))
         return answer.of_json(self.render(error, status), status, *headers)

@@ -13,7 +13,14 @@ from pushkeeper.api.body import by_size
 from pushkeeper.api.surface import Surface
 from pushkeeper.api.track_v1 import DONE
 from pushkeeper.core.identity import Identifier, IdentifierKind
-from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge, TooManyRequests, Unauthorized
+from pushkeeper.errors import (
+    BadRequest,
+    PushkeeperError,
+    TooLarge,
+    TooManyRequests,
+    Unauthorized,
+    Unreachable,
+)
 from pushkeeper.registry import Call as Told
 from pushkeeper.registry import Tell
 from pushkeeper.reporting import AppReport
@@ -56,7 +63,7 @@ def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
     del status
     if isinstance(error, Unauthorized):
         return {"meta": {"error": "Unauthorized request"}}
-    if isinstance(error, TooManyRequests):
+    if isinstance(error, TooManyRequests | Unreachable):
         return {"meta": {"error": error.message}}
     return {"errors": [problem(error)]}
 
@@ -68,6 +75,8 @@ def problem(error: PushkeeperError) -> dict[str, str]:
         reason = "too_large"
     elif field == "body":
         reason = "parse_error"
+    elif isinstance(error, Unreachable):
+        reason = "unavailable"
     else:
         reason = "required" if error.message.endswith("is needed, and cannot be empty") else "invalid"
     return {"reason": reason, "field": field, "message": error.message}
@@ -161,6 +170,8 @@ class _TrackV2:
                     calls.append((place, one))
         await asyncio.gather(*aside)
         answers = await self._rooms.registry.do_all([told for _, told in calls])
+        if answers and all(isinstance(done, Unreachable) for done in answers):
+            raise answers[0]  # type: ignore[misc]  # as has just been seen
         for (place, _), done in zip(calls, answers, strict=True):
             if isinstance(done, PushkeeperError):
                 errors[place] = done

@@ -25,6 +25,7 @@ from pushkeeper.errors import (
     PushkeeperError,
     TooManyRequests,
     Unauthorized,
+    Unreachable,
     http_status,
 )
 from pushkeeper.store import audit, workspaces
@@ -207,7 +208,10 @@ class Gate:
         if isinstance(error, Unauthorized) and visit.user is None:
             return self._to_log_in(visit)
         # The database may be what is wrong: nothing that it would have to be asked for is shown.
-        return replace(page(visit, "sorry.html", error=error, status=status), status=status)
+        shown = replace(page(visit, "sorry.html", error=error, status=status), status=status)
+        if isinstance(error, Unreachable):
+            shown = shown.with_headers((b"retry-after", b"%d" % error.retry_after_s))
+        return shown
 
     def _to_log_in(self, visit: Visit) -> Answer:
         path = path_of("login")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from pushkeeper.doctor.finding import attention, ok, span, wrong
-from pushkeeper.errors import Misconfigured
+from pushkeeper.errors import Misconfigured, Unreachable
 from pushkeeper.store import checkup, migrate, retention
 
 if TYPE_CHECKING:
@@ -97,7 +97,16 @@ async def server(database: Database) -> list[Finding]:
     """PostgreSQL: what it is, what its settings promise, and how full it is."""
     found = await checkup.server(database)
     said = f"{found.version.split(' on ')[0]}, {found.size_bytes / _GIB:,.2f} GiB"
-    return [ok("database", said), *_settings(found), *_business(found)]
+    return [ok("database", said), *_settings(found), *_business(found), *await _writes(database)]
+
+
+async def _writes(database: Database) -> list[Finding]:
+    try:
+        await checkup.write(database)
+    except Unreachable as error:
+        todo = "until it can be written to, calls are answered with 503; make room on its disk, or point database_url at the primary"
+        return [wrong("writing", error.message, todo)]
+    return []
 
 
 def _settings(server: Server) -> Iterator[Finding]:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pushkeeper.store.database import load_queries
+from pushkeeper.store.driver_errors import ReadOnly
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.database import Connection, Database
 
 SQL = load_queries("checkup")
 
@@ -63,6 +64,23 @@ async def server(database: Database) -> Server:
     row = await database.owned.row(SQL["server"])
     assert row is not None  # noqa: S101 - the query has a row
     return Server(**row)
+
+
+async def write(database: Database) -> None:
+    """See that a write goes through.
+
+    Raises:
+        Unreachable: it does not, and why.
+    """
+
+    async def work(connection: Connection) -> bool:
+        await connection.execute(SQL["little_memory"])
+        row = await connection.fetchrow(SQL["write"])
+        assert row is not None  # noqa: S101 - the query has a row
+        return bool(row["read_only"])
+
+    if await database.in_transaction(work):
+        raise ReadOnly("the database is read-only", retry_after_s=5)
 
 
 async def clock(database: Database) -> datetime:

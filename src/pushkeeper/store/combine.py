@@ -202,7 +202,9 @@ class Combiner(Generic[Call, Result]):
             self._turns.finished(waiting)
             if not waiting.answer.done():
                 # One exception object raised in many tasks would gather all their tracebacks: each gets its own.
-                own = type(error)(error.message) if type(error) is Unreachable else error
+                own = error
+                if isinstance(error, Unreachable):
+                    own = Unreachable(error.message, retry_after_s=error.retry_after_s)
                 waiting.answer.set_exception(own)
 
 

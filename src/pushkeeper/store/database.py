@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -14,16 +15,18 @@ import msgspec
 from pushkeeper.core.delivery_id import DeliveryIds
 from pushkeeper.core.identifier_hash import IdentifierHashes
 from pushkeeper.core.model import Secret
-from pushkeeper.errors import BadRequest, Misconfigured, TooLarge, Unreachable
-from pushkeeper.store import queries, surveys
+from pushkeeper.errors import Misconfigured, Unreachable
+from pushkeeper.store import driver_errors, queries, surveys
 from pushkeeper.store.statements import Statements
 from pushkeeper.store.statistics import Statistics
+from pushkeeper.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
 T = TypeVar("T")
+log = logger("database")
 Row: TypeAlias = "Mapping[str, Any]"
 
 
@@ -48,18 +51,7 @@ _OLDEST_SERVER = 150_000
 _SERVER_SETTINGS = {"jit": "off", "random_page_cost": "1.1", "application_name": "pushkeeper"}
 TENANT, JOBS = "pushkeeper_tenant", "pushkeeper_jobs"
 _FOR_SURVEYS = "set local work_mem = '64MB'; set local plan_cache_mode = force_custom_plan"
-_NOT_ANSWERING = (
-    OSError,
-    asyncio.TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    # What the driver says when the server's farewell came just before the query.
-    asyncpg.InternalClientError,
-)
-_HOLDING_NUL = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
+_HEEDED_EVERY_S = 5.0
 _NOT_LETTING_US_IN = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
@@ -96,7 +88,7 @@ class Database(Statements):
     """A pool of connections to one PostgreSQL; by itself for what crosses workspaces, by `of` for what is of some.
 
     Raises:
-        Unreachable: from any method, when the server does not answer.
+        Unreachable: from any method, when the server does not answer, or cannot do what is asked now.
         BadRequest: from any method, when a text holds the character NUL.
         TooLarge: from any method, when an identifier is longer than an index can hold.
     """
@@ -125,6 +117,7 @@ class Database(Statements):
         self.delivery_ids = delivery_ids
         self._rows_are_secured = False
         self._statistics = Statistics(self._acquired)
+        self._heeded_at = float("-inf")
 
     @classmethod
     async def open(
@@ -152,11 +145,13 @@ class Database(Statements):
             await database._survey_pool
             version = await database.value("select current_setting('server_version_num')::int")
             await database.secure_rows(secured=await database.value(SQL["secured"]))
-        except _NOT_ANSWERING as error:
-            raise Unreachable(f"database URL: no PostgreSQL answers at {where(url)}") from error
         except _NOT_LETTING_US_IN as error:
             raise Misconfigured(f"database URL: PostgreSQL at {where(url)} refuses: {error}") from error
-        except (ValueError, asyncpg.InterfaceError) as error:
+        except Exception as error:
+            if isinstance(driver_errors.translated(error), Unreachable):
+                raise Unreachable(f"database URL: no PostgreSQL answers at {where(url)}") from error
+            if not isinstance(error, ValueError | asyncpg.InterfaceError):
+                raise
             raise Misconfigured(f"database URL: {where(url)} is not usable: malformed address") from error
         if version < _OLDEST_SERVER:
             await database.close()
@@ -183,17 +178,37 @@ class Database(Statements):
             self._pool.terminate()
             self._survey_pool.terminate()
 
-    @asynccontextmanager
-    async def _acquired(self) -> AsyncIterator[asyncpg.Connection]:
-        with _translated(self.url):
-            async with self._pool.acquire() as connection:
-                yield connection
+    def _acquired(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
+        return self._one_of(self._pool)
+
+    def _acquired_for_survey(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
+        return self._one_of(self._survey_pool)
 
     @asynccontextmanager
-    async def _acquired_for_survey(self) -> AsyncIterator[asyncpg.Connection]:
-        with _translated(self.url):
-            async with self._survey_pool.acquire() as connection:
+    async def _one_of(self, pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
+        connecting = True
+        try:
+            async with pool.acquire() as connection:
+                connecting = False
                 yield connection
+        except Exception as error:
+            ours = driver_errors.translated(error, connecting=connecting)
+            if ours is None:
+                raise
+            if isinstance(ours, Unreachable):
+                await self._heed(ours, error)
+            raise ours from error
+
+    async def _heed(self, ours: Unreachable, error: Exception) -> None:
+        """Log what keeps the database from answering, now and then; on a server that became a standby, stay no longer."""
+        if time.monotonic() - self._heeded_at < _HEEDED_EVERY_S:
+            return
+        self._heeded_at = time.monotonic()
+        sqlstate = getattr(error, "sqlstate", None)
+        log.warning("database_cannot_answer", reason=ours.message, at=where(self.url), sqlstate=sqlstate)
+        if isinstance(ours, driver_errors.ReadOnly):
+            # Where the address names several servers, or one by one name after the other, new connections find the primary.
+            await self._expire()
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[asyncpg.Connection]:
@@ -244,8 +259,11 @@ class Database(Statements):
         """From now on run all that crosses workspaces by a role for that, and what is of some by one that sees no others."""
         if secured != self._rows_are_secured:
             self._rows_are_secured = secured
-            await self._pool.expire_connections()
-            await self._survey_pool.expire_connections()
+            await self._expire()
+
+    async def _expire(self) -> None:
+        for pool in (self._pool, self._survey_pool):
+            await pool.expire_connections()
 
     @property
     def rows_are_secured(self) -> bool:
@@ -310,17 +328,29 @@ class Database(Statements):
     ) -> AsyncIterator[asyncio.Event]:
         """Call what is given for channels, with what is said, at every NOTIFY; the event is set when the wire is lost."""
         lost = asyncio.Event()
-        with _translated(self.url):
-            connection = await asyncpg.connect(self.url, timeout=10)
-        connection.add_termination_listener(lambda _: lost.set())
+        connection: asyncpg.Connection | None = None
         try:
-            with _translated(self.url):
+            try:
+                connection = await asyncpg.connect(self.url, timeout=10)
+                connection.add_termination_listener(lambda _: lost.set())
                 for channel, call in heard:
                     await connection.add_listener(channel, _told(call))
+            except Exception as error:
+                if (ours := driver_errors.translated(error, connecting=True)) is None:
+                    raise
+                raise ours from error
             yield lost
         finally:
-            with suppress(*_NOT_ANSWERING, asyncpg.InterfaceError):
-                await connection.close(timeout=2)
+            if connection is not None:
+                await _closed(connection)
+
+
+async def _closed(connection: asyncpg.Connection) -> None:
+    try:
+        await connection.close(timeout=2)
+    except Exception as error:
+        if driver_errors.translated(error, connecting=True) is None:
+            raise
 
 
 def where(url: str) -> str:
@@ -330,25 +360,6 @@ def where(url: str) -> str:
         host = parts.hostname or parse_qs(parts.query).get("host", ["a socket"])[0]
         return f"{host}:{parts.port or 5432}{parts.path}"
     return "that address"
-
-
-class _translated:  # noqa: N801 - reads as a phrase: `with _translated(url)`
-    """The one border at which the driver's exceptions become ours."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        lost = isinstance(error, _NOT_ANSWERING) and not isinstance(error, asyncio.CancelledError)
-        if lost or (isinstance(error, asyncpg.InterfaceError) and "closed" in str(error)):
-            raise Unreachable(f"the database at {where(self._url)} does not answer") from error
-        if isinstance(error, _HOLDING_NUL):
-            raise BadRequest("text", "text: the character NUL cannot be stored") from error
-        if isinstance(error, asyncpg.ProgramLimitExceededError):
-            raise TooLarge("identifier", "identifier: too long to be stored") from error
 
 
 def _told(call: Callable[[str], None]) -> Callable[..., None]:

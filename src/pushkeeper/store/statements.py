@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import asyncpg
 
 from pushkeeper.errors import TooSlow, Unreachable
+from pushkeeper.store.driver_errors import Busy, Cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,12 +24,7 @@ class LostRace(Exception):
     """Somebody else changed what this transaction stands on; run again, it sees what they left."""
 
 
-_WORTH_ANOTHER_TRY = (
-    LostRace,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    asyncpg.ForeignKeyViolationError,
-)
+_WORTH_ANOTHER_TRY = (LostRace, Busy, asyncpg.ForeignKeyViolationError)
 
 
 class Statements:
@@ -78,7 +74,7 @@ class Statements:
                     if within_s is not None:
                         await connection.execute(f"set local statement_timeout = {int(within_s * 1000)}")
                     return await work(connection)
-            except asyncpg.QueryCanceledError:
+            except Cancelled:
                 if within_s is None:
                     raise
                 raise TooSlow(f"a query of it takes longer than {within_s:g} s") from None

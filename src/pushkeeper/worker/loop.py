@@ -141,6 +141,10 @@ class Worker:
     async def _claim_until_stopped(self) -> None:
         while not self._stopping:
             self._wake.clear()
+            if self._settler.waits:
+                # The leases run out meanwhile: what is claimed before it is settled would be sent again.
+                await self._pause(1.0)
+                continue
             try:
                 if not await self._claim() and not self._stopping:
                     await self._wait()
@@ -381,7 +385,9 @@ class Worker:
             try:
                 await self._refresh(sorted(self._lanes.workspaces))
                 self._wake.set()
-            except Unreachable:
+            except Exception as error:
+                if not isinstance(error, Unreachable):
+                    log.exception("routes_error")
                 await asyncio.sleep(1.0)
                 self._routes_changed.set()
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pushkeeper.core.model import DeviceId
 from pushkeeper.errors import Unreachable
 from pushkeeper.store import batches
+from pushkeeper.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.model import Push, WorkspaceId
     from pushkeeper.store.database import Database
+
+log = logger("worker")
 
 _AGAIN_S = 1.0
 _REMEMBERED_S = 60.0  # far longer than from a claim to the sender
@@ -74,7 +77,9 @@ class Recalls:
             try:
                 messages = self._in_hand()
                 halted = await batches.halted(self._database, messages) if messages else set()
-            except Unreachable:
+            except Exception as error:
+                if not isinstance(error, Unreachable):
+                    log.exception("recalls_error")
                 await asyncio.sleep(_AGAIN_S)
                 self._halted.set()
                 continue

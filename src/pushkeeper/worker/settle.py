@@ -64,6 +64,7 @@ class Settler:
         self._waiting: list[Fact] = []
         self._wake = asyncio.Event()
         self._closing = False
+        self.waits = False  # for the database, with facts that it does not take now
 
     def add(self, facts: Sequence[Fact]) -> None:
         self._waiting.extend(facts)
@@ -95,8 +96,9 @@ class Settler:
         wait_s = 0.1
         while True:
             try:
-                return await write(self._database, slice_, self._figures)
+                stopped = await write(self._database, slice_, self._figures)
             except Unreachable as error:
+                self.waits = True
                 log.warning("settle_waits_for_the_database", error=error.message, facts=len(slice_.facts))
                 if self._closing:
                     return set()
@@ -104,7 +106,11 @@ class Settler:
                 wait_s = min(wait_s * 2, 2.0)
             except Exception:
                 log.exception("settle_error", facts=len(slice_.facts))
+                self.waits = False
                 return await self._write_apart(slice_)
+            else:
+                self.waits = False
+                return stopped
 
     async def _write_apart(self, slice_: Slice) -> set[UUID]:
         """Something in the slice cannot be written: halves are tried, until it stands alone and is told without its words.

@@ -48,3 +48,16 @@ select w.name as workspace, h.webhook_id, h.name, h.disabled, h.failing_since, h
 from webhooks h join workspaces w using (workspace_id)
 where h.failing_since is not null
 order by h.webhook_id;
+
+-- name: little_memory
+-- So that what `write` makes does not stay in it.
+set local work_mem = '64kB';
+
+-- name: write
+-- Whether a write goes through: a megabyte takes new room on the disk, as a temporary file that is gone at once, and a message
+-- in the write-ahead log has to be on the disk of this server, and of those that it waits for, before the commit is answered.
+-- Rows that are changed would tell neither: they fit into pages that are there. Where nothing may be written, nothing is.
+with room as materialized (select repeat(n::text, 300) as filling from generate_series(1000, 1999) n)
+select current_setting('transaction_read_only')::bool as read_only, (select count(*) from room) as rows,
+    case when not current_setting('transaction_read_only')::bool
+        then pg_logical_emit_message(true, 'pushkeeper', 'is this written?')::text end as written;

@@ -1,0 +1,94 @@
+"""Driver errors: the one border at which what the driver and PostgreSQL raise becomes ours.
+
+What they raise is of two kinds. *Not now*: the cause is around the statement (a full disk, a server that is read-only or
+shuts down, the way to it), and whoever asks again may find it mended. *Never*: the cause is the statement or its data.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+import asyncpg
+
+from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge, Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Busy(Unreachable):
+    """Others were first: what was asked left nothing behind, and may be asked again at once."""
+
+
+class Cancelled(Unreachable):
+    """A statement was cancelled: it took longer than its limit, or somebody did not want to wait for it."""
+
+
+class ReadOnly(Unreachable):
+    """The server takes no writes: it is a standby, or was told so."""
+
+
+class _NotNow(NamedTuple):
+    said: str
+    retry_after_s: int = 2
+    kind: type[Unreachable] = Unreachable
+
+
+_LOST = _NotNow("does not answer")
+_BUSY = _NotNow("is too busy: others were first", 1, Busy)
+_TOO_SLOW = _NotNow("is too busy: what was asked took too long")
+# By SQLSTATE, or by its class, which is the first two characters (PostgreSQL's Appendix A).
+_NOT_NOW: Mapping[str, _NotNow] = {
+    "08": _LOST,  # connection exception
+    "25006": _NotNow("is read-only", 5, ReadOnly),
+    "25P03": _TOO_SLOW,  # idle in transaction: we were
+    "25P04": _TOO_SLOW,
+    "40": _BUSY,  # transaction rollback: deadlocks, and what cannot be serialized
+    "53": _NotNow("has no resources left", 5),
+    "53100": _NotNow("has no room left on its disk", 10),
+    "53200": _NotNow("has no memory left", 5),
+    "53300": _NotNow("has no connection left"),
+    "55006": _TOO_SLOW,  # object in use
+    "55P03": _TOO_SLOW,  # lock not available
+    "57": _LOST,  # operator intervention
+    "57014": _NotNow("is too busy: what was asked took too long", kind=Cancelled),
+    "57P01": _NotNow("is shutting down"),
+    "57P02": _NotNow("crashed, and starts again"),
+    "57P03": _NotNow("is starting, or shutting down"),
+    "58": _NotNow("cannot use its files", 10),  # system error: outside PostgreSQL itself
+}
+# TimeoutError is one of OSError's. InternalClientError is what the driver says when the server's farewell came just
+# before the query, or when the schema changed under a statement that it remembers.
+_OF_THE_WAY = (OSError, asyncpg.InternalClientError)
+_CLOSED = re.compile("clos(ed|ing)")
+_HOLDING_NUL = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
+
+
+def translated(error: Exception, *, connecting: bool = False) -> PushkeeperError | None:
+    """Ours for an error of the driver; None for what is the fault of a statement, or of no driver.
+
+    While `connecting` nothing was asked yet, so that whatever PostgreSQL refuses then is not for ever either: a password
+    that was changed, a database that is just restored.
+    """
+    if (found := _not_now(error, connecting=connecting)) is not None:
+        return found.kind(f"the database {found.said}", retry_after_s=found.retry_after_s)
+    if isinstance(error, _HOLDING_NUL):
+        return BadRequest("text", "text: the character NUL cannot be stored")
+    if isinstance(error, asyncpg.ProgramLimitExceededError):
+        return TooLarge("identifier", "identifier: too long to be stored")
+    return None
+
+
+def _not_now(error: Exception, *, connecting: bool) -> _NotNow | None:
+    if isinstance(error, asyncpg.PostgresError):
+        state = getattr(error, "sqlstate", None) or ""
+        found = _NOT_NOW.get(state) or _NOT_NOW.get(state[:2])
+        if found is None and isinstance(error, asyncpg.InvalidCachedStatementError):
+            return _BUSY
+        return found or (_NotNow("lets nobody in") if connecting else None)
+    if isinstance(error, _OF_THE_WAY):
+        return _LOST
+    if isinstance(error, asyncpg.InterfaceError) and (connecting or _CLOSED.search(str(error))):
+        return _LOST
+    return None

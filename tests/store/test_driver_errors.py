@@ -1,0 +1,110 @@
+"""What PostgreSQL says is sorted into what may be well another time, and what never is: every SQLSTATE, raised by the server."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+
+from pushkeeper.errors import BadRequest, TooLarge, Unreachable
+from pushkeeper.store.driver_errors import Busy, ReadOnly
+
+if TYPE_CHECKING:
+    from pushkeeper.store.database import Connection, Database
+
+# PostgreSQL's Appendix A, as the driver has it; what is no error cannot be raised.
+ALL = sorted(
+    {
+        state
+        for error in vars(asyncpg.exceptions).values()
+        if inspect.isclass(error)
+        and issubclass(error, asyncpg.PostgresError)
+        and (state := getattr(error, "sqlstate", None))
+    }
+    - {"00000"}
+)
+NOT_NOW = {
+    # The connection.
+    *("08000", "08001", "08003", "08004", "08006", "08007", "08P01"),
+    # What may be written, and how long it may take.
+    *("25006", "25P03", "25P04", "55006", "55P03", "57014"),
+    # Others were first.
+    *("40000", "40001", "40002", "40003", "40P01"),
+    # Disk, memory, connections, and other limits of the server.
+    *("53000", "53100", "53200", "53300", "53400"),
+    # Somebody intervenes: it stops, starts, or crashed.
+    *("57000", "57P01", "57P02", "57P03", "57P04", "57P05"),
+    # What the operating system refuses.
+    *("58000", "58030", "58P01", "58P02", "58P03"),
+}
+OF_THE_CALLER = {"22021": BadRequest, "22P05": BadRequest} | dict.fromkeys(
+    ("54000", "54001", "54011", "54023"), TooLarge
+)
+
+
+def raising(sqlstate: str) -> str:
+    return f"do $$ begin raise exception using errcode = '{sqlstate}', message = 'as told'; end $$"
+
+
+def test_all_there_are_are_tried() -> None:
+    assert len(ALL) > 200
+    assert set(ALL) > NOT_NOW | set(OF_THE_CALLER)
+
+
+@pytest.mark.parametrize("sqlstate", ALL)
+async def test_each_sqlstate_is_not_now_or_never(database: Database, sqlstate: str) -> None:
+    expected = Unreachable if sqlstate in NOT_NOW else OF_THE_CALLER.get(sqlstate, asyncpg.PostgresError)
+    with pytest.raises(expected) as raised:
+        await database.value(raising(sqlstate))
+    if isinstance(raised.value, Unreachable):
+        assert raised.value.message.startswith("the database ")
+        assert "as told" not in raised.value.message
+        assert 1 <= raised.value.retry_after_s <= 10
+    assert isinstance(raised.value, ReadOnly) == (sqlstate == "25006")
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01", "53100", "57014", "23502"])
+async def test_only_a_transaction_that_others_were_before_is_tried_again(
+    database: Database, sqlstate: str
+) -> None:
+    tries = 0
+
+    async def work(connection: Connection) -> None:
+        nonlocal tries
+        tries += 1
+        await connection.execute(raising(sqlstate))
+
+    with pytest.raises((Unreachable, asyncpg.NotNullViolationError)):
+        await database.in_transaction(work)
+    assert tries == (5 if sqlstate.startswith("40") else 1)
+
+
+async def test_a_statement_alone_that_others_were_before_says_so(database: Database) -> None:
+    with pytest.raises(Busy):
+        await database.value(raising("40P01"))
+
+
+async def test_what_refuses_us_while_a_connection_is_made_is_not_for_ever(database: Database) -> None:
+    """A password was changed, a database is being restored, a role is missing: the next call may find it mended."""
+    name = "refuses"
+    await database.owned.value(f"create database {name}")
+    here = await type(database).open(database.url.replace("/postgres?", f"/{name}?"), connections=1)
+    await database.owned.value(f"drop database {name} with (force)")
+    with pytest.raises(Unreachable, match=r"lets nobody in|does not answer|shutting down"):
+        await here.value("select 1")
+    await database.owned.value(f"create database {name}")
+    assert await here.value("select 1") == 1
+    await here.close()
+    await database.owned.value(f"drop database {name} with (force)")
+
+
+async def test_on_a_server_that_became_read_only_connections_are_made_anew(database: Database) -> None:
+    """Where the address names several servers, or moves from one to the other, that is how the primary is found."""
+    here = await type(database).open(database.url, connections=1)
+    before = await here.value("select pg_backend_pid()")
+    with pytest.raises(ReadOnly):
+        await here.value(raising("25006"))
+    assert await here.value("select pg_backend_pid()") != before
+    await here.close()
