@@ -40,6 +40,7 @@ from pushkeeper.triggers import Triggers
 from pushkeeper.web.limits import Limits
 from pushkeeper.web.server import Server
 from pushkeeper.webhooks import Webhooks
+from support.dashboard import own_database
 
 TABLES = ("people", "identifiers", "devices", "device_history", "messages", "batches")
 
@@ -183,6 +184,16 @@ async def lonely():
 
 
 @pytest_asyncio.fixture
+async def alone(database):
+    """A door to a server with a database of its own, on the server that others use too."""
+    async with own_database(database) as own, _served(own) as listening_at:
+        made, keys = await workspaces.create(own, "alone")
+        door = Door(listening_at, made.workspace_id, keys, own)
+        await may_send(door)
+        yield door
+
+
+@pytest_asyncio.fixture
 async def door(port, workspace, database):
     made, keys = workspace
     return Door(port, made.workspace_id, keys, database)
@@ -196,8 +207,14 @@ async def other_door(port, database):
 
 
 @pytest_asyncio.fixture
-async def sender(door, tmp_path: Path):
+async def sender(door):
     """A door to a workspace that may send."""
+    await may_send(door)
+    return door
+
+
+async def may_send(door):
+    """Give the door's workspace credentials."""
     new = NewCredential(
         provider=Provider.FCM,
         kind="service_account",
@@ -206,6 +223,4 @@ async def sender(door, tmp_path: Path):
         facts={},
         secret=Secret(b"{}"),
     )
-    safe = vault.Vault(vault.key_of_folder(tmp_path))
-    await credentials.put(door.database, safe, door.workspace_id, new)
-    return door
+    await credentials.put(door.database, vault.Vault(Secret(bytes(32))), door.workspace_id, new)

@@ -1,0 +1,50 @@
+"""A database that cannot answer now is a page that says so, on every door of the dashboard, and never our fault."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pushkeeper.core.user import Role
+from pushkeeper.dashboard.door import Look
+from support.dashboard import own_database, served
+from support.doors import NOTHING, all_doors
+from support.inside import Inside, app_of
+from support.outages import OUTAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from pushkeeper.store.database import Database
+
+    Outage = Callable[[Database, Database], AbstractAsyncContextManager[None]]
+
+
+@pytest.mark.parametrize("outage", OUTAGES, ids=lambda outage: outage.__name__)
+async def test_every_door_says_so_with_a_time_to_come_back(
+    database: Database, tmp_path: Path, outage: Outage
+) -> None:
+    async with own_database(database) as own, served(own, tmp_path) as site:
+        place = await site.workspace()
+        browser = Inside.of(site, app_of(site), Role.ADMIN)
+        token = await browser.token()
+        refused = 0
+        async with outage(own, database):
+            for door in all_doors(site):
+                path = re.sub(r"{([^}]+)}", lambda found: NOTHING.get(found[1]) or place.name, door.path)
+                seen = (
+                    await browser.get(path)
+                    if isinstance(door, Look)
+                    else await browser.post(path, token=token)
+                )
+                assert seen.status < 500 or seen.status == 503, (door.path, seen.text)
+                if seen.status == 503:
+                    refused += 1
+                    assert 1 <= int(seen.headers["retry-after"]) <= 10
+                    assert "The database " in seen.text, door.path
+        assert refused > 100
+        assert (await browser.get("/")).status in {200, 303}
