@@ -75,7 +75,7 @@ async def test_ids_that_anybody_can_make_up_change_nothing(sender, other_door, t
     before = await theirs.rows(other_door)
     headers = {} if authorization is None else {"authorization": getattr(sender, authorization, "")}
     for message, person in itertools.product(
-        (real.message_id, broadcast), range(real.person_id - 3, real.person_id + 4)
+        (real.message_id, broadcast), range(max(real.person_id - 3, 0), real.person_id + 4)
     ):
         unsigned = urlsafe_b64encode(message.bytes + person.to_bytes(8, "big")).decode()
         moved = sender.database.delivery_ids.text(sender.workspace_id, message, person)
