@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import pytest_asyncio
 from pushkeeper.census import Census
 from pushkeeper.errors import Unreachable
 from pushkeeper.insights import Insights
-from pushkeeper.metrics import Metric
+from pushkeeper.metrics import Metric, Series
 from pushkeeper.store import reach, workspaces
 from pushkeeper.store.retention import Keep
 from pushkeeper.users import Users
@@ -62,6 +63,20 @@ async def test_what_can_not_be_forgotten_of_one_workspace_is_of_the_others(alone
     await Retention(alone, KEEP, Figures()).look()
     rows = await alone.rows("select workspace_id from exports")
     assert [row["workspace_id"] for row in rows] == several[:1]
+
+
+async def test_a_partition_that_can_not_be_dropped_keeps_no_other(alone: Database) -> None:
+    names = ("events_202001", "events_202002", "events_202003")
+    for month, name in enumerate(names, start=1):
+        await alone.owned.rows(
+            f"create table {name} partition of events for values from ('2020-0{month}-01') to ('2020-0{month + 1}-01')"
+        )
+    await alone.owned.rows("create view somebody_elses as select * from events_202001")
+    figures = Figures()
+    await Retention(alone, replace(KEEP, events_days=30), figures).look()
+    left = [name for name in names if await alone.value("select to_regclass($1)", name) is not None]
+    assert left == ["events_202001"]
+    assert Series(Metric.JOB_ATTEMPTS, ("partitions", "put_off"), 1.0) in figures._meters.series()
 
 
 async def test_a_workspace_that_can_not_be_counted_holds_up_no_other_and_no_other_step(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -87,7 +87,7 @@ async def drop_partitions(database: Database, keep: Keep) -> list[str]:
     """Drop the partitions that are old enough as a whole, and return their names; those that still wait stay.
 
     Each is detached first, which waits for whoever reads it and lets everybody else go on; one that is still read after a
-    minute is finished another time.
+    minute is finished another time. One that can't be dropped keeps no other: what was raised is raised when all were tried.
     """
 
     async def work(connection: Connection) -> list[str]:
@@ -105,19 +105,35 @@ async def _drop(connection: Connection, keep: Keep) -> list[str]:
     today: date = await connection.fetchval("select (now() at time zone 'utc')::date")
     waiting = {row["day"] for row in await connection.fetch(SQL["days_that_wait"])}
     rows = await connection.fetch(SQL["partitions"], list(TABLES))
+    failed: list[Exception] = []
     for found in _partitions([(row["name"], row["detaching"]) for row in rows]):
         detach = f"alter table {found.table} detach partition {found.name}"
-        with suppress(
-            TimeoutError
-        ):  # somebody reads it all this time: then it stays what it is until the next look
+        # Where somebody reads it all this time, it stays what it is until the next look.
+        with suppress(TimeoutError), _collected(failed, found.name):
             if found.detaching:
                 await connection.execute(f"{detach} finalize")
             elif _is_over(found, keep, today) and not (found.table == "pushes" and found.start in waiting):
                 await connection.execute(f"{detach} concurrently")
-    dropped = [row["name"] for row in await connection.fetch(SQL["left_over"], list(TABLES))]
-    for name in dropped:
-        await connection.execute(f"drop table {name}")
+    dropped = []
+    for name in [row["name"] for row in await connection.fetch(SQL["left_over"], list(TABLES))]:
+        with _collected(failed, name):
+            await connection.execute(f"drop table {name}")
+            dropped.append(name)
+    if failed:
+        raise ExceptionGroup("partitions were not dropped", failed)
     return dropped
+
+
+@contextmanager
+def _collected(failed: list[Exception], name: str) -> Iterator[None]:
+    """Keep what is raised about a partition, but for its taking too long."""
+    try:
+        yield
+    except TimeoutError:
+        raise
+    except Exception as error:  # noqa: BLE001 - raised with all others, once all were tried
+        error.add_note(f"partition {name}")
+        failed.append(error)
 
 
 def _is_over(partition: Partition, keep: Keep, today: date) -> bool:
