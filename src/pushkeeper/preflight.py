@@ -72,14 +72,14 @@ class Preflights:
         )
         return preflight.foresee(flight.message, facts)
 
-    async def _routes(self, workspace: WorkspaceId) -> dict[tuple[Platform, str, str], RouteState]:
+    async def _routes(self, workspace: WorkspaceId) -> dict[tuple[Platform, str, str, bool], RouteState]:
         """The route of each kind of device, as it stands."""
         ways = await routes.of_workspaces(self._database, [workspace])
-        found = {}
+        found: dict[tuple[Platform, str, str, bool], RouteState] = {}
         for address in await plans.addresses(self._database, workspace):
             route = choose_route(address, ways)
             if route is not None:
-                found[address.platform, address.app, address.environment] = _state(route)
+                found[address] = _state(route)
         return found
 
 

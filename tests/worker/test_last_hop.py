@@ -164,10 +164,22 @@ def test_a_paused_route_holds_its_push_and_the_others_go_on():
     assert fate(routes=(FCM, paused)) == Go(PHONE, FCM)
 
 
+OF_APNS = [Token("ab" * 32), Token("AB" * 32), Token("0123456789abcdefABCDEF" * 7)]
+OF_FCM = [Token("fMEP0vJqS0:" + "APA91b" * 24), Token("dmEyS3VwcGVyLWluc3RhbA"), Token("ab" * 31 + ":")]
+
+
 @pytest.mark.parametrize(
     ("device", "routes", "chosen"),
     [
-        ({"platform": Platform.IOS}, (FCM, FCM_APPLE, APNS), APNS),
+        *(
+            ({"platform": Platform.IOS, "token": token}, (APNS, FCM, FCM_APPLE), FCM_APPLE)
+            for token in OF_FCM
+        ),
+        *(({"platform": Platform.IOS, "token": token}, (APNS, FCM), APNS) for token in OF_FCM),
+        *(({"platform": Platform.IOS, "token": token}, (APNS, FCM_APPLE), APNS) for token in OF_APNS),
+        *(({"platform": Platform.IOS, "token": token}, (FCM, FCM_APPLE), FCM_APPLE) for token in OF_APNS),
+        ({"platform": Platform.ANDROID, "token": OF_APNS[0]}, (APNS, FCM, FCM_APPLE), FCM),
+        ({"platform": Platform.IOS, "token": OF_APNS[0]}, (FCM, FCM_APPLE, APNS), APNS),
         ({"platform": Platform.IOS}, (FCM, FCM_APPLE), FCM_APPLE),
         ({"platform": Platform.IOS}, (APNS, SANDBOX), APNS),
         ({"platform": Platform.IOS}, (SANDBOX,), SANDBOX),

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from pushkeeper.core.model import Content, PersonId, Platform, Token
+from pushkeeper.core.model import Content, PersonId, Platform, Token, is_of_apns
 from pushkeeper.core.status import LastStatus
 
 
@@ -63,6 +63,11 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     last_used: datetime
     no_permission: bool
     same_phone: bool
+
+    @property
+    def of_apns(self) -> bool:
+        """Whether it is an iPhone's whose token has the shape of APNs' own."""
+        return is_of_apns(self.platform, self.token)
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):

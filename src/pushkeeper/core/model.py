@@ -69,12 +69,18 @@ class IdKind(StrEnum):
     FID = "fid"
 
 
+_APNS_TOKEN = re.compile(r"[0-9A-Fa-f]+")
 _FID = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
 def id_kind_of(token: Token) -> IdKind:
     """What a token is, by its shape: APNs' and FCM's own are far longer than an installation id."""
     return IdKind.FID if _FID.fullmatch(token.value) else IdKind.TOKEN
+
+
+def is_of_apns(platform: Platform, token: Token) -> bool:
+    """Whether an iPhone's token has the shape of APNs' own; FCM's are never hexadecimal alone."""
+    return platform is Platform.IOS and _APNS_TOKEN.fullmatch(token.value) is not None
 
 
 class Environment(StrEnum):

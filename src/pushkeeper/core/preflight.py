@@ -30,6 +30,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """Devices of an audience that are alike in what decides; `devices` is how many.
 
     Attributes:
+        of_apns: an iPhone's whose token has the shape of APNs' own.
         seen: how long ago they were used, as a step.
         failure_reason: why a push service last refused them.
         unsubscribed, channel_off: what their people say of messages and of pushes.
@@ -40,6 +41,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     platform: Platform
     app: str
     environment: str
+    of_apns: bool
     seen: int
     status: LastStatus
     failure_reason: str | None
@@ -133,7 +135,7 @@ class _Asked(NamedTuple):
     hindrance: str | None
 
 
-Routes: TypeAlias = Mapping[tuple[Platform, str, str], RouteState]
+Routes: TypeAlias = Mapping[tuple[Platform, str, str, bool], RouteState]
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,8 +201,8 @@ def _reason(kind: Kind, message: Message, facts: Facts) -> SkipReason | None:
     return reason
 
 
-def _address(kind: Kind) -> tuple[Platform, str, str]:
-    return kind.platform, kind.app, kind.environment
+def _address(kind: Kind) -> tuple[Platform, str, str, bool]:
+    return kind.platform, kind.app, kind.environment, kind.of_apns
 
 
 def _paused(going: Iterable[Kind], routes: Routes) -> list[PausedRoute]:

@@ -11,7 +11,12 @@ if TYPE_CHECKING:
 
 
 class Addressed(Protocol):
-    """What of a device decides its route; `app` and `environment` are "" when the device does not say."""
+    """What of a device decides its route.
+
+    Attributes:
+        app, environment: "" when the device does not say.
+        of_apns: an iPhone's whose token has the shape of APNs' own, and not of FCM's.
+    """
 
     @property
     def platform(self) -> Platform: ...
@@ -19,6 +24,8 @@ class Addressed(Protocol):
     def app(self) -> str: ...
     @property
     def environment(self) -> str: ...
+    @property
+    def of_apns(self) -> bool: ...
 
 
 class Way(Protocol):
@@ -44,11 +51,11 @@ class Ways(Generic[AnyWay]):
 
     def __init__(self, routes: Sequence[AnyWay]) -> None:
         self._routes = routes
-        self._chosen: dict[tuple[Platform, str, str], AnyWay | None] = {}
+        self._chosen: dict[tuple[Platform, str, str, bool], AnyWay | None] = {}
 
     def of(self, device: Addressed) -> AnyWay | None:
         """The route for a device."""
-        kind = (device.platform, device.app, device.environment)
+        kind = (device.platform, device.app, device.environment, device.of_apns)
         if kind not in self._chosen:
             self._chosen[kind] = choose_route(device, self._routes)
         return self._chosen[kind]
@@ -57,18 +64,17 @@ class Ways(Generic[AnyWay]):
 def choose_route(device: Addressed, routes: Sequence[AnyWay]) -> AnyWay | None:
     """The route for a device among its workspace's: None rather than a guess between several.
 
-    An iPhone goes by APNs where there is a credential for it, and else by FCM's Apple leg. A device that does not say
-    its app or environment takes the only one there is, and of the two environments production.
+    An iPhone goes by APNs where there is a credential for it, and else by FCM's Apple leg; one whose token APNs cannot
+    have given takes FCM's first. A device that does not say its app or environment takes the only one there is, and of the
+    two environments production.
     """
     if device.platform is Platform.IOS:
+        by_fcm = [r for r in routes if r.provider is Provider.FCM and r.leg == "apple" and _fits(device, r)]
         apns = [r for r in routes if r.provider is Provider.APNS and _fits(device, r)]
         if not device.environment:
             apns = [r for r in apns if r.environment is Environment.PRODUCTION] or apns
-        if apns:
-            return apns[0] if len(apns) == 1 else None
-        return _only(
-            [r for r in routes if r.provider is Provider.FCM and r.leg == "apple" and _fits(device, r)]
-        )
+        first, second = (apns, by_fcm) if device.of_apns else (by_fcm, apns)
+        return _only(first or second)
     if device.platform is Platform.ANDROID:
         return _only([r for r in routes if r.provider is Provider.FCM and not r.leg and _fits(device, r)])
     return None

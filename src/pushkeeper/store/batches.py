@@ -9,7 +9,17 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from pushkeeper.core.model import Content, DeviceId, IdKind, PersonId, Platform, RouteId, Token, WorkspaceId
+from pushkeeper.core.model import (
+    Content,
+    DeviceId,
+    IdKind,
+    PersonId,
+    Platform,
+    RouteId,
+    Token,
+    WorkspaceId,
+    is_of_apns,
+)
 from pushkeeper.core.schedule import AT_ONCE, Schedule
 from pushkeeper.core.status import LastStatus
 from pushkeeper.core.wording import Wording
@@ -63,6 +73,11 @@ class StandingDevice(msgspec.Struct, frozen=True, gc=False):
     status: LastStatus
     generation: int
     registered_at: datetime
+
+    @property
+    def of_apns(self) -> bool:
+        """Whether it is an iPhone's whose token has the shape of APNs' own."""
+        return is_of_apns(self.platform, self.token)
 
 
 class Target(msgspec.Struct, frozen=True, gc=False):

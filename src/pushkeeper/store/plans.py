@@ -28,7 +28,7 @@ SQL = load_queries("plans")
 
 _ZONE = "coalesce(d.attributes ->> 'timezone', p.attributes ->> 'timezone')"
 _PEOPLE = "join people p using (workspace_id, person_id)"
-_FIRST = 13  # the parameters before it are the page's own
+_FIRST = 14  # the parameters before it are the page's own
 # What was planned for another moment: it is in a batch, or has its push, or a verdict that is held.
 _NOT_YET = (
     (
@@ -49,6 +49,7 @@ class Address(NamedTuple):
     platform: Platform
     app: str
     environment: str
+    of_apns: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +144,7 @@ class Plan:
     per_s: float | None = None
 
     def lane_columns(self) -> list[list[object]]:
-        return columns([(a.platform.value, a.app, a.environment, lane) for a, lane in self.lanes.items()], 4)
+        return columns([(*address, lane) for address, lane in self.lanes.items()], 5)
 
 
 @dataclass(slots=True)
@@ -242,7 +243,7 @@ async def mint(connection: Connection, broadcast: ToPlan, message_id: UUID, crea
 async def addresses(database: Database, workspace: WorkspaceId) -> list[Address]:
     """The kinds of device that a workspace has, as far as they decide the route."""
     rows = await database.of(workspace).rows(SQL["addresses"], workspace)
-    return [Address(Platform(row["platform"]), row["app"], row["environment"]) for row in rows]
+    return [Address(**{**row, "platform": Platform(row["platform"])}) for row in rows]
 
 
 async def devices(

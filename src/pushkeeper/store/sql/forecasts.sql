@@ -2,13 +2,13 @@
 
 -- name: kinds
 -- An audience's devices, counted by what they are alike in.
-select d.platform, d.app, d.environment, seen_step(d.last_used, now()) as seen, d.status,
+select d.platform, d.app, d.environment, d.platform = 'ios' and d.token ~ '^[[:xdigit:]]+$' as of_apns, seen_step(d.last_used, now()) as seen, d.status,
     case when d.status = 'suppressed' then d.failure_reason end as failure_reason, p.unsubscribed,
     push_is_off(p.attributes) as channel_off, lower(d.attributes ->> 'push_enabled') = 'false' is true as no_permission,
     {same_phone} as same_phone, count(*) as devices
 from devices d join people p using (workspace_id, person_id) {listed}
 where d.workspace_id = $1 and $2::uuid is not null and {condition}
-group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10;
+group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11;
 
 -- name: people
 -- How many people have devices of an audience.

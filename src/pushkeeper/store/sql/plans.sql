@@ -75,22 +75,24 @@ update broadcasts set state = 'planned', planned_at = now() where workspace_id =
 
 -- name: addresses
 -- The kinds of device that a workspace has, as far as they decide the route.
-select distinct platform, app, environment from devices where workspace_id = $1;
+select distinct platform, app, environment, platform = 'ios' and token ~ '^[[:xdigit:]]+$' as of_apns
+from devices where workspace_id = $1;
 
 -- name: devices
 -- The next page of a workspace's devices of which conditions are true, cut into batches by the lane that each is for;
--- with a rate ($12), each batch has its slot. Answers with the last of them.
+-- with a rate ($13), each batch has its slot. Answers with the last of them.
 with page as materialized (
     select d.device_id, d.person_id, coalesce(l.lane, 0) as lane
     from devices d {people}
-    left join unnest($5::text[], $6::text[], $7::text[], $8::bigint[]) as l (platform, app, environment, lane)
+    left join unnest($5::text[], $6::text[], $7::text[], $8::bool[], $9::bigint[]) as l (platform, app, environment, of_apns, lane)
         on l.platform = d.platform and l.app = d.app and l.environment = d.environment
-    where d.workspace_id = $1 and d.device_id > $9 and {condition}
+            and l.of_apns = (d.platform = 'ios' and d.token ~ '^[[:xdigit:]]+$')
+    where d.workspace_id = $1 and d.device_id > $10 and {condition}
     order by d.device_id
-    limit $10
+    limit $11
 ),
 numbered as (
-    select *, (row_number() over (partition by lane order by device_id) - 1) / $11 as batch from page
+    select *, (row_number() over (partition by lane order by device_id) - 1) / $12 as batch from page
 ),
 cut as (
     select lane, batch, array_agg(device_id) as device_ids, array_agg(person_id) as person_ids, count(*) as size
@@ -98,7 +100,7 @@ cut as (
     group by lane, batch
 ),
 slots as (
-    select *, $4::timestamptz + make_interval(secs => (sum(size) over (order by batch, lane) - size) / $12::float8) as slot_at from cut
+    select *, $4::timestamptz + make_interval(secs => (sum(size) over (order by batch, lane) - size) / $13::float8) as slot_at from cut
 ),
 planned as (
     insert into batches (workspace_id, message_id, priority, due_at, slot_at, device_ids, person_ids, lane)
@@ -112,21 +114,22 @@ select max(device_id) as last, count(*) as devices from page;
 -- into batches likewise; of those who have no device there is a record. Answers with the last of them.
 with named as materialized (
     select person_id from message_people
-    where workspace_id = $1 and message_id = $2 and person_id > $9
+    where workspace_id = $1 and message_id = $2 and person_id > $10
     order by person_id
-    limit $10
+    limit $11
 ),
 page as materialized (
     select d.device_id, d.person_id, coalesce(l.lane, 0) as lane
     from named n
     join people p on p.workspace_id = $1 and p.person_id = n.person_id
     join devices d on d.workspace_id = $1 and d.person_id = n.person_id
-    left join unnest($5::text[], $6::text[], $7::text[], $8::bigint[]) as l (platform, app, environment, lane)
+    left join unnest($5::text[], $6::text[], $7::text[], $8::bool[], $9::bigint[]) as l (platform, app, environment, of_apns, lane)
         on l.platform = d.platform and l.app = d.app and l.environment = d.environment
+            and l.of_apns = (d.platform = 'ios' and d.token ~ '^[[:xdigit:]]+$')
     where {condition}
 ),
 numbered as (
-    select *, (row_number() over (partition by lane order by device_id) - 1) / $11 as batch from page
+    select *, (row_number() over (partition by lane order by device_id) - 1) / $12 as batch from page
 ),
 cut as (
     select lane, batch, array_agg(device_id) as device_ids, array_agg(person_id) as person_ids, count(*) as size
@@ -134,7 +137,7 @@ cut as (
     group by lane, batch
 ),
 slots as (
-    select *, $4::timestamptz + make_interval(secs => (sum(size) over (order by batch, lane) - size) / $12::float8) as slot_at from cut
+    select *, $4::timestamptz + make_interval(secs => (sum(size) over (order by batch, lane) - size) / $13::float8) as slot_at from cut
 ),
 planned as (
     insert into batches (workspace_id, message_id, priority, due_at, slot_at, device_ids, person_ids, lane)
