@@ -5,24 +5,30 @@ The language is python-liquid's; its files, its includes and its unbounded growt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import OrderedDict
+from collections.abc import Mapping
 from enum import StrEnum
-from functools import lru_cache, wraps
 from typing import Any, TypeAlias
 
 import liquid
-from liquid.exceptions import (
-    LiquidError,
-    OutputStreamLimitError,
-    UndefinedError,
-)
+from liquid.exceptions import LiquidError, UndefinedError
 from liquid.undefined import FalsyStrictUndefined, Undefined
 
-MAX_SOURCE_CHARACTERS = 20_000
-MAX_OUTPUT_CHARACTERS = 20_000
-_MAX_ROUNDS = 5_000  # of all loops together, one within another multiplied
-_MAX_WORK_CHARACTERS = 1_000_000  # of what all filters of one rendering give back
-_COMPILED = 1_024
+from pushkeeper.core.template_budget import (
+    MAX_OUTPUT_CHARACTERS,
+    MAX_UNITS,
+    Budget,
+    Buffer,
+    Context,
+    charged,
+)
+from pushkeeper.core.template_nodes import ChargedTag
+from pushkeeper.core.template_source import MAX_SOURCE_CHARACTERS, BadTemplate, check_source
+
+_MAX_ROUNDS = 5_000  # of loops within one another, multiplied
+_MAX_CACHED_CHARACTERS = 400_000  # of sources; a compiled text takes some 130 bytes for each
+_PER_TEXT = 100
+_MAX_MESSAGE_CHARACTERS = 300  # it may quote what was written
 _REACHES_OUT = ("include", "render")
 
 Values: TypeAlias = Mapping[str, Any]
@@ -33,13 +39,6 @@ class WhenUndefined(StrEnum):
 
     FAIL = "fail"  # it is not sent to them, as Customer.io does it
     EMPTY = "empty"  # it is sent without the value, as Liquid does it
-
-
-class BadTemplate(Exception):
-    """What is wrong with a template, and where: line and column, from 1."""
-
-    def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
-        super().__init__(f"line {line}, column {column}: {message}")
 
 
 class NotRenderable(Exception):
@@ -59,23 +58,54 @@ class Compiled:
     def __init__(self, compiled: liquid.BoundTemplate) -> None:
         self._compiled = compiled
 
-    def render(self, values: Values) -> str:
-        """The text for these values; NotRenderable when it cannot be had."""
-        _work.left = _MAX_WORK_CHARACTERS
+    def render(self, values: Values, budget: Budget | None = None) -> str:
+        """The text for these values; NotRenderable when it cannot be had.
+
+        `budget` is what may be spent on it; None: as much as for a whole push.
+        """
+        budget = Budget() if budget is None else budget
+        buffer = Buffer(budget)
         try:
-            return self._compiled.render(values)
+            budget.charge(_PER_TEXT)
+            self._compiled.render_with_context(Context(self._compiled, values, budget), buffer)
         except UndefinedError as error:
-            raise NotRenderable(str(error.message)) from None
-        except (LiquidError, ArithmeticError, ValueError, RecursionError) as error:
+            raise NotRenderable(str(error.message)[:_MAX_MESSAGE_CHARACTERS]) from None
+        except Exception as error:  # noqa: BLE001 - whatever a filter cannot do with what it is given is the text's fault
             said = error.message if isinstance(error, LiquidError) else type(error).__name__
-            raise NotRenderable(f"Liquid: {said}") from None
+            raise NotRenderable(f"Liquid: {said}"[:_MAX_MESSAGE_CHARACTERS]) from None
+        return buffer.getvalue()
 
 
-@lru_cache(_COMPILED)
+class _Cache:
+    """The texts that were compiled lately."""
+
+    def __init__(self) -> None:
+        self._compiled: OrderedDict[tuple[str, WhenUndefined], Compiled] = OrderedDict()
+        self.characters = 0
+
+    def get(self, text: str, when_undefined: WhenUndefined) -> Compiled:
+        key = (text, when_undefined)
+        if (found := self._compiled.get(key)) is not None:
+            self._compiled.move_to_end(key)
+            return found
+        made = self._compiled[key] = _compile(text, when_undefined)
+        self.characters += len(text)
+        while self.characters > _MAX_CACHED_CHARACTERS:
+            (forgotten, _), _ = self._compiled.popitem(last=False)
+            self.characters -= len(forgotten)
+        return made
+
+
+_cache = _Cache()
+
+
 def compile_text(text: str, when_undefined: WhenUndefined = WhenUndefined.FAIL) -> Compiled:
     """Compile a text; one that was compiled lately is remembered. BadTemplate when it is not Liquid."""
-    if len(text) > MAX_SOURCE_CHARACTERS:
-        raise BadTemplate(f"at most {MAX_SOURCE_CHARACTERS} characters")
+    return _cache.get(text, when_undefined)
+
+
+def _compile(text: str, when_undefined: WhenUndefined) -> Compiled:
+    check_source(text)
     try:
         compiled = _ENVIRONMENTS[when_undefined].from_string(text)
         used = compiled.analyze(include_partials=False).filters
@@ -84,10 +114,7 @@ def compile_text(text: str, when_undefined: WhenUndefined = WhenUndefined.FAIL) 
     except RecursionError:
         raise BadTemplate("nested too deeply") from None
     for name in sorted(used.keys() - _FILTERS):
-        before = text[: used[name][0].index]
-        raise BadTemplate(
-            f"there is no filter {name!r}", before.count("\n") + 1, len(before) - before.rfind("\n")
-        )
+        raise BadTemplate.at(text, used[name][0].index, f"there is no filter {name!r}")
     return Compiled(compiled)
 
 
@@ -97,55 +124,11 @@ def _bad(error: LiquidError) -> BadTemplate:
     except ValueError:
         where = None
     line, column = (where[0], where[1] + 1) if where else (1, 1)
-    return BadTemplate(str(error.message), line, column)
-
-
-class _Work:
-    """What the rendering under way may still do; there is one at a time, as nothing in it waits."""
-
-    left = _MAX_WORK_CHARACTERS
-
-    def do(self, characters: int) -> None:
-        self.left -= characters + 1
-        if self.left < 0:
-            raise OutputStreamLimitError("too much work", token=None)
-
-
-_work = _Work()
-
-
-def _bounded(name: str, filter_: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter that is charged for what it gives back, and beforehand where that is a product of what it is given."""
-    foresee = _PRODUCTS.get(name)
-
-    @wraps(filter_)
-    def charged(value: object, *args: object, **kwargs: object) -> object:
-        if foresee is not None:
-            _work.do(foresee(value, *args))
-        found: object = filter_(value, *args, **kwargs)
-        _work.do(len(found) if isinstance(found, str | list) else 1)
-        return found
-
-    return charged
-
-
-def _replaced(value: object, sought: object = "", put: object = "", *_: object) -> int:
-    text, part = str(value), str(sought)
-    times = text.count(part) if part else len(text) + 1
-    return times * len(str(put))
-
-
-def _joined(value: object, separator: object = " ", *_: object) -> int:
-    return len(value) * len(str(separator)) if isinstance(value, list | tuple) else 0
-
-
-_PRODUCTS: dict[str, Callable[..., int]] = {"replace": _replaced, "join": _joined}
+    return BadTemplate(str(error.message)[:_MAX_MESSAGE_CHARACTERS], line, column)
 
 
 class _Environment(liquid.Environment):
     loop_iteration_limit = _MAX_ROUNDS
-    output_stream_limit = MAX_OUTPUT_CHARACTERS
-    local_namespace_limit = 10 * MAX_OUTPUT_CHARACTERS
     context_depth_limit = 20
 
 
@@ -153,7 +136,8 @@ def _environment(undefined: type[Undefined]) -> liquid.Environment:
     made = _Environment(undefined=undefined, autoescape=False)
     for tag in _REACHES_OUT:
         del made.tags[tag]
-    made.filters.update({name: _bounded(name, filter_) for name, filter_ in made.filters.items()})
+    made.tags.update({name: ChargedTag(tag) for name, tag in made.tags.items()})
+    made.filters.update({name: charged(name, filter_) for name, filter_ in made.filters.items()})
     return made
 
 
@@ -162,3 +146,16 @@ _ENVIRONMENTS = {
     WhenUndefined.EMPTY: _environment(Undefined),
 }
 _FILTERS = frozenset(_ENVIRONMENTS[WhenUndefined.FAIL].filters)
+
+__all__ = [
+    "MAX_OUTPUT_CHARACTERS",
+    "MAX_SOURCE_CHARACTERS",
+    "MAX_UNITS",
+    "BadTemplate",
+    "Budget",
+    "Compiled",
+    "NotRenderable",
+    "WhenUndefined",
+    "compile_text",
+    "is_liquid",
+]

@@ -9,7 +9,9 @@ import msgspec
 
 from pushkeeper.core.model import Content, Platform
 from pushkeeper.core.template import (
+    MAX_SOURCE_CHARACTERS,
     BadTemplate,
+    Budget,
     NotRenderable,
     Values,
     WhenUndefined,
@@ -17,8 +19,10 @@ from pushkeeper.core.template import (
     is_liquid,
 )
 
-Rendering: TypeAlias = Callable[[Values], Any]
+Rendering: TypeAlias = Callable[[Values, Budget], Any]
+Renderings: TypeAlias = Mapping[Platform, Callable[[Values, Budget], Content]]
 
+MAX_LIQUID_CHARACTERS = 2 * MAX_SOURCE_CHARACTERS  # of all texts of a content
 _FIELDS = tuple(field.name for field in msgspec.structs.fields(Content) if field.name != "platforms")
 
 
@@ -69,11 +73,24 @@ def is_personal(content: Content) -> bool:
 
 def check(content: Content) -> None:
     """Compile all of a content; BadContent names the field that is wrong (`title`, `ios.title`)."""
+    _check_length(content)
     for name in _FIELDS:
         _check(name, getattr(content, name))
     for platform, otherwise in content.platforms.items():
         for name, value in otherwise.items():
             _check(f"{platform}.{name}", value)
+
+
+def liquid_characters(content: Content) -> int:
+    """How much Liquid there is in a content, all its texts together."""
+    return sum(len(text) for text in _texts(msgspec.to_builtins(content)) if is_liquid(text))
+
+
+def _check_length(content: Content) -> None:
+    if liquid_characters(content) > MAX_LIQUID_CHARACTERS:
+        raise BadContent(
+            "message", f"at most {MAX_LIQUID_CHARACTERS} characters of Liquid in all texts together"
+        )
 
 
 def _check(name: str, value: object) -> None:
@@ -84,26 +101,34 @@ def _check(name: str, value: object) -> None:
 
 
 class Speaker:
-    """One message, compiled."""
+    """One message, compiled.
+
+    Attributes:
+        characters: how much Liquid there is in it, of which its memory is a multiple.
+    """
 
     def __init__(self, content: Content, wording: Wording) -> None:
         """BadContent when it is not Liquid."""
+        contents = [content, *wording.translations.values()]
+        for one in contents:
+            _check_length(one)
+        self.characters = sum(map(liquid_characters, contents))
         self._wording = wording
         self._own = _compile(content, wording.when_undefined)
-        self._translated = {
-            language.lower(): _compile(translation, wording.when_undefined)
-            for language, translation in wording.translations.items()
-        }
+        self._contents = {name.lower(): translation for name, translation in wording.translations.items()}
+        self._translated: dict[str, Renderings] = {}
 
-    def say(self, reader: Reader, platform: Platform) -> Content:
-        """What it says to them on this platform; NotRenderable when it cannot be said."""
+    def say(self, reader: Reader, platform: Platform, budget: Budget | None = None) -> Content:
+        """What it says to them on this platform; NotRenderable when it cannot be said.
+
+        `budget` is what all its texts together may cost; None: what a push may.
+        """
         wording = self._wording
         language = wording.language or reader.person.get("language")
         said = self._own
-        if self._translated and isinstance(language, str):
+        if self._contents and isinstance(language, str):
             # "de-AT" is somebody who reads "de".
-            exact = self._translated.get(language.lower())
-            said = exact or self._translated.get(language.lower().split("-")[0], said)
+            said = self._in(language.lower()) or self._in(language.lower().split("-")[0]) or said
         return said[platform](
             {
                 "customer": reader.person,
@@ -111,18 +136,25 @@ class Speaker:
                 "device": reader.device,
                 "event": reader.event,
                 "trigger": {**wording.data, **reader.data},
-            }
+            },
+            Budget() if budget is None else budget,
         )
 
+    def _in(self, language: str) -> Renderings | None:
+        """A translation, compiled when it is first asked for; None where there is none."""
+        if language in self._contents and language not in self._translated:
+            self._translated[language] = _compile(self._contents[language], self._wording.when_undefined)
+        return self._translated.get(language)
 
-def _compile(content: Content, when_undefined: WhenUndefined) -> dict[Platform, Callable[[Values], Content]]:
+
+def _compile(content: Content, when_undefined: WhenUndefined) -> Renderings:
     """How a content is rendered on each platform; the same for all where it says the same on all."""
     if not content.platforms:
         return dict.fromkeys(Platform, _compile_one(content, when_undefined))
     return {platform: _compile_one(content.on(platform), when_undefined) for platform in Platform}
 
 
-def _compile_one(content: Content, when_undefined: WhenUndefined) -> Callable[[Values], Content]:
+def _compile_one(content: Content, when_undefined: WhenUndefined) -> Callable[[Values, Budget], Content]:
     changing = {}
     for name in _FIELDS:
         try:
@@ -132,11 +164,11 @@ def _compile_one(content: Content, when_undefined: WhenUndefined) -> Callable[[V
         if rendering is not None:
             changing[name] = rendering
     if not changing:
-        return lambda _: content
+        return lambda _, __: content
 
-    def render(values: Values) -> Content:
+    def render(values: Values, budget: Budget) -> Content:
         return msgspec.structs.replace(
-            content, **{name: rendering(values) for name, rendering in changing.items()}
+            content, **{name: rendering(values, budget) for name, rendering in changing.items()}
         )
 
     return render
@@ -153,8 +185,9 @@ def _rendering(value: object, when_undefined: WhenUndefined) -> Rendering | None
             parts = [_rendering(inner, when_undefined) for inner in value]
             if not any(parts):
                 return None
-            return lambda values: [
-                inner if part is None else part(values) for inner, part in zip(value, parts, strict=True)
+            return lambda values, budget: [
+                inner if part is None else part(values, budget)
+                for inner, part in zip(value, parts, strict=True)
             ]
     return None
 
@@ -163,7 +196,7 @@ def _of_parts(value: dict[str, Any], parts: dict[str, Rendering | None]) -> Rend
     changing = {key: part for key, part in parts.items() if part is not None}
     if not changing:
         return None
-    return lambda values: {**value, **{key: part(values) for key, part in changing.items()}}
+    return lambda values, budget: {**value, **{key: part(values, budget) for key, part in changing.items()}}
 
 
 def _texts(value: object) -> list[str]:

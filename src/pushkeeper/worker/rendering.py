@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pushkeeper.worker.senders import Check
 
 _MESSAGES_AT_ONCE = 256
+_LIQUID_AT_ONCE = 400_000  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Rendering:
         self._checks = checks
         self._known: Readers | None = None
         self._speakers: dict[UUID, Speaker] = {}
+        self._characters = 0  # of all speakers
         self._by_platform: dict[tuple[UUID, Platform], Content] = {}
 
     async def prepare(
@@ -104,7 +106,10 @@ class Rendering:
     def _speaker(self, message_id: UUID, content: Content, wording: Wording) -> Speaker:
         # What a message says does not change, and it comes back with each of its batches.
         if (found := self._speakers.get(message_id)) is None:
-            if len(self._speakers) >= _MESSAGES_AT_ONCE:
+            found = Speaker(content, wording)
+            self._characters += found.characters
+            if len(self._speakers) >= _MESSAGES_AT_ONCE or self._characters > _LIQUID_AT_ONCE:
                 self._speakers.clear()
-            found = self._speakers[message_id] = Speaker(content, wording)
+                self._characters = found.characters
+            self._speakers[message_id] = found
         return found
