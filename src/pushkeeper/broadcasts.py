@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.progress import Progress
     from pushkeeper.drafts import Asked
     from pushkeeper.previews import Said
+    from pushkeeper.rendering.renderer import Renderer
     from pushkeeper.store.broadcasts import Locked, Minute, Tally, Waiting
     from pushkeeper.store.database import Connection, Database
     from pushkeeper.templates import Checks
@@ -70,12 +71,12 @@ class Standing:
 class Broadcasts:
     """The broadcasts of all workspaces."""
 
-    def __init__(self, database: Database, checks: Checks) -> None:
+    def __init__(self, database: Database, checks: Checks, renderer: Renderer) -> None:
         """Take a database and, for each platform, what its providers have to say against a content."""
         self._database = database
         self._drafts = Drafts(database, checks)
         self._preflights = Preflights(database)
-        self._previews = Previews(database, checks)
+        self._previews = Previews(database, checks, renderer)
 
     async def make(self, workspace: WorkspaceId, asked: Asked) -> Broadcast:
         """Keep a broadcast as a draft, with what is to be expected of it; one of the same idempotency key is returned.

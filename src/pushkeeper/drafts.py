@@ -106,7 +106,7 @@ class Drafts:
             send_to_unsubscribed=bool(to_all) if template is None else to_all,
         )
         try:
-            letter = letter_of(template, asked.content, telling)
+            letter = await letter_of(template, asked.content, telling)
             check_letter(letter, self._checks)
         except BadRequest as error:
             raise type(error)(f"content.{error.field}", f"content.{error.message}") from None

@@ -11,20 +11,23 @@ import msgspec
 from pushkeeper.core.filter import And, Unit
 from pushkeeper.core.filter_text import read as read_filter
 from pushkeeper.core.model import Platform
-from pushkeeper.core.template import NotRenderable
 from pushkeeper.core.wording import BadContent, Reader, Speaker, WhenUndefined, Wording
 from pushkeeper.errors import BadRequest
+from pushkeeper.rendering.frames import Rendered
 from pushkeeper.store import device_pages, readers
 from pushkeeper.store.messages import new_id
 
 if TYPE_CHECKING:
     from pushkeeper.core.filter import Node
     from pushkeeper.core.model import Content, WorkspaceId
+    from pushkeeper.rendering.renderer import Renderer
     from pushkeeper.store.database import Database
     from pushkeeper.store.device_pages import ShownDevice
     from pushkeeper.templates import Checks, Letter
 
 PLATFORMS = (Platform.IOS, Platform.ANDROID)
+_WITHIN_S = 10.0
+_NOT_YET = "it could not be rendered in time, as much else is; try again"
 _LOOKED_AT = 20  # devices of the newest people, among whom one is of the platform
 
 
@@ -47,9 +50,10 @@ class Said:
 class Previews:
     """Messages, rendered as a worker would for somebody."""
 
-    def __init__(self, database: Database, checks: Checks) -> None:
+    def __init__(self, database: Database, checks: Checks, renderer: Renderer) -> None:
         self._database = database
         self._checks = checks
+        self._renderer = renderer
 
     async def say(
         self, workspace: WorkspaceId, letter: Letter, node: Node | None, unit: Unit = Unit.DEVICE
@@ -76,14 +80,18 @@ class Previews:
             wording = msgspec.structs.replace(wording, when_undefined=WhenUndefined.EMPTY)
         reader = Reader(person={}, device={}) if to is None else await self._reader(to, wording)
         try:
-            said = Speaker(letter.content, wording).say(reader, platform)
+            [said] = await self._renderer.say(
+                workspace, Speaker(letter.content, wording), [(reader, platform)], within_s=_WITHIN_S
+            )
+            if not isinstance(said, Rendered):
+                return Said(platform=platform, to=to, problem=_NOT_YET if said is None else said.reason)
             for check in self._checks.get(platform, ()):
-                check(said, platform)
-        except (NotRenderable, BadContent, BadRequest) as error:
+                check(said.content, platform)
+        except (BadContent, BadRequest) as error:
             return Said(platform=platform, to=to, problem=str(error))
-        if not said.says_something_to(platform):
+        if not said.content.says_something_to(platform):
             return Said(platform=platform, to=to, problem="nothing is left of it for this person")
-        return Said(platform=platform, to=to, content=said)
+        return Said(platform=platform, to=to, content=said.content)
 
     async def _somebody(
         self, workspace: WorkspaceId, node: Node | None, unit: Unit, platform: Platform

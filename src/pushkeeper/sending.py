@@ -99,7 +99,7 @@ class Sending:
                 `to` is not a device of the person; a cio_id names nobody; `send_at` is more than 90 days ahead.
             Forbidden: the workspace has no credentials to send with.
         """
-        letter = letter_of(
+        letter = await letter_of(
             await self._template(push),
             push.content,
             Telling(data=push.data, language=push.language, send_to_unsubscribed=push.send_to_unsubscribed),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -64,13 +65,13 @@ class Telling:
     send_to_unsubscribed: bool | None = None
 
 
-def letter_of(template: Template | None, content: Content, telling: Telling) -> Letter:
+async def letter_of(template: Template | None, content: Content, telling: Telling) -> Letter:
     """What a template says where a content says nothing else; without one, all are sent to if nothing else is told.
 
     Raises:
         BadRequest: a text of the content is not Liquid.
     """
-    check_liquid(content)
+    await check_liquid(content)
     own, translations = content, {}
     usual, to_all = wording.WhenUndefined.FAIL, True
     if template is not None:
@@ -139,7 +140,7 @@ class Templates:
             BadRequest: a text of it is not Liquid, or its audience is no filter.
             Conflict: another has its trigger name.
         """
-        _check(draft)
+        await _check(draft)
         return await self.one(workspace, await templates.insert(self._database, workspace, draft))
 
     async def change(self, workspace: WorkspaceId, template_id: int, draft: Draft) -> Template:
@@ -150,7 +151,7 @@ class Templates:
             Conflict: another has its trigger name.
             NotFound: there is none of this kind and number.
         """
-        _check(draft)
+        await _check(draft)
         if not await templates.change(self._database, workspace, template_id, draft):
             raise NotFound(_NOT_FOUND)
         return await self.one(workspace, template_id)
@@ -182,10 +183,10 @@ class Templates:
         return found[0]
 
 
-def _check(draft: Draft) -> None:
-    check_liquid(draft.content)
+async def _check(draft: Draft) -> None:
+    await check_liquid(draft.content)
     for language, content in draft.translations.items():
-        check_liquid(content, f"translations.{language}.")
+        await check_liquid(content, f"translations.{language}.")
     if draft.audience is not None:
         try:
             filter_read.read(draft.audience)
@@ -194,13 +195,16 @@ def _check(draft: Draft) -> None:
             raise BadRequest(place, f"{place}: {error.message}") from None
 
 
-def check_liquid(content: Content, within: str = "") -> None:
-    """Compile every text of a content.
+async def check_liquid(content: Content, within: str = "") -> None:
+    """Compile every text of a content, in a thread where there is much of it.
 
     Raises:
         BadRequest: one is not Liquid; says where.
     """
     try:
-        wording.check(content)
+        if wording.liquid_characters(content) > wording.QUICK_CHARACTERS:
+            await asyncio.to_thread(wording.check, content)
+        else:
+            wording.check(content)
     except wording.BadContent as error:
         raise BadRequest(f"{within}{error.field}", f"{within}{error}") from None

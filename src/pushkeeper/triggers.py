@@ -73,7 +73,7 @@ class Triggers:
             BadRequest: the content says nothing, is not Liquid, or a provider would refuse it.
             Forbidden: the workspace has no credentials to send with.
         """
-        letter = letter_of(None, content, Telling(send_to_unsubscribed=send_to_unsubscribed))
+        letter = await letter_of(None, content, Telling(send_to_unsubscribed=send_to_unsubscribed))
         return await self._send(workspace, letter, Trigger(), None)
 
     async def trigger(self, workspace: WorkspaceId, template_id: int, trigger: Trigger) -> Sent:
@@ -92,7 +92,7 @@ class Triggers:
             raise TooManyRequests(f"broadcast: {MOST_UNDER_PLAN} of it are still being planned")
         own = trigger.recipients is None and trigger.file_url is None and trigger.audience is None
         audience = found[0].audience if own else trigger.audience
-        letter = letter_of(found[0], Content(), Telling(data=trigger.data))
+        letter = await letter_of(found[0], Content(), Telling(data=trigger.data))
         return await self._send(workspace, letter, trigger, audience)
 
     async def one(self, workspace: WorkspaceId, template_id: int, broadcast_id: int) -> Triggered:

@@ -28,6 +28,7 @@ from pushkeeper.ledger import Ledger
 from pushkeeper.providers.apns import message as apns_message
 from pushkeeper.providers.fcm import message as fcm_message
 from pushkeeper.registry import Registry
+from pushkeeper.rendering.renderer import Renderer
 from pushkeeper.reporting import Reporting
 from pushkeeper.routing import Routing
 from pushkeeper.sending import Sending
@@ -97,12 +98,12 @@ class Door:
         }
 
 
-def _rooms(database, requests_per_s=None):
+def _rooms(database, renderer, requests_per_s=None):
     return app.Rooms(
         registry=Registry(database),
         audiences=Audiences(database),
         sending=Sending(database, CHECKS),
-        broadcasts=Broadcasts(database, CHECKS),
+        broadcasts=Broadcasts(database, CHECKS, renderer),
         triggers=Triggers(database, CHECKS),
         ledger=Ledger(database),
         explanations=Explanations(database),
@@ -122,7 +123,8 @@ def _rooms(database, requests_per_s=None):
 
 @asynccontextmanager
 async def _served(database, requests_per_s=None, limits=None):
-    rooms = _rooms(database, requests_per_s)
+    renderer = Renderer()
+    rooms = _rooms(database, renderer, requests_per_s)
     listener = socket.create_server(("127.0.0.1", 0))
     server = Server(
         uvicorn.Config(app.build(rooms), http="httptools", ws="none", lifespan="off", log_config=None),
@@ -135,12 +137,13 @@ async def _served(database, requests_per_s=None, limits=None):
     finally:
         server.should_exit = True
         await serving
+        await renderer.aclose()
 
 
 @pytest.fixture(scope="session")
 def routes(database):
     """The routes of all APIs."""
-    doors = app.build(_rooms(database))
+    doors = app.build(_rooms(database, Renderer()))
     assert isinstance(doors, app.Doors)
     return [route for router in doors._routers.values() for route in router.routes]
 

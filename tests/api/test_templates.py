@@ -64,6 +64,17 @@ async def test_a_trigger_name_is_one_templates_in_any_case(door):
     assert (await door.app("PUT", one, {**GOOD, "trigger_name": "OTHER"}))[0] == 200
 
 
+@pytest.mark.parametrize("field", ["message", "translations.de.message"])
+async def test_a_long_text_is_checked_like_a_short_one(door, field):
+    long = "{{ customer.id }}" * 400
+    for text, expected in ((long, 201), (long + "{{ x", 400), (long * 3, 400)):
+        said = {"message": text} if field == "message" else {"translations": {"de": {"message": text}}}
+        status, answer = await door.app("POST", "/api/v1/templates", {**GOOD, "trigger_name": None, **said})
+        assert status == expected, answer
+        if status == 400:
+            assert answer["error"]["field"] == field
+
+
 async def test_customer_ios_api_reads_and_changes_what_it_says(door):
     _, answer = await door.app(
         "POST", "/api/v1/templates", {**GOOD, "translations": {"de": {"title": "Hallo"}}}

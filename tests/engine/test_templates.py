@@ -114,6 +114,36 @@ async def test_what_is_too_large_for_one_person_fails_for_them_alone(tenant: Ten
     assert json.loads(tenant.asked(other)[0].body)["message"]["notification"]["title"] == "you" * 5
 
 
+MUCH_WORK = "{% for i in (1..1000) %}{% assign n = customer.many | default: 'x' | split: ',' | size %}{% endfor %}{{ n }}"
+
+
+async def test_what_is_too_much_work_for_one_person_fails_for_them_alone(tenant: Tenant, phone: str) -> None:
+    [other] = tenant.mint("ios")
+    await tenant.register("ben", other, "ios")
+    await name(tenant, many="a," * 400)
+    await send(tenant, title=MUCH_WORK)
+    await tenant.push("ben", title=MUCH_WORK)
+    pushes = {push["reason"]: push for push in await tenant.settled(2)}
+    assert pushes["template"]["detail"] == "Liquid: too much work"
+    assert tenant.asked(phone) == []
+    assert alert(tenant, other)["title"] == "1"
+
+
+async def test_who_makes_much_work_makes_nobody_else_wait_for_all_of_it(tenant: Tenant, phone: str) -> None:
+    neighbour = await tenant.engine.tenant()
+    await neighbour.add_apns()
+    [theirs] = neighbour.mint("ios")
+    await neighbour.register("cleo", theirs, "ios")
+    await name(tenant, many="a," * 400)
+    for _ in range(40):
+        await send(tenant, title=MUCH_WORK)
+    await neighbour.push("cleo", title="{% for i in (1..2) %}{{ i }}{% endfor %}")
+    await neighbour.settled(1)
+    assert alert(neighbour, theirs)["title"] == "12"
+    assert len(await tenant.pushes()) < 40
+    await tenant.settled(40)
+
+
 async def test_a_draft_waits_until_somebody_sends_it(tenant: Tenant, phone: str) -> None:
     delivery = await send(tenant, title="Hello", queue_draft=True)
     dropped = await send(tenant, title="Never", queue_draft=True)

@@ -80,6 +80,7 @@ async def served(database: Database, folder: Path, **settings: Any) -> AsyncIter
         server.should_exit = True
         ending.set()
         await serving
+        await store.renderer.aclose()
 
 
 class Site:

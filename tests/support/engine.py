@@ -54,6 +54,7 @@ async def engine(database: Database, simulator: Simulator, folder: Path) -> Asyn
         await working
         server.should_exit = True
         await serving
+        await store.renderer.aclose()
 
 
 class Engine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -124,10 +125,13 @@ def dashboard(*, devices: int | None, quick: bool, json: bool) -> None:
 @quick
 @as_json
 def rendering(*, quick: bool, json: bool) -> None:
-    """A title and a body with two variables each, rendered for one person after the other."""
+    """Texts with variables, a condition and a loop, rendered for one person after the other."""
+    from pushkeeper import telemetry
     from pushkeeper.bench import rendering as benchmark
 
-    _show(benchmark.measure(people=benchmark.QUICK_PEOPLE if quick else benchmark.PEOPLE), json=json)
+    telemetry.configure(json=not os.isatty(2))
+    people = benchmark.QUICK_PEOPLE if quick else benchmark.PEOPLE
+    _show(_run(benchmark.measure(people=people)), json=json)
 
 
 @bench.command(short_help="How soon `serve` is ready, and its memory.")

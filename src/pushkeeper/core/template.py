@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from enum import StrEnum
+from threading import Lock
 from typing import Any, TypeAlias
 
 import liquid
@@ -18,6 +19,7 @@ from pushkeeper.core.template_budget import (
     MAX_OUTPUT_CHARACTERS,
     MAX_UNITS,
     Budget,
+    BudgetSpent,
     Buffer,
     Context,
     charged,
@@ -29,6 +31,16 @@ _MAX_ROUNDS = 5_000  # of loops within one another, multiplied
 _MAX_CACHED_CHARACTERS = 400_000  # of sources; a compiled text takes some 130 bytes for each
 _PER_TEXT = 100
 _MAX_MESSAGE_CHARACTERS = 300  # it may quote what was written
+_QUICK_TAGS = frozenset(
+    {"#", "assign", "capture", "case", "comment", "decrement", "echo", "if", "increment", "liquid", "unless"}
+)
+_QUICK_FILTERS = frozenset(
+    {
+        *("abs", "append", "at_least", "at_most", "capitalize", "ceil", "default", "divided_by", "downcase"),
+        *("escape", "first", "floor", "last", "lstrip", "minus", "modulo", "plus", "prepend", "remove"),
+        *("replace", "round", "rstrip", "size", "strip", "times", "truncate", "upcase", "url_encode"),
+    }
+)
 _REACHES_OUT = ("include", "render")
 
 Values: TypeAlias = Mapping[str, Any]
@@ -45,21 +57,30 @@ class NotRenderable(Exception):
     """Why a template says nothing to this person: a value that is missing, a filter that fails, too much of anything."""
 
 
+class TooMuchWork(NotRenderable):
+    """It needs more than the budget; with a larger one it may do."""
+
+
 def is_liquid(text: str) -> bool:
     """Whether there is anything in a text to be rendered."""
     return "{{" in text or "{%" in text
 
 
 class Compiled:
-    """A compiled text."""
+    """A compiled text.
 
-    __slots__ = ("_compiled",)
+    Attributes:
+        is_quick: there are no loops in it, and no filters but those that do little more than copy.
+    """
 
-    def __init__(self, compiled: liquid.BoundTemplate) -> None:
+    __slots__ = ("_compiled", "is_quick")
+
+    def __init__(self, compiled: liquid.BoundTemplate, *, is_quick: bool) -> None:
         self._compiled = compiled
+        self.is_quick = is_quick
 
     def render(self, values: Values, budget: Budget | None = None) -> str:
-        """The text for these values; NotRenderable when it cannot be had.
+        """The text for these values; NotRenderable when it cannot be had, TooMuchWork when it costs too much.
 
         `budget` is what may be spent on it; None: as much as for a whole push.
         """
@@ -68,6 +89,8 @@ class Compiled:
         try:
             budget.charge(_PER_TEXT)
             self._compiled.render_with_context(Context(self._compiled, values, budget), buffer)
+        except BudgetSpent:
+            raise TooMuchWork("Liquid: too much work") from None
         except UndefinedError as error:
             raise NotRenderable(str(error.message)[:_MAX_MESSAGE_CHARACTERS]) from None
         except Exception as error:  # noqa: BLE001 - whatever a filter cannot do with what it is given is the text's fault
@@ -77,22 +100,27 @@ class Compiled:
 
 
 class _Cache:
-    """The texts that were compiled lately."""
+    """The texts that were compiled lately; threads may share it."""
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._compiled: OrderedDict[tuple[str, WhenUndefined], Compiled] = OrderedDict()
         self.characters = 0
 
     def get(self, text: str, when_undefined: WhenUndefined) -> Compiled:
         key = (text, when_undefined)
-        if (found := self._compiled.get(key)) is not None:
-            self._compiled.move_to_end(key)
-            return found
-        made = self._compiled[key] = _compile(text, when_undefined)
-        self.characters += len(text)
-        while self.characters > _MAX_CACHED_CHARACTERS:
-            (forgotten, _), _ = self._compiled.popitem(last=False)
-            self.characters -= len(forgotten)
+        with self._lock:
+            if (found := self._compiled.get(key)) is not None:
+                self._compiled.move_to_end(key)
+                return found
+        made = _compile(text, when_undefined)
+        with self._lock:
+            if key not in self._compiled:
+                self.characters += len(text)
+            self._compiled[key] = made
+            while self.characters > _MAX_CACHED_CHARACTERS:
+                (forgotten, _), _ = self._compiled.popitem(last=False)
+                self.characters -= len(forgotten)
         return made
 
 
@@ -108,14 +136,15 @@ def _compile(text: str, when_undefined: WhenUndefined) -> Compiled:
     check_source(text)
     try:
         compiled = _ENVIRONMENTS[when_undefined].from_string(text)
-        used = compiled.analyze(include_partials=False).filters
+        used = compiled.analyze(include_partials=False)
     except LiquidError as error:
         raise _bad(error) from None
     except RecursionError:
         raise BadTemplate("nested too deeply") from None
-    for name in sorted(used.keys() - _FILTERS):
-        raise BadTemplate.at(text, used[name][0].index, f"there is no filter {name!r}")
-    return Compiled(compiled)
+    for name in sorted(used.filters.keys() - _FILTERS):
+        raise BadTemplate.at(text, used.filters[name][0].index, f"there is no filter {name!r}")
+    is_quick = used.tags.keys() <= _QUICK_TAGS and used.filters.keys() <= _QUICK_FILTERS
+    return Compiled(compiled, is_quick=is_quick)
 
 
 def _bad(error: LiquidError) -> BadTemplate:
@@ -155,6 +184,7 @@ __all__ = [
     "Budget",
     "Compiled",
     "NotRenderable",
+    "TooMuchWork",
     "WhenUndefined",
     "compile_text",
     "is_liquid",

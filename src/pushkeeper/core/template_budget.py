@@ -29,11 +29,15 @@ MAX_OUTPUT_CHARACTERS = 20_000
 MAX_RANGE = 5_000
 _MAX_INTEGER_BITS = 14_000  # Python prints no more than 4,300 digits
 _PER_VALUE = 3
-_PER_CALL = 20
+_PER_CALL = 40
 _PER_ROUND = 20
 _PER_DATE = 2_000  # a date is guessed from what it looks like
 
 Filter: TypeAlias = Callable[..., Any]
+
+
+class BudgetSpent(OutputStreamLimitError):
+    """There is less left than something costs."""
 
 
 class Budget:
@@ -45,10 +49,10 @@ class Budget:
         self.left = units
 
     def charge(self, units: int) -> None:
-        """Spend some; OutputStreamLimitError when there are not so many left."""
+        """Spend some; BudgetSpent when there are not so many left."""
         self.left -= units
         if self.left < 0:
-            raise OutputStreamLimitError("too much work", token=None)
+            raise BudgetSpent("too much work", token=None)
 
     def charge_for(self, value: object) -> None:
         """Spend what it costs to read a value whole, with all that is in it; a range counts as if it were a list."""
@@ -73,7 +77,7 @@ class Budget:
             # More than this waits, each of which costs as much.
             self.left -= units
             if self.left < _PER_VALUE * len(waiting):
-                raise OutputStreamLimitError("too much work", token=None)
+                raise BudgetSpent("too much work", token=None)
 
 
 class Buffer(StringIO):

@@ -23,6 +23,7 @@ Rendering: TypeAlias = Callable[[Values, Budget], Any]
 Renderings: TypeAlias = Mapping[Platform, Callable[[Values, Budget], Content]]
 
 MAX_LIQUID_CHARACTERS = 2 * MAX_SOURCE_CHARACTERS  # of all texts of a content
+QUICK_CHARACTERS = 4_000  # of all texts of a content; compiling them takes some 20 ms at worst
 _FIELDS = tuple(field.name for field in msgspec.structs.fields(Content) if field.name != "platforms")
 
 
@@ -112,39 +113,63 @@ class Speaker:
         contents = [content, *wording.translations.values()]
         for one in contents:
             _check_length(one)
+        self.content, self.wording = content, wording
         self.characters = sum(map(liquid_characters, contents))
-        self._wording = wording
-        self._own = _compile(content, wording.when_undefined)
-        self._contents = {name.lower(): translation for name, translation in wording.translations.items()}
-        self._translated: dict[str, Renderings] = {}
+        self._translations = {name.lower(): one for name, one in wording.translations.items()}
+        self._compiled: dict[str, _Compiled] = {}
+
+    def is_quick_for(self, reader: Reader) -> bool:
+        """Whether what they read is cheap to compile and has nothing but cheap tags and filters in it."""
+        compiled = self._compiled_in(self._language_for(reader), if_quick=True)
+        return compiled is not None and compiled.is_quick
 
     def say(self, reader: Reader, platform: Platform, budget: Budget | None = None) -> Content:
-        """What it says to them on this platform; NotRenderable when it cannot be said.
+        """What it says to them on this platform; NotRenderable or BadContent when it cannot be said.
 
         `budget` is what all its texts together may cost; None: what a push may.
         """
-        wording = self._wording
-        language = wording.language or reader.person.get("language")
-        said = self._own
-        if self._contents and isinstance(language, str):
-            # "de-AT" is somebody who reads "de".
-            said = self._in(language.lower()) or self._in(language.lower().split("-")[0]) or said
-        return said[platform](
+        compiled = self._compiled_in(self._language_for(reader))
+        assert compiled is not None  # noqa: S101 - it is, unless it is to be quick
+        return compiled.renderings[platform](
             {
                 "customer": reader.person,
                 "person": reader.person,
                 "device": reader.device,
                 "event": reader.event,
-                "trigger": {**wording.data, **reader.data},
+                "trigger": {**self.wording.data, **reader.data},
             },
             Budget() if budget is None else budget,
         )
 
-    def _in(self, language: str) -> Renderings | None:
-        """A translation, compiled when it is first asked for; None where there is none."""
-        if language in self._contents and language not in self._translated:
-            self._translated[language] = _compile(self._contents[language], self._wording.when_undefined)
-        return self._translated.get(language)
+    def _language_for(self, reader: Reader) -> str:
+        """The language of the translation that they read; "" for none."""
+        language = self.wording.language or reader.person.get("language")
+        if self._translations and isinstance(language, str):
+            # "de-AT" is somebody who reads "de".
+            for name in (language.lower(), language.lower().split("-")[0]):
+                if name in self._translations:
+                    return name
+        return ""
+
+    def _compiled_in(self, language: str, *, if_quick: bool = False) -> _Compiled | None:
+        if (found := self._compiled.get(language)) is not None:
+            return found
+        content = self._translations[language] if language else self.content
+        if if_quick and liquid_characters(content) > QUICK_CHARACTERS:
+            return None
+        made = self._compiled[language] = _Compiled(content, self.wording.when_undefined)
+        return made
+
+
+class _Compiled:
+    """One content, compiled."""
+
+    __slots__ = ("is_quick", "renderings")
+
+    def __init__(self, content: Content, when_undefined: WhenUndefined) -> None:
+        self.renderings = _compile(content, when_undefined)
+        texts = _texts(msgspec.to_builtins(content))
+        self.is_quick = all(compile_text(text, when_undefined).is_quick for text in texts if is_liquid(text))
 
 
 def _compile(content: Content, when_undefined: WhenUndefined) -> Renderings:

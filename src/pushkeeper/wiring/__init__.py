@@ -124,7 +124,7 @@ def worker(opened: Store, settings: Settings) -> Worker:
         Counting(census(opened), insights(opened), users(opened), figures),
     )
     providers = Providers(open_one, CHECKS_OF_PROVIDERS)
-    return Worker(opened.database, opened.vault, providers, chores=chores, figures=figures)
+    return Worker(opened.database, opened.vault, providers, opened.renderer, chores=chores, figures=figures)
 
 
 @asynccontextmanager

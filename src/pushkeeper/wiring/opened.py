@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pushkeeper.core.delivery_id import DeliveryIds
 from pushkeeper.core.identifier_hash import IdentifierHashes
 from pushkeeper.errors import Misconfigured
+from pushkeeper.rendering.renderer import Renderer
 from pushkeeper.store import migrate, vault
 from pushkeeper.store.database import Database
 from pushkeeper.store.embedded import EmbeddedPostgres
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """An open, migrated database.
+    """An open, migrated database, and what renders messages.
 
     `embedded` is the server that runs in our data folder, if it does; `applied` are the migrations just applied.
     """
@@ -33,6 +34,7 @@ class Store:
     vault: Vault
     embedded: EmbeddedPostgres | None
     applied: tuple[int, ...]
+    renderer: Renderer = field(default_factory=Renderer)
 
 
 @asynccontextmanager
@@ -65,7 +67,9 @@ async def store(settings: Settings, *, connections: int = 4, migrating: bool = T
         database.hashes = IdentifierHashes(opened.key_for("identifiers"))
         try:
             applied = await migrate.migrate(database) if migrating else []
-            yield Store(database, opened, embedded, tuple(migration.number for migration in applied))
+            async with aclosing(Renderer()) as renderer:
+                numbers = tuple(migration.number for migration in applied)
+                yield Store(database, opened, embedded, numbers, renderer)
         finally:
             await database.close()
     finally:

@@ -39,7 +39,7 @@ def sending(opened: Store) -> Sending:
 
 
 def broadcasts(opened: Store) -> Broadcasts:
-    return Broadcasts(opened.database, CHECKS)
+    return Broadcasts(opened.database, CHECKS, opened.renderer)
 
 
 def explanations(opened: Store) -> Explanations:

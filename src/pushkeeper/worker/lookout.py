@@ -10,7 +10,7 @@ from pushkeeper.core.retry import End
 from pushkeeper.store import batches
 from pushkeeper.worker import last_hop
 from pushkeeper.worker.facts import NotSent, SetAside, Work
-from pushkeeper.worker.rendering import NotSayable, Rendering
+from pushkeeper.worker.rendering import NotSayable, NotYet, Rendering
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.model import Content, Provider
     from pushkeeper.core.routing import Ways
+    from pushkeeper.rendering.renderer import Renderer
     from pushkeeper.store.batches import ClaimedBatch, MessageToSend, Target
     from pushkeeper.store.database import Database
     from pushkeeper.store.routes import Route
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pushkeeper.worker.senders import Check
 
 NO_SENDER_S = 30.0
+NOT_YET_S = 1.0
 NO_LANE = RouteId(0)
 
 
@@ -50,12 +52,17 @@ class Lookout:
     """Looks at targets once more before anything leaves."""
 
     def __init__(
-        self, database: Database, lanes: Lanes, checks: Mapping[Provider, Check], recalls: Recalls
+        self,
+        database: Database,
+        lanes: Lanes,
+        checks: Mapping[Provider, Check],
+        recalls: Recalls,
+        renderer: Renderer,
     ) -> None:
         """`checks` are what each provider has to say against a content."""
         self._database = database
         self._lanes = lanes
-        self._rendering = Rendering(checks)
+        self._rendering = Rendering(checks, renderer)
         self._recalls = recalls
 
     async def read(self, claimed: Sequence[ClaimedBatch]) -> dict[UUID, MessageToSend]:
@@ -94,12 +101,15 @@ class Lookout:
 
     def _written_for(
         self, work: Work, target: Target, message: MessageToSend, go: last_hop.Go, moment: Moment
-    ) -> NotSent | ClaimedPush:
+    ) -> NotSent | SetAside | ClaimedPush:
         device, route = go.device, go.route
         content = self._rendering.content(message, target, device.platform, route.provider)
         if isinstance(content, NotSayable):
             self._lanes.settled(route.route_id)
             return NotSent(work, target, End.FAILED, content.reason, content.detail)
+        if isinstance(content, NotYet):
+            self._lanes.settled(route.route_id)
+            return SetAside(work, target, NO_LANE, moment.wall + timedelta(seconds=NOT_YET_S), anew=True)
         return ClaimedPush(
             message_id=message.message_id,
             person_id=device.person_id,

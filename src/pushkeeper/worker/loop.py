@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.rendering.renderer import Renderer
     from pushkeeper.store.batches import ClaimedBatch
     from pushkeeper.store.database import Database
     from pushkeeper.store.routes import Route
@@ -64,6 +65,7 @@ class Worker:
         database: Database,
         vault: Vault,
         providers: Providers,
+        renderer: Renderer,
         *,
         chores: Sequence[Chore] = (),
         figures: Figures | None = None,
@@ -88,7 +90,7 @@ class Worker:
         self._wake = asyncio.Event()
         self._routes_changed = asyncio.Event()
         self._recalls = Recalls(database, self._messages, self._recall)
-        self._lookout = Lookout(database, self._lanes, providers.checks, self._recalls)
+        self._lookout = Lookout(database, self._lanes, providers.checks, self._recalls, renderer)
         self._stopping = False
 
     def stop(self) -> None:

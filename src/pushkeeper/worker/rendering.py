@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pushkeeper.core.template import NotRenderable
 from pushkeeper.core.wording import BadContent, Speaker
 from pushkeeper.errors import BadRequest, TooLarge
+from pushkeeper.rendering.frames import NotRendered
 from pushkeeper.store import readers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from uuid import UUID
 
-    from pushkeeper.core.model import Content, Platform, Provider
+    from pushkeeper.core.model import Content, DeviceId, PersonId, Platform, Provider, WorkspaceId
     from pushkeeper.core.wording import Wording
+    from pushkeeper.rendering.frames import Said
+    from pushkeeper.rendering.renderer import Renderer
     from pushkeeper.store.batches import ClaimedBatch, MessageToSend, Target
     from pushkeeper.store.database import Database
     from pushkeeper.store.readers import Readers
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 
 _MESSAGES_AT_ONCE = 256
 _LIQUID_AT_ONCE = 400_000  # characters
+# What is not rendered by then is looked at again later, so that nobody else waits for it.
+_WITHIN_S = 0.25
+_WITHIN_S_FOR_EACH = 0.0002
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +39,19 @@ class NotSayable:
     detail: str
 
 
-class Rendering:
-    """The contents of messages, and what is known of the people in the batches at hand."""
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """The turn of this one did not come in time."""
 
-    def __init__(self, checks: Mapping[Provider, Check]) -> None:
+
+class Rendering:
+    """The contents of messages, rendered for the people in the batches at hand."""
+
+    def __init__(self, checks: Mapping[Provider, Check], renderer: Renderer) -> None:
         """`checks` are what each provider has to say against a content."""
         self._checks = checks
-        self._known: Readers | None = None
+        self._renderer = renderer
+        self._said: dict[tuple[UUID, DeviceId], Said | None] = {}
         self._speakers: dict[UUID, Speaker] = {}
         self._characters = 0  # of all speakers
         self._by_platform: dict[tuple[UUID, Platform], Content] = {}
@@ -47,40 +59,78 @@ class Rendering:
     async def prepare(
         self, database: Database, claimed: Sequence[ClaimedBatch], messages: Mapping[UUID, MessageToSend]
     ) -> None:
-        """Look up whom the messages are rendered for; nobody, where all are told the same."""
+        """Render the messages for whom they are to be sent to; for nobody, where all are told the same."""
         wordings = {
             message_id: message.wording
             for message_id, message in messages.items()
             if message.wording is not None
         }
         personal = [batch for batch in claimed if batch.message_id in wordings]
-        self._known = None
-        if personal:
-            self._known = await readers.of(
-                database,
-                {
-                    (batch.workspace_id, batch.message_id, target.planned_for)
-                    for batch in personal
-                    for target in batch.targets
-                },
-                {(batch.workspace_id, target.device_id) for batch in personal for target in batch.targets},
-                {message_id: wording.event for message_id, wording in wordings.items() if wording.event},
+        self._said = {}
+        if not personal:
+            return
+        known = await readers.of(
+            database,
+            {
+                (batch.workspace_id, batch.message_id, target.planned_for)
+                for batch in personal
+                for target in batch.targets
+            },
+            {(batch.workspace_id, target.device_id) for batch in personal for target in batch.targets},
+            {message_id: wording.event for message_id, wording in wordings.items() if wording.event},
+        )
+        to: dict[tuple[WorkspaceId, UUID], dict[DeviceId, tuple[PersonId, Platform]]] = {}
+        for batch in personal:
+            told = to.setdefault((batch.workspace_id, batch.message_id), {})
+            for target in batch.targets:
+                if target.device is not None:
+                    told[target.device_id] = target.planned_for, target.device.platform
+        await asyncio.gather(
+            *(self._render(workspace, messages[one], told, known) for (workspace, one), told in to.items())
+        )
+
+    async def _render(
+        self,
+        workspace: WorkspaceId,
+        message: MessageToSend,
+        to: Mapping[DeviceId, tuple[PersonId, Platform]],
+        known: Readers,
+    ) -> None:
+        message_id, content, wording = message.message_id, message.content, message.wording
+        if content is None or wording is None or message.cancelled or message.paused:
+            return  # the last hop stops it
+        try:
+            said = await self._renderer.say(
+                workspace,
+                self._speaker(message_id, content, wording),
+                [
+                    (known.of(message_id, person, device), platform)
+                    for device, (person, platform) in to.items()
+                ],
+                within_s=_WITHIN_S + _WITHIN_S_FOR_EACH * len(to),
             )
+        except BadContent as error:
+            said = [NotRendered(str(error))] * len(to)
+        self._said.update(
+            {(message_id, device): one for device, one in zip(to, said, strict=True)},
+        )
 
     def content(
         self, message: MessageToSend, target: Target, platform: Platform, provider: Provider
-    ) -> Content | NotSayable:
+    ) -> Content | NotSayable | NotYet:
         """What the message says to this target."""
-        content, wording = message.content, message.wording
+        content = message.content
         assert content is not None  # noqa: S101 - the last hop stops what cannot be read
-        if wording is None or self._known is None:
+        if message.wording is None:
             return self._on(message.message_id, content, platform)
-        try:
-            speaker = self._speaker(message.message_id, content, wording)
-            reader = self._known.of(message.message_id, target.planned_for, target.device_id)
-            said = speaker.say(reader, platform)
-        except (NotRenderable, BadContent) as error:
-            return NotSayable("template", str(error))
+        rendered = self._said.get((message.message_id, target.device_id))
+        if rendered is None:
+            return NotYet()
+        if isinstance(rendered, NotRendered):
+            return NotSayable("template", rendered.reason)
+        return self._checked(rendered.content, platform, provider)
+
+    def _checked(self, said: Content, platform: Platform, provider: Provider) -> Content | NotSayable:
         if not said.says_something_to(platform):
             return NotSayable("template", "nothing is left of it for this person")
         try:
