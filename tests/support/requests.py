@@ -234,6 +234,7 @@ SAMPLES: dict[str, list[Any]] = {
     "POST /api/v1/drafts/{id}/send": _WITHOUT,
     "POST /api/v1/events": [{**_EVENT, "anonymous_id": "a"}],
     "POST /api/v1/forms/{form}/submit": [{"data": {"id": "42", "email": "a@example.com", "plan": "pro"}}],
+    **{f"POST /api/v1/jobs/{{kind}}/{{job}}/{verb}": _WITHOUT for verb in ("cancel", "retry")},
     "POST /api/v1/merge_customers": [{"primary": {"id": "1"}, "secondary": {"email": "a@example.com"}}],
     "POST /api/v1/metrics": [_REPORT],
     "POST /api/v1/push/events": [_PUSH_EVENT],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pushkeeper import wiring
 from pushkeeper.bench import load
-from pushkeeper.bench.fleet import queue_is_empty
+from pushkeeper.bench.fleet import person_of, queue_is_empty
 from pushkeeper.core.model import Content
 from pushkeeper.drafts import Asked
 from pushkeeper.store.webhooks import Wanted
@@ -29,7 +29,7 @@ _FILES = 3
 _ITEMS = 3_000
 _BODIES = 8
 _EMPTY_LISTS = 2_000_000
-_TEMPLATES = 4
+_TEMPLATES = 40
 _ROUNDS = 1_000
 _REFUSED_S = 0.1  # whoever is refused waits as long before they ask again
 _LOOP = '{% for i in (1..ROUNDS) %}{% assign y = trigger.a | where: "x", 1 %}{% endfor %}{{ y | size }}'
@@ -118,15 +118,20 @@ def batches(noisy: Noisy) -> AbstractAsyncContextManager[None]:
     return _again(noisy.port, load.request("POST", "/v1/b", "", body), 2)
 
 
-def templates(noisy: Noisy) -> AbstractAsyncContextManager[None]:
-    """Pushes whose text goes through a list again and again."""
+@asynccontextmanager
+async def templates(noisy: Noisy) -> AsyncIterator[None]:
+    """Pushes whose text goes through a list again and again: as many as keep a process busy for seconds."""
+    token = await noisy.fleet.store.database.of(noisy.fleet.workspace_id).value(
+        "select token from devices where workspace_id = $1 limit 1", noisy.fleet.workspace_id
+    )
     body = {
-        "identifiers": {"id": "nobody in particular"},
+        "identifiers": {"id": person_of(token)},
         "title": _LOOP.replace("ROUNDS", str(round(_ROUNDS * noisy.scale))),
         "message": "-",
         "message_data": {"a": [{"x": 0}] * 1_000},
     }
-    return _again(noisy.port, noisy.request("/v1/send/push", body), _TEMPLATES)
+    await _send(noisy.port, [noisy.request("/v1/send/push", body)] * _TEMPLATES)
+    yield
 
 
 def bodies(noisy: Noisy) -> AbstractAsyncContextManager[None]:

@@ -91,9 +91,12 @@ def settings_of(options: dict[str, Any]) -> Settings:
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run a command's coroutine on the fast event loop."""
+    """Run a command's coroutine on the fast event loop; what it may log goes to standard error, beside the answer."""
+    import structlog
     import uvloop
 
+    if not structlog.is_configured():
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main)
 
