@@ -234,6 +234,11 @@ def pages(told: Workspace, chromium: Browser, admin_state: Any, service: Running
     page.goto(webhook)
     page.get_by_role("button", name="Ping it").click()
     page.get_by_text("did not take the ping").wait_for()
+    template = {"kind": "broadcast", "name": "From a file", "title": "Hello", "message": "x"}
+    number = told.app("POST", "/api/v1/templates", template)["template"]["id"]
+    told.app("POST", f"/v1/campaigns/{number}/triggers", {"data_file_url": "http://127.0.0.1:9/people.ndjson"})
+    told.track("PUT", "/api/v1/customers/leaver", {"email": "leaver@example.com"})
+    erasure = told.app("POST", "/api/v1/customers/leaver/erase", {})["erasure"]["id"]
     kept = told.app("GET", "/api/v1/audiences")["audiences"]
     device = first("/devices?filter=last_status+%3D+suppressed", "devices")
     audiences = {one["name"]: f"{at}/audiences/{one['id']}" for one in kept}
@@ -251,6 +256,9 @@ def pages(told: Workspace, chromium: Browser, admin_state: Any, service: Running
         "audience-wrong-filter": f"{at}/audiences/new?filter=app_version+%3C",
         "audience": audiences["Gone"],
         "audience-list": audiences["Testers"],
+        "erasures": f"{at}/erasures",
+        "erasure": f"{at}/erasures/{erasure}",
+        "jobs": f"{at}/jobs",
         "explain": f"{at}/explain",
         "explain-person": f"{at}/explain?person=person-00000",
         "explain-device": f"{at}/explain?device={device.rpartition('/')[2]}",
