@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 _MESSAGES_AT_ONCE = 256
 _LIQUID_AT_ONCE = 400_000  # characters
 # What is not rendered by then is looked at again later, so that nobody else waits for it.
-_WITHIN_S = 0.25
-_WITHIN_S_FOR_EACH = 0.0002
+_WITHIN_S = 0.05
+_WITHIN_S_FOR_EACH = 0.0004
+_LATE_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class Rendering:
         self._checks = checks
         self._renderer = renderer
         self._said: dict[tuple[UUID, DeviceId], Said | None] = {}
+        # Where what was under way when its time was over is told once it is rendered.
+        self._late: dict[tuple[UUID, DeviceId], tuple[list[Said | None], int]] = {}
         self._speakers: dict[UUID, Speaker] = {}
         self._characters = 0  # of all speakers
         self._by_platform: dict[tuple[UUID, Platform], Content] = {}
@@ -99,6 +102,7 @@ class Rendering:
         message_id, content, wording = message.message_id, message.content, message.wording
         if content is None or wording is None or message.cancelled or message.paused:
             return  # the last hop stops it
+        to = {device: whom for device, whom in to.items() if not self._came_late(message_id, device)}
         try:
             said = await self._renderer.say(
                 workspace,
@@ -110,10 +114,19 @@ class Rendering:
                 within_s=_WITHIN_S + _WITHIN_S_FOR_EACH * len(to),
             )
         except BadContent as error:
-            said = [NotRendered(str(error))] * len(to)
-        self._said.update(
-            {(message_id, device): one for device, one in zip(to, said, strict=True)},
-        )
+            said = [NotRendered(str(error)) for _ in to]
+        for place, device in enumerate(to):
+            self._said[message_id, device] = said[place]
+            if said[place] is None:
+                self._late[message_id, device] = said, place
+        while len(self._late) > _LATE_AT_ONCE:
+            del self._late[next(iter(self._late))]
+
+    def _came_late(self, message_id: UUID, device: DeviceId) -> bool:
+        """Whether this one was rendered since it was looked at last."""
+        said, place = self._late.pop((message_id, device), ([None], 0))
+        self._said[message_id, device] = said[place]
+        return said[place] is not None
 
     def content(
         self, message: MessageToSend, target: Target, platform: Platform, provider: Provider
