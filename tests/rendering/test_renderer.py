@@ -22,6 +22,7 @@ from pushkeeper.core.template import BadTemplate, NotRenderable, compile_text
 from pushkeeper.core.wording import BadContent, Reader, Speaker, WhenUndefined, Wording
 from pushkeeper.rendering.frames import NotRendered, Rendered, Said
 from pushkeeper.rendering.renderer import Renderer
+from support.engine import eventually
 
 ONE, OTHER = WorkspaceId(1), WorkspaceId(2)
 QUICK = Content(
@@ -191,7 +192,19 @@ async def test_several_messages_of_a_workspace_are_rendered_side_by_side(rendere
     ]
 
 
-async def test_whose_turn_does_not_come_in_time_is_told_so_and_forgotten(renderer: Renderer) -> None:
+async def test_what_is_not_rendered_in_time_is_filled_in_later(renderer: Renderer) -> None:
+    await renderer.say(ONE, Speaker(LOOP, Wording()), people(1))
+    said = await renderer.say(ONE, Speaker(LOOP, Wording()), people(2_000), within_s=0.05)
+    assert None in said
+
+    async def filled_in() -> bool:
+        return None not in said
+
+    await eventually(filled_in)
+    assert titles(said) == [f"ab Ann {each}" for each in range(2_000)]
+
+
+async def test_whose_turn_does_not_come_in_time_keeps_nobody_else(renderer: Renderer) -> None:
     speaker = Speaker(HEAVY, Wording(data=DATA))
     await renderer.say(ONE, Speaker(LOOP, Wording()), people(1))
     said = await renderer.say(ONE, speaker, people(1_000), within_s=0.3)

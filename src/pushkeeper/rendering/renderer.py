@@ -44,6 +44,7 @@ _GROUP = 64
 _STARTS_WITHIN_S = 20.0
 ANSWERS_WITHIN_S = 20.0  # of the clock: what the kernel did not end by then hangs
 _MAX_JOBS = 100  # of a workspace, that wait
+LATE_S = 2.0  # how long what came too late is still rendered, for whoever asks again
 _AT_ONCE_S = 0.005  # of rendering here, before others have their turn on the loop
 _FAILED = NotRendered("it could not be rendered")
 _TOO_MUCH = NotRendered("Liquid: too much work")
@@ -101,19 +102,24 @@ class Renderer:
     ) -> list[Said | None]:
         """What a message says to each of some readers; None for those whose turn did not come in `within_s`.
 
-        It does not come either where too much of the workspace waits already.
+        In their places the list is filled in later, for `LATE_S`. It is not where too much of the workspace waits already.
         """
         said: list[Said | None] = [None] * len(readers)
         with suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(within_s) as limit:
                 await _here(speaker, readers, said)
                 left = deque((place, readers[place]) for place, one in enumerate(said) if one is None)
                 if left:
-                    await self._there(workspace, speaker, left, said)
+                    await self._there(workspace, speaker, left, said, limit)
         return said
 
     async def _there(
-        self, workspace: WorkspaceId, speaker: Speaker, left: deque[tuple[int, Whom]], said: list[Said | None]
+        self,
+        workspace: WorkspaceId,
+        speaker: Speaker,
+        left: deque[tuple[int, Whom]],
+        said: list[Said | None],
+        limit: asyncio.Timeout,
     ) -> None:
         """Let the process render a message for those who are left."""
         jobs = self._jobs.setdefault(workspace, deque())
@@ -127,8 +133,11 @@ class Renderer:
         try:
             await job.done.wait()
         finally:
-            # Nobody waits for the others any more.
-            left.clear()
+            if limit.expired():
+                asyncio.get_running_loop().call_later(LATE_S, left.clear)
+            else:
+                # Nobody waits for the others any more.
+                left.clear()
 
     async def aclose(self) -> None:
         """End the process."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pushkeeper.core.wording import BadContent, Speaker
 from pushkeeper.errors import BadRequest, TooLarge
 from pushkeeper.rendering.frames import NotRendered
+from pushkeeper.rendering.renderer import LATE_S
 from pushkeeper.store import readers
 
 if TYPE_CHECKING:
@@ -53,8 +55,8 @@ class Rendering:
         self._checks = checks
         self._renderer = renderer
         self._said: dict[tuple[UUID, DeviceId], Said | None] = {}
-        # Where what was under way when its time was over is told once it is rendered.
-        self._late: dict[tuple[UUID, DeviceId], tuple[list[Said | None], int]] = {}
+        # Where what was not rendered in time is told once it is, and until when.
+        self._late: dict[tuple[UUID, DeviceId], tuple[list[Said | None], int, float]] = {}
         self._speakers: dict[UUID, Speaker] = {}
         self._characters = 0  # of all speakers
         self._by_platform: dict[tuple[UUID, Platform], Content] = {}
@@ -102,7 +104,7 @@ class Rendering:
         message_id, content, wording = message.message_id, message.content, message.wording
         if content is None or wording is None or message.cancelled or message.paused:
             return  # the last hop stops it
-        to = {device: whom for device, whom in to.items() if not self._came_late(message_id, device)}
+        to = {device: whom for device, whom in to.items() if not self._is_known(message_id, device)}
         try:
             said = await self._renderer.say(
                 workspace,
@@ -115,17 +117,24 @@ class Rendering:
             )
         except BadContent as error:
             said = [NotRendered(str(error)) for _ in to]
+        until = time.monotonic() + LATE_S
         for place, device in enumerate(to):
             self._said[message_id, device] = said[place]
             if said[place] is None:
-                self._late[message_id, device] = said, place
+                self._late[message_id, device] = said, place, until
         while len(self._late) > _LATE_AT_ONCE:
             del self._late[next(iter(self._late))]
 
-    def _came_late(self, message_id: UUID, device: DeviceId) -> bool:
-        """Whether this one was rendered since it was looked at last."""
-        said, place = self._late.pop((message_id, device), ([None], 0))
-        self._said[message_id, device] = said[place]
+    def _is_known(self, message_id: UUID, device: DeviceId) -> bool:
+        """Whether this one was asked for before, and has been rendered since or will be."""
+        key = (message_id, device)
+        if (late := self._late.get(key)) is None:
+            return False
+        said, place, until = late
+        self._said[key] = said[place]
+        if said[place] is None and time.monotonic() < until:
+            return True
+        del self._late[key]
         return said[place] is not None
 
     def content(
