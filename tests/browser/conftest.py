@@ -236,7 +236,9 @@ def pages(told: Workspace, chromium: Browser, admin_state: Any, service: Running
     page.get_by_text("did not take the ping").wait_for()
     template = {"kind": "broadcast", "name": "From a file", "title": "Hello", "message": "x"}
     number = told.app("POST", "/api/v1/templates", template)["template"]["id"]
-    told.app("POST", f"/v1/campaigns/{number}/triggers", {"data_file_url": "http://127.0.0.1:9/people.ndjson"})
+    told.app(
+        "POST", f"/v1/campaigns/{number}/triggers", {"data_file_url": "http://127.0.0.1:9/people.ndjson"}
+    )
     told.track("PUT", "/api/v1/customers/leaver", {"email": "leaver@example.com"})
     erasure = told.app("POST", "/api/v1/customers/leaver/erase", {})["erasure"]["id"]
     kept = told.app("GET", "/api/v1/audiences")["audiences"]
