@@ -140,30 +140,26 @@ with change as (
         as c (workspace_id, person_id, attributes, removed, unsubscribed, at, preferences)
 ),
 locked as (
-    select p.workspace_id, p.person_id, p.attributes
+    -- With what is to change: of a second join by two columns the planner expects so little that it goes through all for each.
+    select c.*, p.attributes as had
     from people p join change c using (workspace_id, person_id)
     order by p.person_id
     for no key update of p
 ),
-preferring as (
-    select c.workspace_id, c.person_id,
-        jsonb_build_object('cio_subscription_preferences', jsonb_strip_nulls(p.present || (
-            select jsonb_object_agg(e.key, case jsonb_typeof(p.present -> e.key)
-                when 'object' then p.present -> e.key || e.value else e.value end)
-            from jsonb_each(c.preferences) e))) as attributes
-    from change c join locked l using (workspace_id, person_id),
-        lateral (select (l.attributes || c.attributes) -> 'cio_subscription_preferences' as present) f,
-        lateral (select case jsonb_typeof(f.present) when 'object' then f.present else '{}' end as present) p
-    where c.preferences <> '{}'
-),
 merged as (
-    select c.workspace_id, c.person_id, c.unsubscribed,
-        array(select jsonb_object_keys(c.removed)) as removed,
-        l.attributes || s.attributes as attributes,
-        (select coalesce(jsonb_object_agg(e.key, c.at), '{}') from jsonb_each(s.attributes) e
-         where l.attributes -> e.key is distinct from e.value) as changed_at
-    from change c join locked l using (workspace_id, person_id) left join preferring f using (workspace_id, person_id),
-        lateral (select c.attributes || coalesce(f.attributes, '{}') as attributes) s
+    select l.workspace_id, l.person_id, l.unsubscribed,
+        array(select jsonb_object_keys(l.removed)) as removed,
+        l.had || s.attributes as attributes,
+        (select coalesce(jsonb_object_agg(e.key, l.at), '{}') from jsonb_each(s.attributes) e
+         where l.had -> e.key is distinct from e.value) as changed_at
+    from locked l,
+        lateral (select (l.had || l.attributes) -> 'cio_subscription_preferences' as present) f,
+        lateral (select case jsonb_typeof(f.present) when 'object' then f.present else '{}' end as present) p,
+        lateral (select l.attributes || case when l.preferences = '{}' then '{}' else
+            jsonb_build_object('cio_subscription_preferences', jsonb_strip_nulls(p.present || (
+                select jsonb_object_agg(e.key, case jsonb_typeof(p.present -> e.key)
+                    when 'object' then p.present -> e.key || e.value else e.value end)
+                from jsonb_each(l.preferences) e))) end as attributes) s
 )
 update people p set
     attributes = m.attributes - m.removed,
