@@ -1,4 +1,8 @@
-"""The JSON of a body, read: what it costs is bounded by its length, and what no database can keep is refused.
+"""The JSON of a body, read: what it costs is bounded by its length, and what no database can keep is repaired or refused.
+
+NUL characters are removed, half a surrogate pair is U+FFFD, a byte order mark is passed over. What is out of any bounds (a
+number, a depth) leaves a mark in its place, which is found when the part that holds it is checked: so in a batch it costs its
+own item alone.
 
 Whatever is large is read in a thread. The decoder holds Python's lock for as long as it works, so that it is the bound on how
 many values a body may have which keeps the event loop alive; inflating and our own checks give the lock away.
@@ -7,8 +11,11 @@ many values a body may have which keeps the event loop alive; inflating and our 
 from __future__ import annotations
 
 import asyncio
+import gzip
+import math
 import re
 import zlib
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import msgspec
@@ -31,14 +38,21 @@ MAX_VALUES = 500_000  # a tenth of a second to decode, whatever they are
 _COUNTED_AT_ONCE = 256 * 1024  # bytes
 _MAX_SHOWN = 40  # characters of a key in an error's text
 _MAX_PLACE = 200
+_BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
-_GZIP_HEADER = 31  # zlib's word for one
+_INLINE_BYTES = LARGE_BYTES // 8  # packed; most bodies are some eight times as long as that
 _LARGEST = 10**MAX_DIGITS
+_OUT_OF_RANGE = str(_LARGEST).encode()  # stands for a number that is none here; the check of digits finds it
+_CUT_DEPTH = MAX_DEPTH + 10  # of a whole body, where it is cut off; the check of depth finds what is left
 _DIGITS_ALIKE = bytes(ord("0") if 0x30 <= byte <= 0x39 else byte for byte in range(256))  # noqa: PLR2004 - 0 to 9
 _ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|(?P<nul>u0000)|.)",
     re.DOTALL,
 )
+# The end of a text may be missing: then it takes all that is left, and nothing is looked at twice.
+_TOKEN = re.compile(rb"""\"(?:[^"\\]++|\\.)*+"?|[\[\]{}]|-?[0-9][0-9.eE+-]*+""", re.DOTALL)
+_QUOTE = ord('"')
 _TOO_MANY_DIGITS = b"0" * (MAX_DIGITS + 1)
 
 
@@ -66,14 +80,15 @@ def parse(raw: bytes) -> tuple[Any, Sequence[Check]]:
         BadRequest: it is not JSON.
         TooLarge: it has too many values.
     """
+    raw = raw.removeprefix(_BOM)
     if not raw.strip():
         return {}, ()
     if len(raw) > MAX_VALUES and _has_too_many_values(raw):
         raise TooLarge("body", f"body: cannot hold more than {MAX_VALUES:,} values")
+    if b"\\u0000" in raw:
+        raw = _ESCAPE.sub(_repaired_escape, raw)
     try:
-        value = loads(raw)
-    except RecursionError:
-        raise _too_deep() from None
+        value, raw = _decoded(raw, Any)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest("body", f"body: not JSON: {error}") from None
     checks: list[Check] = []
@@ -81,8 +96,6 @@ def parse(raw: bytes) -> tuple[Any, Sequence[Check]]:
         checks.append(_refuse_depth)
     if len(raw) > MAX_DIGITS and _TOO_MANY_DIGITS in raw.translate(_DIGITS_ALIKE):
         checks.append(_refuse_digits)
-    if b"\\u0000" in raw:
-        checks.append(_refuse_nul)
     return value, checks
 
 
@@ -97,53 +110,126 @@ def _has_too_many_values(raw: bytes) -> bool:
 
 
 def loads(raw: bytes, kind: Any = Any) -> Any:  # noqa: ANN401 - JSON of any shape, or a Struct
-    """What JSON says; half a character, as JavaScript writes of an emoji that was cut, is U+FFFD.
+    """What JSON says, with what can be repaired of it.
 
     Raises:
-        msgspec.DecodeError, UnicodeDecodeError, RecursionError: it is none, or none of this kind.
+        msgspec.DecodeError, UnicodeDecodeError: it is none, or none of this kind.
     """
+    return _decoded(raw.removeprefix(_BOM), kind)[0]
+
+
+def _decoded(raw: bytes, kind: Any) -> tuple[Any, bytes]:  # noqa: ANN401 - as above
+    """What JSON says, and the JSON that says it: repaired, where the decoder does not take it as it is."""
     try:
-        return msgspec.json.decode(raw, type=kind)
-    except msgspec.DecodeError:
-        mended = _ESCAPE.sub(_without_halves, raw)
-        if mended == raw:
-            raise
-        return msgspec.json.decode(mended, type=kind)
+        return msgspec.json.decode(raw, type=kind), raw
+    except (msgspec.DecodeError, RecursionError):
+        repaired = _repaired(raw)
+        return msgspec.json.decode(repaired, type=kind), repaired
 
 
-def _without_halves(escape: re.Match[bytes]) -> bytes:
-    return b"\\ufffd" if escape["half"] else escape[0]
+def _repaired(raw: bytes) -> bytes:
+    """JSON without half characters and NULs, numbers that no float holds, and what is nested deeper than can be read."""
+    raw = _ESCAPE.sub(_repaired_escape, raw.replace(b"\0", b""))
+    kept: list[bytes] = []
+    start = depth = 0
+    for token in _TOKEN.finditer(raw):
+        sign = raw[token.start()]
+        if sign in b"[{":
+            depth += 1
+            if depth == _CUT_DEPTH:
+                kept += [raw[start : token.start()], b"0"]
+        elif sign in b"]}":
+            if depth == _CUT_DEPTH:
+                start = token.end()
+            depth -= 1
+        elif sign != _QUOTE and depth < _CUT_DEPTH and _is_out_of_range(token[0]):
+            kept += [raw[start : token.start()], _OUT_OF_RANGE]
+            start = token.end()
+    if depth < _CUT_DEPTH:
+        kept.append(raw[start:])
+    return b"".join(kept)
 
 
-async def inflate(raw: bytes, *, most: int, field: str) -> bytes:
-    """What gzip holds, whatever the headers say; anything else as it is.
+def _repaired_escape(escape: re.Match[bytes]) -> bytes:
+    if escape["half"]:
+        return b"\\ufffd"
+    return b"" if escape["nul"] else escape[0]
+
+
+def _is_out_of_range(number: bytes) -> bool:
+    try:
+        return len(number) >= len("1e309") and math.isinf(float(number))
+    except ValueError:  # it is no number, which the decoder says better
+        return False
+
+
+async def inflate(raw: bytes, *, encoding: bytes, most: int, field: str) -> bytes:
+    """What gzip (of any number of members) or zlib holds, whatever the headers say; anything else as it is.
+
+    Of deflate without zlib's header `encoding`, the header Content-Encoding, must tell.
 
     Raises:
         BadRequest: it begins as gzip, and is none.
-        TooLarge: it has more than `most` bytes, which are more than `LARGE_BYTES`; what is over that is never inflated.
+        TooLarge: it has more than `most` bytes; what is over that is never inflated.
     """
-    found = raw
-    if raw.startswith(_GZIP):
-        stream = zlib.decompressobj(_GZIP_HEADER)
-        try:
-            found = stream.decompress(raw, LARGE_BYTES)
-            if len(found) == LARGE_BYTES:
-                rest = stream.unconsumed_tail
-                found += await asyncio.to_thread(stream.decompress, rest, most + 1 - LARGE_BYTES)
-        except zlib.error:
-            raise BadRequest("body", "body: not gzip, though it begins so") from None
+    unpack = _unpacker(raw, encoding)
+    if unpack is None:
+        found = raw
+    elif len(raw) <= _INLINE_BYTES:
+        found = unpack(raw, most + 1)
+    else:
+        found = await asyncio.to_thread(unpack, raw, most + 1)
     if len(found) > most:
         raise TooLarge(field, f"{field}: cannot be longer than {most} bytes")
     return found
 
 
-def _too_deep() -> BadRequest:
-    return BadRequest("body", f"body: nested too deeply; {MAX_DEPTH} levels are the most")
+def _unpacker(raw: bytes, encoding: bytes) -> Callable[[bytes, int], bytes] | None:
+    if raw.startswith(_GZIP):
+        return _gunzip
+    # RFC 1950: no JSON begins so.
+    if len(raw) > 1 and raw[0] & 0x0F == zlib.DEFLATED and int.from_bytes(raw[:2], "big") % 31 == 0:
+        return _unzlib
+    is_packed = encoding.strip().lower() == b"deflate" and not raw.lstrip().startswith(b"{")
+    return _undeflate if is_packed else None
+
+
+def _gunzip(raw: bytes, most: int) -> bytes:
+    try:
+        return gzip.GzipFile(fileobj=BytesIO(raw)).read(most)
+    except (OSError, EOFError, zlib.error):
+        raise BadRequest("body", "body: not gzip, though it begins so") from None
+
+
+def _unzlib(raw: bytes, most: int) -> bytes:
+    try:
+        return zlib.decompressobj().decompress(raw, most)
+    except zlib.error:
+        return raw
+
+
+def _undeflate(raw: bytes, most: int) -> bytes:
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(raw, most)
+    except zlib.error:
+        return raw
 
 
 def _refuse_depth(value: object) -> None:
+    if not _is_deep(value, MAX_DEPTH):
+        return
+    place: Place = []
+    if isinstance(value, dict | list):
+        inside = value.items() if isinstance(value, dict) else enumerate(value)
+        place = [next(key for key, inner in inside if _is_deep(inner, MAX_DEPTH - 1))]
+    field = _words(place)
+    raise BadRequest(field, f"{field}: nested too deeply; {MAX_DEPTH} levels are the most")
+
+
+def _is_deep(value: object, most: int) -> bool:
+    """Whether lists and objects are nested in more levels than that."""
     level: list[Any] = [[value]]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(most + 1):
         level = [
             inner
             for outer in level
@@ -151,24 +237,16 @@ def _refuse_depth(value: object) -> None:
             if isinstance(inner, dict | list)
         ]
         if not level:
-            return
-    raise _too_deep()
+            return False
+    return True
 
 
 def _refuse_digits(value: object) -> None:
-    _refuse_where(value, _has_digits, f"cannot have more than {MAX_DIGITS} digits")
+    _refuse_where(value, _has_digits, f"out of range; a number has {MAX_DIGITS} digits at most")
 
 
 def _has_digits(value: object) -> bool:
     return isinstance(value, int) and not -_LARGEST < value < _LARGEST
-
-
-def _refuse_nul(value: object) -> None:
-    _refuse_where(value, _has_nul, "NUL characters cannot be kept")
-
-
-def _has_nul(value: object) -> bool:
-    return isinstance(value, str) and "\0" in value
 
 
 def _refuse_where(value: object, is_wrong: Callable[[object], bool], problem: str) -> None:

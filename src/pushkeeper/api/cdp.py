@@ -169,7 +169,8 @@ class _Cdp:
 
     async def _opened(self, call: Call) -> _Opened:
         """The body, and whose key it came with, which is known before anything is made of the body's JSON."""
-        raw = await inflate(call.raw_body, most=MAX_BATCH_BYTES, field="batch")
+        encoding = call.header(b"content-encoding")
+        raw = await inflate(call.raw_body, encoding=encoding, most=MAX_BATCH_BYTES, field="batch")
         if raw is not call.raw_body:
             call.charge(len(raw))
         workspace = call.workspace
@@ -214,7 +215,7 @@ def _key_in(raw: bytes) -> str:
     try:
         found = bytes(loads(raw or b"{}", _Keyed).writeKey)
         return msgspec.json.decode(found, type=str) if found.startswith(b'"') else ""
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest("body", f"body: expected a JSON object: {error}") from None
 
 
