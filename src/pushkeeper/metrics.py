@@ -106,6 +106,13 @@ class Metric(Enum):
         "reason",
         scope=_OURS,
     )
+    INGEST_DROPPED = _counter(
+        "pushkeeper_ingest_dropped",
+        "What an API could not keep while it kept the rest, or answered 200 all the same: a whole body, an item, or an attribute of a "
+        "person or device. The log has the error.",
+        *("surface", "kind", "reason"),
+        scope=_OURS,
+    )
     COMMIT_CALLS = _histogram(
         "pushkeeper_commit_calls",
         "Calls that were written in one group commit.",

@@ -149,7 +149,7 @@ class _Foreign(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            said = _LIKE_A_TOKEN.sub("…", record.getMessage())
+            said = masked(record.getMessage())
         except Exception:  # noqa: BLE001 - the words do not fit what they are about; it is logged all the same
             said = str(record.msg)
         level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)
@@ -241,10 +241,15 @@ def redact(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMappin
     return event
 
 
+def masked(text: str) -> str:
+    """A text with whatever looks like a token masked."""
+    return _LIKE_A_TOKEN.sub("…", text)
+
+
 def mask_exception(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Mask what looks like a token in the text of an exception."""
     if "exception" in event:
-        event["exception"] = _LIKE_A_TOKEN.sub("…", event["exception"])
+        event["exception"] = masked(event["exception"])
     return event
 
 

@@ -291,7 +291,10 @@ BAD = [
 
 @pytest.mark.parametrize("item", BAD)
 async def test_a_bad_item_is_dropped_and_the_rest_of_its_batch_is_kept(door, sdk, item):
-    assert await sdk(track(CREATED, user="ann"), item, track("bought", user="ann")) == (200, {})
+    status, answer = await sdk(track(CREATED, user="ann"), item, track("bought", user="ann"))
+    assert status == 200
+    [error] = answer["errors"]
+    assert (error["batch_index"], set(error)) == (1, {"batch_index", "reason", "field", "message"})
     assert await owners(door) == {TOKEN: "ann"}
     assert [name for _, name, _ in await events(door)] == ["bought"]
     assert (await door.counts())["people"] == 1
@@ -304,16 +307,21 @@ async def test_who_asks_for_strictness_hears_what_is_wrong(door, sdk, item):
     assert set(answer) >= {"code", "message"}
 
 
-@pytest.mark.parametrize("body", [b"", b"nonsense", b"[]", b"\x1f\x8bnonsense", b'{"batch": []}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"nonsense", b"[]", b"\x1f\x8bnonsense", b'{"a": NaN}', b'{"a": "\xe9"}', b'{"batch": []}']
+)
 async def test_a_body_that_is_none_is_dropped_or_refused_by_strictness(door, body):
-    assert (await door.raw("POST", "/v1/b", body))[0] == 200
+    status, answer, _ = await door.raw("POST", "/v1/b", body)
+    [error] = json.loads(answer)["errors"]
+    assert (status, set(error)) == (200, {"reason", "field", "message"})
     status, answer, _ = await door.raw("POST", "/v1/b", body, **{"x-strict-mode": "1"})
     assert status in {400, 401}
     assert set(json.loads(answer)) >= {"code", "message"}
 
 
 async def test_a_wrong_key_writes_nothing_and_is_told_by_strictness(door, sdk):
-    assert await sdk(track(CREATED, user="ann"), key="nobodys") == (200, {})
+    status, answer = await sdk(track(CREATED, user="ann"), key="nobodys")
+    assert (status, answer["errors"][0]["reason"]) == (200, "unauthorized")
     assert (await sdk(track(CREATED, user="ann"), key="nobodys", **{"x-strict-mode": "1"}))[0] == 401
     assert not any((await door.counts()).values())
 
@@ -325,7 +333,8 @@ async def test_a_body_of_over_a_megabyte_is_refused_so_that_sdks_drop_it(door):
 
 async def test_too_large_a_batch_is_dropped_or_refused_by_strictness(door, sdk):
     items = [track("n", user="42", properties={"a": "b" * 30_000}) for _ in range(20)]
-    assert await sdk(*items) == (200, {})
+    status, answer = await sdk(*items)
+    assert (status, answer["errors"][0]["reason"]) == (200, "too_large")
     assert (await sdk(*items, **{"x-strict-mode": "1"}))[0] == 400
     assert await events(door) == []
 

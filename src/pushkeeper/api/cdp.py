@@ -1,7 +1,7 @@
 """Customer.io's Data Pipelines API, which their SDKs speak: what happened, one by one or in batches.
 
 An SDK sends a refused batch again for ever, or throws it away whole. So whatever is wrong is dropped and the rest kept, with
-200, unless the caller asks for strictness.
+200 and an answer that says what was dropped, unless the caller asks for strictness.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pushkeeper.api import answer, fields
 from pushkeeper.api.answer import Answer
 from pushkeeper.api.body import by_size, inflate, loads, parse
 from pushkeeper.api.cdp_item import DEVICE_FIELDS, read_item
+from pushkeeper.api.drops import Drops
 from pushkeeper.api.surface import NOBODY, Surface
 from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge, Unauthorized
 from pushkeeper.reporting import AppReport
@@ -72,9 +73,11 @@ def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Opened:
-    """A body, and whose it is; `checks` are still to be made of each item, `size` is in bytes."""
+    """A body, and whose it is; `checks` are still to be made of each item, `size` is in bytes, `drops` takes what is dropped."""
 
     workspace: WorkspaceId
+    request_id: str
+    drops: Drops
     body: dict[str, Any]
     checks: Sequence[Check]
     size: int
@@ -110,18 +113,18 @@ class _Cdp:
     def one(self, kind: str) -> Handler:
         """The handler of one kind of call."""
 
-        async def work(call: Call) -> Sequence[PushkeeperError]:
-            opened = await self._opened(call)
-            found = self._read(call, opened, opened.body, kind, None)
-            return await self._done([found])
+        async def work(call: Call, drops: Drops) -> None:
+            opened = await self._opened(call, drops)
+            found = self._read(opened, opened.body, None, kind=kind)
+            await self._done([(None, one) for one in found], drops)
 
         return _forgiving(work)
 
     async def batch(self, call: Call) -> Answer:
         return await _forgiving(self._batch)(call)
 
-    async def _batch(self, call: Call) -> Sequence[PushkeeperError]:
-        opened = await self._opened(call)
+    async def _batch(self, call: Call, drops: Drops) -> None:
+        opened = await self._opened(call, drops)
         items = opened.body.get("batch")
         if not isinstance(items, list):
             raise BadRequest("batch", "batch: expected a list")
@@ -130,15 +133,25 @@ class _Cdp:
         self._rooms.keys.count_items("cdp", opened.workspace, len(items))
         device = _shared_device(opened.body)
 
-        def read() -> list[list[Said] | BadRequest]:
-            return [self._read(call, opened, item, None, device) for item in items]
+        def read() -> list[tuple[int | None, Said]]:
+            return [
+                (index, one)
+                for index, item in enumerate(items)
+                for one in self._read(opened, item, index, device=device)
+            ]
 
-        return await self._done(await by_size(opened.size, read))
+        await self._done(await by_size(opened.size, read), drops)
 
     def _read(
-        self, call: Call, opened: _Opened, item: object, kind: str | None, device: dict[str, Any] | None
-    ) -> list[Said] | BadRequest:
-        """What an item says, of this kind or of that which it names; what is wrong with it, where something is."""
+        self,
+        opened: _Opened,
+        item: object,
+        index: int | None,
+        *,
+        kind: str | None = None,
+        device: dict[str, Any] | None = None,
+    ) -> list[Said]:
+        """What an item says, of this kind or of that which it names; nothing, where something is wrong with it."""
         try:
             for check in opened.checks:
                 check(item)
@@ -148,26 +161,28 @@ class _Cdp:
                 # Nothing else is read of what a batch's items have in common: to copy all of it into each is the square.
                 own = given.get("context")
                 given["context"] = {"device": device, **(own if isinstance(own, dict) else {})}
-            return read_item(self._rooms.registry, opened.workspace, given, kind, request_id=call.request_id)
+            return read_item(
+                self._rooms.registry, opened.workspace, given, kind, request_id=opened.request_id
+            )
         except BadRequest as error:
-            return error
+            opened.drops.add("item", error, index)
+            return []
 
-    async def _done(self, read: Sequence[list[Said] | BadRequest]) -> list[PushkeeperError]:
-        """Do all that could be read, in its order; the errors of the rest."""
-        errors: list[PushkeeperError] = [found for found in read if isinstance(found, BadRequest)]
-        said = [one for found in read if isinstance(found, list) for one in found]
-        for report in (one for one in said if isinstance(one, AppReport)):
-            await self._rooms.reporting.report(report)
-        told = [one for one in said if not isinstance(one, AppReport)]
-        for done in await self._rooms.registry.do_all(told):
+    async def _done(self, said: Sequence[tuple[int | None, Said]], drops: Drops) -> None:
+        """Do all that could be read, in its order."""
+        for _, report in said:
+            if isinstance(report, AppReport):
+                await self._rooms.reporting.report(report)
+        told = [(index, one) for index, one in said if not isinstance(one, AppReport)]
+        answers = await self._rooms.registry.do_all([one for _, one in told])
+        for (index, _), done in zip(told, answers, strict=True):
             # Of a database that does not answer the caller must hear, to send all of it again.
             if isinstance(done, BaseException) and not isinstance(done, BadRequest):
                 raise done
             if isinstance(done, BadRequest):
-                errors.append(done)
-        return errors
+                drops.add("item", done, index)
 
-    async def _opened(self, call: Call) -> _Opened:
+    async def _opened(self, call: Call, drops: Drops) -> _Opened:
         """The body, and whose key it came with, which is known before anything is made of the body's JSON."""
         encoding = call.header(b"content-encoding")
         raw = await inflate(call.raw_body, encoding=encoding, most=MAX_BATCH_BYTES, field="batch")
@@ -176,26 +191,33 @@ class _Cdp:
         workspace = call.workspace
         if workspace is NOBODY:
             workspace = await self._rooms.keys.cdp(await by_size(len(raw), _key_in, raw))
+        drops.workspace = workspace.workspace_id
         body, checks = await by_size(len(raw), parse, raw)
         return _Opened(
             workspace=workspace.workspace_id,
+            request_id=call.request_id,
+            drops=drops,
             body=fields.as_object(body, "body"),
             checks=checks,
             size=len(raw),
         )
 
 
-def _forgiving(work: Callable[[Call], Awaitable[Sequence[PushkeeperError]]]) -> Handler:
-    """A handler that drops what is wrong, unless it is asked to be strict."""
+def _forgiving(work: Callable[[Call, Drops], Awaitable[None]]) -> Handler:
+    """A handler that drops what is wrong and says so in its 200, unless it is asked to be strict."""
 
     async def handler(call: Call) -> Answer:
+        drops = Drops("cdp", call.request_id)
         try:
-            errors = await work(call)
+            await work(call, drops)
         except (BadRequest, Unauthorized) as error:
-            errors = [error]
-        if not errors or call.header(b"x-strict-mode") != b"1":
+            drops.add("body", error)
+        if not drops:
             return _DONE
-        return _refusal(errors[0], 401 if isinstance(errors[0], Unauthorized) else 400)
+        drops.record()
+        if call.header(b"x-strict-mode") == b"1":
+            return _refusal(drops.first, 401 if isinstance(drops.first, Unauthorized) else 400)
+        return Answer(answer.of_json({"errors": drops.shown()}).body, headers=_CORS)
 
     return handler
 

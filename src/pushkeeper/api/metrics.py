@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.api import fields, said
+from pushkeeper.api.drops import Drops
 from pushkeeper.api.surface import MAX_KEYLESS_BYTES, Surface, let_in
 from pushkeeper.api.track_v1 import DONE, render
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
@@ -79,7 +80,10 @@ class _Doors:
                 at=fields.optional_unix_time(body.get("timestamp"), "timestamp"),
                 href=body.get("href"),
             )
-        except BadRequest:
+        except BadRequest as error:
+            drops = Drops("metrics", call.request_id)
+            drops.add("item", error)
+            drops.record()
             return DONE
         if found is None:
             return DONE

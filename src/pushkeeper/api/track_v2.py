@@ -10,6 +10,7 @@ import msgspec
 
 from pushkeeper.api import answer, fields, metrics, said
 from pushkeeper.api.body import by_size
+from pushkeeper.api.drops import Drops, problem
 from pushkeeper.api.surface import Surface
 from pushkeeper.api.track_v1 import DONE
 from pushkeeper.core.identity import Identifier, IdentifierKind
@@ -68,20 +69,6 @@ def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
     return {"errors": [problem(error)]}
 
 
-def problem(error: PushkeeperError) -> dict[str, str]:
-    """One error in this API's words."""
-    field = error.field if isinstance(error, BadRequest) else ""
-    if isinstance(error, TooLarge):
-        reason = "too_large"
-    elif field == "body":
-        reason = "parse_error"
-    elif isinstance(error, Unreachable):
-        reason = "unavailable"
-    else:
-        reason = "required" if error.message.endswith("is needed, and cannot be empty") else "invalid"
-    return {"reason": reason, "field": field, "message": error.message}
-
-
 @dataclass(frozen=True, slots=True)
 class _Note:
     """What is said of an object, or of relationships to one: kept as it was said."""
@@ -115,12 +102,16 @@ class _TrackV2:
         read = await by_size(
             len(call.raw_body), lambda: [self._read_item(call, item, checks) for item in items]
         )
-        errors = [
-            {"batch_index": place, **problem(error)}
-            for place, error in enumerate(await self._done(call, read))
-            if error is not None
+        refused = [
+            (place, error) for place, error in enumerate(await self._done(call, read)) if error is not None
         ]
-        return answer.of_json({"errors": errors}, _PARTLY_DONE) if errors else DONE
+        if not refused:
+            return DONE
+        drops = Drops("track_v2", call.request_id, call.workspace.workspace_id)
+        for place, error in refused:
+            drops.add("item", error, place)
+        drops.record()
+        return answer.of_json({"errors": [problem(error, place) for place, error in refused]}, _PARTLY_DONE)
 
     def _read_item(
         self, call: Call, item: object, checks: Sequence[Check]
