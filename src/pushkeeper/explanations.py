@@ -11,7 +11,7 @@ from pushkeeper.core.filter import BadFilter, Unit, events_in
 from pushkeeper.core.filter_match import Facts, Reading, failing
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import DeviceId, PersonId, device_id
-from pushkeeper.core.routing import choose_route
+from pushkeeper.core.routing import choose_route, no_route_reason
 from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.store import devices, explanations, people, routes, segments
 
@@ -82,7 +82,7 @@ class Explanations:
                     device=None if key not in there else there[key].told,
                     history=history[key],
                     clause=clauses.get(key),
-                    route=None if key not in there else _route(there[key], ways),
+                    route=_route(there.get(key), ways),
                     push=happening.pushes.get(key),
                     waiting=happening.waiting.get(key),
                     held=happening.held.get(key),
@@ -222,10 +222,12 @@ def _concerned(
 _KEY_BYTES = 16
 
 
-def _route(device: Device, ways: Sequence[Route]) -> explain_facts.Route | None:
+def _route(device: Device | None, ways: Sequence[Route]) -> explain_facts.Route | explain_facts.NoRoute:
+    if device is None:
+        return explain_facts.NoRoute("the device is gone")
     route = choose_route(device.told, ways)
     if route is None:
-        return None
+        return explain_facts.NoRoute(no_route_reason(device.told, ways))
     return explain_facts.Route(
         name=route.name,
         accepted_at=route.accepted_at,

@@ -16,7 +16,7 @@ from pushkeeper.store import forecasts, plans, routes
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from pushkeeper.core.model import Platform, WorkspaceId
+    from pushkeeper.core.model import Platform, TokenShape, WorkspaceId
     from pushkeeper.core.preflight import Preflight
     from pushkeeper.store.database import Database
     from pushkeeper.store.plans import Whom
@@ -72,10 +72,12 @@ class Preflights:
         )
         return preflight.foresee(flight.message, facts)
 
-    async def _routes(self, workspace: WorkspaceId) -> dict[tuple[Platform, str, str, bool], RouteState]:
+    async def _routes(
+        self, workspace: WorkspaceId
+    ) -> dict[tuple[Platform, str, str, TokenShape], RouteState]:
         """The route of each kind of device, as it stands."""
         ways = await routes.of_workspaces(self._database, [workspace])
-        found: dict[tuple[Platform, str, str, bool], RouteState] = {}
+        found: dict[tuple[Platform, str, str, TokenShape], RouteState] = {}
         for address in await plans.addresses(self._database, workspace):
             route = choose_route(address, ways)
             if route is not None:

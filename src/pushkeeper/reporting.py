@@ -218,6 +218,6 @@ def failure_message(facts: DeliveryFacts) -> str | None:
         if push.reason == NO_DEVICE:
             return "the person has no device"
         if push.ending != "accepted":
-            said = push.detail if push.provider is None else push.provider_reason
-            return " ".join(filter(None, [push.ending, push.reason, said]))
+            answer = " ".join(filter(None, [push.ending, push.reason, push.provider_reason]))
+            return f"{answer}: {push.detail}" if push.detail else answer
     return None

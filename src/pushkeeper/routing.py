@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pushkeeper.core.routing import choose_route, no_route_reason
 from pushkeeper.errors import Conflict, NotFound
 from pushkeeper.store import routes, verdicts
 from pushkeeper.store.routes import PauseKind
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from pushkeeper.core.model import RouteId, WorkspaceId
     from pushkeeper.store.database import Connection, Database
+    from pushkeeper.store.devices import Device
     from pushkeeper.store.routes import Alert, Health, Route
 
 _PAGE = 1_000
@@ -38,6 +40,14 @@ class RouteFacts:
         return "proved" if self.route.accepted_at is not None else "unproved"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceRoute:
+    """The route that a push to a device would take now; without one, `reason` says why."""
+
+    route: Route | None
+    reason: str = ""
+
+
 class Routing:
     """What a provider can refuse as a whole: seen, paused, resumed, and its held verdicts decided on."""
 
@@ -56,6 +66,11 @@ class Routing:
             )
             for route in await routes.of_workspaces(self._database, [workspace])
         ]
+
+    async def of_devices(self, workspace: WorkspaceId, devices: Sequence[Device]) -> list[DeviceRoute]:
+        """By which route each device would be sent to now, in their order."""
+        ways = await routes.of_workspaces(self._database, [workspace])
+        return [_device_route(device, ways) for device in devices]
 
     async def pause(self, workspace: WorkspaceId, name: str, *, reason: str = "") -> None:
         """Send nothing more on this route, until it is resumed; what is for it waits.
@@ -141,3 +156,8 @@ class Routing:
             if route.name == name:
                 return route
         raise NotFound(f"route: there is none named {name!r}")
+
+
+def _device_route(device: Device, ways: Sequence[Route]) -> DeviceRoute:
+    route = choose_route(device, ways)
+    return DeviceRoute(route=route, reason="" if route else no_route_reason(device, ways))

@@ -13,6 +13,7 @@ from pushkeeper.core.explain_facts import (
     Device,
     Facts,
     Message,
+    NoRoute,
     OfDevice,
     Person,
     Push,
@@ -162,7 +163,7 @@ def test_the_device_that_lacks_least_says_what_would_have_helped():
     far = replace(
         ONE,
         device=replace(PHONE, status=LastStatus.SUPPRESSED, failure_reason="Unregistered"),
-        route=None,
+        route=NoRoute("there are no credentials"),
     )
     near = replace(ONE, route=replace(ROUTE, paused_at=NOW, pause_reason="the key is wrong"))
     found = asked(far, near, message=None)

@@ -175,9 +175,11 @@ OF_FCM = [Token("fMEP0vJqS0:" + "APA91b" * 24), Token("dmEyS3VwcGVyLWluc3RhbA"),
             ({"platform": Platform.IOS, "token": token}, (APNS, FCM, FCM_APPLE), FCM_APPLE)
             for token in OF_FCM
         ),
-        *(({"platform": Platform.IOS, "token": token}, (APNS, FCM), APNS) for token in OF_FCM),
+        *(({"platform": Platform.IOS, "token": token}, (APNS,), None) for token in OF_FCM),
         *(({"platform": Platform.IOS, "token": token}, (APNS, FCM_APPLE), APNS) for token in OF_APNS),
-        *(({"platform": Platform.IOS, "token": token}, (FCM, FCM_APPLE), FCM_APPLE) for token in OF_APNS),
+        *(({"platform": Platform.IOS, "token": token}, (FCM, FCM_APPLE), None) for token in OF_APNS),
+        ({"platform": Platform.IOS, "token": Token("my-phone")}, (FCM, FCM_APPLE, APNS), FCM_APPLE),
+        ({"platform": Platform.IOS, "token": Token("my-phone")}, (APNS,), APNS),
         ({"platform": Platform.ANDROID, "token": OF_APNS[0]}, (APNS, FCM, FCM_APPLE), FCM),
         ({"platform": Platform.IOS, "token": OF_APNS[0]}, (FCM, FCM_APPLE, APNS), APNS),
         ({"platform": Platform.IOS}, (FCM, FCM_APPLE), FCM_APPLE),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pushkeeper.api.surface import Call
     from pushkeeper.core.delivery_id import DeliveryIds
     from pushkeeper.core.model import PersonId
+    from pushkeeper.routing import DeviceRoute
     from pushkeeper.store.devices import Device, HistoryLine, PushLine
 
 MAX_LINES = 1000
@@ -57,7 +58,9 @@ class _Native:
         self._rooms = rooms
 
     async def device(self, call: Call) -> Answer:
-        return answer.of_json(device_json(await self._device(call)))
+        device = await self._device(call)
+        [way] = await self._rooms.routing.of_devices(call.workspace.workspace_id, [device])
+        return answer.of_json(device_json(device) | route_json(way))
 
     async def devices(self, call: Call) -> Answer:
         """Devices by what they are, a page at a time."""
@@ -70,7 +73,9 @@ class _Native:
         )
         page = found[:limit]
         following = page[-1].device_id.hex() if len(found) > limit else None
-        return answer.of_json({"devices": [device_json(device) for device in page], "next": following})
+        ways = await self._rooms.routing.of_devices(call.workspace.workspace_id, page)
+        shown = [device_json(device) | route_json(way) for device, way in zip(page, ways, strict=True)]
+        return answer.of_json({"devices": shown, "next": following})
 
     async def pushes(self, call: Call) -> Answer:
         device = await self._device(call)
@@ -130,6 +135,11 @@ def device_json(device: Device) -> dict[str, Any]:
         "registered_at": device.registered_at,
         "last_used": device.last_used,
     }
+
+
+def route_json(way: DeviceRoute) -> dict[str, Any]:
+    """The route that a push to a device would take now, by its name, or why there is none."""
+    return {"route": way.route and way.route.name, "no_route_reason": way.reason or None}
 
 
 def push_json(device: Device, line: PushLine, ids: DeliveryIds) -> dict[str, Any]:

@@ -108,7 +108,9 @@ SCHEMAS: dict[str, Schema] = {
             "created_at": TEXT,
             "registered_at": TEXT,
             "last_used": TEXT,
-        }
+        },
+        route=MAYBE_TEXT,
+        no_route_reason=MAYBE_TEXT,
     ),
     "Template": record(
         {**TEMPLATE_PARTS, "id": {"type": "integer"}, "created_at": TEXT, "updated_at": TEXT},

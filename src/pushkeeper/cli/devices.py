@@ -11,6 +11,7 @@ from pushkeeper.core import identity
 from pushkeeper.core.model import Content, Token
 
 if TYPE_CHECKING:
+    from pushkeeper.routing import DeviceRoute
     from pushkeeper.sending import Queued
     from pushkeeper.store.devices import Device, HistoryLine
 
@@ -26,16 +27,19 @@ def device() -> None:
 @on_store
 @as_json
 def device_show(*, token: str, name: str, json: bool, **options: Any) -> None:
-    """Show the device of TOKEN: whose it is, its last status and why it has it."""
+    """Show the device of TOKEN: whose it is, its last status, and the route that a push to it takes."""
     from pushkeeper import wiring
+    from pushkeeper.api.native import route_json
     from pushkeeper.store import workspaces
 
-    async def work() -> Device:
+    async def work() -> tuple[Device, DeviceRoute]:
         async with wiring.store(settings_of(options)) as store:
-            found = await workspaces.by_name(store.database, name)
-            return await wiring.registry(store).device(found.workspace_id, Token(token))
+            workspace = (await workspaces.by_name(store.database, name)).workspace_id
+            device = await wiring.registry(store).device(workspace, Token(token))
+            [way] = await wiring.routing(store).of_devices(workspace, [device])
+            return device, way
 
-    found = run(work())
+    found, way = run(work())
     shown = {
         "token": token,
         "platform": found.platform,
@@ -48,8 +52,12 @@ def device_show(*, token: str, name: str, json: bool, **options: Any) -> None:
         "last_used": found.last_used,
         "registered_at": found.registered_at,
         "attributes": found.attributes,
+        **route_json(way),
     }
     told = {**shown, "token": Token(token).masked, "last_status": _status(found.status)}
+    del told["no_route_reason"]
+    if way.reason:
+        told["route"] = f"none: {way.reason}"
     lines = [
         f"{key.replace('_', ' '):<14} {'-' if value in ('', {}) else value}" for key, value in told.items()
     ]

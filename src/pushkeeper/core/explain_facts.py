@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from pushkeeper.core.model import Content, PersonId, Platform, Token, is_of_apns
+from pushkeeper.core.model import Content, PersonId, Platform, Token, TokenShape, token_shape
 from pushkeeper.core.status import LastStatus
 
 
@@ -65,9 +65,9 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     same_phone: bool
 
     @property
-    def of_apns(self) -> bool:
-        """Whether it is an iPhone's whose token has the shape of APNs' own."""
-        return is_of_apns(self.platform, self.token)
+    def shape(self) -> TokenShape:
+        """The shape of its token."""
+        return token_shape(self.platform, self.token)
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +118,12 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     pause_reason: str | None
 
 
+class NoRoute(msgspec.Struct, frozen=True):
+    """There is no way to the device."""
+
+    reason: str
+
+
 class Broadcast(msgspec.Struct, frozen=True, kw_only=True):
     """What of a broadcast decides. `named`: it goes to people or devices by name, not by a filter."""
 
@@ -162,7 +168,7 @@ class OfDevice(msgspec.Struct, frozen=True, kw_only=True):
     device: Device | None
     history: Sequence[Line] = ()
     clause: str | None = None
-    route: Route | None = None
+    route: Route | NoRoute
     push: Push | None = None
     waiting: Waiting | None = None
     held: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pushkeeper.core.explain_facts import Name, Step
+from pushkeeper.core.explain_facts import Name, NoRoute, Step
 from pushkeeper.core.identity import cio_id
 from pushkeeper.core.reach import SkipReason
 from pushkeeper.core.status import LastStatus
@@ -217,10 +217,8 @@ def against_content(message: Message, device: Device) -> SkipReason | None:
 
 def _route(one: OfDevice) -> Step:
     route = one.route
-    if route is None:
-        return Step(
-            step=Name.ROUTE, so=False, said="there are no credentials for its platform, app and environment"
-        )
+    if isinstance(route, NoRoute):
+        return Step(step=Name.ROUTE, so=False, said=route.reason)
     if route.pause_reason is not None:
         said = f"{route.name} is paused: {route.pause_reason}"
         return Step(step=Name.ROUTE, so=False, said=said, at=route.paused_at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from pushkeeper.core.explain_facts import NoRoute
 from pushkeeper.core.explain_steps import against_content, ended, hindrances, respects
 from pushkeeper.core.reach import SkipReason
 from pushkeeper.core.status import LastStatus
@@ -125,8 +126,8 @@ def _obstacles(facts: Facts, one: OfDevice) -> Iterator[Obstacle]:
         if respects(message, reason):
             yield _skip(reason, said)
     yield from _in_the_message(message, device)
-    if one.route is None:
-        yield _skip(SkipReason.NO_ROUTE, "there are no credentials for it")
+    if isinstance(one.route, NoRoute):
+        yield _skip(SkipReason.NO_ROUTE, one.route.reason)
     elif one.route.pause_reason is not None:
         said = f"{one.route.name} is paused: {one.route.pause_reason}"
         yield Obstacle(said, f"mend what paused {one.route.name}, and resume it")

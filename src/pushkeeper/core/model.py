@@ -78,9 +78,23 @@ def id_kind_of(token: Token) -> IdKind:
     return IdKind.FID if _FID.fullmatch(token.value) else IdKind.TOKEN
 
 
-def is_of_apns(platform: Platform, token: Token) -> bool:
-    """Whether an iPhone's token has the shape of APNs' own; FCM's are never hexadecimal alone."""
-    return platform is Platform.IOS and _APNS_TOKEN.fullmatch(token.value) is not None
+class TokenShape(StrEnum):
+    """Which push service can have issued an iPhone's token, by its shape."""
+
+    APNS = "apns"  # hexadecimal alone
+    FCM = "fcm"  # with a colon, or an installation id
+    ANY = ""  # neither shape, or no iPhone's
+
+
+def token_shape(platform: Platform, token: Token) -> TokenShape:
+    """The shape of a token; `token_shape` in SQL is the same."""
+    if platform is not Platform.IOS:
+        return TokenShape.ANY
+    if _APNS_TOKEN.fullmatch(token.value):
+        return TokenShape.APNS
+    if ":" in token.value or id_kind_of(token) is IdKind.FID:
+        return TokenShape.FCM
+    return TokenShape.ANY
 
 
 class Environment(StrEnum):

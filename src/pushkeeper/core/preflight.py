@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-from pushkeeper.core.model import PersonId, Platform
+from pushkeeper.core.model import PersonId, Platform, TokenShape
 from pushkeeper.core.reach import Message, SkipReason, against
 from pushkeeper.core.status import LastStatus
 
@@ -30,7 +30,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """Devices of an audience that are alike in what decides; `devices` is how many.
 
     Attributes:
-        of_apns: an iPhone's whose token has the shape of APNs' own.
+        shape: of an iPhone's token.
         seen: how long ago they were used, as a step.
         failure_reason: why a push service last refused them.
         unsubscribed, channel_off: what their people say of messages and of pushes.
@@ -41,7 +41,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     platform: Platform
     app: str
     environment: str
-    of_apns: bool
+    shape: TokenShape
     seen: int
     status: LastStatus
     failure_reason: str | None
@@ -135,7 +135,7 @@ class _Asked(NamedTuple):
     hindrance: str | None
 
 
-Routes: TypeAlias = Mapping[tuple[Platform, str, str, bool], RouteState]
+Routes: TypeAlias = Mapping[tuple[Platform, str, str, TokenShape], RouteState]
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,8 +201,8 @@ def _reason(kind: Kind, message: Message, facts: Facts) -> SkipReason | None:
     return reason
 
 
-def _address(kind: Kind) -> tuple[Platform, str, str, bool]:
-    return kind.platform, kind.app, kind.environment, kind.of_apns
+def _address(kind: Kind) -> tuple[Platform, str, str, TokenShape]:
+    return kind.platform, kind.app, kind.environment, kind.shape
 
 
 def _paused(going: Iterable[Kind], routes: Routes) -> list[PausedRoute]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from pushkeeper.core.model import Environment, Platform, Provider
+from pushkeeper.core.model import Environment, Platform, Provider, TokenShape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +15,7 @@ class Addressed(Protocol):
 
     Attributes:
         app, environment: "" when the device does not say.
-        of_apns: an iPhone's whose token has the shape of APNs' own, and not of FCM's.
+        shape: of an iPhone's token.
     """
 
     @property
@@ -25,7 +25,7 @@ class Addressed(Protocol):
     @property
     def environment(self) -> str: ...
     @property
-    def of_apns(self) -> bool: ...
+    def shape(self) -> TokenShape: ...
 
 
 class Way(Protocol):
@@ -51,11 +51,11 @@ class Ways(Generic[AnyWay]):
 
     def __init__(self, routes: Sequence[AnyWay]) -> None:
         self._routes = routes
-        self._chosen: dict[tuple[Platform, str, str, bool], AnyWay | None] = {}
+        self._chosen: dict[tuple[Platform, str, str, TokenShape], AnyWay | None] = {}
 
     def of(self, device: Addressed) -> AnyWay | None:
         """The route for a device."""
-        kind = (device.platform, device.app, device.environment, device.of_apns)
+        kind = (device.platform, device.app, device.environment, device.shape)
         if kind not in self._chosen:
             self._chosen[kind] = choose_route(device, self._routes)
         return self._chosen[kind]
@@ -64,20 +64,48 @@ class Ways(Generic[AnyWay]):
 def choose_route(device: Addressed, routes: Sequence[AnyWay]) -> AnyWay | None:
     """The route for a device among its workspace's: None rather than a guess between several.
 
-    An iPhone goes by APNs where there is a credential for it, and else by FCM's Apple leg; one whose token APNs cannot
-    have given takes FCM's first. A device that does not say its app or environment takes the only one there is, and of the
-    two environments production.
+    An iPhone's token goes to the service that can have issued it, and to no other: that would call it a bad token, which
+    is not the device's fault. One of neither shape goes by FCM's Apple leg where there is one, and else by APNs. A device
+    that does not say its app or environment takes the only one there is, and of the two environments production.
     """
-    if device.platform is Platform.IOS:
-        by_fcm = [r for r in routes if r.provider is Provider.FCM and r.leg == "apple" and _fits(device, r)]
-        apns = [r for r in routes if r.provider is Provider.APNS and _fits(device, r)]
-        if not device.environment:
-            apns = [r for r in apns if r.environment is Environment.PRODUCTION] or apns
-        first, second = (apns, by_fcm) if device.of_apns else (by_fcm, apns)
-        return _only(first or second)
+    fitting = _fitting(device, routes)
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def no_route_reason(device: Addressed, routes: Sequence[AnyWay]) -> str:
+    """Why `choose_route` finds none for a device."""
+    if device.platform is Platform.WEB:
+        return "web devices are not sent to"
+    if _fitting(device, routes):
+        return "several credentials fit: the device has to say its app or its environment"
     if device.platform is Platform.ANDROID:
-        return _only([r for r in routes if r.provider is Provider.FCM and not r.leg and _fits(device, r)])
-    return None
+        return "there are no FCM credentials for its app"
+    match device.shape:
+        case TokenShape.APNS:
+            return "its token is APNs' own, and there are no APNs credentials for its app and environment"
+        case TokenShape.FCM:
+            return "its token is FCM's, and there are no FCM credentials"
+    return "there are no credentials for its app and environment"
+
+
+def _fitting(device: Addressed, routes: Sequence[AnyWay]) -> list[AnyWay]:
+    fitting = [route for route in routes if _fits(device, route)]
+    if device.platform is not Platform.IOS:
+        return [
+            r
+            for r in fitting
+            if r.provider is Provider.FCM and not r.leg and device.platform is Platform.ANDROID
+        ]
+    by_fcm = [r for r in fitting if r.provider is Provider.FCM and r.leg == "apple"]
+    by_apns = [r for r in fitting if r.provider is Provider.APNS]
+    if not device.environment:
+        by_apns = [r for r in by_apns if r.environment is Environment.PRODUCTION] or by_apns
+    match device.shape:
+        case TokenShape.APNS:
+            return by_apns
+        case TokenShape.FCM:
+            return by_fcm
+    return by_fcm or by_apns
 
 
 def _fits(device: Addressed, route: Way) -> bool:
@@ -85,7 +113,3 @@ def _fits(device: Addressed, route: Way) -> bool:
         # An iPhone's app id is a bundle id, which says nothing of the project that it is in.
         return device.platform is Platform.IOS or device.app in {"", route.app}
     return device.app in {"", route.app} and device.environment in {"", route.environment.value}
-
-
-def _only(routes: Sequence[AnyWay]) -> AnyWay | None:
-    return routes[0] if len(routes) == 1 else None

@@ -153,10 +153,14 @@ class _Devices:
             if told.following
             else None
         )
+        way = None
+        if shown is not None:
+            [way] = await self._rooms.routing.of_devices(visit.workspace_id, [shown.device])
         return page(
             visit,
             "device.html",
             shown=shown,
+            way=way,
             device_id=device_id.hex(),
             told=told,
             latest=not visit.asked("start"),

@@ -17,8 +17,9 @@ from pushkeeper.core.model import (
     Platform,
     RouteId,
     Token,
+    TokenShape,
     WorkspaceId,
-    is_of_apns,
+    token_shape,
 )
 from pushkeeper.core.schedule import AT_ONCE, Schedule
 from pushkeeper.core.status import LastStatus
@@ -75,9 +76,9 @@ class StandingDevice(msgspec.Struct, frozen=True, gc=False):
     registered_at: datetime
 
     @property
-    def of_apns(self) -> bool:
-        """Whether it is an iPhone's whose token has the shape of APNs' own."""
-        return is_of_apns(self.platform, self.token)
+    def shape(self) -> TokenShape:
+        """The shape of its token."""
+        return token_shape(self.platform, self.token)
 
 
 class Target(msgspec.Struct, frozen=True, gc=False):

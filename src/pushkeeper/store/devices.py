@@ -19,8 +19,10 @@ from pushkeeper.core.model import (
     Platform,
     RouteId,
     Token,
+    TokenShape,
     WorkspaceId,
     device_id,
+    token_shape,
 )
 from pushkeeper.core.status import LastStatus
 from pushkeeper.errors import BadRequest
@@ -73,6 +75,11 @@ class Device:
     created_at: datetime
     registered_at: datetime
     last_used: datetime
+
+    @property
+    def shape(self) -> TokenShape:
+        """The shape of its token."""
+        return token_shape(self.platform, self.token)
 
 
 class SettleEvent(StrEnum):

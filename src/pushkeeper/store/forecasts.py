@@ -6,7 +6,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from pushkeeper.core.model import Platform
+from pushkeeper.core.model import Platform, TokenShape
 from pushkeeper.core.preflight import DayOf, Kind, by_day
 from pushkeeper.core.status import LastStatus
 from pushkeeper.store import plans
@@ -42,7 +42,14 @@ async def kinds(
     query = query.replace("{same_phone}", _SAME_PHONE if by_phone else "false")
     rows = await database.survey(query, workspace, message_id, *parameters)
     return [
-        Kind(**{**row, "platform": Platform(row["platform"]), "status": LastStatus(row["status"])})
+        Kind(
+            **{
+                **row,
+                "platform": Platform(row["platform"]),
+                "shape": TokenShape(row["shape"]),
+                "status": LastStatus(row["status"]),
+            }
+        )
         for row in rows
     ]
 

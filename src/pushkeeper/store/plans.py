@@ -9,7 +9,7 @@ import msgspec
 
 from pushkeeper.core import filter_sql
 from pushkeeper.core.filter import Unit
-from pushkeeper.core.model import Platform
+from pushkeeper.core.model import Platform, TokenShape
 from pushkeeper.core.schedule import Pass, Schedule, zones
 from pushkeeper.store.database import PLAN_CHANNEL, columns, load_queries
 from pushkeeper.store.jobs import ClaimLost
@@ -49,7 +49,7 @@ class Address(NamedTuple):
     platform: Platform
     app: str
     environment: str
-    of_apns: bool
+    shape: TokenShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,7 +243,10 @@ async def mint(connection: Connection, broadcast: ToPlan, message_id: UUID, crea
 async def addresses(database: Database, workspace: WorkspaceId) -> list[Address]:
     """The kinds of device that a workspace has, as far as they decide the route."""
     rows = await database.of(workspace).rows(SQL["addresses"], workspace)
-    return [Address(**{**row, "platform": Platform(row["platform"])}) for row in rows]
+    return [
+        Address(**{**row, "platform": Platform(row["platform"]), "shape": TokenShape(row["shape"])})
+        for row in rows
+    ]
 
 
 async def devices(

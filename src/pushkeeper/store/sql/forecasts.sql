@@ -2,7 +2,7 @@
 
 -- name: kinds
 -- An audience's devices, counted by what they are alike in.
-select d.platform, d.app, d.environment, d.platform = 'ios' and d.token ~ '^[[:xdigit:]]+$' as of_apns, seen_step(d.last_used, now()) as seen, d.status,
+select d.platform, d.app, d.environment, token_shape(d.platform, d.token) as shape, seen_step(d.last_used, now()) as seen, d.status,
     case when d.status = 'suppressed' then d.failure_reason end as failure_reason, p.unsubscribed,
     push_is_off(p.attributes) as channel_off, lower(d.attributes ->> 'push_enabled') = 'false' is true as no_permission,
     {same_phone} as same_phone, count(*) as devices

@@ -75,7 +75,7 @@ update broadcasts set state = 'planned', planned_at = now() where workspace_id =
 
 -- name: addresses
 -- The kinds of device that a workspace has, as far as they decide the route.
-select distinct platform, app, environment, platform = 'ios' and token ~ '^[[:xdigit:]]+$' as of_apns
+select distinct platform, app, environment, token_shape(platform, token) as shape
 from devices where workspace_id = $1;
 
 -- name: devices
@@ -84,9 +84,9 @@ from devices where workspace_id = $1;
 with page as materialized (
     select d.device_id, d.person_id, coalesce(l.lane, 0) as lane
     from devices d {people}
-    left join unnest($5::text[], $6::text[], $7::text[], $8::bool[], $9::bigint[]) as l (platform, app, environment, of_apns, lane)
+    left join unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[]) as l (platform, app, environment, shape, lane)
         on l.platform = d.platform and l.app = d.app and l.environment = d.environment
-            and l.of_apns = (d.platform = 'ios' and d.token ~ '^[[:xdigit:]]+$')
+            and l.shape = token_shape(d.platform, d.token)
     where d.workspace_id = $1 and d.device_id > $10 and {condition}
     order by d.device_id
     limit $11
@@ -123,9 +123,9 @@ page as materialized (
     from named n
     join people p on p.workspace_id = $1 and p.person_id = n.person_id
     join devices d on d.workspace_id = $1 and d.person_id = n.person_id
-    left join unnest($5::text[], $6::text[], $7::text[], $8::bool[], $9::bigint[]) as l (platform, app, environment, of_apns, lane)
+    left join unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[]) as l (platform, app, environment, shape, lane)
         on l.platform = d.platform and l.app = d.app and l.environment = d.environment
-            and l.of_apns = (d.platform = 'ios' and d.token ~ '^[[:xdigit:]]+$')
+            and l.shape = token_shape(d.platform, d.token)
     where {condition}
 ),
 numbered as (
