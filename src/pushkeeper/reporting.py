@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.messages import AnswerCount, DeliveryFacts, Listed, Page, Wanted
     from pushkeeper.store.reports import AppMetric
     from pushkeeper.store.series import Period
+    from pushkeeper.store.templates import Template
 
 
 class Metric(StrEnum):
@@ -173,17 +174,17 @@ class Reporting:
         return await messages.answers(self._database, workspace, days=days)
 
     async def series(
-        self, workspace: WorkspaceId, template_id: int, period: str, steps: int
+        self, workspace: WorkspaceId, template: Template, period: str, steps: int
     ) -> dict[Metric, list[int]]:
         """Each metric of a template's deliveries in the last so many periods (of PERIODS), the oldest first."""
-        found = await series.of_template(self._database, workspace, template_id, _PERIOD[period], steps)
+        found = await series.of_template(self._database, workspace, template, _PERIOD[period], steps)
         return {metric: found.get(metric, [0] * steps) for metric in Metric}
 
     async def link_series(
-        self, workspace: WorkspaceId, template_id: int, period: str, steps: int
+        self, workspace: WorkspaceId, template: Template, period: str, steps: int, *, unique: bool = False
     ) -> dict[str, list[int]]:
-        """Clicks on each link in a template's deliveries, likewise."""
-        return await series.links(self._database, workspace, template_id, _PERIOD[period], steps)
+        """Clicks on each link in a template's deliveries, likewise; of each person the first alone, if `unique`."""
+        return await series.links(self._database, workspace, template, _PERIOD[period], steps, unique=unique)
 
     async def delivery(self, workspace: WorkspaceId, delivery_id: DeliveryId) -> DeliveryFacts:
         """What is known of a message for one person.

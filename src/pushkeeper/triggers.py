@@ -106,6 +106,20 @@ class Triggers:
             raise NotFound("trigger: there is none of this number")
         return found
 
+    async def all(
+        self, workspace: WorkspaceId, template_id: int, *, before: int | None, limit: int
+    ) -> list[Triggered]:
+        """The broadcasts of a template that were started, before a number, the newest first."""
+        return await broadcasts.of_template(
+            self._database, workspace, template_id, before=before, limit=limit
+        )
+
+    async def messages(
+        self, workspace: WorkspaceId, template_id: int, since: datetime, until: datetime
+    ) -> list[UUID]:
+        """The messages of a template's broadcasts that were started and made in this time."""
+        return await broadcasts.messages_of(self._database, workspace, template_id, since, until)
+
     async def _send(self, workspace: WorkspaceId, letter: Letter, trigger: Trigger, audience: object) -> Sent:
         check_letter(letter, self._checks)
         if audience is not None:

@@ -1,68 +1,8 @@
 """Customer.io's clients for Node, unmodified: only the host and the CA are ours."""
 
-import json
-import os
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 
-from support.service import eventually
-
-FOLDER = Path(__file__).parent / "node"
-OLDEST = 20
-
-pytestmark = pytest.mark.skipif(
-    not (FOLDER / "node_modules").exists() or shutil.which("node") is None, reason="Node is not installed"
-)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def node_is_new_enough():
-    said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
-    if int(said.removeprefix("v").split(".")[0]) < OLDEST:
-        pytest.skip(f"the clients need Node {OLDEST}, this is {said}")
-
-
-@pytest.fixture
-def call(service):
-    """Makes a client of a library and calls it; what each call answered."""
-
-    def run(module, make, *calls):
-        told = {"module": module, "make": make, "calls": calls}
-        done = subprocess.run(
-            ["node", "call.mjs"],
-            cwd=FOLDER,
-            input=json.dumps(told),
-            env={**os.environ, "NODE_EXTRA_CA_CERTS": service["ca_file"]},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    return run
-
-
-@pytest.fixture
-def track(call, service, workspace):
-    keys = workspace.keys
-    make = ["TrackClient", keys["site_id"], keys["api_key"], {"url": f"{service['url']}/api/v1"}]
-    return lambda *calls: call("customerio-node", make, *calls)
-
-
-@pytest.fixture
-def app(call, service, workspace):
-    make = ["APIClient", workspace.keys["app_api_key"], {"url": f"{service['url']}/v1"}]
-    return lambda *calls: call("customerio-node", make, *calls)
-
-
-def good(answers):
-    assert [answer for answer in answers if "error" in answer] == []
-    return [answer["answer"] for answer in answers]
+from support.service import eventually, good
 
 
 def person(workspace, identifier="42"):

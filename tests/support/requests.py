@@ -41,6 +41,7 @@ _CONTENT = {
     "custom_data": {"a": "b"},
     "custom_payload": {"ios": {"aps": {"badge": 1}}, "android": {"message": {}}},
 }
+_VARIANT = {**_CONTENT, "subject": "Hello", "body": "you"}
 _OUR_CONTENT = {
     **{name: value for name, value in _CONTENT.items() if name != "custom_payload"},
     "priority": "high",
@@ -269,12 +270,14 @@ SAMPLES: dict[str, list[Any]] = {
     "POST /v1/exports/deliveries": [
         {"newsletter_id": 1, "start": NOW, "end": NOW + 60, "metric": "opened", "drafts": False}
     ],
+    "PUT /v1/broadcasts/{id}/actions/{action}": [_VARIANT],
+    "PUT /v1/broadcasts/{id}/actions/{action}/language/{language}": [_VARIANT],
     "POST /v1/reporting_webhooks": [_WEBHOOK],
     "PUT /v1/reporting_webhooks/{id}": [_WEBHOOK],
     "POST /v1/segments": [{"segment": {"name": "vip", "description": "them"}}],
     "POST /v1/send/push": [_PUSH, {**_PUSH, "transactional_message_id": "news", "title": None}],
-    "PUT /v1/transactional/{id}/content/{content}": [{**_CONTENT, "subject": "Hello", "body": "you"}],
-    "PUT /v1/transactional/{id}/language/{language}": [{**_CONTENT, "subject": "Hello", "body": "you"}],
+    "PUT /v1/transactional/{id}/content/{content}": [_VARIANT],
+    "PUT /v1/transactional/{id}/language/{language}": [_VARIANT],
 }
 _KEYLESS = ("/api/v1/metrics", "/api/v1/push/events", "/push/events", "/unsubscribe/")
 _CDP_KINDS = ("b", "batch", "identify", "track", "page", "screen", "group", "alias", *"itpsga")

@@ -136,6 +136,12 @@ class Workspace:
         return self.message(delivery_id)
 
 
+def good(answers):
+    """What a client's calls answered, none of which failed."""
+    assert [answer for answer in answers if "error" in answer] == []
+    return [answer["answer"] for answer in answers]
+
+
 def eventually(condition, within_s=60.0):
     """Ask until it is so; what it answered."""
     give_up_at = time.monotonic() + within_s

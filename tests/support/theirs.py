@@ -99,6 +99,7 @@ IN_PATHS = {
     "message": ("message", "delivery"),
     "route": ("route",),
     "content": ("transactional",),
+    "action": ("template",),
     "job": ("export", "trigger"),
 }  # fmt: skip
 FREE = {

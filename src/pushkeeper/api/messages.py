@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.people import Person
 
 _WINDOW = timedelta(days=183)  # six months
+_WINDOW_OF_BROADCAST = timedelta(days=366)
 _LAST_ID = (1 << 128) - 1
 _USUAL, _MOST = 50, 1_000
 # Deliveries that Customer.io has of these belong to things that there are none of here.
@@ -46,6 +47,7 @@ def routes(rooms: Rooms) -> Sequence[Route]:
         surface.route("/v1/messages/{id}", GET=messages.one),
         surface.route("/v1/customers/{id}/messages", GET=messages.of_person),
         surface.route("/v1/transactional/{id}/messages", GET=messages.of_template),
+        surface.route("/v1/broadcasts/{id}/messages", GET=messages.of_broadcast),
         native_surface.route("/api/v1/drafts/{id}", DELETE=messages.drop_draft),
         native_surface.route("/api/v1/drafts/{id}/send", POST=messages.send_draft),
     ]
@@ -81,16 +83,27 @@ class _Messages:
     async def all(self, call: Call) -> Answer:
         """What was sent to anybody, the newest message first."""
         template = next((text for name in ("campaign_id", "action_id") if (text := call.query(name))), None)
-        if (call.query("type") or "push").lower() != "push" or any(map(call.query, _NEVER_OURS)):
+        if any(map(call.query, _NEVER_OURS)):
             return answer.of_json({"messages": [], "next": ""})
         number = None if template is None else fields.number(template, "campaign_id", most=2**63 - 1)
-        return await self._list(call, number)
+        return await self._list(call, _window(call), template_id=number)
 
     async def of_template(self, call: Call) -> Answer:
         """What was sent from a transactional template."""
         number = fields.number_of_path(call.segment("id"), "template")
         await self._rooms.templates.one(call.workspace.workspace_id, number, TemplateKind.TRANSACTIONAL)
-        return await self._list(call, number)
+        return await self._list(call, _window(call), template_id=number)
+
+    async def of_broadcast(self, call: Call) -> Answer:
+        """What was sent from an API-triggered broadcast, of all its triggers."""
+        workspace, number = (
+            call.workspace.workspace_id,
+            fields.number_of_path(call.segment("id"), "broadcast"),
+        )
+        await self._rooms.templates.one(workspace, number, TemplateKind.BROADCAST)
+        window = _window(call, _WINDOW_OF_BROADCAST)
+        sent = await self._rooms.triggers.messages(workspace, number, *window)
+        return await self._list(call, window, messages=sent)
 
     async def send_draft(self, call: Call) -> Answer:
         delivery_id = self._delivery(call)
@@ -109,12 +122,21 @@ class _Messages:
             raise NotFound("message: there is none of this id")
         return found
 
-    async def _list(self, call: Call, template_id: int | None) -> Answer:
+    async def _list(
+        self,
+        call: Call,
+        window: tuple[datetime, datetime],
+        *,
+        template_id: int | None = None,
+        messages: Sequence[UUID] | None = None,
+    ) -> Answer:
         workspace = call.workspace.workspace_id
         limit = fields.number(call.query("limit") or str(_USUAL), "limit", most=_MOST)
-        since, until = _window(call)
-        metric = call.query("metric")
+        since, until = window
+        metric = call.query("metric") or call.query("state")
         message, device = _start(call.query("start"))
+        if (call.query("type") or "push").lower() != "push":
+            return answer.of_json({"messages": [], "next": ""})
         wanted = Wanted(
             after_message=message,
             after_device=device,
@@ -122,6 +144,7 @@ class _Messages:
             until=until,
             metric=None if metric is None else fields.one_of(metric, "metric", tuple(Metric)),
             template_id=template_id,
+            messages=messages,
             drafts=(call.query("drafts") or "").lower() == "true",
             limit=limit + 1,
         )
@@ -185,11 +208,11 @@ def message_json(
     }
 
 
-def _window(call: Call) -> tuple[datetime, datetime]:
-    """From when until when: six months at most, and up to now where nothing else is said."""
+def _window(call: Call, longest: timedelta = _WINDOW) -> tuple[datetime, datetime]:
+    """From when until when: so long at most, and up to now where nothing else is said."""
     until = fields.optional_unix_time(call.query("end_ts"), "end_ts") or datetime.now(UTC)
     since = fields.optional_unix_time(call.query("start_ts"), "start_ts")
-    earliest = until - _WINDOW if until - datetime.min.replace(tzinfo=UTC) > _WINDOW else until
+    earliest = until - longest if until - datetime.min.replace(tzinfo=UTC) > longest else until
     return max(since or earliest, earliest), until + timedelta(seconds=1)
 
 

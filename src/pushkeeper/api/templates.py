@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import zlib
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pushkeeper.api import answer, app_api, fields, native
+from pushkeeper.api import answer, app_api, fields, native, series
 from pushkeeper.api.content import content_of
 from pushkeeper.api.surface import Surface
+from pushkeeper.api.variants import change_variant, content_id, languages, variant_json
 from pushkeeper.core.wording import WhenUndefined
 from pushkeeper.errors import BadRequest, NotFound
-from pushkeeper.reporting import PERIODS
 from pushkeeper.store.templates import Draft, TemplateKind
 
 if TYPE_CHECKING:
@@ -99,20 +97,20 @@ class _Templates:
     async def contents(self, call: Call) -> Answer:
         template = await self._transactional(call)
         return answer.of_json(
-            {"contents": [variant_json(template, language) for language in _languages(template)]}
+            {"contents": [variant_json(template, language) for language in languages(template)]}
         )
 
     async def translation(self, call: Call) -> Answer:
         template = await self._transactional(call)
         language = call.segment("language")
-        if language not in _languages(template):
+        if language not in languages(template):
             raise NotFound("language: there is no such translation")
         return answer.of_json({"content": variant_json(template, language)})
 
     async def change_content(self, call: Call) -> Answer:
         template = await self._transactional(call)
         wanted = call.segment("content")
-        for language in _languages(template):
+        for language in languages(template):
             if str(content_id(template, language)) == wanted:
                 return await self._change(call, template, language)
         raise NotFound("content: there is none of this number")
@@ -123,52 +121,19 @@ class _Templates:
         return await self._change(call, await self._transactional(call), language)
 
     async def metrics(self, call: Call) -> Answer:
-        template, period, steps = await self._series(call)
-        series = await self._rooms.reporting.series(
-            call.workspace.workspace_id, template.template_id, period, steps
-        )
-        return answer.of_json({"metric": {"series": series}})
+        return await series.metrics(call, self._rooms.reporting, await self._transactional(call))
 
     async def links(self, call: Call) -> Answer:
-        template, period, steps = await self._series(call)
-        found = await self._rooms.reporting.link_series(
-            call.workspace.workspace_id, template.template_id, period, steps
-        )
-        return answer.of_json(
-            {
-                "links": [
-                    {
-                        "link": {"id": zlib.crc32(href.encode()), "href": href},
-                        "metric": {"series": {"clicked": clicks}},
-                    }
-                    for href, clicks in found.items()
-                ]
-            }
-        )
+        return await series.links(call, self._rooms.reporting, await self._transactional(call))
 
     async def _change(self, call: Call, template: Template, language: str) -> Answer:
-        body = await call.json()
-        # Their names for it are those of an email.
-        said = {"title": body.get("subject"), "message": body.get("body"), **body}
-        content = content_of(said)
-        changed = (
-            replace(template, translations={**template.translations, language: content})
-            if language
-            else replace(template, content=content)
-        )
-        kept = await self._templates.change(call.workspace.workspace_id, template.template_id, changed)
+        kept = await change_variant(call, self._templates, template, language)
         return answer.of_json({"content": variant_json(kept, language)})
 
     async def _transactional(self, call: Call) -> Template:
         return await self._templates.one(
             call.workspace.workspace_id, _number(call), TemplateKind.TRANSACTIONAL
         )
-
-    async def _series(self, call: Call) -> tuple[Template, str, int]:
-        period = fields.one_of(call.query("period") or "days", "period", tuple(PERIODS))
-        most = PERIODS[period]
-        steps = fields.number(call.query("steps") or str(min(most, 30)), "steps", most=most)
-        return await self._transactional(call), period, steps
 
 
 def template_json(template: Template) -> dict[str, Any]:
@@ -204,31 +169,6 @@ def message_json(template: Template) -> dict[str, Any]:
         "created_at": int(template.created_at.timestamp()),
         "updated_at": int(template.updated_at.timestamp()),
     }
-
-
-def variant_json(template: Template, language: str) -> dict[str, Any]:
-    """What a template says in one language, `""` being its own, as Customer.io shows it."""
-    content: Content = template.translations[language] if language else template.content
-    return {
-        "id": content_id(template, language),
-        "name": template.name,
-        "type": "push",
-        "language": language,
-        "subject": content.title or "",
-        "body": content.message or "",
-        **msgspec.to_builtins(content),
-        "created": int(template.created_at.timestamp()),
-        "updated": int(template.updated_at.timestamp()),
-    }
-
-
-def content_id(template: Template, language: str) -> int:
-    """The number of one language's content: the same as long as the template is there."""
-    return zlib.crc32(f"{template.template_id}:{language}".encode())
-
-
-def _languages(template: Template) -> list[str]:
-    return ["", *sorted(template.translations)]
 
 
 async def _draft(call: Call) -> Draft:

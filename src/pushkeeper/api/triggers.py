@@ -9,12 +9,12 @@ import msgspec
 from pushkeeper.api import answer, app_api, fields
 from pushkeeper.api.said import checked
 from pushkeeper.api.surface import Surface
+from pushkeeper.api.triggered import trigger_json
 from pushkeeper.core.destination import url_fault
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge
 from pushkeeper.recipients import Recipient
 from pushkeeper.store.broadcasts import BroadcastState
-from pushkeeper.store.templates import TemplateKind
 from pushkeeper.triggers import Trigger
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ def routes(rooms: Rooms) -> Sequence[Route]:
         triggers.route(one, POST=broadcasts.trigger),
         reads.route(f"{one}/{{trigger}}", GET=broadcasts.one),
         reads.route(f"{one}/{{trigger}}/errors", GET=broadcasts.errors),
-        reads.route("/v1/broadcasts", GET=broadcasts.all),
     ]
 
 
@@ -80,16 +79,7 @@ class _Triggers:
             _number(call),
             fields.number_of_path(call.segment("trigger"), "trigger"),
         )
-        return answer.of_json(
-            {
-                "id": found.broadcast_id,
-                "broadcast_id": found.template_id,
-                "created_at": int(found.created_at.timestamp()),
-                "processed_at": None if found.planned_at is None else int(found.planned_at.timestamp()),
-                "state": found.state,
-                "devices": found.devices,
-            }
-        )
+        return answer.of_json({**trigger_json(found), "state": found.state, "devices": found.devices})
 
     async def errors(self, call: Call) -> Answer:
         found = await self._rooms.triggers.one(
@@ -104,27 +94,6 @@ class _Triggers:
         else:
             errors = []
         return answer.of_json({"errors": errors, "next": ""})
-
-    async def all(self, call: Call) -> Answer:
-        found = await self._rooms.templates.all(call.workspace.workspace_id, TemplateKind.BROADCAST)
-        return answer.of_json(
-            {
-                "broadcasts": [
-                    {
-                        "id": template.template_id,
-                        "name": template.name,
-                        "type": "triggered_broadcast",
-                        "active": True,
-                        "state": "running",
-                        "actions": [{"id": template.template_id, "type": "push"}],
-                        "tags": None,
-                        "created": int(template.created_at.timestamp()),
-                        "updated": int(template.updated_at.timestamp()),
-                    }
-                    for template in found
-                ]
-            }
-        )
 
 
 def trigger_of(body: dict[str, Any]) -> Trigger:

@@ -305,6 +305,24 @@ async def read(
     return None if row is None else Triggered(**row)
 
 
+async def of_template(
+    database: Database, workspace: WorkspaceId, template_id: int, *, before: int | None, limit: int
+) -> list[Triggered]:
+    """The broadcasts of a template that were started, before a number, the newest first."""
+    rows = await database.of(workspace).rows(
+        SQL["of_template"], workspace, template_id, before or _LAST, limit
+    )
+    return [Triggered(**row) for row in rows]
+
+
+async def messages_of(
+    database: Database, workspace: WorkspaceId, template_id: int, since: datetime, until: datetime
+) -> list[UUID]:
+    """The messages of a template's broadcasts that were started and made in this time."""
+    rows = await database.of(workspace).rows(SQL["messages_of"], workspace, template_id, since, until)
+    return [row["message_id"] for row in rows]
+
+
 async def under_plan(database: Database, workspace: WorkspaceId, template_id: int) -> int:
     """How many broadcasts of a template are not planned yet."""
     found: int = await database.of(workspace).value(SQL["under_plan"], workspace, template_id)

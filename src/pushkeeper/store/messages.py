@@ -235,6 +235,7 @@ class Wanted:
         after_message, after_device: where the page before ended.
         metric: one that happened to each; None: any.
         template_id: from which they were made; None: any.
+        messages: which they belong to; None: any.
         drafts: only those that are drafts, or were.
     """
 
@@ -246,6 +247,7 @@ class Wanted:
     template_id: int | None
     drafts: bool
     limit: int
+    messages: Sequence[UUID] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +271,7 @@ async def of_workspace(database: Database, workspace: WorkspaceId, wanted: Wante
         wanted.template_id,
         wanted.drafts,
         wanted.limit,
+        wanted.messages,
     )
     ids = database.delivery_ids
     return [

@@ -71,6 +71,19 @@ limit $4;
 select broadcast_id, message_id, template_id, state, devices, failure, last_error, created_at, planned_at
 from broadcasts where workspace_id = $1 and template_id = $2 and broadcast_id = $3;
 
+-- name: of_template
+-- A page of a template's broadcasts that were started, before a number, the newest first.
+select broadcast_id, message_id, template_id, state, devices, failure, last_error, created_at, planned_at
+from broadcasts
+where workspace_id = $1 and template_id = $2 and broadcast_id < $3 and state <> 'draft'
+order by broadcast_id desc
+limit $4;
+
+-- name: messages_of
+-- The messages of a template's broadcasts that were started and made in this time.
+select message_id from broadcasts
+where workspace_id = $1 and template_id = $2 and created_at >= $3 and created_at < $4 and state <> 'draft';
+
 -- name: under_plan
 -- How many broadcasts of a template are not planned yet.
 select count(*) from broadcasts

@@ -93,7 +93,7 @@ order by pushes desc;
 
 -- name: of_workspace
 -- The deliveries of a workspace after one of them, the newest message first: those of a message for many are found by the
--- first device of each person. Only those of a template, of a metric or drafted, where that is asked for.
+-- first device of each person. Only those of a template, of some messages, of a metric or drafted, where that is asked for.
 select m.message_id, d.person_id, d.device_id
 from messages m cross join lateral (
     select x.person_id, x.device_id from (
@@ -126,6 +126,7 @@ from messages m cross join lateral (
 ) d
 where m.workspace_id = $1 and m.message_id <= $2 and m.created_at >= $4 and m.created_at < $5
     and ($7::bigint is null or m.template_id = $7) and (not $8::boolean or m.drafted)
+    and ($10::uuid[] is null or m.message_id = any ($10))
 order by m.message_id desc, d.device_id
 limit $9;
 

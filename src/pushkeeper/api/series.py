@@ -1,0 +1,83 @@
+"""Metrics of a template's deliveries over time, as Customer.io's API shows them."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, NamedTuple
+
+from pushkeeper.api import answer, fields
+from pushkeeper.reporting import PERIODS, Metric
+
+if TYPE_CHECKING:
+    from pushkeeper.api.answer import Answer
+    from pushkeeper.api.surface import Call
+    from pushkeeper.reporting import Reporting
+    from pushkeeper.store.templates import Template
+
+_FEWEST_STEPS = 2
+_USUAL_MONTHS = 12
+
+
+class Window(NamedTuple):
+    """How many periods up to now, and how long each is."""
+
+    period: str
+    steps: int
+
+
+async def metrics(call: Call, reporting: Reporting, template: Template) -> Answer:
+    """Each metric of the template's deliveries, period by period, the oldest first.
+
+    Raises:
+        BadRequest: there are no such periods.
+    """
+    window = _window(call)
+    series = (
+        await reporting.series(call.workspace.workspace_id, template, *window)
+        if _is_push(call)
+        else {metric: [0] * window.steps for metric in Metric}
+    )
+    return answer.of_json({"metric": {"series": series}})
+
+
+async def links(call: Call, reporting: Reporting, template: Template) -> Answer:
+    """Clicks on each link in the template's deliveries, likewise; with `unique`, a person's first click alone.
+
+    Raises:
+        BadRequest: there are no such periods.
+    """
+    window = _window(call)
+    unique = (call.query("unique") or "").lower() == "true"
+    found = (
+        await reporting.link_series(call.workspace.workspace_id, template, *window, unique=unique)
+        if _is_push(call)
+        else {}
+    )
+    return answer.of_json(
+        {
+            "links": [
+                {
+                    "link": {"id": zlib.crc32(href.encode()), "href": href},
+                    "metric": {"series": {"clicked": clicks}},
+                }
+                for href, clicks in found.items()
+            ]
+        }
+    )
+
+
+def _window(call: Call) -> Window:
+    """`period` and `steps`, as Customer.io reads them: 0 is as many as there may be, and 1 is two."""
+    period = fields.one_of(call.query("period") or "days", "period", tuple(PERIODS))
+    most = PERIODS[period]
+    text = call.query("steps")
+    if not text:
+        return Window(period, _USUAL_MONTHS if period == "months" else most)
+    if text == "0":
+        return Window(period, most)
+    return Window(period, max(fields.number(text, "steps", most=most), _FEWEST_STEPS))
+
+
+def _is_push(call: Call) -> bool:
+    """Whether the channel that is asked for is the one that there is here."""
+    return (call.query("type") or "push").lower() == "push"

@@ -1,0 +1,59 @@
+"""What Customer.io's client for Node reads of the App API, unmodified: only the host and the CA are ours."""
+
+from support.documented import ACTION, BROADCAST, LINK, MESSAGE, METRIC, TRIGGER, fits
+from support.service import eventually, good
+
+
+def make(workspace, **more):
+    template = {
+        "kind": "broadcast",
+        "name": "Offer",
+        "title": "Tea",
+        "translations": {"de": {"title": "Tee"}},
+    }
+    return workspace.app("POST", "/api/v1/templates", {**template, **more})["template"]["id"]
+
+
+def test_what_became_of_a_broadcast(track, app, workspace):
+    [token] = workspace.mint("android")
+    good(track(["identify", "42", {}], ["addDevice", "42", token, "android"]))
+    number = make(workspace)
+    [triggered] = good(app(["triggerBroadcast", number, {}, {"ids": ["42"]}]))
+    messages = f"/v1/broadcasts/{number}/messages"
+    [sent] = eventually(lambda: workspace.app("GET", f"{messages}?metric=sent")["messages"])
+    good(track(["trackPush", {"delivery_id": sent["id"], "event": "clicked", "href": "app://x"}]))
+    steps = {"period": "hours", "steps": 2}
+    one, listed, metrics, links, triggers, actions, action, of_action, links_of_action, german = good(
+        app(
+            ["getBroadcast", number],
+            ["getBroadcastMessages", number, {"metric": "sent", "type": "push", "limit": 10}],
+            ["getBroadcastMetrics", number, {**steps, "type": "push"}],
+            ["getBroadcastMetricsLinks", number, {**steps, "unique": True}],
+            ["getBroadcastTriggers", number],
+            ["getBroadcastActions", number],
+            ["getBroadcastAction", number, number],
+            ["getBroadcastActionMetrics", number, number, steps],
+            ["getBroadcastActionMetricsLinks", number, number, steps],
+            ["getBroadcastActionLanguage", number, number, "de"],
+        )
+    )
+    fits(one["broadcast"], BROADCAST)
+    fits(listed["messages"], [MESSAGE])
+    assert [message["id"] for message in listed["messages"]] == [sent["id"]]
+    for found in (metrics, of_action):
+        fits(found, METRIC)
+        assert sum(found["metric"]["series"]["sent"]) == 1
+    fits(triggers["triggers"], [TRIGGER])
+    assert triggers["triggers"][0]["id"] == triggered["id"]
+    fits([*actions["actions"], action["action"], german["action"]], [ACTION])
+    assert [each["language"] for each in actions["actions"]] == ["", "de"]
+    for found in (links, links_of_action):
+        fits(found["links"], [LINK])
+        assert [link["link"]["href"] for link in found["links"]] == ["app://x"]
+    changed, german = good(
+        app(
+            ["updateBroadcastAction", number, number, {"subject": "Coffee"}],
+            ["updateBroadcastActionLanguage", number, number, "de", {"subject": "Kaffee"}],
+        )
+    )
+    assert (changed["action"]["subject"], german["action"]["subject"]) == ("Coffee", "Kaffee")
