@@ -254,9 +254,8 @@ BAD_PEOPLE = [
     (b"[1]", "body"),
     (b'"text"', "body"),
     (b'{"a": NaN}', "body"),
-    (b'{"a": "x\\u0000y"}', "a"),
     (b"[" * 50_000, "body"),
-    (b'{"a": {"b": 1e999}}', "body"),
+    (b'{"a": {"b": 1e999}}', "a.b"),
     (json.dumps({"n" * 151: 1}).encode(), "150 bytes"),
     (json.dumps({"a": "v" * 1001}).encode(), "value for attribute 'a' cannot be longer than 1000 bytes"),
     (json.dumps({"a": ["v" * 1000]}).encode(), "'a'"),
@@ -267,17 +266,19 @@ BAD_PEOPLE = [
     (b'{"_update": "yes"}', "_update"),
     (b'{"_timestamp": "soon"}', "_timestamp"),
     (b'{"": 1}', "name"),
-    (b'{"a": ' + b"9" * 5000 + b"}", "body"),
+    (b'{"a": ' + b"9" * 5000 + b"}", "a: out of range"),
     (b'{"id": ' + b"9" * 200 + b"}", "id"),
     (b'{"a": "\xff"}', "body"),
     (b'{"a": "x\x00y"}', "body"),
 ]
 
 
-async def test_half_a_character_is_read_as_one_that_is_unknown(door):
-    status, answer, _ = await door.raw("PUT", PERSON, b'{"a": "x\\ud83dy"}', authorization=door.basic)
+async def test_half_a_character_is_read_as_one_that_is_unknown_and_nul_as_none(door):
+    body = b'{"a": "x\\ud83d\\u0000y", "n\\u0000": "\\u0000n"}'
+    status, answer, _ = await door.raw("PUT", PERSON, body, authorization=door.basic)
     assert status == 200, answer
-    assert (await door.person("42"))["attributes"]["a"] == "x\ufffdy"
+    found = (await door.person("42"))["attributes"]
+    assert (found["a"], found["n"]) == ("x\ufffdy", "n")
 
 
 @pytest.mark.parametrize(("body", "named"), BAD_PEOPLE)
@@ -297,7 +298,6 @@ BAD_DEVICES = [
     ({"device": {"id": "   ", "platform": "ios"}}, "device.id"),
     ({"device": {"id": 7, "platform": "ios"}}, "device.id"),
     ({"device": {"id": "t" * 10_000, "platform": "ios"}}, "device.id"),
-    ({"device": {"id": "a\0b", "platform": "ios"}}, "device.id"),
     ({"device": {"id": "t"}}, "device.platform"),
     ({"device": {"id": "t", "platform": "symbian"}}, "device.platform"),
     ({"device": {"id": "t", "platform": 1}}, "device.platform"),

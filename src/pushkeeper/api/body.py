@@ -128,8 +128,8 @@ def _decoded(raw: bytes, kind: Any) -> tuple[Any, bytes]:  # noqa: ANN401 - as a
 
 
 def _repaired(raw: bytes) -> bytes:
-    """JSON without half characters and NULs, numbers that no float holds, and what is nested deeper than can be read."""
-    raw = _ESCAPE.sub(_repaired_escape, raw.replace(b"\0", b""))
+    """JSON without half characters, numbers that no float holds, and what is nested deeper than can be read."""
+    raw = _ESCAPE.sub(_repaired_escape, raw)
     kept: list[bytes] = []
     start = depth = 0
     for token in _TOKEN.finditer(raw):

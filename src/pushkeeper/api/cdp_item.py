@@ -90,7 +90,8 @@ class _Reader:
 
     def alias(self) -> list[Said]:
         """The former id is an anonymous one of the user's."""
-        former = fields.optional_text(self._item.get("previousId"), "previousId", max_bytes=said.MAX_ID_BYTES)
+        given = said.number_as_text(self._item.get("previousId"))
+        former = fields.optional_text(given, "previousId", max_bytes=said.MAX_ID_BYTES)
         if self._user is None or former is None or former in _NOBODY:
             return []
         other = said.checked(Identifier(IdentifierKind.ANONYMOUS_ID, former), "previousId")
@@ -101,14 +102,16 @@ class _Reader:
         properties = fields.optional_object(self._item.get("properties"), "properties")
         name = self._item.get("name") or properties.get("url") or properties.get("path") or kind
         if isinstance(name, str):
-            name = name.encode()[: said.MAX_EVENT_NAME_BYTES].decode(errors="ignore")
+            name = name.strip().encode()[: said.MAX_EVENT_NAME_BYTES].decode(errors="ignore")
         return self._happened(name, properties, kind)
 
     def track(self) -> list[Said]:
         name = self._item.get("event")
         properties = fields.optional_object(self._item.get("properties"), "properties")
-        if isinstance(name, str) and name in _IGNORED_EVENTS:
-            return []
+        if isinstance(name, str):
+            name = name.strip()
+            if name in _IGNORED_EVENTS:
+                return []
         match name:
             case "Device Created or Updated":
                 return self._register(properties)
@@ -201,9 +204,7 @@ class _Reader:
 
     def _read_anonymous_id(self) -> str | None:
         found = self._item.get("anonymousId")
-        if isinstance(found, int) and not isinstance(found, bool):
-            found = str(found)
-        text = fields.optional_text(found, "anonymousId", max_bytes=said.MAX_ID_BYTES)
+        text = fields.optional_text(said.number_as_text(found), "anonymousId", max_bytes=said.MAX_ID_BYTES)
         if text is None or text in _NOBODY:
             return None
         return said.checked(Identifier(IdentifierKind.ANONYMOUS_ID, text), "anonymousId").value
@@ -211,9 +212,7 @@ class _Reader:
 
 def _user(found: object) -> Identifier | None:
     """Whom a userId names; nobody by none, an empty one and the word null."""
-    if isinstance(found, int) and not isinstance(found, bool):
-        found = str(found)
-    text = fields.optional_text(found, "userId", max_bytes=said.MAX_ID_BYTES)
+    text = fields.optional_text(said.number_as_text(found), "userId", max_bytes=said.MAX_ID_BYTES)
     if text is None or text.strip() in _NOBODY:
         return None
     return said.checked(identity.of_path(text), "userId")

@@ -17,6 +17,7 @@ MAX_VALUE_BYTES = 1000
 MAX_ATTRIBUTES = 300
 _LATEST = 253_402_300_799  # the last second that a date can hold
 _LONGEST_INTEGER = 2**63
+_EXACT_IN_A_FLOAT = 2**53
 _DIGITS = re.compile(r"[0-9]{1,18}")  # far more of them are no number to Python
 
 
@@ -89,8 +90,16 @@ def optional_time(value: object, field: str) -> datetime | None:
     raise BadRequest(field, f"{field}: expected unix seconds, or a time with its zone: 2026-12-24T18:00:00Z")
 
 
+def whole(value: object) -> object:
+    """42 for 42.0, which is the same number in JSON; a float that may have lost digits, and anything else, as it is."""
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT_IN_A_FLOAT:
+        return int(value)
+    return value
+
+
 def optional_whole(value: object, field: str, *, least: int, most: int) -> int | None:
     """A whole number; null and absent are None."""
+    value = whole(value)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pushkeeper.api import fields
 from pushkeeper.api.content import content_of
-from pushkeeper.api.said import MAX_TOKEN_BYTES, checked, registration
-from pushkeeper.core.identity import Identifier, IdentifierKind
+from pushkeeper.api.said import MAX_TOKEN_BYTES, one_identifier, registration
+from pushkeeper.core.identity import IdentifierKind
 from pushkeeper.core.model import Platform, Token
 from pushkeeper.errors import BadRequest
 from pushkeeper.sending import TransactionalPush
@@ -31,7 +31,9 @@ def transactional_push(body: dict[str, Any], workspace: WorkspaceId, *, request_
     """
     custom_device = body.get("custom_device")
     return TransactionalPush(
-        naming=Naming(workspace_id=workspace, path=_recipient(body.get("identifiers"))),
+        naming=Naming(
+            workspace_id=workspace, path=one_identifier(body.get("identifiers"), "identifiers", _KINDS)
+        ),
         content=content_of(body),
         to=_to(body.get("to")),
         send_at=fields.optional_unix_time(body.get("send_at"), "send_at"),
@@ -59,19 +61,6 @@ def transactional_push(body: dict[str, Any], workspace: WorkspaceId, *, request_
     )
 
 
-def _recipient(given: object) -> Identifier:
-    identifiers = fields.as_object(given, "identifiers")
-    named = [kind for kind in _KINDS if identifiers.get(kind.value) is not None]
-    if len(named) != 1 or len(identifiers) != 1:
-        raise BadRequest("identifiers", "identifiers: exactly one of id, email or cio_id is needed")
-    [kind] = named
-    value = identifiers[kind.value]
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    field = f"identifiers.{kind}"
-    return checked(Identifier(kind, fields.text(value, field, max_bytes=150)), field)
-
-
 def _to(given: object) -> Literal["all", "last_used"] | Token:
     if given is None:
         return "all"
@@ -84,6 +73,7 @@ def _to(given: object) -> Literal["all", "last_used"] | Token:
 def _template(given: object) -> int | str | None:
     if given is None:
         return None
+    given = fields.whole(given)
     if isinstance(given, bool) or not isinstance(given, int | str) or given == "":
         raise BadRequest("transactional_message_id", "transactional_message_id: expected a number or a name")
     if isinstance(given, int) and not 0 <= given <= _LARGEST_NUMBER:

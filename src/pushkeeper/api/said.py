@@ -58,30 +58,26 @@ def checked(found: Identifier, field: str) -> Identifier:
 
 
 def one_identifier(given: object, field: str, kinds: Sequence[IdentifierKind]) -> Identifier:
-    """The one identifier of an object like `{"email": "a@example.com"}`.
+    """The one identifier of an object like `{"email": "a@example.com"}`; null is none.
 
     Raises:
         BadRequest, TooLarge: there are none or several, or it cannot be kept.
     """
-    identifiers = fields.as_object(given, field)
+    identifiers = {name: value for name, value in fields.as_object(given, field).items() if value is not None}
     named = {kind: value for kind in kinds if (value := identifiers.get(kind.value)) is not None}
     if len(named) != 1 or len(identifiers) != 1:
         words = ", ".join(kinds[:-1])
         raise BadRequest(field, f"{field}: exactly one of {words} or {kinds[-1]} is needed")
     [(kind, value)] = named.items()
     place = f"{field}.{kind}"
-    return checked(
-        Identifier(kind, fields.text(_number_as_text(value), place, max_bytes=MAX_ID_BYTES)), place
-    )
+    return checked(Identifier(kind, fields.text(number_as_text(value), place, max_bytes=MAX_ID_BYTES)), place)
 
 
 def other_identifiers(body: dict[str, Any]) -> tuple[Identifier, ...]:
     """The identifiers among a person's attributes, which they are to get."""
     found = []
     for kind in _IDENTIFIERS:
-        value = fields.optional_text(
-            _number_as_text(body.get(kind.value)), kind.value, max_bytes=MAX_ID_BYTES
-        )
+        value = fields.optional_text(number_as_text(body.get(kind.value)), kind.value, max_bytes=MAX_ID_BYTES)
         if value is not None and value.strip():
             found.append(checked(Identifier(kind, value), kind.value))
     return tuple(found)
@@ -121,9 +117,10 @@ def is_true(value: object) -> bool:
     return value is True or value == 1 or (isinstance(value, str) and value.lower() in {"true", "1"})
 
 
-def _number_as_text(value: object) -> object:
+def number_as_text(value: object) -> object:
     """Callers have numeric ids."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    number = fields.whole(value)
+    return str(number) if isinstance(number, int) and not isinstance(number, bool) else value
 
 
 # Devices.
@@ -211,12 +208,13 @@ def event(body: dict[str, Any], *, data_field: str = "data", kind: EventKind | N
 def happened(
     name: object, name_field: str, data: object, data_field: str, *, kind: EventKind, at: datetime | None
 ) -> NewEvent:
-    """An event of these parts.
+    """An event of these parts; its name is trimmed.
 
     Raises:
         BadRequest, TooLarge: one is missing, malformed or too long.
     """
-    said = fields.text(name, name_field, max_bytes=MAX_EVENT_NAME_BYTES)
+    trimmed = name.strip() if isinstance(name, str) else name
+    said = fields.text(trimmed, name_field, max_bytes=MAX_EVENT_NAME_BYTES)
     given = fields.optional_object(data, data_field)
     if len(msgspec.json.encode(given)) > MAX_EVENT_DATA_BYTES:
         raise TooLarge(data_field, f"{data_field}: cannot be longer than {MAX_EVENT_DATA_BYTES} bytes")

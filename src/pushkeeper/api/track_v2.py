@@ -178,7 +178,7 @@ def _delivery(call: Call, item: dict[str, Any]) -> _Ops:
     identifiers = fields.as_object(item.get("identifiers"), "identifiers")
     delivery = fields.text(identifiers.get("id"), "identifiers.id", max_bytes=fields.MAX_VALUE_BYTES)
     attributes = fields.optional_object(item.get("attributes"), "attributes")
-    name = fields.text(item.get("name"), "name", max_bytes=said.MAX_EVENT_NAME_BYTES)
+    name = fields.text(item.get("name"), "name", max_bytes=said.MAX_EVENT_NAME_BYTES).strip()
     at = fields.optional_unix_time(item.get("timestamp"), "timestamp")
     found = metrics.report(delivery, name, attributes.get("device_token"), at=at, href=attributes.get("href"))
     if found is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pushkeeper.api import answer, app_api, fields
-from pushkeeper.api.said import checked
+from pushkeeper.api.said import MAX_ID_BYTES, checked, number_as_text
 from pushkeeper.api.surface import Surface
 from pushkeeper.api.triggered import trigger_json
 from pushkeeper.core.destination import url_fault
@@ -152,11 +152,8 @@ def _with_data(given: object, place: str) -> Recipient:
 
 
 def _named(kind: IdentifierKind, value: object, place: str) -> Recipient:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    return Recipient(
-        who=checked(Identifier(kind, fields.text(value, place, max_bytes=150)), place), place=place
-    )
+    text = fields.text(number_as_text(value), place, max_bytes=MAX_ID_BYTES)
+    return Recipient(who=checked(Identifier(kind, text), place), place=place)
 
 
 def _url(given: object) -> str:
