@@ -280,6 +280,9 @@ async def test_a_delivery_unsubscribes_its_person(sender):
     status, _ = await sender.track("POST", f"/unsubscribe/{delivery_id}", {"unsubscribe": True})
     assert status == 200
     assert (await sender.person("42"))["unsubscribed"] is True
+    older = {"unsubscribed": False, "_timestamp": 1_772_013_598}
+    assert (await sender.track("PUT", "/api/v1/customers/42", older))[0] == 200
+    assert (await sender.person("42"))["unsubscribed"] is True
     assert (await sender.track("POST", f"/unsubscribe/{delivery_id}", {"unsubscribe": False}))[0] == 400
     assert (await sender.track("POST", "/unsubscribe/nonsense", {"unsubscribe": True}))[0] == 200
 

@@ -108,15 +108,51 @@ async def test_attributes_merge_and_removed_ones_go(registry: Registry, tenant: 
     await registry.identify(by(tenant, ANNA), change(2, "city", "never there", plan="silver", age=33))
     anna = await registry.person(tenant, ANNA)
     assert anna.attributes == {"plan": "silver", "age": 33, "nested": {"a": None}}
-    assert anna.changed_at == {"plan": 2, "age": 2, "nested": 1}
+    assert anna.changed_at == {"plan": 2, "age": 2, "nested": 1, "city": 2, "never there": 2}
 
 
-async def test_an_attribute_that_stays_the_same_was_not_changed(
+async def test_an_attribute_that_is_set_to_what_it_is_was_set_then(
     registry: Registry, tenant: WorkspaceId
 ) -> None:
     await registry.identify(by(tenant, ANNA), change(1, plan="gold"))
-    await registry.identify(by(tenant, ANNA), change(2, plan="gold"))
-    assert (await registry.person(tenant, ANNA)).changed_at == {"plan": 1}
+    await registry.identify(by(tenant, ANNA), change(3, plan="gold"))
+    await registry.identify(by(tenant, ANNA), change(2, plan="silver"))
+    anna = await registry.person(tenant, ANNA)
+    assert (anna.attributes, anna.changed_at) == ({"plan": "gold"}, {"plan": 3})
+
+
+async def test_who_is_merged_gives_what_is_lacked_with_its_times(
+    registry: Registry, tenant: WorkspaceId
+) -> None:
+    topics = "cio_subscription_preferences.topics"
+    await registry.identify(by(tenant, ANNA), change(5, "city", plan="gold"))
+    ben = AttributeChange(
+        attributes={"plan": "free", "city": "Ulm", "unsubscribed": True},
+        preferences={f"{topics}.a": False, f"{topics}.b": True},
+        unsubscribed=True,
+        changed_at=7,
+    )
+    await registry.identify(by(tenant, BEN), ben)
+    await registry.do(registry.merging(tenant, ANNA, BEN))
+    late = AttributeChange(
+        attributes={"city": "Bonn", "unsubscribed": False},
+        preferences={f"{topics}.a": True},
+        unsubscribed=False,
+        changed_at=6,
+    )
+    await registry.identify(by(tenant, ANNA), late)
+    anna = await registry.person(tenant, ANNA)
+    assert anna.attributes == {
+        "plan": "gold",
+        "city": "Ulm",
+        "unsubscribed": True,
+        "cio_subscription_preferences": {"topics": {"a": False, "b": True}},
+    }
+    assert anna.unsubscribed is True
+    assert anna.changed_at == {
+        "plan": 5,
+        **dict.fromkeys(("city", "unsubscribed", f"{topics}.a", f"{topics}.b"), 7),
+    }
 
 
 async def test_unsubscribed_stays_until_it_is_said_again(registry: Registry, tenant: WorkspaceId) -> None:

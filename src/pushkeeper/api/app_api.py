@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _MOST_AT_ONCE = 100
 _MESSAGES_WINDOW = timedelta(days=183)  # six months
 _LAST_ID = (1 << 128) - 1
+_PREFERENCES = "cio_subscription_preferences"
 _ID_TYPES = {kind.value: kind for kind in (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)}
 # What Customer.io's schema types as other than strings; all else is read back as text.
 _TYPED_DEVICE_ATTRIBUTES = frozenset(
@@ -156,10 +157,19 @@ def person_json(person: Person, devices: Sequence[Device]) -> dict[str, Any]:
         "id": person.id or "",
         "identifiers": identifiers,
         "attributes": {**known, **{name: as_text(value) for name, value in person.attributes.items()}},
-        "timestamps": {**{name: int(person.created_at.timestamp()) for name in known}, **person.changed_at},
+        "timestamps": {**dict.fromkeys(known, int(person.created_at.timestamp())), **_timestamps(person)},
         "unsubscribed": person.unsubscribed,
         "devices": [device_json(device) for device in devices],
     }
+
+
+def _timestamps(person: Person) -> dict[str, int]:
+    """When each attribute that is there was last set; preferences, when the last of their entries was."""
+    times = {name: int(at) for name, at in person.changed_at.items() if name in person.attributes}
+    if _PREFERENCES in person.attributes:
+        of_entries = (at for name, at in person.changed_at.items() if name.startswith(f"{_PREFERENCES}."))
+        times[_PREFERENCES] = max(times.get(_PREFERENCES, 0), *map(int, of_entries), 0)
+    return times
 
 
 def device_json(device: Device) -> dict[str, Any]:

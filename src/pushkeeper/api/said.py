@@ -20,7 +20,7 @@ from pushkeeper.store.events import NewEvent
 from pushkeeper.store.people import AttributeChange, Naming
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.events import EventKind
@@ -89,27 +89,22 @@ def anonymous_id_of(others: Sequence[Identifier]) -> str | None:
 
 
 def change(body: dict[str, Any], *, at: datetime | None = None) -> AttributeChange:
-    """What is to become of a person's attributes; identifiers among them are for `other_identifiers`."""
+    """What is to become of a person's attributes; identifiers among them are for `other_identifiers`.
+
+    It is a change of its `_timestamp`, else of this time, else of now; one of the future is of now.
+    """
     given = {name: value for name, value in body.items() if name not in _NOT_ATTRIBUTES}
     kept, removed = fields.attributes(given, "attributes")
     changed_at = fields.optional_unix_time(body.get("_timestamp"), "_timestamp") or at
+    now = int(time.time())
     dotted = dict.fromkeys(name for name in given if _DOTTED_PREFERENCE.fullmatch(name))
     return AttributeChange(
         attributes={name: value for name, value in kept.items() if name not in dotted},
-        preferences=_preferences(dotted, kept),
+        preferences={name: kept.get(name) for name in dotted},
         removed=tuple(name for name in removed if name not in dotted),
         unsubscribed=is_true(body["unsubscribed"]) if "unsubscribed" in body else None,
-        changed_at=int(changed_at.timestamp() if changed_at else time.time()),
+        changed_at=min(changed_at.timestamp(), now) if changed_at else now,
     )
-
-
-def _preferences(dotted: Iterable[str], kept: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Entries of the subscription preferences by group; one that is not kept is to be removed."""
-    found: dict[str, dict[str, Any]] = {}
-    for name in dotted:
-        _, group, entry = name.split(".", 2)
-        found.setdefault(group, {})[entry] = kept.get(name)
-    return found
 
 
 def is_true(value: object) -> bool:

@@ -29,6 +29,7 @@ Ask: TypeAlias = "Callable[..., Awaitable[Any]]"
 
 MAX_ATTRIBUTES = 300
 MAX_PREFERENCES_BYTES = 2000
+MAX_TIMES = 1_000  # of attributes that are there, of preferences, and of what was removed last
 _ROUNDS = 5
 _PAGE = 1_000
 
@@ -48,32 +49,44 @@ class Naming(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttributeChange:
-    """Attributes to merge into a person; `changed_at` is when, in unix seconds.
+    """Attributes to merge into a person, except those that were set or removed later.
 
-    `preferences` are entries of `cio_subscription_preferences` by their groups (`{"topics": {"topic_1": true}}`): they are
-    merged into what is there, and None removes one.
+    Attributes:
+        attributes: by name.
+        preferences: entries of `cio_subscription_preferences` by their dotted names
+            (`cio_subscription_preferences.topics.topic_1`); None removes one.
+        removed: names of attributes.
+        unsubscribed: None leaves it as it is.
+        changed_at: unix seconds; without a fraction where no more is known than the second.
     """
 
     attributes: dict[str, Any] = field(default_factory=dict)
-    preferences: dict[str, dict[str, Any]] = field(default_factory=dict)
+    preferences: dict[str, Any] = field(default_factory=dict)
     removed: tuple[str, ...] = ()
     unsubscribed: bool | None = None
-    changed_at: int
+    changed_at: float
 
     @property
-    def is_empty(self) -> bool:
-        return not (self.attributes or self.preferences or self.removed) and self.unsubscribed is None
+    def times(self) -> dict[str, float]:
+        """When each of them is changed."""
+        names = (*self.attributes, *self.removed, *self.preferences)
+        of_all = dict.fromkeys(names, self.changed_at)
+        return of_all if self.unsubscribed is None else {**of_all, "unsubscribed": self.changed_at}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """A person as stored; `changed_at` maps an attribute to the unix seconds of its last change."""
+    """A person as stored.
+
+    Attributes:
+        changed_at: the unix seconds at which an attribute, or a preference by its dotted name, was last set or removed.
+    """
 
     person_id: PersonId
     id: str | None
     email: str | None
     attributes: dict[str, Any]
-    changed_at: dict[str, int]
+    changed_at: dict[str, float]
     unsubscribed: bool
     created_at: datetime
 
@@ -276,7 +289,7 @@ async def update(
     waiting = [
         (place, (workspace, person), change)
         for place, (workspace, person, change) in enumerate(changes)
-        if not change.is_empty
+        if change.times
     ]
     while waiting:
         # Two changes of one person (called by id and by email) cannot stand in one statement.
@@ -289,12 +302,12 @@ async def update(
                 change.attributes,
                 dict.fromkeys(change.removed),
                 change.unsubscribed,
-                change.changed_at,
+                change.times,
                 change.preferences,
             )
             for person, (_, change) in now.items()
         ]
-        limits = (MAX_ATTRIBUTES, MAX_PREFERENCES_BYTES)
+        limits = (MAX_ATTRIBUTES, MAX_PREFERENCES_BYTES, MAX_TIMES)
         updated = await connection.fetch(SQL["update"], *columns(rows, 7), *limits)
         if len(updated) < len(now):
             known = {row["person_id"] for row in updated}

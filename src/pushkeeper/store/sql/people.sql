@@ -88,9 +88,19 @@ on conflict do nothing;
 select kind, key from identifiers where workspace_id = $1 and person_id = $2;
 
 -- name: gain
--- A person gains the attributes of another that they lack, and the other's anonymous ids, segments and events of thirty
--- days.
-with other as (select attributes, changed_at from people where workspace_id = $1 and person_id = $3),
+-- A person gains the attributes of another that they lack, with their times, and the other's anonymous ids, segments and
+-- events of thirty days.
+with other as (
+    select o.attributes, o.unsubscribed, (
+            select coalesce(jsonb_object_agg(t.key, t.value), '{}')
+            from jsonb_each(o.changed_at) t,
+                substring(t.key from '^(cio_subscription_preferences)[.][^.]+[.].') entry,
+                coalesce(entry, t.key) name
+            where o.attributes ? name and not p.attributes ? name
+        ) as changed_at
+    from people o, people p
+    where o.workspace_id = $1 and o.person_id = $3 and p.workspace_id = $1 and p.person_id = $2
+),
 anonymous as (
     update identifiers set person_id = $2 where workspace_id = $1 and person_id = $3 and kind = 'anonymous_id'
 ),
@@ -109,7 +119,10 @@ noted as (
 chained as (
     update merged_people set person_id = $2 where workspace_id = $1 and person_id = $3
 )
-update people p set attributes = o.attributes || p.attributes, changed_at = o.changed_at || p.changed_at
+update people p set
+    attributes = o.attributes || p.attributes,
+    changed_at = p.changed_at || o.changed_at,
+    unsubscribed = case when p.attributes ? 'unsubscribed' then p.unsubscribed else p.unsubscribed or o.unsubscribed end
 from other o
 where p.workspace_id = $1 and p.person_id = $2;
 
@@ -132,43 +145,49 @@ delete from identifiers i using unnest($1::bigint[], $2::bigint[], $3::text[]) a
 where i.workspace_id = d.workspace_id and i.person_id = d.person_id and i.kind = d.kind;
 
 -- name: update
--- Merge attributes into people: set, removed, and when each last changed. Who would have more than $8, or preferences
--- of more than $9 bytes, does not come back.
+-- Merge attributes into people: those that are set, and those that are removed, unless they were set or removed later. $6 has
+-- the times of all of them, also of removals, so that what is older comes too late. Preferences are set as a whole, or by the
+-- dotted names of their entries. Who would have more than $8 attributes, or preferences of more than $9 bytes, does not come
+-- back; of more than $10 times the oldest of what is not there are forgotten.
 with change as (
     select * from unnest(
-        $1::bigint[], $2::bigint[], $3::jsonb[], $4::jsonb[], $5::boolean[], $6::bigint[], $7::jsonb[])
-        as c (workspace_id, person_id, attributes, removed, unsubscribed, at, preferences)
+        $1::bigint[], $2::bigint[], $3::jsonb[], $4::jsonb[], $5::boolean[], $6::jsonb[], $7::jsonb[])
+        as c (workspace_id, person_id, attributes, removed, unsubscribed, times, preferences)
 ),
 locked as (
     -- With what is to change: of a second join by two columns the planner expects so little that it goes through all for each.
-    select c.*, p.attributes as had
+    select c.*, p.attributes as had, p.changed_at as had_at
     from people p join change c using (workspace_id, person_id)
     order by p.person_id
     for no key update of p
 ),
-merged as (
-    select l.workspace_id, l.person_id, l.unsubscribed,
-        array(select jsonb_object_keys(l.removed)) as removed,
-        l.had || s.attributes as attributes,
-        (select coalesce(jsonb_object_agg(e.key, l.at), '{}') from jsonb_each(s.attributes) e
-         where l.had -> e.key is distinct from e.value) as changed_at
+fresh as (
+    select l.workspace_id, l.person_id, l.had, l.had_at, l.preferences, l.times - n.late as times,
+        (l.had || (l.attributes - n.late)) - array(select jsonb_object_keys(l.removed - n.late)) as attributes,
+        case when 'unsubscribed' <> all (n.late) then l.unsubscribed end as unsubscribed
     from locked l,
-        lateral (select (l.had || l.attributes) -> 'cio_subscription_preferences' as present) f,
-        lateral (select case jsonb_typeof(f.present) when 'object' then f.present else '{}' end as present) p,
-        lateral (select l.attributes || case when l.preferences = '{}' then '{}' else
-            jsonb_build_object('cio_subscription_preferences', jsonb_strip_nulls(p.present || (
-                select jsonb_object_agg(e.key, case jsonb_typeof(p.present -> e.key)
-                    when 'object' then p.present -> e.key || e.value else e.value end)
-                from jsonb_each(l.preferences) e))) end as attributes) s
+        lateral (
+            select coalesce(array_agg(t.key), '{}') as late from jsonb_each(l.times) t
+            where is_late(t.value, l.had_at -> t.key)
+        ) n
+),
+merged as materialized (
+    select f.workspace_id, f.person_id, f.unsubscribed,
+        case when f.preferences = '{}' and not f.times ? 'cio_subscription_preferences'
+            then array[f.attributes, f.had_at || f.times]
+            else merged_preferences(f.had, f.had_at, f.attributes, f.times, f.preferences) end as had
+    from fresh f
 )
 update people p set
-    attributes = m.attributes - m.removed,
-    changed_at = (p.changed_at || m.changed_at) - m.removed,
+    attributes = m.had[1],
+    changed_at = case when pg_column_size(m.had[2]) <= 20 * $10 then m.had[2] else (
+        select jsonb_object_agg(t.key, t.value) from (
+            select * from jsonb_each(m.had[2]) order by m.had[1] ? key desc, value desc limit $10) t) end,
     unsubscribed = coalesce(m.unsubscribed, p.unsubscribed)
 from merged m
 where p.workspace_id = m.workspace_id and p.person_id = m.person_id
-    and (select count(*) from jsonb_object_keys(m.attributes - m.removed)) <= $8
-    and octet_length(coalesce(m.attributes ->> 'cio_subscription_preferences', '')) <= $9
+    and (select count(*) from jsonb_object_keys(m.had[1])) <= $8
+    and octet_length(coalesce(m.had[1] ->> 'cio_subscription_preferences', '')) <= $9
 returning p.person_id;
 
 -- name: present
