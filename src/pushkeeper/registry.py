@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
-from pushkeeper.core.identity import IdentifierKind
 from pushkeeper.core.model import device_id
 from pushkeeper.errors import NotFound
 from pushkeeper.store import devices, erasures, events, people
 from pushkeeper.store.combine import Combiner
 from pushkeeper.store.erasures import AskedBy
-from pushkeeper.store.told import Act, Call, Tell, keys_of, write
+from pushkeeper.store.told import Act, Call, Tell, anonymous_keys, keys_of, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,30 +127,45 @@ class Registry:
     def forgetting_device(
         self,
         workspace: WorkspaceId,
-        identifier: Identifier | None,
+        identifier: Identifier,
         token: Token,
         *,
         request_id: str = "",
         once: bytes | None = None,
     ) -> Act:
-        """Deletes a device of this person; answers whether they had it.
-
-        For an anonymous id, or for None, that is also one that is nobody's yet.
-        """
+        """Deletes a device of this person; answers whether they had it."""
         only = device_id(workspace, token)
 
         async def work(connection: Connection) -> bool:
-            if identifier is None or identifier.kind is IdentifierKind.ANONYMOUS_ID:
-                await events.forget_devices(connection, [(workspace, only)])
-            person = (
-                None if identifier is None else await people.find(connection.fetchval, workspace, identifier)
-            )
+            person = await people.find(connection.fetchval, workspace, identifier)
             if person is None:
                 return False
             return await devices.delete(connection, workspace, person, only=only, request_id=request_id) > 0
 
-        person_keys = () if identifier is None else ((workspace, *identifier.key),)
-        return Act(workspace_id=workspace, keys=(only, *person_keys), work=work, once=once)
+        return Act(workspace_id=workspace, keys=(only, (workspace, *identifier.key)), work=work, once=once)
+
+    def forgetting_token(
+        self,
+        workspace: WorkspaceId,
+        token: Token,
+        anonymous_id: str | None,
+        *,
+        request_id: str = "",
+        once: bytes | None = None,
+    ) -> Act:
+        """Deletes the device of this token, whoever has it: its app reports that nobody is logged in.
+
+        The anonymous id says after which other calls of the app that is to be done, and names nobody.
+        """
+        only = device_id(workspace, token)
+
+        async def work(connection: Connection) -> None:
+            await events.forget_devices(connection, [(workspace, only)])
+            for person in await devices.holders(connection, workspace, token):
+                await devices.delete(connection, workspace, person, only=only, request_id=request_id)
+
+        keys = (only, *anonymous_keys(workspace, anonymous_id))
+        return Act(workspace_id=workspace, keys=keys, work=work, once=once)
 
     def forgetting_person(
         self,

@@ -202,11 +202,21 @@ async def door(port, workspace, database):
     return Door(port, made.workspace_id, keys, database)
 
 
+@pytest.fixture
+def new_door(port, database):
+    """Makes doors to other workspaces on the same server."""
+
+    async def make():
+        made, keys = await workspaces.create(database, secrets.token_hex(8))
+        return Door(port, made.workspace_id, keys, database)
+
+    return make
+
+
 @pytest_asyncio.fixture
-async def other_door(port, database):
+async def other_door(new_door):
     """A door to another workspace on the same server."""
-    made, keys = await workspaces.create(database, secrets.token_hex(8))
-    return Door(port, made.workspace_id, keys, database)
+    return await new_door()
 
 
 @pytest_asyncio.fixture

@@ -23,12 +23,7 @@ from pushkeeper.core.identity import (
 )
 from pushkeeper.core.model import PersonId
 
-ID, EMAIL, CIO_ID, ANONYMOUS = (
-    IdentifierKind.ID,
-    IdentifierKind.EMAIL,
-    IdentifierKind.CIO_ID,
-    IdentifierKind.ANONYMOUS_ID,
-)
+ID, EMAIL, CIO_ID = IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID
 ANNA, BEN = PersonId(1), PersonId(2)
 
 Person = dict[IdentifierKind, set[str]]
@@ -48,10 +43,6 @@ def an_id(value: str) -> Identifier:
 
 def an_email(value: str) -> Identifier:
     return Identifier(EMAIL, value)
-
-
-def an_anonymous_id(value: str) -> Identifier:
-    return Identifier(ANONYMOUS, value)
 
 
 def cio_id_of(person: PersonId) -> Identifier:
@@ -132,8 +123,8 @@ ANNA_AND_BEN = {ANNA: {ID: {"anna"}}, BEN: {ID: {"ben"}, EMAIL: {"ben@example.co
         pytest.param(
             {},
             an_id("anna"),
-            (an_email("anna@example.com"), an_anonymous_id("a-1")),
-            Create(adds=(an_id("anna"), an_email("anna@example.com"), an_anonymous_id("a-1"))),
+            (an_email("anna@example.com"),),
+            Create(adds=(an_id("anna"), an_email("anna@example.com"))),
             id="nobody matches: create",
         ),
         pytest.param(
@@ -163,20 +154,6 @@ ANNA_AND_BEN = {ANNA: {ID: {"anna"}}, BEN: {ID: {"ben"}, EMAIL: {"ben@example.co
             (an_id("ben"),),
             Update(ANNA, adds=()),
             id="not even by cio_id to somebody else's",
-        ),
-        pytest.param(
-            {ANNA: {ID: {"anna"}, ANONYMOUS: {"a-1"}}},
-            an_id("anna"),
-            (an_anonymous_id("a-2"),),
-            Update(ANNA, adds=(an_anonymous_id("a-2"),)),
-            id="a person may have any number of anonymous ids",
-        ),
-        pytest.param(
-            {ANNA: {ID: {"anna"}, ANONYMOUS: {"a-1"}}},
-            an_anonymous_id("a-2"),
-            (an_id("anna"),),
-            Update(ANNA, adds=(an_anonymous_id("a-2"),)),
-            id="also when one is what the call goes by",
         ),
     ],
 )
@@ -221,15 +198,14 @@ identifiers = st.builds(Identifier, kinds.filter(lambda kind: kind is not CIO_ID
 
 @st.composite
 def crowds(draw: st.DrawFn) -> dict[PersonId, Person]:
-    """Up to three people, of whom no two share an identifier and none has two of a kind but anonymous ones."""
+    """Up to three people, of whom no two share an identifier and none has two of a kind."""
     people: dict[PersonId, Person] = {PersonId(n): {} for n in range(1, draw(st.integers(0, 3)) + 1)}
     taken: set[tuple[str, str]] = set()
     for has in people.values():
         for identifier in draw(st.lists(identifiers, max_size=3)):
-            single = identifier.kind in has and identifier.kind is not ANONYMOUS
-            if identifier.kind is not CIO_ID and identifier.key not in taken and not single:
+            if identifier.kind not in {CIO_ID, *has} and identifier.key not in taken:
                 taken.add(identifier.key)
-                has.setdefault(identifier.kind, set()).add(identifier.value)
+                has[identifier.kind] = {identifier.value}
     return people
 
 

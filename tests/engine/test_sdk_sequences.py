@@ -127,6 +127,32 @@ async def test_another_user_on_the_phone_gets_the_device_unused(phone: Phone) ->
     assert await phone.standing() == ("ben", "sent")
 
 
+async def test_two_people_on_one_tablet_that_keeps_its_anonymous_id_get_their_own_pushes(
+    phone: Phone,
+) -> None:
+    await phone.start(mint(phone))
+    await phone.log_in("ann")
+    phone.user = "bob"
+    await phone.say(phone.identified())
+    await phone.push("bob")
+    assert phone.tenant.asked(phone.token) == [], "Bob has no device yet, and Ann's is not his"
+    await phone.say(phone.updated())
+    await phone.push("ann")
+    assert phone.tenant.asked(phone.token) == [], "now Bob has it"
+    await phone.push("bob")
+    assert await phone.standing() == ("bob", "sent")
+
+
+async def test_an_alias_of_a_users_id_sends_nothing_to_another_phone(phone: Phone) -> None:
+    await phone.start(mint(phone))
+    await phone.log_in("ann")
+    await phone.say({"type": "alias", "previousId": "ann", "userId": "bob"})
+    await phone.push("bob")
+    assert phone.tenant.asked(phone.token) == []
+    await phone.push("ann")
+    assert await phone.standing() == ("ann", "sent")
+
+
 async def test_a_refreshed_token_takes_the_place_of_the_old_one(phone: Phone) -> None:
     old, new = mint(phone), mint(phone)
     await phone.start(old)

@@ -24,10 +24,8 @@ if TYPE_CHECKING:
 ANN, BEN = (Identifier(IdentifierKind.ID, name) for name in ("ann", "ben"))
 
 
-def event(name: str, anonymous_id: str | None = None) -> NewEvent:
-    return NewEvent(
-        kind="event", name=name, data={}, happened_at=datetime.now(UTC), anonymous_id=anonymous_id
-    )
+def event(name: str) -> NewEvent:
+    return NewEvent(kind="event", name=name, data={}, happened_at=datetime.now(UTC))
 
 
 async def did(registry: Registry, tenant: WorkspaceId, who: Identifier, *names: str) -> None:
@@ -72,7 +70,7 @@ async def test_what_is_done_since_by_whoever_has_the_identifier_now_is_theirs(
     both = {**thing, "cio_relationships": [{"identifiers": {"id": "ann"}}, {"identifiers": {"id": "ben"}}]}
     for said in (relation, both):
         await registry.note(tenant, said)
-    await registry.tell(Tell(workspace_id=tenant, anonymous_id="a1", event=event("before, unknown", "a1")))
+    await registry.tell(Tell(workspace_id=tenant, anonymous_id="a1", event=event("before, unknown")))
     await registry.tell(
         Tell(workspace_id=tenant, naming=Naming(workspace_id=tenant, path=ANN), anonymous_id="a1")
     )
@@ -80,7 +78,7 @@ async def test_what_is_done_since_by_whoever_has_the_identifier_now_is_theirs(
     await did(registry, tenant, ANN, "since")
     for said in (relation, both):
         await registry.note(tenant, said)
-    await registry.tell(Tell(workspace_id=tenant, anonymous_id="a1", event=event("since, unknown", "a1")))
+    await registry.tell(Tell(workspace_id=tenant, anonymous_id="a1", event=event("since, unknown")))
     await look(database, tenant)
     await look(database, tenant)
     names = await database.rows("select name from events where workspace_id = $1 order by name", tenant)

@@ -276,7 +276,12 @@ async def make_one(connection: Connection, crowd: Crowd, number: int, person: Pe
     await events.insert(
         connection,
         [
-            (crowd.workspace, person, NewEvent(kind="event", name=one.name, data={}, happened_at=one.at))
+            (
+                crowd.workspace,
+                person,
+                None,
+                NewEvent(kind="event", name=one.name, data={}, happened_at=one.at),
+            )
             for one in did
         ],
     )

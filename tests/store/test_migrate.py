@@ -222,3 +222,28 @@ async def test_a_new_database_is_analyzed_as_it_grows(empty: Database) -> None:
         while known < 1:
             await empty.in_transaction(work)
             known = await empty.value("select reltuples from pg_class where oid = 'people'::regclass")
+
+
+async def test_anonymous_ids_stay_tied_to_their_people_and_name_nobody_any_more(empty: Database) -> None:
+    for migration in migrate.migrations():
+        if migration.number == 23:
+            await empty.rows("insert into workspaces (name) values ('app')")
+            await empty.rows(
+                "with made as (insert into people (workspace_id) values (1), (1) returning person_id) "
+                "insert into identifiers (workspace_id, kind, key, value, person_id) "
+                "select 1, kind, kind || person_id, kind || person_id, person_id "
+                "from made, unnest(array['id', 'anonymous_id']) as kind"
+            )
+            await empty.rows(
+                "insert into blocked (workspace_id, kind, key, person) "
+                "select 1, kind, 'k', gen_random_uuid() from unnest(array['id', 'anonymous_id']) as kind"
+            )
+        await empty.value(f"do $do$ begin execute $sql${migration.sql}$sql$; end $do$")
+    left = await empty.rows("select distinct kind from identifiers union all select kind from blocked")
+    assert [row["kind"] for row in left] == ["id", "id"]
+    tied = await empty.rows(
+        "select i.key, a.anonymous_id from identifiers i join anonymous_ids a using (workspace_id, person_id)"
+    )
+    assert len(tied) == 2
+    for key, anonymous_id in (row.values() for row in tied):
+        assert anonymous_id == key.replace("id", "anonymous_id")

@@ -36,7 +36,9 @@ said = st.one_of(
     # An anonymous id is made on a phone, so that no two of them have one phone.
     st.tuples(st.just("register nobody's"), st.just("a1"), st.just("t1")),
     st.tuples(st.just("register nobody's"), st.just("a2"), st.sampled_from(["t2", "t3"])),
+    st.tuples(st.just("nobody's event"), anonymous),
     st.tuples(st.just("forget device"), whom, tokens),
+    st.tuples(st.just("forget nobody's"), anonymous, tokens),
     st.tuples(st.just("forget person"), whom),
     st.tuples(st.just("suppress"), whom),
     st.tuples(st.just("unsuppress"), whom),
@@ -85,8 +87,7 @@ class Writer:
         return self._identify(person, name, value, create=False)
 
     def _identify_as(self, person: str, known_as: str) -> Call:
-        others = (Identifier(IdentifierKind.ANONYMOUS_ID, known_as),)
-        naming = Naming(workspace_id=self._workspace, path=by_id(person), others=others)
+        naming = Naming(workspace_id=self._workspace, path=by_id(person))
         return Tell(workspace_id=self._workspace, naming=naming, anonymous_id=known_as)
 
     def _register(self, person: str, token: str) -> Call:
@@ -98,6 +99,9 @@ class Writer:
 
     def _forget_device(self, person: str, token: str) -> Call:
         return self._registry.forgetting_device(self._workspace, by_id(person), Token(token))
+
+    def _forget_nobodys(self, known_as: str, token: str) -> Call:
+        return self._registry.forgetting_token(self._workspace, Token(token), known_as)
 
     def _forget_person(self, person: str) -> Call:
         return self._registry.forgetting_person(self._workspace, by_id(person))
@@ -117,6 +121,10 @@ class Writer:
         key = None if once is None else once.encode() * 16
         return Tell(workspace_id=self._workspace, naming=naming, event=event, once=key)
 
+    def _nobodys_event(self, known_as: str) -> Call:
+        event = NewEvent(kind="event", name="looked", data={}, happened_at=self._at)
+        return Tell(workspace_id=self._workspace, anonymous_id=known_as, event=event)
+
     def _phone(self, token: str) -> Registration:
         return Registration(token=Token(token), platform=Platform.IOS, last_used=self._at)
 
@@ -129,8 +137,8 @@ async def state(database: Database, workspace: WorkspaceId) -> dict[str, Any]:
         workspace,
     )
     known = await database.rows(
-        "select a.key as anonymous, i.key from identifiers a join identifiers i using (person_id) "
-        "where a.workspace_id = $1 and a.kind = 'anonymous_id' and i.kind = 'id' order by 1",
+        "select a.anonymous_id, i.key from anonymous_ids a join identifiers i using (person_id) "
+        "where a.workspace_id = $1 and i.kind = 'id' order by 1",
         workspace,
     )
     phones = await database.rows(

@@ -28,6 +28,7 @@ PERSONAL: Mapping[str, Mapping[Verdict, str]] = {
         Verdict.DELETED: "device_id person_id token attributes app environment platform id_kind status strikes struck_at "
         "failure_reason"
     },
+    "anonymous_ids": {Verdict.DELETED: "anonymous_id person_id"},
     "anonymous_devices": {Verdict.DELETED: "device_id anonymous_id registration"},
     "events": {Verdict.DELETED: "person_id anonymous_id name data kind"},
     "device_history": {Verdict.CHANGED: "device_id from_person_id to_person_id request_id"},
@@ -66,6 +67,7 @@ NOTHING: Mapping[str, str] = {
     "merged_people": "workspace_id merged_at",
     "segment_members": "workspace_id segment_id",
     "devices": "workspace_id generation stale_generation created_at registered_at last_used shared",
+    "anonymous_ids": "workspace_id",
     "anonymous_devices": "workspace_id told_at",
     "events": "workspace_id received_at event_id happened_at",
     "device_history": "at history_id workspace_id event from_status to_status generation message_id provider provider_status "

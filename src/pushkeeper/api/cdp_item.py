@@ -64,7 +64,7 @@ class _Reader:
         self._once = said.once("cdp", item.get("messageId"))
         self._at = _time(item.get("timestamp"))
         self._user = _user(item.get("userId"))
-        self._anonymous_id = self._read_anonymous_id()
+        self._anonymous_id = _anonymous_id(item.get("anonymousId"), "anonymousId")
 
     def identify(self) -> list[Said]:
         traits = fields.optional_object(self._item.get("traits"), "traits")
@@ -73,11 +73,9 @@ class _Reader:
         path = self._user or by_email
         if path is None:
             return []
-        others = [by_email] if by_email is not None and by_email.key != path.key else []
-        if self._anonymous_id is not None:
-            others.append(Identifier(IdentifierKind.ANONYMOUS_ID, self._anonymous_id))
+        others = (by_email,) if by_email is not None and by_email.key != path.key else ()
         change = said.change(traits, at=self._at)
-        naming = Naming(workspace_id=self._workspace, path=path, others=tuple(others))
+        naming = Naming(workspace_id=self._workspace, path=path, others=others)
         return [
             Tell(
                 workspace_id=self._workspace,
@@ -89,13 +87,11 @@ class _Reader:
         ]
 
     def alias(self) -> list[Said]:
-        """The former id is an anonymous one of the user's."""
-        given = said.number_as_text(self._item.get("previousId"))
-        former = fields.optional_text(given, "previousId", max_bytes=said.MAX_ID_BYTES)
-        if self._user is None or former is None or former in _NOBODY:
+        """Take the previous id for an anonymous one: where it is a user's, nobody is renamed or merged."""
+        former = _anonymous_id(self._item.get("previousId"), "previousId")
+        if self._user is None or former is None:
             return []
-        other = said.checked(Identifier(IdentifierKind.ANONYMOUS_ID, former), "previousId")
-        naming = Naming(workspace_id=self._workspace, path=self._user, others=(other,))
+        naming = Naming(workspace_id=self._workspace, path=self._user)
         return [Tell(workspace_id=self._workspace, naming=naming, anonymous_id=former, once=self._once)]
 
     def view(self, kind: EventKind) -> list[Said]:
@@ -151,12 +147,16 @@ class _Reader:
 
     def _forget_device(self, properties: dict[str, Any]) -> list[Said]:
         token = self._token(self._device(properties))
-        whose = self._user
-        if whose is None and self._anonymous_id is not None:
-            whose = Identifier(IdentifierKind.ANONYMOUS_ID, self._anonymous_id)
+        request_id, once = self._request_id, self._once
+        if self._user is None:
+            return [
+                self._registry.forgetting_token(
+                    self._workspace, token, self._anonymous_id, request_id=request_id, once=once
+                )
+            ]
         return [
             self._registry.forgetting_device(
-                self._workspace, whose, token, request_id=self._request_id, once=self._once
+                self._workspace, self._user, token, request_id=request_id, once=once
             )
         ]
 
@@ -200,14 +200,19 @@ class _Reader:
             return [Tell(workspace_id=self._workspace, naming=naming, event=event, once=self._once)]
         if self._anonymous_id is None:
             raise BadRequest("userId", "userId: is needed, or an anonymousId")
-        return [said.anonymously(self._workspace, self._anonymous_id, event, once=self._once)]
+        return [
+            Tell(
+                workspace_id=self._workspace,
+                anonymous_id=self._anonymous_id,
+                event=event,
+                once=self._once,
+            )
+        ]
 
-    def _read_anonymous_id(self) -> str | None:
-        found = self._item.get("anonymousId")
-        text = fields.optional_text(said.number_as_text(found), "anonymousId", max_bytes=said.MAX_ID_BYTES)
-        if text is None or text in _NOBODY:
-            return None
-        return said.checked(Identifier(IdentifierKind.ANONYMOUS_ID, text), "anonymousId").value
+
+def _anonymous_id(found: object, field: str) -> str | None:
+    text = said.anonymous_id(found, field)
+    return None if text is None or text.strip() in _NOBODY else text
 
 
 def _user(found: object) -> Identifier | None:

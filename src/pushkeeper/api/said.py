@@ -14,15 +14,13 @@ from pushkeeper.api import fields
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Environment, Platform, Token, id_kind_of
 from pushkeeper.errors import BadRequest, TooLarge
-from pushkeeper.registry import Tell
 from pushkeeper.store.devices import Registration
 from pushkeeper.store.events import NewEvent
-from pushkeeper.store.people import AttributeChange, Naming
+from pushkeeper.store.people import AttributeChange
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.events import EventKind
 
 MAX_ID_BYTES = 150
@@ -32,7 +30,7 @@ MAX_EVENT_DATA_BYTES = 100_000
 _PLATFORMS = tuple(Platform)
 _ENVIRONMENTS = tuple(Environment)
 _EVENT_KINDS = ("event", "page", "screen")
-_IDENTIFIERS = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.ANONYMOUS_ID)
+_IDENTIFIERS = (IdentifierKind.ID, IdentifierKind.EMAIL)
 _DOTTED_PREFERENCE = re.compile(r"cio_subscription_preferences\.[^.]+\..+", re.DOTALL)
 _NOT_ATTRIBUTES = frozenset(
     {"id", "email", "cio_id", "anonymous_id", "cio_relationships", "_update", "_timestamp"}
@@ -48,13 +46,17 @@ def checked(found: Identifier, field: str) -> Identifier:
     Raises:
         BadRequest, TooLarge: it is over 150 bytes, or has a NUL character.
     """
-    if "\0" in found.value:
-        raise BadRequest(field, f"{field}: NUL characters cannot be kept")
-    if not found.value.strip():
-        raise BadRequest(field, f"{field}: is needed, and cannot be empty")
-    if len(found.value.encode()) > MAX_ID_BYTES:
-        raise TooLarge(field, f"{field}: cannot be longer than {MAX_ID_BYTES} bytes")
+    _check(found.value, field)
     return found
+
+
+def _check(value: str, field: str) -> None:
+    if "\0" in value:
+        raise BadRequest(field, f"{field}: NUL characters cannot be kept")
+    if not value.strip():
+        raise BadRequest(field, f"{field}: is needed, and cannot be empty")
+    if len(value.encode()) > MAX_ID_BYTES:
+        raise TooLarge(field, f"{field}: cannot be longer than {MAX_ID_BYTES} bytes")
 
 
 def one_identifier(given: object, field: str, kinds: Sequence[IdentifierKind]) -> Identifier:
@@ -83,9 +85,17 @@ def other_identifiers(body: dict[str, Any]) -> tuple[Identifier, ...]:
     return tuple(found)
 
 
-def anonymous_id_of(others: Sequence[Identifier]) -> str | None:
-    """The anonymous id among identifiers."""
-    return next((o.value for o in others if o.kind is IdentifierKind.ANONYMOUS_ID), None)
+def anonymous_id(value: object, field: str = "anonymous_id") -> str | None:
+    """An anonymous id; None for an absent or empty one.
+
+    Raises:
+        BadRequest, TooLarge: it is no text, over 150 bytes, or has a NUL character.
+    """
+    found = fields.optional_text(number_as_text(value), field, max_bytes=MAX_ID_BYTES)
+    if found is None or not found.strip():
+        return None
+    _check(found, field)
+    return found
 
 
 def change(body: dict[str, Any], *, at: datetime | None = None) -> AttributeChange:
@@ -214,18 +224,6 @@ def happened(
     if len(msgspec.json.encode(given)) > MAX_EVENT_DATA_BYTES:
         raise TooLarge(data_field, f"{data_field}: cannot be longer than {MAX_EVENT_DATA_BYTES} bytes")
     return NewEvent(kind=kind, name=said, data=given, happened_at=at or datetime.now(UTC))
-
-
-def anonymously(
-    workspace: WorkspaceId, anonymous_id: str | None, event: NewEvent, *, once: bytes | None
-) -> Tell:
-    """An event of somebody who may be known by this anonymous id, or will be."""
-    if anonymous_id is None:
-        return Tell(workspace_id=workspace, event=event, once=once)
-    path = checked(Identifier(IdentifierKind.ANONYMOUS_ID, anonymous_id), "anonymous_id")
-    naming = Naming(workspace_id=workspace, path=path, create=False)
-    known_later = msgspec.structs.replace(event, anonymous_id=anonymous_id)
-    return Tell(workspace_id=workspace, naming=naming, event=known_later, once=once)
 
 
 def once(source: str, said: object) -> bytes | None:

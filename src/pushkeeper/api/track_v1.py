@@ -78,11 +78,10 @@ class _Track:
 
     async def identify(self, call: Call) -> Answer:
         body = await call.json()
-        others = said.other_identifiers(body)
         naming = Naming(
             workspace_id=call.workspace.workspace_id,
             path=identifier(call),
-            others=others,
+            others=said.other_identifiers(body),
             create=not fields.optional_flag(body.get("_update"), "_update", default=False),
         )
         await self._rooms.registry.tell(
@@ -90,7 +89,7 @@ class _Track:
                 workspace_id=naming.workspace_id,
                 naming=naming,
                 change=said.change(body),
-                anonymous_id=said.anonymous_id_of(others),
+                anonymous_id=said.anonymous_id(body.get("anonymous_id")),
             )
         )
         return DONE
@@ -157,12 +156,11 @@ class _Track:
 
     async def anonymous_event(self, call: Call) -> Answer:
         body = await call.json()
-        found = fields.optional_text(body.get("anonymous_id"), "anonymous_id", max_bytes=said.MAX_ID_BYTES)
         await self._rooms.registry.tell(
-            said.anonymously(
-                call.workspace.workspace_id,
-                found or None,
-                said.event(body),
+            Tell(
+                workspace_id=call.workspace.workspace_id,
+                anonymous_id=said.anonymous_id(body.get("anonymous_id")),
+                event=said.event(body),
                 once=said.once("track", body.get("id")),
             )
         )
@@ -181,7 +179,7 @@ class _Track:
                 workspace_id=workspace,
                 naming=naming,
                 change=said.change(data),
-                anonymous_id=said.anonymous_id_of(others),
+                anonymous_id=said.anonymous_id(data.get("anonymous_id")),
             )
         )
         return answer.empty()

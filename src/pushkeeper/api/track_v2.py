@@ -42,7 +42,6 @@ MAX_BATCH_BYTES = 500 * 1024
 MAX_ITEMS = 10_000  # one that says anything has some 50 bytes
 _PARTLY_DONE = 207
 _KINDS = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
-_ANY_KIND = (*_KINDS, IdentifierKind.ANONYMOUS_ID)
 _EVENTS = {"event": "event", "page": "page", "screen": "screen"}
 _OBJECT_ACTIONS = frozenset(
     {"identify", "identify_anonymous", "delete", "event", "add_relationships", "delete_relationships"}
@@ -194,14 +193,18 @@ def _identify(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
     del rooms
     workspace, path = call.workspace.workspace_id, _named(item)
     attributes = fields.optional_object(item.get("attributes"), "attributes")
-    others = said.other_identifiers(attributes)
     change = said.change({**attributes, "_timestamp": item.get("timestamp")})
     update = fields.optional_flag(attributes.get("_update"), "attributes._update", default=False)
     tell = Tell(
         workspace_id=workspace,
-        naming=Naming(workspace_id=workspace, path=path, others=others, create=not update),
+        naming=Naming(
+            workspace_id=workspace,
+            path=path,
+            others=said.other_identifiers(attributes),
+            create=not update,
+        ),
         change=change,
-        anonymous_id=said.anonymous_id_of(others),
+        anonymous_id=said.anonymous_id(attributes.get("anonymous_id"), "attributes.anonymous_id"),
     )
     notes = [_Note(item)] if item.get("cio_relationships") else []
     return [tell, *notes]
@@ -210,12 +213,13 @@ def _identify(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
 def _event(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
     del rooms
     workspace, once = call.workspace.workspace_id, said.once("track", item.get("id"))
-    path = said.one_identifier(item.get("identifiers"), "identifiers", _ANY_KIND)
     body = {**item, "type": _EVENTS[item["action"].lower()]}
     event = said.event(body, data_field="attributes")
-    if path.kind is IdentifierKind.ANONYMOUS_ID:
-        return [said.anonymously(workspace, path.value, event, once=once)]
-    naming = Naming(workspace_id=workspace, path=path)
+    identifiers = fields.as_object(item.get("identifiers"), "identifiers")
+    if identifiers.keys() == {"anonymous_id"}:
+        anonymous_id = said.anonymous_id(identifiers["anonymous_id"], "identifiers.anonymous_id")
+        return [Tell(workspace_id=workspace, anonymous_id=anonymous_id, event=event, once=once)]
+    naming = Naming(workspace_id=workspace, path=_named(item))
     return [Tell(workspace_id=workspace, naming=naming, event=event, once=once)]
 
 

@@ -22,7 +22,6 @@ class IdentifierKind(StrEnum):
     ID = "id"
     EMAIL = "email"
     CIO_ID = "cio_id"
-    ANONYMOUS_ID = "anonymous_id"
 
 
 class Identifier(msgspec.Struct, frozen=True, gc=False):
@@ -116,7 +115,7 @@ def plan(path: Identifier, others: Sequence[Identifier], known: Known, *, create
         return Drop()
     for other in others:
         owner = known.owners.get(other.key)
-        if owner is not None and _has_room(known.kinds.get(owner, frozenset()), path.kind):
+        if owner is not None and path.kind not in known.kinds.get(owner, frozenset()):
             return _update(owner, [path, *others], known, may_replace=False)
     return Create(_free([path, *others], known)) if create else Drop()
 
@@ -124,7 +123,7 @@ def plan(path: Identifier, others: Sequence[Identifier], known: Known, *, create
 def _update(person: PersonId, others: Sequence[Identifier], known: Known, *, may_replace: bool) -> Update:
     has = known.kinds.get(person, frozenset())
     free = _free(others, known)
-    adds = tuple(other for other in free if _has_room(has, other.kind))
+    adds = tuple(other for other in free if other.kind not in has)
     return Update(
         person,
         adds=adds,
@@ -132,14 +131,10 @@ def _update(person: PersonId, others: Sequence[Identifier], known: Known, *, may
     )
 
 
-def _has_room(has: frozenset[IdentifierKind], kind: IdentifierKind) -> bool:
-    return kind is IdentifierKind.ANONYMOUS_ID or kind not in has
-
-
 def _free(wanted: Sequence[Identifier], known: Known) -> tuple[Identifier, ...]:
-    """What nobody has yet. Of each kind the first counts, of anonymous ids every one; a cio_id is not for giving."""
-    firsts: dict[tuple[str, ...], Identifier] = {}
+    """What nobody has yet. Of each kind the first counts; a cio_id is not for giving."""
+    firsts: dict[IdentifierKind, Identifier] = {}
     for one in wanted:
         if one.kind is not IdentifierKind.CIO_ID:
-            firsts.setdefault(one.key if one.kind is IdentifierKind.ANONYMOUS_ID else (one.kind.value,), one)
+            firsts.setdefault(one.kind, one)
     return tuple(one for one in firsts.values() if one.key not in known.owners)

@@ -242,6 +242,12 @@ async def delete(
     return len(gone)
 
 
+async def holders(connection: Connection, workspace: WorkspaceId, token: Token) -> list[PersonId]:
+    """Who has a device of this token: one person, or several where tokens are shared."""
+    rows = await connection.fetch(SQL["holders"], workspace, device_id(workspace, token), _digest(token))
+    return [PersonId(row["person_id"]) for row in rows]
+
+
 async def _recall(connection: Connection, gone: Sequence[DeviceId]) -> None:
     """Tell workers at the commit, so that what is on its way to these devices, for whoever had them, does not leave."""
     for start in range(0, len(gone), _TOLD_AT_ONCE):
@@ -265,11 +271,15 @@ async def read(
     database: Database, workspace: WorkspaceId, token: Token, person: PersonId | None = None
 ) -> Device | None:
     """The device of this token, of this person if one is named; of several who share it, the last used."""
-    digest = hashlib.md5(token.value.encode(), usedforsecurity=False).hexdigest()
     row = await database.of(workspace).row(
-        SQL["read"], workspace, device_id(workspace, token), digest, person
+        SQL["read"], workspace, device_id(workspace, token), _digest(token), person
     )
     return None if row is None else as_device(row)
+
+
+def _digest(token: Token) -> str:
+    """What shared devices are found by."""
+    return hashlib.md5(token.value.encode(), usedforsecurity=False).hexdigest()
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,13 +22,12 @@ EventKind = Literal["event", "page", "screen"]
 
 
 class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that a person did, or somebody with an anonymous id who may become known."""
+    """Something that a person did, or somebody who is not known yet."""
 
     kind: EventKind
     name: str
     data: dict[str, Any]
     happened_at: datetime
-    anonymous_id: str | None = None
 
 
 async def first_time(
@@ -40,25 +39,28 @@ async def first_time(
 
 
 async def insert(
-    connection: Connection, told: Sequence[tuple[WorkspaceId, PersonId | None, NewEvent]]
+    connection: Connection, told: Sequence[tuple[WorkspaceId, PersonId | None, str | None, NewEvent]]
 ) -> None:
-    """Write events."""
+    """Write events, each of a person, of an anonymous id, or of neither."""
     rows = [
-        (workspace, person, event.anonymous_id, event.kind, event.name, event.data, event.happened_at)
-        for workspace, person, event in told
+        (workspace, person, anonymous_id, event.kind, event.name, event.data, event.happened_at)
+        for workspace, person, anonymous_id, event in told
     ]
     await connection.execute(SQL["insert"], *columns(rows, 7))
 
 
-Known = tuple[WorkspaceId, str, PersonId]
-
-
-async def attach(
-    connection: Connection, known: Sequence[Known]
+async def claim(
+    connection: Connection, claims: Sequence[tuple[WorkspaceId, str, PersonId]]
 ) -> list[tuple[WorkspaceId, PersonId, Registration]]:
-    """Give people what was told of their anonymous ids: events at once, devices to be registered by the caller."""
-    await connection.execute(SQL["attach"], *columns(known, 3))
-    taken = await connection.fetch(SQL["take_devices"], *columns(known, 3))
+    """Give people the events and devices of anonymous ids so far, of those that nobody identified with before.
+
+    The devices are returned, to be registered by the caller.
+    """
+    first = [tuple(row.values()) for row in await connection.fetch(SQL["claim"], *columns(sorted(claims), 3))]
+    if not first:
+        return []
+    await connection.execute(SQL["attach"], *columns(first, 3))
+    taken = await connection.fetch(SQL["take_devices"], *columns(first, 3))
     return [
         (row["workspace_id"], row["person_id"], msgspec.convert(row["registration"], Registration))
         for row in taken

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from pushkeeper.core.identity import IdentifierKind
 from pushkeeper.core.model import DeviceId, IdKind, WorkspaceId, device_id
 from pushkeeper.store import devices, events, people
 from pushkeeper.store.database import Connection
@@ -30,7 +29,7 @@ class Tell(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         naming: whom it means; None when it names nobody but an anonymous id.
         anonymous_id: whose device or event it is while there is no naming; with one, whose earlier events and devices
-            are this person's.
+            are this person's, if nobody identified with it before.
         once: an id of the call, hashed; the same one again changes nothing.
     """
 
@@ -71,15 +70,21 @@ def keys_of(call: Call) -> Keys:
         return Keys(alone=concerns, shared=once, within=within, owner=workspace, serial=True)
     naming = call.naming
     alone: tuple[Hashable, ...] = () if call.registration is None else (_device(call),)
+    anonymous = anonymous_keys(workspace, call.anonymous_id)
     if naming is None:
-        key = (workspace, IdentifierKind.ANONYMOUS_ID.value, call.anonymous_id)
-        return Keys(alone=alone, shared=(key, *once), within=own, owner=workspace)
+        return Keys(alone=alone, shared=anonymous + once, within=own, owner=workspace)
+    alone += anonymous
     people_keys: tuple[Hashable, ...] = tuple((workspace, *i.key) for i in naming.identifiers)
     # Who is not to be created is looked for when it is their turn; the rest of a group may have made them.
     does_nothing_else = call.change is None and call.registration is None
     if naming.others or not (naming.create or does_nothing_else):
         return Keys(alone=alone + people_keys, shared=once, within=own, owner=workspace)
     return Keys(alone=alone, shared=people_keys + once, within=own, owner=workspace)
+
+
+def anonymous_keys(workspace: WorkspaceId, anonymous_id: str | None) -> tuple[Hashable, ...]:
+    """What calls of one anonymous id have in common."""
+    return () if anonymous_id is None else ((workspace, "anonymous_id", anonymous_id),)
 
 
 async def write(connection: Connection, calls: Sequence[Call], hashes: IdentifierHashes) -> list[object]:
@@ -126,22 +131,18 @@ async def _tell(
     for place, person in meant.items():
         answers[place] = person
     await _take_from_nobody(connection, [tells[place] for place in meant])
-    await _attach(connection, [(tells[place], person) for place, person in meant.items()])
+    await _claim(connection, [(tells[place], person) for place, person in meant.items()])
     await _change(connection, tells, meant, answers)
     await _register(connection, tells, meant, answers)
     await _keep_anonymous(connection, tells)
     done = [
-        (tell.workspace_id, meant.get(place), tell.event)
+        (tell.workspace_id, meant.get(place), tell.anonymous_id, tell.event)
         for place, tell in tells.items()
         # Whoever is blocked, or was named and is nobody, did nothing.
-        if tell.event is not None and (place in meant or tell.naming is None or _may_be_anonymous(tell))
+        if tell.event is not None and (place in meant or tell.naming is None)
     ]
     if done:
         await events.insert(connection, done)
-
-
-def _may_be_anonymous(tell: Tell) -> bool:
-    return tell.naming is not None and tell.naming.path.kind is IdentifierKind.ANONYMOUS_ID
 
 
 async def _take_from_nobody(connection: Connection, tells: Sequence[Tell]) -> None:
@@ -151,16 +152,14 @@ async def _take_from_nobody(connection: Connection, tells: Sequence[Tell]) -> No
         await events.forget_devices(connection, theirs)
 
 
-async def _attach(connection: Connection, told: Sequence[tuple[Tell, PersonId]]) -> None:
-    known = {
-        (tell.workspace_id, tell.anonymous_id): person
+async def _claim(connection: Connection, told: Sequence[tuple[Tell, PersonId]]) -> None:
+    claims = [
+        (tell.workspace_id, tell.anonymous_id, person)
         for tell, person in told
         if tell.anonymous_id is not None
-    }
-    if known:
-        rows = [(workspace, anonymous, person) for (workspace, anonymous), person in known.items()]
-        if waiting := await events.attach(connection, rows):
-            await devices.register(connection, waiting)
+    ]
+    if claims and (waiting := await events.claim(connection, claims)):
+        await devices.register(connection, waiting)
 
 
 async def _change(
@@ -219,7 +218,8 @@ def _refusal(error: BadRequest, tell: Tell, other_half: object) -> BadRequest:
     One that did nothing else has written nothing, and its neighbours need not be written again without it. Any other
     is, by raising.
     """
-    if other_half is not None or tell.once is not None or (tell.naming is not None and tell.naming.others):
+    did_more = tell.once is not None or tell.anonymous_id is not None
+    if other_half is not None or did_more or (tell.naming is not None and tell.naming.others):
         raise error
     return error
 

@@ -183,6 +183,12 @@ select workspace_id, device_id, 'deleted', status, person_id, generation, $4
 from gone
 returning device_id;
 
+-- name: holders
+-- Who has a device of a token: one person, or several who share it.
+select person_id from devices
+where workspace_id = $1 and (device_id = $2 or shared and md5(token) = $3 and device_id = shared_device($2, person_id))
+order by person_id;
+
 -- name: move
 -- A person's devices are another's, as they are; what was on its way to the former is theirs no more. Of a shared token
 -- that both have, the other's own device stays; a shared device's key changes with its person, and its history goes along.

@@ -7,7 +7,7 @@ insert into erasures (workspace_id, asked_by, request_id, hashes, nonce, counts,
     anonymous_ids, names)
 select $1, $3, $4, $5, $6, jsonb_build_object('people', 1, 'devices', cardinality(d.ids)), p.ids,
     array(select nextval('people_person_id_seq') from unnest(p.ids)), d.ids,
-    array(select key from identifiers where workspace_id = $1 and person_id = $2 and kind = 'anonymous_id'),
+    array(select anonymous_id from anonymous_ids where workspace_id = $1 and person_id = $2),
     (
         select jsonb_agg(n.name)
         from (
@@ -16,7 +16,7 @@ select $1, $3, $4, $5, $6, jsonb_build_object('people', 1, 'devices', cardinalit
             union
             select jsonb_build_object(i.kind, v.value)
             from identifiers i cross join lateral (values (i.value), (i.key)) as v (value)
-            where i.workspace_id = $1 and i.person_id = $2 and i.kind in ('id', 'email')
+            where i.workspace_id = $1 and i.person_id = $2
         ) n
     )
 from (

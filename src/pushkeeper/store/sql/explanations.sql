@@ -83,7 +83,7 @@ group by 1, 2;
 -- A person's attributes and identifiers, and what they say of messages and of pushes.
 select p.person_id, p.attributes, p.unsubscribed, push_is_off(p.attributes) as channel_off, p.created_at,
     coalesce((select jsonb_object_agg(i.kind, i.value) from identifiers i
-        where i.workspace_id = p.workspace_id and i.person_id = p.person_id and i.kind in ('id', 'email')), '{}') as known_by,
+        where i.workspace_id = p.workspace_id and i.person_id = p.person_id), '{}') as known_by,
     array(select m.segment_id from segment_members m
         where m.workspace_id = p.workspace_id and m.person_id = p.person_id) as segments
 from people p

@@ -102,7 +102,7 @@ with other as (
     where o.workspace_id = $1 and o.person_id = $3 and p.workspace_id = $1 and p.person_id = $2
 ),
 anonymous as (
-    update identifiers set person_id = $2 where workspace_id = $1 and person_id = $3 and kind = 'anonymous_id'
+    update anonymous_ids set person_id = $2 where workspace_id = $1 and person_id = $3
 ),
 segments as (
     insert into segment_members (workspace_id, segment_id, person_id)
