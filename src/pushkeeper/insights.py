@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
-from pushkeeper.core import tokens
+from pushkeeper.core import token_ages
 from pushkeeper.store import insights
 from pushkeeper.store.insights import Insight
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.core.tokens import Age, Week
+    from pushkeeper.core.token_ages import Age, Week
     from pushkeeper.store.database import Database
     from pushkeeper.store.insights import Began, Bounce, BounceDay, Last, PushDay, Reason
 
@@ -140,7 +140,7 @@ class Insights:
     async def token_ages(self, workspace: WorkspaceId, *, waits: bool = True) -> Counted[list[Age]] | None:
         """Devices by platform and by how long ago they were last used; likewise."""
         return await self._counted(
-            workspace, Insight.TOKENS, waits, lambda found: tokens.ages(_rows(found, tokens.Used))
+            workspace, Insight.TOKENS, waits, lambda found: token_ages.ages(_rows(found, token_ages.Used))
         )
 
     async def token_calendar(
@@ -149,7 +149,10 @@ class Insights:
         """The weeks in which FCM forgets Android devices that are not used any more; likewise."""
         today = datetime.now(UTC).date()
         return await self._counted(
-            workspace, Insight.TOKENS, waits, lambda found: tokens.calendar(_rows(found, tokens.Used), today)
+            workspace,
+            Insight.TOKENS,
+            waits,
+            lambda found: token_ages.calendar(_rows(found, token_ages.Used), today),
         )
 
     async def pushes(self, workspace: WorkspaceId, days: int) -> list[PushDay]:

@@ -1,56 +1,81 @@
-"""How old tokens are, and when FCM forgets them."""
+"""Tokens as texts: every spelling of an APNs token is that token, and what can't be a token is refused by its reason."""
 
-from datetime import date, timedelta
+from __future__ import annotations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushkeeper.core.tokens import EXPIRES_AFTER_DAYS, Used, ages, calendar
+from pushkeeper.core.model import Token
+from pushkeeper.core.placeholders import PLACEHOLDERS, placeholder
+from pushkeeper.core.tokens import canonical, flaw, token_of
+from support.spellings import HEX_TOKENS, spelled
 
-TODAY = date(2026, 11, 26)
+FCM = "cEu4nQyTRk2hYh9yV5jE-x:APA91bHun4MxP5egoKMwt2KZFBaFUH-1RYqx"
+FID = "fX0NpQ-9T6q_bDEFabcdef"
 
-used = st.lists(
-    st.builds(
-        Used,
-        platform=st.sampled_from(["ios", "android", "web"]),
-        days=st.integers(0, 730),
-        devices=st.integers(1, 1_000),
-        suppressed=st.just(0),
-    )
-)
+
+@given(token=HEX_TOKENS, data=st.data())
+def test_every_spelling_of_an_apns_token_is_the_same_token(token: str, data: st.DataObject) -> None:
+    assert canonical(data.draw(spelled(token))) == token
+    assert flaw(token_of(token)) is None
+
+
+@given(st.text())
+def test_a_canonical_token_stays_what_it_is(text: str) -> None:
+    assert canonical(canonical(text)) == canonical(text)
+
+
+@given(text=st.text(alphabet="abcdefGHIJ0123456789:_-", min_size=1), around=st.text(alphabet=" \t\r\n"))
+def test_of_any_other_token_only_the_blanks_around_it_are_taken(text: str, around: str) -> None:
+    found = canonical(around + text + around)
+    assert found in {text, text.lower().replace("-", "")}
+    if any(letter in "GHIJ:_" for letter in text):
+        assert found == text
+
+
+@pytest.mark.parametrize("token", [FCM, FID, "token-7", "A" * 63, "ab" * 31, "zz" * 40])
+def test_what_is_not_hexadecimal_or_too_short_for_apns_keeps_its_letters(token: str) -> None:
+    assert canonical(f" {token}\n") == token
+    assert flaw(Token(token)) is None
 
 
 @pytest.mark.parametrize(
-    ("days", "since", "until"),
-    [(0, 0, 7), (6, 0, 7), (7, 7, 30), (89, 30, 90), (269, 180, 270), (270, 270, None), (730, 270, None)],
+    "text",
+    [
+        *PLACEHOLDERS,
+        "NULL",
+        "( null )",
+        "'undefined'",
+        "0",
+        "0" * 64,
+        "00000000-0000-0000-0000-000000000000",
+        "${token}",
+        "BLACKLISTED",
+        "blacklisted",
+        "SERVICE_NOT_AVAILABLE",
+        "{length = 32, bytes = 0x1e21b0c5 ... 44dd2c90 }",
+        "<1e21>",
+        "[abc]",
+        "two words",
+        "a\tb",
+        "a\x7fb",
+        "a\u00a0b",
+        '"token"',
+        "tök",
+    ],
 )
-def test_a_device_is_of_one_age(days, since, until):
-    found = ages([Used("ios", days, 3, 1)])
-    assert [(age.since_days, age.until_days) for age in found if age.devices] == [(since, until)]
-    assert len(found) == 6
+def test_what_cannot_be_a_token_has_a_flaw(text: str) -> None:
+    assert flaw(token_of(text)) is not None
 
 
-@given(used)
-def test_every_device_is_counted_once(told):
-    assert sum(age.devices for age in ages(told)) == sum(one.devices for one in told)
+@pytest.mark.parametrize("text", ["undefined ", "(NULL)", "none", "-nil", "000", "{{customer.id}}", "“null”"])
+def test_a_placeholder_is_known_in_any_case_and_whatever_stands_around_it(text: str) -> None:
+    assert (placeholder(text) is None) == (text in {"-nil", "“null”"})
 
 
 @pytest.mark.parametrize(
-    ("days", "week"), [(0, 38), (1, 38), (263, 1), (264, 0), (269, 0), (270, None), (400, None)]
+    "text", ["", " ", "nullable", "nonet", "007", "100", "nancy", "trueman", "id7", "ann@null.example", "-10"]
 )
-def test_fcm_forgets_an_android_device_in_the_week_of_its_270th_day(days, week):
-    weeks = calendar([Used("android", days, 5, 2), Used("ios", days, 7, 0)], TODAY)
-    assert [(n, one.devices) for n, one in enumerate(weeks) if one.devices] == (
-        [] if week is None else [(week, 3)]
-    )
-    if week is not None:
-        forgotten = TODAY + timedelta(days=EXPIRES_AFTER_DAYS - days)
-        assert weeks[week].begins <= forgotten < weeks[week].begins + timedelta(days=7)
-
-
-def test_the_weeks_follow_each_other_from_today_on():
-    weeks = calendar([], TODAY)
-    assert weeks[0].begins == TODAY
-    assert len(weeks) == 39
-    assert weeks[-1].begins == TODAY + timedelta(days=38 * 7)
+def test_what_only_looks_like_a_placeholder_is_none(text: str) -> None:
+    assert placeholder(text) is None

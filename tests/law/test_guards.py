@@ -37,6 +37,20 @@ def test_csv_is_written_by_one_module() -> None:
     assert importers_of("csv") == {"core/spreadsheet.py"}
 
 
+def test_tokens_that_callers_write_are_read_by_one_module() -> None:
+    """A token made of a text as it came would miss the device that has it in another spelling."""
+    made = {
+        path
+        for path, module in modules().items()
+        for node in ast.walk(module)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Token"
+    }
+    # Those that made tokens themselves, or read rows, where all are canonical.
+    own = {path for path in made if path.startswith(("bench/", "providers/", "store/"))}
+    assert made - own == {"core/tokens.py", "dashboard/messages.py"}
+    assert own
+
+
 def test_no_guard_asks_python_which_addresses_are_public() -> None:
     """Its answer depends on the release (CVE-2024-4032); core.destination has lists of our own."""
     asked = {

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from pushkeeper.api import fields
 from pushkeeper.api.content import native_content_of
-from pushkeeper.api.said import MAX_EVENT_NAME_BYTES, MAX_TOKEN_BYTES
+from pushkeeper.api.said import MAX_EVENT_NAME_BYTES, known_token
 from pushkeeper.api.segments import MAX_NAME_BYTES
 from pushkeeper.api.triggers import MAX_DATA_BYTES, MAX_RECIPIENTS, recipients_of
 from pushkeeper.core import schedule
 from pushkeeper.core.filter import Unit
-from pushkeeper.core.model import Token
 from pushkeeper.core.schedule import BadSchedule, Schedule, Window
 from pushkeeper.core.wording import WhenUndefined
 from pushkeeper.drafts import Asked
 from pushkeeper.errors import BadRequest, TooLarge
+
+if TYPE_CHECKING:
+    from pushkeeper.core.model import Token
 
 MAX_KEY_BYTES = 255
 LEAST_PER_S, MAX_PER_S = 1 / 3_600, 1_000_000  # at less, no calendar holds the end of it
@@ -113,10 +115,7 @@ def _audience(given: dict[str, Any]) -> dict[str, Any]:
 def _devices(given: object) -> list[tuple[Token, str]]:
     if not isinstance(given, list) or not 1 <= len(given) <= MAX_RECIPIENTS:
         raise BadRequest("devices", f"devices: expected a list of 1 to {MAX_RECIPIENTS}")
-    return [
-        (Token(fields.text(one, f"devices[{n}]", max_bytes=MAX_TOKEN_BYTES)), f"devices[{n}]")
-        for n, one in enumerate(given)
-    ]
+    return [(known_token(one, f"devices[{n}]"), f"devices[{n}]") for n, one in enumerate(given)]
 
 
 def _schedule(body: dict[str, Any]) -> Schedule:

@@ -17,7 +17,7 @@ from pushkeeper.reporting import AppReport
 from pushkeeper.store.people import Naming
 
 if TYPE_CHECKING:
-    from pushkeeper.core.model import Token, WorkspaceId
+    from pushkeeper.core.model import WorkspaceId
     from pushkeeper.registry import Registry
     from pushkeeper.store.events import EventKind
 
@@ -28,6 +28,7 @@ _KINDS = ("identify", "track", "page", "screen", "group", "alias")
 _IGNORED_EVENTS = frozenset({"Relationship Deleted", "Object Deleted", "Report Content Event"})
 _NOBODY = frozenset({"", "null"})  # what SDKs send of a user whom they do not know
 _MILLISECONDS = 1000
+_TOKEN = "context.device.token"  # noqa: S105 - a field's name, not a secret
 DEVICE_FIELDS = ("token", "type")  # what is read of a device that a context names
 
 
@@ -125,7 +126,7 @@ class _Reader:
         device = self._device(properties)
         attributes = {name: value for name, value in properties.items() if name != "device"}
         registration = said.registered(
-            self._token(device),
+            said.token(device.get("token"), _TOKEN),
             platform=device.get("type"),
             last_used=self._at,
             attributes=attributes,
@@ -146,7 +147,7 @@ class _Reader:
         ]
 
     def _forget_device(self, properties: dict[str, Any]) -> list[Said]:
-        token = self._token(self._device(properties))
+        token = said.known_token(self._device(properties).get("token"), _TOKEN)
         request_id, once = self._request_id, self._once
         if self._user is None:
             return [
@@ -167,9 +168,6 @@ class _Reader:
         told = properties.get("device")
         beside = told if isinstance(told, dict) else {}
         return {name: device.get(name, beside.get(name)) for name in DEVICE_FIELDS}
-
-    def _token(self, device: dict[str, Any]) -> Token:
-        return said.token(device.get("token"), "context.device.token")
 
     # Everything else.
 

@@ -10,7 +10,6 @@ from pushkeeper.api import answer, fields, said
 from pushkeeper.api.native import render
 from pushkeeper.api.surface import Surface
 from pushkeeper.core import identity
-from pushkeeper.core.model import Token
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,9 +40,7 @@ class _Explain:
         found = await self._explanations.why(
             call.workspace.workspace_id,
             person=None if person is None else said.checked(identity.of_path(person), "person"),
-            device=None
-            if token is None
-            else Token(fields.text(token, "device", max_bytes=said.MAX_TOKEN_BYTES)),
+            device=None if token is None else said.known_token(token, "device"),
             message=fields.optional_text(call.query("message"), "message", max_bytes=MAX_MESSAGE_BYTES),
         )
         return answer.of_json(explanation_json(found))

@@ -55,7 +55,7 @@ def report(
         delivery=delivery,
         metric=AppMetric(metric.lower()),
         reported_at=at or datetime.now(UTC),
-        token=said.token(token, "recipient") if isinstance(token, str) and token.strip() else None,
+        token=said.known_token(token, "recipient") if isinstance(token, str) and token.strip() else None,
         href=fields.optional_text(href, "href", max_bytes=fields.MAX_VALUE_BYTES),
     )
 

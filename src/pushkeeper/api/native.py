@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.api import answer, fields
-from pushkeeper.api.said import MAX_TOKEN_BYTES
+from pushkeeper.api.said import known_token
 from pushkeeper.api.surface import Surface
 from pushkeeper.core.filter_values import meanings
 from pushkeeper.core.identity import cio_id, person_of_cio_id
-from pushkeeper.core.model import Platform, Token
+from pushkeeper.core.model import Platform
 from pushkeeper.core.status import LastStatus
 from pushkeeper.errors import BadRequest, PushkeeperError
 from pushkeeper.store.devices import Search
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pushkeeper.api.app import Rooms
     from pushkeeper.api.surface import Call
     from pushkeeper.core.delivery_id import DeliveryIds
-    from pushkeeper.core.model import PersonId
+    from pushkeeper.core.model import PersonId, Token
     from pushkeeper.routing import DeviceRoute
     from pushkeeper.store.devices import Device, HistoryLine, PushLine
 
@@ -211,7 +211,7 @@ def _attribute(text: str | None) -> tuple[str, tuple[str | float | bool, ...]] |
 
 
 def _token(call: Call) -> Token:
-    return Token(fields.text(call.segment("token"), "token", max_bytes=MAX_TOKEN_BYTES))
+    return known_token(call.segment("token"), "token")
 
 
 def _whose(call: Call) -> PersonId | None:

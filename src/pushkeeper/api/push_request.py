@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pushkeeper.api import fields
 from pushkeeper.api.content import content_of
-from pushkeeper.api.said import MAX_TOKEN_BYTES, one_identifier, registration
+from pushkeeper.api.said import MAX_TOKEN_BYTES, known_token, one_identifier, registration
 from pushkeeper.core.identity import IdentifierKind
-from pushkeeper.core.model import Platform, Token
+from pushkeeper.core.model import Platform
 from pushkeeper.errors import BadRequest
 from pushkeeper.sending import TransactionalPush
 from pushkeeper.store.people import Naming
 
 if TYPE_CHECKING:
-    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.core.model import Token, WorkspaceId
 
 _KINDS = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
 _MAX_LANGUAGE_BYTES = 35  # the longest that RFC 5646 wants kept
@@ -67,7 +67,7 @@ def _to(given: object) -> Literal["all", "last_used"] | Token:
     to = fields.text(given, "to", max_bytes=MAX_TOKEN_BYTES)
     if to in {"all", "last_used"}:
         return cast("Literal['all', 'last_used']", to)
-    return Token(to)
+    return known_token(to, "to")
 
 
 def _template(given: object) -> int | str | None:

@@ -12,7 +12,7 @@ from pushkeeper.api.native import render
 from pushkeeper.api.surface import Surface
 from pushkeeper.census import Span
 from pushkeeper.core import spreadsheet
-from pushkeeper.core.tokens import Age, Week
+from pushkeeper.core.token_ages import Age, Week
 from pushkeeper.insights import MOST_DAYS, Cohort, FlatResult, Result, Revival, flat
 from pushkeeper.store.insights import Bounce, BounceDay, PushDay, Reason
 from pushkeeper.store.reach import DeviceCount

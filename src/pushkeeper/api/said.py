@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from pushkeeper.api import fields
+from pushkeeper.core import tokens
 from pushkeeper.core.identity import Identifier, IdentifierKind
-from pushkeeper.core.model import Environment, Platform, Token, id_kind_of
+from pushkeeper.core.model import Environment, Platform, id_kind_of
 from pushkeeper.errors import BadRequest, TooLarge
 from pushkeeper.store.devices import Registration
 from pushkeeper.store.events import NewEvent
@@ -21,6 +22,7 @@ from pushkeeper.store.people import AttributeChange
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pushkeeper.core.model import Token
     from pushkeeper.store.events import EventKind
 
 MAX_ID_BYTES = 150
@@ -183,7 +185,19 @@ def registered(
 
 
 def token(value: object, field: str) -> Token:
-    """A push token.
+    """A push token to register.
+
+    Raises:
+        BadRequest, TooLarge: it can't be one, or is too long.
+    """
+    found = known_token(value, field)
+    if flaw := tokens.flaw(found):
+        raise BadRequest(field, f"{field}: {flaw}")
+    return found
+
+
+def known_token(value: object, field: str) -> Token:
+    """A push token by which a device is looked for; one that can't be a token may have been registered before that was checked.
 
     Raises:
         BadRequest, TooLarge: it is none, or too long.
@@ -191,7 +205,7 @@ def token(value: object, field: str) -> Token:
     found = fields.text(value, field, max_bytes=MAX_TOKEN_BYTES)
     if "\0" in found:
         raise BadRequest(field, f"{field}: NUL characters cannot be kept")
-    return Token(found)
+    return tokens.token_of(found)
 
 
 # Events.

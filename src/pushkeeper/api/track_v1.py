@@ -116,7 +116,7 @@ class _Track:
         await self._rooms.registry.forget_device(
             call.workspace.workspace_id,
             identifier(call),
-            said.token(call.segment("device_id"), "device_id"),
+            said.known_token(call.segment("device_id"), "device_id"),
             request_id=call.request_id,
         )
         return DONE

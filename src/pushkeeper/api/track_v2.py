@@ -238,7 +238,7 @@ def _add_device(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
 
 def _delete_device(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
     device = fields.as_object(item.get("device"), "device")
-    token = said.token(device.get("token"), "device.token")
+    token = said.known_token(device.get("token"), "device.token")
     workspace, path = call.workspace.workspace_id, _named(item)
     return [rooms.registry.forgetting_device(workspace, path, token, request_id=call.request_id)]
 

@@ -8,7 +8,8 @@ import click
 
 from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, settings_of, table
 from pushkeeper.core import identity
-from pushkeeper.core.model import Content, Token
+from pushkeeper.core.model import Content
+from pushkeeper.core.tokens import token_of
 
 if TYPE_CHECKING:
     from pushkeeper.routing import DeviceRoute
@@ -35,13 +36,13 @@ def device_show(*, token: str, name: str, json: bool, **options: Any) -> None:
     async def work() -> tuple[Device, DeviceRoute]:
         async with wiring.store(settings_of(options)) as store:
             workspace = (await workspaces.by_name(store.database, name)).workspace_id
-            device = await wiring.registry(store).device(workspace, Token(token))
+            device = await wiring.registry(store).device(workspace, token_of(token))
             [way] = await wiring.routing(store).of_devices(workspace, [device])
             return device, way
 
     found, way = run(work())
     shown = {
-        "token": token,
+        "token": found.token.value,
         "platform": found.platform,
         "last_status": found.status,
         "person": identity.cio_id(found.person_id),
@@ -54,7 +55,7 @@ def device_show(*, token: str, name: str, json: bool, **options: Any) -> None:
         "attributes": found.attributes,
         **route_json(way),
     }
-    told = {**shown, "token": Token(token).masked, "last_status": _status(found.status)}
+    told = {**shown, "token": found.token.masked, "last_status": _status(found.status)}
     del told["no_route_reason"]
     if way.reason:
         told["route"] = f"none: {way.reason}"
@@ -78,7 +79,7 @@ def device_history(*, token: str, limit: int, name: str, json: bool, **options: 
     async def work() -> list[HistoryLine]:
         async with wiring.store(settings_of(options)) as store:
             found = await workspaces.by_name(store.database, name)
-            return await wiring.registry(store).history(found.workspace_id, Token(token), limit=limit)
+            return await wiring.registry(store).history(found.workspace_id, token_of(token), limit=limit)
 
     lines = run(work())
     rows = [

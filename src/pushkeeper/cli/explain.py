@@ -32,7 +32,7 @@ def explain(
     from pushkeeper import wiring
     from pushkeeper.api.explain import explanation_json
     from pushkeeper.core import identity
-    from pushkeeper.core.model import Token
+    from pushkeeper.core.tokens import token_of
     from pushkeeper.store import workspaces
 
     async def ask() -> Explanation:
@@ -41,7 +41,7 @@ def explain(
             return await wiring.explanations(store).why(
                 found.workspace_id,
                 person=None if person is None else identity.of_path(person),
-                device=None if token is None else Token(token),
+                device=None if token is None else token_of(token),
                 message=message,
             )
 

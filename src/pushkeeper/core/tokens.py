@@ -1,81 +1,62 @@
-"""How old tokens are, and when FCM forgets them. Pure.
+"""Push tokens as texts: which spellings are the same token, and what can't be one. Pure.
 
-Registrations of Android apps expire at FCM when they were not used for 270 days, and are refused from then on as if the app
-were uninstalled; neither FCM nor APNs has such a clock for iPhones.
+An APNs token is bytes, written in hexadecimal: in capitals or not, and by some apps as their language prints bytes
+(`<1e21b0c5 …>`, `1E-21-B0-…`). All of these are one phone. Any other token is compared as it stands, without the blanks
+around it.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from datetime import date, timedelta
-from typing import TYPE_CHECKING
+import re
 
-import msgspec
+from pushkeeper.core.model import Token
+from pushkeeper.core.placeholders import ZERO, placeholder
 
-from pushkeeper.core.model import Platform
+BLANKS = " \t\n\v\f\r"
+# Shorter ones are none of APNs', which have 32 bytes at least; FCM's of any kind are never hexadecimal alone.
+_HEX = re.compile(r"(?:[0-9a-f]{2}){32,}")
+_PRINTED = str.maketrans("", "", BLANKS + "<>-")
+_IMPOSSIBLE = re.compile(r"[^!-~]|[]<>(){}\"'`\\[]")
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-EXPIRES_AFTER_DAYS = 270
-_STEPS = (7, 30, 90, 180, EXPIRES_AFTER_DAYS)
-_WEEK = 7
-
-
-class Used(msgspec.Struct, frozen=True):
-    """So many devices of a platform were last used so many whole days ago; some of them are suppressed."""
-
-    platform: str
-    days: int
-    devices: int
-    suppressed: int
-
-
-class Age(msgspec.Struct, frozen=True, kw_only=True):
-    """Devices that were last used `since_days` ago or more, and less than `until_days`; None: for ever."""
-
-    platform: str
-    since_days: int
-    until_days: int | None
-    devices: int
-    suppressed: int
+# What Google's libraries answered, or threw, in place of a token.
+_ERRORS = frozenset(
+    {
+        "ACCOUNT_MISSING",
+        "AUTHENTICATION_FAILED",
+        "BLACKLISTED",
+        "FIS_AUTH_ERROR",
+        "INTERNAL_SERVER_ERROR",
+        "INVALID_PARAMETERS",
+        "INVALID_SENDER",
+        "MISSING_INSTANCEID_SERVICE",
+        "PHONE_REGISTRATION_ERROR",
+        "SERVICE_NOT_AVAILABLE",
+        "TIMEOUT",
+        "TOO_MANY_REGISTRATIONS",
+    }
+)
 
 
-class Week(msgspec.Struct, frozen=True, kw_only=True):
-    """Devices that FCM forgets in the week from this day on, unless their app is opened before."""
-
-    begins: date
-    devices: int
-
-
-def ages(used: Iterable[Used]) -> list[Age]:
-    """Devices by platform and age, the youngest first; steps without devices are there too."""
-    counted: dict[str, list[Counter[str]]] = {}
-    for one in used:
-        step = sum(one.days >= least for least in _STEPS)
-        told = counted.setdefault(one.platform, [Counter() for _ in range(len(_STEPS) + 1)])[step]
-        told["devices"] += one.devices
-        told["suppressed"] += one.suppressed
-    return [
-        Age(
-            platform=platform,
-            since_days=0 if step == 0 else _STEPS[step - 1],
-            until_days=_STEPS[step] if step < len(_STEPS) else None,
-            devices=told["devices"],
-            suppressed=told["suppressed"],
-        )
-        for platform, steps in sorted(counted.items())
-        for step, told in enumerate(steps)
-    ]
+def canonical(text: str) -> str:
+    """The one spelling of a token. The SQL function `canonical_token` is the same."""
+    trimmed = text.strip(BLANKS)
+    bare = trimmed.translate(_PRINTED).lower()
+    return bare if _HEX.fullmatch(bare) else trimmed
 
 
-def calendar(used: Iterable[Used], today: date) -> list[Week]:
-    """The weeks from today on until FCM would have forgotten all Android devices that it still knows."""
-    weeks = [0] * (EXPIRES_AFTER_DAYS // _WEEK + 1)
-    for one in used:
-        if one.platform == Platform.ANDROID and one.days < EXPIRES_AFTER_DAYS:
-            weeks[(EXPIRES_AFTER_DAYS - one.days) // _WEEK] += one.devices - one.suppressed
-    return [
-        Week(begins=today + timedelta(days=number * _WEEK), devices=devices)
-        for number, devices in enumerate(weeks)
-    ]
+def token_of(text: str) -> Token:
+    """The token of a text, however it is written; what can't be one is looked for, and deleted, as it stands."""
+    return Token(canonical(text))
+
+
+def flaw(token: Token) -> str | None:
+    """Why a canonical token can't be one, to follow the name of its field; None for one that can."""
+    if word := placeholder(token.value):
+        word = "zeros alone" if word == ZERO else word
+        return f"is a placeholder ({word}), not a push token"
+    if token.value.upper() in _ERRORS:
+        return f"is an error of the push service's library ({token.value.upper()}), not a push token"
+    if found := _IMPOSSIBLE.search(token.value):
+        character = f"U+{ord(found[0]):04X}" if found[0] != " " else "a blank"
+        return f"has {character} in it, which no push token has"
+    return None

@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 
 from pushkeeper.core.filter import Unit
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id, person_of_cio_id
-from pushkeeper.core.model import Content, DeviceId, PersonId, Token
+from pushkeeper.core.model import Content, DeviceId, PersonId
+from pushkeeper.core.tokens import token_of
 from pushkeeper.core.user import Role
 from pushkeeper.dashboard import completion, timeline, words
 from pushkeeper.dashboard.answer import led_to
@@ -218,10 +219,11 @@ class _Devices:
 
     async def _of_token(self, visit: Visit, text: str) -> str | None:
         """The key of the device whose token this is, whole."""
-        if len(text) < _SHORTEST_TOKEN or any(letter.isspace() for letter in text):
+        token = token_of(text)
+        if len(token.value) < _SHORTEST_TOKEN or any(letter.isspace() for letter in token.value):
             return None
         try:
-            device = await self._rooms.registry.device(visit.workspace_id, Token(text))
+            device = await self._rooms.registry.device(visit.workspace_id, token)
         except NotFound:
             return None
         return device.device_id.hex()

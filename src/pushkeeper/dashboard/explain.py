@@ -9,7 +9,8 @@ from uuid import UUID
 
 from pushkeeper.core import identity
 from pushkeeper.core.identity import Identifier, person_of_cio_id
-from pushkeeper.core.model import DeviceId, Token
+from pushkeeper.core.model import DeviceId
+from pushkeeper.core.tokens import token_of
 from pushkeeper.dashboard import people
 from pushkeeper.dashboard.answer import led_to
 from pushkeeper.dashboard.door import look
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.core.explain import Explanation
+    from pushkeeper.core.model import Token
     from pushkeeper.dashboard.answer import Answer
     from pushkeeper.dashboard.door import Door
     from pushkeeper.dashboard.rooms import Rooms
@@ -101,7 +103,7 @@ class _Explain:
         key = _key(asked.device)
         if key is not None and await self._is_known(visit, key):
             return key
-        token = Token(asked.device)
+        token = token_of(asked.device)
         try:
             return (await self._rooms.registry.device(visit.workspace_id, token)).device_id
         except NotFound:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from pushkeeper.core import spreadsheet
-from pushkeeper.core.tokens import EXPIRES_AFTER_DAYS, Age, Week
+from pushkeeper.core.token_ages import EXPIRES_AFTER_DAYS, Age, Week
 from pushkeeper.dashboard.answer import CSV, Answer
 from pushkeeper.dashboard.broadcasts import INKS, OF
 from pushkeeper.dashboard.door import look

@@ -1,0 +1,66 @@
+"""Placeholders: what programs send in place of a value that they do not have. Pure.
+
+As an id such a word stands for everybody whose app had no id at hand, so that it gathers all their phones; as a token it is
+nobody's phone.
+"""
+
+from __future__ import annotations
+
+import re
+
+# By word, where it comes from. Compared without case, and without the blanks, brackets and quotes around it.
+PLACEHOLDERS = {
+    "undefined": "JavaScript's missing value",
+    "null": "JSON's and Java's missing value",
+    "(null)": "Objective-C's and C's missing value, printed",
+    "<null>": "NSNull, printed",
+    "nil": "Swift's, Ruby's and Go's missing value",
+    "<nil>": "Go's missing value, printed",
+    "Optional(nil)": "Swift's missing value, printed",
+    "None": "Python's missing value",
+    "NaN": "a number that is none",
+    "[object Object]": "a JavaScript object, printed",
+    "[object Undefined]": "JavaScript's missing value, printed",
+    "[object Null]": "JavaScript's missing value, printed",
+    "{}": "an empty object",
+    "[]": "an empty list",
+    "true": "a condition in place of a value",
+    "false": "a condition in place of a value",
+    "-1": "the number of nothing found",
+    "N/A": "no value",
+    "#N/A": "a spreadsheet's missing value",
+    "unknown": "no value",
+    "anonymous": "everybody who is not logged in",
+    "guest": "everybody who is not logged in",
+    "not_authenticated": "everybody who is not logged in",
+    "id": "the name of a field in place of its value",
+    "email": "the name of a field in place of its value",
+    "userId": "the name of a field in place of its value",
+    "user_id": "the name of a field in place of its value",
+    "distinct_id": "the name of a field in place of its value",
+    "distinctId": "the name of a field in place of its value",
+}
+ZERO = "0"  # whatever is made of zeros alone, as a UUID of zeros
+TEMPLATE = "{{…}}"  # a template that nobody filled in: `{{customer.id}}`, `${userId}`
+
+_AROUND = " \t\n\v\f\r<>()[]{}\"'`"
+_ZEROS = re.compile(r"[-.]?0[-.0]*")
+_TEMPLATE = re.compile(r"\{\{.*\}\}|\$\{.*\}", re.DOTALL)
+
+
+def _bare(text: str) -> str:
+    return text.strip(_AROUND).casefold()
+
+
+_WORDS = {_bare(word): word for word in reversed(PLACEHOLDERS)}
+
+
+def placeholder(text: str) -> str | None:
+    """The placeholder that a text is, as PLACEHOLDERS writes it, ZERO or TEMPLATE; None for any other text, or a blank one."""
+    trimmed = text.strip()
+    if not trimmed:
+        return None
+    if _TEMPLATE.fullmatch(trimmed):
+        return TEMPLATE
+    bare = _bare(text)
+    return ZERO if _ZEROS.fullmatch(bare) else _WORDS.get(bare)

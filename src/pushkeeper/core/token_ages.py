@@ -1,0 +1,81 @@
+"""How old tokens are, and when FCM forgets them. Pure.
+
+Registrations of Android apps expire at FCM when they were not used for 270 days, and are refused from then on as if the app
+were uninstalled; neither FCM nor APNs has such a clock for iPhones.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pushkeeper.core.model import Platform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+EXPIRES_AFTER_DAYS = 270
+_STEPS = (7, 30, 90, 180, EXPIRES_AFTER_DAYS)
+_WEEK = 7
+
+
+class Used(msgspec.Struct, frozen=True):
+    """So many devices of a platform were last used so many whole days ago; some of them are suppressed."""
+
+    platform: str
+    days: int
+    devices: int
+    suppressed: int
+
+
+class Age(msgspec.Struct, frozen=True, kw_only=True):
+    """Devices that were last used `since_days` ago or more, and less than `until_days`; None: for ever."""
+
+    platform: str
+    since_days: int
+    until_days: int | None
+    devices: int
+    suppressed: int
+
+
+class Week(msgspec.Struct, frozen=True, kw_only=True):
+    """Devices that FCM forgets in the week from this day on, unless their app is opened before."""
+
+    begins: date
+    devices: int
+
+
+def ages(used: Iterable[Used]) -> list[Age]:
+    """Devices by platform and age, the youngest first; steps without devices are there too."""
+    counted: dict[str, list[Counter[str]]] = {}
+    for one in used:
+        step = sum(one.days >= least for least in _STEPS)
+        told = counted.setdefault(one.platform, [Counter() for _ in range(len(_STEPS) + 1)])[step]
+        told["devices"] += one.devices
+        told["suppressed"] += one.suppressed
+    return [
+        Age(
+            platform=platform,
+            since_days=0 if step == 0 else _STEPS[step - 1],
+            until_days=_STEPS[step] if step < len(_STEPS) else None,
+            devices=told["devices"],
+            suppressed=told["suppressed"],
+        )
+        for platform, steps in sorted(counted.items())
+        for step, told in enumerate(steps)
+    ]
+
+
+def calendar(used: Iterable[Used], today: date) -> list[Week]:
+    """The weeks from today on until FCM would have forgotten all Android devices that it still knows."""
+    weeks = [0] * (EXPIRES_AFTER_DAYS // _WEEK + 1)
+    for one in used:
+        if one.platform == Platform.ANDROID and one.days < EXPIRES_AFTER_DAYS:
+            weeks[(EXPIRES_AFTER_DAYS - one.days) // _WEEK] += one.devices - one.suppressed
+    return [
+        Week(begins=today + timedelta(days=number * _WEEK), devices=devices)
+        for number, devices in enumerate(weeks)
+    ]
