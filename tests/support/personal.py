@@ -113,7 +113,7 @@ NOTHING: Mapping[str, str] = {
     "worker_figures": "worker_id series adds_up value",
     # The installation, and those who run it.
     "workspaces": "workspace_id name created_at suppress_after min_strike_gap_s suppress_on_definitive delete_unregistered "
-    "max_pushes_per_s ramp_s token_ownership",
+    "max_pushes_per_s ramp_s token_ownership allow_placeholder_ids",
     "keys": "kind key_id workspace_id secret_hash created_at",
     "credentials": "credential_id workspace_id provider kind app environment facts sealed endpoint_url ca_pem created_at "
     "changed_at",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.api import answer, fields
-from pushkeeper.api.said import known_token
+from pushkeeper.api.said import MAX_TOKEN_BYTES
 from pushkeeper.api.surface import Surface
 from pushkeeper.core.filter_values import meanings
 from pushkeeper.core.identity import cio_id, person_of_cio_id
 from pushkeeper.core.model import Platform
 from pushkeeper.core.status import LastStatus
+from pushkeeper.core.tokens import token_of
 from pushkeeper.errors import BadRequest, PushkeeperError
 from pushkeeper.store.devices import Search
 
@@ -211,7 +212,7 @@ def _attribute(text: str | None) -> tuple[str, tuple[str | float | bool, ...]] |
 
 
 def _token(call: Call) -> Token:
-    return known_token(call.segment("token"), "token")
+    return token_of(fields.text(call.segment("token"), "token", max_bytes=MAX_TOKEN_BYTES))
 
 
 def _whose(call: Call) -> PersonId | None:

@@ -102,7 +102,7 @@ def _audience(broadcast: Broadcast, one: OfDevice) -> Step:
 
 def _owners(facts: Facts, one: OfDevice) -> Iterator[Step]:
     for line in reversed(one.history):
-        if line.event in {"registered", "moved", "deleted"}:
+        if line.event in {"registered", "moved", "deleted", "merged"}:
             yield Step(
                 step=Name.OWNER,
                 so=None,
@@ -121,7 +121,7 @@ def _between(line: Line) -> str:
     before, after = _shown(line.from_person), _shown(line.to_person)
     if line.event == "registered":
         return f"for {after}"
-    return f"from {before} to {after}" if line.event == "moved" else f"by {before}"
+    return f"by {before}" if line.event == "deleted" else f"from {before} to {after}"
 
 
 def _shown(person: PersonId | None) -> str | None:

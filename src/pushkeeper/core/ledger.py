@@ -106,7 +106,7 @@ def _after(balance: Balance | None, line: Line, suppress_after: int, *, counts: 
             return _registered(balance, line)
         case "accepted":
             return Balance(status=LastStatus.SENT)
-        case "undone":
+        case "undone" | "merged":
             return balance
     return _struck(balance, line, suppress_after) if counts and balance is not None else balance
 

@@ -16,7 +16,7 @@ BLANKS = " \t\n\v\f\r"
 # Shorter ones are none of APNs', which have 32 bytes at least; FCM's of any kind are never hexadecimal alone.
 _HEX = re.compile(r"(?:[0-9a-f]{2}){32,}")
 _PRINTED = str.maketrans("", "", BLANKS + "<>-")
-_IMPOSSIBLE = re.compile(r"[^!-~]|[]<>(){}\"'`\\[]")
+_IMPOSSIBLE = re.compile(r"[^!-~]|[]<>(){}\"[]")
 
 # What Google's libraries answered, or threw, in place of a token.
 _ERRORS = frozenset(

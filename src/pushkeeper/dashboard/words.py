@@ -37,6 +37,7 @@ EVENT_SAYS: Mapping[str, str] = {
     "refused_as_stale": "Refused as of before its registration",
     "deleted": "Deleted",
     "undone": "A strike was taken back",
+    "merged": "Merged with the same token in another spelling",
 }
 ENDING_TONES: Mapping[str, str] = {
     "accepted": "sent",

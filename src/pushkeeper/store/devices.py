@@ -167,7 +167,7 @@ async def register(
                 refused.add(key)
             if row["moved"] is not None:
                 moved.append(row["moved"])
-        await _recall(connection, moved)
+        await recall(connection, moved)
         if not waiting:
             return refused
     raise AssertionError(
@@ -238,7 +238,7 @@ async def delete(
     gone = [
         row["device_id"] for row in await connection.fetch(SQL["delete"], workspace, person, only, request_id)
     ]
-    await _recall(connection, gone)
+    await recall(connection, gone)
     return len(gone)
 
 
@@ -248,7 +248,7 @@ async def holders(connection: Connection, workspace: WorkspaceId, token: Token) 
     return [PersonId(row["person_id"]) for row in rows]
 
 
-async def _recall(connection: Connection, gone: Sequence[DeviceId]) -> None:
+async def recall(connection: Connection, gone: Sequence[DeviceId]) -> None:
     """Tell workers at the commit, so that what is on its way to these devices, for whoever had them, does not leave."""
     for start in range(0, len(gone), _TOLD_AT_ONCE):
         keys = ",".join(key.hex() for key in gone[start : start + _TOLD_AT_ONCE])

@@ -9,7 +9,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from pushkeeper.errors import Misconfigured
-from pushkeeper.store import row_security
+from pushkeeper.store import row_security, spellings
 
 if TYPE_CHECKING:
     from pushkeeper.store.database import Connection, Database
@@ -73,6 +73,7 @@ async def migrate(database: Database) -> list[Migration]:
     fresh, secured = await database.owned.in_transaction(work)
     await database.secure_rows(secured=secured)
     await make_partitions(database)
+    await spellings.merge_all(database)
     return fresh
 
 

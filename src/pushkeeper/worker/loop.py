@@ -18,7 +18,7 @@ from pushkeeper.core.outcome import Accepted, BadMessage, Verdict
 from pushkeeper.core.retry import Attempt, End, Held, Settled
 from pushkeeper.core.routing import Ways
 from pushkeeper.errors import Unreachable
-from pushkeeper.store import batches, events, messages, migrate, routes, workers
+from pushkeeper.store import batches, events, messages, migrate, routes, spellings, workers
 from pushkeeper.store.batches import Target
 from pushkeeper.store.database import GONE_CHANNEL, HALT_CHANNEL, ROUTES_CHANNEL, WORK_CHANNEL
 from pushkeeper.telemetry import logger
@@ -123,6 +123,7 @@ class Worker:
                     upkeep.every(upkeep.EXPIRE_S, lambda: messages.forget_contents(self._database)),
                     upkeep.every(upkeep.PARTITIONS_S, lambda: migrate.make_partitions(self._database)),
                     upkeep.every(upkeep.PARTITIONS_S, lambda: events.clean(self._database)),
+                    upkeep.every(upkeep.PARTITIONS_S, lambda: spellings.merge_all(self._database)),
                 )
             ]
             await self._claim_until_stopped()

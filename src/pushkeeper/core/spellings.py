@@ -1,0 +1,79 @@
+"""Which of the devices that are one phone, registered by several spellings of its token, stays. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pushkeeper.core.model import DeviceId, PersonId, WorkspaceId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Spelled(msgspec.Struct, frozen=True, kw_only=True):
+    """A device as it is registered.
+
+    Attributes:
+        key: the device's key by the canonical token, where it is its person's alone.
+        shared_key: that of this person's device where people share the token.
+        shared: whether it has a key that holds its person too.
+    """
+
+    device_id: DeviceId
+    workspace_id: WorkspaceId
+    person_id: PersonId
+    token: str
+    key: DeviceId
+    shared_key: DeviceId
+    shared: bool
+    created_at: datetime
+    registered_at: datetime
+    last_used: datetime
+
+
+class Merged(msgspec.Struct, frozen=True, kw_only=True):
+    """One device in place of several: `kept` becomes that of `key`, the others go."""
+
+    kept: Spelled
+    key: DeviceId
+    shared: bool
+    dropped: tuple[Spelled, ...]
+
+    @property
+    def own(self) -> tuple[Spelled, ...]:
+        """Those that are of the person who keeps the phone, the kept one among them."""
+        return (self.kept, *(one for one in self.dropped if one.person_id == self.kept.person_id))
+
+
+def merge(phone: Iterable[Spelled], *, shares: bool) -> list[Merged]:
+    """What becomes of the devices of one phone: the newest registration owns it, or each person's where people share tokens."""
+    newest_first = sorted(phone, key=_recency, reverse=True)
+    groups: dict[PersonId | None, list[Spelled]] = {}
+    for one in newest_first:
+        groups.setdefault(one.person_id if shares else None, []).append(one)
+    kept = [group[0] for group in groups.values()]
+    alone = _alone(kept, shares=shares)
+    return [
+        Merged(
+            kept=group[0],
+            key=group[0].key if group[0] is alone else group[0].shared_key,
+            shared=group[0] is not alone,
+            dropped=tuple(group[1:]),
+        )
+        for group in groups.values()
+    ]
+
+
+def _alone(kept: list[Spelled], *, shares: bool) -> Spelled | None:
+    """The one whose key does not hold its person: where people share tokens, the one that has that key, else the newest such."""
+    if not shares:
+        return kept[0]
+    had = [one for one in kept if not one.shared]
+    return next((one for one in had if one.device_id == one.key), had[0] if had else None)
+
+
+def _recency(one: Spelled) -> tuple[datetime, datetime, DeviceId]:
+    return one.registered_at, one.last_used, one.device_id

@@ -1,0 +1,109 @@
+"""Devices that are one phone, registered by several spellings of its token, become one: page by page, in short transactions."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pushkeeper.core.spellings import Spelled, merge
+from pushkeeper.store import devices
+from pushkeeper.store.database import columns, load_queries
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushkeeper.core.spellings import Merged
+    from pushkeeper.store.database import Connection, Database
+
+SQL = load_queries("spellings")
+
+_PAGE = 500
+
+
+async def merge_all(database: Database, *, page: int = _PAGE) -> None:
+    """Merge whatever an older release registered by another spelling, `page` phones in each transaction.
+
+    A process that ends meanwhile leaves the rest to the next one.
+    """
+
+    async def work(connection: Connection) -> int:
+        phones = [tuple(row.values()) for row in await connection.fetch(SQL["page"], page)]
+        if phones:
+            await _merge(connection, phones)
+        return len(phones)
+
+    while await database.in_transaction(work):
+        pass
+
+
+async def _merge(connection: Connection, phones: Sequence[tuple[object, ...]]) -> None:
+    rows = [dict(row) for row in await connection.fetch(SQL["lock"], *columns(phones, 2))]
+    rows.sort(key=lambda row: (row["workspace_id"], row["key"]))
+    merged = [
+        one
+        for _, group in groupby(rows, key=lambda row: (row["workspace_id"], row["key"]))
+        for one in _of_phone(list(group))
+    ]
+    await _write(connection, merged)
+
+
+def _of_phone(rows: Sequence[dict[str, object]]) -> list[Merged]:
+    phone = [msgspec.convert({n: v for n, v in row.items() if n != "shares"}, Spelled) for row in rows]
+    return merge(phone, shares=bool(rows[0]["shares"]))
+
+
+async def _write(connection: Connection, merged: Sequence[Merged]) -> None:
+    taken = [
+        (
+            one.kept.workspace_id,
+            one.kept.device_id,
+            one.key,
+            any(each.device_id == one.key for each in one.dropped),
+        )
+        for one in merged
+        if one.kept.device_id != one.key
+    ]
+    gone = [
+        # The history of the one that had the key is at the former key of the one that has it now.
+        (d.workspace_id, d.device_id, one.kept.device_id if d.device_id == one.key else d.device_id)
+        for one in merged
+        for d in one.dropped
+    ]
+    respelled = [
+        (
+            one.kept.workspace_id,
+            one.kept.device_id,
+            one.key,
+            one.kept.token,
+            one.shared,
+            min(each.created_at for each in one.own),
+            max(each.last_used for each in one.own),
+        )
+        for one in merged
+    ]
+    # Of everybody whose phone it was; then of the person alone who keeps it.
+    of_all = [
+        (each.workspace_id, each.device_id, one.key, each.person_id)
+        for one in merged
+        for each in (one.kept, *one.dropped)
+        if each.device_id != one.key
+    ]
+    of_owner = [
+        (each.workspace_id, each.device_id, one.key, each.person_id)
+        for one in merged
+        for each in one.own
+        if each.device_id != one.key
+    ]
+    told = [(d.workspace_id, one.key, d.person_id) for one in merged for d in one.dropped]
+    await connection.execute(SQL["take_keys"], *columns(taken, 4))
+    await connection.execute(SQL["drop"], *columns(gone, 3))
+    await connection.execute(SQL["respell"], *columns(respelled, 7))
+    await connection.execute(SQL["tell"], *columns(told, 3))
+    await connection.execute(SQL["pushes"], *columns(of_all, 4))
+    await connection.execute(SQL["reports"], *columns(of_all, 4))
+    await connection.execute(SQL["held_verdicts"], *columns(of_owner, 4))
+    await connection.execute(SQL["batches"], *columns(of_owner, 4))
+    await connection.execute(SQL["broadcasts"], *columns([row[:3] for row in of_all], 3))
+    await devices.recall(connection, [device for _, device, _ in gone])
