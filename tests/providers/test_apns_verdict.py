@@ -220,14 +220,13 @@ def test_p20_a_shutdown_of_one_host_is_retried_at_once():
         (error(403, "NewWord"), BadCredentials(scope=Scope.CREDENTIAL, believed_from=5)),
         (gone("NewWord", NOON), Refused(certainty=Certainty.DEFINITE, since=NOON)),
         (error(410, "NewWord"), BadMessage(malformed=False, unclassified=True)),
-        (Response(410, (), b""), BadMessage(malformed=False, unclassified=True)),
-        (Response(410, (), b'{"timestamp":1795435200000}'), BadMessage(malformed=False, unclassified=True)),
         (error(507, "NewWord"), OUTAGE),
         (Response(500, (), b"<html>"), OUTAGE),
         (error(400, "NewWord"), BadMessage(malformed=False, unclassified=True)),
         (error(400, "Unregistered"), BadMessage(malformed=False, unclassified=True)),
         (error(500, "BadDeviceToken"), OUTAGE),
-        (Response(429, (), b""), BadMessage(malformed=False, unclassified=True)),
+        (error(405, "NewWord"), BadMessage(malformed=False, unclassified=True)),
+        (error(429, "NewWord"), Throttled(scope=Scope.DEVICE)),
     ],
     ids=str,
 )
@@ -235,6 +234,33 @@ def test_p21_an_unknown_reason_is_read_by_its_status_and_alerted(answer, outcome
     found = read(answer)
     assert (found.row, found.outcome) == ("P21", outcome)
     assert "new reason" in found.alert
+
+
+# A middlebox's: a page, or nothing, or JSON without a reason.
+PAGES = [b"", b"<html>", b"{}", b'{"timestamp":1795435200000}', b'{"error":"forbidden"}', b'{"reason":""}']
+
+
+@pytest.mark.parametrize("body", PAGES)
+def test_p21_an_answer_without_a_reason_is_nobodys_fault(body):
+    for status in (301, 302, 400, 401, 403, 404, 405, 407, 410, 418):
+        found = read(Response(status, (), body))
+        outcome = BadCredentials(scope=Scope.CREDENTIAL, believed_from=5)
+        assert (found.row, found.outcome) == ("P21", outcome)
+    for status in (500, 501, 502, 503, 504, 520):
+        assert row_and_outcome(Response(status, (), body)) == ("P21", OUTAGE)
+    after_7_s = Throttled(scope=Scope.DEVICE, after_s=7)
+    assert row_and_outcome(Response(429, ((b"retry-after", b"7"),), body)) == ("P21", after_7_s)
+    assert row_and_outcome(Response(413, (), body)) == (
+        "P21",
+        BadMessage(malformed=False, unclassified=True),
+    )
+
+
+@pytest.mark.parametrize(("status", "body"), [(200, b"<html>Sign in"), (201, b""), (204, b""), (202, b"{}")])
+def test_p21_a_success_that_is_not_apples_is_a_proxys(status, body):
+    found = read(Response(status, (), body))
+    assert (found.row, found.outcome) == ("P21", Unanswered(silence=Silence.GARBLED))
+    assert "proxy" in found.alert
 
 
 def test_n1_what_never_left_is_the_networks():

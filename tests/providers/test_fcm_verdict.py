@@ -302,18 +302,61 @@ def test_f20_an_overload_honours_its_retry_after():
 @pytest.mark.parametrize(
     "answer",
     [
-        error(418, "TEAPOT"),
+        error(418, "UNKNOWN"),
         error(403, "PERMISSION_DENIED", fcm_error("UNSPECIFIED_ERROR")),
         error(404, "NOT_FOUND", fcm_error("UNSPECIFIED_ERROR")),
         error(401, "UNAUTHENTICATED", fcm_error("UNSPECIFIED_ERROR")),
-        Response(302, (), b""),
+        error(409, "ALREADY_EXISTS"),
     ],
-    ids=["418", "403", "404", "401", "302"],
+    ids=["418", "403", "404", "401", "409"],
 )
 def test_f21_anything_else_fails_the_push_and_is_alerted(answer):
     found = read(answer)
     assert (found.row, found.outcome) == ("F21", BadMessage(malformed=False, unclassified=True))
     assert found.alert
+
+
+PAGES = [
+    b"",
+    HTML,
+    b"{}",
+    b'{"message":"no Route matched with those values"}',
+    b'{"error":{"status":"404","message":"Not Found"}}',
+    b'{"error":{"code":403,"message":"Forbidden"}}',
+]
+
+
+@pytest.mark.parametrize("body", PAGES)
+@pytest.mark.parametrize("status", [301, 302, 307, 401, 402, 403, 404, 405, 407, 409, 418, 451])
+def test_f21_what_is_not_googles_answer_is_nobodys_fault_until_five_devices_hear_it(status, body):
+    outcome = read(Response(status, (), body)).outcome
+    assert isinstance(outcome, BadCredentials)
+    assert outcome.believed_from == 5
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(
+            Response(status, (), body)
+            for status in (408, 425, 499, 501, 505, 507, 520, 599)
+            for body in PAGES
+        ),
+        error(408, "UNKNOWN"),
+        error(409, "ABORTED"),
+        error(499, "CANCELLED"),
+    ],
+    ids=lambda answer: str(answer.status),
+)
+def test_f21_what_says_nothing_of_the_message_is_sent_again(answer):
+    outcome = Unavailable(first_wait_s=10, longest_wait_s=600)
+    assert row_and_outcome(answer) == ("F21", outcome)
+
+
+@pytest.mark.parametrize("status", [201, 202, 204, 299])
+def test_f3_another_success_is_a_proxys(status):
+    found = read(Response(status, (), b'{"name":"projects/p/messages/1"}'))
+    assert (found.row, found.outcome, found.status) == ("F3", Unanswered(silence=Silence.GARBLED), status)
 
 
 @pytest.mark.parametrize(

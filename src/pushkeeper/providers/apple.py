@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from pushkeeper.core.outcome import Outcome
 
 OUTAGE_WAIT_S = 900.0
-_NEW_REASON_BELIEVED_FROM = 5
+_DOUBTFUL_BELIEVED_FROM = 5  # devices
+_SAYS_ENOUGH = frozenset({HTTPStatus.REQUEST_ENTITY_TOO_LARGE})  # whoever says it
 GONE_REASONS = frozenset({"Unregistered", "ExpiredToken"})
 
 
@@ -129,8 +130,12 @@ def _gone(since: datetime | None, registered_at: datetime | None) -> Meaning:
 
 def _unknown(status: int, reason: str, since: datetime | None, registered_at: datetime | None) -> Meaning:
     alert = f"APNs gave a new reason: {status} {reason or 'without a word'}"
-    if status == HTTPStatus.FORBIDDEN:
-        outcome = BadCredentials(scope=Scope.CREDENTIAL, believed_from=_NEW_REASON_BELIEVED_FROM)
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Meaning("P21", Throttled(scope=Scope.DEVICE), alert)
+    # APNs names its reasons: what has none is a page of a proxy's, or the address is not APNs'.
+    is_page = not reason and status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _SAYS_ENOUGH
+    if status == HTTPStatus.FORBIDDEN or is_page:
+        outcome = BadCredentials(scope=Scope.CREDENTIAL, believed_from=_DOUBTFUL_BELIEVED_FROM)
         return Meaning("P21", outcome, alert)
     if status == HTTPStatus.GONE and since is not None:
         return Meaning("P21", _gone(since, registered_at).outcome, alert)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from pushkeeper.core.outcome import Accepted, Throttled, Unavailable, Verdict
+from pushkeeper.core.outcome import Accepted, Silence, Throttled, Unanswered, Unavailable, Verdict
 from pushkeeper.providers import apple, silence
 from pushkeeper.providers.answer import NoResponse
 from pushkeeper.providers.excerpt import excerpt, reason_word
@@ -51,9 +51,8 @@ def read(
     """
     if isinstance(answer, NoResponse):
         return silence.read(answer)
-    if answer.status == HTTPStatus.OK:
-        provider_id = excerpt(answer.header(b"apns-id") or b"")
-        return Verdict(row="P1", outcome=Accepted(provider_id=provider_id), status=200)
+    if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+        return _taken(answer, token)
     error = _parse(answer.body)
     meaning = apple.meaning(
         answer.status, error.reason, since=_since(answer.status, error), registered_at=registered_at
@@ -65,6 +64,21 @@ def read(
         reason=reason_word(error.reason, token),
         detail=excerpt(answer.body, token),
         alert=excerpt(meaning.alert, token),
+    )
+
+
+def _taken(answer: Response, token: Token) -> Verdict:
+    """A success has Apple's id, or at least no body."""
+    apns_id = answer.header(b"apns-id") or b""
+    if answer.status == HTTPStatus.OK and (apns_id or not answer.body):
+        return Verdict(row="P1", outcome=Accepted(provider_id=excerpt(apns_id)), status=200)
+    return Verdict(
+        row="P21",
+        outcome=Unanswered(silence=Silence.GARBLED),
+        status=answer.status,
+        reason=Silence.GARBLED.value,
+        detail=excerpt(answer.body, token),
+        alert="a success that is not APNs': a proxy is in the way",
     )
 
 

@@ -11,6 +11,28 @@ import msgspec
 
 _T = TypeVar("_T")
 
+# google.rpc.Code
+_CODES = frozenset(
+    [
+        "CANCELLED",
+        "UNKNOWN",
+        "INVALID_ARGUMENT",
+        "DEADLINE_EXCEEDED",
+        "NOT_FOUND",
+        "ALREADY_EXISTS",
+        "PERMISSION_DENIED",
+        "UNAUTHENTICATED",
+        "RESOURCE_EXHAUSTED",
+        "FAILED_PRECONDITION",
+        "ABORTED",
+        "OUT_OF_RANGE",
+        "UNIMPLEMENTED",
+        "INTERNAL",
+        "UNAVAILABLE",
+        "DATA_LOSS",
+    ]
+)
+
 
 class Violation(msgspec.Struct, frozen=True):
     """One field that FCM does not take; `field` is a path from `message` on."""
@@ -53,7 +75,7 @@ class Error(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_googles(self) -> bool:
         """Whether Google's API answered, and not a page of its front or of a proxy."""
-        return bool(self.status or self.code)
+        return self.status in _CODES or bool(self.code)
 
 
 class _Status(msgspec.Struct, frozen=True):

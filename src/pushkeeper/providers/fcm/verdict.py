@@ -7,6 +7,7 @@ Never raises, whatever the bytes.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -53,6 +54,9 @@ _OUTAGE_LONGEST_S = 600.0
 _BAD_GATEWAY_S = 30.0
 # A stray page of Google's front says nothing of our settings; a wrong address says it to everybody.
 _PAGE_BELIEVED_FROM = 5  # devices
+# What says nothing of the message: Google's clients send 408 again, and the codes are those of 409, 499 and 504.
+_PASSING = frozenset({"ABORTED", "CANCELLED", "DEADLINE_EXCEEDED"})
+_PASSING_STATUSES = frozenset({408, 425, 499})
 
 _AMBIGUOUS = Refused(certainty=Certainty.AMBIGUOUS)
 _DEFINITE = Refused(certainty=Certainty.DEFINITE)
@@ -69,7 +73,7 @@ def read(answer: Answer, *, token: Token, now: datetime, dry_run: bool = False) 
     """The verdict on one push; `dry_run` when it was sent with `validate_only`."""
     if isinstance(answer, NoResponse):
         return silence.read(answer)
-    if answer.status == 200:  # noqa: PLR2004 - a status is its own name
+    if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
         return _sent(answer, token, dry_run=dry_run)
     refusal = _Refusal(fcm_error.parse(answer.body), answer, retry_after_s(answer, now))
     meaning = _BY_STATUS.get(answer.status, _other)(refusal)
@@ -106,14 +110,14 @@ class _Refusal:
 
 def _sent(response: Response, token: Token, *, dry_run: bool) -> Verdict:
     try:
-        name = _SENT.decode(response.body).name
+        name = _SENT.decode(response.body).name if response.status == HTTPStatus.OK else ""
     except (msgspec.MsgspecError, ValueError, RecursionError):
         name = ""
     if not name:
         return Verdict(
             row="F3",
             outcome=Unanswered(silence=Silence.GARBLED),
-            status=200,
+            status=response.status,
             reason=Silence.GARBLED.value,
             detail=excerpt(response.body, token),
             alert="a success that is not FCM's: a proxy is in the way",
@@ -228,8 +232,19 @@ def _bad_gateway(refusal: _Refusal) -> Meaning:
 
 
 def _other(refusal: _Refusal) -> Meaning:
-    alert = f"FCM gave a new error: {refusal.response.status} {refusal.reason or 'without a word'}"
+    status = refusal.response.status
+    alert = f"FCM gave a new error: {status} {refusal.reason or 'without a word'}"
+    if _is_passing(refusal):
+        return Meaning("F21", _outage("F21")(refusal).outcome, alert)
+    if not refusal.error.is_googles:
+        return Meaning("F21", _believed(refusal, BadCredentials(scope=Scope.CREDENTIAL)), alert)
     return Meaning("F21", BadMessage(malformed=False, unclassified=True), alert)
+
+
+def _is_passing(refusal: _Refusal) -> bool:
+    status = refusal.response.status
+    passing = refusal.error.status in _PASSING or status in _PASSING_STATUSES
+    return passing or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 _BY_STATUS: dict[int, Callable[[_Refusal], Meaning]] = {
