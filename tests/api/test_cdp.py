@@ -284,8 +284,8 @@ BAD = [
     {"type": "track", "event": "n", "userId": "42", "properties": {"a": "b" * 40_000}},
     {"type": "track", "event": "n", "userId": "4" * 151},
     {"type": "track", "event": "n", "userId": "42", "properties": []},
-    {"type": "identify", "userId": "42", "traits": {"a": "b" * 1001}},
     {"type": "identify", "userId": ["42"]},
+    {"type": "identify", "traits": {"email": "e" * 151}},
 ]
 
 

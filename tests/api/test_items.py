@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from pushkeeper.metrics import PROCESS, Metric
+
 _PERSON = {"type": "person", "action": "identify", "attributes": {"a": 1}}
 
 
@@ -64,6 +66,13 @@ async def test_a_null_identifier_is_none(sender: Any) -> None:
     assert (await sender.app("POST", "/v1/send/push", push))[0] == 200
     merge = {"primary": ann, "secondary": {"id": None, "email": "b@example.com"}}
     assert (await sender.track("POST", "/api/v1/merge_customers", merge))[0] == 200
+    seen = {
+        "type": "person",
+        "action": "event",
+        "name": "seen",
+        "identifiers": {"id": None, "anonymous_id": "a"},
+    }
+    assert (await sender.track("POST", "/api/v2/entity", seen))[0] == 200
     nobody = {"id": None, "email": None}
     assert (await sender.track("POST", "/api/v2/entity", {**_PERSON, "identifiers": nobody}))[0] == 400
     assert await _ids(sender) == ["ann"]
@@ -84,3 +93,102 @@ async def test_names_of_events_are_trimmed(door: Any) -> None:
     assert await _names(door) == ["purchase"] * 4 + ["n" * 100] * 4
     assert len((await door.person("ann"))["devices"]) == 1
     assert (await door.track("POST", "/api/v1/customers/ann/events", {"name": " \t"}))[0] == 400
+
+
+# Attributes that cannot be kept: they cost neither a person nor a phone.
+
+_TOKEN = "b" * 64
+_BAD_ATTRIBUTES: list[tuple[dict[str, Any], str]] = [
+    ({"flags": "x" * 1001}, "flags"),
+    ({"flags": ["x" * 1001]}, "flags"),
+    ({"flags": "x" * 40_000}, "flags"),
+    ({"flags": 2**63}, "flags"),
+    ({"flags": 10**400}, "flags"),
+    ({"flags": {"deep": 10**400}}, "flags.deep"),
+    ({"flags": json.loads("[" * 101 + "]" * 101)}, "flags"),
+    ({"flags": json.loads("[" * 900 + "]" * 900)}, "flags"),
+    ({"n" * 151: 1}, "n" * 40 + "…"),
+]
+
+
+def _registered(attributes: object) -> dict[str, Any]:
+    return {
+        "type": "track",
+        "event": "Device Created or Updated",
+        "userId": "ann",
+        "properties": attributes,
+        "context": {"device": {"type": "ios", "token": _TOKEN}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("bad", "name"),
+    [
+        *_BAD_ATTRIBUTES,
+        ({"app_id": 1234567890}, "app_id"),
+        ({"app_id": ["x"]}, "app_id"),
+        ({"apns_environment": "moon"}, "apns_environment"),
+    ],
+    ids=range(len(_BAD_ATTRIBUTES) + 3),
+)
+async def test_a_phone_is_registered_without_the_attribute_that_cannot_be_kept(
+    door: Any, bad: dict[str, Any], name: str
+) -> None:
+    before = _dropped("attribute")
+    status, answer = await _cdp(door, _registered({"device_os": "18.1", **bad, "zone": "UTC"}))
+    assert status == 200
+    [error] = answer["errors"]
+    assert (error["batch_index"], error["field"]) == (0, f"properties.{name}")
+    assert _dropped("attribute") == before + 1
+    _, device = await door.app("GET", f"/api/v1/devices/{_TOKEN}")
+    assert device["attributes"] == {"device_os": "18.1", "zone": "UTC"}
+    assert device["dropped_attributes"] == {name: error["message"]}
+    assert await _cdp(door, _registered({"device_os": "18.2"})) == (200, {})
+    assert (await door.app("GET", f"/api/v1/devices/{_TOKEN}"))[1]["dropped_attributes"] == {}
+
+
+@pytest.mark.parametrize("attributes", [[], "text", 7, {f"a{n}": n for n in range(301)}])
+async def test_a_phone_is_registered_whatever_its_properties_are(door: Any, attributes: object) -> None:
+    status, answer = await _cdp(door, _registered(attributes))
+    assert (status, answer["errors"][0]["field"]) == (200, "properties")
+    assert len((await door.person("ann"))["devices"][0]["attributes"]) in {1, 301}
+
+
+@pytest.mark.parametrize(
+    ("bad", "name"),
+    [*_BAD_ATTRIBUTES, ({"email": "e" * 151}, "email"), ({"email": {}}, "email")],
+    ids=range(len(_BAD_ATTRIBUTES) + 2),
+)
+async def test_a_person_is_identified_without_the_trait_that_cannot_be_kept(
+    door: Any, bad: dict[str, Any], name: str
+) -> None:
+    item = {"type": "identify", "userId": "ann", "traits": {"plan": "pro", **bad, "zone": "UTC"}}
+    status, answer = await _cdp(door, item)
+    assert (status, [error["field"] for error in answer["errors"]]) == (200, [f"traits.{name}"])
+    found = (await door.person("ann"))["attributes"]
+    assert {key: found[key] for key in found if key not in {"id", "cio_id"}} == {"plan": "pro", "zone": "UTC"}
+
+
+async def test_an_anonymous_id_that_cannot_be_kept_costs_no_user_anything(door: Any) -> None:
+    status, answer = await _cdp(door, {**_registered({}), "anonymousId": {}})
+    assert (status, answer["errors"][0]["field"]) == (200, "anonymousId")
+    assert len((await door.person("ann"))["devices"]) == 1
+
+
+async def test_a_preference_that_cannot_be_kept_is_not_removed(door: Any) -> None:
+    name = "cio_subscription_preferences.topics.topic_1"
+    item = {"type": "identify", "userId": "ann", "traits": {name: True}}
+    assert await _cdp(door, item) == (200, {})
+    before = (await door.person("ann"))["attributes"]
+    assert (await _cdp(door, {**item, "traits": {name: "x" * 1001}}))[1]["errors"]
+    assert (await door.person("ann"))["attributes"] == before
+
+
+def _dropped(kind: str) -> float:
+    return sum(
+        series.value
+        for series in PROCESS.series()
+        if series.metric is Metric.INGEST_DROPPED
+        and kind in series.labels
+        and isinstance(series.value, float)
+    )

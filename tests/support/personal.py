@@ -26,7 +26,7 @@ PERSONAL: Mapping[str, Mapping[Verdict, str]] = {
     "segment_members": {Verdict.DELETED: "person_id"},
     "devices": {
         Verdict.DELETED: "device_id person_id token attributes app environment platform id_kind status strikes struck_at "
-        "failure_reason"
+        "failure_reason dropped_attributes"
     },
     "anonymous_ids": {Verdict.DELETED: "anonymous_id person_id"},
     "anonymous_devices": {Verdict.DELETED: "device_id anonymous_id registration"},

@@ -38,6 +38,7 @@ MAX_VALUES = 500_000  # a tenth of a second to decode, whatever they are
 _COUNTED_AT_ONCE = 256 * 1024  # bytes
 _MAX_SHOWN = 40  # characters of a key in an error's text
 _MAX_PLACE = 200
+_PLACED_DEPTH = 2  # of what is nested too deeply: each level of its place is a look at all that is below
 _BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
 _INLINE_BYTES = LARGE_BYTES // 8  # packed; most bodies are some eight times as long as that
@@ -219,9 +220,11 @@ def _refuse_depth(value: object) -> None:
     if not _is_deep(value, MAX_DEPTH):
         return
     place: Place = []
-    if isinstance(value, dict | list):
-        inside = value.items() if isinstance(value, dict) else enumerate(value)
-        place = [next(key for key, inner in inside if _is_deep(inner, MAX_DEPTH - 1))]
+    inner: Any = value
+    for depth in range(1, _PLACED_DEPTH + 1):
+        parts = inner.items() if isinstance(inner, dict) else enumerate(inner)
+        key, inner = next(part for part in parts if _is_deep(part[1], MAX_DEPTH - depth))
+        place.insert(0, key)
     field = _words(place)
     raise BadRequest(field, f"{field}: nested too deeply; {MAX_DEPTH} levels are the most")
 

@@ -15,7 +15,7 @@ import msgspec
 from pushkeeper.api import answer, fields
 from pushkeeper.api.answer import Answer
 from pushkeeper.api.body import by_size, inflate, loads, parse
-from pushkeeper.api.cdp_item import DEVICE_FIELDS, read_item
+from pushkeeper.api.cdp_item import DEVICE_FIELDS, Item, cut_attributes, read_item
 from pushkeeper.api.drops import Drops
 from pushkeeper.api.surface import NOBODY, Surface
 from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge, Unauthorized
@@ -153,17 +153,20 @@ class _Cdp:
     ) -> list[Said]:
         """What an item says, of this kind or of that which it names; nothing, where something is wrong with it."""
         try:
-            for check in opened.checks:
-                check(item)
             given = fields.as_object(item, "batch")
-            _check_size(given)
+            spoiled = _spoiled(given, kind, opened.checks)
             if device is not None:
                 # Nothing else is read of what a batch's items have in common: to copy all of it into each is the square.
                 own = given.get("context")
                 given["context"] = {"device": device, **(own if isinstance(own, dict) else {})}
-            return read_item(
-                self._rooms.registry, opened.workspace, given, kind, request_id=opened.request_id
+            one = Item(
+                given=given,
+                kind=kind,
+                request_id=opened.request_id,
+                on_bad=lambda error: opened.drops.add("attribute", error, index),
+                spoiled=spoiled,
             )
+            return read_item(self._rooms.registry, opened.workspace, one)
         except BadRequest as error:
             opened.drops.add("item", error, index)
             return []
@@ -250,7 +253,24 @@ def _shared_device(body: dict[str, Any]) -> dict[str, Any] | None:
     return {name: device[name] for name in DEVICE_FIELDS if name in device}
 
 
-def _check_size(item: dict[str, Any]) -> None:
+def _spoiled(item: dict[str, Any], kind: str | None, checks: Sequence[Check]) -> list[BadRequest]:
+    """What had to be cut out of an item, so that it may be kept.
+
+    Raises:
+        BadRequest, TooLarge: it may not even so.
+    """
+    try:
+        _check(item, checks)
+    except BadRequest:
+        spoiled = cut_attributes(item, kind, checks)
+        _check(item, checks)
+        return spoiled
+    return []
+
+
+def _check(item: dict[str, Any], checks: Sequence[Check]) -> None:
+    for check in checks:
+        check(item)
     if len(msgspec.json.encode(item)) > MAX_ITEM_BYTES:
         raise TooLarge("event", f"event: cannot be longer than {MAX_ITEM_BYTES} bytes")
 

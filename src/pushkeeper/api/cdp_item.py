@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,12 +17,17 @@ from pushkeeper.reporting import AppReport
 from pushkeeper.store.people import Naming
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushkeeper.api.body import Check
+    from pushkeeper.api.fields import OnBad
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.registry import Registry
     from pushkeeper.store.events import EventKind
 
 Said: TypeAlias = Call | AppReport
 
+_REGISTRATION = "Device Created or Updated"
 _KINDS = ("identify", "track", "page", "screen", "group", "alias")
 # Of objects, content and relationships there is nothing to keep here.
 _IGNORED_EVENTS = frozenset({"Relationship Deleted", "Object Deleted", "Report Content Event"})
@@ -32,16 +37,47 @@ _TOKEN = "context.device.token"  # noqa: S105 - a field's name, not a secret
 DEVICE_FIELDS = ("token", "type")  # what is read of a device that a context names
 
 
-def read_item(
-    registry: Registry, workspace: WorkspaceId, item: dict[str, Any], kind: str | None, *, request_id: str
-) -> list[Said]:
-    """What one item says; `kind` is that of the path it came to, which an item of a batch names itself.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One item: `kind` is that of the path it came to, which an item of a batch names itself.
+
+    `spoiled` is what was cut out of it, and `on_bad` takes whatever else of its attributes can't be kept.
+    """
+
+    given: dict[str, Any]
+    kind: str | None
+    request_id: str
+    on_bad: OnBad
+    spoiled: Sequence[BadRequest] = ()
+
+
+def cut_attributes(given: dict[str, Any], kind: str | None, checks: Sequence[Check]) -> list[BadRequest]:
+    """Cut out of an item the attributes that fail a check: they cost neither a person nor a phone."""
+    kind, event = kind or given.get("type"), given.get("event")
+    is_device = kind == "track" and isinstance(event, str) and event.strip() == _REGISTRATION
+    field = "traits" if kind == "identify" else "properties" if is_device else ""
+    found = given.get(field)
+    attributes = found if isinstance(found, dict) else {}
+    spoiled: list[BadRequest] = []
+    for name, value in list(attributes.items()):
+        try:
+            for check in checks:
+                check({field: {name: value}})
+            fields.check_attribute(name, value, field)
+        except BadRequest as error:
+            spoiled.append(error)
+            del attributes[name]
+    return spoiled
+
+
+def read_item(registry: Registry, workspace: WorkspaceId, item: Item) -> list[Said]:
+    """What one item says.
 
     Raises:
         BadRequest, TooLarge: a field is missing, malformed or too long.
     """
-    reader = _Reader(registry, workspace, item, request_id)
-    match kind or fields.one_of(item.get("type"), "type", _KINDS):
+    reader = _Reader(registry, workspace, item)
+    match item.kind or fields.one_of(item.given.get("type"), "type", _KINDS):
         case "identify":
             return reader.identify()
         case "track":
@@ -55,27 +91,29 @@ def read_item(
 
 
 class _Reader:
-    def __init__(
-        self, registry: Registry, workspace: WorkspaceId, item: dict[str, Any], request_id: str
-    ) -> None:
+    def __init__(self, registry: Registry, workspace: WorkspaceId, item: Item) -> None:
         self._registry = registry
         self._workspace = workspace
-        self._item = item
-        self._request_id = request_id
-        self._once = said.once("cdp", item.get("messageId"))
-        self._at = _time(item.get("timestamp"))
-        self._user = _user(item.get("userId"))
-        self._anonymous_id = _anonymous_id(item.get("anonymousId"), "anonymousId")
+        self._item = item.given
+        self._request_id = item.request_id
+        self._on_bad = item.on_bad
+        self._spoiled = item.spoiled
+        self._once = said.once("cdp", self._item.get("messageId"))
+        self._at = _time(self._item.get("timestamp"))
+        self._user = _user(self._item.get("userId"))
+        self._anonymous_id = self._read_anonymous_id()
 
     def identify(self) -> list[Said]:
-        traits = fields.optional_object(self._item.get("traits"), "traits")
-        email = fields.optional_text(traits.get("email"), "traits.email", max_bytes=said.MAX_ID_BYTES)
+        for error in self._spoiled:
+            self._on_bad(error)
+        traits = self._attributes("traits")
+        email = self._email(traits)
         by_email = Identifier(IdentifierKind.EMAIL, email) if email and email.strip() else None
         path = self._user or by_email
         if path is None:
             return []
         others = (by_email,) if by_email is not None and by_email.key != path.key else ()
-        change = said.change(traits, at=self._at)
+        change = said.change(traits, at=self._at, field="traits", on_bad=self._on_bad)
         naming = Naming(workspace_id=self._workspace, path=path, others=others)
         return [
             Tell(
@@ -86,6 +124,33 @@ class _Reader:
                 once=self._once,
             )
         ]
+
+    def _attributes(self, field: str) -> dict[str, Any]:
+        """The attributes of a person or a device, who are not lost with what is no object."""
+        try:
+            return fields.optional_object(self._item.get(field), field)
+        except BadRequest as error:
+            self._on_bad(error)
+            return {}
+
+    def _email(self, traits: dict[str, Any]) -> str | None:
+        try:
+            return fields.optional_text(traits.get("email"), "traits.email", max_bytes=said.MAX_ID_BYTES)
+        except BadRequest as error:
+            if self._user is None:
+                raise
+            self._on_bad(error)
+            return None
+
+    def _read_anonymous_id(self) -> str | None:
+        """Of one that can't be kept a user's own item is none the worse."""
+        try:
+            return _anonymous_id(self._item.get("anonymousId"), "anonymousId")
+        except BadRequest as error:
+            if self._user is None:
+                raise
+            self._on_bad(error)
+            return None
 
     def alias(self) -> list[Said]:
         """Take the previous id for an anonymous one: where it is a user's, nobody is renamed or merged."""
@@ -104,14 +169,14 @@ class _Reader:
 
     def track(self) -> list[Said]:
         name = self._item.get("event")
-        properties = fields.optional_object(self._item.get("properties"), "properties")
         if isinstance(name, str):
             name = name.strip()
             if name in _IGNORED_EVENTS:
                 return []
+        if name == _REGISTRATION:
+            return self._register()
+        properties = fields.optional_object(self._item.get("properties"), "properties")
         match name:
-            case "Device Created or Updated":
-                return self._register(properties)
             case "Device Deleted":
                 return self._forget_device(properties)
             case "Report Delivery Event":
@@ -122,15 +187,15 @@ class _Reader:
 
     # Devices. `context.device.token` is on every event: only these two may change anything by it.
 
-    def _register(self, properties: dict[str, Any]) -> list[Said]:
+    def _register(self) -> list[Said]:
+        properties = self._attributes("properties")
         device = self._device(properties)
-        attributes = {name: value for name, value in properties.items() if name != "device"}
+        given = {name: value for name, value in properties.items() if name != "device"}
         registration = said.registered(
             said.token(device.get("token"), _TOKEN),
-            platform=device.get("type"),
+            platform=said.platform(device.get("type"), "context.device.type"),
             last_used=self._at,
-            attributes=attributes,
-            field="properties",
+            attributes=said.device_attributes(given, "properties", self._on_bad, self._spoiled),
             request_id=self._request_id,
         )
         if self._user is None and self._anonymous_id is None:

@@ -6,11 +6,17 @@ import re
 from base64 import b64decode, urlsafe_b64encode
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
 from pushkeeper.errors import BadRequest, NotFound, TooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OnBad: TypeAlias = "Callable[[BadRequest], None]"  # takes what is left out, or raises it
 
 MAX_NAME_BYTES = 150
 MAX_VALUE_BYTES = 1000
@@ -164,18 +170,29 @@ def one_of(value: object, field: str, allowed: tuple[str, ...]) -> str:
     return value.lower()
 
 
-def attributes(given: dict[str, Any], field: str) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Attributes to set, and the names of those that null or "" removes.
+def refuse(error: BadRequest) -> None:
+    """Raise it: what most readers do about an attribute that can't be kept."""
+    raise error
+
+
+def attributes(
+    given: dict[str, Any], field: str, on_bad: OnBad = refuse
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Attributes to set, and the names of those that null or "" removes; those that `on_bad` takes are left out.
 
     Raises:
         BadRequest, TooLarge: one is over Customer.io's limits, or there are too many.
     """
     if len(given) > MAX_ATTRIBUTES:
-        raise TooLarge(field, f"{field}: cannot be more than {MAX_ATTRIBUTES} at once")
+        on_bad(TooLarge(field, f"{field}: cannot be more than {MAX_ATTRIBUTES} at once"))
     kept: dict[str, Any] = {}
     removed = []
-    for name, value in given.items():
-        _check_attribute(name, value, field)
+    for name, value in islice(given.items(), MAX_ATTRIBUTES):
+        try:
+            check_attribute(name, value, field)
+        except BadRequest as error:
+            on_bad(error)
+            continue
         if value is None or value == "":
             removed.append(name)
         else:
@@ -183,7 +200,12 @@ def attributes(given: dict[str, Any], field: str) -> tuple[dict[str, Any], tuple
     return kept, tuple(removed)
 
 
-def _check_attribute(name: str, value: object, field: str) -> None:
+def check_attribute(name: str, value: object, field: str) -> None:
+    """Check one attribute by Customer.io's limits.
+
+    Raises:
+        BadRequest, TooLarge: it is over them.
+    """
     shown = name if len(name) <= MAX_NAME_BYTES else f"{name[:40]}…"
     if not name:
         raise BadRequest(field, f"{field}: an attribute needs a name")

@@ -132,6 +132,7 @@ def device_json(device: Device) -> dict[str, Any]:
         "strikes": device.strikes,
         "generation": device.generation,
         "attributes": device.attributes,
+        "dropped_attributes": device.dropped_attributes,
         "created_at": device.created_at,
         "registered_at": device.registered_at,
         "last_used": device.last_used,

@@ -105,6 +105,10 @@ SCHEMAS: dict[str, Schema] = {
             "strikes": {"type": "integer"},
             "generation": {"type": "integer"},
             "attributes": OBJECT,
+            "dropped_attributes": {
+                **OBJECT,
+                "description": "those that the last registration brought and that could not be kept, each with the reason",
+            },
             "created_at": TEXT,
             "registered_at": TEXT,
             "last_used": TEXT,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,6 +23,7 @@ from pushkeeper.store.people import AttributeChange
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pushkeeper.api.fields import OnBad
     from pushkeeper.core.model import Token
     from pushkeeper.store.events import EventKind
 
@@ -29,8 +31,7 @@ MAX_ID_BYTES = 150
 MAX_TOKEN_BYTES = 4096
 MAX_EVENT_NAME_BYTES = 100
 MAX_EVENT_DATA_BYTES = 100_000
-_PLATFORMS = tuple(Platform)
-_ENVIRONMENTS = tuple(Environment)
+_MOST_DROPPED_SHOWN = 20
 _EVENT_KINDS = ("event", "page", "screen")
 _IDENTIFIERS = (IdentifierKind.ID, IdentifierKind.EMAIL)
 _DOTTED_PREFERENCE = re.compile(r"cio_subscription_preferences\.[^.]+\..+", re.DOTALL)
@@ -100,16 +101,22 @@ def anonymous_id(value: object, field: str = "anonymous_id") -> str | None:
     return found
 
 
-def change(body: dict[str, Any], *, at: datetime | None = None) -> AttributeChange:
+def change(
+    body: dict[str, Any],
+    *,
+    at: datetime | None = None,
+    field: str = "attributes",
+    on_bad: OnBad = fields.refuse,
+) -> AttributeChange:
     """What is to become of a person's attributes; identifiers among them are for `other_identifiers`.
 
     It is a change of its `_timestamp`, else of this time, else of now; one of the future is of now.
     """
     given = {name: value for name, value in body.items() if name not in _NOT_ATTRIBUTES}
-    kept, removed = fields.attributes(given, "attributes")
+    kept, removed = fields.attributes(given, field, on_bad)
     changed_at = fields.optional_unix_time(body.get("_timestamp"), "_timestamp") or at
     now = int(time.time())
-    dotted = dict.fromkeys(name for name in given if _DOTTED_PREFERENCE.fullmatch(name))
+    dotted = dict.fromkeys(name for name in (*kept, *removed) if _DOTTED_PREFERENCE.fullmatch(name))
     return AttributeChange(
         attributes={name: value for name, value in kept.items() if name not in dotted},
         preferences={name: kept.get(name) for name in dotted},
@@ -144,10 +151,11 @@ def registration(device: dict[str, Any], field: str, *, id_field: str, request_i
     """
     return registered(
         token(device.get(id_field), f"{field}.{id_field}"),
-        platform=device.get("platform"),
+        platform=platform(device.get("platform"), f"{field}.platform"),
         last_used=fields.optional_unix_time(device.get("last_used"), f"{field}.last_used"),
-        attributes=fields.optional_object(device.get("attributes"), f"{field}.attributes"),
-        field=field,
+        attributes=device_attributes(
+            fields.optional_object(device.get("attributes"), f"{field}.attributes"), f"{field}.attributes"
+        ),
         request_id=request_id,
     )
 
@@ -155,33 +163,82 @@ def registration(device: dict[str, Any], field: str, *, id_field: str, request_i
 def registered(
     found: Token,
     *,
-    platform: object,
+    platform: Platform,
     last_used: datetime | None,
-    attributes: dict[str, Any],
-    field: str,
+    attributes: DeviceAttributes,
     request_id: str,
 ) -> Registration:
-    """A device of these parts; the platform and the attributes are still to be checked.
-
-    Raises:
-        BadRequest, TooLarge: one is missing, malformed or too long.
-    """
-    named = fields.one_of(platform, f"{field}.platform", _PLATFORMS)
-    given = {name: value for name, value in attributes.items() if name != "_last_status"}
-    kept, removed = fields.attributes(given, f"{field}.attributes")
-    environment = fields.optional_text(kept.get("apns_environment"), f"{field}.attributes.apns_environment")
-    if environment is not None:
-        fields.one_of(environment, f"{field}.attributes.apns_environment", _ENVIRONMENTS)
+    """A device of these parts."""
     return Registration(
         token=found,
         id_kind=id_kind_of(found),
-        platform=Platform(named),
+        platform=platform,
         last_used=last_used or datetime.now(UTC),
-        app=fields.optional_text(kept.get("app_id"), f"{field}.attributes.app_id"),
-        environment=Environment(environment.lower()) if environment else None,
-        attributes={**kept, **dict.fromkeys(removed)},
+        app=attributes.app,
+        environment=attributes.environment,
+        attributes=attributes.kept,
+        dropped_attributes=attributes.dropped,
         request_id=request_id,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceAttributes:
+    """Attributes of a device, None of one that is removed; what two of ours say; and why others are dropped, by name."""
+
+    kept: dict[str, Any]
+    app: str | None
+    environment: Environment | None
+    dropped: dict[str, str]
+
+
+def device_attributes(
+    given: dict[str, Any], field: str, on_bad: OnBad = fields.refuse, spoiled: Sequence[BadRequest] = ()
+) -> DeviceAttributes:
+    """Read the attributes of a device, which are the field of this name; those that `on_bad` takes are dropped.
+
+    `spoiled` says what was wrong with those that aren't there any more.
+
+    Raises:
+        BadRequest, TooLarge: one can't be kept, and `on_bad` doesn't take it.
+    """
+    dropped: dict[str, str] = {}
+
+    def drop(error: BadRequest) -> None:
+        on_bad(error)
+        if len(dropped) < _MOST_DROPPED_SHOWN:
+            dropped[error.field.removeprefix(f"{field}.")] = error.message
+
+    for error in spoiled:
+        drop(error)
+    wanted = {name: value for name, value in given.items() if name != "_last_status"}
+    kept, removed = fields.attributes(wanted, field, drop)
+    for name, check in (("app_id", fields.optional_text), ("apns_environment", _check_environment)):
+        try:
+            check(kept.get(name), f"{field}.{name}")
+        except BadRequest as error:
+            drop(error)
+            del kept[name]
+    environment = kept.get("apns_environment")
+    return DeviceAttributes(
+        kept={**kept, **dict.fromkeys(removed)},
+        app=kept.get("app_id"),
+        environment=None if environment is None else Environment(environment.lower()),
+        dropped=dropped,
+    )
+
+
+def platform(value: object, field: str) -> Platform:
+    """What a device runs.
+
+    Raises:
+        BadRequest: it is none of those there are.
+    """
+    return Platform(fields.one_of(value, field, tuple(Platform)))
+
+
+def _check_environment(value: object, field: str) -> str | None:
+    return None if value is None else fields.one_of(value, field, tuple(Environment))
 
 
 def token(value: object, field: str) -> Token:

@@ -216,7 +216,7 @@ def _event(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
     body = {**item, "type": _EVENTS[item["action"].lower()]}
     event = said.event(body, data_field="attributes")
     identifiers = fields.as_object(item.get("identifiers"), "identifiers")
-    if identifiers.keys() == {"anonymous_id"}:
+    if {name for name, value in identifiers.items() if value is not None} == {"anonymous_id"}:
         anonymous_id = said.anonymous_id(identifiers["anonymous_id"], "identifiers.anonymous_id")
         return [Tell(workspace_id=workspace, anonymous_id=anonymous_id, event=event, once=once)]
     naming = Naming(workspace_id=workspace, path=_named(item))

@@ -53,6 +53,7 @@ def device_show(*, token: str, name: str, json: bool, **options: Any) -> None:
         "last_used": found.last_used,
         "registered_at": found.registered_at,
         "attributes": found.attributes,
+        "dropped_attributes": found.dropped_attributes,
         **route_json(way),
     }
     told = {**shown, "token": found.token.masked, "last_status": _status(found.status)}

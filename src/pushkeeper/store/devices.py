@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -43,7 +43,8 @@ _TOLD_AT_ONCE = 200  # a NOTIFY may say 8,000 bytes
 class Registration(msgspec.Struct, frozen=True, kw_only=True):
     """A device as its app tells of it; `app` and `environment` are None when it does not say.
 
-    `attributes` merge into those that the same person's device has, and None removes one.
+    `attributes` merge into those that the same person's device has, and None removes one. `dropped_attributes` are the names of
+    those that cannot be kept, each with the reason.
     """
 
     token: Token
@@ -53,6 +54,7 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     app: str | None = None
     environment: Environment | None = None
     attributes: dict[str, Any] = {}
+    dropped_attributes: dict[str, str] = {}
     request_id: str = ""
 
 
@@ -75,6 +77,7 @@ class Device:
     created_at: datetime
     registered_at: datetime
     last_used: datetime
+    dropped_attributes: dict[str, str] = field(default_factory=dict)
 
     @property
     def shape(self) -> TokenShape:
@@ -160,7 +163,7 @@ async def register(
     for _ in range(_ROUNDS):
         rows = [_as_given(key, *registered) for key, registered in waiting.items()]
         moved = []
-        for row in await connection.fetch(SQL["register"], *columns(rows, 12), MAX_ATTRIBUTES):
+        for row in await connection.fetch(SQL["register"], *columns(rows, 13), MAX_ATTRIBUTES):
             key = row["key"]
             del waiting[key]
             if row["refused"]:
@@ -194,6 +197,7 @@ def _as_given(key: DeviceId, workspace: WorkspaceId, person: PersonId, told: Reg
         {name: None for name, value in told.attributes.items() if value is None},
         told.last_used,
         told.request_id,
+        told.dropped_attributes,
     )
 
 

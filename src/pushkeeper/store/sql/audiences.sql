@@ -55,7 +55,7 @@ select greatest(reltuples, 1)::bigint from pg_class where oid = 'people'::regcla
 -- name: page
 -- The next devices that a condition is true of: their keys are hashes, so that the first are as good a sample as any.
 select d.device_id, d.workspace_id, d.person_id, d.token, d.id_kind, d.platform, d.app, d.environment, d.attributes,
-    d.status, d.strikes, d.generation, d.created_at, d.registered_at, d.last_used
+    d.status, d.strikes, d.generation, d.created_at, d.registered_at, d.last_used, d.dropped_attributes
 from devices d join people p using (workspace_id, person_id)
 where d.workspace_id = $1 and d.device_id > $2 and {condition}
 order by d.device_id

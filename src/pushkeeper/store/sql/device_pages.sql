@@ -11,7 +11,7 @@ offset $4::int - 1 limit 1;
 -- Devices after one of them and up to another of which a condition (core/filter_sql.py) is true, with what their people
 -- are known by.
 select d.device_id, d.workspace_id, d.person_id, d.token, d.id_kind, d.platform, d.app, d.environment, d.attributes,
-    d.status, d.strikes, d.generation, d.created_at, d.registered_at, d.last_used, d.failure_reason,
+    d.status, d.strikes, d.generation, d.created_at, d.registered_at, d.last_used, d.dropped_attributes, d.failure_reason,
     (select value from identifiers i
         where i.workspace_id = d.workspace_id and i.person_id = d.person_id and kind = 'id') as id,
     (select value from identifiers i
@@ -25,7 +25,7 @@ limit $6;
 -- name: read
 -- One device, with what its person is known by.
 select d.device_id, d.workspace_id, d.person_id, d.token, d.id_kind, d.platform, d.app, d.environment, d.attributes,
-    d.status, d.strikes, d.generation, d.created_at, d.registered_at, d.last_used, d.failure_reason,
+    d.status, d.strikes, d.generation, d.created_at, d.registered_at, d.last_used, d.dropped_attributes, d.failure_reason,
     (select value from identifiers i
         where i.workspace_id = d.workspace_id and i.person_id = d.person_id and kind = 'id') as id,
     (select value from identifiers i
@@ -46,7 +46,7 @@ with chosen as (
     limit $4
 )
 select d.device_id, d.workspace_id, d.person_id, d.token, d.id_kind, d.platform, d.app, d.environment, d.attributes,
-    d.status, d.strikes, d.generation, d.created_at, d.registered_at, d.last_used, d.failure_reason, null as id,
+    d.status, d.strikes, d.generation, d.created_at, d.registered_at, d.last_used, d.dropped_attributes, d.failure_reason, null as id,
     null as email
 from chosen join devices d using (workspace_id, device_id);
 

@@ -3,15 +3,15 @@
 -- name: register
 -- Devices as their people tell of them, each with its line of history. One that is there gets a new generation, without
 -- strikes, for the person who registered it now, who does not get to see what was kept of it for another. One that would
--- have more than $13 attributes is refused and left as it was; one that somebody else is just making does not come back.
+-- have more than $14 attributes is refused and left as it was; one that somebody else is just making does not come back.
 -- Where tokens are shared, a person gets a device of their own beside those of others, save where they have one already.
 with given as (
     select g.*, case when w.token_ownership = 'share' then own_device(g.workspace_id, g.key, g.person_id) else g.key end as device_id
     from unnest(
         $1::bytea[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-        $9::jsonb[], $10::jsonb[], $11::timestamptz[], $12::text[])
+        $9::jsonb[], $10::jsonb[], $11::timestamptz[], $12::text[], $13::jsonb[])
         as g (key, workspace_id, person_id, token, id_kind, platform, app, environment,
-              attributes, removed, last_used, request_id)
+              attributes, removed, last_used, request_id, dropped_attributes)
     join workspaces w using (workspace_id)
 ),
 before as (
@@ -28,6 +28,7 @@ changed as (
         app = coalesce(g.app, d.app),
         environment = coalesce(g.environment, d.environment),
         attributes = b.merged,
+        dropped_attributes = g.dropped_attributes,
         status = case when d.status = 'sent' then 'sent' else '' end,
         strikes = 0,
         struck_at = null,
@@ -37,15 +38,15 @@ changed as (
         registered_at = now(),
         last_used = case when d.person_id = g.person_id then greatest(d.last_used, g.last_used) else g.last_used end
     from given g join before b using (device_id)
-    where d.workspace_id = g.workspace_id and d.device_id = g.device_id and (select count(*) from jsonb_object_keys(b.merged)) <= $13
+    where d.workspace_id = g.workspace_id and d.device_id = g.device_id and (select count(*) from jsonb_object_keys(b.merged)) <= $14
     returning d.device_id, d.workspace_id, d.person_id, d.status, d.generation, g.request_id,
         b.person_id as old_person_id, b.status as old_status
 ),
 made as (
     insert into devices (device_id, workspace_id, person_id, token, id_kind, platform, app, environment, attributes,
-        last_used, shared)
+        dropped_attributes, last_used, shared)
     select device_id, workspace_id, person_id, token, id_kind, platform, coalesce(app, ''), coalesce(environment, ''),
-        attributes, last_used, device_id <> key
+        attributes, dropped_attributes, last_used, device_id <> key
     from given g
     where not exists (select from before b where b.device_id = g.device_id)
     order by device_id
@@ -232,7 +233,7 @@ from dropped;
 -- name: of_person
 -- A person's devices, the last used first.
 select device_id, workspace_id, person_id, token, id_kind, platform, app, environment, attributes, status, strikes,
-    generation, created_at, registered_at, last_used
+    generation, created_at, registered_at, last_used, dropped_attributes
 from devices
 where workspace_id = $1 and person_id = $2
 order by last_used desc, device_id;
@@ -240,7 +241,7 @@ order by last_used desc, device_id;
 -- name: read
 -- The device of a token, of this person if one is named; of several who share it, the last used.
 select device_id, workspace_id, person_id, token, id_kind, platform, app, environment, attributes, status, strikes,
-    generation, created_at, registered_at, last_used
+    generation, created_at, registered_at, last_used, dropped_attributes
 from devices
 where workspace_id = $1 and (device_id = $2 or shared and md5(token) = $3 and device_id = shared_device($2, person_id))
     and ($4::bigint is null or person_id = $4)
@@ -250,7 +251,7 @@ limit 1;
 -- name: search
 -- A page of the devices that are so, by their keys; what is null is not asked for.
 select device_id, workspace_id, person_id, token, id_kind, platform, app, environment, attributes, status, strikes,
-    generation, created_at, registered_at, last_used
+    generation, created_at, registered_at, last_used, dropped_attributes
 from devices
 where workspace_id = $1 and device_id > $2
     and ($3::text is null or status = $3)
