@@ -11,7 +11,8 @@ import pytest
 
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Content
-from pushkeeper.store.devices import SettleEvent
+from pushkeeper.store.devices import Registration, SettleEvent
+from pushkeeper.store.people import Naming
 from pushkeeper.store.templates import Draft, TemplateKind
 from pushkeeper.templates import Templates
 from support.hostile import HOSTILE, held
@@ -191,6 +192,25 @@ async def test_a_device_shows_its_status_why_and_all_that_happened(admin: Browse
     assert "APNs 410 Unregistered" in page.text
     what = ["A push was refused", "A push was accepted", "Registered"]
     assert sorted(what, key=page.text.rindex) == what
+
+
+async def test_a_device_shows_what_its_last_registration_lost(
+    site: Site, admin: Browser, place: Place
+) -> None:
+    device = await place.device("ann")
+    path = place.path(f"/devices/{device.device_id.hex()}")
+    assert 'data-test="dropped"' not in (await admin.get(path)).text
+    again = Registration(
+        token=device.token,
+        platform=device.platform,
+        last_used=device.last_used,
+        dropped_attributes={"flags": "value for attribute 'flags' cannot be longer than 1000 bytes"},
+    )
+    ann = Identifier(IdentifierKind.ID, "ann")
+    await site.registry.register(Naming(workspace_id=place.workspace.workspace_id, path=ann), again)
+    seen = await admin.get(path)
+    assert 'data-test="dropped"' in seen.text
+    assert "flags value for attribute 'flags' cannot be longer than 1000 bytes" in seen.page.text
 
 
 async def test_a_deleted_device_still_says_what_happened(site: Site, admin: Browser, place: Place) -> None:
