@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.database import Connection, Database
     from pushkeeper.store.devices import Count
     from pushkeeper.store.messages import AnswerCount, DeliveryFacts, Listed, Page, Wanted
-    from pushkeeper.store.reports import AppMetric
+    from pushkeeper.store.reports import AppMetric, Reported
     from pushkeeper.store.series import Period
     from pushkeeper.store.templates import Template
 
@@ -71,6 +71,7 @@ class AppReport:
         by_server: that key is no app's, so that any delivery of the workspace may be named.
         token: of the device that tells.
         href: the link that was followed.
+        action: names the button of the push that was used.
     """
 
     delivery: str
@@ -80,6 +81,7 @@ class AppReport:
     by_server: bool = False
     token: Token | None = None
     href: str | None = None
+    action: str | None = None
 
 
 class Reporting:
@@ -125,6 +127,7 @@ class Reporting:
                 reported_at=told.reported_at,
                 token=told.token,
                 href=told.href,
+                action=told.action,
             )
         )
         return delivery
@@ -149,10 +152,9 @@ class Reporting:
             return None
         return self._database.delivery_ids.of(sent[0], former.message_id, former.person_id)
 
-    async def reported(self, delivery_id: DeliveryId) -> dict[Metric, datetime]:
-        """When the app first told of each metric of a delivery."""
-        found = await reports.firsts(self._database, delivery_id)
-        return {Metric(metric.value): at for metric, at in found.items()}
+    async def reported(self, delivery_id: DeliveryId) -> list[Reported]:
+        """What the app told of a delivery, by metric."""
+        return await reports.firsts(self._database, delivery_id)
 
     async def drain(self) -> None:
         """Wait until all that was reported is committed."""
@@ -198,8 +200,8 @@ class Reporting:
         return facts
 
 
-def metrics(facts: DeliveryFacts) -> dict[Metric, datetime]:
-    """When each metric first happened to this delivery; one that did not is missing."""
+def metrics(facts: DeliveryFacts, reported: Sequence[Reported] = ()) -> dict[Metric, datetime]:
+    """When each metric first happened to this delivery, by what the app told too; one that did not is missing."""
     found = {Metric.CREATED: facts.created_at}
     for push in facts.pushes:
         if push.attempts:
@@ -208,7 +210,7 @@ def metrics(facts: DeliveryFacts) -> dict[Metric, datetime]:
         found.setdefault(metric, push.settled_at)
     if facts.drafted:
         found[Metric.DRAFTED] = facts.created_at
-    return found
+    return {**found, **{Metric(one.metric.value): one.at for one in reported}}
 
 
 def failure_message(facts: DeliveryFacts) -> str | None:

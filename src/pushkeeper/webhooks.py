@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.database import Database
     from pushkeeper.store.vault import Vault
-    from pushkeeper.store.webhooks import Logged, Wanted, Webhook
+    from pushkeeper.store.webhooks import Change, Logged, Wanted, Webhook
 
 MOST_WEBHOOKS = 50
 _NOT_FOUND = "webhook: there is none of this number"
@@ -55,13 +55,13 @@ class Webhooks:
             raise NotFound(_NOT_FOUND)
         return found[0]
 
-    async def change(self, workspace: WorkspaceId, webhook_id: int, wanted: Wanted) -> Webhook:
-        """Let a webhook be so; what failed is tried again at once.
+    async def change(self, workspace: WorkspaceId, webhook_id: int, change: Change) -> Webhook:
+        """Change a webhook; what failed is tried again at once.
 
         Raises:
             NotFound: there is none of this number.
         """
-        if not await webhooks.change(self._database, workspace, webhook_id, wanted):
+        if not await webhooks.change(self._database, workspace, webhook_id, change):
             raise NotFound(_NOT_FOUND)
         return await self.one(workspace, webhook_id)
 

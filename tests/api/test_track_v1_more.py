@@ -272,17 +272,81 @@ async def test_a_push_that_was_never_sent_or_a_metric_that_apps_cannot_know_is_n
     assert await sender.database.value(count, sender.workspace_id) == 0
 
 
-async def test_a_delivery_unsubscribes_its_person(sender):
-    delivery_id = await a_delivery(sender)
+async def test_a_delivery_unsubscribes_its_person_and_subscribes_them_again(sender):
+    path = f"/unsubscribe/{await a_delivery(sender)}"
     assert (await sender.person("42"))["unsubscribed"] is False
-    status, _ = await sender.track("POST", f"/unsubscribe/{delivery_id}", {"unsubscribe": True})
-    assert status == 200
+    for given, unsubscribed in (
+        ({}, True),
+        ({"unsubscribe": False}, False),
+        ({"unsubscribe": True}, True),
+        ({"unsubscribe": "false"}, False),
+        ({"unsubscribe": 1}, True),
+    ):
+        assert await sender.track("POST", path, given) == (200, {})
+        assert (await sender.person("42"))["unsubscribed"] is unsubscribed, given
+    nonsense: object
+    for nonsense in (None, "maybe", 2, [], {}):
+        status, answer = await sender.track("POST", path, {"unsubscribe": nonsense})
+        assert (status, answer["meta"]["errors"][0].split(":")[0]) == (400, "unsubscribe")
     assert (await sender.person("42"))["unsubscribed"] is True
     older = {"unsubscribed": False, "_timestamp": 1_772_013_598}
     assert (await sender.track("PUT", "/api/v1/customers/42", older))[0] == 200
     assert (await sender.person("42"))["unsubscribed"] is True
-    assert (await sender.track("POST", f"/unsubscribe/{delivery_id}", {"unsubscribe": False}))[0] == 400
     assert (await sender.track("POST", "/unsubscribe/nonsense", {"unsubscribe": True}))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "metric", "token"),
+    [
+        ("/api/v1/metrics", "metric", "recipient"),
+        ("/api/v1/push/events", "event", "device_id"),
+        ("/push/events", "event", "device_id"),
+    ],
+)
+async def test_the_action_of_a_click_is_kept_and_shown(sender, path, metric, token):
+    delivery_id = await a_delivery(sender)
+    for kind, more in (
+        ("opened", {"action": "later"}),
+        ("clicked", {"action": "buy", "href": "https://example.com"}),
+    ):
+        await sender.track("POST", path, {"delivery_id": delivery_id, metric: kind, token: "t1", **more})
+    message = (await sender.app("GET", f"/v1/messages/{delivery_id}"))[1]["message"]
+    assert message["actions"] == ["buy", "later"]
+    _, answer = await sender.app("GET", "/v1/customers/42/activities?type=clicked_push")
+    [clicked] = answer["activities"]
+    assert clicked["data"] == {"action": "buy", "href": "https://example.com"}
+
+
+@pytest.mark.parametrize("odd", [3, None, "", "a" * 1_001, ["x"], {"a": 1}])
+async def test_an_odd_link_or_action_does_not_cost_the_click(sender, odd):
+    delivery_id = await a_delivery(sender)
+    body = {"delivery_id": delivery_id, "metric": "clicked", "recipient": "t1", "href": odd, "action": odd}
+    await sender.raw("POST", "/api/v1/metrics", json.dumps(body).encode())
+    assert "clicked" in await metrics_of(sender, delivery_id)
+
+
+async def test_pages_of_any_site_may_report_and_unsubscribe(sender):
+    delivery_id = await a_delivery(sender)
+    for path in ("/api/v1/metrics", "/api/v1/push/events", "/push/events", f"/unsubscribe/{delivery_id}"):
+        status, body, headers = await sender.raw(
+            "OPTIONS",
+            path,
+            None,
+            origin="https://shop.example",
+            **{"access-control-request-method": "POST", "access-control-request-headers": "content-type"},
+        )
+        assert (status, body) == (204, b"")
+        assert headers["access-control-allow-origin"] == "*"
+        assert headers["access-control-allow-methods"] == "POST, OPTIONS"
+        assert "content-type" in headers["access-control-allow-headers"]
+        for sent in (b"{}", b"nonsense", b"x" * 200_000):
+            _, _, headers = await sender.raw("POST", path, sent, origin="https://shop.example")
+            assert headers["access-control-allow-origin"] == "*"
+
+
+async def test_calls_that_need_a_key_of_the_server_are_not_for_other_sites_pages(sender):
+    status, _, headers = await sender.raw("OPTIONS", f"{PERSON}/devices", None)
+    assert (status, "access-control-allow-origin" in headers) == (405, False)
 
 
 # Segments and forms.

@@ -1,6 +1,7 @@
 """Customer.io's library for browsers, unmodified, in a real one: only `cdnURL` is ours."""
 
 import http.server
+import json
 import shutil
 import threading
 from functools import partial
@@ -87,3 +88,21 @@ def test_a_visitor_is_identified_from_a_page_of_another_site(page, service, work
 def test_with_an_unknown_key_it_does_not_start(page, service):
     with pytest.raises(Exception, match="unauthorized"):
         page.evaluate("([key, url]) => load(key, url)", ["nobodys", service["url"]])
+
+
+def test_a_service_worker_of_another_site_may_report_a_click(page, service, workspace):
+    [token] = workspace.mint("android")
+    workspace.track("PUT", "/api/v1/customers/42/devices", {"device": {"id": token, "platform": "android"}})
+    sent = workspace.app(
+        "POST", "/v1/send/push", {"identifiers": {"id": "42"}, "title": "Hello", "message": "text"}
+    )
+    report = {"delivery_id": sent["delivery_id"], "device_id": token, "event": "opened", "action": "later"}
+    # JSON is asked for beforehand, text is sent at once; the page may read what both are answered.
+    for kind in ("application/json", "text/plain"):
+        answered = page.evaluate(
+            """([url, body, kind]) => fetch(url, { method: "POST", headers: { "content-type": kind }, body })
+                .then((response) => response.json())""",
+            [f"{service['url']}/push/events", json.dumps(report), kind],
+        )
+        assert answered == {}
+    assert workspace.message(sent["delivery_id"])["actions"] == ["later"]

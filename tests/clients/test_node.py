@@ -73,6 +73,25 @@ def test_a_push_is_sent_read_and_reported(track, app, workspace):
     assert attributes["answer"]["customer"]["devices"][0]["attributes"]["_last_status"] == "sent"
 
 
+def test_a_delivery_unsubscribes_its_person_and_subscribes_them_again(track, app, workspace):
+    [token] = workspace.mint("android")
+    good(track(["addDevice", "42", token, "android"]))
+    request = {"identifiers": {"id": "42"}, "transactional_message_id": 1, "title": "Hello", "message": "x"}
+    [sent] = good(app(["sendPush", {"$new": ["SendPushRequest", request]}]))
+    for unsubscribe in (True, False):
+        good(track(["unsubscribe", sent["delivery_id"], unsubscribe]))
+        assert person(workspace)["unsubscribed"] is unsubscribe
+
+
+def test_a_webhook_is_changed_by_the_part(app):
+    events = ["customer_subscription_preferences_changed", "email_sent", "push_attempted"]
+    [made] = good(
+        app(["createReportingWebhook", {"name": "x", "endpoint": "https://example.com/", "events": events}])
+    )
+    [changed] = good(app(["updateReportingWebhook", made["id"], {"disabled": True}]))
+    assert (changed["disabled"], changed["name"], changed["events"]) == (True, "x", events)
+
+
 def test_templates_broadcasts_and_exports(track, app, workspace):
     [token] = workspace.mint("android")
     good(track(["identify", "42", {"email": "a@example.com"}], ["addDevice", "42", token, "android"]))

@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
+from pushkeeper.core.model import Secret
 from pushkeeper.core.user import Role
 from pushkeeper.store import credentials, webhooks, workspaces
 from pushkeeper.store.jobs import Claim
@@ -165,6 +166,21 @@ async def test_a_ping_says_that_a_private_address_is_not_called(admin: Browser, 
     [row] = csv.DictReader(io.StringIO((await admin.get(f"{link}/calls.csv")).text))
     assert (row["call"], row["event"], row["attempt"], row["status"]) == ("1", "webhook_ping", "1", "")
     assert row["failure"] == CANNOT_CALL
+
+
+async def test_a_form_that_shows_no_email_leaves_what_a_webhook_asks_of_it(
+    site: Site, admin: Browser, place: Place
+) -> None:
+    workspace = place.workspace.workspace_id
+    wanted = webhooks.Wanted(
+        name="ours", endpoint="https://example.com/", events=("email_sent", "push_sent"), disabled=True
+    )
+    number = await webhooks.insert(site.database, workspace, wanted, Secret(b"sealed"), most=10)
+    given = {"name": "ours", "endpoint": "https://example.com/", "events": ["push_failed"]}
+    changed = await admin.post(place.path(f"/webhooks/{number}/change"), given)
+    assert changed.status == 303
+    [found] = await webhooks.of_workspace(site.database, workspace, number)
+    assert (found.events, found.disabled) == (["email_sent", "push_failed"], True)
 
 
 async def test_the_last_calls_of_a_webhook_are_paged_through(

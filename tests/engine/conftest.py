@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from pushkeeper.simulator import Simulator
+from support.endpoint import Endpoint
 from support.engine import Engine, Tenant, engine
 from support.stage import Stage
 
@@ -44,6 +45,12 @@ async def tenant(running: Engine) -> Tenant:
 async def bare(running: Engine) -> Tenant:
     """A workspace without credentials."""
     return await running.tenant()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def endpoint() -> AsyncIterator[Endpoint]:
+    async with Endpoint() as found:
+        yield found
 
 
 @pytest.fixture

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import json
-from collections import deque
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import pytest_asyncio
 
 from pushkeeper.simulator.script import Step
+from pushkeeper.store.database import WORK_CHANNEL
 from support.engine import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
+    from support.endpoint import Endpoint
     from support.engine import Tenant
 
 EVENTS = [
@@ -34,56 +30,6 @@ EVENTS = [
     *("customer_subscribed", "customer_unsubscribed"),
     *(f"device_{what}" for what in ("registered", "moved", "bounced", "suppressed", "revived", "deleted")),
 ]
-
-
-class Endpoint:
-    """Somebody's server, which takes what it is sent unless it is told to answer otherwise."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[dict[str, str], bytes]] = []
-        self.answers: deque[int] = deque()
-        self.tried = 0
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/hook"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                lines = head.decode().split("\r\n")[1:-2]
-                headers = {
-                    name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
-                }
-                body = await reader.readexactly(int(headers["content-length"]))
-                self.tried += 1
-                status = self.answers.popleft() if self.answers else 200
-                if status == HTTPStatus.OK:
-                    self.calls.append((headers, body))
-                writer.write(f"HTTP/1.1 {status} So\r\ncontent-length: 0\r\n\r\n".encode())
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-
-    @property
-    def told(self) -> list[dict[str, Any]]:
-        return [json.loads(body) for _, body in self.calls]
-
-    def of(self, kind: str) -> list[str]:
-        """The metrics of what was told, of one type of object."""
-        return [one["metric"] for one in self.told if one["object_type"] == kind]
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def endpoint() -> AsyncIterator[Endpoint]:
-    async with Endpoint() as found:
-        yield found
 
 
 async def webhook(tenant: Tenant, endpoint: str, **more: Any) -> dict[str, Any]:
@@ -112,7 +58,7 @@ async def test_what_becomes_of_a_push_is_posted_with_its_recipients_and_a_signat
     )
     await eventually(lambda: quiet(tenant))
     # One of each for what was settled together: the two phones may have answered in two slices.
-    assert set(endpoint.of("push")) == {"attempted", "sent", "bounced", "opened"}
+    assert set(endpoint.of("push")) == {"sent", "bounced", "opened"}
     told = {one["metric"]: one for one in endpoint.told if one["object_type"] == "push"}
     assert told["sent"]["data"]["recipients"] == [{"device_id": good, "device_platform": "android"}]
     [refused] = told["bounced"]["data"]["recipients"]
@@ -127,6 +73,36 @@ async def test_what_becomes_of_a_push_is_posted_with_its_recipients_and_a_signat
         expected = hmac.new(made["signing_key"].encode(), signed, hashlib.sha256).hexdigest()
         assert headers["x-cio-signature"] == expected
     assert len({one["event_id"] for one in endpoint.told}) == len(endpoint.told)
+
+
+async def test_an_attempt_is_told_of_each_time_it_failed_and_will_be_made_again(
+    tenant: Tenant, endpoint: Endpoint
+) -> None:
+    await webhook(tenant, endpoint.url)
+    [token] = tenant.mint("ios")
+    await tenant.register("ann", token, "ios")
+    trouble = Step(status=503, reason="ServiceUnavailable")
+    tenant.simulator.world.script(token, [trouble, trouble])
+    delivery_id = await tenant.push("ann")
+    for number in (1, 2):
+        await eventually(lambda number=number: attempted(tenant, number))
+        await tenant.database.rows(
+            "update batches set due_at = now() where workspace_id = $1", tenant.workspace_id
+        )
+        await tenant.database.rows(f"notify {WORK_CHANNEL}")
+    await tenant.settled(1)
+    await eventually(lambda: quiet(tenant))
+    assert endpoint.of("push") == ["attempted", "attempted", "sent"]
+    for one in endpoint.told:
+        if one["metric"] == "attempted":
+            assert one["data"]["failure_message"] == "503 ServiceUnavailable"
+            assert one["data"]["delivery_id"] == delivery_id
+            assert token not in json.dumps(one)
+
+
+async def attempted(tenant: Tenant, number: int) -> bool:
+    [waiting] = await tenant.queued() or [{"attempt": 0}]
+    return bool(waiting["attempt"] == number and not waiting["claimed"])
 
 
 async def test_what_becomes_of_a_device_and_a_person_is_posted_in_its_order(
@@ -201,8 +177,8 @@ async def test_an_endpoint_that_failed_for_a_week_is_disabled_and_can_be_enabled
         return found
 
     await eventually(disabled)
-    again = {"name": "ours", "endpoint": endpoint.url, "events": EVENTS}
-    await tenant.call("PUT", f"/v1/reporting_webhooks/{made['id']}", again)
+    changed = await tenant.call("PUT", f"/v1/reporting_webhooks/{made['id']}", {"disabled": False})
+    assert (changed["disabled"], changed["events"]) == (False, made["events"])
     await eventually(lambda: quiet(tenant))
     assert endpoint.of("device") == ["registered"], "it waited"
 

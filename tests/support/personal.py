@@ -37,7 +37,7 @@ PERSONAL: Mapping[str, Mapping[Verdict, str]] = {
     "batches": {Verdict.CHANGED: "device_ids person_ids person_id"},
     "pushes": {Verdict.CHANGED: "device_id person_id detail provider_id"},
     "held_verdicts": {Verdict.CHANGED: "device_id person_id detail"},
-    "reports": {Verdict.CHANGED: "person_id device_id href"},
+    "reports": {Verdict.CHANGED: "person_id device_id href action"},
     "outbox": {Verdict.DELETED: "person_id data"},
     "webhook_calls": {Verdict.CHANGED: "person_id"},
     "object_notes": {Verdict.CHANGED: "said"},
@@ -49,7 +49,7 @@ PERSONAL: Mapping[str, Mapping[Verdict, str]] = {
     },
     "blocked": {Verdict.HASHED: "key"},
     "broadcasts": {Verdict.CHANGED: "device_ids", Verdict.AUTHORED: "name audience saved file_url"},
-    "exports": {Verdict.AUTHORED: "asked"},
+    "exports": {Verdict.AUTHORED: "asked attributes"},
     "segments": {Verdict.AUTHORED: "name description filter"},
     "templates": {
         Verdict.AUTHORED: "name trigger_name description content translations audience",

@@ -36,14 +36,7 @@ if TYPE_CHECKING:
 MAX_ITEM_BYTES = 32 * 1024
 MAX_BATCH_BYTES = 500 * 1024
 MAX_ITEMS = 10_000  # one that says anything has some 40 bytes
-# A browser library calls from any site's page.
-_CORS = (
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
-    (b"access-control-allow-headers", b"authorization, content-type, content-encoding, x-strict-mode"),
-    (b"access-control-max-age", b"86400"),
-)
-_DONE = Answer(b"{}\n", headers=_CORS)
+_DONE = Answer(b"{}\n")
 _KINDS = ("identify", "track", "page", "screen", "group", "alias")
 
 
@@ -51,16 +44,16 @@ def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of this API."""
     cdp = _Cdp(rooms)
     # By 400 both SDKs throw away what they sent; a status that they do not know may be sent to for ever.
-    surface = Surface(authenticate=cdp.holder, render=render, too_large=400)
+    surface = Surface(authenticate=cdp.holder, render=render, too_large=400, cross_origin=True)
     single: dict[str, Handler] = {}
     for kind in _KINDS:
         # The browser library says it in one letter.
         single[f"/v1/{kind}"] = single[f"/v1/{kind[0]}"] = cdp.one(kind)
     return [
-        surface.route("/v1/b", POST=cdp.batch, OPTIONS=cdp.options),
-        surface.route("/v1/batch", POST=cdp.batch, OPTIONS=cdp.options),
-        *(surface.route(path, POST=handler, OPTIONS=cdp.options) for path, handler in single.items()),
-        surface.route("/v1/projects/{key}/settings", GET=cdp.settings, OPTIONS=cdp.options),
+        surface.route("/v1/b", POST=cdp.batch),
+        surface.route("/v1/batch", POST=cdp.batch),
+        *(surface.route(path, POST=handler) for path, handler in single.items()),
+        surface.route("/v1/projects/{key}/settings", GET=cdp.settings),
     ]
 
 
@@ -94,10 +87,6 @@ class _Cdp:
         except Unauthorized:
             return NOBODY
 
-    async def options(self, call: Call) -> Answer:
-        del call
-        return Answer(b"", 204, _CORS)
-
     async def settings(self, call: Call) -> Answer:
         """What an SDK asks at every start; one of an unknown key goes on with the host that it was given."""
         key = call.segment("key")
@@ -108,7 +97,7 @@ class _Cdp:
         at = urlsplit(self._rooms.url)
         ours = {"apiKey": key, "apiHost": f"{at.netloc}/v1", "protocol": at.scheme}
         found = {"integrations": {"Customer.io Data Pipelines": ours}, "plan": {}, "edgeFunction": {}}
-        return Answer(msgspec.json.encode(found), headers=_CORS)
+        return answer.of_json(found)
 
     def one(self, kind: str) -> Handler:
         """The handler of one kind of call."""
@@ -220,7 +209,7 @@ def _forgiving(work: Callable[[Call, Drops], Awaitable[None]]) -> Handler:
         drops.record()
         if call.header(b"x-strict-mode") == b"1":
             return _refusal(drops.first, 401 if isinstance(drops.first, Unauthorized) else 400)
-        return Answer(answer.of_json({"errors": drops.shown()}).body, headers=_CORS)
+        return answer.of_json({"errors": drops.shown()})
 
     return handler
 
@@ -276,5 +265,4 @@ def _check(item: dict[str, Any], checks: Sequence[Check]) -> None:
 
 
 def _refusal(error: PushkeeperError, status: int) -> Answer:
-    said = answer.of_json(render(error, status), status)
-    return Answer(said.body, status, _CORS)
+    return answer.of_json(render(error, status), status)

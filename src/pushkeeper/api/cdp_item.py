@@ -243,6 +243,8 @@ class _Reader:
             properties.get("recipient"),
             at=self._at,
             href=properties.get("href"),
+            # As their in-app clicks have it, or as a report by hand does.
+            action=properties.get("actionName") or properties.get("action"),
         )
         return [] if found is None else [replace(found, workspace_id=self._workspace)]
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.model import PersonId, WorkspaceId
     from pushkeeper.store.messages import DeliveryFacts
     from pushkeeper.store.people import Person
+    from pushkeeper.store.reports import Reported
 
 _WINDOW = timedelta(days=183)  # six months
 _WINDOW_OF_BROADCAST = timedelta(days=366)
@@ -167,15 +168,15 @@ class _Messages:
         self, workspace: WorkspaceId, delivery_id: DeliveryId, person: Person | None
     ) -> dict[str, Any]:
         facts = await self._rooms.reporting.delivery(workspace, delivery_id)
-        happened = {**reporting.metrics(facts), **await self._rooms.reporting.reported(delivery_id)}
-        return message_json(delivery_id, facts, person, happened)
+        reported = await self._rooms.reporting.reported(delivery_id)
+        return message_json(delivery_id, facts, person, reported)
 
 
 def message_json(
     delivery_id: DeliveryId,
     facts: DeliveryFacts,
     person: Person | None,
-    happened: Mapping[Metric, datetime],
+    reported: Sequence[Reported],
 ) -> dict[str, Any]:
     """A delivery as `GET /v1/messages/{id}` shows it; the person is None once deleted."""
     created = int(facts.created_at.timestamp())
@@ -193,7 +194,8 @@ def message_json(
         },
         "recipient": ", ".join(devices),
         "subject": facts.content.title or "",
-        "metrics": {metric: int(at.timestamp()) for metric, at in happened.items()},
+        "metrics": {metric: int(at.timestamp()) for metric, at in reporting.metrics(facts, reported).items()},
+        "actions": sorted({action for one in reported for action in one.actions}),
         "created": created,
         "failure_message": reporting.failure_message(facts),
         "msg_template_id": facts.template_id,

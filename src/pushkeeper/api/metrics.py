@@ -35,7 +35,7 @@ _METRICS = frozenset(AppMetric)
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes that need no key."""
     doors = _Doors(rooms)
-    surface = Surface(authenticate=let_in, render=render, max_body_bytes=MAX_KEYLESS_BYTES)
+    surface = Surface(authenticate=let_in, render=render, max_body_bytes=MAX_KEYLESS_BYTES, cross_origin=True)
     return [
         surface.route("/api/v1/metrics", POST=doors.metric),
         surface.route("/api/v1/push/events", POST=doors.push_event),
@@ -46,7 +46,13 @@ def routes(rooms: Rooms) -> Sequence[Route]:
 
 
 def report(
-    delivery: object, metric: object, token: object, *, at: datetime | None, href: object = None
+    delivery: object,
+    metric: object,
+    token: object,
+    *,
+    at: datetime | None,
+    href: object = None,
+    action: object = None,
 ) -> AppReport | None:
     """A report of these parts; None of what names no delivery, or is no metric that an app can tell."""
     if not isinstance(delivery, str) or not isinstance(metric, str) or metric.lower() not in _METRICS:
@@ -56,8 +62,16 @@ def report(
         metric=AppMetric(metric.lower()),
         reported_at=at or datetime.now(UTC),
         token=said.known_token(token, "recipient") if isinstance(token, str) and token.strip() else None,
-        href=fields.optional_text(href, "href", max_bytes=fields.MAX_VALUE_BYTES),
+        href=_kept(href, fields.MAX_VALUE_BYTES),
+        action=_kept(action, fields.MAX_NAME_BYTES),
     )
+
+
+def _kept(given: object, max_bytes: int) -> str | None:
+    """A text that can be kept; what else there is beside a metric does not cost the metric."""
+    if not isinstance(given, str) or not given or "\0" in given or len(given.encode()) > max_bytes:
+        return None
+    return given
 
 
 class _Doors:
@@ -79,6 +93,7 @@ class _Doors:
                 body.get(token_field),
                 at=fields.optional_unix_time(body.get("timestamp"), "timestamp"),
                 href=body.get("href"),
+                action=body.get("action"),
             )
         except BadRequest as error:
             drops = Drops("metrics", call.request_id)
@@ -90,15 +105,18 @@ class _Doors:
         return replace(DONE, delivery_id=await self._rooms.reporting.report(found))
 
     async def unsubscribe(self, call: Call) -> Answer:
+        """False subscribes the person again, as Customer.io's Node client documents it."""
         body: dict[str, Any] = await call.json()
-        if not said.is_true(body.get("unsubscribe", True)):
-            raise BadRequest("unsubscribe", "unsubscribe: expected true")
+        given = body.get("unsubscribe", True)
+        unsubscribed = said.is_true(given)
+        if not unsubscribed and not said.is_false(given):
+            raise BadRequest("unsubscribe", "unsubscribe: expected true or false")
         delivery_id = await self._rooms.reporting.known_by_recipient(call.segment("delivery_id"))
         if delivery_id is None:
             return DONE
         workspace = delivery_id.workspace_id
         path = Identifier(IdentifierKind.CIO_ID, cio_id(delivery_id.person_id))
         naming = Naming(workspace_id=workspace, path=path)
-        change = said.change({"unsubscribed": True})
+        change = said.change({"unsubscribed": unsubscribed})
         await self._rooms.registry.tell(Tell(workspace_id=workspace, naming=naming, change=change))
         return replace(DONE, delivery_id=delivery_id)

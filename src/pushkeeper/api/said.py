@@ -131,6 +131,11 @@ def is_true(value: object) -> bool:
     return value is True or value == 1 or (isinstance(value, str) and value.lower() in {"true", "1"})
 
 
+def is_false(value: object) -> bool:
+    """The counterparts of what `is_true` takes."""
+    return value is False or value == 0 or (isinstance(value, str) and value.lower() in {"false", "0"})
+
+
 def number_as_text(value: object) -> object:
     """Callers have numeric ids."""
     number = fields.whole(value)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from pushkeeper.api import answer, fields
+from pushkeeper.core.links import link_id
 from pushkeeper.reporting import PERIODS, Metric
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ async def links(call: Call, reporting: Reporting, template: Template) -> Answer:
         {
             "links": [
                 {
-                    "link": {"id": zlib.crc32(href.encode()), "href": href},
+                    "link": {"id": link_id(href), "href": href},
                     "metric": {"series": {"clicked": clicks}},
                 }
                 for href, clicks in found.items()

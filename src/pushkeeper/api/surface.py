@@ -6,7 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import unquote_to_bytes
@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
 from pushkeeper.api import answer, fields
+from pushkeeper.api.answer import Answer
 from pushkeeper.api.body import LARGE_BYTES, by_size, decode, parse
 from pushkeeper.core.model import WorkspaceId
 from pushkeeper.errors import (
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from pushkeeper.api.answer import Answer
     from pushkeeper.api.body import Check
     from pushkeeper.metrics import Count, Spread
 
@@ -51,6 +51,7 @@ _PROCESS = os.urandom(10).hex()
 _NUMBERS = count(1)
 _METHOD_NOT_ALLOWED = 405
 _CLIENT_LEFT = 499  # nginx's number for it; nobody is there to be sent it
+_ANY_ORIGIN = (b"access-control-allow-origin", b"*")
 _CHALLENGE = (b"www-authenticate", b'Basic realm="Pushkeeper", Bearer realm="Pushkeeper"')
 
 
@@ -129,6 +130,7 @@ class Surface:
     bad_request: int = 400
     too_large: int = 413  # what a body over the limit is answered
     max_body_bytes: int = MAX_BODY_BYTES
+    cross_origin: bool = False  # whether pages of any site may call it
 
     @property
     def name(self) -> str:
@@ -137,6 +139,8 @@ class Surface:
 
     def route(self, path: str, **handlers: Handler) -> Route:
         """A path of this API with a handler for each method."""
+        if self.cross_origin:
+            handlers = {**handlers, "OPTIONS": _preflight([*handlers, "OPTIONS"])}
         return Route(path, _Resource(self, path, handlers))
 
     def refusal(self, error: PushkeeperError) -> Answer:
@@ -156,6 +160,21 @@ class Surface:
         return answer.of_json(self.render(error, status), status, *headers)
 
 
+def _preflight(methods: Sequence[str]) -> Handler:
+    """What a browser asks before it sends a call that a form could not."""
+    headers = (
+        (b"access-control-allow-methods", ", ".join(methods).encode()),
+        (b"access-control-allow-headers", b"authorization, content-type, content-encoding, x-strict-mode"),
+        (b"access-control-max-age", b"86400"),
+    )
+
+    async def allow(call: Call) -> Answer:
+        del call
+        return Answer(b"", 204, headers)
+
+    return allow
+
+
 class _Resource:
     """One path, guarded: whatever happens in a handler becomes an answer in its API's shape."""
 
@@ -170,6 +189,8 @@ class _Resource:
         request_id = request_id_of(scope)
         try:
             said = await self._answer(scope, receive, request_id)
+            if self._surface.cross_origin:
+                said = replace(said, headers=(*said.headers, _ANY_ORIGIN))
             status, about = said.status, said.delivery_id
             await said.send(send, request_id)
         except ClientDisconnect:

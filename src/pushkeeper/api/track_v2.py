@@ -179,7 +179,14 @@ def _delivery(call: Call, item: dict[str, Any]) -> _Ops:
     attributes = fields.optional_object(item.get("attributes"), "attributes")
     name = fields.text(item.get("name"), "name", max_bytes=said.MAX_EVENT_NAME_BYTES).strip()
     at = fields.optional_unix_time(item.get("timestamp"), "timestamp")
-    found = metrics.report(delivery, name, attributes.get("device_token"), at=at, href=attributes.get("href"))
+    found = metrics.report(
+        delivery,
+        name,
+        attributes.get("device_token"),
+        at=at,
+        href=attributes.get("href"),
+        action=attributes.get("action"),
+    )
     if found is None:
         return []
     return [replace(found, workspace_id=call.workspace.workspace_id, by_server=True)]

@@ -9,7 +9,7 @@ from pushkeeper.api.app_api import render
 from pushkeeper.api.surface import Surface
 from pushkeeper.core.destination import url_fault
 from pushkeeper.errors import BadRequest
-from pushkeeper.store.webhooks import EVENTS, Wanted
+from pushkeeper.store.webhooks import EVENTS, Change, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MAX_NAME_BYTES = 255
 MAX_ENDPOINT_BYTES = 2_000
+_PREFERENCES_CHANGED = "customer_subscription_preferences_changed"
+_FORMER_NAME = "customer_cio_subscription_preferences_changed"  # by which it was asked for here before
 _FLAGS = ("disabled", "full_resolution", "with_content")
 
 
@@ -56,7 +58,7 @@ class _Webhooks:
         return answer.of_json(webhook_json(found))
 
     async def change(self, call: Call) -> Answer:
-        changed = await self._webhooks.change(call.workspace.workspace_id, _number(call), await _wanted(call))
+        changed = await self._webhooks.change(call.workspace.workspace_id, _number(call), await _change(call))
         return answer.of_json(webhook_json(changed))
 
     async def delete(self, call: Call) -> Answer:
@@ -83,17 +85,44 @@ def webhook_json(webhook: Webhook) -> dict[str, Any]:
 
 async def _wanted(call: Call) -> Wanted:
     body = await call.json()
-    events = body.get("events")
-    if not isinstance(events, list) or not events:
-        raise BadRequest("events", "events: expected a list of at least one")
-    for place, event in enumerate(events):
-        fields.one_of(event, f"events[{place}]", tuple(sorted(EVENTS)))
     return Wanted(
-        name=fields.text(body.get("name"), "name", max_bytes=MAX_NAME_BYTES),
+        name=_name(body.get("name")),
         endpoint=_endpoint(body.get("endpoint")),
-        events=tuple(sorted({event.lower() for event in events})),
+        events=_events(body.get("events")),
         **{flag: fields.optional_flag(body.get(flag), flag, default=False) for flag in _FLAGS},
     )
+
+
+async def _change(call: Call) -> Change:
+    """What the body has of a webhook; null is as good as absent."""
+    body = await call.json()
+    given = {name: value for name, value in body.items() if value is not None}
+    return Change(
+        name=_name(given["name"]) if "name" in given else None,
+        endpoint=_endpoint(given["endpoint"]) if "endpoint" in given else None,
+        events=_events(given["events"]) if "events" in given else None,
+        **{flag: fields.optional_flag(given[flag], flag, default=False) for flag in _FLAGS if flag in given},
+    )
+
+
+def _name(given: object) -> str:
+    return fields.text(given, "name", max_bytes=MAX_NAME_BYTES)
+
+
+def _events(given: object) -> tuple[str, ...]:
+    if not isinstance(given, list) or not given:
+        raise BadRequest("events", "events: expected a list of at least one")
+    return tuple(sorted({_event(event, f"events[{place}]") for place, event in enumerate(given)}))
+
+
+def _event(given: object, place: str) -> str:
+    known = given.lower() if isinstance(given, str) else None
+    if known == _FORMER_NAME:
+        return _PREFERENCES_CHANGED
+    if known not in EVENTS:
+        shown = f"{given[:60]!r}" if isinstance(given, str) else "that"
+        raise BadRequest(place, f"{place}: there is no event {shown}; expected one like push_sent")
+    return known
 
 
 def _endpoint(given: object) -> str:

@@ -125,7 +125,7 @@ class _Messages:
                 visit.workspace_id, [Identifier(IdentifierKind.CIO_ID, cio_id(delivery_id.person_id))]
             ),
         )
-        happened = {**reporting.metrics(facts), **reported}
+        happened = reporting.metrics(facts, reported)
         return page(
             visit,
             "delivery_live.html" if visit.fragment else "delivery.html",

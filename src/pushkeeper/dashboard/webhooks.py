@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pushkeeper.core.destination import url_fault
@@ -15,7 +14,7 @@ from pushkeeper.dashboard.table import CSV_ROWS, ROWS, Column, csv_of, csv_of_pa
 from pushkeeper.errors import BadRequest
 from pushkeeper.store import webhooks
 from pushkeeper.store.chunks import Page
-from pushkeeper.store.webhooks import EVENTS, Wanted
+from pushkeeper.store.webhooks import OTHER_CHANNELS_EVENTS, POSTED_EVENTS, Change, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,8 +156,17 @@ class _Webhooks:
 
     async def change(self, visit: Visit) -> Done:
         former = await self._webhooks.one(visit.workspace_id, visit.number("webhook", "webhook"))
-        wanted = replace(_wanted(visit), disabled=former.disabled)
-        changed = await self._webhooks.change(visit.workspace_id, former.webhook_id, wanted)
+        wanted = _wanted(visit)
+        # The form shows what is ever posted; the rest that it asks for stays.
+        others = OTHER_CHANNELS_EVENTS.intersection(former.events)
+        change = Change(
+            name=wanted.name,
+            endpoint=wanted.endpoint,
+            events=tuple(sorted({*wanted.events, *others})),
+            full_resolution=wanted.full_resolution,
+            with_content=wanted.with_content,
+        )
+        changed = await self._webhooks.change(visit.workspace_id, former.webhook_id, change)
         return self._done(visit, changed, "It is changed.", changed.endpoint)
 
     async def pause(self, visit: Visit) -> Done:
@@ -168,16 +176,8 @@ class _Webhooks:
         return await self._set(visit, "It is enabled, and goes on where it stopped, at once.", disabled=False)
 
     async def _set(self, visit: Visit, notice: str, *, disabled: bool) -> Done:
-        former = await self._webhooks.one(visit.workspace_id, visit.number("webhook", "webhook"))
-        wanted = Wanted(
-            name=former.name,
-            endpoint=former.endpoint,
-            events=tuple(former.events),
-            disabled=disabled,
-            full_resolution=former.full_resolution,
-            with_content=former.with_content,
-        )
-        changed = await self._webhooks.change(visit.workspace_id, former.webhook_id, wanted)
+        number = visit.number("webhook", "webhook")
+        changed = await self._webhooks.change(visit.workspace_id, number, Change(disabled=disabled))
         return self._done(visit, changed, notice)
 
     async def ping(self, visit: Visit) -> Done:
@@ -207,7 +207,7 @@ def _groups() -> list[tuple[str, list[str]]]:
     """The events, by what they are about."""
     groups = {"push": "Pushes", "device": "Devices", "customer": "People"}
     return [
-        (name, sorted(event for event in EVENTS if event.startswith(f"{kind}_")))
+        (name, sorted(event for event in POSTED_EVENTS if event.startswith(f"{kind}_")))
         for kind, name in groups.items()
     ]
 
@@ -226,7 +226,7 @@ def _wanted(visit: Visit) -> Wanted:
         raise BadRequest("endpoint", f"endpoint: expected at most {_MAX_ENDPOINT_CHARACTERS} characters")
     if fault := url_fault(endpoint):
         raise BadRequest("endpoint", f"endpoint: {fault}")
-    if not events or not EVENTS.issuperset(events):
+    if not events or not POSTED_EVENTS.issuperset(events):
         raise BadRequest("events", "events: tick at least one")
     return Wanted(
         name=name,

@@ -33,7 +33,8 @@ class AppMetric(StrEnum):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """One metric of one delivery, at the device of this token where one is named.
 
-    `authenticated` says that the delivery was named by an id that only whoever got it can know.
+    `authenticated` says that the delivery was named by an id that only whoever got it can know; `href` is the link that was
+    followed, `action` names the push's button that was used.
     """
 
     workspace_id: WorkspaceId
@@ -44,6 +45,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     reported_at: datetime
     token: Token | None = None
     href: str | None = None
+    action: str | None = None
 
 
 async def insert(connection: Connection, reports: Sequence[Report]) -> None:
@@ -57,20 +59,29 @@ async def insert(connection: Connection, reports: Sequence[Report]) -> None:
             report.metric.value,
             report.reported_at,
             report.href,
+            report.action,
             report.authenticated,
         )
         for report in reports
     ]
-    await connection.execute(SQL["insert"], *columns(rows, 8))
+    await connection.execute(SQL["insert"], *columns(rows, 9))
 
 
-async def firsts(database: Database, delivery_id: DeliveryId) -> dict[AppMetric, datetime]:
-    """When each metric of a delivery was first told of."""
+class Reported(msgspec.Struct, frozen=True, kw_only=True):
+    """When a metric of a delivery was first reported, and the buttons that its reports name."""
+
+    metric: AppMetric
+    at: datetime
+    actions: list[str]
+
+
+async def firsts(database: Database, delivery_id: DeliveryId) -> list[Reported]:
+    """What was reported of a delivery, by metric."""
     one = delivery_id
     rows = await database.of(one.workspace_id).rows(
         SQL["firsts"], one.workspace_id, one.message_id, one.person_id
     )
-    return {AppMetric(row["metric"]): row["at"] for row in rows}
+    return [Reported(metric=AppMetric(row["metric"]), at=row["at"], actions=row["actions"]) for row in rows]
 
 
 async def sender(database: Database, message_id: UUID) -> tuple[WorkspaceId, PersonId | None] | None:

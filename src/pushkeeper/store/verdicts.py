@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pushkeeper.store import devices, pushes
+from pushkeeper.store import devices, pushes, webhooks
 from pushkeeper.store.database import columns, load_queries, storable
 from pushkeeper.store.devices import SettleEvent, Settlement
 from pushkeeper.store.pushes import PushRow
+from pushkeeper.store.webhooks import FailedAttempt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,6 +113,7 @@ async def discard(
     ]
     if rows:
         await connection.execute(SQL["send_again"], *columns(rows, 8))
+        await webhooks.tell_of_attempts(connection, [_failed_attempt(verdict) for verdict in taken])
     return len(taken)
 
 
@@ -139,6 +141,18 @@ def _bounced(verdict: HeldVerdict) -> PushRow:
         detail=verdict.detail,
         attempts=verdict.attempt + 1,
         route_id=verdict.route_id,
+    )
+
+
+def _failed_attempt(verdict: HeldVerdict) -> FailedAttempt:
+    return FailedAttempt(
+        workspace_id=verdict.workspace_id,
+        message_id=verdict.message_id,
+        person_id=verdict.person_id,
+        reason=verdict.reason,
+        provider_status=verdict.provider_status,
+        provider_reason=verdict.provider_reason,
+        detail=verdict.detail,
     )
 
 

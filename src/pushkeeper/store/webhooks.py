@@ -9,31 +9,44 @@ from uuid import UUID
 
 import msgspec
 
-from pushkeeper.core.model import PersonId
-from pushkeeper.store.database import load_queries
+from pushkeeper.core.model import PersonId, WorkspaceId
+from pushkeeper.store.database import columns, load_queries, storable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.core.delivery_id import DeliveryId
-    from pushkeeper.core.model import Secret, WorkspaceId
-    from pushkeeper.store.database import Database, Row
+    from pushkeeper.core.model import Secret
+    from pushkeeper.store.database import Connection, Database, Row
     from pushkeeper.store.jobs import Claim
 
 SQL = load_queries("webhooks")
 
-_PUSH = (
-    *("drafted", "attempted", "sent", "delivered", "opened", "clicked", "converted"),
-    *("bounced", "dropped", "failed", "undeliverable"),
+
+def _events(channel: str, metrics: str) -> frozenset[str]:
+    return frozenset(f"{channel}_{metric}" for metric in metrics.split())
+
+
+POSTED_EVENTS = (
+    _events("push", "drafted attempted sent delivered opened clicked converted bounced dropped failed")
+    | _events("push", "undeliverable")
+    | _events("customer", "subscribed unsubscribed subscription_preferences_changed")
+    | _events("device", "registered moved bounced suppressed revived deleted")
 )
-_DEVICE = ("registered", "moved", "bounced", "suppressed", "revived", "deleted")
-EVENTS = frozenset(
-    {
-        *(f"push_{metric}" for metric in _PUSH),
-        *("customer_subscribed", "customer_unsubscribed", "customer_cio_subscription_preferences_changed"),
-        *(f"device_{metric}" for metric in _DEVICE),
-    }
+# Events of Customer.io's other channels (their API's `createWebhook`, and the pages of reporting webhooks), which a webhook
+# may ask for and never gets: a configuration that is brought over is taken as it is.
+OTHER_CHANNELS_EVENTS = (
+    _events("email", "drafted attempted sent delivered opened clicked converted bounced dropped deferred")
+    | _events("email", "spammed failed unsubscribed undeliverable")
+    | _events("in_app", "drafted attempted sent opened clicked converted failed undeliverable")
+    | _events("slack", "drafted attempted sent clicked converted failed undeliverable")
+    | _events("sms", "drafted attempted sent delivered clicked converted bounced dropped failed")
+    | _events("sms", "undeliverable replied")
+    | _events("whatsapp", "drafted attempted sent delivered opened clicked converted bounced dropped")
+    | _events("whatsapp", "failed undeliverable replied")
+    | _events("webhook", "drafted attempted sent clicked converted failed undeliverable")
 )
+EVENTS = POSTED_EVENTS | OTHER_CHANNELS_EVENTS
 
 KEPT_CALLS = 200  # of each webhook
 
@@ -48,6 +61,35 @@ class Wanted:
     disabled: bool = False
     full_resolution: bool = False
     with_content: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What is to be different about a webhook; None leaves it as it is."""
+
+    name: str | None = None
+    endpoint: str | None = None
+    events: tuple[str, ...] | None = None
+    disabled: bool | None = None
+    full_resolution: bool | None = None
+    with_content: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedAttempt:
+    """An attempt at a push that failed, and will be made again.
+
+    Attributes:
+        reason: our code of the failure; `provider_status`, `provider_reason` and `detail` are the push service's own.
+    """
+
+    workspace_id: WorkspaceId
+    message_id: UUID
+    person_id: PersonId
+    reason: str
+    provider_status: int | None
+    provider_reason: str
+    detail: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,9 +210,9 @@ async def of_workspace(database: Database, workspace: WorkspaceId, only: int | N
     return [Webhook(**row) for row in await database.of(workspace).rows(SQL["all"], workspace, only)]
 
 
-async def change(database: Database, workspace: WorkspaceId, webhook_id: int, wanted: Wanted) -> bool:
-    """Let a webhook be so, and say whether there is one; what failed is tried again at once."""
-    changed = await database.of(workspace).value(SQL["change"], workspace, webhook_id, *_columns(wanted))
+async def change(database: Database, workspace: WorkspaceId, webhook_id: int, change: Change) -> bool:
+    """Change a webhook, and say whether there is one; what failed is tried again at once."""
+    changed = await database.of(workspace).value(SQL["change"], workspace, webhook_id, *_columns(change))
     return changed is not None
 
 
@@ -238,11 +280,28 @@ def _delivery(database: Database, workspace: WorkspaceId, row: Row) -> DeliveryI
     return database.delivery_ids.of(workspace, row["message_id"], row["person_id"])
 
 
-def _columns(wanted: Wanted) -> tuple[object, ...]:
+async def tell_of_attempts(connection: Connection, attempts: Sequence[FailedAttempt]) -> None:
+    """Put failed attempts into the outboxes of the webhooks that ask for `push_attempted`, once for each delivery."""
+    rows = [
+        (
+            attempt.workspace_id,
+            attempt.message_id,
+            attempt.person_id,
+            attempt.reason,
+            attempt.provider_status,
+            storable(attempt.provider_reason),
+            attempt.detail and storable(attempt.detail),
+        )
+        for attempt in attempts
+    ]
+    await connection.execute(SQL["tell_of_attempts"], *columns(rows, 7))
+
+
+def _columns(wanted: Wanted | Change) -> tuple[object, ...]:
     return (
         wanted.name,
         wanted.endpoint,
-        list(wanted.events),
+        None if wanted.events is None else list(wanted.events),
         wanted.disabled,
         wanted.full_resolution,
         wanted.with_content,

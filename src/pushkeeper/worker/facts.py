@@ -18,6 +18,7 @@ from pushkeeper.store.devices import SettleEvent, Settlement
 from pushkeeper.store.pushes import PushRow
 from pushkeeper.store.routes import Route
 from pushkeeper.store.verdicts import HeldVerdict
+from pushkeeper.store.webhooks import FailedAttempt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -263,6 +264,31 @@ def held_verdict(fact: Fact) -> HeldVerdict | None:
         first_attempt_at=fact.work.batch.first_attempt_at,
         reason=fact.verdict.row,
         provider=fact.route.provider.value,
+        provider_status=fact.verdict.status,
+        provider_reason=fact.verdict.reason,
+        detail=fact.verdict.detail or None,
+    )
+
+
+def failed_attempt(fact: Fact) -> FailedAttempt | None:
+    """The attempt that failed and will be made again; None for all else.
+
+    A request that the push service did not look at, as its connection was closing, is no attempt at the push.
+    """
+    if not isinstance(fact, Answered) or fact.push.dry_run:
+        return None
+    match fact.decision:
+        case Deferred(charged=charged) if charged or fact.verdict.status is not None:
+            pass
+        case Held(reason=reason) if not reason.keeps_the_verdict:
+            pass
+        case _:
+            return None
+    return FailedAttempt(
+        workspace_id=fact.work.batch.workspace_id,
+        message_id=fact.push.message_id,
+        person_id=fact.push.person_id,
+        reason=fact.verdict.row,
         provider_status=fact.verdict.status,
         provider_reason=fact.verdict.reason,
         detail=fact.verdict.detail or None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pushkeeper.core.outcome import Accepted, BadMessage
 from pushkeeper.core.retry import ACCEPTED
 from pushkeeper.errors import Unreachable
-from pushkeeper.store import acceptances, batches, devices, messages, pushes, routes, verdicts
+from pushkeeper.store import acceptances, batches, devices, messages, pushes, routes, verdicts, webhooks
 from pushkeeper.telemetry import logger
 from pushkeeper.worker.facts import (
     Answered,
@@ -18,6 +18,7 @@ from pushkeeper.worker.facts import (
     NotSent,
     Slice,
     acceptance,
+    failed_attempt,
     held_verdict,
     push_row,
     requeues,
@@ -147,6 +148,9 @@ async def write(database: Database, slice_: Slice, figures: Figures) -> set[UUID
         await _write_routes(connection, slice_, mine)
         stopped = await _write_pushes(connection, mine)
         await _write_held(connection, mine)
+        failed = [attempt for fact in mine if (attempt := failed_attempt(fact)) is not None]
+        if failed:
+            await webhooks.tell_of_attempts(connection, failed)
         again = requeues(mine, datetime.now(UTC))
         for new in again:
             await batches.requeue(connection, new)

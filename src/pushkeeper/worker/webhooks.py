@@ -14,6 +14,7 @@ import msgspec
 
 from pushkeeper.core import webhook
 from pushkeeper.core.identity import cio_id
+from pushkeeper.core.links import link_id
 from pushkeeper.core.model import PersonId
 from pushkeeper.errors import Misconfigured
 from pushkeeper.store import jobs, webhooks
@@ -201,7 +202,7 @@ def posted_json(
     """What is posted, as Customer.io posts it (customerio.md 7.2); of devices, in the same shape."""
     person = None if waiting.person_id is None else PersonId(waiting.person_id)
     data: dict[str, Any] = {
-        "customer_id": waiting.id,
+        "customer_id": waiting.id or "",
         "identifiers": {
             "id": waiting.id,
             "email": waiting.email,
@@ -214,6 +215,8 @@ def posted_json(
         data["delivery_id"] = ids.text(workspace, waiting.message_id, person)
         data |= _source(waiting)
     data |= waiting.data
+    if waiting.metric == "clicked":
+        data["link_id"] = link_id(data["href"])
     if with_content and waiting.metric == "sent" and waiting.content is not None:
         data["content"] = msgspec.json.encode(waiting.content).decode()
     return {

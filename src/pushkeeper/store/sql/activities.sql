@@ -45,7 +45,7 @@ found as (
     order by p.settled_at desc, 1 desc limit $7)
     union all
     (select 'report-' || r.message_id || '-' || encode(r.device_id, 'hex') || '-' || r.metric, r.metric || '_push', null,
-        jsonb_strip_nulls(jsonb_build_object('href', r.href)), r.reported_at, r.message_id, r.person_id
+        jsonb_strip_nulls(jsonb_build_object('href', r.href, 'action', r.action)), r.reported_at, r.message_id, r.person_id
     from reports r join them using (workspace_id, person_id)
     where ($5::text is null or $5 = r.metric || '_push') and $6::text is null
         and (r.reported_at, 'report-' || r.message_id || '-' || encode(r.device_id, 'hex') || '-' || r.metric) < ($3, $4)

@@ -191,14 +191,15 @@ where x.workspace_id = $1 and x.message_day = p.message_day and x.message_id = p
 returning w.erasure_id;
 
 -- name: reports
--- So is what their app told of pushes, without the links that they opened.
+-- So is what their app told of pushes, without the links that they opened and the buttons that they used.
 with whom as materialized (select * from erasing($1, $2)),
 page as (
     select message_id, person_id, device_id, metric from reports
     where workspace_id = $1 and person_id = any (array(select person_id from whom))
     limit $3
 )
-update reports r set person_id = w.surrogate, device_id = erased_device(w.nonce, r.device_id, w.surrogate), href = null
+update reports r set person_id = w.surrogate, device_id = erased_device(w.nonce, r.device_id, w.surrogate),
+    href = null, action = null
 from page p, whom w
 where r.workspace_id = $1 and r.message_id = p.message_id and r.person_id = p.person_id and r.device_id = p.device_id
     and r.metric = p.metric and r.person_id = w.person_id

@@ -2,18 +2,19 @@
 
 -- name: insert
 -- Reports of pushes to people who are there, each metric once for a device. A token that is neither of a device that the
--- message went to nor of one that the person has names no device. What is told without an authenticated id ($8) counts only
+-- message went to nor of one that the person has names no device. What is told without an authenticated id ($9) counts only
 -- for a device that the message went to: only its phone knows both.
 with told as (
     select r.*, m.created_at, w.token_ownership
-    from unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::boolean[])
-            as r (workspace_id, message_id, person_id, token, metric, reported_at, href, authenticated)
+    from unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::text[], $9::boolean[])
+            as r (workspace_id, message_id, person_id, token, metric, reported_at, href, action, authenticated)
         join messages m on m.workspace_id = r.workspace_id and m.message_id = r.message_id
             and (m.person_id is null or m.person_id = r.person_id)
         join workspaces w on w.workspace_id = r.workspace_id
 )
-insert into reports (workspace_id, message_id, person_id, device_id, metric, reported_at, href)
-select t.workspace_id, t.message_id, t.person_id, coalesce(at.device_id, ''), t.metric, min(t.reported_at), min(t.href)
+insert into reports (workspace_id, message_id, person_id, device_id, metric, reported_at, href, action)
+select t.workspace_id, t.message_id, t.person_id, coalesce(at.device_id, ''), t.metric, min(t.reported_at), min(t.href),
+    min(t.action)
 from told t
     left join lateral (
         select k.device_id
@@ -41,8 +42,9 @@ group by 1, 2, 3, 4, 5
 on conflict do nothing;
 
 -- name: firsts
--- When each metric of a delivery was first told of.
-select metric, min(reported_at) as at
+-- When each metric of a delivery was first told of, and with which actions.
+select metric, min(reported_at) as at,
+    coalesce(array_agg(distinct action) filter (where action is not null), '{}') as actions
 from reports
 where workspace_id = $1 and message_id = $2 and person_id = $3
 group by metric;

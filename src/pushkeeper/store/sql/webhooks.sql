@@ -17,8 +17,10 @@ where w.workspace_id = $1 and ($2::bigint is null or w.webhook_id = $2)
 order by w.webhook_id;
 
 -- name: change
--- A webhook as it is to be; one that is enabled again goes on at once.
-update webhooks set name = $3, endpoint = $4, events = $5, disabled = $6, full_resolution = $7, with_content = $8,
+-- A webhook with what is given in place of what it has; one that is enabled again goes on at once.
+update webhooks set name = coalesce($3, name), endpoint = coalesce($4, endpoint), events = coalesce($5, events),
+    disabled = coalesce($6, disabled), full_resolution = coalesce($7, full_resolution),
+    with_content = coalesce($8, with_content),
     failures = 0, failing_since = null, failure = null, attempts = 0, last_error = null, due_at = now()
 where workspace_id = $1 and webhook_id = $2
 returning webhook_id;
@@ -31,6 +33,18 @@ delete from webhooks where workspace_id = $1 and webhook_id = $2 returning webho
 -- A webhook as whoever claims it gets it.
 select webhook_id, workspace_id, endpoint, with_content, sealed, failures, failing_since
 from webhooks where workspace_id = $1 and webhook_id = $2;
+
+-- name: tell_of_attempts
+-- Attempts that failed and will be made again, for the webhooks that ask for them.
+insert into outbox (workspace_id, webhook_id, object_type, metric, message_id, person_id, data, happened_at)
+select w.workspace_id, w.webhook_id, 'push', 'attempted', a.message_id, a.person_id,
+    jsonb_build_object('failure_message', left(string_agg(distinct
+        failure_text(a.reason, a.provider_status, a.provider_reason, a.detail), '; '), 1000)),
+    now()
+from unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::text[], $5::smallint[], $6::text[], $7::text[])
+        as a (workspace_id, message_id, person_id, reason, provider_status, provider_reason, detail)
+    join webhooks w on w.workspace_id = a.workspace_id and not w.disabled and 'push_attempted' = any (w.events)
+group by w.workspace_id, w.webhook_id, a.message_id, a.person_id;
 
 -- name: waiting
 -- What waits for a webhook after one thing, the oldest first, with whom and what it is about.
