@@ -37,7 +37,8 @@ METRICS = (
     *("sent", "delivered", "opened", "clicked", "converted"),
     *("bounced", "dropped", "failed", "undeliverable"),
 )
-_PEOPLE = ("id", "email", "cio_id", "created_at", "unsubscribed", "attributes")
+_IDENTIFIERS = ("id", "email", "cio_id")
+_PEOPLE = (*_IDENTIFIERS, "created_at", "unsubscribed", "attributes")
 _DELIVERIES = ("delivery_id", "id", "email", "cio_id", "kind", "template_id", "created", *METRICS)
 
 
@@ -48,19 +49,26 @@ class Exports:
         self._database = database
         self._vault = vault
 
-    async def of_people(self, workspace: WorkspaceId, given: object) -> Export:
-        """Ask for the people of whom a filter is true.
+    async def of_people(
+        self, workspace: WorkspaceId, given: object, attributes: Sequence[str] | None = None
+    ) -> Export:
+        """Ask for the people of whom a filter is true: with these attributes, or with all that they have.
 
         Raises:
             BadRequest: it is no filter, or with the audiences that it names too large.
         """
         await self._node(workspace, given)
-        return await self._ask(workspace, "customers", given)
+        return await self._ask(workspace, "customers", given, attributes)
 
-    async def of_deliveries(self, workspace: WorkspaceId, wanted: dict[str, Any]) -> Export:
-        """Ask for deliveries: of `template_id`, with `metric`, made between `since` and `until` (unix s), or `drafts`."""
+    async def of_deliveries(
+        self, workspace: WorkspaceId, wanted: dict[str, Any], attributes: Sequence[str] | None = None
+    ) -> Export:
+        """Ask for deliveries: of `template_id`, with `metric`, made between `since` and `until` (unix s), or `drafts`.
+
+        Each comes with these attributes of its recipient.
+        """
         _wanted(wanted)
-        return await self._ask(workspace, "deliveries", wanted)
+        return await self._ask(workspace, "deliveries", wanted, attributes)
 
     async def all(self, workspace: WorkspaceId) -> list[Export]:
         """The last hundred exports of a workspace, the newest first."""
@@ -127,13 +135,20 @@ class Exports:
         await (self._people if export.kind == "customers" else self._deliveries)(export, pages)
         await exports.done(self._database, claim, pages.lines)
 
-    async def _ask(self, workspace: WorkspaceId, kind: exports.Kind, asked: object) -> Export:
-        made = await exports.insert(self._database, workspace, kind, asked)
+    async def _ask(
+        self,
+        workspace: WorkspaceId,
+        kind: exports.Kind,
+        asked: object,
+        attributes: Sequence[str] | None = None,
+    ) -> Export:
+        made = await exports.insert(self._database, workspace, kind, asked, attributes)
         await self._database.of(workspace).rows(f"notify {PLAN_CHANNEL}")
         return await self.one(workspace, made)
 
     async def _people(self, export: Export, pages: _Pages) -> None:
         node = await self._node(export.workspace_id, export.asked)
+        columns = _columns(export)
         after: int | None = 0
 
         async def page(connection: Connection) -> list[Row]:
@@ -141,18 +156,19 @@ class Exports:
             return await exports.people(connection, export.workspace_id, node, after=after, limit=_PAGE)
 
         while after is not None:
-            found = await pages.add(_PEOPLE, page, _person)
+            found = await pages.add(columns, page, lambda row: _person(row, columns))
             after = found[-1]["person_id"] if len(found) == _PAGE else None
 
     async def _deliveries(self, export: Export, pages: _Pages) -> None:
         wanted = _wanted(export.asked)
+        extra = [name for name in export.attributes or () if name not in _DELIVERIES]
         while True:
             listed = await messages.of_workspace(self._database, export.workspace_id, wanted)
             ids = [one.delivery_id for one in listed]
             await pages.add(
-                _DELIVERIES,
+                (*_DELIVERIES, *extra),
                 lambda connection, ids=ids: exports.happened(connection, export.workspace_id, ids),  # type: ignore[misc]
-                lambda row: self._delivery(export.workspace_id, row),
+                lambda row: self._delivery(export.workspace_id, row, extra),
             )
             if len(listed) < _PAGE:
                 return
@@ -173,7 +189,7 @@ class Exports:
             place = error.place.replace("filter", "filters", 1)
             raise BadRequest(place, f"{place}: {error.message}") from None
 
-    def _delivery(self, workspace: WorkspaceId, row: Row) -> tuple[object, ...]:
+    def _delivery(self, workspace: WorkspaceId, row: Row, extra: Sequence[str]) -> tuple[object, ...]:
         person = PersonId(row["person_id"])
         return (
             self._database.delivery_ids.text(workspace, row["message_id"], person),
@@ -184,6 +200,7 @@ class Exports:
             row["template_id"],
             int(row["created_at"].timestamp()),
             *(row["metrics"].get(metric) for metric in METRICS),
+            *(row["attributes"].get(name) for name in extra),
         )
 
 
@@ -237,12 +254,24 @@ def _wanted(asked: dict[str, Any]) -> Wanted:
     )
 
 
-def _person(row: Row) -> tuple[object, ...]:
-    return (
-        row["id"],
-        row["email"],
-        cio_id(row["person_id"]),
-        int(row["created_at"].timestamp()),
-        row["unsubscribed"],
-        row["attributes"],
-    )
+def _columns(export: Export) -> Sequence[str]:
+    """Whom a line is about, by which erasures find it, and the attributes that were asked for; or all there is."""
+    if export.attributes is None:
+        return _PEOPLE
+    return tuple(dict.fromkeys((*_IDENTIFIERS, *export.attributes)))
+
+
+def _person(row: Row, columns: Sequence[str]) -> list[object]:
+    """A cell for each column; empty for an attribute that the person has not."""
+    own = {
+        "id": row["id"],
+        "email": row["email"],
+        "cio_id": cio_id(row["person_id"]),
+        "created_at": int(row["created_at"].timestamp()),
+        "unsubscribed": row["unsubscribed"],
+    }
+    attributes: dict[str, object] = row["attributes"]
+    if columns is _PEOPLE:
+        own["attributes"] = attributes
+    # An app may have set a `created_at` of its own, which is then what it means by it.
+    return [attributes[name] if name in attributes else own.get(name) for name in columns]

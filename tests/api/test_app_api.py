@@ -219,7 +219,7 @@ BAD_SENDS = [
     ({**GOOD, "identifiers": "42"}, "identifiers"),
     ({**GOOD, "identifiers": {}}, "identifiers"),
     ({**GOOD, "identifiers": {"id": "1", "email": "a@b.io"}}, "identifiers"),
-    ({**GOOD, "identifiers": {"phone": "1"}}, "identifiers"),
+    ({**GOOD, "identifiers": {"phone": "1"}}, "identifiers.phone"),
     ({**GOOD, "identifiers": {"id": ""}}, "identifiers.id"),
     ({**GOOD, "identifiers": {"id": "x" * 151}}, "identifiers.id"),
     ({**GOOD, "identifiers": {"cio_id": "00000000ffff"}}, "identifiers.cio_id"),

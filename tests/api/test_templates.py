@@ -93,9 +93,44 @@ async def test_customer_ios_api_reads_and_changes_what_it_says(door):
     assert (await door.app("GET", f"{one}/contents"))[1]["contents"][0]["subject"] == "Hi"
     assert (await door.app("PUT", f"{one}/content/7", {"title": "Hi"}))[0] == 404
     assert (await door.app("GET", f"{one}/language/fr"))[0] == 404
-    assert (await door.app("PUT", f"{one}/language/fr", {"title": "{{ a"}))[0] == 400
+    assert (await door.app("PUT", f"{one}/language/de", {"title": "{{ a"}))[0] == 400
     assert (await door.app("GET", f"{one}/metrics?period=years"))[0] == 400
     assert (await door.app("GET", f"{one}/metrics?period=weeks&steps=13"))[0] == 400
+
+
+@pytest.mark.parametrize("body", [{"subject": "Salut"}, {"title": "{{ a"}, {}])
+async def test_a_language_that_is_not_there_is_not_found_and_not_made(door, body):
+    _, answer = await door.app("POST", "/api/v1/templates", GOOD)
+    number = answer["template"]["id"]
+    status, refused = await door.app("PUT", f"/v1/transactional/{number}/language/fr", body)
+    assert (status, refused["errors"][0]["status"]) == (404, "404")
+    assert (await door.app("GET", f"/api/v1/templates/{number}"))[1]["template"]["translations"] == {}
+    made = {**GOOD, "translations": {"fr": {"title": "Bonjour"}}}
+    assert (await door.app("PUT", f"/api/v1/templates/{number}", made))[0] == 200
+    status, answer = await door.app("PUT", f"/v1/transactional/{number}/language/fr", {"subject": "Salut"})
+    assert (status, answer["content"]["title"]) == (200, "Salut")
+
+
+async def test_a_change_of_a_content_leaves_what_it_does_not_name(door):
+    own = {"title": "Hello", "message": "text", "link": "app://a", "custom_data": {"a": "1"}}
+    _, answer = await door.app(
+        "POST", "/api/v1/templates", {**GOOD, **own, "translations": {"de": {**own, "title": "Hallo"}}}
+    )
+    number = answer["template"]["id"]
+    one = f"/v1/transactional/{number}"
+    [first, _] = (await door.app("GET", f"{one}/contents"))[1]["contents"]
+    for path, language in ((f"{one}/content/{first['id']}", ""), (f"{one}/language/de", "de")):
+        status, answer = await door.app("PUT", path, {"body": "changed", "link": None})
+        assert status == 200
+        template = (await door.app("GET", f"/api/v1/templates/{number}"))[1]["template"]
+        content = template["translations"]["de"] if language else template
+        title = "Hallo" if language else "Hello"
+        assert {name: content.get(name) for name in own} == {
+            **own,
+            "title": title,
+            "message": "changed",
+            "link": None,
+        }
 
 
 async def test_what_a_person_wants_to_hear_of_is_told(door):

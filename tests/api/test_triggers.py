@@ -34,6 +34,9 @@ BAD = [
     ({"per_user_data": [{"data": {}}]}, "/per_user_data/0"),
     ({"per_user_data": [{"id": "ann", "email": "a@x.io"}]}, "/per_user_data/0"),
     ({"per_user_data": [{"id": "ann", "data": []}]}, "/per_user_data/0/data"),
+    ({"per_user_data": [{"phone": "+41791234567"}]}, "/per_user_data/0/phone"),
+    ({"recipients": []}, "/recipients"),
+    ({"recipients": {}, "ids": []}, "/ids"),
     ({"data_file_url": "file:///etc/passwd"}, "/data_file_url"),
     ({"data_file_url": 7}, "/data_file_url"),
 ]
@@ -56,6 +59,36 @@ async def test_a_bad_trigger_is_refused_by_its_field_and_nothing_is_written(send
     [error] = answer["errors"]
     assert (error["source"]["pointer"], error["status"]) == (pointer, "422")
     assert (await sender.counts())["messages"] == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "audience"),
+    [
+        ({}, "own"),
+        ({"recipients": {}}, "own"),
+        ({"recipients": None}, "own"),
+        ({"recipients": {}, "data": None}, "own"),
+        ({"recipients": {"attribute": {"field": "b", "operator": "exists"}}}, "b"),
+    ],
+)
+async def test_no_recipients_are_the_broadcasts_own(sender, body, audience):
+    own = {"attribute": {"field": "own", "operator": "exists"}}
+    number = await make(sender, audience=own)
+    status, answer = await sender.app("POST", f"/v1/campaigns/{number}/triggers", body)
+    assert status == 200, answer
+    kept = await sender.database.value(
+        "select audience from broadcasts where broadcast_id = $1", answer["id"]
+    )
+    assert kept["attribute"]["field"] == audience
+
+
+async def test_an_empty_filter_beside_a_list_is_none(sender):
+    number = await make(sender)
+    await sender.track("PUT", "/api/v1/customers/ann", {})
+    cio_id = (await sender.person("ann"))["identifiers"]["cio_id"]
+    for named in ({"ids": ["ann"]}, {"per_user_data": [{"internal": f"cio_{cio_id}"}]}):
+        body = {"recipients": {}, **named}
+        assert (await sender.app("POST", f"/v1/campaigns/{number}/triggers", body))[0] == 200
 
 
 async def test_what_is_not_there_or_cannot_be_sent_is_said(sender, other_door):

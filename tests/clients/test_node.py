@@ -83,6 +83,39 @@ def test_a_delivery_unsubscribes_its_person_and_subscribes_them_again(track, app
         assert person(workspace)["unsubscribed"] is unsubscribe
 
 
+@pytest.mark.parametrize(
+    ("method", "request_type"),
+    [
+        ("sendEmail", "SendEmailRequest"),
+        ("sendSMS", "SendSMSRequest"),
+        ("sendWhatsApp", "SendWhatsAppRequest"),
+        ("sendInApp", "SendInAppRequest"),
+        ("sendInboxMessage", "SendInboxMessageRequest"),
+    ],
+)
+def test_a_message_of_another_channel_is_an_error_that_says_why(app, method, request_type):
+    message = {"transactional_message_id": 1, "identifiers": {"id": "42"}, "to": "ann@example.com"}
+    [answer] = app([method, {"$new": [request_type, message]}])
+    assert answer["error"]["status"] == 400
+    assert "Pushkeeper sends push notifications only" in answer["error"]["message"]
+
+
+def test_an_empty_filter_triggers_a_broadcast_to_its_own_audience_and_a_missing_language_is_an_error(
+    app, workspace
+):
+    numbers = {}
+    for kind in ("broadcast", "transactional"):
+        template = {"kind": kind, "name": kind, "title": "Hello"}
+        status, answer = workspace.app.request("POST", "/api/v1/templates", template)
+        assert status == 201, answer
+        numbers[kind] = answer["template"]["id"]
+    [triggered] = good(app(["triggerBroadcast", numbers["broadcast"], {}, {}]))
+    assert isinstance(triggered["id"], int)
+    change = ["updateTransactionalMessageLanguage", numbers["transactional"], "fr", {"subject": "Salut"}]
+    [answer] = app(change)
+    assert answer["error"]["status"] == 404
+
+
 def test_a_webhook_is_changed_by_the_part(app):
     events = ["customer_subscription_preferences_changed", "email_sent", "push_attempted"]
     [made] = good(

@@ -116,6 +116,7 @@ class Marked:
                 "metric": "clicked",
                 "recipient": self.phone,
                 "href": f"https://x.example/{self.mark}",
+                "action": self.mark,
             },
         )
         await self.tenant.push(self.id, title=f"Draft {self.mark}", queue_draft=True)
@@ -253,8 +254,12 @@ async def send_to(tenant: Tenant, people: list[Marked]) -> None:
         },
         track=True,
     )
-    wanted: dict[str, Any] = {"customers": {"filters": {"and": []}}, "deliveries": {}}
-    for kind, asked in wanted.items():
+    everybody: dict[str, Any] = {"filters": {"and": []}}
+    for kind, asked in (
+        ("customers", everybody),
+        ("customers", {**everybody, "attributes": ["plan", "unsubscribed"]}),
+        ("deliveries", {"attributes": ["plan"]}),
+    ):
         number = (await tenant.call("POST", f"/v1/exports/{kind}", asked))["export"]["id"]
         await eventually(lambda number=number: is_done(tenant, number))
 

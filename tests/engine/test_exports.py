@@ -68,6 +68,52 @@ async def test_people_are_exported_by_a_filter(tenant: Tenant, bare: Tenant) -> 
     await bare.call("GET", f"/v1/exports/{listed[0]['id']}/download", expect=404)
 
 
+async def test_people_are_exported_with_the_attributes_that_are_asked_for(tenant: Tenant) -> None:
+    for person, attributes in (
+        ("ann", {"plan": "pro", "city": "Bern", "tags": ["a", "b"], "created_at": 7}),
+        ("ben", {"plan": "free"}),
+    ):
+        await tenant.call("PUT", f"/api/v1/customers/{person}", attributes, track=True)
+    filters = {"attribute": {"field": "plan", "operator": "exists"}}
+    names = ["plan", "email", "created_at", "unsubscribed", "tags", "nobody's", "plan"]
+    ann, ben = await export(tenant, "customers", {"filters": filters, "attributes": names})
+    assert list(ann) == ["id", "email", "cio_id", "plan", "created_at", "unsubscribed", "tags", "nobody's"]
+    assert (ann["id"], ann["plan"], ann["created_at"], ann["unsubscribed"]) == ("ann", "pro", "7", "false")
+    assert (json.loads(ann["tags"]), ann["nobody's"], ben["tags"]) == (["a", "b"], "", "")
+    assert int(ben["created_at"]) > 1_700_000_000, "when the person was made"
+    nothing: object
+    for nothing in ([], None):
+        rows = await export(tenant, "customers", {"filters": filters, "attributes": nothing})
+        assert [row["id"] for row in rows] == ["ann", "ben"]
+        assert ("attributes" in rows[0]) is (nothing is None)
+
+
+async def test_names_of_attributes_are_checked(tenant: Tenant) -> None:
+    filters = {"attribute": {"field": "plan", "operator": "exists"}}
+    for attributes, field in (
+        ("plan", "attributes"),
+        ([3], "attributes[0]"),
+        (["plan", ""], "attributes[1]"),
+        (["n" * 151], "attributes[0]"),
+        ([str(n) for n in range(301)], "attributes"),
+    ):
+        for path in ("customers", "deliveries"):
+            body = {"filters": filters, "attributes": attributes}
+            answer = await tenant.call("POST", f"/v1/exports/{path}", body, expect=400)
+            assert answer["errors"][0]["detail"].startswith(f"{field}:")
+
+
+async def test_deliveries_are_exported_with_attributes_of_their_recipients(tenant: Tenant) -> None:
+    [token] = tenant.mint("android")
+    await tenant.call("PUT", "/api/v1/customers/ann", {"plan": "pro"}, track=True)
+    await tenant.register("ann", token, "android")
+    await tenant.push("ann")
+    await tenant.settled(1)
+    [row] = await export(tenant, "deliveries", {"attributes": ["plan", "city", "sent"]})
+    assert (row["id"], row["plan"], row["city"]) == ("ann", "pro", "")
+    assert int(row["sent"]) > 0
+
+
 async def test_deliveries_are_exported_with_what_came_of_them(tenant: Tenant) -> None:
     [token] = tenant.mint("android")
     await tenant.register("ann", token, "android")

@@ -275,6 +275,10 @@ SAMPLES: dict[str, list[Any]] = {
     "POST /v1/reporting_webhooks": [_WEBHOOK],
     "PUT /v1/reporting_webhooks/{id}": [_WEBHOOK],
     "POST /v1/segments": [{"segment": {"name": "vip", "description": "them"}}],
+    **{
+        f"POST /v1/send/{channel}": [_PUSH]
+        for channel in ("email", "sms", "whatsapp", "in_app", "inbox_message")
+    },
     "POST /v1/send/push": [_PUSH, {**_PUSH, "transactional_message_id": "news", "title": None}],
     "PUT /v1/transactional/{id}/content/{content}": [_VARIANT],
     "PUT /v1/transactional/{id}/language/{language}": [_VARIANT],

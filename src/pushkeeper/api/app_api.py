@@ -9,7 +9,7 @@ import msgspec
 
 from pushkeeper.api import answer, fields
 from pushkeeper.api.push_request import transactional_push
-from pushkeeper.api.said import checked, one_identifier
+from pushkeeper.api.said import checked, id_type, one_identifier
 from pushkeeper.api.surface import Surface
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import BadRequest, NotFound, PushkeeperError, Unauthorized
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.api.answer import Answer
     from pushkeeper.api.app import Rooms
-    from pushkeeper.api.surface import Call
+    from pushkeeper.api.surface import Call, Handler
     from pushkeeper.store.devices import Device
     from pushkeeper.store.people import Member, Person
 
@@ -29,7 +29,13 @@ _MOST_AT_ONCE = 100
 _MESSAGES_WINDOW = timedelta(days=183)  # six months
 _LAST_ID = (1 << 128) - 1
 _PREFERENCES = "cio_subscription_preferences"
-_ID_TYPES = {kind.value: kind for kind in (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)}
+_OTHER_CHANNELS = {
+    "email": "Emails",
+    "sms": "SMS",
+    "whatsapp": "WhatsApp messages",
+    "in_app": "In-app messages",
+    "inbox_message": "Inbox messages",
+}
 # What Customer.io's schema types as other than strings; all else is read back as text.
 _TYPED_DEVICE_ATTRIBUTES = frozenset(
     {"network_bluetooth", "network_cellular", "network_wifi", "screen_width", "screen_height", "last_used"}
@@ -46,6 +52,7 @@ def routes(rooms: Rooms) -> Sequence[Route]:
         reads.route("/v1/customers/attributes", POST=app.people),
         reads.route("/v1/customers/{id}/attributes", GET=app.person),
         sends.route("/v1/send/push", POST=app.send_push),
+        *(sends.route(f"/v1/send/{path}", POST=_no_channel(name)) for path, name in _OTHER_CHANNELS.items()),
     ]
 
 
@@ -58,6 +65,16 @@ def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
 def render_send(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
     """`meta.error`, as sends answer; a wrong key is told in this API's other shape, like everywhere in it."""
     return render(error, status) if isinstance(error, Unauthorized) else {"meta": {"error": error.message}}
+
+
+def _no_channel(name: str) -> Handler:
+    """Refuse a message of a channel that there is not, in words that Customer.io's clients show."""
+
+    async def refuse(call: Call) -> Answer:
+        del call
+        raise BadRequest("channel", f"{name} cannot be sent: Pushkeeper sends push notifications only")
+
+    return refuse
 
 
 class _App:
@@ -95,13 +112,11 @@ class _App:
     async def people(self, call: Call) -> Answer:
         """A hundred people at once; who is not known is left out."""
         body = await call.json()
-        kind = fields.one_of(call.query("id_type") or "id", "id_type", tuple(_ID_TYPES))
+        kind = id_type(call.query("id_type"))
         ids = body.get("ids")
         if not isinstance(ids, list) or not 1 <= len(ids) <= _MOST_AT_ONCE:
             raise BadRequest("ids", f"ids: expected a list of 1 to {_MOST_AT_ONCE}")
-        who = [
-            one_identifier({kind: one}, f"ids[{n}]", tuple(_ID_TYPES.values())) for n, one in enumerate(ids)
-        ]
+        who = [one_identifier({kind.value: one}, f"ids[{n}]", (kind,)) for n, one in enumerate(ids)]
         workspace = call.workspace.workspace_id
         found = await self._rooms.registry.people(workspace, who)
         devices = [await self._rooms.registry.devices_of(person, workspace) for person in found]
@@ -127,10 +142,7 @@ async def person_of(rooms: Rooms, call: Call) -> Person:
         NotFound: nobody has it.
     """
     workspace, text = call.workspace.workspace_id, call.segment("id")
-    asked = call.query("id_type") or "id"
-    kind = _ID_TYPES.get(asked)
-    if kind is None:
-        raise BadRequest("id_type", f"id_type: {asked[:40]!r} is not enabled; use id, email or cio_id")
+    kind = id_type(call.query("id_type"))
     try:
         return await rooms.registry.person(workspace, checked(Identifier(kind, text), "id"))
     except NotFound:

@@ -56,12 +56,16 @@ class _Exports:
 
     async def of_people(self, call: Call) -> Answer:
         body = await call.json()
-        made = await self._exports.of_people(call.workspace.workspace_id, body.get("filters"))
+        made = await self._exports.of_people(
+            call.workspace.workspace_id, body.get("filters"), _columns(body.get("attributes"))
+        )
         return answer.of_json({"export": export_json(made)})
 
     async def of_deliveries(self, call: Call) -> Answer:
         body = await call.json()
-        made = await self._exports.of_deliveries(call.workspace.workspace_id, _wanted(body))
+        made = await self._exports.of_deliveries(
+            call.workspace.workspace_id, _wanted(body), _columns(body.get("attributes"))
+        )
         return answer.of_json({"export": export_json(made)})
 
     async def link(self, call: Call) -> Answer:
@@ -96,6 +100,25 @@ def export_json(export: Export) -> dict[str, Any]:
         "created_at": int(export.created_at.timestamp()),
         "updated_at": int(export.updated_at.timestamp()),
     }
+
+
+def _columns(given: object) -> list[str] | None:
+    """The attributes that are to have a column each; None for all of them in one.
+
+    Raises:
+        BadRequest, TooLarge: it is no list of names.
+    """
+    if given is None:
+        return None
+    if not isinstance(given, list) or len(given) > fields.MAX_ATTRIBUTES:
+        raise BadRequest(
+            "attributes", f"attributes: expected a list of at most {fields.MAX_ATTRIBUTES} names"
+        )
+    names = [
+        fields.text(name, f"attributes[{place}]", max_bytes=fields.MAX_NAME_BYTES)
+        for place, name in enumerate(given)
+    ]
+    return list(dict.fromkeys(names))
 
 
 def _wanted(body: dict[str, Any]) -> dict[str, Any]:

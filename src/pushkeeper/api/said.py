@@ -34,6 +34,8 @@ MAX_EVENT_DATA_BYTES = 100_000
 _MOST_DROPPED_SHOWN = 20
 _EVENT_KINDS = ("event", "page", "screen")
 _IDENTIFIERS = (IdentifierKind.ID, IdentifierKind.EMAIL)
+_ID_TYPES = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
+_NO_PHONE_NUMBERS = "phone numbers are not supported as identifiers; use id, email or cio_id"
 _DOTTED_PREFERENCE = re.compile(r"cio_subscription_preferences\.[^.]+\..+", re.DOTALL)
 _NOT_ATTRIBUTES = frozenset(
     {"id", "email", "cio_id", "anonymous_id", "cio_relationships", "_update", "_timestamp"}
@@ -65,17 +67,37 @@ def _check(value: str, field: str) -> None:
 def one_identifier(given: object, field: str, kinds: Sequence[IdentifierKind]) -> Identifier:
     """The one identifier of an object like `{"email": "a@example.com"}`; null is none.
 
+    Customer.io's newer calls have `internal` for a cio_id, with its prefix.
+
     Raises:
-        BadRequest, TooLarge: there are none or several, or it cannot be kept.
+        BadRequest, TooLarge: there are none or several, it is a phone number, or it cannot be kept.
     """
     identifiers = {name: value for name, value in fields.as_object(given, field).items() if value is not None}
+    if "phone" in identifiers:
+        raise BadRequest(f"{field}.phone", f"{field}.phone: {_NO_PHONE_NUMBERS}")
+    if list(identifiers) == ["internal"] and IdentifierKind.CIO_ID in kinds:
+        place = f"{field}.internal"
+        prefixed = fields.text(identifiers["internal"], place, max_bytes=MAX_ID_BYTES)
+        return checked(Identifier(IdentifierKind.CIO_ID, prefixed.removeprefix("cio_")), place)
     named = {kind: value for kind in kinds if (value := identifiers.get(kind.value)) is not None}
     if len(named) != 1 or len(identifiers) != 1:
-        words = ", ".join(kinds[:-1])
-        raise BadRequest(field, f"{field}: exactly one of {words} or {kinds[-1]} is needed")
+        words = " or ".join(filter(None, (", ".join(kinds[:-1]), kinds[-1])))
+        raise BadRequest(field, f"{field}: exactly one of {words} is needed")
     [(kind, value)] = named.items()
     place = f"{field}.{kind}"
     return checked(Identifier(kind, fields.text(number_as_text(value), place, max_bytes=MAX_ID_BYTES)), place)
+
+
+def id_type(asked: str | None) -> IdentifierKind:
+    """The kind of identifier that a query names, `id` where it names none.
+
+    Raises:
+        BadRequest: people here are not known by such.
+    """
+    asked = (asked or "id").lower()
+    if asked == "phone":
+        raise BadRequest("id_type", f"id_type: {_NO_PHONE_NUMBERS}")
+    return IdentifierKind(fields.one_of(asked, "id_type", _ID_TYPES))
 
 
 def other_identifiers(body: dict[str, Any]) -> tuple[Identifier, ...]:

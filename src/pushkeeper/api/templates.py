@@ -116,9 +116,7 @@ class _Templates:
         raise NotFound("content: there is none of this number")
 
     async def change_translation(self, call: Call) -> Answer:
-        language = call.segment("language")
-        fields.text(language, "language", max_bytes=_MAX_LANGUAGE_BYTES)
-        return await self._change(call, await self._transactional(call), language)
+        return await self._change(call, await self._transactional(call), call.segment("language"))
 
     async def metrics(self, call: Call) -> Answer:
         return await series.metrics(call, self._rooms.reporting, await self._transactional(call))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.api import answer, fields, said
@@ -9,17 +10,18 @@ from pushkeeper.api.answer import Answer
 from pushkeeper.api.surface import Surface
 from pushkeeper.core import identity
 from pushkeeper.core.identity import Identifier, IdentifierKind
-from pushkeeper.errors import BadRequest, PushkeeperError, Unauthorized
+from pushkeeper.errors import BadRequest, NotFound, PushkeeperError, Unauthorized
 from pushkeeper.registry import Tell
 from pushkeeper.store.people import Naming
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from starlette.routing import Route
 
     from pushkeeper.api.app import Rooms
     from pushkeeper.api.surface import Call
+    from pushkeeper.core.model import WorkspaceId
 
 _MOST_AT_ONCE = 1000
 _ID_TYPES = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
@@ -187,14 +189,10 @@ class _Track:
     # Segments.
 
     async def add_to_segment(self, call: Call) -> Answer:
-        segment, who = await _members(call)
-        await self._rooms.audiences.add(call.workspace.workspace_id, segment, who)
-        return DONE
+        return await _change_members(call, self._rooms.audiences.add)
 
     async def remove_from_segment(self, call: Call) -> Answer:
-        segment, who = await _members(call)
-        await self._rooms.audiences.remove(call.workspace.workspace_id, segment, who)
-        return DONE
+        return await _change_members(call, self._rooms.audiences.remove)
 
 
 def identifier(call: Call) -> Identifier:
@@ -212,14 +210,32 @@ def segment_of(call: Call) -> int:
     return fields.number_of_path(call.segment("segment"), "segment")
 
 
-async def _members(call: Call) -> tuple[int, list[Identifier]]:
+async def _change_members(
+    call: Call, change: Callable[[WorkspaceId, int, Sequence[Identifier]], Awaitable[None]]
+) -> Answer:
+    """Change who is in the segment of the path.
+
+    Raises:
+        BadRequest: the list is none, or there is no such segment: Customer.io documents no 404 here.
+    """
+    who = await _members(call)
+    try:
+        await change(call.workspace.workspace_id, segment_of(call), who)
+    except NotFound:
+        raise BadRequest("segment", f"segment: there is no segment {call.segment('segment')[:40]}") from None
+    return DONE
+
+
+async def _members(call: Call) -> list[Identifier]:
+    """Whom the body lists; what is no identifier of the kind that the query names is passed over, as Customer.io does."""
     body = await call.json()
-    kind = fields.one_of(call.query("id_type") or "id", "id_type", _ID_TYPES)
+    kind = said.id_type(call.query("id_type"))
     ids = body.get("ids")
     if not isinstance(ids, list) or len(ids) > _MOST_AT_ONCE:
         raise BadRequest("ids", f"ids: expected a list of at most {_MOST_AT_ONCE}")
-    who = {
-        (found := said.one_identifier({kind: one}, f"ids[{place}]", _ID_TYPES)).key: found
-        for place, one in enumerate(ids)
-    }
-    return segment_of(call), list(who.values())
+    who = {}
+    for one in ids:
+        with suppress(BadRequest):
+            found = said.one_identifier({kind.value: one}, "ids", (kind,))
+            who[found.key] = found
+    return list(who.values())

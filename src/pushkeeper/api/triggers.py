@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pushkeeper.api import answer, app_api, fields
-from pushkeeper.api.said import MAX_ID_BYTES, checked, number_as_text
+from pushkeeper.api.said import MAX_ID_BYTES, checked, number_as_text, one_identifier
 from pushkeeper.api.surface import Surface
 from pushkeeper.api.triggered import trigger_json
 from pushkeeper.core.destination import url_fault
@@ -31,6 +31,7 @@ MAX_DATA_BYTES = 50_000
 MAX_RECIPIENTS = 10_000
 MAX_URL_BYTES = 2_000
 _KINDS = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
+_NAMES = (*(kind.value for kind in _KINDS), "internal", "phone")
 _WAYS = ("recipients", "ids", "emails", "per_user_data", "data_file_url")
 _FLAGS = {
     "id_ignore_missing": ("ids", "per_user_data", "data_file_url"),
@@ -102,7 +103,8 @@ def trigger_of(body: dict[str, Any]) -> Trigger:
     Raises:
         BadRequest, TooLarge: a field is malformed, several say to whom it goes, or a flag does not fit what does.
     """
-    ways = [way for way in _WAYS if body.get(way) is not None]
+    # The Go client sends an empty filter where none is given: the broadcast's own audience is meant.
+    ways = [way for way in _WAYS if body.get(way) is not None and (way, body[way]) != ("recipients", {})]
     if len(ways) > 1:
         raise BadRequest(ways[1], f"{ways[1]}: only one of {', '.join(_WAYS)} may say to whom it goes")
     way = ways[0] if ways else None
@@ -143,12 +145,11 @@ def recipients_of(body: dict[str, Any], way: str) -> list[Recipient]:
 
 def _with_data(given: object, place: str) -> Recipient:
     one = fields.as_object(given, place)
-    named = [kind for kind in _KINDS if one.get(kind.value) is not None]
-    if len(named) != 1:
-        raise BadRequest(place, f"{place}: exactly one of id, email or cio_id is needed")
-    found = _named(named[0], one[named[0].value], f"{place}.{named[0]}")
+    named = {name: one[name] for name in _NAMES if name in one}
+    who = one_identifier(named, place, _KINDS)
+    name = next(name for name, value in named.items() if value is not None)
     data = fields.optional_object(one.get("data"), f"{place}.data")
-    return Recipient(who=found.who, place=found.place, data=data)
+    return Recipient(who=who, place=f"{place}.{name}", data=data)
 
 
 def _named(kind: IdentifierKind, value: object, place: str) -> Recipient:

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pushkeeper.api.content import content_of
+from pushkeeper.errors import NotFound
 
 if TYPE_CHECKING:
     from pushkeeper.api.surface import Call
     from pushkeeper.core.model import Content
     from pushkeeper.store.templates import Template
     from pushkeeper.templates import Templates
+
+_OURS = {"subject": "title", "body": "message"}
+_FIELDS = ("title", "message", "link", "image_url", "sound", "custom_data", "custom_payload")
 
 
 def languages(template: Template) -> list[str]:
@@ -44,17 +48,22 @@ def content_id(template: Template, language: str) -> int:
 
 
 async def change_variant(call: Call, templates: Templates, template: Template, language: str) -> Template:
-    """The template with the content of a language replaced by the request's body.
+    """The template with what the request's body has in place of what it says in a language; the rest stays.
 
     Raises:
         BadRequest: a field of the body is malformed, or is not Liquid.
+        NotFound: the template is not in this language.
     """
+    if language not in languages(template):
+        raise NotFound("language: there is no such translation")
     body = await call.json()
-    # Their names for it are those of an email.
-    content = content_of({"title": body.get("subject"), "message": body.get("body"), **body})
-    new = (
-        replace(template, translations={**template.translations, language: content})
-        if language
-        else replace(template, content=content)
-    )
+    # Customer.io's names for it are those of an email.
+    given = {**{ours: body[theirs] for theirs, ours in _OURS.items() if theirs in body}, **body}
+    read = content_of(given)
+    changes = {name: getattr(read, name) for name in _FIELDS if name in given}
+    if language:
+        said = msgspec.structs.replace(template.translations[language], **changes)
+        new = replace(template, translations={**template.translations, language: said})
+    else:
+        new = replace(template, content=msgspec.structs.replace(template.content, **changes))
     return await templates.change(call.workspace.workspace_id, template.template_id, new)

@@ -29,6 +29,7 @@ class Export:
     """An export, and how it stands: `pending`, `done`, `failed` or `cancelled`.
 
     Attributes:
+        attributes: those of people that have a column each; None where none were named.
         failure: why it failed for good; `last_error` why the last attempt did, of so many since it was asked for.
     """
 
@@ -36,6 +37,7 @@ class Export:
     workspace_id: WorkspaceId
     kind: Kind
     asked: Any
+    attributes: list[str] | None
     state: str
     lines: int
     failure: str | None
@@ -46,9 +48,16 @@ class Export:
     updated_at: datetime
 
 
-async def insert(database: Database, workspace: WorkspaceId, kind: Kind, asked: object) -> int:
+async def insert(
+    database: Database,
+    workspace: WorkspaceId,
+    kind: Kind,
+    asked: object,
+    attributes: Sequence[str] | None = None,
+) -> int:
     """Ask for an export, and return its number."""
-    made: int = await database.of(workspace).value(SQL["insert"], workspace, kind, asked)
+    columns = None if attributes is None else list(attributes)
+    made: int = await database.of(workspace).value(SQL["insert"], workspace, kind, asked, columns)
     return made
 
 

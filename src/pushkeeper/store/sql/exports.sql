@@ -2,16 +2,18 @@
 
 -- name: insert
 -- A new export, to be written by a worker.
-insert into exports (workspace_id, kind, asked) values ($1, $2, $3) returning export_id;
+insert into exports (workspace_id, kind, asked, attributes) values ($1, $2, $3, $4) returning export_id;
 
 -- name: all
 -- The exports of a workspace, or one of them, the newest first.
-select export_id, workspace_id, kind, asked, state, lines, failure, last_error, attempts, next_attempt_at, created_at, updated_at
+select export_id, workspace_id, kind, asked, attributes, state, lines, failure, last_error, attempts, next_attempt_at,
+    created_at, updated_at
 from exports where workspace_id = $1 and ($2::bigint is null or export_id = $2) order by export_id desc limit 100;
 
 -- name: claimed
 -- An export that is claimed, which nobody changes until the transaction ends.
-select export_id, workspace_id, kind, asked, state, lines, failure, last_error, attempts, next_attempt_at, created_at, updated_at
+select export_id, workspace_id, kind, asked, attributes, state, lines, failure, last_error, attempts, next_attempt_at,
+    created_at, updated_at
 from exports where workspace_id = $1 and export_id = $2 and claim_id = $3 and state = 'pending'
 for update;
 
@@ -45,8 +47,10 @@ order by p.person_id
 limit $3;
 
 -- name: happened
--- When each metric first happened to these deliveries, and by which names their people are known.
+-- When each metric first happened to these deliveries, by which names their people are known, and what they have.
 select d.message_id, d.person_id, m.kind, m.template_id, m.created_at,
+    coalesce((select attributes from people w
+        where w.workspace_id = m.workspace_id and w.person_id = d.person_id), '{}') as attributes,
     (select value from identifiers i
         where i.workspace_id = m.workspace_id and i.person_id = d.person_id and kind = 'id') as id,
     (select value from identifiers i
