@@ -16,7 +16,7 @@ from pushkeeper.drafts import Drafts, told_of
 from pushkeeper.errors import BadRequest, Conflict, NotFound, TooManyRequests, TooSlow
 from pushkeeper.preflight import Flight, Message, Preflights
 from pushkeeper.previews import Previews
-from pushkeeper.store import broadcasts
+from pushkeeper.store import broadcast_progress, broadcasts
 from pushkeeper.store.broadcasts import Broadcast, BroadcastState
 from pushkeeper.store.plans import Whom
 from pushkeeper.store.statements import LostRace
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from pushkeeper.drafts import Asked
     from pushkeeper.previews import Said
     from pushkeeper.rendering.renderer import Renderer
-    from pushkeeper.store.broadcasts import Locked, Minute, Tally, Waiting
+    from pushkeeper.store.broadcast_progress import Minute, Tally, Waiting
+    from pushkeeper.store.broadcasts import Locked
     from pushkeeper.store.database import Connection, Database
     from pushkeeper.templates import Checks
 
@@ -200,10 +201,10 @@ class Broadcasts:
             NotFound: there is none of this number.
         """
         broadcast, now = await self.one(workspace, broadcast_id), datetime.now(UTC)
-        tallies = await broadcasts.tallies(self._database, workspace, broadcast.message_id)
-        waiting = await broadcasts.waiting(self._database, workspace, broadcast.message_id)
+        tallies = await broadcast_progress.tallies(self._database, workspace, broadcast.message_id)
+        waiting = await broadcast_progress.waiting(self._database, workspace, broadcast.message_id)
         since, lately_s = progress.lately(broadcast.started_at, now)
-        minutes = await broadcasts.minutes(self._database, workspace, broadcast.message_id, since)
+        minutes = await broadcast_progress.minutes(self._database, workspace, broadcast.message_id, since)
         facts = progress.Facts(
             now=now,
             started=broadcast.started_at is not None,
@@ -230,7 +231,7 @@ class Broadcasts:
             NotFound: there is none of this number.
         """
         broadcast = await self.one(workspace, broadcast_id)
-        return await broadcasts.minutes(self._database, workspace, broadcast.message_id, _EVER)
+        return await broadcast_progress.minutes(self._database, workspace, broadcast.message_id, _EVER)
 
     async def start(
         self, workspace: WorkspaceId, broadcast_id: int, *, seen: UUID | None = None

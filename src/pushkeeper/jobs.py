@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pushkeeper.errors import Conflict, NotFound
-from pushkeeper.store import broadcasts, jobs
+from pushkeeper.store import broadcasts, jobs, unreadable
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.database import Connection, Database
     from pushkeeper.store.jobs import Job
+    from pushkeeper.store.unreadable import UnreadableRow
 
 _KINDS = {kind.name: kind for kind in jobs.KINDS}
 _NOT_FOUND = "job: there is none of this kind and number that is not done"
@@ -25,6 +26,10 @@ class Jobs:
     async def all(self, workspace: WorkspaceId) -> list[Job]:
         """The last two hundred jobs of a workspace that are not done, the newest first."""
         return await jobs.of_workspace(self._database, workspace)
+
+    async def unreadable_rows(self, workspace: WorkspaceId) -> list[UnreadableRow]:
+        """The rows that workers and pages could not read in the last day and left out, the latest first."""
+        return await unreadable.of_workspace(self._database, workspace)
 
     async def retry(self, workspace: WorkspaceId, kind: str, item: int) -> Job:
         """Let a job have its next attempt now, and all of its attempts again.

@@ -14,7 +14,7 @@ import psutil
 from pushkeeper import __version__, telemetry
 from pushkeeper.errors import Unreachable
 from pushkeeper.metrics import PROCESS, Metric, Series
-from pushkeeper.store import figures, jobs, routes, workers
+from pushkeeper.store import figures, jobs, routes, unreadable, workers
 from pushkeeper.telemetry import logger
 
 if TYPE_CHECKING:
@@ -138,6 +138,10 @@ class Measures:
         found += [
             Series(Metric.JOBS, (kind, state), float(count))
             for kind, state, count in await jobs.standing(self._database)
+        ]
+        found += [
+            Series(Metric.UNREADABLE_ROWS, (one.workspace, one.table_name), float(one.rows))
+            for one in await unreadable.counts(self._database)
         ]
         for hook in await figures.hooks(self._database):
             labels = (hook.workspace, str(hook.webhook_id))

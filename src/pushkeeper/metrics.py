@@ -242,6 +242,12 @@ class Metric(Enum):
         *(*_ROUTE, "why"),
     )
 
+    UNREADABLE_ROWS = _gauge(
+        "pushkeeper_unreadable_rows",
+        "Rows that could not be read in the last 24 hours and were left out; the log says which and why.",
+        *("workspace", "table"),
+    )
+
     # What waits.
     QUEUE_BATCHES = _gauge(
         "pushkeeper_queue_batches",

@@ -16,7 +16,7 @@ from pushkeeper.core.filter import Unit
 from pushkeeper.core.model import Content, Platform
 from pushkeeper.dashboard.broadcasts import chart_of
 from pushkeeper.drafts import Asked
-from pushkeeper.store.broadcasts import Minute
+from pushkeeper.store.broadcast_progress import Minute
 from pushkeeper.store.segments import Draft as Audience
 from pushkeeper.store.templates import Draft, TemplateKind
 

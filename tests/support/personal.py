@@ -43,6 +43,7 @@ PERSONAL: Mapping[str, Mapping[Verdict, str]] = {
     "object_notes": {Verdict.CHANGED: "said"},
     "export_parts": {Verdict.CHANGED: "text"},
     "audit_log": {Verdict.CHANGED: "target detail"},
+    "unreadable_rows": {Verdict.DELETED: "key"},
     "erasures": {
         Verdict.CHANGED: "person_ids surrogates device_ids anonymous_ids names nonce",
         Verdict.HASHED: "hashes",
@@ -64,6 +65,7 @@ PLACES = {("broadcasts", "last_device"), ("broadcasts", "last_person")}
 NOTHING: Mapping[str, str] = {
     "people": "workspace_id created_at",
     "identifiers": "workspace_id",
+    "unreadable_rows": "workspace_id table_name reason first_at last_at",
     "merged_people": "workspace_id merged_at",
     "segment_members": "workspace_id segment_id",
     "devices": "workspace_id generation stale_generation created_at registered_at last_used shared",

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.rooms import Rooms
     from pushkeeper.dashboard.visit import Visit
     from pushkeeper.insights import FlatResult
-    from pushkeeper.store.broadcasts import Broadcast, Minute, Tally
+    from pushkeeper.store.broadcast_progress import Minute, Tally
+    from pushkeeper.store.broadcasts import Broadcast
 
 ENDINGS = ("accepted", "bounced", "failed", "expired", "unknown", "skipped")
 INKS = {"accepted": "sent", "bounced": "bounced", "not sent": "suppressed", "left out": "unused"}

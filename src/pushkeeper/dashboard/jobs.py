@@ -49,7 +49,12 @@ class _Jobs:
         self._names = rooms.cookies
 
     async def show(self, visit: Visit) -> Answer:
-        return page(visit, "jobs.html", jobs=await self._jobs.all(visit.workspace_id))
+        return page(
+            visit,
+            "jobs.html",
+            jobs=await self._jobs.all(visit.workspace_id),
+            unreadable=await self._jobs.unreadable_rows(visit.workspace_id),
+        )
 
     async def csv(self, visit: Visit) -> Answer:
         return csv_of("jobs", _COLUMNS, await self._jobs.all(visit.workspace_id))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pushkeeper.doctor import ground, sending, standing
 from pushkeeper.doctor.finding import Finding, State, wrong
 from pushkeeper.errors import Unreachable
+from pushkeeper.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from pushkeeper.store.database import Database
     from pushkeeper.store.retention import Keep
     from pushkeeper.store.vault import Vault
+
+log = logger("doctor")
 
 __all__ = ["Doctor", "Finding", "State"]
 
@@ -72,6 +75,7 @@ class Doctor:
             ("routes", lambda: sending.of_routes(database)),
             ("webhooks", lambda: sending.of_webhooks(database)),
             ("jobs", lambda: standing.of_jobs(database)),
+            ("rows", lambda: standing.of_rows(database)),
             ("ledger", lambda: standing.of_ledger(database)),
         ]
 
@@ -87,3 +91,6 @@ class Doctor:
             return await check()
         except Unreachable as error:
             return [wrong(name, error.message, "see that PostgreSQL runs, and that it can be reached")]
+        except Exception as error:
+            log.exception("check_failed", check=name)
+            return [wrong(name, f"could not be examined ({type(error).__name__})", "report it, with the log")]

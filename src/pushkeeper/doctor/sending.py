@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from pushkeeper.core.outcome import Accepted, BadCredentials, Refused, Throttled, Unanswered, Unavailable
 from pushkeeper.doctor.finding import attention, ok, span, wrong
 from pushkeeper.doctor.ground import skewed
-from pushkeeper.errors import BadRequest, Misconfigured, NotFound
+from pushkeeper.errors import BadRequest, Misconfigured, NotFound, Unreachable
 from pushkeeper.store import checkup, credentials, figures, routes, workers
 from pushkeeper.store.routes import PauseKind
 
@@ -63,6 +63,11 @@ async def keys(database: Database, vault: Vault, open_prober: Callable[[Credenti
         except (BadRequest, Misconfigured, NotFound) as error:
             remedy = _SEALED_OTHERWISE if isinstance(error, Misconfigured) else _REPLACE
             found.append(Key(credential_id, workspace, None, None, error.message, remedy))
+        except Unreachable:
+            raise
+        except Exception as error:  # noqa: BLE001 - the other credentials are still to be looked at
+            trouble = f"cannot be read ({type(error).__name__})"
+            found.append(Key(credential_id, workspace, None, None, trouble, _REPLACE))
     return found
 
 

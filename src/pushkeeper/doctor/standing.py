@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pushkeeper.doctor.finding import attention, ok, wrong
 from pushkeeper.errors import TooManyRequests, TooSlow
 from pushkeeper.ledger import Ledger
-from pushkeeper.store import jobs, workspaces
+from pushkeeper.store import jobs, unreadable, workspaces
 
 if TYPE_CHECKING:
     from pushkeeper.doctor.finding import Finding
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _LEDGER = "ledger"
 _JOBS = "jobs"
+_ROWS = "rows"
 
 
 async def of_ledger(database: Database) -> list[Finding]:
@@ -47,6 +48,18 @@ async def of_jobs(database: Database) -> list[Finding]:
     """Jobs that failed in the last week, or that fail again and again."""
     found = await jobs.troubled(database)
     return [_of_job(job) for job in found] or [ok(_JOBS, "none fails")]
+
+
+async def of_rows(database: Database) -> list[Finding]:
+    """Rows that could not be read in the last day."""
+    found = await unreadable.counts(database)
+    todo = "see `row_unreadable` in the log for the rows' keys, and report it"
+    return [
+        attention(
+            _ROWS, f"{one.rows:,} of {one.table_name} cannot be read: {one.reason}", todo, about=one.workspace
+        )
+        for one in found
+    ] or [ok(_ROWS, "all that were read could be")]
 
 
 def _of_job(job: Troubled) -> Finding:

@@ -25,6 +25,7 @@ from pushkeeper.core.schedule import AT_ONCE, Schedule
 from pushkeeper.core.status import LastStatus
 from pushkeeper.core.wording import Wording
 from pushkeeper.store.database import columns, load_queries
+from pushkeeper.store.unreadable import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -89,7 +90,7 @@ class Target(msgspec.Struct, frozen=True, gc=False):
         unsubscribed: whether that person wants no messages.
         device: as it stands now; None when it is gone.
         hindrance: what else stands against sending, of that which the message asks for: `channel_off`,
-            `no_permission`, `same_phone`.
+            `no_permission`, `same_phone`; or `unreadable` of a device whose row cannot be read.
         zone: the device's time zone as it says, or its person; only where the message asks for it.
     """
 
@@ -173,8 +174,14 @@ async def claim(database: Database, *, room: Room, lease_s: float) -> list[Claim
 
     claimed, rows = await database.in_transaction(work)
     targets: dict[int, list[Target]] = {row["batch_id"]: [] for row in claimed}
+    workspaces = {row["batch_id"]: row["workspace_id"] for row in claimed}
     for row in rows:
-        targets[row["batch_id"]].append(_target(row))
+        try:
+            target = _target(row)
+        except Exception as error:  # noqa: BLE001 - whatever is the matter, it is with this device alone
+            database.unreadable.note(workspaces[row["batch_id"]], "devices", row["device_id"], error)
+            target = Target(row["device_id"], row["planned_for"], False, None, UNREADABLE)  # noqa: FBT003 - as positional as in _target
+        targets[row["batch_id"]].append(target)
     return [
         ClaimedBatch(
             claim=Claim(row["workspace_id"], row["batch_id"], claim_id),
@@ -251,17 +258,19 @@ async def messages(
 ) -> dict[UUID, MessageToSend]:
     """What these messages say."""
     rows = await database.rows(SQL["messages"], *columns(list(keys), 2))
-    return {row["message_id"]: _message(row) for row in rows}
+    whose = {message_id: workspace for workspace, message_id in keys}
+    return {row["message_id"]: _message(database, whose[row["message_id"]], row) for row in rows}
 
 
-def _message(row: Row) -> MessageToSend:
+def _message(database: Database, workspace: WorkspaceId, row: Row) -> MessageToSend:
     known = dict(row)
     try:
         known["content"] = msgspec.convert(row["content"], Content)
         known["wording"] = msgspec.convert(row["wording"], Wording | None)
-    except msgspec.ValidationError:
-        known["content"] = known["wording"] = None
-    known["schedule"] = msgspec.convert(row["schedule"], Schedule) if row["schedule"] else AT_ONCE
+        known["schedule"] = msgspec.convert(row["schedule"], Schedule) if row["schedule"] else AT_ONCE
+    except msgspec.ValidationError as error:
+        database.unreadable.note(workspace, "messages", row["message_id"], error)
+        known |= {"content": None, "wording": None, "schedule": AT_ONCE}
     return MessageToSend(**known)
 
 

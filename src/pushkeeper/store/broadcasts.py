@@ -174,38 +174,6 @@ class Locked:
     paused_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """How many pushes of a broadcast ended so."""
-
-    platform: str
-    ending: str
-    reason: str
-    provider_reason: str
-    pushes: int
-    last_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """For how many devices there is work left: that waits for a route that is paused, for a later time, or for its turn."""
-
-    paused: str
-    later: bool
-    devices: int
-    first_at: datetime
-    last_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Minute:
-    """How many pushes of a broadcast ended so in one minute."""
-
-    minute: datetime
-    ending: str
-    pushes: int
-
-
 async def insert(connection: Connection, new: New) -> int | None:
     """Keep a new broadcast, and return its number; None when another has its idempotency key.
 
@@ -333,8 +301,15 @@ async def of_workspace(
     database: Database, workspace: WorkspaceId, *, before: int | None, limit: int
 ) -> list[Broadcast]:
     """The broadcasts of a workspace before a number, the newest first."""
-    rows = await database.of(workspace).rows(SQL["all"], workspace, before or _LAST, None, limit)
-    return [_broadcast(row) for row in rows]
+    found: list[Broadcast] = []
+    before = before or _LAST
+    while before is not None and (room := limit - len(found)) > 0:
+        rows = await database.of(workspace).rows(SQL["all"], workspace, before, None, room)
+        found += database.readable(
+            rows, _broadcast, table="broadcasts", key="broadcast_id", workspace=workspace
+        )
+        before = rows[-1]["broadcast_id"] if len(rows) == room else None
+    return found
 
 
 async def one(database: Database, workspace: WorkspaceId, broadcast_id: int) -> Broadcast | None:
@@ -400,28 +375,6 @@ async def set_preflight(
     await database.of(workspace).rows(
         SQL["set_preflight"], workspace, broadcast.broadcast_id, broadcast.message_id, preflight
     )
-
-
-async def tallies(database: Database, workspace: WorkspaceId, message_id: UUID) -> list[Tally]:
-    """What came of a broadcast's pushes, the most frequent first."""
-    return [Tally(**row) for row in await database.of(workspace).rows(SQL["tallies"], workspace, message_id)]
-
-
-async def minutes(
-    database: Database, workspace: WorkspaceId, message_id: UUID, since: datetime
-) -> list[Minute]:
-    """How many of its pushes ended in each minute from then on."""
-    return [
-        Minute(**row)
-        for row in await database.of(workspace).rows(SQL["minutes"], workspace, message_id, since)
-    ]
-
-
-async def waiting(database: Database, workspace: WorkspaceId, message_id: UUID) -> list[Waiting]:
-    """For how many devices there is work left, by what it waits for."""
-    return [
-        Waiting(**row) for row in await database.of(workspace).rows(SQL["waiting"], workspace, message_id)
-    ]
 
 
 def _broadcast(row: Row) -> Broadcast:

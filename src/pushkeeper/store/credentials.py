@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
-    from pushkeeper.store.database import Connection, Database
+    from pushkeeper.store.database import Connection, Database, Row
     from pushkeeper.store.vault import Vault
 
 SQL = load_queries("credentials")
@@ -129,12 +129,15 @@ class CredentialFacts:
 
 async def of_workspace(database: Database, workspace: WorkspaceId) -> list[CredentialFacts]:
     """The credentials of a workspace, without their secrets."""
-    return [
-        CredentialFacts(
-            **{**row, "provider": Provider(row["provider"]), "environment": Environment(row["environment"])}
-        )
-        for row in await database.of(workspace).rows(SQL["of_workspace"], workspace)
-    ]
+    rows = await database.of(workspace).rows(SQL["of_workspace"], workspace)
+    return database.readable(rows, _facts, table="credentials", key="credential_id", workspace=workspace)
+
+
+def _facts(row: Row) -> CredentialFacts:
+    provider, environment = Provider(row["provider"]), Environment(row["environment"])
+    return CredentialFacts(
+        **{**row, "provider": provider, "environment": environment, "facts": {**row["facts"]}}
+    )
 
 
 async def set_up(connection: Connection, workspaces: Collection[WorkspaceId]) -> set[WorkspaceId]:

@@ -16,13 +16,14 @@ from pushkeeper.core.delivery_id import DeliveryIds
 from pushkeeper.core.identifier_hash import IdentifierHashes
 from pushkeeper.core.model import Secret
 from pushkeeper.errors import Misconfigured, Unreachable
-from pushkeeper.store import driver_errors, queries, surveys
+from pushkeeper.store import driver_errors, queries, surveys, unreadable
 from pushkeeper.store.statements import Statements
 from pushkeeper.store.statistics import Statistics
+from pushkeeper.store.unreadable import UnreadableRows
 from pushkeeper.telemetry import logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
 T = TypeVar("T")
@@ -117,6 +118,7 @@ class Database(Statements):
         self.delivery_ids = delivery_ids
         self._rows_are_secured = False
         self._statistics = Statistics(self._acquired)
+        self.unreadable = UnreadableRows(self._acquired)
         self._heeded_at = float("-inf")
 
     @classmethod
@@ -171,6 +173,7 @@ class Database(Statements):
     async def close(self) -> None:
         """Give back every connection; what still runs is cut off after five seconds."""
         self._statistics.close()
+        self.unreadable.close()
         try:
             async with asyncio.timeout(5):
                 await asyncio.gather(self._pool.close(), self._survey_pool.close())
@@ -220,7 +223,7 @@ class Database(Statements):
         await connection.set_type_codec(
             "jsonb",
             encoder=lambda value: msgspec.json.encode(value).decode(),
-            decoder=msgspec.json.decode,
+            decoder=unreadable.decoded,
             schema="pg_catalog",
         )
         await self._take_role(connection)
@@ -311,6 +314,28 @@ class Database(Statements):
                 within_s = max(within_s, surveys.SMALL_WITHIN_S)
             async with self._surveys.begun(_FOR_SURVEYS, within_s) as connection:
                 found: list[Row] = await connection.fetch(query, workspace, *args)
+        return found
+
+    def readable(
+        self,
+        rows: Iterable[Row],
+        read: Callable[[Row], T],
+        *,
+        table: str,
+        key: str,
+        workspace: int | None = None,
+    ) -> list[T]:
+        """What is read of each row; one that cannot be read is left out, and recorded by its key.
+
+        The workspace is that of the rows, where it is not given.
+        """
+        found = []
+        for row in rows:
+            try:
+                found.append(read(row))
+            except Exception as error:  # noqa: BLE001 - whatever is the matter, it is with this row alone
+                whose = row["workspace_id"] if workspace is None else workspace
+                self.unreadable.note(whose, table, row[key], error)
         return found
 
     async def know(self, workspace: int) -> bool:

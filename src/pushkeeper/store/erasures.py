@@ -111,7 +111,11 @@ async def receipts(
 ) -> list[Receipt]:
     """The receipts of a workspace, or the one of a number, or those of an identifier's hash, the newest first."""
     rows = await database.of(workspace).rows(SQL["receipts"], workspace, only, of, limit)
-    return [Receipt(**{**row, "asked_by": AskedBy(row["asked_by"])}) for row in rows]
+    return database.readable(rows, _receipt, table="erasures", key="erasure_id", workspace=workspace)
+
+
+def _receipt(row: Row) -> Receipt:
+    return Receipt(**{**row, "asked_by": AskedBy(row["asked_by"])})
 
 
 async def workspaces(database: Database) -> list[WorkspaceId]:
@@ -149,6 +153,7 @@ async def look(
         await look_at.repeat(kind, query, by_jobs=True)
     await look_at.repeat("webhook_events", SQL["outbox"], webhooks_have_s)
     await look_at.exports()
+    await database.of(workspace).rows(SQL["unreadable_rows"], workspace)
     over = [one for one, alone in claimed.items() if alone and one not in busy and one not in look_at.found]
     await database.of(workspace).rows(SQL["finish"], workspace, over)
     await put_off(database, workspace, sorted(claimed.keys() - set(over)))

@@ -30,7 +30,7 @@ class Export:
 
     Attributes:
         attributes: those of people that have a column each; None where none were named.
-        failure: why it failed for good; `last_error` why the last attempt did, of so many since it was asked for.
+        failure: why it failed for good, or what is not in it; `last_error` why the last attempt did, of so many since it was asked for.
     """
 
     export_id: int
@@ -86,9 +86,10 @@ async def add_part(connection: Connection, claim: Claim, part: int, text: str) -
     await connection.execute(SQL["add_part"], claim.workspace_id, claim.item_id, part, storable(text))
 
 
-async def done(database: Database, claim: Claim, lines: int) -> None:
-    """All of it is written."""
-    await database.of(claim.workspace_id).rows(SQL["done"], *claim.row, lines)
+async def done(database: Database, claim: Claim, lines: int, *, left_out: int = 0) -> None:
+    """All of it is written, but for so many rows that could not be read."""
+    note = f"{left_out:,} rows could not be read and are left out" if left_out else None
+    await database.of(claim.workspace_id).rows(SQL["done"], *claim.row, lines, note)
 
 
 async def part(database: Database, workspace: WorkspaceId, export_id: int, number: int) -> str | None:

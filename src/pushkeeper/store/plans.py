@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.filter import Node
     from pushkeeper.core.model import DeviceId, PersonId, RouteId, WorkspaceId
-    from pushkeeper.store.database import Connection, Database
+    from pushkeeper.store.database import Connection, Database, Row
     from pushkeeper.store.jobs import Claim
 
 SQL = load_queries("plans")
@@ -243,10 +243,11 @@ async def mint(connection: Connection, broadcast: ToPlan, message_id: UUID, crea
 async def addresses(database: Database, workspace: WorkspaceId) -> list[Address]:
     """The kinds of device that a workspace has, as far as they decide the route."""
     rows = await database.of(workspace).rows(SQL["addresses"], workspace)
-    return [
-        Address(**{**row, "platform": Platform(row["platform"]), "shape": TokenShape(row["shape"])})
-        for row in rows
-    ]
+    return database.readable(rows, _address, table="devices", key="app", workspace=workspace)
+
+
+def _address(row: Row) -> Address:
+    return Address(**{**row, "platform": Platform(row["platform"]), "shape": TokenShape(row["shape"])})
 
 
 async def devices(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pushkeeper.core.model import RouteKey
-    from pushkeeper.store.database import Connection, Database
+    from pushkeeper.store.database import Connection, Database, Row
 
 SQL = load_queries("routes")
 
@@ -120,17 +120,19 @@ class Alert:
 
 async def of_workspaces(database: Database, workspaces: Sequence[WorkspaceId]) -> list[Route]:
     """All routes of these workspaces."""
-    return [
-        Route(
-            **{
-                **row,
-                "provider": Provider(row["provider"]),
-                "environment": Environment(row["environment"]),
-                "pause_kind": row["pause_kind"] and PauseKind(row["pause_kind"]),
-            }
-        )
-        for row in await database.of(*workspaces).rows(SQL["of_workspaces"], list(workspaces))
-    ]
+    rows = await database.of(*workspaces).rows(SQL["of_workspaces"], list(workspaces))
+    return database.readable(rows, _route, table="routes", key="route_id")
+
+
+def _route(row: Row) -> Route:
+    return Route(
+        **{
+            **row,
+            "provider": Provider(row["provider"]),
+            "environment": Environment(row["environment"]),
+            "pause_kind": row["pause_kind"] and PauseKind(row["pause_kind"]),
+        }
+    )
 
 
 async def health(database: Database, workspace: WorkspaceId) -> dict[RouteId, Health]:

@@ -150,12 +150,14 @@ def _segment(row: Row) -> Segment:
 
 async def of_workspace(database: Database, workspace: WorkspaceId) -> list[Segment]:
     """All segments, the oldest first."""
-    return [_segment(row) for row in await database.of(workspace).rows(SQL["all"], workspace)]
+    rows = await database.of(workspace).rows(SQL["all"], workspace)
+    return database.readable(rows, _segment, table="segments", key="segment_id", workspace=workspace)
 
 
 async def of_person(database: Database, workspace: WorkspaceId, person: PersonId) -> list[Segment]:
     """The segments that a person was put into."""
-    return [_segment(row) for row in await database.of(workspace).rows(SQL["of_person"], workspace, person)]
+    rows = await database.of(workspace).rows(SQL["of_person"], workspace, person)
+    return database.readable(rows, _segment, table="segments", key="segment_id", workspace=workspace)
 
 
 async def read(database: Database, workspace: WorkspaceId, segment_id: int) -> Segment | None:

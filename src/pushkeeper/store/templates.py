@@ -98,7 +98,8 @@ async def of_workspace(
     database: Database, workspace: WorkspaceId, kind: TemplateKind | None = None, only: int | None = None
 ) -> list[Template]:
     """The templates of a workspace, the oldest first; of one kind, or only one of them."""
-    return [_template(row) for row in await database.of(workspace).rows(SQL["all"], workspace, kind, only)]
+    rows = await database.of(workspace).rows(SQL["all"], workspace, kind, only)
+    return database.readable(rows, _template, table="templates", key="template_id", workspace=workspace)
 
 
 async def triggered(

@@ -155,6 +155,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         attempt: which one it was for its event, from 1.
         status: that the endpoint answered with; None when it did not.
         failure: why it was not taken; None when it was.
+        left_out: whether what it was about could not be read, so that nobody was called and nothing is tried again.
     """
 
     outbox_id: int | None
@@ -168,6 +169,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     status: int | None
     failure: str | None
     took_ms: int
+    left_out: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,13 +12,11 @@ from pushkeeper.core.reach import SkipReason, against
 from pushkeeper.core.schedule import known_zone
 from pushkeeper.store.batches import StandingDevice
 from pushkeeper.store.routes import Route
+from pushkeeper.store.unreadable import UNREADABLE
 
 if TYPE_CHECKING:
     from pushkeeper.core.routing import Ways
     from pushkeeper.store.batches import MessageToSend, Target
-
-
-UNREADABLE = "unreadable"
 
 
 class Skip(msgspec.Struct, frozen=True, gc=False):
@@ -66,7 +64,7 @@ def decide(target: Target, message: MessageToSend, ways: Ways[Route], now: datet
         return Later(now)
     device = target.device
     if device is None:
-        return Skip(SkipReason.DELETED)
+        return Stop(UNREADABLE) if target.hindrance == UNREADABLE else Skip(SkipReason.DELETED)
     if (reason := against(device, target, message)) is not None:
         return Skip(reason)
     if now >= message.expires_at:

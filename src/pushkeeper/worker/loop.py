@@ -18,7 +18,7 @@ from pushkeeper.core.outcome import Accepted, BadMessage, Verdict
 from pushkeeper.core.retry import Attempt, End, Held, Settled
 from pushkeeper.core.routing import Ways
 from pushkeeper.errors import Unreachable
-from pushkeeper.store import batches, events, messages, migrate, routes, spellings, workers
+from pushkeeper.store import batches, events, messages, migrate, routes, spellings, unreadable, workers
 from pushkeeper.store.batches import Target
 from pushkeeper.store.database import GONE_CHANNEL, HALT_CHANNEL, ROUTES_CHANNEL, WORK_CHANNEL
 from pushkeeper.telemetry import logger
@@ -124,6 +124,7 @@ class Worker:
                     upkeep.every(upkeep.PARTITIONS_S, lambda: migrate.make_partitions(self._database)),
                     upkeep.every(upkeep.PARTITIONS_S, lambda: events.clean(self._database)),
                     upkeep.every(upkeep.PARTITIONS_S, lambda: spellings.merge_all(self._database)),
+                    upkeep.every(upkeep.PARTITIONS_S, lambda: unreadable.clean(self._database)),
                 )
             ]
             await self._claim_until_stopped()

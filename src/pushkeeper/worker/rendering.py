@@ -12,6 +12,8 @@ from pushkeeper.errors import BadRequest, TooLarge
 from pushkeeper.rendering.frames import NotRendered
 from pushkeeper.rendering.renderer import LATE_S
 from pushkeeper.store import readers
+from pushkeeper.telemetry import logger
+from pushkeeper.worker import reasons
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,12 +28,15 @@ if TYPE_CHECKING:
     from pushkeeper.store.readers import Readers
     from pushkeeper.worker.senders import Check
 
+log = logger("rendering")
+
 _MESSAGES_AT_ONCE = 256
 _LIQUID_AT_ONCE = 400_000  # characters
 # What is not rendered by then is looked at again later, so that nobody else waits for it.
 _WITHIN_S = 0.05
 _WITHIN_S_FOR_EACH = 0.0004
 _LATE_AT_ONCE = 10_000
+_UNREADABLE = NotRendered("what is stored of the person or the device cannot be read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,11 @@ class Rendering:
         if content is None or wording is None or message.cancelled or message.paused:
             return  # the last hop stops it
         to = {device: whom for device, whom in to.items() if not self._is_known(message_id, device)}
+        unreadable = {
+            device for device, (person, _) in to.items() if not known.can_read(message_id, person, device)
+        }
+        self._said |= {(message_id, device): _UNREADABLE for device in unreadable}
+        to = {device: whom for device, whom in to.items() if device not in unreadable}
         try:
             said = await self._renderer.say(
                 workspace,
@@ -117,6 +127,9 @@ class Rendering:
             )
         except BadContent as error:
             said = [NotRendered(str(error)) for _ in to]
+        except Exception as error:
+            log.exception("message_not_rendered", workspace=workspace, message_id=str(message_id))
+            said = [NotRendered(reasons.reason(error)) for _ in to]
         until = time.monotonic() + LATE_S
         for place, device in enumerate(to):
             self._said[message_id, device] = said[place]

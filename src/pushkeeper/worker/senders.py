@@ -6,9 +6,10 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from pushkeeper.errors import BadRequest, Misconfigured, NotFound
+from pushkeeper.errors import BadRequest, Misconfigured, NotFound, Unreachable
 from pushkeeper.store import credentials
 from pushkeeper.telemetry import logger
+from pushkeeper.worker import reasons
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -83,6 +84,12 @@ class Senders:
         except (BadRequest, Misconfigured, NotFound) as error:
             log.warning("credential_not_usable", route=route.name, error=error.message)
             return error.message
+        except Unreachable:
+            raise
+        except Exception as error:
+            # What is wrong with one credential is no reason to send on no other.
+            log.exception("credential_not_readable", route=route.name)
+            return reasons.reason(error)
         self._open[route.credential_id] = (route.changed_at, sender)
         if former is not None:
             drained = asyncio.create_task(former.aclose(drain_s))

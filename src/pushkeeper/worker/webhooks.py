@@ -80,7 +80,7 @@ class Poster:
             self._database, claim.workspace_id, claim.item_id, most=_IN_A_TURN
         ):
             calls.append(await self._post(turn, waiting))
-            if calls[-1].failure is not None:
+            if calls[-1].failure is not None and not calls[-1].left_out:
                 return await self._fail(claim, turn, calls)
         return await webhooks.settle(self._database, claim, calls)
 
@@ -110,7 +110,7 @@ class Poster:
 
     async def _fail(self, claim: Claim, turn: Turn, calls: list[Call]) -> None:
         """The last of these calls was not taken."""
-        last, some_taken = calls[-1], len(calls) > 1
+        last, some_taken = calls[-1], any(call.failure is None for call in calls)
         failures = 1 if some_taken else turn.failures + 1
         since = None if some_taken else turn.failing_since
         give_up = since is not None and datetime.now(UTC) - since >= webhook.GIVE_UP_AFTER
@@ -121,12 +121,8 @@ class Poster:
         )
 
     async def _post(self, turn: Turn, waiting: Waiting) -> Call:
-        body = msgspec.json.encode(
-            posted_json(
-                turn.workspace_id, waiting, self._database.delivery_ids, with_content=turn.with_content
-            )
-        )
-        said = await self._send(turn, body)
+        body = self._body(turn, waiting)
+        said = _left_out() if body is None else await self._send(turn, body)
         return Call(
             outbox_id=waiting.outbox_id,
             event_id=waiting.event_id,
@@ -135,8 +131,21 @@ class Poster:
             message_id=waiting.message_id,
             person_id=waiting.person_id,
             attempt=waiting.attempts + 1,
+            left_out=body is None,
             **said._asdict(),
         )
+
+    def _body(self, turn: Turn, waiting: Waiting) -> bytes | None:
+        """What is posted; None where the event cannot be read, which is recorded: the events after it are not to wait."""
+        ids = self._database.delivery_ids
+        try:
+            return msgspec.json.encode(
+                posted_json(turn.workspace_id, waiting, ids, with_content=turn.with_content)
+            )
+        except Exception as error:
+            log.exception("event_left_out", webhook=turn.webhook_id, outbox_id=waiting.outbox_id)
+            self._database.unreadable.note(turn.workspace_id, "outbox", waiting.outbox_id, error)
+            return None
 
     async def _send(self, turn: Turn, body: bytes) -> _Said:
         at, started = datetime.now(UTC), time.perf_counter()
@@ -184,6 +193,10 @@ class Poster:
                     break
             status: int = response.status
         return status
+
+
+def _left_out() -> _Said:
+    return _Said(datetime.now(UTC), None, "left out: the event cannot be read; the log says why", 0)
 
 
 def _ping() -> dict[str, Any]:

@@ -395,6 +395,10 @@ returning (
     select min(n.erasure_id) from named n
     where p.said @> jsonb_build_object('cio_relationships', jsonb_build_array(n.one))) as erasure_id;
 
+-- name: unreadable_rows
+-- What is recorded of rows that cannot be read may name the person; what still cannot be read is recorded again.
+delete from unreadable_rows where workspace_id = $1;
+
 -- name: audit
 -- Where the log of what users did names them or their devices, it says that somebody was meant.
 with marks as (

@@ -26,8 +26,8 @@ delete from export_parts where workspace_id = $1 and export_id = $2;
 insert into export_parts (workspace_id, export_id, part, text) values ($1, $2, $3, $4);
 
 -- name: done
--- All of it is written.
-update exports set state = 'done', lines = $4, updated_at = now()
+-- All of it is written; a failure says what is not.
+update exports set state = 'done', lines = $4, failure = $5, updated_at = now()
 where workspace_id = $1 and export_id = $2 and claim_id = $3 and state = 'pending';
 
 -- name: part

@@ -67,11 +67,14 @@ limit $3;
 with called as materialized (
     select * from rows from (jsonb_to_recordset($3::jsonb) as (outbox_id bigint, at timestamptz, event_id uuid,
         object_type text, metric text, message_id uuid, person_id bigint, attempt int, status smallint, failure text,
-        took_ms int)) with ordinality
-        as c (outbox_id, at, event_id, object_type, metric, message_id, person_id, attempt, status, failure, took_ms, place)
+        took_ms int, left_out boolean)) with ordinality
+        as c (outbox_id, at, event_id, object_type, metric, message_id, person_id, attempt, status, failure, took_ms, left_out,
+            place)
 ),
 came as (
-    select count(*) as calls, coalesce(bool_or(failure is null), false) as taken, max(failure) as failure from called
+    select count(*) as calls, coalesce(bool_or(failure is null), false) as taken,
+        max(failure) filter (where not left_out) as failure
+    from called
 ),
 settled as (
     update webhooks w set claimed_until = null, claim_id = null, attempts = 0, last_error = null,
@@ -88,13 +91,13 @@ settled as (
 taken as (
     delete from outbox o using settled s, called c
     where o.workspace_id = s.workspace_id and o.webhook_id = s.webhook_id and o.outbox_id = c.outbox_id
-        and c.failure is null
+        and (c.failure is null or c.left_out)
 ),
 tried as (
     update outbox o set attempts = c.attempt
     from settled s, called c
     where o.workspace_id = s.workspace_id and o.webhook_id = s.webhook_id and o.outbox_id = c.outbox_id
-        and c.failure is not null
+        and c.failure is not null and not c.left_out
 ),
 logged as (
     insert into webhook_calls (workspace_id, webhook_id, call, at, event_id, object_type, metric, message_id, person_id,

@@ -1,0 +1,71 @@
+"""How far a broadcast has come: what ended, and what there is left to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pushkeeper.store.database import load_queries
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.database import Database
+
+SQL = load_queries("broadcast_progress")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How many pushes of a broadcast ended so."""
+
+    platform: str
+    ending: str
+    reason: str
+    provider_reason: str
+    pushes: int
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """For how many devices there is work left: that waits for a route that is paused, for a later time, or for its turn."""
+
+    paused: str
+    later: bool
+    devices: int
+    first_at: datetime
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Minute:
+    """How many pushes of a broadcast ended so in one minute."""
+
+    minute: datetime
+    ending: str
+    pushes: int
+
+
+async def tallies(database: Database, workspace: WorkspaceId, message_id: UUID) -> list[Tally]:
+    """What came of a broadcast's pushes, the most frequent first."""
+    return [Tally(**row) for row in await database.of(workspace).rows(SQL["tallies"], workspace, message_id)]
+
+
+async def minutes(
+    database: Database, workspace: WorkspaceId, message_id: UUID, since: datetime
+) -> list[Minute]:
+    """How many of its pushes ended in each minute from then on."""
+    return [
+        Minute(**row)
+        for row in await database.of(workspace).rows(SQL["minutes"], workspace, message_id, since)
+    ]
+
+
+async def waiting(database: Database, workspace: WorkspaceId, message_id: UUID) -> list[Waiting]:
+    """For how many devices there is work left, by what it waits for."""
+    return [
+        Waiting(**row) for row in await database.of(workspace).rows(SQL["waiting"], workspace, message_id)
+    ]

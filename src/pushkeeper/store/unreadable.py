@@ -1,0 +1,123 @@
+"""Rows that cannot be read: each costs itself alone, and is logged and recorded with the reason."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pushkeeper.errors import Unreachable
+from pushkeeper.store.queries import load_queries
+from pushkeeper.telemetry import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+    from datetime import datetime
+
+    import asyncpg
+
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.database import Database
+
+SQL = load_queries("unreadable")
+log = logger("store")
+
+UNREADABLE = "unreadable"  # the reason of what ends because a row cannot be read
+_MOST_TO_WRITE = 1_000
+_AGAIN_AFTER_S = 60.0  # a row that is read all the time is recorded once a minute
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadableRow:
+    """A row that could not be read, by its table and key: why, and when first and last."""
+
+    table_name: str
+    key: str
+    reason: str
+    first_at: datetime
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """How many rows of one table of a workspace could not be read, and why one of them."""
+
+    workspace: str
+    table_name: str
+    rows: int
+    reason: str
+
+
+class UnreadableRows:
+    """Logs rows that cannot be read, and records them beside whatever else is done."""
+
+    def __init__(self, acquired: Callable[[], AbstractAsyncContextManager[asyncpg.Connection]]) -> None:
+        self._acquired = acquired
+        self._to_write: dict[tuple[int, str, str], str] = {}
+        self._written: dict[tuple[int, str, str], float] = {}
+        self._writing: asyncio.Task[None] | None = None
+
+    def note(self, workspace: int, table: str, key: object, error: Exception) -> None:
+        """This row could not be read, for this reason."""
+        place = workspace, table, key.hex() if isinstance(key, bytes) else str(key)
+        now = asyncio.get_running_loop().time()
+        if now - self._written.get(place, float("-inf")) < _AGAIN_AFTER_S:
+            return
+        if len(self._written) >= _MOST_TO_WRITE:
+            self._written.clear()
+        self._written[place] = now
+        why = reason(error)
+        log.error("row_unreadable", workspace=workspace, table=table, key=place[2], reason=why)
+        if len(self._to_write) < _MOST_TO_WRITE:
+            self._to_write[place] = why
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write())
+
+    def close(self) -> None:
+        """Write no more."""
+        if self._writing is not None:
+            self._writing.cancel()
+
+    async def _write(self) -> None:
+        while self._to_write:
+            some, self._to_write = self._to_write, {}
+            rows = [(*place, why) for place, why in some.items()]
+            try:
+                async with self._acquired() as connection:
+                    await connection.execute(SQL["note"], *map(list, zip(*rows, strict=True)))
+            except Unreachable:
+                return  # the log has them
+
+
+def reason(error: Exception) -> str:
+    """Why a row could not be read. Only a validator's text is known to hold none of the row's values."""
+    if isinstance(error, msgspec.ValidationError):
+        return str(error)
+    return type(error).__name__
+
+
+def decoded(text: str) -> Any:  # noqa: ANN401 - JSON of any shape
+    """The JSON of a column; where it is nested too deeply for a reader, or holds a number that none can hold, an object that says so."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        # Raising would cost the whole result, not this row.
+        return {UNREADABLE: type(error).__name__}
+
+
+async def of_workspace(database: Database, workspace: WorkspaceId) -> list[UnreadableRow]:
+    """The rows of a workspace that could not be read in the last day, the latest first; two hundred at most."""
+    return [UnreadableRow(**row) for row in await database.of(workspace).rows(SQL["of_workspace"], workspace)]
+
+
+async def counts(database: Database) -> list[Count]:
+    """How many rows could not be read in the last day, by workspace and table."""
+    return [Count(**row) for row in await database.rows(SQL["counts"])]
+
+
+async def clean(database: Database) -> None:
+    """Forget rows that have been readable for a week."""
+    await database.rows(SQL["clean"])
