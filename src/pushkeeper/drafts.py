@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.audience import read_whole
 from pushkeeper.core.filter import Unit
+from pushkeeper.core.filter_platforms import platforms
 from pushkeeper.core.model import Content
 from pushkeeper.core.schedule import AT_ONCE
 from pushkeeper.errors import BadRequest, NotFound
@@ -14,12 +16,12 @@ from pushkeeper.recipients import message_of, require_routes, resolve, resolve_d
 from pushkeeper.store import broadcasts, messages, templates
 from pushkeeper.store.broadcasts import BroadcastState
 from pushkeeper.store.templates import TemplateKind
-from pushkeeper.templates import Letter, Telling, check_letter, letter_of
+from pushkeeper.templates import Letter, LetterCheck, Telling, letter_of, to_all_phones
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
-    from pushkeeper.core.model import Token, WorkspaceId
+    from pushkeeper.core.model import Platform, Token, WorkspaceId
     from pushkeeper.core.schedule import Schedule
     from pushkeeper.core.wording import WhenUndefined
     from pushkeeper.recipients import Recipient
@@ -68,7 +70,7 @@ class Drafts:
     def __init__(self, database: Database, checks: Checks) -> None:
         """Take a database and, for each platform, what its providers have to say against a content."""
         self._database = database
-        self._checks = checks
+        self._check = LetterCheck(database, checks)
 
     async def message(self, workspace: WorkspaceId, asked: Asked) -> messages.NewBroadcast:
         """What is asked, as a message; whatever is wrong with it is said before anything is kept.
@@ -107,10 +109,20 @@ class Drafts:
         )
         try:
             letter = await letter_of(template, asked.content, telling)
-            check_letter(letter, self._checks)
+            await self._check.require(workspace, letter, partial(self._addressed, workspace, asked))
         except BadRequest as error:
             raise type(error)(f"content.{error.field}", f"content.{error.message}") from None
         return letter
+
+    async def _addressed(self, workspace: WorkspaceId, asked: Asked) -> Collection[Platform]:
+        """The platforms that it can reach, as its audience says."""
+        if asked.audience is None:
+            return await to_all_phones()
+        try:
+            node = await read_whole(self._database.of(workspace).rows, workspace, asked.audience)
+        except BadRequest:
+            return await to_all_phones()  # it is refused for that by itself
+        return platforms(node, asked.unit)
 
 
 async def told_of(

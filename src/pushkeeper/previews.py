@@ -14,7 +14,7 @@ from pushkeeper.core.model import Platform
 from pushkeeper.core.wording import BadContent, Reader, Speaker, WhenUndefined, Wording
 from pushkeeper.errors import BadRequest
 from pushkeeper.rendering.frames import Rendered
-from pushkeeper.store import device_pages, readers
+from pushkeeper.store import credentials, device_pages, readers
 from pushkeeper.store.messages import new_id
 
 if TYPE_CHECKING:
@@ -85,8 +85,11 @@ class Previews:
             )
             if not isinstance(said, Rendered):
                 return Said(platform=platform, to=to, problem=_NOT_YET if said is None else said.reason)
-            for check in self._checks.get(platform, ()):
-                check(said.content, platform)
+            services = await credentials.services(self._database, workspace)
+            for provider, check in self._checks[platform].items():
+                if provider in services:
+                    check.check_form(said.content, platform)
+                    check.check_size(said.content, platform)
         except (BadContent, BadRequest) as error:
             return Said(platform=platform, to=to, problem=str(error))
         if not said.content.says_something_to(platform):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pushkeeper.core.model import PersonId, Platform, Token, device_id
@@ -13,10 +14,10 @@ from pushkeeper.store import credentials, devices, messages, people, templates
 from pushkeeper.store.combine import Combiner
 from pushkeeper.store.templates import Draft, TemplateKind
 from pushkeeper.store.turns import Keys
-from pushkeeper.templates import Letter, Telling, check_letter, letter_of, says_something
+from pushkeeper.templates import Letter, LetterCheck, Telling, letter_of, says_something, to_all_phones
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Collection, Hashable, Sequence
 
     from pushkeeper.core.delivery_id import DeliveryId
     from pushkeeper.core.model import Content, WorkspaceId
@@ -88,7 +89,7 @@ class Sending:
     def __init__(self, database: Database, checks: Checks) -> None:
         """Take a database and, for each platform, what its providers have to say against a content."""
         self._database = database
-        self._checks = checks
+        self._check = LetterCheck(database, checks)
         self._accept = Combiner(self._commit, _keys)
 
     async def accept(self, push: TransactionalPush) -> Queued:
@@ -104,7 +105,7 @@ class Sending:
             push.content,
             Telling(data=push.data, language=push.language, send_to_unsubscribed=push.send_to_unsubscribed),
         )
-        check_letter(letter, self._checks)
+        await self._check.require(push.naming.workspace_id, letter, partial(self._addressed, push))
         now = datetime.now(UTC)
         if push.send_at is not None and push.send_at > now + timedelta(days=MAX_DAYS_AHEAD):
             raise BadRequest("send_at", f"send_at: cannot be more than {MAX_DAYS_AHEAD} days ahead")
@@ -139,6 +140,14 @@ class Sending:
     async def drain(self) -> None:
         """Wait until all that was accepted is committed."""
         await self._accept.drain()
+
+    async def _addressed(self, push: TransactionalPush) -> Collection[Platform]:
+        """The platforms of the devices that a push is for."""
+        if isinstance(push.to, Token):
+            device = await devices.read(self._database, push.naming.workspace_id, push.to)
+            if device is not None:
+                return (device.platform,)
+        return push.platforms or await to_all_phones()
 
     async def _template(self, push: TransactionalPush) -> Template | None:
         """The template that a push names; None where it names none, or none that there is and says enough without it."""

@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import msgspec
 
 from pushkeeper.core import filter_read, wording
 from pushkeeper.core.filter import BadFilter
-from pushkeeper.core.model import Content, Platform
+from pushkeeper.core.model import PHONES, Content
 from pushkeeper.core.wording import Wording
 from pushkeeper.errors import BadRequest, NotFound, TooLarge
-from pushkeeper.store import templates
+from pushkeeper.store import credentials, templates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 
-    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.core.model import Platform, Provider, WorkspaceId
     from pushkeeper.store.database import Database
     from pushkeeper.store.templates import Draft, Template, TemplateKind
 
 _NOT_FOUND = "template: there is none of this number"
 
 
-Check: TypeAlias = "Callable[[Content, Platform], None]"
-Checks: TypeAlias = (
-    "Mapping[Platform, Sequence[Check]]"  # what each platform's providers have to say against a content
-)
+class Check(Protocol):
+    """What a push service has to say against a content on a platform, by BadRequest or TooLarge."""
+
+    def check_form(self, content: Content, platform: Platform, /) -> None: ...
+    def check_size(self, content: Content, platform: Platform, /) -> None: ...
+
+
+Checks: TypeAlias = "Mapping[Platform, Mapping[Provider, Check]]"
+Addressed: TypeAlias = "Callable[[], Awaitable[Collection[Platform]]]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,24 +101,71 @@ async def letter_of(template: Template | None, content: Content, telling: Tellin
 
 def says_something(content: Content) -> list[Platform]:
     """The phones that a content says something to."""
-    return [p for p in (Platform.IOS, Platform.ANDROID) if content.says_something_to(p)]
+    return [platform for platform in PHONES if content.says_something_to(platform)]
 
 
-def check_letter(letter: Letter, checks: Checks) -> None:
-    """Look at what a message is to say, in every language.
+async def to_all_phones() -> Collection[Platform]:
+    """What a message is addressed to where nothing else is said."""
+    return PHONES
 
-    Raises:
-        BadRequest: it says nothing, or a provider would refuse it.
-    """
-    for content in letter.contents:
-        addressed = says_something(content)
-        if not addressed:
-            raise BadRequest("message", "message: a push needs a title, a message or a custom_payload")
-        for platform in addressed:
-            for check in checks.get(platform, ()):
-                # What Liquid makes of a text is measured when it is rendered.
-                with suppress(TooLarge) if letter.wording is not None else nullcontext():
-                    check(content.on(platform), platform)
+
+class LetterCheck:
+    """Looks at what a message is to say before it is accepted."""
+
+    def __init__(self, database: Database, checks: Checks) -> None:
+        """Take a database and, for each platform, what its push services have to say against a content."""
+        self._database = database
+        self._checks = checks
+
+    async def require(
+        self, workspace: WorkspaceId, letter: Letter, addressed: Addressed = to_all_phones
+    ) -> None:
+        """Look at a message in every language; `addressed` is asked for its platforms where that decides.
+
+        A text is measured for the services that the workspace has credentials for and the platforms that the message is
+        addressed to; one with Liquid in it is measured when it is rendered.
+
+        Raises:
+            BadRequest: it says nothing, or a push service would refuse it.
+            TooLarge: it is larger than one of these services takes.
+        """
+        over: list[tuple[Platform, Provider, TooLarge]] = []
+        for content in letter.contents:
+            platforms = says_something(content)
+            if not platforms:
+                raise BadRequest("message", "message: a push needs a title, a message or a custom_payload")
+            for platform in platforms:
+                over += self._on(content.on(platform), platform)
+        if not over:
+            return
+        services, to = await credentials.services(self._database, workspace), await addressed()
+        for platform, provider, error in over:
+            if provider in services and platform in to:
+                raise error
+
+    def require_form(self, content: Content, within: str = "") -> None:
+        """Look at a content that may not be whole yet; `within` is its place in what was asked.
+
+        Raises:
+            BadRequest: a push service would refuse it, whatever its size.
+        """
+        for platform, checks in self._checks.items():
+            for check in checks.values():
+                try:
+                    check.check_form(content.on(platform), platform)
+                except BadRequest as error:
+                    raise type(error)(f"{within}{error.field}", f"{within}{error.message}") from None
+
+    def _on(self, content: Content, platform: Platform) -> Iterator[tuple[Platform, Provider, TooLarge]]:
+        personal = wording.is_personal(content)
+        for provider, check in self._checks[platform].items():
+            check.check_form(content, platform)
+            if personal:
+                continue
+            try:
+                check.check_size(content, platform)
+            except TooLarge as error:
+                yield platform, provider, error
 
 
 def _over(content: Content, other: Content) -> Content:
@@ -130,28 +181,30 @@ def _over(content: Content, other: Content) -> Content:
 class Templates:
     """The templates of all workspaces."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, checks: Checks) -> None:
+        """Take a database and, for each platform, what its push services have to say against a content."""
         self._database = database
+        self._check = LetterCheck(database, checks)
 
     async def make(self, workspace: WorkspaceId, draft: Draft) -> Template:
         """Keep a new template.
 
         Raises:
-            BadRequest: a text of it is not Liquid, or its audience is no filter.
+            BadRequest: a text of it is not Liquid, a push service would refuse it, or its audience is no filter.
             Conflict: another has its trigger name.
         """
-        await _check(draft)
+        await self._require(draft)
         return await self.one(workspace, await templates.insert(self._database, workspace, draft))
 
     async def change(self, workspace: WorkspaceId, template_id: int, draft: Draft) -> Template:
         """Let a template be so; what was queued from it stays as it is.
 
         Raises:
-            BadRequest: a text of it is not Liquid, or its audience is no filter.
+            BadRequest: a text of it is not Liquid, a push service would refuse it, or its audience is no filter.
             Conflict: another has its trigger name.
             NotFound: there is none of this kind and number.
         """
-        await _check(draft)
+        await self._require(draft)
         if not await templates.change(self._database, workspace, template_id, draft):
             raise NotFound(_NOT_FOUND)
         return await self.one(workspace, template_id)
@@ -182,17 +235,20 @@ class Templates:
             raise NotFound(_NOT_FOUND)
         return found[0]
 
-
-async def _check(draft: Draft) -> None:
-    await check_liquid(draft.content)
-    for language, content in draft.translations.items():
-        await check_liquid(content, f"translations.{language}.")
-    if draft.audience is not None:
-        try:
-            filter_read.read(draft.audience)
-        except BadFilter as error:
-            place = error.place.replace("filter", "audience", 1)
-            raise BadRequest(place, f"{place}: {error.message}") from None
+    async def _require(self, draft: Draft) -> None:
+        contents = {
+            "": draft.content,
+            **{f"translations.{name}.": content for name, content in draft.translations.items()},
+        }
+        for within, content in contents.items():
+            await check_liquid(content, within)
+            self._check.require_form(content, within)
+        if draft.audience is not None:
+            try:
+                filter_read.read(draft.audience)
+            except BadFilter as error:
+                place = error.place.replace("filter", "audience", 1)
+                raise BadRequest(place, f"{place}: {error.message}") from None
 
 
 async def check_liquid(content: Content, within: str = "") -> None:

@@ -14,7 +14,7 @@ from pushkeeper.recipients import message_of, require_routes, resolve
 from pushkeeper.store import broadcasts, messages, templates
 from pushkeeper.store.broadcasts import BroadcastState
 from pushkeeper.store.templates import TemplateKind
-from pushkeeper.templates import Telling, check_letter, letter_of
+from pushkeeper.templates import LetterCheck, Telling, letter_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,7 @@ class Triggers:
     def __init__(self, database: Database, checks: Checks) -> None:
         """Take a database and, for each platform, what its providers have to say against a content."""
         self._database = database
-        self._checks = checks
+        self._check = LetterCheck(database, checks)
 
     async def send_to_all(
         self, workspace: WorkspaceId, content: Content, *, send_to_unsubscribed: bool = False
@@ -121,7 +121,7 @@ class Triggers:
         return await broadcasts.messages_of(self._database, workspace, template_id, since, until)
 
     async def _send(self, workspace: WorkspaceId, letter: Letter, trigger: Trigger, audience: object) -> Sent:
-        check_letter(letter, self._checks)
+        await self._check.require(workspace, letter)
         if audience is not None:
             await self._check_recipients(workspace, audience)
         await require_routes(self._database, workspace)

@@ -19,14 +19,12 @@ from pushkeeper.api.auth import Keys
 from pushkeeper.audience import Audiences
 from pushkeeper.broadcasts import Broadcasts
 from pushkeeper.census import Census
-from pushkeeper.core.model import Environment, Platform, Provider, Secret
+from pushkeeper.core.model import Environment, Provider, Secret
 from pushkeeper.explanations import Explanations
 from pushkeeper.exports import Exports
 from pushkeeper.insights import Insights
 from pushkeeper.jobs import Jobs
 from pushkeeper.ledger import Ledger
-from pushkeeper.providers.apns import message as apns_message
-from pushkeeper.providers.fcm import message as fcm_message
 from pushkeeper.registry import Registry
 from pushkeeper.rendering.renderer import Renderer
 from pushkeeper.reporting import Reporting
@@ -41,11 +39,10 @@ from pushkeeper.triggers import Triggers
 from pushkeeper.web.limits import Limits
 from pushkeeper.web.server import Server
 from pushkeeper.webhooks import Webhooks
+from pushkeeper.wiring import CHECKS
 from support.dashboard import own_database
 
 TABLES = ("people", "identifiers", "devices", "device_history", "messages", "batches")
-
-CHECKS = {Platform.IOS: (apns_message.check, fcm_message.check), Platform.ANDROID: (fcm_message.check,)}
 
 
 class Door:
@@ -113,7 +110,7 @@ def _rooms(database, renderer, requests_per_s=None):
         jobs=Jobs(database),
         reporting=Reporting(database),
         routing=Routing(database),
-        templates=Templates(database),
+        templates=Templates(database, CHECKS),
         webhooks=Webhooks(database, vault.Vault(Secret(bytes(32)))),
         database=database,
         keys=Keys(database, requests_per_s=requests_per_s),

@@ -15,6 +15,7 @@ from pushkeeper.store.devices import Registration, SettleEvent
 from pushkeeper.store.people import Naming
 from pushkeeper.store.templates import Draft, TemplateKind
 from pushkeeper.templates import Templates
+from pushkeeper.wiring import CHECKS
 from support.hostile import HOSTILE, held
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ async def told_of(site: Site, place: Place, name: str) -> dict[str, str]:
     await place.person(name, plan=name, **{name[:40]: {"inner": [name]}})
     device = await place.device(name, **{"app_version": name[:60], name[:40]: name})
     await place.settled(device, SettleEvent.REFUSED, SettleEvent.REFUSED, reason=name[:60])
-    template = await Templates(site.database).make(
+    template = await Templates(site.database, CHECKS).make(
         workspace,
         Draft(
             kind=TemplateKind.TRANSACTIONAL,

@@ -18,6 +18,11 @@ TOKEN = "00fc13adff785122b4ad28809a3420982341241421348097878e577c991de8f0"
 EXPIRES_AT = datetime(2026, 11, 23, 13, tzinfo=UTC)
 
 
+def check(content, platform):
+    message.check_form(content, platform)
+    message.check_size(content, platform)
+
+
 def compose(push: Push, authorization: bytes | None = b"bearer jwt"):
     composer = message.Composer(authority="api.push.apple.com", topic="com.example.app")
     request = composer.request(push, authorization)
@@ -180,14 +185,14 @@ def test_a_composer_does_not_mix_up_two_messages(make_push):
 def test_checking_any_content_ends_in_a_bad_request_or_nothing(content):
     field = "nothing refused"
     try:
-        message.check(content, Platform.IOS)
+        check(content, Platform.IOS)
     except BadRequest as refused:
         field = refused.field
     assert field.split(".")[0] in FIELDS
 
 
 def test_a_payload_over_4096_bytes_is_refused_by_its_largest_field():
-    message.check(Content(title="T", message="x" * 3600), Platform.IOS)
+    check(Content(title="T", message="x" * 3600), Platform.IOS)
     for content, field in (
         (Content(title="T", message="x" * 4000), "message"),
         (Content(title="é" * 2000, message="B"), "title"),
@@ -195,7 +200,7 @@ def test_a_payload_over_4096_bytes_is_refused_by_its_largest_field():
         (Content(custom_payload={"ios": {"aps": {"alert": "x" * 4000}}}), "custom_payload.ios"),
     ):
         with pytest.raises(TooLarge) as refused:
-            message.check(content, Platform.IOS)
+            check(content, Platform.IOS)
         assert refused.value.field == field
 
 
@@ -215,7 +220,7 @@ def test_a_payload_over_4096_bytes_is_refused_by_its_largest_field():
 )
 def test_what_apns_would_refuse_is_refused_by_name(content, field):
     with pytest.raises(BadRequest) as refused:
-        message.check(content, Platform.IOS)
+        check(content, Platform.IOS)
     assert refused.value.field == field
     assert field in refused.value.message
 

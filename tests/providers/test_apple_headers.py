@@ -60,8 +60,9 @@ def told_by_fcm(make_push, content):
 
 
 def check_both(content):
-    for check in (apns.check, fcm.check):
-        check(content, Platform.IOS)
+    for service in (apns, fcm):
+        service.check_form(content, Platform.IOS)
+        service.check_size(content, Platform.IOS)
 
 
 @given(taken=st.sampled_from(TAKEN), spelled=spelling)
@@ -75,7 +76,7 @@ def test_what_is_taken_is_told_on_both_ways(make_push, taken, spelled):
 
 @pytest.mark.parametrize(("name", "value"), REFUSED)
 def test_what_is_not_passed_on_is_refused_by_name_on_both_ways(name, value):
-    for check in (apns.check, fcm.check):
+    for check in (apns.check_form, fcm.check_form):
         with pytest.raises(BadRequest) as refused:
             check(custom({name: value}, SHOWN), Platform.IOS)
         assert refused.value.field == f"{FIELD}.{name}"
@@ -89,7 +90,7 @@ NAMES = st.sampled_from(sorted({name for name, *_ in TAKEN})) | st.text(max_size
 def test_both_ways_take_and_tell_the_same_of_any_headers(make_push, headers, payload):
     content = custom(headers, payload)
     fields: list[str | None] = []
-    for check in (apns.check, fcm.check):
+    for check in (apns.check_form, fcm.check_form):
         try:
             check(content, Platform.IOS)
             fields.append(None)
@@ -108,7 +109,7 @@ def test_what_shows_nothing_cannot_have_the_highest_priority(priority):
         ({"apns-priority": priority}, SILENT),
         ({"apns-priority": priority, "apns-push-type": "background"}, SHOWN),
     ):
-        for check in (apns.check, fcm.check):
+        for check in (apns.check_form, fcm.check_form):
             with pytest.raises(BadRequest) as refused:
                 check(custom(headers, payload), Platform.IOS)
             assert refused.value.field == f"{FIELD}.apns-priority"
@@ -139,7 +140,7 @@ def test_what_liquid_will_make_of_a_header_is_not_judged_beforehand():
 def test_a_text_has_the_whole_of_what_a_push_service_takes(make_push, text):
     content = Content(title="T", message=text)
     check_both(content)
-    fcm.check(content, Platform.ANDROID)
+    fcm.check_size(content, Platform.ANDROID)
     push = make_push("f" * 160, content, platform=Platform.IOS)
     request = fcm.Composer(authority="a", project_id="p").request(push, b"bearer", push.keep_until)
     message = msgspec.json.decode(request.body)["message"]

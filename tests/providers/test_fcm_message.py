@@ -20,6 +20,11 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 IN_AN_HOUR = NOW + timedelta(hours=1)
 
 
+def check(content, platform):
+    message.check_form(content, platform)
+    message.check_size(content, platform)
+
+
 def compose(push: Push):
     composer = message.Composer(authority="fcm.googleapis.com", project_id="demo")
     request = composer.request(push, b"Bearer ya29", NOW)
@@ -251,14 +256,14 @@ def test_every_message_has_one_target_both_keys_and_no_collapse_key_of_ours(make
 def test_checking_any_content_ends_in_a_bad_request_or_nothing(content, platform):
     field = "nothing refused"
     try:
-        message.check(content, platform)
+        check(content, platform)
     except BadRequest as refused:
         field = refused.field
     assert field.split(".")[0] in FIELDS
 
 
 def test_a_message_over_4096_bytes_of_keys_and_values_is_refused_by_its_largest_field():
-    message.check(Content(title="T", message="x" * 3700), Platform.ANDROID)
+    check(Content(title="T", message="x" * 3700), Platform.ANDROID)
     for content, platform, field in (
         (Content(title="T", message="x" * 4000), Platform.ANDROID, "message"),
         (Content(title="T", message="x" * 4000), Platform.IOS, "message"),
@@ -270,7 +275,7 @@ def test_a_message_over_4096_bytes_of_keys_and_values_is_refused_by_its_largest_
         ),
     ):
         with pytest.raises(TooLarge) as refused:
-            message.check(content, platform)
+            check(content, platform)
         assert refused.value.field == field
 
 
@@ -284,7 +289,7 @@ def test_reserved_keys_are_refused_by_name(key):
         (Content(custom_payload=custom), f"custom_payload.android.message.data.{key}"),
     ):
         with pytest.raises(BadRequest) as refused:
-            message.check(content, Platform.ANDROID)
+            check(content, Platform.ANDROID)
         assert refused.value.field == field
 
 
@@ -311,14 +316,14 @@ def test_reserved_keys_are_refused_by_name(key):
 )
 def test_a_custom_payload_of_no_known_form_is_refused_by_name(platform, custom, field):
     with pytest.raises(BadRequest) as refused:
-        message.check(Content(custom_payload={platform: custom}), Platform(platform))
+        check(Content(custom_payload={platform: custom}), Platform(platform))
     assert refused.value.field == field
 
 
 @pytest.mark.parametrize("priority", ["high", "normal", "HIGH", "{{ customer.priority }}"])
 def test_a_priority_of_a_custom_payload_is_taken_in_either_case_as_by_google(priority):
     custom = {"android": {"message": {"android": {"priority": priority, "ttl": "3.5s"}}}}
-    message.check(Content(custom_payload=custom), Platform.ANDROID)
+    check(Content(custom_payload=custom), Platform.ANDROID)
 
 
 SILENT: list[dict[str, Any]] = [
@@ -340,3 +345,12 @@ def test_a_notification_beside_data_goes_as_alert_at_priority_ten(make_push):
     _, body = compose(make_push(TOKEN, Content(custom_payload={"ios": custom})))
     headers = body["message"]["apns"]["headers"]
     assert (headers["apns-push-type"], headers["apns-priority"]) == ("alert", "10")
+
+
+@pytest.mark.parametrize("block", ["android", "android_v2", "androidV2"])
+def test_an_android_blocks_own_data_has_the_delivery_keys_too(android, block):
+    custom = {"message": {"data": {"k": "v"}, block: {"data": {"own": "x"}}}}
+    push = android(Content(custom_payload={"android": custom}))
+    sent = compose(push)[1]["message"]
+    assert sent[block]["data"] == {"own": "x", **keys_of(push)}
+    assert sent["data"] == {"k": "v", **keys_of(push)}

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushkeeper.core.model import Content, IdKind, Platform
 from pushkeeper.errors import BadRequest
 from pushkeeper.providers.fcm import message, schema
 from pushkeeper.providers.splice import Slot
-from pushkeeper.simulator import fcm_schema
+from pushkeeper.simulator import fcm_message
 
 ANDROID = "custom_payload.android.message"
 
 
+def check(content, platform):
+    message.check_form(content, platform)
+    message.check_size(content, platform)
+
+
 def refused_field(custom, platform):
     try:
-        message.check(Content(custom_payload={platform: custom}), Platform(platform))
+        check(Content(custom_payload={platform: custom}), Platform(platform))
     except BadRequest as refused:
         return refused.field
     return None
@@ -43,13 +49,23 @@ def refused_field(custom, platform):
         ({"fcm_options": {"link": "x"}}, "fcm_options.link"),
         ({"androidV2": {"ttl": "1h"}}, "androidV2.ttl"),
         ({"android_V2": {}}, "android_V2"),
+        ({"android": {"notification": {"color": "red"}}}, "android.notification.color"),
+        ({"android": {"ttl": "2419201s"}}, "android.ttl"),
+        ({"android": {"data": {"from": "x"}}}, "android.data.from"),
+        ({"android": {}, "androidV2": {}}, "androidV2"),
+        ({"fcmOptions": {"analyticsLabel": "two words"}}, "fcmOptions.analyticsLabel"),
+        ({"android": {"notification": {"eventTime": "soon"}}}, "android.notification.eventTime"),
+        (
+            {"android": {"notification": {"lightSettings": {"color": {"red": 255}}}}},
+            "android.notification.lightSettings.color.red",
+        ),
+        ({"webpush": {"fcm_options": {"link": "http://x"}}}, "webpush.fcm_options.link"),
+        ({"apns": {"live_activity_token": "x"}}, "apns.live_activity_token"),
     ],
 )
 def test_a_field_that_fcm_would_refuse_is_refused_by_name(given, field):
     for platform in ("ios", "android"):
         expected = f"custom_payload.{platform}.message.{field}"
-        if field == "apns.payload.aps" and platform == "android":
-            continue
         assert refused_field({"message": given}, platform) == expected
 
 
@@ -68,16 +84,28 @@ def test_what_fcm_takes_is_taken(given):
 
 
 _TEXTS = st.text(max_size=5)
+_DURATIONS = st.sampled_from(["1s", "0.25s", "2419200s", "2419200.1s", "2419201s", "1", "1m", "s", "-", ""])
 _RIGHT: dict[schema.Kind, st.SearchStrategy[Any]] = {
     schema.Kind.TEXT: _TEXTS,
     schema.Kind.FLAG: st.booleans(),
-    schema.Kind.WHOLE: st.integers(0, 100),
-    schema.Kind.NUMBER: st.floats(0, 1),
-    schema.Kind.DURATION: st.sampled_from(["1s", "0.25s", "1", "1m", "s", "-"]),
+    schema.Kind.WHOLE: st.integers(-(2**32), 2**32) | st.integers(-(2**32), 2**32).map(str),
+    schema.Kind.SHARE: st.floats(-0.5, 1.5) | st.sampled_from([0, 1]),
+    schema.Kind.DURATION: _DURATIONS,
+    schema.Kind.TTL: _DURATIONS,
+    schema.Kind.TIME: st.sampled_from(["2026-11-30T12:00:00Z", "2026-11-30T12:00:00.123456789+09:00"])
+    | st.sampled_from(
+        ["2026-02-30T12:00:00Z", "2026-11-30 12:00:00", "2026-11-30T12:00:00", "0000-01-01T00:00:00Z"]
+    ),
+    schema.Kind.COLOR: st.from_regex("#[0-9A-Fa-f]{6}", fullmatch=True)
+    | st.sampled_from(["red", "#fff", "#12345g", "112233", "", "#11223344"]),
+    schema.Kind.LABEL: st.text(st.sampled_from("aZ9-_.~%/ é"), max_size=52),
+    schema.Kind.HTTPS: st.sampled_from(["https://shop.example/a", "http://shop.example", "shop.example", ""]),
     schema.Kind.TEXTS: st.lists(_TEXTS, max_size=2),
     schema.Kind.DURATIONS: st.lists(st.sampled_from(["1s", "1"]), max_size=2),
-    schema.Kind.STRINGS: st.dictionaries(_TEXTS, _TEXTS, max_size=2),
-    schema.Kind.OBJECT: st.dictionaries(_TEXTS, st.integers(0, 9), max_size=2),
+    schema.Kind.STRINGS: st.dictionaries(
+        st.sampled_from(["a", "from", "google.x", "gcm"]), _TEXTS, max_size=2
+    ),
+    schema.Kind.OBJECT: st.dictionaries(st.sampled_from(["aps", "a"]), st.just({}) | _TEXTS, max_size=2),
 }
 _ANYTHING: st.SearchStrategy[Any] = st.one_of(
     st.none(), st.booleans(), st.integers(-5, 5), _TEXTS, st.just({}), st.just([])
@@ -88,8 +116,10 @@ def _values(expected: Any) -> st.SearchStrategy[Any]:
     """Mostly what may stand there, and now and then something else."""
     if isinstance(expected, schema.Kind):
         right = _RIGHT[expected]
+    elif isinstance(expected, dict):
+        right = _messages(expected)
     else:
-        right = _messages(expected) if isinstance(expected, dict) else st.sampled_from(sorted(expected))
+        right = st.sampled_from(sorted(expected))
     return st.one_of(right, right, right, _ANYTHING)
 
 
@@ -101,17 +131,27 @@ def _messages(fields: Any) -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+@settings(max_examples=1_000)
 @given(given=_messages(schema.MESSAGE), camel=st.booleans())
-def test_whatever_is_taken_the_push_service_takes_too(given, camel):
+def test_our_check_and_the_simulator_agree_on_any_message(given, camel):
     if camel:
         given = _camelled(given)
     content = Content(custom_payload={"android": {"message": given}})
     try:
-        message.check(content, Platform.ANDROID)
+        check(content, Platform.ANDROID)
+        is_taken = True
     except BadRequest:
+        is_taken = False
+    if is_taken:
+        body = message.body(content, Platform.ANDROID, IdKind.TOKEN, dry_run=False)
+        assert isinstance(fcm_message.read(msgspec.json.encode(_filled(body))), fcm_message.Ask)
         return
-    body = message.body(content, Platform.ANDROID, IdKind.TOKEN, dry_run=False)
-    assert fcm_schema.violations(_filled(body)) == []
+    # The target is ours to set.
+    targets = {"token", "fid", "topic", "condition"}
+    rest = {name: value for name, value in given.items() if name not in targets}
+    decided = fcm_message.read(msgspec.json.encode({"message": {**rest, "token": "x"}}))
+    if all(given.get(name) is None or isinstance(given[name], str) for name in targets):
+        assert not isinstance(decided, fcm_message.Ask), given
 
 
 def _camelled(value: Any) -> Any:

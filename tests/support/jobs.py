@@ -21,6 +21,7 @@ from pushkeeper.store.vault import Vault
 from pushkeeper.templates import Templates
 from pushkeeper.triggers import Trigger, Triggers
 from pushkeeper.webhooks import Webhooks
+from pushkeeper.wiring import CHECKS
 from pushkeeper.worker.exporter import Exporter
 from pushkeeper.worker.figures import Figures
 from pushkeeper.worker.files import Files
@@ -64,7 +65,7 @@ class Shop:
         raise NotImplementedError(f"say here how somebody asks for a job of the kind {kind.name}")
 
     async def ask_for_file(self, url: str) -> int:
-        template = await Templates(self.database).make(
+        template = await Templates(self.database, CHECKS).make(
             self.workspace_id, Draft(kind=TemplateKind.BROADCAST, name="News", content=Content(title="Hello"))
         )
         sent = await Triggers(self.database, {}).trigger(

@@ -62,6 +62,9 @@ class Platform(StrEnum):
     WEB = "web"
 
 
+PHONES = (Platform.IOS, Platform.ANDROID)
+
+
 class IdKind(StrEnum):
     """What a device's token is: FCM is moving from registration tokens to installation ids."""
 

@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pushkeeper.core import delivery_id
-from pushkeeper.core.model import Priority
+from pushkeeper.core.model import Priority, Provider
+from pushkeeper.core.template import is_liquid
 from pushkeeper.errors import BadRequest, TooLarge
-from pushkeeper.providers.splice import Hole, Slot
+from pushkeeper.providers.splice import Form, Hole, Slot, json_text
 
 if TYPE_CHECKING:
-    from pushkeeper.core.model import Content, Platform
+    from pushkeeper.core.model import Content, Platform, Token
 
 MAX_BYTES = 4096
 MAX_COLLAPSE_ID_BYTES = 64
-# What a device's own values may take, measured before it is known which devices: APNs promises no length of a token.
-DELIVERY_ID_CHARACTERS = delivery_id.CHARACTERS
-TOKEN_CHARACTERS = 200
+# What a device's own values take, measured before it is known which devices: APNs promises no length of a token.
+_USUAL_TOKEN_CHARACTERS = {Provider.APNS: 64, Provider.FCM: 163}
+
+_IDENTITY_CHARACTERS = 36
 
 DELIVERY_KEYS: dict[str, Any] = {
     "CIO-Delivery-ID": Slot(Hole.DELIVERY_ID),
@@ -136,18 +138,56 @@ def require_short_collapse_id(content: Content) -> None:
     Raises:
         TooLarge: it is longer.
     """
-    if content.collapse_id is not None and len(content.collapse_id.encode()) > MAX_COLLAPSE_ID_BYTES:
+    collapse_id = content.collapse_id
+    if collapse_id is None or is_liquid(collapse_id):
+        return
+    if len(collapse_id.encode()) > MAX_COLLAPSE_ID_BYTES:
         raise TooLarge("collapse_id", f"collapse_id: cannot be longer than {MAX_COLLAPSE_ID_BYTES} bytes")
 
 
-def require_size(size_bytes: int, content: Content, platform: Platform) -> None:
+class Room:
+    """What the holes of a payload take: of one device, or of a usual one."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, provider: Provider, token: Token | None) -> None:
+        text = "x" * _USUAL_TOKEN_CHARACTERS[provider] if token is None else token.value
+        self._values = (
+            b'"%b"' % (b"x" * delivery_id.CHARACTERS),
+            json_text(text),
+            b'"%b"' % (b"x" * _IDENTITY_CHARACTERS),
+        )
+
+    def encoded_bytes(self, tree: dict[str, Any]) -> int:
+        """How long a payload is as JSON."""
+        return len(Form(tree).fill(self._values))
+
+    def weight_bytes(self, value: Any) -> int:  # noqa: ANN401 - any JSON
+        """The bytes of keys and values alone, as Google counts."""
+        match value:
+            case Slot(hole=hole):
+                return len(self._values[hole]) - 2
+            case dict():
+                return sum(len(key.encode()) + self.weight_bytes(inner) for key, inner in value.items())
+            case list():
+                return sum(map(self.weight_bytes, value))
+            case str():
+                return len(value.encode())
+            case None:
+                return 0
+            case _:
+                return len(msgspec.json.encode(value))
+
+
+def require_size(size_bytes: int, content: Content, platform: Platform, provider: Provider) -> None:
     """Raise TooLarge, naming the field that takes most, when a payload is over what the push services take."""
     if size_bytes <= MAX_BYTES:
         return
     field = _largest_field(content, platform)
+    service = {Provider.APNS: "APNs", Provider.FCM: "FCM"}[provider]
     raise TooLarge(
         field,
-        f"{field} makes the push for {platform} {size_bytes} bytes; {MAX_BYTES} is the most that is taken.",
+        f"{field} makes the push for {platform} {size_bytes} bytes; {MAX_BYTES} is the most that {service} takes.",
     )
 
 

@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pushkeeper.simulator import fcm_errors, fcm_schema, fcm_topics
+from pushkeeper.simulator import fcm_errors, fcm_schema, fcm_topics, fcm_values
 
 if TYPE_CHECKING:
     from pushkeeper.simulator.fcm_errors import Decision
 
 _TARGETS = ("token", "fid", "topic", "condition")
-_LONGEST_TTL_S = 2_419_200
 _LARGEST_BYTES = 4096
 _LARGEST_TOPIC_BYTES = 2048
-_RESERVED_KEYS = frozenset({"from", "message_type", "gcm"})
 _SHOWN = frozenset({"alert", "badge", "sound"})
-_RESERVED_PREFIXES = ("google.", "gcm.notification.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,45 +93,29 @@ def target_of(body: bytes) -> str:
 
 
 def _refused_content(message: dict[str, Any]) -> Decision | None:
-    android = message.get("android")
-    android_v2 = message.get("android_v2", message.get("androidV2"))
-    if android is not None and android_v2 is not None:
-        return fcm_errors.invalid("message.android_v2", "Only one of android and android_v2 may be set.")
-    for path, block in (("message.android", android), ("message.android_v2", android_v2)):
-        if block and block.get("ttl") and not 0 <= float(block["ttl"][:-1]) <= _LONGEST_TTL_S:
-            sentence = f"Invalid ttl: must be between 0 and {_LONGEST_TTL_S} seconds"
-            return fcm_errors.invalid(f"{path}.ttl", sentence)
-    payload = (message.get("apns") or {}).get("payload")
-    if payload and not isinstance(payload.get("aps"), dict):
-        return fcm_errors.invalid(
-            "message.apns.payload", "The payload has no aps dictionary."
-        )  # the words are ours
-    for path, block in (
-        ("message", message),
-        ("message.android", android),
-        ("message.android_v2", android_v2),
-    ):
-        for key in (block or {}).get("data") or ():
-            if key in _RESERVED_KEYS or key.startswith(_RESERVED_PREFIXES):
-                return fcm_errors.invalid(f"{path}.data", f"Invalid data payload key: {key}")
-    return None
+    fault = fcm_values.fault(message)
+    return None if fault is None else fcm_errors.invalid(*fault)
 
 
 def _refused_size(message: dict[str, Any], body_bytes: int, kind: str) -> Decision | None:
     limit = _LARGEST_BYTES if kind in {"token", "fid"} else _LARGEST_TOPIC_BYTES
-    if body_bytes <= limit:
-        return None
-    android = message.get("android") or {}
-    blocks = [
-        message.get("notification"),
-        message.get("data"),
-        android.get("data"),
-        android.get("notification"),
-    ]
-    apple = (message.get("apns") or {}).get("payload")
-    if max(sum(_weight(block) for block in blocks), _weight(apple)) > limit:
-        return fcm_errors.FORMS["bare"]
-    return None
+    # A message is never larger than the request that it came in.
+    return fcm_errors.FORMS["bare"] if body_bytes > limit and size_bytes(message) > limit else None
+
+
+def size_bytes(message: dict[str, Any]) -> int:
+    """How large a message is: its keys and values, and for an iPhone the JSON that APNs would get."""
+    android = [message.get("android"), fcm_values.get(message, "android_v2")]
+    blocks = [message.get("notification"), message.get("data")]
+    for block in filter(None, android):
+        shown = fcm_values.get(block, "remote_notification") or {}
+        blocks += [block.get("data"), block.get("notification"), shown.get("notification")]
+    weight = sum(map(_weight, blocks))
+    payload = (message.get("apns") or {}).get("payload")
+    if not payload:
+        return weight
+    # Data stands beside aps on an iPhone.
+    return max(weight, len(msgspec.json.encode({**(message.get("data") or {}), **payload})))
 
 
 def _weight(value: Any) -> int:  # noqa: ANN401 - any JSON

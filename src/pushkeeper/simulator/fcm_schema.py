@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 Violations: TypeAlias = list[tuple[str, str]]
 Check: TypeAlias = "Callable[[str, Any, Violations], None]"
 
-_DURATION = re.compile(r"-?\d{1,12}(\.\d{1,9})?s")
-_WHOLE = re.compile(r"-?\d{1,10}")
+_DURATION = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?s")
+_WHOLE = re.compile(r"-?[0-9]{1,10}")
+_INT32 = range(-(2**31), 2**31)
 
 
 def _wrong(path: str, kind: str, value: Any) -> tuple[str, str]:  # noqa: ANN401 - any JSON
@@ -37,9 +38,8 @@ def _boolean(path: str, value: Any, found: Violations) -> None:  # noqa: ANN401 
 
 
 def _integer(path: str, value: Any, found: Violations) -> None:  # noqa: ANN401 - any JSON
-    if isinstance(value, bool) or not (
-        isinstance(value, int) or (isinstance(value, str) and _WHOLE.fullmatch(value))
-    ):
+    whole = int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
+    if isinstance(whole, bool) or not isinstance(whole, int) or whole not in _INT32:
         found.append(_wrong(path, "TYPE_INT32", value))
 
 

@@ -145,5 +145,11 @@ async def set_up(connection: Connection, workspaces: Collection[WorkspaceId]) ->
     return {row["workspace_id"] for row in await connection.fetch(SQL["set_up"], list(workspaces))}
 
 
+async def services(database: Database, workspace: WorkspaceId) -> set[Provider]:
+    """The push services that a workspace has credentials for."""
+    rows = await database.of(workspace).rows(SQL["of_workspace"], workspace)
+    return {Provider(row["provider"]) for row in rows}
+
+
 def _label(workspace: WorkspaceId, provider: Provider, app: str, environment: Environment) -> str:
     return f"credential {workspace}/{provider}/{app}/{environment}"

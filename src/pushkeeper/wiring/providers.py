@@ -19,14 +19,17 @@ from pushkeeper.store import credentials
 from pushkeeper.store.credentials import NewCredential
 
 if TYPE_CHECKING:
-    from pushkeeper.store.credentials import Credential
-    from pushkeeper.worker.senders import OnVerdicts, Sender
+    from collections.abc import Mapping
 
-CHECKS = {
-    Platform.IOS: (apns_message.check, fcm_message.check),
-    Platform.ANDROID: (fcm_message.check,),
+    from pushkeeper.store.credentials import Credential
+    from pushkeeper.templates import Checks
+    from pushkeeper.worker.senders import Check, OnVerdicts, Sender
+
+CHECKS: Checks = {
+    Platform.IOS: {Provider.APNS: apns_message, Provider.FCM: fcm_message},
+    Platform.ANDROID: {Provider.FCM: fcm_message},
 }
-CHECKS_OF_PROVIDERS = {Provider.APNS: apns_message.check, Provider.FCM: fcm_message.check}
+CHECKS_OF_PROVIDERS: Mapping[Provider, Check] = {Provider.APNS: apns_message, Provider.FCM: fcm_message}
 AppleApp = credentials.AppleApp
 
 

@@ -83,7 +83,7 @@ def jobs(opened: Store) -> Jobs:
 
 
 def templates(opened: Store) -> Templates:
-    return Templates(opened.database)
+    return Templates(opened.database, CHECKS)
 
 
 def webhooks(opened: Store) -> Webhooks:

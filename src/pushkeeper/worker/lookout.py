@@ -103,7 +103,7 @@ class Lookout:
         self, work: Work, target: Target, message: MessageToSend, go: last_hop.Go, moment: Moment
     ) -> NotSent | SetAside | ClaimedPush:
         device, route = go.device, go.route
-        content = self._rendering.content(message, target, device.platform, route.provider)
+        content = self._rendering.content(message, target, device, route.provider)
         if isinstance(content, NotSayable):
             self._lanes.settled(route.route_id)
             return NotSent(work, target, End.FAILED, content.reason, content.detail)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.wording import Wording
     from pushkeeper.rendering.frames import Said
     from pushkeeper.rendering.renderer import Renderer
-    from pushkeeper.store.batches import ClaimedBatch, MessageToSend, Target
+    from pushkeeper.store.batches import ClaimedBatch, MessageToSend, StandingDevice, Target
     from pushkeeper.store.database import Database
     from pushkeeper.store.readers import Readers
     from pushkeeper.worker.senders import Check
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 log = logger("rendering")
 
 _MESSAGES_AT_ONCE = 256
+_MEASURED_AT_ONCE = 1_024
 _LIQUID_AT_ONCE = 400_000  # characters
 # What is not rendered by then is looked at again later, so that nobody else waits for it.
 _WITHIN_S = 0.05
@@ -65,6 +66,7 @@ class Rendering:
         self._speakers: dict[UUID, Speaker] = {}
         self._characters = 0  # of all speakers
         self._by_platform: dict[tuple[UUID, Platform], Content] = {}
+        self._too_large: dict[tuple[UUID, Platform, Provider, int], NotSayable | None] = {}
 
     async def prepare(
         self, database: Database, claimed: Sequence[ClaimedBatch], messages: Mapping[UUID, MessageToSend]
@@ -151,31 +153,47 @@ class Rendering:
         return said[place] is not None
 
     def content(
-        self, message: MessageToSend, target: Target, platform: Platform, provider: Provider
+        self, message: MessageToSend, target: Target, device: StandingDevice, provider: Provider
     ) -> Content | NotSayable | NotYet:
-        """What the message says to this target."""
+        """What the message says to this target, whose device it is."""
         content = message.content
         assert content is not None  # noqa: S101 - the last hop stops what cannot be read
         if message.wording is None:
-            return self._on(message.message_id, content, platform)
+            return self._fitting(message.message_id, content, device, provider)
         rendered = self._said.get((message.message_id, target.device_id))
         if rendered is None:
             return NotYet()
         if isinstance(rendered, NotRendered):
             return NotSayable("template", rendered.reason)
-        return self._checked(rendered.content, platform, provider)
+        return self._checked(rendered.content, device, provider)
 
-    def _checked(self, said: Content, platform: Platform, provider: Provider) -> Content | NotSayable:
-        if not said.says_something_to(platform):
+    def _checked(self, said: Content, device: StandingDevice, provider: Provider) -> Content | NotSayable:
+        if not said.says_something_to(device.platform):
             return NotSayable("template", "nothing is left of it for this person")
         try:
-            if provider in self._checks:
-                self._checks[provider](said, platform)
+            self._checks[provider].check_form(said, device.platform)
+            self._checks[provider].check_size(said, device.platform, device.token)
         except TooLarge as error:
             return NotSayable("too_large", error.message)
         except BadRequest as error:
             return NotSayable("template", error.message)
         return said
+
+    def _fitting(
+        self, message_id: UUID, content: Content, device: StandingDevice, provider: Provider
+    ) -> Content | NotSayable:
+        """A message that is the same to everybody, where it fits beside the token; measured once for tokens of one length."""
+        own = self._on(message_id, content, device.platform)
+        key = (message_id, device.platform, provider, len(device.token.value))
+        if key not in self._too_large:
+            if len(self._too_large) >= _MEASURED_AT_ONCE:
+                self._too_large.clear()
+            try:
+                self._checks[provider].check_size(own, device.platform, device.token)
+                self._too_large[key] = None
+            except TooLarge as error:
+                self._too_large[key] = NotSayable("too_large", error.message)
+        return self._too_large[key] or own
 
     def _on(self, message_id: UUID, content: Content, platform: Platform) -> Content:
         """What a message that is the same to everybody says on a platform: each time the same object, as it is composed once."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from pushkeeper.core.model import Content, Platform, Provider, Push
+    from pushkeeper.core.model import Content, Platform, Provider, Push, Token
     from pushkeeper.core.outcome import Verdict
     from pushkeeper.store.credentials import Credential
     from pushkeeper.store.database import Database
@@ -41,7 +41,12 @@ class Sender(Protocol):
 
 OpenSender: TypeAlias = "Callable[[Credential, OnVerdicts], Sender]"
 
-Check: TypeAlias = "Callable[[Content, Platform], None]"
+
+class Check(Protocol):
+    """What a push service has to say against a content on a platform, by BadRequest or TooLarge."""
+
+    def check_form(self, content: Content, platform: Platform, /) -> None: ...
+    def check_size(self, content: Content, platform: Platform, token: Token, /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from pushkeeper.core.model import Platform
+from pushkeeper.core.model import Platform, Provider
 from pushkeeper.providers import apple_headers, payload
 from pushkeeper.providers.answer import Request
 from pushkeeper.providers.splice import Form, json_text
@@ -123,26 +123,35 @@ def _path(token: Token) -> bytes:
     return b"/3/device/" + (value if plain else quote(value, safe="")).encode()
 
 
-def check(content: Content, platform: Platform) -> None:
-    """Refuse, before anything is sent, what APNs would refuse.
+def check_form(content: Content, platform: Platform) -> None:
+    """Refuse, before anything is sent, what APNs would refuse whatever its size.
 
     Raises:
         BadRequest: a custom payload is not of APNs' or FCM's form, or custom data takes a reserved key.
-        TooLarge: the payload is over 4096 bytes.
+        TooLarge: the collapse id is over 64 bytes.
     """
     payload.require_short_collapse_id(content)
     custom = content.custom_payload.get(platform)
     if custom is None:
         payload.require_free_root_keys(content)
-    else:
-        _require_form(custom, f"custom_payload.{platform}")
-        headers_field = f"custom_payload.{platform}.message.apns.headers"
-        apple_headers.require(_custom_headers(content), headers_field, shown=payload.is_shown(root(content)))
-    allowance = (
-        b'"%b"' % (b"x" * payload.DELIVERY_ID_CHARACTERS),
-        b'"%b"' % (b"x" * payload.TOKEN_CHARACTERS),
-    )
-    payload.require_size(len(Form(root(content)).fill(allowance)), content, platform)
+        return
+    _require_form(custom, f"custom_payload.{platform}")
+    headers_field = f"custom_payload.{platform}.message.apns.headers"
+    apple_headers.require(_custom_headers(content), headers_field, shown=payload.is_shown(root(content)))
+
+
+def check_size(content: Content, platform: Platform, token: Token | None = None) -> None:
+    """Measure the payload for a device, or for one with a token of the usual length.
+
+    Raises:
+        TooLarge: it is over 4096 bytes.
+    """
+    payload.require_size(size_bytes(content, token), content, platform, Provider.APNS)
+
+
+def size_bytes(content: Content, token: Token | None = None) -> int:
+    """How long the payload is that APNs gets."""
+    return payload.Room(Provider.APNS, token).encoded_bytes(root(content))
 
 
 def _require_form(custom: dict[str, Any], field: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pushkeeper.core.model import IdKind, Platform, Priority
+from pushkeeper.core.model import IdKind, Platform, Priority, Provider
 from pushkeeper.errors import BadRequest
 from pushkeeper.providers import apple_headers, payload
 from pushkeeper.providers.answer import Request
@@ -18,9 +18,11 @@ from pushkeeper.providers.splice import Form, Hole, Slot, json_text
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from pushkeeper.core.model import Content, Push
+    from pushkeeper.core.model import Content, Push, Token
 
-MAX_TTL_S = 2_419_200
+# A token may be longer than the usual one, for which the text is looked at.
+_SPARE_BYTES = 100
+_HEADERS: schema.Fields = {"headers": schema.Kind.STRINGS}
 _TARGETS = frozenset({"token", "fid", "topic", "condition"})
 _RESERVED = frozenset({"from", "message_type", "gcm"})
 _RESERVED_PREFIXES = ("google.", "gcm.notification.")
@@ -62,13 +64,18 @@ def _android(content: Content) -> dict[str, Any]:
 
 def _custom_android(content: Content, custom: dict[str, Any]) -> dict[str, Any]:
     given = _without_target(custom)
-    tree = {**given, "data": _data_of(given)}
-    if given.keys() & {"android_v2", "androidV2"}:
+    blocks = {
+        # A block's own data replaces the message's on the phone.
+        name: {**block, "data": {**block["data"], **payload.DELIVERY_KEYS}} if block.get("data") else block
+        for name, block in _android_blocks(given).items()
+    }
+    tree = {**given, **blocks, "data": _data_of(given)}
+    if blocks.keys() - {"android"}:
         return tree  # FCM refuses both blocks in one message
     android = {
         "priority": _priority(content),
         "ttl": Slot(Hole.TTL),
-        **payload.as_object(given.get("android")),
+        **blocks.get("android", {}),
     }
     if "notification" in given or "notification" in android:
         android["notification"] = {
@@ -80,13 +87,12 @@ def _custom_android(content: Content, custom: dict[str, Any]) -> dict[str, Any]:
 
 def _ios(content: Content) -> dict[str, Any]:
     root = {**payload.apple_root(content, push=payload.text_fields(content)), **payload.DELIVERY_KEYS}
-    if _encoded_bytes(root) > payload.MAX_BYTES:
+    data = {**payload.strings(content.custom_data), **payload.DELIVERY_KEYS}
+    if payload.Room(Provider.FCM, None).encoded_bytes({**data, **root}) > payload.MAX_BYTES - _SPARE_BYTES:
         # The text stands in `aps` too, where every SDK finds it.
         root = {**payload.apple_root(content), **payload.DELIVERY_KEYS}
-    return {
-        "data": {**payload.strings(content.custom_data), **payload.DELIVERY_KEYS},
-        "apns": {"headers": _headers(content, {}, shown=payload.is_shown(root)), "payload": root},
-    }
+    apns = {"headers": _headers(content, {}, shown=payload.is_shown(root)), "payload": root}
+    return {"data": data, "apns": apns}
 
 
 def _custom_ios(content: Content, custom: dict[str, Any]) -> dict[str, Any]:
@@ -164,7 +170,7 @@ class Composer:
             b'"%b"' % push.delivery_id.encode(),
             json_text(push.token.value),
             b'"%b"' % push.identity.encode(),
-            b'"%ds"' % min(max(ttl_s, 0), MAX_TTL_S),
+            b'"%ds"' % min(max(ttl_s, 0), schema.MAX_TTL_S),
             b'"%d"' % int(push.keep_until.timestamp()),
         )
         return Request((*self._lead, (b"authorization", authorization)), self._form(push).fill(values))
@@ -181,26 +187,47 @@ class Composer:
         return form
 
 
-def check(content: Content, platform: Platform) -> None:
-    """Refuse, before anything is sent, what FCM would refuse.
+def check_form(content: Content, platform: Platform) -> None:
+    """Refuse, before anything is sent, what FCM would refuse whatever its size.
 
     Raises:
         BadRequest: a custom payload is not of a form that FCM takes, or data takes a reserved key.
-        TooLarge: keys and values are over 4096 bytes.
+        TooLarge: the collapse id is over 64 bytes.
     """
     payload.require_short_collapse_id(content)
     custom = content.custom_payload.get(platform)
-    if custom is None:
-        _require_free_keys(content.custom_data, "custom_data")
-        if platform is Platform.IOS:
-            payload.require_free_root_keys(content)
-    else:
+    if custom is not None:
         _require_form(custom, f"custom_payload.{platform}", platform)
-    tree = message(content, platform)
-    parts = (tree.get("data"), tree.get("notification"))
-    apple = payload.as_object(tree.get("apns")).get("payload") if platform is Platform.IOS else None
-    size_bytes = sum(_size_bytes(part) for part in parts) if apple is None else _encoded_bytes(apple)
-    payload.require_size(size_bytes, content, platform)
+        return
+    _require_free_keys(content.custom_data, "custom_data")
+    if platform is Platform.IOS:
+        payload.require_free_root_keys(content)
+
+
+def check_size(content: Content, platform: Platform, token: Token | None = None) -> None:
+    """Measure the message for a device, or for one with a token of the usual length.
+
+    Raises:
+        TooLarge: it is over 4096 bytes.
+    """
+    payload.require_size(size_bytes(content, platform, token), content, platform, Provider.FCM)
+
+
+def size_bytes(content: Content, platform: Platform, token: Token | None = None) -> int:
+    """How large the message is for FCM: keys and values, and for an iPhone the payload that FCM makes for APNs."""
+    return _size_bytes(message(content, platform), payload.Room(Provider.FCM, token))
+
+
+def _size_bytes(tree: dict[str, Any], room: payload.Room) -> int:
+    weight = sum(room.weight_bytes(tree.get(name)) for name in ("notification", "data"))
+    for block in _android_blocks(tree).values():
+        shown = payload.as_object(_field(block, "remote_notification")).get("notification")
+        weight += sum(map(room.weight_bytes, (block.get("data"), block.get("notification"), shown)))
+    root = payload.as_object(payload.as_object(tree.get("apns")).get("payload"))
+    if not root:
+        return weight
+    # FCM puts data beside `aps`.
+    return max(weight, room.encoded_bytes({**payload.as_object(tree.get("data")), **root}))
 
 
 def _require_form(custom: dict[str, Any], field: str, platform: Platform) -> None:
@@ -211,15 +238,22 @@ def _require_form(custom: dict[str, Any], field: str, platform: Platform) -> Non
         field = f"{field}.message"
     given = payload.require_object(custom.get("message", custom), field)
     schema.require(given, schema.MESSAGE, field)
+    blocks = _android_blocks(given)
+    if len(blocks) > 1:
+        [*_, last] = blocks
+        raise BadRequest(f"{field}.{last}", f"{field}.{last}: FCM takes one of android and android_v2 alone.")
     _require_free_keys(payload.as_object(given.get("data")), f"{field}.data")
-    if platform is not Platform.IOS:
-        return
+    for name, block in blocks.items():
+        _require_free_keys(payload.as_object(block.get("data")), f"{field}.{name}.data")
     apns = payload.as_object(given.get("apns"))
     root = payload.as_object(apns.get("payload"))
     if root:
         payload.require_aps(root, f"{field}.apns.payload")
     headers = payload.as_object(apns.get("headers"))
-    apple_headers.require(headers, f"{field}.apns.headers", shown=_is_shown_on_iphone(given))
+    if platform is Platform.IOS:
+        apple_headers.require(headers, f"{field}.apns.headers", shown=_is_shown_on_iphone(given))
+    else:
+        schema.require({"headers": headers}, _HEADERS, f"{field}.apns")
 
 
 def _require_free_keys(data: dict[str, Any], field: str) -> None:
@@ -230,26 +264,15 @@ def _require_free_keys(data: dict[str, Any], field: str) -> None:
             )
 
 
-_ALLOWANCE = (
-    b'"%b"' % (b"x" * payload.DELIVERY_ID_CHARACTERS),
-    b'"%b"' % (b"x" * payload.TOKEN_CHARACTERS),
-)
+def _android_blocks(given: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a message says to Android phones, by the names that it has there."""
+    return {
+        name: payload.as_object(block)
+        for name, block in given.items()
+        if schema.snake(name) in {"android", "android_v2"} and block is not None
+    }
 
 
-def _encoded_bytes(tree: dict[str, Any]) -> int:
-    return len(Form(tree).fill(_ALLOWANCE))
-
-
-def _size_bytes(part: dict[str, Any] | None) -> int:
-    """The bytes of keys and values, as Google counts."""
-    total = 0
-    for key, value in (part or {}).items():
-        match value:
-            case Slot(hole=hole):
-                size = len(_ALLOWANCE[hole]) - 2
-            case str():
-                size = len(value.encode())
-            case _:
-                size = len(payload.strings({key: value})[key].encode())
-        total += len(key.encode()) + size
-    return total
+def _field(block: dict[str, Any], name: str) -> Any:  # noqa: ANN401 - any JSON
+    """A field by its name in snake_case, however it is spelled."""
+    return next((value for spelled, value in block.items() if schema.snake(spelled) == name), None)

@@ -7,13 +7,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pushkeeper.core.template import is_liquid
 from pushkeeper.errors import BadRequest
 
-_DURATION = re.compile(r"\d{1,12}(\.\d{1,9})?s")
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_TTL_S = 2_419_200
+
+_DURATION = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?s")
+# An empty text is the same to FCM as none.
+_COLOR = re.compile(r"(#[0-9A-Fa-f]{6})?")
+_ANALYTICS_LABEL = re.compile(r"[A-Za-z0-9_.~%-]{0,50}")
+_HTTPS = re.compile(r"https://|$")
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_DIGITS = re.compile(r"-?[0-9]{1,10}")
+_INT32 = range(-(2**31), 2**31)
 
 
 class Kind(Enum):
@@ -21,9 +35,14 @@ class Kind(Enum):
 
     TEXT = "a text"
     FLAG = "true or false"
-    WHOLE = "a whole number"
-    NUMBER = "a number"
+    WHOLE = "a whole number of 32 bits"
+    SHARE = "a number from 0 to 1"
     DURATION = 'a number of seconds with its unit, as in "3600s"'
+    TTL = f'a number of seconds with its unit, from "0s" to "{MAX_TTL_S}s"'
+    TIME = 'a time as in "2026-11-30T12:00:00Z"'
+    COLOR = 'a color as in "#00ff00"'
+    LABEL = "1 to 50 letters, digits, and - _ . ~ %"
+    HTTPS = "an https:// address"
     TEXTS = "a list of texts"
     DURATIONS = 'a list of numbers of seconds with their unit, as in "0.5s"'
     OBJECT = "an object"
@@ -38,21 +57,21 @@ def _all(kind: Kind, *names: str) -> dict[str, Kind]:
 
 
 _PRIORITY = frozenset({"NORMAL", "HIGH", "normal", "high"})
-_LABEL: Fields = {"analytics_label": Kind.TEXT}
+_OPTIONS: Fields = {"analytics_label": Kind.LABEL}
 _ANDROID_NOTIFICATION: Fields = {
-    **_all(
-        Kind.TEXT, "title", "body", "icon", "color", "sound", "tag", "image", "click_action", "channel_id"
-    ),
-    **_all(Kind.TEXT, "ticker", "title_loc_key", "body_loc_key", "event_time"),
+    **_all(Kind.TEXT, "title", "body", "icon", "sound", "tag", "image", "click_action", "channel_id"),
+    **_all(Kind.TEXT, "ticker", "title_loc_key", "body_loc_key"),
     **_all(Kind.TEXTS, "title_loc_args", "body_loc_args"),
     **_all(Kind.FLAG, "sticky", "local_only", "bypass_proxy_notification"),
     **_all(Kind.FLAG, "default_sound", "default_vibrate_timings", "default_light_settings"),
+    "color": Kind.COLOR,
+    "event_time": Kind.TIME,
     "notification_priority": frozenset(
         f"PRIORITY_{word}" for word in ("UNSPECIFIED", "MIN", "LOW", "DEFAULT", "HIGH", "MAX")
     ),
     "vibrate_timings": Kind.DURATIONS,
     "light_settings": {
-        "color": _all(Kind.NUMBER, "red", "green", "blue", "alpha"),
+        "color": _all(Kind.SHARE, "red", "green", "blue", "alpha"),
         **_all(Kind.DURATION, "light_on_duration", "light_off_duration"),
     },
     "visibility": frozenset({"VISIBILITY_UNSPECIFIED", "PRIVATE", "PUBLIC", "SECRET"}),
@@ -63,9 +82,9 @@ _ANDROID: Fields = {
     **_all(Kind.TEXT, "collapse_key", "restricted_package_name"),
     **_all(Kind.FLAG, "direct_boot_ok", "bandwidth_constrained_ok", "restricted_satellite_ok"),
     "priority": _PRIORITY,
-    "ttl": Kind.DURATION,
+    "ttl": Kind.TTL,
     "data": Kind.STRINGS,
-    "fcm_options": _LABEL,
+    "fcm_options": _OPTIONS,
 }
 MESSAGE: Fields = {
     **_all(Kind.TEXT, "name", "fid", "token", "topic", "condition"),
@@ -81,19 +100,19 @@ MESSAGE: Fields = {
         "background_sync": Kind.OBJECT,
     },
     "apns": {
-        "headers": Kind.OBJECT,  # of which we know more
+        "headers": Kind.OBJECT,  # of which `apple_headers` knows more
         "payload": Kind.OBJECT,
-        "fcm_options": _all(Kind.TEXT, "analytics_label", "image"),
-        "live_activity_token": Kind.TEXT,
+        "fcm_options": {"analytics_label": Kind.LABEL, "image": Kind.TEXT},
     },
     "webpush": {
         "headers": Kind.STRINGS,
         "data": Kind.STRINGS,
         "notification": Kind.OBJECT,
-        "fcm_options": _all(Kind.TEXT, "link", "analytics_label"),
+        "fcm_options": {"analytics_label": Kind.LABEL, "link": Kind.HTTPS},
     },
-    "fcm_options": _LABEL,
+    "fcm_options": _OPTIONS,
 }
+_NOT_SUPPORTED = {"live_activity_token": "Live Activities are not supported"}
 
 
 def require(value: object, fields: Fields, field: str) -> None:
@@ -106,9 +125,10 @@ def require(value: object, fields: Fields, field: str) -> None:
         raise BadRequest(field, f"{field} must be an object.")
     for name, inner in value.items():
         where = f"{field}.{name}"
-        expected = fields.get(_snake(name))
+        expected = fields.get(snake(name))
         if expected is None:
-            raise BadRequest(where, f"{where} is no field of an FCM message.")
+            why = _NOT_SUPPORTED.get(snake(name), "there is no such field in an FCM message")
+            raise BadRequest(where, f"{where}: {why}.")
         if inner is None or (isinstance(inner, str) and is_liquid(inner)):
             continue
         if isinstance(expected, Mapping):
@@ -120,7 +140,7 @@ def require(value: object, fields: Fields, field: str) -> None:
             raise BadRequest(where, f"{where} must be {expected.value}.")
 
 
-def _snake(name: str) -> str:
+def snake(name: str) -> str:
     """A name in snake_case; one that mixes both spellings is none."""
     return (
         name
@@ -131,21 +151,47 @@ def _snake(name: str) -> str:
 
 def _fits(value: Any, kind: Kind) -> bool:  # noqa: ANN401, PLR0911 - any JSON; one answer for each kind
     match kind:
-        case Kind.TEXT:
-            return isinstance(value, str)
         case Kind.FLAG:
             return isinstance(value, bool)
         case Kind.WHOLE:
-            return isinstance(value, int) and not isinstance(value, bool)
-        case Kind.NUMBER:
-            return isinstance(value, int | float) and not isinstance(value, bool)
-        case Kind.DURATION:
-            return isinstance(value, str) and _DURATION.fullmatch(value) is not None
-        case Kind.TEXTS:
-            return isinstance(value, list) and all(_fits(one, Kind.TEXT) for one in value)
-        case Kind.DURATIONS:
-            return isinstance(value, list) and all(_fits(one, Kind.DURATION) for one in value)
+            return _is_whole(value)
+        case Kind.SHARE:
+            return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
         case Kind.OBJECT:
             return isinstance(value, dict)
+        case Kind.TEXTS:
+            return isinstance(value, list) and all(isinstance(one, str) for one in value)
+        case Kind.DURATIONS:
+            return isinstance(value, list) and all(_fits(one, Kind.DURATION) for one in value)
         case Kind.STRINGS:
-            return isinstance(value, dict) and all(_fits(one, Kind.TEXT) for one in value.values())
+            return isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
+        case _:
+            return isinstance(value, str) and (kind not in _READS or bool(_READS[kind](value)))
+
+
+def _is_ttl(text: str) -> bool:
+    return _DURATION.fullmatch(text) is not None and Decimal(text[:-1]) <= MAX_TTL_S
+
+
+def _is_whole(value: object) -> bool:
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        value = int(value)
+    return isinstance(value, int) and not isinstance(value, bool) and value in _INT32
+
+
+def _is_time(text: str) -> bool:
+    found = _TIME.fullmatch(text)
+    try:
+        return found is not None and datetime.fromisoformat(f"{found[1]}{found[3]}").year > 0
+    except ValueError:
+        return False
+
+
+_READS: dict[Kind, Callable[[str], object]] = {
+    Kind.DURATION: _DURATION.fullmatch,
+    Kind.TTL: _is_ttl,
+    Kind.COLOR: _COLOR.fullmatch,
+    Kind.LABEL: _ANALYTICS_LABEL.fullmatch,
+    Kind.HTTPS: _HTTPS.match,
+    Kind.TIME: _is_time,
+}

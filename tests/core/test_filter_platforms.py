@@ -1,0 +1,62 @@
+"""The platforms that an audience can reach."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pushkeeper.core.filter import (
+    Among,
+    And,
+    Condition,
+    Exists,
+    Match,
+    Node,
+    Not,
+    OfDevice,
+    Or,
+    Saved,
+    Subject,
+    Unit,
+)
+from pushkeeper.core.filter_match import DeviceFacts, Facts, Reading, matches
+from pushkeeper.core.filter_platforms import platforms
+from pushkeeper.core.model import PHONES, Platform
+
+NOW = datetime(2026, 11, 30, tzinfo=UTC)
+PLATFORM = st.lists(st.sampled_from([one.value for one in Platform]), min_size=1, max_size=2).map(
+    lambda values: Condition(Subject.DEVICE, "platform", Among(tuple(values)))
+)
+LEAF = PLATFORM | st.sampled_from(
+    [Condition(Subject.PERSON, "plan", Among(("pro",))), Condition(Subject.DEVICE, "platform", Exists())]
+)
+NODES: st.SearchStrategy[Node] = st.recursive(
+    LEAF,
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda nodes: And(tuple(nodes)))
+        | st.lists(inner, max_size=3).map(lambda nodes: Or(tuple(nodes)))
+        | inner.map(Not)
+        | st.builds(OfDevice, inner, st.sampled_from(Match))
+        | st.builds(Saved, st.just(1), st.sampled_from(Unit), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@given(node=NODES, platform=st.sampled_from(PHONES), plan=st.sampled_from(["pro", "free"]))
+def test_no_device_is_reached_on_a_platform_that_is_not_named(
+    node: Node, platform: Platform, plan: str
+) -> None:
+    device = DeviceFacts(fields={"platform": platform.value}, attributes={})
+    facts = Facts(
+        identifiers={}, attributes={"plan": plan}, segments=frozenset(), devices=[device], events=[]
+    )
+    if matches(node, Reading(facts, NOW, device)):
+        assert platform in platforms(node, Unit.DEVICE)
+
+
+@given(node=NODES)
+def test_people_may_have_any_phone(node: Node) -> None:
+    assert platforms(node, Unit.PERSON) == PHONES
