@@ -4,6 +4,7 @@ import gzip
 import json
 import secrets
 from base64 import b64encode
+from datetime import UTC, datetime
 
 import pytest
 
@@ -45,7 +46,7 @@ def sdk(door):
         body = {
             "writeKey": key or door.keys.write_key,
             "batch": list(items),
-            "sentAt": "2026-10-01T10:00:05Z",
+            "sentAt": datetime.now(UTC).isoformat(),
         }
         status, answer, _ = await door.raw("POST", path, json.dumps(body).encode(), **headers)
         return status, json.loads(answer)
@@ -170,7 +171,8 @@ async def test_an_old_sdks_tasks_are_replayed_with_the_device_alone(door, sdk):
     }
     await sdk(replayed)
     [device] = (await door.person("42"))["devices"]
-    assert (device["platform"], device["last_used"]) == ("ios", 1_672_531_200)
+    assert device["platform"] == "ios"
+    assert 1_672_531_200 <= device["last_used"] < 1_672_531_260
 
 
 async def test_a_token_in_the_context_of_another_event_changes_no_device(door, sdk):
@@ -278,7 +280,6 @@ BAD = [
     {"type": "dance"},
     {"type": "track", "userId": "42"},
     {"type": "track", "event": "nobody's"},
-    {"type": "track", "event": "n", "userId": "42", "timestamp": "yesterday"},
     {"type": "track", "event": CREATED, "userId": "42", "context": {"device": {"type": "ios"}}},
     {"type": "track", "event": CREATED, "userId": "42", "context": {"device": {"token": "t"}}},
     {"type": "track", "event": "n", "userId": "42", "properties": {"a": "b" * 40_000}},

@@ -154,7 +154,9 @@ async def test_times_are_of_the_zone_in_which_they_are_typed(admin: Browser, hou
     [
         ({"since": "yesterday"}, "since", "expected a day and a time, as 2026-11-26T14:00"),
         ({"since": "2020-01-01T00:00"}, "since", "is more than 400 days ago"),
-        ({"until": "0001-01-01T00:00"}, "until", "is not after since"),
+        ({"until": "1970-01-01T00:00"}, "until", "is not after since"),
+        ({"until": "0001-01-01T00:00"}, "until", "expected a day and a time, as 2026-11-26T14:00"),
+        ({"since": "9999-12-31T23:59-14:00"}, "since", "expected a day and a time, as 2026-11-26T14:00"),
         ({"zone": "Moon/Base"}, "since", "expected the name of a time zone, as Europe/Berlin"),
         ({"of": "route"}, "of", "expected a route or a credential of the list"),
         ({"only": "some"}, "only", "expected all or suppressed"),

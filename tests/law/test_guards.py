@@ -51,6 +51,39 @@ def test_tokens_that_callers_write_are_read_by_one_module() -> None:
     assert own
 
 
+# Who else makes a time of a text or a number, and of which.
+OTHER_TIMES = {
+    "core/filter_values.py": "values of JSON, as the functions of the database read them too",
+    "core/model.py": "a UUIDv7 of ours",
+    "dashboard/attention.py": "what is kept of a certificate",
+    "doctor/sending.py": "what is kept of a certificate",
+    "exports.py": "what is kept of an export",
+    "ledger.py": "what is kept of an undo",
+    "providers/retry_after.py": "dates of HTTP, which are bounded there",
+    "providers/signing.py": "our clock",
+    "worker/facts.py": "our clock",
+}
+
+
+def test_times_from_outside_are_read_by_one_module() -> None:
+    readers = re.compile(
+        r"datetime\.(fromisoformat|fromtimestamp|utcfromtimestamp|strptime)|parsedate_to_datetime"
+    )
+    found = {
+        path
+        for path, module in modules().items()
+        for node in ast.walk(module)
+        if isinstance(node, ast.Call)
+        and (
+            readers.fullmatch(ast.unparse(node.func))
+            or (ast.unparse(node.func).endswith("convert") and "datetime" in map(ast.unparse, node.args))
+        )
+    }
+    # The simulator and the benchmarks are programs of their own.
+    found = {path for path in found if not path.startswith(("simulator/", "bench/"))}
+    assert found == {"core/times.py", *OTHER_TIMES}
+
+
 def test_no_guard_asks_python_which_addresses_are_public() -> None:
     """Its answer depends on the release (CVE-2024-4032); core.destination has lists of our own."""
     asked = {

@@ -266,6 +266,8 @@ def test_f16_a_quota_that_names_the_device_throttles_the_device():
         (b"17", 17.0),
         (format_datetime(NOON + timedelta(seconds=90), usegmt=True).encode(), 90.0),
         (format_datetime(NOON - timedelta(days=1), usegmt=True).encode(), 0.0),
+        (b"999999999", 28 * 86_400.0),
+        (b"Fri, 31 Dec 9999 23:59:59 GMT", 28 * 86_400.0),
         (b"soon", None),
         (b"-5", None),
         (b"9" * 5000, None),

@@ -76,6 +76,8 @@ _CDP = {
     "type": "track",
     "messageId": "01",
     "timestamp": "2026-01-01T00:00:00Z",
+    "originalTimestamp": "2026-01-01T00:00:00Z",
+    "sentAt": "2026-01-01T00:00:00Z",
     "userId": "42",
     "anonymousId": "a",
     "previousId": "b",
@@ -94,6 +96,7 @@ _CDP = {
 }
 _REGISTER = {**_CDP, "event": "Device Created or Updated", "properties": {"device": {"type": "ios"}, "a": 1}}
 _BATCH = {
+    "sentAt": "2026-01-01T00:00:00Z",
     "context": {"device": {"token": "token", "type": "android"}},
     "integrations": {"all": True},
     "batch": [

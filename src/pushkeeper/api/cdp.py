@@ -151,6 +151,7 @@ class _Cdp:
             one = Item(
                 given=given,
                 kind=kind,
+                sent_with=opened.body.get("sentAt"),
                 request_id=opened.request_id,
                 on_bad=lambda error: opened.drops.add("attribute", error, index),
                 spoiled=spoiled,

@@ -6,10 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import msgspec
-
 from pushkeeper.api import fields, metrics, said
-from pushkeeper.core import identity
+from pushkeeper.core import identity, times
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import BadRequest
 from pushkeeper.registry import Call, Tell
@@ -32,7 +30,6 @@ _KINDS = ("identify", "track", "page", "screen", "group", "alias")
 # Of objects, content and relationships there is nothing to keep here.
 _IGNORED_EVENTS = frozenset({"Relationship Deleted", "Object Deleted", "Report Content Event"})
 _NOBODY = frozenset({"", "null"})  # what SDKs send of a user whom they do not know
-_MILLISECONDS = 1000
 _TOKEN = "context.device.token"  # noqa: S105 - a field's name, not a secret
 DEVICE_FIELDS = ("token", "type")  # what is read of a device that a context names
 
@@ -41,11 +38,12 @@ DEVICE_FIELDS = ("token", "type")  # what is read of a device that a context nam
 class Item:
     """One item: `kind` is that of the path it came to, which an item of a batch names itself.
 
-    `spoiled` is what was cut out of it, and `on_bad` takes whatever else of its attributes can't be kept.
+    `sent_with` is when its batch says that it was sent, for an item that doesn't say it. `spoiled` is what was cut out of it, and `on_bad` takes whatever else of its attributes can't be kept.
     """
 
     given: dict[str, Any]
     kind: str | None
+    sent_with: object
     request_id: str
     on_bad: OnBad
     spoiled: Sequence[BadRequest] = ()
@@ -99,7 +97,7 @@ class _Reader:
         self._on_bad = item.on_bad
         self._spoiled = item.spoiled
         self._once = said.once("cdp", self._item.get("messageId"))
-        self._at = _time(self._item.get("timestamp"))
+        self._at = _happened_at(item.given, item.sent_with, datetime.now(UTC))
         self._user = _user(self._item.get("userId"))
         self._anonymous_id = self._read_anonymous_id()
 
@@ -288,15 +286,18 @@ def _user(found: object) -> Identifier | None:
     return said.checked(identity.of_path(text), "userId")
 
 
+def _happened_at(item: dict[str, Any], sent_with: object, received_at: datetime) -> datetime:
+    """When an item says that it happened, by our clock; when it came, where it says nothing that is a time.
+
+    A `timestamp` beside an `originalTimestamp` is corrected already: by whoever passed the item on to us.
+    """
+    original, said_at = _time(item.get("originalTimestamp")), _time(item.get("timestamp"))
+    sent_at = _time(item.get("sentAt")) or _time(sent_with)
+    happened_at = original or said_at
+    if happened_at is not None and sent_at is not None:
+        return times.corrected(happened_at, sent_at=sent_at, received_at=received_at)
+    return said_at or original or received_at
+
+
 def _time(found: object) -> datetime | None:
-    """ISO 8601, or milliseconds of the epoch."""
-    if found is None or found == "":
-        return None
-    if isinstance(found, int | float) and not isinstance(found, bool):
-        # A number's own digits are bounded, so that any fits a float.
-        return fields.optional_unix_time(found / _MILLISECONDS, "timestamp")
-    try:
-        at = msgspec.convert(found, datetime)
-    except msgspec.ValidationError:
-        raise BadRequest("timestamp", "timestamp: expected a time as ISO 8601") from None
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    return times.from_iso(found) or times.from_milliseconds(found)

@@ -133,10 +133,8 @@ def _wanted(body: dict[str, Any]) -> dict[str, Any]:
             if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= _LARGEST_NUMBER:
                 raise BadRequest(source, f"{source}: expected a number")
             template = given
-    until = fields.optional_unix_time(body.get("end"), "end") or datetime.now(UTC) + timedelta(seconds=1)
-    since = fields.optional_unix_time(body.get("start"), "start")
-    if since is None:
-        since = until - _WINDOW if until.timestamp() > _WINDOW.total_seconds() else until
+    until = fields.optional_time(body.get("end"), "end") or datetime.now(UTC) + timedelta(seconds=1)
+    since = fields.optional_time(body.get("start"), "start") or until - _WINDOW
     metric = body.get("metric")
     return {
         "template_id": template,

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode, urlsafe_b64encode
-from contextlib import suppress
-from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
+from pushkeeper.core import times
 from pushkeeper.errors import BadRequest, NotFound, TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
 OnBad: TypeAlias = "Callable[[BadRequest], None]"  # takes what is left out, or raises it
 
 MAX_NAME_BYTES = 150
 MAX_VALUE_BYTES = 1000
 MAX_ATTRIBUTES = 300
-_LATEST = 253_402_300_799  # the last second that a date can hold
 _LONGEST_INTEGER = 2**63
 _EXACT_IN_A_FLOAT = 2**53
 _DIGITS = re.compile(r"[0-9]{1,18}")  # far more of them are no number to Python
@@ -68,32 +67,21 @@ def optional_flag(value: object, field: str, *, default: bool) -> bool:
     return value
 
 
-def optional_unix_time(value: object, field: str) -> datetime | None:
-    """Unix seconds, as a number or (Customer.io's Go client) as a string of digits; null, "" and absent are None."""
+def optional_time(value: object, field: str) -> datetime | None:
+    """A time in any form that has a zone (core/times.py); null, "" and absent are None.
+
+    Raises:
+        BadRequest: it is none, or out of bounds.
+    """
     if value is None or value == "":
         return None
-    seconds: float
-    if isinstance(value, str) and _DIGITS.fullmatch(value):
-        seconds = int(value)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        seconds = value
-    else:
-        raise BadRequest(field, f"{field}: expected unix seconds")
-    if not 0 <= seconds <= _LATEST:
-        raise BadRequest(field, f"{field}: is not a time in unix seconds")
-    return datetime.fromtimestamp(seconds, tz=UTC)
-
-
-def optional_time(value: object, field: str) -> datetime | None:
-    """A moment, in unix seconds or as a text with its zone (`2026-12-24T18:00:00+01:00`); null and absent are None."""
-    if not isinstance(value, str) or _DIGITS.fullmatch(value):
-        return optional_unix_time(value, field)
-    with suppress(ValueError, OverflowError):
-        found = datetime.fromisoformat(value)
-        found.astimezone(UTC)  # the first and the last hours of the calendar are none in another zone
-        if found.tzinfo is not None:
-            return found
-    raise BadRequest(field, f"{field}: expected unix seconds, or a time with its zone: 2026-12-24T18:00:00Z")
+    if (found := times.from_any(value)) is None:
+        raise BadRequest(
+            field,
+            f"{field}: expected unix seconds, or a time with its zone (2026-12-24T18:00:00Z), "
+            f"from {times.EARLIEST.year} to {times.TOO_LATE.year - 1}",
+        )
+    return found
 
 
 def whole(value: object) -> object:

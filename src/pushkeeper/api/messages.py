@@ -212,9 +212,9 @@ def message_json(
 
 def _window(call: Call, longest: timedelta = _WINDOW) -> tuple[datetime, datetime]:
     """From when until when: so long at most, and up to now where nothing else is said."""
-    until = fields.optional_unix_time(call.query("end_ts"), "end_ts") or datetime.now(UTC)
-    since = fields.optional_unix_time(call.query("start_ts"), "start_ts")
-    earliest = until - longest if until - datetime.min.replace(tzinfo=UTC) > longest else until
+    until = fields.optional_time(call.query("end_ts"), "end_ts") or datetime.now(UTC)
+    since = fields.optional_time(call.query("start_ts"), "start_ts")
+    earliest = until - longest
     return max(since or earliest, earliest), until + timedelta(seconds=1)
 
 

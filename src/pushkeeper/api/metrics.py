@@ -13,6 +13,7 @@ from pushkeeper.api import fields, said
 from pushkeeper.api.drops import Drops
 from pushkeeper.api.surface import MAX_KEYLESS_BYTES, Surface, let_in
 from pushkeeper.api.track_v1 import DONE, render
+from pushkeeper.core import times
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.errors import BadRequest
 from pushkeeper.registry import Tell
@@ -54,13 +55,14 @@ def report(
     href: object = None,
     action: object = None,
 ) -> AppReport | None:
-    """A report of these parts; None of what names no delivery, or is no metric that an app can tell."""
+    """A report of these parts, of no later time than now; None of what names no delivery, or is no metric that an app can tell."""
     if not isinstance(delivery, str) or not isinstance(metric, str) or metric.lower() not in _METRICS:
         return None
+    now = datetime.now(UTC)
     return AppReport(
         delivery=delivery,
         metric=AppMetric(metric.lower()),
-        reported_at=at or datetime.now(UTC),
+        reported_at=min(at or now, now),
         token=said.known_token(token, "recipient") if isinstance(token, str) and token.strip() else None,
         href=_kept(href, fields.MAX_VALUE_BYTES),
         action=_kept(action, fields.MAX_NAME_BYTES),
@@ -91,7 +93,7 @@ class _Doors:
                 body.get("delivery_id"),
                 body.get(metric_field),
                 body.get(token_field),
-                at=fields.optional_unix_time(body.get("timestamp"), "timestamp"),
+                at=times.from_seconds(body.get("timestamp")),
                 href=body.get("href"),
                 action=body.get("action"),
             )

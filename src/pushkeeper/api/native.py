@@ -197,8 +197,8 @@ def _search(call: Call) -> Search:
         status=None if status is None else LastStatus("" if status == "unused" else status.lower()),
         platform=None if platform is None else Platform(platform.lower()),
         app=call.query("app"),
-        used_since=fields.optional_unix_time(call.query("used_since"), "used_since"),
-        used_before=fields.optional_unix_time(call.query("used_before"), "used_before"),
+        used_since=fields.optional_time(call.query("used_since"), "used_since"),
+        used_before=fields.optional_time(call.query("used_before"), "used_before"),
         attribute=_attribute(call.query("attribute")),
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 from pushkeeper.core.filter import Unit
 from pushkeeper.core.model import Platform
 from pushkeeper.core.status import LastStatus
+from pushkeeper.core.times import TOO_LATE
 from pushkeeper.core.wording import WhenUndefined
 from pushkeeper.store.templates import TemplateKind
 
@@ -18,7 +19,7 @@ OBJECT: Schema = {"type": "object"}
 COUNT: Schema = {"type": "integer"}
 FLAG: Schema = {"type": "boolean"}
 TIME: Schema = {"type": ["integer", "string"], "description": "unix seconds, or 2026-12-24T18:00:00Z"}
-UNIX: Schema = {"type": "integer", "minimum": 0, "maximum": 253_402_300_799}
+UNIX: Schema = {"type": "integer", "minimum": 0, "maximum": int(TOO_LATE.timestamp()) - 1}
 
 
 def list_of(items: Schema) -> Schema:

@@ -36,7 +36,7 @@ def transactional_push(body: dict[str, Any], workspace: WorkspaceId, *, request_
         ),
         content=content_of(body),
         to=_to(body.get("to")),
-        send_at=fields.optional_unix_time(body.get("send_at"), "send_at"),
+        send_at=fields.optional_time(body.get("send_at"), "send_at"),
         custom_device=None
         if custom_device is None
         else registration(

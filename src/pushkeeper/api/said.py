@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from pushkeeper.api import fields
-from pushkeeper.core import tokens
+from pushkeeper.core import times, tokens
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Environment, Platform, id_kind_of
 from pushkeeper.errors import BadRequest, TooLarge
@@ -136,7 +136,7 @@ def change(
     """
     given = {name: value for name, value in body.items() if name not in _NOT_ATTRIBUTES}
     kept, removed = fields.attributes(given, field, on_bad)
-    changed_at = fields.optional_unix_time(body.get("_timestamp"), "_timestamp") or at
+    changed_at = times.from_seconds(body.get("_timestamp")) or at
     now = int(time.time())
     dotted = dict.fromkeys(name for name in (*kept, *removed) if _DOTTED_PREFERENCE.fullmatch(name))
     return AttributeChange(
@@ -179,7 +179,7 @@ def registration(device: dict[str, Any], field: str, *, id_field: str, request_i
     return registered(
         token(device.get(id_field), f"{field}.{id_field}"),
         platform=platform(device.get("platform"), f"{field}.platform"),
-        last_used=fields.optional_unix_time(device.get("last_used"), f"{field}.last_used"),
+        last_used=times.from_seconds(device.get("last_used")),
         attributes=device_attributes(
             fields.optional_object(device.get("attributes"), f"{field}.attributes"), f"{field}.attributes"
         ),
@@ -195,12 +195,13 @@ def registered(
     attributes: DeviceAttributes,
     request_id: str,
 ) -> Registration:
-    """A device of these parts."""
+    """A device of these parts, last used at no later time than now."""
+    now = datetime.now(UTC)
     return Registration(
         token=found,
         id_kind=id_kind_of(found),
         platform=platform,
-        last_used=last_used or datetime.now(UTC),
+        last_used=min(last_used or now, now),
         app=attributes.app,
         environment=attributes.environment,
         attributes=attributes.kept,
@@ -304,7 +305,7 @@ def event(body: dict[str, Any], *, data_field: str = "data", kind: EventKind | N
     if kind is None:
         said = body.get("type") or "event"
         kind = cast("EventKind", fields.one_of(said, "type", _EVENT_KINDS))
-    at = fields.optional_unix_time(body.get("timestamp"), "timestamp")
+    at = times.from_seconds(body.get("timestamp"))
     return happened(body.get("name"), "name", body.get(data_field), data_field, kind=kind, at=at)
 
 

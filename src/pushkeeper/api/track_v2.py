@@ -13,6 +13,7 @@ from pushkeeper.api.body import by_size
 from pushkeeper.api.drops import Drops, problem
 from pushkeeper.api.surface import Surface
 from pushkeeper.api.track_v1 import DONE
+from pushkeeper.core import times
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import (
     BadRequest,
@@ -178,12 +179,11 @@ def _delivery(call: Call, item: dict[str, Any]) -> _Ops:
     delivery = fields.text(identifiers.get("id"), "identifiers.id", max_bytes=fields.MAX_VALUE_BYTES)
     attributes = fields.optional_object(item.get("attributes"), "attributes")
     name = fields.text(item.get("name"), "name", max_bytes=said.MAX_EVENT_NAME_BYTES).strip()
-    at = fields.optional_unix_time(item.get("timestamp"), "timestamp")
     found = metrics.report(
         delivery,
         name,
         attributes.get("device_token"),
-        at=at,
+        at=times.from_seconds(item.get("timestamp")),
         href=attributes.get("href"),
         action=attributes.get("action"),
     )

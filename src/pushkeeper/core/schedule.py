@@ -6,11 +6,13 @@ change; one that comes twice in autumn is the first of both.
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
+
+from pushkeeper.core import times
 
 _SECOND = timedelta(seconds=1)
 _DAY = timedelta(days=1)
@@ -159,11 +161,7 @@ def read_time(text: object, field: str) -> time:
 
 def read_local_time(text: object, field: str) -> datetime:
     """A day and a time of day without a zone, as `2026-12-24T18:00`; BadSchedule of what is none."""
-    try:
-        found = datetime.fromisoformat(text if isinstance(text, str) else "")
-    except ValueError:
-        raise BadSchedule(field, "expected a local time, as 2026-12-24T18:00") from None
-    if found.tzinfo is not None or not date(2000, 1, 1) <= found.date() <= date(9000, 1, 1):
+    if (found := times.local(text)) is None:
         raise BadSchedule(field, "expected a local time without a zone, as 2026-12-24T18:00")
     return found
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from pushkeeper.core import schedule
+from pushkeeper.core import schedule, times
 from pushkeeper.core.schedule import BadSchedule
 from pushkeeper.errors import BadRequest
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 def typed(text: str, zone: str, field: str) -> datetime:
@@ -15,12 +18,14 @@ def typed(text: str, zone: str, field: str) -> datetime:
     Raises:
         BadRequest: it is none, or there is no such zone.
     """
-    try:
-        found = datetime.fromisoformat(text)
-        if found.tzinfo is not None:
-            return found.astimezone(UTC)
-        return schedule.first_moment(found, schedule.zone_of(schedule.read_zone(zone or "UTC", field)))
-    except BadSchedule as error:
-        raise BadRequest(field, f"{field}: {error.message}") from None
-    except (ValueError, OverflowError):
-        raise BadRequest(field, f"{field}: expected a day and a time, as 2026-11-26T14:00") from None
+    if (local := times.local(text)) is None:
+        found = times.from_iso(text)
+    else:
+        try:
+            in_zone = schedule.zone_of(schedule.read_zone(zone or "UTC", field))
+        except BadSchedule as error:
+            raise BadRequest(field, f"{field}: {error.message}") from None
+        found = times.bounded(schedule.first_moment(local, in_zone))
+    if found is None:
+        raise BadRequest(field, f"{field}: expected a day and a time, as 2026-11-26T14:00")
+    return found

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 from uuid import UUID
 
+from pushkeeper.core import times
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id, of_path, person_of_cio_id
 from pushkeeper.core.model import PersonId
 from pushkeeper.dashboard import words
@@ -275,7 +276,6 @@ def _before(visit: Visit) -> tuple[datetime, str]:
     """
     if not visit.asked("before"):
         return _LAST_TIME, _LAST_ID
-    try:
-        return datetime.fromisoformat(visit.asked("before")).astimezone(UTC), visit.asked("before_id")
-    except (ValueError, OverflowError):
-        raise BadRequest("before", "before: expected the address of a next page") from None
+    if (at := times.from_iso(visit.asked("before"))) is None:
+        raise BadRequest("before", "before: expected the address of a next page")
+    return at, visit.asked("before_id")

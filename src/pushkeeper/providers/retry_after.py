@@ -13,18 +13,19 @@ if TYPE_CHECKING:
     from pushkeeper.providers.answer import Response
 
 _SECONDS = re.compile(rb"[0-9]{1,9}")
+_LONGEST_S = 28 * 86_400.0  # no push lives longer, and no route rests for years by a mistake of a proxy
 
 
 def retry_after_s(response: Response, now: datetime) -> float | None:
-    """Seconds from `now`, never negative; None when the header is absent or makes no sense."""
+    """Seconds from `now`, from none to 28 days; None when the header is absent or makes no sense."""
     value = response.header(b"retry-after")
     if value is None:
         return None
     value = value.strip()
     if _SECONDS.fullmatch(value):
-        return float(value)
+        return min(float(value), _LONGEST_S)
     due_at = _http_date(value)
-    return None if due_at is None else max((due_at - now).total_seconds(), 0.0)
+    return None if due_at is None else min(max((due_at - now).total_seconds(), 0.0), _LONGEST_S)
 
 
 def said_at(response: Response) -> datetime | None:
