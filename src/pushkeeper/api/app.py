@@ -25,6 +25,7 @@ from pushkeeper.api import (
     native_routes,
     native_workspace,
     openapi,
+    paths,
     preferences,
     reports,
     segments,
@@ -105,7 +106,7 @@ class Rooms:
 
 def build(rooms: Rooms, beside: Sequence[Route] = ()) -> ASGIApp:
     """The application of all APIs, and of what else there is to be had at this address."""
-    routes = [
+    routes: list[Route] = [
         *track_v1.routes(rooms),
         *cdp.routes(rooms),
         *track_v2.routes(rooms),
@@ -134,28 +135,34 @@ def build(rooms: Rooms, beside: Sequence[Route] = ()) -> ASGIApp:
         *reports.routes(rooms),
         *native_routes.routes(rooms),
         *native_workspace.routes(rooms),
-        *beside,
     ]
-    return Doors(routes, trusted_proxies=rooms.trusted_proxies, only_tls=rooms.only_tls)
+    return Doors(routes, beside, trusted_proxies=rooms.trusted_proxies, only_tls=rooms.only_tls)
 
 
 class Doors:
     """Routes by the path as it was sent: a token's own slashes are encoded, and stay one segment.
 
-    A router tries its routes one after the other, a microsecond each: so there is one for each beginning of a path.
+    A router tries its routes one after the other, a microsecond each: so there is one for each beginning of a path. A slash
+    too many leads to the same route of an API, but not of what is `beside` them.
     """
 
     def __init__(
-        self, routes: Sequence[Route], *, trusted_proxies: Sequence[Network] = (), only_tls: bool = False
+        self,
+        routes: Sequence[Route],
+        beside: Sequence[Route] = (),
+        *,
+        trusted_proxies: Sequence[Network] = (),
+        only_tls: bool = False,
     ) -> None:
         self._trusted_proxies = trusted_proxies
         self._only_tls = only_tls
         begun: dict[tuple[str, ...], list[Route]] = {}
-        for route in routes:
+        for route in (*routes, *beside):
             segments = route.path.split("/")[1:]
             fixed = tuple(takewhile(lambda segment: "{" not in segment, segments))
             begun.setdefault(fixed[:_BEGINNING], []).append(route)
-        # Clients follow no redirects, and some drop the key when they do: a slash too many is another path.
+        self._known = paths.tree(route.path for route in routes)
+        # Clients follow no redirects, and some drop the key when they do.
         self._routers = {
             beginning: Router(of_it, redirect_slashes=False, default=_no_such_route)
             for beginning, of_it in begun.items()
@@ -163,7 +170,7 @@ class Doors:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         raw_path = cast("bytes", scope.get("raw_path") or scope["path"].encode())
-        scope["path"] = path = raw_path.decode("latin-1")
+        scope["path"] = path = paths.without_extra_slashes(raw_path.decode("latin-1"), self._known)
         if self._trusted_proxies:
             _believe(scope, self._trusted_proxies)
         if self._only_tls:
