@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from pushkeeper.core.identity import Identifier, IdentifierKind
-from pushkeeper.core.model import Content
+from pushkeeper.core.model import Content, Platform
 from pushkeeper.store.devices import Registration, SettleEvent
 from pushkeeper.store.people import Naming
 from pushkeeper.store.templates import Draft, TemplateKind
@@ -193,6 +193,16 @@ async def test_a_device_shows_its_status_why_and_all_that_happened(admin: Browse
     assert "APNs 410 Unregistered" in page.text
     what = ["A push was refused", "A push was accepted", "Registered"]
     assert sorted(what, key=page.text.rindex) == what
+
+
+async def test_a_device_shows_the_route_that_a_push_would_take(admin: Browser, place: Place) -> None:
+    device = await place.device("ann", platform=Platform.ANDROID)
+    path = place.path(f"/devices/{device.device_id.hex()}")
+    before = (await admin.get(path)).page
+    assert "there are no FCM credentials" in before.text
+    assert place.path("/routes/fcm%3Aproject") not in before.links()
+    await place.credential()
+    assert place.path("/routes/fcm%3Aproject") in (await admin.get(path)).page.links()
 
 
 async def test_a_device_shows_what_its_last_registration_lost(

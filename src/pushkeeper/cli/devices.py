@@ -61,7 +61,7 @@ def device_show(*, token: str, name: str, json: bool, **options: Any) -> None:
     if way.reason:
         told["route"] = f"none: {way.reason}"
     lines = [
-        f"{key.replace('_', ' '):<14} {'-' if value in ('', {}) else value}" for key, value in told.items()
+        f"{key.replace('_', ' '):<18} {'-' if value in ('', {}) else value}" for key, value in told.items()
     ]
     answer(shown, "\n".join(lines), json=json)
 
