@@ -11,7 +11,7 @@ from pushkeeper.core.filter import BadFilter, InSegment, Unit
 from pushkeeper.core.filter_match import Reading, failing
 from pushkeeper.core.filter_saved import Definition
 from pushkeeper.errors import BadRequest, Conflict, NotFound
-from pushkeeper.store import audience_plans, audiences, explanations, people, segments
+from pushkeeper.store import audience_plans, audiences, explanations, people, placeholders, segments
 from pushkeeper.store.audiences import Audience
 from pushkeeper.store.people import Naming
 
@@ -150,13 +150,15 @@ class Audiences:
         """Put people into a segment; who is not known is made, save by a cio_id.
 
         Raises:
-            BadRequest: the segment is a filter's.
+            BadRequest: the segment is a filter's, or an id is a placeholder and the workspace does not allow it.
             NotFound: there is no segment of this number.
         """
         await self._by_hand(workspace, segment_id)
-        namings = [Naming(workspace_id=workspace, path=one) for one in who]
+        namings = [Naming(workspace_id=workspace, path=one, field="ids") for one in who]
 
         async def work(connection: Connection) -> None:
+            for refusal in (await placeholders.refused(connection, dict(enumerate(namings)))).values():
+                raise refusal
             found = await people.resolve(connection, namings, self._database.hashes)
             await segments.add(
                 connection, workspace, segment_id, [person for person in found if person is not None]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pushkeeper.core.model import PersonId, Platform, Token, device_id
 from pushkeeper.errors import BadRequest, Conflict, Forbidden, NotFound
-from pushkeeper.store import credentials, devices, messages, people, templates
+from pushkeeper.store import credentials, devices, messages, people, placeholders, templates
 from pushkeeper.store.combine import Combiner
 from pushkeeper.store.templates import Draft, TemplateKind
 from pushkeeper.store.turns import Keys
@@ -196,6 +196,10 @@ async def _write(
 async def _write_allowed(
     connection: Connection, calls: Sequence[_Accepted], database: Database
 ) -> list[DeliveryId]:
+    for refusal in (
+        await placeholders.refused(connection, dict(enumerate(c.push.naming for c in calls)))
+    ).values():
+        raise refusal
     found = await people.resolve(connection, [call.push.naming for call in calls], database.hashes)
     known: list[PersonId] = []
     for person, call in zip(found, calls, strict=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,6 +74,12 @@ def test_what_cannot_be_a_token_has_a_flaw(text: str) -> None:
 @pytest.mark.parametrize("text", ["undefined ", "(NULL)", "none", "-nil", "000", "{{customer.id}}", "“null”"])
 def test_a_placeholder_is_known_in_any_case_and_whatever_stands_around_it(text: str) -> None:
     assert (placeholder(text) is None) == (text in {"-nil", "“null”"})
+
+
+def test_the_documentation_lists_every_placeholder() -> None:
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "customerio-clients.md"
+    text = page.read_text(encoding="utf-8")
+    assert [word for word in PLACEHOLDERS if f"`{word}`" not in text] == []
 
 
 @pytest.mark.parametrize(

@@ -213,6 +213,7 @@ _OPTIONS = {
     "max_pushes_per_s": 100,
     "ramp_s": 10,
     "token_ownership": "move",
+    "allow_placeholder_ids": True,
 }
 _WITHOUT: list[Any] = [{}]
 

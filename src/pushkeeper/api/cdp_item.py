@@ -112,7 +112,8 @@ class _Reader:
             return []
         others = (by_email,) if by_email is not None and by_email.key != path.key else ()
         change = said.change(traits, at=self._at, field="traits", on_bad=self._on_bad)
-        naming = Naming(workspace_id=self._workspace, path=path, others=others)
+        field = "traits.email" if self._user is None else "userId"
+        naming = Naming(workspace_id=self._workspace, path=path, others=others, field=field, within="traits.")
         return [
             Tell(
                 workspace_id=self._workspace,
@@ -155,7 +156,7 @@ class _Reader:
         former = _anonymous_id(self._item.get("previousId"), "previousId")
         if self._user is None or former is None:
             return []
-        naming = Naming(workspace_id=self._workspace, path=self._user)
+        naming = Naming(workspace_id=self._workspace, path=self._user, field="userId")
         return [Tell(workspace_id=self._workspace, naming=naming, anonymous_id=former, once=self._once)]
 
     def view(self, kind: EventKind) -> list[Said]:
@@ -198,7 +199,11 @@ class _Reader:
         )
         if self._user is None and self._anonymous_id is None:
             raise BadRequest("userId", "userId: is needed, or an anonymousId")
-        naming = None if self._user is None else Naming(workspace_id=self._workspace, path=self._user)
+        naming = (
+            None
+            if self._user is None
+            else Naming(workspace_id=self._workspace, path=self._user, field="userId")
+        )
         return [
             Tell(
                 workspace_id=self._workspace,
@@ -259,7 +264,7 @@ class _Reader:
         field = "event" if kind == "event" else "name"
         event = said.happened(name, field, properties, "properties", kind=kind, at=self._at)
         if self._user is not None:
-            naming = Naming(workspace_id=self._workspace, path=self._user)
+            naming = Naming(workspace_id=self._workspace, path=self._user, field="userId")
             return [Tell(workspace_id=self._workspace, naming=naming, event=event, once=self._once)]
         if self._anonymous_id is None:
             raise BadRequest("userId", "userId: is needed, or an anonymousId")

@@ -85,6 +85,7 @@ _OPTIONS: dict[str, Schema] = {
     "max_pushes_per_s": {"type": ["integer", "null"], "minimum": 1, "maximum": 1_000_000},
     "ramp_s": whole(0, 3_600),
     "token_ownership": {"enum": ["move", "share"]},
+    "allow_placeholder_ids": FLAG,
 }
 FILTER: Schema = {
     "type": ["object", "string"],

@@ -29,11 +29,10 @@ def transactional_push(body: dict[str, Any], workspace: WorkspaceId, *, request_
     Raises:
         BadRequest, TooLarge: a field is missing or malformed.
     """
+    path = one_identifier(body.get("identifiers"), "identifiers", _KINDS)
     custom_device = body.get("custom_device")
     return TransactionalPush(
-        naming=Naming(
-            workspace_id=workspace, path=one_identifier(body.get("identifiers"), "identifiers", _KINDS)
-        ),
+        naming=Naming(workspace_id=workspace, path=path, field=f"identifiers.{path.kind}"),
         content=content_of(body),
         to=_to(body.get("to")),
         send_at=fields.optional_time(body.get("send_at"), "send_at"),

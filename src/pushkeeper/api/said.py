@@ -15,6 +15,7 @@ from pushkeeper.api import fields
 from pushkeeper.core import times, tokens
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Environment, Platform, id_kind_of
+from pushkeeper.core.placeholders import placeholder
 from pushkeeper.errors import BadRequest, TooLarge
 from pushkeeper.store.devices import Registration
 from pushkeeper.store.events import NewEvent
@@ -111,13 +112,13 @@ def other_identifiers(body: dict[str, Any]) -> tuple[Identifier, ...]:
 
 
 def anonymous_id(value: object, field: str = "anonymous_id") -> str | None:
-    """An anonymous id; None for an absent or empty one.
+    """An anonymous id; None for an absent or empty one, and for a placeholder, which everybody would share.
 
     Raises:
         BadRequest, TooLarge: it is no text, over 150 bytes, or has a NUL character.
     """
     found = fields.optional_text(number_as_text(value), field, max_bytes=MAX_ID_BYTES)
-    if found is None or not found.strip():
+    if found is None or not found.strip() or placeholder(found):
         return None
     _check(found, field)
     return found

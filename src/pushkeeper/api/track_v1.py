@@ -175,7 +175,13 @@ class _Track:
         if not others:
             raise BadRequest("data", "data: a form needs an id or an email")
         workspace = call.workspace.workspace_id
-        naming = Naming(workspace_id=workspace, path=others[0], others=others[1:])
+        naming = Naming(
+            workspace_id=workspace,
+            path=others[0],
+            others=others[1:],
+            field=f"data.{others[0].kind}",
+            within="data.",
+        )
         await self._rooms.registry.tell(
             Tell(
                 workspace_id=workspace,

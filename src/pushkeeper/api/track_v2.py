@@ -209,6 +209,8 @@ def _identify(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
             path=path,
             others=said.other_identifiers(attributes),
             create=not update,
+            field=f"identifiers.{path.kind}",
+            within="attributes.",
         ),
         change=change,
         anonymous_id=said.anonymous_id(attributes.get("anonymous_id"), "attributes.anonymous_id"),
@@ -226,7 +228,8 @@ def _event(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
     if {name for name, value in identifiers.items() if value is not None} == {"anonymous_id"}:
         anonymous_id = said.anonymous_id(identifiers["anonymous_id"], "identifiers.anonymous_id")
         return [Tell(workspace_id=workspace, anonymous_id=anonymous_id, event=event, once=once)]
-    naming = Naming(workspace_id=workspace, path=_named(item))
+    path = _named(item)
+    naming = Naming(workspace_id=workspace, path=path, field=f"identifiers.{path.kind}")
     return [Tell(workspace_id=workspace, naming=naming, event=event, once=once)]
 
 
@@ -239,7 +242,7 @@ def _add_device(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
         id_field="token",
         request_id=call.request_id,
     )
-    naming = Naming(workspace_id=workspace, path=path)
+    naming = Naming(workspace_id=workspace, path=path, field=f"identifiers.{path.kind}")
     return [Tell(workspace_id=workspace, naming=naming, registration=device)]
 
 

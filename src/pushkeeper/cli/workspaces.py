@@ -21,6 +21,7 @@ OPTIONS = (
     "max_pushes_per_s",
     "ramp_s",
     "token_ownership",
+    "allow_placeholder_ids",
 )
 
 
@@ -111,10 +112,15 @@ def workspace_list(*, json: bool, **options: Any) -> None:
     type=click.Choice(["move", "share"]),
     help="Whether a token that a second person registers is theirs alone, or both people's.",
 )
+@click.option(
+    "--allow-placeholder-ids/--no-allow-placeholder-ids",
+    default=None,
+    help="Let ids like undefined, null or 0 make a person.",
+)
 @on_store
 @as_json
 def workspace_options(*, name: str, json: bool, **options: Any) -> None:
-    """Show what the workspace NAME chose of its devices' lifecycle and its routes' pace, and change what is given."""
+    """Show what the workspace NAME chose of its devices' lifecycle, its routes' pace and its ids, and change what is given."""
     from pushkeeper import wiring
     from pushkeeper.store import workspaces
 

@@ -18,7 +18,7 @@ PLACEHOLDERS = {
     "<nil>": "Go's missing value, printed",
     "Optional(nil)": "Swift's missing value, printed",
     "None": "Python's missing value",
-    "NaN": "a number that is none",
+    "NaN": "not a number",
     "[object Object]": "a JavaScript object, printed",
     "[object Undefined]": "JavaScript's missing value, printed",
     "[object Null]": "JavaScript's missing value, printed",
@@ -41,7 +41,7 @@ PLACEHOLDERS = {
     "distinctId": "the name of a field in place of its value",
 }
 ZERO = "0"  # whatever is made of zeros alone, as a UUID of zeros
-TEMPLATE = "{{…}}"  # a template that nobody filled in: `{{customer.id}}`, `${userId}`
+TEMPLATE = "{{…}}"  # a template that was not filled in: `{{customer.id}}`, `${userId}`
 
 _AROUND = " \t\n\v\f\r<>()[]{}\"'`"
 _ZEROS = re.compile(r"[-.]?0[-.0]*")
@@ -53,6 +53,13 @@ def _bare(text: str) -> str:
 
 
 _WORDS = {_bare(word): word for word in reversed(PLACEHOLDERS)}
+
+
+def meaning(word: str) -> str:
+    """Where a placeholder comes from, of what `placeholder` returns."""
+    return {ZERO: "zeros alone", TEMPLATE: "a template that was not filled in"}.get(word) or PLACEHOLDERS[
+        word
+    ]
 
 
 def placeholder(text: str) -> str | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from pushkeeper.core.model import Token
-from pushkeeper.core.placeholders import ZERO, placeholder
+from pushkeeper.core.placeholders import meaning, placeholder
 
 BLANKS = " \t\n\v\f\r"
 # Shorter ones are none of APNs', which have 32 bytes at least; FCM's of any kind are never hexadecimal alone.
@@ -52,8 +52,7 @@ def token_of(text: str) -> Token:
 def flaw(token: Token) -> str | None:
     """Why a canonical token can't be one, to follow the name of its field; None for one that can."""
     if word := placeholder(token.value):
-        word = "zeros alone" if word == ZERO else word
-        return f"is a placeholder ({word}), not a push token"
+        return f"is a placeholder ({meaning(word)}), not a push token"
     if token.value.upper() in _ERRORS:
         return f"is an error of the push service's library ({token.value.upper()}), not a push token"
     if found := _IMPOSSIBLE.search(token.value):

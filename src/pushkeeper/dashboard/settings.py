@@ -29,7 +29,7 @@ KIND_NAMES: dict[str, str] = {
     "cdp": "Write key (Data Pipelines)",
 }
 _NUMBERS = ("suppress_after", "min_strike_gap_s", "max_pushes_per_s", "ramp_s")
-_SWITCHES = ("suppress_on_definitive", "delete_unregistered")
+_SWITCHES = ("suppress_on_definitive", "delete_unregistered", "allow_placeholder_ids")
 _MAX_DIGITS = 12
 _COLUMNS: Sequence[Column[KeyFacts]] = (
     Column("kind", lambda one: one.kind),

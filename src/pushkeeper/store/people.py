@@ -35,16 +35,27 @@ _PAGE = 1_000
 
 
 class Naming(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Whom a call means: the identifier it goes by, others it would set, and whether it may create the person."""
+    """Whom a call means: the identifier it goes by, others it would set, and whether it may create the person.
+
+    Attributes:
+        field: where the call has the identifier that it goes by; the others are at `within` and their kind.
+    """
 
     workspace_id: WorkspaceId
     path: Identifier
     others: tuple[Identifier, ...] = ()
     create: bool = True
+    field: str = "identifier"
+    within: str = ""
 
     @property
     def identifiers(self) -> tuple[Identifier, ...]:
         return (self.path, *self.others)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Where the call has each of its identifiers."""
+        return (self.field, *(f"{self.within}{one.kind}" for one in self.others))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

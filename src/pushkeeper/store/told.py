@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from pushkeeper.core.model import DeviceId, IdKind, WorkspaceId, device_id
-from pushkeeper.store import devices, events, people
+from pushkeeper.store import devices, events, people, placeholders
 from pushkeeper.store.database import Connection
 from pushkeeper.store.devices import Registration
 from pushkeeper.store.events import NewEvent
@@ -16,7 +16,7 @@ from pushkeeper.store.people import AttributeChange, Naming
 from pushkeeper.store.turns import Keys
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pushkeeper.core.identifier_hash import IdentifierHashes
     from pushkeeper.core.model import PersonId
@@ -95,8 +95,10 @@ async def write(connection: Connection, calls: Sequence[Call], hashes: Identifie
     Raises:
         BadRequest: one asks for too much, and has done something else already; or an Act refuses.
     """
-    new = await _not_seen(connection, calls)
-    answers: list[object] = [None] * len(calls)
+    namings = {p: c.naming for p, c in enumerate(calls) if isinstance(c, Tell) and c.naming is not None}
+    refused = await placeholders.refused(connection, namings)
+    new = await _not_seen(connection, {p: call for p, call in enumerate(calls) if p not in refused})
+    answers: list[object] = [refused.get(place) for place in range(len(calls))]
     tells = {place: call for place in new if isinstance(call := calls[place], Tell)}
     if tells:
         await _tell(connection, tells, answers, hashes)
@@ -107,13 +109,13 @@ async def write(connection: Connection, calls: Sequence[Call], hashes: Identifie
     return answers
 
 
-async def _not_seen(connection: Connection, calls: Sequence[Call]) -> list[int]:
-    once = [(call.workspace_id, call.once) for call in calls if call.once is not None]
+async def _not_seen(connection: Connection, calls: Mapping[int, Call]) -> list[int]:
+    once = [(call.workspace_id, call.once) for call in calls.values() if call.once is not None]
     if not once:
-        return list(range(len(calls)))
+        return list(calls)
     fresh = await events.first_time(connection, once)
     new = []
-    for place, call in enumerate(calls):
+    for place, call in calls.items():
         if call.once is None:
             new.append(place)
         elif (key := (call.workspace_id, call.once)) in fresh:

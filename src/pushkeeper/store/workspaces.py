@@ -56,6 +56,7 @@ class Options:
         max_pushes_per_s: how many pushes each of its routes may send in a second; None for the provider's own bounds.
         ramp_s: how long a route takes from a cold start to its full rate.
         token_ownership: `move`: a token that is registered for a second person is theirs alone; `share`: both have it.
+        allow_placeholder_ids: an id that is a program's placeholder (`undefined`, `null`, `0`) may make a person.
     """
 
     suppress_after: int = 2
@@ -65,6 +66,7 @@ class Options:
     max_pushes_per_s: int | None = None
     ramp_s: int = 60
     token_ownership: Literal["move", "share"] = "move"  # noqa: S105 - a choice, not a secret
+    allow_placeholder_ids: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,7 @@ async def choose(database: Database, workspace: WorkspaceId, changes: Mapping[st
             chosen.max_pushes_per_s,
             chosen.ramp_s,
             chosen.token_ownership,
+            chosen.allow_placeholder_ids,
         )
         await connection.execute(f"notify {ROUTES_CHANNEL}")
 
@@ -213,6 +216,7 @@ _BOUNDS: dict[str, tuple[int, int, bool] | frozenset[str] | None] = {
     "max_pushes_per_s": (1, 1_000_000, True),
     "ramp_s": (0, 3_600, False),
     "token_ownership": frozenset({"move", "share"}),
+    "allow_placeholder_ids": None,
 }
 
 

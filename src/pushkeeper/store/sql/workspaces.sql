@@ -43,13 +43,13 @@ where k.kind = $1 and k.key_id = $2;
 -- name: options
 -- What a workspace chose.
 select suppress_after, min_strike_gap_s, suppress_on_definitive, delete_unregistered, max_pushes_per_s, ramp_s,
-    token_ownership
+    token_ownership, allow_placeholder_ids
 from workspaces where workspace_id = $1;
 
 -- name: choose
 -- Choose anew.
 update workspaces set suppress_after = $2, min_strike_gap_s = $3, suppress_on_definitive = $4, delete_unregistered = $5,
-    max_pushes_per_s = $6, ramp_s = $7, token_ownership = $8
+    max_pushes_per_s = $6, ramp_s = $7, token_ownership = $8, allow_placeholder_ids = $9
 where workspace_id = $1;
 
 -- name: shares

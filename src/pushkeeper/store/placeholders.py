@@ -1,0 +1,47 @@
+"""Ids that are placeholders for a missing value make nobody, unless their workspace allows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pushkeeper.core.identity import IdentifierKind
+from pushkeeper.core.placeholders import meaning, placeholder
+from pushkeeper.errors import BadRequest
+from pushkeeper.store.database import load_queries
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pushkeeper.store.database import Connection
+    from pushkeeper.store.people import Naming
+
+SQL = load_queries("placeholders")
+
+
+async def refused(connection: Connection, namings: Mapping[int, Naming]) -> dict[int, BadRequest]:
+    """What refuses those namings, by their places, that may make a person of a placeholder and whose workspace does not allow it.
+
+    Who is there by one already can be read, merged and deleted, as those calls make nobody.
+    """
+    found = {place: error for place, naming in namings.items() if (error := _placeholder_in(naming))}
+    if not found:
+        return {}
+    asked = {namings[place].workspace_id for place in found}
+    rows = await connection.fetch(SQL["allowing"], sorted(asked))
+    allowing = {row["workspace_id"] for row in rows}
+    return {place: error for place, error in found.items() if namings[place].workspace_id not in allowing}
+
+
+def _placeholder_in(naming: Naming) -> BadRequest | None:
+    if not naming.create:
+        return None
+    for identifier, field in zip(naming.identifiers, naming.fields, strict=True):
+        if identifier.kind is IdentifierKind.CIO_ID:
+            continue
+        if word := placeholder(identifier.value):
+            return BadRequest(
+                field,
+                f"{field}: {word} is a placeholder ({meaning(word)}), which everybody without an id would share; "
+                "the workspace's option allow_placeholder_ids allows it",
+            )
+    return None

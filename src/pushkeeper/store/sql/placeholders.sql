@@ -1,0 +1,5 @@
+-- Placeholders: who may be made by an id that is one.
+
+-- name: allowing
+-- Which of these workspaces allow them.
+select workspace_id from workspaces where workspace_id = any ($1::bigint[]) and allow_placeholder_ids;
