@@ -70,7 +70,6 @@ def makers(door: Any, word: str) -> Iterator[tuple[str, str, Any, str]]:
     for item, field in (
         ({"type": "identify", "userId": word, "traits": {"plan": "pro"}}, "userId"),
         ({"type": "identify", "traits": {"email": word}}, "traits.email"),
-        ({"type": "identify", "userId": "ann", "traits": {"email": word}}, "traits.email"),
         ({**CREATED, "userId": word, **PHONE}, "userId"),
         ({"type": "track", "event": "bought", "userId": word, "properties": {}}, "userId"),
         ({"type": "page", "name": "home", "userId": word}, "userId"),
@@ -122,6 +121,15 @@ async def test_of_a_batch_the_item_with_a_placeholder_alone_is_dropped(sender: A
     status, answer = await call(sender, "POST", "/api/v2/batch", {"batch": operations})
     assert (status, [error["batch_index"] for error in answer["errors"]]) == (207, [0, 2])
     assert await known(sender) == (2, 1, 0)
+
+
+async def test_a_placeholder_as_the_email_of_a_known_user_is_dropped_alone(sender: Any) -> None:
+    item = {"type": "identify", "userId": "ann", "traits": {"email": "undefined", "plan": "pro"}}
+    body = {"writeKey": sender.keys.write_key, "batch": [item]}
+    status, answer = await call(sender, "POST", "/v1/batch", body)
+    assert (status, [error["field"] for error in answer["errors"]]) == (200, ["traits.email"])
+    ann = await sender.person("ann")
+    assert (ann["attributes"]["plan"], ann["identifiers"]["email"]) == ("pro", None)
 
 
 @pytest.mark.parametrize("word", FINE)

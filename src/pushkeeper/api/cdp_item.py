@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pushkeeper.api import fields, metrics, said
 from pushkeeper.core import identity, times
 from pushkeeper.core.identity import Identifier, IdentifierKind
+from pushkeeper.core.placeholders import placeholder
 from pushkeeper.errors import BadRequest
 from pushkeeper.registry import Call, Tell
 from pushkeeper.reporting import AppReport
+from pushkeeper.store import placeholders
 from pushkeeper.store.people import Naming
 
 if TYPE_CHECKING:
@@ -133,13 +135,19 @@ class _Reader:
             return {}
 
     def _email(self, traits: dict[str, Any]) -> str | None:
+        """The email among the traits; of one that can't be kept, or is a placeholder, a user's own item is none the worse."""
         try:
-            return fields.optional_text(traits.get("email"), "traits.email", max_bytes=said.MAX_ID_BYTES)
+            email = fields.optional_text(traits.get("email"), "traits.email", max_bytes=said.MAX_ID_BYTES)
         except BadRequest as error:
             if self._user is None:
                 raise
             self._on_bad(error)
             return None
+        word = placeholder(email) if email else None
+        if word is None or self._user is None:
+            return email
+        self._on_bad(placeholders.refusal("traits.email", word))
+        return None
 
     def _read_anonymous_id(self) -> str | None:
         """Of one that can't be kept a user's own item is none the worse."""

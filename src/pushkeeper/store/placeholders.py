@@ -39,9 +39,14 @@ def _placeholder_in(naming: Naming) -> BadRequest | None:
         if identifier.kind is IdentifierKind.CIO_ID:
             continue
         if word := placeholder(identifier.value):
-            return BadRequest(
-                field,
-                f"{field}: {word} is a placeholder ({meaning(word)}), which everybody without an id would share; "
-                "the workspace's option allow_placeholder_ids allows it",
-            )
+            return refusal(field, word)
     return None
+
+
+def refusal(field: str, word: str) -> BadRequest:
+    """What is said of an identifier that is this placeholder."""
+    return BadRequest(
+        field,
+        f"{field}: {word} is a placeholder ({meaning(word)}), which everybody without an id would share; "
+        "the workspace's option allow_placeholder_ids allows it",
+    )
