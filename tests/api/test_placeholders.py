@@ -123,6 +123,15 @@ async def test_of_a_batch_the_item_with_a_placeholder_alone_is_dropped(sender: A
     assert await known(sender) == (2, 1, 0)
 
 
+async def test_a_segment_takes_no_placeholder(sender: Any) -> None:
+    _, answer = await sender.app("POST", "/v1/segments", {"segment": {"name": "friends"}})
+    path = f"/api/v1/segments/{answer['segment']['id']}/add_customers"
+    status, answer = await call(sender, "POST", path, {"ids": ["ann", "undefined"]})
+    assert (status, answer["meta"]["errors"][0].startswith("ids:")) == (400, True)
+    assert await known(sender) == (0, 0, 0)
+    assert (await call(sender, "POST", path, {"ids": ["ann"]}))[0] == 200
+
+
 async def test_a_placeholder_as_the_email_of_a_known_user_is_dropped_alone(sender: Any) -> None:
     item = {"type": "identify", "userId": "ann", "traits": {"email": "undefined", "plan": "pro"}}
     body = {"writeKey": sender.keys.write_key, "batch": [item]}

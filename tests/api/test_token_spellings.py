@@ -156,6 +156,32 @@ async def test_a_spelling_is_found_wherever_a_token_is_asked_for(sender: Any) ->
     assert (await sender.app("POST", "/api/v1/broadcasts", broadcast))[0] in {200, 201}
 
 
+async def test_what_an_app_reports_under_any_spelling_is_of_its_device(sender: Any) -> None:
+    token, other = "1e21b0c5" * 8, "1E21B0C5-" * 7 + "1E21B0C5"
+    await call(sender, REGISTRATIONS["track v1"][0](sender, "ann", token))
+    send = {"identifiers": {"id": "ann"}, "title": "t", "message": "m"}
+    _, queued = await sender.app("POST", "/v1/send/push", send)
+    delivery = queued["delivery_id"]
+    properties = {"deliveryId": delivery, "metric": "clicked", "recipient": other}
+    reported = {"type": "track", "event": "Report Delivery Event", "userId": "ann", "properties": properties}
+    for path, body in (
+        ("/api/v1/metrics", {"delivery_id": delivery, "metric": "delivered", "recipient": other}),
+        ("/push/events", {"delivery_id": delivery, "event": "opened", "device_id": other}),
+        ("/v1/track", {"writeKey": sender.keys.write_key, **reported}),
+    ):
+        assert (await sender.raw("POST", path, json.dumps(body).encode()))[0] == 200
+    rows = await sender.database.rows(
+        "select r.metric, d.token from reports r left join devices d using (workspace_id, device_id) "
+        "where r.workspace_id = $1 order by 1",
+        sender.workspace_id,
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        ("clicked", token),
+        ("delivered", token),
+        ("opened", token),
+    ]
+
+
 async def test_what_was_registered_before_tokens_were_checked_can_be_deleted(sender: Any) -> None:
     await sender.track("PUT", "/api/v1/customers/ann", {})
     await sender.database.rows(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pushkeeper.core.model import DeviceId, PersonId, Token, WorkspaceId, device_id, uuid7
 from pushkeeper.core.spellings import Spelled, merge
 from pushkeeper.core.tokens import canonical
-from pushkeeper.store import ledger, migrate, spellings, workspaces
+from pushkeeper.store import devices, ledger, migrate, spellings, workspaces
 from pushkeeper.store.database import Database
 from support.spellings import HEX_TOKENS, spelled
 
@@ -268,6 +268,27 @@ async def test_what_is_queued_for_the_owner_goes_to_the_phone_once_and_to_nobody
     ]
     # A key that nobody has any more is settled as deleted; Ann's, which is Bob's now, as moved.
     assert queued == [[other, lower, printed], [printed], [lower, upper]]
+
+
+async def test_an_answer_to_a_push_that_was_under_way_changes_no_status(past: Past) -> None:
+    ann = await past.person()
+    upper = await past.device(UPPER, ann, 10)
+    message = await past.message()
+    generation: int = await past.database.owned.value(
+        "select generation from devices where workspace_id = $1", past.workspace
+    )
+    await migrate.migrate(past.database)
+    refused = devices.Settlement(
+        workspace_id=past.workspace,
+        device_id=upper,
+        generation=generation,
+        event=devices.SettleEvent.REFUSED,
+        message_id=message,
+        provider="apns",
+    )
+    await past.database.in_transaction(lambda connection: devices.settle(connection, [refused]))
+    assert [status for *_, status in await past.devices()] == [""]
+    assert await past.broken() == 0
 
 
 async def test_where_people_share_tokens_each_keeps_one_device(past: Past) -> None:

@@ -1,9 +1,13 @@
 -- Tokens in one spelling, and ids that are a program's placeholder for a missing value.
 
--- The same as `canonical` of core/tokens.py.
+-- The same as `canonical` of core/tokens.py. What most tokens are is found out at their first characters: it is asked at
+-- every registration, by the index below.
 create function canonical_token(token text) returns text language sql immutable parallel safe as $$
     select case
-        when translate(token, E' \t\n\x0b\f\r<>-', '') collate "C" ~* '^([0-9a-f]{2}){32,}$'
+        when token collate "C" ~ '^[0-9a-f]+$' then token
+        when token collate "C" !~ '[^0-9A-Fa-f \t\n\v\f\r<>-]'
+            and length(translate(token, E' \t\n\x0b\f\r<>-', '')) >= 64
+            and length(translate(token, E' \t\n\x0b\f\r<>-', '')) % 2 = 0
             then lower(translate(token, E' \t\n\x0b\f\r<>-', '') collate "C")
         else btrim(token, E' \t\n\x0b\f\r')
     end
