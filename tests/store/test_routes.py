@@ -27,7 +27,7 @@ from pushkeeper.core.model import (
 from pushkeeper.errors import BadRequest, Conflict, NotFound
 from pushkeeper.registry import Registry
 from pushkeeper.routing import Routing
-from pushkeeper.store import batches, credentials, devices, messages, routes, verdicts, workspaces
+from pushkeeper.store import batches, credentials, devices, messages, routes, verdicts, webhooks, workspaces
 from pushkeeper.store.credentials import NewCredential
 from pushkeeper.store.database import ROUTES_CHANNEL
 from pushkeeper.store.devices import Registration
@@ -35,6 +35,7 @@ from pushkeeper.store.people import Naming
 from pushkeeper.store.routes import PauseKind
 from pushkeeper.store.vault import Vault
 from pushkeeper.store.verdicts import HeldVerdict
+from pushkeeper.store.webhooks import Wanted
 
 VAULT = Vault(Secret(bytes(32)))
 APNS = NewCredential(
@@ -333,9 +334,14 @@ async def test_discarded_refusals_change_no_device_and_their_pushes_go_again(des
     first = await desk.hold(ANDROID, "held-token", verdicts.GUARD)
     second = await desk.hold(ANDROID, "held-token", verdicts.UNPROVEN)
     await desk.pause(ANDROID, kind=PauseKind.GUARD)
+    wanted = Wanted(name="ours", endpoint="https://example.com/", events=("push_attempted", "push_bounced"))
+    hook = await webhooks.insert(desk.database, desk.workspace_id, wanted, Secret(b"sealed"), most=10)
+    assert hook is not None
     assert await desk.routing.discard(desk.workspace_id, ANDROID) == 2
     assert await desk.status("held-token") == ""
     assert await desk.endings() == []
+    told = await webhooks.waiting(desk.database, desk.workspace_id, hook, most=10)
+    assert {(one.metric, one.message_id) for one in told} == {("attempted", first), ("attempted", second)}
     assert set(await desk.claim()) == {first, second}
 
 
