@@ -204,10 +204,10 @@ async def test_a_form_takes_what_was_done_before_it(clients):
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize("bad", [[], {}, True, "a" * 151])
 async def test_a_bad_anonymous_id_is_refused_by_its_name_and_changes_nothing(clients, api, bad):
-    door, cdp = clients.door, {"type": "identify", "userId": "ann", "anonymousId": bad, "traits": {}}
+    door = clients.door
     if api == "cdp":
-        body = json.dumps({"writeKey": door.keys.write_key, **cdp}).encode()
-        status, answer, _ = await door.raw("POST", "/v1/identify", body, **{"x-strict-mode": "1"})
+        body = json.dumps({"writeKey": door.keys.write_key, "event": "e", "anonymousId": bad}).encode()
+        status, answer, _ = await door.raw("POST", "/v1/track", body, **{"x-strict-mode": "1"})
         field = json.loads(answer)["field"]
     elif api == "v1":
         status, answer = await door.track("PUT", "/api/v1/customers/ann", {"anonymous_id": bad})
@@ -217,7 +217,7 @@ async def test_a_bad_anonymous_id_is_refused_by_its_name_and_changes_nothing(cli
         item["attributes"] = {"anonymous_id": bad}
         status, answer = await door.track("POST", "/api/v2/entity", item)
         field = answer["errors"][0]["field"]
-    assert (status, await clients.people()) == (400, {})
+    assert (status, await clients.people(), await clients.doers()) == (400, {}, {})
     assert field.rpartition(".")[2] in {"anonymousId", "anonymous_id"}
 
 
