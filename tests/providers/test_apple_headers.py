@@ -11,6 +11,8 @@ from pushkeeper.core.model import Content, Platform
 from pushkeeper.errors import BadRequest
 from pushkeeper.providers.apns import message as apns
 from pushkeeper.providers.fcm import message as fcm
+from pushkeeper.simulator import apns_request, fcm_message
+from pushkeeper.simulator.exchange import Request
 
 FIELD = "custom_payload.ios.message.apns.headers"
 SHOWN = {"aps": {"alert": "x"}}
@@ -100,7 +102,57 @@ def test_both_ways_take_and_tell_the_same_of_any_headers(make_push, headers, pay
     by_apns, by_fcm = told_by_apns(make_push, content), told_by_fcm(make_push, content)
     for name in ("apns-push-type", "apns-priority", "apns-collapse-id", "apns-expiration"):
         assert by_apns[name] == by_fcm[name]
-    assert by_apns["apns-push-type"] != "background" or by_apns["apns-priority"] != "10"
+    assert by_apns["apns-push-type"] != "background" or by_apns["apns-priority"] == "5"
+    if fields[0] is None:
+        taken_by_both(make_push, content)
+
+
+def taken_by_both(make_push, content):
+    """APNs' rules of headers, and FCM's of what shows nothing, as the simulator has them."""
+    request = apns.Composer(authority="a", topic="t").request(make_push("ab" * 32, content), None)
+    named = [field for field in request.headers if not field[0].startswith(b":")]
+    assert apns_request.refused(Request(1, tuple(named), dict(named), request.body)) is None
+    for _, value in named:
+        assert not any(byte < 32 or byte == 127 for byte in value)
+        assert value == value.strip()
+    push = make_push("ab" * 32, content, platform=Platform.IOS)
+    body = fcm.Composer(authority="a", project_id="p").request(push, b"bearer", push.keep_until).body
+    ask = fcm_message.read(body)
+    assert isinstance(ask, fcm_message.Ask)
+    assert not ask.urgent_data
+
+
+@given(collapse_id=st.text(min_size=1, max_size=70), ttl_s=st.none() | st.integers(0, 2_419_200))
+def test_a_collapse_id_that_is_taken_is_one_that_a_header_can_have(make_push, collapse_id, ttl_s):
+    content = Content(message="Hello", collapse_id=collapse_id, ttl_s=ttl_s)
+    try:
+        check_both(content)
+        field = ""
+    except BadRequest as refused:
+        field = refused.field
+    if field:
+        assert field == "collapse_id"
+    else:
+        taken_by_both(make_push, content)
+
+
+@pytest.mark.parametrize("collapse_id", ["a\nb", "a\r\nx-own: y", " x", "x\t", "\x00", "\x7f", "\x85"])
+def test_a_collapse_id_that_no_header_can_have_is_refused_by_name(collapse_id):
+    for check in (apns.check_form, fcm.check_form):
+        for content, field in (
+            (Content(message="x", collapse_id=collapse_id), "collapse_id"),
+            (custom({"apns-collapse-id": collapse_id}, SHOWN), f"{FIELD}.apns-collapse-id"),
+        ):
+            with pytest.raises(BadRequest) as refused:
+                check(content, Platform.IOS)
+            assert refused.value.field == field
+
+
+def test_a_header_that_is_given_twice_is_refused():
+    for check in (apns.check_form, fcm.check_form):
+        with pytest.raises(BadRequest) as refused:
+            check(custom({"apns-priority": "5", "Apns-Priority": "10"}, SHOWN), Platform.IOS)
+        assert refused.value.field == f"{FIELD}.Apns-Priority"
 
 
 @pytest.mark.parametrize("priority", [10, "10"])
@@ -108,6 +160,8 @@ def test_what_shows_nothing_cannot_have_the_highest_priority(priority):
     for headers, payload in (
         ({"apns-priority": priority}, SILENT),
         ({"apns-priority": priority, "apns-push-type": "background"}, SHOWN),
+        ({"apns-priority": priority, "apns-push-type": "alert"}, SILENT),
+        ({"apns-priority": 1, "apns-push-type": "background"}, SHOWN),
     ):
         for check in (apns.check_form, fcm.check_form):
             with pytest.raises(BadRequest) as refused:

@@ -26,7 +26,8 @@ def _one_of(*values: str) -> Callable[[str], bool]:
 
 
 def _is_collapse_id(text: str) -> bool:
-    return 0 < len(text.encode()) <= payload.MAX_COLLAPSE_ID_BYTES
+    is_short = 0 < len(text.encode()) <= payload.MAX_COLLAPSE_ID_BYTES
+    return is_short and payload.is_header_value(text)
 
 
 def _is_expiration(text: str) -> bool:
@@ -36,7 +37,10 @@ def _is_expiration(text: str) -> bool:
 _TAKEN: dict[str, tuple[str, Callable[[str], bool]]] = {
     "apns-push-type": ("alert or background", _one_of(*_PUSH_TYPES)),
     "apns-priority": ("1, 5 or 10", _one_of(*_PRIORITIES)),
-    "apns-collapse-id": (f"a text of {payload.MAX_COLLAPSE_ID_BYTES} bytes at most", _is_collapse_id),
+    "apns-collapse-id": (
+        f"a text of {payload.MAX_COLLAPSE_ID_BYTES} bytes at most, without control characters",
+        _is_collapse_id,
+    ),
     "apns-expiration": ("seconds since 1970, or 0", _is_expiration),
 }
 
@@ -49,10 +53,9 @@ def headers(content: Content, given: dict[str, Any], *, shown: bool) -> dict[str
     """
     said = {name: text for name, text in _as_text(given).items() if name in _TAKEN and _TAKEN[name][1](text)}
     push_type = said.get("apns-push-type", _push_type(shown=shown))
-    background = push_type == "background"
     priority = said.get("apns-priority", "")
-    if not priority or (background and priority == "10"):
-        priority = payload.apns_priority(content, background=background)
+    if not priority or _refused_priority(push_type, priority, shown=shown):
+        priority = payload.apns_priority(content, background=push_type == "background" or not shown)
     return {**said, "apns-push-type": push_type, "apns-priority": priority}
 
 
@@ -62,8 +65,12 @@ def require(given: dict[str, Any], field: str, *, shown: bool) -> None:
     Raises:
         BadRequest: of one that we don't pass on, or not with this value.
     """
+    named: set[str] = set()
     for name, value in given.items():
         where, low = f"{field}.{name}", name.lower()
+        if low in named:
+            raise BadRequest(where, f"{where} is given twice.")
+        named.add(low)
         if low not in _TAKEN:
             taken = ", ".join(_TAKEN)
             raise BadRequest(where, f"{where} is not passed on; those that are: {taken}.")
@@ -75,9 +82,16 @@ def require(given: dict[str, Any], field: str, *, shown: bool) -> None:
             raise BadRequest(where, f"{where} must be {expected}.")
     said = _as_text(given)
     push_type = said.get("apns-push-type", _push_type(shown=shown))
-    if push_type == "background" and said.get("apns-priority") == "10":
+    if refused := _refused_priority(push_type, said.get("apns-priority", ""), shown=shown):
         where = f"{field}.apns-priority"
-        raise BadRequest(where, f"{where} must be 5 or 1 of a push that shows nothing.")
+        raise BadRequest(where, f"{where} must be {refused}.")
+
+
+def _refused_priority(push_type: str, priority: str, *, shown: bool) -> str:
+    """What a priority must be in place of this one; "" where it may be."""
+    if push_type == "background" and priority not in {"", "5"}:
+        return "5 of a push in the background"
+    return "5 or 1 of a push that shows nothing" if not shown and priority == "10" else ""
 
 
 def _push_type(*, shown: bool) -> str:

@@ -5,6 +5,7 @@ Source: customerio-ios and customerio-android; both delivery keys must be there,
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -132,17 +133,25 @@ def require_free_root_keys(content: Content) -> None:
             raise BadRequest(field, f"{field} is reserved: the key has a meaning of its own in a push.")
 
 
-def require_short_collapse_id(content: Content) -> None:
-    """Apple takes 64 bytes of it.
+def is_header_value(text: str) -> bool:
+    """Whether a text can be the value of an HTTP/2 header (RFC 9113, 8.2.1)."""
+    return text == text.strip() and not any(unicodedata.category(letter) == "Cc" for letter in text)
+
+
+def require_collapse_id(content: Content) -> None:
+    """It is a header of APNs', of 64 bytes at most.
 
     Raises:
         TooLarge: it is longer.
+        BadRequest: a control character is in it, or a blank at its end.
     """
     collapse_id = content.collapse_id
     if collapse_id is None or is_liquid(collapse_id):
         return
     if len(collapse_id.encode()) > MAX_COLLAPSE_ID_BYTES:
         raise TooLarge("collapse_id", f"collapse_id: cannot be longer than {MAX_COLLAPSE_ID_BYTES} bytes")
+    if not is_header_value(collapse_id):
+        raise BadRequest("collapse_id", "collapse_id: cannot have control characters, nor blanks at its ends")
 
 
 class Room:

@@ -130,7 +130,7 @@ def check_form(content: Content, platform: Platform) -> None:
         BadRequest: a custom payload is not of APNs' or FCM's form, or custom data takes a reserved key.
         TooLarge: the collapse id is over 64 bytes.
     """
-    payload.require_short_collapse_id(content)
+    payload.require_collapse_id(content)
     custom = content.custom_payload.get(platform)
     if custom is None:
         payload.require_free_root_keys(content)

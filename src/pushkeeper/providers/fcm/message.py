@@ -194,7 +194,7 @@ def check_form(content: Content, platform: Platform) -> None:
         BadRequest: a custom payload is not of a form that FCM takes, or data takes a reserved key.
         TooLarge: the collapse id is over 64 bytes.
     """
-    payload.require_short_collapse_id(content)
+    payload.require_collapse_id(content)
     custom = content.custom_payload.get(platform)
     if custom is not None:
         _require_form(custom, f"custom_payload.{platform}", platform)
