@@ -131,20 +131,25 @@ def _messages(fields: Any) -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+def _is_taken(platform: Platform, given: dict[str, Any]) -> bool:
+    """Whether our check takes a message; if so, what is made of it is one that FCM takes."""
+    content = Content(custom_payload={platform: {"message": given}})
+    try:
+        check(content, platform)
+    except BadRequest:
+        return False
+    body = message.body(content, platform, IdKind.TOKEN, dry_run=False)
+    assert isinstance(fcm_message.read(msgspec.json.encode(_filled(body))), fcm_message.Ask)
+    return True
+
+
 @settings(max_examples=1_000)
 @given(given=_messages(schema.MESSAGE), camel=st.booleans())
 def test_our_check_and_the_simulator_agree_on_any_message(given, camel):
     if camel:
         given = _camelled(given)
-    content = Content(custom_payload={"android": {"message": given}})
-    try:
-        check(content, Platform.ANDROID)
-        is_taken = True
-    except BadRequest:
-        is_taken = False
-    if is_taken:
-        body = message.body(content, Platform.ANDROID, IdKind.TOKEN, dry_run=False)
-        assert isinstance(fcm_message.read(msgspec.json.encode(_filled(body))), fcm_message.Ask)
+    _is_taken(Platform.IOS, given)
+    if _is_taken(Platform.ANDROID, given):
         return
     # The target is ours to set.
     targets = {"token", "fid", "topic", "condition"}

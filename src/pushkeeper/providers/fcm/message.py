@@ -66,7 +66,7 @@ def _custom_android(content: Content, custom: dict[str, Any]) -> dict[str, Any]:
     given = _without_target(custom)
     blocks = {
         # A block's own data replaces the message's on the phone.
-        name: {**block, "data": {**block["data"], **payload.DELIVERY_KEYS}} if block.get("data") else block
+        name: {**block, "data": {**own, **payload.DELIVERY_KEYS}} if (own := _data_in(block)) else block
         for name, block in _android_blocks(given).items()
     }
     tree = {**given, **blocks, "data": _data_of(given)}
@@ -131,8 +131,12 @@ def _without_target(custom: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in given.items() if key not in _TARGETS}
 
 
+def _data_in(block: dict[str, Any]) -> dict[str, Any]:
+    return payload.as_object(block.get("data"))
+
+
 def _data_of(given: dict[str, Any]) -> dict[str, Any]:
-    return {**payload.strings(payload.as_object(given.get("data"))), **payload.DELIVERY_KEYS}
+    return {**payload.strings(_data_in(given)), **payload.DELIVERY_KEYS}
 
 
 def body(content: Content, platform: Platform, id_kind: IdKind, *, dry_run: bool) -> dict[str, Any]:
@@ -227,7 +231,7 @@ def _size_bytes(tree: dict[str, Any], room: payload.Room) -> int:
     if not root:
         return weight
     # FCM puts data beside `aps`.
-    return max(weight, room.encoded_bytes({**payload.as_object(tree.get("data")), **root}))
+    return max(weight, room.encoded_bytes({**_data_in(tree), **root}))
 
 
 def _require_form(custom: dict[str, Any], field: str, platform: Platform) -> None:
@@ -242,9 +246,9 @@ def _require_form(custom: dict[str, Any], field: str, platform: Platform) -> Non
     if len(blocks) > 1:
         [*_, last] = blocks
         raise BadRequest(f"{field}.{last}", f"{field}.{last}: FCM takes one of android and android_v2 alone.")
-    _require_free_keys(payload.as_object(given.get("data")), f"{field}.data")
+    _require_free_keys(_data_in(given), f"{field}.data")
     for name, block in blocks.items():
-        _require_free_keys(payload.as_object(block.get("data")), f"{field}.{name}.data")
+        _require_free_keys(_data_in(block), f"{field}.{name}.data")
     apns = payload.as_object(given.get("apns"))
     root = payload.as_object(apns.get("payload"))
     if root:
