@@ -310,12 +310,38 @@ async def test_where_people_share_tokens_each_keeps_one_device(past: Past) -> No
     assert await past.broken() == 0
 
 
+async def test_where_people_share_tokens_histories_stay_those_of_one_device(past: Past) -> None:
+    ann, bob = await past.person(), await past.person()
+    await past.database.owned.value("update workspaces set token_ownership = 'share' returning 1")
+    await past.device(TOKEN, ann, 40, status="sent")
+    await past.device(UPPER, ann, 30, shared=True)
+    await past.device(PRINTED, bob, 35, status="bounced")
+    await migrate.migrate(past.database)
+    key = device_id(past.workspace, Token(TOKEN))
+    rows = await past.database.owned.rows(
+        "select device_id, person_id, shared from devices order by person_id"
+    )
+    assert [(row["person_id"], row["shared"], row["device_id"] == key) for row in rows] == [
+        (ann, True, False),
+        (bob, False, True),
+    ]
+    assert await past.events(key) == [("registered", bob, bob), ("refused", bob, bob)]
+    assert await past.broken() == 0
+
+
 async def test_a_device_of_nobody_is_respelled_and_one_that_is_somebodys_is_forgotten(past: Past) -> None:
     ann = await past.person()
     await past.device(TOKEN, ann, 10)
-    free = "ab" * 32
-    for minutes, (token, anonymous) in enumerate(
-        [(UPPER, "a"), (free.upper(), "b"), (f"<{free}>", "c"), (free, "d")]
+    free, spelled_now, later = "ab" * 32, "cd" * 32, "ef" * 32
+    await past.device(spelled_now.upper(), ann, 1)
+    await past.device(later.upper(), ann, 60)
+    for minutes, token, anonymous in (
+        (20, UPPER, "a"),
+        (1, free.upper(), "b"),
+        (2, f"<{free}>", "c"),
+        (3, free, "d"),
+        (4, spelled_now, "e"),
+        (5, later, "f"),  # somebody logged out, and the app told of its phone again
     ):
         await past.database.owned.value(
             "insert into anonymous_devices (workspace_id, device_id, anonymous_id, registration, told_at) "
@@ -327,9 +353,12 @@ async def test_a_device_of_nobody_is_respelled_and_one_that_is_somebodys_is_forg
         )
     await migrate.migrate(past.database)
     rows = await past.database.owned.rows(
-        "select anonymous_id, registration #>> '{token,value}', device_id from anonymous_devices"
+        "select anonymous_id, registration #>> '{token,value}', device_id from anonymous_devices order by 1"
     )
-    assert [tuple(row.values()) for row in rows] == [("b", free, device_id(past.workspace, Token(free)))]
+    assert [tuple(row.values()) for row in rows] == [
+        ("b", free, device_id(past.workspace, Token(free))),
+        ("f", later, device_id(past.workspace, Token(later))),
+    ]
 
 
 async def test_pages_and_processes_side_by_side_come_to_the_same(past: Past) -> None:

@@ -57,5 +57,5 @@ def flaw(token: Token) -> str | None:
         return f"is an error of the push service's library ({token.value.upper()}), not a push token"
     if found := _IMPOSSIBLE.search(token.value):
         character = f"U+{ord(found[0]):04X}" if found[0] != " " else "a blank"
-        return f"has {character} in it, which no push token has"
+        return f"contains {character}, which no push token does"
     return None

@@ -55,22 +55,15 @@ def _of_phone(rows: Sequence[dict[str, object]]) -> list[Merged]:
 
 
 async def _write(connection: Connection, merged: Sequence[Merged]) -> None:
-    taken = [
-        (
-            one.kept.workspace_id,
-            one.kept.device_id,
-            one.key,
-            any(each.device_id == one.key for each in one.dropped),
-        )
+    dropped = {(each.workspace_id, each.device_id) for one in merged for each in one.dropped}
+    takers = {
+        (one.kept.workspace_id, one.key): one.kept.device_id
         for one in merged
         if one.kept.device_id != one.key
-    ]
-    gone = [
-        # The history of the one that had the key is at the former key of the one that has it now.
-        (d.workspace_id, d.device_id, one.kept.device_id if d.device_id == one.key else d.device_id)
-        for one in merged
-        for d in one.dropped
-    ]
+    }
+    taken = [(*key, former, key in dropped) for key, former in takers.items()]
+    # The history of one that had the key is at the former key of the one that has it now.
+    gone = [(*each, takers.get(each, each[1])) for each in sorted(dropped)]
     respelled = [
         (
             one.kept.workspace_id,
@@ -96,6 +89,7 @@ async def _write(connection: Connection, merged: Sequence[Merged]) -> None:
         for each in one.own
         if each.device_id != one.key
     ]
+    owned = [(one.kept.workspace_id, one.key, one.kept.registered_at) for one in merged]
     told = [(d.workspace_id, one.key, d.person_id) for one in merged for d in one.dropped]
     await connection.execute(SQL["take_keys"], *columns(taken, 4))
     await connection.execute(SQL["drop"], *columns(gone, 3))
@@ -106,4 +100,5 @@ async def _write(connection: Connection, merged: Sequence[Merged]) -> None:
     await connection.execute(SQL["held_verdicts"], *columns(of_owner, 4))
     await connection.execute(SQL["batches"], *columns(of_owner, 4))
     await connection.execute(SQL["broadcasts"], *columns([row[:3] for row in of_all], 3))
+    await connection.execute(SQL["forget_anonymous"], *columns(owned, 3))
     await devices.recall(connection, [device for _, device, _ in gone])

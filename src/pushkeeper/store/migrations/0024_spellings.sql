@@ -23,7 +23,7 @@ alter table device_history
     add constraint device_history_event_check check (event in
         ('registered', 'refreshed', 'moved', 'accepted', 'refused', 'refused_as_stale', 'deleted', 'undone', 'merged'));
 
--- Of a device that nobody has yet, the newest registration counts; one that is somebody's by another spelling is theirs.
+-- Of a device that nobody has yet, the newest registration counts; one that somebody registered after that is theirs.
 with spelled as (
     delete from anonymous_devices a
     where a.registration #>> '{token,value}' <> canonical_token(a.registration #>> '{token,value}')
@@ -34,7 +34,9 @@ with spelled as (
 insert into anonymous_devices (workspace_id, device_id, anonymous_id, registration, told_at)
 select distinct on (s.workspace_id, s.device_id) s.workspace_id, s.device_id, s.anonymous_id, s.registration, s.told_at
 from spelled s
-where not exists (select from devices d where d.workspace_id = s.workspace_id and d.device_id = s.device_id)
+where not exists (
+    select from devices d
+    where d.workspace_id = s.workspace_id and d.device_id = s.device_id and d.registered_at >= s.told_at)
 order by s.workspace_id, s.device_id, s.told_at desc
 on conflict (workspace_id, device_id) do update set
     anonymous_id = excluded.anonymous_id,

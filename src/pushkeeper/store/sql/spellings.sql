@@ -51,7 +51,7 @@ with given as (
     ) >= (
         select min(h.at) from device_history h where h.workspace_id = k.workspace_id and h.device_id = k.former
     ) as aside
-    from unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::boolean[]) as k (workspace_id, former, key, taken)
+    from unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::boolean[]) as k (workspace_id, key, former, taken)
 )
 update device_history h set device_id = case when h.device_id = g.former then g.key else g.former end
 from given g
@@ -82,6 +82,12 @@ insert into device_history (workspace_id, device_id, event, from_status, to_stat
 select d.workspace_id, d.device_id, 'merged', d.status, d.status, d.strikes, g.person_id, d.person_id, d.generation
 from unnest($1::bigint[], $2::bytea[], $3::bigint[]) as g (workspace_id, key, person_id)
     join devices d on d.workspace_id = g.workspace_id and d.device_id = g.key;
+
+-- name: forget_anonymous
+-- What was told of these phones before they were registered, in any spelling, is kept for nobody any more.
+delete from anonymous_devices a
+using unnest($1::bigint[], $2::bytea[], $3::timestamptz[]) as k (workspace_id, key, registered_at)
+where a.workspace_id = k.workspace_id and a.device_id = k.key and a.told_at <= k.registered_at;
 
 -- name: pushes
 -- Pushes by former keys are pushes of the phone; one that has another push of the same message stays apart.
