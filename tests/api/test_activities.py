@@ -1,5 +1,6 @@
 """What a person did and what happened to them, in Customer.io's App API."""
 
+import json
 import time
 
 import pytest
@@ -109,3 +110,85 @@ async def test_a_bad_question_is_refused(door, query):
 
 async def test_the_activities_of_nobody_are_not_found(door):
     assert (await door.app("GET", "/v1/customers/nobody/activities"))[0] == 404
+
+
+async def by_v1(door, path, attributes):
+    where = f"cio_{path['cio_id']}" if "cio_id" in path else next(iter(path.values()))
+    return (await door.track("PUT", f"/api/v1/customers/{where}", attributes))[0]
+
+
+async def by_v2(door, path, attributes):
+    item = {"type": "person", "action": "identify", "identifiers": path, "attributes": attributes}
+    return (await door.track("POST", "/api/v2/entity", item))[0]
+
+
+async def by_v2_batch(door, path, attributes):
+    item = {"type": "person", "action": "identify", "identifiers": path, "attributes": attributes}
+    return (await door.track("POST", "/api/v2/batch", {"batch": [item]}))[0]
+
+
+async def by_cdp(door, path, attributes):
+    item = {"type": "identify", "userId": next(iter(path.values())), "traits": attributes}
+    body = json.dumps({"batch": [item], "writeKey": door.keys.write_key}).encode()
+    return (await door.raw("POST", "/v1/b", body, **{"x-strict-mode": "1"}))[0]
+
+
+async def failures(door, person="42", query=""):
+    path = f"/v1/customers/{person}/activities?type=failed_attribute_change{query}"
+    status, answer = await door.app("GET", path)
+    assert status == 200
+    return [(one["name"], one["data"]) for one in answer["activities"]]
+
+
+TAKEN = [("email", {"email": {"from": "", "to": "Taken@example.com"}})]
+
+
+@pytest.mark.parametrize("way", [by_v1, by_v2, by_v2_batch, by_cdp])
+async def test_an_identifier_that_is_somebody_elses_is_told_of_at_the_person_who_was_meant(door, way):
+    await by_v1(door, {"id": "owner"}, {"email": "taken@example.com"})
+    assert await way(door, {"id": "42"}, {"email": "Taken@example.com", "plan": "pro"}) == 200
+    found = await door.person("42")
+    assert (found["attributes"]["plan"], found["identifiers"]["email"]) == ("pro", None)
+    assert await failures(door) == await failures(door, query="&name=email") == TAKEN
+    assert await failures(door, query="&name=id") == await failures(door, "owner") == []
+    assert await way(door, {"id": "owner"}, {"email": "TAKEN@example.com"}) == 200
+    assert await failures(door, "owner") == []
+
+
+@pytest.mark.parametrize("way", [by_v1, by_v2, by_cdp])
+async def test_an_identifier_that_cannot_be_changed_is_told_of_too(door, way):
+    await by_v1(door, {"id": "42"}, {"email": "a@example.com"})
+    await way(door, {"id": "42"}, {"email": "b@example.com"})
+    assert (await door.person("42"))["identifiers"]["email"] == "a@example.com"
+    assert await failures(door) == [("email", {"email": {"from": "a@example.com", "to": "b@example.com"}})]
+
+
+@pytest.mark.parametrize("way", [by_v1, by_v2])
+async def test_by_their_cio_id_an_identifier_is_changed_unless_somebody_else_has_it(door, way):
+    await by_v1(door, {"id": "owner"}, {"email": "taken@example.com"})
+    await by_v1(door, {"id": "42"}, {"email": "a@example.com"})
+    path = {"cio_id": (await door.person("42"))["identifiers"]["cio_id"]}
+    await way(door, path, {"email": "b@example.com"})
+    assert await failures(door) == []
+    await way(door, path, {"email": "taken@example.com", "id": "owner"})
+    assert sorted(await failures(door)) == [
+        ("email", {"email": {"from": "b@example.com", "to": "taken@example.com"}}),
+        ("id", {"id": {"from": "42", "to": "owner"}}),
+    ]
+
+
+async def test_what_was_not_applied_goes_with_the_person_and_with_whoever_has_it(door):
+    for who in ("one", "two"):
+        await by_v1(door, {"id": who}, {"email": f"{who}@example.com"})
+    for person in ("42", "43"):
+        for who in ("one", "two"):
+            await by_v1(door, {"id": person}, {"email": f"{who}@example.com"})
+    await door.track("DELETE", "/api/v1/customers/one")
+    assert [data["email"]["to"] for _, data in await failures(door)] == ["two@example.com"]
+    body = {"primary": {"id": "44"}, "secondary": {"id": "42"}}
+    await by_v1(door, {"id": "44"}, {})
+    await door.track("POST", "/api/v1/merge_customers", body)
+    assert [data["email"]["to"] for _, data in await failures(door, "44")] == ["two@example.com"]
+    await door.track("DELETE", "/api/v1/customers/43")
+    left = "select person_id from failed_changes where workspace_id = $1"
+    assert len(await door.database.rows(left, door.workspace_id)) == 1

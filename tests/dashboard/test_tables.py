@@ -18,7 +18,7 @@ from pushkeeper.core.spreadsheet import cell
 from pushkeeper.sending import Sending, TransactionalPush
 from pushkeeper.store.devices import SettleEvent
 from pushkeeper.store.messages import new_id
-from pushkeeper.store.people import Naming
+from pushkeeper.store.people import AttributeChange, Naming
 from pushkeeper.store.pushes import PushRow, insert
 
 if TYPE_CHECKING:
@@ -218,6 +218,17 @@ async def test_activities_are_paged_through_and_whole_as_csv(viewer: Browser, pl
         shown += page.text.count("A device:") + page.text.count("A push ") + page.text.count("Became known")
         following = next_of(page)
     assert shown == len(listed) == 40 + 40 + 2
+
+
+async def test_a_person_shows_which_identifier_was_not_applied(viewer: Browser, place: Place) -> None:
+    owner, ann = (Identifier(IdentifierKind.ID, name) for name in ("owner", "ann"))
+    taken = Identifier(IdentifierKind.EMAIL, "taken@example.com")
+    for path in (owner, ann):
+        naming = Naming(workspace_id=place.workspace.workspace_id, path=path, others=(taken,))
+        person = await place.site.registry.identify(naming, AttributeChange(changed_at=0))
+    page = (await viewer.get(place.path(f"/people/{person:012x}"))).page
+    assert "The email was not applied" in page.text
+    assert "taken@example.com" in page.text
 
 
 async def test_a_persons_deliveries_are_paged_through_and_whole_as_csv(viewer: Browser, place: Place) -> None:

@@ -72,6 +72,8 @@ class Marked:
         await self.track(
             "PUT", self.path, {"email": self.email, "plan": self.mark, "anonymous_id": self.anonymous}
         )
+        for claiming, email in (("stranger", self.email), (self.id, f"other-{self.email}")):
+            await self.track("PUT", f"/api/v1/customers/{claiming}", {"email": email})
         await self.track(
             "PUT",
             f"{self.path}/devices",

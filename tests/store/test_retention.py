@@ -216,6 +216,20 @@ async def test_messages_go_when_nothing_refers_to_them_with_what_apps_told_of_th
     assert await past.count("reports") == 1
 
 
+async def test_changes_that_failed_are_forgotten_with_events(past: Past) -> None:
+    for value, days_ago in (("old", KEEP.events_days), ("young", 1)):
+        assert days_ago is not None
+        await past.database.rows(
+            "insert into failed_changes (workspace_id, person_id, name, value, failed_at) "
+            "values ($1, $2, 'email', $3, $4)",
+            *(past.workspace, ANN, value, NOW - timedelta(days=days_ago, seconds=1)),
+        )
+    for expected in (1, 0):
+        forgotten = await retention.forget(past.database, past.workspace, KEEP, NOW)
+        assert forgotten.failed_changes == expected
+    assert await past.database.value("select value from failed_changes") == "young"
+
+
 async def test_who_was_named_for_an_old_broadcast_is_forgotten_once_it_is_over(past: Past) -> None:
     over, under_way, young = (
         await past.message(100),

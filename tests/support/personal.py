@@ -24,6 +24,7 @@ PERSONAL: Mapping[str, Mapping[Verdict, str]] = {
     "identifiers": {Verdict.DELETED: "kind key value person_id"},
     "merged_people": {Verdict.DELETED: "former_id person_id"},
     "segment_members": {Verdict.DELETED: "person_id"},
+    "failed_changes": {Verdict.DELETED: "person_id owner_id value former"},
     "devices": {
         Verdict.DELETED: "device_id person_id token attributes app environment platform id_kind status strikes struck_at "
         "failure_reason dropped_attributes"
@@ -68,6 +69,7 @@ NOTHING: Mapping[str, str] = {
     "unreadable_rows": "workspace_id table_name reason first_at last_at",
     "merged_people": "workspace_id merged_at",
     "segment_members": "workspace_id segment_id",
+    "failed_changes": "workspace_id failed_id name failed_at",
     "devices": "workspace_id generation stale_generation created_at registered_at last_used shared",
     "anonymous_ids": "workspace_id",
     "anonymous_devices": "workspace_id told_at",

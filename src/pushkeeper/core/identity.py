@@ -101,6 +101,8 @@ class Drop:
 
 Plan: TypeAlias = Update | Create | Drop
 
+_NOBODY = PersonId(0)
+
 
 def plan(path: Identifier, others: Sequence[Identifier], known: Known, *, create: bool = True) -> Plan:
     """Decide whom a call by `path` means, which may carry `others` to set.
@@ -128,6 +130,21 @@ def _update(person: PersonId, others: Sequence[Identifier], known: Known, *, may
         person,
         adds=adds,
         replaces=tuple(other for other in free if other not in adds) if may_replace else (),
+    )
+
+
+def not_applied(made: Plan, wanted: Sequence[Identifier], known: Known) -> tuple[Identifier, ...]:
+    """The ids and emails that a call names and its plan leaves out: somebody else has them, or the person has another."""
+    if isinstance(made, Drop):
+        return ()
+    person = made.person_id if isinstance(made, Update) else None
+    applied = made.adds + made.replaces if isinstance(made, Update) else made.adds
+    return tuple(
+        one
+        for one in wanted
+        if one.kind is not IdentifierKind.CIO_ID
+        and one not in applied
+        and known.owners.get(one.key, _NOBODY) != person
     )
 
 

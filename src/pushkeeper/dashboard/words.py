@@ -151,6 +151,8 @@ def activity(kind: str, name: str | None) -> str:
     """What somebody did or what happened to them, in a few words."""
     if kind == "device_change":
         return f"A device: {(EVENT_SAYS.get(name or '') or name or 'changed').lower()}"
+    if kind == "failed_attribute_change":
+        return f"The {name} was not applied: somebody else has it, or theirs cannot be changed"
     said = ACTIVITY_SAYS.get(kind, kind)
     return f"{said} {name}" if name else said
 

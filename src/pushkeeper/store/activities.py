@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SQL = load_queries("activities")
 
 TYPES = (
-    *("event", "page", "screen", "device_change", "profile_create"),
+    *("event", "page", "screen", "device_change", "profile_create", "failed_attribute_change"),
     *("sent_push", "bounced_push", "dropped_push", "failed_push", "undeliverable_push"),
     *("delivered_push", "opened_push", "clicked_push", "converted_push"),
 )

@@ -13,7 +13,9 @@ from pushkeeper.core import filter_sql, identity
 from pushkeeper.core.identity import Create, Drop, Identifier, IdentifierKind, Known, Plan, Update
 from pushkeeper.core.model import PersonId, WorkspaceId
 from pushkeeper.errors import BadRequest, Conflict
+from pushkeeper.store import failed_changes
 from pushkeeper.store.database import columns, load_queries
+from pushkeeper.store.failed_changes import FailedChange
 from pushkeeper.store.statements import LostRace
 
 if TYPE_CHECKING:
@@ -154,6 +156,7 @@ async def _decided(
     connection: Connection, namings: Sequence[Naming], undecided: dict[int, Naming]
 ) -> dict[int, PersonId]:
     found: dict[int, PersonId] = {}
+    failed: list[FailedChange] = []
     for _ in range(_ROUNDS):
         known = await _known(connection, list(undecided.values()))
         plans = {
@@ -163,8 +166,17 @@ async def _decided(
         meant = await _meant(connection, plans, namings)
         lost = await _give(connection, plans, namings, meant)
         found |= {i: person for i, person in meant.items() if i not in lost}
+        failed += [
+            FailedChange(n.workspace_id, meant[i], owners.get(one.key), one.kind.value, one.value)
+            for i, n in undecided.items()
+            if i not in lost
+            for owners in (known[n.workspace_id].owners,)
+            for one in identity.not_applied(plans[i], n.identifiers, known[n.workspace_id])
+        ]
         undecided = {i: namings[i] for i in sorted(lost)}
         if not undecided:
+            if failed:
+                await failed_changes.insert(connection, failed)
             return found
     raise Conflict("identifier: it is being created and deleted by others at the same time")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -65,11 +65,12 @@ class Forgotten:
     messages: int = 0
     reports: int = 0
     named: int = 0
+    failed_changes: int = 0
     exports: int = 0
     outbox: int = 0
 
     def __bool__(self) -> bool:
-        return any((self.messages, self.reports, self.named, self.exports, self.outbox))
+        return any(asdict(self).values())
 
 
 async def partitions(database: Database) -> list[Partition]:
@@ -153,21 +154,31 @@ def _partitions(named: list[tuple[str, bool]]) -> Iterator[Partition]:
 async def forget(database: Database, workspace: WorkspaceId, keep: Keep, now: datetime) -> Forgotten:
     """Delete page by page what is too old of a workspace.
 
-    That is messages that nothing refers to, reports, exports, and what no webhook came for.
+    That is messages that nothing refers to, reports, changes that failed, exports, and what no webhook came for.
     """
-    messages = reports = named = exports = outbox = 0
+    messages = reports = named = failed_changes = exports = outbox = 0
     if keep.pushes_days is not None:
         before = _first_id_of(now - timedelta(days=keep.pushes_days))
         reports = await _by_pages(database, SQL["forget_reports"], workspace, before)
         named = await _by_pages(database, SQL["forget_named"], workspace, before)
         messages = await _forget_messages(database, workspace, before)
+    if keep.events_days is not None:
+        failed = now - timedelta(days=keep.events_days)
+        failed_changes = await _by_pages(database, SQL["forget_failed_changes"], workspace, failed)
     if keep.exports_days is not None:
         written = now - timedelta(days=keep.exports_days)
         exports = await _by_pages(database, SQL["forget_exports"], workspace, written)
     if keep.outbox_days is not None:
         happened = now - timedelta(days=keep.outbox_days)
         outbox = await _by_pages(database, SQL["forget_outbox"], workspace, happened)
-    return Forgotten(messages=messages, reports=reports, named=named, exports=exports, outbox=outbox)
+    return Forgotten(
+        messages=messages,
+        reports=reports,
+        named=named,
+        failed_changes=failed_changes,
+        exports=exports,
+        outbox=outbox,
+    )
 
 
 def _first_id_of(moment: datetime) -> UUID:

@@ -52,3 +52,22 @@ create function merged_preferences(had jsonb, had_at jsonb, attributes jsonb, ti
         (had_at - f.gone) || (times - array(select jsonb_object_keys(entries))) || f.kept_at]
     from found f
 $$;
+
+-- Identifiers that calls would have given people: `owner_id` has them, or the person has another (`former`). They go with
+-- either of the two.
+create table failed_changes (
+    workspace_id bigint not null,
+    failed_id    bigint generated always as identity,
+    person_id    bigint not null,
+    owner_id     bigint,
+    name         text not null check (name in ('id', 'email')),
+    value        text not null,
+    former       text,
+    failed_at    timestamptz not null default now(),
+    primary key (workspace_id, failed_id),
+    foreign key (workspace_id, person_id) references people on delete cascade,
+    foreign key (workspace_id, owner_id) references people on delete cascade
+);
+create index failed_changes_of_person on failed_changes (workspace_id, person_id, failed_at);
+create index failed_changes_of_owner on failed_changes (workspace_id, owner_id) where owner_id is not null;
+create index failed_changes_by_age on failed_changes (workspace_id, failed_at);

@@ -51,6 +51,14 @@ found as (
         and (r.reported_at, 'report-' || r.message_id || '-' || encode(r.device_id, 'hex') || '-' || r.metric) < ($3, $4)
     order by r.reported_at desc, 1 desc limit $7)
     union all
+    (select 'failed-' || f.failed_id, 'failed_attribute_change', f.name,
+        jsonb_build_object(f.name, jsonb_build_object('from', coalesce(f.former, ''), 'to', f.value)),
+        f.failed_at, null, f.person_id
+    from failed_changes f join them using (workspace_id, person_id)
+    where ($5::text is null or $5 = 'failed_attribute_change') and ($6::text is null or f.name = $6)
+        and (f.failed_at, 'failed-' || f.failed_id) < ($3, $4)
+    order by f.failed_at desc, 1 desc limit $7)
+    union all
     select 'person-' || p.person_id, 'profile_create', null, '{}', p.created_at, null, p.person_id
     from people p
     where p.person_id = $2 and p.workspace_id = $1 and ($5::text is null or $5 = 'profile_create') and $6::text is null

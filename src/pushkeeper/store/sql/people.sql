@@ -113,6 +113,11 @@ told as (
     update events set person_id = $2
     where workspace_id = $1 and person_id = $3 and received_at > now() - interval '30 days'
 ),
+failed as (
+    update failed_changes set person_id = case person_id when $3 then $2 else person_id end,
+        owner_id = case owner_id when $3 then $2 else owner_id end
+    where workspace_id = $1 and (person_id = $3 or owner_id = $3)
+),
 noted as (
     insert into merged_people (workspace_id, former_id, person_id) values ($1, $3, $2)
 ),

@@ -72,6 +72,12 @@ where workspace_id = $1 and ctid = any (array(
         and not exists (select from held_verdicts h where h.workspace_id = $1 and h.message_id = p.message_id)
     limit $3));
 
+-- name: forget_failed_changes
+-- Identifiers that people were not given, as long ago as events that are gone.
+delete from failed_changes
+where workspace_id = $1 and failed_id = any (array(
+    select failed_id from failed_changes where workspace_id = $1 and failed_at < $2 limit $3));
+
 -- name: forget_exports
 -- Old exports that are written, or could not be.
 delete from exports
