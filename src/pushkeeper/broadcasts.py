@@ -185,6 +185,7 @@ class Broadcasts:
                 without_permission=broadcast.skip_without_permission, one_per_phone=broadcast.one_per_phone
             ),
             per_s=broadcast.per_s,
+            zone=broadcast.schedule.time_zone if broadcast.schedule.by_zone else None,
         )
         try:
             found = await self._preflights.look(flight)

@@ -63,9 +63,8 @@ class Explanations:
         everything = [*dict.fromkeys([*(one.device_id for one in found), *keys])]
         happening = explanations.Happening()
         if told is not None:
-            happening = await explanations.happening(
-                self._database, workspace, told.message_id, who, everything
-            )
+            sent = told.message_id
+            happening = await explanations.happening(self._database, workspace, sent, who, everything)
             if device is None:
                 everything = _concerned(everything, found, happening)
         clauses = await self._clauses(workspace, told, about, found, now)
@@ -86,6 +85,7 @@ class Explanations:
                     push=happening.pushes.get(key),
                     waiting=happening.waiting.get(key),
                     held=happening.held.get(key),
+                    zone=_zone(there.get(key), about),
                     reports={**happening.reports.get(_NO_KEY, {}), **happening.reports.get(key, {})},
                 )
                 for key in everything
@@ -220,6 +220,14 @@ def _concerned(
 
 
 _KEY_BYTES = 16
+
+
+def _zone(device: Device | None, person: Person | None) -> str | None:
+    """The time zone that a device says, or its person."""
+    said = None if device is None else device.facts.attributes.get("timezone")
+    if said is None and person is not None:
+        said = person.attributes.get("timezone")
+    return None if said is None else str(said)
 
 
 def _route(device: Device | None, ways: Sequence[Route]) -> explain_facts.Route | explain_facts.NoRoute:

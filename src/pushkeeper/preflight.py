@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pushkeeper.core import preflight
 from pushkeeper.core.model import Content, Provider
 from pushkeeper.core.pacing import FCM_PER_S
-from pushkeeper.core.preflight import Asks, Facts, RouteState
+from pushkeeper.core.preflight import Asks, Facts, RouteState, ZoneState
 from pushkeeper.core.routing import choose_route
 from pushkeeper.store import forecasts, plans, routes
 
@@ -33,7 +33,7 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flight:
-    """A broadcast that is to be looked at: to whom, what, and how fast."""
+    """A broadcast that is to be looked at: to whom, what, and how fast; `zone` as a preflight's facts have it."""
 
     workspace_id: WorkspaceId
     message_id: UUID
@@ -41,6 +41,7 @@ class Flight:
     message: Message
     asks: Asks
     per_s: float | None
+    zone: str | None
 
 
 class Preflights:
@@ -57,8 +58,16 @@ class Preflights:
         """
         workspace, message_id, whom = flight.workspace_id, flight.message_id, flight.whom
         kinds = await forecasts.kinds(
-            self._database, workspace, message_id, whom, by_phone=flight.asks.one_per_phone
+            self._database,
+            workspace,
+            message_id,
+            whom,
+            by_phone=flight.asks.one_per_phone,
+            by_zone=flight.zone is not None,
         )
+        unknown_zones = {}
+        if any(kind.zone is ZoneState.UNKNOWN for kind in kinds):
+            unknown_zones = await forecasts.unknown_zones(self._database, workspace, message_id, whom)
         people = await forecasts.people(self._database, workspace, message_id, whom)
         facts = Facts(
             at=datetime.now(UTC),
@@ -69,6 +78,8 @@ class Preflights:
             asks=flight.asks,
             per_s=flight.per_s,
             fastest_per_s=await forecasts.fastest_per_s(self._database, workspace),
+            zone=flight.zone,
+            unknown_zones=unknown_zones,
         )
         return preflight.foresee(flight.message, facts)
 

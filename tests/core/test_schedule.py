@@ -164,4 +164,50 @@ def test_what_is_read():
     assert schedule.read_zone("Europe/Berlin", "x") == "Europe/Berlin"
     assert schedule.known_zone("Europe/Paris", "UTC") == "Europe/Paris"
     assert [schedule.known_zone(name, "UTC") for name in (None, "Nowhere", 3)] == ["UTC"] * 3
+    assert schedule.read_zone(" asia/tokyo\n", "x") == "Asia/Tokyo"
     assert Schedule(local_time=datetime(2026, 1, 1)).due("UTC", NOW).date() == date(2026, 3, 28)
+
+
+@given(st.sampled_from(sorted(schedule.zones())), st.data())
+def test_a_zone_is_known_whatever_its_case_and_the_blanks_around_it(zone, data):
+    cased = "".join(data.draw(st.sampled_from([char.lower(), char.upper()])) for char in zone)
+    blanks = st.text(schedule.ZONE_BLANKS, max_size=2)
+    said = data.draw(blanks) + cased.replace("_", data.draw(st.sampled_from("_ "))) + data.draw(blanks)
+    assert schedule.canonical_zone(said) == zone
+
+
+def test_no_two_zones_have_one_key():
+    assert len({schedule.zone_key(zone) for zone in schedule.zones()}) == len(schedule.zones()) > 400
+
+
+@pytest.mark.parametrize(
+    ("said", "zone"),
+    [
+        ("asia/tokyo", "Asia/Tokyo"),
+        ("Asia/Tokyo ", "Asia/Tokyo"),
+        ("ASIA/TOKYO", "Asia/Tokyo"),
+        ("america/new york", "America/New_York"),
+        ("Japan", "Japan"),
+        ("US/Pacific", "US/Pacific"),
+        ("utc", "UTC"),
+        ("etc/gmt-9", "Etc/GMT-9"),
+        *(
+            (said, None)
+            for said in (
+                "GMT+9",
+                "GMT+0530",
+                "+09:00",
+                "UTC+9",
+                "JST",
+                "Tokyo",
+                "",
+                " ",
+                "Factory",
+                "localtime",
+            )
+        ),
+        *((said, None) for said in (None, 9, True, ["Asia/Tokyo"], "As\u0131a/Tokyo", "Asia/To\u212ayo")),
+    ],
+)
+def test_what_is_no_zone_is_none(said, zone):
+    assert schedule.canonical_zone(said) == zone

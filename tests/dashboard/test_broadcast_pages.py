@@ -295,6 +295,7 @@ async def test_a_draft_says_what_is_to_be_expected_and_is_started_paused_resumed
     assert "Would be sent to" in draft
     assert "of 3 devices of 3 people in its audience" in draft
     assert "There are no credentials for this platform, app and environment" in draft
+    assert "time zone" not in draft
     assert "Start it" not in (await viewer.get(path)).page.text
     await place.device("joe", platform=Platform.ANDROID)
     assert (await operator.post(f"{path}/preflight")).status == 303
@@ -311,6 +312,20 @@ async def test_a_draft_says_what_is_to_be_expected_and_is_started_paused_resumed
     assert "cancelled" in page.text
     assert not [form for form in page.all("form") if form.get("action", "").startswith(path)]
     assert (await operator.get(place.path("/broadcasts/999999"))).status == 404
+
+
+async def test_a_draft_says_for_how_many_devices_the_time_zone_is_not_known(
+    operator: Browser, place: Place
+) -> None:
+    seen = await kept(operator, place, opens="08:00", closes="20:00")
+    zones = {"treated_as": "UTC", "unknown": 2, "missing": 7, "names": {"GMT+9": 2}}
+    await place.site.database.rows(
+        "update broadcasts set preflight = preflight || $2 where workspace_id = $1",
+        *(place.workspace.workspace_id, {"zones": zones}),
+    )
+    text = (await operator.get(place.path(f"/broadcasts/{number_of(seen)}"))).page.text
+    assert "Unknown time zone (GMT+9): 2 devices are treated as UTC" in text
+    assert "No time zone: treated as UTC 7" in text
 
 
 async def test_the_preview_is_what_somebody_of_the_audience_reads(operator: Browser, place: Place) -> None:

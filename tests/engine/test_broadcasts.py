@@ -213,6 +213,49 @@ async def test_a_local_time_comes_to_each_device_in_its_own_zone(stage: Stage) -
     assert berlin in order or stage.reached() == berlin | {"eve-android"}
 
 
+async def test_zones_are_told_by_any_spelling_and_preflight_and_explain_say_which_are_not_known(
+    stage: Stage,
+) -> None:
+    said = {
+        "tokyo-1": "asia/tokyo",
+        "tokyo-2": "Asia/Tokyo ",
+        "tokyo-3": "Japan",
+        "offset-1": "GMT+9",
+        "offset-2": "GMT+9",
+        "offset-3": "+09:00",
+        "none": None,
+    }
+    for name, zone in said.items():
+        await stage.add(name, name, "android", {} if zone is None else {"timezone": zone})
+    # The sun rises in Tokyo first: past there, and still to come in UTC.
+    tokyo = datetime.now(UTC) + timedelta(hours=9, minutes=-1)
+    schedule = {"local_time": tokyo.replace(tzinfo=None, microsecond=0).isoformat()}
+    named = [stage.token[name] for name in said]
+    draft = await stage.make(schedule=schedule, devices=named)
+    assert draft["preflight"]["zones"] == {
+        "treated_as": "UTC",
+        "unknown": 3,
+        "missing": 1,
+        "names": {"GMT+9": 2, "+09:00": 1},
+    }
+    assert (await stage.make())["preflight"]["zones"] is None
+    await stage.do(draft["id"], "start")
+
+    async def tokyo_is_told() -> bool:
+        return bool(stage.reached() == {"tokyo-1", "tokyo-2", "tokyo-3"})
+
+    await eventually(tokyo_is_told)
+    for name, expected in (
+        ("tokyo-1", "its time zone is Asia/Tokyo"),
+        ("offset-1", "its time zone 'GMT+9' is not known: treated as UTC"),
+        ("none", "it has no time zone: treated as UTC"),
+    ):
+        query = f"person={name}&message={draft['id']}"
+        found = await stage.tenant.call("GET", f"/api/v1/explain?{query}")
+        steps = [step["said"] for device in found["devices"] for step in device["steps"]]
+        assert expected in steps
+
+
 async def test_outside_its_hours_nothing_leaves(stage: Stage) -> None:
     now = datetime.now(UTC)
     opens, closes = now + timedelta(hours=2), now + timedelta(hours=3)

@@ -90,6 +90,14 @@ def test_a_broadcast_is_paused_resumed_and_cancelled(workspace, on, phones):
     assert all(workspace.journal(phone) == [] for phone in phones)
 
 
+def test_a_preflight_says_for_how_many_devices_the_time_zone_is_not_known(workspace, on, phones):
+    workspace.register("ann", phones[0], "ios", attributes={"timezone": "GMT+9"})
+    local = ("--local-time", f"{datetime.now(UTC) + timedelta(days=3):%Y-%m-%dT09:00}")
+    told = said("broadcast", "create", "everybody", "--title", "Hello", "--message", "text", *local, *on)
+    assert "unknown time zone (GMT+9): treated as UTC" in told
+    assert "no time zone: treated as UTC" in told
+
+
 def test_what_a_broadcast_cannot_say_or_be_is_refused_before_anything_is_kept(on, phones, tmp_path):
     def refused(*command):
         return refusal("broadcast", "create", *command, *on)["message"]

@@ -87,6 +87,8 @@ def filled(query: str) -> Iterator[str]:
         "{people}": audiences.JOINED,
         "{listed}": "",
         "{same_phone}": "false",
+        "{zone}": "'known'",
+        "{said}": plans.ZONE,
         "{indexed}": "",
         "{meant}": "true",
     }

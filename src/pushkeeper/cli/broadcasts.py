@@ -316,6 +316,14 @@ def _preflight(found: dict[str, Any] | None) -> str:
     ]
     if found["without_permission"]:
         rows.append(["may show no push", f"{found['without_permission']:,}"])
+    if zones := found.get("zones"):
+        said = f" ({', '.join(zones['names'])})" if zones["names"] else ""
+        for what, count in (
+            (f"unknown time zone{said}", zones["unknown"]),
+            ("no time zone", zones["missing"]),
+        ):
+            if count:
+                rows.append([f"{what}: treated as {zones['treated_as']}", f"{count:,}"])
     rows += [[f"wait for {one['route']}: {one['reason']}", f"{one['devices']:,}"] for one in found["paused"]]
     lines = [table(rows, ["what is to be expected", "devices"])]
     accepted = found["accepted"]

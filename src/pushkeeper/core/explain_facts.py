@@ -125,7 +125,11 @@ class NoRoute(msgspec.Struct, frozen=True):
 
 
 class Broadcast(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a broadcast decides. `named`: it goes to people or devices by name, not by a filter."""
+    """What of a broadcast decides.
+
+    `named`: it goes to people or devices by name, not by a filter. `zone`: that of devices whose own is not known; None
+    where it does not depend on their zones when a push is due.
+    """
 
     number: int
     state: str
@@ -137,6 +141,7 @@ class Broadcast(msgspec.Struct, frozen=True, kw_only=True):
     cancelled_at: datetime | None
     skip_without_permission: bool = False
     one_per_phone: bool = False
+    zone: str | None = None
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,6 +167,7 @@ class OfDevice(msgspec.Struct, frozen=True, kw_only=True):
         clause: what of the audience's filter is not true of it now; None when all is, or there is no filter.
         held: why the push service's refusal is not believed yet.
         reports: when the app first told of each metric.
+        zone: the time zone that the device, or its person, says; None where neither does.
     """
 
     key: str
@@ -173,6 +179,7 @@ class OfDevice(msgspec.Struct, frozen=True, kw_only=True):
     waiting: Waiting | None = None
     held: str | None = None
     reports: Mapping[str, datetime] = {}
+    zone: str | None = None
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):

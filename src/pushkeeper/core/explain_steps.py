@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pushkeeper.core.explain_facts import Name, NoRoute, Step
 from pushkeeper.core.identity import cio_id
 from pushkeeper.core.reach import SkipReason
+from pushkeeper.core.schedule import canonical_zone
 from pushkeeper.core.status import LastStatus
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def of_device(facts: Facts, one: OfDevice) -> Iterator[Step]:
             yield _content(facts.message, one.device)
         yield _route(one)
     if facts.message is not None:
+        if one.device is not None and facts.message.broadcast is not None:
+            yield from _zone(facts.message.broadcast, one)
         yield _plan(facts, one)
         yield from _attempts(one)
         yield from _reports(one)
@@ -224,6 +227,20 @@ def _route(one: OfDevice) -> Step:
         return Step(step=Name.ROUTE, so=False, said=said, at=route.paused_at)
     proved = "is well" if route.accepted_at is not None else "has accepted nothing yet"
     return Step(step=Name.ROUTE, so=True, said=f"{route.name} {proved}", at=route.accepted_at)
+
+
+def _zone(broadcast: Broadcast, one: OfDevice) -> Iterator[Step]:
+    if broadcast.zone is None:
+        return
+    known = canonical_zone(one.zone)
+    if known is not None:
+        said = f"its time zone is {known}"
+    elif one.zone is None:
+        said = f"it has no time zone: treated as {broadcast.zone}"
+    else:
+        said = f"its time zone {one.zone!r} is not known: treated as {broadcast.zone}"
+    facts = {"zone": known or broadcast.zone, "said": one.zone}
+    yield Step(step=Name.PLAN, so=None, said=said, facts=facts)
 
 
 def _plan(facts: Facts, one: OfDevice) -> Step:

@@ -10,6 +10,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
 import msgspec
@@ -26,6 +27,14 @@ _CERTAIN = 1.96
 _NOBODY = PersonId(0)
 
 
+class ZoneState(StrEnum):
+    """What is known of a device's time zone."""
+
+    KNOWN = "known"  # or nothing depends on it
+    UNKNOWN = "unknown"  # what it says is no zone
+    MISSING = "missing"
+
+
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """Devices of an audience that are alike in what decides; `devices` is how many.
 
@@ -36,6 +45,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         unsubscribed, channel_off: what their people say of messages and of pushes.
         no_permission: the app may show none.
         same_phone: a later token of the same phone is there.
+        zone: whether their time zone is known, where the schedule asks for it.
     """
 
     platform: Platform
@@ -49,6 +59,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     channel_off: bool
     no_permission: bool
     same_phone: bool
+    zone: ZoneState = ZoneState.KNOWN
     devices: int
 
 
@@ -90,6 +101,20 @@ class PausedRoute(msgspec.Struct, frozen=True):
     devices: int
 
 
+class Zones(msgspec.Struct, frozen=True, kw_only=True):
+    """Reachable devices whose time zone is not known, and which zone they are treated as.
+
+    Attributes:
+        unknown: those that say what is no zone; `names` has what most of the audience's say, with how many do.
+        missing: those that say nothing.
+    """
+
+    treated_as: str
+    unknown: int
+    missing: int
+    names: dict[str, int]
+
+
 class Preflight(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be expected of a broadcast.
 
@@ -100,6 +125,7 @@ class Preflight(msgspec.Struct, frozen=True, kw_only=True):
         suppressed: of those, the suppressed ones by what the push service had answered.
         stale: reachable devices that were not used for so long.
         without_permission: reachable devices that may show no push.
+        zones: devices whose time zone is not known; None where it does not depend on their zones when a push is due.
         paused: routes that are paused, and how many reachable devices wait for each.
         per_s: how fast it goes, as far as that is known.
         takes_s: how long it takes at that rate.
@@ -115,6 +141,7 @@ class Preflight(msgspec.Struct, frozen=True, kw_only=True):
     suppressed: dict[str, int]
     stale: dict[str, int]
     without_permission: int
+    zones: Zones | None
     paused: list[PausedRoute]
     per_s: float | None
     takes_s: float | None
@@ -141,7 +168,8 @@ Routes: TypeAlias = Mapping[tuple[Platform, str, str, TokenShape], RouteState]
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What a preflight is made from: the audience by kinds, the routes by kind of device, and what came of former pushes.
 
-    `per_s` is the broadcast's own bound; `fastest_per_s` what the workspace has been seen to reach of late.
+    `per_s` is the broadcast's own bound; `fastest_per_s` what the workspace has been seen to reach of late. `zone` is what
+    devices of an unknown time zone are treated as, None where the schedule does not go by zones; `unknown_zones` what they say.
     """
 
     at: datetime
@@ -152,6 +180,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     asks: Asks
     per_s: float | None = None
     fastest_per_s: float | None = None
+    zone: str | None = None
+    unknown_zones: Mapping[str, int] = {}
 
 
 def foresee(message: Message, facts: Facts) -> Preflight:
@@ -180,6 +210,7 @@ def foresee(message: Message, facts: Facts) -> Preflight:
         suppressed=dict(suppressed.most_common()),
         stale={name: sum(k.devices for k in going if k.seen >= step) for name, step in _STALE.items()},
         without_permission=sum(kind.devices for kind in going if kind.no_permission),
+        zones=None if facts.zone is None else _zones(facts.zone, going, facts.unknown_zones),
         paused=_paused(going, facts.routes),
         per_s=per_s,
         takes_s=None if per_s is None else round(reachable / per_s, 1),
@@ -212,6 +243,14 @@ def _paused(going: Iterable[Kind], routes: Routes) -> list[PausedRoute]:
         if route.pause_reason is not None:
             waiting[route] += kind.devices
     return [PausedRoute(r.name, r.pause_reason or "", devices) for r, devices in waiting.most_common()]
+
+
+def _zones(treated_as: str, going: Iterable[Kind], names: Mapping[str, int]) -> Zones:
+    counts = Counter[ZoneState]()
+    for kind in going:
+        counts[kind.zone] += kind.devices
+    unknown, missing = counts[ZoneState.UNKNOWN], counts[ZoneState.MISSING]
+    return Zones(treated_as=treated_as, unknown=unknown, missing=missing, names=dict(names))
 
 
 def _rate(going: Sequence[Kind], facts: Facts) -> float | None:

@@ -1,7 +1,7 @@
 """When a message is due: at a moment, at a local time in each device's time zone, and within the hours that are allowed.
 
-Time zones are those of the IANA database, by its names. A local time that is skipped in spring is the moment of the
-change; one that comes twice in autumn is the first of both.
+Time zones are those of the IANA database, by its names, whatever their case and the blanks around them. A local time
+that is skipped in spring is the moment of the change; one that comes twice in autumn is the first of both.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ import msgspec
 
 from pushkeeper.core import times
 
+# What a machine says that was told of none, and what it says whatever it was told of.
+NO_ZONES = frozenset({"Factory", "localtime"})
+ZONE_BLANKS = " \t\r\n"
 _SECOND = timedelta(seconds=1)
 _DAY = timedelta(days=1)
 
@@ -118,7 +121,22 @@ def passes(schedule: Schedule, now: datetime) -> tuple[Pass, ...]:
 @lru_cache(maxsize=1)
 def zones() -> frozenset[str]:
     """The names of all time zones."""
-    return frozenset(available_timezones())
+    return frozenset(available_timezones()) - NO_ZONES
+
+
+@lru_cache(maxsize=1)
+def _by_key() -> dict[str, str]:
+    return {zone_key(name): name for name in zones()}
+
+
+def zone_key(name: str) -> str:
+    """What the spellings of a zone's name share."""
+    return name.strip(ZONE_BLANKS).replace(" ", "_").lower()
+
+
+def canonical_zone(name: object) -> str | None:
+    """The zone of this name, as the database spells it; None where there is none, as of an offset (`GMT+0530`)."""
+    return _by_key().get(zone_key(name)) if isinstance(name, str) and name.isascii() else None
 
 
 @lru_cache(maxsize=1024)
@@ -129,7 +147,7 @@ def zone_of(name: str) -> ZoneInfo:
 
 def known_zone(name: object, default: str) -> str:
     """A device's zone, or the default where it has none that is known."""
-    return name if isinstance(name, str) and name in zones() else default
+    return canonical_zone(name) or default
 
 
 def first_moment(local: datetime, zone: ZoneInfo) -> datetime:
@@ -167,7 +185,8 @@ def read_local_time(text: object, field: str) -> datetime:
 
 
 def read_zone(name: object, field: str) -> str:
-    """The name of a time zone; BadSchedule of what is none."""
-    if not isinstance(name, str) or name not in zones():
+    """The name of a time zone, as the database spells it; BadSchedule of what is none."""
+    found = canonical_zone(name)
+    if found is None:
         raise BadSchedule(field, "expected the name of a time zone, as Europe/Berlin")
-    return name
+    return found

@@ -12,6 +12,7 @@ from pushkeeper.core.filter import Unit, events_in
 from pushkeeper.core.filter_match import DeviceFacts, Facts, Happened
 from pushkeeper.core.identity import cio_id
 from pushkeeper.core.model import Content, DeviceId, PersonId, Platform, Token, message_day
+from pushkeeper.core.schedule import Schedule
 from pushkeeper.core.status import LastStatus
 from pushkeeper.store.database import load_queries
 
@@ -218,6 +219,7 @@ def _device(row: Row) -> Device:
 def _message(row: Row) -> Message:
     broadcast = None
     if row["broadcast_id"] is not None:
+        schedule = msgspec.convert(row["schedule"], Schedule)
         broadcast = facts.Broadcast(
             number=row["broadcast_id"],
             state=row["state"],
@@ -229,6 +231,7 @@ def _message(row: Row) -> Message:
             cancelled_at=row["cancelled_at"],
             skip_without_permission=row["skip_without_permission"],
             one_per_phone=row["one_per_phone"],
+            zone=schedule.time_zone if schedule.by_zone else None,
         )
     try:
         content = msgspec.convert(row["content"], Content) if row["content"] else None

@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from pushkeeper.core.model import Platform, TokenShape
-from pushkeeper.core.preflight import DayOf, Kind, by_day
+from pushkeeper.core.preflight import DayOf, Kind, ZoneState, by_day
 from pushkeeper.core.status import LastStatus
 from pushkeeper.store import plans
 from pushkeeper.store.database import load_queries
@@ -28,17 +28,23 @@ _SAME_PHONE = (
     "and o.platform = d.platform and phone_of(o.attributes) = phone_of(d.attributes) and o.status <> 'suppressed' "
     "and (o.last_used, o.device_id) > (d.last_used, d.device_id))"
 )
+_ZONE = (
+    f"case when {plans.ZONE} is null then 'missing' "
+    f"when {plans.ZONE_KEY} = any ({{zones}}) then 'known' else 'unknown' end"
+)
 
 
 async def kinds(
-    database: Database, workspace: WorkspaceId, message_id: UUID, whom: Whom, *, by_phone: bool
+    database: Database, workspace: WorkspaceId, message_id: UUID, whom: Whom, *, by_phone: bool, by_zone: bool
 ) -> list[Kind]:
-    """An audience's devices, counted by what they are alike in; `by_phone` looks for later tokens of the same phones.
+    """An audience's devices, counted by what they are alike in.
+
+    `by_phone` looks for later tokens of the same phones, `by_zone` whether their time zones are known.
 
     Raises:
         TooSlow: it takes longer than a minute.
     """
-    query, parameters = _query("kinds", whom)
+    query, parameters = _query(SQL["kinds"], whom, by_zone=by_zone)
     query = query.replace("{same_phone}", _SAME_PHONE if by_phone else "false")
     rows = await database.survey(query, workspace, message_id, *parameters)
     return [
@@ -48,10 +54,24 @@ async def kinds(
                 "platform": Platform(row["platform"]),
                 "shape": TokenShape(row["shape"]),
                 "status": LastStatus(row["status"]),
+                "zone": ZoneState(row["zone"]),
             }
         )
         for row in rows
     ]
+
+
+async def unknown_zones(
+    database: Database, workspace: WorkspaceId, message_id: UUID, whom: Whom
+) -> dict[str, int]:
+    """What most of an audience's devices whose time zone is unknown say that it is, and how many do; the most first.
+
+    Raises:
+        TooSlow: it takes longer than a minute.
+    """
+    query, parameters = _query(SQL["unknown_zones"], whom, by_zone=True)
+    rows = await database.survey(query, workspace, message_id, *parameters)
+    return {row["zone"]: row["devices"] for row in rows}
 
 
 async def people(database: Database, workspace: WorkspaceId, message_id: UUID, whom: Whom) -> int:
@@ -60,7 +80,7 @@ async def people(database: Database, workspace: WorkspaceId, message_id: UUID, w
     Raises:
         TooSlow: it takes longer than a minute.
     """
-    query, parameters = _query("people", whom)
+    query, parameters = _query(SQL["people"], whom)
     [row] = await database.survey(query, workspace, message_id, *parameters)
     found: int = row["people"]
     return found
@@ -82,8 +102,11 @@ async def fastest_per_s(database: Database, workspace: WorkspaceId) -> float | N
     return None if not found else found / 60
 
 
-def _query(name: str, whom: Whom) -> tuple[str, list[object]]:
+def _query(text: str, whom: Whom, *, by_zone: bool = False) -> tuple[str, list[object]]:
     conditions = plans.conditions(whom, first=3)
-    query = SQL["kinds"] if name == "kinds" else SQL["people"]
+    zone = "'known'"
+    if by_zone:
+        zone = _ZONE.replace("{zones}", conditions.parameter(plans.zone_keys(), "text[]"))
+    query = text.replace("{zone}", zone).replace("{said}", plans.ZONE)
     query = query.replace("{listed}", _LISTED if whom.listed else "").replace("{condition}", conditions.sql)
     return query, conditions.parameters

@@ -10,7 +10,7 @@ import msgspec
 from pushkeeper.core import filter_sql
 from pushkeeper.core.filter import Unit
 from pushkeeper.core.model import Platform, TokenShape
-from pushkeeper.core.schedule import Pass, Schedule, zones
+from pushkeeper.core.schedule import ZONE_BLANKS, Pass, Schedule, zone_key, zones
 from pushkeeper.store.database import PLAN_CHANNEL, columns, load_queries
 from pushkeeper.store.jobs import ClaimLost
 
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 SQL = load_queries("plans")
 
-_ZONE = "coalesce(d.attributes ->> 'timezone', p.attributes ->> 'timezone')"
+ZONE = "coalesce(d.attributes ->> 'timezone', p.attributes ->> 'timezone')"
+# As `zone_key` has it; only of ASCII, as names of zones are.
+ZONE_KEY = f"lower(replace(btrim({ZONE}, e{ZONE_BLANKS!r}), ' ', '_') collate \"C\")"
 _PEOPLE = "join people p using (workspace_id, person_id)"
 _FIRST = 14  # the parameters before it are the page's own
 # What was planned for another moment: it is in a batch, or has its push, or a verdict that is held.
@@ -172,15 +174,20 @@ class Conditions:
 
     def add_zones(self, own: Sequence[str], default: str) -> None:
         self.of_people = True
-        condition = f"{_ZONE} = any ({self.parameter(list(own), 'text[]')})"
+        condition = f"{ZONE_KEY} = any ({self.parameter([zone_key(zone) for zone in own], 'text[]')})"
         if default in own:
-            known = self.parameter(sorted(zones()), "text[]")
-            condition = f"({condition} or ({_ZONE} = any ({known})) is not true)"
+            known = self.parameter(zone_keys(), "text[]")
+            condition = f"({condition} or ({ZONE_KEY} = any ({known})) is not true)"
         self.written.append(condition)
 
     def parameter(self, value: object, kind: str) -> str:
         self.parameters.append(value)
         return f"${self.first + len(self.parameters) - 1}::{kind}"
+
+
+def zone_keys() -> list[str]:
+    """All zones, by what `ZONE_KEY` makes of their names."""
+    return sorted(map(zone_key, zones()))
 
 
 def conditions(whom: Whom, *, first: int) -> Conditions:

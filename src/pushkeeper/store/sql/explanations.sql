@@ -42,7 +42,8 @@ limit $3;
 -- What of a message decides.
 select m.message_id, m.kind, m.created_at, m.expires_at, m.content, m.send_to_unsubscribed, m.platforms, m.stop_reason,
     m.person_id, b.broadcast_id, b.state, b.audience, b.unit, b.listed, b.device_ids, b.saved, b.pass_at, b.started_at,
-    b.planned_at, b.paused_at, b.cancelled_at, b.skip_without_permission, b.one_per_phone
+    b.planned_at, b.paused_at, b.cancelled_at, b.skip_without_permission, b.one_per_phone,
+    b.schedule
 from messages m left join broadcasts b using (workspace_id, message_id)
 where m.workspace_id = $1 and m.message_id = $2;
 

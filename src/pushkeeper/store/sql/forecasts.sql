@@ -5,10 +5,19 @@
 select d.platform, d.app, d.environment, token_shape(d.platform, d.token) as shape, seen_step(d.last_used, now()) as seen, d.status,
     case when d.status = 'suppressed' then d.failure_reason end as failure_reason, p.unsubscribed,
     push_is_off(p.attributes) as channel_off, lower(d.attributes ->> 'push_enabled') = 'false' is true as no_permission,
-    {same_phone} as same_phone, count(*) as devices
+    {same_phone} as same_phone, {zone} as zone, count(*) as devices
 from devices d join people p using (workspace_id, person_id) {listed}
 where d.workspace_id = $1 and $2::uuid is not null and {condition}
-group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11;
+group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12;
+
+-- name: unknown_zones
+-- What an audience's devices say that their time zone is, where that is none, as it is mostly said.
+select left({said}, 40) as zone, count(*) as devices
+from devices d join people p using (workspace_id, person_id) {listed}
+where d.workspace_id = $1 and $2::uuid is not null and {condition} and {zone} = 'unknown'
+group by 1
+order by 2 desc, 1
+limit 10;
 
 -- name: people
 -- How many people have devices of an audience.
