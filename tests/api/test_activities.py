@@ -144,7 +144,7 @@ TAKEN = [("email", {"email": {"from": "", "to": "Taken@example.com"}})]
 
 
 @pytest.mark.parametrize("way", [by_v1, by_v2, by_v2_batch, by_cdp])
-async def test_an_identifier_that_is_somebody_elses_is_told_of_at_the_person_who_was_meant(door, way):
+async def test_an_identifier_of_somebody_else_is_a_failed_change_of_the_person_who_was_meant(door, way):
     await by_v1(door, {"id": "owner"}, {"email": "taken@example.com"})
     assert await way(door, {"id": "42"}, {"email": "Taken@example.com", "plan": "pro"}) == 200
     found = await door.person("42")
@@ -156,7 +156,7 @@ async def test_an_identifier_that_is_somebody_elses_is_told_of_at_the_person_who
 
 
 @pytest.mark.parametrize("way", [by_v1, by_v2, by_cdp])
-async def test_an_identifier_that_cannot_be_changed_is_told_of_too(door, way):
+async def test_an_identifier_that_cannot_be_changed_is_a_failed_change_too(door, way):
     await by_v1(door, {"id": "42"}, {"email": "a@example.com"})
     await way(door, {"id": "42"}, {"email": "b@example.com"})
     assert (await door.person("42"))["identifiers"]["email"] == "a@example.com"
