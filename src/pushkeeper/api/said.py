@@ -138,14 +138,14 @@ def change(
     given = {name: value for name, value in body.items() if name not in _NOT_ATTRIBUTES}
     kept, removed = fields.attributes(given, field, on_bad)
     changed_at = times.from_seconds(body.get("_timestamp")) or at
-    now = int(time.time())
+    now = time.time()
     dotted = dict.fromkeys(name for name in (*kept, *removed) if _DOTTED_PREFERENCE.fullmatch(name))
     return AttributeChange(
         attributes={name: value for name, value in kept.items() if name not in dotted},
         preferences={name: kept.get(name) for name in dotted},
         removed=tuple(name for name in removed if name not in dotted),
         unsubscribed=is_true(body["unsubscribed"]) if "unsubscribed" in body else None,
-        changed_at=min(changed_at.timestamp(), now) if changed_at else now,
+        changed_at=changed_at.timestamp() if changed_at and changed_at.timestamp() <= now else int(now),
     )
 
 
