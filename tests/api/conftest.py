@@ -151,6 +151,18 @@ async def port(database):
         yield listening_at
 
 
+@pytest.fixture(scope="session")
+def door_to():
+    """Doors to a workspace of any database, on a server of their own."""
+
+    @asynccontextmanager
+    async def opened(database, workspace_id, keys):
+        async with _served(database) as listening_at:
+            yield Door(listening_at, workspace_id, keys, database)
+
+    return opened
+
+
 @pytest_asyncio.fixture
 async def limited_door(workspace, database):
     """A door to a server that lets a key make ten calls a second."""

@@ -198,6 +198,9 @@ def test_what_is_of_a_workspace_is_asked_by_a_role_that_sees_no_other(tenants: f
     assert set(found) == OF_THE_INSTALLATION
 
 
+OF_MIGRATIONS = {"mend_times"}  # which mend the rows of all workspaces
+
+
 async def test_functions_and_triggers_are_bound_by_what_they_are_given(
     database: Database, tenants: frozenset[str]
 ) -> None:
@@ -208,6 +211,8 @@ async def test_functions_and_triggers_are_bound_by_what_they_are_given(
     )
     read = 0
     for function in functions:
+        if function["name"] in OF_MIGRATIONS:
+            continue
         bodies = [function["body"]] if function["language"] == "sql" else _statements(function["definition"])
         for body in bodies:
             read += 1

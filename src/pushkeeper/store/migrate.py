@@ -8,6 +8,8 @@ from datetime import date, timedelta
 from importlib import resources
 from typing import TYPE_CHECKING
 
+import asyncpg
+
 from pushkeeper.errors import Misconfigured
 from pushkeeper.store import row_security, spellings
 
@@ -19,6 +21,15 @@ _SCHEMA_LOCK = 0x70757368
 _BY_MONTH = ("device_history", "events")
 _DAYS_AHEAD = 3
 _MONTHS_AHEAD = 2
+_LONGEST_SCAN_S = 6 * 3600.0
+# Partitions come before what they are parts of, so that each is locked for no longer than it is read.
+_NOT_VALIDATED = """
+    select conrelid::regclass::text as name, quote_ident(conname) as constraint_name
+    from pg_constraint join pg_class c on c.oid = conrelid
+    where contype = 'c' and not convalidated
+        and c.relnamespace = (select relnamespace from pg_class where oid = to_regclass('workspaces'))
+    order by relispartition desc, relname
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +72,22 @@ async def migrate(database: Database) -> list[Migration]:
         _check_history(applied, known)
         fresh = [migration for migration in known if migration.number not in applied]
         for migration in fresh:
-            await connection.execute(migration.sql)
+            await connection.execute(migration.sql, timeout=_LONGEST_SCAN_S)
             await connection.execute(
                 "insert into migrations (number, name, checksum) values ($1, $2, $3)",
                 migration.number,
                 migration.name,
                 migration.checksum,
             )
+        if fresh:
+            await connection.execute("select bound_times()", timeout=_LONGEST_SCAN_S)
         return fresh, await row_security.lock(connection)
 
     fresh, secured = await database.owned.in_transaction(work)
     await database.secure_rows(secured=secured)
     await make_partitions(database)
     await spellings.merge_all(database)
+    await _validate(database)
     return fresh
 
 
@@ -102,6 +116,22 @@ def _check_history(applied: dict[int, str], known: list[Migration]) -> None:
     for migration in known:
         if applied.get(migration.number, migration.checksum) != migration.checksum:
             raise Misconfigured(f"database: migration {migration.number} was changed after it was applied")
+
+
+async def _validate(database: Database) -> None:
+    """Look at the rows that were there before a constraint was, table by table, while others read and write."""
+
+    async def work(connection: Connection) -> None:
+        for row in await connection.fetch(_NOT_VALIDATED):
+            statement = f"alter table {row['name']} validate constraint {row['constraint_name']}"
+            try:
+                await connection.execute(statement, timeout=_LONGEST_SCAN_S)
+            except asyncpg.CheckViolationError:
+                # The release before wrote it when its like were mended already, and not refused yet.
+                await connection.execute("select mend_times()", timeout=_LONGEST_SCAN_S)
+                await connection.execute(statement, timeout=_LONGEST_SCAN_S)
+
+    await database.outside_transactions(work)
 
 
 async def make_partitions(database: Database) -> None:
