@@ -147,6 +147,23 @@ async def test_a_phone_is_registered_without_the_attribute_that_cannot_be_kept(
     assert (await door.app("GET", f"/api/v1/devices/{_TOKEN}"))[1]["dropped_attributes"] == {}
 
 
+async def test_a_phone_that_would_have_too_many_attributes_is_registered_with_those_it_has(door: Any) -> None:
+    assert await _cdp(door, _registered({f"a{n}": n for n in range(300)})) == (200, {})
+    await door.database.rows(
+        "update devices set status = 'bounced', strikes = 1 where workspace_id = $1", door.workspace_id
+    )
+    before = _dropped("attribute")
+    more = {"messageId": "01", "anonymousId": "a", **_registered({"b": 1})}
+    [error] = (await _cdp(door, more))[1]["errors"]
+    assert _dropped("attribute") == before + 1
+    _, device = await door.app("GET", f"/api/v1/devices/{_TOKEN}")
+    assert (device["last_status"], len(device["attributes"])) == ("", 300)
+    assert device["dropped_attributes"] == {"attributes": error["message"]}
+    path = "/api/v1/customers/ann/devices"
+    body = {"device": {"id": _TOKEN, "platform": "ios", "attributes": {"b": 1}}}
+    assert (await door.track("PUT", path, body))[0] == 400
+
+
 @pytest.mark.parametrize("attributes", [[], "text", 7, {f"a{n}": n for n in range(301)}])
 async def test_a_phone_is_registered_whatever_its_properties_are(door: Any, attributes: object) -> None:
     status, answer = await _cdp(door, _registered(attributes))

@@ -41,6 +41,7 @@ _MAX_PLACE = 200
 _PLACED_DEPTH = 2  # of what is nested too deeply: each level of its place is a look at all that is below
 _BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
+_READ_ENCODINGS = frozenset({b"", b"identity", b"gzip", b"x-gzip", b"deflate"})
 _INLINE_BYTES = LARGE_BYTES // 8  # packed; most bodies are some eight times as long as that
 _LARGEST = 10**MAX_DIGITS
 _OUT_OF_RANGE = str(_LARGEST).encode()  # stands for a number that is none here; the check of digits finds it
@@ -170,11 +171,13 @@ async def inflate(raw: bytes, *, encoding: bytes, most: int, field: str) -> byte
     Of deflate without zlib's header `encoding`, the header Content-Encoding, must tell.
 
     Raises:
-        BadRequest: it begins as gzip, and is none.
+        BadRequest: it begins as gzip, and is none; or it is in another encoding.
         TooLarge: it has more than `most` bytes; what is over that is never inflated.
     """
     unpack = _unpacker(raw, encoding)
     if unpack is None:
+        if encoding.strip().lower() not in _READ_ENCODINGS and not _may_be_json(raw):
+            raise BadRequest("body", "body: in an encoding that is not read; gzip and deflate are")
         found = raw
     elif len(raw) <= _INLINE_BYTES:
         found = unpack(raw, most + 1)
@@ -191,8 +194,12 @@ def _unpacker(raw: bytes, encoding: bytes) -> Callable[[bytes, int], bytes] | No
     # RFC 1950: no JSON begins so.
     if len(raw) > 1 and raw[0] & 0x0F == zlib.DEFLATED and int.from_bytes(raw[:2], "big") % 31 == 0:
         return _unzlib
-    is_packed = encoding.strip().lower() == b"deflate" and not raw.lstrip().startswith(b"{")
+    is_packed = encoding.strip().lower() == b"deflate" and not _may_be_json(raw)
     return _undeflate if is_packed else None
+
+
+def _may_be_json(raw: bytes) -> bool:
+    return raw.removeprefix(_BOM).lstrip()[:1] in {b"", b"{"}
 
 
 def _gunzip(raw: bytes, most: int) -> bytes:

@@ -19,6 +19,7 @@ from pushkeeper.api.cdp_item import DEVICE_FIELDS, Item, cut_attributes, read_it
 from pushkeeper.api.drops import Drops
 from pushkeeper.api.surface import NOBODY, Surface
 from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge, Unauthorized
+from pushkeeper.registry import Tell
 from pushkeeper.reporting import AppReport
 
 if TYPE_CHECKING:
@@ -168,12 +169,13 @@ class _Cdp:
                 await self._rooms.reporting.report(report)
         told = [(index, one) for index, one in said if not isinstance(one, AppReport)]
         answers = await self._rooms.registry.do_all([one for _, one in told])
-        for (index, _), done in zip(told, answers, strict=True):
+        for (index, one), done in zip(told, answers, strict=True):
             # Of a database that does not answer the caller must hear, to send all of it again.
             if isinstance(done, BaseException) and not isinstance(done, BadRequest):
                 raise done
             if isinstance(done, BadRequest):
-                drops.add("item", done, index)
+                is_registered = isinstance(one, Tell) and one.registration is not None
+                drops.add("attribute" if is_registered else "item", done, index)
 
     async def _opened(self, call: Call, drops: Drops) -> _Opened:
         """The body, and whose key it came with, which is known before anything is made of the body's JSON."""

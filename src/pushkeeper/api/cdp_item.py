@@ -204,6 +204,7 @@ class _Reader:
             last_used=self._at,
             attributes=said.device_attributes(given, "properties", self._on_bad, self._spoiled),
             request_id=self._request_id,
+            must_register=True,
         )
         if self._user is None and self._anonymous_id is None:
             raise BadRequest("userId", "userId: is needed, or an anonymousId")

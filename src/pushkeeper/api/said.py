@@ -195,6 +195,7 @@ def registered(
     last_used: datetime | None,
     attributes: DeviceAttributes,
     request_id: str,
+    must_register: bool = False,
 ) -> Registration:
     """A device of these parts, last used at no later time than now."""
     now = datetime.now(UTC)
@@ -207,6 +208,7 @@ def registered(
         environment=attributes.environment,
         attributes=attributes.kept,
         dropped_attributes=attributes.dropped,
+        must_register=must_register,
         request_id=request_id,
     )
 

@@ -44,7 +44,8 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     """A device as its app tells of it; `app` and `environment` are None when it does not say.
 
     `attributes` merge into those that the same person's device has, and None removes one. `dropped_attributes` are the names of
-    those that cannot be kept, each with the reason.
+    those that cannot be kept, each with the reason. `must_register` says that a device which would have more attributes than
+    it may is registered all the same, with those that it has.
     """
 
     token: Token
@@ -55,6 +56,7 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     environment: Environment | None = None
     attributes: dict[str, Any] = {}
     dropped_attributes: dict[str, str] = {}
+    must_register: bool = False
     request_id: str = ""
 
 

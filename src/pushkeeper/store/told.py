@@ -198,10 +198,20 @@ async def _register(
     if fids:
         await devices.become_fid(connection, fids)
     refused = await devices.register(connection, [told for _, told in telling])
-    if refused:
-        for place, _ in telling:
-            if _device(tells[place]) in refused:
-                answers[place] = _refusal(devices.too_much(), tells[place], tells[place].change)
+    again = []
+    for place, (workspace, person, told) in telling if refused else ():
+        if _device(tells[place]) not in refused:
+            continue
+        error = devices.too_much()
+        if told.must_register:
+            dropped = {"attributes": error.message, **told.dropped_attributes}
+            bare = msgspec.structs.replace(told, attributes={}, dropped_attributes=dropped)
+            again.append((workspace, person, bare))
+            answers[place] = error
+        else:
+            answers[place] = _refusal(error, tells[place], tells[place].change)
+    if again:
+        await devices.register(connection, again)
 
 
 async def _keep_anonymous(connection: Connection, tells: dict[int, Tell]) -> None:
