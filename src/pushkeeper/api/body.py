@@ -93,12 +93,33 @@ def parse(raw: bytes) -> tuple[Any, Sequence[Check]]:
         value, raw = _decoded(raw, Any)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest("body", f"body: not JSON: {error}") from None
+    return value, _checks_of(raw)
+
+
+def size_of_part(part: object, checks: Sequence[Check]) -> int:
+    """The length of a part of a body as JSON, in bytes; of the body's checks it is made those that it needs.
+
+    Raises:
+        BadRequest: it does not pass one.
+    """
+    try:
+        raw = msgspec.json.encode(part)
+    except RecursionError:
+        _refuse_depth(part)
+        raise
+    for check in _checks_of(raw) if checks else ():
+        check(part)
+    return len(raw)
+
+
+def _checks_of(raw: bytes) -> list[Check]:
+    """What JSON is to be checked for, by what can be seen of it without reading it."""
     checks: list[Check] = []
     if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH:
         checks.append(_refuse_depth)
     if len(raw) > MAX_DIGITS and _TOO_MANY_DIGITS in raw.translate(_DIGITS_ALIKE):
         checks.append(_refuse_digits)
-    return value, checks
+    return checks
 
 
 def _has_too_many_values(raw: bytes) -> bool:

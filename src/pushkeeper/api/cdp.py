@@ -14,7 +14,7 @@ import msgspec
 
 from pushkeeper.api import answer, fields
 from pushkeeper.api.answer import Answer
-from pushkeeper.api.body import by_size, inflate, loads, parse
+from pushkeeper.api.body import by_size, inflate, loads, parse, size_of_part
 from pushkeeper.api.cdp_item import DEVICE_FIELDS, Item, cut_attributes, read_item
 from pushkeeper.api.drops import Drops
 from pushkeeper.api.surface import NOBODY, Surface
@@ -261,9 +261,7 @@ def _spoiled(item: dict[str, Any], kind: str | None, checks: Sequence[Check]) ->
 
 
 def _check(item: dict[str, Any], checks: Sequence[Check]) -> None:
-    for check in checks:
-        check(item)
-    if len(msgspec.json.encode(item)) > MAX_ITEM_BYTES:
+    if size_of_part(item, checks) > MAX_ITEM_BYTES:
         raise TooLarge("event", f"event: cannot be longer than {MAX_ITEM_BYTES} bytes")
 
 

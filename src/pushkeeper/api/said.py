@@ -33,6 +33,8 @@ MAX_TOKEN_BYTES = 4096
 MAX_EVENT_NAME_BYTES = 100
 MAX_EVENT_DATA_BYTES = 100_000
 _MOST_DROPPED_SHOWN = 20
+_PLATFORMS = tuple(Platform)
+_ENVIRONMENTS = tuple(Environment)
 _EVENT_KINDS = ("event", "page", "screen")
 _IDENTIFIERS = (IdentifierKind.ID, IdentifierKind.EMAIL)
 _ID_TYPES = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
@@ -244,9 +246,11 @@ def device_attributes(
         drop(error)
     wanted = {name: value for name, value in given.items() if name != "_last_status"}
     kept, removed = fields.attributes(wanted, field, drop)
-    for name, check in (("app_id", fields.optional_text), ("apns_environment", _check_environment)):
+    for name, check in _OUR_ATTRIBUTES:
+        if name not in kept:
+            continue
         try:
-            check(kept.get(name), f"{field}.{name}")
+            check(kept[name], f"{field}.{name}")
         except BadRequest as error:
             drop(error)
             del kept[name]
@@ -265,11 +269,14 @@ def platform(value: object, field: str) -> Platform:
     Raises:
         BadRequest: it is none of those there are.
     """
-    return Platform(fields.one_of(value, field, tuple(Platform)))
+    return Platform(fields.one_of(value, field, _PLATFORMS))
 
 
-def _check_environment(value: object, field: str) -> str | None:
-    return None if value is None else fields.one_of(value, field, tuple(Environment))
+def _environment(value: object, field: str) -> str:
+    return fields.one_of(value, field, _ENVIRONMENTS)
+
+
+_OUR_ATTRIBUTES = (("app_id", fields.optional_text), ("apns_environment", _environment))
 
 
 def token(value: object, field: str) -> Token:

@@ -6,10 +6,8 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from pushkeeper.api import answer, fields, metrics, said
-from pushkeeper.api.body import by_size
+from pushkeeper.api.body import by_size, size_of_part
 from pushkeeper.api.drops import Drops, problem
 from pushkeeper.api.surface import Surface
 from pushkeeper.api.track_v1 import DONE
@@ -117,10 +115,8 @@ class _TrackV2:
         self, call: Call, item: object, checks: Sequence[Check]
     ) -> list[Told | AppReport | _Note] | BadRequest:
         try:
-            for check in checks:
-                check(item)
             given = fields.as_object(item, "batch")
-            if len(msgspec.json.encode(given)) > MAX_ITEM_BYTES:
+            if size_of_part(given, checks) > MAX_ITEM_BYTES:
                 raise TooLarge("batch", f"batch: an operation cannot be longer than {MAX_ITEM_BYTES} bytes")
             return self._read(call, given)
         except BadRequest as error:
