@@ -14,9 +14,10 @@ from pushkeeper.core import identity
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import PersonId, Platform, Token, WorkspaceId
 from pushkeeper.errors import NotFound
-from pushkeeper.registry import Registry
+from pushkeeper.registry import Registry, Tell
 from pushkeeper.store.database import Database
 from pushkeeper.store.devices import Registration
+from pushkeeper.store.events import NewEvent
 from pushkeeper.store.people import AttributeChange, Naming
 
 if TYPE_CHECKING:
@@ -192,3 +193,44 @@ async def test_a_person_whose_new_email_somebody_else_takes_meanwhile_keeps_one(
         )
         assert person in await people_with(database, tenant, former, wanted)
         assert await people_with(database, tenant, wanted)
+
+
+def tied(tenant: WorkspaceId, who: str, anonymous_id: str) -> Tell:
+    naming = Naming(workspace_id=tenant, path=an_id(who))
+    return Tell(workspace_id=tenant, naming=naming, anonymous_id=anonymous_id)
+
+
+async def test_of_two_who_identify_with_one_anonymous_id_one_gets_all_that_waits(
+    database: Database, rivals: tuple[Registry, Registry], tenant: WorkspaceId
+) -> None:
+    looked = NewEvent(kind="event", name="looked", data={}, happened_at=NOON)
+    ids = [f"a{n}" for n in range(ROUNDS)]
+    for one in ids:
+        await rivals[0].tell(Tell(workspace_id=tenant, anonymous_id=one, event=looked))
+        await rivals[0].tell(Tell(workspace_id=tenant, anonymous_id=one, registration=phone(one)))
+    # Each process in its own order, so that two wait for each other.
+    here, there = ([tied(tenant, who, one) for one in ids] for who in ("ann", "ben"))
+    await at_once([rivals[0].do_all(here), rivals[1].do_all(there[::-1])])
+    rows = await database.rows(
+        "select count(*) as n from anonymous_ids a join events e using (workspace_id, anonymous_id, person_id) "
+        "join devices d on d.workspace_id = a.workspace_id and d.person_id = a.person_id and d.token = anonymous_id "
+        "where a.workspace_id = $1",
+        tenant,
+    )
+    assert [row["n"] for row in rows] == [ROUNDS]
+
+
+async def test_an_anonymous_id_is_tied_to_whoever_identifies_and_is_not_deleted_meanwhile(
+    database: Database, rivals: tuple[Registry, Registry], tenant: WorkspaceId
+) -> None:
+    here, there = rivals
+    for n in range(ROUNDS):
+        ann, anonymous_id = an_id(f"p{n}"), f"a{n}"
+        await here.identify(Naming(workspace_id=tenant, path=ann), NOTHING)
+        await at_once([here.tell(tied(tenant, ann.value, anonymous_id)), there.forget_person(tenant, ann)])
+        is_tied = await database.value(
+            "select count(*) = 1 from anonymous_ids where workspace_id = $1 and anonymous_id = $2",
+            tenant,
+            anonymous_id,
+        )
+        assert is_tied is bool(await people_with(database, tenant, ann))
