@@ -155,7 +155,7 @@ class Registry:
     ) -> Act:
         """Deletes the device of this token, whoever has it: its app reports that nobody is logged in.
 
-        The anonymous id says after which other calls of the app that is to be done, and names nobody.
+        Calls of one anonymous id keep their order; it names nobody.
         """
         only = device_id(workspace, token)
 

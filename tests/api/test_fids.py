@@ -1,5 +1,7 @@
 """FCM's installation ids: registered, and taken for the device whose token begins with them."""
 
+import json
+
 FID = "cGhvbmUtb2YtYW5uLTAwMQ"
 TOKEN = f"{FID}:APA91b" + "x" * 134
 
@@ -50,6 +52,19 @@ async def test_an_answer_to_the_former_token_does_not_touch_the_fid(door):
     before = (await device(door, TOKEN))["generation"]
     await register(door, FID)
     assert (await device(door, FID))["generation"] > before
+
+
+async def test_a_token_gives_way_to_its_fid_that_was_nobodys_until_the_person_identified(door):
+    await register(door, TOKEN)
+    phone = {"device": {"token": FID, "type": "android"}}
+    items = [
+        {"type": "track", "event": "Device Created or Updated", "anonymousId": "a1", "context": phone},
+        {"type": "identify", "userId": "42", "anonymousId": "a1"},
+    ]
+    body = json.dumps({"writeKey": door.keys.write_key, "batch": items}).encode()
+    assert (await door.raw("POST", "/v1/b", body))[0] == 200
+    assert (await device(door, FID))["id_kind"] == "fid"
+    assert (await door.counts())["devices"] == 1
 
 
 async def test_another_persons_token_is_left_to_them(door):

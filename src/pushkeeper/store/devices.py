@@ -145,19 +145,22 @@ class Count:
     devices: int
 
 
-async def become_fid(connection: Connection, fids: Sequence[tuple[WorkspaceId, PersonId, Token]]) -> None:
-    """Let devices that were known by registration tokens be known by the installation ids that those begin with."""
-    rows = [(workspace, person, fid.value, device_id(workspace, fid)) for workspace, person, fid in fids]
-    await connection.execute(SQL["become_fid"], *columns(rows, 4))
-
-
 async def register(
     connection: Connection, registrations: Sequence[tuple[WorkspaceId, PersonId, Registration]]
 ) -> set[DeviceId]:
     """Add devices, or refresh or move the ones that are there; no two may be the same device.
 
+    A person's device that is known by a registration token becomes that of the installation id that the token begins with.
+
     Returns those that were left as they were, because they would have more than 300 attributes.
     """
+    fids = [
+        (workspace, person, r.token.value, device_id(workspace, r.token))
+        for workspace, person, r in registrations
+        if r.id_kind is IdKind.FID
+    ]
+    if fids:
+        await connection.execute(SQL["become_fid"], *columns(fids, 4))
     refused: set[DeviceId] = set()
     waiting = {
         device_id(workspace, r.token): (workspace, person, r) for workspace, person, r in registrations

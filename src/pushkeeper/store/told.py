@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from pushkeeper.core.model import DeviceId, IdKind, WorkspaceId, device_id
+from pushkeeper.core.model import DeviceId, WorkspaceId, device_id
 from pushkeeper.store import devices, events, people, placeholders
 from pushkeeper.store.database import Connection
 from pushkeeper.store.devices import Registration
@@ -190,13 +190,6 @@ async def _register(
     ]
     if not telling:
         return
-    fids = [
-        (workspace, person, told.token)
-        for _, (workspace, person, told) in telling
-        if told.id_kind is IdKind.FID
-    ]
-    if fids:
-        await devices.become_fid(connection, fids)
     refused = await devices.register(connection, [told for _, told in telling])
     again = []
     for place, (workspace, person, told) in telling if refused else ():
