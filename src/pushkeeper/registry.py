@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pushkeeper.core.model import device_id
 from pushkeeper.errors import NotFound
-from pushkeeper.store import devices, erasures, events, people
+from pushkeeper.store import blocklist, devices, erasures, events, people
 from pushkeeper.store.combine import Combiner
 from pushkeeper.store.erasures import AskedBy
 from pushkeeper.store.told import Act, Call, Tell, anonymous_keys, keys_of, write
@@ -199,7 +199,7 @@ class Registry:
             keys = [] if person is None else await people.keys_of(connection, workspace, person)
             await self._forget(connection, workspace, identifier, by, request_id)
             blocked = {*keys, *([] if identifier.person_id else [identifier.key])}
-            await people.block(connection, workspace, sorted(blocked), self._database.hashes)
+            await blocklist.block(connection, workspace, sorted(blocked), self._database.hashes)
 
         return Act(workspace_id=workspace, whole=True, work=work, once=once)
 
@@ -209,7 +209,7 @@ class Registry:
         """Lets an identifier be used again; brings nobody back."""
 
         async def work(connection: Connection) -> None:
-            await people.unblock(connection, workspace, identifier.key, self._database.hashes)
+            await blocklist.unblock(connection, workspace, identifier.key, self._database.hashes)
 
         return Act(workspace_id=workspace, whole=True, work=work, once=once)
 

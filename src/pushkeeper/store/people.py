@@ -33,7 +33,6 @@ MAX_ATTRIBUTES = 300
 MAX_PREFERENCES_BYTES = 2000
 MAX_TIMES = 1_000  # of attributes that are there, of preferences, and of what was removed last
 _ROUNDS = 5
-_PAGE = 1_000
 
 
 class Naming(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -392,35 +391,6 @@ async def search(
 async def lock(connection: Connection, workspace: WorkspaceId, person_id: PersonId) -> bool:
     """Keep the person from getting devices until this transaction ends, and say whether they are there."""
     return await connection.fetchval(SQL["lock"], workspace, person_id) is not None
-
-
-async def block(
-    connection: Connection,
-    workspace: WorkspaceId,
-    keys: Sequence[tuple[str, str]],
-    hashes: IdentifierHashes,
-) -> None:
-    """Let nobody have these identifiers, by their keys, from now on; what is kept of them is their hashes."""
-    rows = [(workspace, kind, hashes.of(workspace, kind, key).hex()) for kind, key in keys]
-    await connection.execute(SQL["block"], *columns(rows, 3))
-
-
-async def unblock(
-    connection: Connection, workspace: WorkspaceId, key: tuple[str, str], hashes: IdentifierHashes
-) -> None:
-    """Let an identifier be had again, and with it the others that the same person had."""
-    await connection.execute(SQL["unblock"], workspace, *key, hashes.of(workspace, *key).hex())
-
-
-async def hash_blocked(database: Database) -> None:
-    """Let what was blocked by release 0.1 be kept as hashes too, page by page."""
-    while rows := await database.rows(SQL["blocked_in_clear"], _PAGE):
-        hashed = [
-            (row["workspace_id"], row["kind"], row["key"], database.hashes.of(*row.values()).hex())
-            for row in rows
-        ]
-        theirs = database.of(*{row["workspace_id"] for row in rows})
-        await theirs.rows(SQL["hash_blocked"], *columns(hashed, 4))
 
 
 async def keys_of(

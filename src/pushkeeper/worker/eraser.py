@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pushkeeper.errors import Unreachable
-from pushkeeper.store import erasures, people
+from pushkeeper.store import blocklist, erasures
 from pushkeeper.telemetry import logger
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Eraser:
 
     async def look(self) -> None:
         """Erase all that there is now; workspaces take turns."""
-        await people.hash_blocked(self._database)
+        await blocklist.hash_all(self._database)
         while waiting := await erasures.workspaces(self._database):
             claims = [await self._take_turn(workspace) for workspace in waiting]
             if not any(claims):  # others have them
