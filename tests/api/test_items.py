@@ -6,7 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from pushkeeper.api.drops import Drops
+from pushkeeper.core.model import WorkspaceId
+from pushkeeper.errors import TooLarge
 from pushkeeper.metrics import PROCESS, Metric
 
 _PERSON = {"type": "person", "action": "identify", "attributes": {"a": 1}}
@@ -209,3 +213,20 @@ def _dropped(kind: str) -> float:
         and kind in series.labels
         and isinstance(series.value, float)
     )
+
+
+def test_what_is_dropped_is_logged_with_its_reason_without_tokens_and_not_without_end() -> None:
+    secret = "APA91b" + "x1" * 70
+    drops = Drops("cdp", "request", WorkspaceId(77_777))
+    for index in range(200):
+        drops.add("item", TooLarge(f"traits.{secret}", f"value for attribute '{secret}' is too long"), index)
+    before = _dropped("item")
+    with capture_logs() as lines:
+        drops.record()
+    assert _dropped("item") == before + 200
+    assert 1 <= len(lines) <= 10
+    assert {(line["event"], line["reason"], line["kind"]) for line in lines} == {
+        ("ingest_dropped", "too_large", "item")
+    }
+    assert secret not in str(lines)
+    assert len(drops.shown()) == 100

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import msgspec
+
 from pushkeeper.api import fields, metrics, said
+from pushkeeper.api.fields import OnBad
 from pushkeeper.core import identity, times
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.placeholders import placeholder
@@ -17,10 +21,7 @@ from pushkeeper.store import placeholders
 from pushkeeper.store.people import Naming
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pushkeeper.api.body import Check
-    from pushkeeper.api.fields import OnBad
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.registry import Registry
     from pushkeeper.store.events import EventKind
@@ -36,8 +37,7 @@ _TOKEN = "context.device.token"  # noqa: S105 - a field's name, not a secret
 DEVICE_FIELDS = ("token", "type")  # what is read of a device that a context names
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class Item(msgspec.Struct, frozen=True, kw_only=True):
     """One item: `kind` is that of the path it came to, which an item of a batch names itself.
 
     `sent_with` is when its batch says that it was sent, for an item that doesn't say it. `spoiled` is what was cut out of it, and `on_bad` takes whatever else of its attributes can't be kept.
@@ -314,4 +314,4 @@ def _happened_at(item: dict[str, Any], sent_with: object, received_at: datetime)
 
 
 def _time(found: object) -> datetime | None:
-    return times.from_iso(found) or times.from_milliseconds(found)
+    return None if found is None else times.from_iso(found) or times.from_milliseconds(found)

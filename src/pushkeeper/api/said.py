@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -215,8 +214,7 @@ def registered(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceAttributes:
+class DeviceAttributes(msgspec.Struct, frozen=True, kw_only=True):
     """Attributes of a device, None of one that is removed; what two of ours say; and why others are dropped, by name."""
 
     kept: dict[str, Any]
