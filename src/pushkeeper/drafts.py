@@ -13,7 +13,7 @@ from pushkeeper.core.model import Content
 from pushkeeper.core.schedule import AT_ONCE
 from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.recipients import message_of, require_routes, resolve, resolve_devices
-from pushkeeper.store import broadcasts, messages, templates
+from pushkeeper.store import broadcasts, messages, snippets, templates
 from pushkeeper.store.broadcasts import BroadcastState
 from pushkeeper.store.templates import TemplateKind
 from pushkeeper.templates import Letter, LetterCheck, Telling, letter_of, to_all_phones
@@ -108,7 +108,9 @@ class Drafts:
             send_to_unsubscribed=bool(to_all) if template is None else to_all,
         )
         try:
-            letter = await letter_of(template, asked.content, telling)
+            letter = await letter_of(
+                snippets.finder(self._database, workspace), template, asked.content, telling
+            )
             await self._check.require(workspace, letter, partial(self._addressed, workspace, asked))
         except BadRequest as error:
             raise type(error)(f"content.{error.field}", f"content.{error.message}") from None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pushkeeper.core.model import PersonId, Platform, Token, device_id
 from pushkeeper.errors import BadRequest, Conflict, Forbidden, NotFound
-from pushkeeper.store import credentials, devices, messages, people, placeholders, templates
+from pushkeeper.store import credentials, devices, messages, people, placeholders, snippets, templates
 from pushkeeper.store.combine import Combiner
 from pushkeeper.store.templates import Draft, TemplateKind
 from pushkeeper.store.turns import Keys
@@ -101,6 +101,7 @@ class Sending:
             Forbidden: the workspace has no credentials to send with.
         """
         letter = await letter_of(
+            snippets.finder(self._database, push.naming.workspace_id),
             await self._template(push),
             push.content,
             Telling(data=push.data, language=push.language, send_to_unsubscribed=push.send_to_unsubscribed),

@@ -11,12 +11,13 @@ import msgspec
 from pushkeeper.core import filter_read, wording
 from pushkeeper.core.filter import BadFilter
 from pushkeeper.core.model import PHONES, Content
+from pushkeeper.core.template import BadTemplate
 from pushkeeper.core.wording import Wording
 from pushkeeper.errors import BadRequest, NotFound, TooLarge
 from pushkeeper.store import credentials, templates
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 
     from pushkeeper.core.model import Platform, Provider, WorkspaceId
     from pushkeeper.store.database import Database
@@ -34,6 +35,7 @@ class Check(Protocol):
 
 Checks: TypeAlias = "Mapping[Platform, Mapping[Provider, Check]]"
 Addressed: TypeAlias = "Callable[[], Awaitable[Collection[Platform]]]"
+Find: TypeAlias = "Callable[[Collection[str]], Awaitable[dict[str, str]]]"  # snippets by their names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +71,13 @@ class Telling:
     send_to_unsubscribed: bool | None = None
 
 
-async def letter_of(template: Template | None, content: Content, telling: Telling) -> Letter:
+async def letter_of(snippets: Find, template: Template | None, content: Content, telling: Telling) -> Letter:
     """What a template says where a content says nothing else; without one, all are sent to if nothing else is told.
 
+    `snippets` finds those that its texts use: they are kept with the letter, as they are now.
+
     Raises:
-        BadRequest: a text of the content is not Liquid.
+        BadRequest: a text of the content is not Liquid, or the snippets of a message are too long.
     """
     await check_liquid(content)
     own, translations = content, {}
@@ -83,13 +87,15 @@ async def letter_of(template: Template | None, content: Content, telling: Tellin
         translations = {name: _over(other, content) for name, other in template.translations.items()}
         usual, to_all = template.when_undefined, template.send_to_unsubscribed
     said = None
-    if translations or any(wording.is_personal(each) for each in (own, *translations.values())):
+    liquid = [text for each in (own, *translations.values()) for text in wording.liquid_texts(each)]
+    if translations or liquid:
         said = Wording(
             translations=translations,
             language=telling.language,
             when_undefined=telling.when_undefined or usual,
             data=telling.data,
             event=telling.event,
+            snippets=await _used(snippets, liquid),
         )
     return Letter(
         content=own,
@@ -97,6 +103,33 @@ async def letter_of(template: Template | None, content: Content, telling: Tellin
         template_id=None if template is None else template.template_id,
         send_to_unsubscribed=to_all if telling.send_to_unsubscribed is None else telling.send_to_unsubscribed,
     )
+
+
+async def _used(snippets: Find, texts: Sequence[str]) -> dict[str, str]:
+    """The snippets that some texts use; nothing is asked for where they use none."""
+    names = await snippets_of(texts)
+    found = await snippets(names) if names else {}
+    if sum(map(len, found.values())) > wording.MAX_LIQUID_CHARACTERS:
+        raise BadRequest(
+            "snippets",
+            f"snippets: those of one message cannot have more than {wording.MAX_LIQUID_CHARACTERS} characters together",
+        )
+    return found
+
+
+async def snippets_of(texts: Sequence[str]) -> set[str]:
+    """The names of the snippets that some texts use: those that name any are compiled, in a thread where they are long.
+
+    Raises:
+        BadRequest: one of them is not Liquid.
+    """
+    naming = [text for text in texts if "snippets" in text]
+    try:
+        if sum(map(len, naming)) > wording.QUICK_CHARACTERS:
+            return await asyncio.to_thread(wording.snippets_of, naming)
+        return wording.snippets_of(naming)
+    except BadTemplate as error:
+        raise BadRequest("content", f"content: {error}") from None
 
 
 def says_something(content: Content) -> list[Platform]:

@@ -11,7 +11,7 @@ from pushkeeper.core.model import Content
 from pushkeeper.core.schedule import Pass
 from pushkeeper.errors import BadRequest, NotFound, TooManyRequests
 from pushkeeper.recipients import message_of, require_routes, resolve
-from pushkeeper.store import broadcasts, messages, templates
+from pushkeeper.store import broadcasts, messages, snippets, templates
 from pushkeeper.store.broadcasts import BroadcastState
 from pushkeeper.store.templates import TemplateKind
 from pushkeeper.templates import LetterCheck, Telling, letter_of
@@ -73,7 +73,12 @@ class Triggers:
             BadRequest: the content says nothing, is not Liquid, or a provider would refuse it.
             Forbidden: the workspace has no credentials to send with.
         """
-        letter = await letter_of(None, content, Telling(send_to_unsubscribed=send_to_unsubscribed))
+        letter = await letter_of(
+            snippets.finder(self._database, workspace),
+            None,
+            content,
+            Telling(send_to_unsubscribed=send_to_unsubscribed),
+        )
         return await self._send(workspace, letter, Trigger(), None)
 
     async def trigger(self, workspace: WorkspaceId, template_id: int, trigger: Trigger) -> Sent:
@@ -92,7 +97,9 @@ class Triggers:
             raise TooManyRequests(f"broadcast: {MOST_UNDER_PLAN} of it are still being planned")
         own = trigger.recipients is None and trigger.file_url is None and trigger.audience is None
         audience = found[0].audience if own else trigger.audience
-        letter = await letter_of(found[0], Content(), Telling(data=trigger.data))
+        letter = await letter_of(
+            snippets.finder(self._database, workspace), found[0], Content(), Telling(data=trigger.data)
+        )
         return await self._send(workspace, letter, trigger, audience)
 
     async def one(self, workspace: WorkspaceId, template_id: int, broadcast_id: int) -> Triggered:

@@ -30,6 +30,7 @@ from pushkeeper.rendering.renderer import Renderer
 from pushkeeper.reporting import Reporting
 from pushkeeper.routing import Routing
 from pushkeeper.sending import Sending
+from pushkeeper.snippets import Snippets
 from pushkeeper.store import credentials, migrate, vault, workspaces
 from pushkeeper.store.credentials import NewCredential
 from pushkeeper.store.database import Database
@@ -111,6 +112,7 @@ def _rooms(database, renderer, requests_per_s=None):
         reporting=Reporting(database),
         routing=Routing(database),
         templates=Templates(database, CHECKS),
+        snippets=Snippets(database),
         webhooks=Webhooks(database, vault.Vault(Secret(bytes(32)))),
         database=database,
         keys=Keys(database, requests_per_s=requests_per_s),

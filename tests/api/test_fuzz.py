@@ -113,6 +113,8 @@ def calls(draw):
                 ("app", "GET", f"/v1/broadcasts/{token}/messages?start={person}&start_ts={token}"),
                 ("app", "GET", f"/v1/broadcasts/{token}/triggers?start={person}&limit={token}"),
                 ("app", "PUT", f"/v1/broadcasts/{token}/actions/{token}/language/{person}"),
+                ("app", "PUT", "/v1/snippets"),
+                ("app", "DELETE", f"/v1/snippets/{token}"),
                 ("app", "POST", f"/v1/campaigns/{token}/triggers"),
                 ("app", "POST", "/v1/exports/customers"),
                 ("app", "POST", "/v1/exports/deliveries"),

@@ -1,6 +1,6 @@
 """What Customer.io's client for Node reads of the App API, unmodified: only the host and the CA are ours."""
 
-from support.documented import ACTION, BROADCAST, LINK, MESSAGE, METRIC, TRIGGER, fits
+from support.documented import ACTION, BROADCAST, LINK, MESSAGE, METRIC, SNIPPET, TRIGGER, fits
 from support.service import eventually, good
 
 
@@ -57,3 +57,29 @@ def test_what_became_of_a_broadcast(track, app, workspace):
         )
     )
     assert (changed["action"]["subject"], german["action"]["subject"]) == ("Coffee", "Kaffee")
+
+
+def test_snippets_are_kept_and_said(track, app, workspace):
+    [token] = workspace.mint("android")
+    good(track(["identify", "42", {"city": "Bern"}], ["addDevice", "42", token, "android"]))
+    made, changed, listed = good(
+        app(
+            ["createSnippet", {"name": "main address", "value": "1 Main St"}],
+            ["updateSnippet", {"name": "main address", "value": "2 Main St, {{ customer.city }}"}],
+            ["getSnippets"],
+        )
+    )
+    fits([made["snippet"], *listed["snippets"]], [SNIPPET])
+    assert listed["snippets"] == [changed["snippet"]]
+    number = make(workspace, title="{{ snippets['main address'] }}", translations={})
+    taken, used = app(
+        ["createSnippet", {"name": "main address", "value": "x"}], ["deleteSnippet", "main address"]
+    )
+    assert (taken["error"]["status"], used["error"]["status"]) == (422, 400)
+    good(app(["triggerBroadcast", number, {}, {"ids": ["42"]}]))
+    [sent] = eventually(lambda: workspace.journal(token))
+    assert sent["body"]["message"]["notification"]["title"] == "2 Main St, Bern"
+    good(
+        app(["updateBroadcastAction", number, number, {"subject": "Tea"}], ["deleteSnippet", "main address"])
+    )
+    assert good(app(["getSnippets"])) == [{"snippets": []}]

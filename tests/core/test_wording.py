@@ -13,7 +13,7 @@ from pushkeeper.core.wording import (
     WhenUndefined,
     Wording,
     check,
-    is_personal,
+    liquid_texts,
 )
 
 ANN = Reader(
@@ -80,9 +80,9 @@ def test_a_content_without_liquid_is_the_same_object_to_everybody() -> None:
     content = Content(title="Hello", custom_data={"a": ["b"]})
     speaker = Speaker(content, Wording())
     assert speaker.say(ANN, Platform.IOS) is content
-    assert not is_personal(content)
-    assert is_personal(HELLO)
-    assert is_personal(Content(title="x", custom_data={"a": [{"b": "{{ c }}"}]}))
+    assert not liquid_texts(content)
+    assert liquid_texts(HELLO) == [HELLO.title, HELLO.message]
+    assert liquid_texts(Content(title="x", custom_data={"a": [{"b": "{{ c }}"}]}))
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,7 @@ MESSAGE = {
     "type": {"push"},
     "forgotten": bool,
 }
+SNIPPET = {"name": str, "value": str, "updated_at": int}
 
 
 def fits(value: Any, shape: Any, place: str = "") -> None:

@@ -56,6 +56,7 @@ PERSONAL: Mapping[str, Mapping[Verdict, str]] = {
     "templates": {
         Verdict.AUTHORED: "name trigger_name description content translations audience",
     },
+    "snippets": {Verdict.AUTHORED: "name value"},
     "undos": {Verdict.AUTHORED: "selection why"},
 }
 
@@ -101,6 +102,7 @@ NOTHING: Mapping[str, str] = {
     "exports": "export_id workspace_id kind state lines failure created_at updated_at attempts next_attempt_at claimed_until "
     "claim_id last_error",
     "segments": "segment_id workspace_id created_at updated_at unit",
+    "snippets": "workspace_id updated_at",
     "templates": "template_id workspace_id kind when_undefined send_to_unsubscribed created_at updated_at",
     "undos": "undo_id workspace_id strikes devices created_at finished_at meant_devices advanced_at",
     # Counts.

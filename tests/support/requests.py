@@ -42,6 +42,7 @@ _CONTENT = {
     "custom_payload": {"ios": {"aps": {"badge": 1}}, "android": {"message": {}}},
 }
 _VARIANT = {**_CONTENT, "subject": "Hello", "body": "you"}
+_SNIPPET = {"name": "address", "value": "1 Main St, {{ customer.city }}"}
 _OUR_CONTENT = {
     **{name: value for name, value in _CONTENT.items() if name != "custom_payload"},
     "priority": "high",
@@ -278,6 +279,8 @@ SAMPLES: dict[str, list[Any]] = {
     "PUT /v1/broadcasts/{id}/actions/{action}/language/{language}": [_VARIANT],
     "POST /v1/reporting_webhooks": [_WEBHOOK],
     "PUT /v1/reporting_webhooks/{id}": [_WEBHOOK],
+    "POST /v1/snippets": [_SNIPPET],
+    "PUT /v1/snippets": [_SNIPPET],
     "POST /v1/segments": [{"segment": {"name": "vip", "description": "them"}}],
     **{
         f"POST /v1/send/{channel}": [_PUSH]

@@ -62,6 +62,7 @@ async def one_of_each(door) -> Theirs:
         template=await made(door, "POST", "/api/v1/templates",
             {"kind": "broadcast", "name": MARK, "title": MARK, "message": MARK}, "template", "id"),
         broadcast=await made(door, "POST", "/api/v1/broadcasts", {"name": MARK, "content": {"title": MARK, "message": MARK}, "audience": {"filter": "platform = android"}}, "broadcast", "id"),
+        snippet=await made(door, "POST", "/v1/snippets", {"name": "address", "value": MARK}, "snippet", "name"),
         webhook=await made(door, "POST", "/v1/reporting_webhooks",
             {"name": MARK, "endpoint": f"https://{MARK}.example/", "events": ["push_sent"]}, "id"),
         export=await made(door, "POST", "/v1/exports/customers", {"filters": {"and": []}}, "export", "id"),
@@ -100,6 +101,7 @@ IN_PATHS = {
     "route": ("route",),
     "content": ("transactional",),
     "action": ("template",),
+    "snippet": ("snippet",),
     "job": ("export", "trigger"),
 }  # fmt: skip
 FREE = {
@@ -129,6 +131,7 @@ def bodies(theirs: Theirs) -> list[dict[str, Any]]:
             for number in numbers[2:4]
         ),
         {**broadcast, "devices": [theirs["token"]]},
+        {"name": theirs["snippet"], "value": "ours"},
         {**broadcast, "per_user_data": [{"cio_id": theirs["person"], "data": {}}]},
         {"recipients": filters[0]},
         {"per_user_data": [{"cio_id": theirs["person"], "data": {}}]},

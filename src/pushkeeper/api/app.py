@@ -29,6 +29,7 @@ from pushkeeper.api import (
     preferences,
     reports,
     segments,
+    snippets,
     templates,
     track_v1,
     track_v2,
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from pushkeeper.reporting import Reporting
     from pushkeeper.routing import Routing
     from pushkeeper.sending import Sending
+    from pushkeeper.snippets import Snippets
     from pushkeeper.store.database import Database
     from pushkeeper.templates import Templates
     from pushkeeper.triggers import Triggers
@@ -95,6 +97,7 @@ class Rooms:
     reporting: Reporting
     routing: Routing
     templates: Templates
+    snippets: Snippets
     webhooks: Webhooks
     database: Database
     keys: Keys
@@ -122,6 +125,7 @@ def build(rooms: Rooms, beside: Sequence[Route] = ()) -> ASGIApp:
         *templates.routes(rooms),
         *triggers.routes(rooms),
         *triggered.routes(rooms),
+        *snippets.routes(rooms),
         *broadcasts.routes(rooms),
         *exports.routes(rooms),
         *jobs.routes(rooms),

@@ -6,10 +6,10 @@ The language is python-liquid's; its files, its includes and its unbounded growt
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from threading import Lock
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import liquid
 from liquid.exceptions import LiquidError, UndefinedError
@@ -26,6 +26,9 @@ from pushkeeper.core.template_budget import (
 )
 from pushkeeper.core.template_nodes import ChargedTag
 from pushkeeper.core.template_source import MAX_SOURCE_CHARACTERS, BadTemplate, check_source
+
+if TYPE_CHECKING:
+    from liquid.static_analysis import Variable
 
 _MAX_ROUNDS = 5_000  # of loops within one another, multiplied
 _MAX_CACHED_CHARACTERS = 400_000  # of sources; a compiled text takes some 130 bytes for each
@@ -71,13 +74,17 @@ class Compiled:
 
     Attributes:
         is_quick: there are no loops in it, and no filters but those that do little more than copy.
+        snippets: the names of those that it uses.
     """
 
-    __slots__ = ("_compiled", "is_quick")
+    __slots__ = ("_compiled", "is_quick", "snippets")
 
-    def __init__(self, compiled: liquid.BoundTemplate, *, is_quick: bool) -> None:
+    def __init__(
+        self, compiled: liquid.BoundTemplate, *, is_quick: bool, snippets: frozenset[str] = frozenset()
+    ) -> None:
         self._compiled = compiled
         self.is_quick = is_quick
+        self.snippets = snippets
 
     def render(self, values: Values, budget: Budget | None = None) -> str:
         """The text for these values; NotRenderable when it cannot be had, TooMuchWork when it costs too much.
@@ -91,6 +98,8 @@ class Compiled:
             self._compiled.render_with_context(Context(self._compiled, values, budget), buffer)
         except BudgetSpent:
             raise TooMuchWork("Liquid: too much work") from None
+        except NotRenderable:  # of a snippet, which is rendered where it is used
+            raise
         except UndefinedError as error:
             raise NotRenderable(str(error.message)[:_MAX_MESSAGE_CHARACTERS]) from None
         except Exception as error:  # noqa: BLE001 - whatever a filter cannot do with what it is given is the text's fault
@@ -144,7 +153,21 @@ def _compile(text: str, when_undefined: WhenUndefined) -> Compiled:
     for name in sorted(used.filters.keys() - _FILTERS):
         raise BadTemplate.at(text, used.filters[name][0].index, f"there is no filter {name!r}")
     is_quick = used.tags.keys() <= _QUICK_TAGS and used.filters.keys() <= _QUICK_FILTERS
-    return Compiled(compiled, is_quick=is_quick)
+    return Compiled(compiled, is_quick=is_quick, snippets=_snippets(text, used.globals.get("snippets", ())))
+
+
+def _snippets(text: str, variables: Iterable[Variable]) -> frozenset[str]:
+    """The names in `snippets.name` and `snippets["name"]`; BadTemplate where none is written out."""
+    names = set()
+    for variable in variables:
+        name = next(iter(variable.segments[1:]), None)
+        if not isinstance(name, str):
+            where = variable.span.index
+            raise BadTemplate.at(
+                text, where, "snippets: expected the name of a snippet, as in snippets.address"
+            )
+        names.add(name)
+    return frozenset(names)
 
 
 def _bad(error: LiquidError) -> BadTemplate:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
 
 from pushkeeper.core.model import Content, Platform
+from pushkeeper.core.snippets import Snippets
 from pushkeeper.core.template import (
     MAX_SOURCE_CHARACTERS,
     BadTemplate,
@@ -43,6 +44,7 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         language: which one everybody gets, whatever they have; None: each their own.
         data: what the sender tells, `trigger` in Liquid.
         event: the name of an event, whose latest is `event` in Liquid.
+        snippets: those that its texts use, by name.
     """
 
     translations: dict[str, Content] = {}
@@ -50,6 +52,7 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     when_undefined: WhenUndefined = WhenUndefined.FAIL
     data: dict[str, Any] = {}
     event: str | None = None
+    snippets: dict[str, str] = {}
 
 
 class Reader(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,9 +70,14 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True):
     event: Mapping[str, Any] = {}
 
 
-def is_personal(content: Content) -> bool:
-    """Whether there is Liquid in any text of a content."""
-    return any(is_liquid(text) for text in _texts(msgspec.to_builtins(content)))
+def liquid_texts(content: Content) -> list[str]:
+    """The texts of a content with Liquid in them."""
+    return [text for text in _texts(msgspec.to_builtins(content)) if is_liquid(text)]
+
+
+def snippets_of(texts: Iterable[str]) -> set[str]:
+    """The names of the snippets that some texts use; BadTemplate when one is not Liquid."""
+    return {name for text in texts for name in compile_text(text).snippets}
 
 
 def check(content: Content) -> None:
@@ -84,7 +92,7 @@ def check(content: Content) -> None:
 
 def liquid_characters(content: Content) -> int:
     """How much Liquid there is in a content, all its texts together."""
-    return sum(len(text) for text in _texts(msgspec.to_builtins(content)) if is_liquid(text))
+    return sum(map(len, liquid_texts(content)))
 
 
 def _check_length(content: Content) -> None:
@@ -114,14 +122,16 @@ class Speaker:
         for one in contents:
             _check_length(one)
         self.content, self.wording = content, wording
-        self.characters = sum(map(liquid_characters, contents))
+        self._snippet_characters = sum(map(len, wording.snippets.values()))
+        self.characters = sum(map(liquid_characters, contents)) + self._snippet_characters
         self._translations = {name.lower(): one for name, one in wording.translations.items()}
         self._compiled: dict[str, _Compiled] = {}
+        self._snippets: Snippets | None = None
 
     def is_quick_for(self, reader: Reader) -> bool:
         """Whether what they read is cheap to compile and has nothing but cheap tags and filters in it."""
         compiled = self._compiled_in(self._language_for(reader), if_quick=True)
-        return compiled is not None and compiled.is_quick
+        return compiled is not None and compiled.is_quick and self._compiled_snippets().is_quick
 
     def say(self, reader: Reader, platform: Platform, budget: Budget | None = None) -> Content:
         """What it says to them on this platform; NotRenderable or BadContent when it cannot be said.
@@ -130,16 +140,25 @@ class Speaker:
         """
         compiled = self._compiled_in(self._language_for(reader))
         assert compiled is not None  # noqa: S101 - it is, unless it is to be quick
-        return compiled.renderings[platform](
-            {
-                "customer": reader.person,
-                "person": reader.person,
-                "device": reader.device,
-                "event": reader.event,
-                "trigger": {**self.wording.data, **reader.data},
-            },
-            Budget() if budget is None else budget,
-        )
+        budget = Budget() if budget is None else budget
+        values = {
+            "customer": reader.person,
+            "person": reader.person,
+            "device": reader.device,
+            "event": reader.event,
+            "trigger": {**self.wording.data, **reader.data},
+        }
+        if compiled.uses_snippets:
+            values = {**values, "snippets": self._compiled_snippets().over(values, budget)}
+        return compiled.renderings[platform](values, budget)
+
+    def _compiled_snippets(self) -> Snippets:
+        if self._snippets is None:
+            try:
+                self._snippets = Snippets(self.wording.snippets, self.wording.when_undefined)
+            except BadTemplate as error:
+                raise BadContent("snippets", str(error)) from None
+        return self._snippets
 
     def _language_for(self, reader: Reader) -> str:
         """The language of the translation that they read; "" for none."""
@@ -155,7 +174,7 @@ class Speaker:
         if (found := self._compiled.get(language)) is not None:
             return found
         content = self._translations[language] if language else self.content
-        if if_quick and liquid_characters(content) > QUICK_CHARACTERS:
+        if if_quick and liquid_characters(content) + self._snippet_characters > QUICK_CHARACTERS:
             return None
         made = self._compiled[language] = _Compiled(content, self.wording.when_undefined)
         return made
@@ -164,12 +183,13 @@ class Speaker:
 class _Compiled:
     """One content, compiled."""
 
-    __slots__ = ("is_quick", "renderings")
+    __slots__ = ("is_quick", "renderings", "uses_snippets")
 
     def __init__(self, content: Content, when_undefined: WhenUndefined) -> None:
         self.renderings = _compile(content, when_undefined)
-        texts = _texts(msgspec.to_builtins(content))
-        self.is_quick = all(compile_text(text, when_undefined).is_quick for text in texts if is_liquid(text))
+        texts = [compile_text(text, when_undefined) for text in liquid_texts(content)]
+        self.is_quick = all(text.is_quick for text in texts)
+        self.uses_snippets = any(text.snippets for text in texts)
 
 
 def _compile(content: Content, when_undefined: WhenUndefined) -> Renderings:
@@ -243,5 +263,5 @@ __all__ = [
     "WhenUndefined",
     "Wording",
     "check",
-    "is_personal",
+    "liquid_texts",
 ]

@@ -16,6 +16,7 @@ from pushkeeper.registry import Registry
 from pushkeeper.reporting import Reporting
 from pushkeeper.routing import Routing
 from pushkeeper.sending import Sending
+from pushkeeper.snippets import Snippets
 from pushkeeper.templates import Templates
 from pushkeeper.triggers import Triggers
 from pushkeeper.users import Users
@@ -84,6 +85,10 @@ def jobs(opened: Store) -> Jobs:
 
 def templates(opened: Store) -> Templates:
     return Templates(opened.database, CHECKS)
+
+
+def snippets(opened: Store) -> Snippets:
+    return Snippets(opened.database)
 
 
 def webhooks(opened: Store) -> Webhooks:

@@ -51,6 +51,7 @@ def api(
             reporting=rooms.reporting(opened),
             routing=rooms.routing(opened),
             templates=rooms.templates(opened),
+            snippets=rooms.snippets(opened),
             webhooks=rooms.webhooks(opened),
             database=opened.database,
             keys=Keys(opened.database, requests_per_s=settings.requests_per_s),
