@@ -67,6 +67,8 @@ class Settings:
             except the metadata services of clouds.
         webhooks_may_go_to: private networks (in CIDR notation), addresses and host names that they may go to besides public
             ones, as a list or separated by commas; a metadata service only where its address is listed alone.
+        outbound_addresses: the public addresses that webhooks come from, as a list or separated by commas, for
+            `GET /v1/info/ip_addresses`: whoever receives them may let only these in.
         dashboard: show the dashboard at the address of the APIs.
         simulator_url: the control address of a simulator, which the dashboard then has a panel for.
         workers: how many worker processes to run beside the APIs, whose own process then only answers; 0 for none.
@@ -100,6 +102,7 @@ class Settings:
     requests_per_s: int | None = 3_000
     webhooks_may_be_private: bool = False
     webhooks_may_go_to: tuple[str, ...] = ()
+    outbound_addresses: tuple[str, ...] = ()
     dashboard: bool = True
     simulator_url: str | None = None
     workers: int = 0
@@ -122,12 +125,13 @@ class Settings:
             raise Misconfigured(
                 f"webhooks_may_go_to: {str(error)!r} is neither a network in CIDR notation, nor an address, nor a host name"
             ) from None
-        try:
-            networks_of(self.trusted_proxies)
-        except ValueError as error:
-            raise Misconfigured(
-                f"trusted_proxies: {str(error)!r} is neither a network in CIDR notation nor an address"
-            ) from None
+        for name in ("trusted_proxies", "outbound_addresses"):
+            try:
+                networks_of(getattr(self, name))
+            except ValueError as error:
+                raise Misconfigured(
+                    f"{name}: {str(error)!r} is neither a network in CIDR notation nor an address"
+                ) from None
         if self.workers and not self.worker:
             raise Misconfigured("worker, workers: no worker and some are not both possible")
 
@@ -226,13 +230,14 @@ _TYPES: dict[str, Any] = {
     "requests_per_s": int,
     "webhooks_may_be_private": bool,
     "webhooks_may_go_to": tuple[str, ...],
+    "outbound_addresses": tuple[str, ...],
     "dashboard": bool,
     "trusted_proxies": tuple[str, ...],
     **dict.fromkeys(_KEPT, int),
 }
 # Where "none" is a value: there is no other word for it in TOML, or in the environment.
 _MAY_BE_NONE = {"requests_per_s", *_KEPT}
-_LISTS = {"webhooks_may_go_to", "trusted_proxies"}
+_LISTS = {"webhooks_may_go_to", "outbound_addresses", "trusted_proxies"}
 
 
 def _read(key: str, value: object, where: str) -> object:

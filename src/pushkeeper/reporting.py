@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.delivery_id import DeliveryId
     from pushkeeper.core.model import PersonId, Token, WorkspaceId
-    from pushkeeper.store.activities import Activity, Asked
+    from pushkeeper.store.activities import Activity, Asked, Feed
     from pushkeeper.store.database import Connection, Database
     from pushkeeper.store.devices import Count
     from pushkeeper.store.messages import AnswerCount, DeliveryFacts, Listed, Page, Wanted
@@ -104,6 +104,10 @@ class Reporting:
     async def activities_of(self, workspace: WorkspaceId, person: PersonId, asked: Asked) -> list[Activity]:
         """What a person did and what happened to them, the newest first."""
         return await activities.of_person(self._database, workspace, person, asked)
+
+    async def feed(self, workspace: WorkspaceId, asked: Asked, *, deleted: bool) -> Feed:
+        """What happened to the people of a workspace, the newest first; `deleted`: to those who were deleted, too."""
+        return await activities.of_workspace(self._database, workspace, asked, deleted=deleted)
 
     async def report(self, told: AppReport) -> DeliveryId | None:
         """Write what an app tells of a push, and return the delivery; None where it names none that can be believed.

@@ -117,6 +117,7 @@ def _rooms(database, renderer, requests_per_s=None):
         database=database,
         keys=Keys(database, requests_per_s=requests_per_s),
         url="http://push.example.com",
+        outbound_addresses=("192.0.2.7",),
     )
 
 

@@ -63,6 +63,28 @@ MESSAGE = {
     "type": {"push"},
     "forgotten": bool,
 }
+ACTIVITY = {
+    "customer_id": (str, NULL),
+    "customer_identifiers": IDENTIFIERS,
+    "data": {},
+    "delivery_id": (str, NULL),
+    "id": str,
+    "timestamp": int,
+    "type": str,
+}
+ARCHIVED = {"id": str, "body": str, "recipient": str, "subject": str, "url": str, "forgotten": bool}
+_CHOICE = {"id": int, "name": str, "description": str, "subscribed_by_default": bool}
+TOPIC = {**_CHOICE, "identifier": str}
+CHANNEL = {**_CHOICE, "type": {"push"}}
+WORKSPACE = {
+    "id": int,
+    "name": str,
+    "messages_sent": int,
+    "billable_messages_sent": int,
+    "people": int,
+    "object_types": int,
+    "objects": int,
+}
 SNIPPET = {"name": str, "value": str, "updated_at": int}
 
 

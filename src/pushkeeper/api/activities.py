@@ -1,16 +1,17 @@
-"""A person's activities in Customer.io's App API."""
+"""Activities in Customer.io's App API: of one person, and of all of a workspace."""
 
 from __future__ import annotations
 
 from base64 import b64decode, urlsafe_b64encode
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.api import answer, fields
-from pushkeeper.api.app_api import person_of, render
+from pushkeeper.api.app_api import person_named, person_of, render
 from pushkeeper.api.surface import Surface
-from pushkeeper.core.identity import cio_id
-from pushkeeper.errors import BadRequest
+from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
+from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.store.activities import TYPES, Asked
 
 if TYPE_CHECKING:
@@ -28,13 +29,33 @@ _PAGE = 10
 _LARGEST_PAGE = 100
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+# Types that Customer.io documents.
+THEIRS = frozenset(
+    f"{metric}_{channel}"
+    for metric in (
+        *("attempted", "bounced", "clicked", "converted", "deferred", "delivered", "drafted", "dropped"),
+        *("failed", "opened", "sent", "spammed", "suppressed", "undeliverable", "unsubscribed", "viewed"),
+    )
+    for channel in (
+        *("action", "content", "email", "in_app", "push", "slack", "twilio", "webhook", "whatsapp"),
+    )
+) | {
+    *("add_relationship", "anon_merge", "attribute_change", "delete_relationship", "failed_attribute_change"),
+    *("failed_batch_update", "failed_event", "failed_object_journeys", "failed_query_collection"),
+    *("profile_delete", "profile_merge", "relationship_attribute_change", "skipped_update"),
+    *("relationship_failed_attribute_change", "topic_unsubscribed_email", "webhook_event"),
+}
 _LAST = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 def routes(rooms: Rooms) -> Sequence[Route]:
-    """The route of activities."""
+    """The routes of activities."""
+    activities = _Activities(rooms)
     surface = Surface(authenticate=rooms.keys.app, render=render)
-    return [surface.route("/v1/customers/{id}/activities", GET=_Activities(rooms).of_person)]
+    return [
+        surface.route("/v1/customers/{id}/activities", GET=activities.of_person),
+        surface.route("/v1/activities", GET=activities.all),
+    ]
 
 
 class _Activities:
@@ -42,47 +63,97 @@ class _Activities:
         self._rooms = rooms
 
     async def of_person(self, call: Call) -> Answer:
-        person = await person_of(self._rooms, call)
-        limit, _ = fields.page(call.query("limit"), None, usual=_PAGE, most=_LARGEST_PAGE)
-        kind = call.query("type")
-        before, before_id = _place(call.query("start"))
-        asked = Asked(
-            before=before,
-            before_id=before_id,
-            type=None if kind is None else fields.one_of(kind, "type", TYPES),
-            name=call.query("name"),
-            limit=limit + 1,
-        )
+        asked = _asked(call)
+        return await self._of(call, await person_of(self._rooms, call), asked)
+
+    async def all(self, call: Call) -> Answer:
+        asked, named = _asked(call), call.query("customer_id")
+        if named:
+            try:
+                return await self._of(call, await person_named(self._rooms, call, named), asked)
+            except NotFound:
+                return answer.of_json({"activities": [], "next": ""})
+        if asked is None:
+            return answer.of_json({"activities": [], "next": ""})
+        workspace = call.workspace.workspace_id
+        deleted = (call.query("deleted") or "").lower() == "true"
+        feed = await self._rooms.reporting.feed(workspace, asked, deleted=deleted)
+        owners = sorted({owner for _, owner in feed.activities if owner is not None})
+        known = {
+            person.person_id: person
+            for person in await self._rooms.registry.people(
+                workspace, [Identifier(IdentifierKind.CIO_ID, cio_id(owner)) for owner in owners]
+            )
+        }
+        shown = [
+            activity_json(activity, None if owner is None else known.get(owner))
+            for activity, owner in feed.activities
+        ]
+        following = "" if feed.following is None else _next(*feed.following)
+        return answer.of_json({"activities": shown, "next": following})
+
+    async def _of(self, call: Call, person: Person, asked: Asked | None) -> Answer:
+        if asked is None:
+            return answer.of_json({"activities": [], "next": ""})
+        one_more = replace(asked, limit=asked.limit + 1)
         found = await self._rooms.reporting.activities_of(
-            call.workspace.workspace_id, person.person_id, asked
+            call.workspace.workspace_id, person.person_id, one_more
         )
-        page = found[:limit]
+        page = found[: asked.limit]
         return answer.of_json(
             {
                 "activities": [activity_json(activity, person) for activity in page],
-                "next": _next(page[-1]) if len(found) > limit else "",
+                "next": _next(page[-1].at, page[-1].id) if len(found) > asked.limit else "",
             }
         )
 
 
-def activity_json(activity: Activity, person: Person) -> dict[str, Any]:
-    """One activity as Customer.io shows it, with the name that an event has."""
+def activity_json(activity: Activity, person: Person | None) -> dict[str, Any]:
+    """One activity as Customer.io shows it, with the name that an event has; the person is None once deleted."""
     delivery = activity.delivery_id
+    shown = activity.person_id if person is None else person.person_id
+    identifiers = {
+        "id": person.id if person else None,
+        "email": person.email if person else None,
+        "cio_id": cio_id(shown),
+    }
+    of_page = {"url": activity.name} if activity.type == "page" else {}
     return {
+        **of_page,
         "id": activity.id,
         "type": activity.type,
         "name": activity.name,
         "timestamp": int(activity.at.timestamp()),
         "data": activity.data,
-        "customer_id": person.id,
-        "customer_identifiers": {"id": person.id, "email": person.email, "cio_id": cio_id(person.person_id)},
+        "customer_id": identifiers["id"],
+        "customer_identifiers": identifiers,
         "delivery_id": None if delivery is None else str(delivery),
         "delivery_type": None if delivery is None else "push",
     }
 
 
-def _next(last: Activity) -> str:
-    return urlsafe_b64encode(f"{(last.at - _EPOCH) // _MICROSECOND} {last.id}".encode()).decode()
+def _asked(call: Call) -> Asked | None:
+    """The page that is asked for; None where it is of a type that Customer.io has, and that there is none of here.
+
+    Raises:
+        BadRequest: there is no such type, limit or start.
+    """
+    limit, _ = fields.page(call.query("limit"), None, usual=_PAGE, most=_LARGEST_PAGE)
+    before, before_id = _place(call.query("start"))
+    kind = call.query("type")
+    if kind and kind not in TYPES and kind in THEIRS:
+        return None
+    return Asked(
+        before=before,
+        before_id=before_id,
+        type=fields.one_of(kind, "type", TYPES) if kind else None,
+        name=call.query("name") or None,
+        limit=limit,
+    )
+
+
+def _next(at: datetime, last_id: str) -> str:
+    return urlsafe_b64encode(f"{(at - _EPOCH) // _MICROSECOND} {last_id}".encode()).decode()
 
 
 def _place(start: str | None) -> tuple[datetime, str]:

@@ -18,6 +18,7 @@ from pushkeeper.api import (
     erasures,
     explain,
     exports,
+    info,
     jobs,
     messages,
     metrics,
@@ -81,6 +82,7 @@ class Rooms:
 
     `metrics_token` opens `/metrics` to who is not on this machine; without one nobody else is let in. `trusted_proxies` are
     believed when they say who called them. `only_tls` has browsers use nothing else for this host from now on.
+    `outbound_addresses` are those that webhooks come from.
     """
 
     registry: Registry
@@ -105,6 +107,7 @@ class Rooms:
     metrics_token: Secret | None = None
     trusted_proxies: Sequence[Network] = ()
     only_tls: bool = False
+    outbound_addresses: Sequence[str] = ()
 
 
 def build(rooms: Rooms, beside: Sequence[Route] = ()) -> ASGIApp:
@@ -126,6 +129,7 @@ def build(rooms: Rooms, beside: Sequence[Route] = ()) -> ASGIApp:
         *triggers.routes(rooms),
         *triggered.routes(rooms),
         *snippets.routes(rooms),
+        *info.routes(rooms),
         *broadcasts.routes(rooms),
         *exports.routes(rooms),
         *jobs.routes(rooms),

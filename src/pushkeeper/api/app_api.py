@@ -141,7 +141,17 @@ async def person_of(rooms: Rooms, call: Call) -> Person:
         BadRequest: there is no such kind.
         NotFound: nobody has it.
     """
-    workspace, text = call.workspace.workspace_id, call.segment("id")
+    return await person_named(rooms, call, call.segment("id"))
+
+
+async def person_named(rooms: Rooms, call: Call, text: str) -> Person:
+    """Whom a text names, by the kind of identifier that the query says.
+
+    Raises:
+        BadRequest: there is no such kind.
+        NotFound: nobody has it.
+    """
+    workspace = call.workspace.workspace_id
     kind = id_type(call.query("id_type"))
     try:
         return await rooms.registry.person(workspace, checked(Identifier(kind, text), "id"))

@@ -11,6 +11,7 @@ from pushkeeper.api import answer, fields, native
 from pushkeeper.api.app_api import person_of, render
 from pushkeeper.api.surface import Surface
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
+from pushkeeper.core.model import Content, Platform
 from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.reporting import Metric
 from pushkeeper.store.messages import Page, Wanted
@@ -46,6 +47,7 @@ def routes(rooms: Rooms) -> Sequence[Route]:
     return [
         surface.route("/v1/messages", GET=messages.all),
         surface.route("/v1/messages/{id}", GET=messages.one),
+        surface.route("/v1/messages/{id}/archived_message", GET=messages.archived),
         surface.route("/v1/customers/{id}/messages", GET=messages.of_person),
         surface.route("/v1/transactional/{id}/messages", GET=messages.of_template),
         surface.route("/v1/broadcasts/{id}/messages", GET=messages.of_broadcast),
@@ -63,6 +65,14 @@ class _Messages:
         known = await self._people(workspace, [delivery_id.person_id])
         person = known.get(delivery_id.person_id)
         return answer.about(delivery_id, {"message": await self._message(workspace, delivery_id, person)})
+
+    async def archived(self, call: Call) -> Answer:
+        """What was sent, where its text is kept."""
+        workspace, delivery_id = call.workspace.workspace_id, self._delivery(call)
+        facts = await self._rooms.reporting.delivery(workspace, delivery_id)
+        known = await self._people(workspace, [delivery_id.person_id])
+        person = known.get(delivery_id.person_id)
+        return answer.about(delivery_id, {"archived_message": archived_json(delivery_id, facts, person)})
 
     async def of_person(self, call: Call) -> Answer:
         """What was sent to a person, the newest first."""
@@ -180,7 +190,6 @@ def message_json(
 ) -> dict[str, Any]:
     """A delivery as `GET /v1/messages/{id}` shows it; the person is None once deleted."""
     created = int(facts.created_at.timestamp())
-    devices = [push.token for push in facts.pushes if push.token is not None]
     of_broadcast = facts.template_id if facts.kind == "broadcast" else None
     return {
         "id": str(delivery_id),
@@ -192,7 +201,7 @@ def message_json(
             "email": person.email if person else None,
             "cio_id": cio_id(delivery_id.person_id),
         },
-        "recipient": ", ".join(devices),
+        "recipient": _recipient(facts),
         "subject": facts.content.title or "",
         "metrics": {metric: int(at.timestamp()) for metric, at in reporting.metrics(facts, reported).items()},
         "actions": sorted({action for one in reported for action in one.actions}),
@@ -208,6 +217,27 @@ def message_json(
         "trigger_event_id": None if facts.broadcast_id is None else str(facts.broadcast_id),
         "forgotten": person is None,
     }
+
+
+def archived_json(delivery_id: DeliveryId, facts: DeliveryFacts, person: Person | None) -> dict[str, Any]:
+    """The text of a delivery as it was sent; `forgotten`, and empty, where it is not kept or the person was deleted."""
+    forgotten = person is None or not facts.is_text_retained
+    platform = next((push.platform for push in facts.pushes if push.platform is not None), None)
+    content = facts.content if platform is None else facts.content.on(Platform(platform))
+    if forgotten:
+        content = Content()
+    return {
+        "id": str(delivery_id),
+        "subject": content.title or "",
+        "body": content.message or "",
+        "recipient": "" if forgotten else _recipient(facts),
+        "url": content.link or "",
+        "forgotten": forgotten,
+    }
+
+
+def _recipient(facts: DeliveryFacts) -> str:
+    return ", ".join(push.token for push in facts.pushes if push.token is not None)
 
 
 def _window(call: Call, longest: timedelta = _WINDOW) -> tuple[datetime, datetime]:

@@ -1,7 +1,8 @@
-"""What else the App API tells of a person: what they want to hear of, and which objects they belong to."""
+"""What else the App API tells of people: what they want to hear of, and which objects they belong to."""
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from pushkeeper.api import answer
 from pushkeeper.api.app_api import person_of, render
 from pushkeeper.api.surface import Surface
+from pushkeeper.store import topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,6 +23,16 @@ if TYPE_CHECKING:
     from pushkeeper.store.people import Person
 
 
+_PUSH = {
+    "id": 1,
+    "type": "push",
+    "name": "Push",
+    "description": "Push notifications",
+    "subscribed_by_default": True,
+}
+_MOST_DIGITS = 10
+
+
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of preferences and relationships."""
     preferences = _Preferences(rooms)
@@ -29,6 +41,8 @@ def routes(rooms: Rooms) -> Sequence[Route]:
     return [
         surface.route(f"{one}/subscription_preferences", GET=preferences.subscriptions),
         surface.route(f"{one}/relationships", GET=preferences.relationships),
+        surface.route("/v1/subscription_topics", GET=preferences.topics),
+        surface.route("/v1/subscription_channels", GET=preferences.channels),
     ]
 
 
@@ -38,7 +52,7 @@ class _Preferences:
 
     async def subscriptions(self, call: Call) -> Answer:
         person = await person_of(self._rooms, call)
-        chosen = _preferences(person)
+        chosen = topics_of(person.attributes.get("cio_subscription_preferences"))
         return answer.of_json(
             {
                 "customer": {
@@ -61,6 +75,16 @@ class _Preferences:
             }
         )
 
+    async def topics(self, call: Call) -> Answer:
+        chosen = await topics.preferences(self._rooms.database, call.workspace.workspace_id)
+        found = sorted({topic for one in chosen for topic in topics_of(one)})
+        return answer.of_json({"topics": [topic_json(topic) for topic in found]})
+
+    async def channels(self, call: Call) -> Answer:
+        """The one channel that there is."""
+        del call
+        return answer.of_json({"channels": [_PUSH]})
+
     async def relationships(self, call: Call) -> Answer:
         person = await person_of(self._rooms, call)
         said = await self._rooms.registry.notes_of(call.workspace.workspace_id, person)
@@ -73,6 +97,19 @@ class _Preferences:
                 "next": "",
             }
         )
+
+
+def topic_json(topic: str) -> dict[str, Any]:
+    """A subscription topic as Customer.io shows it: nothing but its name is known, and who has not chosen is not left out."""
+    number = topic.removeprefix("topic_")
+    is_numbered = number != topic and number.isascii() and number.isdecimal() and len(number) < _MOST_DIGITS
+    return {
+        "id": int(number) if is_numbered else zlib.crc32(topic.encode()),
+        "identifier": topic,
+        "name": topic,
+        "description": "",
+        "subscribed_by_default": True,
+    }
 
 
 def relationships_of(said: Iterable[dict[str, Any]], person: dict[str, str | None]) -> list[dict[str, Any]]:
@@ -113,9 +150,8 @@ def _is(named: dict[str, Any], person: dict[str, str | None]) -> bool:
     return any(value is not None and person.get(kind) == value for kind, value in named.items())
 
 
-def _preferences(person: Person) -> dict[str, bool]:
+def topics_of(kept: Any) -> dict[str, bool]:  # noqa: ANN401 - whatever a person has in that attribute
     """Topics that a person has chosen for or against."""
-    kept = person.attributes.get("cio_subscription_preferences")
     if isinstance(kept, str):
         try:
             kept = msgspec.json.decode(kept)

@@ -13,15 +13,21 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.delivery_id import DeliveryId
     from pushkeeper.core.model import PersonId, WorkspaceId
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.database import Database, Row
 
 SQL = load_queries("activities")
 
-TYPES = (
-    *("event", "page", "screen", "device_change", "profile_create", "failed_attribute_change"),
-    *("sent_push", "bounced_push", "dropped_push", "failed_push", "undeliverable_push"),
-    *("delivered_push", "opened_push", "clicked_push", "converted_push"),
-)
+# Where the activities of each type are.
+_SOURCES = {
+    "feed_of_events": ("event", "page", "screen"),
+    "feed_of_devices": ("device_change",),
+    "feed_of_pushes": ("sent_push", "bounced_push", "dropped_push", "failed_push", "undeliverable_push"),
+    "feed_of_reports": ("delivered_push", "opened_push", "clicked_push", "converted_push"),
+    "feed_of_people": ("profile_create",),
+}
+TYPES = tuple(one for types in _SOURCES.values() for one in types)
+_NAMED = "feed_of_events"  # the only source whose activities are found by a name
+_LOOKED_AT = 10_000  # rows of each source, for one page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,13 +69,84 @@ async def of_person(
         asked.name,
         asked.limit,
     )
-    ids = database.delivery_ids
-    return [
-        Activity(
-            **row,
-            delivery_id=None
-            if row["message_id"] is None
-            else ids.of(workspace, row["message_id"], row["person_id"]),
-        )
-        for row in rows
+    return [_activity(database, workspace, row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """A page of what happened in a workspace.
+
+    Attributes:
+        activities: each with the person whom it is of now, None for those who were deleted.
+        following: the time and id before which the next page begins; None: there is no more. A page that looked at many
+            activities of other kinds may have fewer than were asked for, and be followed all the same.
+    """
+
+    activities: list[tuple[Activity, PersonId | None]]
+    following: tuple[datetime, str] | None
+
+
+async def of_workspace(database: Database, workspace: WorkspaceId, asked: Asked, *, deleted: bool) -> Feed:
+    """What happened to the people of a workspace, in the order in which it was written, the newest first.
+
+    `deleted`: to those who were deleted, too.
+    """
+    sources = [
+        source
+        for source, types in _SOURCES.items()
+        if (asked.type is None or asked.type in types) and (asked.name is None or source == _NAMED)
     ]
+    found, reached = [], None
+    for source in sources:
+        rows = await database.of(workspace).rows(
+            SQL[source],
+            workspace,
+            asked.before,
+            asked.before_id,
+            asked.type,
+            asked.name,
+            deleted,
+            _LOOKED_AT,
+            asked.limit + 1,
+        )
+        for row in rows:
+            if row["place"] == _LOOKED_AT:
+                # Beyond this nobody has looked: what other sources have there waits for the next page.
+                reached = max(filter(None, (reached, _place(row))))
+            if _is_wanted(row, asked, deleted=deleted):
+                found.append(row)
+    found = [row for row in found if reached is None or _place(row) >= reached]
+    found.sort(key=_place, reverse=True)
+    page = found[: asked.limit]
+    following = _place(page[-1]) if len(found) > asked.limit else reached
+    return Feed(
+        activities=[(_activity(database, workspace, row), row["owner_id"]) for row in page],
+        following=following,
+    )
+
+
+def _place(row: Row) -> tuple[datetime, str]:
+    return row["recorded_at"], row["id"]
+
+
+def _is_wanted(row: Row, asked: Asked, *, deleted: bool) -> bool:
+    """Whether a row is what is asked for: the last that a source looked at comes even if it is not."""
+    return (
+        asked.type in {None, row["type"]}
+        and asked.name in {None, row["name"]}
+        and (deleted or row["owner_id"] is not None)
+    )
+
+
+def _activity(database: Database, workspace: WorkspaceId, row: Row) -> Activity:
+    message, person = row["message_id"], row["person_id"]
+    return Activity(
+        id=row["id"],
+        type=row["type"],
+        name=row["name"],
+        data=row["data"],
+        at=row["at"],
+        message_id=message,
+        person_id=person,
+        delivery_id=None if message is None else database.delivery_ids.of(workspace, message, person),
+    )

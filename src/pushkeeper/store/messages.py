@@ -81,7 +81,10 @@ class PushRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryFacts:
-    """A message for one person. `waiting` says that not all of it is settled, `held_reason` why it cannot be."""
+    """A message for one person. `waiting` says that not all of it is settled, `held_reason` why it cannot be.
+
+    `is_text_retained`: the content is what was sent, the same to everybody; of what is rendered for each, no text is kept.
+    """
 
     message_id: UUID
     kind: str
@@ -91,6 +94,7 @@ class DeliveryFacts:
     template_id: int | None
     broadcast_id: int | None
     drafted: bool
+    is_text_retained: bool
     waiting: bool
     held_reason: str | None
     pushes: tuple[PushRecord, ...]

@@ -60,6 +60,7 @@ def api(
             trusted_proxies=networks_of(settings.trusted_proxies),
             # Not with a certificate of our own making: browsers would ask every other service on this machine for TLS too.
             only_tls=settings.tls_cert is not None,
+            outbound_addresses=settings.outbound_addresses,
         ),
         _dashboard_routes(opened, url, settings, ending or asyncio.Event()) if settings.dashboard else (),
     )

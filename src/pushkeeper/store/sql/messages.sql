@@ -45,6 +45,7 @@ returning m.message_id, m.stop_reason, m.malformed - g.devices < 3 and m.malform
 -- name: delivery
 -- A message for one person.
 select m.message_id, m.kind, m.content, m.created_at, m.send_at, m.template_id, m.drafted,
+    m.retained and m.wording is null as is_text_retained,
     (select broadcast_id from broadcasts b where b.workspace_id = $1 and b.message_id = m.message_id) as broadcast_id,
     exists (select from batches b where b.workspace_id = $1 and b.message_id = m.message_id
             and (b.person_id = $3 or $3 = any (b.person_ids)))

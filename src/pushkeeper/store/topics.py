@@ -1,0 +1,21 @@
+"""Subscription topics, as people have chosen for or against them: nothing else defines any."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pushkeeper.store.database import load_queries
+
+if TYPE_CHECKING:
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.database import Database
+
+SQL = load_queries("topics")
+
+LOOKED_AT = 10_000  # of the newest people, and as many of a part of all
+
+
+async def preferences(database: Database, workspace: WorkspaceId) -> list[Any]:
+    """What people of a workspace have chosen, as they have it in their attributes."""
+    rows = await database.of(workspace).rows(SQL["preferences"], workspace, LOOKED_AT)
+    return [row["preferences"] for row in rows]
