@@ -1,5 +1,8 @@
 """What Customer.io's App API tells of an account, of subscriptions, and of texts that were sent."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from support.documented import ARCHIVED, CHANNEL, TOPIC, WORKSPACE, fits
@@ -105,3 +108,19 @@ async def test_nothing_is_told_of_somebody_who_was_deleted(sender):
     status, answer = await sender.app("GET", f"/v1/messages/{delivery}/archived_message")
     assert status == 404 or answer["archived_message"]["forgotten"]
     assert "Hello" not in str(answer)
+
+
+def test_the_reference_lists_the_calls_that_are_answered(routes):
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "customerio.md").read_text()
+    listed = re.findall(r"^\| `(\w+ /v1/\S+)` \|", page, re.MULTILINE)
+    served = {
+        f"{method} {route.path}"
+        for route in routes
+        for method in getattr(route.endpoint, "_handlers", ())
+        if route.path.startswith("/v1/") and route.endpoint._surface.name in {"app_api", "triggers"}
+    }
+    other_channels = {
+        f"POST /v1/send/{name}" for name in ("email", "in_app", "inbox_message", "sms", "whatsapp")
+    }
+    assert len(listed) == len(set(listed))
+    assert set(listed) == {one for one in served if not one.startswith("HEAD ")} - other_channels

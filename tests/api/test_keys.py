@@ -27,6 +27,7 @@ OPEN = {
         "/api/openapi.json",
         "/api/docs",
         "/exports/{link}",
+        "/v1/info/ip_addresses",
         "/unsubscribe/{delivery_id}",
     ),
     *("/api/v1/metrics", "/api/v1/push/events", "/push/events"),

@@ -1,6 +1,20 @@
 """What Customer.io's client for Node reads of the App API, unmodified: only the host and the CA are ours."""
 
-from support.documented import ACTION, BROADCAST, LINK, MESSAGE, METRIC, SNIPPET, TRIGGER, fits
+from support.documented import (
+    ACTION,
+    ACTIVITY,
+    ARCHIVED,
+    BROADCAST,
+    CHANNEL,
+    LINK,
+    MESSAGE,
+    METRIC,
+    SNIPPET,
+    TOPIC,
+    TRIGGER,
+    WORKSPACE,
+    fits,
+)
 from support.service import eventually, good
 
 
@@ -83,3 +97,44 @@ def test_snippets_are_kept_and_said(track, app, workspace):
         app(["updateBroadcastAction", number, number, {"subject": "Tea"}], ["deleteSnippet", "main address"])
     )
     assert good(app(["getSnippets"])) == [{"snippets": []}]
+
+
+def test_activities_archived_messages_and_what_is_known_of_a_workspace(track, app, workspace):
+    [token] = workspace.mint("android")
+    chosen = {"cio_subscription_preferences": {"topics": {"topic_1": True}}}
+    good(
+        track(
+            ["identify", "42", chosen],
+            ["addDevice", "42", token, "android"],
+            ["track", "42", {"name": "bought"}],
+        )
+    )
+    delivery = workspace.push_and_wait("42", title="Hello")["id"]
+    feed, first, events, archived, topics, channels, workspaces, addresses = good(
+        app(
+            ["listActivities", {"limit": 100}],
+            ["listActivities", {"limit": 1, "customerId": "42", "idType": "id", "deleted": False}],
+            ["listActivities", {"type": "event", "name": "bought"}],
+            ["getArchivedMessage", delivery],
+            ["listSubscriptionTopics"],
+            ["listSubscriptionChannels"],
+            ["listWorkspaces"],
+            ["getIpAddresses"],
+        )
+    )
+    fits(feed["activities"], [ACTIVITY])
+    kinds = {activity["type"] for activity in feed["activities"]}
+    assert kinds == {"sent_push", "device_change", "event", "profile_create"}
+    [rest] = good(app(["listActivities", {"limit": 100, "customerId": "42", "start": first["next"]}]))
+    ids = [activity["id"] for activity in [*first["activities"], *rest["activities"]]]
+    assert sorted(ids) == sorted(activity["id"] for activity in feed["activities"])
+    assert [activity["name"] for activity in events["activities"]] == ["bought"]
+    fits(archived["archived_message"], ARCHIVED)
+    assert archived["archived_message"]["subject"] == "Hello"
+    assert archived["archived_message"]["recipient"] == token
+    fits(topics["topics"], [TOPIC])
+    fits(channels["channels"], [CHANNEL])
+    fits(workspaces["workspaces"], [WORKSPACE])
+    assert [topic["identifier"] for topic in topics["topics"]] == ["topic_1"]
+    assert [one["name"] for one in workspaces["workspaces"]] == [workspace.name]
+    assert addresses == {"ip_addresses": []}
