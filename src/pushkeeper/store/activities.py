@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 SQL = load_queries("activities")
 
 # Where the activities of each type are.
+_NAMED = SQL["feed_of_events"]  # the only source whose activities are found by a name
 _SOURCES = {
-    "feed_of_events": ("event", "page", "screen"),
-    "feed_of_devices": ("device_change",),
-    "feed_of_pushes": ("sent_push", "bounced_push", "dropped_push", "failed_push", "undeliverable_push"),
-    "feed_of_reports": ("delivered_push", "opened_push", "clicked_push", "converted_push"),
-    "feed_of_people": ("profile_create",),
+    _NAMED: ("event", "page", "screen"),
+    SQL["feed_of_devices"]: ("device_change",),
+    SQL["feed_of_pushes"]: ("sent_push", "bounced_push", "dropped_push", "failed_push", "undeliverable_push"),
+    SQL["feed_of_reports"]: ("delivered_push", "opened_push", "clicked_push", "converted_push"),
+    SQL["feed_of_people"]: ("profile_create",),
 }
 TYPES = tuple(one for types in _SOURCES.values() for one in types)
-_NAMED = "feed_of_events"  # the only source whose activities are found by a name
 _LOOKED_AT = 10_000  # rows of each source, for one page
 
 
@@ -99,7 +99,7 @@ async def of_workspace(database: Database, workspace: WorkspaceId, asked: Asked,
     found, reached = [], None
     for source in sources:
         rows = await database.of(workspace).rows(
-            SQL[source],
+            source,
             workspace,
             asked.before,
             asked.before_id,
