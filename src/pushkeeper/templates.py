@@ -190,7 +190,7 @@ class LetterCheck:
                     raise type(error)(f"{within}{error.field}", f"{within}{error.message}") from None
 
     def _on(self, content: Content, platform: Platform) -> Iterator[tuple[Platform, Provider, TooLarge]]:
-        personal = wording.is_personal(content)
+        personal = bool(wording.liquid_texts(content))
         for provider, check in self._checks[platform].items():
             check.check_form(content, platform)
             if personal:
