@@ -81,6 +81,15 @@ async def test_everything_comes_the_newest_first(sender, other_door):
     assert await kinds(door, "?customer_id=eve") == []
 
 
+async def test_an_identifier_that_was_not_applied_is_an_activity(door):
+    await door.track("PUT", "/api/v1/customers/ann", {"email": "a@x.io"})
+    await door.track("PUT", "/api/v1/customers/ben", {"email": "a@x.io"})
+    [found] = (await asked(door, "?type=failed_attribute_change"))["activities"]
+    assert found["customer_id"] == "ben"
+    assert (found["name"], found["data"]) == ("email", {"email": {"from": "", "to": "a@x.io"}})
+    assert await kinds(door, "?name=email") == [("failed_attribute_change", "ben")]
+
+
 async def test_of_the_deleted_only_if_that_is_asked_for(door):
     for person in ("ann", "ben"):
         await door.track(

@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 SQL = load_queries("activities")
 
 # Where the activities of each type are.
-_NAMED = SQL["feed_of_events"]  # the only source whose activities are found by a name
 _SOURCES = {
-    _NAMED: ("event", "page", "screen"),
+    SQL["feed_of_events"]: ("event", "page", "screen"),
+    SQL["feed_of_failures"]: ("failed_attribute_change",),
     SQL["feed_of_devices"]: ("device_change",),
     SQL["feed_of_pushes"]: ("sent_push", "bounced_push", "dropped_push", "failed_push", "undeliverable_push"),
     SQL["feed_of_reports"]: ("delivered_push", "opened_push", "clicked_push", "converted_push"),
     SQL["feed_of_people"]: ("profile_create",),
 }
 TYPES = tuple(one for types in _SOURCES.values() for one in types)
+_NAMED = {SQL["feed_of_events"], SQL["feed_of_failures"]}  # whose activities are found by a name
 _LOOKED_AT = 10_000  # rows of each source, for one page
 
 
@@ -94,7 +95,7 @@ async def of_workspace(database: Database, workspace: WorkspaceId, asked: Asked,
     sources = [
         source
         for source, types in _SOURCES.items()
-        if (asked.type is None or asked.type in types) and (asked.name is None or source == _NAMED)
+        if (asked.type is None or asked.type in types) and (asked.name is None or source in _NAMED)
     ]
     found, reached = [], None
     for source in sources:

@@ -215,3 +215,32 @@ where s.place = $7
     or ($4::text is null or s.type = $4) and ($5::text is null or s.name = $5) and ($6::boolean or s.owner_id is not null)
 order by s.recorded_at desc, s.id desc
 limit $8;
+
+-- name: feed_of_failures
+-- Identifiers that were not applied.
+select s.* from (
+    select s.*, (select p.person_id from people p where p.workspace_id = $1 and p.person_id = s.now_id) as owner_id
+    from (
+        select s.*, coalesce(
+            (select m.person_id from merged_people m where m.workspace_id = $1 and m.former_id = s.person_id),
+            s.person_id) as now_id
+        from (
+            select ('failed-' || failed_id) collate "C" as id, 'failed_attribute_change' as type, name,
+                jsonb_build_object(name, jsonb_build_object('from', coalesce(former, ''), 'to', value)) as data, failed_at as at,
+                failed_at as recorded_at, null::uuid as message_id, person_id,
+                row_number() over (order by failed_at desc, ('failed-' || failed_id) collate "C" desc) as place
+            from failed_changes
+            where workspace_id = $1 and failed_at <= $2 and (failed_at, ('failed-' || failed_id) collate "C") < ($2, $3)
+            order by failed_at desc, ('failed-' || failed_id) collate "C" desc
+            limit $7
+        ) s
+        order by s.recorded_at desc, s.id desc
+        offset 0
+    ) s
+    order by s.recorded_at desc, s.id desc
+    offset 0
+) s
+where s.place = $7
+    or ($4::text is null or s.type = $4) and ($5::text is null or s.name = $5) and ($6::boolean or s.owner_id is not null)
+order by s.recorded_at desc, s.id desc
+limit $8;
