@@ -223,7 +223,7 @@ async def test_zones_are_told_by_any_spelling_and_preflight_and_explain_say_whic
         "offset-1": "GMT+9",
         "offset-2": "GMT+9",
         "offset-3": "+09:00",
-        "none": None,
+        "silent": None,
     }
     for name, zone in said.items():
         await stage.add(name, name, "android", {} if zone is None else {"timezone": zone})
@@ -248,7 +248,7 @@ async def test_zones_are_told_by_any_spelling_and_preflight_and_explain_say_whic
     for name, expected in (
         ("tokyo-1", "its time zone is Asia/Tokyo"),
         ("offset-1", "its time zone 'GMT+9' is not known: treated as UTC"),
-        ("none", "it has no time zone: treated as UTC"),
+        ("silent", "it has no time zone: treated as UTC"),
     ):
         query = f"person={name}&message={draft['id']}"
         found = await stage.tenant.call("GET", f"/api/v1/explain?{query}")
