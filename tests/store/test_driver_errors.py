@@ -108,3 +108,9 @@ async def test_on_a_server_that_became_read_only_connections_are_made_anew(datab
         await here.value(raising("25006"))
     assert await here.value("select pg_backend_pid()") != before
     await here.close()
+
+
+async def test_a_time_out_of_bounds_is_the_callers_fault(database: Database) -> None:
+    with pytest.raises(BadRequest) as raised:
+        await database.value("insert into workspaces (name, created_at) values ('never', 'infinity')")
+    assert raised.value.field == "time"

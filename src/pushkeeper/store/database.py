@@ -90,7 +90,7 @@ class Database(Statements):
 
     Raises:
         Unreachable: from any method, when the server does not answer, or cannot do what is asked now.
-        BadRequest: from any method, when a text holds the character NUL.
+        BadRequest: from any method, when a text holds the character NUL, or a time is out of bounds (decision 0031).
         TooLarge: from any method, when an identifier is longer than an index can hold.
     """
 

@@ -75,6 +75,8 @@ def translated(error: Exception, *, connecting: bool = False) -> PushkeeperError
         return found.kind(f"the database {found.said}", retry_after_s=found.retry_after_s)
     if isinstance(error, _HOLDING_NUL):
         return BadRequest("text", "text: the character NUL cannot be stored")
+    if isinstance(error, asyncpg.CheckViolationError) and (error.constraint_name or "").endswith("_times"):
+        return BadRequest("time", "time: out of bounds")
     if isinstance(error, asyncpg.ProgramLimitExceededError):
         return TooLarge("identifier", "identifier: too long to be stored")
     return None
