@@ -80,6 +80,10 @@ async def test_the_route_that_is_shown_is_the_one_that_is_taken(bare: Tenant, na
             shown[token] = device["route"]
     listed = (await bare.call("GET", "/api/v1/devices"))["devices"]
     assert {device["token"]: device["route"] for device in listed} == shown
+    everybody = {"name": "b", "content": {"message": "Hello"}, "audience": {"filter": "everybody"}}
+    draft = (await bare.call("POST", "/api/v1/broadcasts", everybody, expect=201))["broadcast"]["preflight"]
+    without = sum(route is None for route in shown.values())
+    assert (draft["left_out"].get("no_route"), draft["reachable"]) == (without, len(shown) - without)
     for person in range(len(shown)):
         await bare.push(f"person {person}")
 
