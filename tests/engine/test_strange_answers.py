@@ -15,6 +15,7 @@ from support.engine import eventually
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from support.endpoint import Endpoint
     from support.engine import Engine, Tenant
 
 DEVICES = 4  # fewer than those of whom a page is believed
@@ -157,11 +158,21 @@ async def test_no_iphone_is_bounced_for_an_answer_that_says_nothing_of_it(
     [("payload_field", "message.data[0].value"), ("no_recipient", "Recipient of the message")],
 )
 async def test_the_field_of_a_malformed_message_stands_in_its_failure_message(
-    tenant: Tenant, form: str, field: str
+    tenant: Tenant, endpoint: Endpoint, form: str, field: str
 ) -> None:
+    webhook = {"name": "ours", "endpoint": endpoint.url, "events": ["push_failed"]}
+    await tenant.call("POST", "/v1/reporting_webhooks", webhook)
     [token] = tenant.mint("android")
     await tenant.register("ann", token, "android")
     tenant.simulator.world.script(token, [Step(form=form)])
     delivery = await tenant.push("ann")
     await tenant.settled(1)
     assert field in (await tenant.message(delivery))["failure_message"]
+
+    async def posted() -> bool:
+        return bool(endpoint.told)
+
+    await eventually(posted)
+    [told] = endpoint.told
+    assert field in told["data"]["failure_message"]
+    assert field in told["data"]["recipients"][0]["failure_message"]
