@@ -86,7 +86,7 @@ class Previews:
             if not isinstance(said, Rendered):
                 return Said(platform=platform, to=to, problem=_NOT_YET if said is None else said.reason)
             services = await credentials.services(self._database, workspace)
-            for provider, check in self._checks[platform].items():
+            for provider, check in self._checks.get(platform, {}).items():
                 if provider in services:
                     check.check_form(said.content, platform)
                     check.check_size(said.content, platform)

@@ -191,7 +191,7 @@ class LetterCheck:
 
     def _on(self, content: Content, platform: Platform) -> Iterator[tuple[Platform, Provider, TooLarge]]:
         personal = bool(wording.liquid_texts(content))
-        for provider, check in self._checks[platform].items():
+        for provider, check in self._checks.get(platform, {}).items():
             check.check_form(content, platform)
             if personal:
                 continue

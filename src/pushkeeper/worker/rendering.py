@@ -171,8 +171,9 @@ class Rendering:
         if not said.says_something_to(device.platform):
             return NotSayable("template", "nothing is left of it for this person")
         try:
-            self._checks[provider].check_form(said, device.platform)
-            self._checks[provider].check_size(said, device.platform, device.token)
+            if (check := self._checks.get(provider)) is not None:
+                check.check_form(said, device.platform)
+                check.check_size(said, device.platform, device.token)
         except TooLarge as error:
             return NotSayable("too_large", error.message)
         except BadRequest as error:
@@ -185,15 +186,15 @@ class Rendering:
         """A message that is the same to everybody, where it fits beside the token; measured once for tokens of one length."""
         own = self._on(message_id, content, device.platform)
         key = (message_id, device.platform, provider, len(device.token.value))
-        if key not in self._too_large:
+        if key not in self._too_large and (check := self._checks.get(provider)) is not None:
             if len(self._too_large) >= _MEASURED_AT_ONCE:
                 self._too_large.clear()
             try:
-                self._checks[provider].check_size(own, device.platform, device.token)
+                check.check_size(own, device.platform, device.token)
                 self._too_large[key] = None
             except TooLarge as error:
                 self._too_large[key] = NotSayable("too_large", error.message)
-        return self._too_large[key] or own
+        return self._too_large.get(key) or own
 
     def _on(self, message_id: UUID, content: Content, platform: Platform) -> Content:
         """What a message that is the same to everybody says on a platform: each time the same object, as it is composed once."""
