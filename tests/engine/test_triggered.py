@@ -80,6 +80,16 @@ async def test_deliveries_are_counted_by_person_and_listed_in_pages(tenant: Tena
             counted = [(link["link"]["href"], sum(link["metric"]["series"]["clicked"])) for link in links]
             assert counted == [("app://x", clicks)]
     assert len((await tenant.call("GET", f"{one}/messages?state=sent"))["messages"]) == 4
+    for query, messages in (
+        (f"campaign_id={number}", 4),
+        (f"template_id={number}", 4),
+        (f"campaign_id={number}&trigger_id={triggered}", 3),
+        (f"campaign_id={other}&trigger_id={triggered}", 0),
+        (f"transactional_id={other + 1}", 0),
+        (f"campaign_id={number}&content_id=1", 0),
+    ):
+        assert len((await tenant.call("GET", f"/v1/messages?{query}"))["messages"]) == messages, query
+    await tenant.call("GET", f"/v1/messages?trigger_id={triggered}", expect=400)
     for query in ("type=email", "metric=bounced", "end_ts=1700000000"):
         assert (await tenant.call("GET", f"{one}/messages?{query}"))["messages"] == []
     triggers = (await tenant.call("GET", f"{one}/triggers"))["triggers"]

@@ -36,7 +36,10 @@ _WINDOW_OF_BROADCAST = timedelta(days=366)
 _LAST_ID = (1 << 128) - 1
 _USUAL, _MOST = 50, 1_000
 # Deliveries that Customer.io has of these belong to things that there are none of here.
-_NEVER_OURS = ("newsletter_id",)
+_NEVER_OURS = ("newsletter_id", "content_id")
+# What a template goes by, as a template, a transactional message, or a broadcast and its action.
+_TEMPLATES = ("campaign_id", "action_id", "transactional_id", "template_id")
+_LAST_NUMBER = 2**63 - 1
 
 
 def routes(rooms: Rooms) -> Sequence[Route]:
@@ -93,11 +96,32 @@ class _Messages:
 
     async def all(self, call: Call) -> Answer:
         """What was sent to anybody, the newest message first."""
-        template = next((text for name in ("campaign_id", "action_id") if (text := call.query(name))), None)
+        named = next((name for name in _TEMPLATES if call.query(name)), None)
         if any(map(call.query, _NEVER_OURS)):
             return answer.of_json({"messages": [], "next": ""})
-        number = None if template is None else fields.number(template, "campaign_id", most=2**63 - 1)
-        return await self._list(call, _window(call), template_id=number)
+        number = None
+        if named is not None:
+            number = fields.number(call.query(named) or "", named, most=_LAST_NUMBER)
+        sent = await self._of_trigger(call, number)
+        return await self._list(call, _window(call), template_id=number, messages=sent)
+
+    async def _of_trigger(self, call: Call, template_id: int | None) -> list[UUID] | None:
+        """The message of the trigger that is asked for; none where the broadcast has no such trigger.
+
+        Raises:
+            BadRequest: it is not said of which broadcast.
+        """
+        text = call.query("trigger_id")
+        if not text:
+            return None
+        if template_id is None:
+            raise BadRequest("campaign_id", "campaign_id: is needed with trigger_id")
+        number = fields.number(text, "trigger_id", most=_LAST_NUMBER)
+        try:
+            found = await self._rooms.triggers.one(call.workspace.workspace_id, template_id, number)
+        except NotFound:
+            return []
+        return [found.message_id]
 
     async def of_template(self, call: Call) -> Answer:
         """What was sent from a transactional template."""
