@@ -19,9 +19,10 @@ $(READY): requirements/dev.lock pyproject.toml
 demo: $(READY) ## Show the main job: a fleet registered, pushed to and accounted for; Ctrl-C ends it
 	@$(BIN)/pushkeeper demo
 
-# Libraries of others that do not fit into .venv: Customer.io's by its name, those that send pushes by what they need, and
-# what runs on Node by its language (skipped without npm; what is optional, Firestore and the like, sends no push).
-PYTHON_CLIENTS := $(foreach of,cdp senders,tests/clients/$(of)/.venv/.ready)
+# Libraries of others that do not fit into .venv: Customer.io's by its name, those that send pushes by what they need, what
+# makes a client of our own description, and what runs on Node by its language (skipped without npm; what is optional,
+# Firestore and the like, sends no push).
+PYTHON_CLIENTS := $(foreach of,cdp openapi senders,tests/clients/$(of)/.venv/.ready)
 NODE_CLIENTS := $(if $(shell command -v npm),tests/clients/node/node_modules/.ready)
 
 $(PYTHON_CLIENTS): tests/clients/%/.venv/.ready: requirements/clients-%.lock
@@ -79,6 +80,8 @@ lock: ## Pin the dependencies anew (needs uv)
 	  --no-emit-index-url --no-header --no-annotate --upgrade -q -o requirements/clients-cdp.lock
 	printf '%s\n' aioapns async-firebase fcm-django firebase-admin kalyke-apns pyfcm | uv pip compile - --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -q -o requirements/clients-senders.lock
+	echo openapi-python-client | uv pip compile - --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --no-annotate --upgrade -q -o requirements/clients-openapi.lock
 	# Later ones need zensical-ui, which could not be had when this was written.
 	echo 'zensical<0.0.74' | uv pip compile - --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate --upgrade -q -o requirements/docs.lock

@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from pushkeeper.api.openapi import document
-from pushkeeper.api.openapi_operations import OPERATIONS
+from pushkeeper.api.openapi.operations import OPERATIONS
 from support.service import Workspace
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]

@@ -8,7 +8,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from pushkeeper.api.openapi_operations import OPERATIONS
+from pushkeeper.api.openapi.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from support.dashboard import Browser, Place

@@ -8,7 +8,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from pushkeeper.api.openapi_operations import OPERATIONS
+from pushkeeper.api.openapi.operations import OPERATIONS
 from pushkeeper.core.user import Role
 from pushkeeper.dashboard.door import Look
 from support.doors import ASKED, NOTHING, all_doors, filled

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pushkeeper.api.openapi_operations import OPERATIONS
+from pushkeeper.api.openapi.operations import OPERATIONS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [

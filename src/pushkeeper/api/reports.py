@@ -116,7 +116,8 @@ def _shown(name: str, read: Callable[[Call], Awaitable[Table]]) -> Callable[[Cal
     """A report as JSON under its own name; or its rows as CSV, if that is asked for."""
 
     async def handle(call: Call) -> Answer:
-        as_csv = fields.one_of(call.query("format") or "json", "format", ("json", "csv")) == "csv"
+        asked = call.query("format")
+        as_csv = asked is not None and fields.one_of(asked, "format", ("json", "csv")) == "csv"
         table = await read(call)
         if not as_csv:
             return answer.of_json({name.replace("-", "_"): table.rows, **table.beside})

@@ -55,7 +55,11 @@ DEVICE_TEXTS: dict[str, tuple[str, ...] | None] = {
 DEVICE_FIELDS = frozenset({*DEVICE_TEXTS, *DEVICE_TIMES, "strikes"})
 OWN_ATTRIBUTE = "attributes."
 
-_OPERATORS = "eq, neq, in, exists, gt, gte, lt, lte, contains, starts_with, before, after or within_last_s"
+OPERATORS = (
+    *("eq", "neq", "in", "exists", "gt", "gte", "lt", "lte"),
+    *("contains", "starts_with", "before", "after", "within_last_s"),
+)
+_OPERATORS = f"{', '.join(OPERATORS[:-1])} or {OPERATORS[-1]}"
 _KINDS = "and, or, not, segment, attribute, device, event"
 _OF_ORDER = frozenset({"gt", "gte", "lt", "lte"})
 

@@ -153,7 +153,7 @@ async def look(
         await look_at.repeat(kind, query, by_jobs=True)
     await look_at.repeat("webhook_events", SQL["outbox"], webhooks_have_s)
     await look_at.exports()
-    await database.of(workspace).rows(SQL["unreadable_rows"], workspace)
+    await look_at.repeat("unreadable_rows", SQL["unreadable_rows"])
     over = [one for one, alone in claimed.items() if alone and one not in busy and one not in look_at.found]
     await database.of(workspace).rows(SQL["finish"], workspace, over)
     await put_off(database, workspace, sorted(claimed.keys() - set(over)))

@@ -396,8 +396,26 @@ returning (
     where p.said @> jsonb_build_object('cio_relationships', jsonb_build_array(n.one))) as erasure_id;
 
 -- name: unreadable_rows
--- What is recorded of rows that cannot be read may name the person; what still cannot be read is recorded again.
-delete from unreadable_rows where workspace_id = $1;
+-- Records of rows that could not be read, by the person's number or the device's key.
+with marks as (
+    select x.erasure_id, m.mark
+    from erasures x cross join lateral (
+        select unnest(x.person_ids)::text as mark
+        union all
+        select encode(unnest(x.device_ids), 'hex')
+    ) m
+    where x.workspace_id = $1 and x.erasure_id = any ($2::bigint[])
+),
+page as (
+    select distinct on (u.table_name, u.key) u.table_name, u.key, m.erasure_id
+    from unreadable_rows u join marks m on m.mark = any (string_to_array(u.key, ' '))
+    where u.workspace_id = $1
+    order by u.table_name, u.key
+    limit $3
+)
+delete from unreadable_rows u using page p
+where u.workspace_id = $1 and u.table_name = p.table_name and u.key = p.key
+returning p.erasure_id;
 
 -- name: audit
 -- Where the log of what users did names them or their devices, it says that somebody was meant.

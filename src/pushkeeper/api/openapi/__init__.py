@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from pushkeeper import __version__
 from pushkeeper.api import answer
 from pushkeeper.api.answer import Answer
-from pushkeeper.api.openapi_operations import OPERATIONS
-from pushkeeper.api.openapi_page import page
-from pushkeeper.api.openapi_schemas import SCHEMAS
+from pushkeeper.api.openapi.operations import TAGS
+from pushkeeper.api.openapi.page import page
+from pushkeeper.api.openapi.schema import ref
+from pushkeeper.api.openapi.schemas import SCHEMAS
 from pushkeeper.api.surface import MAX_KEYLESS_BYTES, Surface, let_in
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.openapi_operation import Operation
-    from pushkeeper.api.openapi_schemas import Schema
+    from pushkeeper.api.openapi.operation import Operation
+    from pushkeeper.api.openapi.schema import Schema
     from pushkeeper.api.surface import Call
 
 _SAID = {
@@ -33,20 +34,34 @@ _SAID = {
     504: "It is about so much that it takes longer than it may",
 }
 _ALWAYS = (400, 401, 429, 503)
+_SEGMENTS = {
+    "token": "A token or an installation id.",
+    "id": "Its number.",
+    "route": "The name of a route, such as `fcm:my-project`.",
+    "kind": "The kind of job.",
+    "job": "The number of the job's item.",
+    "identifier": "An id, an email, or `cio_` followed by a cio_id.",
+    "message": "The UUID of a message.",
+}
 
 
 def document() -> dict[str, Any]:
     """The description."""
     paths: dict[str, dict[str, Any]] = {}
-    for (method, path), operation in OPERATIONS.items():
-        paths.setdefault(path, {})[method.lower()] = _operation(path, operation)
+    for tag in TAGS:
+        for (method, path), operation in tag.operations.items():
+            paths.setdefault(path, {})[method.lower()] = _operation(path, operation, tag.name)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Pushkeeper",
             "version": __version__,
-            "description": "What Customer.io's APIs have no call for. Theirs are answered at the same address.",
+            "description": "The calls that Customer.io's APIs don't have. Customer.io's own are answered at the same address.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            "contact": {"name": "The operator of this server"},
         },
+        "servers": [{"url": "/", "description": "The server that this description comes from."}],
+        "tags": [{"name": tag.name, "description": tag.description} for tag in TAGS],
         "paths": paths,
         "components": {
             "schemas": SCHEMAS,
@@ -56,29 +71,42 @@ def document() -> dict[str, Any]:
     }
 
 
-def _operation(path: str, operation: Operation) -> dict[str, Any]:
+def _operation(path: str, operation: Operation, tag: str) -> dict[str, Any]:
     named = [part[1:-1] for part in path.split("/") if part.startswith("{")]
     parameters = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in named
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": _SEGMENTS[name],
+            "schema": {"type": "string"},
+        }
+        for name in named
     ]
     parameters += [
-        {"name": name, "in": "query", "schema": schema} for name, schema in operation.query.items()
+        {
+            "name": name,
+            "in": "query",
+            "description": schema.get("description", ""),
+            "schema": {key: one for key, one in schema.items() if key != "description"},
+        }
+        for name, schema in operation.query.items()
     ]
     refusals = sorted({*_ALWAYS, *operation.refused, *((413,) if operation.body else ())})
     described: dict[str, Any] = {
+        "operationId": operation.id,
+        "tags": [tag],
         "summary": operation.summary,
+        "description": operation.description,
         "parameters": parameters,
         "responses": {
             str(operation.status): _done(operation),
-            **{
-                str(status): _response(_SAID[status], {"$ref": "#/components/schemas/Error"})
-                for status in refusals
-            },
+            **{str(status): _response(_SAID[status], ref("ApiError")) for status in refusals},
         },
     }
     if operation.body is not None:
         described["requestBody"] = {
-            "required": True,
+            "required": not operation.body_is_optional,
             "content": {"application/json": {"schema": operation.body}},
         }
     return described

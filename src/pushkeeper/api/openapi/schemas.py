@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from pushkeeper.api.openapi.filters import FILTERS
+from pushkeeper.api.openapi.schema import Schema, list_of, record, ref, whole
 from pushkeeper.core.filter import Unit
 from pushkeeper.core.model import Platform
 from pushkeeper.core.status import LastStatus
@@ -11,31 +11,18 @@ from pushkeeper.core.times import TOO_LATE
 from pushkeeper.core.wording import WhenUndefined
 from pushkeeper.store.templates import TemplateKind
 
-Schema = dict[str, Any]
-
 TEXT: Schema = {"type": "string"}
 MAYBE_TEXT: Schema = {"type": ["string", "null"]}
-OBJECT: Schema = {"type": "object"}
+# Of any members: without `additionalProperties` some generators take it for an object of none.
+OBJECT: Schema = {"type": "object", "additionalProperties": True}
 COUNT: Schema = {"type": "integer"}
 FLAG: Schema = {"type": "boolean"}
 TIME: Schema = {"type": ["integer", "string"], "description": "unix seconds, or 2026-12-24T18:00:00Z"}
 UNIX: Schema = {"type": "integer", "minimum": 0, "maximum": int(TOO_LATE.timestamp()) - 1}
 
 
-def list_of(items: Schema) -> Schema:
-    return {"type": "array", "items": items}
-
-
 def _maybe_list(items: Schema) -> Schema:
     return {"type": ["array", "null"], "items": items, "minItems": 1, "maxItems": 10_000}
-
-
-def record(required: dict[str, Schema], **more: Schema) -> Schema:
-    return {"type": "object", "required": list(required), "properties": {**required, **more}}
-
-
-def whole(least: int, most: int) -> Schema:
-    return {"type": "integer", "minimum": least, "maximum": most}
 
 
 _CONTENT: dict[str, Schema] = {
@@ -72,10 +59,14 @@ _TEMPLATE_MORE: dict[str, Schema] = {
     "trigger_name": MAYBE_TEXT,
     "description": MAYBE_TEXT,
     **_CONTENT,
-    "translations": {"type": "object", "additionalProperties": {"type": "object", "properties": _CONTENT}},
+    "translations": {
+        "type": "object",
+        "description": "Contents by language.",
+        "additionalProperties": {"$ref": "#/components/schemas/Content"},
+    },
     "when_undefined": {"enum": [when.value for when in WhenUndefined]},
     "send_to_unsubscribed": {"type": ["boolean", "null"]},
-    "audience": {"type": ["object", "null"]},
+    "audience": {"anyOf": [ref("FilterNode"), {"type": "null"}]},
 }
 _OPTIONS: dict[str, Schema] = {
     "suppress_after": whole(1, 100),
@@ -87,14 +78,12 @@ _OPTIONS: dict[str, Schema] = {
     "token_ownership": {"enum": ["move", "share"]},
     "allow_placeholder_ids": FLAG,
 }
-FILTER: Schema = {
-    "type": ["object", "string"],
-    "description": "as a tree, or as text: platform = ios",
-}
 UNIT: Schema = {"enum": [unit.value for unit in Unit]}
 _AUDIENCE_NAME: dict[str, Schema] = {"name": {"type": "string", "minLength": 1, "maxLength": 255}}
 SCHEMAS: dict[str, Schema] = {
-    "Error": record({"error": record({"code": TEXT, "message": TEXT}, field=TEXT)}),
+    **FILTERS,
+    "Content": {"type": "object", "properties": _CONTENT},
+    "ApiError": record({"error": record({"code": TEXT, "message": TEXT}, field=TEXT)}),
     "Device": record(
         {
             "token": TEXT,
@@ -129,7 +118,7 @@ SCHEMAS: dict[str, Schema] = {
             **_AUDIENCE_NAME,
             "description": TEXT,
             "type": {"enum": ["filter", "list"]},
-            "filter": {"type": ["object", "string", "null"]},
+            "filter": {"anyOf": [ref("Filter"), {"type": "null"}]},
             "unit": UNIT,
             "created_at": TEXT,
             "updated_at": TEXT,
@@ -140,7 +129,7 @@ SCHEMAS: dict[str, Schema] = {
             ),
         }
     ),
-    "NewAudience": record({**_AUDIENCE_NAME, "filter": FILTER}, description=MAYBE_TEXT, unit=UNIT),
+    "NewAudience": record({**_AUDIENCE_NAME, "filter": ref("Filter")}, description=MAYBE_TEXT, unit=UNIT),
     "NewBroadcast": {
         "type": "object",
         "description": "Exactly one of audience, ids, emails, per_user_data and devices says to whom it goes",
@@ -148,12 +137,16 @@ SCHEMAS: dict[str, Schema] = {
             "name": MAYBE_TEXT,
             "template": {"type": ["integer", "null"], "minimum": 1},
             "content": {"type": ["object", "null"], "properties": _NATIVE_CONTENT},
-            "data": {"type": ["object", "null"]},
+            "data": {"type": ["object", "null"], "additionalProperties": True},
             "event": MAYBE_TEXT,
             "when_undefined": {"enum": [*(when.value for when in WhenUndefined), None]},
             "audience": {
                 "type": ["object", "null"],
-                "properties": {"filter": FILTER, "unit": UNIT, "id": {"type": "integer", "minimum": 1}},
+                "properties": {
+                    "filter": ref("Filter"),
+                    "unit": UNIT,
+                    "id": {"type": "integer", "minimum": 1},
+                },
             },
             "ids": _maybe_list(TEXT),
             "emails": _maybe_list(TEXT),
@@ -211,7 +204,7 @@ SCHEMAS: dict[str, Schema] = {
             },
             "content": OBJECT,
             "created_at": TEXT,
-            "preflight": {"type": ["object", "null"]},
+            "preflight": {"type": ["object", "null"], "additionalProperties": True},
         }
     ),
     "Erasure": record(
@@ -230,7 +223,3 @@ SCHEMAS: dict[str, Schema] = {
     "Options": record(_OPTIONS),
     "OptionsChange": {"type": "object", "properties": _OPTIONS, "additionalProperties": False},
 }
-
-
-def ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}

@@ -1,0 +1,125 @@
+"""Operations on broadcasts and what was sent by them."""
+
+from __future__ import annotations
+
+from pushkeeper.api.openapi.operation import LIMIT, START, Operation, Operations
+from pushkeeper.api.openapi.schema import Schema, list_of, record, ref, whole
+from pushkeeper.api.openapi.schemas import MAYBE_TEXT, OBJECT, TEXT
+
+_ONE: Schema = record({"broadcast": ref("Broadcast")})
+_MAYBE_OBJECT: Schema = {"type": ["object", "null"], "additionalProperties": True}
+
+
+def _step(step: str, summary: str, description: str) -> Operations:
+    operation = Operation(
+        id=f"{step}Broadcast", summary=summary, description=description, answer=_ONE, refused=(404, 409)
+    )
+    return {("POST", f"/api/v1/broadcasts/{{id}}/{step}"): operation}
+
+
+BROADCASTS: Operations = {
+    ("GET", "/api/v1/broadcasts"): Operation(
+        id="listBroadcasts",
+        summary="List broadcasts",
+        description="Broadcasts, newest first, one page at a time.",
+        query={"start": START, "limit": {**whole(1, 100), "description": "The most items of a page."}},
+        answer=record({"broadcasts": list_of(ref("Broadcast")), "next": MAYBE_TEXT}),
+    ),
+    ("POST", "/api/v1/broadcasts"): Operation(
+        id="createBroadcast",
+        summary="Create a broadcast",
+        description="Creates a broadcast and answers with its preflight. It is a draft unless `start` is true.",
+        body=ref("NewBroadcast"),
+        status=201,
+        answer=_ONE,
+        refused=(403, 404, 409),
+    ),
+    ("POST", "/api/v1/broadcasts/preview"): Operation(
+        id="previewBroadcast",
+        summary="Preview a broadcast",
+        description="What a broadcast would say on each platform to one member of its audience. Nothing is saved.",
+        body=ref("NewBroadcast"),
+        answer=record(
+            {
+                "preview": list_of(
+                    record(
+                        {
+                            "platform": TEXT,
+                            "to": _MAYBE_OBJECT,
+                            "content": _MAYBE_OBJECT,
+                            "problem": MAYBE_TEXT,
+                        }
+                    )
+                )
+            }
+        ),
+        refused=(404,),
+    ),
+    ("GET", "/api/v1/broadcasts/{id}"): Operation(
+        id="getBroadcast",
+        summary="Get a broadcast",
+        description="One broadcast: its progress, when it is expected to end, and its results.",
+        answer=_ONE,
+        refused=(404,),
+    ),
+    ("PUT", "/api/v1/broadcasts/{id}"): Operation(
+        id="replaceBroadcast",
+        summary="Replace a draft",
+        description="Replaces a draft and answers with its new preflight. It starts if `start` is true.",
+        body=ref("NewBroadcast"),
+        answer=_ONE,
+        refused=(403, 404, 409),
+    ),
+    ("GET", "/api/v1/broadcasts/{id}/minutes"): Operation(
+        id="listBroadcastMinutes",
+        summary="List results by minute",
+        description="How many pushes of a broadcast ended in which way, minute by minute.",
+        answer=record({"minutes": list_of(OBJECT)}),
+        refused=(404,),
+    ),
+    ("POST", "/api/v1/broadcasts/{id}/preflight"): Operation(
+        id="preflightBroadcast",
+        summary="Check a broadcast before it starts",
+        description="What to expect of a broadcast as things are now. It is saved with the broadcast until that starts.",
+        answer=record({"preflight": _MAYBE_OBJECT}),
+        refused=(404,),
+    ),
+    **_step("start", "Start a broadcast", "Starts a draft, at once or at its scheduled time."),
+    **_step("pause", "Pause a broadcast", "Stops sending until the broadcast is resumed."),
+    **_step("resume", "Resume a broadcast", "Continues a paused broadcast."),
+    **_step(
+        "cancel",
+        "Cancel a broadcast",
+        "Ends a broadcast. Each device that was still to be sent to gets a record that says so.",
+    ),
+    ("GET", "/api/v1/messages/{message}/pushes"): Operation(
+        id="listMessagePushes",
+        summary="List the pushes of a message",
+        description="The pushes of a message to many devices, one page at a time.",
+        query={
+            "ending": {
+                "enum": ["accepted", "bounced", "failed", "expired", "unknown", "skipped"],
+                "description": "How they ended.",
+            },
+            "start": START,
+            **LIMIT,
+        },
+        answer=record({"pushes": list_of(OBJECT), "next": MAYBE_TEXT}),
+        refused=(404,),
+    ),
+    ("DELETE", "/api/v1/drafts/{id}"): Operation(
+        id="deleteDraft",
+        summary="Discard a drafted delivery",
+        description="Discards a transactional message that was queued as a draft.",
+        status=204,
+        answer=None,
+        refused=(404,),
+    ),
+    ("POST", "/api/v1/drafts/{id}/send"): Operation(
+        id="sendDraft",
+        summary="Send a drafted delivery",
+        description="Sends a transactional message that was queued as a draft.",
+        answer=record({"delivery_id": TEXT}),
+        refused=(404,),
+    ),
+}

@@ -1,0 +1,32 @@
+"""Operations on the erasure of people."""
+
+from __future__ import annotations
+
+from pushkeeper.api.openapi.operation import Operation, Operations
+from pushkeeper.api.openapi.schema import list_of, record, ref
+from pushkeeper.api.openapi.schemas import TEXT
+
+ERASURES: Operations = {
+    ("POST", "/api/v1/customers/{identifier}/erase"): Operation(
+        id="erasePerson",
+        summary="Erase a person",
+        description="Deletes a person and everything that is stored of them. The receipt says when that is complete.",
+        answer=record({"erasure": ref("Erasure"), "receipt": TEXT}),
+        status=202,
+        refused=(404,),
+    ),
+    ("GET", "/api/v1/erasures"): Operation(
+        id="listErasures",
+        summary="List receipts of erasures",
+        description="The last hundred receipts, or those of one identifier, newest first.",
+        query={"identifier": {**TEXT, "description": "An identifier that the person had."}},
+        answer=record({"erasures": list_of(ref("Erasure"))}),
+    ),
+    ("GET", "/api/v1/erasures/{id}"): Operation(
+        id="getErasure",
+        summary="Get the receipt of an erasure",
+        description="Whether an erasure is complete, and how many rows of each kind were erased.",
+        answer=record({"erasure": ref("Erasure")}),
+        refused=(404,),
+    ),
+}

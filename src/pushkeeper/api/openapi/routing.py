@@ -1,0 +1,80 @@
+"""Operations on routes and jobs: what operators do."""
+
+from __future__ import annotations
+
+from pushkeeper.api.openapi.operation import Operation, Operations
+from pushkeeper.api.openapi.schema import list_of, record
+from pushkeeper.api.openapi.schemas import COUNT, FLAG, OBJECT, TEXT
+
+_ROUTE = "/api/v1/routes/{route}"
+
+ROUTES: Operations = {
+    ("GET", "/api/v1/routes"): Operation(
+        id="listRoutes",
+        summary="List routes",
+        description="The state of every route, and the pushes and refusals that wait on it.",
+        answer=record({"routes": list_of(OBJECT)}),
+    ),
+    ("POST", f"{_ROUTE}/pause"): Operation(
+        id="pauseRoute",
+        summary="Pause a route",
+        description="Sends nothing on a route until it is resumed. Pushes wait.",
+        body={"type": "object", "properties": {"reason": TEXT}},
+        body_is_optional=True,
+        answer=record({"route": TEXT, "paused": FLAG}),
+        refused=(404, 409),
+    ),
+    ("POST", f"{_ROUTE}/resume"): Operation(
+        id="resumeRoute",
+        summary="Resume a route",
+        description="Sends on a route again.",
+        answer=record({"route": TEXT, "released": COUNT}),
+        refused=(404, 409),
+    ),
+    ("POST", f"{_ROUTE}/apply"): Operation(
+        id="applyHeldRefusals",
+        summary="Apply held refusals",
+        description="Accepts the refusals that are held on a route: their devices bounce.",
+        answer=record({"route": TEXT, "applied": COUNT}),
+        refused=(404, 409),
+    ),
+    ("POST", f"{_ROUTE}/discard"): Operation(
+        id="discardHeldRefusals",
+        summary="Discard held refusals",
+        description="Discards the refusals that are held on a route: their pushes are sent again.",
+        answer=record({"route": TEXT, "discarded": COUNT}),
+        refused=(404, 409),
+    ),
+    ("GET", "/api/v1/stats/pushes"): Operation(
+        id="countPushes",
+        summary="Count answers of the push services",
+        description="What the push services answered in the last days.",
+        query={"days": {"type": "integer", "minimum": 1, "maximum": 366, "description": "How many days."}},
+        answer=record({"days": COUNT, "counts": list_of(OBJECT)}),
+    ),
+}
+
+JOBS: Operations = {
+    ("GET", "/api/v1/jobs"): Operation(
+        id="listJobs",
+        summary="List jobs",
+        description="Jobs that are not done: waiting, running, put off after a failed attempt, or failed for good, with the reason.",
+        answer=record({"jobs": list_of(OBJECT)}),
+    ),
+    ("POST", "/api/v1/jobs/{kind}/{job}/retry"): Operation(
+        id="retryJob",
+        summary="Retry a job",
+        description="Lets a job have its next attempt now, and all of its attempts again.",
+        answer=None,
+        status=204,
+        refused=(404,),
+    ),
+    ("POST", "/api/v1/jobs/{kind}/{job}/cancel"): Operation(
+        id="cancelJob",
+        summary="Cancel a job",
+        description="Ends a job that is not done.",
+        answer=None,
+        status=204,
+        refused=(404, 409),
+    ),
+}

@@ -1,0 +1,51 @@
+"""Operations on templates."""
+
+from __future__ import annotations
+
+from pushkeeper.api.openapi.operation import Operation, Operations
+from pushkeeper.api.openapi.schema import Schema, list_of, record, ref
+from pushkeeper.api.openapi.schemas import TEMPLATE_PARTS
+
+_ONE: Schema = record({"template": ref("Template")})
+
+TEMPLATES: Operations = {
+    ("GET", "/api/v1/templates"): Operation(
+        id="listTemplates",
+        summary="List templates",
+        description="Templates, oldest first.",
+        query={"kind": {**TEMPLATE_PARTS["kind"], "description": "Only those of this kind."}},
+        answer=record({"templates": list_of(ref("Template"))}),
+    ),
+    ("POST", "/api/v1/templates"): Operation(
+        id="createTemplate",
+        summary="Create a template",
+        description="Creates a template. Its texts are Liquid.",
+        body=ref("NewTemplate"),
+        status=201,
+        answer=_ONE,
+        refused=(409,),
+    ),
+    ("GET", "/api/v1/templates/{id}"): Operation(
+        id="getTemplate",
+        summary="Get a template",
+        description="One template.",
+        answer=_ONE,
+        refused=(404,),
+    ),
+    ("PUT", "/api/v1/templates/{id}"): Operation(
+        id="replaceTemplate",
+        summary="Replace a template",
+        description="Replaces a template. Messages that are already queued are not affected.",
+        body=ref("NewTemplate"),
+        answer=_ONE,
+        refused=(404, 409),
+    ),
+    ("DELETE", "/api/v1/templates/{id}"): Operation(
+        id="deleteTemplate",
+        summary="Delete a template",
+        description="Deletes a template. What was sent from it is not affected.",
+        status=204,
+        answer=None,
+        refused=(404,),
+    ),
+}

@@ -1,0 +1,81 @@
+"""Operations on a workspace: its options, keys and credentials, its audit log, and its webhooks' calls."""
+
+from __future__ import annotations
+
+from pushkeeper.api.openapi.operation import LIMIT, START, Operation, Operations
+from pushkeeper.api.openapi.schema import Schema, list_of, record, ref
+from pushkeeper.api.openapi.schemas import COUNT, MAYBE_TEXT, OBJECT, TEXT
+
+_LINE: Schema = record(
+    {
+        "audit_id": COUNT,
+        "at": TEXT,
+        "user_id": {
+            "type": ["integer", "null"],
+            "description": "The dashboard's number of the user; null for the command line.",
+        },
+        "action": TEXT,
+        "target": TEXT,
+        "outcome": {"enum": ["begun", "done", "refused", "failed"]},
+        "detail": TEXT,
+    }
+)
+_CALL: Schema = record(
+    {
+        "call": COUNT,
+        "at": TEXT,
+        "event_id": TEXT,
+        "event": TEXT,
+        "delivery_id": MAYBE_TEXT,
+        "person": MAYBE_TEXT,
+        "attempt": COUNT,
+        "status": {"type": ["integer", "null"]},
+        "failure": MAYBE_TEXT,
+        "took_ms": COUNT,
+    }
+)
+
+WORKSPACE: Operations = {
+    ("GET", "/api/v1/options"): Operation(
+        id="getOptions",
+        summary="Get the options",
+        description="The options of the workspace.",
+        answer=record({"options": ref("Options")}),
+    ),
+    ("PATCH", "/api/v1/options"): Operation(
+        id="changeOptions",
+        summary="Change options",
+        description="Changes the options that are given, and leaves the others.",
+        body=ref("OptionsChange"),
+        body_is_optional=True,
+        answer=record({"options": ref("Options")}),
+        refused=(409,),
+    ),
+    ("GET", "/api/v1/credentials"): Operation(
+        id="listCredentials",
+        summary="List credentials",
+        description="The credentials of the push services, without their secrets.",
+        answer=record({"credentials": list_of(OBJECT)}),
+    ),
+    ("GET", "/api/v1/keys"): Operation(
+        id="listKeys",
+        summary="List API keys",
+        description="The API keys of the workspace, without their secrets.",
+        answer=record({"keys": list_of(OBJECT)}),
+    ),
+    ("GET", "/api/v1/audit"): Operation(
+        id="listAuditLog",
+        summary="List the audit log",
+        description="What users did in this workspace, newest first, one page at a time.",
+        query={"start": START, **LIMIT},
+        answer=record({"audit": list_of(_LINE), "next": MAYBE_TEXT}),
+    ),
+    ("GET", "/api/v1/webhooks/{id}/calls"): Operation(
+        id="listWebhookCalls",
+        summary="List the calls of a webhook",
+        description="The last calls of a webhook's endpoint and its answers, newest first, one page at a time.",
+        query={"start": START, **LIMIT},
+        answer=record({"calls": list_of(_CALL), "next": MAYBE_TEXT}),
+        refused=(404,),
+    ),
+}
