@@ -18,7 +18,7 @@ async def crowd(door):
                 "app_id": f"app{number % 2}",
             },
         }
-        await door.track("PUT", f"/api/v1/customers/{number}/devices", {"device": device})
+        await door.track("PUT", f"/api/v1/customers/person-{number}/devices", {"device": device})
     for number, status in ((0, "sent"), (1, "bounced"), (2, "suppressed")):
         await door.database.rows(
             "update devices set status = $3, strikes = case when $3 = 'sent' then 0 else 1 end "

@@ -19,6 +19,7 @@ NEEDS_NONE = {
     "/api/openapi.json",
     "/api/v1/accounts/region",
     "/api/v1/forms/{form}/submit",
+    "/v1/info/ip_addresses",
     "/exports/{link}",
 }
 

@@ -44,7 +44,7 @@ async def test_a_segment_of_another_workspace_is_not_found(door, other_door):
     segment = await made(other_door)
     assert (await door.app("GET", f"/v1/segments/{segment}"))[0] == 404
     path = f"/api/v1/segments/{segment}/add_customers"
-    assert (await door.track("POST", path, {"ids": ["1"]}))[0] == 404
+    assert (await door.track("POST", path, {"ids": ["1"]}))[0] == 400, "as Customer.io documents it"
     assert (await door.counts())["people"] == 0
 
 
