@@ -190,6 +190,29 @@ async def test_a_person_is_identified_without_the_trait_that_cannot_be_kept(
     assert {key: found[key] for key in found if key not in {"id", "cio_id"}} == {"plan": "pro", "zone": "UTC"}
 
 
+_ODD = [10**400, [10**400], {"odd": 10**400}, {"odd": json.loads("[" * 101 + "]" * 101)}, "x" * 20_000]
+
+
+@pytest.mark.parametrize("odd", _ODD, ids=range(len(_ODD)))
+async def test_what_is_not_read_of_an_item_costs_nothing(door: Any, odd: Any) -> None:
+    device = {"type": "ios", "token": _TOKEN, "adTracking": odd}
+    unread = {"integrations": odd, "groupId": odd, "messageId": [odd], "context": {"screen": odd}}
+    happened = {"type": "track", "event": "bought", "userId": "ann", "properties": {}}
+    items = [
+        {**_registered({}), **unread, "context": {"screen": odd, "device": device}},
+        {**happened, **unread},
+        {**happened, **unread, "type": "screen", "name": "Cart"},
+        {"type": "identify", "userId": "ann", "traits": {"plan": "pro"}, **unread},
+    ]
+    assert await _cdp(door, *items) == (200, {})
+    ann = await door.person("ann")
+    assert (len(ann["devices"]), ann["attributes"]["plan"]) == (1, "pro")
+    assert await _names(door) == ["bought", "Cart"]
+    shared = {"device": {"type": "ios", "token": "c" * 64}}
+    assert await _cdp(door, {**_registered({}), **unread}, context=shared) == (200, {})
+    assert len((await door.person("ann"))["devices"]) == 2
+
+
 async def test_an_anonymous_id_that_cannot_be_kept_costs_no_user_anything(door: Any) -> None:
     status, answer = await _cdp(door, {**_registered({}), "anonymousId": {}})
     assert (status, answer["errors"][0]["field"]) == (200, "anonymousId")

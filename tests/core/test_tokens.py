@@ -57,6 +57,8 @@ def test_what_is_not_hexadecimal_or_too_short_for_apns_keeps_its_letters(token: 
         "blacklisted",
         "SERVICE_NOT_AVAILABLE",
         "{length = 32, bytes = 0x1e21b0c5 ... 44dd2c90 }",
+        "-",
+        "_:-",
         "<1e21>",
         "[abc]",
         "two words",

@@ -46,6 +46,8 @@ _INLINE_BYTES = LARGE_BYTES // 8  # packed; most bodies are some eight times as 
 _LARGEST = 10**MAX_DIGITS
 _OUT_OF_RANGE = str(_LARGEST).encode()  # stands for a number that is none here; the check of digits finds it
 _CUT_DEPTH = MAX_DEPTH + 10  # of a whole body, where it is cut off; the check of depth finds what is left
+# Of a body, an item or a device. Elsewhere such a name is somebody's own, and its value is refused.
+_TIMES = frozenset({"timestamp", "_timestamp", "originalTimestamp", "sentAt", "last_used"})
 _DIGITS_ALIKE = bytes(ord("0") if 0x30 <= byte <= 0x39 else byte for byte in range(256))  # noqa: PLR2004 - 0 to 9
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -273,7 +275,20 @@ def _is_deep(value: object, most: int) -> bool:
 
 
 def _refuse_digits(value: object) -> None:
-    _refuse_where(value, _has_digits, f"out of range; a number has {MAX_DIGITS} digits at most")
+    _refuse_where(
+        _without_times(value), _has_digits, f"out of range; a number has {MAX_DIGITS} digits at most"
+    )
+
+
+def _without_times(value: object) -> object:
+    """What is to be checked of a body or an item: a time out of range costs nothing, whoever reads it takes another (core/times.py)."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: _without_times(inner) if name == "device" else inner
+        for name, inner in value.items()
+        if name not in _TIMES or isinstance(inner, dict | list)
+    }
 
 
 def _has_digits(value: object) -> bool:

@@ -15,7 +15,7 @@ import msgspec
 from pushkeeper.api import answer, fields
 from pushkeeper.api.answer import Answer
 from pushkeeper.api.body import by_size, inflate, loads, parse, size_of_part
-from pushkeeper.api.cdp_item import DEVICE_FIELDS, Item, cut_attributes, read_item
+from pushkeeper.api.cdp_item import DEVICE_FIELDS, Item, cut_attributes, cut_unread, read_item
 from pushkeeper.api.drops import Drops
 from pushkeeper.api.surface import NOBODY, Surface
 from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge, Unauthorized
@@ -254,6 +254,7 @@ def _spoiled(item: dict[str, Any], kind: str | None, checks: Sequence[Check]) ->
     try:
         _check(item, checks)
     except BadRequest:
+        cut_unread(item)
         spoiled = cut_attributes(item, kind, checks)
         _check(item, checks)
         return spoiled

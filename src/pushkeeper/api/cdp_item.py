@@ -34,6 +34,23 @@ _KINDS = ("identify", "track", "page", "screen", "group", "alias")
 _IGNORED_EVENTS = frozenset({"Relationship Deleted", "Object Deleted", "Report Content Event"})
 _NOBODY = frozenset({"", "null"})  # what SDKs send of a user whom they do not know
 _TOKEN = "context.device.token"  # noqa: S105 - a field's name, not a secret
+_READ = frozenset(
+    {
+        "anonymousId",
+        "context",
+        "event",
+        "messageId",
+        "name",
+        "originalTimestamp",
+        "previousId",
+        "properties",
+        "sentAt",
+        "timestamp",
+        "traits",
+        "type",
+        "userId",
+    }
+)
 DEVICE_FIELDS = ("token", "type")  # what is read of a device that a context names
 
 
@@ -49,6 +66,19 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str
     on_bad: OnBad
     spoiled: Sequence[BadRequest] = ()
+
+
+def cut_unread(given: dict[str, Any]) -> None:
+    """Cut out of an item what nobody reads: whatever it is, it costs nothing."""
+    for name in given.keys() - _READ:
+        del given[name]
+    if not isinstance(given.get("messageId"), str):  # remembered only where it is text
+        given.pop("messageId", None)
+    context = given.get("context")
+    if isinstance(context, dict):
+        given["context"] = {"device": context["device"]} if "device" in context else {}
+        if isinstance(device := context.get("device"), dict):
+            given["context"]["device"] = {name: device[name] for name in DEVICE_FIELDS if name in device}
 
 
 def cut_attributes(given: dict[str, Any], kind: str | None, checks: Sequence[Check]) -> list[BadRequest]:

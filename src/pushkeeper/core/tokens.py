@@ -55,6 +55,8 @@ def flaw(token: Token) -> str | None:
         return f"is a placeholder ({meaning(word)}), not a push token"
     if token.value.upper() in _ERRORS:
         return f"is an error of the push service's library ({token.value.upper()}), not a push token"
+    if not any(character.isalnum() for character in token.value):
+        return "has neither letters nor digits, as every push token does"
     if found := _IMPOSSIBLE.search(token.value):
         character = f"U+{ord(found[0]):04X}" if found[0] != " " else "a blank"
         return f"contains {character}, which no push token does"
