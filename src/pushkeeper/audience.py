@@ -11,7 +11,15 @@ from pushkeeper.core.filter import BadFilter, InSegment, Unit
 from pushkeeper.core.filter_match import Reading, failing
 from pushkeeper.core.filter_saved import Definition
 from pushkeeper.errors import BadRequest, Conflict, NotFound
-from pushkeeper.store import audience_plans, audiences, explanations, people, placeholders, segments
+from pushkeeper.store import (
+    audience_plans,
+    audiences,
+    explanations,
+    people,
+    person_pages,
+    placeholders,
+    segments,
+)
 from pushkeeper.store.audiences import Audience
 from pushkeeper.store.people import Naming
 
@@ -28,7 +36,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.people import Member
     from pushkeeper.store.segments import Draft, Fetch, Segment, Use
 
-_NOT_FOUND = "segment: there is none of this number"
+_NOT_FOUND = "segment: not found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,7 @@ class Audiences:
         """One segment.
 
         Raises:
-            NotFound: there is none of this number.
+            NotFound: it does not exist.
         """
         found = await segments.read(self._database, workspace, segment_id)
         if found is None:
@@ -117,7 +125,7 @@ class Audiences:
 
         Raises:
             Conflict: another audience, or a broadcast's, names it.
-            NotFound: there is none of this number.
+            NotFound: it does not exist.
         """
 
         async def work(connection: Connection) -> bool:
@@ -197,7 +205,7 @@ class Audiences:
         """How many people are in a segment.
 
         Raises:
-            NotFound: there is none of this number.
+            NotFound: it does not exist.
         """
         if (await self.segment(workspace, segment_id)).filter is None:
             return await segments.count(self._database, workspace, segment_id)
@@ -209,7 +217,7 @@ class Audiences:
         """The people in a segment whose keys come after this one, in their order.
 
         Raises:
-            NotFound: there is none of this number.
+            NotFound: it does not exist.
         """
         if (await self.segment(workspace, segment_id)).filter is None:
             return await segments.members(self._database, workspace, segment_id, after=after, limit=limit)
@@ -227,7 +235,7 @@ class Audiences:
         """
         saved = await segments.saved(self._database.of(workspace).rows, workspace)
         node = _expanded(read_filter(given), saved)
-        return await people.search(self._database, workspace, node, after=after, limit=limit)
+        return await person_pages.search(self._database, workspace, node, after=after, limit=limit)
 
     async def size(self, workspace: WorkspaceId, given: object, unit: Unit) -> Size:
         """How many people and devices a filter is true of.

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from pushkeeper.core import filter_sql, identity
+from pushkeeper.core import identity
 from pushkeeper.core.identity import Create, Drop, Identifier, IdentifierKind, Known, Plan, Update
 from pushkeeper.core.model import PersonId, WorkspaceId
 from pushkeeper.errors import BadRequest, Conflict
@@ -20,8 +19,8 @@ from pushkeeper.store.statements import LostRace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from datetime import datetime
 
-    from pushkeeper.core.filter import Node
     from pushkeeper.core.identifier_hash import IdentifierHashes
     from pushkeeper.store.database import Connection, Database
 
@@ -64,7 +63,6 @@ class AttributeChange:
     """Attributes to merge into a person, except those that were set or removed later.
 
     Attributes:
-        attributes: by name.
         preferences: entries of `cio_subscription_preferences` by their dotted names
             (`cio_subscription_preferences.topics.topic_1`); None removes one.
         removed: names of attributes.
@@ -377,15 +375,6 @@ async def read_all(
         Person(**row)
         for row in await database.of(workspace).rows(SQL["read_all"], workspace, list(person_ids))
     ]
-
-
-async def search(
-    database: Database, workspace: WorkspaceId, node: Node, *, after: int, limit: int
-) -> list[Member]:
-    """The people of whom a filter is true and whose keys come after this one, in their order."""
-    where = filter_sql.condition(node, first=4, now=datetime.now(UTC))
-    query = SQL["search"].replace("{condition}", where.sql)
-    return [Member(**row) for row in await database.survey(query, workspace, after, limit, *where.parameters)]
 
 
 async def lock(connection: Connection, workspace: WorkspaceId, person_id: PersonId) -> bool:

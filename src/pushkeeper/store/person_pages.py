@@ -10,6 +10,7 @@ from pushkeeper.core import filter_sql, identity
 from pushkeeper.core.filter import And
 from pushkeeper.store import chunks
 from pushkeeper.store.database import load_queries
+from pushkeeper.store.people import Member
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,3 +59,12 @@ async def page(
     if node:
         await database.know(workspace)
     return await chunks.filled(read, after, limit)
+
+
+async def search(
+    database: Database, workspace: WorkspaceId, node: Node, *, after: int, limit: int
+) -> list[Member]:
+    """The people of whom a filter is true and whose keys come after this one, in their order."""
+    where = filter_sql.condition(node, first=4, now=datetime.now(UTC))
+    query = SQL["search"].replace("{condition}", where.sql)
+    return [Member(**row) for row in await database.survey(query, workspace, after, limit, *where.parameters)]

@@ -18,7 +18,7 @@ from pushkeeper.core.outcome import Accepted, BadMessage, Verdict
 from pushkeeper.core.retry import Attempt, End, Held, Settled
 from pushkeeper.core.routing import Ways
 from pushkeeper.errors import Unreachable
-from pushkeeper.store import batches, events, messages, migrate, routes, spellings, unreadable, workers
+from pushkeeper.store import batches, routes, workers
 from pushkeeper.store.batches import Target
 from pushkeeper.store.database import GONE_CHANNEL, HALT_CHANNEL, ROUTES_CHANNEL, WORK_CHANNEL
 from pushkeeper.telemetry import logger
@@ -102,11 +102,11 @@ class Worker:
         """Work until stopped."""
         told = {chore: asyncio.Event() for chore in self._chores}
         heard = [
-            (WORK_CHANNEL, setting(self._wake)),
-            (ROUTES_CHANNEL, setting(self._routes_changed)),
+            (WORK_CHANNEL, upkeep.setting(self._wake)),
+            (ROUTES_CHANNEL, upkeep.setting(self._routes_changed)),
             (HALT_CHANNEL, self._recalls.hear_of_messages),
             (GONE_CHANNEL, self._recalls.hear_of_devices),
-            *((chore.channel, setting(event)) for chore, event in told.items() if chore.channel is not None),
+            *((one.channel, upkeep.setting(event)) for one, event in told.items() if one.channel is not None),
         ]
         async with asyncio.TaskGroup() as group:
             settling = group.create_task(self._settler.run())
@@ -117,14 +117,9 @@ class Worker:
                     self._keep_routes_fresh(),
                     self._recalls.obey(),
                     upkeep.every(self._lease_s / 3, self._renew),
-                    upkeep.every(upkeep.PROBE_S, self._probe),
+                    upkeep.probing(self._database, self._lanes, self._senders, drain_s=DRAIN_S),
                     *(upkeep.look_after(chore, told[chore]) for chore in self._chores),
-                    upkeep.every(upkeep.EXPIRE_S, lambda: batches.take_expired_out_of_lanes(self._database)),
-                    upkeep.every(upkeep.EXPIRE_S, lambda: messages.forget_contents(self._database)),
-                    upkeep.every(upkeep.PARTITIONS_S, lambda: migrate.make_partitions(self._database)),
-                    upkeep.every(upkeep.PARTITIONS_S, lambda: events.clean(self._database)),
-                    upkeep.every(upkeep.PARTITIONS_S, lambda: spellings.merge_all(self._database)),
-                    upkeep.every(upkeep.PARTITIONS_S, lambda: unreadable.clean(self._database)),
+                    *upkeep.tidying(self._database),
                 )
             ]
             await self._claim_until_stopped()
@@ -369,9 +364,8 @@ class Worker:
         await upkeep.beat(self._database, self._id, self._lanes, self._figures, self._unsettled())
         if not self._works:
             return
-        kept = await batches.renew(
-            self._database, [work.batch.claim for work in self._works.values()], lease_s=self._lease_s
-        )
+        claims = [work.batch.claim for work in self._works.values()]
+        kept = await batches.renew(self._database, claims, lease_s=self._lease_s)
         for batch_id in set(self._works) - kept:
             log.warning("claim_lost", batch_id=batch_id)
 
@@ -394,14 +388,6 @@ class Worker:
                     log.exception("routes_error")
                 await asyncio.sleep(1.0)
                 self._routes_changed.set()
-
-    async def _probe(self) -> None:
-        await upkeep.probe(self._database, self._lanes, self._senders, drain_s=DRAIN_S)
-
-
-def setting(event: asyncio.Event) -> Callable[[str], None]:
-    """Sets an event, whatever is told."""
-    return lambda _: event.set()
 
 
 _NO_WAYS: Ways[Route] = Ways(())

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from pushkeeper.core.outcome import Accepted, Refused
 from pushkeeper.errors import Unreachable
-from pushkeeper.store import routes, workers
+from pushkeeper.store import batches, events, messages, migrate, routes, spellings, unreadable, workers
 from pushkeeper.telemetry import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
     from uuid import UUID
 
     from pushkeeper.store.database import Connection, Database
@@ -86,6 +86,23 @@ async def listen(database: Database, heard: Sequence[tuple[str, Callable[[str], 
         await asyncio.sleep(1.0)
 
 
+def setting(event: asyncio.Event) -> Callable[[str], None]:
+    """A listener that sets an event, whatever the text."""
+    return lambda _: event.set()
+
+
+def tidying(database: Database) -> list[Coroutine[None, None, None]]:
+    """What any worker does now and then to keep the tables in order, whichever pushes it sends."""
+    return [
+        every(EXPIRE_S, lambda: batches.take_expired_out_of_lanes(database)),
+        every(EXPIRE_S, lambda: messages.forget_contents(database)),
+        every(PARTITIONS_S, lambda: migrate.make_partitions(database)),
+        every(PARTITIONS_S, lambda: events.clean(database)),
+        every(PARTITIONS_S, lambda: spellings.merge_all(database)),
+        every(PARTITIONS_S, lambda: unreadable.clean(database)),
+    ]
+
+
 async def beat(database: Database, worker: UUID, lanes: Lanes, figures: Figures, unsettled: int) -> None:
     """Say that this worker is alive and what it counted, and let its lanes know how many share the rates."""
     told: Sequence[Figure] = ()
@@ -98,6 +115,11 @@ async def beat(database: Database, worker: UUID, lanes: Lanes, figures: Figures,
     alive = await workers.beat(database, worker, news)
     figures.was_told(told, new=alive.new)
     lanes.workers = alive.workers
+
+
+async def probing(database: Database, lanes: Lanes, senders: Senders, *, drain_s: float) -> None:
+    """Probe paused routes now and then."""
+    await every(PROBE_S, lambda: probe(database, lanes, senders, drain_s=drain_s))
 
 
 async def probe(database: Database, lanes: Lanes, senders: Senders, *, drain_s: float) -> None:

@@ -193,18 +193,6 @@ select person_id from people where workspace_id = $1 and person_id = $2 for upda
 -- The person is gone; their identifiers go with them.
 delete from people where workspace_id = $1 and person_id = $2;
 
--- name: search
--- A page of the people of whom a condition (core/filter_sql.py) is true, by their keys.
-select p.person_id,
-    (select value from identifiers i
-        where i.workspace_id = p.workspace_id and i.person_id = p.person_id and kind = 'id') as id,
-    (select value from identifiers i
-        where i.workspace_id = p.workspace_id and i.person_id = p.person_id and kind = 'email') as email
-from people p
-where p.workspace_id = $1 and p.person_id > $2 and {condition}
-order by p.person_id
-limit $3;
-
 -- name: read_all
 -- People by their keys, with their identifiers.
 select p.person_id, p.attributes, p.changed_at, p.unsubscribed, p.created_at,

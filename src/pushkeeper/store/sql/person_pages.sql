@@ -20,3 +20,15 @@ from people p
 where p.workspace_id = $1 and p.person_id < $2 and p.person_id >= $3 and {condition}
 order by p.person_id desc
 limit $4;
+
+-- name: search
+-- A page of the people of whom a condition (core/filter_sql.py) is true, by their keys.
+select p.person_id,
+    (select value from identifiers i
+        where i.workspace_id = p.workspace_id and i.person_id = p.person_id and kind = 'id') as id,
+    (select value from identifiers i
+        where i.workspace_id = p.workspace_id and i.person_id = p.person_id and kind = 'email') as email
+from people p
+where p.workspace_id = $1 and p.person_id > $2 and {condition}
+order by p.person_id
+limit $3;
