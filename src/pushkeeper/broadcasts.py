@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_DEVICE = "no_device"
 _ACCEPTED = "accepted"
-_NOT_FOUND = "broadcast: there is none of this number"
+_NOT_FOUND = "broadcast: not found"
 _TO_BE_PLANNED = frozenset({BroadcastState.SCHEDULED, BroadcastState.FETCHING, BroadcastState.PLANNING})
 _UNDER_WAY = _TO_BE_PLANNED | {BroadcastState.PLANNED}
 
@@ -117,7 +117,7 @@ class Broadcasts:
         Raises:
             BadRequest, Forbidden: as `make` does.
             Conflict: it was started, or says another message than was seen.
-            NotFound: there is none of this number, or no template of a broadcast of that one.
+            NotFound: it does not exist, or no broadcast template has that number.
         """
         message = await self._drafts.message(workspace, asked)
 
@@ -158,7 +158,7 @@ class Broadcasts:
         """One broadcast.
 
         Raises:
-            NotFound: there is none of this number.
+            NotFound: it does not exist.
         """
         found = await broadcasts.one(self._database, workspace, broadcast_id)
         if found is None:
@@ -173,7 +173,7 @@ class Broadcasts:
         """Look at what is to be expected of a broadcast now, and keep it with it; None when that takes too long.
 
         Raises:
-            NotFound: there is none of this number.
+            NotFound: it does not exist.
         """
         broadcast = await self.one(workspace, broadcast_id)
         flight = Flight(
@@ -199,7 +199,7 @@ class Broadcasts:
         """How a broadcast does.
 
         Raises:
-            NotFound: there is none of this number.
+            NotFound: it does not exist.
         """
         broadcast, now = await self.one(workspace, broadcast_id), datetime.now(UTC)
         tallies = await broadcast_progress.tallies(self._database, workspace, broadcast.message_id)
@@ -229,7 +229,7 @@ class Broadcasts:
         """How many of its pushes came to what, minute by minute (UTC) since it began.
 
         Raises:
-            NotFound: there is none of this number.
+            NotFound: it does not exist.
         """
         broadcast = await self.one(workspace, broadcast_id)
         return await broadcast_progress.minutes(self._database, workspace, broadcast.message_id, _EVER)
@@ -241,7 +241,7 @@ class Broadcasts:
 
         Raises:
             Conflict: it was started already, or says another message than was seen.
-            NotFound: there is none of this number.
+            NotFound: it does not exist.
         """
 
         async def work(connection: Connection, broadcast: Locked) -> None:
@@ -258,7 +258,7 @@ class Broadcasts:
 
         Raises:
             Conflict: it is not under way, or is paused already.
-            NotFound: there is none of this number.
+            NotFound: it does not exist.
         """
 
         async def work(connection: Connection, broadcast: Locked) -> None:
@@ -274,7 +274,7 @@ class Broadcasts:
 
         Raises:
             Conflict: it is not paused.
-            NotFound: there is none of this number.
+            NotFound: it does not exist.
         """
 
         async def work(connection: Connection, broadcast: Locked) -> None:
@@ -289,7 +289,7 @@ class Broadcasts:
 
         Raises:
             Conflict: it is over already.
-            NotFound: there is none of this number.
+            NotFound: it does not exist.
         """
 
         async def work(connection: Connection, broadcast: Locked) -> None:

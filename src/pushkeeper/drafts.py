@@ -98,7 +98,7 @@ class Drafts:
             kind = TemplateKind.BROADCAST
             found = await templates.of_workspace(self._database, workspace, kind, asked.template_id)
             if not found:
-                raise NotFound("template: there is none of a broadcast of this number")
+                raise NotFound("template: no broadcast template has this number")
             template = found[0]
         to_all = asked.send_to_unsubscribed
         telling = Telling(

@@ -104,7 +104,7 @@ class Explanations:
             None if message_id is None else await explanations.message(self._database, workspace, message_id)
         )
         if found is None:
-            raise NotFound("message: this workspace sent none of this id")
+            raise NotFound("message: not found in this workspace")
         return found, person or found.person_id
 
     async def _message_id(self, workspace: WorkspaceId, said: str) -> tuple[UUID | None, PersonId | None]:

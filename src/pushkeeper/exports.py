@@ -31,7 +31,7 @@ LINK_S = 900
 _PAGE = 2_000
 _PAGE_S = 50.0  # that the query of a page may take
 _LABEL = "the link to an export"
-_NOT_FOUND = "export: there is none of this number"
+_NOT_FOUND = "export: not found"
 _LAST_ID = UUID(int=(1 << 128) - 1)
 METRICS = (
     *("sent", "delivered", "opened", "clicked", "converted"),
@@ -78,7 +78,7 @@ class Exports:
         """One export.
 
         Raises:
-            NotFound: there is none of this number.
+            NotFound: it does not exist.
         """
         found = await exports.of_workspace(self._database, workspace, export_id)
         if not found:
@@ -89,7 +89,7 @@ class Exports:
         """What opens an export to whoever has it, for a quarter of an hour.
 
         Raises:
-            NotFound: there is none of this number, or it is not done.
+            NotFound: it does not exist, or it is not done.
         """
         found = await self.one(workspace, export_id)
         if found.state != "done":
@@ -107,11 +107,11 @@ class Exports:
             sealed = urlsafe_b64decode(link + "=" * (-len(link) % 4))
             workspace, number, ends_at = self._vault.open(sealed, _LABEL).value.split()
         except (ValueError, Misconfigured):
-            raise NotFound("export: this link opens none") from None
+            raise NotFound("export: invalid link") from None
         if _link_of(sealed) != link:  # base64 is read with characters and bits in it that mean nothing
-            raise NotFound("export: this link opens none")
+            raise NotFound("export: invalid link")
         if int(ends_at) < time.time():
-            raise NotFound("export: this link has ended")
+            raise NotFound("export: this link has expired")
         return WorkspaceId(int(workspace)), int(number)
 
     async def text(self, workspace: WorkspaceId, export_id: int) -> AsyncIterator[str]:

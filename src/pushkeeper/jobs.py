@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.unreadable import UnreadableRow
 
 _KINDS = {kind.name: kind for kind in jobs.KINDS}
-_NOT_FOUND = "job: there is none of this kind and number that is not done"
+_NOT_FOUND = "job: not found, or already done"
 
 
 class Jobs:
@@ -35,7 +35,7 @@ class Jobs:
         """Let a job have its next attempt now, and all of its attempts again.
 
         Raises:
-            NotFound: there is none of this kind and number that is not done.
+            NotFound: it does not exist, or is already done.
         """
         found = await self._one(workspace, kind, item)
         if not await jobs.change(self._database, workspace, _KINDS[kind].retry, item):
@@ -47,7 +47,7 @@ class Jobs:
 
         Raises:
             Conflict: it is a broadcast that has failed: there is nothing left of it to cancel.
-            NotFound: there is none of this kind and number that is not done.
+            NotFound: it does not exist, or is already done.
         """
         found = await self._one(workspace, kind, item)
         cancel = _KINDS[kind].cancel

@@ -180,7 +180,7 @@ class Ledger:
         """
         found = await ledger.one(self._database, workspace, undo_id)
         if found is None:
-            raise NotFound("undo: there is none of this number")
+            raise NotFound("undo: not found")
         outcome = await self._go_through(workspace, Meant.kept(found.selection), undo_id, told)
         await self._database.of(workspace).in_transaction(
             lambda connection: ledger.finish(connection, workspace, undo_id)
@@ -247,7 +247,7 @@ class Ledger:
             or (meant.credential is not None and one.of_credential == meant.credential)
         ]
         if not chosen:
-            raise NotFound(f"route: there is none named {meant.route or meant.credential!r}")
+            raise NotFound(f"route: {meant.route or meant.credential!r} not found")
         return tuple(chosen)
 
 

@@ -108,8 +108,7 @@ class Metric(Enum):
     )
     INGEST_DROPPED = _counter(
         "pushkeeper_ingest_dropped",
-        "What an API could not keep while it kept the rest, or answered 200 all the same: a whole body, an item, or an attribute of a "
-        "person or device. The log has the error.",
+        "Bodies, items, and attributes of people or devices that an API dropped while it accepted the rest; the log has the errors.",
         *("surface", "kind", "reason"),
         scope=_OURS,
     )
@@ -244,7 +243,7 @@ class Metric(Enum):
 
     UNREADABLE_ROWS = _gauge(
         "pushkeeper_unreadable_rows",
-        "Rows that could not be read in the last 24 hours and were left out; the log says which and why.",
+        "Rows that could not be read in the last 24 hours and were skipped; the log has each row and the reason.",
         *("workspace", "table"),
     )
 

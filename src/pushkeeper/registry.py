@@ -296,11 +296,11 @@ class Registry:
         """The receipt of an erasure.
 
         Raises:
-            NotFound: there is none of this number.
+            NotFound: it does not exist.
         """
         found = await erasures.receipts(self._database, workspace, only=erasure_id)
         if not found:
-            raise NotFound("erasure: there is none of this number")
+            raise NotFound("erasure: not found")
         return found[0]
 
     async def receipts(self, workspace: WorkspaceId, identifier: Identifier | None = None) -> list[Receipt]:

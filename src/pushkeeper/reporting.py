@@ -200,7 +200,7 @@ class Reporting:
         """
         facts = await messages.delivery(self._database, workspace, delivery_id)
         if facts is None:
-            raise NotFound("message: this workspace sent none of this id")
+            raise NotFound("message: not found in this workspace")
         return facts
 
 

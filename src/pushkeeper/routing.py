@@ -155,7 +155,7 @@ class Routing:
         for route in await routes.of_workspaces(self._database, [workspace]):
             if route.name == name:
                 return route
-        raise NotFound(f"route: there is none named {name!r}")
+        raise NotFound(f"route: {name!r} not found")
 
 
 def _device_route(device: Device, ways: Sequence[Route]) -> DeviceRoute:

@@ -56,12 +56,12 @@ class Snippets:
 
         Raises:
             BadRequest: a template uses it.
-            NotFound: there is none of this name.
+            NotFound: it does not exist.
         """
         if name in await self._used(workspace):
             raise BadRequest("name", "unable to delete snippet in use")
         if not await snippets.delete(self._database, workspace, name):
-            raise NotFound("snippet: there is none of this name")
+            raise NotFound("snippet: not found")
 
     async def _checked(self, workspace: WorkspaceId, name: str, value: str) -> tuple[str, str]:
         name, value = name.strip(), value.strip()

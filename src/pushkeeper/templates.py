@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.database import Database
     from pushkeeper.store.templates import Draft, Template, TemplateKind
 
-_NOT_FOUND = "template: there is none of this number"
+_NOT_FOUND = "template: not found"
 
 
 class Check(Protocol):
@@ -112,7 +112,7 @@ async def _used(snippets: Find, texts: Sequence[str]) -> dict[str, str]:
     if sum(map(len, found.values())) > wording.MAX_LIQUID_CHARACTERS:
         raise BadRequest(
             "snippets",
-            f"snippets: those of one message cannot have more than {wording.MAX_LIQUID_CHARACTERS} characters together",
+            f"snippets: the snippets of one message cannot exceed {wording.MAX_LIQUID_CHARACTERS} characters in total",
         )
     return found
 
@@ -133,7 +133,7 @@ async def snippets_of(texts: Sequence[str]) -> set[str]:
 
 
 def says_something(content: Content) -> list[Platform]:
-    """The phones that a content says something to."""
+    """The platforms that a content has text for."""
     return [platform for platform in PHONES if content.says_something_to(platform)]
 
 
@@ -235,7 +235,7 @@ class Templates:
         Raises:
             BadRequest: a text of it is not Liquid, a push service would refuse it, or its audience is no filter.
             Conflict: another has its trigger name.
-            NotFound: there is none of this kind and number.
+            NotFound: it does not exist.
         """
         await self._require(draft)
         if not await templates.change(self._database, workspace, template_id, draft):
@@ -246,7 +246,7 @@ class Templates:
         """Forget a template; what was sent from it stays.
 
         Raises:
-            NotFound: there is none of this number.
+            NotFound: it does not exist.
         """
         if not await templates.delete(self._database, workspace, template_id):
             raise NotFound(_NOT_FOUND)
@@ -261,7 +261,7 @@ class Templates:
         """One template.
 
         Raises:
-            NotFound: there is none of this number, or it is of another kind.
+            NotFound: it does not exist, or it is of another kind.
         """
         found = await templates.of_workspace(self._database, workspace, kind, template_id)
         if not found:

@@ -92,7 +92,7 @@ class Triggers:
         """
         found = await templates.of_workspace(self._database, workspace, TemplateKind.BROADCAST, template_id)
         if not found:
-            raise NotFound("broadcast: there is none of this number")
+            raise NotFound("broadcast: not found")
         if await broadcasts.under_plan(self._database, workspace, template_id) >= MOST_UNDER_PLAN:
             raise TooManyRequests(f"broadcast: {MOST_UNDER_PLAN} of it are still being planned")
         own = trigger.recipients is None and trigger.file_url is None and trigger.audience is None
@@ -106,11 +106,11 @@ class Triggers:
         """How a broadcast of a template stands.
 
         Raises:
-            NotFound: there is none of this number.
+            NotFound: it does not exist.
         """
         found = await broadcasts.read(self._database, workspace, template_id, broadcast_id)
         if found is None:
-            raise NotFound("trigger: there is none of this number")
+            raise NotFound("trigger: not found")
         return found
 
     async def all(

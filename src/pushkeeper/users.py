@@ -39,7 +39,7 @@ T = TypeVar("T")
 _HASHING_AT_ONCE = 1  # of strangers, and of others: 64 MiB each
 _HASHING_WAITS = 20
 _NO_LINK = "link: it was used, has ended, or never was; ask an admin, or run `pushkeeper user link`"
-_NO_USER = "user: there is none of this name"
+_NO_USER = "user: not found"
 _LAST_ADMIN = "user: nobody else is an admin who can log in"
 
 
@@ -124,7 +124,7 @@ class Users:
         """One user.
 
         Raises:
-            NotFound: there is none of this number.
+            NotFound: it does not exist.
         """
         found = await users.read(self._database, user)
         if found is None:
@@ -146,7 +146,7 @@ class Users:
         """Give a user another role.
 
         Raises:
-            NotFound: there is none of this number.
+            NotFound: it does not exist.
             Conflict: nobody would be an admin.
         """
         leaves = role is not Role.ADMIN
@@ -156,7 +156,7 @@ class Users:
         """Disable a user: they are logged out everywhere, and cannot come back until somebody lets them.
 
         Raises:
-            NotFound: there is none of this number.
+            NotFound: it does not exist.
             Conflict: nobody would be an admin.
         """
 
@@ -170,7 +170,7 @@ class Users:
         """Let a user who was kept out log in again.
 
         Raises:
-            NotFound: there is none of this number.
+            NotFound: it does not exist.
         """
         await self._change(user, lambda connection: users.set_disabled(connection, user, disabled=False))
 
@@ -202,7 +202,7 @@ class Users:
         """A link by which a user sets another password; those that they had are used up.
 
         Raises:
-            NotFound: there is none of this number.
+            NotFound: it does not exist.
             Conflict: they are kept out.
         """
         if (await self.one(user)).disabled_at is not None:

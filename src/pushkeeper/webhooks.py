@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.webhooks import Change, Logged, Wanted, Webhook
 
 MOST_WEBHOOKS = 50
-_NOT_FOUND = "webhook: there is none of this number"
+_NOT_FOUND = "webhook: not found"
 
 
 class Webhooks:
@@ -48,7 +48,7 @@ class Webhooks:
         """One webhook.
 
         Raises:
-            NotFound: there is none of this number.
+            NotFound: it does not exist.
         """
         found = await webhooks.of_workspace(self._database, workspace, webhook_id)
         if not found:
@@ -59,7 +59,7 @@ class Webhooks:
         """Change a webhook; what failed is tried again at once.
 
         Raises:
-            NotFound: there is none of this number.
+            NotFound: it does not exist.
         """
         if not await webhooks.change(self._database, workspace, webhook_id, change):
             raise NotFound(_NOT_FOUND)
@@ -69,7 +69,7 @@ class Webhooks:
         """Delete a webhook and what waits for it.
 
         Raises:
-            NotFound: there is none of this number.
+            NotFound: it does not exist.
         """
         if not await webhooks.delete(self._database, workspace, webhook_id):
             raise NotFound(_NOT_FOUND)
@@ -80,7 +80,7 @@ class Webhooks:
         """What its endpoint was called with before a call, and what it said: the newest first, the last 200 at most.
 
         Raises:
-            NotFound: there is none of this number.
+            NotFound: it does not exist.
         """
         await self.one(workspace, webhook_id)
         return await webhooks.calls(self._database, workspace, webhook_id, before=before, most=most)

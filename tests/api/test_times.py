@@ -330,8 +330,8 @@ AT = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False),
     st.integers().map(str),
     st.datetimes(timezones=st.none() | ZONES).map(datetime.isoformat),
-    st.datetimes(datetime(1, 1, 1), datetime(1, 1, 2), timezones=ZONES).map(datetime.isoformat),  # noqa: DTZ001
-    st.datetimes(datetime(9999, 12, 31), timezones=ZONES).map(datetime.isoformat),  # noqa: DTZ001
+    st.datetimes(datetime(1, 1, 1), datetime(1, 1, 2), timezones=ZONES).map(datetime.isoformat),  # noqa: DTZ001 - the zones are given
+    st.datetimes(datetime(9999, 12, 31), timezones=ZONES).map(datetime.isoformat),  # noqa: DTZ001 - the zones are given
     st.text(max_size=12),
     st.none() | st.booleans() | st.lists(st.integers(), max_size=2),
 )

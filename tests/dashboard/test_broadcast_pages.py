@@ -267,7 +267,7 @@ async def test_what_only_the_api_can_say_is_not_changed_by_the_form(operator: Br
         ({"expires_after_h": "9999"}, "expires_after_h", "hours"),
         ({"ttl_s": "1.5"}, "ttl_s", "whole number"),
         ({"priority": "loud"}, "priority", "expected"),
-        ({"template": "999"}, "template", "there is none of a broadcast"),
+        ({"template": "999"}, "template", "no broadcast template"),
         ({"unit": "crowd"}, "unit", "expected device or person"),
     ],
     ids=lambda value: str(value)[:40],

@@ -95,7 +95,7 @@ async def test_a_message_is_explained_and_led_to(viewer: Browser, site: Site, an
     ("asked", "field", "said"),
     [
         ({"message": "nope"}, "message", "expected a delivery&#39;s id"),
-        ({"message": "99999999"}, "message", "this workspace sent none of this id"),
+        ({"message": "99999999"}, "message", "not found in this workspace"),
         ({"person": "x" * 200}, "person", "cannot be longer than 150 bytes"),
     ],
     ids=["no id", "none sent", "too long"],

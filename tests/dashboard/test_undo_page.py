@@ -152,11 +152,15 @@ async def test_times_are_of_the_zone_in_which_they_are_typed(admin: Browser, hou
 @pytest.mark.parametrize(
     ("asked", "field", "said"),
     [
-        ({"since": "yesterday"}, "since", "expected a day and a time, as 2026-11-26T14:00"),
+        ({"since": "yesterday"}, "since", "expected a date and a time, such as 2026-11-26T14:00"),
         ({"since": "2020-01-01T00:00"}, "since", "is more than 400 days ago"),
         ({"until": "1970-01-01T00:00"}, "until", "is not after since"),
-        ({"until": "0001-01-01T00:00"}, "until", "expected a day and a time, as 2026-11-26T14:00"),
-        ({"since": "9999-12-31T23:59-14:00"}, "since", "expected a day and a time, as 2026-11-26T14:00"),
+        ({"until": "0001-01-01T00:00"}, "until", "expected a date and a time, such as 2026-11-26T14:00"),
+        (
+            {"since": "9999-12-31T23:59-14:00"},
+            "since",
+            "expected a date and a time, such as 2026-11-26T14:00",
+        ),
         ({"zone": "Moon/Base"}, "since", "expected the name of a time zone, as Europe/Berlin"),
         ({"of": "route"}, "of", "expected a route or a credential of the list"),
         ({"only": "some"}, "only", "expected all or suppressed"),
@@ -180,7 +184,7 @@ async def test_a_reason_is_needed_and_a_route_has_to_be_there(admin: Browser, ho
     assert "expected 1 to 300 characters" in seen.page.text
     assert "5 strikes of 3 devices" in seen.page.text
     seen = await admin.get(hour.path(of="route fcm:nope"))
-    assert "there is none named 'fcm:nope'" in seen.page.text
+    assert "'fcm:nope' not found" in seen.page.text
     assert await hour.statuses() == ["suppressed", "", "bounced"]
 
 

@@ -247,7 +247,7 @@ async def test_zones_are_told_by_any_spelling_and_preflight_and_explain_say_whic
     await eventually(tokyo_is_told)
     for name, expected in (
         ("tokyo-1", "its time zone is Asia/Tokyo"),
-        ("offset-1", "its time zone 'GMT+9' is not known: treated as UTC"),
+        ("offset-1", "its time zone 'GMT+9' is unknown: treated as UTC"),
         ("silent", "it has no time zone: treated as UTC"),
     ):
         query = f"person={name}&message={draft['id']}"

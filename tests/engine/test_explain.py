@@ -174,8 +174,12 @@ async def test_nobody_and_nothing(stage: Stage, bare: Tenant) -> None:
         ({"person": ""}, 400, "person: is needed"),
         ({"device": " "}, 400, "device: is needed"),
         ({"person": "ann", "message": "nonsense"}, 400, "message: expected a delivery's id"),
-        ({"person": "ann", "message": "99999999"}, 404, "sent none of this id"),
-        ({"person": "ann", "message": "018f0000-0000-7000-8000-000000000000"}, 404, "sent none of this id"),
+        ({"person": "ann", "message": "99999999"}, 404, "not found in this workspace"),
+        (
+            {"person": "ann", "message": "018f0000-0000-7000-8000-000000000000"},
+            404,
+            "not found in this workspace",
+        ),
     ],
 )
 async def test_what_cannot_be_asked(stage: Stage, asked: dict[str, str], status: int, said: str) -> None:

@@ -257,7 +257,7 @@ async def test_an_event_that_cannot_be_posted_is_left_out_and_the_next_are_poste
         )
         assert [call["failure"] and call["failure"].partition(":")[0] for call in calls] == [
             None,
-            "left out",
+            "skipped",
             None,
         ]
         assert await recorded(tenant, "outbox") == str(bad)
@@ -280,7 +280,7 @@ async def test_an_export_leaves_out_what_cannot_be_read_and_says_so(tenant: Tena
             return found if found["status"] == "done" else None
 
         found = await eventually(done)
-        assert (found["total"], found["failure"]) == (2, "1 rows could not be read and are left out")
+        assert (found["total"], found["failure"]) == (2, "1 rows could not be read and were skipped")
         text = await tenant.database.value(
             "select string_agg(text, '') from export_parts where workspace_id = $1", tenant.workspace_id
         )

@@ -258,7 +258,7 @@ def test_a_workspace_that_is_not_there_is_named(service):
     error = refusal(
         "send", "--workspace", "nobody", "--to", "x", "--title", "t", "--data", service["data_dir"]
     )
-    assert error == {"code": "not_found", "message": "workspace: there is none named 'nobody'"}
+    assert error == {"code": "not_found", "message": "workspace: 'nobody' not found"}
 
 
 def test_a_workspace_name_that_is_taken_is_refused(workspace):

@@ -207,7 +207,7 @@ async def test_two_who_are_at_the_same_undo_take_each_strike_back_once(books: Bo
     assert (undo.strikes, undo.devices, undo.under_way) == (5, 3, False)
     assert undo.finished_at is not None
     assert (await books.ledger.verify(books.tenant)).wrong == 0
-    with pytest.raises(NotFound, match="undo: there is none of this number"):
+    with pytest.raises(NotFound, match="undo: not found"):
         await books.ledger.go_on(books.tenant, number + 1)
 
 

@@ -70,7 +70,7 @@ async def test_a_name_is_given_once_and_found_by(database: Database) -> None:
     with pytest.raises(Conflict, match=name):
         await workspaces.create(database, name)
     assert await workspaces.by_name(database, name) == made
-    with pytest.raises(NotFound, match="there is none named"):
+    with pytest.raises(NotFound, match="not found"):
         await workspaces.by_name(database, a_name())
     (facts,) = [found for found in await workspaces.list_all(database) if found.name == name]
     assert (facts.workspace_id, facts.site_id, facts.people, facts.devices) == (

@@ -75,7 +75,7 @@ def answered(verdict: Verdict, decision: Decision, **more: Any) -> Answered:
         attempt=0,
         **more,
     )
-    return Answered(WORK, push, None, verdict, decision)  # type: ignore[arg-type]  # it has no part in this
+    return Answered(WORK, push, None, verdict, decision)  # type: ignore[arg-type]  # not used here
 
 
 @pytest.mark.parametrize(

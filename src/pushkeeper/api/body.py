@@ -200,7 +200,7 @@ async def inflate(raw: bytes, *, encoding: bytes, most: int, field: str) -> byte
     unpack = _unpacker(raw, encoding)
     if unpack is None:
         if encoding.strip().lower() not in _READ_ENCODINGS and not _may_be_json(raw):
-            raise BadRequest("body", "body: in an encoding that is not read; gzip and deflate are")
+            raise BadRequest("body", "body: unsupported Content-Encoding; expected gzip or deflate")
         found = raw
     elif len(raw) <= _INLINE_BYTES:
         found = unpack(raw, most + 1)
@@ -229,7 +229,7 @@ def _gunzip(raw: bytes, most: int) -> bytes:
     try:
         return gzip.GzipFile(fileobj=BytesIO(raw)).read(most)
     except (OSError, EOFError, zlib.error):
-        raise BadRequest("body", "body: not gzip, though it begins so") from None
+        raise BadRequest("body", "body: malformed gzip") from None
 
 
 def _unzlib(raw: bytes, most: int) -> bytes:
@@ -256,7 +256,7 @@ def _refuse_depth(value: object) -> None:
         key, inner = next(part for part in parts if _is_deep(part[1], MAX_DEPTH - depth))
         place.insert(0, key)
     field = _words(place)
-    raise BadRequest(field, f"{field}: nested too deeply; {MAX_DEPTH} levels are the most")
+    raise BadRequest(field, f"{field}: nested too deeply; the maximum is {MAX_DEPTH} levels")
 
 
 def _is_deep(value: object, most: int) -> bool:
@@ -276,12 +276,12 @@ def _is_deep(value: object, most: int) -> bool:
 
 def _refuse_digits(value: object) -> None:
     _refuse_where(
-        _without_times(value), _has_digits, f"out of range; a number has {MAX_DIGITS} digits at most"
+        _without_times(value), _has_digits, f"out of range; a number can have at most {MAX_DIGITS} digits"
     )
 
 
 def _without_times(value: object) -> object:
-    """What is to be checked of a body or an item: a time out of range costs nothing, whoever reads it takes another (core/times.py)."""
+    """The parts of a body or an item whose digits are checked: a time out of range is replaced when it is read (core/times.py)."""
     if not isinstance(value, dict):
         return value
     return {

@@ -115,7 +115,7 @@ def number_of_path(text: str, what: str) -> int:
         NotFound: it is no number.
     """
     if not _DIGITS.fullmatch(text) or not text.isascii():
-        raise NotFound(f"{what}: there is none of this number")
+        raise NotFound(f"{what}: not found")
     return int(text)
 
 
@@ -172,7 +172,7 @@ def attributes(
         BadRequest, TooLarge: one is over Customer.io's limits, or there are too many.
     """
     if len(given) > MAX_ATTRIBUTES:
-        on_bad(TooLarge(field, f"{field}: cannot be more than {MAX_ATTRIBUTES} at once"))
+        on_bad(TooLarge(field, f"{field}: at most {MAX_ATTRIBUTES} attributes can be set at once"))
     kept: dict[str, Any] = {}
     removed = []
     for name, value in islice(given.items(), MAX_ATTRIBUTES):

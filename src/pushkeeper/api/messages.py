@@ -115,7 +115,7 @@ class _Messages:
         if not text:
             return None
         if template_id is None:
-            raise BadRequest("campaign_id", "campaign_id: is needed with trigger_id")
+            raise BadRequest("campaign_id", "campaign_id: required with trigger_id")
         number = fields.number(text, "trigger_id", most=_LAST_NUMBER)
         try:
             found = await self._rooms.triggers.one(call.workspace.workspace_id, template_id, number)
@@ -154,7 +154,7 @@ class _Messages:
         ids = self._rooms.database.delivery_ids
         found = ids.read_of(call.workspace.workspace_id, call.segment("id"))
         if found is None:
-            raise NotFound("message: there is none of this id")
+            raise NotFound("message: not found")
         return found
 
     async def _list(

@@ -70,7 +70,7 @@ class _Workspace:
         message_id = _message_id(call)
         workspace, limit = call.workspace.workspace_id, _limit(call)
         if await delivery_pages.message(self._database, workspace, message_id) is None:
-            raise NotFound("message: this workspace sent none of this id")
+            raise NotFound("message: not found in this workspace")
         ending = call.query("ending")
         page = await delivery_pages.of_message(
             self._database,
@@ -149,7 +149,7 @@ def _message_id(call: Call) -> UUID:
     try:
         return UUID(call.segment("message"))
     except ValueError:
-        raise NotFound("message: this workspace sent none of this id") from None
+        raise NotFound("message: not found in this workspace") from None
 
 
 def _limit(call: Call) -> int:

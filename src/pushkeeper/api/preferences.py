@@ -150,7 +150,7 @@ def _is(named: dict[str, Any], person: dict[str, str | None]) -> bool:
     return any(value is not None and person.get(kind) == value for kind, value in named.items())
 
 
-def topics_of(kept: Any) -> dict[str, bool]:  # noqa: ANN401 - whatever a person has in that attribute
+def topics_of(kept: Any) -> dict[str, bool]:  # noqa: ANN401 - the attribute can have any JSON value
     """Topics that a person has chosen for or against."""
     if isinstance(kept, str):
         try:

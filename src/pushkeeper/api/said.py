@@ -84,7 +84,7 @@ def one_identifier(given: object, field: str, kinds: Sequence[IdentifierKind]) -
     named = {kind: value for kind in kinds if (value := identifiers.get(kind.value)) is not None}
     if len(named) != 1 or len(identifiers) != 1:
         words = " or ".join(filter(None, (", ".join(kinds[:-1]), kinds[-1])))
-        raise BadRequest(field, f"{field}: exactly one of {words} is needed")
+        raise BadRequest(field, f"{field}: expected exactly one of {words}")
     [(kind, value)] = named.items()
     place = f"{field}.{kind}"
     return checked(Identifier(kind, fields.text(number_as_text(value), place, max_bytes=MAX_ID_BYTES)), place)

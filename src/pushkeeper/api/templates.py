@@ -104,7 +104,7 @@ class _Templates:
         template = await self._transactional(call)
         language = call.segment("language")
         if language not in languages(template):
-            raise NotFound("language: there is no such translation")
+            raise NotFound("language: translation not found")
         return answer.of_json({"content": variant_json(template, language)})
 
     async def change_content(self, call: Call) -> Answer:
@@ -113,7 +113,7 @@ class _Templates:
         for language in languages(template):
             if str(content_id(template, language)) == wanted:
                 return await self._change(call, template, language)
-        raise NotFound("content: there is none of this number")
+        raise NotFound("content: not found")
 
     async def change_translation(self, call: Call) -> Answer:
         return await self._change(call, await self._transactional(call), call.segment("language"))

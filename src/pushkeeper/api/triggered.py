@@ -113,7 +113,7 @@ class _Broadcasts:
             call.workspace.workspace_id, number, TemplateKind.BROADCAST
         )
         if "action" in call.segments and call.segment("action") != str(template.template_id):
-            raise NotFound("action: the broadcast has none of this number")
+            raise NotFound("action: not found")
         return template
 
 
@@ -166,5 +166,5 @@ def trigger_json(triggered: Triggered) -> dict[str, Any]:
 def _language(call: Call, template: Template) -> str:
     language = call.segment("language")
     if language not in template.translations:
-        raise NotFound("language: there is no such translation")
+        raise NotFound("language: translation not found")
     return language

@@ -55,7 +55,7 @@ async def change_variant(call: Call, templates: Templates, template: Template, l
         NotFound: the template is not in this language.
     """
     if language not in languages(template):
-        raise NotFound("language: there is no such translation")
+        raise NotFound("language: translation not found")
     body = await call.json()
     # Customer.io's names for it are those of an email.
     given = {**{ours: body[theirs] for theirs, ours in _OURS.items() if theirs in body}, **body}

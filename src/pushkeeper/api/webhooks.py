@@ -111,7 +111,7 @@ def _name(given: object) -> str:
 
 def _events(given: object) -> tuple[str, ...]:
     if not isinstance(given, list) or not given:
-        raise BadRequest("events", "events: expected a list of at least one")
+        raise BadRequest("events", "events: expected a list of at least one event")
     return tuple(sorted({_event(event, f"events[{place}]") for place, event in enumerate(given)}))
 
 
@@ -121,7 +121,7 @@ def _event(given: object, place: str) -> str:
         return _PREFERENCES_CHANGED
     if known not in EVENTS:
         shown = f"{given[:60]!r}" if isinstance(given, str) else "that"
-        raise BadRequest(place, f"{place}: there is no event {shown}; expected one like push_sent")
+        raise BadRequest(place, f"{place}: unknown event {shown}; expected one like push_sent")
     return known
 
 

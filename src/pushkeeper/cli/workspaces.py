@@ -115,7 +115,7 @@ def workspace_list(*, json: bool, **options: Any) -> None:
 @click.option(
     "--allow-placeholder-ids/--no-allow-placeholder-ids",
     default=None,
-    help="Let ids like undefined, null or 0 make a person.",
+    help="Allow ids like undefined, null or 0 to create a person.",
 )
 @on_store
 @as_json

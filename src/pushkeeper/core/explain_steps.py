@@ -238,7 +238,7 @@ def _zone(broadcast: Broadcast, one: OfDevice) -> Iterator[Step]:
     elif one.zone is None:
         said = f"it has no time zone: treated as {broadcast.zone}"
     else:
-        said = f"its time zone {one.zone!r} is not known: treated as {broadcast.zone}"
+        said = f"its time zone {one.zone!r} is unknown: treated as {broadcast.zone}"
     facts = {"zone": known or broadcast.zone, "said": one.zone}
     yield Step(step=Name.PLAN, so=None, said=said, facts=facts)
 

@@ -26,7 +26,7 @@ PLACEHOLDERS = {
     "[]": "an empty list",
     "true": "a condition in place of a value",
     "false": "a condition in place of a value",
-    "-1": "the number of nothing found",
+    "-1": "not found, as a number",
     "N/A": "no value",
     "#N/A": "a spreadsheet's missing value",
     "unknown": "no value",
@@ -40,8 +40,8 @@ PLACEHOLDERS = {
     "distinct_id": "the name of a field in place of its value",
     "distinctId": "the name of a field in place of its value",
 }
-ZERO = "0"  # whatever is made of zeros alone, as a UUID of zeros
-TEMPLATE = "{{…}}"  # a template that was not filled in: `{{customer.id}}`, `${userId}`
+ZERO = "0"  # any text of zeros only, such as a UUID of zeros
+TEMPLATE = "{{…}}"  # an unfilled template: `{{customer.id}}`, `${userId}`
 
 _AROUND = " \t\n\v\f\r<>()[]{}\"'`"
 _ZEROS = re.compile(r"[-.]?0[-.0]*")
@@ -57,9 +57,7 @@ _WORDS = {_bare(word): word for word in reversed(PLACEHOLDERS)}
 
 def meaning(word: str) -> str:
     """Where a placeholder comes from, of what `placeholder` returns."""
-    return {ZERO: "zeros alone", TEMPLATE: "a template that was not filled in"}.get(word) or PLACEHOLDERS[
-        word
-    ]
+    return {ZERO: "only zeros", TEMPLATE: "an unfilled template"}.get(word) or PLACEHOLDERS[word]
 
 
 def placeholder(text: str) -> str | None:

@@ -75,16 +75,18 @@ def choose_route(device: Addressed, routes: Sequence[AnyWay]) -> AnyWay | None:
 def no_route_reason(device: Addressed, routes: Sequence[AnyWay]) -> str:
     """Why `choose_route` finds none for a device."""
     if device.platform is Platform.WEB:
-        return "web devices are not sent to"
+        return "pushes to web devices are not supported"
     if _fitting(device, routes):
-        return "several credentials fit: the device has to say its app or its environment"
+        return "several credentials match: the device must be registered with its app or environment"
     if device.platform is Platform.ANDROID:
         return "there are no FCM credentials for its app"
     match device.shape:
         case TokenShape.APNS:
-            return "its token is APNs' own, and there are no APNs credentials for its app and environment"
+            return (
+                "its token was issued by APNs, and there are no APNs credentials for its app and environment"
+            )
         case TokenShape.FCM:
-            return "its token is FCM's, and there are no FCM credentials"
+            return "its token was issued by FCM, and there are no FCM credentials"
     return "there are no credentials for its app and environment"
 
 

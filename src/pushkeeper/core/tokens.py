@@ -59,5 +59,5 @@ def flaw(token: Token) -> str | None:
         return "has neither letters nor digits, as every push token does"
     if found := _IMPOSSIBLE.search(token.value):
         character = f"U+{ord(found[0]):04X}" if found[0] != " " else "a blank"
-        return f"contains {character}, which no push token does"
+        return f"contains {character}, which is not allowed in a push token"
     return None

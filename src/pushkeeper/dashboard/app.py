@@ -84,7 +84,7 @@ def all_doors(rooms: Rooms) -> Sequence[Door]:
 
 async def _nothing(visit: Visit) -> Answer:
     del visit
-    raise NotFound("page: there is none at this address")
+    raise NotFound("page: not found")
 
 
 class _Static:

@@ -162,7 +162,7 @@ class _Credentials:
         for one in await credentials.of_workspace(self._rooms.database, visit.workspace_id):
             if one.credential_id == wanted:
                 return one
-        raise NotFound("credential: there is none of this number")
+        raise NotFound("credential: not found")
 
 
 def _read(verdict: Verdict) -> tuple[bool, str]:

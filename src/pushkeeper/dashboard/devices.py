@@ -148,7 +148,7 @@ class _Devices:
         start = timeline.Start.parse(visit.asked("start"))
         told = await self._timeline(visit, device_id, shown, start)
         if shown is None and not told.events:
-            raise NotFound("device: there is none of this key")
+            raise NotFound("device: not found")
         following = (
             f"{visit.to('devices', device_id.hex())}?{urlencode({'start': str(told.following)})}"
             if told.following
@@ -182,7 +182,7 @@ class _Devices:
         """Queue a push to this device alone, and go to what comes of it."""
         shown = await device_pages.read(self._database, visit.workspace_id, _device_id(visit))
         if shown is None:
-            raise NotFound("device: there is none of this key")
+            raise NotFound("device: not found")
         title, message = visit.form.text("title"), visit.form.text("message")
         if not (title or message):
             raise BadRequest("title", "title: a push needs a title or a message")
@@ -273,5 +273,5 @@ def _device_id(visit: Visit) -> DeviceId:
     except ValueError:
         key = b""
     if len(key) != 16:  # noqa: PLR2004 - a device's key
-        raise NotFound("device: there is none of this key")
+        raise NotFound("device: not found")
     return DeviceId(key)

@@ -138,7 +138,7 @@ class Gate:
             if (str(one.workspace_id) == visit.latest if name is None else one.name == name)
         ]
         if name is not None and not wanted:
-            raise NotFound("workspace: there is none of this name")
+            raise NotFound("workspace: not found")
         return replace(visit, user=user, workspaces=known, workspace=wanted[0] if wanted else None)
 
     # What is done.

@@ -144,7 +144,7 @@ class _Messages:
     def _delivery_id(self, visit: Visit) -> DeliveryId:
         found = self._database.delivery_ids.read_of(visit.workspace_id, visit.segments["delivery"])
         if found is None:
-            raise NotFound("message: there is none of this id")
+            raise NotFound("message: not found")
         return found
 
     async def to_many(self, visit: Visit) -> Answer:
@@ -152,7 +152,7 @@ class _Messages:
         message_id = _uuid(visit.segments["message"])
         message = await delivery_pages.message(self._database, visit.workspace_id, message_id)
         if message is None:
-            raise NotFound("message: there is none of this id")
+            raise NotFound("message: not found")
         ending, after = _ending(visit), _device_key(visit)
         shown = await delivery_pages.of_message(
             self._database, visit.workspace_id, message_id, ending, after=after, limit=ROWS
@@ -216,7 +216,7 @@ def _uuid(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise NotFound("message: there is none of this id") from None
+        raise NotFound("message: not found") from None
 
 
 def _ending(visit: Visit) -> str | None:

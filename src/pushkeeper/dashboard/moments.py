@@ -27,5 +27,5 @@ def typed(text: str, zone: str, field: str) -> datetime:
             raise BadRequest(field, f"{field}: {error.message}") from None
         found = times.bounded(schedule.first_moment(local, in_zone))
     if found is None:
-        raise BadRequest(field, f"{field}: expected a day and a time, as 2026-11-26T14:00")
+        raise BadRequest(field, f"{field}: expected a date and a time, such as 2026-11-26T14:00")
     return found

@@ -77,7 +77,7 @@ class _Routes:
             if facts.route.name == name:
                 template = "route_live.html" if visit.fragment else "route.html"
                 return page(visit, template, one=facts)
-        raise NotFound("route: there is none of this name")
+        raise NotFound("route: not found")
 
     async def pause(self, visit: Visit) -> Done:
         reason = visit.form.text("reason")

@@ -138,7 +138,7 @@ class Visit:
         """
         text = self.segments[name]
         if not _is_number(text):
-            raise NotFound(f"{what}: there is none of this number")
+            raise NotFound(f"{what}: not found")
         return int(text)
 
     def asked(self, name: str) -> str:

@@ -152,7 +152,7 @@ def activity(kind: str, name: str | None) -> str:
     if kind == "device_change":
         return f"A device: {(EVENT_SAYS.get(name or '') or name or 'changed').lower()}"
     if kind == "failed_attribute_change":
-        return f"The {name} was not applied: somebody else has it, or theirs cannot be changed"
+        return f"The {name} was not applied: it belongs to somebody else, or the person has another"
     said = ACTIVITY_SAYS.get(kind, kind)
     return f"{said} {name}" if name else said
 

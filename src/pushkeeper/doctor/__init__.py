@@ -93,4 +93,8 @@ class Doctor:
             return [wrong(name, error.message, "see that PostgreSQL runs, and that it can be reached")]
         except Exception as error:
             log.exception("check_failed", check=name)
-            return [wrong(name, f"could not be examined ({type(error).__name__})", "report it, with the log")]
+            return [
+                wrong(
+                    name, f"could not be checked ({type(error).__name__})", "report the error, with the log"
+                )
+            ]

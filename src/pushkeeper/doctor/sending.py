@@ -65,7 +65,7 @@ async def keys(database: Database, vault: Vault, open_prober: Callable[[Credenti
             found.append(Key(credential_id, workspace, None, None, error.message, remedy))
         except Unreachable:
             raise
-        except Exception as error:  # noqa: BLE001 - the other credentials are still to be looked at
+        except Exception as error:  # noqa: BLE001 - the other credentials are still to be checked
             trouble = f"cannot be read ({type(error).__name__})"
             found.append(Key(credential_id, workspace, None, None, trouble, _REPLACE))
     return found

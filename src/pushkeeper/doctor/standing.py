@@ -53,13 +53,13 @@ async def of_jobs(database: Database) -> list[Finding]:
 async def of_rows(database: Database) -> list[Finding]:
     """Rows that could not be read in the last day."""
     found = await unreadable.counts(database)
-    todo = "see `row_unreadable` in the log for the rows' keys, and report it"
+    todo = "see `row_unreadable` in the log for the rows' keys, and report the error"
     return [
         attention(
             _ROWS, f"{one.rows:,} of {one.table_name} cannot be read: {one.reason}", todo, about=one.workspace
         )
         for one in found
-    ] or [ok(_ROWS, "all that were read could be")]
+    ] or [ok(_ROWS, "no unreadable rows")]
 
 
 def _of_job(job: Troubled) -> Finding:

@@ -90,8 +90,8 @@ def require(given: dict[str, Any], field: str, *, shown: bool) -> None:
 def _refused_priority(push_type: str, priority: str, *, shown: bool) -> str:
     """What a priority must be in place of this one; "" where it may be."""
     if push_type == "background" and priority not in {"", "5"}:
-        return "5 of a push in the background"
-    return "5 or 1 of a push that shows nothing" if not shown and priority == "10" else ""
+        return "5 for a background push"
+    return "5 or 1 for a push that shows nothing" if not shown and priority == "10" else ""
 
 
 def _push_type(*, shown: bool) -> str:

@@ -151,7 +151,9 @@ def require_collapse_id(content: Content) -> None:
     if len(collapse_id.encode()) > MAX_COLLAPSE_ID_BYTES:
         raise TooLarge("collapse_id", f"collapse_id: cannot be longer than {MAX_COLLAPSE_ID_BYTES} bytes")
     if not is_header_value(collapse_id):
-        raise BadRequest("collapse_id", "collapse_id: cannot have control characters, nor blanks at its ends")
+        raise BadRequest(
+            "collapse_id", "collapse_id: cannot contain control characters, or start or end with a blank"
+        )
 
 
 class Room:
@@ -196,7 +198,7 @@ def require_size(size_bytes: int, content: Content, platform: Platform, provider
     service = {Provider.APNS: "APNs", Provider.FCM: "FCM"}[provider]
     raise TooLarge(
         field,
-        f"{field} makes the push for {platform} {size_bytes} bytes; {MAX_BYTES} is the most that {service} takes.",
+        f"{field} makes the push for {platform} {size_bytes} bytes; {service} accepts at most {MAX_BYTES}.",
     )
 
 

@@ -250,7 +250,7 @@ async def _here(speaker: Speaker, readers: Sequence[Whom], said: list[Said | Non
             said[place] = NotRendered(str(error))
         except Exception as error:
             log.exception("person_not_rendered")
-            said[place] = NotRendered(f"unexpected error ({type(error).__name__}); the log has more")
+            said[place] = NotRendered(f"unexpected error ({type(error).__name__}); see the log")
         if time.monotonic() - began > _AT_ONCE_S:
             await asyncio.sleep(0)
             began = time.monotonic()

@@ -106,7 +106,7 @@ def changed(behaviour: Behaviour, flag: str, text: str) -> Behaviour:
     """The same with one switch set, from what a person wrote; `none` is None.
 
     Raises:
-        UnknownFlag: there is none of this name, or it cannot have this value.
+        UnknownFlag: it does not exist, or it cannot have this value.
     """
     group, _, name = flag.partition(".")
     if flag not in dict(flags()):

@@ -178,9 +178,9 @@ async def claim(database: Database, *, room: Room, lease_s: float) -> list[Claim
     for row in rows:
         try:
             target = _target(row)
-        except Exception as error:  # noqa: BLE001 - whatever is the matter, it is with this device alone
+        except Exception as error:  # noqa: BLE001 - any error is isolated to its device
             database.unreadable.note(workspaces[row["batch_id"]], "devices", row["device_id"], error)
-            target = Target(row["device_id"], row["planned_for"], False, None, UNREADABLE)  # noqa: FBT003 - as positional as in _target
+            target = Target(row["device_id"], row["planned_for"], False, None, UNREADABLE)  # noqa: FBT003 - positional, as in _target
         targets[row["batch_id"]].append(target)
     return [
         ClaimedBatch(

@@ -37,7 +37,7 @@ class Connection(Protocol):
     async def fetch(self, query: str, *args: object) -> list[Row]: ...
     async def fetchrow(self, query: str, *args: object) -> Row | None: ...
     async def fetchval(self, query: str, *args: object) -> Any: ...  # noqa: ANN401 - a column has any type
-    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str: ...  # noqa: ASYNC109 - the driver has it
+    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str: ...  # noqa: ASYNC109 - the driver's own parameter
 
 
 WORK_CHANNEL = "pushkeeper_work"  # NOTIFY on it says that something is due
@@ -333,7 +333,7 @@ class Database(Statements):
         for row in rows:
             try:
                 found.append(read(row))
-            except Exception as error:  # noqa: BLE001 - whatever is the matter, it is with this row alone
+            except Exception as error:  # noqa: BLE001 - any error is isolated to its row
                 whose = row["workspace_id"] if workspace is None else workspace
                 self.unreadable.note(whose, table, row[key], error)
         return found

@@ -88,7 +88,7 @@ async def add_part(connection: Connection, claim: Claim, part: int, text: str) -
 
 async def done(database: Database, claim: Claim, lines: int, *, left_out: int = 0) -> None:
     """All of it is written, but for so many rows that could not be read."""
-    note = f"{left_out:,} rows could not be read and are left out" if left_out else None
+    note = f"{left_out:,} rows could not be read and were skipped" if left_out else None
     await database.of(claim.workspace_id).rows(SQL["done"], *claim.row, lines, note)
 
 

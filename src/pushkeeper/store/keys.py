@@ -62,7 +62,7 @@ async def revoke(database: Database, workspace: WorkspaceId, kind: str, key_id: 
     async def work(connection: Connection) -> None:
         found = [row["key_id"] for row in await connection.fetch(SQL["lock"], workspace, kind)]
         if key_id not in found:
-            raise NotFound("key: there is none of this id")
+            raise NotFound("key: not found")
         if len(found) == 1:
             raise Conflict("key: it is the last of its kind; make another one first")
         await connection.execute(SQL["delete"], workspace, kind, key_id)

@@ -95,7 +95,7 @@ class _Reading:
             key = key_of(row)
             try:
                 found[key] = read(row)
-            except Exception as error:  # noqa: BLE001 - whatever is the matter, it is with this row alone
+            except Exception as error:  # noqa: BLE001 - any error is isolated to its row
                 self.unreadable.add(key)
                 workspace = self._whose[row["person_id"]] if whose is None else whose[key]
                 self._database.unreadable.note(workspace, table, _text(key), error)

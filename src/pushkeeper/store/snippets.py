@@ -60,7 +60,7 @@ async def insert(database: Database, workspace: WorkspaceId, name: str, value: s
 async def put(database: Database, workspace: WorkspaceId, name: str, value: str) -> Snippet:
     """Keep a snippet, in the place of one of its name if there is one."""
     row = await database.of(workspace).row(SQL["put"], workspace, name, value)
-    assert row is not None  # noqa: S101 - it is written either way
+    assert row is not None  # noqa: S101 - an upsert always returns a row
     return Snippet(**row)
 
 

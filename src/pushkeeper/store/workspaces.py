@@ -137,7 +137,7 @@ async def by_name(database: Database, name: str) -> Workspace:
     """
     row = await database.row(SQL["by_name"], name)
     if row is None:
-        raise NotFound(f"workspace: there is none named {name!r}")
+        raise NotFound(f"workspace: {name!r} not found")
     return Workspace(row["workspace_id"], row["name"])
 
 

@@ -32,4 +32,4 @@ def reason(error: BaseException) -> str:
         case MemoryError() | RecursionError():
             return "it is too large or nested too deeply to be worked on"
         case _:
-            return f"unexpected error ({type(error).__name__}); the log has more"
+            return f"unexpected error ({type(error).__name__}); see the log"

@@ -37,7 +37,7 @@ _LIQUID_AT_ONCE = 400_000  # characters
 _WITHIN_S = 0.05
 _WITHIN_S_FOR_EACH = 0.0004
 _LATE_AT_ONCE = 10_000
-_UNREADABLE = NotRendered("what is stored of the person or the device cannot be read")
+_UNREADABLE = NotRendered("the stored data of the person or the device cannot be read")
 
 
 @dataclass(frozen=True, slots=True)

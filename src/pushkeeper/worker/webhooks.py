@@ -196,7 +196,7 @@ class Poster:
 
 
 def _left_out() -> _Said:
-    return _Said(datetime.now(UTC), None, "left out: the event cannot be read; the log says why", 0)
+    return _Said(datetime.now(UTC), None, "skipped: the event cannot be read; see the log", 0)
 
 
 def _ping() -> dict[str, Any]:

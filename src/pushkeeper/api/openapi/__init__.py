@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 _SAID = {
     400: "A field is missing or malformed; the error names it",
-    401: "There is no key, or it is not one of ours",
+    401: "The key is missing or invalid",
     403: "The workspace has no credentials to send with",
-    404: "There is none of this name",
-    409: "The name is taken, or it does not stand so that this can be done",
-    413: "The body is longer than a megabyte",
-    429: "The key, or its workspace, asks for more than it may for now; `Retry-After` says when to ask again",
-    503: "The database cannot answer now; `Retry-After` says when to ask again",
-    504: "It is about so much that it takes longer than it may",
+    404: "Not found",
+    409: "The name is taken, or the current state does not allow this",
+    413: "The body is larger than a megabyte",
+    429: "The key or its workspace exceeds its rate limit; `Retry-After` says when to retry",
+    503: "The database is unavailable; `Retry-After` says when to retry",
+    504: "The request takes too long, as it covers too much data",
 }
 _ALWAYS = (400, 401, 429, 503)
 _SEGMENTS = {

@@ -78,7 +78,7 @@ def _taken(answer: Response, token: Token) -> Verdict:
         status=answer.status,
         reason=Silence.GARBLED.value,
         detail=excerpt(answer.body, token),
-        alert="a success that is not APNs': a proxy is in the way",
+        alert="a 2xx response that is not from APNs: a proxy is in the way",
     )
 
 

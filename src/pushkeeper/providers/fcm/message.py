@@ -245,7 +245,7 @@ def _require_form(custom: dict[str, Any], field: str, platform: Platform) -> Non
     blocks = _android_blocks(given)
     if len(blocks) > 1:
         [*_, last] = blocks
-        raise BadRequest(f"{field}.{last}", f"{field}.{last}: FCM takes one of android and android_v2 alone.")
+        raise BadRequest(f"{field}.{last}", f"{field}.{last}: only one of android and android_v2 may be set.")
     _require_free_keys(_data_in(given), f"{field}.data")
     for name, block in blocks.items():
         _require_free_keys(_data_in(block), f"{field}.{name}.data")

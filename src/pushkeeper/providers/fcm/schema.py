@@ -127,7 +127,7 @@ def require(value: object, fields: Fields, field: str) -> None:
         where = f"{field}.{name}"
         expected = fields.get(snake(name))
         if expected is None:
-            why = _NOT_SUPPORTED.get(snake(name), "there is no such field in an FCM message")
+            why = _NOT_SUPPORTED.get(snake(name), "an FCM message has no such field")
             raise BadRequest(where, f"{where}: {why}.")
         if inner is None or (isinstance(inner, str) and is_liquid(inner)):
             continue
