@@ -100,6 +100,9 @@ def filled(query: str) -> Iterator[str]:
         yield from (kind.query(query) for kind in jobs.KINDS)
     elif "{table}" in query:
         yield from (query.replace("{table}", table) for table in ("people", "devices"))
+    elif "{source}" in query:
+        sources = (text for name, text in QUERIES.items() if name.startswith("activities.feed_of_"))
+        yield from (query.replace("{source}", source.removesuffix(";")) for source in sources)
     elif "{of_people}" in query:
         for node in NODES:
             people, devices = (filter_sql.condition(node, first=20, now=NOW, unit=unit).sql for unit in UNITS)

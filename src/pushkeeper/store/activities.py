@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SQL = load_queries("activities")
 
-# Where the activities of each type are.
+# The types of activities that each source has.
 _SOURCES = {
     SQL["feed_of_events"]: ("event", "page", "screen"),
     SQL["feed_of_failures"]: ("failed_attribute_change",),
@@ -100,7 +100,7 @@ async def of_workspace(database: Database, workspace: WorkspaceId, asked: Asked,
     found, reached = [], None
     for source in sources:
         rows = await database.of(workspace).rows(
-            source,
+            SQL["feed"].replace("{source}", source.removesuffix(";")),
             workspace,
             asked.before,
             asked.before_id,

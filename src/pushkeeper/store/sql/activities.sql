@@ -66,181 +66,91 @@ found as (
 )
 select id, type, name, data, at, message_id, person_id from found order by at desc, id desc limit $7;
 
--- The feed of a workspace: what happened to anybody, in the order in which it was written, the newest first, before a time and
--- id. Each source looks at $7 rows at most; the last of these comes even if it is not what is asked for, and says how far it came.
--- `owner_id` is who they are now, nobody for those who were deleted; "offset 0" keeps each from being looked up but once, by its key:
--- row-level security lets no condition with a query in it be one of an index.
+-- name: feed
+-- The feed of a workspace from one source (`feed_of_…`): what happened to anybody, newest first in the order in which it was
+-- written, before a time and id. Each source reads at most $7 rows; the last of them is returned even if it does not match, to show
+-- how far the source was read. `owner_id` is the person as of now, null if they were deleted. "offset 0" makes each person be looked
+-- up only once, by key: under row-level security, no condition with a subquery can be an index condition.
+select s.* from (
+    select s.*, (select p.person_id from people p where p.workspace_id = $1 and p.person_id = s.now_id) as owner_id
+    from (
+        select s.*, coalesce(
+            (select m.person_id from merged_people m where m.workspace_id = $1 and m.former_id = s.person_id),
+            s.person_id) as now_id
+        from ({source}) s
+        order by s.recorded_at desc, s.id desc
+        offset 0
+    ) s
+    order by s.recorded_at desc, s.id desc
+    offset 0
+) s
+where s.place = $7
+    or ($4::text is null or s.type = $4) and ($5::text is null or s.name = $5) and ($6::boolean or s.owner_id is not null)
+order by s.recorded_at desc, s.id desc
+limit $8;
 
 -- name: feed_of_events
 -- Events, pages and screens.
-select s.* from (
-    select s.*, (select p.person_id from people p where p.workspace_id = $1 and p.person_id = s.now_id) as owner_id
-    from (
-        select s.*, coalesce(
-            (select m.person_id from merged_people m where m.workspace_id = $1 and m.former_id = s.person_id),
-            s.person_id) as now_id
-        from (
-            select ('event-' || event_id) collate "C" as id, kind as type, name, data, happened_at as at,
-                received_at as recorded_at, null::uuid as message_id, person_id,
-                row_number() over (order by received_at desc, ('event-' || event_id) collate "C" desc) as place
-            from events
-            where workspace_id = $1 and person_id is not null and received_at <= $2 and (received_at, ('event-' || event_id) collate "C") < ($2, $3)
-            order by received_at desc, ('event-' || event_id) collate "C" desc
-            limit $7
-        ) s
-        order by s.recorded_at desc, s.id desc
-        offset 0
-    ) s
-    order by s.recorded_at desc, s.id desc
-    offset 0
-) s
-where s.place = $7
-    or ($4::text is null or s.type = $4) and ($5::text is null or s.name = $5) and ($6::boolean or s.owner_id is not null)
-order by s.recorded_at desc, s.id desc
-limit $8;
+select ('event-' || event_id) collate "C" as id, kind as type, name, data, happened_at as at,
+    received_at as recorded_at, null::uuid as message_id, person_id,
+    row_number() over (order by received_at desc, ('event-' || event_id) collate "C" desc) as place
+from events
+where workspace_id = $1 and person_id is not null and received_at <= $2 and (received_at, ('event-' || event_id) collate "C") < ($2, $3)
+order by received_at desc, ('event-' || event_id) collate "C" desc
+limit $7;
 
 -- name: feed_of_devices
 -- Changes of devices.
-select s.* from (
-    select s.*, (select p.person_id from people p where p.workspace_id = $1 and p.person_id = s.now_id) as owner_id
-    from (
-        select s.*, coalesce(
-            (select m.person_id from merged_people m where m.workspace_id = $1 and m.former_id = s.person_id),
-            s.person_id) as now_id
-        from (
-            select ('device-' || history_id) collate "C" as id, 'device_change' as type, event as name,
-                jsonb_strip_nulls(jsonb_build_object('from_status', from_status, 'to_status', to_status, 'provider', provider,
-                    'provider_status', provider_status, 'provider_reason', provider_reason)) as data,
-                at, at as recorded_at, message_id, coalesce(to_person_id, from_person_id) as person_id,
-                row_number() over (order by at desc, ('device-' || history_id) collate "C" desc) as place
-            from device_history
-            where workspace_id = $1 and at <= $2 and (at, ('device-' || history_id) collate "C") < ($2, $3)
-            order by at desc, ('device-' || history_id) collate "C" desc
-            limit $7
-        ) s
-        order by s.recorded_at desc, s.id desc
-        offset 0
-    ) s
-    order by s.recorded_at desc, s.id desc
-    offset 0
-) s
-where s.place = $7
-    or ($4::text is null or s.type = $4) and ($5::text is null or s.name = $5) and ($6::boolean or s.owner_id is not null)
-order by s.recorded_at desc, s.id desc
-limit $8;
+select ('device-' || history_id) collate "C" as id, 'device_change' as type, event as name,
+    jsonb_strip_nulls(jsonb_build_object('from_status', from_status, 'to_status', to_status, 'provider', provider,
+        'provider_status', provider_status, 'provider_reason', provider_reason)) as data,
+    at, at as recorded_at, message_id, coalesce(to_person_id, from_person_id) as person_id,
+    row_number() over (order by at desc, ('device-' || history_id) collate "C" desc) as place
+from device_history
+where workspace_id = $1 and at <= $2 and (at, ('device-' || history_id) collate "C") < ($2, $3)
+order by at desc, ('device-' || history_id) collate "C" desc
+limit $7;
 
 -- name: feed_of_pushes
 -- What became of pushes.
-select s.* from (
-    select s.*, (select p.person_id from people p where p.workspace_id = $1 and p.person_id = s.now_id) as owner_id
-    from (
-        select s.*, coalesce(
-            (select m.person_id from merged_people m where m.workspace_id = $1 and m.former_id = s.person_id),
-            s.person_id) as now_id
-        from (
-            select ('push-' || message_id || '-' || encode(device_id, 'hex')) collate "C" as id, push_metric(ending, reason) || '_push' as type, null as name,
-                jsonb_strip_nulls(jsonb_build_object('reason', nullif(reason, ''), 'provider', provider,
-                    'provider_status', provider_status, 'provider_reason', provider_reason)) as data,
-                settled_at as at, settled_at as recorded_at, message_id, person_id,
-                row_number() over (order by settled_at desc, ('push-' || message_id || '-' || encode(device_id, 'hex')) collate "C" desc) as place
-            from pushes
-            where workspace_id = $1 and settled_at <= $2 and (settled_at, ('push-' || message_id || '-' || encode(device_id, 'hex')) collate "C") < ($2, $3)
-            order by settled_at desc, ('push-' || message_id || '-' || encode(device_id, 'hex')) collate "C" desc
-            limit $7
-        ) s
-        order by s.recorded_at desc, s.id desc
-        offset 0
-    ) s
-    order by s.recorded_at desc, s.id desc
-    offset 0
-) s
-where s.place = $7
-    or ($4::text is null or s.type = $4) and ($5::text is null or s.name = $5) and ($6::boolean or s.owner_id is not null)
-order by s.recorded_at desc, s.id desc
-limit $8;
+select ('push-' || message_id || '-' || encode(device_id, 'hex')) collate "C" as id, push_metric(ending, reason) || '_push' as type, null as name,
+    jsonb_strip_nulls(jsonb_build_object('reason', nullif(reason, ''), 'provider', provider,
+        'provider_status', provider_status, 'provider_reason', provider_reason)) as data,
+    settled_at as at, settled_at as recorded_at, message_id, person_id,
+    row_number() over (order by settled_at desc, ('push-' || message_id || '-' || encode(device_id, 'hex')) collate "C" desc) as place
+from pushes
+where workspace_id = $1 and settled_at <= $2 and (settled_at, ('push-' || message_id || '-' || encode(device_id, 'hex')) collate "C") < ($2, $3)
+order by settled_at desc, ('push-' || message_id || '-' || encode(device_id, 'hex')) collate "C" desc
+limit $7;
 
 -- name: feed_of_reports
 -- What apps told of pushes.
-select s.* from (
-    select s.*, (select p.person_id from people p where p.workspace_id = $1 and p.person_id = s.now_id) as owner_id
-    from (
-        select s.*, coalesce(
-            (select m.person_id from merged_people m where m.workspace_id = $1 and m.former_id = s.person_id),
-            s.person_id) as now_id
-        from (
-            select ('report-' || message_id || '-' || encode(device_id, 'hex') || '-' || metric) collate "C" as id, metric || '_push' as type, null as name,
-                jsonb_strip_nulls(jsonb_build_object('href', href)) as data, reported_at as at, reported_at as recorded_at,
-                message_id, person_id,
-                row_number() over (order by reported_at desc, ('report-' || message_id || '-' || encode(device_id, 'hex') || '-' || metric) collate "C" desc) as place
-            from reports
-            where workspace_id = $1 and reported_at <= $2 and (reported_at, ('report-' || message_id || '-' || encode(device_id, 'hex') || '-' || metric) collate "C") < ($2, $3)
-            order by reported_at desc, ('report-' || message_id || '-' || encode(device_id, 'hex') || '-' || metric) collate "C" desc
-            limit $7
-        ) s
-        order by s.recorded_at desc, s.id desc
-        offset 0
-    ) s
-    order by s.recorded_at desc, s.id desc
-    offset 0
-) s
-where s.place = $7
-    or ($4::text is null or s.type = $4) and ($5::text is null or s.name = $5) and ($6::boolean or s.owner_id is not null)
-order by s.recorded_at desc, s.id desc
-limit $8;
+select ('report-' || message_id || '-' || encode(device_id, 'hex') || '-' || metric) collate "C" as id, metric || '_push' as type, null as name,
+    jsonb_strip_nulls(jsonb_build_object('href', href)) as data, reported_at as at, reported_at as recorded_at,
+    message_id, person_id,
+    row_number() over (order by reported_at desc, ('report-' || message_id || '-' || encode(device_id, 'hex') || '-' || metric) collate "C" desc) as place
+from reports
+where workspace_id = $1 and reported_at <= $2 and (reported_at, ('report-' || message_id || '-' || encode(device_id, 'hex') || '-' || metric) collate "C") < ($2, $3)
+order by reported_at desc, ('report-' || message_id || '-' || encode(device_id, 'hex') || '-' || metric) collate "C" desc
+limit $7;
 
 -- name: feed_of_people
 -- People who are new.
-select s.* from (
-    select s.*, (select p.person_id from people p where p.workspace_id = $1 and p.person_id = s.now_id) as owner_id
-    from (
-        select s.*, coalesce(
-            (select m.person_id from merged_people m where m.workspace_id = $1 and m.former_id = s.person_id),
-            s.person_id) as now_id
-        from (
-            select ('person-' || person_id) collate "C" as id, 'profile_create' as type, null as name, '{}'::jsonb as data, created_at as at,
-                created_at as recorded_at, null::uuid as message_id, person_id,
-                row_number() over (order by created_at desc, ('person-' || person_id) collate "C" desc) as place
-            from people
-            where workspace_id = $1 and created_at <= $2 and (created_at, ('person-' || person_id) collate "C") < ($2, $3)
-            order by created_at desc, ('person-' || person_id) collate "C" desc
-            limit $7
-        ) s
-        order by s.recorded_at desc, s.id desc
-        offset 0
-    ) s
-    order by s.recorded_at desc, s.id desc
-    offset 0
-) s
-where s.place = $7
-    or ($4::text is null or s.type = $4) and ($5::text is null or s.name = $5) and ($6::boolean or s.owner_id is not null)
-order by s.recorded_at desc, s.id desc
-limit $8;
+select ('person-' || person_id) collate "C" as id, 'profile_create' as type, null as name, '{}'::jsonb as data, created_at as at,
+    created_at as recorded_at, null::uuid as message_id, person_id,
+    row_number() over (order by created_at desc, ('person-' || person_id) collate "C" desc) as place
+from people
+where workspace_id = $1 and created_at <= $2 and (created_at, ('person-' || person_id) collate "C") < ($2, $3)
+order by created_at desc, ('person-' || person_id) collate "C" desc
+limit $7;
 
 -- name: feed_of_failures
 -- Identifiers that were not applied.
-select s.* from (
-    select s.*, (select p.person_id from people p where p.workspace_id = $1 and p.person_id = s.now_id) as owner_id
-    from (
-        select s.*, coalesce(
-            (select m.person_id from merged_people m where m.workspace_id = $1 and m.former_id = s.person_id),
-            s.person_id) as now_id
-        from (
-            select ('failed-' || failed_id) collate "C" as id, 'failed_attribute_change' as type, name,
-                jsonb_build_object(name, jsonb_build_object('from', coalesce(former, ''), 'to', value)) as data, failed_at as at,
-                failed_at as recorded_at, null::uuid as message_id, person_id,
-                row_number() over (order by failed_at desc, ('failed-' || failed_id) collate "C" desc) as place
-            from failed_changes
-            where workspace_id = $1 and failed_at <= $2 and (failed_at, ('failed-' || failed_id) collate "C") < ($2, $3)
-            order by failed_at desc, ('failed-' || failed_id) collate "C" desc
-            limit $7
-        ) s
-        order by s.recorded_at desc, s.id desc
-        offset 0
-    ) s
-    order by s.recorded_at desc, s.id desc
-    offset 0
-) s
-where s.place = $7
-    or ($4::text is null or s.type = $4) and ($5::text is null or s.name = $5) and ($6::boolean or s.owner_id is not null)
-order by s.recorded_at desc, s.id desc
-limit $8;
+select ('failed-' || failed_id) collate "C" as id, 'failed_attribute_change' as type, name,
+    jsonb_build_object(name, jsonb_build_object('from', coalesce(former, ''), 'to', value)) as data, failed_at as at,
+    failed_at as recorded_at, null::uuid as message_id, person_id,
+    row_number() over (order by failed_at desc, ('failed-' || failed_id) collate "C" desc) as place
+from failed_changes
+where workspace_id = $1 and failed_at <= $2 and (failed_at, ('failed-' || failed_id) collate "C") < ($2, $3)
+order by failed_at desc, ('failed-' || failed_id) collate "C" desc
+limit $7;
