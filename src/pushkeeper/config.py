@@ -68,7 +68,7 @@ class Settings:
         webhooks_may_go_to: private networks (in CIDR notation), addresses and host names that they may go to besides public
             ones, as a list or separated by commas; a metadata service only where its address is listed alone.
         outbound_addresses: the public addresses that webhooks come from, as a list or separated by commas, for
-            `GET /v1/info/ip_addresses`: whoever receives them may let only these in.
+            `GET /v1/info/ip_addresses`, so that receivers can allow only these.
         dashboard: show the dashboard at the address of the APIs.
         simulator_url: the control address of a simulator, which the dashboard then has a panel for.
         workers: how many worker processes to run beside the APIs, whose own process then only answers; 0 for none.

@@ -117,13 +117,13 @@ class Drafts:
         return letter
 
     async def _addressed(self, workspace: WorkspaceId, asked: Asked) -> Collection[Platform]:
-        """The platforms that it can reach, as its audience says."""
+        """The platforms that its audience can have."""
         if asked.audience is None:
             return await to_all_phones()
         try:
             node = await read_whole(self._database.of(workspace).rows, workspace, asked.audience)
         except BadRequest:
-            return await to_all_phones()  # it is refused for that by itself
+            return await to_all_phones()  # refused later, with its own error
         return platforms(node, asked.unit)
 
 

@@ -223,7 +223,7 @@ _KEY_BYTES = 16
 
 
 def _zone(device: Device | None, person: Person | None) -> str | None:
-    """The time zone that a device says, or its person."""
+    """The time zone of a device, else of its person."""
     said = None if device is None else device.facts.attributes.get("timezone")
     if said is None and person is not None:
         said = person.attributes.get("timezone")

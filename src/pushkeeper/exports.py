@@ -52,7 +52,7 @@ class Exports:
     async def of_people(
         self, workspace: WorkspaceId, given: object, attributes: Sequence[str] | None = None
     ) -> Export:
-        """Ask for the people of whom a filter is true: with these attributes, or with all that they have.
+        """Request an export of the people that match a filter: with these attributes, or with all of them.
 
         Raises:
             BadRequest: it is no filter, or with the audiences that it names too large.
@@ -63,7 +63,7 @@ class Exports:
     async def of_deliveries(
         self, workspace: WorkspaceId, wanted: dict[str, Any], attributes: Sequence[str] | None = None
     ) -> Export:
-        """Ask for deliveries: of `template_id`, with `metric`, made between `since` and `until` (unix s), or `drafts`.
+        """Request an export of deliveries: of `template_id`, with `metric`, created between `since` and `until` (unix s), or `drafts`.
 
         Each comes with these attributes of its recipient.
         """
@@ -231,7 +231,7 @@ class _Pages:
         table: str,
         key: str,
     ) -> list[Row]:
-        """Write what is found as the next part, and return it; a row of the table that cannot be read is left out."""
+        """Write the rows as the next part, and return it; a row that cannot be read is skipped."""
         written = 0
 
         async def work(connection: Connection) -> list[Row]:
@@ -277,7 +277,7 @@ def _columns(export: Export) -> Sequence[str]:
 
 
 def _person(row: Row, columns: Sequence[str]) -> list[object]:
-    """A cell for each column; empty for an attribute that the person has not."""
+    """A cell for each column; empty for an attribute that the person lacks."""
     own = {
         "id": row["id"],
         "email": row["email"],
@@ -288,5 +288,5 @@ def _person(row: Row, columns: Sequence[str]) -> list[object]:
     attributes: dict[str, object] = row["attributes"]
     if columns is _PEOPLE:
         own["attributes"] = attributes
-    # An app may have set a `created_at` of its own, which is then what it means by it.
+    # An app may have set its own `created_at`, which takes precedence.
     return [attributes[name] if name in attributes else own.get(name) for name in columns]

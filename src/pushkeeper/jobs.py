@@ -28,7 +28,7 @@ class Jobs:
         return await jobs.of_workspace(self._database, workspace)
 
     async def unreadable_rows(self, workspace: WorkspaceId) -> list[UnreadableRow]:
-        """The rows that workers and pages could not read in the last day and left out, the latest first."""
+        """The rows that workers and pages could not read in the last day, the latest first."""
         return await unreadable.of_workspace(self._database, workspace)
 
     async def retry(self, workspace: WorkspaceId, kind: str, item: int) -> Job:

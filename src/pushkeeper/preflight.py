@@ -33,7 +33,7 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flight:
-    """A broadcast that is to be looked at: to whom, what, and how fast; `zone` as a preflight's facts have it."""
+    """A broadcast to check: its audience, content and rate; `zone` as in a preflight's facts."""
 
     workspace_id: WorkspaceId
     message_id: UUID

@@ -153,7 +153,7 @@ class Registry:
         request_id: str = "",
         once: bytes | None = None,
     ) -> Act:
-        """Deletes the device of this token, whoever has it: its app reports that nobody is logged in.
+        """Deletes the device of this token, whoever owns it: its app reports that nobody is logged in.
 
         Calls of one anonymous id keep their order; it names nobody.
         """

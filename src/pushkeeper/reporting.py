@@ -106,7 +106,7 @@ class Reporting:
         return await activities.of_person(self._database, workspace, person, asked)
 
     async def feed(self, workspace: WorkspaceId, asked: Asked, *, deleted: bool) -> Feed:
-        """What happened to the people of a workspace, the newest first; `deleted`: to those who were deleted, too."""
+        """What happened to the people of a workspace, newest first; `deleted` includes those of deleted people."""
         return await activities.of_workspace(self._database, workspace, asked, deleted=deleted)
 
     async def report(self, told: AppReport) -> DeliveryId | None:
@@ -157,7 +157,7 @@ class Reporting:
         return self._database.delivery_ids.of(sent[0], former.message_id, former.person_id)
 
     async def reported(self, delivery_id: DeliveryId) -> list[Reported]:
-        """What the app told of a delivery, by metric."""
+        """What the app reported about a delivery, by metric."""
         return await reports.firsts(self._database, delivery_id)
 
     async def drain(self) -> None:
@@ -189,7 +189,7 @@ class Reporting:
     async def link_series(
         self, workspace: WorkspaceId, template: Template, period: str, steps: int, *, unique: bool = False
     ) -> dict[str, list[int]]:
-        """Clicks on each link in a template's deliveries, likewise; of each person the first alone, if `unique`."""
+        """Clicks on each link in a template's deliveries, by period; with `unique`, only each person's first click."""
         return await series.links(self._database, workspace, template, _PERIOD[period], steps, unique=unique)
 
     async def delivery(self, workspace: WorkspaceId, delivery_id: DeliveryId) -> DeliveryFacts:
@@ -205,7 +205,7 @@ class Reporting:
 
 
 def metrics(facts: DeliveryFacts, reported: Sequence[Reported] = ()) -> dict[Metric, datetime]:
-    """When each metric first happened to this delivery, by what the app told too; one that did not is missing."""
+    """When each metric first happened to this delivery, including reports of the app; others are missing."""
     found = {Metric.CREATED: facts.created_at}
     for push in facts.pushes:
         if push.attempts:

@@ -68,7 +68,7 @@ class Routing:
         ]
 
     async def of_devices(self, workspace: WorkspaceId, devices: Sequence[Device]) -> list[DeviceRoute]:
-        """By which route each device would be sent to now, in their order."""
+        """The route that a push to each device would take now, in order."""
         ways = await routes.of_workspaces(self._database, [workspace])
         return [_device_route(device, ways) for device in devices]
 

@@ -1,4 +1,4 @@
-"""Snippets: written once, checked when they are written, and used by many messages."""
+"""Snippets: texts that many messages share, checked when they are saved."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Snippets:
         return await snippets.of_workspace(self._database, workspace)
 
     async def make(self, workspace: WorkspaceId, name: str, value: str) -> Snippet:
-        """Keep a new snippet.
+        """Create a snippet.
 
         Raises:
-            BadRequest: its name or value is malformed, there is one of its name, or there are too many.
+            BadRequest: its name or value is malformed, the name is taken, or there are too many.
         """
         name, value = await self._checked(workspace, name, value)
         made = await snippets.insert(self._database, workspace, name, value)
@@ -43,7 +43,7 @@ class Snippets:
         return made
 
     async def put(self, workspace: WorkspaceId, name: str, value: str) -> Snippet:
-        """Keep a snippet, in the place of one of its name if there is one; what was sent stays as it is.
+        """Save a snippet, replacing one of the same name; messages that were sent are not affected.
 
         Raises:
             BadRequest: its name or value is malformed, or there are too many.

@@ -27,7 +27,7 @@ _NOT_FOUND = "template: not found"
 
 
 class Check(Protocol):
-    """What a push service has to say against a content on a platform, by BadRequest or TooLarge."""
+    """Checks a content for a push service on a platform, raising BadRequest or TooLarge."""
 
     def check_form(self, content: Content, platform: Platform, /) -> None: ...
     def check_size(self, content: Content, platform: Platform, /) -> None: ...
@@ -74,7 +74,7 @@ class Telling:
 async def letter_of(snippets: Find, template: Template | None, content: Content, telling: Telling) -> Letter:
     """What a template says where a content says nothing else; without one, all are sent to if nothing else is told.
 
-    `snippets` finds those that its texts use: they are kept with the letter, as they are now.
+    `snippets` finds those that its texts use; their current values are stored with the letter.
 
     Raises:
         BadRequest: a text of the content is not Liquid, or the snippets of a message are too long.
@@ -106,7 +106,7 @@ async def letter_of(snippets: Find, template: Template | None, content: Content,
 
 
 async def _used(snippets: Find, texts: Sequence[str]) -> dict[str, str]:
-    """The snippets that some texts use; nothing is asked for where they use none."""
+    """The snippets that some texts use; without any, the database is not asked."""
     names = await snippets_of(texts)
     found = await snippets(names) if names else {}
     if sum(map(len, found.values())) > wording.MAX_LIQUID_CHARACTERS:
@@ -138,29 +138,29 @@ def says_something(content: Content) -> list[Platform]:
 
 
 async def to_all_phones() -> Collection[Platform]:
-    """What a message is addressed to where nothing else is said."""
+    """The platforms that a message is addressed to by default."""
     return PHONES
 
 
 class LetterCheck:
-    """Looks at what a message is to say before it is accepted."""
+    """Checks the content of a message before it is accepted."""
 
     def __init__(self, database: Database, checks: Checks) -> None:
-        """Take a database and, for each platform, what its push services have to say against a content."""
+        """Take a database and, for each platform, the checks of its push services."""
         self._database = database
         self._checks = checks
 
     async def require(
         self, workspace: WorkspaceId, letter: Letter, addressed: Addressed = to_all_phones
     ) -> None:
-        """Look at a message in every language; `addressed` is asked for its platforms where that decides.
+        """Check a message in every language; `addressed` is called for its platforms only if they matter.
 
         A text is measured for the services that the workspace has credentials for and the platforms that the message is
         addressed to; one with Liquid in it is measured when it is rendered.
 
         Raises:
-            BadRequest: it says nothing, or a push service would refuse it.
-            TooLarge: it is larger than one of these services takes.
+            BadRequest: it is empty, or a push service would refuse it.
+            TooLarge: it is larger than one of these services accepts.
         """
         over: list[tuple[Platform, Provider, TooLarge]] = []
         for content in letter.contents:
@@ -177,7 +177,7 @@ class LetterCheck:
                 raise error
 
     def require_form(self, content: Content, within: str = "") -> None:
-        """Look at a content that may not be whole yet; `within` is its place in what was asked.
+        """Check a content that may be incomplete; `within` is its place in the request.
 
         Raises:
             BadRequest: a push service would refuse it, whatever its size.
@@ -215,7 +215,7 @@ class Templates:
     """The templates of all workspaces."""
 
     def __init__(self, database: Database, checks: Checks) -> None:
-        """Take a database and, for each platform, what its push services have to say against a content."""
+        """Take a database and, for each platform, the checks of its push services."""
         self._database = database
         self._check = LetterCheck(database, checks)
 

@@ -56,7 +56,7 @@ class Webhooks:
         return found[0]
 
     async def change(self, workspace: WorkspaceId, webhook_id: int, change: Change) -> Webhook:
-        """Change a webhook; what failed is tried again at once.
+        """Change a webhook; failed calls are retried at once.
 
         Raises:
             NotFound: it does not exist.

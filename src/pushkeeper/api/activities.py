@@ -133,7 +133,7 @@ def activity_json(activity: Activity, person: Person | None) -> dict[str, Any]:
 
 
 def _asked(call: Call) -> Asked | None:
-    """The page that is asked for; None where it is of a type that Customer.io has, and that there is none of here.
+    """The requested page; None for a type that Customer.io documents but that cannot occur here.
 
     Raises:
         BadRequest: there is no such type, limit or start.

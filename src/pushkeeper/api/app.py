@@ -150,8 +150,8 @@ def build(rooms: Rooms, beside: Sequence[Route] = ()) -> ASGIApp:
 class Doors:
     """Routes by the path as it was sent: a token's own slashes are encoded, and stay one segment.
 
-    A router tries its routes one after the other, a microsecond each: so there is one for each beginning of a path. A slash
-    too many leads to the same route of an API, but not of what is `beside` them.
+    A router tries its routes in order, a microsecond each, so there is one router for each path prefix. Extra slashes are
+    ignored in the paths of the APIs, but not in those `beside` them.
     """
 
     def __init__(

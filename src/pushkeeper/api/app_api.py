@@ -68,7 +68,7 @@ def render_send(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - J
 
 
 def _no_channel(name: str) -> Handler:
-    """Refuse a message of a channel that there is not, in words that Customer.io's clients show."""
+    """Refuse a message of an unsupported channel, with an error that Customer.io's clients show."""
 
     async def refuse(call: Call) -> Answer:
         del call
@@ -145,7 +145,7 @@ async def person_of(rooms: Rooms, call: Call) -> Person:
 
 
 async def person_named(rooms: Rooms, call: Call, text: str) -> Person:
-    """Whom a text names, by the kind of identifier that the query says.
+    """The person that a text identifies, by the kind of identifier in the query.
 
     Raises:
         BadRequest: there is no such kind.
@@ -186,7 +186,7 @@ def person_json(person: Person, devices: Sequence[Device]) -> dict[str, Any]:
 
 
 def _timestamps(person: Person) -> dict[str, int]:
-    """When each attribute that is there was last set; preferences, when the last of their entries was."""
+    """When each existing attribute was last set; for preferences, when the latest of their entries was."""
     times = {name: int(at) for name, at in person.changed_at.items() if name in person.attributes}
     if _PREFERENCES in person.attributes:
         of_entries = (at for name, at in person.changed_at.items() if name.startswith(f"{_PREFERENCES}."))

@@ -1,4 +1,4 @@
-"""The JSON of a body, read: what it costs is bounded by its length, and what no database can keep is repaired or refused.
+"""Reading JSON bodies: the cost is bounded by the length, and values that no database can store are repaired or refused.
 
 NUL characters are removed, half a surrogate pair is U+FFFD, a byte order mark is passed over. What is out of any bounds (a
 number, a depth) leaves a mark in its place, which is found when the part that holds it is checked: so in a batch it costs its
@@ -38,15 +38,15 @@ MAX_VALUES = 500_000  # a tenth of a second to decode, whatever they are
 _COUNTED_AT_ONCE = 256 * 1024  # bytes
 _MAX_SHOWN = 40  # characters of a key in an error's text
 _MAX_PLACE = 200
-_PLACED_DEPTH = 2  # of what is nested too deeply: each level of its place is a look at all that is below
+_PLACED_DEPTH = 2  # for the path of a value nested too deeply: each level scans everything below it
 _BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
 _READ_ENCODINGS = frozenset({b"", b"identity", b"gzip", b"x-gzip", b"deflate"})
-_INLINE_BYTES = LARGE_BYTES // 8  # packed; most bodies are some eight times as long as that
+_INLINE_BYTES = LARGE_BYTES // 8  # compressed; most bodies inflate to about eight times this
 _LARGEST = 10**MAX_DIGITS
-_OUT_OF_RANGE = str(_LARGEST).encode()  # stands for a number that is none here; the check of digits finds it
-_CUT_DEPTH = MAX_DEPTH + 10  # of a whole body, where it is cut off; the check of depth finds what is left
-# Of a body, an item or a device. Elsewhere such a name is somebody's own, and its value is refused.
+_OUT_OF_RANGE = str(_LARGEST).encode()  # replaces a number that is out of range; the digit check finds it
+_CUT_DEPTH = MAX_DEPTH + 10  # where a whole body is cut off; the depth check finds the rest
+# Of a body, an item or a device. Elsewhere such a name is the caller's own, and its value is refused.
 _TIMES = frozenset({"timestamp", "_timestamp", "originalTimestamp", "sentAt", "last_used"})
 _DIGITS_ALIKE = bytes(ord("0") if 0x30 <= byte <= 0x39 else byte for byte in range(256))  # noqa: PLR2004 - 0 to 9
 _ESCAPE = re.compile(
@@ -54,7 +54,7 @@ _ESCAPE = re.compile(
     rb"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|(?P<nul>u0000)|.)",
     re.DOTALL,
 )
-# The end of a text may be missing: then it takes all that is left, and nothing is looked at twice.
+# The closing quote may be missing: then the text takes the rest, and nothing is scanned twice.
 _TOKEN = re.compile(rb"""\"(?:[^"\\]++|\\.)*+"?|[\[\]{}]|-?[0-9][0-9.eE+-]*+""", re.DOTALL)
 _QUOTE = ord('"')
 _TOO_MANY_DIGITS = b"0" * (MAX_DIGITS + 1)
@@ -99,7 +99,7 @@ def parse(raw: bytes) -> tuple[Any, Sequence[Check]]:
 
 
 def size_of_part(part: object, checks: Sequence[Check]) -> int:
-    """The length of a part of a body as JSON, in bytes; of the body's checks it is made those that it needs.
+    """The length of a part of a body as JSON, in bytes, after the checks that the body needs.
 
     Raises:
         BadRequest: it does not pass one.
@@ -115,7 +115,7 @@ def size_of_part(part: object, checks: Sequence[Check]) -> int:
 
 
 def _checks_of(raw: bytes) -> list[Check]:
-    """What JSON is to be checked for, by what can be seen of it without reading it."""
+    """The checks that a JSON text needs, found by scanning it without parsing it."""
     checks: list[Check] = []
     if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH:
         checks.append(_refuse_depth)
@@ -135,16 +135,16 @@ def _has_too_many_values(raw: bytes) -> bool:
 
 
 def loads(raw: bytes, kind: Any = Any) -> Any:  # noqa: ANN401 - JSON of any shape, or a Struct
-    """What JSON says, with what can be repaired of it.
+    """Decode JSON, repairing what can be repaired.
 
     Raises:
-        msgspec.DecodeError, UnicodeDecodeError: it is none, or none of this kind.
+        msgspec.DecodeError, UnicodeDecodeError: it is not JSON, or not of this kind.
     """
     return _decoded(raw.removeprefix(_BOM), kind)[0]
 
 
 def _decoded(raw: bytes, kind: Any) -> tuple[Any, bytes]:  # noqa: ANN401 - as above
-    """What JSON says, and the JSON that says it: repaired, where the decoder does not take it as it is."""
+    """The decoded value and its JSON, which is repaired if the decoder rejects the original."""
     try:
         return msgspec.json.decode(raw, type=kind), raw
     except (msgspec.DecodeError, RecursionError):
@@ -153,7 +153,7 @@ def _decoded(raw: bytes, kind: Any) -> tuple[Any, bytes]:  # noqa: ANN401 - as a
 
 
 def _repaired(raw: bytes) -> bytes:
-    """JSON without half characters, numbers that no float holds, and what is nested deeper than can be read."""
+    """Repair JSON: replace half characters, numbers that no float can hold, and values nested too deeply to be read."""
     raw = _ESCAPE.sub(_repaired_escape, raw)
     kept: list[bytes] = []
     start = depth = 0
@@ -184,18 +184,18 @@ def _repaired_escape(escape: re.Match[bytes]) -> bytes:
 def _is_out_of_range(number: bytes) -> bool:
     try:
         return len(number) >= len("1e309") and math.isinf(float(number))
-    except ValueError:  # it is no number, which the decoder says better
+    except ValueError:  # not a number: the decoder has the better error
         return False
 
 
 async def inflate(raw: bytes, *, encoding: bytes, most: int, field: str) -> bytes:
-    """What gzip (of any number of members) or zlib holds, whatever the headers say; anything else as it is.
+    """Decompress gzip (with any number of members) or zlib, whatever the headers say; return anything else unchanged.
 
-    Of deflate without zlib's header `encoding`, the header Content-Encoding, must tell.
+    `encoding` is the header Content-Encoding, which is needed to detect deflate without a zlib header.
 
     Raises:
-        BadRequest: it begins as gzip, and is none; or it is in another encoding.
-        TooLarge: it has more than `most` bytes; what is over that is never inflated.
+        BadRequest: it is malformed gzip, or in an unsupported encoding.
+        TooLarge: it has more than `most` bytes; no more than that is ever inflated.
     """
     unpack = _unpacker(raw, encoding)
     if unpack is None:
@@ -214,7 +214,7 @@ async def inflate(raw: bytes, *, encoding: bytes, most: int, field: str) -> byte
 def _unpacker(raw: bytes, encoding: bytes) -> Callable[[bytes, int], bytes] | None:
     if raw.startswith(_GZIP):
         return _gunzip
-    # RFC 1950: no JSON begins so.
+    # RFC 1950: no JSON starts like this.
     if len(raw) > 1 and raw[0] & 0x0F == zlib.DEFLATED and int.from_bytes(raw[:2], "big") % 31 == 0:
         return _unzlib
     is_packed = encoding.strip().lower() == b"deflate" and not _may_be_json(raw)
@@ -260,7 +260,7 @@ def _refuse_depth(value: object) -> None:
 
 
 def _is_deep(value: object, most: int) -> bool:
-    """Whether lists and objects are nested in more levels than that."""
+    """Whether lists and objects are nested more deeply than that."""
     level: list[Any] = [[value]]
     for _ in range(most + 1):
         level = [

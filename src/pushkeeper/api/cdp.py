@@ -67,7 +67,7 @@ def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Opened:
-    """A body, and whose it is; `checks` are still to be made of each item, `size` is in bytes, `drops` takes what is dropped."""
+    """A body and its workspace; each item still needs `checks`, `size` is in bytes, `drops` collects what is dropped."""
 
     workspace: WorkspaceId
     request_id: str
@@ -141,7 +141,7 @@ class _Cdp:
         kind: str | None = None,
         device: dict[str, Any] | None = None,
     ) -> list[Said]:
-        """What an item says, of this kind or of that which it names; nothing, where something is wrong with it."""
+        """Read an item, of this kind or of the one that it names; return nothing if it is invalid."""
         try:
             given = fields.as_object(item, "batch")
             spoiled = _spoiled(given, kind, opened.checks)
@@ -163,7 +163,7 @@ class _Cdp:
             return []
 
     async def _done(self, said: Sequence[tuple[int | None, Said]], drops: Drops) -> None:
-        """Do all that could be read, in its order."""
+        """Write everything that could be read, in order."""
         for _, report in said:
             if isinstance(report, AppReport):
                 await self._rooms.reporting.report(report)
@@ -199,7 +199,7 @@ class _Cdp:
 
 
 def _forgiving(work: Callable[[Call, Drops], Awaitable[None]]) -> Handler:
-    """A handler that drops what is wrong and says so in its 200, unless it is asked to be strict."""
+    """A handler that drops what is invalid and lists it in its 200 response, unless strict mode is requested."""
 
     async def handler(call: Call) -> Answer:
         drops = Drops("cdp", call.request_id)
@@ -246,10 +246,10 @@ def _shared_device(body: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _spoiled(item: dict[str, Any], kind: str | None, checks: Sequence[Check]) -> list[BadRequest]:
-    """What had to be cut out of an item, so that it may be kept.
+    """Remove the invalid attributes of an item, so that the rest can be stored; return their errors.
 
     Raises:
-        BadRequest, TooLarge: it may not even so.
+        BadRequest, TooLarge: the item is invalid even without them.
     """
     try:
         _check(item, checks)

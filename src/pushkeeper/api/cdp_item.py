@@ -55,9 +55,9 @@ DEVICE_FIELDS = ("token", "type")  # what is read of a device that a context nam
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """One item: `kind` is that of the path it came to, which an item of a batch names itself.
+    """One item: `kind` is given by the path; in a batch each item names its own.
 
-    `sent_with` is when its batch says that it was sent, for an item that doesn't say it. `spoiled` is what was cut out of it, and `on_bad` takes whatever else of its attributes can't be kept.
+    `sent_with` is the `sentAt` of its batch, for an item without one. `spoiled` has the errors of removed attributes, and `on_bad` receives those of other attributes that can't be stored.
     """
 
     given: dict[str, Any]
@@ -82,7 +82,7 @@ def cut_unread(given: dict[str, Any]) -> None:
 
 
 def cut_attributes(given: dict[str, Any], kind: str | None, checks: Sequence[Check]) -> list[BadRequest]:
-    """Cut out of an item the attributes that fail a check: they cost neither a person nor a phone."""
+    """Remove the attributes that fail a check, so that the person or device is still stored; return the errors."""
     kind, event = kind or given.get("type"), given.get("event")
     is_device = kind == "track" and isinstance(event, str) and event.strip() == _REGISTRATION
     field = "traits" if kind == "identify" else "properties" if is_device else ""
@@ -101,7 +101,7 @@ def cut_attributes(given: dict[str, Any], kind: str | None, checks: Sequence[Che
 
 
 def read_item(registry: Registry, workspace: WorkspaceId, item: Item) -> list[Said]:
-    """What one item says.
+    """Read one item.
 
     Raises:
         BadRequest, TooLarge: a field is missing, malformed or too long.
@@ -157,7 +157,7 @@ class _Reader:
         ]
 
     def _attributes(self, field: str) -> dict[str, Any]:
-        """The attributes of a person or a device, who are not lost with what is no object."""
+        """The attributes of a person or device; a value that is not an object is dropped, and the rest is stored."""
         try:
             return fields.optional_object(self._item.get(field), field)
         except BadRequest as error:
@@ -165,7 +165,7 @@ class _Reader:
             return {}
 
     def _email(self, traits: dict[str, Any]) -> str | None:
-        """The email among the traits; of one that can't be kept, or is a placeholder, a user's own item is none the worse."""
+        """The email among the traits; if it is invalid or a placeholder, only the email is dropped from a user's item."""
         try:
             email = fields.optional_text(traits.get("email"), "traits.email", max_bytes=said.MAX_ID_BYTES)
         except BadRequest as error:
@@ -180,7 +180,7 @@ class _Reader:
         return None
 
     def _read_anonymous_id(self) -> str | None:
-        """Of one that can't be kept a user's own item is none the worse."""
+        """The anonymous id; if it is invalid, only the id is dropped from a user's item."""
         try:
             return _anonymous_id(self._item.get("anonymousId"), "anonymousId")
         except BadRequest as error:
@@ -190,7 +190,7 @@ class _Reader:
             return None
 
     def alias(self) -> list[Said]:
-        """Take the previous id for an anonymous one: where it is a user's, nobody is renamed or merged."""
+        """Treat the previous id as an anonymous id: even if it is a user's id, nobody is renamed or merged."""
         former = _anonymous_id(self._item.get("previousId"), "previousId")
         if self._user is None or former is None:
             return []
@@ -331,9 +331,9 @@ def _user(found: object) -> Identifier | None:
 
 
 def _happened_at(item: dict[str, Any], sent_with: object, received_at: datetime) -> datetime:
-    """When an item says that it happened, by our clock; when it came, where it says nothing that is a time.
+    """When an item happened, by our clock; the time of receipt if it has no valid time.
 
-    A `timestamp` beside an `originalTimestamp` is corrected already: by whoever passed the item on to us.
+    A `timestamp` next to an `originalTimestamp` was already corrected by the sender that forwarded the item.
     """
     original, said_at = _time(item.get("originalTimestamp")), _time(item.get("timestamp"))
     sent_at = _time(item.get("sentAt")) or _time(sent_with)

@@ -1,4 +1,4 @@
-"""What a request brought that could not be kept, while the rest of it was: counted, logged, and shown in the answer."""
+"""Parts of a request that were dropped while the rest was stored: counted, logged, and listed in the response."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def problem(error: PushkeeperError, index: int | None = None) -> dict[str, Any]:
 
 
 class Drops:
-    """What one request lost; `surface` is the API's name."""
+    """What was dropped from one request; `surface` is the API's name."""
 
     def __init__(self, surface: str, request_id: str, workspace: WorkspaceId | None = None) -> None:
         self._surface = surface
@@ -59,12 +59,12 @@ class Drops:
         return bool(self._found)
 
     def add(self, kind: Kind, error: PushkeeperError, index: int | None = None) -> None:
-        """Note what is dropped, of the item at this place of a batch."""
+        """Record a dropped part, with its item's position in the batch."""
         self._found.append((kind, index, error))
 
     @property
     def first(self) -> PushkeeperError:
-        """The error of the first item that lost something."""
+        """The error of the first item from which something was dropped."""
         return min(self._found, key=_place)[2]
 
     def shown(self) -> list[dict[str, Any]]:
@@ -72,7 +72,7 @@ class Drops:
         return [problem(error, index) for _, index, error in sorted(self._found, key=_place)[:MAX_SHOWN]]
 
     def record(self) -> None:
-        """Count everything, and log as much of it as a workspace may have logged."""
+        """Count everything, and log as much as the workspace's log limit allows."""
         workspace, now = self.workspace or 0, time.monotonic()
         if len(_buckets) >= _MOST_BUCKETS:
             _buckets.clear()

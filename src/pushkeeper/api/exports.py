@@ -103,10 +103,10 @@ def export_json(export: Export) -> dict[str, Any]:
 
 
 def _columns(given: object) -> list[str] | None:
-    """The attributes that are to have a column each; None for all of them in one.
+    """The attributes that get a column each; None for all of them in one.
 
     Raises:
-        BadRequest, TooLarge: it is no list of names.
+        BadRequest, TooLarge: it is not a list of names.
     """
     if given is None:
         return None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-OnBad: TypeAlias = "Callable[[BadRequest], None]"  # takes what is left out, or raises it
+OnBad: TypeAlias = "Callable[[BadRequest], None]"  # takes the error of a skipped value, or raises it
 
 MAX_NAME_BYTES = 150
 MAX_VALUE_BYTES = 1000
@@ -71,7 +71,7 @@ def optional_time(value: object, field: str) -> datetime | None:
     """A time in any form that has a zone (core/times.py); null, "" and absent are None.
 
     Raises:
-        BadRequest: it is none, or out of bounds.
+        BadRequest: it is not a time, or out of bounds.
     """
     if value is None or value == "":
         return None
@@ -85,7 +85,7 @@ def optional_time(value: object, field: str) -> datetime | None:
 
 
 def whole(value: object) -> object:
-    """42 for 42.0, which is the same number in JSON; a float that may have lost digits, and anything else, as it is."""
+    """42 for 42.0, which is the same number in JSON; a float that may have lost digits, and anything else, unchanged."""
     if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT_IN_A_FLOAT:
         return int(value)
     return value
@@ -159,14 +159,14 @@ def one_of(value: object, field: str, allowed: tuple[str, ...]) -> str:
 
 
 def refuse(error: BadRequest) -> None:
-    """Raise it: what most readers do about an attribute that can't be kept."""
+    """Raise the error, which is what most readers do with an invalid attribute."""
     raise error
 
 
 def attributes(
     given: dict[str, Any], field: str, on_bad: OnBad = refuse
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Attributes to set, and the names of those that null or "" removes; those that `on_bad` takes are left out.
+    """Attributes to set, and the names of those that null or "" removes; invalid ones are passed to `on_bad` and skipped.
 
     Raises:
         BadRequest, TooLarge: one is over Customer.io's limits, or there are too many.
@@ -192,7 +192,7 @@ def check_attribute(name: str, value: object, field: str) -> None:
     """Check one attribute by Customer.io's limits.
 
     Raises:
-        BadRequest, TooLarge: it is over them.
+        BadRequest, TooLarge: it exceeds them.
     """
     shown = name if len(name) <= MAX_NAME_BYTES else f"{name[:40]}…"
     if not name:

@@ -1,4 +1,4 @@
-"""What Customer.io's API tells of an account: its workspaces, and the addresses that it calls from."""
+"""Customer.io's API about an account: its workspaces, and the addresses that it calls from."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of this information."""
     info = _Info(rooms)
     surface = Surface(authenticate=rooms.keys.app, render=render)
-    # Customer.io's asks for no key either.
+    # Customer.io's call needs no key either.
     public = Surface(authenticate=let_in, render=render, max_body_bytes=MAX_KEYLESS_BYTES)
     return [
         surface.route("/v1/workspaces", GET=info.workspaces),
@@ -36,7 +36,7 @@ class _Info:
         self._rooms = rooms
 
     async def workspaces(self, call: Call) -> Answer:
-        """The workspace of the key, as no key opens another; accepted pushes of this month (UTC), people as last counted."""
+        """The key's own workspace, as no key can access another, with this month's accepted pushes (UTC) and the last count of people."""
         workspace = call.workspace
         standing = await self._rooms.census.now(workspace.workspace_id)
         this_month = await self._rooms.insights.pushes(workspace.workspace_id, datetime.now(UTC).day)

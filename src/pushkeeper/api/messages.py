@@ -37,7 +37,7 @@ _LAST_ID = (1 << 128) - 1
 _USUAL, _MOST = 50, 1_000
 # Deliveries that Customer.io has of these belong to things that there are none of here.
 _NEVER_OURS = ("newsletter_id", "content_id")
-# What a template goes by, as a template, a transactional message, or a broadcast and its action.
+# The ids of a template: as a template, a transactional message, or a broadcast and its action.
 _TEMPLATES = ("campaign_id", "action_id", "transactional_id", "template_id")
 _LAST_NUMBER = 2**63 - 1
 
@@ -106,10 +106,10 @@ class _Messages:
         return await self._list(call, _window(call), template_id=number, messages=sent)
 
     async def _of_trigger(self, call: Call, template_id: int | None) -> list[UUID] | None:
-        """The message of the trigger that is asked for; none where the broadcast has no such trigger.
+        """The message of the requested trigger; empty if the broadcast has no such trigger.
 
         Raises:
-            BadRequest: it is not said of which broadcast.
+            BadRequest: the broadcast is not given.
         """
         text = call.query("trigger_id")
         if not text:
@@ -265,7 +265,7 @@ def _recipient(facts: DeliveryFacts) -> str:
 
 
 def _window(call: Call, longest: timedelta = _WINDOW) -> tuple[datetime, datetime]:
-    """From when until when: so long at most, and up to now where nothing else is said."""
+    """The requested time range: limited in length, and up to now by default."""
     until = fields.optional_time(call.query("end_ts"), "end_ts") or datetime.now(UTC)
     since = fields.optional_time(call.query("start_ts"), "start_ts")
     earliest = until - longest

@@ -55,7 +55,7 @@ def report(
     href: object = None,
     action: object = None,
 ) -> AppReport | None:
-    """A report of these parts, of no later time than now; None of what names no delivery, or is no metric that an app can tell."""
+    """A report with these parts, dated no later than now; None if it names no delivery, or no metric that apps report."""
     if not isinstance(delivery, str) or not isinstance(metric, str) or metric.lower() not in _METRICS:
         return None
     now = datetime.now(UTC)
@@ -70,7 +70,7 @@ def report(
 
 
 def _kept(given: object, max_bytes: int) -> str | None:
-    """A text that can be kept; what else there is beside a metric does not cost the metric."""
+    """A text that can be stored, else None: an invalid extra field does not lose the metric."""
     if not isinstance(given, str) or not given or "\0" in given or len(given.encode()) > max_bytes:
         return None
     return given

@@ -1,4 +1,4 @@
-"""Paths that clients put together with a slash too many: `//v1/b` of a host that ends in one, `/v1/b/`."""
+"""Paths with extra slashes: `//v1/b` from a base URL that ends in a slash, `/v1/b/`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def tree(templates: Iterable[str]) -> Tree:
 def without_extra_slashes(path: str, known: Tree) -> str:
     """The path of a route without empty segments between its words and at its end.
 
-    One where a parameter may stand is an empty parameter: then the path stays as it is, as does one of no route here.
+    An empty segment in the place of a parameter is an empty parameter: such a path is returned unchanged, as is an unknown one.
     """
     if "//" not in path and not path.endswith("/"):
         return path

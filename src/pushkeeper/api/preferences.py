@@ -1,4 +1,4 @@
-"""What else the App API tells of people: what they want to hear of, and which objects they belong to."""
+"""Subscription preferences and relationships of people, as in the App API."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class _Preferences:
         return answer.of_json({"topics": [topic_json(topic) for topic in found]})
 
     async def channels(self, call: Call) -> Answer:
-        """The one channel that there is."""
+        """The only channel."""
         del call
         return answer.of_json({"channels": [_PUSH]})
 
@@ -100,7 +100,7 @@ class _Preferences:
 
 
 def topic_json(topic: str) -> dict[str, Any]:
-    """A subscription topic as Customer.io shows it: nothing but its name is known, and who has not chosen is not left out."""
+    """A subscription topic as Customer.io shows it: only its name is known, and people who have not chosen are subscribed."""
     number = topic.removeprefix("topic_")
     is_numbered = number != topic and number.isascii() and number.isdecimal() and len(number) < _MOST_DIGITS
     return {

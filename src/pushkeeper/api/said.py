@@ -72,7 +72,7 @@ def one_identifier(given: object, field: str, kinds: Sequence[IdentifierKind]) -
     Customer.io's newer calls have `internal` for a cio_id, with its prefix.
 
     Raises:
-        BadRequest, TooLarge: there are none or several, it is a phone number, or it cannot be kept.
+        BadRequest, TooLarge: there are none or several, it is a phone number, or it cannot be stored.
     """
     identifiers = {name: value for name, value in fields.as_object(given, field).items() if value is not None}
     if "phone" in identifiers:
@@ -94,7 +94,7 @@ def id_type(asked: str | None) -> IdentifierKind:
     """The kind of identifier that a query names, `id` where it names none.
 
     Raises:
-        BadRequest: people here are not known by such.
+        BadRequest: it is not a kind of identifier that is supported.
     """
     asked = (asked or "id").lower()
     if asked == "phone":
@@ -116,7 +116,7 @@ def anonymous_id(value: object, field: str = "anonymous_id") -> str | None:
     """An anonymous id; None for an absent or empty one, and for a placeholder, which everybody would share.
 
     Raises:
-        BadRequest, TooLarge: it is no text, over 150 bytes, or has a NUL character.
+        BadRequest, TooLarge: it is not text, is over 150 bytes, or contains a NUL character.
     """
     found = fields.optional_text(number_as_text(value), field, max_bytes=MAX_ID_BYTES)
     if found is None or not found.strip() or placeholder(found):
@@ -132,9 +132,9 @@ def change(
     field: str = "attributes",
     on_bad: OnBad = fields.refuse,
 ) -> AttributeChange:
-    """What is to become of a person's attributes; identifiers among them are for `other_identifiers`.
+    """The change of a person's attributes; identifiers among them are handled by `other_identifiers`.
 
-    It is a change of its `_timestamp`, else of this time, else of now; one of the future is of now.
+    It is dated by its `_timestamp`, else by `at`, else now; a time in the future becomes now.
     """
     given = {name: value for name, value in body.items() if name not in _NOT_ATTRIBUTES}
     kept, removed = fields.attributes(given, field, on_bad)
@@ -198,7 +198,7 @@ def registered(
     request_id: str,
     must_register: bool = False,
 ) -> Registration:
-    """A device of these parts, last used at no later time than now."""
+    """A device with these parts, last used no later than now."""
     now = datetime.now(UTC)
     return Registration(
         token=found,
@@ -215,7 +215,7 @@ def registered(
 
 
 class DeviceAttributes(msgspec.Struct, frozen=True, kw_only=True):
-    """Attributes of a device, None of one that is removed; what two of ours say; and why others are dropped, by name."""
+    """Attributes of a device (None removes one), the values of two of our own, and why others are dropped, by name."""
 
     kept: dict[str, Any]
     app: str | None
@@ -226,12 +226,12 @@ class DeviceAttributes(msgspec.Struct, frozen=True, kw_only=True):
 def device_attributes(
     given: dict[str, Any], field: str, on_bad: OnBad = fields.refuse, spoiled: Sequence[BadRequest] = ()
 ) -> DeviceAttributes:
-    """Read the attributes of a device, which are the field of this name; those that `on_bad` takes are dropped.
+    """Read the attributes of a device from the field of this name; invalid ones are passed to `on_bad` and dropped.
 
-    `spoiled` says what was wrong with those that aren't there any more.
+    `spoiled` has the errors of those that were already removed.
 
     Raises:
-        BadRequest, TooLarge: one can't be kept, and `on_bad` doesn't take it.
+        BadRequest, TooLarge: one can't be stored, and `on_bad` raises.
     """
     dropped: dict[str, str] = {}
 
@@ -262,10 +262,10 @@ def device_attributes(
 
 
 def platform(value: object, field: str) -> Platform:
-    """What a device runs.
+    """The platform of a device.
 
     Raises:
-        BadRequest: it is none of those there are.
+        BadRequest: it is unknown.
     """
     return Platform(fields.one_of(value, field, _PLATFORMS))
 
@@ -281,7 +281,7 @@ def token(value: object, field: str) -> Token:
     """A push token to register.
 
     Raises:
-        BadRequest, TooLarge: it can't be one, or is too long.
+        BadRequest, TooLarge: it can't be a token, or is too long.
     """
     found = known_token(value, field)
     if flaw := tokens.flaw(found):
@@ -290,7 +290,7 @@ def token(value: object, field: str) -> Token:
 
 
 def known_token(value: object, field: str) -> Token:
-    """A push token by which a device is looked for; one that can't be a token may have been registered before that was checked.
+    """A push token to look up a device by; texts that can't be a token are accepted, as older releases registered them.
 
     Raises:
         BadRequest, TooLarge: it is none, or too long.
@@ -320,7 +320,7 @@ def event(body: dict[str, Any], *, data_field: str = "data", kind: EventKind | N
 def happened(
     name: object, name_field: str, data: object, data_field: str, *, kind: EventKind, at: datetime | None
 ) -> NewEvent:
-    """An event of these parts; its name is trimmed.
+    """An event with these parts; its name is trimmed.
 
     Raises:
         BadRequest, TooLarge: one is missing, malformed or too long.

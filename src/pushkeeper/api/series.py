@@ -29,7 +29,7 @@ async def metrics(call: Call, reporting: Reporting, template: Template) -> Answe
     """Each metric of the template's deliveries, period by period, the oldest first.
 
     Raises:
-        BadRequest: there are no such periods.
+        BadRequest: the period or the steps are invalid.
     """
     window = _window(call)
     series = (
@@ -41,10 +41,10 @@ async def metrics(call: Call, reporting: Reporting, template: Template) -> Answe
 
 
 async def links(call: Call, reporting: Reporting, template: Template) -> Answer:
-    """Clicks on each link in the template's deliveries, likewise; with `unique`, a person's first click alone.
+    """Clicks on each link in the template's deliveries, by period; with `unique`, only each person's first click.
 
     Raises:
-        BadRequest: there are no such periods.
+        BadRequest: the period or the steps are invalid.
     """
     window = _window(call)
     unique = (call.query("unique") or "").lower() == "true"
@@ -67,7 +67,7 @@ async def links(call: Call, reporting: Reporting, template: Template) -> Answer:
 
 
 def _window(call: Call) -> Window:
-    """`period` and `steps`, as Customer.io reads them: 0 is as many as there may be, and 1 is two."""
+    """`period` and `steps`, as Customer.io reads them: 0 means the maximum, and 1 means two."""
     period = fields.one_of(call.query("period") or "days", "period", tuple(PERIODS))
     most = PERIODS[period]
     text = call.query("steps")
@@ -79,5 +79,5 @@ def _window(call: Call) -> Window:
 
 
 def _is_push(call: Call) -> bool:
-    """Whether the channel that is asked for is the one that there is here."""
+    """Whether the requested channel is push, the only one."""
     return (call.query("type") or "push").lower() == "push"

@@ -68,7 +68,7 @@ async def _asked(call: Call) -> tuple[str, str]:
     """The name and the value of a snippet in a body.
 
     Raises:
-        BadRequest: one of them is no string.
+        BadRequest: one of them is not a string.
     """
     body = await call.json()
     return (

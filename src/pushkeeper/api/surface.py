@@ -161,7 +161,7 @@ class Surface:
 
 
 def _preflight(methods: Sequence[str]) -> Handler:
-    """What a browser asks before it sends a call that a form could not."""
+    """Answer the preflight that a browser sends before a call that a form could not make."""
     headers = (
         (b"access-control-allow-methods", ", ".join(methods).encode()),
         (b"access-control-allow-headers", b"authorization, content-type, content-encoding, x-strict-mode"),

@@ -222,7 +222,7 @@ async def _change_members(
     """Change who is in the segment of the path.
 
     Raises:
-        BadRequest: the list is none, or there is no such segment: Customer.io documents no 404 here.
+        BadRequest: the list is malformed, or there is no such segment: Customer.io documents no 404 here.
     """
     who = await _members(call)
     try:
@@ -233,7 +233,7 @@ async def _change_members(
 
 
 async def _members(call: Call) -> list[Identifier]:
-    """Whom the body lists; what is no identifier of the kind that the query names is passed over, as Customer.io does."""
+    """The people listed in the body; entries that are not identifiers of the kind in the query are skipped, as in Customer.io."""
     body = await call.json()
     kind = said.id_type(call.query("id_type"))
     ids = body.get("ids")

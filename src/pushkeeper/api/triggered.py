@@ -103,7 +103,7 @@ class _Broadcasts:
         return answer.of_json({"action": action_json(changed, language)})
 
     async def _template(self, call: Call) -> Template:
-        """The broadcast that the path names, whose action, where it names one, has the same number.
+        """The broadcast in the path; its action, if the path has one, has the same number.
 
         Raises:
             NotFound: there is no such broadcast, or it has no such action.
@@ -118,7 +118,7 @@ class _Broadcasts:
 
 
 def broadcast_json(template: Template) -> dict[str, Any]:
-    """A template as Customer.io shows an API-triggered broadcast: it runs as long as it is there."""
+    """A template as Customer.io shows an API-triggered broadcast: always running."""
     created, updated = int(template.created_at.timestamp()), int(template.updated_at.timestamp())
     push = {"id": template.template_id, "type": "push"}
     return {
@@ -138,7 +138,7 @@ def broadcast_json(template: Template) -> dict[str, Any]:
 
 
 def action_json(template: Template, language: str) -> dict[str, Any]:
-    """What a broadcast says in one language, `""` being its own; the content has a number of its own for each."""
+    """A broadcast's content in one language, `""` being the default; each language has its own content number."""
     shown = variant_json(template, language)
     return {
         **shown,

@@ -1,4 +1,4 @@
-"""What a template says in each language, as Customer.io's API shows and changes it."""
+"""A template's content in each language, as Customer.io's API shows and changes it."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def variant_json(template: Template, language: str) -> dict[str, Any]:
 
 
 def content_id(template: Template, language: str) -> int:
-    """The number of one language's content: the same as long as the template is there."""
+    """The number of one language's content, which never changes."""
     return zlib.crc32(f"{template.template_id}:{language}".encode())
 
 
 async def change_variant(call: Call, templates: Templates, template: Template, language: str) -> Template:
-    """The template with what the request's body has in place of what it says in a language; the rest stays.
+    """The template with the fields of the request's body set in a language; the others are unchanged.
 
     Raises:
         BadRequest: a field of the body is malformed, or is not Liquid.

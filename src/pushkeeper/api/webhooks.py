@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MAX_NAME_BYTES = 255
 MAX_ENDPOINT_BYTES = 2_000
 _PREFERENCES_CHANGED = "customer_subscription_preferences_changed"
-_FORMER_NAME = "customer_cio_subscription_preferences_changed"  # by which it was asked for here before
+_FORMER_NAME = "customer_cio_subscription_preferences_changed"  # its name in earlier releases
 _FLAGS = ("disabled", "full_resolution", "with_content")
 
 
@@ -94,7 +94,7 @@ async def _wanted(call: Call) -> Wanted:
 
 
 async def _change(call: Call) -> Change:
-    """What the body has of a webhook; null is as good as absent."""
+    """The fields of a webhook in the body; null counts as absent."""
     body = await call.json()
     given = {name: value for name, value in body.items() if value is not None}
     return Change(

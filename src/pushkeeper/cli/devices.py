@@ -28,7 +28,7 @@ def device() -> None:
 @on_store
 @as_json
 def device_show(*, token: str, name: str, json: bool, **options: Any) -> None:
-    """Show the device of TOKEN: whose it is, its last status, and the route that a push to it takes."""
+    """Show the device of TOKEN: its owner, its last status, and the route that a push to it takes."""
     from pushkeeper import wiring
     from pushkeeper.api.native import route_json
     from pushkeeper.store import workspaces

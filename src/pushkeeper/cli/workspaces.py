@@ -120,7 +120,7 @@ def workspace_list(*, json: bool, **options: Any) -> None:
 @on_store
 @as_json
 def workspace_options(*, name: str, json: bool, **options: Any) -> None:
-    """Show what the workspace NAME chose of its devices' lifecycle, its routes' pace and its ids, and change what is given."""
+    """Show the options of the workspace NAME (lifecycle of devices, pace of routes, ids), and change those that are given."""
     from pushkeeper import wiring
     from pushkeeper.store import workspaces
 

@@ -125,7 +125,7 @@ class NoRoute(msgspec.Struct, frozen=True):
 
 
 class Broadcast(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a broadcast decides.
+    """The facts of a broadcast that matter for a delivery.
 
     `named`: it goes to people or devices by name, not by a filter. `zone`: that of devices whose own is not known; None
     where it does not depend on their zones when a push is due.
@@ -167,7 +167,7 @@ class OfDevice(msgspec.Struct, frozen=True, kw_only=True):
         clause: what of the audience's filter is not true of it now; None when all is, or there is no filter.
         held: why the push service's refusal is not believed yet.
         reports: when the app first told of each metric.
-        zone: the time zone that the device, or its person, says; None where neither does.
+        zone: the time zone of the device, else of its person; None if neither has one.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""On which platforms the devices of an audience can be. Pure."""
+"""The platforms that the devices of an audience can have. Pure."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def platforms(node: Node, unit: Unit) -> tuple[Platform, ...]:
-    """The platforms that an audience can reach, as far as its filter alone says; of people, all that they may have."""
+    """The platforms that an audience can reach, judged by its filter alone; all of them for an audience of people."""
     if unit is Unit.PERSON:
         return PHONES
     return tuple(platform for platform in PHONES if _can(node, platform, be=True))
 
 
 def _can(node: Node, platform: Platform, *, be: bool) -> bool:
-    """Whether a filter can be true, or false, of a device on a platform."""
+    """Whether a filter can be true (`be`), or else false, for a device on a platform."""
     match node:
         case And(nodes) | Or(nodes):
             of_each = all if isinstance(node, And) is be else any

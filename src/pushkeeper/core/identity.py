@@ -134,7 +134,7 @@ def _update(person: PersonId, others: Sequence[Identifier], known: Known, *, may
 
 
 def not_applied(made: Plan, wanted: Sequence[Identifier], known: Known) -> tuple[Identifier, ...]:
-    """The ids and emails that a call names and its plan leaves out: somebody else has them, or the person has another."""
+    """The ids and emails of a call that its plan does not apply: somebody else has them, or the person has another."""
     if isinstance(made, Drop):
         return ()
     person = made.person_id if isinstance(made, Update) else None
@@ -149,7 +149,7 @@ def not_applied(made: Plan, wanted: Sequence[Identifier], known: Known) -> tuple
 
 
 def _free(wanted: Sequence[Identifier], known: Known) -> tuple[Identifier, ...]:
-    """What nobody has yet. Of each kind the first counts; a cio_id is not for giving."""
+    """The identifiers that nobody has yet: the first of each kind, and no cio_id, which cannot be assigned."""
     firsts: dict[IdentifierKind, Identifier] = {}
     for one in wanted:
         if one.kind is not IdentifierKind.CIO_ID:

@@ -6,5 +6,5 @@ import zlib
 
 
 def link_id(href: str) -> int:
-    """The number of a link, the same wherever it is shown; 0 of none."""
+    """The number of a link, the same everywhere; 0 for no link."""
     return zlib.crc32(href.encode("utf-8", "surrogatepass"))

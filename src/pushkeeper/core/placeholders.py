@@ -1,6 +1,6 @@
 """Placeholders: what programs send in place of a value that they do not have. Pure.
 
-As an id such a word stands for everybody whose app had no id at hand, so that it gathers all their phones; as a token it is
+As an id, such a word is shared by everybody whose app had no id, so that it collects all their devices; as a token it is
 nobody's phone.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-# By word, where it comes from. Compared without case, and without the blanks, brackets and quotes around it.
+# Each with its origin. Compared ignoring case and the blanks, brackets and quotes around it.
 PLACEHOLDERS = {
     "undefined": "JavaScript's missing value",
     "null": "JSON's and Java's missing value",
@@ -56,12 +56,12 @@ _WORDS = {_bare(word): word for word in reversed(PLACEHOLDERS)}
 
 
 def meaning(word: str) -> str:
-    """Where a placeholder comes from, of what `placeholder` returns."""
+    """The origin of a placeholder that `placeholder` returned."""
     return {ZERO: "only zeros", TEMPLATE: "an unfilled template"}.get(word) or PLACEHOLDERS[word]
 
 
 def placeholder(text: str) -> str | None:
-    """The placeholder that a text is, as PLACEHOLDERS writes it, ZERO or TEMPLATE; None for any other text, or a blank one."""
+    """The placeholder that a text is: a key of PLACEHOLDERS, ZERO or TEMPLATE; None for any other or blank text."""
     trimmed = text.strip()
     if not trimmed:
         return None

@@ -31,7 +31,7 @@ class ZoneState(StrEnum):
     """What is known of a device's time zone."""
 
     KNOWN = "known"  # or nothing depends on it
-    UNKNOWN = "unknown"  # what it says is no zone
+    UNKNOWN = "unknown"  # its value is not a time zone
     MISSING = "missing"
 
 
@@ -102,11 +102,11 @@ class PausedRoute(msgspec.Struct, frozen=True):
 
 
 class Zones(msgspec.Struct, frozen=True, kw_only=True):
-    """Reachable devices whose time zone is not known, and which zone they are treated as.
+    """Reachable devices whose time zone is unknown, and the zone that is used for them.
 
     Attributes:
-        unknown: those that say what is no zone; `names` has what most of the audience's say, with how many do.
-        missing: those that say nothing.
+        unknown: those with a value that is not a time zone; `names` has the most frequent values with their counts.
+        missing: those without a value.
     """
 
     treated_as: str
@@ -168,8 +168,8 @@ Routes: TypeAlias = Mapping[tuple[Platform, str, str, TokenShape], RouteState]
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What a preflight is made from: the audience by kinds, the routes by kind of device, and what came of former pushes.
 
-    `per_s` is the broadcast's own bound; `fastest_per_s` what the workspace has been seen to reach of late. `zone` is what
-    devices of an unknown time zone are treated as, None where the schedule does not go by zones; `unknown_zones` what they say.
+    `per_s` is the broadcast's own limit; `fastest_per_s` the best rate that the workspace reached recently. `zone` is used for
+    devices of an unknown time zone, None if the schedule does not depend on zones; `unknown_zones` are their values.
     """
 
     at: datetime

@@ -64,8 +64,8 @@ class Ways(Generic[AnyWay]):
 def choose_route(device: Addressed, routes: Sequence[AnyWay]) -> AnyWay | None:
     """The route for a device among its workspace's: None rather than a guess between several.
 
-    An iPhone's token goes to the service that can have issued it, and to no other: that would call it a bad token, which
-    is not the device's fault. One of neither shape goes by FCM's Apple leg where there is one, and else by APNs. A device
+    An iPhone's token goes only to the service that can have issued it: any other would reject it as a bad token, through no
+    fault of the device. A token of neither shape goes by FCM's Apple leg if there is one, and otherwise by APNs. A device
     that does not say its app or environment takes the only one there is, and of the two environments production.
     """
     fitting = _fitting(device, routes)

@@ -14,7 +14,7 @@ import msgspec
 
 from pushkeeper.core import times
 
-# What a machine says that was told of none, and what it says whatever it was told of.
+# What a machine without a configured time zone reports, and names that any machine may report.
 NO_ZONES = frozenset({"Factory", "localtime"})
 ZONE_BLANKS = " \t\r\n"
 _SECOND = timedelta(seconds=1)
@@ -130,12 +130,12 @@ def _by_key() -> dict[str, str]:
 
 
 def zone_key(name: str) -> str:
-    """What the spellings of a zone's name share."""
+    """The key that all spellings of a zone's name share."""
     return name.strip(ZONE_BLANKS).replace(" ", "_").lower()
 
 
 def canonical_zone(name: object) -> str | None:
-    """The zone of this name, as the database spells it; None where there is none, as of an offset (`GMT+0530`)."""
+    """The zone of this name, as the database spells it; None if it does not exist, such as an offset (`GMT+0530`)."""
     return _by_key().get(zone_key(name)) if isinstance(name, str) and name.isascii() else None
 
 
@@ -185,7 +185,7 @@ def read_local_time(text: object, field: str) -> datetime:
 
 
 def read_zone(name: object, field: str) -> str:
-    """The name of a time zone, as the database spells it; BadSchedule of what is none."""
+    """The name of a time zone, as the database spells it; BadSchedule if it does not exist."""
     found = canonical_zone(name)
     if found is None:
         raise BadSchedule(field, "expected the name of a time zone, as Europe/Berlin")

@@ -26,7 +26,7 @@ class Snippets:
         self.is_quick = all(part.is_quick for part in self._parts.values() if isinstance(part, Compiled))
 
     def over(self, values: Values, budget: Budget) -> Mapping[str, Any]:
-        """What each says for these values, by name, out of this budget; NotRenderable as it is read."""
+        """The rendered snippets for these values, by name, within this budget; NotRenderable is raised when one is read."""
         return _Rendered(self._parts, values, budget)
 
 

@@ -1,4 +1,4 @@
-"""Which of the devices that are one phone, registered by several spellings of its token, stays. Pure."""
+"""Which device is kept when one phone was registered under several spellings of its token. Pure."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def merge(phone: Iterable[Spelled], *, shares: bool) -> list[Merged]:
-    """What becomes of the devices of one phone: the newest registration owns it, or each person's where people share tokens."""
+    """Merge the devices of one phone: the newest registration owns it, or each person's newest where people share tokens."""
     newest_first = sorted(phone, key=_recency, reverse=True)
     groups: dict[PersonId | None, list[Spelled]] = {}
     for one in newest_first:

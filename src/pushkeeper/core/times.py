@@ -1,4 +1,4 @@
-"""Times from outside, read here alone: in every form that clients write them, and within what we can keep and report.
+"""Parsing of times from outside, only here: in every form that clients write, and within the range that can be stored.
 
 PostgreSQL, its driver and Python disagree about the ends of the calendar: the driver writes the first moment of the year 1 as
 -infinity, and what is read back then has no seconds since 1970. So whatever is read here lies well within what all of them hold,
@@ -22,26 +22,26 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def bounded(moment: datetime) -> datetime | None:
-    """A moment with a zone in UTC; None of one that is out of bounds."""
+    """An aware time converted to UTC; None if it is out of bounds."""
     try:
         found = moment.astimezone(UTC)
-    except OverflowError:  # the first and the last hours of the calendar are none in another zone
+    except OverflowError:  # the first and the last hours of the calendar overflow in another zone
         return None
     return found if EARLIEST <= found < TOO_LATE else None
 
 
 def from_seconds(value: object) -> datetime | None:
-    """Seconds since 1970, as a number or its digits; None of anything else, and of what is out of bounds."""
+    """Seconds since 1970, as a number or its digits; None for anything else, and if out of bounds."""
     return _since_1970(value, least=0, unit=timedelta(seconds=1))
 
 
 def from_milliseconds(value: object) -> datetime | None:
-    """Milliseconds since 1970, as a number or its digits; None of anything else, and of what can only be seconds."""
+    """Milliseconds since 1970, as a number or its digits; None for anything else, and for what can only be seconds."""
     return _since_1970(value, least=_LEAST_MS, unit=timedelta(milliseconds=1))
 
 
 def from_iso(value: object) -> datetime | None:
-    """A text of ISO 8601, whose zone is UTC where it names none; None of anything else, and of what is out of bounds."""
+    """A text of ISO 8601, in UTC if it has no zone; None for anything else, and if out of bounds."""
     found = _iso(value)
     return (
         None if found is None else bounded(found if found.tzinfo is not None else found.replace(tzinfo=UTC))
@@ -49,7 +49,7 @@ def from_iso(value: object) -> datetime | None:
 
 
 def from_any(value: object) -> datetime | None:
-    """Seconds, milliseconds, or a text of ISO 8601 that names its zone; None of anything else, and of what is out of bounds."""
+    """Seconds, milliseconds, or a text of ISO 8601 with its zone; None for anything else, and if out of bounds."""
     found = from_seconds(value) or from_milliseconds(value)
     if found is None and (iso := _iso(value)) is not None and iso.tzinfo is not None:
         return bounded(iso)
@@ -57,7 +57,7 @@ def from_any(value: object) -> datetime | None:
 
 
 def local(value: object) -> datetime | None:
-    """What a clock shows somewhere, as a text of ISO 8601 that names no zone; None of anything else, and out of bounds."""
+    """A local time, as a text of ISO 8601 without a zone; None for anything else, and if out of bounds."""
     found = _iso(value)
     if found is None or found.tzinfo is not None or bounded(found.replace(tzinfo=UTC)) is None:
         return None
@@ -87,7 +87,7 @@ def _since_1970(value: object, *, least: int, unit: timedelta) -> datetime | Non
 
 def _iso(value: object) -> datetime | None:
     text = value.strip() if isinstance(value, str) else ""
-    # Python takes days of weeks and dates without hyphens too, which are no time to anybody but a number's digits.
+    # Python also accepts week dates and dates without hyphens, which are more likely a number's digits.
     if not _DATE.match(text):
         return None
     try:

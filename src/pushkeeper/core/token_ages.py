@@ -1,4 +1,4 @@
-"""How old tokens are, and when FCM forgets them. Pure.
+"""Ages of tokens, and when FCM expires them. Pure.
 
 Registrations of Android apps expire at FCM when they were not used for 270 days, and are refused from then on as if the app
 were uninstalled; neither FCM nor APNs has such a clock for iPhones.
@@ -23,7 +23,7 @@ _WEEK = 7
 
 
 class Used(msgspec.Struct, frozen=True):
-    """So many devices of a platform were last used so many whole days ago; some of them are suppressed."""
+    """A count of devices by platform and whole days since their last use; some are suppressed."""
 
     platform: str
     days: int

@@ -13,12 +13,12 @@ from pushkeeper.core.model import Token
 from pushkeeper.core.placeholders import meaning, placeholder
 
 BLANKS = " \t\n\v\f\r"
-# Shorter ones are none of APNs', which have 32 bytes at least; FCM's of any kind are never hexadecimal alone.
+# APNs' tokens have at least 32 bytes; FCM's of any kind are never purely hexadecimal.
 _HEX = re.compile(r"(?:[0-9a-f]{2}){32,}")
 _PRINTED = str.maketrans("", "", BLANKS + "<>-")
 _IMPOSSIBLE = re.compile(r"[^!-~]|[]<>(){}\"[]")
 
-# What Google's libraries answered, or threw, in place of a token.
+# What Google's libraries returned, or threw, instead of a token.
 _ERRORS = frozenset(
     {
         "ACCOUNT_MISSING",
@@ -45,12 +45,12 @@ def canonical(text: str) -> str:
 
 
 def token_of(text: str) -> Token:
-    """The token of a text, however it is written; what can't be one is looked for, and deleted, as it stands."""
+    """The canonical token of a text; a text that can't be a token is looked up, and deleted, as it is."""
     return Token(canonical(text))
 
 
 def flaw(token: Token) -> str | None:
-    """Why a canonical token can't be one, to follow the name of its field; None for one that can."""
+    """Why a text can't be a token, to follow the name of its field; None if it can."""
     if word := placeholder(token.value):
         return f"is a placeholder ({meaning(word)}), not a push token"
     if token.value.upper() in _ERRORS:

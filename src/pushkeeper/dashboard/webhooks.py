@@ -157,7 +157,7 @@ class _Webhooks:
     async def change(self, visit: Visit) -> Done:
         former = await self._webhooks.one(visit.workspace_id, visit.number("webhook", "webhook"))
         wanted = _wanted(visit)
-        # The form shows what is ever posted; the rest that it asks for stays.
+        # The form shows only events that are posted; other subscriptions are kept.
         others = OTHER_CHANNELS_EVENTS.intersection(former.events)
         change = Change(
             name=wanted.name,

@@ -132,7 +132,7 @@ def _unknown(status: int, reason: str, since: datetime | None, registered_at: da
     alert = f"APNs gave a new reason: {status} {reason or 'without a word'}"
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return Meaning("P21", Throttled(scope=Scope.DEVICE), alert)
-    # APNs names its reasons: what has none is a page of a proxy's, or the address is not APNs'.
+    # APNs always gives a reason: without one, a proxy answered, or the address is not that of APNs.
     is_page = not reason and status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _SAYS_ENOUGH
     if status == HTTPStatus.FORBIDDEN or is_page:
         outcome = BadCredentials(scope=Scope.CREDENTIAL, believed_from=_DOUBTFUL_BELIEVED_FROM)

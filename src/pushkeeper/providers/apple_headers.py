@@ -88,7 +88,7 @@ def require(given: dict[str, Any], field: str, *, shown: bool) -> None:
 
 
 def _refused_priority(push_type: str, priority: str, *, shown: bool) -> str:
-    """What a priority must be in place of this one; "" where it may be."""
+    """What the priority must be instead; "" if it is allowed."""
     if push_type == "background" and priority not in {"", "5"}:
         return "5 for a background push"
     return "5 or 1 for a push that shows nothing" if not shown and priority == "10" else ""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 4096
 MAX_COLLAPSE_ID_BYTES = 64
-# What a device's own values take, measured before it is known which devices: APNs promises no length of a token.
+# Room for a device's own values when the devices are not known yet: APNs guarantees no length of a token.
 _USUAL_TOKEN_CHARACTERS = {Provider.APNS: 64, Provider.FCM: 163}
 
 _IDENTITY_CHARACTERS = 36
@@ -139,11 +139,11 @@ def is_header_value(text: str) -> bool:
 
 
 def require_collapse_id(content: Content) -> None:
-    """It is a header of APNs', of 64 bytes at most.
+    """Refuse a collapse id that is too long, or is not a valid header value for APNs.
 
     Raises:
         TooLarge: it is longer.
-        BadRequest: a control character is in it, or a blank at its end.
+        BadRequest: it contains a control character, or starts or ends with a blank.
     """
     collapse_id = content.collapse_id
     if collapse_id is None or is_liquid(collapse_id):
@@ -157,7 +157,7 @@ def require_collapse_id(content: Content) -> None:
 
 
 class Room:
-    """What the holes of a payload take: of one device, or of a usual one."""
+    """The sizes of a device's values in a payload: of a given device, or of a typical one."""
 
     __slots__ = ("_values",)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pushkeeper.providers.answer import Response
 
 _SECONDS = re.compile(rb"[0-9]{1,9}")
-_LONGEST_S = 28 * 86_400.0  # no push lives longer, and no route rests for years by a mistake of a proxy
+_LONGEST_S = 28 * 86_400.0  # no push lives longer, and a proxy's mistake must not stop a route for years
 
 
 def retry_after_s(response: Response, now: datetime) -> float | None:

@@ -1,4 +1,4 @@
-"""What FCM asks of the values in a message beyond their types: bounds and forms."""
+"""What FCM requires of the values in a message beyond their types: bounds and formats."""
 
 from __future__ import annotations
 

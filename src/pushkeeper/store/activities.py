@@ -78,7 +78,7 @@ class Feed:
     """A page of what happened in a workspace.
 
     Attributes:
-        activities: each with the person whom it is of now, None for those who were deleted.
+        activities: each with the person that it belongs to now, None if they were deleted.
         following: the time and id before which the next page begins; None: there is no more. A page that looked at many
             activities of other kinds may have fewer than were asked for, and be followed all the same.
     """
@@ -88,9 +88,9 @@ class Feed:
 
 
 async def of_workspace(database: Database, workspace: WorkspaceId, asked: Asked, *, deleted: bool) -> Feed:
-    """What happened to the people of a workspace, in the order in which it was written, the newest first.
+    """What happened to the people of a workspace, in the order in which it was written, newest first.
 
-    `deleted`: to those who were deleted, too.
+    `deleted` includes the activities of deleted people.
     """
     sources = [
         source
@@ -112,7 +112,7 @@ async def of_workspace(database: Database, workspace: WorkspaceId, asked: Asked,
         )
         for row in rows:
             if row["place"] == _LOOKED_AT:
-                # Beyond this nobody has looked: what other sources have there waits for the next page.
+                # This source was read no further: activities of other sources beyond it are left to the next page.
                 reached = max(filter(None, (reached, _place(row))))
             if _is_wanted(row, asked, deleted=deleted):
                 found.append(row)
@@ -131,7 +131,7 @@ def _place(row: Row) -> tuple[datetime, str]:
 
 
 def _is_wanted(row: Row, asked: Asked, *, deleted: bool) -> bool:
-    """Whether a row is what is asked for: the last that a source looked at comes even if it is not."""
+    """Whether a row matches: the last row that a source read is returned even if it does not."""
     return (
         asked.type in {None, row["type"]}
         and asked.name in {None, row["name"]}

@@ -1,4 +1,4 @@
-"""Identifiers of people who were suppressed, which nobody may have until they are unblocked."""
+"""Identifiers of suppressed people, which nobody can use until they are unblocked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def block(
     keys: Sequence[tuple[str, str]],
     hashes: IdentifierHashes,
 ) -> None:
-    """Let nobody have these identifiers, by their keys, from now on; what is kept of them is their hashes."""
+    """Block these identifiers, given by their keys; only their hashes are stored."""
     rows = [(workspace, kind, hashes.of(workspace, kind, key).hex()) for kind, key in keys]
     await connection.execute(SQL["block"], *columns(rows, 3))
 
@@ -32,12 +32,12 @@ async def block(
 async def unblock(
     connection: Connection, workspace: WorkspaceId, key: tuple[str, str], hashes: IdentifierHashes
 ) -> None:
-    """Let an identifier be had again, and with it the others that the same person had."""
+    """Unblock an identifier, and with it the others that the same person had."""
     await connection.execute(SQL["unblock"], workspace, *key, hashes.of(workspace, *key).hex())
 
 
 async def hash_all(database: Database) -> None:
-    """Let what was blocked by release 0.1 be kept as hashes too, page by page."""
+    """Replace the identifiers that release 0.1 blocked by their hashes, page by page."""
     while rows := await database.rows(SQL["blocked_in_clear"], _PAGE):
         hashed = [
             (row["workspace_id"], row["kind"], row["key"], database.hashes.of(*row.values()).hex())

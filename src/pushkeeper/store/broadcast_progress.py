@@ -1,4 +1,4 @@
-"""How far a broadcast has come: what ended, and what there is left to do."""
+"""The progress of a broadcast: outcomes, and remaining work."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SQL = load_queries("broadcast_progress")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """How many pushes of a broadcast ended so."""
+    """A count of a broadcast's pushes by outcome."""
 
     platform: str
     ending: str
@@ -31,7 +31,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """For how many devices there is work left: that waits for a route that is paused, for a later time, or for its turn."""
+    """Counts of remaining devices: waiting for a paused route, for a later time, or for their turn."""
 
     paused: str
     later: bool
@@ -42,7 +42,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Minute:
-    """How many pushes of a broadcast ended so in one minute."""
+    """A count of a broadcast's pushes by outcome in one minute."""
 
     minute: datetime
     ending: str
@@ -50,7 +50,7 @@ class Minute:
 
 
 async def tallies(database: Database, workspace: WorkspaceId, message_id: UUID) -> list[Tally]:
-    """What came of a broadcast's pushes, the most frequent first."""
+    """The outcomes of a broadcast's pushes, the most frequent first."""
     return [Tally(**row) for row in await database.of(workspace).rows(SQL["tallies"], workspace, message_id)]
 
 
@@ -65,7 +65,7 @@ async def minutes(
 
 
 async def waiting(database: Database, workspace: WorkspaceId, message_id: UUID) -> list[Waiting]:
-    """For how many devices there is work left, by what it waits for."""
+    """Count the remaining devices, by what they wait for."""
     return [
         Waiting(**row) for row in await database.of(workspace).rows(SQL["waiting"], workspace, message_id)
     ]

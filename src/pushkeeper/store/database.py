@@ -325,7 +325,7 @@ class Database(Statements):
         key: str,
         workspace: int | None = None,
     ) -> list[T]:
-        """What is read of each row; one that cannot be read is left out, and recorded by its key.
+        """Read each row; one that cannot be read is skipped, and recorded by its key.
 
         The workspace is that of the rows, where it is not given.
         """

@@ -252,7 +252,7 @@ async def delete(
 
 
 async def holders(connection: Connection, workspace: WorkspaceId, token: Token) -> list[PersonId]:
-    """Who has a device of this token: one person, or several where tokens are shared."""
+    """The people who have a device with this token: one, or several where tokens are shared."""
     rows = await connection.fetch(SQL["holders"], workspace, device_id(workspace, token), _digest(token))
     return [PersonId(row["person_id"]) for row in rows]
 

@@ -78,7 +78,7 @@ class Receipt:
 
 
 def hashed(person: PersonId, keys: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """By which keys a receipt knows a person who has these."""
+    """The keys under which a receipt stores these identifiers."""
     return [("cio_id", cio_id(person)), *keys]
 
 

@@ -22,7 +22,7 @@ EventKind = Literal["event", "page", "screen"]
 
 
 class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that a person did, or somebody who is not known yet."""
+    """Something that a person did, known or anonymous."""
 
     kind: EventKind
     name: str
@@ -52,7 +52,7 @@ async def insert(
 async def claim(
     connection: Connection, claims: Sequence[tuple[WorkspaceId, str, PersonId]]
 ) -> list[tuple[WorkspaceId, PersonId, Registration]]:
-    """Give people the events and devices of anonymous ids so far, of those that nobody identified with before.
+    """Assign the earlier events and devices of anonymous ids to people, for ids that nobody identified with before.
 
     The devices are returned, to be registered by the caller.
     """

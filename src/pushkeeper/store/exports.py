@@ -30,7 +30,7 @@ class Export:
 
     Attributes:
         attributes: those of people that have a column each; None where none were named.
-        failure: why it failed for good, or what is not in it; `last_error` why the last attempt did, of so many since it was asked for.
+        failure: why it failed permanently, or what it lacks; `last_error` is that of the last attempt.
     """
 
     export_id: int
@@ -87,7 +87,7 @@ async def add_part(connection: Connection, claim: Claim, part: int, text: str) -
 
 
 async def done(database: Database, claim: Claim, lines: int, *, left_out: int = 0) -> None:
-    """All of it is written, but for so many rows that could not be read."""
+    """Mark the export as done, except for this many rows that could not be read."""
     note = f"{left_out:,} rows could not be read and were skipped" if left_out else None
     await database.of(claim.workspace_id).rows(SQL["done"], *claim.row, lines, note)
 

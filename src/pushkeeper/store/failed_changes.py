@@ -1,4 +1,4 @@
-"""Identifiers that calls would have given people, and that are somebody else's or stay what they are."""
+"""Identifiers that calls named but that were not applied: somebody else has them, or the person has another."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SQL = load_queries("failed_changes")
 
 
 class FailedChange(NamedTuple):
-    """An identifier that a person was not given; `owner` is who has it, None where they have another of their own."""
+    """An identifier that was not applied to a person; `owner` has it, None if the person has another."""
 
     workspace_id: WorkspaceId
     person_id: PersonId
@@ -26,5 +26,5 @@ class FailedChange(NamedTuple):
 
 
 async def insert(connection: Connection, failed: Sequence[FailedChange]) -> None:
-    """Keep what was not applied, for the people's activities."""
+    """Record changes that were not applied, for the people's activities."""
     await connection.execute(SQL["insert"], *columns(failed, 5))

@@ -64,7 +64,7 @@ async def kinds(
 async def unknown_zones(
     database: Database, workspace: WorkspaceId, message_id: UUID, whom: Whom
 ) -> dict[str, int]:
-    """What most of an audience's devices whose time zone is unknown say that it is, and how many do; the most first.
+    """The most frequent values of unknown time zones among an audience's devices, with their counts.
 
     Raises:
         TooSlow: it takes longer than a minute.

@@ -81,7 +81,7 @@ class PushRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryFacts:
-    """A message for one person. `waiting` says that not all of it is settled, `held_reason` why it cannot be.
+    """A message for one person. `waiting`: not all of it is settled; `held_reason`: why it cannot be.
 
     `is_text_retained`: the content is what was sent, the same to everybody; of what is rendered for each, no text is kept.
     """

@@ -22,7 +22,7 @@ _BY_MONTH = ("device_history", "events")
 _DAYS_AHEAD = 3
 _MONTHS_AHEAD = 2
 _LONGEST_SCAN_S = 6 * 3600.0
-# Partitions come before what they are parts of, so that each is locked for no longer than it is read.
+# Partitions come before their parents, so that each is locked no longer than it is scanned.
 _NOT_VALIDATED = """
     select conrelid::regclass::text as name, quote_ident(conname) as constraint_name
     from pg_constraint join pg_class c on c.oid = conrelid
@@ -119,7 +119,7 @@ def _check_history(applied: dict[int, str], known: list[Migration]) -> None:
 
 
 async def _validate(database: Database) -> None:
-    """Look at the rows that were there before a constraint was, table by table, while others read and write."""
+    """Validate constraints for the rows that existed before them, table by table, while others read and write."""
 
     async def work(connection: Connection) -> None:
         for row in await connection.fetch(_NOT_VALIDATED):
@@ -127,7 +127,7 @@ async def _validate(database: Database) -> None:
             try:
                 await connection.execute(statement, timeout=_LONGEST_SCAN_S)
             except asyncpg.CheckViolationError:
-                # The release before wrote it when its like were mended already, and not refused yet.
+                # The previous release wrote it after such rows were repaired, and before they were refused.
                 await connection.execute("select mend_times()", timeout=_LONGEST_SCAN_S)
                 await connection.execute(statement, timeout=_LONGEST_SCAN_S)
 

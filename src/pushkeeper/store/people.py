@@ -30,15 +30,15 @@ Ask: TypeAlias = "Callable[..., Awaitable[Any]]"
 
 MAX_ATTRIBUTES = 300
 MAX_PREFERENCES_BYTES = 2000
-MAX_TIMES = 1_000  # of attributes that are there, of preferences, and of what was removed last
+MAX_TIMES = 1_000  # of existing attributes, of preferences, and of the last removals
 _ROUNDS = 5
 
 
 class Naming(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Whom a call means: the identifier it goes by, others it would set, and whether it may create the person.
+    """The person a call refers to: the identifier it uses, others it would set, and whether it may create the person.
 
     Attributes:
-        field: where the call has the identifier that it goes by; the others are at `within` and their kind.
+        field: the field of the identifier that the call uses; the others are at `within` followed by their kind.
     """
 
     workspace_id: WorkspaceId
@@ -54,7 +54,7 @@ class Naming(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """Where the call has each of its identifiers."""
+        """The field of each identifier."""
         return (self.field, *(f"{self.within}{one.kind}" for one in self.others))
 
 
@@ -67,7 +67,7 @@ class AttributeChange:
             (`cio_subscription_preferences.topics.topic_1`); None removes one.
         removed: names of attributes.
         unsubscribed: None leaves it as it is.
-        changed_at: unix seconds; without a fraction where no more is known than the second.
+        changed_at: unix seconds; without a fraction if only the second is known.
     """
 
     attributes: dict[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Ids that are placeholders for a missing value make nobody, unless their workspace allows them."""
+"""Ids that are placeholders for a missing value create no person, unless their workspace allows them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ SQL = load_queries("placeholders")
 
 
 async def refused(connection: Connection, namings: Mapping[int, Naming]) -> dict[int, BadRequest]:
-    """What refuses those namings, by their places, that may make a person of a placeholder and whose workspace does not allow it.
+    """The errors, by position, of namings that could create a person from a placeholder in a workspace that does not allow it.
 
-    Who is there by one already can be read, merged and deleted, as those calls make nobody.
+    A person who already has such an id can be read, merged and deleted, as those calls create nobody.
     """
     found = {place: error for place, naming in namings.items() if (error := _placeholder_in(naming))}
     if not found:
@@ -44,7 +44,7 @@ def _placeholder_in(naming: Naming) -> BadRequest | None:
 
 
 def refusal(field: str, word: str) -> BadRequest:
-    """What is said of an identifier that is this placeholder."""
+    """The error for an identifier that is this placeholder."""
     return BadRequest(
         field,
         f"{field}: {word} is a placeholder ({meaning(word)}), which everybody without an id would share; "

@@ -186,7 +186,7 @@ class Conditions:
 
 
 def zone_keys() -> list[str]:
-    """All zones, by what `ZONE_KEY` makes of their names."""
+    """All zones, by the `ZONE_KEY` of their names."""
     return sorted(map(zone_key, zones()))
 
 

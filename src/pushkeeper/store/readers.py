@@ -25,7 +25,7 @@ SQL = load_queries("readers")
 
 @dataclass(frozen=True, slots=True)
 class Readers:
-    """People and devices by their keys; what the sender tells of a person, and what they did last, is by message too.
+    """People and devices by their keys; trigger data and last events of a person are by message too.
 
     `unreadable` are keys of any of these whose rows cannot be read.
     """
@@ -46,7 +46,7 @@ class Readers:
         )
 
     def can_read(self, message_id: UUID, person: PersonId, device: DeviceId) -> bool:
-        """Whether all that is stored of whoever reads this message on this device can be read."""
+        """Whether the stored data of this message's person and device can be read."""
         return self.unreadable.isdisjoint((person, device, (message_id, person)))
 
 
@@ -75,7 +75,7 @@ async def of(
 
 
 class _Reading:
-    """Reads rows one by one: what cannot be read is recorded, and remembered by its key."""
+    """Reads rows one by one; a row that cannot be read is recorded, and its key is kept."""
 
     def __init__(self, database: Database, whose: Mapping[PersonId, WorkspaceId]) -> None:
         self._database = database

@@ -33,7 +33,7 @@ class AppMetric(StrEnum):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """One metric of one delivery, at the device of this token where one is named.
 
-    `authenticated` says that the delivery was named by an id that only whoever got it can know; `href` is the link that was
+    `authenticated`: the delivery was named by an id that only its recipient can know; `href` is the link that was
     followed, `action` names the push's button that was used.
     """
 
@@ -68,7 +68,7 @@ async def insert(connection: Connection, reports: Sequence[Report]) -> None:
 
 
 class Reported(msgspec.Struct, frozen=True, kw_only=True):
-    """When a metric of a delivery was first reported, and the buttons that its reports name."""
+    """When a metric of a delivery was first reported, and the buttons that were used."""
 
     metric: AppMetric
     at: datetime
@@ -76,7 +76,7 @@ class Reported(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def firsts(database: Database, delivery_id: DeliveryId) -> list[Reported]:
-    """What was reported of a delivery, by metric."""
+    """The reports of a delivery, by metric."""
     one = delivery_id
     rows = await database.of(one.workspace_id).rows(
         SQL["firsts"], one.workspace_id, one.message_id, one.person_id

@@ -154,7 +154,7 @@ def _partitions(named: list[tuple[str, bool]]) -> Iterator[Partition]:
 async def forget(database: Database, workspace: WorkspaceId, keep: Keep, now: datetime) -> Forgotten:
     """Delete page by page what is too old of a workspace.
 
-    That is messages that nothing refers to, reports, changes that failed, exports, and what no webhook came for.
+    These are unreferenced messages, reports, failed changes, exports, and events that no webhook fetched.
     """
     messages = reports = named = failed_changes = exports = outbox = 0
     if keep.pushes_days is not None:

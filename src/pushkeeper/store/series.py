@@ -36,7 +36,7 @@ async def links(
     *,
     unique: bool,
 ) -> dict[str, list[int]]:
-    """Clicks on each link in a template's deliveries, likewise; of each person the first alone, if `unique`."""
+    """Clicks on each link in a template's deliveries, by period; with `unique`, only each person's first click."""
     rows = await database.of(workspace).rows(
         SQL["links"], workspace, template.template_id, period, periods, _is_broadcast(template), unique
     )

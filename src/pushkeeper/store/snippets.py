@@ -19,7 +19,7 @@ SQL = load_queries("snippets")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snippet:
-    """A snippet as it is kept."""
+    """A stored snippet."""
 
     name: str
     value: str
@@ -37,7 +37,7 @@ async def of_workspace(
 def finder(
     database: Database, workspace: WorkspaceId
 ) -> Callable[[Collection[str]], Awaitable[dict[str, str]]]:
-    """What finds snippets of a workspace by their names; one that there is not is missing."""
+    """A function that finds snippets of a workspace by name; unknown names are missing in its result."""
 
     async def find(names: Collection[str]) -> dict[str, str]:
         return {one.name: one.value for one in await of_workspace(database, workspace, names)}
@@ -46,24 +46,24 @@ def finder(
 
 
 async def others(database: Database, workspace: WorkspaceId, name: str) -> int:
-    """How many snippets there are besides one of this name."""
+    """The number of snippets with other names."""
     found: int = await database.of(workspace).value(SQL["others"], workspace, name)
     return found
 
 
 async def insert(database: Database, workspace: WorkspaceId, name: str, value: str) -> Snippet | None:
-    """Keep a new snippet; None when there is one of its name."""
+    """Create a snippet; None if the name is taken."""
     row = await database.of(workspace).row(SQL["insert"], workspace, name, value)
     return None if row is None else Snippet(**row)
 
 
 async def put(database: Database, workspace: WorkspaceId, name: str, value: str) -> Snippet:
-    """Keep a snippet, in the place of one of its name if there is one."""
+    """Save a snippet, replacing one of the same name."""
     row = await database.of(workspace).row(SQL["put"], workspace, name, value)
     assert row is not None  # noqa: S101 - an upsert always returns a row
     return Snippet(**row)
 
 
 async def delete(database: Database, workspace: WorkspaceId, name: str) -> bool:
-    """Delete a snippet, and say whether there was one."""
+    """Delete a snippet; return whether it existed."""
     return await database.of(workspace).value(SQL["delete"], workspace, name) is not None

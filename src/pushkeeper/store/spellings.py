@@ -1,4 +1,4 @@
-"""Devices that are one phone, registered by several spellings of its token, become one: page by page, in short transactions."""
+"""Merging of devices that are one phone, registered under several spellings of its token: page by page, in short transactions."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _PAGE = 500
 
 
 async def merge_all(database: Database, *, page: int = _PAGE) -> None:
-    """Merge whatever an older release registered by another spelling, `page` phones in each transaction.
+    """Merge devices that older releases registered under other spellings, `page` phones per transaction.
 
-    A process that ends meanwhile leaves the rest to the next one.
+    If the process stops, the next one continues.
     """
 
     async def work(connection: Connection) -> int:
@@ -62,7 +62,7 @@ async def _write(connection: Connection, merged: Sequence[Merged]) -> None:
         if one.kept.device_id != one.key
     }
     taken = [(*key, former, key in dropped) for key, former in takers.items()]
-    # The history of one that had the key is at the former key of the one that has it now.
+    # The history of the device that had the key is now under the former key of the device that has it.
     gone = [(*each, takers.get(each, each[1])) for each in sorted(dropped)]
     respelled = [
         (
@@ -76,7 +76,7 @@ async def _write(connection: Connection, merged: Sequence[Merged]) -> None:
         )
         for one in merged
     ]
-    # Of everybody whose phone it was; then of the person alone who keeps it.
+    # Of all former owners; then only of the person who keeps the phone.
     of_all = [
         (each.workspace_id, each.device_id, one.key, each.person_id)
         for one in merged

@@ -29,7 +29,7 @@ class Tell(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         naming: whom it means; None when it names nobody but an anonymous id.
         anonymous_id: whose device or event it is while there is no naming; with one, whose earlier events and devices
-            are this person's, if nobody identified with it before.
+            are assigned to this person, if nobody identified with it before.
         once: an id of the call, hashed; the same one again changes nothing.
     """
 
@@ -83,7 +83,7 @@ def keys_of(call: Call) -> Keys:
 
 
 def anonymous_keys(workspace: WorkspaceId, anonymous_id: str | None) -> tuple[Hashable, ...]:
-    """What calls of one anonymous id have in common."""
+    """The keys that calls with the same anonymous id share."""
     return () if anonymous_id is None else ((workspace, "anonymous_id", anonymous_id),)
 
 

@@ -1,4 +1,4 @@
-"""Subscription topics, as people have chosen for or against them: nothing else defines any."""
+"""Subscription topics, defined only by the choices that people have made."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ LOOKED_AT = 10_000  # of the newest people, and as many of a part of all
 
 
 async def preferences(database: Database, workspace: WorkspaceId) -> list[Any]:
-    """What people of a workspace have chosen, as they have it in their attributes."""
+    """The subscription preferences in the attributes of a workspace's people."""
     rows = await database.of(workspace).rows(SQL["preferences"], workspace, LOOKED_AT)
     return [row["preferences"] for row in rows]

@@ -1,4 +1,4 @@
-"""Rows that cannot be read: each costs itself alone, and is logged and recorded with the reason."""
+"""Rows that cannot be read: each is skipped, logged and recorded with the reason."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 SQL = load_queries("unreadable")
 log = logger("store")
 
-UNREADABLE = "unreadable"  # the reason of what ends because a row cannot be read
+UNREADABLE = "unreadable"  # the failure reason when a row cannot be read
 _MOST_TO_WRITE = 1_000
-_AGAIN_AFTER_S = 60.0  # a row that is read all the time is recorded once a minute
+_AGAIN_AFTER_S = 60.0  # a row that is read often is recorded once a minute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadableRow:
-    """A row that could not be read, by its table and key: why, and when first and last."""
+    """A row that could not be read, by its table and key: the reason, and when it was first and last seen."""
 
     table_name: str
     key: str
@@ -43,7 +43,7 @@ class UnreadableRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """How many rows of one table of a workspace could not be read, and why one of them."""
+    """The number of unreadable rows in one table of a workspace, and the reason of one of them."""
 
     workspace: str
     table_name: str
@@ -52,7 +52,7 @@ class Count:
 
 
 class UnreadableRows:
-    """Logs rows that cannot be read, and records them beside whatever else is done."""
+    """Logs rows that cannot be read, and records them in the background."""
 
     def __init__(self, acquired: Callable[[], AbstractAsyncContextManager[asyncpg.Connection]]) -> None:
         self._acquired = acquired
@@ -61,7 +61,7 @@ class UnreadableRows:
         self._writing: asyncio.Task[None] | None = None
 
     def note(self, workspace: int, table: str, key: object, error: Exception) -> None:
-        """This row could not be read, for this reason."""
+        """Log and record that a row could not be read."""
         place = workspace, table, key.hex() if isinstance(key, bytes) else str(key)
         now = asyncio.get_running_loop().time()
         if now - self._written.get(place, float("-inf")) < _AGAIN_AFTER_S:
@@ -77,7 +77,7 @@ class UnreadableRows:
             self._writing = asyncio.create_task(self._write())
 
     def close(self) -> None:
-        """Write no more."""
+        """Stop recording."""
         if self._writing is not None:
             self._writing.cancel()
 
@@ -93,14 +93,14 @@ class UnreadableRows:
 
 
 def reason(error: Exception) -> str:
-    """Why a row could not be read. Only a validator's text is known to hold none of the row's values."""
+    """Why a row could not be read. Only a validator's message is known to contain no values of the row."""
     if isinstance(error, msgspec.ValidationError):
         return str(error)
     return type(error).__name__
 
 
 def decoded(text: str) -> Any:  # noqa: ANN401 - JSON of any shape
-    """The JSON of a column; where it is nested too deeply for a reader, or holds a number that none can hold, an object that says so."""
+    """The JSON of a column; if it is nested too deeply, or has a number that is out of range, a value that marks it as unreadable."""
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError) as error:

@@ -34,7 +34,7 @@ POSTED_EVENTS = (
     | _events("device", "registered moved bounced suppressed revived deleted")
 )
 # Events of Customer.io's other channels (their API's `createWebhook`, and the pages of reporting webhooks), which a webhook
-# may ask for and never gets: a configuration that is brought over is taken as it is.
+# may subscribe to and never gets, so that an existing configuration can be imported unchanged.
 OTHER_CHANNELS_EVENTS = (
     _events("email", "drafted attempted sent delivered opened clicked converted bounced dropped deferred")
     | _events("email", "spammed failed unsubscribed undeliverable")
@@ -65,7 +65,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What is to be different about a webhook; None leaves it as it is."""
+    """The changes to a webhook; None leaves a field unchanged."""
 
     name: str | None = None
     endpoint: str | None = None
@@ -77,7 +77,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedAttempt:
-    """An attempt at a push that failed, and will be made again.
+    """A failed attempt at a push that will be retried.
 
     Attributes:
         reason: our code of the failure; `provider_status`, `provider_reason` and `detail` are the push service's own.
@@ -155,7 +155,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         attempt: which one it was for its event, from 1.
         status: that the endpoint answered with; None when it did not.
         failure: why it was not taken; None when it was.
-        left_out: whether what it was about could not be read, so that nobody was called and nothing is tried again.
+        left_out: the event could not be read, so nothing was posted and nothing is retried.
     """
 
     outbox_id: int | None
@@ -213,7 +213,7 @@ async def of_workspace(database: Database, workspace: WorkspaceId, only: int | N
 
 
 async def change(database: Database, workspace: WorkspaceId, webhook_id: int, change: Change) -> bool:
-    """Change a webhook, and say whether there is one; what failed is tried again at once."""
+    """Change a webhook; return whether it exists. Failed calls are retried at once."""
     changed = await database.of(workspace).value(SQL["change"], workspace, webhook_id, *_columns(change))
     return changed is not None
 
@@ -283,7 +283,7 @@ def _delivery(database: Database, workspace: WorkspaceId, row: Row) -> DeliveryI
 
 
 async def tell_of_attempts(connection: Connection, attempts: Sequence[FailedAttempt]) -> None:
-    """Put failed attempts into the outboxes of the webhooks that ask for `push_attempted`, once for each delivery."""
+    """Put failed attempts into the outboxes of webhooks that subscribe to `push_attempted`, once per delivery."""
     rows = [
         (
             attempt.workspace_id,

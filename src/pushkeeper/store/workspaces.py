@@ -56,7 +56,7 @@ class Options:
         max_pushes_per_s: how many pushes each of its routes may send in a second; None for the provider's own bounds.
         ramp_s: how long a route takes from a cold start to its full rate.
         token_ownership: `move`: a token that is registered for a second person is theirs alone; `share`: both have it.
-        allow_placeholder_ids: an id that is a program's placeholder (`undefined`, `null`, `0`) may make a person.
+        allow_placeholder_ids: an id that is a program's placeholder (`undefined`, `null`, `0`) may create a person.
     """
 
     suppress_after: int = 2

@@ -271,9 +271,9 @@ def held_verdict(fact: Fact) -> HeldVerdict | None:
 
 
 def failed_attempt(fact: Fact) -> FailedAttempt | None:
-    """The attempt that failed and will be made again; None for all else.
+    """The failed attempt that will be retried; None for anything else.
 
-    A request that the push service did not look at, as its connection was closing, is no attempt at the push.
+    A request that the push service did not process, because the connection was closing, is not an attempt.
     """
     if not isinstance(fact, Answered) or fact.push.dry_run:
         return None

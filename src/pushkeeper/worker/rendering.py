@@ -155,7 +155,7 @@ class Rendering:
     def content(
         self, message: MessageToSend, target: Target, device: StandingDevice, provider: Provider
     ) -> Content | NotSayable | NotYet:
-        """What the message says to this target, whose device it is."""
+        """Render the message for this target and its device."""
         content = message.content
         assert content is not None  # noqa: S101 - the last hop stops what cannot be read
         if message.wording is None:
@@ -183,7 +183,7 @@ class Rendering:
     def _fitting(
         self, message_id: UUID, content: Content, device: StandingDevice, provider: Provider
     ) -> Content | NotSayable:
-        """A message that is the same to everybody, where it fits beside the token; measured once for tokens of one length."""
+        """A message that is the same for everybody, if it fits together with the token; measured once per length of token."""
         own = self._on(message_id, content, device.platform)
         key = (message_id, device.platform, provider, len(device.token.value))
         if key not in self._too_large and (check := self._checks.get(provider)) is not None:

@@ -43,7 +43,7 @@ OpenSender: TypeAlias = "Callable[[Credential, OnVerdicts], Sender]"
 
 
 class Check(Protocol):
-    """What a push service has to say against a content on a platform, by BadRequest or TooLarge."""
+    """Checks a content for a push service on a platform, raising BadRequest or TooLarge."""
 
     def check_form(self, content: Content, platform: Platform, /) -> None: ...
     def check_size(self, content: Content, platform: Platform, token: Token, /) -> None: ...
@@ -92,7 +92,7 @@ class Senders:
         except Unreachable:
             raise
         except Exception as error:
-            # What is wrong with one credential is no reason to send on no other.
+            # A faulty credential must not stop the others.
             log.exception("credential_not_readable", route=route.name)
             return reasons.reason(error)
         self._open[route.credential_id] = (route.changed_at, sender)

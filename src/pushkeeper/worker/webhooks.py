@@ -136,7 +136,7 @@ class Poster:
         )
 
     def _body(self, turn: Turn, waiting: Waiting) -> bytes | None:
-        """What is posted; None where the event cannot be read, which is recorded: the events after it are not to wait."""
+        """The body to post; None if the event cannot be read, which is recorded and skipped, so that later events don't wait."""
         ids = self._database.delivery_ids
         try:
             return msgspec.json.encode(

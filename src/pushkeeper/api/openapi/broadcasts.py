@@ -1,4 +1,4 @@
-"""Operations on broadcasts and what was sent by them."""
+"""Operations on broadcasts and their messages."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ BROADCASTS: Operations = {
     ("POST", "/api/v1/broadcasts/preview"): Operation(
         id="previewBroadcast",
         summary="Preview a broadcast",
-        description="What a broadcast would say on each platform to one member of its audience. Nothing is saved.",
+        description="What a broadcast would show on each platform to one member of its audience. Nothing is saved.",
         body=ref("NewBroadcast"),
         answer=record(
             {
@@ -90,7 +90,7 @@ BROADCASTS: Operations = {
     **_step(
         "cancel",
         "Cancel a broadcast",
-        "Ends a broadcast. Each device that was still to be sent to gets a record that says so.",
+        "Ends a broadcast. Each device that it had not reached yet gets a record of that.",
     ),
     ("GET", "/api/v1/messages/{message}/pushes"): Operation(
         id="listMessagePushes",

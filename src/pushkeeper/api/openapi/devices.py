@@ -1,4 +1,4 @@
-"""Operations on devices, and why they got a message or did not."""
+"""Operations on devices, and explanations of deliveries."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ EXPLANATIONS: Operations = {
     ("POST", "/api/v1/undo"): Operation(
         id="undoBounces",
         summary="Undo bounces",
-        description="Takes back the bounces of a period, or says what that would change: it is a dry run unless `dry_run` is false.",
+        description="Undoes the bounces of a period, or shows what that would change: it is a dry run unless `dry_run` is false.",
         body=record(
             {"since": TIME, "until": TIME},
             route=MAYBE_TEXT,
@@ -121,7 +121,7 @@ EXPLANATIONS: Operations = {
     ("GET", "/api/v1/undo"): Operation(
         id="listUndos",
         summary="List undone bounces",
-        description="The bounces that were taken back, newest first.",
+        description="The bounces that were undone, newest first.",
         answer=record({"undone": list_of(OBJECT)}),
     ),
 }

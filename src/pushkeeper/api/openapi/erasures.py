@@ -10,7 +10,7 @@ ERASURES: Operations = {
     ("POST", "/api/v1/customers/{identifier}/erase"): Operation(
         id="erasePerson",
         summary="Erase a person",
-        description="Deletes a person and everything that is stored of them. The receipt says when that is complete.",
+        description="Deletes a person and all data about them. The receipt shows when that is complete.",
         answer=record({"erasure": ref("Erasure"), "receipt": TEXT}),
         status=202,
         refused=(404,),

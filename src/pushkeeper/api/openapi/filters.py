@@ -1,4 +1,4 @@
-"""The filter language as schemas: a tree whose nodes have one member each, which says what kind it is."""
+"""The filter language as schemas: a tree whose nodes have one member each, which names the kind of node."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _COMPARISON: Schema = {
         "field": {**_MOST_NAME, "description": "The name of an attribute or identifier."},
         "operator": {"enum": list(OPERATORS)},
         "value": {
-            "description": "What is compared with, of the type that the operator needs; not for `exists`."
+            "description": "The value to compare with, of the type that the operator needs; not for `exists`."
         },
     },
     "additionalProperties": False,

@@ -1,4 +1,4 @@
-"""One operation of our own API, as it is described; and what operations have in common that answer page by page."""
+"""The description of one operation of our own API, and what paginated operations have in common."""
 
 from __future__ import annotations
 

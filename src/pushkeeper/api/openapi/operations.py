@@ -1,4 +1,4 @@
-"""The operations of our own API, by tag: each method of each path, and what it takes and answers."""
+"""The operations of our own API, by tag: each method of each path, its parameters and responses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TAGS = (
     Tag("Devices", "Devices with their status and history.", DEVICES),
     Tag("Explain", "Why a push was or was not delivered, and how to undo bounces.", EXPLANATIONS),
     Tag("Audiences", "Filters over people and devices.", AUDIENCES),
-    Tag("Broadcasts", "Messages to many, with preflight, progress and results.", BROADCASTS),
+    Tag("Broadcasts", "Messages to many people, with preflight, progress and results.", BROADCASTS),
     Tag("Templates", "The texts of messages.", TEMPLATES),
     Tag("Routes", "Connections to the push services, and the refusals that are held.", ROUTES),
     Tag("Jobs", "Work that is done in the background.", JOBS),

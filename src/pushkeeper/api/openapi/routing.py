@@ -1,4 +1,4 @@
-"""Operations on routes and jobs: what operators do."""
+"""Operations on routes and jobs, for operators."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROUTES: Operations = {
     ("GET", "/api/v1/routes"): Operation(
         id="listRoutes",
         summary="List routes",
-        description="The state of every route, and the pushes and refusals that wait on it.",
+        description="The state of every route, with its queued pushes and held refusals.",
         answer=record({"routes": list_of(OBJECT)}),
     ),
     ("POST", f"{_ROUTE}/pause"): Operation(
@@ -58,13 +58,13 @@ JOBS: Operations = {
     ("GET", "/api/v1/jobs"): Operation(
         id="listJobs",
         summary="List jobs",
-        description="Jobs that are not done: waiting, running, put off after a failed attempt, or failed for good, with the reason.",
+        description="Jobs that are not done: waiting, running, postponed after a failed attempt, or failed permanently, with the reason.",
         answer=record({"jobs": list_of(OBJECT)}),
     ),
     ("POST", "/api/v1/jobs/{kind}/{job}/retry"): Operation(
         id="retryJob",
         summary="Retry a job",
-        description="Lets a job have its next attempt now, and all of its attempts again.",
+        description="Runs a job's next attempt now, and resets its count of attempts.",
         answer=None,
         status=204,
         refused=(404,),
@@ -72,7 +72,7 @@ JOBS: Operations = {
     ("POST", "/api/v1/jobs/{kind}/{job}/cancel"): Operation(
         id="cancelJob",
         summary="Cancel a job",
-        description="Ends a job that is not done.",
+        description="Cancels a job that is not done.",
         answer=None,
         status=204,
         refused=(404, 409),

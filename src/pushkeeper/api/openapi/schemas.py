@@ -13,7 +13,7 @@ from pushkeeper.store.templates import TemplateKind
 
 TEXT: Schema = {"type": "string"}
 MAYBE_TEXT: Schema = {"type": ["string", "null"]}
-# Of any members: without `additionalProperties` some generators take it for an object of none.
+# Any members: without `additionalProperties` some generators take it for an empty object.
 OBJECT: Schema = {"type": "object", "additionalProperties": True}
 COUNT: Schema = {"type": "integer"}
 FLAG: Schema = {"type": "boolean"}
@@ -98,7 +98,7 @@ SCHEMAS: dict[str, Schema] = {
             "attributes": OBJECT,
             "dropped_attributes": {
                 **OBJECT,
-                "description": "those that the last registration brought and that could not be kept, each with the reason",
+                "description": "attributes of the last registration that could not be stored, each with the reason",
             },
             "created_at": TEXT,
             "registered_at": TEXT,

@@ -1,4 +1,4 @@
-"""Operations on a workspace: its options, keys and credentials, its audit log, and its webhooks' calls."""
+"""Operations on a workspace: its options, keys and credentials, audit log, and calls of webhooks."""
 
 from __future__ import annotations
 

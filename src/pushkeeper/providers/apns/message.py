@@ -124,7 +124,7 @@ def _path(token: Token) -> bytes:
 
 
 def check_form(content: Content, platform: Platform) -> None:
-    """Refuse, before anything is sent, what APNs would refuse whatever its size.
+    """Refuse, before sending, what APNs would refuse whatever its size.
 
     Raises:
         BadRequest: a custom payload is not of APNs' or FCM's form, or custom data takes a reserved key.
@@ -150,7 +150,7 @@ def check_size(content: Content, platform: Platform, token: Token | None = None)
 
 
 def size_bytes(content: Content, token: Token | None = None) -> int:
-    """How long the payload is that APNs gets."""
+    """The size of the payload that APNs gets, in bytes."""
     return payload.Room(Provider.APNS, token).encoded_bytes(root(content))
 
 

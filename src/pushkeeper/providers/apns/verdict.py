@@ -68,7 +68,7 @@ def read(
 
 
 def _taken(answer: Response, token: Token) -> Verdict:
-    """A success has Apple's id, or at least no body."""
+    """Whether a success is from APNs: it has Apple's id, or at least no body."""
     apns_id = answer.header(b"apns-id") or b""
     if answer.status == HTTPStatus.OK and (apns_id or not answer.body):
         return Verdict(row="P1", outcome=Accepted(provider_id=excerpt(apns_id)), status=200)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.model import Content, Push, Token
 
-# A token may be longer than the usual one, for which the text is looked at.
+# A token may be longer than the usual one; only then is the text measured.
 _SPARE_BYTES = 100
 _HEADERS: schema.Fields = {"headers": schema.Kind.STRINGS}
 _TARGETS = frozenset({"token", "fid", "topic", "condition"})
@@ -192,7 +192,7 @@ class Composer:
 
 
 def check_form(content: Content, platform: Platform) -> None:
-    """Refuse, before anything is sent, what FCM would refuse whatever its size.
+    """Refuse, before sending, what FCM would refuse whatever its size.
 
     Raises:
         BadRequest: a custom payload is not of a form that FCM takes, or data takes a reserved key.
@@ -269,7 +269,7 @@ def _require_free_keys(data: dict[str, Any], field: str) -> None:
 
 
 def _android_blocks(given: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """What a message says to Android phones, by the names that it has there."""
+    """The Android blocks of a message, by the names that they have in it."""
     return {
         name: payload.as_object(block)
         for name, block in given.items()

@@ -54,7 +54,7 @@ _OUTAGE_LONGEST_S = 600.0
 _BAD_GATEWAY_S = 30.0
 # A stray page of Google's front says nothing of our settings; a wrong address says it to everybody.
 _PAGE_BELIEVED_FROM = 5  # devices
-# What says nothing of the message: Google's clients send 408 again, and the codes are those of 409, 499 and 504.
+# These say nothing about the message: Google's clients retry 408, and the codes are those of 409, 499 and 504.
 _PASSING = frozenset({"ABORTED", "CANCELLED", "DEADLINE_EXCEEDED"})
 _PASSING_STATUSES = frozenset({408, 425, 499})
 

@@ -1,7 +1,7 @@
 -- Identifiers of people who were suppressed.
 
 -- name: block
--- Nobody gets these identifiers, which were one person's, from now on; they are kept by their hashes.
+-- Block one person's identifiers; only their hashes are stored.
 insert into blocked (workspace_id, kind, key, person, hashed)
 select workspace_id, kind, key, p.person, true
 from unnest($1::bigint[], $2::text[], $3::text[]) as a (workspace_id, kind, key),
@@ -9,7 +9,7 @@ from unnest($1::bigint[], $2::text[], $3::text[]) as a (workspace_id, kind, key)
 on conflict do nothing;
 
 -- name: unblock
--- This identifier may be had again, and with it the others that the same person had.
+-- Unblock this identifier, and the others that the same person had.
 delete from blocked b using blocked named
 where named.workspace_id = $1 and named.kind = $2 and named.key in ($3, $4)
     and b.workspace_id = named.workspace_id and b.person = named.person;
@@ -20,7 +20,7 @@ where named.workspace_id = $1 and named.kind = $2 and named.key in ($3, $4)
 select workspace_id, kind, key from blocked where not hashed limit $1;
 
 -- name: hash_blocked
--- They are kept by their hashes; one that is there by it already goes.
+-- Replace identifiers by their hashes; one that is already blocked by its hash is deleted.
 with given as (
     select * from unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) as g (workspace_id, kind, key, hash)
 ),

@@ -1,7 +1,7 @@
--- How far a broadcast has come: what ended, and what there is left to do.
+-- The progress of a broadcast: outcomes, and remaining work.
 
 -- name: tallies
--- What came of a broadcast's pushes.
+-- The outcomes of a broadcast's pushes.
 select platform, ending, reason, provider_reason, sum(pushes)::bigint as pushes, max(last_at) as last_at
 from broadcast_tallies
 where workspace_id = $1 and message_id = $2
@@ -17,7 +17,7 @@ group by 1, 2
 order by 1, 2;
 
 -- name: waiting
--- For how many devices of a broadcast there is work left, by why it waits: its route is paused, it is due later, or not.
+-- The remaining devices of a broadcast by what they wait for: a paused route, a later time, or their turn.
 select coalesce(r.pause_reason, '') as paused, b.due_at > now() as later,
     sum(coalesce(cardinality(b.device_ids), 1))::bigint as devices, min(b.due_at) as first_at, max(b.due_at) as last_at
 from batches b

@@ -3,7 +3,7 @@
 -- name: register
 -- Devices as their people tell of them, each with its line of history. One that is there gets a new generation, without
 -- strikes, for the person who registered it now, who does not get to see what was kept of it for another. One that would
--- have more than $14 attributes is refused and left as it was; one that somebody else is just making does not come back.
+-- have more than $14 attributes is refused and unchanged; one that is being created concurrently is not returned.
 -- Where tokens are shared, a person gets a device of their own beside those of others, save where they have one already.
 with given as (
     select g.*, case when w.token_ownership = 'share' then own_device(g.workspace_id, g.key, g.person_id) else g.key end as device_id
@@ -185,7 +185,7 @@ from gone
 returning device_id;
 
 -- name: holders
--- Who has a device of a token: one person, or several who share it.
+-- The people who have a device with a token: one, or several who share it.
 select person_id from devices
 where workspace_id = $1 and (device_id = $2 or shared and md5(token) = $3 and device_id = shared_device($2, person_id))
 order by person_id;

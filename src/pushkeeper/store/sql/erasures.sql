@@ -191,7 +191,7 @@ where x.workspace_id = $1 and x.message_day = p.message_day and x.message_id = p
 returning w.erasure_id;
 
 -- name: reports
--- So is what their app told of pushes, without the links that they opened and the buttons that they used.
+-- So are their app's reports of pushes, without the links that they opened and the buttons that they used.
 with whom as materialized (select * from erasing($1, $2)),
 page as (
     select message_id, person_id, device_id, metric from reports

@@ -13,14 +13,14 @@ insert into events (workspace_id, person_id, anonymous_id, kind, name, data, hap
 select * from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[]);
 
 -- name: claim
--- Anonymous ids with which nobody identified before are these people's; others are left as they are and do not come back.
+-- Claim anonymous ids that nobody identified with before for these people; others are unchanged and not returned.
 insert into anonymous_ids (workspace_id, anonymous_id, person_id)
 select * from unnest($1::bigint[], $2::text[], $3::bigint[])
 on conflict do nothing
 returning workspace_id, anonymous_id, person_id;
 
 -- name: attach
--- Give the events of anonymous ids to the people who identified with them first, as far back as thirty days.
+-- Assign the last thirty days' events of anonymous ids to the people who identified with them first.
 update events e set person_id = a.person_id
 from unnest($1::bigint[], $2::text[], $3::bigint[]) as a (workspace_id, anonymous_id, person_id)
 where e.workspace_id = a.workspace_id and e.anonymous_id = a.anonymous_id and e.person_id is null

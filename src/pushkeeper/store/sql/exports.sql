@@ -26,7 +26,7 @@ delete from export_parts where workspace_id = $1 and export_id = $2;
 insert into export_parts (workspace_id, export_id, part, text) values ($1, $2, $3, $4);
 
 -- name: done
--- All of it is written; a failure says what is not.
+-- The export is done; `failure` says what it lacks.
 update exports set state = 'done', lines = $4, failure = $5, updated_at = now()
 where workspace_id = $1 and export_id = $2 and claim_id = $3 and state = 'pending';
 
@@ -47,7 +47,7 @@ order by p.person_id
 limit $3;
 
 -- name: happened
--- When each metric first happened to these deliveries, by which names their people are known, and what they have.
+-- When each metric first happened to these deliveries, with the identifiers and attributes of their people.
 select d.message_id, d.person_id, m.kind, m.template_id, m.created_at,
     coalesce((select attributes from people w
         where w.workspace_id = m.workspace_id and w.person_id = d.person_id), '{}') as attributes,

@@ -1,7 +1,7 @@
--- Identifiers that people were not given.
+-- Identifiers that were not applied to people.
 
 -- name: insert
--- They were not applied; each with what the person has instead.
+-- Record identifiers that were not applied, each with the one that the person has.
 insert into failed_changes (workspace_id, person_id, owner_id, name, value, former)
 select f.*, (
     select i.value from identifiers i

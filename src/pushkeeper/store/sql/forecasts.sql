@@ -11,7 +11,7 @@ where d.workspace_id = $1 and $2::uuid is not null and {condition}
 group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12;
 
 -- name: unknown_zones
--- What an audience's devices say that their time zone is, where that is none, as it is mostly said.
+-- The most frequent time zones of an audience's devices that are not valid, with their counts.
 select left({said}, 40) as zone, count(*) as devices
 from devices d join people p using (workspace_id, person_id) {listed}
 where d.workspace_id = $1 and $2::uuid is not null and {condition} and {zone} = 'unknown'

@@ -94,7 +94,7 @@ order by pushes desc;
 
 -- name: of_workspace
 -- The deliveries of a workspace after one of them, the newest message first: those of a message for many are found by the
--- first device of each person. Only those of a template, of some messages, of a metric or drafted, where that is asked for.
+-- first device of each person. Optionally only those of a template, of some messages, of a metric, or drafts.
 select m.message_id, d.person_id, d.device_id
 from messages m cross join lateral (
     select x.person_id, x.device_id from (

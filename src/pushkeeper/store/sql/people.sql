@@ -118,9 +118,9 @@ where i.workspace_id = d.workspace_id and i.person_id = d.person_id and i.kind =
 
 -- name: update
 -- Merge attributes into people: those that are set, and those that are removed, unless they were set or removed later. $6 has
--- the times of all of them, also of removals, so that what is older comes too late. Preferences are set as a whole, or by the
--- dotted names of their entries. Who would have more than $8 attributes, or preferences of more than $9 bytes, does not come
--- back; of more than $10 times the oldest of what is not there are forgotten.
+-- the times of all of them, also of removals, so that older changes are ignored. Preferences are set as a whole, or by the
+-- dotted names of their entries. People who would have more than $8 attributes, or preferences of more than $9 bytes, are not
+-- returned; beyond $10 times, the oldest ones of removed attributes are deleted.
 with change as (
     select * from unnest(
         $1::bigint[], $2::bigint[], $3::jsonb[], $4::jsonb[], $5::boolean[], $6::jsonb[], $7::jsonb[])

@@ -1,4 +1,4 @@
--- Placeholders: who may be made by an id that is one.
+-- Placeholders: which workspaces allow them as ids.
 
 -- name: allowing
 -- Which of these workspaces allow them.

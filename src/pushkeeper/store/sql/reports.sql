@@ -2,7 +2,7 @@
 
 -- name: insert
 -- Reports of pushes to people who are there, each metric once for a device. A token that is neither of a device that the
--- message went to nor of one that the person has names no device. What is told without an authenticated id ($9) counts only
+-- message went to nor of one that the person has names no device. A report without an authenticated id ($9) counts only
 -- for a device that the message went to: only its phone knows both.
 with told as (
     select r.*, m.created_at, w.token_ownership
@@ -42,7 +42,7 @@ group by 1, 2, 3, 4, 5
 on conflict do nothing;
 
 -- name: firsts
--- When each metric of a delivery was first told of, and with which actions.
+-- When each metric of a delivery was first reported, and with which actions.
 select metric, min(reported_at) as at,
     coalesce(array_agg(distinct action) filter (where action is not null), '{}') as actions
 from reports

@@ -73,7 +73,7 @@ where workspace_id = $1 and ctid = any (array(
     limit $3));
 
 -- name: forget_failed_changes
--- Identifiers that people were not given, as long ago as events that are gone.
+-- Failed changes as old as events that were deleted.
 delete from failed_changes
 where workspace_id = $1 and failed_id = any (array(
     select failed_id from failed_changes where workspace_id = $1 and failed_at < $2 limit $3));

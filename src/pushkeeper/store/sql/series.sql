@@ -49,7 +49,7 @@ left join counted c using (metric, begins)
 group by 1;
 
 -- name: links
--- Clicks on each link in a template's deliveries, period by period; of each person the first click on it alone, if $6.
+-- Clicks on each link in a template's deliveries, period by period; with $6, only each person's first click on it.
 with periods as (
     select date_trunc($3, now(), 'UTC') - n * ('1 ' || $3)::interval as begins
     from generate_series($4 - 1, 0, -1) n

@@ -2,7 +2,7 @@
 
 -- name: page
 -- Phones with a device in another spelling than the canonical one, by the keys that they should have.
--- across workspaces: the installation is tidied.
+-- across workspaces: maintenance of the installation.
 select distinct p.workspace_id, p.key
 from (
     select workspace_id, token_device(workspace_id, canonical_token(token)) as key
@@ -14,7 +14,7 @@ from (
 order by 1, 2;
 
 -- name: lock
--- The devices of these phones, whoever has them, until the transaction ends.
+-- Lock the devices of these phones, whoever owns them.
 with phones as (
     select * from unnest($1::bigint[], $2::bytea[]) as p (workspace_id, key)
 ),
@@ -58,7 +58,7 @@ from given g
 where h.workspace_id = g.workspace_id and (h.device_id = g.former or g.aside and h.device_id = g.key);
 
 -- name: drop
--- Devices that go, each with its last line of history, by the key that its history has now.
+-- Delete devices, each with a last line of history under the key that its history has now.
 with gone as (
     delete from devices d
     using unnest($1::bigint[], $2::bytea[], $3::bytea[]) as g (workspace_id, device_id, told_by)
@@ -69,14 +69,14 @@ insert into device_history (workspace_id, device_id, event, from_status, from_pe
 select workspace_id, told_by, 'deleted', status, person_id, generation from gone;
 
 -- name: respell
--- Devices get their canonical tokens, and the keys that come of them.
+-- Set the canonical tokens of devices, and the keys that follow from them.
 update devices d set device_id = k.key, token = k.token, shared = k.shared, created_at = k.created_at, last_used = k.last_used
 from unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::text[], $5::boolean[], $6::timestamptz[], $7::timestamptz[])
     as k (workspace_id, former, key, token, shared, created_at, last_used)
 where d.workspace_id = k.workspace_id and d.device_id = k.former;
 
 -- name: tell
--- A line of history for each device that a kept one stands for now, with whose it was.
+-- A line of history for each device that was merged into a kept one, with its former owner.
 insert into device_history (workspace_id, device_id, event, from_status, to_status, strikes, from_person_id, to_person_id,
     generation)
 select d.workspace_id, d.device_id, 'merged', d.status, d.status, d.strikes, g.person_id, d.person_id, d.generation
@@ -84,13 +84,13 @@ from unnest($1::bigint[], $2::bytea[], $3::bigint[]) as g (workspace_id, key, pe
     join devices d on d.workspace_id = g.workspace_id and d.device_id = g.key;
 
 -- name: forget_anonymous
--- What was told of these phones before they were registered, in any spelling, is kept for nobody any more.
+-- Delete what is stored for these phones from before their registration, in any spelling.
 delete from anonymous_devices a
 using unnest($1::bigint[], $2::bytea[], $3::timestamptz[]) as k (workspace_id, key, registered_at)
 where a.workspace_id = k.workspace_id and a.device_id = k.key and a.told_at <= k.registered_at;
 
 -- name: pushes
--- Pushes by former keys are pushes of the phone; one that has another push of the same message stays apart.
+-- Move pushes from former keys to the phone's key; one whose message already has a push there stays.
 with former as (
     select distinct on (p.workspace_id, p.message_id, k.key) p.workspace_id, p.message_day, p.message_id, p.device_id, k.key
     from unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[]) as k (workspace_id, former, key, person_id)
@@ -106,7 +106,7 @@ where p.workspace_id = f.workspace_id and p.message_day = f.message_day and p.me
     and p.device_id = f.device_id;
 
 -- name: reports
--- What the app told by former keys, likewise.
+-- Move reports from former keys to the phone's key, likewise.
 with former as (
     select distinct on (r.workspace_id, r.message_id, r.person_id, r.metric, k.key)
         r.workspace_id, r.message_id, r.person_id, r.device_id, r.metric, k.key
@@ -124,7 +124,7 @@ where r.workspace_id = f.workspace_id and r.message_id = f.message_id and r.pers
     and r.device_id = f.device_id and r.metric = f.metric;
 
 -- name: held_verdicts
--- Verdicts that are held for the kept devices.
+-- Move held verdicts to the kept devices.
 update held_verdicts h set device_id = k.key
 from unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[]) as k (workspace_id, former, key, person_id)
 where h.workspace_id = k.workspace_id and h.device_id = k.former and h.person_id = k.person_id and not exists (
@@ -132,8 +132,8 @@ where h.workspace_id = k.workspace_id and h.device_id = k.former and h.person_id
     where o.workspace_id = h.workspace_id and o.message_id = h.message_id and o.device_id = k.key);
 
 -- name: batches
--- What is queued for the person who keeps the phone goes to it, once for each message; what is queued for the others
--- finds nobody.
+-- Move what is queued for the person who keeps the phone to its key, once per message; what is queued for others finds
+-- no device.
 with queued as (
     select b.workspace_id, b.batch_id, q.place, k.key,
         row_number() over (partition by b.workspace_id, b.message_id, k.key order by b.batch_id, q.place) as turn
@@ -152,7 +152,7 @@ update batches b set device_ids = array(
 where (b.workspace_id, b.batch_id) in (select workspace_id, batch_id from queued where turn = 1);
 
 -- name: broadcasts
--- Broadcasts that name devices name the phone.
+-- Replace former keys in broadcasts that name devices.
 update broadcasts b set device_ids = array(
     select coalesce(k.key, u.device_id)
     from unnest(b.device_ids) with ordinality as u (device_id, place)

@@ -1,7 +1,7 @@
--- Subscription topics, as people have chosen for or against them.
+-- Subscription topics, from the choices of people.
 
 -- name: preferences
--- What people have chosen, each choice once: of the newest people, and of a part of all.
+-- The distinct choices of the newest people, and of a sample of all.
 select distinct preferences
 from (
     (select attributes -> 'cio_subscription_preferences' as preferences

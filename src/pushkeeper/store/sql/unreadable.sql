@@ -1,7 +1,7 @@
 -- Rows that could not be read.
 
 -- name: note
--- These could not be read, now or again. A workspace keeps a thousand of them: more say nothing new.
+-- Record rows that could not be read. At most a thousand per workspace: more would add nothing.
 -- across workspaces: readers read the rows of several.
 insert into unreadable_rows (workspace_id, table_name, key, reason)
 select n.workspace_id, n.table_name, n.key, n.reason
@@ -28,6 +28,6 @@ group by 1, 2
 order by 1, 2;
 
 -- name: clean
--- Rows that have been readable, or gone, for a week.
+-- Forget rows that have been readable, or deleted, for a week.
 -- across workspaces: it is cleaned up.
 delete from unreadable_rows where last_at < now() - interval '7 days';

@@ -17,7 +17,7 @@ where w.workspace_id = $1 and ($2::bigint is null or w.webhook_id = $2)
 order by w.webhook_id;
 
 -- name: change
--- A webhook with what is given in place of what it has; one that is enabled again goes on at once.
+-- Change the given fields of a webhook; one that is enabled again continues at once.
 update webhooks set name = coalesce($3, name), endpoint = coalesce($4, endpoint), events = coalesce($5, events),
     disabled = coalesce($6, disabled), full_resolution = coalesce($7, full_resolution),
     with_content = coalesce($8, with_content),
@@ -35,7 +35,7 @@ select webhook_id, workspace_id, endpoint, with_content, sealed, failures, faili
 from webhooks where workspace_id = $1 and webhook_id = $2;
 
 -- name: tell_of_attempts
--- Attempts that failed and will be made again, for the webhooks that ask for them.
+-- Failed attempts that will be retried, for the webhooks that subscribe to them.
 insert into outbox (workspace_id, webhook_id, object_type, metric, message_id, person_id, data, happened_at)
 select w.workspace_id, w.webhook_id, 'push', 'attempted', a.message_id, a.person_id,
     jsonb_build_object('failure_message', left(string_agg(distinct

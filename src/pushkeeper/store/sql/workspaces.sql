@@ -26,7 +26,7 @@ select workspace_id, name from workspaces order by lower(name), workspace_id lim
 
 -- name: ids
 -- Every workspace.
--- across workspaces: the installation is tidied.
+-- across workspaces: maintenance of the installation.
 select workspace_id from workspaces order by workspace_id;
 
 -- name: by_name
