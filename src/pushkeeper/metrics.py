@@ -250,7 +250,8 @@ class Metric(Enum):
     # What waits.
     QUEUE_BATCHES = _gauge(
         "pushkeeper_queue_batches",
-        "Batches that wait: due, later (scheduled, or to be tried again), held by a paused route, or claimed.",
+        "Batches that wait: due, later (scheduled, or to be tried again), held by a paused route, parked (drafts and paused "
+        "broadcasts), or claimed.",
         *_OF_QUEUE,
     )
     QUEUE_DEVICES = _gauge(

@@ -7,7 +7,7 @@ from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Content
 from pushkeeper.errors import Forbidden
 from pushkeeper.sending import Queued, Sending, TransactionalPush
-from pushkeeper.store import workspaces
+from pushkeeper.store import figures, workspaces
 from pushkeeper.store.people import Naming
 
 
@@ -32,3 +32,23 @@ async def test_a_workspace_that_cannot_send_does_not_break_up_the_commits_of_one
     )
     assert commits == 2, "of all but the first call so many were waiting that they went as two groups"
     assert not await database.value("select count(*) from people where workspace_id = $1", unable)
+
+
+async def test_a_draft_is_not_due_until_it_is_sent(sender):
+    async def waiting():
+        names = await figures.workspace_names(sender.database)
+        lines = await figures.queue(sender.database)
+        return [
+            (line.state, line.oldest_due_s is None)
+            for line in lines
+            if line.workspace == names[sender.workspace_id]
+        ]
+
+    device = {"device": {"id": "t1", "platform": "android"}}
+    await sender.track("PUT", "/api/v1/customers/42/devices", device)
+    push = {"identifiers": {"id": "42"}, "title": "Hello", "message": "text", "queue_draft": True}
+    _, draft = await sender.app("POST", "/v1/send/push", push)
+    assert await waiting() == [("parked", True)]
+    status, answer = await sender.app("POST", f"/api/v1/drafts/{draft['delivery_id']}/send", {})
+    assert status == 200, answer
+    assert await waiting() == [("due", False)]
