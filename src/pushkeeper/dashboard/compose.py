@@ -255,7 +255,7 @@ def _schedule(form: Form) -> dict[str, Any] | None:
             return {"at": moments.typed(form.text("at"), form.text("zone"), "at").isoformat()}
         case "local":
             if not form.text("local_time"):
-                raise BadRequest("local_time", "local_time: expected a day and a time")
+                raise BadRequest("local_time", "local_time: expected a date and a time")
             zone = form.text("time_zone")
             return {"local_time": form.text("local_time"), **({"time_zone": zone} if zone else {})}
     return None
