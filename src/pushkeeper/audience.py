@@ -226,7 +226,7 @@ class Audiences:
     # Filters.
 
     async def search(self, workspace: WorkspaceId, given: object, *, after: int, limit: int) -> list[Member]:
-        """The people of whom a filter is true and whose keys come after this one, in their order.
+        """The people who match a filter and whose keys come after this one, in order.
 
         A segment that there is not is one of nobody, as Customer.io's clients expect.
 

@@ -270,7 +270,7 @@ def _wanted(asked: dict[str, Any]) -> Wanted:
 
 
 def _columns(export: Export) -> Sequence[str]:
-    """Whom a line is about, by which erasures find it, and the attributes that were asked for; or all there is."""
+    """The person of a line, by whom erasures find it, and the requested attributes, or all of them."""
     if export.attributes is None:
         return _PEOPLE
     return tuple(dict.fromkeys((*_IDENTIFIERS, *export.attributes)))

@@ -86,7 +86,7 @@ class Snippets:
 
 
 async def _check(value: str) -> None:
-    """Compile a value; one that uses a snippet is refused, so that none can use itself."""
+    """Compile a value; a value that uses a snippet is refused, so that no snippet can use itself."""
     try:
         await check_liquid(Content(message=value))
     except BadRequest as error:

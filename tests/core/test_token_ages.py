@@ -1,4 +1,4 @@
-"""How old tokens are, and when FCM forgets them."""
+"""Ages of tokens, and when FCM expires them."""
 
 from datetime import date, timedelta
 

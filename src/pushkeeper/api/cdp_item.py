@@ -69,7 +69,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def cut_unread(given: dict[str, Any]) -> None:
-    """Cut out of an item what nobody reads: whatever it is, it costs nothing."""
+    """Remove the parts of an item that are never read, so that invalid values in them cost nothing."""
     for name in given.keys() - _READ:
         del given[name]
     if not isinstance(given.get("messageId"), str):  # remembered only where it is text

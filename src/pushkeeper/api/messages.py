@@ -70,7 +70,7 @@ class _Messages:
         return answer.about(delivery_id, {"message": await self._message(workspace, delivery_id, person)})
 
     async def archived(self, call: Call) -> Answer:
-        """What was sent, where its text is kept."""
+        """The text that was sent, if it is stored."""
         workspace, delivery_id = call.workspace.workspace_id, self._delivery(call)
         facts = await self._rooms.reporting.delivery(workspace, delivery_id)
         known = await self._people(workspace, [delivery_id.person_id])
@@ -130,7 +130,7 @@ class _Messages:
         return await self._list(call, _window(call), template_id=number)
 
     async def of_broadcast(self, call: Call) -> Answer:
-        """What was sent from an API-triggered broadcast, of all its triggers."""
+        """The messages of an API-triggered broadcast, from all its triggers."""
         workspace, number = (
             call.workspace.workspace_id,
             fields.number_of_path(call.segment("id"), "broadcast"),
@@ -244,7 +244,7 @@ def message_json(
 
 
 def archived_json(delivery_id: DeliveryId, facts: DeliveryFacts, person: Person | None) -> dict[str, Any]:
-    """The text of a delivery as it was sent; `forgotten`, and empty, where it is not kept or the person was deleted."""
+    """The text of a delivery as it was sent; `forgotten`, and empty, if it is not stored or the person was deleted."""
     forgotten = person is None or not facts.is_text_retained
     platform = next((push.platform for push in facts.pushes if push.platform is not None), None)
     content = facts.content if platform is None else facts.content.on(Platform(platform))

@@ -219,7 +219,7 @@ def segment_of(call: Call) -> int:
 async def _change_members(
     call: Call, change: Callable[[WorkspaceId, int, Sequence[Identifier]], Awaitable[None]]
 ) -> Answer:
-    """Change who is in the segment of the path.
+    """Change the members of the segment in the path.
 
     Raises:
         BadRequest: the list is malformed, or there is no such segment: Customer.io documents no 404 here.

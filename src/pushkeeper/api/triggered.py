@@ -59,7 +59,7 @@ class _Broadcasts:
         return answer.of_json({"broadcast": broadcast_json(await self._template(call))})
 
     async def triggers(self, call: Call) -> Answer:
-        """When the broadcast was triggered, the newest first."""
+        """The triggers of the broadcast, newest first."""
         template = await self._template(call)
         limit, before = fields.page(
             call.query("limit"), call.query("start"), usual=_MOST_TRIGGERS, most=_MOST_TRIGGERS

@@ -84,7 +84,7 @@ def id_kind_of(token: Token) -> IdKind:
 class TokenShape(StrEnum):
     """Which push service can have issued an iPhone's token, by its shape."""
 
-    APNS = "apns"  # hexadecimal alone
+    APNS = "apns"  # only hexadecimal digits
     FCM = "fcm"  # with a colon, or an installation id
     ANY = ""  # neither shape, or no iPhone's
 

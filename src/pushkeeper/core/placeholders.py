@@ -1,4 +1,4 @@
-"""Placeholders: what programs send in place of a value that they do not have. Pure.
+"""Placeholders: what programs send instead of a missing value. Pure.
 
 As an id, such a word is shared by everybody whose app had no id, so that it collects all their devices; as a token it is
 nobody's phone.

@@ -28,7 +28,7 @@ _NOBODY = PersonId(0)
 
 
 class ZoneState(StrEnum):
-    """What is known of a device's time zone."""
+    """The state of a device's time zone."""
 
     KNOWN = "known"  # or nothing depends on it
     UNKNOWN = "unknown"  # its value is not a time zone

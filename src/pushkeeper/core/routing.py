@@ -73,7 +73,7 @@ def choose_route(device: Addressed, routes: Sequence[AnyWay]) -> AnyWay | None:
 
 
 def no_route_reason(device: Addressed, routes: Sequence[AnyWay]) -> str:
-    """Why `choose_route` finds none for a device."""
+    """Why `choose_route` finds no route for a device."""
     if device.platform is Platform.WEB:
         return "pushes to web devices are not supported"
     if _fitting(device, routes):

@@ -35,7 +35,7 @@ class Spelled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Merged(msgspec.Struct, frozen=True, kw_only=True):
-    """One device in place of several: `kept` becomes that of `key`, the others go."""
+    """Several devices merged into one: `kept` gets the key `key`, the others are deleted."""
 
     kept: Spelled
     key: DeviceId
@@ -44,7 +44,7 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def own(self) -> tuple[Spelled, ...]:
-        """Those that are of the person who keeps the phone, the kept one among them."""
+        """The devices of the person who keeps the phone, including the kept one."""
         return (self.kept, *(one for one in self.dropped if one.person_id == self.kept.person_id))
 
 
@@ -68,7 +68,7 @@ def merge(phone: Iterable[Spelled], *, shares: bool) -> list[Merged]:
 
 
 def _alone(kept: list[Spelled], *, shares: bool) -> Spelled | None:
-    """The one whose key does not hold its person: where people share tokens, the one that has that key, else the newest such."""
+    """The device whose key does not include its person: the one that has the shared key where people share tokens, else the newest."""
     if not shares:
         return kept[0]
     had = [one for one in kept if not one.shared]

@@ -32,7 +32,7 @@ class Used(msgspec.Struct, frozen=True):
 
 
 class Age(msgspec.Struct, frozen=True, kw_only=True):
-    """Devices that were last used `since_days` ago or more, and less than `until_days`; None: for ever."""
+    """Devices that were last used at least `since_days` and less than `until_days` ago; None: no limit."""
 
     platform: str
     since_days: int
@@ -42,14 +42,14 @@ class Age(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Week(msgspec.Struct, frozen=True, kw_only=True):
-    """Devices that FCM forgets in the week from this day on, unless their app is opened before."""
+    """Devices that FCM expires in the week from this day on, unless their app is opened before."""
 
     begins: date
     devices: int
 
 
 def ages(used: Iterable[Used]) -> list[Age]:
-    """Devices by platform and age, the youngest first; steps without devices are there too."""
+    """Devices by platform and age, the youngest first, including empty steps."""
     counted: dict[str, list[Counter[str]]] = {}
     for one in used:
         step = sum(one.days >= least for least in _STEPS)
@@ -70,7 +70,7 @@ def ages(used: Iterable[Used]) -> list[Age]:
 
 
 def calendar(used: Iterable[Used], today: date) -> list[Week]:
-    """The weeks from today on until FCM would have forgotten all Android devices that it still knows."""
+    """The weeks from today until FCM would have expired all current Android devices."""
     weeks = [0] * (EXPIRES_AFTER_DAYS // _WEEK + 1)
     for one in used:
         if one.platform == Platform.ANDROID and one.days < EXPIRES_AFTER_DAYS:

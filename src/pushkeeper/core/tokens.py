@@ -1,4 +1,4 @@
-"""Push tokens as texts: which spellings are the same token, and what can't be one. Pure.
+"""Spellings of push tokens: which are the same token, and which texts can't be one. Pure.
 
 An APNs token is bytes, written in hexadecimal: in capitals or not, and by some apps as their language prints bytes
 (`<1e21b0c5 …>`, `1E-21-B0-…`). All of these are one phone. Any other token is compared as it stands, without the blanks

@@ -80,7 +80,7 @@ class _Reports:
         return _of_counted(visit, "comebacks", counted, by_status=by_status)
 
     async def tokens(self, visit: Visit) -> Answer:
-        """How old tokens are, and when FCM forgets them."""
+        """Ages of tokens, and when FCM expires them."""
         counted = await self._insights.token_ages(visit.workspace_id, waits=False)
         weeks = await self._insights.token_calendar(visit.workspace_id, waits=False)
         calendar = [(week, _forgotten(visit, week)) for week in (weeks.found if weeks else [])]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 OUTAGE_WAIT_S = 900.0
 _DOUBTFUL_BELIEVED_FROM = 5  # devices
-_SAYS_ENOUGH = frozenset({HTTPStatus.REQUEST_ENTITY_TOO_LARGE})  # whoever says it
+_SAYS_ENOUGH = frozenset({HTTPStatus.REQUEST_ENTITY_TOO_LARGE})  # from whichever server
 GONE_REASONS = frozenset({"Unregistered", "ExpiredToken"})
 
 

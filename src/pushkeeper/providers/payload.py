@@ -174,7 +174,7 @@ class Room:
         return len(Form(tree).fill(self._values))
 
     def weight_bytes(self, value: Any) -> int:  # noqa: ANN401 - any JSON
-        """The bytes of keys and values alone, as Google counts."""
+        """The bytes of only the keys and values, as Google counts them."""
         match value:
             case Slot(hole=hole):
                 return len(self._values[hole]) - 2

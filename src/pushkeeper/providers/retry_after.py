@@ -17,7 +17,7 @@ _LONGEST_S = 28 * 86_400.0  # no push lives longer, and a proxy's mistake must n
 
 
 def retry_after_s(response: Response, now: datetime) -> float | None:
-    """Seconds from `now`, from none to 28 days; None when the header is absent or makes no sense."""
+    """Seconds from `now`, between 0 and 28 days; None if the header is absent or invalid."""
     value = response.header(b"retry-after")
     if value is None:
         return None

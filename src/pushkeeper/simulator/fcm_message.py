@@ -104,7 +104,7 @@ def _refused_size(message: dict[str, Any], body_bytes: int, kind: str) -> Decisi
 
 
 def size_bytes(message: dict[str, Any]) -> int:
-    """How large a message is: its keys and values, and for an iPhone the JSON that APNs would get."""
+    """The size of a message: its keys and values, and for an iPhone the JSON that APNs would get."""
     android = [message.get("android"), fcm_values.get(message, "android_v2")]
     blocks = [message.get("notification"), message.get("data")]
     for block in filter(None, android):

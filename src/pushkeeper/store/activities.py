@@ -27,7 +27,7 @@ _SOURCES = {
     SQL["feed_of_people"]: ("profile_create",),
 }
 TYPES = tuple(one for types in _SOURCES.values() for one in types)
-_NAMED = {SQL["feed_of_events"], SQL["feed_of_failures"]}  # whose activities are found by a name
+_NAMED = {SQL["feed_of_events"], SQL["feed_of_failures"]}  # the sources that can be filtered by name
 _LOOKED_AT = 10_000  # rows of each source, for one page
 
 

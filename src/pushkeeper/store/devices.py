@@ -287,7 +287,7 @@ async def read(
 
 
 def _digest(token: Token) -> str:
-    """What shared devices are found by."""
+    """The keys of shared devices."""
     return hashlib.md5(token.value.encode(), usedforsecurity=False).hexdigest()
 
 

@@ -37,7 +37,7 @@ _ZONE = (
 async def kinds(
     database: Database, workspace: WorkspaceId, message_id: UUID, whom: Whom, *, by_phone: bool, by_zone: bool
 ) -> list[Kind]:
-    """An audience's devices, counted by what they are alike in.
+    """An audience's devices, counted by kind.
 
     `by_phone` looks for later tokens of the same phones, `by_zone` whether their time zones are known.
 

@@ -64,7 +64,7 @@ async def page(
 async def search(
     database: Database, workspace: WorkspaceId, node: Node, *, after: int, limit: int
 ) -> list[Member]:
-    """The people of whom a filter is true and whose keys come after this one, in their order."""
+    """The people who match a filter and whose keys come after this one, in order."""
     where = filter_sql.condition(node, first=4, now=datetime.now(UTC))
     query = SQL["search"].replace("{condition}", where.sql)
     return [Member(**row) for row in await database.survey(query, workspace, after, limit, *where.parameters)]

@@ -135,7 +135,7 @@ def _did(row: Row) -> Mapping[str, Any]:
 
 
 def _text(key: object) -> str:
-    """A key as it is recorded: hexadecimal of a device, the number of a person."""
+    """A key as it is recorded: hexadecimal for a device, a number for a person."""
     match key:
         case bytes():
             return key.hex()

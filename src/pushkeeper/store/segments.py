@@ -68,7 +68,7 @@ async def insert(connection: Connection, workspace: WorkspaceId, draft: Draft) -
 async def change(
     connection: Connection, workspace: WorkspaceId, segment_id: int, draft: Draft
 ) -> Segment | None:
-    """Let a saved audience be so; None when it does not exist."""
+    """Replace a saved audience; None if it does not exist."""
     row = await connection.fetchrow(SQL["change"], workspace, segment_id, *_columns(draft))
     return None if row is None else _segment(row)
 

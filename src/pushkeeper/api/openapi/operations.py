@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Tag(NamedTuple):
-    """A group of operations, as it is described."""
+    """A group of operations and its description."""
 
     name: str
     description: str

@@ -218,7 +218,7 @@ def check_size(content: Content, platform: Platform, token: Token | None = None)
 
 
 def size_bytes(content: Content, platform: Platform, token: Token | None = None) -> int:
-    """How large the message is for FCM: keys and values, and for an iPhone the payload that FCM makes for APNs."""
+    """The size of the message for FCM: keys and values, and for an iPhone the payload that FCM builds for APNs."""
     return _size_bytes(message(content, platform), payload.Room(Provider.FCM, token))
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAX_TTL_S = 2_419_200
 
 _DURATION = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?s")
-# An empty text is the same to FCM as none.
+# FCM treats an empty text as absent.
 _COLOR = re.compile(r"(#[0-9A-Fa-f]{6})?")
 _ANALYTICS_LABEL = re.compile(r"[A-Za-z0-9_.~%-]{0,50}")
 _HTTPS = re.compile(r"https://|$")

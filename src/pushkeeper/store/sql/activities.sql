@@ -112,7 +112,7 @@ order by at desc, ('device-' || history_id) collate "C" desc
 limit $7;
 
 -- name: feed_of_pushes
--- What became of pushes.
+-- Outcomes of pushes.
 select ('push-' || message_id || '-' || encode(device_id, 'hex')) collate "C" as id, push_metric(ending, reason) || '_push' as type, null as name,
     jsonb_strip_nulls(jsonb_build_object('reason', nullif(reason, ''), 'provider', provider,
         'provider_status', provider_status, 'provider_reason', provider_reason)) as data,
@@ -124,7 +124,7 @@ order by settled_at desc, ('push-' || message_id || '-' || encode(device_id, 'he
 limit $7;
 
 -- name: feed_of_reports
--- What apps told of pushes.
+-- Reports of apps about pushes.
 select ('report-' || message_id || '-' || encode(device_id, 'hex') || '-' || metric) collate "C" as id, metric || '_push' as type, null as name,
     jsonb_strip_nulls(jsonb_build_object('href', href)) as data, reported_at as at, reported_at as recorded_at,
     message_id, person_id,
@@ -135,7 +135,7 @@ order by reported_at desc, ('report-' || message_id || '-' || encode(device_id, 
 limit $7;
 
 -- name: feed_of_people
--- People who are new.
+-- New people.
 select ('person-' || person_id) collate "C" as id, 'profile_create' as type, null as name, '{}'::jsonb as data, created_at as at,
     created_at as recorded_at, null::uuid as message_id, person_id,
     row_number() over (order by created_at desc, ('person-' || person_id) collate "C" desc) as place

@@ -1,7 +1,7 @@
 -- Forecasts: an audience by what decides whether its devices are reached, and what came of pushes before.
 
 -- name: kinds
--- An audience's devices, counted by what they are alike in.
+-- An audience's devices, counted by kind.
 select d.platform, d.app, d.environment, token_shape(d.platform, d.token) as shape, seen_step(d.last_used, now()) as seen, d.status,
     case when d.status = 'suppressed' then d.failure_reason end as failure_reason, p.unsubscribed,
     push_is_off(p.attributes) as channel_off, lower(d.attributes ->> 'push_enabled') = 'false' is true as no_permission,

@@ -22,7 +22,7 @@ order by p.person_id desc
 limit $4;
 
 -- name: search
--- A page of the people of whom a condition (core/filter_sql.py) is true, by their keys.
+-- A page of the people who match a condition (core/filter_sql.py), by their keys.
 select p.person_id,
     (select value from identifiers i
         where i.workspace_id = p.workspace_id and i.person_id = p.person_id and kind = 'id') as id,

@@ -6,7 +6,7 @@ insert into segments (workspace_id, name, description, filter, unit) values ($1,
 returning segment_id, name, description, filter, unit, created_at, updated_at;
 
 -- name: change
--- A saved audience as it is to be; no row is returned when it does not exist.
+-- Replace a saved audience; no row is returned if it does not exist.
 update segments set name = $3, description = $4, filter = $5, unit = $6, updated_at = now()
 where workspace_id = $1 and segment_id = $2 and filter is not null
 returning segment_id, name, description, filter, unit, created_at, updated_at;

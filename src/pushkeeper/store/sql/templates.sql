@@ -9,7 +9,7 @@ on conflict (workspace_id, kind, lower(trigger_name)) do nothing
 returning template_id;
 
 -- name: change
--- A template as it is to be; no row is returned when it does not exist.
+-- Replace a template; no row is returned if it does not exist.
 update templates set name = $4, trigger_name = $5, description = $6, content = $7, translations = $8,
     when_undefined = $9, send_to_unsubscribed = $10, audience = $11, updated_at = now()
 where workspace_id = $1 and kind = $2 and template_id = $3
