@@ -63,21 +63,22 @@ async def test_a_number_that_is_no_id_is_refused_by_name(door: Any, sent: object
     assert await _ids(door) == []
 
 
-async def test_a_null_identifier_is_none(sender: Any) -> None:
-    ann = {"id": "ann", "email": None, "cio_id": None, "phone": None}
+@pytest.mark.parametrize("none", [None, "", " "])
+async def test_a_null_or_empty_identifier_beside_another_is_absent(sender: Any, none: object) -> None:
+    ann = {"id": "ann", "email": none, "cio_id": none, "phone": none}
     assert (await sender.track("POST", "/api/v2/entity", {**_PERSON, "identifiers": ann}))[0] == 200
     push = {"identifiers": ann, "title": "Hello", "message": "you"}
     assert (await sender.app("POST", "/v1/send/push", push))[0] == 200
-    merge = {"primary": ann, "secondary": {"id": None, "email": "b@example.com"}}
+    merge = {"primary": ann, "secondary": {"id": none, "email": "b@example.com"}}
     assert (await sender.track("POST", "/api/v1/merge_customers", merge))[0] == 200
     seen = {
         "type": "person",
         "action": "event",
         "name": "seen",
-        "identifiers": {"id": None, "anonymous_id": "a"},
+        "identifiers": {"id": none, "anonymous_id": "a"},
     }
     assert (await sender.track("POST", "/api/v2/entity", seen))[0] == 200
-    nobody = {"id": None, "email": None}
+    nobody = {"id": none, "email": none}
     assert (await sender.track("POST", "/api/v2/entity", {**_PERSON, "identifiers": nobody}))[0] == 400
     assert await _ids(sender) == ["ann"]
 

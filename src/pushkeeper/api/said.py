@@ -66,15 +66,27 @@ def _check(value: str, field: str) -> None:
         raise TooLarge(field, f"{field}: cannot be longer than {MAX_ID_BYTES} bytes")
 
 
+def identifiers_in(given: object, field: str) -> dict[str, Any]:
+    """The identifiers of an object without null ones, nor empty ones beside others; an empty one alone is refused by its name later.
+
+    Raises:
+        BadRequest: it is no object.
+    """
+    there = {name: value for name, value in fields.as_object(given, field).items() if value is not None}
+    if len(there) == 1:
+        return there
+    return {name: value for name, value in there.items() if not isinstance(value, str) or value.strip()}
+
+
 def one_identifier(given: object, field: str, kinds: Sequence[IdentifierKind]) -> Identifier:
-    """The one identifier of an object like `{"email": "a@example.com"}`; null is none.
+    """The one identifier of an object like `{"email": "a@example.com"}`; a null one, or an empty one beside it, is absent.
 
     Customer.io's newer calls have `internal` for a cio_id, with its prefix.
 
     Raises:
         BadRequest, TooLarge: there are none or several, it is a phone number, or it cannot be stored.
     """
-    identifiers = {name: value for name, value in fields.as_object(given, field).items() if value is not None}
+    identifiers = identifiers_in(given, field)
     if "phone" in identifiers:
         raise BadRequest(f"{field}.phone", f"{field}.phone: {_NO_PHONE_NUMBERS}")
     if list(identifiers) == ["internal"] and IdentifierKind.CIO_ID in kinds:

@@ -220,8 +220,8 @@ def _event(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
     workspace, once = call.workspace.workspace_id, said.once("track", item.get("id"))
     body = {**item, "type": _EVENTS[item["action"].lower()]}
     event = said.event(body, data_field="attributes")
-    identifiers = fields.as_object(item.get("identifiers"), "identifiers")
-    if {name for name, value in identifiers.items() if value is not None} == {"anonymous_id"}:
+    identifiers = said.identifiers_in(item.get("identifiers"), "identifiers")
+    if list(identifiers) == ["anonymous_id"]:
         anonymous_id = said.anonymous_id(identifiers["anonymous_id"], "identifiers.anonymous_id")
         return [Tell(workspace_id=workspace, anonymous_id=anonymous_id, event=event, once=once)]
     path = _named(item)
