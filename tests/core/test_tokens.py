@@ -73,7 +73,13 @@ def test_what_cannot_be_a_token_has_a_flaw(text: str) -> None:
     assert flaw(token_of(text)) is not None
 
 
-@pytest.mark.parametrize("text", ["undefined ", "(NULL)", "none", "-nil", "000", "{{customer.id}}", "“null”"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("undefined ", "(NULL)", "none", "-nil", "000", "{{customer.id}}", "“null”"),
+        *("\u00a0undefined\u3000", "\ufeffnull", "0\u200b", "<\u2060None>", "\u200b"),
+    ],
+)
 def test_a_placeholder_is_known_in_any_case_and_whatever_stands_around_it(text: str) -> None:
     assert (placeholder(text) is None) == (text in {"-nil", "“null”"})
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-# Each with its origin. Compared ignoring case and the blanks, brackets and quotes around it.
+# Each with its origin. Compared ignoring case and the blanks, invisible characters, brackets and quotes around it.
 PLACEHOLDERS = {
     "undefined": "JavaScript's missing value",
     "null": "JSON's and Java's missing value",
@@ -27,6 +27,7 @@ PLACEHOLDERS = {
     "true": "a condition in place of a value",
     "false": "a condition in place of a value",
     "-1": "not found, as a number",
+    "-": "no value",
     "N/A": "no value",
     "#N/A": "a spreadsheet's missing value",
     "unknown": "no value",
@@ -43,7 +44,9 @@ PLACEHOLDERS = {
 ZERO = "0"  # any text of zeros only, such as a UUID of zeros
 TEMPLATE = "{{…}}"  # an unfilled template: `{{customer.id}}`, `${userId}`
 
-_AROUND = " \t\n\v\f\r<>()[]{}\"'`"
+_BLANKS = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
+_INVISIBLE = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+_AROUND = _BLANKS + _INVISIBLE + "<>()[]{}\"'`"
 _ZEROS = re.compile(r"[-.]?0[-.0]*")
 _TEMPLATE = re.compile(r"\{\{.*\}\}|\$\{.*\}", re.DOTALL)
 
