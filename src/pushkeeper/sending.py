@@ -205,8 +205,8 @@ async def _write_allowed(
     known: list[PersonId] = []
     for person, call in zip(found, calls, strict=True):
         if person is None:
-            kind = call.push.naming.path.kind
-            raise BadRequest(f"identifiers.{kind}", f"identifiers.{kind}: nobody has this identifier")
+            field = call.push.naming.field
+            raise BadRequest(field, f"{field}: nobody has this identifier")
         known.append(person)
     custom = [
         (call.push.naming.workspace_id, person, call.push.custom_device)

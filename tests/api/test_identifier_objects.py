@@ -87,6 +87,13 @@ async def test_a_cio_id_goes_by_internal(sender, name, prefix):
     assert status == 200, answer
 
 
+@pytest.mark.parametrize("name", ["cio_id", "internal"])
+async def test_a_push_to_nobody_names_the_identifier_as_the_call_spells_it(sender, name):
+    body = {"identifiers": {name: "ffffffffffff"}, "title": "Hello", "message": "x"}
+    refused = {"meta": {"error": f"identifiers.{name}: nobody has this identifier"}}
+    assert await sender.app("POST", "/v1/send/push", body) == (400, refused)
+
+
 async def test_what_internal_names_is_who_is_changed(sender):
     await sender.track("PUT", "/api/v1/customers/ann", {})
     cio_id = (await sender.person("ann"))["identifiers"]["cio_id"]

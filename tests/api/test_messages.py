@@ -72,3 +72,9 @@ async def test_a_bad_question_is_refused(sender, query):
 
 async def test_the_messages_of_nobody_are_not_found(sender):
     assert (await sender.app("GET", "/v1/customers/nobody/messages"))[0] == 404
+
+
+@pytest.mark.parametrize("name", ["metric", "state"])
+async def test_a_metric_that_there_is_none_of_is_refused_by_the_name_that_was_asked_with(sender, name):
+    status, answer = await sender.app("GET", f"/v1/messages?{name}=eaten")
+    assert (status, answer["errors"][0]["detail"].startswith(f"{name}: ")) == (400, True)

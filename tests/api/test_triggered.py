@@ -57,6 +57,17 @@ async def test_its_action_is_shown_in_each_language_and_changed(door):
         assert (await door.app("PUT", path, body))[0] == status
 
 
+@pytest.mark.parametrize("path", ["", "/language/de"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("subject", 5), ("body", "{{ a"), ("title", 5), ("message", "{{ a")],
+)
+async def test_a_refusal_names_the_field_as_the_call_spells_it(door, path, name, value):
+    action = ACTION_PATH.format(await make(door))
+    status, answer = await door.app("PUT", f"{action}{path}", {name: value})
+    assert (status, answer["errors"][0]["detail"].startswith(name)) == (400, True)
+
+
 @pytest.mark.parametrize("path", READS)
 async def test_what_is_no_broadcast_of_this_workspace_is_not_found(door, other_door, path):
     own = await make(door)

@@ -27,6 +27,7 @@ TAKEN: list[tuple[str, object, str]] = [
     ("apns-priority", "10", "10"),
     ("apns-priority", 5, "5"),
     ("apns-priority", 10, "10"),
+    ("apns-priority", 5.0, "5"),
     ("apns-collapse-id", "order-7", "order-7"),
     ("apns-collapse-id", "é" * 32, "é" * 32),
     ("apns-collapse-id", 42, "42"),
@@ -34,10 +35,11 @@ TAKEN: list[tuple[str, object, str]] = [
     ("apns-expiration", 0, "0"),
     ("apns-expiration", "1795000000", "1795000000"),
     ("apns-expiration", 1_795_000_000, "1795000000"),
+    ("apns-expiration", 1_795_000_000.0, "1795000000"),
 ]
 REFUSED: list[tuple[str, object]] = [
     *(("apns-push-type", kind) for kind in ("voip", "liveactivity", "location", "", 1, True, ["alert"])),
-    *(("apns-priority", priority) for priority in ("high", 7, 5.0, True, "", "05", [5])),
+    *(("apns-priority", priority) for priority in ("high", 7, 5.5, True, "", "05", [5])),
     *(("apns-collapse-id", name) for name in ("", "é" * 33, [1], 1.5)),
     *(("apns-expiration", at) for at in (-1, "-1", "soon", 1.5, 1_795_000_000_000, "", False)),
     *((other, "x") for other in ("apns-topic", "apns-id", "authorization", "thread-id", "x-own")),

@@ -76,6 +76,7 @@ def test_a_field_that_fcm_would_refuse_is_refused_by_name(given, field):
         {"android": {"priority": "HIGH", "ttl": "2419200s", "collapseKey": "x", "directBootOk": True}},
         {"android": {"notification": {"vibrateTimings": ["0.1s"], "visibility": "PUBLIC", "title": None}}},
         {"notification": {"image": "https://x.example/a.png"}, "fcmOptions": {"analyticsLabel": "x"}},
+        {"android": {"notification": {"notification_count": 5.0}}},
         {"android": {"ttl": "{{ trigger.ttl }}s", "priority": "{{ trigger.priority }}"}},
     ],
 )
@@ -88,7 +89,9 @@ _DURATIONS = st.sampled_from(["1s", "0.25s", "2419200s", "2419200.1s", "2419201s
 _RIGHT: dict[schema.Kind, st.SearchStrategy[Any]] = {
     schema.Kind.TEXT: _TEXTS,
     schema.Kind.FLAG: st.booleans(),
-    schema.Kind.WHOLE: st.integers(-(2**32), 2**32) | st.integers(-(2**32), 2**32).map(str),
+    schema.Kind.WHOLE: st.integers(-(2**32), 2**32)
+    | st.integers(-(2**32), 2**32).map(str)
+    | st.sampled_from([5.0, -5.0, 0.5, 2.0**31]),
     schema.Kind.SHARE: st.floats(-0.5, 1.5) | st.sampled_from([0, 1]),
     schema.Kind.DURATION: _DURATIONS,
     schema.Kind.TTL: _DURATIONS,

@@ -168,7 +168,9 @@ class _Messages:
         workspace = call.workspace.workspace_id
         limit = fields.number(call.query("limit") or str(_USUAL), "limit", most=_MOST)
         since, until = window
-        metric = call.query("metric") or call.query("state")
+        metric, asked = next(
+            ((given, name) for name in ("metric", "state") if (given := call.query(name))), (None, "")
+        )
         message, device = _start(call.query("start"))
         if (call.query("type") or "push").lower() != "push":
             return answer.of_json({"messages": [], "next": ""})
@@ -177,7 +179,7 @@ class _Messages:
             after_device=device,
             since=since,
             until=until,
-            metric=None if metric is None else fields.one_of(metric, "metric", tuple(Metric)),
+            metric=None if metric is None else fields.one_of(metric, asked, tuple(Metric)),
             template_id=template_id,
             messages=messages,
             drafts=(call.query("drafts") or "").lower() == "true",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pushkeeper.api import fields
 from pushkeeper.api.content import content_of
-from pushkeeper.api.said import MAX_TOKEN_BYTES, known_token, one_identifier, registration
+from pushkeeper.api.said import MAX_TOKEN_BYTES, identifier_field, known_token, one_identifier, registration
 from pushkeeper.core.identity import IdentifierKind
 from pushkeeper.core.model import Platform
 from pushkeeper.errors import BadRequest
@@ -29,10 +29,13 @@ def transactional_push(body: dict[str, Any], workspace: WorkspaceId, *, request_
     Raises:
         BadRequest, TooLarge: a field is missing or malformed.
     """
-    path = one_identifier(body.get("identifiers"), "identifiers", _KINDS)
+    identifiers = body.get("identifiers")
+    path = one_identifier(identifiers, "identifiers", _KINDS)
     custom_device = body.get("custom_device")
     return TransactionalPush(
-        naming=Naming(workspace_id=workspace, path=path, field=f"identifiers.{path.kind}"),
+        naming=Naming(
+            workspace_id=workspace, path=path, field=identifier_field(identifiers, "identifiers", path)
+        ),
         content=content_of(body),
         to=_to(body.get("to")),
         send_at=fields.optional_time(body.get("send_at"), "send_at"),

@@ -102,6 +102,12 @@ def one_identifier(given: object, field: str, kinds: Sequence[IdentifierKind]) -
     return checked(Identifier(kind, fields.text(number_as_text(value), place, max_bytes=MAX_ID_BYTES)), place)
 
 
+def identifier_field(given: object, field: str, path: Identifier) -> str:
+    """Where an object that was read by `one_identifier` has its identifier, as the call spells it."""
+    named = {name for name, value in fields.as_object(given, field).items() if value is not None}
+    return f"{field}.internal" if named == {"internal"} else f"{field}.{path.kind}"
+
+
 def id_type(asked: str | None) -> IdentifierKind:
     """The kind of identifier that a query names, `id` where it names none.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pushkeeper.api.content import content_of
-from pushkeeper.errors import NotFound
+from pushkeeper.errors import BadRequest, NotFound
 
 if TYPE_CHECKING:
     from pushkeeper.api.surface import Call
@@ -57,13 +57,28 @@ async def change_variant(call: Call, templates: Templates, template: Template, l
     if language not in languages(template):
         raise NotFound("language: translation not found")
     body = await call.json()
+    try:
+        return await templates.change(
+            call.workspace.workspace_id, template.template_id, _changed(template, language, body)
+        )
+    except BadRequest as refused:
+        raise _as_spelled(refused, language, body) from None
+
+
+def _changed(template: Template, language: str, body: dict[str, Any]) -> Template:
     # Customer.io's names for it are those of an email.
     given = {**{ours: body[theirs] for theirs, ours in _OURS.items() if theirs in body}, **body}
     read = content_of(given)
     changes = {name: getattr(read, name) for name in _FIELDS if name in given}
-    if language:
-        said = msgspec.structs.replace(template.translations[language], **changes)
-        new = replace(template, translations={**template.translations, language: said})
-    else:
-        new = replace(template, content=msgspec.structs.replace(template.content, **changes))
-    return await templates.change(call.workspace.workspace_id, template.template_id, new)
+    if not language:
+        return replace(template, content=msgspec.structs.replace(template.content, **changes))
+    said = msgspec.structs.replace(template.translations[language], **changes)
+    return replace(template, translations={**template.translations, language: said})
+
+
+def _as_spelled(refused: BadRequest, language: str, body: dict[str, Any]) -> BadRequest:
+    """The same refusal, of the field as the body has it."""
+    ours = refused.field.removeprefix(f"translations.{language}.")
+    spelled = {name: theirs for theirs, name in _OURS.items() if theirs in body and name not in body}
+    field = spelled.get(ours, ours)
+    return type(refused)(field, refused.message.replace(refused.field, field, 1))

@@ -120,8 +120,8 @@ def _event(given: object, place: str) -> str:
     if known == _FORMER_NAME:
         return _PREFERENCES_CHANGED
     if known not in EVENTS:
-        shown = f"{given[:60]!r}" if isinstance(given, str) else "that"
-        raise BadRequest(place, f"{place}: unknown event {shown}; expected one like push_sent")
+        unknown = f"unknown event {given[:60]!r}; " if isinstance(given, str) else ""
+        raise BadRequest(place, f"{place}: {unknown}expected one like push_sent")
     return known
 
 

@@ -104,7 +104,9 @@ def _as_text(given: dict[str, Any]) -> dict[str, str]:
 
 
 def _text(value: object) -> str | None:
-    """A text, or a whole number as people write them; None of anything else."""
+    """A text, or a whole number as people write them (5.0 is one in JSON); None of anything else."""
     if isinstance(value, str):
         return value
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None

@@ -38,7 +38,8 @@ def _boolean(path: str, value: Any, found: Violations) -> None:  # noqa: ANN401 
 
 
 def _integer(path: str, value: Any, found: Violations) -> None:  # noqa: ANN401 - any JSON
-    whole = int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
+    spelled = isinstance(value, str) and _WHOLE.fullmatch(value)
+    whole = int(value) if spelled or (isinstance(value, float) and value.is_integer()) else value
     if isinstance(whole, bool) or not isinstance(whole, int) or whole not in _INT32:
         found.append(_wrong(path, "TYPE_INT32", value))
 

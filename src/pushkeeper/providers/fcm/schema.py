@@ -176,6 +176,8 @@ def _is_ttl(text: str) -> bool:
 def _is_whole(value: object) -> bool:
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         value = int(value)
+    elif isinstance(value, float) and value.is_integer():
+        value = int(value)  # JSON knows no difference between 5 and 5.0
     return isinstance(value, int) and not isinstance(value, bool) and value in _INT32
 
 
