@@ -217,6 +217,15 @@ def fields(app):
     return {name: getattr(app, name) for name in ("topic", "environment")}
 
 
+@pytest.mark.parametrize(
+    "topic", ["", "com example", "com.example\r\nx: y", "com.example\x00", "com.exämple", "a,b"]
+)
+def test_a_topic_that_no_app_has_is_refused_at_upload(p256_pem, topic):
+    app = wiring.AppleApp(topic=topic, environment=Environment.PRODUCTION)
+    with pytest.raises(BadRequest, match="--topic"):
+        wiring.apns_key(p256_pem, key_id="A", team_id="B", app=app)
+
+
 def test_a_block_shows_its_kind_alone(p256_pem):
     [block] = pem.blocks(p256_pem.decode())
     assert repr(block) == "Block('PRIVATE KEY')"

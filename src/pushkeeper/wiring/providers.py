@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from pushkeeper.core.model import Environment, Platform, Provider, Secret
@@ -31,6 +32,8 @@ CHECKS: Checks = {
 }
 CHECKS_OF_PROVIDERS: Mapping[Provider, Check] = {Provider.APNS: apns_message, Provider.FCM: fcm_message}
 AppleApp = credentials.AppleApp
+# `_` is in none that Apple gives out today, but harms nothing.
+_TOPIC = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def open_sender(
@@ -113,12 +116,15 @@ def apns_certificate(pem: bytes, app: AppleApp) -> NewCredential:
 
 
 def _apns(kind: str, secret: Secret, facts: dict[str, object], app: AppleApp) -> NewCredential:
-    if not app.topic.strip():
+    topic = app.topic.strip()
+    if not topic:
         raise BadRequest("topic", "--topic: the app's bundle id is needed")
+    if not _TOPIC.fullmatch(topic):
+        raise BadRequest("topic", "--topic: a bundle id has letters, digits, '.', '-' and '_' alone")
     new = NewCredential(
         provider=Provider.APNS,
         kind=kind,
-        app=app.topic.strip(),
+        app=topic,
         environment=app.environment,
         facts=facts,
         secret=secret,
