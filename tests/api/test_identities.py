@@ -245,6 +245,18 @@ async def test_an_identify_that_is_refused_ties_nothing(clients, api):
     assert (await clients.doers())["looked"] == "bob"
 
 
+@pytest.mark.parametrize("api", APIS)
+async def test_what_came_before_somebody_who_is_suppressed_is_nobodys(clients, api):
+    await clients.identify("v1", "ann")
+    await clients.v1("POST", "/api/v1/customers/ann/suppress", {})
+    await clients.event(api, None, "before", TABLET)
+    await clients.register("cdp", None, TOKEN, TABLET)
+    await clients.identify(api, "ann", TABLET)
+    await clients.identify(api, "bob", TABLET)
+    assert (await clients.people(), await clients.owners()) == ({"bob": {}}, {})
+    assert await clients.doers() == {"before": None}
+
+
 async def test_whoever_is_merged_leaves_their_anonymous_ids_to_the_primary(clients):
     await clients.identify("v1", "second", "a1")
     await clients.identify("v1", "first")

@@ -67,6 +67,12 @@ async def claim(
     ]
 
 
+async def leave_to_nobody(connection: Connection, claims: Sequence[tuple[WorkspaceId, str]]) -> None:
+    """Let nobody get the earlier events and devices of these anonymous ids."""
+    await connection.execute(SQL["detach"], *columns(claims, 2))
+    await connection.execute(SQL["drop_devices"], *columns(claims, 2))
+
+
 async def keep_devices(connection: Connection, told: Sequence[tuple[WorkspaceId, str, Registration]]) -> None:
     """Keep the devices of anonymous ids until somebody identifies by one of them; no two may be the same device."""
     rows = [

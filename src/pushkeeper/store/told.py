@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
+from pushkeeper.core.identity import IdentifierKind
 from pushkeeper.core.model import DeviceId, WorkspaceId, device_id
 from pushkeeper.store import devices, events, people, placeholders
 from pushkeeper.store.database import Connection
@@ -134,6 +135,7 @@ async def _tell(
         answers[place] = person
     await _take_from_nobody(connection, [tells[place] for place in meant])
     await _claim(connection, [(tells[place], person) for place, person in meant.items()])
+    await _leave_to_nobody(connection, [tells[place] for place, _ in named if place not in meant])
     await _change(connection, tells, meant, answers)
     await _register(connection, tells, meant, answers)
     await _keep_anonymous(connection, tells)
@@ -162,6 +164,20 @@ async def _claim(connection: Connection, told: Sequence[tuple[Tell, PersonId]]) 
     ]
     if claims and (waiting := await events.claim(connection, claims)):
         await devices.register(connection, waiting)
+
+
+async def _leave_to_nobody(connection: Connection, unmeant: Sequence[Tell]) -> None:
+    """What came before somebody who is suppressed identified is theirs: the next person must not get it."""
+    claims = [
+        (tell.workspace_id, tell.anonymous_id)
+        for tell in unmeant
+        if tell.anonymous_id is not None
+        and tell.naming is not None
+        and tell.naming.create
+        and tell.naming.path.kind is not IdentifierKind.CIO_ID  # which nobody has, and is made for nobody
+    ]
+    if claims:
+        await events.leave_to_nobody(connection, claims)
 
 
 async def _change(

@@ -47,6 +47,18 @@ using unnest($1::bigint[], $2::text[], $3::bigint[]) as a (workspace_id, anonymo
 where d.workspace_id = a.workspace_id and d.anonymous_id = a.anonymous_id
 returning a.person_id, d.workspace_id, d.registration;
 
+-- name: detach
+-- The last thirty days' events of these anonymous ids are nobody's, whoever identifies with them later.
+update events e set anonymous_id = null
+from unnest($1::bigint[], $2::text[]) as a (workspace_id, anonymous_id)
+where e.workspace_id = a.workspace_id and e.anonymous_id = a.anonymous_id and e.person_id is null
+    and e.received_at > now() - interval '30 days';
+
+-- name: drop_devices
+-- The devices of these anonymous ids are nobody's.
+delete from anonymous_devices d using unnest($1::bigint[], $2::text[]) as a (workspace_id, anonymous_id)
+where d.workspace_id = a.workspace_id and d.anonymous_id = a.anonymous_id;
+
 -- name: forget_devices
 -- Devices that nobody is told of by their keys: deleted, or somebody's.
 delete from anonymous_devices d using unnest($1::bigint[], $2::bytea[]) as g (workspace_id, device_id)
