@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import trustme
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -20,7 +21,14 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     pkcs12,
 )
-from cryptography.x509 import load_pem_x509_certificate
+from cryptography.x509 import (
+    CertificateBuilder,
+    Name,
+    NameAttribute,
+    load_pem_x509_certificate,
+    random_serial_number,
+)
+from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -191,6 +199,36 @@ def test_a_certificate_that_cannot_be_used_is_refused_with_the_reason(issued):
         with pytest.raises(BadRequest, match=reason) as refused:
             wiring.apns_certificate(data, APP)
         assert refused.value.field == "certificate"
+
+
+@pytest.mark.parametrize(
+    ("topic", "taken"),
+    [("com.example", True), (" com.example ", True), ("com.example.other", False), ("com.Example", False)],
+)
+def test_a_certificate_of_another_app_is_refused(p256_pem, topic, taken):
+    key = load_pem_private_key(p256_pem, None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    name = Name(
+        [
+            NameAttribute(NameOID.USER_ID, "com.example"),
+            NameAttribute(NameOID.COMMON_NAME, "Apple Push Services: com.example"),
+        ]
+    )
+    now = datetime.now(UTC)
+    certificate = (
+        CertificateBuilder(name, name, key.public_key(), random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=90))
+        .sign(key, SHA256())
+    )
+    both = certificate.public_bytes(Encoding.PEM) + p256_pem
+    app = wiring.AppleApp(topic=topic, environment=Environment.PRODUCTION)
+    if taken:
+        assert wiring.apns_certificate(both, app).app == "com.example"
+        return
+    with pytest.raises(BadRequest, match=r"the certificate is for com\.example") as refused:
+        wiring.apns_certificate(both, app)
+    assert refused.value.field == "topic"
 
 
 def test_the_wrong_file_of_firebase_is_told_from_the_right_one():

@@ -161,11 +161,16 @@ class AppleKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppleCertificate:
-    """A push certificate and its private key, in one PEM file as TLS libraries read it."""
+    """A push certificate and its private key, in one PEM file as TLS libraries read it.
+
+    Attributes:
+        app: the bundle id that Apple wrote into the subject; None where there is none.
+    """
 
     pem: Secret
     starts_at: datetime
     expires_at: datetime
+    app: str | None
 
     @classmethod
     def parse(cls, pem: bytes) -> AppleCertificate:
@@ -202,6 +207,9 @@ class AppleCertificate:
             pem=Secret(b"".join((leaf_pem, *chain, key_pem))),
             starts_at=leaf.not_valid_before_utc,
             expires_at=leaf.not_valid_after_utc,
+            app=next(
+                (str(one.value) for one in leaf.subject.get_attributes_for_oid(x509.NameOID.USER_ID)), None
+            ),
         )
 
 

@@ -104,7 +104,7 @@ def apns_certificate(pem: bytes, app: AppleApp) -> NewCredential:
     """A certificate with its private key, checked.
 
     Raises:
-        BadRequest: it is not that, or good for another time than now.
+        BadRequest: it is not that, or good for another time than now, or for another app.
     """
     certificate = signing.AppleCertificate.parse(pem)
     now = signing.utc_now()
@@ -112,6 +112,9 @@ def apns_certificate(pem: bytes, app: AppleApp) -> NewCredential:
         raise BadRequest("certificate", f"certificate: it expired on {certificate.expires_at:%Y-%m-%d}.")
     if certificate.starts_at > now:
         raise BadRequest("certificate", f"certificate: it is good from {certificate.starts_at:%Y-%m-%d} on.")
+    if certificate.app is not None and app.topic.strip() != certificate.app:
+        # APNs would answer DeviceTokenNotForTopic for every device.
+        raise BadRequest("topic", f"--topic: the certificate is for {certificate.app}")
     return _apns("certificate", certificate.pem, {"expires_at": certificate.expires_at}, app)
 
 
