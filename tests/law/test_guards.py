@@ -59,6 +59,7 @@ OTHER_TIMES = {
     "doctor/sending.py": "what is kept of a certificate",
     "exports.py": "what is kept of an export",
     "ledger.py": "what is kept of an undo",
+    "providers/fcm/schema.py": "whether a text is a time as Google has it; the time itself is not kept",
     "providers/retry_after.py": "dates of HTTP, which are bounded there",
     "providers/signing.py": "our clock",
     "worker/facts.py": "our clock",
