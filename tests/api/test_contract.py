@@ -170,7 +170,7 @@ async def test_every_path_is_there_and_asks_for_its_own_key(door, method, path, 
 
 
 async def test_a_path_that_is_none_is_not_found_and_a_wrong_method_says_which_are_right(door):
-    for path in ("/", "/nowhere", "/api/v1", "/api/v1/customers", "/v1/customers/42/attributes/", "/v1/b/"):
+    for path in ("/", "/nowhere", "/api/v1", "/api/v1/customers"):
         assert (await door.raw("POST", path, b"{}", authorization=door.bearer))[0] == 404
     status, _, headers = await door.raw("PATCH", "/v1/segments", b"{}", authorization=door.bearer)
     assert (status, headers["allow"]) == (405, "GET, POST, HEAD")
