@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.bench.servers import Server
+    from pushkeeper.core.outcome import Verdict
     from pushkeeper.providers.answer import Answer
 
 REQUESTS = 60_000
@@ -187,13 +188,17 @@ class _Load:
         composer = _composer()
         self._pushes = [(push, composer.request(push, _AUTHORIZATION)) for push in _pushes()]
         self._sent = 0
-        self._done = asyncio.Event()
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.took_s: list[float] = []
 
     async def run(self) -> None:
-        """Send them all."""
+        """Send them all.
+
+        Raises:
+            Misconfigured: the server refused a push.
+        """
         self._submit(self._full)
-        await self._done.wait()
+        await self._done
 
     async def aclose(self) -> None:
         """Leave the server."""
@@ -211,11 +216,19 @@ class _Load:
         for (sent_at, push), answer in answers:
             found = verdict.read(answer, token=push.token, registered_at=push.registered_at, now=wall)
             if not isinstance(found.outcome, Accepted):
-                raise Misconfigured(f"bench: a push was not accepted: {found.row} {found.detail}")
+                self._refused(found)
+                return
             self.took_s.append(now - sent_at)
         self._submit(len(answers))
         if len(self.took_s) == self._requests:
-            self._done.set()
+            self._done.set_result(None)
+
+    def _refused(self, found: Verdict) -> None:
+        # Raised where the run waits: what is raised here, in the pool's call, would end in the event loop's log.
+        if not self._done.done():
+            self._done.set_exception(
+                Misconfigured(f"bench: a push was not accepted: {found.row} {found.alert}")
+            )
 
 
 async def _ours(told: _Run) -> Done:

@@ -31,7 +31,7 @@ http {{
   server {{
     listen 127.0.0.1:{port} ssl http2; http2_max_concurrent_streams 1000;
     ssl_certificate {folder}/server.pem; ssl_certificate_key {folder}/server.key;
-    location / {{ return 200 "{{}}"; }}
+    location / {{ add_header apns-id 6a5f8c2e-0d43-4a57-9b1e-3f1f0c5d7a21; return 200 ""; }}
   }}
 }}
 """
@@ -77,11 +77,11 @@ def pinned(core: int, *command: str) -> list[str]:
 
 def _nghttpd(folder: Path, paths: Sequence[str]) -> tuple[list[str], int]:
     _write_certificates(folder)
-    # It serves files: each path that will be asked for is one.
+    # It serves files: each path that will be asked for is one, empty as the body of a push that APNs took.
     for path in paths:
         file = folder / path.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("{}")
+        file.touch()
     port = _free_port()
     key, certificate = str(folder / "server.key"), str(folder / "server.pem")
     return ["nghttpd", "-m", "1000", "-d", str(folder), str(port), key, certificate], port
