@@ -192,6 +192,36 @@ def load(
     return Settings(**said)
 
 
+def variables(settings: Settings) -> dict[str, str]:
+    """The settings as PUSHKEEPER_* variables, from which `load` makes the same settings in another process."""
+    given = {field.name: getattr(settings, field.name) for field in fields(Settings)}
+    return {
+        f"{_PREFIX}{name.upper()}": _text(value)
+        for name, value in given.items()
+        if value is not None or name in _MAY_BE_NONE
+    }
+
+
+def environment(settings: Settings, ours: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a child process: ours, with these settings instead of the variables that we were started with."""
+    others = {name: value for name, value in ours.items() if not name.startswith(_PREFIX)}
+    return {**others, **variables(settings)}
+
+
+def _text(value: object) -> str:
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return str(value).lower()
+        case Secret():
+            return value.value.decode()
+        case tuple():
+            return ",".join(value)
+        case _:
+            return str(value)
+
+
 def _of_file(file: Path) -> dict[str, Any]:
     try:
         said = msgspec.toml.decode(file.read_bytes())

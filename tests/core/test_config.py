@@ -1,8 +1,14 @@
 """Settings: what is not possible refuses to start, and says which."""
 
+import typing
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from pushkeeper import config
+from pushkeeper.config import Settings
+from pushkeeper.core.model import Secret
 from pushkeeper.errors import Misconfigured
 
 
@@ -72,3 +78,51 @@ def test_where_webhooks_can_not_go_is_named(value):
 
 def test_a_password_of_the_database_is_in_no_repr():
     assert "hunter2" not in repr(read(database_url="postgresql://u:hunter2@db/x"))
+
+
+# What no setting may be without, or beside.
+BESIDE = {
+    "tls_cert": {"tls_key": Path("/tls/key.pem")},
+    "tls_key": {"tls_cert": Path("/tls/chain.pem")},
+}
+KINDS = typing.get_type_hints(Settings)
+
+
+def others(name):
+    """Values of a setting other than its default, as its type has them."""
+    kinds = set(typing.get_args(KINDS[name])) or {KINDS[name]}
+    default = getattr(Settings(data_dir=Path()), name)
+    found: list[object] = [None] if type(None) in kinds and default is not None else []
+    if bool in kinds:
+        return [not default]
+    if int in kinds:
+        found.append(7 if default is None else default + 1)
+    elif Path in kinds:
+        found.append(Path("/a folder/ä,=#"))
+    elif Secret in kinds:
+        found.append(Secret(b"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="))
+    elif typing.get_origin(KINDS[name]) is tuple:
+        found += [("10.20.0.0/16",), ("192.0.2.1", "2001:db8::/32")]
+    else:
+        found.append("http://host.internal:81/a?b=c,d&e=%20 ")
+    return found
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in KINDS for value in others(name)])
+def test_every_setting_reaches_a_child_process_in_its_environment(name, value):
+    settings = replace(Settings(data_dir=Path("/data")), **{name: value, **BESIDE.get(name, {})})
+    assert getattr(settings, name) != Settings.__dataclass_fields__[name].default
+    stale = {"PATH": "/bin", **{f"PUSHKEEPER_{other.upper()}": "stale" for other in KINDS}}
+    environ = config.environment(settings, stale)
+    assert environ["PATH"] == "/bin"
+    assert config.load({}, environ=environ) == settings
+
+
+def test_settings_of_the_file_the_environment_and_the_command_line_reach_a_child_together(tmp_path):
+    file = tmp_path / "settings.toml"
+    file.write_text('keep_pushes_days = "none"\napns_outage_wait_s = 60\nwebhooks_may_be_private = true\n')
+    environ = {"PUSHKEEPER_APNS_OUTAGE_WAIT_S": "120", "PUSHKEEPER_WORKERS": "3"}
+    settings = config.load({"workers": 2, "data_dir": tmp_path}, file=file, environ=environ)
+    child = config.load({}, environ=config.environment(settings, environ))
+    assert child == settings
+    assert (child.keep_pushes_days, child.apns_outage_wait_s, child.workers) == (None, 120, 2)

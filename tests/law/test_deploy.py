@@ -198,6 +198,19 @@ UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_a_unit_is_started_again_for_ever(unit):
+    sections = dict(re.findall(r"^\[(\w+)\]\n(.*?)(?=^\[|\Z)", unit.read_text(), re.MULTILINE | re.DOTALL))
+    # In another section systemd ignores it, and gives up after five starts in ten seconds.
+    assert "StartLimitIntervalSec=0" in sections["Unit"].splitlines()
+    assert {"Restart=always", "RestartSec=1"} <= set(sections["Service"].splitlines())
+
+
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_a_container_is_started_again(name):
+    assert COMPOSE["services"][name]["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_a_unit_takes_no_more_than_it_is_given(unit):
     lines = [line.partition("=") for line in unit.read_text().splitlines() if not line.startswith("#")]
     said = {name: value for name, _, value in lines}

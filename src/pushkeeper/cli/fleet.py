@@ -9,11 +9,11 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from pushkeeper import config
 from pushkeeper.telemetry import logger
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import Mapping
 
     from pushkeeper.config import Settings
 
@@ -64,7 +64,7 @@ class Fleet:
                 # The kernel closes our end when we are killed, and so ends it too.
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.DEVNULL,
-                env=environment(self._settings, os.environ),
+                env=config.environment(self._settings, os.environ),
             )
         except OSError as error:
             return {"error": str(error)}
@@ -90,13 +90,3 @@ class Fleet:
 def pause_s(deaths: int) -> float:
     """How long to wait after so many deaths in a row: longer each time, half a minute at most."""
     return float(min(FIRST_PAUSE_S * 2 ** min(max(deaths - 1, 0), 10), LONGEST_PAUSE_S))
-
-
-def environment(settings: Settings, ours: Mapping[str, str]) -> dict[str, str]:
-    """Our environment with what a worker needs of the settings, wherever they came from; no command line shows it."""
-    theirs = {**ours, "PUSHKEEPER_DATA_DIR": str(settings.data_dir.resolve())}
-    if settings.database_url is not None:
-        theirs["PUSHKEEPER_DATABASE_URL"] = settings.database_url
-    if settings.secret_key is not None:
-        theirs["PUSHKEEPER_SECRET_KEY"] = settings.secret_key.value.decode()
-    return theirs
