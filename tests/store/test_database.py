@@ -9,7 +9,9 @@ import asyncpg
 import pytest
 
 from pushkeeper.errors import Misconfigured, Unreachable
-from pushkeeper.store.database import Connection, Database, columns, storable, where
+from pushkeeper.store.connections import where
+from pushkeeper.store.database import Connection, Database, columns, storable
+from pushkeeper.store.listening import LISTENING
 
 PASSWORD = "a-password-that-nobody-may-read"
 
@@ -163,7 +165,7 @@ async def test_a_notification_is_heard_and_a_lost_connection_is_told(database: D
         assert said == ["what it says"] * 2
         assert not lost.is_set()
         await database.owned.value(
-            "select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'listen%a_channel%'"
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1", LISTENING
         )
         await asyncio.wait_for(lost.wait(), 10)
 

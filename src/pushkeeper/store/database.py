@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import time
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import asyncpg
 import msgspec
@@ -16,18 +13,22 @@ from pushkeeper.core.delivery_id import DeliveryIds
 from pushkeeper.core.identifier_hash import IdentifierHashes
 from pushkeeper.core.model import Secret
 from pushkeeper.errors import Misconfigured, Unreachable
-from pushkeeper.store import driver_errors, queries, surveys, unreadable
+from pushkeeper.store import queries, surveys, unreadable
+from pushkeeper.store.connections import STATEMENT_CACHE_SIZE, where
+from pushkeeper.store.listening import listening
+from pushkeeper.store.pools import Pools
 from pushkeeper.store.statements import Statements
 from pushkeeper.store.statistics import Statistics
 from pushkeeper.store.unreadable import UnreadableRows
-from pushkeeper.telemetry import logger
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from pushkeeper.store.pools import Connections
+
 T = TypeVar("T")
-log = logger("database")
 Row: TypeAlias = "Mapping[str, Any]"
 
 
@@ -47,25 +48,13 @@ HALT_CHANNEL = "pushkeeper_halt"  # NOTIFY on it says that a message is to be se
 ROUTES_CHANNEL = "pushkeeper_routes"  # NOTIFY on it says that routes stand otherwise now
 
 _OLDEST_SERVER = 150_000
-# Our statements run for milliseconds: compiling one costs more than it could ever save, and so does reading a whole
-# table for the thousand rows of a slice, which the planner would do for disks that turn.
-_SERVER_SETTINGS = {"jit": "off", "random_page_cost": "1.1", "application_name": "pushkeeper"}
 TENANT, JOBS = "pushkeeper_tenant", "pushkeeper_jobs"
 _FOR_SURVEYS = "set local work_mem = '64MB'; set local plan_cache_mode = force_custom_plan"
-_HEEDED_EVERY_S = 5.0
 _NOT_LETTING_US_IN = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientPrivilegeError,
 )
-
-
-class Connections(NamedTuple):
-    """How many connections a pool has in use and idle, and how many it may have."""
-
-    busy: int
-    idle: int
-    most: int
 
 
 def storable(text: str) -> str:
@@ -95,21 +84,19 @@ class Database(Statements):
     """
 
     def __init__(
-        self, url: str, delivery_ids: DeliveryIds, connections: int = 1, *, embedded: bool = False
+        self,
+        url: str,
+        delivery_ids: DeliveryIds,
+        connections: int = 1,
+        *,
+        statement_cache_size: int = STATEMENT_CACHE_SIZE,
+        embedded: bool = False,
     ) -> None:
         """Take an address; nothing is asked of it yet."""
         super().__init__(self._acquired, self._transaction)
-        common = {
-            "server_settings": _SERVER_SETTINGS,
-            "reset": _nothing,
-            "timeout": 10,
-            "command_timeout": 60,
-        }
-        self._pool = asyncpg.create_pool(url, min_size=1, max_size=connections, init=self._prepare, **common)
-        # Opened by the first survey: most commands make none.
-        self._survey_pool = asyncpg.create_pool(
-            url, min_size=0, max_size=surveys.AT_ONCE, init=self._prepare_for_surveys, **common
-        )
+        self._pools = Pools(url, statement_cache_size=statement_cache_size)
+        self._pool = self._pools.add(connections, self._prepare)
+        self._survey_pool = self._pools.add(surveys.AT_ONCE, self._prepare_for_surveys)
         self._surveys = surveys.Surveys(
             self._acquired_for_survey, surveys.of_one_here() if embedded else surveys.OF_ONE_WORKSPACE
         )
@@ -119,7 +106,6 @@ class Database(Statements):
         self._rows_are_secured = False
         self._statistics = Statistics(self._acquired)
         self.unreadable = UnreadableRows(self._acquired)
-        self._heeded_at = float("-inf")
 
     @classmethod
     async def open(
@@ -127,6 +113,7 @@ class Database(Statements):
         url: str,
         *,
         connections: int = 10,
+        statement_cache_size: int = STATEMENT_CACHE_SIZE,
         delivery_ids: DeliveryIds | None = None,
         embedded: bool = False,
     ) -> Database:
@@ -141,31 +128,42 @@ class Database(Statements):
         if not url.startswith(("postgresql://", "postgres://")):
             raise Misconfigured("database URL: expected postgresql://user@host:port/name")
         ids = delivery_ids or DeliveryIds(Secret(os.urandom(32)))
-        database = cls(url, ids, connections, embedded=embedded)
         try:
-            await database._pool
-            await database._survey_pool
-            version = await database.value("select current_setting('server_version_num')::int")
-            await database.secure_rows(secured=await database.value(SQL["secured"]))
-        except _NOT_LETTING_US_IN as error:
-            raise Misconfigured(f"database URL: PostgreSQL at {where(url)} refuses: {error}") from error
-        except Exception as error:
-            if isinstance(driver_errors.translated(error), Unreachable):
-                raise Unreachable(f"database URL: no PostgreSQL answers at {where(url)}") from error
-            if not isinstance(error, ValueError | asyncpg.InterfaceError):
-                raise
-            raise Misconfigured(f"database URL: {where(url)} is not usable: malformed address") from error
-        if version < _OLDEST_SERVER:
+            database = cls(
+                url, ids, connections, statement_cache_size=statement_cache_size, embedded=embedded
+            )
+        except ValueError as error:
+            raise _malformed(url) from error
+        try:
+            await database._begin()
+        except BaseException:
             await database.close()
-            raise Misconfigured(f"database URL: PostgreSQL 15 or newer is needed, {where(url)} is older")
+            raise
         return database
+
+    async def _begin(self) -> None:
+        try:
+            await self._pools.open()
+            version = await self.value("select current_setting('server_version_num')::int")
+            await self.secure_rows(secured=await self.value(SQL["secured"]))
+        except Exception as error:
+            cause = error.__cause__ if isinstance(error, Unreachable) else error
+            if isinstance(cause, _NOT_LETTING_US_IN):
+                raise Misconfigured(
+                    f"database URL: PostgreSQL at {where(self.url)} refuses: {cause}"
+                ) from error
+            if isinstance(error, Unreachable) and not isinstance(cause, asyncpg.InterfaceError):
+                raise type(error)(f"database URL: no PostgreSQL answers at {where(self.url)}") from error
+            if isinstance(cause, ValueError | asyncpg.InterfaceError):
+                raise _malformed(self.url) from error
+            raise
+        if version < _OLDEST_SERVER:
+            raise Misconfigured(f"database URL: PostgreSQL 15 or newer is needed, {where(self.url)} is older")
 
     @property
     def connections(self) -> Connections:
         """How many there are now."""
-        pools = (self._pool, self._survey_pool)
-        size, idle = sum(pool.get_size() for pool in pools), sum(pool.get_idle_size() for pool in pools)
-        return Connections(size - idle, idle, sum(pool.get_max_size() for pool in pools))
+        return self._pools.connections
 
     # Good for as long as this process lives, until it is given those of an installation.
     hashes = IdentifierHashes(Secret(os.urandom(32)))
@@ -174,44 +172,13 @@ class Database(Statements):
         """Give back every connection; what still runs is cut off after five seconds."""
         self._statistics.close()
         self.unreadable.close()
-        try:
-            async with asyncio.timeout(5):
-                await asyncio.gather(self._pool.close(), self._survey_pool.close())
-        except TimeoutError:
-            self._pool.terminate()
-            self._survey_pool.terminate()
+        await self._pools.close()
 
     def _acquired(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
-        return self._one_of(self._pool)
+        return self._pools.acquired(self._pool)
 
     def _acquired_for_survey(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
-        return self._one_of(self._survey_pool)
-
-    @asynccontextmanager
-    async def _one_of(self, pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
-        connecting = True
-        try:
-            async with pool.acquire() as connection:
-                connecting = False
-                yield connection
-        except Exception as error:
-            ours = driver_errors.translated(error, connecting=connecting)
-            if ours is None:
-                raise
-            if isinstance(ours, Unreachable):
-                await self._heed(ours, error)
-            raise ours from error
-
-    async def _heed(self, ours: Unreachable, error: Exception) -> None:
-        """Log what keeps the database from answering, now and then; on a server that became a standby, stay no longer."""
-        if time.monotonic() - self._heeded_at < _HEEDED_EVERY_S:
-            return
-        self._heeded_at = time.monotonic()
-        sqlstate = getattr(error, "sqlstate", None)
-        log.warning("database_cannot_answer", reason=ours.message, at=where(self.url), sqlstate=sqlstate)
-        if isinstance(ours, driver_errors.ReadOnly):
-            # Where the address names several servers, or one by one name after the other, new connections find the primary.
-            await self._expire()
+        return self._pools.acquired(self._survey_pool)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[asyncpg.Connection]:
@@ -262,11 +229,7 @@ class Database(Statements):
         """From now on run all that crosses workspaces by a role for that, and what is of some by one that sees no others."""
         if secured != self._rows_are_secured:
             self._rows_are_secured = secured
-            await self._expire()
-
-    async def _expire(self) -> None:
-        for pool in (self._pool, self._survey_pool):
-            await pool.expire_connections()
+            await self._pools.open_again()
 
     @property
     def rows_are_secured(self) -> bool:
@@ -347,54 +310,17 @@ class Database(Statements):
         async with self._as_owner() as connection:
             return await work(connection)
 
-    @asynccontextmanager
-    async def listening(
+    def listening(
         self, heard: Sequence[tuple[str, Callable[[str], None]]]
-    ) -> AsyncIterator[asyncio.Event]:
-        """Call what is given for channels, with what is said, at every NOTIFY; the event is set when the wire is lost."""
-        lost = asyncio.Event()
-        connection: asyncpg.Connection | None = None
-        try:
-            try:
-                connection = await asyncpg.connect(self.url, timeout=10)
-                connection.add_termination_listener(lambda _: lost.set())
-                for channel, call in heard:
-                    await connection.add_listener(channel, _told(call))
-            except Exception as error:
-                if (ours := driver_errors.translated(error, connecting=True)) is None:
-                    raise
-                raise ours from error
-            yield lost
-        finally:
-            if connection is not None:
-                await _closed(connection)
+    ) -> AbstractAsyncContextManager[asyncio.Event]:
+        """Call what is given for channels, with what is said, at every NOTIFY; the event is set when no more is heard."""
+        return listening(self._pools, lambda name: self.value("select pg_notify($1, '')", name), heard)
 
 
-async def _closed(connection: asyncpg.Connection) -> None:
-    try:
-        await connection.close(timeout=2)
-    except Exception as error:
-        if driver_errors.translated(error, connecting=True) is None:
-            raise
-
-
-def where(url: str) -> str:
-    """The address without its user and password."""
-    with suppress(ValueError):
-        parts = urlsplit(url)
-        host = parts.hostname or parse_qs(parts.query).get("host", ["a socket"])[0]
-        return f"{host}:{parts.port or 5432}{parts.path}"
-    return "that address"
-
-
-def _told(call: Callable[[str], None]) -> Callable[..., None]:
-    return lambda *said: call(said[-1])
+def _malformed(url: str) -> Misconfigured:
+    return Misconfigured(f"database URL: {where(url)} is not usable: malformed address")
 
 
 def _as_tenant(*workspaces: int) -> str:
     numbers = ",".join(map(str, workspaces))
     return f"set local role {TENANT}; set local pushkeeper.workspaces = '{{{numbers}}}'"
-
-
-async def _nothing(_: asyncpg.Connection) -> None:
-    """No query leaves a connection other than it found it, so none is spent on resetting it."""
