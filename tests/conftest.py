@@ -13,6 +13,7 @@ import pytest_asyncio
 from pushkeeper.store import migrate, workspaces
 from pushkeeper.store.database import Database
 from pushkeeper.store.embedded import EmbeddedPostgres
+from support.postgres import server_of
 from support.processes import running
 
 if TYPE_CHECKING:
@@ -29,9 +30,23 @@ def folder() -> Iterator[Path]:
         yield Path(path)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--postgres",
+        type=Path,
+        metavar="FOLDER",
+        help="the programs of the PostgreSQL to run on, such as /usr/lib/postgresql/15/bin; the wheel's by default",
+    )
+
+
 @pytest.fixture(scope="session")
-def database_url(folder: Path) -> Iterator[str]:
-    """The address of an embedded PostgreSQL."""
+def database_url(folder: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of an embedded PostgreSQL, or of one whose programs are named."""
+    programs: Path | None = request.config.getoption("postgres")
+    if programs is not None:
+        with server_of(programs) as url:
+            yield url
+        return
     server = EmbeddedPostgres(folder / "database")
     yield server.start()
     server.stop()

@@ -107,7 +107,7 @@ planned as (
     select $1, $2, $3, coalesce(slot_at, $4), slot_at, device_ids, person_ids, lane
     from slots
 )
-select max(device_id) as last, count(*) as devices from page;
+select (select device_id from page order by device_id desc limit 1) as last, (select count(*) from page) as devices;
 
 -- name: listed
 -- The next page of the people who are named for a message, and those of their devices of which conditions are true, cut
