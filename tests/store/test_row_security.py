@@ -107,13 +107,13 @@ async def test_a_scope_ends_with_its_transaction_however_that_ends(database: Dat
     assert await database.value("select coalesce(current_setting('pushkeeper.workspaces', true), '')") == ""
 
 
-async def plain_user(database: Database, *roles: str) -> tuple[Database, Database]:
+async def plain_user(database: Database, *roles: str, grant: str = "") -> tuple[Database, Database]:
     """A database of a user who may make no roles, opened by that user and by an administrator."""
     name = f"plain_{secrets.token_hex(6)}"
     await database.owned.value(f"create role {name} login nosuperuser nocreaterole")
     await database.owned.value(f"create database {name} owner {name}")
     for role in roles:
-        await database.owned.value(f"grant {role} to {name}")
+        await database.owned.value(f"grant {role} to {name} {grant}")
     address = urlsplit(database.url)._replace(path=f"/{name}")
     host = address.netloc.rpartition("@")[2]
     return await Database.open(address._replace(netloc=f"{name}@{host}").geturl(), connections=2), database
@@ -143,5 +143,20 @@ async def test_a_user_who_may_make_no_roles_works_with_those_that_there_are_or_w
         *_, finding = await ground.schema(plain)
         assert (finding.check, finding.state) == ("row security", State.OK if roles else State.ATTENTION)
         assert await migrate.migrate(plain) == []
+    finally:
+        await gone(plain, admin)
+
+
+async def test_a_user_who_made_the_roles_takes_them(database: Database) -> None:
+    """Since PostgreSQL 16 such a user may grant the roles, but not take them before that; those of 15 may do both."""
+    version = await database.value("select current_setting('server_version_num')::int")
+    grant = "with admin option" if version < 160_000 else "with admin true, inherit false, set false"
+    plain, admin = await plain_user(database, "pushkeeper_tenant", "pushkeeper_jobs", grant=grant)
+    try:
+        await migrate.migrate(plain)
+        assert plain.rows_are_secured
+        assert await plain.value("select current_user") == "pushkeeper_jobs"
+        one, _ = await two(plain)
+        assert await seen(plain, one) == {one}
     finally:
         await gone(plain, admin)

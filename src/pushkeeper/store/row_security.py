@@ -17,11 +17,11 @@ async def lock(connection: Connection) -> bool:
 
     For the tables' owner, after each migration.
     """
-    tables = await connection.fetch(SQL["unlocked"])
-    if tables:
-        await connection.execute(SQL["roles"])
     if not await connection.fetchval(SQL["there"]):
-        return False
+        await connection.execute(SQL["roles"])
+        if not await connection.fetchval(SQL["there"]):
+            return False
+    tables = await connection.fetch(SQL["unlocked"])
     for table in tables:
         await connection.execute(SQL["lock"].replace("{table}", table["name"]))
         if table["is_tenants"]:

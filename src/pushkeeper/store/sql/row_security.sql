@@ -11,7 +11,8 @@ begin
             if not exists (select from pg_roles where rolname = role) then
                 execute format('create role %I nologin', role);
             end if;
-            if not pg_has_role(role, 'member') then
+            -- Who makes a role is a member at once since PostgreSQL 16, but may not take it.
+            if not pg_has_role(role, case when current_setting('server_version_num')::int < 160000 then 'member' else 'set' end) then
                 execute format('grant %I to current_user', role);
             end if;
         exception
@@ -24,7 +25,8 @@ end $$;
 -- name: there
 -- Whether both roles are there to be taken.
 select count(*) = 2 from pg_roles
-where rolname in ('pushkeeper_tenant', 'pushkeeper_jobs') and pg_has_role(oid, 'member');
+where rolname in ('pushkeeper_tenant', 'pushkeeper_jobs')
+    and pg_has_role(oid, case when current_setting('server_version_num')::int < 160000 then 'member' else 'set' end);
 
 -- name: unlocked
 -- The tables without their policies, and whether their rows belong to workspaces.
