@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from itertools import takewhile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pushkeeper.store.database import load_queries
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 STORE = Path(__file__).parents[2] / "src" / "pushkeeper" / "store"
 FILES = sorted(STORE.glob("sql/*.sql"))
+CATALOG = re.compile(
+    r"information_schema|pg_(class|constraint|indexes|inherits|index|policy|tables|trigger)\b"
+)
 SENTENCE = re.compile(r"[A-Z].*[.]( |$)")
 
 
@@ -43,3 +51,31 @@ def test_every_query_is_asked_and_every_query_asked_is_there(file: Path) -> None
     ]
     asked = {name for text in askers for name in re.findall(r'SQL\["(\w+)"\]', text)}
     assert asked == set(load_queries(file.stem))
+
+
+def statements() -> Iterator[tuple[str, str]]:
+    """All SQL of the store: named queries, and texts in its modules."""
+    for file in FILES:
+        for name, query in load_queries(file.stem).items():
+            yield f"{file.stem}.{name}", query
+    for module in sorted(STORE.glob("*.py")):
+        for node in ast.walk(ast.parse(module.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and "select" in node.value:
+                yield f"{module.stem}:{node.lineno}", node.value
+
+
+def test_whatever_looks_for_a_relation_by_its_name_says_of_which_schema() -> None:
+    """Another installation in the same database has relations of the same names."""
+    looking = {place: text for place, text in statements() if CATALOG.search(text)}
+    assert len(looking) > 5
+    assert [place for place, text in looking.items() if "regclass" not in text] == []
+
+
+def test_locks_are_those_of_a_schema() -> None:
+    """Another installation in the same database has workspaces of the same numbers; only migrations wait for each other."""
+    locks = {
+        place: text for place, text in statements() if "pg_advisory" in text or "pg_try_advisory" in text
+    }
+    assert len(locks) > 5
+    common = [place.partition(":")[0] for place, text in locks.items() if "current_schema()" not in text]
+    assert common == ["migrate", "migrate"]

@@ -49,6 +49,11 @@ ROUTES_CHANNEL = "pushkeeper_routes"  # NOTIFY on it says that routes stand othe
 
 _OLDEST_SERVER = 150_000
 TENANT, JOBS = "pushkeeper_tenant", "pushkeeper_jobs"
+# "$user" in a search path is the role that is taken, and the tables lie where the session's user made them.
+_KEEP_SCHEMA = (
+    "select set_config('search_path', array_to_string(array(select quote_ident(schema) "
+    "from unnest(current_schemas(false)) schema), ', '), false)"
+)
 _FOR_SURVEYS = "set local work_mem = '64MB'; set local plan_cache_mode = force_custom_plan"
 _NOT_LETTING_US_IN = (
     asyncpg.InvalidAuthorizationSpecificationError,
@@ -202,7 +207,7 @@ class Database(Statements):
 
     async def _take_role(self, connection: asyncpg.Connection) -> None:
         if self._rows_are_secured:
-            await connection.execute(f"set role {JOBS}")
+            await connection.execute(f"{_KEEP_SCHEMA}; set role {JOBS}")
 
     def of(self, *workspaces: int) -> Statements:
         """What belongs to these workspaces: what is run by it can neither see nor change anything else."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from pushkeeper.errors import Misconfigured
-from pushkeeper.store import row_security, spellings
+from pushkeeper.store import retention, row_security, spellings
 
 if TYPE_CHECKING:
     from pushkeeper.store.database import Connection, Database
@@ -179,6 +179,5 @@ async def _wanted(connection: Connection) -> list[_Part]:
 
 
 async def _missing(connection: Connection, wanted: list[_Part]) -> list[_Part]:
-    rows = await connection.fetch("select relname from pg_class where relispartition")
-    present = {row["relname"] for row in rows}
+    present = {partition.name for partition in await retention.present(connection.fetch)}
     return [part for part in wanted if part[3] not in present]

@@ -13,10 +13,11 @@ from pushkeeper.core.model import uuid7
 from pushkeeper.store.database import load_queries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.database import Connection, Database
+    from pushkeeper.store.database import Connection, Database, Row
+    from pushkeeper.store.segments import Fetch
 
 SQL = load_queries("retention")
 
@@ -75,8 +76,12 @@ class Forgotten:
 
 async def partitions(database: Database) -> list[Partition]:
     """The partitions of all tables that have some, by their names."""
-    rows = await database.rows(SQL["partitions"], list(TABLES))
-    return list(_partitions([(row["name"], row["detaching"]) for row in rows]))
+    return await present(database.rows)
+
+
+async def present(fetch: Fetch) -> list[Partition]:
+    """The partitions of all tables of this schema that have some, by their names."""
+    return list(_partitions(await fetch(SQL["partitions"], list(TABLES))))
 
 
 async def days_that_wait(database: Database) -> set[date]:
@@ -92,12 +97,12 @@ async def drop_partitions(database: Database, keep: Keep) -> list[str]:
     """
 
     async def work(connection: Connection) -> list[str]:
-        if not await connection.fetchval("select pg_try_advisory_lock($1)", _TIDY_LOCK):
+        if not await connection.fetchval(SQL["begin_alone"], _TIDY_LOCK):
             return []
         try:
             return await _drop(connection, keep)
         finally:
-            await connection.execute("select pg_advisory_unlock($1)", _TIDY_LOCK)
+            await connection.execute(SQL["end_alone"], _TIDY_LOCK)
 
     return await database.outside_transactions(work)
 
@@ -105,9 +110,8 @@ async def drop_partitions(database: Database, keep: Keep) -> list[str]:
 async def _drop(connection: Connection, keep: Keep) -> list[str]:
     today: date = await connection.fetchval("select (now() at time zone 'utc')::date")
     waiting = {row["day"] for row in await connection.fetch(SQL["days_that_wait"])}
-    rows = await connection.fetch(SQL["partitions"], list(TABLES))
     failed: list[Exception] = []
-    for found in _partitions([(row["name"], row["detaching"]) for row in rows]):
+    for found in await present(connection.fetch):
         detach = f"alter table {found.table} detach partition {found.name}"
         # Where somebody reads it all this time, it stays what it is until the next look.
         with suppress(TimeoutError), _collected(failed, found.name):
@@ -142,13 +146,15 @@ def _is_over(partition: Partition, keep: Keep, today: date) -> bool:
     return days is not None and partition.end <= today - timedelta(days=days)
 
 
-def _partitions(named: list[tuple[str, bool]]) -> Iterator[Partition]:
-    for name, detaching in named:
-        if (parts := _PARTITION.fullmatch(name)) is None:
+def _partitions(rows: Sequence[Row]) -> Iterator[Partition]:
+    for row in rows:
+        if (parts := _PARTITION.fullmatch(row["name"])) is None:
             continue
         start = date(int(parts["year"]), int(parts["month"]), int(parts["day"] or 1))
         following = start + timedelta(days=1) if parts["day"] else (start + timedelta(days=31)).replace(day=1)
-        yield Partition(table=parts["table"], name=name, start=start, end=following, detaching=detaching)
+        yield Partition(
+            table=parts["table"], name=row["name"], start=start, end=following, detaching=row["detaching"]
+        )
 
 
 async def forget(database: Database, workspace: WorkspaceId, keep: Keep, now: datetime) -> Forgotten:

@@ -80,4 +80,6 @@ explain (format json) {query};
 
 -- name: indexes
 -- Which of these indexes are there.
-select relname from pg_class where relname = any ($1::text[]) and relkind in ('i', 'I');
+select relname from pg_class
+where relname = any ($1::text[]) and relkind in ('i', 'I')
+    and relnamespace = (select relnamespace from pg_class where oid = to_regclass('workspaces'));

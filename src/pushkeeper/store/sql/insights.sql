@@ -2,7 +2,7 @@
 
 -- name: try_lock
 -- Whether nobody else counts this for the workspace until the transaction ends.
-select pg_try_advisory_xact_lock(hashtext('pushkeeper insight ' || $2::text), ($1::bigint % 2147483647)::int);
+select pg_try_advisory_xact_lock(hashtext('pushkeeper insight ' || $2::text || ' ' || current_schema()), ($1::bigint % 2147483647)::int);
 
 -- name: put
 -- It was counted just now.

@@ -75,7 +75,7 @@ select extract(epoch from min(o.due_at) - now())::float8 from ({open}) o where o
 
 -- name: alone
 -- Let nobody else claim items of a kind until the transaction ends, so that nobody counts what is running amiss.
-select pg_advisory_xact_lock(hashtextextended('pushkeeper job ' || $1, 0));
+select pg_advisory_xact_lock(hashtextextended('pushkeeper job ' || $1 || ' ' || current_schema(), 0));
 
 -- name: renew
 -- The lease goes on; no row comes back where somebody else has the item by now.

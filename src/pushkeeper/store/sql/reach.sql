@@ -2,11 +2,11 @@
 
 -- name: try_lock
 -- Whether nobody else counts this workspace until the transaction ends.
-select pg_try_advisory_xact_lock(hashtext('pushkeeper reach'), ($1::bigint % 2147483647)::int);
+select pg_try_advisory_xact_lock(hashtext('pushkeeper reach ' || current_schema()), ($1::bigint % 2147483647)::int);
 
 -- name: lock
 -- Wait until nobody else does.
-select pg_advisory_xact_lock(hashtext('pushkeeper reach'), ($1::bigint % 2147483647)::int);
+select pg_advisory_xact_lock(hashtext('pushkeeper reach ' || current_schema()), ($1::bigint % 2147483647)::int);
 
 -- name: forget_counts
 -- The former count goes.

@@ -25,8 +25,16 @@ from (
 ) w join messages m using (workspace_id, message_id);
 
 -- name: alone
--- Whether nobody else tidies now; it stays so until the transaction ends.
-select pg_try_advisory_xact_lock($1);
+-- Whether nobody else tidies this schema now; it stays so until the transaction ends.
+select pg_try_advisory_xact_lock($1, hashtext(current_schema()));
+
+-- name: begin_alone
+-- Whether nobody else tidies this schema now; it stays so until `end_alone`.
+select pg_try_advisory_lock($1, hashtext(current_schema()));
+
+-- name: end_alone
+-- Others may tidy.
+select pg_advisory_unlock($1, hashtext(current_schema()));
 
 -- name: forget_messages
 -- Of a page of a workspace's old messages after one of them, those go that nothing waits for, no broadcast was and no push is recorded of,

@@ -1,0 +1,143 @@
+"""Where the tables lie: in the schema that the search path leads to, beside those of other installations."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest_asyncio
+
+from pushkeeper.audience import Audiences
+from pushkeeper.core.filter import Unit
+from pushkeeper.core.identity import of_path
+from pushkeeper.core.model import Platform, Token
+from pushkeeper.doctor import State, ground
+from pushkeeper.registry import Registry
+from pushkeeper.store import insights, jobs, migrate, reach, retention, workspaces
+from pushkeeper.store.database import Database
+from pushkeeper.store.devices import Registration
+from pushkeeper.store.insights import Insight
+from pushkeeper.store.people import Naming
+from pushkeeper.store.retention import Keep
+from support.schemas import side_by_side
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.database import Connection
+
+KEEP = Keep(pushes_days=90, history_days=400, events_days=90, exports_days=30, outbox_days=30)
+NAMED = "select c.relname from pg_class c where c.relnamespace = to_regnamespace($1) and c.relkind in ('r', 'p', 'S', 'i')"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def both(database: Database) -> AsyncIterator[tuple[Database, Database]]:
+    async with side_by_side(database) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def tenants(both: tuple[Database, Database]) -> tuple[WorkspaceId, WorkspaceId]:
+    """A workspace in each, which have the same number."""
+    one, two = [(await workspaces.create(each, secrets.token_hex(8)))[0].workspace_id for each in both]
+    assert one == two
+    return one, two
+
+
+async def register(database: Database, workspace: WorkspaceId) -> None:
+    by = Naming(workspace_id=workspace, path=of_path("ann"))
+    phone = Registration(token=Token("T" * 64), platform=Platform.IOS, last_used=datetime.now(UTC))
+    await Registry(database).register(by, phone)
+
+
+async def names(database: Database, schema: str) -> set[str]:
+    return {row["relname"] for row in await database.owned.rows(NAMED, schema)}
+
+
+async def test_both_have_all_tables_indexes_and_partitions(both: tuple[Database, Database]) -> None:
+    one, two = both
+    assert await names(one, "one") == await names(two, "two") != set()
+    for each in both:
+        assert [found.state for found in await ground.partitions(each, KEEP)] == [State.OK]
+        assert {found.state for found in await ground.schema(each)} == {State.OK}
+
+
+async def test_a_device_of_one_is_not_in_the_other(
+    both: tuple[Database, Database], tenants: tuple[WorkspaceId, WorkspaceId]
+) -> None:
+    for each, tenant in zip(both, tenants, strict=True):
+        count = "select count(*) from devices where workspace_id = $1"
+        assert await each.of(tenant).value(count, tenant) == 0
+        await register(each, tenant)
+        assert await each.of(tenant).value(count, tenant) == 1
+
+
+async def test_old_partitions_of_one_are_not_those_of_the_other(both: tuple[Database, Database]) -> None:
+    one, two = both
+    old = "create table pushes_20200101 partition of pushes for values from ('2020-01-01') to ('2020-01-02')"
+    for each in both:
+        await each.owned.rows(old)
+    assert await retention.drop_partitions(one, KEEP) == ["pushes_20200101"]
+    assert "pushes_20200101" in {partition.name for partition in await retention.partitions(two)}
+    await migrate.make_partitions(two)
+    assert await retention.drop_partitions(two, KEEP) == ["pushes_20200101"]
+
+
+async def test_what_one_does_alone_does_not_keep_the_other_from_it(
+    both: tuple[Database, Database], tenants: tuple[WorkspaceId, WorkspaceId]
+) -> None:
+    one, two = both
+    mine, theirs = tenants
+
+    async def work(connection: Connection) -> None:
+        assert await connection.fetchval(reach.SQL["try_lock"], mine)
+        assert await connection.fetchval(insights.SQL["try_lock"], mine, Insight.TOKENS.value)
+        assert await connection.fetchval(retention.SQL["alone"], retention._TIDY_LOCK)
+        await connection.execute(jobs.SQL["alone"], jobs.EXPORT.name)
+        assert await reach.count(two, theirs)
+        assert await insights.count(two, theirs, Insight.TOKENS)
+        await two.owned.rows(
+            "create table pushes_20200101 partition of pushes for values from ('2020-01-01') to ('2020-01-02')"
+        )
+        assert await retention.drop_partitions(two, KEEP) == ["pushes_20200101"]
+        assert await retention.drop_partitions(one, KEEP) == []
+        assert await jobs.claim(two, jobs.EXPORT, most=1, lease_s=1.0) == []
+
+    await one.in_transaction(work)
+
+
+async def test_an_index_of_one_is_advised_in_the_other(
+    both: tuple[Database, Database], tenants: tuple[WorkspaceId, WorkspaceId]
+) -> None:
+    for each, tenant in zip(both, tenants, strict=True):
+        await register(each, tenant)
+        plan = await Audiences(each).explain(tenant, "person.visits > 990", Unit.DEVICE)
+        [advice] = plan.advice
+        await each.owned.rows(advice.index.sql)
+        assert (await Audiences(each).explain(tenant, "person.visits > 990", Unit.DEVICE)).advice == ()
+
+
+async def test_the_tables_may_lie_in_a_schema_of_the_users_name(database: Database) -> None:
+    """By the default search path, "$user", public; what runs for tenants runs as another user."""
+    name = f"named_{secrets.token_hex(6)}"
+    await database.owned.value(f"create role {name} login")
+    await database.owned.value(f"grant pushkeeper_tenant, pushkeeper_jobs to {name}")
+    await database.owned.value(f"create database {name} owner {name}")
+    address = urlsplit(database.url)._replace(path=f"/{name}")
+    host = address.netloc.rpartition("@")[2]
+    own = await Database.open(address._replace(netloc=f"{name}@{host}").geturl(), connections=4)
+    try:
+        await own.value(f"create schema {name}")
+        await migrate.migrate(own)
+        assert own.rows_are_secured
+        made, _ = await workspaces.create(own, "shop")
+        await register(own, made.workspace_id)
+        assert "devices" in await names(own, name)
+        assert "devices" not in await names(own, "public")
+    finally:
+        await own.close()
+        await database.owned.value(f"drop database {name} with (force)")
+        await database.owned.value(f"drop role {name}")
