@@ -62,3 +62,19 @@ async def test_what_is_put_off_is_cancelled(site: Site, operator: Browser, place
         await shop.make_due(kind)
         claims = await jobs.claim(site.database, kind, most=1_000, lease_s=60.0)
         assert item not in {claim.item_id for claim in claims}
+
+
+@pytest.mark.parametrize("kind", [jobs.PLAN, jobs.FILE], ids=["plan", "file"])
+async def test_the_page_of_a_broadcast_says_why_its_plan_is_put_off(
+    site: Site, viewer: Browser, place: Place, kind: Kind
+) -> None:
+    async with shops(site.database, 1) as [shop]:
+        shop.workspace_id = place.workspace.workspace_id
+        await place.credential()
+        await place.person("ann")
+        item = await put_off(site, shop, kind, fails=False)
+        shown = await viewer.get(place.path(f"/broadcasts/{item}"))
+        assert 'data-test="retry"' in shown.text
+        assert "<it is broken>" in shown.page.text
+        assert await jobs.change(site.database, shop.workspace_id, kind.retry, item)
+        assert "<it is broken>" not in (await viewer.get(place.path(f"/broadcasts/{item}"))).page.text

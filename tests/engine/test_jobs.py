@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pushkeeper.cli.broadcasts import _tell as show
 from support.engine import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from support.engine import Engine, Tenant
+    from support.stage import Stage
 
 AT_ONCE_S = 2.0
 # What the door lets through, or let through once: each as it would be found in the row.
@@ -304,3 +306,31 @@ async def test_a_workspace_has_a_bounded_number_of_webhooks(running: Engine) -> 
     body = {"name": "ours", "endpoint": "https://example.com/", "events": ["push_sent"]}
     answer = await tenant.call("POST", "/v1/reporting_webhooks", body, expect=409)
     assert "50" in json.dumps(answer)
+
+
+async def test_a_broadcast_whose_page_can_not_be_planned_says_so_and_is_sent_once_it_can(
+    running: Engine, stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace, owned = stage.tenant.workspace_id, running.store.database.owned
+    await owned.rows(
+        f"alter table batches add constraint full_up check (workspace_id <> {workspace}) not valid"
+    )
+    try:
+        number = await stage.send()
+
+        async def put_off() -> Any:
+            found = await stage.read(number)
+            return found if found["retry"] else None
+
+        found = await eventually(put_off)
+        assert found["state"] in {"scheduled", "sending"}
+        assert "CheckViolationError" in found["retry"]["reason"]
+        assert found["retry"]["attempts"] >= 1
+        assert found["retry"]["next_attempt_at"] is not None
+        show(await running.broadcasts.standing(workspace, number), json=False)
+        assert found["retry"]["reason"] in " ".join(capsys.readouterr().out.split())
+    finally:
+        await owned.rows("alter table batches drop constraint full_up")
+    await stage.tenant.call("POST", f"/api/v1/jobs/plan/{number}/retry", expect=204)
+    over = await stage.over(number)
+    assert (over["state"], over["retry"], over["progress"]["devices"]) == ("sent", None, 4)

@@ -118,6 +118,13 @@ def broadcast_json(broadcast: Broadcast) -> dict[str, Any]:
         "name": broadcast.name,
         "state": broadcast.shown_state,
         "failure": broadcast.failure or broadcast.stop_reason,
+        "retry": None
+        if broadcast.last_error is None
+        else {
+            "reason": broadcast.last_error,
+            "attempts": broadcast.attempts,
+            "next_attempt_at": broadcast.next_attempt_at,
+        },
         "template": broadcast.template_id,
         "content": msgspec.to_builtins(broadcast.content),
         "data": wording.data if wording else {},

@@ -276,6 +276,11 @@ def _tell(standing: Standing, *, json: bool) -> None:
         lines.append(f"When it is over cannot be said: {_WHY_NO_END[str(done.unknown)]}.")
     if broadcast.failure or broadcast.stop_reason:
         lines.append(f"{broadcast.failure or broadcast.stop_reason}")
+    if broadcast.last_error is not None:
+        lines.append(
+            f"Planning it failed (attempts so far: {broadcast.attempts}): {broadcast.last_error}. "
+            f"The next attempt is at {broadcast.next_attempt_at:%Y-%m-%d %H:%M:%S} UTC."
+        )
     rows = [
         [
             tally.platform or "-",

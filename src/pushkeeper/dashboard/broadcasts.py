@@ -239,12 +239,13 @@ def _facts(standing: Standing) -> dict[str, Any]:
     for tally in standing.tallies:
         endings[OF[tally.ending]] += tally.pushes
     state = broadcast.shown_state
+    marks = {"over": broadcast.is_over, f"attempt {broadcast.attempts}": broadcast.last_error is not None}
     return {
         "broadcast": broadcast,
         "state": state,
         "editable": False,
         # What is still under way ends once more: then nothing of the page changes any more.
-        "stands": f"{state}, over" if broadcast.is_over else state,
+        "stands": ", ".join([state, *(mark for mark, is_so in marks.items() if is_so)]),
         # It is started once it has moments at which it is due; it begins at the first of them.
         "begun": bool(broadcast.passes),
         "changes": bool(broadcast.passes) and not broadcast.is_over,

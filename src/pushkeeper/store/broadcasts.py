@@ -108,6 +108,7 @@ class Broadcast:
         last_device: how far the plan of this pass has come, in the order of the devices' keys.
         waiting: not all that was planned is settled.
         stop_reason: why its message is not sent on, where it is not.
+        last_error: why the last of so many `attempts` at its plan failed, where there is another; None where it did not.
     """
 
     broadcast_id: int
@@ -142,6 +143,9 @@ class Broadcast:
     send_to_unsubscribed: bool
     expires_at: datetime
     stop_reason: str | None
+    attempts: int
+    next_attempt_at: datetime
+    last_error: str | None
     waiting: bool
 
     @property

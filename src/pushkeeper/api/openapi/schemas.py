@@ -202,6 +202,11 @@ SCHEMAS: dict[str, Schema] = {
                     "failed",
                 ]
             },
+            "retry": {
+                "type": ["object", "null"],
+                "properties": {"reason": TEXT, "attempts": COUNT, "next_attempt_at": TEXT},
+                "description": "why the last attempt to plan it failed, and when the next one is",
+            },
             "content": OBJECT,
             "created_at": TEXT,
             "preflight": {"type": ["object", "null"], "additionalProperties": True},

@@ -57,7 +57,8 @@ where d.workspace_id = $1 and d.shared and token_device($1, d.token) = any ($2::
 select b.broadcast_id, b.message_id, b.template_id, b.state, b.name, b.audience, b.unit, b.listed, b.device_ids,
     b.schedule, b.passes, b.pass, b.pass_at, b.per_s, b.skip_without_permission, b.one_per_phone, b.dry_run, b.devices,
     b.last_device, b.failure, b.preflight, b.created_at, b.started_at, b.planned_at, b.paused_at, b.cancelled_at,
-    b.once, m.content, m.wording, m.send_to_unsubscribed, m.expires_at, m.stop_reason,
+    b.once, m.content, m.wording, m.send_to_unsubscribed, m.expires_at, m.stop_reason, b.attempts, b.next_attempt_at,
+    case when b.state in ('scheduled', 'fetching', 'planning') then b.last_error end as last_error,
     exists (select from batches q where q.workspace_id = b.workspace_id and q.message_id = b.message_id)
         or exists (select from held_verdicts h where h.workspace_id = b.workspace_id and h.message_id = b.message_id)
         as waiting
