@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast check format bench docs screenshots site lock clean
+.PHONY: help demo test test-oldest fast check format bench docs screenshots site lock clean
 
 help: ## Show what there is to make
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  \033[1m%-11s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements/dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -44,6 +44,11 @@ $(SITE): requirements/docs.lock
 
 test: $(READY) $(PYTHON_CLIENTS) $(NODE_CLIENTS) $(SITE) ## Run every test
 	$(BIN)/python -m pytest
+
+OLDEST ?= /usr/lib/postgresql/15/bin
+
+test-oldest: $(READY) ## Run the rings of store, engine and worker on the oldest PostgreSQL that is supported
+	$(BIN)/python -m pytest --postgres $(OLDEST) tests/store tests/engine tests/worker
 
 fast: $(READY) ## Run the fast ring: pure rules and provider tables
 	$(BIN)/python -m pytest tests/core tests/providers
