@@ -10,11 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_OPTION = "--database-url"
-_WITH_VALUES = {_OPTION, "--data", "--config"}
+_VARIABLES = {"--database-url": "PUSHKEEPER_DATABASE_URL", "--replica-url": "PUSHKEEPER_REPLICA_URL"}
+_WITH_VALUES = {*_VARIABLES, "--data", "--config"}
 _WARNING = """\
-Warning: --database-url holds a password, which other users of this machine could read in the list of processes until now, and \
-which your shell may keep. Set PUSHKEEPER_DATABASE_URL instead, or leave the password out and set PGPASSWORD or PGPASSFILE.
+Warning: {option} holds a password, which other users of this machine could read in the list of processes until now, and \
+which your shell may keep. Set {variable} instead, or leave the password out and set PGPASSWORD or PGPASSFILE.
 """
 
 
@@ -26,12 +26,16 @@ def main() -> None:
     anew, under the same number, without it.
     """
     open_standard_files()
-    arguments, url = without_password(sys.argv[1:])
-    if url is not None:
-        sys.stderr.write(_WARNING)
+    arguments, moved = sys.argv[1:], dict[str, str]()
+    for option, variable in _VARIABLES.items():
+        arguments, url = without_password(arguments, option)
+        if url is not None:
+            sys.stderr.write(_WARNING.format(option=option, variable=variable))
+            moved[variable] = url
+    if moved:
         sys.stderr.flush()
         before = sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv[1:])]
-        environment = {**os.environ, "PUSHKEEPER_DATABASE_URL": url}
+        environment = {**os.environ, **moved}
         os.execve(sys.executable, [sys.executable, *before, *arguments], environment)  # noqa: S606 - ourselves
     from pushkeeper.cli import main as commands
 
@@ -50,8 +54,8 @@ def open_standard_files() -> None:
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
-def without_password(arguments: Sequence[str]) -> tuple[list[str], str | None]:
-    """The arguments without the database URL, and that URL, where it holds a password; else as they are, and None."""
+def without_password(arguments: Sequence[str], option: str) -> tuple[list[str], str | None]:
+    """The arguments without the URL of an option, and that URL, where it holds a password; else as they are, and None."""
     kept: list[str] = []
     url = None
     rest = iter(arguments)
@@ -59,7 +63,7 @@ def without_password(arguments: Sequence[str]) -> tuple[list[str], str | None]:
         name, equals, value = argument.partition("=")
         if argument == "--" or _is_foreign(argument, kept):
             kept += [argument, *rest]
-        elif name == _OPTION:
+        elif name == option:
             url = value if equals else next(rest, "")
         else:
             kept += [argument, *([next(rest, "")] if argument in _WITH_VALUES else [])]

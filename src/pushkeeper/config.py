@@ -26,6 +26,7 @@ _MOST_WORKERS = 64
 _SHORTEST_TOKEN = 16
 _MOST_DAYS = 36_500
 _KEPT = tuple(f"keep_{what}_days" for what in ("pushes", "history", "events", "exports", "outbox"))
+_LONGEST_LAG_S = 60
 # The largest body alone is 25 MB.
 _LEAST = {"max_connections": 16, "max_requests": 16, "max_body_memory_mb": 32}
 _SECRETS = {"secret_key", "metrics_token"}
@@ -45,6 +46,9 @@ class Settings:
     Attributes:
         data_dir: the folder of the embedded PostgreSQL, the secret key and the self-signed certificate.
         database_url: a PostgreSQL (15 or newer) to use instead of the embedded one.
+        replica_url: a standby of that PostgreSQL, which then answers counts, previews, reports, preflights and series while it
+            has all that was written before they were asked for; else the primary does.
+        replica_max_lag_s: how long such a read waits for the standby to have it all; one that is further behind is not asked.
         secret_key: 32 bytes in URL-safe base64 that seal credentials; without it the data folder's own key.
         host: the address to listen on.
         port: the port to listen on; 0 picks a free one.
@@ -87,6 +91,8 @@ class Settings:
 
     data_dir: Path
     database_url: str | None = field(default=None, repr=False)  # it may hold a password
+    replica_url: str | None = field(default=None, repr=False)
+    replica_max_lag_s: float = 1.0
     secret_key: Secret | None = None
     host: str = "127.0.0.1"
     port: int = 8383
@@ -145,6 +151,10 @@ class Settings:
             raise Misconfigured(f"port: {self.port} is not between 0 and {_HIGHEST_PORT}")
         if self.apns_outage_wait_s < _SHORTEST_OUTAGE_WAIT_S:
             raise Misconfigured(f"apns_outage_wait_s: at least {_SHORTEST_OUTAGE_WAIT_S} seconds")
+        if not 0 <= self.replica_max_lag_s <= _LONGEST_LAG_S:  # nor NaN
+            raise Misconfigured(
+                f"replica_max_lag_s: {self.replica_max_lag_s:g} is not between 0 and {_LONGEST_LAG_S} seconds"
+            )
         if not 0 <= self.workers <= _MOST_WORKERS:
             raise Misconfigured(f"workers: {self.workers} is not between 0 and {_MOST_WORKERS}")
         for name, least in _LEAST.items():
@@ -164,6 +174,10 @@ class Settings:
             raise Misconfigured("tls_self_signed: there is a certificate of your own in tls_cert already")
         if self.public_url is not None and urlsplit(self.public_url).scheme not in {"http", "https"}:
             raise Misconfigured("public_url: expected http://… or https://…")
+        if self.replica_url is not None and self.database_url is None:
+            raise Misconfigured(
+                "replica_url: the embedded PostgreSQL has no replica; database_url names the primary"
+            )
         if self.simulator_url is not None and urlsplit(self.simulator_url).scheme != "http":
             raise Misconfigured(
                 "simulator_url: expected http://…, the `control_url` that `pushkeeper simulate` prints"
@@ -252,6 +266,7 @@ def _names() -> set[str]:
 
 _TYPES: dict[str, Any] = {
     "port": int,
+    "replica_max_lag_s": float,
     "tls_self_signed": bool,
     "worker": bool,
     "workers": int,

@@ -28,6 +28,7 @@ log = logger("measures")
 
 PATIENCE_S = 4.0  # Prometheus gives a scrape ten seconds
 FIRST_ANSWER_WITHIN_S = 2.0
+_REPLICA_WITHIN_S = 1.0
 QUICK_FOR_S = 5.0
 SLOW_FOR_S = 60.0
 
@@ -86,6 +87,7 @@ class Measures:
         self._postgresql = ""
         self._quick = Kept(self._ask_quick, fresh_for_s=QUICK_FOR_S)
         self._slow = Kept(self._ask_slow, fresh_for_s=SLOW_FOR_S)
+        self._replica = Kept(self._ask_replica, fresh_for_s=QUICK_FOR_S)
 
     async def gather(self) -> list[Series]:
         """Every series; without those of the database and of the workers while that does not answer."""
@@ -97,7 +99,8 @@ class Measures:
             up = 1.0
         except (Unreachable, TimeoutError):
             up = 0.0
-        return [*self._own(), Series(Metric.DATABASE_UP, (), up), *shared]
+        replica = await self._replica.last(within_s=_REPLICA_WITHIN_S) or []
+        return [*self._own(), Series(Metric.DATABASE_UP, (), up), *replica, *shared]
 
     def _own(self) -> Iterator[Series]:
         yield from PROCESS.series()
@@ -116,6 +119,16 @@ class Measures:
         yield Series(Metric.POOL_CONNECTIONS, ("busy",), float(pool.busy))
         yield Series(Metric.POOL_CONNECTIONS, ("idle",), float(pool.idle))
         yield Series(Metric.POOL_LIMIT, (), float(pool.most))
+
+    async def _ask_replica(self) -> list[Series]:
+        replica = self._database.replica
+        if replica is None:
+            return []
+        await replica.look()
+        found = [Series(Metric.REPLICA_UP, (), float(replica.trouble is None))]
+        if replica.lag_s is not None:
+            found.append(Series(Metric.REPLICA_LAG, (), replica.lag_s))
+        return found
 
     async def _ask_quick(self) -> list[Series]:
         if not self._postgresql:

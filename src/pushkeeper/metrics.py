@@ -145,6 +145,22 @@ class Metric(Enum):
         "1 when the database answered this scrape; else what is of the database and of the workers is left out.",
         scope=_OURS,
     )
+    REPLICA_READS = _counter(
+        "pushkeeper_replica_reads",
+        "Counts, previews, reports and series by the server that answered: the replica, or the primary and why the replica did "
+        "not.",
+        *("server", "reason"),
+        scope=_OURS,
+    )
+    REPLICA_UP = _gauge(
+        "pushkeeper_replica_up", "1 while the replica is asked; 0 while the primary answers in its place."
+    )
+    REPLICA_LAG = _gauge(
+        "pushkeeper_replica_lag_seconds",
+        "How long the replica took to have what the primary had, or, above replica_max_lag_s, the age of what it has; left out "
+        "while that is not known.",
+        unit="seconds",
+    )
     PROCESS_CPU = _counter(
         "process_cpu_seconds",
         "CPU time of this process, of its own and in the system.",

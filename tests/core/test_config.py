@@ -43,6 +43,10 @@ def test_none_is_a_word_in_toml_too(tmp_path):
         ("max_requests", "0"),
         ("max_body_memory_mb", "31"),
         ("port", "none"),
+        ("replica_max_lag_s", "-0.1"),
+        ("replica_max_lag_s", "61"),
+        ("replica_max_lag_s", "nan"),
+        ("replica_url", "postgresql://u@replica/x"),
     ],
 )
 def test_what_is_not_possible_names_its_setting(name, value):
@@ -77,13 +81,15 @@ def test_where_webhooks_can_not_go_is_named(value):
 
 
 def test_a_password_of_the_database_is_in_no_repr():
-    assert "hunter2" not in repr(read(database_url="postgresql://u:hunter2@db/x"))
+    url = "postgresql://u:hunter2@db/x"
+    assert "hunter2" not in repr(read(database_url=url, replica_url=url))
 
 
 # What no setting may be without, or beside.
-BESIDE = {
+BESIDE: dict[str, dict[str, typing.Any]] = {
     "tls_cert": {"tls_key": Path("/tls/key.pem")},
     "tls_key": {"tls_cert": Path("/tls/chain.pem")},
+    "replica_url": {"database_url": "postgresql://u@db/x"},
 }
 KINDS = typing.get_type_hints(Settings)
 
@@ -95,7 +101,7 @@ def others(name):
     found: list[object] = [None] if type(None) in kinds and default is not None else []
     if bool in kinds:
         return [not default]
-    if int in kinds:
+    if kinds & {int, float}:
         found.append(7 if default is None else default + 1)
     elif Path in kinds:
         found.append(Path("/a folder/ä,=#"))

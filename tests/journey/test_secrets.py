@@ -200,7 +200,13 @@ URL = "postgresql://ann:pw@db/x"
     ],
 )
 def test_only_our_own_option_is_moved(given, kept, url):
-    assert without_password(given) == (given if kept is None else kept, url)
+    assert without_password(given, "--database-url") == (given if kept is None else kept, url)
+
+
+def test_the_replicas_url_is_moved_too():
+    given = ["serve", "--database-url", "--replica-url", "--replica-url", URL, "--port", "0"]
+    kept = ["serve", "--database-url", "--replica-url", "--port", "0"]
+    assert without_password(given, "--replica-url") == (kept, URL)
 
 
 @pytest.mark.parametrize(

@@ -78,9 +78,11 @@ async def test_those_of_a_workspace_are_answered_in_the_order_in_which_they_were
     order: list[int] = []
 
     async def ask(number: int) -> None:
-        async with database.surveying(tenant)._alone() as connection:
+        async def work(connection: Connection) -> None:
             order.append(number)
             await connection.fetchval("select 1")
+
+        await database.surveying(tenant).ask(work)
 
     await asyncio.gather(*map(ask, range(15)))
     assert sorted(order) == list(range(15))

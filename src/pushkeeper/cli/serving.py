@@ -46,6 +46,11 @@ PEM_FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--simulator-url", metavar="URL", help="A simulator's `control_url`, for the dashboard's panel of it."
 )
+@click.option(
+    "--replica-url",
+    metavar="URL",
+    help="A standby of that PostgreSQL, for counts and reports; one with a password belongs into PUSHKEEPER_REPLICA_URL.",
+)
 @click.option("--no-worker", is_flag=True, help="Only answer; `pushkeeper worker` sends.")
 @click.option(
     "--workers", metavar="N", type=int, help="Send from N processes beside this one, instead of from it."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.doctor import ground, sending, standing
 from pushkeeper.doctor.finding import Finding, State, wrong
+from pushkeeper.doctor.replica import of_replica
 from pushkeeper.errors import Unreachable
 from pushkeeper.telemetry import logger
 
@@ -70,6 +71,7 @@ class Doctor:
         """What is asked of a database whose schema is ours."""
         database = self._database
         return [
+            ("replica", lambda: of_replica(database)),
             ("partitions", lambda: ground.partitions(database, self._keep)),
             ("workers", lambda: sending.of_work(database)),
             ("routes", lambda: sending.of_routes(database)),

@@ -27,7 +27,7 @@ _GIB = 1 << 30
 _OTHERS = 0o077
 _SOON = timedelta(days=14)
 _LONG_TRANSACTION_S = 600.0
-_SKEW_S = (1.0, 30.0)
+SKEW_S = (1.0, 30.0)
 _NEXT_DAYS = 3
 # The first releases whose `ipaddress` knows which addresses are private (CVE-2024-4032), with others' fixes.
 _MENDED_PYTHONS = {(3, 11): (3, 11, 10), (3, 12): (3, 12, 4)}
@@ -218,7 +218,7 @@ async def clock(database: Database) -> list[Finding]:
     theirs = await checkup.clock(database)
     after = datetime.now(UTC)
     skew_s = (theirs - (before + (after - before) / 2)).total_seconds()
-    return [skewed("the database", skew_s, *_SKEW_S)]
+    return [skewed("the database", skew_s, *SKEW_S)]
 
 
 def skewed(whose: str, skew_s: float, attention_s: float, wrong_s: float) -> Finding:

@@ -102,9 +102,12 @@ class Connector:
     """
 
     def __init__(
-        self, url: str, *, statement_cache_size: int, on_move: Callable[[], Awaitable[None]]
+        self, url: str, *, statement_cache_size: int, session: str, on_move: Callable[[], Awaitable[None]]
     ) -> None:
-        """Take an address, a malformed one is a ValueError; `on_move` is called when another host than before answers."""
+        """Take an address, a malformed one is a ValueError; `on_move` is called when another host than before answers.
+
+        Of several hosts, one is wanted with a `session` of that kind, unless the address says which.
+        """
         self._url = url
         self._hosts: list[Host | None] = [*hosts_of(url)] or [None]  # None: where the driver looks by itself
         self._options: dict[str, Any] = {
@@ -113,7 +116,7 @@ class Connector:
             "timeout": CONNECT_S,
         }
         if len(self._hosts) > 1 and not _says_which_session(url):
-            self._options["target_session_attrs"] = "read-write"
+            self._options["target_session_attrs"] = session
         self._current: Host | None = None
         self._made: WeakSet[Connection] = WeakSet()
         self._on_move = on_move

@@ -17,7 +17,8 @@ from pushkeeper.store import queries, surveys, unreadable
 from pushkeeper.store.connections import STATEMENT_CACHE_SIZE, where
 from pushkeeper.store.listening import listening
 from pushkeeper.store.pools import Pools
-from pushkeeper.store.statements import Statements
+from pushkeeper.store.replica import Replica
+from pushkeeper.store.statements import Reads, Statements
 from pushkeeper.store.statistics import Statistics
 from pushkeeper.store.unreadable import UnreadableRows
 
@@ -47,6 +48,7 @@ GONE_CHANNEL = "pushkeeper_gone"  # NOTIFY on it names devices that are gone, or
 HALT_CHANNEL = "pushkeeper_halt"  # NOTIFY on it says that a message is to be sent no more, or not now
 ROUTES_CHANNEL = "pushkeeper_routes"  # NOTIFY on it says that routes stand otherwise now
 
+_SCHEMES = ("postgresql://", "postgres://")
 _OLDEST_SERVER = 150_000
 TENANT, JOBS = "pushkeeper_tenant", "pushkeeper_jobs"
 # "$user" in a search path is the role that is taken, and the tables lie where the session's user made them.
@@ -105,9 +107,11 @@ class Database(Statements):
         self._surveys = surveys.Surveys(
             self._acquired_for_survey, surveys.of_one_here() if embedded else surveys.OF_ONE_WORKSPACE
         )
+        self._statement_cache_size = statement_cache_size
         self._embedded = embedded
         self.url = url
         self.delivery_ids = delivery_ids
+        self.replica: Replica | None = None
         self._rows_are_secured = False
         self._statistics = Statistics(self._acquired)
         self.unreadable = UnreadableRows(self._acquired)
@@ -130,7 +134,7 @@ class Database(Statements):
             Misconfigured: the address is malformed, the server too old, or it refuses the user or database named.
             Unreachable: nothing answers there.
         """
-        if not url.startswith(("postgresql://", "postgres://")):
+        if not url.startswith(_SCHEMES):
             raise Misconfigured("database URL: expected postgresql://user@host:port/name")
         ids = delivery_ids or DeliveryIds(Secret(os.urandom(32)))
         try:
@@ -165,6 +169,21 @@ class Database(Statements):
         if version < _OLDEST_SERVER:
             raise Misconfigured(f"database URL: PostgreSQL 15 or newer is needed, {where(self.url)} is older")
 
+    async def add_replica(self, url: str, *, max_lag_s: float) -> None:
+        """From now on read what is read of much from a standby, while it is at most so far behind.
+
+        Raises:
+            Misconfigured: the address is malformed.
+        """
+        if not url.startswith(_SCHEMES):
+            raise Misconfigured("replica_url: expected postgresql://user@host:port/name")
+        try:
+            pools = Pools(url, statement_cache_size=self._statement_cache_size, session="standby")
+        except ValueError as error:
+            raise Misconfigured(f"replica_url: {where(url)} is not usable: malformed address") from error
+        self.replica = Replica(pools, _prepare_replica, self.row, max_lag_s=max_lag_s)
+        await self.replica.open()
+
     @property
     def connections(self) -> Connections:
         """How many there are now."""
@@ -178,6 +197,8 @@ class Database(Statements):
         self._statistics.close()
         self.unreadable.close()
         await self._pools.close()
+        if self.replica is not None:
+            await self.replica.close()
 
     def _acquired(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
         return self._pools.acquired(self._pool)
@@ -192,12 +213,7 @@ class Database(Statements):
         self._statistics.committed()
 
     async def _prepare(self, connection: asyncpg.Connection) -> None:
-        await connection.set_type_codec(
-            "jsonb",
-            encoder=lambda value: msgspec.json.encode(value).decode(),
-            decoder=unreadable.decoded,
-            schema="pg_catalog",
-        )
+        await _prepare(connection)
         await self._take_role(connection)
 
     async def _prepare_for_surveys(self, connection: asyncpg.Connection) -> None:
@@ -216,14 +232,52 @@ class Database(Statements):
         begin = f"begin; {_as_tenant(*workspaces)}"
         return Statements(lambda: self._begun(begin), lambda: self._begun(begin))
 
-    def surveying(self, workspace: int, *, within_s: float = surveys.LONGEST_S) -> Statements:
+    def reading(self, *workspaces: int) -> Reads:
+        """What is read for reports and series, of some workspaces or of all: from the replica where there is one."""
+        begin = self._role(*workspaces)
+
+        def begun() -> AbstractAsyncContextManager[asyncpg.Connection]:
+            return self._begun(f"begin read only; {begin}")
+
+        here = Statements(begun, begun)
+        if (replica := self.replica) is None:
+            return here
+
+        async def ask(work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+            return await replica.read(
+                work, begin=begin, within_s=surveys.LONGEST_S, otherwise=lambda: here.ask(work)
+            )
+
+        return Reads(ask)
+
+    def surveying(self, workspace: int, *, within_s: float = surveys.LONGEST_S) -> Reads:
         """What is read of much of a workspace, by its role: on the connections of surveys, and in turn (`survey`)."""
-        begin = f"{_FOR_SURVEYS}; {_as_tenant(workspace) if self._rows_are_secured else ''}"
 
-        def turn() -> AbstractAsyncContextManager[asyncpg.Connection]:
-            return self._surveys.turn(workspace, begin, within_s)
+        async def ask(work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+            async with self._surveys.place(workspace):
+                return await self._survey(work, within_s, workspace)
 
-        return Statements(turn, turn)
+        return Reads(ask)
+
+    async def _survey(
+        self, work: Callable[[asyncpg.Connection], Awaitable[T]], within_s: float, *workspaces: int
+    ) -> T:
+        """Run a survey, by the role of these workspaces or of all, for whoever has their turn."""
+        begin = f"{_FOR_SURVEYS}; {self._role(*workspaces)}"
+
+        async def here() -> T:
+            async with self._surveys.begun(begin, within_s) as connection:
+                return await work(connection)
+
+        if self.replica is None:
+            return await here()
+        return await self.replica.read(work, begin=begin, within_s=within_s, otherwise=here)
+
+    def _role(self, *workspaces: int) -> str:
+        """What a transaction begins with that reads as these workspaces, or as all."""
+        if not self._rows_are_secured:
+            return ""
+        return _as_tenant(*workspaces) if workspaces else f"set local role {JOBS}"
 
     @property
     def owned(self) -> Statements:
@@ -280,9 +334,12 @@ class Database(Statements):
         async with self._surveys.place(workspace):
             if await self.know(workspace):
                 within_s = max(within_s, surveys.SMALL_WITHIN_S)
-            async with self._surveys.begun(_FOR_SURVEYS, within_s) as connection:
+
+            async def work(connection: asyncpg.Connection) -> list[Row]:
                 found: list[Row] = await connection.fetch(query, workspace, *args)
-        return found
+                return found
+
+            return await self._survey(work, within_s)
 
     def readable(
         self,
@@ -320,6 +377,20 @@ class Database(Statements):
     ) -> AbstractAsyncContextManager[asyncio.Event]:
         """Call what is given for channels, with what is said, at every NOTIFY; the event is set when no more is heard."""
         return listening(self._pools, lambda name: self.value("select pg_notify($1, '')", name), heard)
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        encoder=lambda value: msgspec.json.encode(value).decode(),
+        decoder=unreadable.decoded,
+        schema="pg_catalog",
+    )
+
+
+async def _prepare_replica(connection: asyncpg.Connection) -> None:
+    await _prepare(connection)
+    await connection.execute(_KEEP_SCHEMA)
 
 
 def _malformed(url: str) -> Misconfigured:

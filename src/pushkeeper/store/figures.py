@@ -112,7 +112,7 @@ async def hooks(database: Database) -> list[HookFacts]:
 
 async def devices(database: Database) -> dict[tuple[str, str, str], int]:
     """How many devices there are, by workspace, platform and last status."""
-    rows = await database.rows(SQL["devices"])
+    rows = await database.reading().rows(SQL["devices"])
     return {(row["workspace"], row["platform"], row["status"]): row["devices"] for row in rows}
 
 

@@ -88,7 +88,7 @@ async def people(database: Database, workspace: WorkspaceId, message_id: UUID, w
 
 async def history(database: Database, workspace: WorkspaceId) -> list[DayOf]:
     """What came of a workspace's pushes in the last ninety days."""
-    rows = await database.of(workspace).rows(SQL["history"], workspace, HISTORY_DAYS)
+    rows = await database.reading(workspace).rows(SQL["history"], workspace, HISTORY_DAYS)
     return [
         day
         for _, of_day in groupby(rows, itemgetter("day"))
@@ -98,7 +98,7 @@ async def history(database: Database, workspace: WorkspaceId) -> list[DayOf]:
 
 async def fastest_per_s(database: Database, workspace: WorkspaceId) -> float | None:
     """How many pushes of broadcasts were accepted in a second of the best minute of the last week; None of none."""
-    found: int | None = await database.of(workspace).value(SQL["fastest"], workspace)
+    found: int | None = await database.reading(workspace).value(SQL["fastest"], workspace)
     return None if not found else found / 60
 
 

@@ -148,14 +148,16 @@ async def due(database: Database) -> list[tuple[WorkspaceId, Insight]]:
 async def pushes(database: Database, workspace: WorkspaceId, days: int) -> list[PushDay]:
     """What pushes came to in the last so many days, today among them, the oldest first."""
     return [
-        PushDay(*row.values()) for row in await database.of(workspace).rows(SQL["pushes"], workspace, days)
+        PushDay(*row.values())
+        for row in await database.reading(workspace).rows(SQL["pushes"], workspace, days)
     ]
 
 
 async def reasons(database: Database, workspace: WorkspaceId, days: int) -> list[Reason]:
     """Why pushes did not reach their devices in the last so many days, what is most frequent first."""
     return [
-        Reason(*row.values()) for row in await database.of(workspace).rows(SQL["reasons"], workspace, days)
+        Reason(*row.values())
+        for row in await database.reading(workspace).rows(SQL["reasons"], workspace, days)
     ]
 
 
@@ -163,7 +165,7 @@ async def bounces(database: Database, workspace: WorkspaceId, days: int, limit: 
     """Refusals in the last so many days, what is most frequent first."""
     return [
         Bounce(*row.values())
-        for row in await database.of(workspace).rows(SQL["bounces"], workspace, days, limit)
+        for row in await database.reading(workspace).rows(SQL["bounces"], workspace, days, limit)
     ]
 
 
@@ -171,13 +173,13 @@ async def bounces_by_day(database: Database, workspace: WorkspaceId, days: int) 
     """Refusals by word, the oldest day first."""
     return [
         BounceDay(*row.values())
-        for row in await database.of(workspace).rows(SQL["bounces_by_day"], workspace, days)
+        for row in await database.reading(workspace).rows(SQL["bounces_by_day"], workspace, days)
     ]
 
 
 async def broadcasts(database: Database, workspace: WorkspaceId, before: int, limit: int) -> list[Began]:
     """Broadcasts that began, with numbers below this one, the newest first."""
-    rows = await database.of(workspace).rows(SQL["broadcasts"], workspace, before, limit)
+    rows = await database.reading(workspace).rows(SQL["broadcasts"], workspace, before, limit)
     return [Began(**row) for row in rows]
 
 

@@ -36,10 +36,17 @@ class Connections(NamedTuple):
 class Pools:
     """The pools of one address, which share what is known of its hosts and whether they answer."""
 
-    def __init__(self, url: str, *, statement_cache_size: int = STATEMENT_CACHE_SIZE) -> None:
-        """Take an address, a malformed one is a ValueError; nothing is connected yet."""
+    def __init__(
+        self, url: str, *, statement_cache_size: int = STATEMENT_CACHE_SIZE, session: str = "read-write"
+    ) -> None:
+        """Take an address, a malformed one is a ValueError; nothing is connected yet.
+
+        Of several hosts, one is wanted with a `session` of that kind, unless the address says which.
+        """
         self.url = url
-        self._connector = Connector(url, statement_cache_size=statement_cache_size, on_move=self.open_again)
+        self._connector = Connector(
+            url, statement_cache_size=statement_cache_size, session=session, on_move=self.open_again
+        )
         self._pools: list[asyncpg.Pool] = []
         self._watchdog = Watchdog(self._ask, self._leave)
         self._heeded_at = float("-inf")

@@ -130,14 +130,14 @@ async def over_time(
 ) -> list[Moment]:
     """Devices by last status, hour by hour or day by day, the oldest first."""
     found: dict[datetime, dict[str, int]] = defaultdict(dict)
-    for row in await database.of(workspace).rows(SQL["over_time"], workspace, since, daily):
+    for row in await database.reading(workspace).rows(SQL["over_time"], workspace, since, daily):
         found[row["at"]][row["status"]] = row["devices"]
     return [Moment(at, counts) for at, counts in found.items()]
 
 
 async def hours(database: Database, workspace: WorkspaceId, hours: int) -> list[Hour]:
     """What happened in each of the last so many hours, the oldest first; the last is this one, which is not over."""
-    return [Hour(**row) for row in await database.of(workspace).rows(SQL["hours"], workspace, hours)]
+    return [Hour(**row) for row in await database.reading(workspace).rows(SQL["hours"], workspace, hours)]
 
 
 async def thin(database: Database, hourly: timedelta, daily: timedelta) -> None:

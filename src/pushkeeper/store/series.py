@@ -21,7 +21,7 @@ async def of_template(
     database: Database, workspace: WorkspaceId, template: Template, period: Period, periods: int
 ) -> dict[str, list[int]]:
     """Each metric of a template's deliveries in the last so many periods, the oldest first."""
-    rows = await database.of(workspace).rows(
+    rows = await database.reading(workspace).rows(
         SQL["of_template"], workspace, template.template_id, period, periods, _is_broadcast(template)
     )
     return {row["metric"]: row["counts"] for row in rows}
@@ -37,7 +37,7 @@ async def links(
     unique: bool,
 ) -> dict[str, list[int]]:
     """Clicks on each link in a template's deliveries, by period; with `unique`, only each person's first click."""
-    rows = await database.of(workspace).rows(
+    rows = await database.reading(workspace).rows(
         SQL["links"], workspace, template.template_id, period, periods, _is_broadcast(template), unique
     )
     return {row["href"]: row["counts"] for row in rows}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import asyncpg
 
@@ -27,7 +27,50 @@ class LostRace(Exception):
 _WORTH_ANOTHER_TRY = (LostRace, Busy, asyncpg.ForeignKeyViolationError)
 
 
-class Statements:
+class Ask(Protocol):
+    """Runs `work` on a connection that it chooses, and gives that back."""
+
+    def __call__(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> Awaitable[T]: ...
+
+
+class Reads:
+    """What is asked, one statement at a time."""
+
+    def __init__(self, ask: Ask) -> None:
+        self.ask = ask
+
+    async def rows(self, query: str, *args: object) -> list[Row]:
+        async def work(connection: asyncpg.Connection) -> list[Row]:
+            found: list[Row] = await connection.fetch(query, *args)
+            return found
+
+        return await self.ask(work)
+
+    async def rows_planned_anew(self, query: str, *args: object) -> list[Row]:
+        """The rows of a query whose best plan is another for other arguments, so that none is kept for it."""
+
+        async def work(connection: asyncpg.Connection) -> list[Row]:
+            statement = await connection.prepare(query)
+            found: list[Row] = await statement.fetch(*args)
+            return found
+
+        return await self.ask(work)
+
+    async def row(self, query: str, *args: object) -> Row | None:
+        async def work(connection: asyncpg.Connection) -> Row | None:
+            found: Row | None = await connection.fetchrow(query, *args)
+            return found
+
+        return await self.ask(work)
+
+    async def value(self, query: str, *args: object) -> Any:  # noqa: ANN401 - a column has any type
+        async def work(connection: asyncpg.Connection) -> Any:  # noqa: ANN401 - a column has any type
+            return await connection.fetchval(query, *args)
+
+        return await self.ask(work)
+
+
+class Statements(Reads):
     """What is asked and changed by one role."""
 
     def __init__(
@@ -36,29 +79,13 @@ class Statements:
         together: Callable[[], AbstractAsyncContextManager[asyncpg.Connection]],
     ) -> None:
         """`alone` gives a connection for one statement, `together` one in a transaction."""
+        super().__init__(self._on_one)
         self._alone = alone
         self._together = together
 
-    async def rows(self, query: str, *args: object) -> list[Row]:
+    async def _on_one(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         async with self._alone() as connection:
-            found: list[Row] = await connection.fetch(query, *args)
-        return found
-
-    async def rows_planned_anew(self, query: str, *args: object) -> list[Row]:
-        """The rows of a query whose best plan is another for other arguments, so that none is kept for it."""
-        async with self._alone() as connection:
-            statement = await connection.prepare(query)
-            found: list[Row] = await statement.fetch(*args)
-        return found
-
-    async def row(self, query: str, *args: object) -> Row | None:
-        async with self._alone() as connection:
-            found: Row | None = await connection.fetchrow(query, *args)
-        return found
-
-    async def value(self, query: str, *args: object) -> Any:  # noqa: ANN401 - a column has any type
-        async with self._alone() as connection:
-            return await connection.fetchval(query, *args)
+            return await work(connection)
 
     async def in_transaction(
         self, work: Callable[[Connection], Awaitable[T]], *, within_s: float | None = None

@@ -85,19 +85,10 @@ class Surveys:
                 )
                 yield connection
             except asyncpg.QueryCanceledError:
-                raise TooSlow(
-                    f"what is asked takes longer than {within_s:g} s: ask for fewer conditions, or begin with one that is true "
-                    "of few people (an id, a segment, an attribute that has an index)"
-                ) from None
+                raise too_slow(within_s) from None
             finally:
                 if not connection.is_closed():
                     await connection.execute("rollback")
-
-    @asynccontextmanager
-    async def turn(self, workspace: int, begin: str, within_s: float) -> AsyncIterator[asyncpg.Connection]:
-        """Both."""
-        async with self.place(workspace), self.begun(begin, within_s) as connection:
-            yield connection
 
 
 async def _acquire(turns: asyncio.Semaphore) -> None:
@@ -109,6 +100,14 @@ async def _acquire(turns: asyncio.Semaphore) -> None:
             f"too many requests: other searches of this workspace were not done within {WAITS_S:g} s",
             retry_after_s=_RETRY_AFTER_S,
         ) from None
+
+
+def too_slow(within_s: float) -> TooSlow:
+    """What is said of a survey that takes longer than it may."""
+    return TooSlow(
+        f"what is asked takes longer than {within_s:g} s: ask for fewer conditions, or begin with one that is true "
+        "of few people (an id, a segment, an attribute that has an index)"
+    )
 
 
 def of_one_here() -> int:

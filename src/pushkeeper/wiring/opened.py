@@ -66,6 +66,8 @@ async def store(settings: Settings, *, connections: int = 4, migrating: bool = T
         )
         database.hashes = IdentifierHashes(opened.key_for("identifiers"))
         try:
+            if settings.replica_url is not None:
+                await database.add_replica(settings.replica_url, max_lag_s=settings.replica_max_lag_s)
             applied = await migrate.migrate(database) if migrating else []
             async with aclosing(Renderer()) as renderer:
                 numbers = tuple(migration.number for migration in applied)
