@@ -220,3 +220,41 @@ def test_a_unit_takes_no_more_than_it_is_given(unit):
     assert int(said["TasksMax"]) <= 512
     # More than the connections that may be open, and what else a process has.
     assert int(said["LimitNOFILE"]) > Settings(data_dir=ROOT).max_connections + 1_000
+
+
+HA = DEPLOY / "ha"
+PATRONI = yaml.safe_load((HA / "patroni.yml").read_text())
+MACHINES = {"db1": "10.0.0.11", "db2": "10.0.0.12", "db3": "10.0.0.13"}
+
+
+def test_patroni_keeps_what_is_acknowledged_and_replaces_a_primary_as_soon_as_it_can():
+    said = PATRONI["bootstrap"]["dcs"]
+    assert said["synchronous_mode"] is True
+    # Patroni raises a smaller one, and lowers the others until they fit into it.
+    assert said["ttl"] == 20
+    assert said["loop_wait"] + 2 * said["retry_timeout"] <= said["ttl"]
+    assert PATRONI["watchdog"]["mode"] in {"automatic", "required"}
+
+
+def test_the_files_of_a_cluster_name_the_same_machines():
+    assert PATRONI["etcd3"]["hosts"] == [f"{address}:2379" for address in MACHINES.values()]
+    etcd = (HA / "etcd.env").read_text()
+    peers = ",".join(f"{name}=http://{address}:2380" for name, address in MACHINES.items())
+    assert f"ETCD_INITIAL_CLUSTER={peers}\n" in etcd
+    servers = re.findall(r"server (\w+) ([\d.]+):5432 check port 8008", (HA / "haproxy.cfg").read_text())
+    assert dict(servers) == MACHINES
+
+
+def test_a_cluster_lets_in_nobody_without_a_password_and_its_files_hold_none():
+    for line in PATRONI["postgresql"]["pg_hba"]:
+        assert line.split()[-1] == ("peer" if line.startswith("local ") else "scram-sha-256"), line
+    passwords = re.findall(r"^PATRONI_\w+_PASSWORD=(.*)$", (HA / "patroni.env").read_text(), re.MULTILINE)
+    assert passwords == [""] * 4
+
+
+@pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
+def test_haproxy_has_nothing_against_its_file():
+    done = subprocess.run(
+        ["haproxy", "-c", "-f", HA / "haproxy.cfg"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
