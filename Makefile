@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest fast check format bench docs screenshots site lock clean
+.PHONY: help demo test test-oldest test-ha fast check format bench docs screenshots site lock clean
 
 help: ## Show what there is to make
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,18 @@ OLDEST ?= /usr/lib/postgresql/15/bin
 test-oldest: $(READY) ## Run the rings of store, engine and worker on the oldest PostgreSQL that is supported
 	$(BIN)/python -m pytest --postgres $(OLDEST) tests/store tests/engine tests/worker
 
+# Patroni has an environment of its own.
+HA := tests/ha/.venv/.ready
+
+$(HA): requirements/ha.lock
+	$(PYTHON) -m venv tests/ha/.venv
+	tests/ha/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+# In namespaces of its own, of the network and of processes: nothing that it starts outlives it, or is seen from outside.
+test-ha: $(READY) $(HA) ## Pull cables on a PostgreSQL cluster, 20 minutes (as root; needs etcd-server, haproxy, iproute2)
+	unshare --net --mount --pid --fork --kill-child --mount-proc $(BIN)/python -m pytest tests/ha $(ARGS)
+
 fast: $(READY) ## Run the fast ring: pure rules and provider tables
 	$(BIN)/python -m pytest tests/core tests/providers
 
@@ -87,9 +99,11 @@ lock: ## Pin the dependencies anew (needs uv)
 	  --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -q -o requirements/clients-senders.lock
 	echo openapi-python-client | uv pip compile - --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate --upgrade -q -o requirements/clients-openapi.lock
+	echo 'patroni[etcd3,psycopg3]>=4.1' | uv pip compile - --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --no-annotate --upgrade -q -o requirements/ha.lock
 	# Later ones need zensical-ui, which could not be had when this was written.
 	echo 'zensical<0.0.74' | uv pip compile - --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate --upgrade -q -o requirements/docs.lock
 
 clean: ## Remove what make made
-	rm -rf $(VENV) .venv-site site .cache tests/clients/*/.venv tests/clients/node/node_modules .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venv-site site .cache tests/clients/*/.venv tests/ha/.venv tests/clients/node/node_modules .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -34,8 +34,8 @@ def query(url, sql, *args):
     return asyncio.run(work())
 
 
-def load(url, workspace_name, tokens):
-    """Register an iPhone for each token, p0, p1, … in their order, and return the workspace's id."""
+def load(url, workspace_name, tokens, *, platform=Platform.IOS, of="p"):
+    """Register a device for each token, of p0, p1, … in their order, and return the workspace's id."""
 
     async def work(database):
         workspace = (await workspaces.by_name(database, workspace_name)).workspace_id
@@ -45,14 +45,14 @@ def load(url, workspace_name, tokens):
             async def register(connection, page=page, start=start):
                 namings = [
                     people.Naming(
-                        workspace_id=workspace, path=Identifier(IdentifierKind.ID, f"p{start + number}")
+                        workspace_id=workspace, path=Identifier(IdentifierKind.ID, f"{of}{start + number}")
                     )
                     for number in range(len(page))
                 ]
                 found = await people.resolve(connection, namings, database.hashes)
                 now = datetime.now(UTC)
                 registrations = [
-                    devices.Registration(token=Token(token), platform=Platform.IOS, last_used=now)
+                    devices.Registration(token=Token(token), platform=platform, last_used=now)
                     for token in page
                 ]
                 known = [person for person in found if person is not None]
