@@ -35,8 +35,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--postgres",
         type=Path,
         metavar="FOLDER",
-        help="the programs of the PostgreSQL to run on, such as /usr/lib/postgresql/15/bin; the wheel's by default",
+        help="the programs of another PostgreSQL than the wheel's, such as /usr/lib/postgresql/15/bin: of all tests "
+        "those that use a database are run, on it",
     )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("postgres") is None:
+        return
+    others = [item for item in items if "database_url" not in getattr(item, "fixturenames", ())]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in set(others)]
 
 
 @pytest.fixture(scope="session")

@@ -175,6 +175,28 @@ def test_columns_of_no_rows_are_as_many_as_asked_for() -> None:
     assert columns([(1, "a"), (2, "b")], 2) == [[1, 2], ["a", "b"]]
 
 
+@pytest.mark.parametrize(("version", "is_refused"), [(140_023, True), (150_000, False), (190_000, False)])
+async def test_a_server_older_than_15_is_refused_and_a_newer_one_than_we_know_is_not(
+    database: Database, version: int, *, is_refused: bool
+) -> None:
+    schema = f"says_{version}"  # before pg_catalog in the search path
+    await database.owned.value(f"create schema {schema}")
+    await database.owned.value(
+        f"create function {schema}.current_setting(name text) returns text language sql as $$ "
+        f"select case name when 'server_version_num' then '{version}' else pg_catalog.current_setting(name) end $$"
+    )
+    await database.owned.value(f"grant usage on schema {schema} to public")
+    url = f"{database.url}&options=-csearch_path%3D{schema},pg_catalog,public"
+    try:
+        if is_refused:
+            with pytest.raises(Misconfigured, match="PostgreSQL 15 or newer is needed"):
+                await Database.open(url)
+        else:
+            await (await Database.open(url)).close()
+    finally:
+        await database.owned.value(f"drop schema {schema} cascade")
+
+
 @pytest.mark.parametrize(
     ("text", "stored"), [("as it is: ü", "as it is: ü"), ("a\0b", "ab"), ("a\ud800b", "a?b")]
 )
