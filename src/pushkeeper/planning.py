@@ -16,20 +16,22 @@ from pushkeeper.store.jobs import MOST_BATCHES
 from pushkeeper.store.plans import Plan, Progress, Whom
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Sequence
 
     from pushkeeper.core.filter import Node
     from pushkeeper.core.model import RouteId, WorkspaceId
     from pushkeeper.store.database import Connection, Database
     from pushkeeper.store.jobs import Claim
-    from pushkeeper.store.plans import Address, ToPlan
+    from pushkeeper.store.plans import Address, Page, ToPlan
+    from pushkeeper.store.routes import Route
 
 PRIORITY = 1  # 0 is transactional
 DEVICES_PER_BATCH = 500
 PAGE_S = 50.0  # that the statements of a page may take
-_FIRST_PAGE = 2_000  # small, so that the first push leaves soon
-_PAGE = 20_000
+FIRST_PAGE = 2_000  # small, so that the first push leaves soon
+PAGE = 20_000
 _MOST_LANES = 100
+MOST_KINDS = 1_000
 
 
 class Planning:
@@ -37,7 +39,7 @@ class Planning:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._lanes: dict[int, Mapping[Address, RouteId]] = {}
+        self._lanes: dict[int, _Lanes] = {}
 
     async def page(self, claim: Claim) -> None:
         """Plan the next page of a broadcast that is claimed; `ClaimLost` where it was cancelled or paused meanwhile.
@@ -56,16 +58,14 @@ class Planning:
 
         await self._database.in_transaction(work, within_s=PAGE_S)
 
-    async def _plan(
-        self, connection: Connection, broadcast: ToPlan, lanes: Mapping[Address, RouteId]
-    ) -> None:
+    async def _plan(self, connection: Connection, broadcast: ToPlan, lanes: _Lanes) -> None:
         if broadcast.saved is None:
             broadcast = await _begin(connection, broadcast)
         plan = _plan_of(broadcast, lanes)
         if broadcast.listed:
-            progress, over = await _listed_page(connection, broadcast, plan)
+            progress, over = await _listed_page(connection, broadcast, plan, lanes)
         else:
-            progress, over = await _page(connection, broadcast, plan)
+            progress, over = await _page(connection, broadcast, plan, lanes)
         await plans.advance(connection, broadcast, progress)
         if not over:
             return
@@ -75,20 +75,34 @@ class Planning:
             await plans.planned(connection, broadcast)
             self._lanes.pop(broadcast.broadcast_id, None)
 
-    async def _lanes_of(self, claim: Claim) -> Mapping[Address, RouteId]:
-        """The lane of each kind of device: looked up once, as the last hop looks again."""
+    async def _lanes_of(self, claim: Claim) -> _Lanes:
+        """The lane of each kind of device: chosen once, as the last hop looks again."""
         if (known := self._lanes.get(claim.item_id)) is None:
-            ways = await routes.of_workspaces(self._database, [claim.workspace_id])
-            chosen = {
-                address: choose_route(address, ways)
-                for address in await plans.addresses(self._database, claim.workspace_id)
-            }
-            known = {address: route.route_id for address, route in chosen.items() if route is not None}
+            known = _Lanes(await routes.of_workspaces(self._database, [claim.workspace_id]))
             # Another process may plan its last page, so that nobody here takes it out.
             while len(self._lanes) >= _MOST_LANES:
                 self._lanes.pop(next(iter(self._lanes)))
             self._lanes[claim.item_id] = known
         return known
+
+
+class _Lanes:
+    """Which route each kind of device of a broadcast is for, of the kinds that its pages had until now."""
+
+    def __init__(self, ways: Sequence[Route]) -> None:
+        self._ways = ways
+        self.known: dict[Address, RouteId | None] = {}
+
+    async def cut(self, page: Callable[[], Awaitable[Page]]) -> Page:
+        """Cut a page, again where it has kinds that no page before had: to look for them all first would read every device."""
+        # An app is whatever a device says, so that there may be as many as there are devices.
+        if len(self.known) > MOST_KINDS:
+            self.known.clear()
+        while (found := await page()).unknown:
+            for kind in found.unknown:
+                route = choose_route(kind, self._ways)
+                self.known[kind] = None if route is None else route.route_id
+        return found
 
 
 async def _begin(connection: Connection, broadcast: ToPlan) -> ToPlan:
@@ -104,7 +118,7 @@ async def _begin(connection: Connection, broadcast: ToPlan) -> ToPlan:
     return replace(broadcast, saved=saved, message_id=message_id, started_at=broadcast.started_at or now)
 
 
-def _plan_of(broadcast: ToPlan, lanes: Mapping[Address, RouteId]) -> Plan:
+def _plan_of(broadcast: ToPlan, lanes: _Lanes) -> Plan:
     per_s = broadcast.per_s
     due_at = broadcast.pass_at or datetime.now(UTC)
     whom = Whom(
@@ -122,23 +136,29 @@ def _plan_of(broadcast: ToPlan, lanes: Mapping[Address, RouteId]) -> Plan:
         whom=whom,
         priority=PRIORITY,
         due_at=due_at if per_s is None else max(due_at, broadcast.free_at),
-        lanes=lanes,
+        lanes=lanes.known,
         # With a rate, a batch is what may leave in a second.
         size=DEVICES_PER_BATCH if per_s is None else max(1, min(int(per_s), DEVICES_PER_BATCH)),
         per_s=per_s,
     )
 
 
-async def _page(connection: Connection, broadcast: ToPlan, plan: Plan) -> tuple[Progress, bool]:
+async def _page(
+    connection: Connection, broadcast: ToPlan, plan: Plan, lanes: _Lanes
+) -> tuple[Progress, bool]:
     size = _page_size(broadcast, plan)
-    last, count = await plans.devices(connection, plan, after=broadcast.last_device, page=size)
-    return _progress(broadcast, plan, count, last_device=last or broadcast.last_device), count < size
+    found = await lanes.cut(lambda: plans.devices(connection, plan, after=broadcast.last_device, page=size))
+    last_device = found.last or broadcast.last_device
+    return _progress(broadcast, plan, found.devices, last_device=last_device), found.devices < size
 
 
-async def _listed_page(connection: Connection, broadcast: ToPlan, plan: Plan) -> tuple[Progress, bool]:
+async def _listed_page(
+    connection: Connection, broadcast: ToPlan, plan: Plan, lanes: _Lanes
+) -> tuple[Progress, bool]:
     size = _page_size(broadcast, plan)
-    last, count = await plans.listed(connection, plan, after=broadcast.last_person, page=size)
-    return _progress(broadcast, plan, count, last_person=last or broadcast.last_person), last is None
+    found = await lanes.cut(lambda: plans.listed(connection, plan, after=broadcast.last_person, page=size))
+    last_person = found.last or broadcast.last_person
+    return _progress(broadcast, plan, found.devices, last_person=last_person), found.last is None
 
 
 def _progress(broadcast: ToPlan, plan: Plan, count: int, **reached: Any) -> Progress:  # noqa: ANN401 - a device or a person
@@ -149,8 +169,8 @@ def _progress(broadcast: ToPlan, plan: Plan, count: int, **reached: Any) -> Prog
 
 def _page_size(broadcast: ToPlan, plan: Plan) -> int:
     if plan.per_s is not None:
-        return min(plan.size * MOST_BATCHES, _PAGE)
-    return _FIRST_PAGE if not broadcast.devices else _PAGE
+        return min(plan.size * MOST_BATCHES, PAGE)
+    return FIRST_PAGE if not broadcast.devices else PAGE
 
 
 def _node(broadcast: ToPlan) -> Node | None:

@@ -11,13 +11,15 @@ from pushkeeper.core.model import Content, Provider
 from pushkeeper.core.pacing import FCM_PER_S
 from pushkeeper.core.preflight import Asks, Facts, RouteState, ZoneState
 from pushkeeper.core.routing import choose_route
-from pushkeeper.store import forecasts, plans, routes
+from pushkeeper.store import forecasts, routes
+from pushkeeper.store.plans import Address
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from pushkeeper.core.model import Platform, TokenShape, WorkspaceId
-    from pushkeeper.core.preflight import Preflight
+    from pushkeeper.core.preflight import Kind, Preflight
     from pushkeeper.store.database import Database
     from pushkeeper.store.plans import Whom
     from pushkeeper.store.routes import Route
@@ -73,7 +75,7 @@ class Preflights:
             at=datetime.now(UTC),
             people=people,
             kinds=kinds,
-            routes=await self._routes(workspace),
+            routes=await self._routes(workspace, kinds),
             history=await forecasts.history(self._database, workspace),
             asks=flight.asks,
             per_s=flight.per_s,
@@ -84,12 +86,12 @@ class Preflights:
         return preflight.foresee(flight.message, facts)
 
     async def _routes(
-        self, workspace: WorkspaceId
+        self, workspace: WorkspaceId, kinds: Sequence[Kind]
     ) -> dict[tuple[Platform, str, str, TokenShape], RouteState]:
         """The route of each kind of device, as it stands."""
         ways = await routes.of_workspaces(self._database, [workspace])
         found: dict[tuple[Platform, str, str, TokenShape], RouteState] = {}
-        for address in await plans.addresses(self._database, workspace):
+        for address in {Address(kind.platform, kind.app, kind.environment, kind.shape) for kind in kinds}:
             route = choose_route(address, ways)
             if route is not None:
                 found[address] = _state(route)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.filter import Node
     from pushkeeper.core.model import DeviceId, PersonId, RouteId, WorkspaceId
-    from pushkeeper.store.database import Connection, Database, Row
+    from pushkeeper.store.database import Connection, Row
     from pushkeeper.store.jobs import Claim
 
 SQL = load_queries("plans")
@@ -132,7 +132,7 @@ class Plan:
     Attributes:
         priority: 0 goes before all others.
         due_at: of the first batch; with `per_s`, the others follow at that rate, and else are due with it.
-        lanes: which route each kind of device is for.
+        lanes: which route each kind of device is for; None: there is none.
         size: devices of a batch.
     """
 
@@ -141,7 +141,7 @@ class Plan:
     whom: Whom
     priority: int
     due_at: datetime
-    lanes: Mapping[Address, RouteId]
+    lanes: Mapping[Address, RouteId | None]
     size: int
     per_s: float | None = None
 
@@ -247,44 +247,46 @@ async def mint(connection: Connection, broadcast: ToPlan, message_id: UUID, crea
     await connection.execute(SQL["unmint"], *former)
 
 
-async def addresses(database: Database, workspace: WorkspaceId) -> list[Address]:
-    """The kinds of device that a workspace has, as far as they decide the route."""
-    rows = await database.of(workspace).rows(SQL["addresses"], workspace)
-    return database.readable(rows, _address, table="devices", key="app", workspace=workspace)
+class Page(NamedTuple):
+    """What a page came to.
 
-
-def _address(row: Row) -> Address:
-    return Address(**{**row, "platform": Platform(row["platform"]), "shape": TokenShape(row["shape"])})
-
-
-async def devices(
-    connection: Connection, plan: Plan, *, after: DeviceId, page: int
-) -> tuple[DeviceId | None, int]:
-    """Cut the next page of a workspace's devices into batches.
-
-    Returns the last device of the page, from which the next goes on, and how many there were; None of an empty page.
+    Attributes:
+        last: the device or the person that the next page goes on after; None where there is nothing more.
+        devices: how many there are in it.
+        unknown: kinds of device in it that the plan has no lane for, nor says that there is none: nothing was cut then.
     """
+
+    last: Any
+    devices: int
+    unknown: list[Address]
+
+
+def _page(row: Row, last: object) -> Page:
+    return Page(last, row["devices"], [_address(*kind) for kind in row["new_kinds"] or ()])
+
+
+def _address(platform: str, app: str, environment: str, shape: str) -> Address:
+    return Address(Platform(platform), app, environment, TokenShape(shape))
+
+
+async def devices(connection: Connection, plan: Plan, *, after: DeviceId, page: int) -> Page:
+    """Cut the next page of a workspace's devices into batches."""
     where = conditions(plan.whom, first=_FIRST)
     query = SQL["devices"].replace("{people}", _PEOPLE if where.of_people else "")
     row = await connection.fetchrow(
         query.replace("{condition}", where.sql), *_arguments(plan, after, page), *where.parameters
     )
     assert row is not None  # noqa: S101 - an aggregate has a row
-    return row["last"], row["devices"]
+    return _page(row, row["last"])
 
 
-async def listed(
-    connection: Connection, plan: Plan, *, after: PersonId, page: int
-) -> tuple[PersonId | None, int]:
-    """Cut the devices of the next people who are named for a message into batches.
-
-    Returns the last person, None after the last page, and how many devices there were.
-    """
+async def listed(connection: Connection, plan: Plan, *, after: PersonId, page: int) -> Page:
+    """Cut the devices of the next people who are named for a message into batches."""
     where = conditions(plan.whom, first=_FIRST)
     query = SQL["listed"].replace("{condition}", where.sql)
     row = await connection.fetchrow(query, *_arguments(plan, after, page), *where.parameters)
     assert row is not None  # noqa: S101 - an aggregate has a row
-    return row["last"] if row["people"] == page else None, row["devices"]
+    return _page(row, row["last"] if row["people"] == page else None)
 
 
 def _arguments(plan: Plan, after: object, page: int) -> tuple[object, ...]:

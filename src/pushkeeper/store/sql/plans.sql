@@ -73,16 +73,13 @@ where workspace_id = $1 and broadcast_id = $2 and claim_id = $3 and state = 'fet
 -- Nobody is left to plan for.
 update broadcasts set state = 'planned', planned_at = now() where workspace_id = $1 and broadcast_id = $2;
 
--- name: addresses
--- The kinds of device that a workspace has, as far as they decide the route.
-select distinct platform, app, environment, token_shape(platform, token) as shape
-from devices where workspace_id = $1;
-
 -- name: devices
 -- The next page of a workspace's devices of which conditions are true, cut into batches by the lane that each is for;
--- with a rate ($13), each batch has its slot. Answers with the last of them.
+-- with a rate ($13), each batch has its slot. Answers with the last of them. Where some are of kinds that the lanes ($5 to $9,
+-- null for no lane) do not tell of, it answers with those kinds, and nothing is cut.
 with page as materialized (
-    select d.device_id, d.person_id, coalesce(l.lane, 0) as lane
+    select d.device_id, d.person_id, coalesce(l.lane, 0) as lane, case when l.platform is null
+        then array[d.platform, d.app, d.environment, token_shape(d.platform, d.token)] end as new_kind
     from devices d {people}
     left join unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[]) as l (platform, app, environment, shape, lane)
         on l.platform = d.platform and l.app = d.app and l.environment = d.environment
@@ -105,9 +102,10 @@ slots as (
 planned as (
     insert into batches (workspace_id, message_id, priority, due_at, slot_at, device_ids, person_ids, lane)
     select $1, $2, $3, coalesce(slot_at, $4), slot_at, device_ids, person_ids, lane
-    from slots
+    from slots where not exists (select from page where new_kind is not null)
 )
-select (select device_id from page order by device_id desc limit 1) as last, (select count(*) from page) as devices;
+select (select device_id from page order by device_id desc limit 1) as last, (select count(*) from page) as devices,
+    (select array_agg(distinct new_kind) from page where new_kind is not null) as new_kinds;
 
 -- name: listed
 -- The next page of the people who are named for a message, and those of their devices of which conditions are true, cut
@@ -119,7 +117,8 @@ with named as materialized (
     limit $11
 ),
 page as materialized (
-    select d.device_id, d.person_id, coalesce(l.lane, 0) as lane
+    select d.device_id, d.person_id, coalesce(l.lane, 0) as lane, case when l.platform is null
+        then array[d.platform, d.app, d.environment, token_shape(d.platform, d.token)] end as new_kind
     from named n
     join people p on p.workspace_id = $1 and p.person_id = n.person_id
     join devices d on d.workspace_id = $1 and d.person_id = n.person_id
@@ -142,7 +141,7 @@ slots as (
 planned as (
     insert into batches (workspace_id, message_id, priority, due_at, slot_at, device_ids, person_ids, lane)
     select $1, $2, $3, coalesce(slot_at, $4), slot_at, device_ids, person_ids, lane
-    from slots
+    from slots where not exists (select from page where new_kind is not null)
 ),
 nobody as (
     insert into pushes (message_day, message_id, device_id, workspace_id, person_id, ending, reason)
@@ -155,4 +154,5 @@ nobody as (
     on conflict do nothing
 )
 select (select max(person_id) from named) as last, (select count(*) from named) as people,
-    (select count(*) from page) as devices;
+    (select count(*) from page) as devices,
+    (select array_agg(distinct new_kind) from page where new_kind is not null) as new_kinds;

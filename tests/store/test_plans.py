@@ -1,0 +1,93 @@
+"""Plans: each device goes into the lane of its route, whichever page its kind is first met on."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pushkeeper import planning
+from pushkeeper.core.identity import of_path
+from pushkeeper.core.model import Content, Environment, Platform, Provider, Secret, Token, token_shape
+from pushkeeper.core.routing import choose_route
+from pushkeeper.planning import Planning
+from pushkeeper.store import credentials, routes
+from pushkeeper.store.credentials import NewCredential
+from pushkeeper.store.devices import Registration
+from pushkeeper.store.people import Naming
+from pushkeeper.store.plans import Address
+from pushkeeper.store.vault import Vault
+from pushkeeper.triggers import Triggers
+from pushkeeper.worker.jobs import Jobs
+from pushkeeper.worker.planner import Planner
+
+if TYPE_CHECKING:
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.registry import Registry
+    from pushkeeper.store.database import Database
+
+APPS = ("", "com.example.app", "my-project", "another")
+TOKENS = {Platform.ANDROID: ("a" * 150,), Platform.IOS: ("b" * 64, "c" * 22 + ":APA91b" + "c" * 134, "odd")}
+KINDS = [
+    (platform, app, environment, token)
+    for platform in TOKENS
+    for app, environment, token in itertools.product(APPS, ("", "production", "sandbox"), TOKENS[platform])
+]
+
+
+async def add_routes(database: Database, tenant: WorkspaceId) -> None:
+    vault = Vault(Secret(bytes(32)))
+    for provider, kind, app in (
+        (Provider.APNS, "key", "com.example.app"),
+        (Provider.FCM, "service_account", "my-project"),
+    ):
+        new = NewCredential(
+            provider=provider,
+            kind=kind,
+            app=app,
+            environment=Environment.PRODUCTION,
+            facts={},
+            secret=Secret(b"key"),
+        )
+        await credentials.put(database, vault, tenant, new)
+
+
+@pytest.mark.parametrize("most_kinds", [planning.MOST_KINDS, 2], ids=["all remembered", "often forgotten"])
+async def test_each_kind_of_device_is_planned_for_the_lane_of_its_route(
+    database: Database,
+    tenant: WorkspaceId,
+    registry: Registry,
+    monkeypatch: pytest.MonkeyPatch,
+    most_kinds: int,
+) -> None:
+    monkeypatch.setattr(planning, "MOST_KINDS", most_kinds)
+    monkeypatch.setattr(planning, "FIRST_PAGE", 5)
+    monkeypatch.setattr(planning, "PAGE", 7)
+    await add_routes(database, tenant)
+    ways = await routes.of_workspaces(database, [tenant])
+    expected: Counter[int] = Counter()
+    for number, (platform, app, environment, kind) in enumerate(KINDS):
+        token = Token(f"{number:02}{kind[2:]}")
+        registration = Registration(
+            token=token,
+            platform=platform,
+            app=app,
+            environment=Environment(environment) if environment else None,
+            last_used=datetime.now(UTC),
+        )
+        await registry.register(Naming(workspace_id=tenant, path=of_path(f"p{number}")), registration)
+        route = choose_route(Address(platform, app, environment, token_shape(platform, token)), ways)
+        expected[0 if route is None else route.route_id] += 1
+    assert len(expected) > 2
+    sent = await Triggers(database, {}).send_to_all(tenant, Content(message="x"), send_to_unsubscribed=True)
+    await Jobs(database, Planner(Planning(database))).finish()
+    rows = await database.rows(
+        "select lane, sum(cardinality(device_ids))::int as devices from batches where workspace_id = $1 and message_id = $2 "
+        "group by 1",
+        tenant,
+        sent.message_id,
+    )
+    assert {row["lane"]: row["devices"] for row in rows} == expected
