@@ -31,16 +31,22 @@ FIRST_ANSWER_WITHIN_S = 2.0
 _REPLICA_WITHIN_S = 1.0
 QUICK_FOR_S = 5.0
 SLOW_FOR_S = 60.0
+SLOW_TIMES = 50.0  # of many devices it takes long: at most a fiftieth of the time is spent on it
 
 
 class Kept(Generic[T]):
-    """A question's last answer. One that is too old is asked anew, by one caller for all."""
+    """A question's last answer. One that is too old is asked anew, by one caller for all.
 
-    def __init__(self, ask: Callable[[], Awaitable[T]], *, fresh_for_s: float) -> None:
+    It is fresh for `fresh_for_s`, or for so many `times` as long as it took, whichever is longer.
+    """
+
+    def __init__(self, ask: Callable[[], Awaitable[T]], *, fresh_for_s: float, times: float = 0.0) -> None:
         self._ask = ask
+        self._times = times
         self._fresh_for_s = fresh_for_s
         self._answer: T | None = None
         self._fresh_until = 0.0
+        self._rests_until = 0.0
         self._asking: asyncio.Task[T] | None = None
 
     async def current(self) -> T:
@@ -55,7 +61,7 @@ class Kept(Generic[T]):
 
     async def last(self, *, within_s: float) -> T | None:
         """The last answer, however old, while a newer one is asked for; one that is not there yet is waited for a little."""
-        if time.monotonic() >= self._fresh_until:
+        if time.monotonic() >= self._rests_until:
             asking = self._under_way()
             if self._answer is None:
                 await asyncio.wait([asking], timeout=within_s)
@@ -68,8 +74,13 @@ class Kept(Generic[T]):
         return self._asking
 
     async def _answered(self) -> T:
-        answer = await self._ask()
-        self._answer, self._fresh_until = answer, time.monotonic() + self._fresh_for_s
+        began = time.monotonic()
+        try:
+            answer = await self._ask()
+        finally:
+            ended = time.monotonic()
+            self._rests_until = ended + max(self._fresh_for_s, (ended - began) * self._times)
+        self._answer, self._fresh_until = answer, self._rests_until
         return answer
 
     def _asked(self, task: asyncio.Task[T]) -> None:
@@ -79,14 +90,14 @@ class Kept(Generic[T]):
 
 
 class Measures:
-    """Gathers all series for a scrape; what a scan of devices tells is a minute old at most."""
+    """Gathers all series for a scrape; what a scan of devices tells is kept for a minute, or fifty times as long as it takes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._process = psutil.Process()
         self._postgresql = ""
         self._quick = Kept(self._ask_quick, fresh_for_s=QUICK_FOR_S)
-        self._slow = Kept(self._ask_slow, fresh_for_s=SLOW_FOR_S)
+        self._slow = Kept(self._ask_slow, fresh_for_s=SLOW_FOR_S, times=SLOW_TIMES)
         self._replica = Kept(self._ask_replica, fresh_for_s=QUICK_FOR_S)
 
     async def gather(self) -> list[Series]:

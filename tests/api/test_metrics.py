@@ -9,7 +9,7 @@ import pytest
 from pushkeeper import measures
 from pushkeeper.api.prometheus import Prometheus, exposition
 from pushkeeper.core.model import Secret
-from pushkeeper.measures import Measures
+from pushkeeper.measures import Kept, Measures
 from pushkeeper.metrics import Kind, Metric, Series, Spread
 
 TOKEN = "d9G-secret-of-this-phone_" + "x1" * 60
@@ -231,3 +231,23 @@ def test_a_label_may_hold_any_character():
     series = Series(Metric.QUEUE_BATCHES, ('a "quoted"\\\nname', "0", "due"), 1.0)
     text = exposition([series], "").body.decode()
     assert 'workspace="a \\"quoted\\"\\\\\\nname"' in text
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize(("times", "asked"), [(0.0, 3), (1e12, 1)])
+async def test_what_takes_long_is_asked_for_a_bounded_share_of_the_time(fails, times, asked):
+    began = 0
+
+    async def scan():
+        nonlocal began
+        began += 1
+        if fails:
+            raise TimeoutError
+        return began
+
+    kept = Kept(scan, fresh_for_s=0.0, times=times)
+    for _ in range(3):
+        await kept.last(within_s=60.0)
+        for _ in range(5):  # what is asked beside an old answer begins, ends, and is taken note of
+            await asyncio.sleep(0)
+    assert began == asked
