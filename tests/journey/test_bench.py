@@ -76,6 +76,22 @@ def test_audiences_are_counted_beside_sql_by_hand_that_comes_to_the_same():
     assert sum(figure["name"].startswith("explain, ") for figure in found) == 2
 
 
+def test_what_grows_with_devices_is_measured_with_what_it_costs():
+    found = answer("bench", "size", "--devices", "1000")
+    costs = {cost["name"]: cost for cost in found["costs"]}
+    for name in ("register a new device", "register a known device", "push"):
+        assert costs[name]["wal_bytes"] > costs[name]["operations"]
+        assert costs[name]["ours_cpu_s"] > 0
+    tables = {(one["table"], one["index"]): one["churned"] for one in found["relations"]}
+    assert tables["devices", None] > tables["devices", "devices_pkey"] > 0
+
+
+def test_sizes_are_computed_for_any_number_of_devices():
+    [small, large] = answer("bench", "model", "--devices", "500k", "--devices", "50M")["sizes"]
+    assert (small["devices"], large["devices"]) == (500_000, 50_000_000)
+    assert small["cells"] < large["cells"]
+
+
 def test_what_a_workspace_sees_of_its_neighbours_troubles_stands_beside_what_it_sees_in_quiet():
     quiet, *others = answer("bench", "neighbour", "--quick")["neighbours"]
     assert [one["trouble"] for one in others] == list(TROUBLES)

@@ -75,7 +75,7 @@ async def queue_is_empty(found: Fleet, each_time: Callable[[], None] = lambda: N
     """Wait until nothing is left to plan or to send, looking ten times a second."""
     while await found.store.database.value(
         "select exists (select from batches) "
-        "or exists (select from broadcasts where state in ('fetching', 'planning'))"
+        "or exists (select from broadcasts where state in ('scheduled', 'fetching', 'planning'))"
     ):
         each_time()
         await asyncio.sleep(_LOOK_S)

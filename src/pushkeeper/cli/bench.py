@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -17,6 +19,22 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from pushkeeper.bench.figures import Figure
+
+
+class _Many(click.ParamType[int]):
+    """A number, which may be told in thousands, millions or billions: 500k, 25M, 1bn."""
+
+    name = "number"
+    _UNITS = MappingProxyType({"": 1, "k": 10**3, "m": 10**6, "bn": 10**9})
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        read = re.fullmatch(r"(\d+)\s*(|k|m|bn)", str(value).replace(",", "").lower())
+        if read is None or not int(read[1]):
+            self.fail(f"{value!r} is no number of devices, such as 25M", param, ctx)
+        return int(read[1]) * self._UNITS[read[2]]
+
+
+MANY = _Many()
 
 quick = click.option(
     "--quick", is_flag=True, help="A few requests, to see that it works; the figures say little."
@@ -166,6 +184,49 @@ def neighbour(*, seconds: int | None, people: int | None, quick: bool, json: boo
     )
     shown = table([one.row() for one in found], benchmark.HEADINGS)
     answer({"goal": benchmark.GOAL, "neighbours": [to_builtins(one) for one in found]}, shown, json=json)
+
+
+@bench.command(short_help="What grows with the number of devices.")
+@click.option("--devices", type=click.IntRange(1_000), metavar="N", help="How many.  [default: 100,000]")
+@as_json
+def size(*, devices: int | None, json: bool) -> None:
+    """What registrations, pushes, counts, plans and vacuum cost with so many devices.
+
+    CPU, write-ahead log and pages of each, and the bytes on disk of tables and indexes. 10,000,000 devices want 25 GB.
+    """
+    from pushkeeper.bench import meter
+    from pushkeeper.bench import size as benchmark
+
+    found = asyncio.run(benchmark.measure(devices=devices or benchmark.DEVICES))
+    costs = table([one.row() for one in found.costs], meter.HEADINGS)
+    relations = table([one.row() for one in found.relations], benchmark.RELATION_HEADINGS)
+    answer(to_builtins(found), f"{costs}\n\n{relations}", json=json)
+
+
+@bench.command(short_help="What installations of a size want, by arithmetic.")
+@click.option(
+    "--devices", type=MANY, multiple=True, metavar="N", help="How many, as in 25M.  [default: 1M to 1bn]"
+)
+@click.option("--android", type=click.FloatRange(0, 1), metavar="SHARE", help="Of them.  [default: 0.7]")
+@click.option("--broadcasts", type=click.IntRange(0), metavar="N", help="To all, a day.  [default: 1]")
+@click.option(
+    "--projects", type=click.IntRange(1), metavar="N", help="Of FCM, each with a quota.  [default: 1]"
+)
+@click.option("--keep-pushes-days", type=click.IntRange(1), metavar="N", help="[default: 30]")
+@as_json
+def model(*, devices: tuple[int, ...], json: bool, **asked: Any) -> None:
+    """Cells, cores, memory and disk for a number of devices, and what a day is like there.
+
+    Computed from what `bench size` measured; nothing is run.
+    """
+    from pushkeeper.bench import model as benchmark
+
+    demand = {name: value for name, value in asked.items() if value is not None}
+    found = [
+        benchmark.size(benchmark.Demand(devices=count, **demand)) for count in devices or benchmark.SIZES
+    ]
+    shown = table([benchmark.row(one) for one in found], benchmark.HEADINGS)
+    answer({"sizes": [to_builtins(one) for one in found]}, shown, json=json)
 
 
 def _run(measured: Coroutine[Any, Any, list[Figure]]) -> list[Figure]:

@@ -76,8 +76,10 @@ select token_device($1, t.token), $1, i.person_id, t.token, t.platform, '',
 from generate_series($2::bigint, $3::bigint) n
 cross join lateral (
     select case when n <= $4 then n else n * 7919 % $4 + 1 end as owner,
-        md5(n::text) || md5('token ' || n) as token,
-        case when pg_temp.part(n, 16) < 450 then 'ios' else 'android' end as platform,
+        -- As long as those of APNs and FCM are, and to be known from the number alone.
+        case when n % 20 < 9 then md5(n::text) || md5('token ' || n)
+            else left(md5(n::text), 22) || ':APA91b' || left(repeat(md5('token ' || n), 5), 134) end as token,
+        case when n % 20 < 9 then 'ios' else 'android' end as platform,
         -- Most were used lately; one in ten not for a quarter of a year.
         (power(pg_temp.part(n, 17) / 1000.0, 4) * 360)::int as age_days,
         case when pg_temp.part(n, 18) < 60 + power(pg_temp.part(n, 17) / 1000.0, 4) * 500 then 'suppressed'
