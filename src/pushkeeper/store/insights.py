@@ -12,7 +12,7 @@ import msgspec
 
 from pushkeeper.core.model import WorkspaceId
 from pushkeeper.store.database import load_queries
-from pushkeeper.store.reach import REACH_CHANNEL
+from pushkeeper.store.reach import COUNT_MEMORY, COUNT_WITHIN_S, REACH_CHANNEL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from pushkeeper.store.database import Connection, Database
 
 SQL = load_queries("insights")
-
-_MEMORY = "set local work_mem = '64MB'"
 
 
 class Insight(StrEnum):
@@ -112,9 +110,9 @@ async def count(database: Database, workspace: WorkspaceId, insight: Insight) ->
     async def work(connection: Connection) -> bool:
         if not await connection.fetchval(SQL["try_lock"], workspace, insight.value):
             return False
-        await connection.execute(_MEMORY)
+        await connection.execute(COUNT_MEMORY)
         started = time.perf_counter()
-        rows = await connection.fetch(_COUNTING[insight], workspace)
+        rows = await connection.fetch(_COUNTING[insight], workspace, timeout=COUNT_WITHIN_S)
         took_ms = int((time.perf_counter() - started) * 1000)
         await connection.execute(SQL["put"], workspace, insight.value, took_ms, [dict(row) for row in rows])
         return True

@@ -22,6 +22,10 @@ SQL = load_queries("reach")
 
 REACH_CHANNEL = "pushkeeper_reach"  # NOTIFY on it says that somebody wants a workspace counted
 
+# What a worker counts over all devices: tens of millions take minutes, for which nobody waits.
+COUNT_WITHIN_S = 600.0
+COUNT_MEMORY = "set local work_mem = '64MB'"
+
 MOST_VERSIONS = 30  # of an app; the rest, the rarest, are counted together
 OTHER_VERSIONS = "…"
 
@@ -85,9 +89,11 @@ async def count(database: Database, workspace: WorkspaceId, *, first: bool = Fal
         elif not await connection.fetchval(SQL["try_lock"], workspace):
             return False
         started = time.perf_counter()
+        await connection.execute(COUNT_MEMORY)
         await connection.execute(SQL["forget_counts"], workspace)
-        await connection.execute(SQL["count_devices"], workspace, MOST_VERSIONS, OTHER_VERSIONS)
-        counted = await connection.fetchrow(SQL["count_people"], workspace)
+        most = MOST_VERSIONS, OTHER_VERSIONS
+        await connection.execute(SQL["count_devices"], workspace, *most, timeout=COUNT_WITHIN_S)
+        counted = await connection.fetchrow(SQL["count_people"], workspace, timeout=COUNT_WITHIN_S)
         assert counted is not None  # noqa: S101 - an aggregate has a row
         took_ms = int((time.perf_counter() - started) * 1000)
         await connection.execute(SQL["put"], workspace, took_ms, *counted.values())
