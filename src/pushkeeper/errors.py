@@ -4,6 +4,7 @@
     ├── BadRequest            what was asked for is malformed; names the field
     │   └── TooLarge          … because it is over a limit
     ├── Unauthorized          no key, or a wrong one
+    │   └── WrongCell         … because it is a key of another cell
     ├── Forbidden             the key is right; what it asks for isn't set up or allowed
     ├── NotFound              nothing of that name
     ├── Conflict              the name is taken, or the thing is in use
@@ -49,6 +50,12 @@ class Unauthorized(PushkeeperError):
     """No key was given, or it is not one of ours."""
 
     code = "unauthorized"
+
+
+class WrongCell(Unauthorized):
+    """The key names another cell than the one that was asked: the request was sent to the wrong database."""
+
+    code = "wrong_cell"
 
 
 class Forbidden(PushkeeperError):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from pushkeeper.core import filter_read, spreadsheet
+from pushkeeper.core import cell, filter_read, spreadsheet
 from pushkeeper.core.filter import BadFilter
 from pushkeeper.core.identity import cio_id
 from pushkeeper.core.model import PersonId, Secret, WorkspaceId
@@ -95,7 +95,7 @@ class Exports:
         if found.state != "done":
             raise NotFound(f"export: it is {found.state}")
         said = f"{workspace} {export_id} {int(time.time()) + LINK_S}"
-        return _link_of(self._vault.seal(Secret(said.encode()), _LABEL))
+        return _link_of(workspace, self._vault.seal(Secret(said.encode()), _LABEL))
 
     def opened_by(self, link: str) -> tuple[WorkspaceId, int]:
         """The export that a link opens, and whose it is.
@@ -104,15 +104,18 @@ class Exports:
             NotFound: it is none of ours, or has ended.
         """
         try:
-            sealed = urlsafe_b64decode(link + "=" * (-len(link) % 4))
-            workspace, number, ends_at = self._vault.open(sealed, _LABEL).value.split()
+            text = link.rpartition(".")[2]
+            sealed = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            workspace, number, ends_at = map(int, self._vault.open(sealed, _LABEL).value.split())
         except (ValueError, Misconfigured):
             raise NotFound("export: invalid link") from None
-        if _link_of(sealed) != link:  # base64 is read with characters and bits in it that mean nothing
+        if (
+            _link_of(workspace, sealed) != link
+        ):  # base64 is read with characters and bits in it that mean nothing
             raise NotFound("export: invalid link")
-        if int(ends_at) < time.time():
+        if ends_at < time.time():
             raise NotFound("export: this link has expired")
-        return WorkspaceId(int(workspace)), int(number)
+        return WorkspaceId(workspace), number
 
     async def text(self, workspace: WorkspaceId, export_id: int) -> AsyncIterator[str]:
         """The text of an export, part by part."""
@@ -208,8 +211,10 @@ class Exports:
         )
 
 
-def _link_of(sealed: bytes) -> str:
-    return urlsafe_b64encode(sealed).decode().rstrip("=")
+def _link_of(workspace: int, sealed: bytes) -> str:
+    """A sealed link; the cell before it is for the proxy in front of several."""
+    prefix = cell.key_prefix(cell.of_number(workspace))
+    return f"{prefix}." * bool(prefix) + urlsafe_b64encode(sealed).decode().rstrip("=")
 
 
 class _Pages:

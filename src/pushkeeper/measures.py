@@ -92,8 +92,9 @@ class Kept(Generic[T]):
 class Measures:
     """Gathers all series for a scrape; what a scan of devices tells is kept for a minute, or fifty times as long as it takes."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, cell: int = 0) -> None:
         self._database = database
+        self._cell = cell
         self._process = psutil.Process()
         self._postgresql = ""
         self._quick = Kept(self._ask_quick, fresh_for_s=QUICK_FOR_S)
@@ -115,6 +116,7 @@ class Measures:
 
     def _own(self) -> Iterator[Series]:
         yield from PROCESS.series()
+        yield Series(Metric.CELL, (str(self._cell),), 1.0)
         yield Series(Metric.BUILD, (__version__, platform.python_version(), self._postgresql), 1.0)
         with self._process.oneshot():
             cpu = self._process.cpu_times()

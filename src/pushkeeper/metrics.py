@@ -87,6 +87,14 @@ class Metric(Enum):
         labels=("version", "python", "postgresql"),
     )
 
+    CELL = Definition(
+        name="pushkeeper_cell",
+        kind=Kind.INFO,
+        help="Which cell this is: one of several databases behind one address; 0 where there is only one.",
+        scope=_OURS,
+        labels=("cell",),
+    )
+
     # The APIs.
     HTTP_REQUESTS = _counter(
         "pushkeeper_http_requests",
@@ -110,6 +118,12 @@ class Metric(Enum):
         "pushkeeper_ingest_dropped",
         "Bodies, items, and attributes of people or devices that an API dropped while it accepted the rest; the log has the errors.",
         *("surface", "kind", "reason"),
+        scope=_OURS,
+    )
+    MISROUTED = _counter(
+        "pushkeeper_misrouted",
+        "Requests that named another cell, by what named it: key or delivery_id. The proxy in front of the cells sends them wrong.",
+        "named_by",
         scope=_OURS,
     )
     COMMIT_CALLS = _histogram(

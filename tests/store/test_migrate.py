@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from pushkeeper.core.model import Content, DeviceId, PersonId, WorkspaceId, uuid7
 from pushkeeper.errors import Misconfigured
-from pushkeeper.store import messages, migrate, pushes, row_security, workspaces
+from pushkeeper.store import cells, messages, migrate, pushes, row_security, workspaces
 from pushkeeper.store.database import Database
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ async def test_migrated_one_by_one_is_the_same_as_all_at_once(empty: Database, a
     for migration in migrate.migrations():
         await empty.value(f"do $do$ begin execute $sql${migration.sql}$sql$; end $do$")
     await empty.value("select bound_times()")
+    await empty.owned.in_transaction(cells.bound)
     await empty.owned.in_transaction(row_security.lock)
     await migrate.make_partitions(empty)
     await migrate.migrate(another)

@@ -331,15 +331,23 @@ def filled(path: str) -> str:
     return re.sub(r"{[^}]+}", "7", path)
 
 
+def is_of_cdp(route: str) -> bool:
+    """Whether a route is one of the Data Pipelines API."""
+    _, path = route.split()
+    return path.removeprefix("/v1/") in _CDP_KINDS
+
+
 def key_of(route: str, keys: NewKeys) -> dict[str, str]:
     """The header with the key that opens a route, of which most ask for an App key."""
     _, path = route.split()
     if path.startswith(_KEYLESS):
         return {}
-    if path.removeprefix("/v1/") in _CDP_KINDS:
+    if is_of_cdp(route):
         return {"authorization": _basic(keys.write_key, ""), "x-strict-mode": "1"}
     of_people = ("/api/v2/", "/api/v1/customers/", "/api/v1/merge", "/api/v1/segm")
-    if path.startswith((*of_people, "/api/v1/events", "/api/v1/forms")) and not path.endswith("/erase"):
+    if path.startswith(
+        (*of_people, "/api/v1/accounts", "/api/v1/events", "/api/v1/forms")
+    ) and not path.endswith("/erase"):
         return {"authorization": _basic(keys.site_id, keys.api_key)}
     return {"authorization": f"Bearer {keys.app_api_key}"}
 

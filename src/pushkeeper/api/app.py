@@ -78,7 +78,7 @@ _BEGINNING = 3  # segments of a path that choose its router
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rooms:
-    """What the APIs call, and the address at which clients reach them.
+    """What the APIs call, the address at which clients reach them, and which of several cells this is.
 
     `metrics_token` opens `/metrics` to who is not on this machine; without one nobody else is let in. `trusted_proxies` are
     believed when they say who called them. `only_tls` has browsers use nothing else for this host from now on.
@@ -104,6 +104,7 @@ class Rooms:
     database: Database
     keys: Keys
     url: str
+    cell: int = 0
     metrics_token: Secret | None = None
     trusted_proxies: Sequence[Network] = ()
     only_tls: bool = False
@@ -119,7 +120,7 @@ def build(rooms: Rooms, beside: Sequence[Route] = ()) -> ASGIApp:
         *metrics.routes(rooms),
         Route("/healthz", _Open(_alive)),
         Route("/readyz", _Open(Readiness(rooms.database))),
-        Route(PATH, Prometheus(Measures(rooms.database), rooms.metrics_token)),
+        Route(PATH, Prometheus(Measures(rooms.database, rooms.cell), rooms.metrics_token)),
         *app_api.routes(rooms),
         *segments.routes(rooms),
         *activities.routes(rooms),

@@ -9,8 +9,10 @@ import time
 from base64 import b64decode
 from typing import TYPE_CHECKING
 
+from pushkeeper.core import cell
 from pushkeeper.core.pacing import Bucket
-from pushkeeper.errors import TooManyRequests, Unauthorized
+from pushkeeper.errors import TooManyRequests, Unauthorized, WrongCell
+from pushkeeper.metrics import PROCESS, Metric
 from pushkeeper.store import workspaces
 
 if TYPE_CHECKING:
@@ -29,10 +31,12 @@ class Keys:
     """Looks keys up; an Authorization header that was good is remembered for ten seconds, by a digest of it alone.
 
     Each kind of key of a workspace may make so many calls in a second, counted here: so many at each process that answers.
+    An unknown key that names another cell than ours is refused as that.
     """
 
-    def __init__(self, database: Database, *, requests_per_s: int | None = None) -> None:
+    def __init__(self, database: Database, *, cell: int = 0, requests_per_s: int | None = None) -> None:
         self._database = database
+        self._cell = cell
         self._requests_per_s = requests_per_s
         self._buckets: dict[tuple[str, WorkspaceId], Bucket] = {}
         self._salt = os.urandom(16)
@@ -110,25 +114,29 @@ class Keys:
 
     async def _holder_of_site(self, authorization: str) -> Workspace:
         site_id, api_key = _basic(authorization)
-        return _checked(await workspaces.holder_of_site(self._database, site_id), api_key)
+        return self._checked(await workspaces.holder_of_site(self._database, site_id), site_id, api_key)
 
     async def _holder_of_write_key(self, key: str) -> Workspace:
         if not key or "\0" in key:
             raise Unauthorized("unauthorized")
-        return _checked(await workspaces.holder_of_key(self._database, "cdp", key), key)
+        return self._checked(await workspaces.holder_of_key(self._database, "cdp", key), key, key)
 
     async def _holder_of_bearer(self, authorization: str) -> Workspace:
         scheme, _, key = authorization.partition(" ")
         key = key.strip()
         if scheme.lower() != "bearer" or not key or "\0" in key:
             raise Unauthorized("unauthorized")
-        return _checked(await workspaces.holder_of_key(self._database, "app", key), key)
+        return self._checked(await workspaces.holder_of_key(self._database, "app", key), key, key)
 
-
-def _checked(holder: KeyHolder | None, key: str) -> Workspace:
-    if holder is None or not holder.matches(key):
-        raise Unauthorized("unauthorized")
-    return holder.workspace
+    def _checked(self, holder: KeyHolder | None, name: str, key: str) -> Workspace:
+        """The holder's workspace: `name` is the key or site id by which the holder was looked for."""
+        named = cell.of_key(name)
+        if holder is None and named not in {None, self._cell}:
+            PROCESS.count(Metric.MISROUTED, "key").value += 1
+            raise WrongCell(f"the key is of cell {named}, and this is cell {self._cell}")
+        if holder is None or not holder.matches(key):
+            raise Unauthorized("unauthorized")
+        return holder.workspace
 
 
 def _basic(authorization: str) -> tuple[str, str]:

@@ -1,7 +1,8 @@
 """Customer.io's Data Pipelines API, which their SDKs speak: what happened, one by one or in batches.
 
 An SDK sends a refused batch again for ever, or throws it away whole. So whatever is wrong is dropped and the rest kept, with
-200 and an answer that says what was dropped, unless the caller asks for strictness.
+200 and an answer that says what was dropped, unless the caller asks for strictness. What was sent to the wrong cell is
+answered 503: it is not the caller's fault, and all SDKs keep it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pushkeeper.api.body import by_size, inflate, loads, parse, size_of_part
 from pushkeeper.api.cdp_item import DEVICE_FIELDS, Item, cut_attributes, cut_unread, read_item
 from pushkeeper.api.drops import Drops
 from pushkeeper.api.surface import NOBODY, Surface
-from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge, Unauthorized
+from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge, Unauthorized, Unreachable, WrongCell
 from pushkeeper.registry import Tell
 from pushkeeper.reporting import AppReport
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 MAX_ITEM_BYTES = 32 * 1024
 MAX_BATCH_BYTES = 500 * 1024
+_MISROUTED_FOR_S = 60
 MAX_ITEMS = 10_000  # one that says anything has some 40 bytes
 _DONE = Answer(b"{}\n")
 _KINDS = ("identify", "track", "page", "screen", "group", "alias")
@@ -85,6 +87,8 @@ class _Cdp:
         """Whose the key in the header is; nobody's where there is none that is good: it may be in the body."""
         try:
             return await self._rooms.keys.cdp_header(authorization)
+        except WrongCell as error:
+            raise _not_here(error) from error
         except Unauthorized:
             return NOBODY
 
@@ -205,6 +209,8 @@ def _forgiving(work: Callable[[Call, Drops], Awaitable[None]]) -> Handler:
         drops = Drops("cdp", call.request_id)
         try:
             await work(call, drops)
+        except WrongCell as error:
+            raise _not_here(error) from error
         except (BadRequest, Unauthorized) as error:
             drops.add("body", error)
         if not drops:
@@ -264,6 +270,10 @@ def _spoiled(item: dict[str, Any], kind: str | None, checks: Sequence[Check]) ->
 def _check(item: dict[str, Any], checks: Sequence[Check]) -> None:
     if size_of_part(item, checks) > MAX_ITEM_BYTES:
         raise TooLarge("event", f"event: cannot be longer than {MAX_ITEM_BYTES} bytes")
+
+
+def _not_here(error: WrongCell) -> Unreachable:
+    return Unreachable(error.message, retry_after_s=_MISROUTED_FOR_S)
 
 
 def _refusal(error: PushkeeperError, status: int) -> Answer:

@@ -13,9 +13,10 @@ from pushkeeper.api import fields, said
 from pushkeeper.api.drops import Drops
 from pushkeeper.api.surface import MAX_KEYLESS_BYTES, Surface, let_in
 from pushkeeper.api.track_v1 import DONE, render
-from pushkeeper.core import times
+from pushkeeper.core import cell, times
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.errors import BadRequest
+from pushkeeper.metrics import PROCESS, Metric
 from pushkeeper.registry import Tell
 from pushkeeper.reporting import AppReport
 from pushkeeper.store.people import Naming
@@ -104,7 +105,13 @@ class _Doors:
             return DONE
         if found is None:
             return DONE
+        self._count_misrouted(found.delivery)
         return replace(DONE, delivery_id=await self._rooms.reporting.report(found))
+
+    def _count_misrouted(self, delivery_id: str) -> None:
+        """Whoever sent it hears nothing of it."""
+        if cell.of_delivery_id(delivery_id) not in {None, self._rooms.cell}:
+            PROCESS.count(Metric.MISROUTED, "delivery_id").value += 1
 
     async def unsubscribe(self, call: Call) -> Answer:
         """False subscribes the person again, as Customer.io's Node client documents it."""
@@ -113,6 +120,7 @@ class _Doors:
         unsubscribed = said.is_true(given)
         if not unsubscribed and not said.is_false(given):
             raise BadRequest("unsubscribe", "unsubscribe: expected true or false")
+        self._count_misrouted(call.segment("delivery_id"))
         delivery_id = await self._rooms.reporting.known_by_recipient(call.segment("delivery_id"))
         if delivery_id is None:
             return DONE

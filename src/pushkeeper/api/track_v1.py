@@ -10,7 +10,7 @@ from pushkeeper.api.answer import Answer
 from pushkeeper.api.surface import Surface
 from pushkeeper.core import identity
 from pushkeeper.core.identity import Identifier, IdentifierKind
-from pushkeeper.errors import BadRequest, NotFound, PushkeeperError, Unauthorized
+from pushkeeper.errors import BadRequest, NotFound, PushkeeperError, Unauthorized, WrongCell
 from pushkeeper.registry import Tell
 from pushkeeper.store.people import Naming
 
@@ -54,8 +54,12 @@ def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
     del status
     if isinstance(error, BadRequest):
         return {"meta": {"errors": [error.message]}}
-    message = "Unauthorized request" if isinstance(error, Unauthorized) else error.message
-    return {"meta": {"error": message}}
+    return {"meta": {"error": refused_key(error) if isinstance(error, Unauthorized) else error.message}}
+
+
+def refused_key(error: Unauthorized) -> str:
+    """Customer.io's words for a key that is not good; ours where it is one of another cell."""
+    return error.message if isinstance(error, WrongCell) else "Unauthorized request"
 
 
 def render_merge(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON

@@ -10,7 +10,7 @@ from pushkeeper.api import answer, fields, metrics, said
 from pushkeeper.api.body import by_size, size_of_part
 from pushkeeper.api.drops import Drops, problem
 from pushkeeper.api.surface import Surface
-from pushkeeper.api.track_v1 import DONE
+from pushkeeper.api.track_v1 import DONE, refused_key
 from pushkeeper.core import times
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import (
@@ -61,7 +61,7 @@ def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
     """`errors` with reason, field and message, as this API answers what is wrong with a request."""
     del status
     if isinstance(error, Unauthorized):
-        return {"meta": {"error": "Unauthorized request"}}
+        return {"meta": {"error": refused_key(error)}}
     if isinstance(error, TooManyRequests | Unreachable):
         return {"meta": {"error": error.message}}
     return {"errors": [problem(error)]}

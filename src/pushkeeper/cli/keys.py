@@ -8,6 +8,7 @@ import click
 
 from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, settings_of, table
 from pushkeeper.cli.noted import noted_in
+from pushkeeper.core import cell
 
 if TYPE_CHECKING:
     from pushkeeper.store.keys import KeyFacts, NewKey
@@ -64,6 +65,27 @@ def keys_add(*, kind: str, name: str, json: bool, **options: Any) -> None:
         shown = {"site_id": made.key_id, **shown}
     lines = [f"{key:<12} {value}" for key, value in shown.items()]
     answer(shown, "\n".join([*lines, "", "Keep it: only its hash is stored."]), json=json)
+
+
+@keys.command("map", short_help="Print HAProxy's map from the beginnings of keys to cells.")
+@click.argument("cells", metavar="[CELL]...", nargs=-1, type=click.IntRange(0, cell.MOST))
+@on_store
+@as_json
+def keys_map(*, cells: tuple[int, ...], json: bool, **options: Any) -> None:
+    """Print HAProxy's map from the beginnings of keys, delivery ids and host names to the back ends of these cells.
+
+    Without a CELL, of the cell that the database is. What begins with none of them belongs to cell 0, the default back end.
+    """
+    from pushkeeper import wiring
+    from pushkeeper.store import cells as stored
+
+    async def own() -> tuple[int, ...]:
+        async with wiring.store(settings_of(options)) as store:
+            return (await stored.of(store.database),)
+
+    found = {one: f"cell{number}" for number in cells or run(own()) for one in cell.beginnings(number)}
+    lines = [f"{beginning} {backend}" for beginning, backend in found.items()]
+    answer({"map": found}, "\n".join(lines), json=json)
 
 
 @keys.command("revoke", short_help="Let a key open nothing any more.")

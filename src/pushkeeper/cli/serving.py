@@ -353,22 +353,36 @@ async def _simulate(data: Path, options: dict[str, Any], *, json: bool) -> None:
 
 
 @click.command(short_help="Bring the database's schema up to date.")
+@click.option(
+    "--cell",
+    "cell_wanted",
+    metavar="N",
+    type=int,
+    help="Make an empty database cell N (0 to 999) of several behind one address; it stays that.",
+)
 @on_store
 @as_json
-def migrate(*, json: bool, **options: Any) -> None:
+def migrate(*, cell_wanted: int | None, json: bool, **options: Any) -> None:
     """Bring the database's schema up to date; the service does so by itself when it starts."""
     from pushkeeper import wiring
+    from pushkeeper.store import cells
     from pushkeeper.store.migrate import migrations
 
-    async def work() -> Sequence[int]:
+    async def work() -> tuple[Sequence[int], int]:
         async with wiring.store(settings_of(options)) as opened:
-            return opened.applied
+            if cell_wanted is not None:
+                await cells.choose(opened.database, cell_wanted)
+            return opened.applied, await cells.of(opened.database)
 
-    applied = run(work())
+    applied, cell = run(work())
     names = {migration.number: migration.name for migration in migrations()}
-    lines = [f"{number:04d} {names[number]}" for number in applied]
+    lines = [f"{number:04d} {names[number]}" for number in applied] or [f"Up to date at {max(names):04d}."]
     answer(
-        {"applied": [{"number": number, "name": names[number]} for number in applied], "latest": max(names)},
-        "\n".join(lines) if lines else f"Up to date at {max(names):04d}.",
+        {
+            "applied": [{"number": number, "name": names[number]} for number in applied],
+            "latest": max(names),
+            "cell": cell,
+        },
+        "\n".join([*lines, f"Cell {cell}."] if cell else lines),
         json=json,
     )

@@ -10,7 +10,7 @@ from cryptography import x509
 
 from pushkeeper.doctor.finding import attention, ok, span, wrong
 from pushkeeper.errors import Misconfigured, Unreachable
-from pushkeeper.store import checkup, migrate, retention
+from pushkeeper.store import cells, checkup, migrate, retention
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,7 +161,20 @@ async def schema(database: Database) -> list[Finding]:
     if behind := await migrate.pending(database):
         names = ", ".join(f"{migration.number:04d} {migration.name}" for migration in behind)
         return [wrong("migrations", f"not applied: {names}", "pushkeeper migrate, or start the service")]
-    return [ok("migrations", f"up to date at {migrate.migrations()[-1].number:04d}"), _row_security(database)]
+    return [
+        ok("migrations", f"up to date at {migrate.migrations()[-1].number:04d}"),
+        await _cell(database),
+        _row_security(database),
+    ]
+
+
+async def _cell(database: Database) -> Finding:
+    """Which cell it is, and whether its numbers are that cell's alone."""
+    cell = await cells.of(database)
+    if astray := await cells.out_of_bounds(database):
+        said = f"{cell}, but {', '.join(astray)} may give numbers of another cell"
+        return wrong("cell", said, "pushkeeper migrate")
+    return ok("cell", str(cell))
 
 
 def _row_security(database: Database) -> Finding:

@@ -6,9 +6,10 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pushkeeper.core import cell
 from pushkeeper.errors import Conflict, NotFound
 from pushkeeper.store.database import load_queries
-from pushkeeper.store.workspaces import PUBLIC_CHARACTERS, hash_of_key
+from pushkeeper.store.workspaces import hash_of_key, public_part
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -45,8 +46,9 @@ async def of_workspace(database: Database, workspace: WorkspaceId) -> list[KeyFa
 
 async def make(database: Database, workspace: WorkspaceId, kind: KeyKind) -> NewKey:
     """Make another key of a kind, beside those that there are."""
-    secret = secrets.token_hex(16 if kind == "track" else 20)
-    key_id = secrets.token_hex(10) if kind == "track" else secret[:PUBLIC_CHARACTERS]
+    prefix = cell.key_prefix(cell.of_number(workspace))
+    secret = f"{prefix}{secrets.token_hex(16 if kind == 'track' else 20)}"
+    key_id = f"{prefix}{secrets.token_hex(10)}" if kind == "track" else public_part(secret)
     await database.of(workspace).rows(SQL["insert"], workspace, kind, key_id, hash_of_key(secret))
     return NewKey(kind, key_id, secret)
 

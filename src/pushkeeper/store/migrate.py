@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from pushkeeper.errors import Misconfigured
-from pushkeeper.store import retention, row_security, spellings
+from pushkeeper.store import cells, retention, row_security, spellings
 
 if TYPE_CHECKING:
     from pushkeeper.store.database import Connection, Database
@@ -81,6 +81,7 @@ async def migrate(database: Database) -> list[Migration]:
             )
         if fresh:
             await connection.execute("select bound_times()", timeout=_LONGEST_SCAN_S)
+        await cells.bound(connection)
         return fresh, await row_security.lock(connection)
 
     fresh, secured = await database.owned.in_transaction(work)

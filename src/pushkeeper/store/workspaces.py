@@ -7,8 +7,10 @@ import secrets
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from pushkeeper.core import cell
 from pushkeeper.core.model import WorkspaceId
 from pushkeeper.errors import BadRequest, Conflict, NotFound
+from pushkeeper.store import cells
 from pushkeeper.store.database import ROUTES_CHANNEL, load_queries
 
 if TYPE_CHECKING:
@@ -21,8 +23,8 @@ SQL = load_queries("workspaces")
 
 Choice: TypeAlias = int | bool | str | None
 KeyKind = Literal["track", "app", "cdp"]
-# An app or write key is one string: so much of it finds the row, all of it is compared.
-PUBLIC_CHARACTERS = 12
+# An app or write key is one string: so much of it behind its cell finds the row, all of it is compared.
+_PUBLIC_CHARACTERS = 12
 MOST_NAMES = 1_000
 
 
@@ -97,16 +99,17 @@ async def create(database: Database, name: str) -> tuple[Workspace, NewKeys]:
     Raises:
         Conflict: the name is taken.
     """
+    prefix = cell.key_prefix(await cells.of(database))
     keys = NewKeys(
-        site_id=secrets.token_hex(10),
-        api_key=secrets.token_hex(16),
-        app_api_key=secrets.token_hex(20),
-        write_key=secrets.token_hex(20),
+        site_id=f"{prefix}{secrets.token_hex(10)}",
+        api_key=f"{prefix}{secrets.token_hex(16)}",
+        app_api_key=f"{prefix}{secrets.token_hex(20)}",
+        write_key=f"{prefix}{secrets.token_hex(20)}",
     )
     rows = [
         ("track", keys.site_id, hash_of_key(keys.api_key)),
-        ("app", keys.app_api_key[:PUBLIC_CHARACTERS], hash_of_key(keys.app_api_key)),
-        ("cdp", keys.write_key[:PUBLIC_CHARACTERS], hash_of_key(keys.write_key)),
+        ("app", public_part(keys.app_api_key), hash_of_key(keys.app_api_key)),
+        ("cdp", public_part(keys.write_key), hash_of_key(keys.write_key)),
     ]
     made = await database.row(SQL["create"], name, *(list(column) for column in zip(*rows, strict=True)))
     if made is None:
@@ -227,7 +230,7 @@ async def holder_of_site(database: Database, site_id: str) -> KeyHolder | None:
 
 async def holder_of_key(database: Database, kind: Literal["app", "cdp"], key: str) -> KeyHolder | None:
     """Who may have this key; it is still to be compared."""
-    return await _holder(database, kind, key[:PUBLIC_CHARACTERS])
+    return await _holder(database, kind, public_part(key))
 
 
 async def _holder(database: Database, kind: KeyKind, key_id: str) -> KeyHolder | None:
@@ -235,6 +238,11 @@ async def _holder(database: Database, kind: KeyKind, key_id: str) -> KeyHolder |
     if row is None:
         return None
     return KeyHolder(Workspace(row["workspace_id"], row["name"]), row["secret_hash"])
+
+
+def public_part(key: str) -> str:
+    """What of an app or write key may be shown, and finds its row."""
+    return key[: len(cell.prefix_of(key)) + _PUBLIC_CHARACTERS]
 
 
 def hash_of_key(key: str) -> bytes:

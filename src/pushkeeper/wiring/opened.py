@@ -12,7 +12,7 @@ from pushkeeper.core.delivery_id import DeliveryIds
 from pushkeeper.core.identifier_hash import IdentifierHashes
 from pushkeeper.errors import Misconfigured
 from pushkeeper.rendering.renderer import Renderer
-from pushkeeper.store import migrate, vault
+from pushkeeper.store import cells, migrate, vault
 from pushkeeper.store.database import Database
 from pushkeeper.store.embedded import EmbeddedPostgres
 
@@ -27,13 +27,15 @@ if TYPE_CHECKING:
 class Store:
     """An open, migrated database, and what renders messages.
 
-    `embedded` is the server that runs in our data folder, if it does; `applied` are the migrations just applied.
+    `embedded` is the server that runs in our data folder, if it does; `applied` are the migrations just applied; `cell` is
+    which of several databases behind one address this is.
     """
 
     database: Database
     vault: Vault
     embedded: EmbeddedPostgres | None
     applied: tuple[int, ...]
+    cell: int = 0
     renderer: Renderer = field(default_factory=Renderer)
 
 
@@ -71,7 +73,7 @@ async def store(settings: Settings, *, connections: int = 4, migrating: bool = T
             applied = await migrate.migrate(database) if migrating else []
             async with aclosing(Renderer()) as renderer:
                 numbers = tuple(migration.number for migration in applied)
-                yield Store(database, opened, embedded, numbers, renderer)
+                yield Store(database, opened, embedded, numbers, await cells.of(database), renderer)
         finally:
             await database.close()
     finally:

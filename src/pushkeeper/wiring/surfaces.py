@@ -54,8 +54,9 @@ def api(
             snippets=rooms.snippets(opened),
             webhooks=rooms.webhooks(opened),
             database=opened.database,
-            keys=Keys(opened.database, requests_per_s=settings.requests_per_s),
+            keys=Keys(opened.database, cell=opened.cell, requests_per_s=settings.requests_per_s),
             url=url,
+            cell=opened.cell,
             metrics_token=settings.metrics_token,
             trusted_proxies=networks_of(settings.trusted_proxies),
             # Not with a certificate of our own making: browsers would ask every other service on this machine for TLS too.
