@@ -109,9 +109,8 @@ class Exports:
             workspace, number, ends_at = map(int, self._vault.open(sealed, _LABEL).value.split())
         except (ValueError, Misconfigured):
             raise NotFound("export: invalid link") from None
-        if (
-            _link_of(workspace, sealed) != link
-        ):  # base64 is read with characters and bits in it that mean nothing
+        # Base64 is read with characters and bits in it that mean nothing.
+        if _link_of(workspace, sealed) != link:
             raise NotFound("export: invalid link")
         if ends_at < time.time():
             raise NotFound("export: this link has expired")

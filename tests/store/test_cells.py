@@ -159,7 +159,7 @@ async def test_a_database_with_rows_cannot_become_another_cell(
 ) -> None:
     await fill(empty)
     await cells.choose(empty, 0)
-    with pytest.raises(Conflict, match="has rows already"):
+    with pytest.raises(Conflict, match="has rows in"):
         await cells.choose(empty, CELL)
     assert await cells.of(empty) == 0
     assert await cells.out_of_bounds(empty) == []
@@ -175,7 +175,7 @@ async def test_whoever_numbers_a_row_meanwhile_is_waited_for(empty: Database) ->
     while not await other.fetchval(waits):
         assert not choosing.done()
     await inserting.commit()
-    with pytest.raises(Conflict, match="workspaces has rows already"):
+    with pytest.raises(Conflict, match="has rows in workspaces"):
         await choosing
     await other.close()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.core import cell
 from pushkeeper.core.pacing import Bucket
-from pushkeeper.errors import TooManyRequests, Unauthorized, WrongCell
+from pushkeeper.errors import TooManyRequests, Unauthorized, Unreachable, WrongCell
 from pushkeeper.metrics import PROCESS, Metric
 from pushkeeper.store import workspaces
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _REMEMBERED_S = 10.0
 _MOST_REMEMBERED = 10_000
+_MISROUTED_FOR_S = 60
 _LONGEST_KEY = 1_000  # bytes, with its scheme, far above those of ours: the rest is not looked up
 
 
@@ -137,6 +138,11 @@ class Keys:
         if holder is None or not holder.matches(key):
             raise Unauthorized("unauthorized")
         return holder.workspace
+
+
+def not_here(message: str) -> Unreachable:
+    """What is answered to whoever would throw away what is refused, until the proxy in front of the cells is mended."""
+    return Unreachable(message, retry_after_s=_MISROUTED_FOR_S)
 
 
 def _basic(authorization: str) -> tuple[str, str]:

@@ -15,11 +15,12 @@ import msgspec
 
 from pushkeeper.api import answer, fields
 from pushkeeper.api.answer import Answer
+from pushkeeper.api.auth import not_here
 from pushkeeper.api.body import by_size, inflate, loads, parse, size_of_part
 from pushkeeper.api.cdp_item import DEVICE_FIELDS, Item, cut_attributes, cut_unread, read_item
 from pushkeeper.api.drops import Drops
 from pushkeeper.api.surface import NOBODY, Surface
-from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge, Unauthorized, Unreachable, WrongCell
+from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge, Unauthorized, WrongCell
 from pushkeeper.registry import Tell
 from pushkeeper.reporting import AppReport
 
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 MAX_ITEM_BYTES = 32 * 1024
 MAX_BATCH_BYTES = 500 * 1024
-_MISROUTED_FOR_S = 60
 MAX_ITEMS = 10_000  # one that says anything has some 40 bytes
 _DONE = Answer(b"{}\n")
 _KINDS = ("identify", "track", "page", "screen", "group", "alias")
@@ -88,7 +88,7 @@ class _Cdp:
         try:
             return await self._rooms.keys.cdp_header(authorization)
         except WrongCell as error:
-            raise _not_here(error) from error
+            raise not_here(error.message) from error
         except Unauthorized:
             return NOBODY
 
@@ -210,7 +210,7 @@ def _forgiving(work: Callable[[Call, Drops], Awaitable[None]]) -> Handler:
         try:
             await work(call, drops)
         except WrongCell as error:
-            raise _not_here(error) from error
+            raise not_here(error.message) from error
         except (BadRequest, Unauthorized) as error:
             drops.add("body", error)
         if not drops:
@@ -270,10 +270,6 @@ def _spoiled(item: dict[str, Any], kind: str | None, checks: Sequence[Check]) ->
 def _check(item: dict[str, Any], checks: Sequence[Check]) -> None:
     if size_of_part(item, checks) > MAX_ITEM_BYTES:
         raise TooLarge("event", f"event: cannot be longer than {MAX_ITEM_BYTES} bytes")
-
-
-def _not_here(error: WrongCell) -> Unreachable:
-    return Unreachable(error.message, retry_after_s=_MISROUTED_FOR_S)
 
 
 def _refusal(error: PushkeeperError, status: int) -> Answer:

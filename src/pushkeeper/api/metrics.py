@@ -1,6 +1,7 @@
 """What apps tell of their pushes, at paths that need no key: a delivery's id is what opens them.
 
 Whatever comes is answered 200: a phone that reports something odd has nobody to read the refusal, and would send it again.
+Unless it names a delivery of another cell: then it is to be sent again, when the proxy in front of the cells is mended.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.api import fields, said
+from pushkeeper.api.auth import not_here
 from pushkeeper.api.drops import Drops
 from pushkeeper.api.surface import MAX_KEYLESS_BYTES, Surface, let_in
 from pushkeeper.api.track_v1 import DONE, render
@@ -105,13 +107,15 @@ class _Doors:
             return DONE
         if found is None:
             return DONE
-        self._count_misrouted(found.delivery)
+        self._check_cell(found.delivery)
         return replace(DONE, delivery_id=await self._rooms.reporting.report(found))
 
-    def _count_misrouted(self, delivery_id: str) -> None:
-        """Whoever sent it hears nothing of it."""
-        if cell.of_delivery_id(delivery_id) not in {None, self._rooms.cell}:
+    def _check_cell(self, delivery_id: str) -> None:
+        """Raises Unreachable for an id that names another cell, authentic or not."""
+        named = cell.of_delivery_id(delivery_id)
+        if named not in {None, self._rooms.cell}:
             PROCESS.count(Metric.MISROUTED, "delivery_id").value += 1
+            raise not_here(f"the delivery is of cell {named}, and this is cell {self._rooms.cell}")
 
     async def unsubscribe(self, call: Call) -> Answer:
         """False subscribes the person again, as Customer.io's Node client documents it."""
@@ -120,7 +124,7 @@ class _Doors:
         unsubscribed = said.is_true(given)
         if not unsubscribed and not said.is_false(given):
             raise BadRequest("unsubscribe", "unsubscribe: expected true or false")
-        self._count_misrouted(call.segment("delivery_id"))
+        self._check_cell(call.segment("delivery_id"))
         delivery_id = await self._rooms.reporting.known_by_recipient(call.segment("delivery_id"))
         if delivery_id is None:
             return DONE

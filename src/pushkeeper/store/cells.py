@@ -44,7 +44,7 @@ async def choose(database: Database, cell: int) -> None:
         for row in found:
             if await connection.fetchval(f"select exists (select from {row['table_name']})"):  # noqa: S608 - a name of the catalog
                 raise Conflict(
-                    f"cell: {row['table_name']} has rows already, numbered as of cell 0; choose the cell of an empty database"
+                    f"cell: only an empty database can become cell {cell}, and this one has rows in {row['table_name']}"
                 )
 
     await database.owned.in_transaction(work)
