@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +33,12 @@ class Cell:
             "PUSHKEEPER_METRICS_TOKEN": TOKEN,
             "PUSHKEEPER_TRUSTED_PROXIES": "127.0.0.1",
         }
-        answer("migrate", "--cell", str(number), "--data", self.data)
+        self.process = None
+
+    def make(self):
+        """Cell 0 is what every database is by itself."""
+        if self.number:
+            answer("migrate", "--cell", str(self.number), "--data", self.data)
         self.start()
 
     def start(self):
@@ -69,19 +75,20 @@ class Rig:
         self.folder = folder / "cells"
         self.folder.mkdir()
         self.ca = self.folder / "ca.pem"
-        self.cells = []
+        self.cells = [Cell(number, self.folder, port, self) for number, port in enumerate(ports)]
+        self.proxy = None
         try:
-            for number, port in enumerate(ports):
-                self.cells.append(Cell(number, self.folder, port, self))
-            self.proxy = self._proxy()
+            with ThreadPoolExecutor() as together:
+                list(together.map(Cell.make, self.cells))
+            self._start_proxy()
         except BaseException:
             self.end()
             raise
 
-    def _proxy(self):
+    def _start_proxy(self):
         assert HAPROXY is not None
         cells_map = self.folder / "cells.map"
-        cells_map.write_text("".join(run("keys", "map", "--data", cell.data).stdout for cell in self.cells))
+        cells_map.write_text(run("keys", "map", "0", "1").stdout)
         issued = certificates.issue(
             "Push", ["localhost", "127.0.0.1", *(cell.host for cell in self.cells)], datetime.now(UTC)
         )
@@ -98,14 +105,14 @@ class Rig:
             "PUSHKEEPER_CELLS_MAP": str(cells_map),
             **{f"PUSHKEEPER_CELL_{cell.number}": f"127.0.0.1:{cell.port}" for cell in self.cells},
         }
-        started = subprocess.Popen(
+        self.proxy = subprocess.Popen(
             [HAPROXY, "-db", "-f", config], env=env, stdout=(self.folder / "haproxy.log").open("wb")
         )
-        eventually(lambda: self._answers(started))
-        return started
+        eventually(self._answers)
 
-    def _answers(self, started):
-        assert started.poll() is None
+    def _answers(self):
+        assert self.proxy is not None
+        assert self.proxy.poll() is None
         try:
             return ask(self.port, "GET", "/healthz")[0] == 200
         except OSError:
@@ -119,11 +126,12 @@ class Rig:
         return (self.folder / "haproxy.log").read_text()
 
     def end(self):
-        if proxy := getattr(self, "proxy", None):
-            proxy.terminate()
-            proxy.wait()
+        if self.proxy is not None:
+            self.proxy.terminate()
+            self.proxy.wait()
         for cell in self.cells:
-            cell.process.end()
+            if cell.process is not None:
+                cell.process.end()
 
 
 @contextmanager
