@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import pytest
 import pytest_asyncio
 
 from pushkeeper.audience import Audiences
@@ -14,6 +16,7 @@ from pushkeeper.core.filter import Unit
 from pushkeeper.core.identity import of_path
 from pushkeeper.core.model import Platform, Token
 from pushkeeper.doctor import State, ground
+from pushkeeper.errors import Misconfigured
 from pushkeeper.registry import Registry
 from pushkeeper.store import insights, jobs, migrate, reach, retention, workspaces
 from pushkeeper.store.database import Database
@@ -120,16 +123,32 @@ async def test_an_index_of_one_is_advised_in_the_other(
         assert (await Audiences(each).explain(tenant, "person.visits > 990", Unit.DEVICE)).advice == ()
 
 
-async def test_the_tables_may_lie_in_a_schema_of_the_users_name(database: Database) -> None:
-    """By the default search path, "$user", public; what runs for tenants runs as another user."""
-    name = f"named_{secrets.token_hex(6)}"
+@asynccontextmanager
+async def of_a_user(database: Database, *, is_owner: bool, query: str = "") -> AsyncIterator[Database]:
+    """A database that a user of its own opens, who may take our roles."""
+    name = f"user_{secrets.token_hex(6)}"
     await database.owned.value(f"create role {name} login")
     await database.owned.value(f"grant pushkeeper_tenant, pushkeeper_jobs to {name}")
-    await database.owned.value(f"create database {name} owner {name}")
-    address = urlsplit(database.url)._replace(path=f"/{name}")
-    host = address.netloc.rpartition("@")[2]
-    own = await Database.open(address._replace(netloc=f"{name}@{host}").geturl(), connections=4)
+    await database.owned.value(
+        f"create database {name} {f'owner {name}' if is_owner else ''} template template0"
+    )
+    address = urlsplit(database.url)
+    url = address._replace(
+        netloc=f"{name}@{address.netloc.rpartition('@')[2]}", path=f"/{name}", query=f"{address.query}{query}"
+    )
+    own = await Database.open(url.geturl(), connections=4)
     try:
+        yield own
+    finally:
+        await own.close()
+        await database.owned.value(f"drop database {name} with (force)")
+        await database.owned.value(f"drop role {name}")
+
+
+async def test_the_tables_may_lie_in_a_schema_of_the_users_name(database: Database) -> None:
+    """By the default search path, "$user", public; what runs for tenants runs as another user."""
+    async with of_a_user(database, is_owner=True) as own:
+        name = await own.value("select current_user")
         await own.value(f"create schema {name}")
         await migrate.migrate(own)
         assert own.rows_are_secured
@@ -137,7 +156,18 @@ async def test_the_tables_may_lie_in_a_schema_of_the_users_name(database: Databa
         await register(own, made.workspace_id)
         assert "devices" in await names(own, name)
         assert "devices" not in await names(own, "public")
-    finally:
-        await own.close()
-        await database.owned.value(f"drop database {name} with (force)")
-        await database.owned.value(f"drop role {name}")
+
+
+@pytest.mark.parametrize(
+    ("is_owner", "query", "says"),
+    [
+        (True, "&options=-csearch_path%3Dshop", "no schema of the search path exists"),
+        (False, "", "permission denied for schema public"),  # since PostgreSQL 15
+    ],
+)
+async def test_where_no_tables_can_be_created_is_said(
+    database: Database, *, is_owner: bool, query: str, says: str
+) -> None:
+    async with of_a_user(database, is_owner=is_owner, query=query) as own:
+        with pytest.raises(Misconfigured, match=says):
+            await migrate.migrate(own)

@@ -57,15 +57,13 @@ async def migrate(database: Database) -> list[Migration]:
     """Bring the schema up to date and return what was applied; several processes may call it at once.
 
     Raises:
-        Misconfigured: the database was migrated by a newer release, or a migration was changed after it was applied.
+        Misconfigured: the database was migrated by a newer release, a migration was changed after it was applied, or there
+            is no schema in which the database's user may create tables.
     """
 
     async def work(connection: Connection) -> tuple[list[Migration], bool]:
         await connection.execute("select pg_advisory_xact_lock($1)", _SCHEMA_LOCK)
-        await connection.execute(
-            "create table if not exists migrations (number int primary key, name text not null, "
-            "checksum text not null, applied_at timestamptz not null default now())"
-        )
+        await _create_table(connection)
         rows = await connection.fetch("select number, checksum from migrations")
         applied = {row["number"]: row["checksum"] for row in rows}
         known = migrations()
@@ -90,6 +88,22 @@ async def migrate(database: Database) -> list[Migration]:
     await spellings.merge_all(database)
     await _validate(database)
     return fresh
+
+
+async def _create_table(connection: Connection) -> None:
+    try:
+        await connection.execute(
+            "create table if not exists migrations (number int primary key, name text not null, "
+            "checksum text not null, applied_at timestamptz not null default now())"
+        )
+    except asyncpg.InvalidSchemaNameError as error:
+        raise Misconfigured(
+            "database: no schema of the search path exists: create it, or correct search_path in the database URL"
+        ) from error
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise Misconfigured(
+            f"database: its user may not create tables ({error}): make that user the owner of the database or of the schema"
+        ) from error
 
 
 async def check(database: Database) -> None:
