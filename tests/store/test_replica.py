@@ -11,11 +11,13 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 import pytest_asyncio
 
-from pushkeeper.errors import Misconfigured, TooSlow
+from pushkeeper.errors import Misconfigured, TooSlow, Unreachable
 from pushkeeper.store import replica, workspaces
 from pushkeeper.store.database import Database
 from pushkeeper.store.replica import Primary, Standby, Trouble
+from support.dashboard import own_database
 from support.engine import eventually
+from support.outages import gone
 from support.schemas import side_by_side
 from support.standby import answered_by, reading_from, replica_of, server_of, standby_of, stranger_to
 
@@ -41,10 +43,8 @@ async def primary(database: Database) -> Server:
 
 @pytest_asyncio.fixture(scope="module")
 async def standby(primary: Server) -> AsyncIterator[Server]:
-    """A standby that gives way to what it is to replay at once."""
     with standby_of(primary) as made:
-        await made.value("alter system set max_standby_streaming_delay = 0")
-        await made.value("select pg_reload_conf()")
+        await made.set("hot_standby_feedback", "on")
         yield made
 
 
@@ -57,6 +57,12 @@ async def replicated(standby: Server, database: Database) -> AsyncIterator[Datab
 async def answered_there(database: Database, tenant: WorkspaceId) -> bool:
     [row] = await database.survey("select $1::bigint, pg_is_in_recovery() as there", tenant)
     return bool(row["there"])
+
+
+def same_place(standby: Server, database: Database) -> str:
+    """The address on the standby of what is a database of the primary."""
+    at = urlsplit(database.url)
+    return at._replace(query=urlencode({**dict(parse_qsl(at.query)), "host": str(standby.folder)})).geturl()
 
 
 async def add_person(database: Database, tenant: WorkspaceId) -> None:
@@ -220,12 +226,14 @@ async def test_what_is_in_the_way_of_replay_is_asked_again_on_the_primary(
     before = answered_by("primary", "failed")
     asked = asyncio.create_task(replicated.survey(f"{LONG}, (select count(*) from {table})", tenant))
     await eventually(lambda: standby.value(AT_IT, 1))
+    await standby.set("max_standby_streaming_delay", "0")
     await replicated.owned.value(f"alter table {table} add more int")
     [row] = await asked
     assert row["there"] is False
     assert answered_by("primary", "failed") == before + 1
     assert replica_of(replicated).trouble is None
     await replicated.owned.value(f"drop table {table}")
+    await standby.set("max_standby_streaming_delay", "30s")
 
 
 async def test_one_that_is_cancelled_there_is_asked_again_and_one_that_takes_too_long_is_not(
@@ -299,20 +307,26 @@ async def test_only_a_standby_of_this_primary_on_its_timeline_is_asked(
         async with reading_from(stranger.url, database) as opened:
             assert not await answered_there(opened, tenant)
             assert replica_of(opened).trouble is Trouble.OTHER_DATABASE
-    with standby_of(primary) as promoted:
+    with standby_of(primary) as promoted, standby_of(promoted) as follower:
         async with reading_from(promoted.url, database) as opened:
             assert await answered_there(opened, tenant)
             await promoted.promote()
             assert not await answered_there(opened, tenant)
             assert replica_of(opened).trouble is Trouble.NOT_A_STANDBY
-        # The other way round: after a failover, a standby of the former primary.
-        former = await Database.open(promoted.url, connections=1)
+        # After a failover: the standby still follows the former primary.
+        new_primary = await Database.open(promoted.url, connections=1)
         try:
-            async with reading_from(standby.url, former) as opened:
+            async with reading_from(standby.url, new_primary) as opened:
                 assert not await answered_there(opened, tenant)
                 assert replica_of(opened).trouble is Trouble.OTHER_TIMELINE
+            # What followed the new primary all along follows it to its timeline.
+            async with reading_from(follower.url, new_primary) as opened:
+                await eventually(lambda: answered_there(opened, tenant))
+                await add_person(new_primary, tenant)
+                [row] = await opened.survey(PEOPLE, tenant)
+                assert (row["people"], row["there"]) == (1, True)
         finally:
-            await former.close()
+            await new_primary.close()
 
 
 @pytest.mark.parametrize(
@@ -348,9 +362,19 @@ async def test_another_database_or_schema_of_the_same_server_is_not_asked(
             (database, two, Trouble.OTHER_DATABASE),
             (one, database, Trouble.OTHER_DATABASE),
         ):
-            # The same place on the standby.
-            query = {**dict(parse_qsl(urlsplit(at.url).query)), "host": str(standby.folder)}
-            url = urlsplit(at.url)._replace(query=urlencode(query)).geturl()
-            async with reading_from(url, asked) as opened:
+            async with reading_from(same_place(standby, at), asked) as opened:
                 assert await answered_there(opened, tenant) is (trouble is None)
                 assert replica_of(opened).trouble is trouble
+
+
+async def test_without_its_primary_it_answers_nothing(
+    database: Database, standby: Server, tenant: WorkspaceId
+) -> None:
+    """Nobody can say what it ought to have."""
+    async with own_database(database) as own, reading_from(same_place(standby, own), own) as opened:
+        await eventually(lambda: opened.reading(tenant).value(THERE))  # it may be busy making this database
+        async with gone(own, database):
+            with pytest.raises(Unreachable):
+                await opened.reading(tenant).value(THERE)
+            assert replica_of(opened).trouble is Trouble.PRIMARY_AWAY
+        await eventually(lambda: opened.reading(tenant).value(THERE))

@@ -25,7 +25,6 @@ from pushkeeper.store import audiences, device_pages, forecasts, insights, perso
 from pushkeeper.store.audiences import Audience
 from pushkeeper.store.devices import Registration
 from pushkeeper.store.people import Naming
-from support.engine import eventually
 from support.standby import answered_by, reading_from, replica_of, server_of, standby_of
 
 if TYPE_CHECKING:
@@ -150,13 +149,9 @@ async def test_the_doctor_says_what_keeps_it_from_answering(
 ) -> None:
     assert await of_replica(database) == []
     async with reading_from(standby.url, database) as opened:
-        await standby.value("alter system set hot_standby_feedback = on")
-        await standby.value("select pg_reload_conf()")
-        await eventually(lambda: standby.value("select current_setting('hot_standby_feedback')::bool"))
+        await standby.set("hot_standby_feedback", "on")
         assert {one.state for one in await of_replica(opened)} == {State.OK}
-        await standby.value("alter system reset hot_standby_feedback")
-        await standby.value("select pg_reload_conf()")
-        await eventually(lambda: standby.value("select not current_setting('hot_standby_feedback')::bool"))
+        await standby.set("hot_standby_feedback", "off")
         _, feedback, _ = await of_replica(opened)
         assert feedback.state is State.ATTENTION
         assert "hot_standby_feedback" in feedback.said

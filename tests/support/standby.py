@@ -51,6 +51,12 @@ class Server:
         finally:
             await connection.close()
 
+    async def set(self, setting: str, value: str) -> None:
+        """Change a setting, for all that is begun from now on."""
+        await self.value(f"alter system set {setting} = '{value}'")
+        await self.value("select pg_reload_conf()")
+        await eventually(lambda: self.value("select current_setting($1) = $2", setting, value))
+
     async def pause(self) -> None:
         """Replay nothing from now on, though it is received."""
         await self.value("select pg_wal_replay_pause()")
@@ -61,17 +67,13 @@ class Server:
 
     async def cut(self) -> None:
         """Receive nothing from now on."""
-        await self._receive_from("host=/nowhere")
+        await self.set("primary_conninfo", "host=/nowhere")
         await eventually(lambda: self.value("select not exists (select from pg_stat_wal_receiver)"))
 
     async def follow(self, primary: Server) -> None:
         """Receive what this one writes."""
-        await self._receive_from(_conninfo(primary.url))
+        await self.set("primary_conninfo", _conninfo(primary.url))
         await eventually(lambda: self.value("select status = 'streaming' from pg_stat_wal_receiver"))
-
-    async def _receive_from(self, conninfo: str) -> None:
-        await self.value(f"alter system set primary_conninfo = '{conninfo}'")
-        await self.value("select pg_reload_conf()")
 
     async def promote(self) -> None:
         assert await self.value(f"select pg_promote(true, {_LONGEST_S})")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
+
+import asyncpg
 
 from pushkeeper.errors import Unreachable
 from pushkeeper.metrics import PROCESS, Metric
@@ -20,8 +22,6 @@ from pushkeeper.telemetry import logger
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from datetime import datetime
-
-    import asyncpg
 
     from pushkeeper.store.database import Row
     from pushkeeper.store.pools import Pools
@@ -299,7 +299,10 @@ class Replica:
             try:
                 yield connection
             finally:
-                if not connection.is_closed():
+                is_closed = True
+                with suppress(asyncpg.InterfaceError):  # it was cut off, and the pool has taken it back
+                    is_closed = connection.is_closed()
+                if not is_closed:
                     await connection.execute("rollback")
 
     def _leave(self, elsewhere: Elsewhere) -> None:
