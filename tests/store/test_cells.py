@@ -13,12 +13,15 @@ import pytest
 import pytest_asyncio
 
 from pushkeeper.core import cell
+from pushkeeper.doctor import State, ground
 from pushkeeper.errors import BadRequest, Conflict
 from pushkeeper.store import cells, keys, migrate, workspaces
 from pushkeeper.store.database import Database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from pushkeeper.doctor import Finding
 
 CELL = 7
 NUMBERED = """
@@ -186,13 +189,20 @@ async def test_there_are_only_so_many_cells(empty: Database, number: int) -> Non
         await cells.choose(empty, number)
 
 
+async def of_doctor(database: Database) -> Finding:
+    [found] = [one for one in await ground.schema(database) if one.check == "cell"]
+    return found
+
+
 @pytest.mark.parametrize("number", [0, CELL])
 async def test_what_a_later_migration_numbers_is_numbered_by_the_cell(empty: Database, number: int) -> None:
     await cells.choose(empty, number)
     await empty.owned.value("create table later (later_id bigint generated always as identity, what text)")
-    assert await cells.out_of_bounds(empty) == ["later_later_id_seq"]
+    said = await of_doctor(empty)
+    assert (said.state, "later_later_id_seq" in said.said) == (State.WRONG, True)
     await migrate.migrate(empty)
-    assert await cells.out_of_bounds(empty) == []
+    said = await of_doctor(empty)
+    assert (said.state, said.said) == (State.OK, str(number))
     assert await empty.owned.value(
         "insert into later default values returning later_id"
     ) == cell.first_number(number)
