@@ -321,8 +321,9 @@ def _type(schema: Schema) -> str:
 
 
 _SCOPES = {
-    Scope.PROCESS: "## Of the process that answers\n\nEach process has its own: sum them over `instance`.",
-    Scope.ALL: "## Of all workers, and of the database\n\nEvery process that answers says the same: take the greatest, "
+    Scope.PROCESS: "## Of the service that answers\n\nEach `serve` has its own, of all its processes together, whichever of them is "
+    "asked: sum them over `instance`.",
+    Scope.ALL: "## Of all workers, and of the database\n\nEvery service says the same: take the greatest, "
     "`max without (instance) (…)`.",
 }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,15 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PREFIX = "PUSHKEEPER_"
-_HIGHEST_PORT = 65_535
 _SHORTEST_OUTAGE_WAIT_S = 60
-_MOST_WORKERS = 64
+MOST_PROCESSES = 64
+_RANGES = {"port": (0, 65_535), "workers": (0, 64), "processes": (1, MOST_PROCESSES)}
 _SHORTEST_TOKEN = 16
 _MOST_DAYS = 36_500
 _KEPT = tuple(f"keep_{what}_days" for what in ("pushes", "history", "events", "exports", "outbox"))
 _LONGEST_LAG_S = 60
 # The largest body alone is 25 MB.
-_LEAST = {"max_connections": 16, "max_requests": 16, "max_body_memory_mb": 32}
+LEAST = {"max_connections": 16, "max_requests": 16, "max_body_memory_mb": 32}
 _SECRETS = {"secret_key", "metrics_token"}
 
 
@@ -59,14 +61,15 @@ class Settings:
         worker: send from this process too.
         apns_outage_wait_s: how long a push waits after APNs was in trouble, before it is sent again; Apple asks for a
             quarter of an hour, and less than a minute is not possible.
-        max_connections: how many connections may be open at once, at each process that answers; fewer where the process may
-            not open as many files.
-        max_requests: how many requests may be answered at once, at each process that answers.
-        max_body_memory_mb: how many megabytes (MiB) of requests may be held at once, at each process that answers, as they
-            were received and unpacked; what is made of them takes a multiple of that.
+        processes: how many processes answer; each has an equal share of the three limits below. `auto` for one for every two
+            processors, and one at least.
+        max_connections: how many connections may be open at once; fewer where a process may not open as many files.
+        max_requests: how many requests may be answered at once.
+        max_body_memory_mb: how many megabytes (MiB) of requests may be held at once, as they were received and unpacked (a
+            process may always hold 32); what is made of them takes a multiple of that.
         requests_per_s: how many calls the keys of a workspace may make in a second (Track, App and Data Pipelines keys each for
-            themselves), at each process that answers, each item of a batch counted; more are answered 429 with
-            `Retry-After`. None for no bound.
+            themselves) at this service, each item of a batch counted; more are answered 429 with `Retry-After`. None for
+            no bound.
         webhooks_may_be_private: let webhooks call, and files of broadcasts come from, every private and local address too,
             except the metadata services of clouds.
         webhooks_may_go_to: private networks (in CIDR notation), addresses and host names that they may go to besides public
@@ -75,7 +78,8 @@ class Settings:
             `GET /v1/info/ip_addresses`, so that receivers can allow only these.
         dashboard: show the dashboard at the address of the APIs.
         simulator_url: the control address of a simulator, which the dashboard then has a panel for.
-        workers: how many worker processes to run beside the APIs, whose own process then only answers; 0 for none.
+        workers: how many worker processes to run beside those that answer, which then only answer; 0 for none. Beside several
+            that answer there is one at least, unless `worker` is false.
         keep_pushes_days: for how many days what came of pushes is kept, with transactional messages and what apps told
             of them; none for ever.
         keep_history_days: for how many days the history of devices is kept, by whole months; none for ever. Of a status
@@ -102,6 +106,7 @@ class Settings:
     tls_self_signed: bool = False
     worker: bool = True
     apns_outage_wait_s: int = 900
+    processes: int = 1
     max_connections: int = 4_096
     max_requests: int = 1_024
     max_body_memory_mb: int = 128
@@ -147,17 +152,16 @@ class Settings:
         return Destinations.of(self.webhooks_may_go_to, private=self.webhooks_may_be_private)
 
     def _check_numbers(self) -> None:
-        if not 0 <= self.port <= _HIGHEST_PORT:
-            raise Misconfigured(f"port: {self.port} is not between 0 and {_HIGHEST_PORT}")
+        for name, (least, most) in _RANGES.items():
+            if not least <= getattr(self, name) <= most:
+                raise Misconfigured(f"{name}: {getattr(self, name)} is not between {least} and {most}")
         if self.apns_outage_wait_s < _SHORTEST_OUTAGE_WAIT_S:
             raise Misconfigured(f"apns_outage_wait_s: at least {_SHORTEST_OUTAGE_WAIT_S} seconds")
         if not 0 <= self.replica_max_lag_s <= _LONGEST_LAG_S:  # nor NaN
             raise Misconfigured(
                 f"replica_max_lag_s: {self.replica_max_lag_s:g} is not between 0 and {_LONGEST_LAG_S} seconds"
             )
-        if not 0 <= self.workers <= _MOST_WORKERS:
-            raise Misconfigured(f"workers: {self.workers} is not between 0 and {_MOST_WORKERS}")
-        for name, least in _LEAST.items():
+        for name, least in LEAST.items():
             if getattr(self, name) < least:
                 raise Misconfigured(f"{name}: at least {least}")
         if self.requests_per_s is not None and self.requests_per_s < 1:
@@ -245,7 +249,7 @@ def _of_file(file: Path) -> dict[str, Any]:
         raise Misconfigured(f"config file: {file} is not TOML: {error}") from error
     if unknown := sorted(set(said) - _names()):
         raise Misconfigured(f"config file: {file} has an unknown setting {unknown[0]!r}")
-    return {key: _read(key, value, f"config file: {key}") for key, value in said.items()}
+    return {key: read(key, value, f"config file: {key}") for key, value in said.items()}
 
 
 def _of_environment(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -256,7 +260,7 @@ def _of_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         key = variable.removeprefix(_PREFIX).lower()
         if key not in _names():
             raise Misconfigured(f"{variable}: there is no such setting")
-        said[key] = _read(key, text, variable)
+        said[key] = read(key, text, variable)
     return said
 
 
@@ -270,8 +274,9 @@ _TYPES: dict[str, Any] = {
     "tls_self_signed": bool,
     "worker": bool,
     "workers": int,
+    "processes": int,
     "apns_outage_wait_s": int,
-    **dict.fromkeys(_LEAST, int),
+    **dict.fromkeys(LEAST, int),
     "requests_per_s": int,
     "webhooks_may_be_private": bool,
     "webhooks_may_go_to": tuple[str, ...],
@@ -285,13 +290,30 @@ _MAY_BE_NONE = {"requests_per_s", *_KEPT}
 _LISTS = {"webhooks_may_go_to", "outbound_addresses", "trusted_proxies"}
 
 
-def _read(key: str, value: object, where: str) -> object:
+def read(key: str, value: object, where: str) -> object:
+    """The value of a setting, as its text or TOML has it; `where` it is given is named in the error.
+
+    Raises:
+        Misconfigured: it is malformed.
+    """
     if key in _MAY_BE_NONE and isinstance(value, str) and value.strip().lower() == "none":
         return None
+    if key == "processes" and value == "auto":
+        return max(processors() // 2, 1)
     if key in _LISTS and isinstance(value, str):
         value = [one.strip() for one in value.split(",") if one.strip()]
     try:
-        read = msgspec.convert(value, _TYPES.get(key, str), strict=False)
+        found = msgspec.convert(value, _TYPES.get(key, str), strict=False)
     except msgspec.ValidationError as error:
-        raise Misconfigured(f"{where}: {str(error)[0].lower()}{str(error)[1:]}") from error
-    return Path(read) if key in {"data_dir", "tls_cert", "tls_key"} else read
+        why = f"{str(error)[0].lower()}{str(error)[1:]}"
+        raise Misconfigured(f"{where}: {why}{', or auto' if key == 'processes' else ''}") from error
+    return Path(found) if key in {"data_dir", "tls_cert", "tls_key"} else found
+
+
+def processors(bound: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """How many processors this process may use: those that it may run on, within what its control group is given."""
+    count = len(os.sched_getaffinity(0))
+    with suppress(OSError, ValueError):
+        quota, period = bound.read_text(encoding="ascii").split()
+        count = min(count, math.ceil(int(quota) / int(period)))  # `max` is no number: it has no bound
+    return min(max(count, 1), MOST_PROCESSES)

@@ -14,12 +14,14 @@ import psutil
 from pushkeeper import __version__, telemetry
 from pushkeeper.errors import Unreachable
 from pushkeeper.metrics import PROCESS, Metric, Series
+from pushkeeper.shared.figures import EVERY_S
 from pushkeeper.store import figures, jobs, routes, unreadable, workers
 from pushkeeper.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 
+    from pushkeeper.shared.figures import SharedFigures
     from pushkeeper.store.database import Database
     from pushkeeper.store.routes import Route
 
@@ -92,9 +94,11 @@ class Kept(Generic[T]):
 class Measures:
     """Gathers all series for a scrape; what a scan of devices tells is kept for a minute, or fifty times as long as it takes."""
 
-    def __init__(self, database: Database, cell: int = 0) -> None:
+    def __init__(self, database: Database, cell: int = 0, shared: SharedFigures | None = None) -> None:
+        """With shared figures, what is said of this process is said of all processes of the service together."""
         self._database = database
         self._cell = cell
+        self._shared = shared
         self._process = psutil.Process()
         self._postgresql = ""
         self._quick = Kept(self._ask_quick, fresh_for_s=QUICK_FOR_S)
@@ -103,18 +107,23 @@ class Measures:
 
     async def gather(self) -> list[Series]:
         """Every series; without those of the database and of the workers while that does not answer."""
-        shared: list[Series] = []
+        stored: list[Series] = []
         try:
             async with asyncio.timeout(PATIENCE_S):
-                shared += await self._quick.current()
-                shared += await self._slow.last(within_s=FIRST_ANSWER_WITHIN_S) or []
+                stored += await self._quick.current()
+                stored += await self._slow.last(within_s=FIRST_ANSWER_WITHIN_S) or []
             up = 1.0
         except (Unreachable, TimeoutError):
             up = 0.0
+        ours = [*self.own(), Series(Metric.DATABASE_UP, (), up)]
+        processes = 1
+        if self._shared is not None:
+            ours, processes = self._shared.of_all(ours), self._shared.processes
         replica = await self._replica.last(within_s=_REPLICA_WITHIN_S) or []
-        return [*self._own(), Series(Metric.DATABASE_UP, (), up), *replica, *shared]
+        return [*ours, Series(Metric.PROCESSES, (), float(processes)), *replica, *stored]
 
-    def _own(self) -> Iterator[Series]:
+    def own(self) -> Iterator[Series]:
+        """What this process says of itself."""
         yield from PROCESS.series()
         yield Series(Metric.CELL, (str(self._cell),), 1.0)
         yield Series(Metric.BUILD, (__version__, platform.python_version(), self._postgresql), 1.0)
@@ -215,3 +224,14 @@ def _of_queue(waiting: Iterable[figures.Waiting]) -> Iterator[Series]:
         yield Series(Metric.QUEUE_DEVICES, (*labels, line.state), float(line.devices))
         if line.oldest_due_s is not None:
             yield Series(Metric.QUEUE_OLDEST, labels, line.oldest_due_s)
+
+
+async def publish(measures: Measures, shared: SharedFigures) -> None:
+    """Let the other processes of the service read this one's figures, until cancelled."""
+    shared.begin(measures.own())
+    try:
+        while True:
+            await asyncio.sleep(EVERY_S)
+            shared.publish(measures.own())
+    finally:
+        shared.publish(measures.own())

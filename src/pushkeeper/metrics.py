@@ -22,8 +22,16 @@ class Kind(StrEnum):
 class Scope(StrEnum):
     """Of what a metric is."""
 
-    PROCESS = "process"  # of the process that answers: sum them over processes
-    ALL = "all"  # of all workers, or of the database: every process that answers says the same, so take one
+    PROCESS = "process"  # of the processes of the `serve` that answers: sum them over services
+    ALL = "all"  # of all workers, or of the database: every service says the same, so take one
+
+
+class Merge(StrEnum):
+    """How the figures of several processes of one service become one."""
+
+    SUM = "sum"  # counters and histograms always
+    LEAST = "least"
+    OWN = "own"  # what the process that answers says; of an info always
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +45,7 @@ class Definition:
     unit: str = ""
     labels: tuple[str, ...] = ()
     bounds: tuple[float, ...] = ()
+    merge: Merge = Merge.SUM
 
     @property
     def exposed(self) -> str:
@@ -56,8 +65,17 @@ def _counter(name: str, text: str, *labels: str, scope: Scope = Scope.ALL, unit:
     return Definition(name=name, kind=Kind.COUNTER, help=text, scope=scope, unit=unit, labels=labels)
 
 
-def _gauge(name: str, text: str, *labels: str, scope: Scope = Scope.ALL, unit: str = "") -> Definition:
-    return Definition(name=name, kind=Kind.GAUGE, help=text, scope=scope, unit=unit, labels=labels)
+def _gauge(
+    name: str,
+    text: str,
+    *labels: str,
+    scope: Scope = Scope.ALL,
+    unit: str = "",
+    merge: Merge = Merge.SUM,
+) -> Definition:
+    return Definition(
+        name=name, kind=Kind.GAUGE, help=text, scope=scope, unit=unit, labels=labels, merge=merge
+    )
 
 
 def _histogram(
@@ -85,6 +103,18 @@ class Metric(Enum):
         help="Which Pushkeeper answers, on which Python and PostgreSQL.",
         scope=_OURS,
         labels=("version", "python", "postgresql"),
+    )
+    PROCESSES = _gauge(
+        "pushkeeper_processes",
+        "Processes of this service that answer calls.",
+        scope=_OURS,
+        merge=Merge.OWN,
+    )
+    CHILD_EXITS = _counter(
+        "pushkeeper_child_exits",
+        "Processes of this service, of the kind `api` or `worker`, that ended by themselves and were started again.",
+        "kind",
+        scope=_OURS,
     )
 
     CELL = Definition(
@@ -145,19 +175,20 @@ class Metric(Enum):
     )
     POOL_CONNECTIONS = _gauge(
         "pushkeeper_database_connections",
-        "Connections of this process to the database: in use, or idle.",
+        "Connections of the processes that answer to the database: in use, or idle.",
         "state",
         scope=_OURS,
     )
     POOL_LIMIT = _gauge(
         "pushkeeper_database_connections_limit",
-        "Connections that this process may have at once.",
+        "Connections that these processes may have at once.",
         scope=_OURS,
     )
     DATABASE_UP = _gauge(
         "pushkeeper_database_up",
         "1 when the database answered this scrape; else what is of the database and of the workers is left out.",
         scope=_OURS,
+        merge=Merge.OWN,
     )
     REPLICA_READS = _counter(
         "pushkeeper_replica_reads",
@@ -177,23 +208,26 @@ class Metric(Enum):
     )
     PROCESS_CPU = _counter(
         "process_cpu_seconds",
-        "CPU time of this process, of its own and in the system.",
+        "CPU time of the processes that answer, of their own and in the system.",
         scope=_OURS,
         unit="seconds",
     )
     PROCESS_MEMORY = _gauge(
-        "process_resident_memory_bytes", "Memory of this process.", scope=_OURS, unit="bytes"
+        "process_resident_memory_bytes", "Memory of the processes that answer.", scope=_OURS, unit="bytes"
     )
     PROCESS_STARTED = _gauge(
         "process_start_time_seconds",
-        "When this process started, as a Unix time.",
+        "When the service started, as a Unix time.",
         scope=_OURS,
         unit="seconds",
+        merge=Merge.LEAST,
     )
-    PROCESS_FILES = _gauge("process_open_fds", "Files and sockets that this process has open.", scope=_OURS)
+    PROCESS_FILES = _gauge(
+        "process_open_fds", "Files and sockets that the processes that answer have open.", scope=_OURS
+    )
     LOG_DROPPED = _counter(
         "pushkeeper_log_lines_dropped",
-        "Lines of this process's log that were dropped, as standard error did not take them.",
+        "Lines of the log that were dropped, as standard error did not take them.",
         scope=_OURS,
     )
     GC_RUNS = _counter("python_gc_collections", "Runs of the garbage collector.", "generation", scope=_OURS)

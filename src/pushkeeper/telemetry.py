@@ -30,8 +30,10 @@ _SECRET_WORDS = ("token", "authorization", "password", "secret", "api_key", "wri
 _LIKE_A_TOKEN = re.compile(r"(?=[A-Za-z_:-]*\d)[A-Za-z0-9_:-]{32,}")
 
 
-def configure(*, json: bool) -> None:
+def configure(*, json: bool, process: str | None = None) -> None:
     """Log to standard error: JSON for machines, or aligned lines for people; what libraries warn of, too.
+
+    Where several processes share a log, each line has the name of its own.
 
     Whatever becomes of standard error, nobody who logs waits for it or fails by it (decision 23): a full disk, a pipe
     without a reader, and a reader that stalls cost lines, which are counted.
@@ -42,9 +44,10 @@ def configure(*, json: bool) -> None:
         if json
         else structlog.dev.ConsoleRenderer()
     )
-    render = _Renderer(renderer)
+    render = _Renderer(renderer, process)
     writer = _OUTPUT.open(2, tell_gap=render.gap)
     _REQUESTS.writer = writer if json else None
+    _REQUESTS.process = msgspec.UNSET if process is None else process
     structlog.configure(
         processors=[render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -103,7 +106,8 @@ _OUTPUT = _Output()
 class _Renderer:
     """Makes a line of an event, whatever its fields are: one that cannot be shown does not fail whoever logs it."""
 
-    def __init__(self, last: Processor) -> None:
+    def __init__(self, last: Processor, process: str | None) -> None:
+        self._process = process
         self._steps: tuple[Processor, ...] = (
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -115,6 +119,8 @@ class _Renderer:
 
     def __call__(self, wrapped: WrappedLogger, method: str, event: EventDict) -> str:
         name, room = event.get("event"), event.get("room")
+        if self._process is not None:
+            event["process"] = self._process
         try:
             return self._render(wrapped, method, event)
         except Exception as error:  # noqa: BLE001 - whatever a field's own code raises
@@ -169,12 +175,13 @@ class _RequestLine(msgspec.Struct, kw_only=True, gc=False):
     request_id: str
     timestamp: str
     delivery_id: str | msgspec.UnsetType = msgspec.UNSET
+    process: str | msgspec.UnsetType = msgspec.UNSET
     room: str = "api"
     event: str = "request"
     level: str = "info"
 
 
-_SAID_BY_THE_LOGGER = frozenset({"timestamp", "room", "event", "level"})
+_SAID_BY_THE_LOGGER = frozenset({"timestamp", "process", "room", "event", "level"})
 
 
 _WRITTEN_WHOLE = 12  # of these, each up to 340 bytes long, go into a pipe as one
@@ -188,10 +195,12 @@ class _RequestLog:
 
     def __init__(self) -> None:
         self.writer: LogWriter | None = None  # of JSON
+        self.process: str | msgspec.UnsetType = msgspec.UNSET
         self._encoder = msgspec.json.Encoder()
         self._lines: list[bytes] = []
 
     def write(self, line: _RequestLine) -> None:
+        line.process = self.process
         if self.writer is None:
             said = msgspec.to_builtins(line)
             logger("api").info(

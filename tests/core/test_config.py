@@ -1,5 +1,6 @@
 """Settings: what is not possible refuses to start, and says which."""
 
+import os
 import typing
 from dataclasses import replace
 from pathlib import Path
@@ -47,11 +48,35 @@ def test_none_is_a_word_in_toml_too(tmp_path):
         ("replica_max_lag_s", "61"),
         ("replica_max_lag_s", "nan"),
         ("replica_url", "postgresql://u@replica/x"),
+        ("processes", "0"),
+        ("processes", "65"),
+        ("processes", "many"),
     ],
 )
 def test_what_is_not_possible_names_its_setting(name, value):
     with pytest.raises(Misconfigured, match=f"(?i){name}"):
         read(**{name: value})
+
+
+def test_auto_is_one_process_for_every_two_processors_that_it_may_use(monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)))
+    bound = tmp_path / "cpu.max"
+    for quota, expected in (
+        ("max 100000", 6),
+        ("250000 100000", 3),
+        ("10000 100000", 1),
+        ("900000 100000", 6),
+    ):
+        bound.write_text(quota)
+        assert config.processors(bound) == expected
+    assert config.processors(tmp_path / "none") == 6
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(400)))
+    assert config.processors(tmp_path / "none") == 64
+    monkeypatch.setattr(config, "processors", lambda: 7)
+    assert read(processes="auto").processes == 3
+    (tmp_path / "settings.toml").write_text('processes = "auto"\n')
+    monkeypatch.setattr(config, "processors", lambda: 1)
+    assert config.load({}, file=tmp_path / "settings.toml", environ={}).processes == 1
 
 
 def test_a_token_is_a_secret_that_no_repr_shows():

@@ -31,10 +31,10 @@ def test_serve_runs_workers_beside_it_restarts_what_dies_and_drains_all(folder, 
         assert service.stop(within_s=60) == 0
         assert not any(process.is_running() for process in (second, *replaced))
         log = service.log()
-    assert '"event":"worker_process_ended"' in log
+    assert '"event":"child_process_ended"' in log
     assert f'"pid":{first.pid}' in log
     # They end with what they did last: told to, not killed.
-    assert "worker_process_does_not_end" not in log
+    assert "child_process_does_not_end" not in log
 
 
 def test_workers_end_with_the_service_that_was_killed(folder):
@@ -50,7 +50,7 @@ def two_of(serving):
     workers = []
     for child in serving.children():
         with contextlib.suppress(psutil.Error):
-            if "--until-eof" in child.cmdline():
+            if "--child" in child.cmdline():
                 workers.append(child)
     return workers if len(workers) == 2 else []
 

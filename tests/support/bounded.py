@@ -85,6 +85,7 @@ class Site:
     application: Application
     loop: asyncio.AbstractEventLoop
     trusted: ssl.SSLContext | None
+    listener: socket.socket
 
     @property
     def capacity(self):
@@ -151,14 +152,17 @@ class Errors(logging.Handler):
 
 
 @contextmanager
-def serving(limits=QUIET, certificate=None):
-    """A server with these limits; `certificate` is its files, and that of the CA."""
+def serving(limits=QUIET, certificate=None, *, socket_of=None, turns=None):
+    """A server with these limits; `certificate` is its files, and that of the CA. It may have its socket from another."""
     started = threading.Event()
     made: dict[str, Any] = {}
 
     async def main():
         application = made["application"] = Application()
-        listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        listener = (
+            socket_of.listener.dup() if socket_of else socket.create_server(("127.0.0.1", 0), backlog=1024)
+        )
+        made["listener"] = listener
         made["port"] = listener.getsockname()[1]
         made["loop"] = asyncio.get_running_loop()
         config = uvicorn.Config(
@@ -171,7 +175,7 @@ def serving(limits=QUIET, certificate=None):
             ssl_certfile=certificate and certificate.cert_file,
             ssl_keyfile=certificate and certificate.key_file,
         )
-        server = made["server"] = Server(config, limits, started.set)
+        server = made["server"] = Server(config, limits, started.set, turns)
         await server.serve([listener])
 
     def run():
@@ -185,7 +189,7 @@ def serving(limits=QUIET, certificate=None):
     thread.start()
     assert started.wait(30)
     trusted = ssl.create_default_context(cafile=certificate.ca_file) if certificate else None
-    site = Site(made["port"], made["server"], made["application"], made["loop"], trusted)
+    site = Site(made["port"], made["server"], made["application"], made["loop"], trusted, made["listener"])
     try:
         yield site
     finally:

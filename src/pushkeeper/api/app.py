@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from pushkeeper.reporting import Reporting
     from pushkeeper.routing import Routing
     from pushkeeper.sending import Sending
+    from pushkeeper.shared.figures import SharedFigures
     from pushkeeper.snippets import Snippets
     from pushkeeper.store.database import Database
     from pushkeeper.templates import Templates
@@ -82,7 +83,8 @@ class Rooms:
 
     `metrics_token` opens `/metrics` to who is not on this machine; without one nobody else is let in. `trusted_proxies` are
     believed when they say who called them. `only_tls` has browsers use nothing else for this host from now on.
-    `outbound_addresses` are those that webhooks come from.
+    `outbound_addresses` are those that webhooks come from. `figures` are those of all processes of this service, where it has
+    several.
     """
 
     registry: Registry
@@ -109,6 +111,7 @@ class Rooms:
     trusted_proxies: Sequence[Network] = ()
     only_tls: bool = False
     outbound_addresses: Sequence[str] = ()
+    figures: SharedFigures | None = None
 
 
 def build(rooms: Rooms, beside: Sequence[Route] = ()) -> ASGIApp:
@@ -120,7 +123,7 @@ def build(rooms: Rooms, beside: Sequence[Route] = ()) -> ASGIApp:
         *metrics.routes(rooms),
         Route("/healthz", _Open(_alive)),
         Route("/readyz", _Open(Readiness(rooms.database))),
-        Route(PATH, Prometheus(Measures(rooms.database, rooms.cell), rooms.metrics_token)),
+        Route(PATH, Prometheus(Measures(rooms.database, rooms.cell, rooms.figures), rooms.metrics_token)),
         *app_api.routes(rooms),
         *segments.routes(rooms),
         *activities.routes(rooms),

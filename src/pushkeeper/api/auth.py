@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
 import os
@@ -10,9 +11,9 @@ from base64 import b64decode
 from typing import TYPE_CHECKING
 
 from pushkeeper.core import cell
-from pushkeeper.core.pacing import Bucket
 from pushkeeper.errors import TooManyRequests, Unauthorized, Unreachable, WrongCell
 from pushkeeper.metrics import PROCESS, Metric
+from pushkeeper.shared.rate_limits import RateLimits
 from pushkeeper.store import workspaces
 
 if TYPE_CHECKING:
@@ -22,26 +23,35 @@ if TYPE_CHECKING:
     from pushkeeper.store.database import Database
     from pushkeeper.store.workspaces import KeyHolder, Workspace
 
-_REMEMBERED_S = 10.0
+_REMEMBERED_S = 0.8  # a key that is revoked is refused everywhere within a second
 _MOST_REMEMBERED = 10_000
 _MISROUTED_FOR_S = 60
 _LONGEST_KEY = 1_000  # bytes, with its scheme, far above those of ours: the rest is not looked up
 
 
 class Keys:
-    """Looks keys up; an Authorization header that was good is remembered for ten seconds, by a digest of it alone.
+    """Looks keys up; an Authorization header that was good is remembered for less than a second, by a digest of it alone.
 
-    Each kind of key of a workspace may make so many calls in a second, counted here: so many at each process that answers.
-    An unknown key that names another cell than ours is refused as that.
+    Each kind of key of a workspace may make so many calls in a second, counted by `limits`. Calls that come while their key
+    is looked up wait for that one look. An unknown key that names another cell than ours is refused as that.
     """
 
-    def __init__(self, database: Database, *, cell: int = 0, requests_per_s: int | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        cell: int = 0,
+        requests_per_s: int | None = None,
+        limits: RateLimits | None = None,
+    ) -> None:
+        """Without limits that processes share, this process counts alone."""
         self._database = database
         self._cell = cell
         self._requests_per_s = requests_per_s
-        self._buckets: dict[tuple[str, WorkspaceId], Bucket] = {}
+        self._limits = limits or RateLimits()
         self._salt = os.urandom(16)
         self._allowed: dict[tuple[str, bytes], tuple[float, Workspace]] = {}
+        self._looking: dict[tuple[str, bytes], asyncio.Task[Workspace]] = {}
 
     async def track(self, authorization: bytes) -> Workspace:
         """The workspace of a site id and API key, in basic authentication.
@@ -85,8 +95,8 @@ class Keys:
 
     def count_items(self, kind: str, workspace: WorkspaceId, items: int) -> None:
         """Count a batch, which was let in as one call, by its items: what it has too many is waited for by later calls."""
-        if items > 1 and (bucket := self._buckets.get((kind, workspace))) is not None:
-            bucket.owe(items - 1)
+        if items > 1 and self._requests_per_s is not None:
+            self._limits.owe(kind, workspace, items - 1)
 
     async def _of(
         self, kind: str, authorization: bytes, look_up: Callable[[str], Awaitable[Workspace]]
@@ -96,21 +106,39 @@ class Keys:
         digest = hashlib.blake2b(authorization, digest_size=16, key=self._salt).digest()
         until, allowed = self._allowed.get((kind, digest), (0.0, None))
         if allowed is None or time.monotonic() >= until:
-            allowed = await look_up(authorization.decode("latin-1"))
-            if len(self._allowed) >= _MOST_REMEMBERED:
-                self._allowed.clear()
-            self._allowed[kind, digest] = (time.monotonic() + _REMEMBERED_S, allowed)
+            allowed = await self._looked_up(kind, digest, authorization.decode("latin-1"), look_up)
         if self._requests_per_s is not None:
             self._count(kind, allowed.workspace_id, self._requests_per_s)
         return allowed
 
+    async def _looked_up(
+        self, kind: str, digest: bytes, authorization: str, look_up: Callable[[str], Awaitable[Workspace]]
+    ) -> Workspace:
+        """Whose it is, looked up once for all who ask meanwhile; as it was when that began, it is remembered."""
+        looking = self._looking.get((kind, digest))
+        if looking is None:
+
+            async def look() -> Workspace:
+                until = time.monotonic() + _REMEMBERED_S
+                try:
+                    found = await look_up(authorization)
+                finally:
+                    del self._looking[kind, digest]
+                if len(self._allowed) >= _MOST_REMEMBERED:
+                    self._allowed.clear()
+                self._allowed[kind, digest] = until, found
+                return found
+
+            looking = self._looking[kind, digest] = asyncio.create_task(look())
+            # Whoever asked may have left before the answer.
+            looking.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(looking)
+
     def _count(self, kind: str, workspace: WorkspaceId, per_s: int) -> None:
-        bucket = self._buckets.setdefault((kind, workspace), Bucket())
-        bucket.fill(per_s, time.monotonic())
-        if not bucket.take():
+        if wait_s := self._limits.take(kind, workspace, per_s):
             raise TooManyRequests(
                 f"too many requests: a key may make {per_s:,} in a second, each item of a batch counted (requests_per_s)",
-                retry_after_s=math.ceil(bucket.empty_for_s(per_s)),
+                retry_after_s=math.ceil(wait_s),
             )
 
     async def _holder_of_site(self, authorization: str) -> Workspace:

@@ -1,19 +1,23 @@
-"""Worker processes beside the API: each started again when it dies, and all ended with the service."""
+"""Child processes of a service: each started again when it dies, and all ended with the service."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sys
+import threading
 import time
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pushkeeper import config
+from pushkeeper.metrics import PROCESS, Metric
 from pushkeeper.telemetry import logger
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
+    from collections.abc import Callable, Sequence
 
     from pushkeeper.config import Settings
 
@@ -25,11 +29,38 @@ STEADY_AFTER_S = 60.0  # who ran so long and died did not die of its start
 DRAINED_WITHIN_S = 15.0
 
 
-class Fleet:
-    """So many `pushkeeper worker` processes, kept at that number until told to stop."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """A process of ours, of the `kind` that metrics name.
 
-    def __init__(self, settings: Settings) -> None:
+    Attributes:
+        name: what its log lines say of where they are from.
+        command: the words behind `pushkeeper`.
+        inherits: the file descriptors that it has of ours.
+        ended: called after each of its ends.
+        ready: set when it has said so, by a line on its standard output.
+    """
+
+    kind: str
+    name: str
+    command: tuple[str, ...]
+    inherits: tuple[int, ...] = ()
+    ended: Callable[[], None] = lambda: None
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def workers(count: int) -> list[Child]:
+    """So many that send."""
+    names = [f"worker-{number}" for number in range(1, count + 1)]
+    return [Child(kind="worker", name=name, command=("worker", "--child", name)) for name in names]
+
+
+class Fleet:
+    """Children that are kept running until told to stop."""
+
+    def __init__(self, settings: Settings, children: Sequence[Child]) -> None:
         self._settings = settings
+        self._children = children
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -37,41 +68,48 @@ class Fleet:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Keep `settings.workers` of them running until stopped."""
+        """Keep each of them running until stopped."""
         async with asyncio.TaskGroup() as group:
-            for _ in range(self._settings.workers):
-                group.create_task(self._keep_one())
+            for child in self._children:
+                group.create_task(self._keep(child))
 
-    async def _keep_one(self) -> None:
+    async def _keep(self, child: Child) -> None:
         deaths = 0
         while not self._stopping.is_set():
             started_at = time.monotonic()
-            ending = await self._run_one()
+            ending = await self._run(child)
+            child.ended()
             if self._stopping.is_set():
                 return
             deaths = 0 if time.monotonic() - started_at > STEADY_AFTER_S else deaths + 1
             wait_s = pause_s(deaths)
-            log.warning("worker_process_ended", **ending, again_in_s=wait_s)
+            PROCESS.count(Metric.CHILD_EXITS, child.kind).value += 1
+            log.warning("child_process_ended", child=child.name, **ending, again_in_s=wait_s)
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._stopping.wait()
 
-    async def _run_one(self) -> dict[str, object]:
+    async def _run(self, child: Child) -> dict[str, object]:
         """Start one and wait for its end; how it ended, for the log."""
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "pushkeeper", "worker", "--until-eof"),
+                *(sys.executable, "-m", "pushkeeper", *child.command, "--json"),
                 # The kernel closes our end when we are killed, and so ends it too.
                 stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
                 env=config.environment(self._settings, os.environ),
+                pass_fds=child.inherits,
             )
         except OSError as error:
             return {"error": str(error)}
-        log.info("worker_process_started", pid=process.pid)
-        return {"pid": process.pid, "code": await self._until_its_end(process)}
+        log.info("child_process_started", child=child.name, pid=process.pid)
+        listening = asyncio.create_task(_until_ready(process, child.ready))
+        try:
+            return {"pid": process.pid, "code": await self._until_its_end(child, process)}
+        finally:
+            listening.cancel()
 
-    async def _until_its_end(self, process: Process) -> int:
+    async def _until_its_end(self, child: Child, process: Process) -> int:
         ended = asyncio.create_task(process.wait())
         stopping = asyncio.create_task(self._stopping.wait())
         try:
@@ -82,11 +120,32 @@ class Fleet:
                 process.terminate()
         with suppress(TimeoutError):
             return await asyncio.wait_for(asyncio.shield(ended), DRAINED_WITHIN_S)
-        log.warning("worker_process_does_not_end", pid=process.pid)
+        log.warning("child_process_does_not_end", child=child.name, pid=process.pid)
         process.kill()
         return await ended
+
+
+async def _until_ready(process: Process, ready: asyncio.Event) -> None:
+    assert process.stdout is not None  # noqa: S101 - it was started with a pipe
+    if await process.stdout.readline():
+        ready.set()
 
 
 def pause_s(deaths: int) -> float:
     """How long to wait after so many deaths in a row: longer each time, half a minute at most."""
     return float(min(FIRST_PAUSE_S * 2 ** min(max(deaths - 1, 0), 10), LONGEST_PAUSE_S))
+
+
+def end_with_parent(stop: Callable[[], None]) -> None:
+    """In a child: stop when the parent is gone, and end in any case, whatever hangs, once there was time to drain."""
+    loop, stdin = asyncio.get_running_loop(), sys.stdin.fileno()
+
+    def wait() -> None:
+        # Nobody ever writes to it: that it can be read is its end.
+        os.read(stdin, 1)
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(stop)
+        time.sleep(DRAINED_WITHIN_S)
+        os._exit(1)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()

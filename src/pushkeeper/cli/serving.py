@@ -7,7 +7,6 @@ import errno
 import os
 import signal
 import socket
-import sys
 from contextlib import asynccontextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import uvicorn
 
+from pushkeeper import config
 from pushkeeper.cli.common import answer, as_json, on_store, run, settings_of
 from pushkeeper.config import default_data_dir
 from pushkeeper.errors import BadRequest, Conflict, Misconfigured
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pushkeeper.api.certificate import ServedCertificate
     from pushkeeper.cli.fleet import Fleet
     from pushkeeper.config import Settings
+    from pushkeeper.shared import Place
     from pushkeeper.simulator import Behaviour
     from pushkeeper.store.embedded import EmbeddedPostgres
     from pushkeeper.wiring import Store
@@ -53,15 +54,39 @@ PEM_FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--no-worker", is_flag=True, help="Only answer; `pushkeeper worker` sends.")
 @click.option(
-    "--workers", metavar="N", type=int, help="Send from N processes beside this one, instead of from it."
+    "--processes",
+    metavar="N|auto",
+    help="Answer from N processes, which this one looks after; `auto`: one for every two processors.  [default: 1]",
+)
+@click.option(
+    "--workers",
+    metavar="N",
+    type=int,
+    help="Send from N processes of their own, instead of from one that answers.",
+)
+@click.option("--child", metavar="NAME", hidden=True, help="Be a child of a service, and end with it.")
+@click.option(
+    "--inherited", type=(int, int, int), hidden=True, help="Its socket, its memory, and the place in it."
 )
 @on_store
 @as_json
-def serve(*, no_worker: bool, json: bool, **options: Any) -> None:
+def serve(
+    *,
+    no_worker: bool,
+    processes: str | None,
+    child: str | None,
+    inherited: tuple[int, int, int] | None,
+    json: bool,
+    **options: Any,
+) -> None:
     """Run the service: the HTTP APIs and, unless told otherwise, a worker that sends."""
     from pushkeeper import telemetry
 
-    settings = settings_of({**options, "worker": False if no_worker else None})
+    count = None if processes is None else config.read("processes", processes, "--processes")
+    settings = settings_of({**options, "processes": count, "worker": False if no_worker else None})
+    if child is not None and inherited is not None:
+        run(_serve_as_child(settings, child, *inherited))
+        return
 
     def ready(facts: dict[str, Any]) -> None:
         lines = [
@@ -83,14 +108,14 @@ def serve(*, no_worker: bool, json: bool, **options: Any) -> None:
 
 async def _serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) -> None:
     from pushkeeper import telemetry, wiring
+    from pushkeeper.cli.supervisor import supervise
     from pushkeeper.store.embedded import only_server
-    from pushkeeper.web.limits import limits_of
-    from pushkeeper.web.server import Server
 
-    telemetry.configure(json=not os.isatty(2))
+    several = settings.processes > 1
+    telemetry.configure(json=not os.isatty(2), process="serve" if several or settings.workers else None)
     certificate = _certificate(settings)
     with _listen(settings) as listener, _folder_lock(settings, only_server):
-        async with wiring.store(settings, connections=16) as opened:
+        async with wiring.store(settings, connections=4 if several else 16) as opened:
             url = _url(settings, listener, secure=certificate is not None)
             facts = {
                 "url": url,
@@ -100,23 +125,72 @@ async def _serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) ->
                 "setup_url": await _setup_url(settings, opened, url),
                 "pid": os.getpid(),
             }
-            ending = asyncio.Event()
-            app = wiring.api(opened, url, settings, ending)
-            server = Server(_uvicorn_config(app, certificate), limits_of(settings), lambda: ready(facts))
-            sender = _sender(settings, opened)
+            async with _kept_running(opened.embedded):
+                if several:
+                    await supervise(settings, opened.database, listener, lambda: ready(facts), _on_signals)
+                else:
+                    await _answer(settings, opened, listener, certificate, lambda: ready(facts))
 
-            def stop() -> None:
-                server.should_exit = True
-                ending.set()
-                if sender is not None:
-                    sender.stop()
 
-            _on_signals(stop)
-            async with _kept_running(opened.embedded), asyncio.TaskGroup() as group:
-                if sender is not None:
-                    group.create_task(sender.run())
-                await server.serve([listener])
-                stop()
+async def _serve_as_child(settings: Settings, name: str, socket_fd: int, memory_fd: int, slot: int) -> None:
+    """Answer at the parent's socket, beside others."""
+    from pushkeeper import telemetry, wiring
+    from pushkeeper.shared import Place, SharedMemory
+
+    telemetry.configure(json=not os.isatty(2), process=name)
+    place = Place(SharedMemory(memory_fd, settings.processes), slot)
+
+    def ready() -> None:
+        answer({"pid": os.getpid()}, "", json=True, file=telemetry.standard_output())
+
+    with socket.socket(fileno=socket_fd) as listener:
+        async with wiring.store(settings, connections=16, migrating=False) as opened:
+            await _answer(settings, opened, listener, _certificate(settings), ready, place)
+
+
+async def _answer(
+    settings: Settings,
+    opened: Store,
+    listener: socket.socket,
+    certificate: ServedCertificate | None,
+    ready: Callable[[], None],
+    place: Place | None = None,
+) -> None:
+    """Answer calls until told to stop; and send, where there is no other process for it."""
+    from pushkeeper import wiring
+    from pushkeeper.cli.fleet import end_with_parent
+    from pushkeeper.measures import Measures, publish
+    from pushkeeper.web.limits import limits_of
+    from pushkeeper.web.server import Server
+
+    ending = asyncio.Event()
+    url = _url(settings, listener, secure=certificate is not None)
+    app = wiring.api(opened, url, settings, ending, place)
+    server = Server(
+        _uvicorn_config(app, certificate), limits_of(settings), ready, place.turns if place else None
+    )
+    sender = None if place else _sender(settings, opened)
+
+    def stop() -> None:
+        server.should_exit = True
+        ending.set()
+        if sender is not None:
+            sender.stop()
+        if place is not None:
+            place.leave()
+
+    _on_signals(stop)
+    async with asyncio.TaskGroup() as group:
+        publishing = None
+        if sender is not None:
+            group.create_task(sender.run())
+        if place is not None:
+            end_with_parent(stop)
+            publishing = group.create_task(publish(Measures(opened.database), place.figures))
+        await server.serve([listener])
+        stop()
+        if publishing is not None:
+            publishing.cancel()
 
 
 async def _setup_url(settings: Settings, opened: Store, url: str) -> str | None:
@@ -130,10 +204,10 @@ async def _setup_url(settings: Settings, opened: Store, url: str) -> str | None:
 def _sender(settings: Settings, opened: Store) -> Worker | Fleet | None:
     """Who sends: this process, others that it looks after, or nobody here."""
     from pushkeeper import wiring
-    from pushkeeper.cli.fleet import Fleet
+    from pushkeeper.cli.fleet import Fleet, workers
 
     if settings.workers:
-        return Fleet(settings)
+        return Fleet(settings, workers(settings.workers))
     return wiring.worker(opened, settings) if settings.worker else None
 
 
@@ -222,10 +296,10 @@ def _on_signals(stop: Callable[[], None]) -> None:
 
 
 @click.command(short_help="Send what is due, beside any other worker.")
-@click.option("--until-eof", is_flag=True, hidden=True, help="End with whoever holds standard input.")
+@click.option("--child", metavar="NAME", hidden=True, help="Be a child of a service, and end with it.")
 @on_store
 @as_json
-def worker(*, until_eof: bool, json: bool, **options: Any) -> None:
+def worker(*, child: str | None, json: bool, **options: Any) -> None:
     """Send what is due, beside any number of other workers on the same database."""
     from pushkeeper import telemetry
 
@@ -235,34 +309,22 @@ def worker(*, until_eof: bool, json: bool, **options: Any) -> None:
         told = f"A worker is sending (pid {facts['pid']}). Ctrl-C drains and ends it."
         answer(facts, told, json=json, file=telemetry.standard_output())
 
-    run(_work(settings, ready, until_eof=until_eof))
+    run(_work(settings, ready, child))
 
 
-async def _work(
-    settings: Settings, ready: Callable[[dict[str, Any]], None], *, until_eof: bool = False
-) -> None:
+async def _work(settings: Settings, ready: Callable[[dict[str, Any]], None], child: str | None) -> None:
     from pushkeeper import telemetry, wiring
+    from pushkeeper.cli.fleet import end_with_parent
 
-    telemetry.configure(json=not os.isatty(2))
+    telemetry.configure(json=not os.isatty(2), process=child)
     async with wiring.store(settings) as opened:
         sender = wiring.worker(opened, settings)
         _on_signals(sender.stop)
-        if until_eof:
-            _on_eof(sender.stop)
+        if child is not None:
+            end_with_parent(sender.stop)
         ready({"database_url": wiring.shown_url(opened), "pid": os.getpid()})
         async with _kept_running(opened.embedded):
             await sender.run()
-
-
-def _on_eof(stop: Callable[[], None]) -> None:
-    loop, stdin = asyncio.get_running_loop(), sys.stdin.fileno()
-
-    def ended() -> None:
-        # Nobody ever writes to it: that it can be read is its end.
-        loop.remove_reader(stdin)
-        stop()
-
-    loop.add_reader(stdin, ended)
 
 
 @click.command(short_help="Run FCM and APNs on this machine.")

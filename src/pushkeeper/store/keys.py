@@ -54,7 +54,7 @@ async def make(database: Database, workspace: WorkspaceId, kind: KeyKind) -> New
 
 
 async def revoke(database: Database, workspace: WorkspaceId, kind: str, key_id: str) -> None:
-    """Let a key open nothing any more; processes that know it remember it for ten seconds.
+    """Let a key open nothing any more; processes that know it forget it within a second.
 
     Raises:
         NotFound: there is no such key.

@@ -10,7 +10,7 @@ from pushkeeper.telemetry import logger
 from pushkeeper.web.refusal import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pushkeeper.web.limits import Limits
 
@@ -65,6 +65,7 @@ class Capacity:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.tell: Callable[[int], None] | None = None  # is called with how many connections are open
         self.open: set[Connection] = set()
         self.running = 0
         self.held = 0
@@ -88,6 +89,8 @@ class Capacity:
             count(Refusal.CONNECTIONS.name)
             return False
         self.open.add(connection)
+        if self.tell is not None:
+            self.tell(len(self.open))
         self.wait(connection, self.arriving, now)
         return True
 
@@ -112,6 +115,8 @@ class Capacity:
     def forget(self, connection: Connection) -> None:
         """Uncount a connection that is closed."""
         self.open.discard(connection)
+        if self.tell is not None:
+            self.tell(len(self.open))
         self.wait(connection, None, 0.0)
 
     # Time.

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import resource
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING
+
+from pushkeeper.config import LEAST
 
 if TYPE_CHECKING:
     from pushkeeper.config import Settings
@@ -57,10 +60,13 @@ class Limits:
 
 
 def limits_of(settings: Settings) -> Limits:
-    """The limits that the settings ask for, and that the files which this process may open allow."""
+    """The share of one process in the limits that the settings ask for, as far as the files that it may open allow."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    share = {
+        name: max(ceil(getattr(settings, name) / settings.processes), least) for name, least in LEAST.items()
+    }
     return Limits(
-        connections=min(settings.max_connections, files - min(_FILES_OF_OTHERS, files // 2)),
-        requests=settings.max_requests,
-        held_bytes=settings.max_body_memory_mb * _MIB,
+        connections=min(share["max_connections"], files - min(_FILES_OF_OTHERS, files // 2)),
+        requests=share["max_requests"],
+        held_bytes=share["max_body_memory_mb"] * _MIB,
     )

@@ -1,34 +1,47 @@
-"""Uvicorn within limits. Under TLS it accepts connections by itself, so that they are counted before their handshake."""
+"""Uvicorn within limits.
+
+Under TLS it accepts connections by itself, so that they are counted before their handshake; and beside other processes at the
+same socket, so that each gets its share.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 import uvicorn
 
 from pushkeeper.web.capacity import Capacity
 from pushkeeper.web.protocol import BoundedProtocol
+from pushkeeper.web.refusal import Refusal
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from pushkeeper.shared.turns import Turns
     from pushkeeper.web.limits import Limits
 
 _AT_ONCE = 32  # connections accepted before others are answered
 _NO_TIMEOUT_S = 86_400.0
 _REST_S = 0.1  # when the system has no more files
+_TURN_S = 0.001  # from one look whose turn it is to the next
 
 
 class Server(uvicorn.Server):
     """Uvicorn within limits, told when to stop by us, and telling us when it listens."""
 
-    def __init__(self, config: uvicorn.Config, limits: Limits, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, limits: Limits, ready: Callable[[], None], turns: Turns | None = None
+    ) -> None:
+        """`turns` says when another process at the same socket is to accept."""
         super().__init__(config)
         self.capacity = Capacity(limits)
+        self._turns = turns
+        if turns is not None:
+            self.capacity.tell = turns.tell
         self._ready = ready
         self._listeners: list[socket.socket] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -41,7 +54,7 @@ class Server(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         self.servers = []
         for listener in sockets or ():
-            if self.config.ssl is None:
+            if self.config.ssl is None and self._turns is None:
                 self.servers.append(
                     await self._loop.create_server(
                         self._connection, sock=listener, backlog=self.config.backlog
@@ -78,20 +91,38 @@ class Server(uvicorn.Server):
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(_AT_ONCE):
-            try:
-                client, _address = listener.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError:  # no more files, or no memory for one
-                self.capacity.make_room()
+            if self._turns is not None and not self._turns.is_ours:
                 self._loop.remove_reader(listener)
-                self._loop.call_later(_REST_S, self._accept_again, listener)
+                self._wait_for_turn(listener, self._loop.time() + self._turns.patience_s)
                 return
-            self._admit(client)
+            if not self._accept_one(listener):
+                return
+
+    def _accept_one(self, listener: socket.socket) -> bool:
+        """Accept a connection; whether there may be another."""
+        try:
+            client, _address = listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return False
+        except OSError:  # no more files, or no memory for one
+            self.capacity.make_room()
+            self._loop.remove_reader(listener)
+            self._loop.call_later(_REST_S, self._accept_again, listener)
+            return False
+        self._admit(client)
+        return True
+
+    def _wait_for_turn(self, listener: socket.socket, until: float) -> None:
+        """Leave a connection to another process; but that may hang, and then it is taken here."""
+        if self._turns is None or self._turns.is_ours or self._loop.time() >= until:
+            self._accept_again(listener)
+        else:
+            self._loop.call_later(_TURN_S, self._wait_for_turn, listener, until)
 
     def _accept_again(self, listener: socket.socket) -> None:
         if listener in self._listeners:
             self._loop.add_reader(listener, self._accept, listener)
+            self._accept_one(listener)
 
     def _connection(self) -> BoundedProtocol:
         return BoundedProtocol(self.config, self.server_state, self.capacity)
@@ -101,15 +132,20 @@ class Server(uvicorn.Server):
         if self.capacity.admit(connection, self._loop.time()):
             client.settimeout(0)
             connection.arrival = self._loop.create_task(self._shake_hands(connection, client))
-        else:
-            client.close()
+            return
+        if self.config.ssl is None:
+            with suppress(OSError):
+                client.settimeout(0)
+                client.send(Refusal.CONNECTIONS.response)
+        client.close()
 
     async def _shake_hands(self, connection: BoundedProtocol, client: socket.socket) -> None:
         """Hand the socket over to the event loop; who fails at TLS is gone."""
         # How long may be sent for after `close` is a matter of how much is taken, which the capacity looks after.
+        timeout_s = None if self.config.ssl is None else _NO_TIMEOUT_S
         try:
             await self._loop.connect_accepted_socket(
-                lambda: connection, client, ssl=self.config.ssl, ssl_shutdown_timeout=_NO_TIMEOUT_S
+                lambda: connection, client, ssl=self.config.ssl, ssl_shutdown_timeout=timeout_s
             )
         except OSError:
             pass

@@ -23,16 +23,21 @@ if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.core.outcome import Verdict
     from pushkeeper.dashboard.rooms import Rooms as DashboardRooms
+    from pushkeeper.shared import Place
     from pushkeeper.store.credentials import AppleApp, Credential, NewCredential
     from pushkeeper.wiring.opened import Store
 
 
 def api(
-    opened: Store, url: str, settings: Settings | None = None, ending: asyncio.Event | None = None
+    opened: Store,
+    url: str,
+    settings: Settings | None = None,
+    ending: asyncio.Event | None = None,
+    place: Place | None = None,
 ) -> ASGIApp:
     """The HTTP APIs and, unless the settings say otherwise, the dashboard, told at which address they are reached.
 
-    What is still being sent to browsers ends when `ending` is set.
+    What is still being sent to browsers ends when `ending` is set. `place` is this process's, where the service has several.
     """
     settings = settings or Settings(data_dir=Path())
     return app.build(
@@ -54,7 +59,12 @@ def api(
             snippets=rooms.snippets(opened),
             webhooks=rooms.webhooks(opened),
             database=opened.database,
-            keys=Keys(opened.database, cell=opened.cell, requests_per_s=settings.requests_per_s),
+            keys=Keys(
+                opened.database,
+                cell=opened.cell,
+                requests_per_s=settings.requests_per_s,
+                limits=place.limits if place else None,
+            ),
             url=url,
             cell=opened.cell,
             metrics_token=settings.metrics_token,
@@ -62,6 +72,7 @@ def api(
             # Not with a certificate of our own making: browsers would ask every other service on this machine for TLS too.
             only_tls=settings.tls_cert is not None,
             outbound_addresses=settings.outbound_addresses,
+            figures=place.figures if place else None,
         ),
         _dashboard_routes(opened, url, settings, ending or asyncio.Event()) if settings.dashboard else (),
     )
