@@ -101,6 +101,12 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
+def on_signals(stop: Callable[[], None]) -> None:
+    """Call this when somebody ends the process, in place of its end."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+
+
 def to_json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 

@@ -1,11 +1,10 @@
-"""The processes: the service, a worker, the simulator; and the migration that they all begin with."""
+"""The processes: the service and a worker; and the migration that they all begin with."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
 import os
-import signal
 import socket
 from contextlib import asynccontextmanager, nullcontext, suppress
 from datetime import UTC, datetime
@@ -16,9 +15,8 @@ import click
 import uvicorn
 
 from pushkeeper import config
-from pushkeeper.cli.common import answer, as_json, on_store, run, settings_of
-from pushkeeper.config import default_data_dir
-from pushkeeper.errors import BadRequest, Conflict, Misconfigured
+from pushkeeper.cli.common import answer, as_json, on_signals, on_store, run, settings_of
+from pushkeeper.errors import Conflict, Misconfigured
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from pushkeeper.cli.fleet import Fleet
     from pushkeeper.config import Settings
     from pushkeeper.shared import Place
-    from pushkeeper.simulator import Behaviour
     from pushkeeper.store.embedded import EmbeddedPostgres
     from pushkeeper.wiring import Store
     from pushkeeper.worker.loop import Worker
@@ -127,7 +124,7 @@ async def _serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) ->
             }
             async with _kept_running(opened.embedded):
                 if several:
-                    await supervise(settings, opened.database, listener, lambda: ready(facts), _on_signals)
+                    await supervise(settings, opened.database, listener, lambda: ready(facts))
                 else:
                     await _answer(settings, opened, listener, certificate, lambda: ready(facts))
 
@@ -179,7 +176,7 @@ async def _answer(
         if place is not None:
             place.leave()
 
-    _on_signals(stop)
+    on_signals(stop)
     async with asyncio.TaskGroup() as group:
         publishing = None
         if sender is not None:
@@ -290,11 +287,6 @@ async def _keep_running(embedded: EmbeddedPostgres) -> None:
                 logger("serve").warning("postgres_was_gone_and_runs_again")
 
 
-def _on_signals(stop: Callable[[], None]) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
-
-
 @click.command(short_help="Send what is due, beside any other worker.")
 @click.option("--child", metavar="NAME", hidden=True, help="Be a child of a service, and end with it.")
 @on_store
@@ -319,99 +311,12 @@ async def _work(settings: Settings, ready: Callable[[dict[str, Any]], None], chi
     telemetry.configure(json=not os.isatty(2), process=child)
     async with wiring.store(settings) as opened:
         sender = wiring.worker(opened, settings)
-        _on_signals(sender.stop)
+        on_signals(sender.stop)
         if child is not None:
             end_with_parent(sender.stop)
         ready({"database_url": wiring.shown_url(opened), "pid": os.getpid()})
         async with _kept_running(opened.embedded):
             await sender.run()
-
-
-@click.command(short_help="Run FCM and APNs on this machine.")
-@click.option(
-    "--data",
-    metavar="DIR",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for its keys and certificates.  [default: simulator, in the data folder]",
-)
-@click.option(
-    "--host",
-    metavar="NAME",
-    default="localhost",
-    show_default=True,
-    help="Name by which it is reached; for one that is not of the loopback it listens on every address.",
-)
-@click.option(
-    "--port",
-    metavar="P",
-    type=click.IntRange(0, 65_531),
-    default=0,
-    help="First of its five ports: FCM, token endpoint, APNs, sandbox, control; 0 picks free ones.",
-)
-@click.option(
-    "--seed", metavar="N", type=int, default=0, show_default=True, help="The same seed mints the same tokens."
-)
-@click.option(
-    "--profile",
-    type=click.Choice(["friendly", "documented", "hostile"]),
-    default="documented",
-    show_default=True,
-    help="How it behaves: nothing in the way, as documented, or the most hostile that is plausible.",
-)
-@click.option(
-    "--set",
-    "switches",
-    metavar="NAME=VALUE",
-    multiple=True,
-    help="Set one switch of the profile; repeatable.",
-)
-@as_json
-def simulate(*, data: Path | None, json: bool, **options: Any) -> None:
-    """Run FCM and APNs as this machine's own: over real TLS and HTTP/2, to try things on."""
-    run(_simulate(data or default_data_dir() / "simulator", options, json=json))
-
-
-def _behaviour(profile: str, switches: Sequence[str]) -> Behaviour:
-    from pushkeeper.simulator import PROFILES, UnknownFlag
-    from pushkeeper.simulator.profiles import changed
-
-    behaviour = PROFILES[profile]
-    for switch in switches:
-        name, _, value = switch.partition("=")
-        try:
-            behaviour = changed(behaviour, name, value)
-        except UnknownFlag as error:
-            raise BadRequest("set", f"--set {error}") from None
-    return behaviour
-
-
-async def _simulate(data: Path, options: dict[str, Any], *, json: bool) -> None:
-    from pushkeeper.simulator import Place, Simulator
-    from pushkeeper.store.embedded import prepare_data_dir
-
-    prepare_data_dir(data)
-    stopped = asyncio.Event()
-    _on_signals(stopped.set)
-    simulator = Simulator(
-        data,
-        seed=options["seed"],
-        behaviour=_behaviour(options["profile"], options["switches"]),
-        place=Place(host=options["host"], first_port=options["port"]),
-    )
-    try:
-        await simulator.start()
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise Misconfigured(f"simulator: {error}") from error
-        raise Conflict(f"port: {options['port']} or one of the four behind it is in use") from error
-    try:
-        facts = simulator.describe()
-        width = max(map(len, facts))
-        lines = [f"  {key:<{width}} {value}" for key, value in facts.items()]
-        answer(facts, "\n".join(["FCM and APNs are simulated here:", *lines, "Ctrl-C ends them."]), json=json)
-        await stopped.wait()
-    finally:
-        await simulator.stop()
 
 
 @click.command(short_help="Bring the database's schema up to date.")

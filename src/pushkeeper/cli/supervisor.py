@@ -6,6 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pushkeeper.cli.common import on_signals
 from pushkeeper.cli.fleet import Child, Fleet, workers
 from pushkeeper.measures import Measures, publish
 from pushkeeper.shared import Place, SharedMemory
@@ -24,7 +25,6 @@ async def supervise(
     database: Database,
     listener: socket.socket,
     ready: Callable[[], None],
-    on_signals: Callable[[Callable[[], None]], None],
 ) -> None:
     """Keep all processes of a service running until a signal comes; `ready` is called once all have been.
 
