@@ -30,7 +30,12 @@ _MOST_DAYS = 36_500
 _KEPT = tuple(f"keep_{what}_days" for what in ("pushes", "history", "events", "exports", "outbox"))
 _LONGEST_LAG_S = 60
 # The largest body alone is 25 MB.
-LEAST = {"max_connections": 16, "max_requests": 16, "max_body_memory_mb": 32}
+LEAST = {
+    "max_connections": 16,
+    "max_requests": 16,
+    "max_body_memory_mb": 32,
+}  # shared out to all processes that answer
+_LEAST_OF_EACH = {"database_connections": 2, "worker_connections": 2, "statement_cache_size": 0}
 _SECRETS = {"secret_key", "metrics_token"}
 
 
@@ -51,6 +56,11 @@ class Settings:
         replica_url: a standby of that PostgreSQL, which then answers counts, previews, reports, preflights and series while it
             has all that was written before they were asked for; else the primary does.
         replica_max_lag_s: how long such a read waits for the standby to have it all; one that is further behind is not asked.
+        database_connections: how many connections to the database a process that answers may have, besides three for
+            searches and, where it sends too, one that listens.
+        worker_connections: how many a worker process may have, besides one that listens.
+        statement_cache_size: how many prepared statements a connection keeps; 0 behind a PgBouncer that pools transactions
+            and does not know prepared statements (older than 1.21, or `max_prepared_statements = 0`).
         secret_key: 32 bytes in URL-safe base64 that seal credentials; without it the data folder's own key.
         host: the address to listen on.
         port: the port to listen on; 0 picks a free one.
@@ -97,6 +107,9 @@ class Settings:
     database_url: str | None = field(default=None, repr=False)  # it may hold a password
     replica_url: str | None = field(default=None, repr=False)
     replica_max_lag_s: float = 1.0
+    database_connections: int = 16
+    worker_connections: int = 4
+    statement_cache_size: int = 100
     secret_key: Secret | None = None
     host: str = "127.0.0.1"
     port: int = 8383
@@ -161,7 +174,7 @@ class Settings:
             raise Misconfigured(
                 f"replica_max_lag_s: {self.replica_max_lag_s:g} is not between 0 and {_LONGEST_LAG_S} seconds"
             )
-        for name, least in LEAST.items():
+        for name, least in (LEAST | _LEAST_OF_EACH).items():
             if getattr(self, name) < least:
                 raise Misconfigured(f"{name}: at least {least}")
         if self.requests_per_s is not None and self.requests_per_s < 1:
@@ -276,7 +289,7 @@ _TYPES: dict[str, Any] = {
     "workers": int,
     "processes": int,
     "apns_outage_wait_s": int,
-    **dict.fromkeys(LEAST, int),
+    **dict.fromkeys(LEAST | _LEAST_OF_EACH, int),
     "requests_per_s": int,
     "webhooks_may_be_private": bool,
     "webhooks_may_go_to": tuple[str, ...],

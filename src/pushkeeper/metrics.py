@@ -265,6 +265,10 @@ class Metric(Enum):
         "pushkeeper_settle_facts", "What came of pushes, written in one slice.", unit="", bounds=_TOGETHER
     )
     WORKERS = _gauge("pushkeeper_workers", "Workers that gave a sign of life in the last 15 seconds.")
+    POLLING = _gauge(
+        "pushkeeper_polling_workers",
+        "Workers that hear no notifications now, and look every two seconds for what is due, halted or moved.",
+    )
     WORKER_CPU = _counter(
         "pushkeeper_worker_cpu_seconds",
         "CPU time of all processes that send, of those that have ended too.",

@@ -286,17 +286,6 @@ def test_a_port_in_use_is_refused(folder):
     assert str(port) in error["message"]
 
 
-def test_a_database_url_that_does_not_answer_is_refused_without_its_password(folder):
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port = nobody.getsockname()[1]
-    url = f"postgresql://user:hunter2@127.0.0.1:{port}/db"
-    for command in (["migrate"], ["worker"], ["serve", "--port", "0"]):
-        error = refusal(*command, "--database-url", url, "--data", folder / "unused")
-        assert error["code"] == "unreachable"
-        assert "hunter2" not in error["message"]
-        assert f"127.0.0.1:{port}" in error["message"]
-
-
 def test_a_data_folder_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     error = refusal("serve", "--data", tmp_path / "file" / "data", "--port", "0")

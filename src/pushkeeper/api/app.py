@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, cast
@@ -44,6 +45,7 @@ from pushkeeper.api.readiness import Readiness
 from pushkeeper.api.surface import log, meters_of, request_id_of
 from pushkeeper.core.client_address import client_of, is_trusted
 from pushkeeper.measures import Measures
+from pushkeeper.store.connections import set_deadline
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -75,6 +77,7 @@ if TYPE_CHECKING:
 
 _ONLY_TLS = (b"strict-transport-security", b"max-age=31536000")
 _BEGINNING = 3  # segments of a path that choose its router
+_WAITS_S = 5.0  # for turns and connections, so that nobody waits ten seconds for an answer that does not come
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +184,7 @@ class Doors:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        set_deadline(time.monotonic() + _WAITS_S)
         raw_path = cast("bytes", scope.get("raw_path") or scope["path"].encode())
         scope["path"] = path = paths.without_extra_slashes(raw_path.decode("latin-1"), self._known)
         if self._trusted_proxies:

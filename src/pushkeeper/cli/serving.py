@@ -112,7 +112,10 @@ async def _serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) ->
     telemetry.configure(json=not os.isatty(2), process="serve" if several or settings.workers else None)
     certificate = _certificate(settings)
     with _listen(settings) as listener, _folder_lock(settings, only_server):
-        async with wiring.store(settings, connections=4 if several else 16) as opened:
+        connections = 4 if several else settings.database_connections
+        async with wiring.store(settings, connections=connections, waiting=True) as opened:
+            if settings.worker:
+                await wiring.require_notifications(opened.database)
             url = _url(settings, listener, secure=certificate is not None)
             facts = {
                 "url": url,
@@ -141,7 +144,9 @@ async def _serve_as_child(settings: Settings, name: str, socket_fd: int, memory_
         answer({"pid": os.getpid()}, "", json=True, file=telemetry.standard_output())
 
     with socket.socket(fileno=socket_fd) as listener:
-        async with wiring.store(settings, connections=16, migrating=False) as opened:
+        async with wiring.store(
+            settings, connections=settings.database_connections, migrating=False, waiting=True
+        ) as opened:
             await _answer(settings, opened, listener, _certificate(settings), ready, place)
 
 
@@ -309,7 +314,8 @@ async def _work(settings: Settings, ready: Callable[[dict[str, Any]], None], chi
     from pushkeeper.cli.fleet import end_with_parent
 
     telemetry.configure(json=not os.isatty(2), process=child)
-    async with wiring.store(settings) as opened:
+    async with wiring.store(settings, connections=settings.worker_connections, waiting=True) as opened:
+        await wiring.require_notifications(opened.database)
         sender = wiring.worker(opened, settings)
         on_signals(sender.stop)
         if child is not None:

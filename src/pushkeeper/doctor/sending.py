@@ -11,6 +11,7 @@ from pushkeeper.core.outcome import Accepted, BadCredentials, Refused, Throttled
 from pushkeeper.doctor.finding import attention, ok, span, wrong
 from pushkeeper.doctor.ground import skewed
 from pushkeeper.errors import BadRequest, Misconfigured, NotFound, Unreachable
+from pushkeeper.metrics import Metric
 from pushkeeper.store import checkup, credentials, figures, routes, workers
 from pushkeeper.store.routes import PauseKind
 
@@ -186,11 +187,19 @@ async def of_work(database: Database) -> list[Finding]:
     waiting = await figures.queue(database)
     due = sum(line.devices for line in waiting if line.state == "due")
     oldest_s = max((line.oldest_due_s or 0.0 for line in waiting), default=0.0)
-    return [_of_workers(alive, due), _of_queue(due, oldest_s)]
+    told = figures.read(await workers.figures(database))
+    polling = sum(one.value for one in told if one.metric is Metric.POLLING and isinstance(one.value, float))
+    return [_of_workers(alive, due, int(polling)), _of_queue(due, oldest_s)]
 
 
-def _of_workers(alive: int, due: int) -> Finding:
+def _of_workers(alive: int, due: int, polling: int) -> Finding:
     todo = "pushkeeper serve, or pushkeeper worker"
+    if polling:
+        return attention(
+            "workers",
+            f"{alive} alive, of which {polling} hear no notifications and look for work every two seconds",
+            "see their log; notifications need PostgreSQL's own address, not a pooler's",
+        )
     if alive:
         return ok("workers", f"{alive} alive")
     if due:

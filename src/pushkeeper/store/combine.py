@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from time import perf_counter
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from pushkeeper.errors import TooManyRequests, Unreachable
 from pushkeeper.metrics import PROCESS, Metric
+from pushkeeper.store.connections import deadline, set_deadline
 from pushkeeper.store.turns import Keys, Turns, Waiting
 
 if TYPE_CHECKING:
@@ -24,12 +26,13 @@ _SERIAL_LANES = 3
 
 
 class _Waiting(Waiting[Call], Generic[Call, Result]):
-    __slots__ = ("answer", "since")
+    __slots__ = ("answer", "deadline", "since")
 
     def __init__(self, call: Call, keys: Keys, answer: asyncio.Future[Result], since: float) -> None:
         super().__init__(call, keys)
         self.answer = answer
         self.since = since
+        self.deadline = deadline()
 
 
 class Combiner(Generic[Call, Result]):
@@ -155,8 +158,18 @@ class Combiner(Generic[Call, Result]):
 
     async def _run(self, group: list[_Waiting[Call, Result]]) -> None:
         began_at = perf_counter()
+        # Not the time of whoever's call had this commit begin.
+        set_deadline(min(waiting.deadline for waiting in group))
+        now = time.monotonic()
+        in_time = [waiting for waiting in group if waiting.deadline > now]
         try:
-            await self._write(group)
+            if len(in_time) < len(group):
+                late = [waiting for waiting in group if waiting.deadline <= now]
+                self._fail(
+                    late, Unreachable("the database is too busy: what came before was not written in time")
+                )
+            if in_time:
+                await self._write(in_time)
         finally:
             took_s = perf_counter() - began_at
             self._durations.observe(took_s)

@@ -46,17 +46,22 @@ _SERVER_SETTINGS = {
     "tcp_user_timeout": str(_USER_TIMEOUT_MS),
 }
 
-_answer_by: ContextVar[float] = ContextVar("answer_by", default=inf)
+_deadline: ContextVar[float] = ContextVar("deadline", default=inf)
 
 
-def answer_within(seconds: float) -> None:
-    """Set how long this task, and those that it starts, may wait for connections: somebody waits for its answer."""
-    _answer_by.set(time.monotonic() + seconds)
+def deadline() -> float:
+    """Until when, by the monotonic clock, whoever this task works for waits for a turn or a connection."""
+    return _deadline.get()
+
+
+def set_deadline(at: float) -> None:
+    """Set until when this task, and those that it starts, wait for a turn or a connection."""
+    _deadline.set(at)
 
 
 def patience_s(most_s: float = _ACQUIRE_S) -> float:
-    """How long to wait for a turn or a connection now: what is left of the time for the answer, at most `most_s`."""
-    return min(most_s, max(_answer_by.get() - time.monotonic(), _LEAST_ACQUIRE_S))
+    """How long to wait for a turn or a connection from now on."""
+    return min(most_s, max(_deadline.get() - time.monotonic(), _LEAST_ACQUIRE_S))
 
 
 class Host(NamedTuple):
@@ -121,21 +126,22 @@ class Connector:
         self._made: WeakSet[Connection] = WeakSet()
         self._on_move = on_move
 
-    async def __call__(self, *_: object, **options: Any) -> Connection:  # noqa: ANN401 - the driver's own
+    async def __call__(self, **options: Any) -> Connection:  # noqa: ANN401 - the driver's own
         """Connect, to the first host that answers and is of the kind that the address asks for.
 
         It raises what the driver raises, for `driver_errors.translated`.
 
         Raises:
-            Unreachable: no host takes writes, though all answer.
+            Unreachable: some answer, and none takes writes.
         """
         options = {"connection_class": Connection, **options}
         trouble: Exception | None = None
+        mismatched = False
         for host in tuple(self._hosts):
             try:
                 made = await self._connected(host, options)
             except asyncpg.TargetServerAttributeNotMatched:
-                continue
+                mismatched = True
             except (OSError, asyncpg.PostgresError, asyncpg.InternalClientError) as error:
                 trouble = trouble or error
                 if isinstance(error, TimeoutError):
@@ -146,7 +152,9 @@ class Connector:
             else:
                 await self._is_at(host)
                 return made
-        raise trouble or ReadOnly("the database is a standby, or read-only", retry_after_s=5)
+        if mismatched or trouble is None:
+            raise ReadOnly("the database has no server that takes writes", retry_after_s=5)
+        raise trouble
 
     async def _connected(self, host: Host | None, options: dict[str, Any]) -> Connection:
         place = {} if host is None else {"host": host.name, "port": host.port}

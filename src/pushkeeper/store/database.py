@@ -6,14 +6,13 @@ import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
-import asyncpg
 import msgspec
 
 from pushkeeper.core.delivery_id import DeliveryIds
 from pushkeeper.core.identifier_hash import IdentifierHashes
 from pushkeeper.core.model import Secret
-from pushkeeper.errors import Misconfigured, Unreachable
-from pushkeeper.store import queries, surveys, unreadable
+from pushkeeper.errors import Misconfigured
+from pushkeeper.store import opening, queries, surveys, unreadable
 from pushkeeper.store.connections import STATEMENT_CACHE_SIZE, where
 from pushkeeper.store.listening import listening
 from pushkeeper.store.pools import Pools
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
+
+    import asyncpg
 
     from pushkeeper.store.pools import Connections
 
@@ -57,11 +58,6 @@ _KEEP_SCHEMA = (
     "from unnest(current_schemas(false)) schema), ', '), false)"
 )
 _FOR_SURVEYS = "set local work_mem = '64MB'; set local plan_cache_mode = force_custom_plan"
-_NOT_LETTING_US_IN = (
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.InsufficientPrivilegeError,
-)
 
 
 def storable(text: str) -> str:
@@ -100,7 +96,10 @@ class Database(Statements):
         embedded: bool = False,
     ) -> None:
         """Take an address; nothing is asked of it yet."""
-        super().__init__(self._acquired, self._transaction)
+        # Without a name a statement is prepared and run in two steps, and a pooler may have each done by another server
+        # process, but for those of one transaction.
+        alone = self._acquired if statement_cache_size else self._transaction
+        super().__init__(alone, self._transaction)
         self._pools = Pools(url, statement_cache_size=statement_cache_size)
         self._pool = self._pools.add(connections, self._prepare)
         self._survey_pool = self._pools.add(surveys.AT_ONCE, self._prepare_for_surveys)
@@ -113,8 +112,9 @@ class Database(Statements):
         self.delivery_ids = delivery_ids
         self.replica: Replica | None = None
         self._rows_are_secured = False
-        self._statistics = Statistics(self._acquired)
-        self.unreadable = UnreadableRows(self._acquired)
+        self.is_pooled = False
+        self._statistics = Statistics(alone)
+        self.unreadable = UnreadableRows(alone)
 
     @classmethod
     async def open(
@@ -142,7 +142,7 @@ class Database(Statements):
                 url, ids, connections, statement_cache_size=statement_cache_size, embedded=embedded
             )
         except ValueError as error:
-            raise _malformed(url) from error
+            raise opening.malformed(url) from error
         try:
             await database._begin()
         except BaseException:
@@ -151,21 +151,19 @@ class Database(Statements):
         return database
 
     async def _begin(self) -> None:
+        self._pools.logs = False  # whoever opens is told
         try:
             await self._pools.open()
-            version = await self.value("select current_setting('server_version_num')::int")
+            async with self._alone() as connection:
+                version, pid = await connection.fetchrow(SQL["session"])
+                # A pooler makes up a process of its own, by which it cancels.
+                self.is_pooled = pid != connection.get_server_pid()
             await self.secure_rows(secured=await self.value(SQL["secured"]))
         except Exception as error:
-            cause = error.__cause__ if isinstance(error, Unreachable) else error
-            if isinstance(cause, _NOT_LETTING_US_IN):
-                raise Misconfigured(
-                    f"database URL: PostgreSQL at {where(self.url)} refuses: {cause}"
-                ) from error
-            if isinstance(error, Unreachable) and not isinstance(cause, asyncpg.InterfaceError):
-                raise type(error)(f"database URL: no PostgreSQL answers at {where(self.url)}") from error
-            if isinstance(cause, ValueError | asyncpg.InterfaceError):
-                raise _malformed(self.url) from error
-            raise
+            if (ours := opening.refusal(error, self.url)) is None:
+                raise
+            raise ours from error
+        self._pools.logs = True
         if version < _OLDEST_SERVER:
             raise Misconfigured(f"database URL: PostgreSQL 15 or newer is needed, {where(self.url)} is older")
 
@@ -222,7 +220,8 @@ class Database(Statements):
             surveys.be_nice(connection)
 
     async def _take_role(self, connection: asyncpg.Connection) -> None:
-        if self._rows_are_secured:
+        # What is set for a session there is set for whoever gets it next: what crosses workspaces is then run by the user.
+        if self._rows_are_secured and not self.is_pooled:
             await connection.execute(f"{_KEEP_SCHEMA}; set role {JOBS}")
 
     def of(self, *workspaces: int) -> Statements:
@@ -298,7 +297,7 @@ class Database(Statements):
     @asynccontextmanager
     async def _as_owner(self) -> AsyncIterator[asyncpg.Connection]:
         async with self._acquired() as connection:
-            if self._rows_are_secured:
+            if self._rows_are_secured and not self.is_pooled:
                 await connection.execute("set role none")
             try:
                 yield connection
@@ -380,21 +379,18 @@ class Database(Statements):
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
-    await connection.set_type_codec(
-        "jsonb",
-        encoder=lambda value: msgspec.json.encode(value).decode(),
-        decoder=unreadable.decoded,
-        schema="pg_catalog",
-    )
+    async with connection.transaction():  # it asks for the type, by a statement as any other
+        await connection.set_type_codec(
+            "jsonb",
+            encoder=lambda value: msgspec.json.encode(value).decode(),
+            decoder=unreadable.decoded,
+            schema="pg_catalog",
+        )
 
 
 async def _prepare_replica(connection: asyncpg.Connection) -> None:
     await _prepare(connection)
     await connection.execute(_KEEP_SCHEMA)
-
-
-def _malformed(url: str) -> Misconfigured:
-    return Misconfigured(f"database URL: {where(url)} is not usable: malformed address")
 
 
 def _as_tenant(*workspaces: int) -> str:

@@ -38,12 +38,17 @@ class _NotNow(NamedTuple):
 _LOST = _NotNow("does not answer")
 _BUSY = _NotNow("is too busy: others were first", 1, Busy)
 _TOO_SLOW = _NotNow("is too busy: what was asked took too long")
+_UNPREPARED = _NotNow(
+    "is behind a pooler that does not keep prepared statements (the setting statement_cache_size)"
+)
 # By SQLSTATE, or by its class, which is the first two characters (PostgreSQL's Appendix A).
 _NOT_NOW: Mapping[str, _NotNow] = {
     "08": _LOST,  # connection exception
     "25006": _NotNow("is read-only", 5, ReadOnly),
     "25P03": _TOO_SLOW,  # idle in transaction: we were
     "25P04": _TOO_SLOW,
+    "26000": _UNPREPARED,
+    "42P05": _UNPREPARED,
     "40": _BUSY,  # transaction rollback: deadlocks, and what cannot be serialized
     "53": _NotNow("has no resources left", 5),
     "53100": _NotNow("has no room left on its disk", 10),

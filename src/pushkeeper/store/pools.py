@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from math import inf
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import asyncpg
 
@@ -49,13 +50,14 @@ class Pools:
         )
         self._pools: list[asyncpg.Pool] = []
         self._watchdog = Watchdog(self._ask, self._leave)
-        self._heeded_at = float("-inf")
+        self._heeded_at = -inf
+        self.logs = True
 
     def add(self, most: int, prepare: Callable[[asyncpg.Connection], Awaitable[None]]) -> asyncpg.Pool:
         """Another pool of up to so many connections, made as they are needed, each prepared once."""
         pool = asyncpg.create_pool(
             self.url,
-            connect=self._connector,
+            connect=self._connected,
             connection_class=Connection,
             min_size=0,
             max_size=most,
@@ -98,7 +100,7 @@ class Pools:
             Unreachable: none is free in time, or the server does not answer; and what the driver raises, translated.
         """
         self._watchdog.check()
-        connecting, wait_s = True, patience_s()
+        connecting, wait_s, began = True, patience_s(), time.monotonic()
         try:
             async with pool.acquire(timeout=wait_s) as connection:
                 connecting = False
@@ -108,7 +110,7 @@ class Pools:
             ours = driver_errors.translated(error, connecting=connecting)
             if ours is None:
                 raise
-            if connecting and isinstance(error, TimeoutError):
+            if connecting and isinstance(error, TimeoutError) and time.monotonic() - began >= wait_s:
                 ours = Unreachable(f"the database gave no connection within {wait_s:.0f} s")
             if isinstance(ours, Unreachable):
                 await self._heed(ours, error)
@@ -120,6 +122,10 @@ class Pools:
         connection.in_use = True
         return connection
 
+    async def _connected(self, *_: object, **options: Any) -> Connection:  # noqa: ANN401 - the pool's own
+        self._watchdog.check()
+        return await self._connector(**options)
+
     async def open_again(self) -> None:
         """Open every connection again, each before it is used next."""
         for pool in self._pools:
@@ -127,7 +133,7 @@ class Pools:
 
     async def _heed(self, ours: Unreachable, error: Exception) -> None:
         """Log what keeps the database from answering, now and then; on a server that became a standby, stay no longer."""
-        if time.monotonic() - self._heeded_at < _HEEDED_EVERY_S:
+        if not self.logs or time.monotonic() - self._heeded_at < _HEEDED_EVERY_S:
             return
         self._heeded_at = time.monotonic()
         sqlstate = getattr(error, "sqlstate", None)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from pushkeeper.errors import TooManyRequests, TooSlow
+from pushkeeper.store.connections import patience_s
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -49,7 +50,7 @@ class Surveys:
         """A workspace's turn.
 
         Raises:
-            TooManyRequests: too many surveys of the workspace wait already, or this one waited for half a minute.
+            TooManyRequests: too many surveys of the workspace wait already, or this one waited for too long.
         """
         asking = self._asking[workspace]
         if asking >= self._of_one + WAITING:
@@ -92,12 +93,13 @@ class Surveys:
 
 
 async def _acquire(turns: asyncio.Semaphore) -> None:
+    wait_s = patience_s(WAITS_S)
     try:
-        async with asyncio.timeout(WAITS_S):
+        async with asyncio.timeout(wait_s):
             await turns.acquire()
     except TimeoutError:
         raise TooManyRequests(
-            f"too many requests: other searches of this workspace were not done within {WAITS_S:g} s",
+            f"too many requests: other searches of this workspace were not done within {wait_s:.0f} s",
             retry_after_s=_RETRY_AFTER_S,
         ) from None
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pushkeeper.doctor import Doctor
 from pushkeeper.errors import Misconfigured
 from pushkeeper.planning import Planning
+from pushkeeper.store.opening import require_notifications
 from pushkeeper.store.retention import Keep
 from pushkeeper.wiring.opened import Store, shown_url, store
 from pushkeeper.wiring.providers import (
@@ -85,6 +86,7 @@ __all__ = [
     "open_sender",
     "registry",
     "reporting",
+    "require_notifications",
     "routing",
     "sending",
     "shown_url",

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pushkeeper.core.delivery_id import DeliveryIds
 from pushkeeper.core.identifier_hash import IdentifierHashes
-from pushkeeper.errors import Misconfigured
+from pushkeeper.errors import Misconfigured, Unreachable
 from pushkeeper.rendering.renderer import Renderer
-from pushkeeper.store import cells, migrate, vault
+from pushkeeper.store import cells, migrate, opening, vault
 from pushkeeper.store.database import Database
 from pushkeeper.store.embedded import EmbeddedPostgres
+from pushkeeper.telemetry import logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from pushkeeper.config import Settings
+    from pushkeeper.store.migrate import Migration
     from pushkeeper.store.vault import Vault
+
+
+T = TypeVar("T")
+log = logger("start")
+
+_AGAIN_S = 1.0
+_SAID_EVERY_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +51,17 @@ class Store:
 
 
 @asynccontextmanager
-async def store(settings: Settings, *, connections: int = 4, migrating: bool = True) -> AsyncIterator[Store]:
+async def store(
+    settings: Settings, *, connections: int = 4, migrating: bool = True, waiting: bool = False
+) -> AsyncIterator[Store]:
     """Open the store, starting the embedded PostgreSQL where no database URL is set.
 
-    Unless it is told not to, it brings the schema up to date.
+    Unless it is told not to, it brings the schema up to date. With `waiting` it waits for a database that does not answer
+    yet, or is still a standby.
 
     Raises:
         Misconfigured: the data folder, the secret key or the database cannot be used.
-        Unreachable: the database URL does not answer.
+        Unreachable: the database URL does not answer, or that of a standby.
     """
     embedded = EmbeddedPostgres(settings.data_dir) if settings.database_url is None else None
     url = settings.database_url or ""
@@ -60,17 +74,24 @@ async def store(settings: Settings, *, connections: int = 4, migrating: bool = T
             else vault.read_key(settings.secret_key.value.decode())
         )
         opened = vault.Vault(key)
-        database = await Database.open(
-            url,
-            connections=connections,
-            delivery_ids=DeliveryIds(opened.key_for("delivery ids")),
-            embedded=embedded is not None,
-        )
-        database.hashes = IdentifierHashes(opened.key_for("identifiers"))
+
+        async def open_one() -> tuple[Database, list[Migration]]:
+            return await _opened(
+                await Database.open(
+                    url,
+                    connections=connections,
+                    statement_cache_size=settings.statement_cache_size,
+                    delivery_ids=DeliveryIds(opened.key_for("delivery ids")),
+                    embedded=embedded is not None,
+                ),
+                IdentifierHashes(opened.key_for("identifiers")),
+                migrating=migrating,
+            )
+
+        database, applied = await (_waited_for(open_one) if waiting else open_one())
         try:
             if settings.replica_url is not None:
                 await database.add_replica(settings.replica_url, max_lag_s=settings.replica_max_lag_s)
-            applied = await migrate.migrate(database) if migrating else []
             async with aclosing(Renderer()) as renderer:
                 numbers = tuple(migration.number for migration in applied)
                 yield Store(database, opened, embedded, numbers, await cells.of(database), renderer)
@@ -79,6 +100,32 @@ async def store(settings: Settings, *, connections: int = 4, migrating: bool = T
     finally:
         if embedded is not None:
             await asyncio.to_thread(embedded.stop)
+
+
+async def _opened(
+    database: Database, hashes: IdentifierHashes, *, migrating: bool
+) -> tuple[Database, list[Migration]]:
+    try:
+        database.hashes = hashes
+        if not migrating:
+            return database, []
+        await opening.require_primary(database)
+        return database, await migrate.migrate(database)
+    except BaseException:
+        await database.close()
+        raise
+
+
+async def _waited_for(open_one: Callable[[], Awaitable[T]]) -> T:
+    said_at = -inf
+    while True:
+        try:
+            return await open_one()
+        except Unreachable as error:
+            if time.monotonic() - said_at >= _SAID_EVERY_S:
+                said_at = time.monotonic()
+                log.warning("start_waits_for_the_database", reason=error.message)
+        await asyncio.sleep(_AGAIN_S)
 
 
 async def _started(embedded: EmbeddedPostgres) -> str:

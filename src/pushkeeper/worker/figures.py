@@ -19,7 +19,7 @@ from pushkeeper.store import figures
 from pushkeeper.worker.facts import Answered, NotSent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from pushkeeper.core.guard import Result
@@ -41,6 +41,7 @@ class Figures:
 
     def __init__(self) -> None:
         self._meters = Meters()
+        self.polls: Callable[[], bool] = lambda: False
         self._process = psutil.Process()
         self._told: dict[str, float] = {}
         self._base: dict[str, float] = {}
@@ -116,6 +117,7 @@ class Figures:
         standing = [
             Series(Metric.WORKER_MEMORY, (), float(memory.rss)),
             Series(Metric.UNSETTLED, (), float(unsettled)),
+            Series(Metric.POLLING, (), float(self.polls())),
         ]
         for lane in lanes:
             route, until = ("", str(lane.route.route_id)), lane.route.throttled_until

@@ -27,6 +27,7 @@ from pushkeeper.worker.alarms import Alarms
 from pushkeeper.worker.facts import Answered, SetAside, Slice, Work, guarded
 from pushkeeper.worker.figures import Figures
 from pushkeeper.worker.lanes import Lanes
+from pushkeeper.worker.listener import Listener
 from pushkeeper.worker.lookout import NO_LANE, ClaimedPush, Lookout, Moment
 from pushkeeper.worker.recalls import Recalls
 from pushkeeper.worker.senders import Senders
@@ -108,12 +109,14 @@ class Worker:
             (GONE_CHANNEL, self._recalls.hear_of_devices),
             *((one.channel, upkeep.setting(event)) for one, event in told.items() if one.channel is not None),
         ]
+        listener = Listener(self._database, heard)
+        self._figures.polls = lambda: listener.polls
         async with asyncio.TaskGroup() as group:
             settling = group.create_task(self._settler.run())
             background = [
                 group.create_task(job)
                 for job in (
-                    upkeep.listen(self._database, heard),
+                    listener.run(),
                     self._keep_routes_fresh(),
                     self._recalls.obey(),
                     upkeep.every(self._lease_s / 3, self._renew),

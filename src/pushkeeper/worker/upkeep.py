@@ -71,21 +71,6 @@ async def look_after(chore: Chore, told: asyncio.Event) -> None:
     await every(lambda: chore.look_every_s, chore.look, told)
 
 
-async def listen(database: Database, heard: Sequence[tuple[str, Callable[[str], None]]]) -> None:
-    """Be told by whoever changes something; that something may have been missed is told by an empty text."""
-    while True:
-        try:
-            async with database.listening(heard) as lost:
-                for _, call in heard:
-                    call("")
-                await lost.wait()
-        except Unreachable:
-            pass  # who has something to do there says so
-        except Exception:
-            log.exception("listening_error")
-        await asyncio.sleep(1.0)
-
-
 def setting(event: asyncio.Event) -> Callable[[str], None]:
     """A listener that sets an event, whatever the text."""
     return lambda _: event.set()

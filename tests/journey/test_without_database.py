@@ -1,0 +1,166 @@
+"""Commands without a database: each says in a line what is wrong with it, and what serves waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from pushkeeper.cli import main
+from pushkeeper.store.embedded import EmbeddedPostgres
+from support.processes import CLEAN
+from support.wire import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+WAIT = {("serve",), ("worker",)}
+ASK_NOTHING = {("postgres",)}  # it runs a program, which does
+# What a command wants before it asks the database, besides what it requires by itself.
+_APNS = ("--key", "{key}", "--key-id", "ABC123DEFG", "--team-id", "TEAM123456", "--topic", "com.example")
+MORE = {
+    ("credentials", "add", "apns"): _APNS,
+    ("credentials", "update", "apns"): _APNS,
+    ("broadcast", "create"): ("platform = ios",),
+    ("broadcast", "change"): ("platform = ios",),
+    ("undo",): ("--since", "2026-01-01T00:00:00Z", "--until", "2026-01-02T00:00:00Z"),
+}
+
+
+def _commands(
+    group: click.Group, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _commands(command, (*path, name))
+        elif any(parameter.name == "database_url" for parameter in command.params):
+            yield (*path, name), command
+
+
+COMMANDS = {path: command for path, command in _commands(main) if path not in WAIT | ASK_NOTHING}
+
+
+def _value(parameter: click.Parameter, file: Path) -> str:
+    match parameter.type:
+        case click.Choice(choices=choices):
+            return str(choices[0])
+        case click.types.IntParamType():
+            return "1"
+        case click.Path() | click.File():
+            return str(file)
+        case _:
+            return "x"
+
+
+def _run(path: tuple[str, ...], url: str, file: Path) -> Result:
+    more = [word.format(key=file.with_name("key.p8")) for word in MORE.get(path, ())]
+    words = [*path, "--database-url", url, "--data", str(file.parent / "data")]
+    arguments = []
+    for parameter in COMMANDS[path].params:
+        if not parameter.required or parameter.opts[0] in more:
+            continue
+        if isinstance(parameter, click.Option):
+            words += [parameter.opts[0], _value(parameter, file)]
+        else:
+            arguments.append(_value(parameter, file))
+    return CliRunner(env={"PUSHKEEPER_SECRET_KEY": KEY}).invoke(main, [*words, *arguments, *more])
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that is a service account, beside a key of APNs."""
+    pem = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    account = {
+        "type": "service_account",
+        "project_id": "project",
+        "client_email": "somebody@example.com",
+        "private_key_id": "1",
+        "private_key": rsa.generate_private_key(65_537, 2_048).private_bytes(*pem).decode(),
+        "token_uri": "https://oauth2.googleapis.com/token",
+    }
+    folder = tmp_path_factory.mktemp("files")
+    (folder / "key.p8").write_bytes(ec.generate_private_key(ec.SECP256R1()).private_bytes(*pem))
+    made = folder / "account.json"
+    made.write_text(json.dumps(account))
+    return made
+
+
+@pytest.fixture(scope="module")
+def standby() -> Iterator[str]:
+    """The address of a server that follows another."""
+    with tempfile.TemporaryDirectory(prefix="pk-") as path:
+        server = EmbeddedPostgres(Path(path))
+        server.start()
+        server.stop()
+        (Path(path) / "postgres" / "standby.signal").touch()
+        yield server.start()
+        server.stop()
+
+
+@pytest.fixture
+def nobody() -> Iterator[socket.socket]:
+    """A socket that refuses, until it listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken
+
+
+def _says_in_a_line(path: tuple[str, ...], result: Result, *words: str) -> None:
+    assert result.exit_code == 1, (path, result.output, result.stderr)
+    assert isinstance(result.exception, SystemExit), path
+    said = result.stdout if path == ("doctor",) else result.stderr
+    assert all(word in said for word in words), (path, said)
+    if path != ("doctor",):
+        assert len(said.strip().splitlines()) == 1, said
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_a_database_that_does_not_answer_is_told_in_a_line(path, nobody, file) -> None:
+    port = nobody.getsockname()[1]
+    result = _run(path, f"postgresql://somebody@127.0.0.1:{port}/none", file)
+    _says_in_a_line(path, result, "no PostgreSQL answers", f"127.0.0.1:{port}/none")
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_a_standby_is_called_one(path, standby, file) -> None:
+    _says_in_a_line(path, _run(path, standby, file), "is a standby")
+
+
+@pytest.mark.parametrize("path", WAIT, ids=" ".join)
+async def test_what_serves_waits_for_its_database(path, database, nobody, tmp_path) -> None:
+    port = nobody.getsockname()[1]
+    name = urlsplit(database.url)
+    url = f"postgresql://{name.username}@/{name.path.lstrip('/')}?host=127.0.0.1:{port}"
+    more = ("--port", "0") if path == ("serve",) else ()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "pushkeeper", *path, *more, "--json", "--data", str(tmp_path)),
+        env={**CLEAN, "PUSHKEEPER_SECRET_KEY": KEY, "PUSHKEEPER_DATABASE_URL": url},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(60):
+            while b"start_waits_for_the_database" not in (said := await process.stderr.readline()):
+                assert said, "it ended"
+            async with wire(database.url, nobody):
+                assert json.loads(await process.stdout.readline())["pid"] == process.pid
+                process.terminate()
+                assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
