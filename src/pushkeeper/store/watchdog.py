@@ -91,9 +91,9 @@ class Watchdog:
                 async with asyncio.timeout(_ASK_S):
                     await self._ask()
             except asyncpg.PostgresError:
-                return True  # it refuses, which is an answer
+                pass  # it refuses, which is an answer
             except (PushkeeperError, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError):
                 continue
-            else:
-                return True
+            self._answered_at = time.monotonic()
+            return True
         return False
