@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _PREFIX = "PUSHKEEPER_"
 _SHORTEST_OUTAGE_WAIT_S = 60
 MOST_PROCESSES = 64
+_MOST_OF_AUTO = 8  # whose connections, with those of workers, are within the 200 of the embedded PostgreSQL
 _RANGES = {"port": (0, 65_535), "workers": (0, 64), "processes": (1, MOST_PROCESSES)}
 _SHORTEST_TOKEN = 16
 _MOST_DAYS = 36_500
@@ -72,7 +73,7 @@ class Settings:
         apns_outage_wait_s: how long a push waits after APNs was in trouble, before it is sent again; Apple asks for a
             quarter of an hour, and less than a minute is not possible.
         processes: how many processes answer; each has an equal share of the three limits below. `auto` for one for every two
-            processors, and one at least.
+            processors, one at least and eight at most.
         max_connections: how many connections may be open at once; fewer where a process may not open as many files.
         max_requests: how many requests may be answered at once.
         max_body_memory_mb: how many megabytes (MiB) of requests may be held at once, as they were received and unpacked (a
@@ -312,7 +313,7 @@ def read(key: str, value: object, where: str) -> object:
     if key in _MAY_BE_NONE and isinstance(value, str) and value.strip().lower() == "none":
         return None
     if key == "processes" and value == "auto":
-        return max(processors() // 2, 1)
+        return min(max(processors() // 2, 1), _MOST_OF_AUTO)
     if key in _LISTS and isinstance(value, str):
         value = [one.strip() for one in value.split(",") if one.strip()]
     try:

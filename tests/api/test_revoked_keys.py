@@ -42,7 +42,7 @@ async def test_calls_that_come_together_look_their_key_up_once(workspace, databa
     locking = asyncio.create_task(database.owned.in_transaction(lock))
     await held.wait()
     calls = [asyncio.create_task(keys.app(f"Bearer {new.app_api_key}".encode())) for _ in range(20)]
-    while not (waiting := await database.owned.value(WAITING)):
+    while not (waiting := await database.owned.value(WAITING)):  # noqa: ASYNC110 - PostgreSQL sends no event
         await asyncio.sleep(0)
     assert waiting == 1
     # One that gives up takes nobody with it.

@@ -72,8 +72,9 @@ def test_auto_is_one_process_for_every_two_processors_that_it_may_use(monkeypatc
     assert config.processors(tmp_path / "none") == 6
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(400)))
     assert config.processors(tmp_path / "none") == 64
-    monkeypatch.setattr(config, "processors", lambda: 7)
-    assert read(processes="auto").processes == 3
+    for there, expected in ((2, 1), (7, 3), (16, 8), (64, 8)):
+        monkeypatch.setattr(config, "processors", lambda there=there: there)
+        assert read(processes="auto").processes == expected
     (tmp_path / "settings.toml").write_text('processes = "auto"\n')
     monkeypatch.setattr(config, "processors", lambda: 1)
     assert config.load({}, file=tmp_path / "settings.toml", environ={}).processes == 1

@@ -373,7 +373,9 @@ async def test_settings_under_which_a_2xx_promises_less_are_wrong(patient: Patie
     )
     other = await Database.open(patient.database.url, connections=1)
     try:
-        found = {finding.said: finding for finding in await ground.server(other)}
+        found = {
+            finding.said: finding for finding in await ground.server(other, config.Settings(data_dir=Path()))
+        }
     finally:
         await other.close()
     told = [finding for finding in found.values() if finding.check == "database setting"]
@@ -383,6 +385,15 @@ async def test_settings_under_which_a_2xx_promises_less_are_wrong(patient: Patie
         "set synchronous_commit = on",
         "set default_transaction_isolation = read committed",
     }
+
+
+@pytest.mark.parametrize(("processes", "workers", "told"), [(1, 0, 0), (8, 2, 0), (8, 3, 1), (1, 64, 1)])
+def test_processes_that_may_open_more_connections_than_there_are_want_attention(
+    processes: int, workers: int, told: int
+) -> None:
+    settings = config.Settings(data_dir=Path(), processes=processes, workers=workers)
+    found = ground.planned(settings, 200)
+    assert [finding.state for finding in found] == [State.ATTENTION] * told
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ class Doctor:
 
     async def _of_server(self) -> list[Finding]:
         return [
-            *await ground.server(self._database),
+            *await ground.server(self._database, self._settings),
             *await ground.clock(self._database),
             *await ground.schema(self._database),
         ]

@@ -29,6 +29,8 @@ _SOON = timedelta(days=14)
 _LONG_TRANSACTION_S = 600.0
 SKEW_S = (1.0, 30.0)
 _NEXT_DAYS = 3
+# Connections at most, with those of searches and one that listens.
+_OF_ONE_THAT_ANSWERS, _OF_A_WORKER = 20, 8
 # The first releases whose `ipaddress` knows which addresses are private (CVE-2024-4032), with others' fixes.
 _MENDED_PYTHONS = {(3, 11): (3, 11, 10), (3, 12): (3, 12, 4)}
 # Hours in which workers may have been away without a partition being late.
@@ -93,11 +95,17 @@ def certificate(file: Path, now: datetime, todo: str = "renew it, and restart th
     return ok("TLS certificate", said)
 
 
-async def server(database: Database) -> list[Finding]:
+async def server(database: Database, settings: Settings) -> list[Finding]:
     """PostgreSQL: what it is, what its settings promise, and how full it is."""
     found = await checkup.server(database)
     said = f"{found.version.split(' on ')[0]}, {found.size_bytes / _GIB:,.2f} GiB"
-    return [ok("database", said), *_settings(found), *_business(found), *await _writes(database)]
+    return [
+        ok("database", said),
+        *_settings(found),
+        *_business(found),
+        *planned(settings, found.connections_limit),
+        *await _writes(database),
+    ]
 
 
 async def _writes(database: Database) -> list[Finding]:
@@ -135,6 +143,15 @@ def _settings(server: Server) -> Iterator[Finding]:
         yield wrong(
             "database", "it is a standby: nothing can be written", "point database_url at the primary"
         )
+
+
+def planned(settings: Settings, limit: int) -> list[Finding]:
+    """Whether the processes that the settings ask for may open all their connections."""
+    wanted = settings.processes * _OF_ONE_THAT_ANSWERS + settings.workers * _OF_A_WORKER
+    if wanted <= 0.9 * limit:
+        return []
+    said = f"{settings.processes} processes that answer and {settings.workers} workers may open {wanted} of {limit} connections"
+    return [attention("connections", said, "raise max_connections, or run fewer processes")]
 
 
 def _business(server: Server) -> Iterator[Finding]:
