@@ -25,8 +25,8 @@ from support import crowd
 from support.processes import running
 from support.service import Workspace, eventually
 
-DEVICES = 12_000
-PER_S = 500
+DEVICES = 8_000
+PER_S = 400
 ANSWERED_WITHIN_S = 15  # ten are promised
 HEARS_WITHIN_S = 1  # a worker that hears nothing looks every two to five seconds
 SETTLED_S = 5  # of undisturbed traffic, before the fault and after it

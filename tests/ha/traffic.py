@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import email
 import itertools
 import json
 import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-
-import httpcore
 
 from pushkeeper.core.model import Platform
 from support import crowd
@@ -74,41 +73,32 @@ class Traffic:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         round_s = 1 / SENDS_PER_S
-        async with (
-            httpcore.AsyncConnectionPool(max_connections=None, keepalive_expiry=2) as pool,
-            asyncio.TaskGroup() as group,
-        ):
+        async with asyncio.TaskGroup() as group:
             for number in itertools.count(1):
                 for _ in range(REGISTRATIONS_PER_S // SENDS_PER_S):
-                    group.create_task(self._register(pool, next(self._new)))
-                group.create_task(self._send(pool, *self.next_target()))
+                    group.create_task(self._register(next(self._new)))
+                group.create_task(self._send(*self.next_target()))
                 await asyncio.sleep(max(begun + number * round_s - loop.time(), 0))  # its pace
                 if self._stopping.is_set():
                     return
 
-    async def _register(self, pool, token):
+    async def _register(self, token):
         body = {"device": {"id": token, "platform": "android"}}
         path = f"/api/v1/customers/r-{token[:40]}/devices"
-        await self._call(pool, "register", token, ("PUT", self._workspace.track, path, body))
+        await self._call("register", token, ("PUT", self._workspace.track, path, body))
 
-    async def _send(self, pool, person, token):
+    async def _send(self, person, token):
         body = {"identifiers": {"id": person}, "title": "One", "message": "for you"}
-        await self._call(pool, "send", token, ("POST", self._workspace.app, "/v1/send/push", body))
+        await self._call("send", token, ("POST", self._workspace.app, "/v1/send/push", body))
 
-    async def _call(self, pool, kind, token, asked):
+    async def _call(self, kind, token, asked):
         method, http, path, body = asked
         started = time.monotonic()
         status, retry_after = 0, None
-        with suppress(httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException):
-            response = await pool.request(
-                method,
-                f"http://{http.parts.netloc}{path}",
-                headers=http.headers,
-                content=json.dumps(body).encode(),
-                extensions={"timeout": {"connect": 60, "read": 60, "write": 60}},
-            )
-            status = response.status
-            retry_after = dict(response.headers).get(b"retry-after")
+        with suppress(OSError, asyncio.IncompleteReadError):
+            async with asyncio.timeout(60):
+                status, headers = await _answer(http, method, path, json.dumps(body).encode())
+            retry_after = headers["retry-after"]
         self.calls.append(Call(kind, token, started, time.monotonic(), status, retry_after))
 
     def acknowledged(self, kind):
@@ -146,3 +136,21 @@ class Traffic:
         )
         assert set(pushes.values()) <= {1}
         return len(self.acknowledged("register") - registered), len(self.acknowledged("send") - pushes.keys())
+
+
+async def _answer(http, method, path, body):
+    """Status and headers of a call's answer, each over a connection of its own."""
+    reader, writer = await asyncio.open_connection(http.parts.hostname, http.parts.port)
+    try:
+        said = {
+            "host": http.parts.netloc,
+            "connection": "close",
+            "content-length": len(body),
+            **http.headers,
+        }
+        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in said.items())]
+        writer.write("\r\n".join([*lines, "", ""]).encode() + body)
+        status, _, headers = (await reader.readuntil(b"\r\n\r\n")).partition(b"\r\n")
+        return int(status.split()[1]), email.message_from_bytes(headers)
+    finally:
+        writer.close()
