@@ -6,6 +6,7 @@ Run by `make test-ha`. With PUSHKEEPER_HA_RESULTS=FILE each case appends its fig
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import tempfile
 import time
@@ -134,7 +135,7 @@ class Fleet:
         return [one.facts for one in (self.service, *self.workers) if one.process.poll() is not None]
 
     def claims_lost(self):
-        return sum(worker.log().count('"claim_lost"') for worker in self.workers)
+        return sum(len(re.findall('"claims?_lost"', worker.log())) for worker in self.workers)
 
     def repeats(self):
         return self.workspace.control("GET", "/counts")["repeated_accepts"]
