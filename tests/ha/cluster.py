@@ -142,10 +142,12 @@ class Node:
         return found
 
     def postmaster(self):
-        [found] = [
-            one for one in self.processes() if one.name() == "postgres" and one.cmdline()[0].startswith("/")
-        ]
-        return found
+        """PostgreSQL's first process; none while it doesn't run."""
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error, AttributeError):
+                if process.name() == "postgres" and process.parent().name() != "postgres":
+                    return process
+        return None
 
     def kill(self):
         """kill -9 of Patroni and of all of PostgreSQL."""

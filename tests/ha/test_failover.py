@@ -42,11 +42,15 @@ def cluster(request):
         started.end()
 
 
-def another_leads(cluster, former):
-    return lambda: any(
-        member["role"] == "leader" and member["state"] == "running" and member["name"] != former.name
+def leads(cluster, wanted):
+    return any(
+        member["role"] == "leader" and member["state"] == "running" and wanted(member["name"])
         for member in cluster.members()
     )
+
+
+def another_leads(cluster, former):
+    return lambda: leads(cluster, lambda name: name != former.name)
 
 
 # What happens, how to see that the cluster is through it, and how the machine comes back.
@@ -64,9 +68,7 @@ def postmaster_killed(cluster):
     killed.kill()
 
     def leads_again():
-        return not killed.is_running() and (
-            another_leads(cluster, primary)() or cluster.primary().postmaster() != killed
-        )
+        return leads(cluster, lambda name: name != primary.name or primary.postmaster() not in (None, killed))
 
     return leads_again, lambda: None
 
