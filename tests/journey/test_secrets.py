@@ -227,5 +227,5 @@ def test_a_password_is_found_wherever_a_url_may_hold_one(url, holds):
 
 
 def test_workers_are_told_nothing_by_their_arguments(service):
-    told = ["-m", "pushkeeper", "worker", "--child", "worker-1", "--json"]
-    assert all(one.cmdline()[1:] == told for one in workers(service))
+    for number, one in enumerate(sorted(workers(service), key=lambda one: one.cmdline()), 1):
+        assert one.cmdline()[1:] == ["-m", "pushkeeper", "worker", "--child", f"worker-{number}", "--json"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import threading
 import time
@@ -136,15 +137,14 @@ def pause_s(deaths: int) -> float:
     return float(min(FIRST_PAUSE_S * 2 ** min(max(deaths - 1, 0), 10), LONGEST_PAUSE_S))
 
 
-def end_with_parent(stop: Callable[[], None]) -> None:
-    """In a child: stop when the parent is gone, and end in any case, whatever hangs, once there was time to drain."""
-    loop, stdin = asyncio.get_running_loop(), sys.stdin.fileno()
+def end_with_parent() -> None:
+    """In a child: be told to stop when the parent is gone, and end in any case, whatever hangs, once there was time to drain."""
+    stdin = sys.stdin.fileno()
 
     def wait() -> None:
         # Nobody ever writes to it: that it can be read is its end.
         os.read(stdin, 1)
-        with suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(stop)
+        os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(DRAINED_WITHIN_S)
         os._exit(1)
 

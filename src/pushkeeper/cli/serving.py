@@ -135,9 +135,11 @@ async def _serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) ->
 async def _serve_as_child(settings: Settings, name: str, socket_fd: int, memory_fd: int, slot: int) -> None:
     """Answer at the parent's socket, beside others."""
     from pushkeeper import telemetry, wiring
+    from pushkeeper.cli.fleet import end_with_parent
     from pushkeeper.shared import Place, SharedMemory
 
     telemetry.configure(json=not os.isatty(2), process=name)
+    end_with_parent()
     place = Place(SharedMemory(memory_fd, settings.processes), slot)
 
     def ready() -> None:
@@ -160,7 +162,6 @@ async def _answer(
 ) -> None:
     """Answer calls until told to stop; and send, where there is no other process for it."""
     from pushkeeper import wiring
-    from pushkeeper.cli.fleet import end_with_parent
     from pushkeeper.measures import Measures, publish
     from pushkeeper.web.limits import limits_of
     from pushkeeper.web.server import Server
@@ -187,7 +188,6 @@ async def _answer(
         if sender is not None:
             group.create_task(sender.run())
         if place is not None:
-            end_with_parent(stop)
             publishing = group.create_task(publish(Measures(opened.database), place.figures))
         await server.serve([listener])
         stop()
@@ -314,12 +314,12 @@ async def _work(settings: Settings, ready: Callable[[dict[str, Any]], None], chi
     from pushkeeper.cli.fleet import end_with_parent
 
     telemetry.configure(json=not os.isatty(2), process=child)
+    if child is not None:
+        end_with_parent()
     async with wiring.store(settings, connections=settings.worker_connections, waiting=True) as opened:
         await wiring.require_notifications(opened.database)
         sender = wiring.worker(opened, settings)
         on_signals(sender.stop)
-        if child is not None:
-            end_with_parent(sender.stop)
         ready({"database_url": wiring.shown_url(opened), "pid": os.getpid()})
         async with _kept_running(opened.embedded):
             await sender.run()
