@@ -120,12 +120,15 @@ class Measures:
         if self._shared is not None:
             ours, processes = self._shared.of_all(ours), self._shared.processes
         replica = await self._replica.last(within_s=_REPLICA_WITHIN_S) or []
-        return [*ours, Series(Metric.PROCESSES, (), float(processes)), *replica, *stored]
+        ours += [
+            Series(Metric.PROCESSES, (), float(processes)),
+            Series(Metric.CELL, (str(self._cell),), 1.0),
+        ]
+        return [*ours, *replica, *stored]
 
     def own(self) -> Iterator[Series]:
         """What this process says of itself."""
         yield from PROCESS.series()
-        yield Series(Metric.CELL, (str(self._cell),), 1.0)
         yield Series(Metric.BUILD, (__version__, platform.python_version(), self._postgresql), 1.0)
         with self._process.oneshot():
             cpu = self._process.cpu_times()
