@@ -115,6 +115,9 @@ class Measures:
             up = 1.0
         except (Unreachable, TimeoutError):
             up = 0.0
+        except Exception:
+            log.exception("figures_not_gathered")
+            up = 0.0
         ours = [*self.own(), Series(Metric.DATABASE_UP, (), up)]
         processes = 1
         if self._shared is not None:
@@ -235,6 +238,14 @@ async def publish(measures: Measures, shared: SharedFigures) -> None:
     try:
         while True:
             await asyncio.sleep(EVERY_S)
-            shared.publish(measures.own())
+            _publish(measures, shared)
     finally:
+        _publish(measures, shared)
+
+
+def _publish(measures: Measures, shared: SharedFigures) -> None:
+    try:
         shared.publish(measures.own())
+    except Exception:
+        # Out of file descriptors, say: the service is not to end for want of its figures.
+        log.exception("figures_not_published")

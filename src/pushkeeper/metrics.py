@@ -281,6 +281,12 @@ class Metric(Enum):
         "pushkeeper_worker_log_lines_dropped",
         "Lines of the logs of all processes that send that were dropped, of those that have ended too.",
     )
+    TASK_FAILURES = _counter(
+        "pushkeeper_worker_task_failures",
+        "Failures of workers' tasks, each of which goes on after a pause: `not_now` is the database's doing, `unexpected` is "
+        "a bug, with its traceback in the log.",
+        *("task", "reason"),
+    )
     UNSETTLED = _gauge("pushkeeper_unsettled_pushes", "Pushes that workers have claimed and not yet settled.")
 
     # Routes.

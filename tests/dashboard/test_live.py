@@ -11,7 +11,7 @@ from tests.dashboard.test_broadcast_pages import kept, number_of
 
 from pushkeeper.dashboard import live, reading
 from pushkeeper.dashboard.live import Frame, Live
-from pushkeeper.errors import TooManyRequests, Unreachable
+from pushkeeper.errors import NotFound, TooManyRequests, Unreachable
 
 if TYPE_CHECKING:
     from pushkeeper.dashboard.answer import Answer
@@ -69,12 +69,29 @@ async def test_it_ends_when_the_process_does() -> None:
 async def test_it_ends_when_what_is_shown_cannot_be_had() -> None:
     told = Live(asyncio.Event())
 
-    async def look() -> Frame:
-        raise Unreachable("the database is gone")
+    for error in (NotFound("the broadcast is gone"), KeyError("a bug")):
 
-    answer = told.answer("a", look)
+        async def look(error: Exception = error) -> Frame:
+            raise error
+
+        answer = told.answer("a", look)
+        assert answer.parts is not None
+        assert [part async for part in answer.parts] == [b"retry: 1000\n\n"]
+    assert told._open == 0
+
+
+async def test_while_the_database_cannot_answer_a_stream_stays_open_and_then_goes_on() -> None:
+    """A browser that came again meanwhile would be refused, and come no more."""
+    away = [Unreachable("the database is gone", retry_after_s=0) for _ in range(3)]
+
+    async def look() -> Frame:
+        if away:
+            raise away.pop()
+        return Frame("x", "b")
+
+    answer = Live(asyncio.Event()).answer("a", look)
     assert answer.parts is not None
-    assert [part async for part in answer.parts] == [b"retry: 1000\n\n"]
+    assert [part async for part in answer.parts] == [b"retry: 1000\n\n", b"event: turned\ndata: b\n\n"]
 
 
 async def test_who_comes_when_too_many_watch_is_sent_away_and_who_leaves_makes_room() -> None:

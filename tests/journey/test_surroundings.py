@@ -115,6 +115,12 @@ def ready_again(service):
     eventually(lambda: ready(service)[0] == 200)
 
 
+def waits(service, task):
+    """Whether the log says that a task of the worker waited for the database."""
+    lines = [line for line in service.log().splitlines() if '"event":"task_waits_for_the_database"' in line]
+    return any(f'"task":"{task}"' in line for line in lines)
+
+
 def psql(service, *statements, env=None):
     asked = [word for statement in statements for word in ("-c", statement)]
     done = run("postgres", "--data", service["data_dir"], "--", "psql", "-Atq", *asked, env=env)
@@ -189,7 +195,7 @@ def test_a_read_only_server_refuses_writes_and_what_was_sent_meanwhile_is_not_se
             assert ready(own) == (503, "the database is read-only")
             assert shop.device(token)["token"] == token
             # Whose answer cannot be written is not sent again when its lease is over.
-            eventually(lambda: '"event":"settle_waits_for_the_database"' in own.log())
+            eventually(lambda: waits(own, "settle"))
             lapsed = "select min(lease_until) < now() from batches where lease_until is not null"
             eventually(lambda: psql(own, lapsed) == "t")
         finally:

@@ -273,3 +273,15 @@ async def test_a_push_that_has_not_left_can_be_withdrawn_and_an_urgent_one_leave
     assert (withdrawn.row, withdrawn.detail) == ("N4", "withdrawn before it was sent")
     asked = [entry.token for entry in simulator.world.journal.read(None)]
     assert asked == [tokens[2], tokens[1]]
+
+
+async def test_an_answer_that_cannot_be_read_fails_its_push_alone(
+    simulator, open_client, key, make_push, verdicts
+):
+    tokens = simulator.world.mint(3, IPHONE)
+    simulator.world.uninstall(tokens)
+    pushes = [make_push(token) for token in tokens]
+    # When it was refused cannot be compared with that.
+    pushes[1] = replace(pushes[1], registered_at=pushes[1].registered_at.replace(tzinfo=None))
+    open_client(key).send(pushes)
+    assert [verdict.row for verdict in await verdicts.of(pushes)] == ["P2", "not_understood", "P2"]

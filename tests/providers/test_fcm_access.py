@@ -152,6 +152,23 @@ async def test_a_token_that_fcm_refuses_is_dropped_once_and_not_again_when_its_s
     assert endpoint.asked == 2
 
 
+async def test_whatever_goes_wrong_while_asking_is_an_answer_and_it_is_asked_again(account, endpoint, clock):
+    heard: list[int] = []
+
+    async def ask(request):
+        if not heard:
+            raise RuntimeError("can't start new thread")
+        return await endpoint(request)
+
+    access = AccessTokens(account, ask, clock, lambda: heard.append(1))
+    assert await granted(access) is None
+    assert access.failure is not None
+    assert isinstance(access.failure.outcome, Unavailable)
+    assert heard == [1]
+    clock.pass_(minutes=2)
+    assert await granted(access) is not None
+
+
 async def test_a_request_that_nobody_answers_ends_with_the_client(account, endpoint, clock):
     endpoint.open.clear()
     tokens = AccessTokens(account, endpoint, clock, lambda: None)

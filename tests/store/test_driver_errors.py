@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from pushkeeper.errors import BadRequest, TooLarge, Unreachable
+from pushkeeper.store import driver_errors
 from pushkeeper.store.driver_errors import Busy, ReadOnly
 
 if TYPE_CHECKING:
@@ -108,6 +109,80 @@ async def test_on_a_server_that_became_read_only_connections_are_made_anew(datab
         await here.value(raising("25006"))
     assert await here.value("select pg_backend_pid()") != before
     await here.close()
+
+
+async def test_a_missing_partition_is_not_now_as_somebody_makes_it(database: Database) -> None:
+    await database.owned.value("create table parted (day date not null) partition by range (day)")
+    with pytest.raises(Unreachable, match="has no partition for this day yet"):
+        await database.owned.value("insert into parted values ('2026-11-30')")
+    await database.owned.value("drop table parted")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("no route to host"),
+        TimeoutError(),
+        ConnectionResetError(),
+        asyncpg.InternalClientError("got result for unknown protocol state 3"),
+        asyncpg.TargetServerAttributeNotMatched("none of the hosts match"),
+        asyncpg.InterfaceError("cannot perform operation: connection is closed"),
+        asyncpg.InterfaceError("pool is closing"),
+        asyncpg.InterfaceError("cannot perform operation: another operation is in progress"),
+        asyncpg.InterfaceError(
+            "cannot call Connection.fetch(): connection has been released back to the pool"
+        ),
+        ExceptionGroup("several", [OSError(), TimeoutError()]),
+    ],
+    ids=repr,
+)
+def test_what_the_driver_says_of_the_way_is_not_now(error: Exception) -> None:
+    assert isinstance(driver_errors.translated(error), Unreachable)
+    assert not driver_errors.refuses_values(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "of_values"),
+    [
+        (asyncpg.DataError("invalid input for query argument $1: 'x'"), True),
+        (KeyError("a bug"), True),
+        (UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"), True),
+        (RecursionError(), True),
+        (MemoryError(), False),
+        (asyncpg.InterfaceError("the server expects 2 arguments for this query, 1 was passed"), False),
+    ],
+    ids=repr,
+)
+def test_what_is_raised_before_the_server_is_asked_is_never(error: Exception, of_values: bool) -> None:  # noqa: FBT001 - a case
+    assert driver_errors.translated(error) is None
+    assert driver_errors.refuses_values(error) == of_values
+
+
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()], ids=repr)
+def test_while_connecting_what_this_process_lacks_is_not_now(error: Exception) -> None:
+    assert isinstance(driver_errors.translated(error, connecting=True), Unreachable)
+
+
+@pytest.mark.parametrize("sqlstate", ALL)
+def test_values_are_refused_by_what_is_said_of_values(sqlstate: str) -> None:
+    error = asyncpg.PostgresError.new({"S": "ERROR", "C": sqlstate, "M": "as told"})
+    assert driver_errors.refuses_values(error) == (sqlstate[:2] in {"22", "23", "54"})
+
+
+async def test_a_reference_to_what_is_gone_is_never_and_costs_no_neighbour(database: Database) -> None:
+    """It was tried again, as somebody may have deleted it just then; what it refers to does not come back."""
+    tries = 0
+
+    async def work(connection: Connection) -> None:
+        nonlocal tries
+        tries += 1
+        await connection.execute(
+            "insert into keys (kind, key_id, workspace_id, secret_hash) values ('app', 'x', -1, decode(repeat('00', 32), 'hex'))"
+        )
+
+    with pytest.raises(asyncpg.PostgresError) as raised:
+        await database.in_transaction(work)
+    assert (type(raised.value), tries) == (asyncpg.ForeignKeyViolationError, 5)
 
 
 async def test_a_time_out_of_bounds_is_the_callers_fault(database: Database) -> None:

@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING
 import asyncpg
 import psutil
 import pytest
+from structlog.testing import capture_logs
 
+from pushkeeper.cli import serving
 from pushkeeper.errors import Conflict, Misconfigured
 from pushkeeper.store.database import Database
 from pushkeeper.store.embedded import EmbeddedPostgres, only_server, prepare_data_dir
+from support.engine import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -439,3 +442,13 @@ def test_it_runs_as_an_ordinary_user_too() -> None:
             f"data folder: {made}/locked is not writable (Permission denied)",
         ], done.stderr
         assert (Path(made) / "postgres").stat().st_uid == nobody
+
+
+async def test_who_looks_after_the_server_outlives_any_error(tmp_path: Path) -> None:
+    """A folder that is gone, or a disk that is full: the next look may find it mended."""
+    with capture_logs() as said:
+        looking = asyncio.create_task(serving._keep_running(EmbeddedPostgres(tmp_path / "gone")))
+        await eventually(lambda: asyncio.sleep(0, len(said) >= 2))
+        assert {line["event"] for line in said} == {"postgres_not_looked_after"}
+        assert not looking.done()
+        looking.cancel()

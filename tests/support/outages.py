@@ -18,7 +18,7 @@ async def _name(database: Database) -> str:
 
 
 @asynccontextmanager
-async def _set_to(
+async def set_to(
     database: Database, administrator: Database, setting: str, value: str
 ) -> AsyncIterator[None]:
     """A setting, as connections that are made from now on have it."""
@@ -34,7 +34,7 @@ async def _set_to(
 
 @asynccontextmanager
 async def read_only(database: Database, administrator: Database) -> AsyncIterator[None]:
-    async with _set_to(database, administrator, "default_transaction_read_only", "on"):
+    async with set_to(database, administrator, "default_transaction_read_only", "on"):
         yield
 
 
@@ -48,7 +48,7 @@ async def locked(database: Database, administrator: Database) -> AsyncIterator[N
     )
     tables = ", ".join(row["name"] for row in rows)
     try:
-        async with _set_to(database, administrator, "lock_timeout", "3"), holder.owned._together() as held:
+        async with set_to(database, administrator, "lock_timeout", "3"), holder.owned._together() as held:
             await held.execute(f"lock table {tables} in access exclusive mode")
             yield
     finally:

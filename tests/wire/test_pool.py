@@ -434,6 +434,62 @@ async def test_secrets_are_never_indexed_by_hpack(server, connect):
     assert never == {b":path", b"authorization"}
 
 
+async def test_who_hears_answers_may_raise_and_the_next_are_heard_all_the_same(server, connect):
+    client = connect(server)
+    client.send(1)
+    await client.answered(1)
+    heard, raised = client.pool._on_answers, asyncio.Event()
+
+    def raising(_):
+        raised.set()
+        raise KeyError
+
+    client.pool._on_answers = raising
+    client.send(2)
+    await raised.wait()
+    client.pool._on_answers = heard
+    client.send(*range(3, 20))
+    await client.answered(18)
+    assert client.pool.pending == 0
+
+
+async def test_whatever_goes_wrong_while_connecting_is_answered_and_tried_again(server, connect, monkeypatch):
+    client = connect(server, ONE)
+    tries = []
+
+    async def look_up(*_, **__):
+        tries.append(1)
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio.get_running_loop(), "getaddrinfo", look_up)
+        client.send(1)
+        answers = await client.answered(1)
+    assert silence(answers[1]) is Silence.NOT_SENT
+    assert len(tries) == 1
+    client.send(2)
+    assert (await client.answered(2))[2].status == 200
+
+
+async def test_an_error_of_ours_on_one_connection_ends_it_alone(server, connect):
+    held = []
+    server.on_request = lambda connection, stream_id: held.append((connection, stream_id))
+    client = connect(server, ONE)
+    client.send(1)
+    await server.until(lambda: held)
+    [link] = client.pool._links
+    link.h2._read_events = None  # whatever comes next cannot be read
+    connection, stream_id = held.pop()
+    connection.answer(stream_id)
+    connection.flush()
+    await server.until(lambda: server.lost)
+    server.on_request = lambda connection, stream_id: connection.answer(stream_id)
+    client.send(2)
+    answers = await client.answered(2)
+    assert silence(answers[1]) is Silence.LOST
+    assert answers[2].status == 200
+
+
 def test_the_client_asks_for_a_modern_tls():
     context = tls_context()
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import os
 import socket
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -285,11 +285,16 @@ async def _kept_running(embedded: EmbeddedPostgres | None) -> AsyncIterator[None
 async def _keep_running(embedded: EmbeddedPostgres) -> None:
     from pushkeeper.telemetry import logger
 
+    log = logger("serve")
     while True:
         await asyncio.sleep(1.0)
-        with suppress(Misconfigured):
+        try:
             if await asyncio.to_thread(embedded.restart):
-                logger("serve").warning("postgres_was_gone_and_runs_again")
+                log.warning("postgres_was_gone_and_runs_again")
+        except Misconfigured as error:
+            log.warning("postgres_does_not_start", error=error.message)
+        except Exception:
+            log.exception("postgres_not_looked_after")
 
 
 @click.command(short_help="Send what is due, beside any other worker.")

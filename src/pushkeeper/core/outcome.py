@@ -164,3 +164,12 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     detail: str = ""
     alert: str = ""
     said_at: datetime | None = None
+
+
+def our_fault(reason: str, error: Exception) -> Verdict:
+    """The verdict on a push of which nothing more is known, by an error of our own: it fails alone, and no device changes.
+
+    `reason` is `unsendable` for one that never left, `not_understood` for one whose answer could not be read.
+    """
+    outcome = BadMessage(malformed=False, unclassified=True)
+    return Verdict(row=reason, outcome=outcome, reason=reason, detail=type(error).__name__)

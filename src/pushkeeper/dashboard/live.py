@@ -7,10 +7,13 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pushkeeper.dashboard.answer import EVENTS, Answer
-from pushkeeper.errors import PushkeeperError, TooManyRequests
+from pushkeeper.errors import PushkeeperError, TooManyRequests, Unreachable
+from pushkeeper.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
+
+log = logger("dashboard")
 
 MOST_STREAMS = 200  # of one process; who comes later asks again by and by instead
 LONGEST_S = 120.0  # a browser then comes again, through the gate
@@ -66,7 +69,13 @@ class Live:
             shown, said_at = "", time.monotonic()
             yield b"retry: 1000\n\n"
             while (now := time.monotonic()) < ends_at:
-                frame = await look()
+                try:
+                    frame = await look()
+                except Unreachable as error:
+                    # Whoever came again now would be refused, and a browser then comes no more.
+                    if await self._ends_within(error.retry_after_s):
+                        return
+                    continue
                 if frame.state != state:
                     yield _event("turned", frame.state)
                     return
@@ -80,6 +89,8 @@ class Live:
                     return
         except PushkeeperError:
             pass  # the browser comes again, and is told what is wrong as anybody is
+        except Exception:
+            log.exception("stream_failed")  # the browser comes again
         finally:
             self._open -= 1
 

@@ -7,18 +7,18 @@ writes once: the pump. Clocks are looked at by one timer for the whole pool: the
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import deque
 from contextlib import suppress
-from dataclasses import replace
 from random import random
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from pushkeeper.core.outcome import Silence
 from pushkeeper.providers.answer import NoResponse
-from pushkeeper.providers.http2 import Connection, Exchange
+from pushkeeper.providers.http2 import Exchange
 from pushkeeper.providers.limits import Limits
+from pushkeeper.providers.link import Link
 from pushkeeper.providers.tls import Channel, Endpoint, failure, tls_context
+from pushkeeper.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,15 +28,14 @@ if TYPE_CHECKING:
 __all__ = ["Endpoint", "Limits", "Pool", "tls_context"]
 
 Key = TypeVar("Key")
+log = logger("providers")
 
-_AGE_FUZZ = 0.1
 _CLOSED = NoResponse(Silence.NOT_PROCESSED, "closed before it was sent")
 _CLOSED_UNDER_WAY = NoResponse(Silence.LOST, "closed before the answer came")
 _REFUSED = NoResponse(Silence.NOT_PROCESSED, "the server refused it on every connection")
 _WITHDRAWN = NoResponse(Silence.NOT_PROCESSED, "withdrawn before it was sent")
 _WAITED = NoResponse(Silence.NOT_SENT, "no connection took it in time")
 _DEAD = TimeoutError("no sign of life after a ping")
-_LEFT = ConnectionAbortedError("the server left before it answered anything")
 
 
 class _Fetch:
@@ -46,80 +45,6 @@ class _Fetch:
 
     def __init__(self, answer: asyncio.Future[Answer]) -> None:
         self.answer = answer
-
-
-class _Link(Generic[Key]):
-    """A connection and the channel that carries it."""
-
-    def __init__(self, channel: Channel, limits: Limits, wake: Callable[[], None], jitter: float) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._channel = channel
-        self._wake = wake
-        now = self._loop.time()
-        age_s = math.inf if limits.max_age_s is None else limits.max_age_s * (1.0 - _AGE_FUZZ * jitter)
-        self.retires_at = now + age_s
-        self.h2: Connection[Key] = Connection(limits, now)
-        self.ready: asyncio.Future[None] = self._loop.create_future()
-        self.failed = False  # the channel is over
-        self.proven = False  # an answer came on it
-        self.left = False  # by our own choice
-        self._error: Exception = _LEFT
-        channel.start(self)
-        self.flush()
-
-    @property
-    def congested(self) -> bool:
-        return self._channel.congested
-
-    @property
-    def trouble(self) -> NoResponse:
-        """What its end means for a request that was not sent."""
-        meaning = failure(self._error)
-        return replace(meaning, detail="; ".join(filter(None, (self.h2.goodbye, meaning.detail))))
-
-    def flush(self) -> None:
-        if not self._channel.congested and (data := self.h2.data_to_send()):
-            self._channel.write(data)
-        if self.h2.has_news:
-            self._wake()
-
-    def leave(self) -> None:
-        """Give it no new requests; it is closed when those under way are answered."""
-        self.left = True
-        self.h2.drain()
-
-    def close(self) -> None:
-        """Say goodbye, as far as there is anybody to hear it."""
-        self.h2.close()
-        self.flush()
-        self._channel.close()
-
-    def fail(self, error: Exception) -> None:
-        """The server is gone, or as good as gone."""
-        self.failed = True
-        self._error = error
-        self.h2.lose(failure(error))
-        if not self.ready.done():
-            self.ready.set_exception(error)
-        self._wake()
-
-    # What the channel tells.
-
-    def received(self, data: memoryview) -> None:
-        self.h2.receive(data, self._loop.time())
-        if not self.ready.done():
-            self.flush()
-            if self.h2.ready:
-                self.ready.set_result(None)
-            elif self.h2.finished:
-                self.ready.set_exception(ConnectionAbortedError("the server does not keep to HTTP/2"))
-        self._wake()
-
-    def writable(self) -> None:
-        self._wake()
-
-    def ended(self, error: Exception) -> None:
-        self.fail(error)
 
 
 class Pool(Generic[Key]):
@@ -145,7 +70,7 @@ class Pool(Generic[Key]):
         self._limits = limits
         self._on_answers = on_answers
         self._jitter = jitter
-        self._links: list[_Link[Key | _Fetch]] = []
+        self._links: list[Link[Key | _Fetch]] = []
         self._fresh: deque[Exchange[Key | _Fetch]] = deque()
         self._urgent: deque[Exchange[Key | _Fetch]] = deque()
         self._again: deque[Exchange[Key | _Fetch]] = deque()
@@ -259,11 +184,9 @@ class Pool(Generic[Key]):
         now = asyncio.get_running_loop().time()
         self._expire_at = now + self._limits.queue_timeout_s
         self._gather()
-        try:
-            # First: what is submitted in return leaves in this same turn.
-            self._tell()
-        finally:
-            self._carry(now)
+        # First: what is submitted in return leaves in this same turn.
+        self._tell()
+        self._carry(now)
 
     def _carry(self, now: float) -> None:
         self._assign(now)
@@ -319,7 +242,11 @@ class Pool(Generic[Key]):
             self._drained.set()
         told = self._tell_fetches(answers) if self._fetching else cast("list[tuple[Key, Answer]]", answers)
         if told:
-            self._on_answers(told)
+            try:
+                self._on_answers(told)
+            except Exception:
+                # Whoever hears them answers for each; the connections go on with the others.
+                log.exception("answers_not_heard", host=self._endpoint.host, answers=len(told))
 
     def _tell_fetches(self, answers: list[tuple[Key | _Fetch, Answer]]) -> list[tuple[Key, Answer]]:
         others = []
@@ -350,7 +277,7 @@ class Pool(Generic[Key]):
             self._turned_away = True
             self._answer_waiting(self._trouble)
 
-    def _taking(self) -> list[_Link[Key | _Fetch]]:
+    def _taking(self) -> list[Link[Key | _Fetch]]:
         return [link for link in self._links if not link.h2.draining]
 
     def _may_open(self) -> bool:
@@ -369,7 +296,10 @@ class Pool(Generic[Key]):
         try:
             await asyncio.sleep(max(0.0, self._dial_from - loop.time()))
             link = await self._open()
-        except OSError as error:
+        except Exception as error:
+            # Whatever it was, it is not tried again at once.
+            if not isinstance(error, OSError):
+                log.exception("connection_not_opened", host=self._endpoint.host)
             self._back_off(loop.time(), failure(error))
             if not self._taking():
                 self._answer_waiting(self._trouble)
@@ -379,14 +309,14 @@ class Pool(Generic[Key]):
             self._dialing = None
             self._wake()
 
-    async def _open(self) -> _Link[Key | _Fetch]:
+    async def _open(self) -> Link[Key | _Fetch]:
         """A connection on which the server's first SETTINGS have come.
 
         Raises:
             OSError: there is none to be had.
         """
         channel = await Channel.open(self._endpoint, self._limits.connect_timeout_s)
-        link: _Link[Key | _Fetch] = _Link(channel, self._limits, self._wake, self._jitter())
+        link: Link[Key | _Fetch] = Link(channel, self._limits, self._wake, self._jitter())
         try:
             async with asyncio.timeout(self._limits.settings_timeout_s):
                 await link.ready
@@ -399,9 +329,10 @@ class Pool(Generic[Key]):
 
     def _tick(self) -> None:
         self._ticking = None
+        self._wake()
         now = asyncio.get_running_loop().time()
         for link in self._links:
-            if not link.failed and not link.h2.sweep(now):
+            if not link.failed and not link.sweep(now):
                 link.fail(_DEAD)
             idle_s = self._limits.idle_s
             if now >= link.retires_at or (idle_s is not None and link.h2.idle_s(now) >= idle_s):
@@ -409,4 +340,3 @@ class Pool(Generic[Key]):
         for queue in (self._again, self._urgent, self._fresh):
             while queue and queue[0].deadline_at <= now:
                 self._answers.append((queue.popleft().key, _WAITED))
-        self._wake()

@@ -63,10 +63,12 @@ _NOT_NOW: Mapping[str, _NotNow] = {
     "57P03": _NotNow("is starting, or shutting down"),
     "58": _NotNow("cannot use its files", 10),  # system error: outside PostgreSQL itself
 }
-# TimeoutError is one of OSError's. InternalClientError is what the driver says when the server's farewell came just
-# before the query, or when the schema changed under a statement that it remembers.
-_OF_THE_WAY = (OSError, asyncpg.InternalClientError)
-_CLOSED = re.compile("clos(ed|ing)")
+_NO_PARTITION = _NotNow("has no partition for this day yet", 10)
+# No thread can be started to look a name up in, or no memory is left: of this process, which other connections may free.
+_OUT_OF_OURS = _NotNow("cannot be connected to: this process is out of threads or memory", 5)
+# Classes of SQLSTATE by which PostgreSQL refuses the values that it was given, whatever else is right or wrong with it.
+_OF_VALUES = frozenset({"22", "23", "54"})
+_UNUSABLE = re.compile("clos(ed|ing)|released|another operation is in progress")
 _HOLDING_NUL = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
 
 
@@ -87,15 +89,54 @@ def translated(error: Exception, *, connecting: bool = False) -> PushkeeperError
     return None
 
 
-def _not_now(error: Exception, *, connecting: bool) -> _NotNow | None:
+def refuses_values(error: Exception) -> bool:
+    """Whether a statement failed by the values that it was given, so that it would fail with them on any server.
+
+    Of all else that is no `Unreachable` the reason may be the statement, or the server: a right that was taken away, a
+    table that is missing, an index that is broken.
+    """
+    if _not_now(error, connecting=False) is not None:
+        return False
     if isinstance(error, asyncpg.PostgresError):
-        state = getattr(error, "sqlstate", None) or ""
-        found = _NOT_NOW.get(state) or _NOT_NOW.get(state[:2])
-        if found is None and isinstance(error, asyncpg.InvalidCachedStatementError):
-            return _BUSY
-        return found or (_NotNow("lets nobody in") if connecting else None)
-    if isinstance(error, _OF_THE_WAY):
-        return _LOST
-    if isinstance(error, asyncpg.InterfaceError) and (connecting or _CLOSED.search(str(error))):
-        return _LOST
-    return None
+        return (getattr(error, "sqlstate", None) or "")[:2] in _OF_VALUES
+    # What the driver cannot encode is an InterfaceError and a ValueError; anything else that is raised of values, by us too.
+    if isinstance(error, asyncpg.InterfaceError):
+        return isinstance(error, ValueError)
+    return not isinstance(error, Unreachable | MemoryError)
+
+
+def _not_now(error: Exception, *, connecting: bool) -> _NotNow | None:
+    match error:
+        case ExceptionGroup(exceptions=several):
+            found = [_not_now(one, connecting=connecting) for one in several]
+            return found[0] if all(found) else None
+        case asyncpg.PostgresError():
+            return _by_state(error) or (_NotNow("lets nobody in") if connecting else None)
+        # TimeoutError is an OSError. InternalClientError is what the driver says when the server's farewell came just before
+        # the query, or when the schema changed under a statement that it remembers.
+        case OSError() | asyncpg.InternalClientError():
+            return _LOST
+        case asyncpg.InterfaceError() if connecting or _UNUSABLE.search(str(error)):
+            return _LOST
+        case RuntimeError() | MemoryError() if connecting:
+            return _OUT_OF_OURS
+        case _:
+            return None
+
+
+def _by_state(error: asyncpg.PostgresError) -> _NotNow | None:
+    state = getattr(error, "sqlstate", None) or ""
+    if (found := _NOT_NOW.get(state) or _NOT_NOW.get(state[:2])) is not None:
+        return found
+    if isinstance(error, asyncpg.InvalidCachedStatementError):
+        return _BUSY
+    return _NO_PARTITION if _lacks_a_partition(error) else None
+
+
+def _lacks_a_partition(error: asyncpg.PostgresError) -> bool:
+    """Whether a row was refused for want of a partition: PostgreSQL calls that a check, but names no constraint."""
+    return (
+        isinstance(error, asyncpg.CheckViolationError)
+        and error.constraint_name is None
+        and error.table_name is not None
+    )

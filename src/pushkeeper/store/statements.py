@@ -107,6 +107,8 @@ class Statements(Reads):
                 raise TooSlow(f"a query of it takes longer than {within_s:g} s") from None
             except _WORTH_ANOTHER_TRY as error:
                 if attempt == _ATTEMPTS_ON_CONFLICT - 1:
+                    if isinstance(error, asyncpg.ForeignKeyViolationError):
+                        raise  # no race: what it refers to does not come back
                     raise Unreachable(
                         "the database is too busy: others were first five times in a row"
                     ) from error

@@ -11,12 +11,14 @@ import msgspec
 
 from pushkeeper.errors import Unreachable
 from pushkeeper.store.queries import load_queries
+from pushkeeper.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
 SQL = load_queries("statistics")
+log = logger("database")
 
 _SURVEYED = ("people", "devices")
 _FIRST_LOOK = 8  # transactions
@@ -70,12 +72,16 @@ class Statistics:
             looking.cancel()
 
     async def _look_again(self) -> None:
-        with suppress(Unreachable, asyncpg.LockNotAvailableError):
+        try:
             async with self._acquired() as connection:
                 outgrown = [row["name"] for row in await connection.fetch(SQL["outgrown"])]
                 if outgrown:
                     async with connection.transaction():
                         await connection.execute(f"{_LOOKING_AGAIN}; analyze {', '.join(outgrown)}")
+        except Unreachable:
+            pass  # the server looks by itself, in a while
+        except Exception:
+            log.exception("statistics_not_looked_at")
 
     async def _held(self, connection: asyncpg.Connection, table: str, workspace: int) -> tuple[int, int]:
         """How many rows a workspace has in a table, as far as many, and how many the server expects."""

@@ -90,6 +90,9 @@ class UnreadableRows:
                     await connection.execute(SQL["note"], *map(list, zip(*rows, strict=True)))
             except Unreachable:
                 return  # the log has them
+            except Exception:
+                log.exception("unreadable_rows_not_recorded", rows=len(rows))
+                return
 
 
 def reason(error: Exception) -> str:

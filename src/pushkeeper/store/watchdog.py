@@ -70,16 +70,23 @@ class Watchdog:
         try:
             while self._waiting or self._silent:
                 await asyncio.sleep(_LOOK_EVERY_S)
-                if self._silent:
-                    self._silent = not await self._answers()
-                    if not self._silent:
-                        log.info("database_answers_again")
-                elif self._is_suspicious() and not await self._answers(_ATTEMPTS):
-                    self._silent = True
-                    log.warning("database_does_not_answer", cut_off=len(self._waiting))
-                    await self._on_silence()
+                try:
+                    await self._look_once()
+                except Exception:
+                    # Nobody is let in while it is silent: this must not end before it is known to answer.
+                    log.exception("database_not_looked_at")
         finally:
             self._looking = None
+
+    async def _look_once(self) -> None:
+        if self._silent:
+            self._silent = not await self._answers()
+            if not self._silent:
+                log.info("database_answers_again")
+        elif self._is_suspicious() and not await self._answers(_ATTEMPTS):
+            self._silent = True
+            log.warning("database_does_not_answer", cut_off=len(self._waiting))
+            await self._on_silence()
 
     def _is_suspicious(self) -> bool:
         since = max(min(self._waiting.values(), default=time.monotonic()), self._answered_at)

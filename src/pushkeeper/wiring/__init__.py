@@ -74,6 +74,7 @@ __all__ = [
     "audiences",
     "broadcasts",
     "census",
+    "chores",
     "dashboard_rooms",
     "doctor",
     "explanations",
@@ -112,21 +113,32 @@ def worker(opened: Store, settings: Settings) -> Worker:
     def open_one(credential: Credential, on_verdicts: OnVerdicts) -> Sender:
         return open_sender(credential, on_verdicts, outage_wait_s=settings.apns_outage_wait_s)
 
-    destinations, figures = settings.destinations, Figures()
+    providers, figures = Providers(open_one, CHECKS_OF_PROVIDERS), Figures()
+    return Worker(
+        opened.database,
+        opened.vault,
+        providers,
+        opened.renderer,
+        chores=chores(opened, settings, figures),
+        figures=figures,
+    )
+
+
+def chores(opened: Store, settings: Settings, figures: Figures) -> tuple[Chore, ...]:
+    """What a worker does beside the sending."""
+    destinations = settings.destinations
     works: tuple[Work, ...] = (
         Poster(opened.database, opened.vault, figures, destinations=destinations),
         Planner(Planning(opened.database)),
         Files(opened.database, destinations=destinations),
         Exporter(exports(opened)),
     )
-    chores: tuple[Chore, ...] = (
+    return (
         *(Jobs(opened.database, work, figures) for work in works),
         Eraser(opened.database),
         Retention(opened.database, keep(settings), figures),
         Counting(census(opened), insights(opened), users(opened), figures),
     )
-    providers = Providers(open_one, CHECKS_OF_PROVIDERS)
-    return Worker(opened.database, opened.vault, providers, opened.renderer, chores=chores, figures=figures)
 
 
 @asynccontextmanager

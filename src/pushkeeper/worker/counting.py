@@ -20,6 +20,7 @@ _CLEAN_EVERY_S = 3600.0
 class Counting:
     """Looks every minute whether a workspace is to be counted, and as soon as it is told so; any worker may."""
 
+    name = "statistics"
     look_every_s: float = 60.0
     channel: str | None = REACH_CHANNEL
 

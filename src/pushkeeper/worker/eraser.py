@@ -21,6 +21,7 @@ _AT_ONCE = 100  # of a workspace: they share their looks
 class Eraser:
     """Looks every second whether there is something to erase; one workspace after the other, a hundred people each."""
 
+    name = "erasures"
     look_every_s: float = 1.0
     channel: str | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
@@ -110,6 +111,24 @@ class Slice:
     rests: Sequence[Rest] = ()
     alarms: Sequence[Alarm] = ()
     results: Mapping[RouteKey, Mapping[Result, int]] = field(default_factory=dict)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether the lanes learned anything."""
+        return bool(self.pauses or self.rests or self.alarms or self.results)
+
+    def followed_by(self, later: Slice) -> Slice:
+        """The facts of the later slice, with what the lanes learned until then."""
+        results = {route: Counter(counts) for route, counts in self.results.items()}
+        for route, counts in later.results.items():
+            results.setdefault(route, Counter()).update(counts)
+        return Slice(
+            facts=later.facts,
+            pauses=[*self.pauses, *later.pauses],
+            rests=[*self.rests, *later.rests],
+            alarms=[*self.alarms, *later.alarms],
+            results=results,
+        )
 
 
 def unrecordable(fact: Answered | SetAside) -> NotSent:

@@ -87,6 +87,10 @@ class Figures:
         """An attempt at a job ended: it is done, put off, failed or given back."""
         self._meters.count(Metric.JOB_ATTEMPTS, kind, outcome).value += 1
 
+    def failed(self, task: str, reason: str) -> None:
+        """A task of the worker failed, and goes on: `not_now` the database's doing, or `unexpected`."""
+        self._meters.count(Metric.TASK_FAILURES, task, reason).value += 1
+
     # What is told.
 
     def news(self, lanes: Lanes, unsettled: int, *, now: float, new: bool) -> list[Figure]:

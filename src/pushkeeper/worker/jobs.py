@@ -17,9 +17,10 @@ from pushkeeper.store.jobs import ClaimLost
 from pushkeeper.telemetry import logger
 from pushkeeper.worker import reasons
 from pushkeeper.worker.figures import Figures
+from pushkeeper.worker.tasks import until_done
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from pushkeeper.store.database import Database
     from pushkeeper.store.jobs import Claim, Kind
@@ -52,6 +53,7 @@ class Jobs:
         self._database = database
         self._work = work
         self._kind = work.kind
+        self.name = self._kind.name
         self.look_every_s = self._kind.look_s
         self.channel = self._kind.channel
         self._lease_s = lease_s
@@ -119,25 +121,32 @@ class Jobs:
         """Renew the lease for as long as it is worked at."""
         while True:
             await asyncio.sleep(self._lease_s / 3)
-            with suppress(Unreachable):
-                if not await jobs.renew(self._database, self._kind, claim, lease_s=self._lease_s):
-                    lost()
-                    return
+            try:
+                kept = await jobs.renew(self._database, self._kind, claim, lease_s=self._lease_s)
+            except Unreachable:
+                continue
+            except Exception:
+                log.exception("lease_not_renewed", kind=self._kind.name)
+                continue
+            if not kept:
+                lost()
+                return
 
     async def _settle(self, claim: Claim, error: BaseException | None) -> None:
+        """Write what came of it as soon as the database answers; where the claim is lost by then, nothing is written."""
         at = self._database, self._kind, claim
         facts = {"kind": self._kind.name, "workspace": claim.workspace_id, "item": claim.item_id}
         unforeseen = None if error is None or reasons.is_foreseen(error) else error  # is worth its traceback
         match error:
             case None:
                 self._figures.worked(self._kind.name, "done")
-                await self._until_written(lambda: jobs.finish(*at))
+                await until_done(lambda: jobs.finish(*at))
             case ClaimLost():
                 pass
             case Unreachable():
                 log.warning("job_waits_for_the_database", **facts, error=error.message)
                 self._figures.worked(self._kind.name, "given_back")
-                await self._until_written(lambda: jobs.give_back(*at, wait_s=_BUSY_S))
+                await until_done(lambda: jobs.give_back(*at, wait_s=_BUSY_S))
             case _:
                 why = reasons.reason(error)
                 last = reasons.is_final(error) or claim.attempts >= self._kind.most_attempts
@@ -145,16 +154,8 @@ class Jobs:
                 facts |= {"attempts": claim.attempts, "reason": why}
                 if last:
                     log.warning("job_failed", **facts, exc_info=unforeseen)
-                    await self._until_written(lambda: jobs.fail(*at, reason=why))
+                    await until_done(lambda: jobs.fail(*at, reason=why))
                     return
                 wait_s = job.wait_s(claim.attempts, random.random())  # noqa: S311 - it spreads load
                 log.warning("job_put_off", **facts, wait_s=round(wait_s, 1), exc_info=unforeseen)
-                await self._until_written(lambda: jobs.put_off(*at, wait_s=wait_s, reason=why))
-
-    async def _until_written(self, writing: Callable[[], Coroutine[None, None, None]]) -> None:
-        """Write what came of it as soon as the database answers; where the claim is lost by then, nothing is written."""
-        while True:
-            try:
-                return await writing()
-            except Unreachable:
-                await asyncio.sleep(1.0)
+                await until_done(lambda: jobs.put_off(*at, wait_s=wait_s, reason=why))

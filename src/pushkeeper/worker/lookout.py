@@ -91,7 +91,11 @@ class Lookout:
                 )
                 if wait_s:
                     return SetAside(work, target, route.route_id, moment.wall + timedelta(seconds=wait_s))
-                return self._written_for(work, target, message, fate, moment)
+                try:
+                    return self._written_for(work, target, message, fate, moment)
+                except BaseException:
+                    self._lanes.settled(route.route_id)
+                    raise
             case last_hop.Wait(route):
                 rest_s = 0.0 if route.paused_at else NO_SENDER_S
                 return SetAside(work, target, route.route_id, moment.wall + timedelta(seconds=rest_s))

@@ -11,9 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from pushkeeper.core.model import DeviceId
-from pushkeeper.errors import Unreachable
 from pushkeeper.store import batches
-from pushkeeper.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,9 +20,6 @@ if TYPE_CHECKING:
     from pushkeeper.core.model import Push, WorkspaceId
     from pushkeeper.store.database import Database
 
-log = logger("worker")
-
-_AGAIN_S = 1.0
 _REMEMBERED_S = 60.0  # far longer than from a claim to the sender
 _MOST_REMEMBERED = 10_000
 
@@ -42,7 +37,7 @@ class Recalls:
         self._database = database
         self._in_hand = in_hand
         self._take_back = take_back
-        self._halted = asyncio.Event()
+        self.halted = asyncio.Event()  # some message was halted, or goes on: `obey` is to look
         self._gone: dict[DeviceId, float] = {}
         self._missed_at = float("-inf")
         self.halts = 0  # how often some message was halted, or let go on
@@ -50,7 +45,7 @@ class Recalls:
     def hear_of_messages(self, _: str) -> None:
         """Some message was halted, or goes on."""
         self.halts += 1
-        self._halted.set()
+        self.halted.set()
 
     def hear_of_devices(self, keys: str) -> None:
         """Devices, by their keys in hexadecimal, are gone or moved; empty: any may be, as we did not hear for a while."""
@@ -70,18 +65,12 @@ class Recalls:
         return self._missed_at >= read_at or self._gone.get(device, float("-inf")) >= read_at
 
     async def obey(self) -> None:
-        """Take back what is of messages that are halted, whenever some are."""
-        while True:
-            await self._halted.wait()
-            self._halted.clear()
-            try:
-                messages = self._in_hand()
-                halted = await batches.halted(self._database, messages) if messages else set()
-            except Exception as error:
-                if not isinstance(error, Unreachable):
-                    log.exception("recalls_error")
-                await asyncio.sleep(_AGAIN_S)
-                self._halted.set()
-                continue
-            if halted:
-                self._take_back(lambda push: push.message_id in halted)  # noqa: B023 - it is called before the next round
+        """Take back what is of messages that are halted.
+
+        Raises:
+            Unreachable: the database does not answer.
+        """
+        messages = self._in_hand()
+        halted = await batches.halted(self._database, messages) if messages else set()
+        if halted:
+            self._take_back(lambda push: push.message_id in halted)

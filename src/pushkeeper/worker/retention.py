@@ -22,6 +22,7 @@ log = logger("retention")
 class Retention:
     """Looks every hour, beside whoever works; of several workers one at a time does it."""
 
+    name = "retention"
     look_every_s: float = 3600.0
     channel: str | None = None
 

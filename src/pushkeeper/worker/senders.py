@@ -10,6 +10,7 @@ from pushkeeper.errors import BadRequest, Misconfigured, NotFound, Unreachable
 from pushkeeper.store import credentials
 from pushkeeper.telemetry import logger
 from pushkeeper.worker import reasons
+from pushkeeper.worker.tasks import log_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -97,7 +98,7 @@ class Senders:
             return reasons.reason(error)
         self._open[route.credential_id] = (route.changed_at, sender)
         if former is not None:
-            drained = asyncio.create_task(former.aclose(drain_s))
+            drained = asyncio.create_task(_closed(former, drain_s))
             self._draining.add(drained)
             drained.add_done_callback(self._draining.discard)
         return None
@@ -114,4 +115,9 @@ class Senders:
     async def aclose(self, drain_s: float) -> None:
         """Close them all once their answers are there, or after so long."""
         senders, self._open = self._open, {}
-        await asyncio.gather(*(sender.aclose(drain_s) for _, sender in senders.values()), *self._draining)
+        await asyncio.gather(*(_closed(sender, drain_s) for _, sender in senders.values()), *self._draining)
+
+
+async def _closed(sender: Sender, drain_s: float) -> None:
+    with log_failure("sender_not_closed"):
+        await sender.aclose(drain_s)

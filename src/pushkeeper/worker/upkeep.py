@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from pushkeeper.core.outcome import Accepted, Refused
-from pushkeeper.errors import Unreachable
 from pushkeeper.store import batches, events, messages, migrate, routes, spellings, unreadable, workers
 from pushkeeper.telemetry import logger
+from pushkeeper.worker.tasks import every, until_done
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    import asyncio
+    from collections.abc import Awaitable, Callable, Sequence
     from uuid import UUID
 
     from pushkeeper.store.database import Connection, Database
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pushkeeper.worker.figures import Figures
     from pushkeeper.worker.lanes import Lanes
     from pushkeeper.worker.senders import Senders
+    from pushkeeper.worker.tasks import Task
 
 log = logger("worker")
 
@@ -35,10 +36,12 @@ class Chore(Protocol):
     """Something that a worker does beside the sending: it looks now and then whether there is anything to do.
 
     Attributes:
+        name: what logs and metrics call it.
         look_every_s: how long from one look to the next, as it is after a look.
         channel: on which it is told of that; None where nobody tells.
     """
 
+    name: str
     look_every_s: float
     channel: str | None
 
@@ -46,46 +49,29 @@ class Chore(Protocol):
     async def aclose(self) -> None: ...
 
 
-async def every(
-    seconds: float | Callable[[], float],
-    job: Callable[[], Awaitable[None]],
-    told: asyncio.Event | None = None,
-) -> None:
-    """Do a job now and then, and when told to, whatever comes of it; how often may change with what it finds."""
-    told = told or asyncio.Event()
-    while True:
-        told.clear()
-        try:
-            await job()
-        except Unreachable as error:
-            log.warning("upkeep_waits_for_the_database", error=error.message)
-        except Exception:
-            log.exception("upkeep_error")
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds() if callable(seconds) else seconds):
-                await told.wait()
-
-
-async def look_after(chore: Chore, told: asyncio.Event) -> None:
-    """Let a chore look now and then, and when it is told to."""
-    await every(lambda: chore.look_every_s, chore.look, told)
-
-
 def setting(event: asyncio.Event) -> Callable[[str], None]:
     """A listener that sets an event, whatever the text."""
     return lambda _: event.set()
 
 
-def tidying(database: Database) -> list[Coroutine[None, None, None]]:
+def tidying(database: Database, figures: Figures) -> list[Task]:
     """What any worker does now and then to keep the tables in order, whichever pushes it sends."""
-    return [
-        every(EXPIRE_S, lambda: batches.take_expired_out_of_lanes(database)),
-        every(EXPIRE_S, lambda: messages.forget_contents(database)),
-        every(PARTITIONS_S, lambda: migrate.make_partitions(database)),
-        every(PARTITIONS_S, lambda: events.clean(database)),
-        every(PARTITIONS_S, lambda: spellings.merge_all(database)),
-        every(PARTITIONS_S, lambda: unreadable.clean(database)),
-    ]
+    jobs: dict[str, tuple[float, Callable[[Database], Awaitable[object]]]] = {
+        "expired": (EXPIRE_S, batches.take_expired_out_of_lanes),
+        "contents": (EXPIRE_S, messages.forget_contents),
+        "partitions": (PARTITIONS_S, migrate.make_partitions),
+        "events": (PARTITIONS_S, events.clean),
+        "spellings": (PARTITIONS_S, spellings.merge_all),
+        "unreadable": (PARTITIONS_S, unreadable.clean),
+    }
+
+    def task(name: str, seconds: float, job: Callable[[Database], Awaitable[object]]) -> Task:
+        async def run() -> None:
+            await job(database)
+
+        return every(name, seconds, run, figures)
+
+    return [task(name, seconds, job) for name, (seconds, job) in jobs.items()]
 
 
 async def beat(database: Database, worker: UUID, lanes: Lanes, figures: Figures, unsettled: int) -> None:
@@ -102,23 +88,30 @@ async def beat(database: Database, worker: UUID, lanes: Lanes, figures: Figures,
     lanes.workers = alive.workers
 
 
-async def probing(database: Database, lanes: Lanes, senders: Senders, *, drain_s: float) -> None:
-    """Probe paused routes now and then."""
-    await every(PROBE_S, lambda: probe(database, lanes, senders, drain_s=drain_s))
-
-
 async def probe(database: Database, lanes: Lanes, senders: Senders, *, drain_s: float) -> None:
-    """Ask the providers of paused routes whether they are well again; the answer touches no device."""
+    """Ask the providers of paused routes whether they are well again; the answer touches no device.
+
+    Raises:
+        Unreachable: the database does not answer.
+    """
     for route in await routes.due_probes(database, again_after_s=PROBE_AGAIN_S):
-        lanes.refresh([route])
-        if await senders.ready(route, drain_s=drain_s) is not None:
-            continue
-        verdict = await senders[route.credential_id].probe()
-        # That a made-up token is refused is what a route that is well says.
-        well = isinstance(verdict.outcome, Accepted | Refused)
-        log.info("route_probed", route=route.name, well=well, row=verdict.row, reason=verdict.reason)
-        if well:
-            await _resume(database, route)
+        try:
+            # Nobody else asks for this route for minutes: the answer is not given up for a database that is away.
+            await until_done(partial(_probe, database, lanes, senders, route, drain_s))
+        except Exception:
+            log.exception("route_not_probed", route=route.name)  # the others are
+
+
+async def _probe(database: Database, lanes: Lanes, senders: Senders, route: Route, drain_s: float) -> None:
+    lanes.refresh([route])
+    if await senders.ready(route, drain_s=drain_s) is not None:
+        return
+    verdict = await senders[route.credential_id].probe()
+    # That a made-up token is refused is what a route that is well says.
+    well = isinstance(verdict.outcome, Accepted | Refused)
+    log.info("route_probed", route=route.name, well=well, row=verdict.row, reason=verdict.reason)
+    if well:
+        await _resume(database, route)
 
 
 async def _resume(database: Database, route: Route) -> None:

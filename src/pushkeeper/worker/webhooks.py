@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -24,6 +25,7 @@ from pushkeeper.telemetry import logger
 from pushkeeper.webhooks import seal_label
 from pushkeeper.worker import reasons
 from pushkeeper.worker.outbound import CANNOT_CALL, NOT_ANSWERING, Checked
+from pushkeeper.worker.tasks import until_done
 
 if TYPE_CHECKING:
     from pushkeeper.core.delivery_id import DeliveryIds
@@ -71,7 +73,10 @@ class Poster:
         )
 
     async def do(self, claim: Claim) -> None:
-        """Post what waits, in its order, until something is not taken or others have their turn."""
+        """Post what waits, in its order, until something is not taken or others have their turn.
+
+        What was posted is written as soon as the database answers: else it would be posted once more.
+        """
         turn = await webhooks.turn(self._database, claim.workspace_id, claim.item_id)
         if turn is None:
             return None
@@ -82,7 +87,7 @@ class Poster:
             calls.append(await self._post(turn, waiting))
             if calls[-1].failure is not None and not calls[-1].left_out:
                 return await self._fail(claim, turn, calls)
-        return await webhooks.settle(self._database, claim, calls)
+        return await until_done(partial(webhooks.settle, self._database, claim, calls))
 
     async def aclose(self) -> None:
         """Leave all endpoints."""
@@ -115,7 +120,8 @@ class Poster:
         since = None if some_taken else turn.failing_since
         give_up = since is not None and datetime.now(UTC) - since >= webhook.GIVE_UP_AFTER
         wait_s = webhook.wait_s(failures, last.status)
-        await webhooks.settle(self._database, claim, calls, wait_s=wait_s, give_up=give_up)
+        settle = partial(webhooks.settle, self._database, claim, calls, wait_s=wait_s, give_up=give_up)
+        await until_done(settle)
         log.warning(
             "webhook_failed", webhook=turn.webhook_id, reason=last.failure, wait_s=wait_s, disabled=give_up
         )

@@ -11,7 +11,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from pushkeeper.core.model import Content, DeviceId, Environment, IdKind, PersonId, Platform, Push, Token
-from pushkeeper.core.outcome import Accepted, BadCredentials, Heal, Scope, Throttled, Verdict
+from pushkeeper.core.outcome import Accepted, BadCredentials, Heal, Scope, Throttled, Verdict, our_fault
 from pushkeeper.providers.address import Address
 from pushkeeper.providers.answer import Response
 from pushkeeper.providers.apns import message, verdict
@@ -20,6 +20,7 @@ from pushkeeper.providers.limits import Limits
 from pushkeeper.providers.pool import Endpoint, Pool, tls_context
 from pushkeeper.providers.retry_after import said_at
 from pushkeeper.providers.signing import AppleCertificate, AppleKey, ProviderTokens, utc_now
+from pushkeeper.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from pushkeeper.providers.signing import ProviderToken
 
     OnVerdicts: TypeAlias = Callable[[Sequence[tuple[Push, Verdict]]], None]
+
+log = logger("providers")
 
 ENDPOINT_URLS = {
     Environment.PRODUCTION: "https://api.push.apple.com",
@@ -106,6 +109,7 @@ class ApnsClient:
         self._pool: Pool[_Sent] = Pool(endpoint, _LIMITS, self._read)
         self._outage_wait_s = outage_wait_s
         self._connections_proven = True
+        self._leave = False  # the connections, as an answer says that they are of no more use
         self._dry_runs: list[tuple[Push, Verdict]] = []
 
     @property
@@ -162,32 +166,39 @@ class ApnsClient:
 
     def _read(self, answers: Sequence[tuple[_Sent, Answer]]) -> None:
         now = utc_now()
-        verdicts: list[tuple[Push, Verdict]] = []
-        leave = False
-        for sent, answer in answers:
-            push = sent.push
-            found = verdict.read(
-                answer,
-                token=push.token,
-                registered_at=push.registered_at,
-                now=now,
-                outage_wait_s=self._outage_wait_s,
-            )
-            match found.outcome:
-                case Accepted():
-                    self._connections_proven = True
-                case BadCredentials(scope=Scope.CREDENTIAL):
-                    leave = True
-                    found = self._healed(found, found.outcome, sent.token)
-                case Throttled(scope=Scope.CREDENTIAL) if self._tokens is not None:
-                    leave = True
-                    self._tokens.fall_back()
-            verdicts.append((push, found))
-        if leave and self._connections_proven:
+        verdicts = [(sent.push, self._understood(sent, answer, now)) for sent, answer in answers]
+        if self._leave and self._connections_proven:
             # Once only until something is accepted: opening and closing fast looks like an attack.
             self._connections_proven = False
             self._pool.close_connections()
+        self._leave = False
         self._on_verdicts(verdicts)
+
+    def _understood(self, sent: _Sent, answer: Answer, now: datetime) -> Verdict:
+        try:
+            return self._verdict(sent, answer, now)
+        except Exception as error:
+            log.exception("answer_not_understood", delivery_id=sent.push.delivery_id)
+            return our_fault("not_understood", error)
+
+    def _verdict(self, sent: _Sent, answer: Answer, now: datetime) -> Verdict:
+        found = verdict.read(
+            answer,
+            token=sent.push.token,
+            registered_at=sent.push.registered_at,
+            now=now,
+            outage_wait_s=self._outage_wait_s,
+        )
+        match found.outcome:
+            case Accepted():
+                self._connections_proven = True
+            case BadCredentials(scope=Scope.CREDENTIAL):
+                self._leave = True
+                found = self._healed(found, found.outcome, sent.token)
+            case Throttled(scope=Scope.CREDENTIAL) if self._tokens is not None:
+                self._leave = True
+                self._tokens.fall_back()
+        return found
 
     def _healed(self, found: Verdict, outcome: BadCredentials, token: ProviderToken | None) -> Verdict:
         if outcome.heal is not Heal.RENEW_TOKEN:

@@ -12,9 +12,10 @@ from urllib.parse import urlencode, urlsplit
 from msgspec.structs import replace
 
 from pushkeeper.core.model import Secret
-from pushkeeper.core.outcome import Unavailable
-from pushkeeper.providers.answer import Request
+from pushkeeper.core.outcome import Silence, Unavailable
+from pushkeeper.providers.answer import NoResponse, Request
 from pushkeeper.providers.fcm.grant import FIRST_WAIT_S, LONGEST_WAIT_S, Grant, read_grant
+from pushkeeper.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from pushkeeper.providers.signing import Clock, ServiceAccount
 
     Fetch: TypeAlias = Callable[[Request], Awaitable[Answer]]
+
+log = logger("providers")
 
 RENEW_BEFORE = timedelta(minutes=5)
 # A request under way must not outlive its token.
@@ -125,11 +128,16 @@ class AccessTokens:
 
     async def _grant(self) -> None:
         # Signing takes a millisecond of RSA: not on the loop that sends.
-        now = self._clock()
-        assertion = await asyncio.to_thread(self._account.assertion, now)
-        answer = await self._fetch(_request(self._account.token_uri, assertion))
+        try:
+            assertion = await asyncio.to_thread(self._account.assertion, self._clock())
+            answer = await self._fetch(_request(self._account.token_uri, assertion))
+            result = read_grant(answer, now=self._clock())
+        except Exception as error:
+            # Out of threads, say. Whoever waits for the token is answered all the same, and asks again.
+            log.exception("access_token_not_asked_for")
+            result = read_grant(NoResponse(Silence.NOT_SENT, type(error).__name__), now=self._clock())
         self._asking = None
-        self._take(read_grant(answer, now=self._clock()))
+        self._take(result)
         self._on_result()
 
     def _take(self, result: Grant | Verdict) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from pushkeeper.core.model import Content, DeviceId, IdKind, PersonId, Platform, Push, Token
-from pushkeeper.core.outcome import BadCredentials, Heal, Scope, Silence, Unanswered, Verdict
+from pushkeeper.core.outcome import BadCredentials, Heal, Scope, Silence, Unanswered, Verdict, our_fault
 from pushkeeper.providers.address import Address
 from pushkeeper.providers.answer import Response
 from pushkeeper.providers.fcm import message, verdict
@@ -20,6 +20,7 @@ from pushkeeper.providers.limits import Limits
 from pushkeeper.providers.pool import Endpoint, Pool, tls_context
 from pushkeeper.providers.retry_after import said_at
 from pushkeeper.providers.signing import utc_now
+from pushkeeper.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from pushkeeper.providers.signing import Clock, ServiceAccount
 
     OnVerdicts: TypeAlias = Callable[[Sequence[tuple[Push, Verdict]]], None]
+
+log = logger("providers")
 
 ENDPOINT_URL = "https://fcm.googleapis.com"
 _CLOSED = Verdict(
@@ -169,7 +172,12 @@ class FcmClient:
     def _send_waiting(self) -> None:
         token, failure = self._access.current(), self._access.failure
         if token is not None:
-            self._submit(self._take_waiting(), token)
+            for push in self._take_waiting():
+                try:
+                    self._submit([push], token)
+                except Exception as error:
+                    log.exception("push_cannot_be_sent", delivery_id=push.delivery_id)
+                    self._answer_soon([(push, our_fault("unsendable", error))])
         elif failure is not None:
             self._answer_soon([(push, failure) for push in self._take_waiting()])
 
@@ -189,7 +197,14 @@ class FcmClient:
 
     def _read(self, answers: Sequence[tuple[_Sent, Answer]]) -> None:
         now = self._clock()
-        self._on_verdicts([(sent.push, self._verdict(sent, answer, now)) for sent, answer in answers])
+        self._on_verdicts([(sent.push, self._understood(sent, answer, now)) for sent, answer in answers])
+
+    def _understood(self, sent: _Sent, answer: Answer, now: datetime) -> Verdict:
+        try:
+            return self._verdict(sent, answer, now)
+        except Exception as error:
+            log.exception("answer_not_understood", delivery_id=sent.push.delivery_id)
+            return our_fault("not_understood", error)
 
     def _verdict(self, sent: _Sent, answer: Answer, now: datetime) -> Verdict:
         push = sent.push

@@ -1,0 +1,138 @@
+"""Tasks: what a worker does without end. Whatever one raises is logged and counted, and after a pause it goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from pushkeeper.errors import Unreachable
+from pushkeeper.telemetry import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from pushkeeper.worker.figures import Figures
+
+T = TypeVar("T")
+log = logger("worker")
+
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 2.0
+# A job that is done once a minute or once an hour: soon again after a failure, but not every two seconds for ever.
+LONGEST_PAUSE_BETWEEN_JOBS_S = 60.0
+UNTIL_DONE_PAUSE_S = 1.0
+_DOUBLINGS = 10
+
+
+class Task(NamedTuple):
+    """One of a worker's tasks, by the name that logs and metrics have for it; `run` returns only when it is to end."""
+
+    name: str
+    run: Callable[[], Awaitable[None]]
+
+
+class Backoff:
+    """The pauses of one task after failures in a row, each twice as long as the one before."""
+
+    def __init__(self, task: str, figures: Figures, *, longest_s: float = LONGEST_PAUSE_S) -> None:
+        self._task = task
+        self._figures = figures
+        self._longest_s = longest_s
+        self.failures = 0  # in a row
+
+    def failed(self, error: Exception) -> float:
+        """Log and count a failure; for how many seconds to pause now."""
+        pause_s = min(FIRST_PAUSE_S * 2.0 ** min(self.failures, _DOUBLINGS), self._longest_s)
+        self.failures += 1
+        if isinstance(error, Unreachable):
+            self._figures.failed(self._task, "not_now")
+            log.warning("task_waits_for_the_database", task=self._task, error=error.message)
+        else:
+            self._figures.failed(self._task, "unexpected")
+            log.error("task_failed", task=self._task, exc_info=error)
+        return pause_s
+
+    def succeeded(self) -> None:
+        """The next failure is the first in a row."""
+        self.failures = 0
+
+
+async def keep(task: Task, figures: Figures) -> None:
+    """Run a task until it returns; whenever it raises, run it again after a pause."""
+    backoff = Backoff(task.name, figures)
+    while True:
+        try:
+            return await task.run()
+        except Exception as error:  # noqa: BLE001 - logged there; one task's error is not to end the others
+            await asyncio.sleep(backoff.failed(error))
+
+
+def every(
+    name: str,
+    seconds: float | Callable[[], float],
+    job: Callable[[], Awaitable[None]],
+    figures: Figures,
+    told: asyncio.Event | None = None,
+) -> Task:
+    """Do a job now, then every so often and whenever the event is set; after a failure it is done again sooner."""
+    event = told or asyncio.Event()
+    backoff = Backoff(name, figures, longest_s=LONGEST_PAUSE_BETWEEN_JOBS_S)
+
+    async def run() -> None:
+        while True:
+            event.clear()
+            try:
+                await job()
+            except Exception as error:  # noqa: BLE001 - logged there
+                # Not by the event: who is told of much would try again without a pause.
+                await asyncio.sleep(min(backoff.failed(error), _in_seconds(seconds)))
+                continue
+            backoff.succeeded()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_in_seconds(seconds)):
+                    await event.wait()
+
+    return Task(name, run)
+
+
+def whenever(event: asyncio.Event, name: str, job: Callable[[], Awaitable[None]], figures: Figures) -> Task:
+    """Do a job whenever an event is set, and after a failure once more without that."""
+    backoff = Backoff(name, figures)
+
+    async def run() -> None:
+        while True:
+            await event.wait()
+            event.clear()
+            try:
+                await job()
+            except Exception as error:  # noqa: BLE001 - logged there
+                await asyncio.sleep(backoff.failed(error))
+                event.set()
+            else:
+                backoff.succeeded()
+
+    return Task(name, run)
+
+
+async def until_done(work: Callable[[], Awaitable[T]]) -> T:
+    """Do something that must not be lost as soon as the database answers."""
+    while True:
+        try:
+            return await work()
+        except Unreachable as error:
+            log.warning("work_waits_for_the_database", error=error.message)
+            await asyncio.sleep(UNTIL_DONE_PAUSE_S)
+
+
+@contextmanager
+def log_failure(event: str) -> Iterator[None]:
+    """Log what is raised, and go on: what comes after is not to be left undone."""
+    try:
+        yield
+    except Exception:
+        log.exception(event)
+
+
+def _in_seconds(seconds: float | Callable[[], float]) -> float:
+    return seconds() if callable(seconds) else seconds
