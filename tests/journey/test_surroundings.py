@@ -18,6 +18,7 @@ import asyncpg
 import psutil
 import pytest
 
+from support import crowd
 from support.processes import run, running
 from support.service import Http, Workspace, eventually
 
@@ -25,6 +26,7 @@ DISK_MB = 160
 FILES = 20
 # A setting of the server holds for whoever would undo it, too.
 WRITING = {"PGOPTIONS": "-c default_transaction_read_only=off"}
+UNHINDERED = {"PGOPTIONS": "-c default_transaction_read_only=off -c statement_timeout=0"}
 
 
 class Writers:
@@ -210,6 +212,39 @@ def test_a_read_only_server_refuses_writes_and_what_was_sent_meanwhile_is_not_se
     eventually(lambda: "sent" in shop.message(delivery)["metrics"])
     assert len(shop.journal(token)) == 1
     writers.check()
+
+
+def test_a_broadcast_outlives_a_server_that_is_read_only_and_one_that_cancels_all_and_repeats_nothing(
+    own, simulator
+):
+    name = f"crowd-{secrets.token_hex(4)}"
+    shop = Workspace(name, own, simulator)
+    shop.add_apns()
+    devices = 3_000
+    workspace_id = crowd.load(own["database_url"], name, shop.mint("ios", devices))
+    before = asked(shop)
+    message = crowd.broadcast(own["database_url"], workspace_id, "to all")
+    settled = "select count(*), count(distinct device_id), count(*) filter (where ending = 'accepted') from pushes where message_id = $1"
+    for setting in ("default_transaction_read_only = on", "statement_timeout = '3ms'"):
+        eventually(lambda: asked(shop) > before)
+        psql(own, f"alter system set {setting}", "select pg_reload_conf()")
+        try:
+            waited = own.log().count('"event":"task_waits_for_the_database"')
+            eventually(
+                lambda seen=waited: own.log().count('"event":"task_waits_for_the_database"') > seen + 3
+            )
+        finally:
+            name = setting.partition(" ")[0]
+            psql(own, f"alter system reset {name}", "select pg_reload_conf()", env=UNHINDERED)
+        ready_again(own)
+    eventually(lambda: crowd.query(own["database_url"], settled, message) == [(devices,) * 3])
+    assert asked(shop) - before == devices
+    assert own.process.poll() is None
+
+
+def asked(workspace):
+    """How many pushes APNs was asked for."""
+    return workspace.control("GET", "/counts")["providers"].get("apns", 0)
 
 
 def test_a_server_that_is_killed_and_one_without_connections_lose_nothing(own, shop):
