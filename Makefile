@@ -42,13 +42,13 @@ $(SITE): requirements/docs.lock
 	.venv-site/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
-test: $(READY) $(PYTHON_CLIENTS) $(NODE_CLIENTS) $(SITE) ## Run every test
-	$(BIN)/python -m pytest
+test: $(READY) $(PYTHON_CLIENTS) $(NODE_CLIENTS) $(SITE) ## Run every test, on all processors
+	$(BIN)/python -m pytest -n logical --dist loadfile
 
 OLDEST ?= /usr/lib/postgresql/15/bin
 
 test-oldest: $(READY) ## Run the rings of store, engine and worker on the oldest PostgreSQL that is supported
-	$(BIN)/python -m pytest --postgres $(OLDEST) tests/store tests/engine tests/worker
+	$(BIN)/python -m pytest -n logical --dist loadfile --postgres $(OLDEST) tests/store tests/engine tests/worker
 
 # Patroni has an environment of its own.
 HA := tests/ha/.venv/.ready
