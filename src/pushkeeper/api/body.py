@@ -4,8 +4,9 @@ NUL characters are removed, half a surrogate pair is U+FFFD, a byte order mark i
 number, a depth) leaves a mark in its place, which is found when the part that holds it is checked: so in a batch it costs its
 own item alone.
 
-Whatever is large is read in a thread. The decoder holds Python's lock for as long as it works, so that it is the bound on how
-many values a body may have which keeps the event loop alive; inflating and our own checks give the lock away.
+Whatever is large is read in a thread, one after the other: each thread more would take as large a share of Python's lock as
+the event loop has. The decoder holds the lock for as long as it works, so that it is the bound on how many values a body may
+have which keeps the event loop alive; inflating and our own checks give the lock away.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import gzip
 import math
 import re
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 P = ParamSpec("P")
+
+_READER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bodies")
 
 LARGE_BYTES = 64 * 1024
 MAX_DEPTH = 100  # far below where Python's own stack ends, whoever reads or writes it
@@ -62,7 +67,11 @@ _TOO_MANY_DIGITS = b"0" * (MAX_DIGITS + 1)
 
 async def by_size(size: int, read: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
     """Read what is large in a thread, and what is small here: changing to a thread takes longer than most bodies."""
-    return read(*args, **named) if size <= LARGE_BYTES else await asyncio.to_thread(read, *args, **named)
+    return read(*args, **named) if size <= LARGE_BYTES else await _in_thread(partial(read, *args, **named))
+
+
+async def _in_thread(read: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(_READER, read)
 
 
 def decode(raw: bytes) -> Any:  # noqa: ANN401 - JSON of any shape
@@ -205,7 +214,7 @@ async def inflate(raw: bytes, *, encoding: bytes, most: int, field: str) -> byte
     elif len(raw) <= _INLINE_BYTES:
         found = unpack(raw, most + 1)
     else:
-        found = await asyncio.to_thread(unpack, raw, most + 1)
+        found = await _in_thread(partial(unpack, raw, most + 1))
     if len(found) > most:
         raise TooLarge(field, f"{field}: cannot be longer than {most} bytes")
     return found

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+# Of Python's lock: each time that the event loop has waited for something, it waits this long again for a thread that reads a
+# large body. The usual five milliseconds add up to what a neighbour feels.
+_SWITCH_S = 0.0005
+
 
 def as_json(command: Callable[P, T]) -> Callable[P, T]:
     """Give a command `--json`, and make our errors one line on standard error and exit code 1."""
@@ -97,6 +101,7 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 
     if not structlog.is_configured():
         structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    sys.setswitchinterval(_SWITCH_S)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main)
 
