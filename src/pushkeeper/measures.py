@@ -13,7 +13,8 @@ import psutil
 
 from pushkeeper import __version__, telemetry
 from pushkeeper.errors import Unreachable
-from pushkeeper.metrics import PROCESS, Metric, Series
+from pushkeeper.meters import PROCESS, Series
+from pushkeeper.metrics import Metric
 from pushkeeper.shared.figures import EVERY_S
 from pushkeeper.store import figures, jobs, routes, unreadable, workers
 from pushkeeper.telemetry import logger

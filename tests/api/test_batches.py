@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from pushkeeper import wiring
 from pushkeeper.config import Settings
 from pushkeeper.core.model import Secret
-from pushkeeper.metrics import PROCESS, Metric
+from pushkeeper.meters import PROCESS
+from pushkeeper.metrics import Metric
 from pushkeeper.store.vault import Vault
 from support.inside import Inside
 from support.requests import key_of

@@ -16,7 +16,8 @@ from pushkeeper import wiring
 from pushkeeper.core.delivery_id import DeliveryIds
 from pushkeeper.core.model import PersonId, Secret, WorkspaceId
 from pushkeeper.measures import Measures
-from pushkeeper.metrics import PROCESS, Metric
+from pushkeeper.meters import PROCESS
+from pushkeeper.metrics import Metric
 from pushkeeper.store.vault import Vault
 from pushkeeper.store.workspaces import NewKeys
 from support.inside import Inside, routes_of

@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 from pushkeeper.api.drops import Drops
 from pushkeeper.core.model import WorkspaceId
 from pushkeeper.errors import TooLarge
-from pushkeeper.metrics import PROCESS, Metric
+from pushkeeper.meters import PROCESS
+from pushkeeper.metrics import Metric
 
 _PERSON = {"type": "person", "action": "identify", "attributes": {"a": 1}}
 

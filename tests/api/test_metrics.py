@@ -10,7 +10,8 @@ from pushkeeper import measures
 from pushkeeper.api.prometheus import Prometheus, exposition
 from pushkeeper.core.model import Secret
 from pushkeeper.measures import Kept, Measures
-from pushkeeper.metrics import Kind, Metric, Series, Spread
+from pushkeeper.meters import Series, Spread
+from pushkeeper.metrics import Kind, Metric
 
 TOKEN = "d9G-secret-of-this-phone_" + "x1" * 60
 SECRET = Secret(b"a-token-for-prometheus")

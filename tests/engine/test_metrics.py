@@ -8,7 +8,8 @@ import pytest
 
 from pushkeeper import measures
 from pushkeeper.measures import Measures
-from pushkeeper.metrics import Metric, Spread
+from pushkeeper.meters import Spread
+from pushkeeper.metrics import Metric
 from support.engine import eventually
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from pushkeeper.metrics import Kind, Merge, Meters, Metric, Scope, Series
+from pushkeeper.meters import Meters, Series
+from pushkeeper.metrics import Kind, Merge, Metric, Scope
 from pushkeeper.shared.figures import SharedFigures
 from pushkeeper.shared.memory import REGION_BYTES, SharedMemory
 

@@ -10,7 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from pushkeeper.measures import Measures
-from pushkeeper.metrics import Metric, Series
+from pushkeeper.meters import Series
+from pushkeeper.metrics import Metric
 from pushkeeper.store import watchdog
 from pushkeeper.store.watchdog import Watchdog
 from support.engine import eventually

@@ -9,7 +9,8 @@ import pytest
 import pytest_asyncio
 
 from pushkeeper.core.retry import End
-from pushkeeper.metrics import Metric, Series, Spread
+from pushkeeper.meters import Series, Spread
+from pushkeeper.metrics import Metric
 from pushkeeper.store import figures, workers
 from pushkeeper.worker import upkeep
 from pushkeeper.worker.figures import Figures

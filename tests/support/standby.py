@@ -17,7 +17,8 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import psutil
 
-from pushkeeper.metrics import PROCESS, Metric
+from pushkeeper.meters import PROCESS
+from pushkeeper.metrics import Metric
 from pushkeeper.store.database import Database
 from support.engine import eventually
 

@@ -12,7 +12,8 @@ import pytest_asyncio
 from pushkeeper.census import Census
 from pushkeeper.errors import Unreachable
 from pushkeeper.insights import Insights
-from pushkeeper.metrics import Metric, Series
+from pushkeeper.meters import Series
+from pushkeeper.metrics import Metric
 from pushkeeper.store import reach, workspaces
 from pushkeeper.store.retention import Keep
 from pushkeeper.users import Users

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.core import cell
 from pushkeeper.errors import TooManyRequests, Unauthorized, Unreachable, WrongCell
-from pushkeeper.metrics import PROCESS, Metric
+from pushkeeper.meters import PROCESS
+from pushkeeper.metrics import Metric
 from pushkeeper.shared.rate_limits import RateLimits
 from pushkeeper.store import workspaces
 

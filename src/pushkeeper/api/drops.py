@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pushkeeper.core.pacing import Bucket
 from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge, Unauthorized, Unreachable
-from pushkeeper.metrics import PROCESS, Metric
+from pushkeeper.meters import PROCESS
+from pushkeeper.metrics import Metric
 from pushkeeper.telemetry import logger, masked
 
 if TYPE_CHECKING:

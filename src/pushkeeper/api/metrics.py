@@ -18,7 +18,8 @@ from pushkeeper.api.track_v1 import DONE, render
 from pushkeeper.core import cell, times
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.errors import BadRequest
-from pushkeeper.metrics import PROCESS, Metric
+from pushkeeper.meters import PROCESS
+from pushkeeper.metrics import Metric
 from pushkeeper.registry import Tell
 from pushkeeper.reporting import AppReport
 from pushkeeper.store.people import Naming

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from pushkeeper.api import answer
 from pushkeeper.api.answer import Answer
 from pushkeeper.api.surface import request_id_of
-from pushkeeper.metrics import Metric, Spread
+from pushkeeper.meters import Spread
+from pushkeeper.metrics import Metric
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.model import Secret
     from pushkeeper.measures import Measures
-    from pushkeeper.metrics import Series
+    from pushkeeper.meters import Series
 
 PATH = "/metrics"
 _BY_PROXY = frozenset({b"forwarded", b"via", b"x-real-ip"})

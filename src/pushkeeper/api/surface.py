@@ -29,7 +29,8 @@ from pushkeeper.errors import (
     Unreachable,
     http_status,
 )
-from pushkeeper.metrics import PROCESS, Metric
+from pushkeeper.meters import PROCESS
+from pushkeeper.metrics import Metric
 from pushkeeper.store.workspaces import Workspace
 from pushkeeper.telemetry import logger, write_request
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from pushkeeper.api.body import Check
-    from pushkeeper.metrics import Count, Spread
+    from pushkeeper.meters import Count, Spread
 
 log = logger("api")
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from pushkeeper.metrics import Kind, Merge, Metric, Series, Spread
+from pushkeeper.meters import Series, Spread
+from pushkeeper.metrics import Kind, Merge, Metric
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

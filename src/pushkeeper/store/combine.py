@@ -9,7 +9,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from pushkeeper.errors import TooManyRequests, Unreachable
-from pushkeeper.metrics import PROCESS, Metric
+from pushkeeper.meters import PROCESS
+from pushkeeper.metrics import Metric
 from pushkeeper.store.connections import deadline, set_deadline
 from pushkeeper.store.turns import Keys, Turns, Waiting
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pushkeeper.metrics import Kind, Metric, Series, Spread
+from pushkeeper.meters import Series, Spread
+from pushkeeper.metrics import Kind, Metric
 from pushkeeper.store.database import load_queries
 from pushkeeper.store.workers import Figure
 

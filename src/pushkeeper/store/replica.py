@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 import asyncpg
 
 from pushkeeper.errors import Unreachable
-from pushkeeper.metrics import PROCESS, Metric
+from pushkeeper.meters import PROCESS
+from pushkeeper.metrics import Metric
 from pushkeeper.store.connections import where
 from pushkeeper.store.driver_errors import Busy, Cancelled, ReadOnly
 from pushkeeper.store.queries import load_queries

@@ -14,7 +14,8 @@ from pushkeeper import telemetry
 from pushkeeper.core.model import Provider
 from pushkeeper.core.pacing import Phase
 from pushkeeper.core.retry import Settled
-from pushkeeper.metrics import Meters, Metric, Series
+from pushkeeper.meters import Meters, Series
+from pushkeeper.metrics import Metric
 from pushkeeper.store import figures
 from pushkeeper.worker.facts import Answered, NotSent
 
