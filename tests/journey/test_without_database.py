@@ -138,7 +138,7 @@ def test_a_standby_is_called_one(path, standby, file) -> None:
     _says_in_a_line(path, _run(path, standby, file), "is a standby")
 
 
-@pytest.mark.parametrize("path", WAIT, ids=" ".join)
+@pytest.mark.parametrize("path", sorted(WAIT), ids=" ".join)
 async def test_what_serves_waits_for_its_database(path, database, nobody, tmp_path) -> None:
     port = nobody.getsockname()[1]
     name = urlsplit(database.url)
