@@ -42,7 +42,8 @@ def settings_page() -> str:
     for name, field in config.Settings.__dataclass_fields__.items():
         default = "see below" if name == "data_dir" else repr(field.default)
         default = "none" if default in {"None", "()"} else default
-        rows.append(f"| `{name}` | `PUSHKEEPER_{name.upper()}` | {described[name]} | {default} |")
+        said = " ".join(described[name].split())  # a row of a table is one line
+        rows.append(f"| `{name}` | `PUSHKEEPER_{name.upper()}` | {said} | {default} |")
     return "\n".join(
         [
             "# Settings",

@@ -387,11 +387,21 @@ async def test_settings_under_which_a_2xx_promises_less_are_wrong(patient: Patie
     }
 
 
-@pytest.mark.parametrize(("processes", "workers", "told"), [(1, 0, 0), (8, 2, 0), (8, 3, 1), (1, 64, 1)])
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"processes": 1}, 0),
+        ({"processes": 8, "workers": 2}, 0),
+        ({"processes": 8, "workers": 3}, 1),
+        ({"workers": 64}, 1),
+        ({"processes": 4, "database_connections": 42}, 1),
+        ({"workers": 8, "worker_connections": 18}, 1),
+    ],
+)
 def test_processes_that_may_open_more_connections_than_there_are_want_attention(
-    processes: int, workers: int, told: int
+    asked: dict[str, int], told: int
 ) -> None:
-    settings = config.Settings(data_dir=Path(), processes=processes, workers=workers)
+    settings = config.Settings(data_dir=Path(), **asked)  # type: ignore[arg-type]
     found = ground.planned(settings, 200)
     assert [finding.state for finding in found] == [State.ATTENTION] * told
 
