@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
 import threading
@@ -268,15 +267,14 @@ class Counting(ThreadPoolExecutor):
 
 @pytest.mark.parametrize(("objects", "in_a_thread"), [(10_000, False), (240_000, True)])
 async def test_a_large_body_is_read_beside_the_event_loop(
-    inside: Inside, workspace: Any, objects: int, *, in_a_thread: bool
+    inside: Inside, workspace: Any, monkeypatch: pytest.MonkeyPatch, objects: int, *, in_a_thread: bool
 ) -> None:
     keys = workspace[1]
     body = b'{"ids": [%s0]}' % (b"{}," * objects)
     route = "POST /v1/campaigns/{id}/triggers"
     threads = Counting()
-    asyncio.get_running_loop().set_default_executor(threads)
+    monkeypatch.setattr("pushkeeper.api.body._READER", threads)
     seen = await inside.ask("POST", "/v1/campaigns/7/triggers", body, key_of(route, keys))
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
     threads.shutdown()
     assert seen.status == 422
     assert (threads.asked > 0) == in_a_thread

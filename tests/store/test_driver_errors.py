@@ -39,6 +39,8 @@ NOT_NOW = {
     *("57000", "57P01", "57P02", "57P03", "57P04", "57P05"),
     # What the operating system refuses.
     *("58000", "58030", "58P01", "58P02", "58P03"),
+    # A pooler in between has given the connection to others.
+    *("26000", "42P05"),
 }
 OF_THE_CALLER = {"22021": BadRequest, "22P05": BadRequest} | dict.fromkeys(
     ("54000", "54001", "54011", "54023"), TooLarge
