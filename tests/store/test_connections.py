@@ -147,11 +147,28 @@ async def test_the_kernel_watches_the_wire_and_so_does_the_server(through: tuple
         settings = {
             row["name"]: row["setting"]
             for row in await connection.fetch(
-                "select name, reset_val as setting from pg_settings where name like 'tcp%' or name = 'jit'"
+                "select name, reset_val as setting from pg_settings "
+                "where name like 'tcp%' or name in ('jit', 'client_connection_check_interval')"
             )
         }
     assert settings["jit"] == "off"
     assert settings["tcp_user_timeout"] == "10000"
+    assert settings["client_connection_check_interval"] == "5000"
+
+
+async def test_the_server_ends_a_statement_that_nobody_waits_for(database: Database) -> None:
+    left = await Database.open(database.url)
+    waiting = asyncio.create_task(left.value("select pg_sleep(601)"))
+    pid = None
+    while pid is None:
+        await asyncio.sleep(0)
+        pid = await database.owned.value(
+            "select pid from pg_stat_activity where state = 'active' and query = 'select pg_sleep(601)'"
+        )
+    await left.close()
+    with pytest.raises(Unreachable):
+        await waiting
+    await _until_gone(database, [pid])
 
 
 async def test_a_listener_whose_wire_is_cut_without_a_word_notices_and_hears_again(
@@ -212,14 +229,8 @@ async def test_when_another_host_answers_those_of_the_former_are_left_idle_or_no
             await lost.wait()
         with pytest.raises(Unreachable):
             await waiting
-        await _until_gone(database, [pid for pid in pids if not await _sleeps(database, pid)])
+        await _until_gone(database, pids)
         await behind.close()
-
-
-async def _sleeps(database: Database, pid: int) -> bool:
-    """Whether a server process is in the middle of a statement, of which it learns later that nobody waits for it."""
-    state = await database.owned.value("select state from pg_stat_activity where pid = $1", pid)
-    return bool(state == "active")
 
 
 async def test_on_a_server_that_became_read_only_idle_connections_are_left_at_once(

@@ -26,16 +26,14 @@ CONNECT_S = 3.0  # one host
 STATEMENT_CACHE_SIZE = 100
 _DEFAULT_PORT = 5432
 _ACQUIRE_S = 30.0
-_LEAST_ACQUIRE_S = (
-    2.0  # who has worked for long already (a large upload) still gets a connection that is free
-)
+_LEAST_ACQUIRE_S = 2.0  # who has worked for long already (a large upload) still gets one that is free
 
 # A peer that acknowledges nothing for ten seconds is gone: its host, its network, or the entry in a firewall's table.
 _USER_TIMEOUT_MS = 10_000
 _KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}
 # Our statements run for milliseconds: compiling one costs more than it could ever save, and so does reading a whole
 # table for the thousand rows of a slice, which the planner would do for disks that turn. The server watches its end of
-# the wire as we watch ours.
+# the wire as we watch ours, and does not go on with a statement that nobody waits for any more.
 _SERVER_SETTINGS = {
     "jit": "off",
     "random_page_cost": "1.1",
@@ -44,6 +42,7 @@ _SERVER_SETTINGS = {
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": str(_USER_TIMEOUT_MS),
+    "client_connection_check_interval": "5s",
 }
 
 _deadline: ContextVar[float] = ContextVar("deadline", default=inf)
