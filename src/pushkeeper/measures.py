@@ -38,7 +38,7 @@ SLOW_TIMES = 50.0  # of many devices it takes long: at most a fiftieth of the ti
 
 
 class Kept(Generic[T]):
-    """A question's last answer. One that is too old is asked anew, by one caller for all.
+    """A question's last answer. One that is too old is asked for again, by one caller for all.
 
     It is fresh for `fresh_for_s`, or for so many `times` as long as it took, whichever is longer.
     """

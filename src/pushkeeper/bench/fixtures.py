@@ -46,7 +46,7 @@ _TABLES = (
 class Size:
     """How large a workspace is; `pushes` are spread over `days` broadcasts, one a day.
 
-    Without `history`, nothing is told of how its devices became what they are.
+    Without `history`, its devices have no lines of history.
     """
 
     devices: int = 1_000_000

@@ -105,4 +105,8 @@ def keys_revoke(*, kind: str, key_id: str, name: str, json: bool, **options: Any
         await keys.revoke(store.database, workspace.workspace_id, kind, key_id)
 
     run(noted_in(name, "key.revoke", f"{kind} {key_id}", options, work))
-    answer({"kind": kind, "key_id": key_id}, "It opens nothing any more, within a second.", json=json)
+    answer(
+        {"kind": kind, "key_id": key_id},
+        "The key is revoked; all processes refuse it within a second.",
+        json=json,
+    )

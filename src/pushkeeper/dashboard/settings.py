@@ -94,7 +94,7 @@ class _Settings:
     async def revoke(self, visit: Visit) -> Done:
         kind, key_id = visit.segments["kind"], visit.segments["key"]
         await keys.revoke(self._database, visit.workspace_id, kind, key_id)
-        notice = self._names.note("The key opens nothing any more, within a second.")
+        notice = self._names.note("The key is revoked; all processes refuse it within a second.")
         return Done(answer=led_to(visit.to("settings"), notice), target=f"{kind} {key_id}")
 
 
