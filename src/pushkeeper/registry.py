@@ -34,7 +34,7 @@ class Registry:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._calls: Combiner[Call, object] = Combiner(self._commit, keys_of)
+        self._calls: Combiner[Call, object] = Combiner(self._commit, keys_of, name="registry")
 
     async def identify(self, naming: Naming, change: AttributeChange) -> PersonId | None:
         """Create or update a person; None when nobody is meant and nobody may be created.

@@ -90,7 +90,7 @@ class Reporting:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._reports: Combiner[Report, None] = Combiner(
-            self._commit, lambda report: Keys(owner=report.workspace_id)
+            self._commit, lambda report: Keys(owner=report.workspace_id), name="reporting"
         )
 
     async def deliveries_of(self, workspace: WorkspaceId, person: PersonId, page: Page) -> list[DeliveryId]:

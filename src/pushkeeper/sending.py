@@ -90,7 +90,7 @@ class Sending:
         """Take a database and, for each platform, what its providers have to say against a content."""
         self._database = database
         self._check = LetterCheck(database, checks)
-        self._accept = Combiner(self._commit, _keys)
+        self._accept = Combiner(self._commit, _keys, name="sending")
 
     async def accept(self, push: TransactionalPush) -> Queued:
         """Commit a push to one person and return its delivery id.

@@ -75,7 +75,7 @@ async def test_every_call_is_written_once_in_order_for_its_keys_and_answered_for
     history: list[tuple[int, frozenset[str], bool]], pace: list[int], most: int, lanes: int
 ) -> None:
     recorder = Recorder(turns=pace)
-    combine = Combiner(recorder.commit, keys, most=most, lanes=lanes)
+    combine = Combiner(recorder.commit, keys, most=most, lanes=lanes, name="test")
     calls = [Call(number, wanted, bad) for number, (_, wanted, bad) in enumerate(history)]
     waiting = []
     for (turns, _, _), call in zip(history, calls, strict=True):
@@ -106,7 +106,7 @@ async def test_drained_means_that_every_caller_has_an_answer(
     history: list[tuple[int, frozenset[str], bool]], pace: list[int]
 ) -> None:
     recorder = Recorder(turns=pace)
-    combine = Combiner(recorder.commit, keys, most=3)
+    combine = Combiner(recorder.commit, keys, most=3, name="test")
     waiting = [
         asyncio.create_task(combine(Call(number, wanted, bad)))
         for number, (_, wanted, bad) in enumerate(history)
@@ -119,12 +119,12 @@ async def test_drained_means_that_every_caller_has_an_answer(
 
 
 async def test_a_drained_combiner_that_was_never_called_is_drained() -> None:
-    await Combiner(Recorder().commit, keys).drain()
+    await Combiner(Recorder().commit, keys, name="test").drain()
 
 
 async def test_what_is_called_while_a_commit_is_under_way_is_written_together_by_the_next() -> None:
     recorder = Recorder(turns=[3])
-    combine = Combiner(recorder.commit, keys, lanes=1)
+    combine = Combiner(recorder.commit, keys, lanes=1, name="test")
     await asyncio.gather(*(combine(Call(number)) for number in range(10)))
     assert [len(group) for group in recorder.groups] == [1, 9]
 
@@ -159,7 +159,7 @@ async def turns_of_the_loop() -> None:
 
 async def test_when_many_wait_a_second_commit_starts_beside_the_first_and_takes_them_all() -> None:
     store = Gated()
-    combine = Combiner(store.commit, keys, lanes=3)
+    combine = Combiner(store.commit, keys, lanes=3, name="test")
     calls = [asyncio.create_task(combine(Call(number))) for number in range(60)]
     await turns_of_the_loop()
     assert [len(group) for group in store.groups] == [1, 32], "the rest gathers for the next"
@@ -170,7 +170,7 @@ async def test_when_many_wait_a_second_commit_starts_beside_the_first_and_takes_
 
 async def test_one_lane_is_never_an_owners_who_is_in_all_others() -> None:
     store = Gated()
-    combine = Combiner(store.commit, owned, lanes=2)
+    combine = Combiner(store.commit, owned, lanes=2, name="test")
     many = combine.submit(mine("a", 60))
     other = combine.submit(mine("b", 40))
     await turns_of_the_loop()
@@ -181,7 +181,7 @@ async def test_one_lane_is_never_an_owners_who_is_in_all_others() -> None:
 
 async def test_a_call_behind_ten_thousand_of_another_owner_is_in_the_next_commit() -> None:
     recorder = Recorder()
-    combine = Combiner(recorder.commit, owned)
+    combine = Combiner(recorder.commit, owned, name="test")
     many = combine.submit(mine("a", 10_000))
     await asyncio.sleep(0)
     under_way = len(recorder.groups)
@@ -192,7 +192,7 @@ async def test_a_call_behind_ten_thousand_of_another_owner_is_in_the_next_commit
 
 async def test_serial_calls_of_an_owner_are_written_in_their_order_and_hold_up_nobody_else() -> None:
     store = Gated()
-    combine = Combiner(store.commit, owned)
+    combine = Combiner(store.commit, owned, name="test")
     serial = combine.submit([Call(number, frozenset("a"), serial=True) for number in range(50)])
     await turns_of_the_loop()
     assert store.groups == [list(range(20))]
@@ -207,7 +207,7 @@ async def test_serial_calls_of_an_owner_are_written_in_their_order_and_hold_up_n
 
 async def test_an_owner_who_has_too_many_waiting_is_refused_alone_and_nothing_is_taken_in_part() -> None:
     store = Gated()
-    combine = Combiner(store.commit, owned, most_unfinished=10)
+    combine = Combiner(store.commit, owned, most_unfinished=10, name="test")
     taken = combine.submit(mine("a", 12))  # at once is not too many, however many there are
     with pytest.raises(TooManyRequests, match="12 calls"):
         combine.submit([Call(99, frozenset({"a99"}))])
@@ -223,7 +223,7 @@ async def test_an_owner_who_has_too_many_waiting_is_refused_alone_and_nothing_is
 
 async def test_a_bad_call_costs_its_neighbours_one_more_commit_and_its_owner_few() -> None:
     recorder = Recorder()
-    combine = Combiner(recorder.commit, owned, lanes=1)
+    combine = Combiner(recorder.commit, owned, lanes=1, name="test")
     first = combine.submit([Call(-1, frozenset("c"))])
     await asyncio.sleep(0)
     calls = [Call(number, frozenset({f"a{number}"}), bad=number == 77) for number in range(200)]
@@ -242,7 +242,7 @@ async def test_a_bad_call_costs_its_neighbours_one_more_commit_and_its_owner_few
 
 async def test_calls_for_one_key_wait_for_each_other_however_many_there_are() -> None:
     recorder = Recorder(turns=[2])
-    combine = Combiner(recorder.commit, keys)
+    combine = Combiner(recorder.commit, keys, name="test")
     calls = [combine(Call(number, frozenset("a"))) for number in range(100)]
     await asyncio.gather(*calls)
     assert [call.number for call in recorder.written] == list(range(100))
@@ -257,7 +257,7 @@ async def test_a_call_is_not_held_up_by_a_stranger_that_waits_for_its_key() -> N
             await gate.wait()
         return [call.number for call in calls]
 
-    combine = Combiner(commit, keys)
+    combine = Combiner(commit, keys, name="test")
     slow = [asyncio.create_task(combine(Call(n, frozenset({"slow"})))) for n in range(3)]
     await asyncio.sleep(0)
     assert await combine(Call(99, frozenset({"quick"}))) == 99
@@ -267,7 +267,7 @@ async def test_a_call_is_not_held_up_by_a_stranger_that_waits_for_its_key() -> N
 
 async def test_a_caller_who_gives_up_takes_nobody_along() -> None:
     recorder = Recorder(turns=[2])
-    combine = Combiner(recorder.commit, keys, lanes=1)
+    combine = Combiner(recorder.commit, keys, lanes=1, name="test")
     impatient = asyncio.create_task(combine(Call(1, frozenset("a"))))
     patient = asyncio.create_task(combine(Call(2, frozenset("a"))))
     await asyncio.sleep(0)
@@ -288,7 +288,7 @@ async def test_an_unreachable_server_is_told_to_every_caller_of_the_group_and_no
         await asyncio.sleep(0)
         raise Unreachable("the database does not answer")
 
-    combine = Combiner(commit, keys, lanes=1)
+    combine = Combiner(commit, keys, lanes=1, name="test")
     answers = await asyncio.gather(*(combine(Call(n)) for n in range(5)), return_exceptions=True)
     assert asked == [1, 4]
     assert {type(answer) for answer in answers} == {Unreachable}
@@ -305,7 +305,7 @@ async def test_a_server_lost_while_calls_are_tried_in_parts_is_not_asked_again_f
             raise BadRequest("call", "call: one of them is bad")
         raise Unreachable("the database does not answer")
 
-    combine = Combiner(commit, keys, lanes=1)
+    combine = Combiner(commit, keys, lanes=1, name="test")
     answers = await asyncio.gather(*(combine(Call(n)) for n in range(5)), return_exceptions=True)
     assert asked == [1, 4, 2, 1]
     assert {type(answer) for answer in answers} == {Unreachable}

@@ -51,7 +51,7 @@ _LAST = datetime(9999, 12, 31, tzinfo=UTC)
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of activities."""
     activities = _Activities(rooms)
-    surface = Surface(authenticate=rooms.keys.app, render=render)
+    surface = Surface(name="app_api", authenticate=rooms.keys.app, render=render)
     return [
         surface.route("/v1/customers/{id}/activities", GET=activities.of_person),
         surface.route("/v1/activities", GET=activities.all),

@@ -45,8 +45,8 @@ _TYPED_DEVICE_ATTRIBUTES = frozenset(
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of this API."""
     app = _App(rooms)
-    reads = Surface(authenticate=rooms.keys.app, render=render)
-    sends = Surface(authenticate=rooms.keys.app, render=render_send)
+    reads = Surface(name="app_api", authenticate=rooms.keys.app, render=render)
+    sends = Surface(name="app_api", authenticate=rooms.keys.app, render=render_send)
     return [
         reads.route("/v1/customers", GET=app.people_by_email, POST=app.search),
         reads.route("/v1/customers/attributes", POST=app.people),

@@ -38,7 +38,7 @@ MAX_WITHIN_MS = 30_000
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of this API."""
     asked, kept = _Asked(rooms), _Kept(rooms)
-    surface = Surface(authenticate=rooms.keys.app, render=render)
+    surface = Surface(name="native", authenticate=rooms.keys.app, render=render)
     return [
         surface.route("/api/v1/audiences/count", POST=asked.count),
         surface.route("/api/v1/audiences/sample", POST=asked.sample),

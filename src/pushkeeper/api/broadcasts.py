@@ -32,7 +32,9 @@ _LARGEST_PAGE = 100
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of broadcasts."""
     broadcasts = _Broadcasts(rooms)
-    surface = Surface(authenticate=rooms.keys.app, render=render, max_body_bytes=MAX_BODY_BYTES)
+    surface = Surface(
+        name="native", authenticate=rooms.keys.app, render=render, max_body_bytes=MAX_BODY_BYTES
+    )
     return [
         surface.route("/api/v1/broadcasts", GET=broadcasts.all, POST=broadcasts.make),
         surface.route("/api/v1/broadcasts/preview", POST=broadcasts.preview),

@@ -47,7 +47,7 @@ def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of this API."""
     cdp = _Cdp(rooms)
     # By 400 both SDKs throw away what they sent; a status that they do not know may be sent to for ever.
-    surface = Surface(authenticate=cdp.holder, render=render, too_large=400, cross_origin=True)
+    surface = Surface(name="cdp", authenticate=cdp.holder, render=render, too_large=400, cross_origin=True)
     single: dict[str, Handler] = {}
     for kind in _KINDS:
         # The browser library says it in one letter.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of this API."""
     erasures = _Erasures(rooms)
-    surface = Surface(authenticate=rooms.keys.app, render=render)
+    surface = Surface(name="native", authenticate=rooms.keys.app, render=render)
     return [
         surface.route("/api/v1/customers/{identifier}/erase", POST=erasures.erase),
         surface.route("/api/v1/erasures", GET=erasures.all),

@@ -27,7 +27,7 @@ MAX_MESSAGE_BYTES = 100
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of this API."""
     explain = _Explain(rooms)
-    surface = Surface(authenticate=rooms.keys.app, render=render)
+    surface = Surface(name="native", authenticate=rooms.keys.app, render=render)
     return [surface.route("/api/v1/explain", GET=explain.why)]
 
 

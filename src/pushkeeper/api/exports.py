@@ -29,8 +29,8 @@ _LARGEST_NUMBER = 2**63 - 1
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of exports."""
     exports = _Exports(rooms)
-    surface = Surface(authenticate=rooms.keys.app, render=render)
-    link = Surface(authenticate=let_in, render=render, max_body_bytes=MAX_KEYLESS_BYTES)
+    surface = Surface(name="app_api", authenticate=rooms.keys.app, render=render)
+    link = Surface(name="app_api", authenticate=let_in, render=render, max_body_bytes=MAX_KEYLESS_BYTES)
     return [
         surface.route("/v1/exports", GET=exports.all),
         surface.route("/v1/exports/customers", POST=exports.of_people),

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of this information."""
     info = _Info(rooms)
-    surface = Surface(authenticate=rooms.keys.app, render=render)
+    surface = Surface(name="app_api", authenticate=rooms.keys.app, render=render)
     # Customer.io's call needs no key either.
-    public = Surface(authenticate=let_in, render=render, max_body_bytes=MAX_KEYLESS_BYTES)
+    public = Surface(name="app_api", authenticate=let_in, render=render, max_body_bytes=MAX_KEYLESS_BYTES)
     return [
         surface.route("/v1/workspaces", GET=info.workspaces),
         public.route("/v1/info/ip_addresses", GET=info.addresses),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of this API."""
     jobs = _Jobs(rooms)
-    surface = Surface(authenticate=rooms.keys.app, render=render)
+    surface = Surface(name="native", authenticate=rooms.keys.app, render=render)
     return [
         surface.route("/api/v1/jobs", GET=jobs.all),
         surface.route("/api/v1/jobs/{kind}/{job}/retry", POST=jobs.retry),

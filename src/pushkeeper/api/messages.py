@@ -45,8 +45,8 @@ _LAST_NUMBER = 2**63 - 1
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of messages."""
     messages = _Messages(rooms)
-    surface = Surface(authenticate=rooms.keys.app, render=render)
-    native_surface = Surface(authenticate=rooms.keys.app, render=native.render)
+    surface = Surface(name="app_api", authenticate=rooms.keys.app, render=render)
+    native_surface = Surface(name="native", authenticate=rooms.keys.app, render=native.render)
     return [
         surface.route("/v1/messages", GET=messages.all),
         surface.route("/v1/messages/{id}", GET=messages.one),

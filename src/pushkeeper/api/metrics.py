@@ -40,7 +40,13 @@ _METRICS = frozenset(AppMetric)
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes that need no key."""
     doors = _Doors(rooms)
-    surface = Surface(authenticate=let_in, render=render, max_body_bytes=MAX_KEYLESS_BYTES, cross_origin=True)
+    surface = Surface(
+        name="track_v1",
+        authenticate=let_in,
+        render=render,
+        max_body_bytes=MAX_KEYLESS_BYTES,
+        cross_origin=True,
+    )
     return [
         surface.route("/api/v1/metrics", POST=doors.metric),
         surface.route("/api/v1/push/events", POST=doors.push_event),

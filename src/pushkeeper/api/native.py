@@ -36,7 +36,7 @@ MAX_DAYS = 366
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of this API."""
     native = _Native(rooms)
-    surface = Surface(authenticate=rooms.keys.app, render=render)
+    surface = Surface(name="native", authenticate=rooms.keys.app, render=render)
     return [
         surface.route("/api/v1/devices", GET=native.devices),
         surface.route("/api/v1/devices/{token}", GET=native.device),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of this API."""
     native = _Native(rooms)
-    surface = Surface(authenticate=rooms.keys.app, render=render)
+    surface = Surface(name="native", authenticate=rooms.keys.app, render=render)
     return [
         surface.route("/api/v1/routes", GET=native.all),
         surface.route("/api/v1/routes/{route}/pause", POST=native.pause),

@@ -31,7 +31,7 @@ ENDINGS = ("accepted", "bounced", "failed", "expired", "unknown", "skipped")
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of this API."""
     native = _Workspace(rooms)
-    surface = Surface(authenticate=rooms.keys.app, render=render)
+    surface = Surface(name="native", authenticate=rooms.keys.app, render=render)
     return [
         surface.route("/api/v1/credentials", GET=native.credentials),
         surface.route("/api/v1/keys", GET=native.keys),

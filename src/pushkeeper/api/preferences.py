@@ -36,7 +36,7 @@ _MOST_DIGITS = 10
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of preferences and relationships."""
     preferences = _Preferences(rooms)
-    surface = Surface(authenticate=rooms.keys.app, render=render)
+    surface = Surface(name="app_api", authenticate=rooms.keys.app, render=render)
     one = "/v1/customers/{id}"
     return [
         surface.route(f"{one}/subscription_preferences", GET=preferences.subscriptions),

@@ -43,7 +43,7 @@ class Table(NamedTuple):
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of this API."""
     reports = _Reports(rooms)
-    surface = Surface(authenticate=rooms.keys.app, render=render)
+    surface = Surface(name="native", authenticate=rooms.keys.app, render=render)
     of = {
         "/api/v1/reports/reach": reports.reach,
         "/api/v1/reports/cohorts": reports.cohorts,

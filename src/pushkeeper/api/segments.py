@@ -29,7 +29,7 @@ _LARGEST_PAGE = 30_000
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of segments."""
     segments = _Segments(rooms)
-    surface = Surface(authenticate=rooms.keys.app, render=render)
+    surface = Surface(name="app_api", authenticate=rooms.keys.app, render=render)
     one = "/v1/segments/{segment}"
     return [
         surface.route("/v1/segments", GET=segments.all, POST=segments.make),

@@ -24,7 +24,7 @@ _UNPROCESSABLE = 422
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of snippets."""
     snippets = _Snippets(rooms)
-    surface = Surface(authenticate=rooms.keys.app, render=triggers.render)
+    surface = Surface(name="triggers", authenticate=rooms.keys.app, render=triggers.render)
     return [
         surface.route("/v1/snippets", GET=snippets.all, POST=snippets.make, PUT=snippets.put),
         surface.route("/v1/snippets/{snippet}", DELETE=snippets.delete),

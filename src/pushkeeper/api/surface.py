@@ -126,17 +126,13 @@ Handler: TypeAlias = "Callable[[Call], Awaitable[Answer]]"
 class Surface:
     """An API: `authenticate` reads an Authorization header, or raises Unauthorized; `render` is a refusal's body."""
 
+    name: str  # the label of its metrics
     authenticate: Callable[[bytes], Awaitable[Workspace]]
     render: Callable[[PushkeeperError, int], Any]
     bad_request: int = 400
     too_large: int = 413  # what a body over the limit is answered
     max_body_bytes: int = MAX_BODY_BYTES
     cross_origin: bool = False  # whether pages of any site may call it
-
-    @property
-    def name(self) -> str:
-        """Each API says no in a way of its own: it goes by the module that does."""
-        return self.render.__module__.rpartition(".")[2]
 
     def route(self, path: str, **handlers: Handler) -> Route:
         """A path of this API with a handler for each method."""

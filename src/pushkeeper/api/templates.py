@@ -34,8 +34,8 @@ _KINDS = tuple(TemplateKind)
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of templates."""
     templates = _Templates(rooms)
-    native_surface = Surface(authenticate=rooms.keys.app, render=native.render)
-    surface = Surface(authenticate=rooms.keys.app, render=app_api.render)
+    native_surface = Surface(name="native", authenticate=rooms.keys.app, render=native.render)
+    surface = Surface(name="app_api", authenticate=rooms.keys.app, render=app_api.render)
     one = "/v1/transactional/{id}"
     return [
         native_surface.route("/api/v1/templates", GET=templates.all, POST=templates.make),

@@ -30,8 +30,8 @@ _ID_TYPES = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of this API."""
     track = _Track(rooms)
-    surface = Surface(authenticate=rooms.keys.track, render=render)
-    merges = Surface(authenticate=rooms.keys.track, render=render_merge)
+    surface = Surface(name="track_v1", authenticate=rooms.keys.track, render=render)
+    merges = Surface(name="track_v1", authenticate=rooms.keys.track, render=render_merge)
     person, segment = "/api/v1/customers/{identifier}", "/api/v1/segments/{segment}"
     return [
         surface.route(f"{person}/devices", PUT=track.register),

@@ -50,7 +50,7 @@ _OBJECT_ACTIONS = frozenset(
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of this API."""
     track = _TrackV2(rooms)
-    surface = Surface(authenticate=rooms.keys.track, render=render)
+    surface = Surface(name="track_v2", authenticate=rooms.keys.track, render=render)
     return [
         surface.route("/api/v2/entity", POST=track.entity),
         surface.route("/api/v2/batch", POST=track.batch),

@@ -28,7 +28,7 @@ _MOST_TRIGGERS = 1_000
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of API-triggered broadcasts."""
     broadcasts = _Broadcasts(rooms)
-    surface = Surface(authenticate=rooms.keys.app, render=render)
+    surface = Surface(name="app_api", authenticate=rooms.keys.app, render=render)
     one = "/v1/broadcasts/{id}"
     action = f"{one}/actions/{{action}}"
     return [

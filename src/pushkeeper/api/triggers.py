@@ -43,9 +43,13 @@ _FLAGS = {
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of broadcasts."""
     broadcasts = _Triggers(rooms)
-    reads = Surface(authenticate=rooms.keys.app, render=app_api.render)
+    reads = Surface(name="app_api", authenticate=rooms.keys.app, render=app_api.render)
     triggers = Surface(
-        authenticate=rooms.keys.app, render=render, bad_request=422, max_body_bytes=MAX_BODY_BYTES
+        name="triggers",
+        authenticate=rooms.keys.app,
+        render=render,
+        bad_request=422,
+        max_body_bytes=MAX_BODY_BYTES,
     )
     one = "/v1/campaigns/{id}/triggers"
     return [

@@ -31,7 +31,7 @@ _LAST = 100
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of this API."""
     undo = _Undo(rooms)
-    surface = Surface(authenticate=rooms.keys.app, render=render)
+    surface = Surface(name="native", authenticate=rooms.keys.app, render=render)
     return [surface.route("/api/v1/undo", GET=undo.all, POST=undo.undo)]
 
 

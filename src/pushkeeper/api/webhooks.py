@@ -31,7 +31,7 @@ _FLAGS = ("disabled", "full_resolution", "with_content")
 def routes(rooms: Rooms) -> Sequence[Route]:
     """The routes of reporting webhooks."""
     webhooks = _Webhooks(rooms)
-    surface = Surface(authenticate=rooms.keys.app, render=render)
+    surface = Surface(name="app_api", authenticate=rooms.keys.app, render=render)
     return [
         surface.route("/v1/reporting_webhooks", GET=webhooks.all, POST=webhooks.make),
         surface.route(

@@ -53,6 +53,7 @@ class Combiner(Generic[Call, Result]):
         commit: Callable[[Sequence[Call]], Awaitable[Sequence[Result]]],
         keys: Callable[[Call], Keys],
         *,
+        name: str,
         most: int = 500,
         lanes: int = 4,
         most_unfinished: int = 20_000,
@@ -63,6 +64,7 @@ class Combiner(Generic[Call, Result]):
             commit: raises to fail the group; a group that fails is tried again in parts, down to single calls, so that
                 the error of one call does not fail its neighbours.
             keys: what a call concerns; those that share a key are written in the order in which they came.
+            name: the label of its metrics.
             most: calls in one commit.
             lanes: commits under way at once. The second starts when many wait, so that neither the database nor we are
                 idle while the other works; fewer are better off in one commit, by measurement. More start only when
@@ -78,11 +80,9 @@ class Combiner(Generic[Call, Result]):
         self._started_at = 0.0
         self._under_way: set[asyncio.Task[None]] = set()
         self._serial_under_way: set[asyncio.Task[None]] = set()
-        # Named for the room whose method commits.
-        room = type(getattr(commit, "__self__", commit)).__name__.lower()
-        self._calls = PROCESS.spread(Metric.COMMIT_CALLS, room)
-        self._waits = PROCESS.spread(Metric.COMMIT_WAIT, room)
-        self._durations = PROCESS.spread(Metric.COMMIT_DURATION, room)
+        self._calls = PROCESS.spread(Metric.COMMIT_CALLS, name)
+        self._waits = PROCESS.spread(Metric.COMMIT_WAIT, name)
+        self._durations = PROCESS.spread(Metric.COMMIT_DURATION, name)
 
     async def __call__(self, call: Call) -> Result:
         """The result of this call, once it is committed.

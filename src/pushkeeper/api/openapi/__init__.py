@@ -127,6 +127,7 @@ def _response(said: str, schema: Schema | None) -> dict[str, Any]:
 def routes() -> Sequence[Route]:
     """The routes of the description, which need no key."""
     surface = Surface(
+        name="openapi",
         authenticate=let_in,
         render=lambda error, _: {"error": {"message": error.message}},
         max_body_bytes=MAX_KEYLESS_BYTES,
