@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 import click
 
 from pushkeeper import config, errors
-from pushkeeper import metrics as told
 from pushkeeper.api.openapi.operations import OPERATIONS
 from pushkeeper.api.openapi.schemas import SCHEMAS
 from pushkeeper.bench import model
 from pushkeeper.cli import main
-from pushkeeper.core import decision_table, status
-from pushkeeper.core.status import LastStatus, Standing
-from pushkeeper.metrics import Kind, Scope
+from pushkeeper.core.delivery import decision_table, device_status
+from pushkeeper.core.delivery.device_status import LastStatus, Standing
+from pushkeeper.observability import metrics as told
+from pushkeeper.observability.metrics import Kind, Scope
 from pushkeeper.simulator import profiles
 
 if TYPE_CHECKING:
@@ -81,11 +81,11 @@ def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Co
 def status_page() -> str:
     named = {LastStatus.UNUSED: "unused"}
     events: dict[str, Callable[[Standing], Standing]] = {
-        "accepted by the push service": lambda s: status.accepted(s, s.generation),
-        "refused because of the device (a strike)": lambda s: _there(status.refused(s, s.generation)),
-        "identified or registered again, same token": status.registered,
+        "accepted by the push service": lambda s: device_status.accepted(s, s.generation),
+        "refused because of the device (a strike)": lambda s: _there(device_status.refused(s, s.generation)),
+        "identified or registered again, same token": device_status.registered,
     }
-    strikes = {LastStatus.BOUNCED: 1, LastStatus.SUPPRESSED: status.STRIKES_TO_SUPPRESS}
+    strikes = {LastStatus.BOUNCED: 1, LastStatus.SUPPRESSED: device_status.STRIKES_TO_SUPPRESS}
     heads = [named.get(s, s.value) for s in LastStatus]
     rows = [
         f"| {event} | " + " | ".join(_became(rule, s, strikes.get(s, 0), named) for s in LastStatus) + " |"
@@ -220,11 +220,11 @@ _COLOURS = {"unused": "#8a93a3", "sent": "#1f9d63", "bounced": "#c47f0a", "suppr
 def _changes() -> dict[tuple[str, str], list[str]]:
     """Each change of status with what makes it, by the rules themselves."""
     rules: dict[str, Callable[[Standing], Standing]] = {
-        "accepted": lambda s: status.accepted(s, s.generation),
-        "refused": lambda s: _there(status.refused(s, s.generation)),
-        "registered again": status.registered,
+        "accepted": lambda s: device_status.accepted(s, s.generation),
+        "refused": lambda s: _there(device_status.refused(s, s.generation)),
+        "registered again": device_status.registered,
     }
-    strikes = {LastStatus.BOUNCED: 1, LastStatus.SUPPRESSED: status.STRIKES_TO_SUPPRESS}
+    strikes = {LastStatus.BOUNCED: 1, LastStatus.SUPPRESSED: device_status.STRIKES_TO_SUPPRESS}
     found: dict[tuple[str, str], list[str]] = {}
     for before in LastStatus:
         for what, rule in rules.items():

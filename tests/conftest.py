@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from pushkeeper.store import migrate, workspaces
-from pushkeeper.store.database import Database
-from pushkeeper.store.embedded import EmbeddedPostgres
+from pushkeeper.store.admin import workspaces
+from pushkeeper.store.db import migrate
+from pushkeeper.store.db.database import Database
+from pushkeeper.store.db.embedded import EmbeddedPostgres
 from support.postgres import server_of
 from support.processes import running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from pushkeeper.store.workspaces import NewKeys, Workspace
+    from pushkeeper.store.admin.workspaces import NewKeys, Workspace
     from support.processes import Running
 
 

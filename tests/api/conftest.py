@@ -15,31 +15,32 @@ import pytest_asyncio
 import uvicorn
 
 from pushkeeper.api import app
-from pushkeeper.api.auth import Keys
-from pushkeeper.audience import Audiences
-from pushkeeper.broadcasts import Broadcasts
-from pushkeeper.census import Census
 from pushkeeper.core.model import Environment, Provider, Secret
-from pushkeeper.explanations import Explanations
-from pushkeeper.exports import Exports
-from pushkeeper.insights import Insights
-from pushkeeper.jobs import Jobs
-from pushkeeper.ledger import Ledger
-from pushkeeper.registry import Registry
 from pushkeeper.rendering.renderer import Renderer
-from pushkeeper.reporting import Reporting
-from pushkeeper.routing import Routing
-from pushkeeper.sending import Sending
-from pushkeeper.snippets import Snippets
-from pushkeeper.store import credentials, migrate, vault, workspaces
-from pushkeeper.store.credentials import NewCredential
-from pushkeeper.store.database import Database
-from pushkeeper.store.embedded import EmbeddedPostgres
-from pushkeeper.templates import Templates
-from pushkeeper.triggers import Triggers
+from pushkeeper.services.api_keys import Keys
+from pushkeeper.services.audiences import Audiences
+from pushkeeper.services.broadcasts.service import Broadcasts
+from pushkeeper.services.broadcasts.triggered import Triggers
+from pushkeeper.services.explanations import Explanations
+from pushkeeper.services.exports import Exports
+from pushkeeper.services.jobs import Jobs
+from pushkeeper.services.messages.snippets import Snippets
+from pushkeeper.services.messages.templates import Templates
+from pushkeeper.services.messages.transactional import Sending
+from pushkeeper.services.people import Registry
+from pushkeeper.services.reports.deliveries import Reporting
+from pushkeeper.services.reports.insights import Insights
+from pushkeeper.services.reports.reach import Census
+from pushkeeper.services.routes import Routing
+from pushkeeper.services.strikes import Ledger
+from pushkeeper.services.webhooks import Webhooks
+from pushkeeper.store.admin import credentials, vault, workspaces
+from pushkeeper.store.admin.credentials import NewCredential
+from pushkeeper.store.db import migrate
+from pushkeeper.store.db.database import Database
+from pushkeeper.store.db.embedded import EmbeddedPostgres
 from pushkeeper.web.limits import Limits
 from pushkeeper.web.server import Server
-from pushkeeper.webhooks import Webhooks
 from pushkeeper.wiring import CHECKS
 from support.dashboard import own_database
 

@@ -138,7 +138,7 @@ async def test_a_push_is_queued_and_shown(sender):
 
 
 async def test_a_message_of_another_workspace_is_not_there(sender, database):
-    from pushkeeper.store import workspaces
+    from pushkeeper.store.admin import workspaces
 
     body = {"identifiers": {"id": "42"}, "title": "Hello"}
     _, answer = await sender.app("POST", SEND, body)

@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from pushkeeper import wiring
 from pushkeeper.config import Settings
 from pushkeeper.core.model import Secret
-from pushkeeper.meters import PROCESS
-from pushkeeper.metrics import Metric
-from pushkeeper.store.vault import Vault
+from pushkeeper.observability.meters import PROCESS
+from pushkeeper.observability.metrics import Metric
+from pushkeeper.store.admin.vault import Vault
 from support.inside import Inside
 from support.requests import key_of
 
 if TYPE_CHECKING:
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
 
     Place = tuple[str | int, ...]
 

@@ -16,17 +16,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushkeeper import wiring
-from pushkeeper.api import body
-from pushkeeper.api.surface import MAX_KEYLESS_BYTES
 from pushkeeper.config import Settings
 from pushkeeper.core.model import Secret
 from pushkeeper.errors import BadRequest, TooLarge
-from pushkeeper.store.vault import Vault
+from pushkeeper.store.admin.vault import Vault
+from pushkeeper.web import body
+from pushkeeper.web.endpoint import MAX_KEYLESS_BYTES
 from support.inside import Inside
 from support.requests import NO_KEYS, SAMPLES, filled, key_of
 
 if TYPE_CHECKING:
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
 
 TEXTS = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=10)
 PLAIN = st.recursive(
@@ -273,7 +273,7 @@ async def test_a_large_body_is_read_beside_the_event_loop(
     body = b'{"ids": [%s0]}' % (b"{}," * objects)
     route = "POST /v1/campaigns/{id}/triggers"
     threads = Counting()
-    monkeypatch.setattr("pushkeeper.api.body._READER", threads)
+    monkeypatch.setattr("pushkeeper.web.body._READER", threads)
     seen = await inside.ask("POST", "/v1/campaigns/7/triggers", body, key_of(route, keys))
     threads.shutdown()
     assert seen.status == 422

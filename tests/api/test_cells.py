@@ -13,20 +13,20 @@ import pytest
 import pytest_asyncio
 
 from pushkeeper import wiring
-from pushkeeper.core.delivery_id import DeliveryIds
+from pushkeeper.core.delivery.delivery_id import DeliveryIds
 from pushkeeper.core.model import PersonId, Secret, WorkspaceId
-from pushkeeper.measures import Measures
-from pushkeeper.meters import PROCESS
-from pushkeeper.metrics import Metric
-from pushkeeper.store.vault import Vault
-from pushkeeper.store.workspaces import NewKeys
+from pushkeeper.observability.meters import PROCESS
+from pushkeeper.observability.metrics import Metric
+from pushkeeper.services.metrics_snapshot import Measures
+from pushkeeper.store.admin.vault import Vault
+from pushkeeper.store.admin.workspaces import NewKeys
 from support.inside import Inside, routes_of
 from support.requests import SAMPLES, filled, is_of_cdp, key_of
 
 from .test_keys import OPEN, TABLES
 
 if TYPE_CHECKING:
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
 
 HERE, ELSEWHERE = 3, 5
 

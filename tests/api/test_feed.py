@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from pushkeeper.api.activities import THEIRS
+from pushkeeper.api.customerio.activities import THEIRS
 from support.documented import ACTIVITY, fits
 
 FEED = "/v1/activities"

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pushkeeper.core.identity import Identifier, IdentifierKind
-from pushkeeper.registry import AskedBy, Registry
+from pushkeeper.services.people import AskedBy, Registry
 
 APIS = ("cdp", "v1", "v2")
 CREATED, DELETED = "Device Created or Updated", "Device Deleted"

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from pushkeeper.api.drops import Drops
+from pushkeeper.api.customerio.dropped_parts import Drops
 from pushkeeper.core.model import WorkspaceId
 from pushkeeper.errors import TooLarge
-from pushkeeper.meters import PROCESS
-from pushkeeper.metrics import Metric
+from pushkeeper.observability.meters import PROCESS
+from pushkeeper.observability.metrics import Metric
 
 _PERSON = {"type": "person", "action": "identify", "attributes": {"a": 1}}
 

@@ -11,13 +11,13 @@ import pytest_asyncio
 
 from pushkeeper import wiring
 from pushkeeper.core.model import Secret
-from pushkeeper.store import workspaces
-from pushkeeper.store.vault import Vault
+from pushkeeper.store.admin import workspaces
+from pushkeeper.store.admin.vault import Vault
 from support.inside import Inside, routes_of
 
 if TYPE_CHECKING:
-    from pushkeeper.store.database import Database
-    from pushkeeper.store.workspaces import NewKeys, Workspace
+    from pushkeeper.store.admin.workspaces import NewKeys, Workspace
+    from pushkeeper.store.db.database import Database
 
 # What needs no key: health, our own description, and what apps report of a push, whose delivery id is what they know.
 OPEN = {

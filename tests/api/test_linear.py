@@ -11,7 +11,7 @@ import pytest_asyncio
 from pushkeeper import wiring
 from pushkeeper.config import Settings
 from pushkeeper.core.model import Secret
-from pushkeeper.store.vault import Vault
+from pushkeeper.store.admin.vault import Vault
 from support.inside import Inside
 from support.requests import NO_KEYS, SAMPLES, filled, key_of, places, routes_with_bodies, with_value
 from support.work import MOST, growth, no_collections, shapes
@@ -19,7 +19,7 @@ from support.work import MOST, growth, no_collections, shapes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
 
 _LARGE, _SMALL = 60_000, 7_500  # bytes; eight times as many are tried too
 _OF_ITEM = 3_500  # where an item may have 32 KiB

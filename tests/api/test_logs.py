@@ -9,8 +9,8 @@ from base64 import b64encode
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pushkeeper import telemetry
 from pushkeeper.core.model import Secret, Token
+from pushkeeper.observability import logs
 from support import processes
 from support.service import Http, Workspace
 
@@ -25,7 +25,7 @@ def test_tokens_and_secrets_are_masked_by_type_by_name_and_however_deep():
         "devices": [Token(TOKEN), Secret(b"hunter2")],
         "status": 200,
     }
-    line = telemetry.redact(None, "info", event)
+    line = logs.redact(None, "info", event)
     written = json.dumps(line)
     assert TOKEN not in written
     assert "hunter2" not in written
@@ -36,7 +36,7 @@ def test_tokens_and_secrets_are_masked_by_type_by_name_and_however_deep():
 
 def test_a_token_in_an_exceptions_message_is_masked():
     said = f"File /a/test_logs.py in test_a_token_in_an_exceptions_message_is_masked\ninvalid: [{TOKEN!r}]"
-    line = telemetry.mask_exception(None, "error", {"exception": said})
+    line = logs.mask_exception(None, "error", {"exception": said})
     assert line["exception"] == said.replace(TOKEN, "…")
 
 

@@ -6,12 +6,12 @@ import secrets
 
 import pytest
 
-from pushkeeper import measures
-from pushkeeper.api.prometheus import Prometheus, exposition
+from pushkeeper.api.metrics import Prometheus, exposition
 from pushkeeper.core.model import Secret
-from pushkeeper.measures import Kept, Measures
-from pushkeeper.meters import Series, Spread
-from pushkeeper.metrics import Kind, Metric
+from pushkeeper.observability.meters import Series, Spread
+from pushkeeper.observability.metrics import Kind, Metric
+from pushkeeper.services import metrics_snapshot
+from pushkeeper.services.metrics_snapshot import Kept, Measures
 
 TOKEN = "d9G-secret-of-this-phone_" + "x1" * 60
 SECRET = Secret(b"a-token-for-prometheus")
@@ -20,8 +20,8 @@ SECRET = Secret(b"a-token-for-prometheus")
 @pytest.fixture(autouse=True)
 def no_hurry(monkeypatch):
     """What takes long on a busy machine, over the devices of all tests, is told all the same."""
-    monkeypatch.setattr(measures, "PATIENCE_S", 60.0)
-    monkeypatch.setattr(measures, "FIRST_ANSWER_WITHIN_S", 60.0)
+    monkeypatch.setattr(metrics_snapshot, "PATIENCE_S", 60.0)
+    monkeypatch.setattr(metrics_snapshot, "FIRST_ANSWER_WITHIN_S", 60.0)
 
 
 async def scraped(door, **headers):

@@ -14,9 +14,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from pushkeeper.errors import Misconfigured
-from pushkeeper.store import workspaces
-from pushkeeper.store.database import Database
-from pushkeeper.store.opening import require_notifications
+from pushkeeper.store.admin import workspaces
+from pushkeeper.store.db.database import Database
+from pushkeeper.store.db.opening import require_notifications
 from support.dashboard import own_database
 
 from .conftest import may_send

@@ -4,9 +4,9 @@ import secrets
 from datetime import UTC, datetime, timedelta
 
 from pushkeeper.core.model import PersonId, uuid7
-from pushkeeper.store.retention import Keep
-from pushkeeper.worker.figures import Figures
-from pushkeeper.worker.retention import Retention
+from pushkeeper.store.db.retention import Keep
+from pushkeeper.worker.jobs.retention import Retention
+from pushkeeper.worker.metrics import Figures
 
 KEEP = Keep(pushes_days=90, history_days=400, events_days=90, exports_days=30, outbox_days=30)
 NOW = datetime.now(UTC)

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from pushkeeper.api.auth import Keys
 from pushkeeper.errors import Unauthorized
-from pushkeeper.store import keys as stored
+from pushkeeper.services.api_keys import Keys
+from pushkeeper.store.admin import keys as stored
 
 WAITING = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query ~ 'secret_hash'"
 

@@ -6,9 +6,10 @@ import secrets
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Content
 from pushkeeper.errors import Forbidden
-from pushkeeper.sending import Queued, Sending, TransactionalPush
-from pushkeeper.store import figures, workspaces
-from pushkeeper.store.people import Naming
+from pushkeeper.services.messages.transactional import Queued, Sending, TransactionalPush
+from pushkeeper.store.admin import workspaces
+from pushkeeper.store.people.people import Naming
+from pushkeeper.store.reports import metrics
 
 
 def hello(workspace_id, number):
@@ -36,8 +37,8 @@ async def test_a_workspace_that_cannot_send_does_not_break_up_the_commits_of_one
 
 async def test_a_draft_is_not_due_until_it_is_sent(sender):
     async def waiting():
-        names = await figures.workspace_names(sender.database)
-        lines = await figures.queue(sender.database)
+        names = await metrics.workspace_names(sender.database)
+        lines = await metrics.queue(sender.database)
         return [
             (line.state, line.oldest_due_s is None)
             for line in lines

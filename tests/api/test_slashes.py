@@ -11,14 +11,14 @@ import pytest
 import pytest_asyncio
 
 from pushkeeper import wiring
-from pushkeeper.api import paths
 from pushkeeper.config import Settings
 from pushkeeper.core.model import Secret
-from pushkeeper.store.vault import Vault
+from pushkeeper.store.admin.vault import Vault
+from pushkeeper.web import paths
 from support.inside import Inside, routes_of
 
 if TYPE_CHECKING:
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
 
 _PARAMETER = re.compile(r"\{[^}]*\}")
 _NO_ROUTE = 404

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pushkeeper.core import times
 from pushkeeper.store import webhooks
-from pushkeeper.worker.webhooks import posted_json
+from pushkeeper.worker.jobs.webhooks import posted_json
 
 PERSON = "/api/v1/customers/42"
 TEN = 1_793_527_200  # 2026-11-01T10:00:00Z

@@ -10,11 +10,13 @@ import pytest
 import pytest_asyncio
 
 from pushkeeper.core.model import Platform, Token, WorkspaceId, device_id, uuid7
-from pushkeeper.store import keys, migrate, webhooks
-from pushkeeper.store.database import Database
-from pushkeeper.store.devices import Registration
-from pushkeeper.store.workspaces import NewKeys
-from pushkeeper.worker.webhooks import posted_json
+from pushkeeper.store import webhooks
+from pushkeeper.store.admin import keys
+from pushkeeper.store.admin.workspaces import NewKeys
+from pushkeeper.store.db import migrate
+from pushkeeper.store.db.database import Database
+from pushkeeper.store.devices.devices import Registration
+from pushkeeper.worker.jobs.webhooks import posted_json
 
 WORKSPACE = WorkspaceId(1)
 BAD = [

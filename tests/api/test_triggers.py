@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from pushkeeper.planning import Planning
-from pushkeeper.worker.jobs import Jobs
-from pushkeeper.worker.planner import Planner
+from pushkeeper.services.broadcasts.planner import Planning
+from pushkeeper.worker.jobs.broadcasts import Planner
+from pushkeeper.worker.jobs.runner import Jobs
 
 MANY = [f"p{n}" for n in range(10_001)]
 BAD = [

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from pushkeeper import wiring
 from pushkeeper.config import Settings
 from pushkeeper.core.model import Secret
-from pushkeeper.store.vault import Vault
+from pushkeeper.store.admin.vault import Vault
 from support.inside import Inside
 from support.requests import SAMPLES, filled, key_of, places, with_value
 
 if TYPE_CHECKING:
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
 
 # What readers, dates, floats, PostgreSQL, addresses, patterns and sets have no place for.
 ODD = st.sampled_from(

@@ -16,9 +16,9 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from pushkeeper import config, wiring
-from pushkeeper.cli import story
-from pushkeeper.ledger import Meant
-from pushkeeper.store import workspaces
+from pushkeeper.cli.demo import story
+from pushkeeper.services.strikes import Meant
+from pushkeeper.store.admin import workspaces
 from support.processes import running
 from support.service import Workspace, eventually
 

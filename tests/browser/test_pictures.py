@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 from pushkeeper import config, wiring
 from pushkeeper.bench.fixtures import Size, fill, push
-from pushkeeper.store.database import read_queries
+from pushkeeper.store.db.database import read_queries
 from support.pictures import PICTURES, size, small
 from support.service import Workspace, eventually
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.browser.conftest import Watched
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.database import Connection
+    from pushkeeper.store.db.database import Connection
     from support.processes import Running
 
 SQL = read_queries(Path(__file__).with_name("shop.sql").read_text(encoding="utf-8"))

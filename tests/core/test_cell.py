@@ -11,7 +11,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from pushkeeper.core import cell
-from pushkeeper.core.delivery_id import DeliveryIds
+from pushkeeper.core.delivery.delivery_id import DeliveryIds
 from pushkeeper.core.identity import cio_id, person_of_cio_id
 from pushkeeper.core.model import PersonId, Secret, Token, WorkspaceId, device_id, uuid7
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from pushkeeper import certificates
-from pushkeeper.api import certificate
+from pushkeeper.web import localhost_tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -177,7 +177,7 @@ def test_it_may_sign_certificates_of_servers_alone_and_for_a_year() -> None:
 
 
 def test_a_folder_keeps_its_certificate_and_no_key_of_the_authority(tmp_path: Path) -> None:
-    served = certificate.self_signed(tmp_path, "0.0.0.0", NOW)
+    served = localhost_tls.self_signed(tmp_path, "0.0.0.0", NOW)
     files = {file.name: file.read_bytes() for file in served.cert_file.parent.iterdir()}
     assert set(files) == {"ca.pem", "server.pem", "server.key", "lock"}
     assert [name for name, content in files.items() if b"PRIVATE KEY" in content] == ["server.key"]
@@ -186,18 +186,18 @@ def test_a_folder_keeps_its_certificate_and_no_key_of_the_authority(tmp_path: Pa
     assert key.public_key() != ca.public_key()
     assert stat.S_IMODE(served.key_file.stat().st_mode) == 0o600
     assert stat.S_IMODE(served.key_file.parent.stat().st_mode) == 0o700
-    certificate.self_signed(tmp_path, "127.0.0.1", NOW + timedelta(days=300))
+    localhost_tls.self_signed(tmp_path, "127.0.0.1", NOW + timedelta(days=300))
     assert {file.name: file.read_bytes() for file in served.cert_file.parent.iterdir()} == files
 
 
 def test_it_is_made_anew_near_its_end_for_another_host_and_where_it_is_broken(tmp_path: Path) -> None:
-    served = certificate.self_signed(tmp_path, "127.0.0.1", NOW)
+    served = localhost_tls.self_signed(tmp_path, "127.0.0.1", NOW)
     assert served.ca_file is not None
 
     def renews(host: str, now: datetime) -> bool:
         before = served.cert_file.read_bytes()
-        certificate.self_signed(tmp_path, host, now)
-        certificate.given(served.cert_file, served.key_file)
+        localhost_tls.self_signed(tmp_path, host, now)
+        localhost_tls.given(served.cert_file, served.key_file)
         return served.cert_file.read_bytes() != before
 
     assert not renews("127.0.0.1", NOW)
@@ -213,9 +213,9 @@ def test_it_is_made_anew_near_its_end_for_another_host_and_where_it_is_broken(tm
     ):
         file.write_bytes(content)
         before = served.ca_file.read_bytes()
-        certificate.self_signed(tmp_path, "push.lan", NOW)
+        localhost_tls.self_signed(tmp_path, "push.lan", NOW)
         assert served.ca_file.read_bytes() != before, file.name
-        certificate.given(served.cert_file, served.key_file)
+        localhost_tls.given(served.cert_file, served.key_file)
 
 
 def test_the_authority_of_an_earlier_release_is_replaced_and_its_key_removed(tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_the_authority_of_an_earlier_release_is_replaced_and_its_key_removed(tmp
     (folder / "ca.key").write_bytes(ca.private_key_pem.bytes())
     (folder / "server.pem").write_bytes(issued.cert_chain_pems[0].bytes())
     (folder / "server.key").write_bytes(issued.private_key_pem.bytes())
-    certificate.self_signed(tmp_path, "127.0.0.1", NOW)
+    localhost_tls.self_signed(tmp_path, "127.0.0.1", NOW)
     assert not (folder / "ca.key").exists()
     assert (folder / "ca.pem").read_bytes() != ca.cert_pem.bytes()
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700

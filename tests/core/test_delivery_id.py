@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from pushkeeper.core import delivery_id
-from pushkeeper.core.delivery_id import DeliveryIds, UnsignedId, read_unsigned
+from pushkeeper.core.delivery import delivery_id
+from pushkeeper.core.delivery.delivery_id import DeliveryIds, UnsignedId, read_unsigned
 from pushkeeper.core.model import PersonId, Secret, WorkspaceId, message_day, uuid7
 
 if TYPE_CHECKING:

@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from pushkeeper.core.explain import explain
-from pushkeeper.core.explain_facts import (
+from pushkeeper.core.delivery.device_status import LastStatus
+from pushkeeper.core.delivery.eligibility import SkipReason
+from pushkeeper.core.explain.explain import explain
+from pushkeeper.core.explain.facts import (
     Broadcast,
     Device,
     Facts,
@@ -20,10 +22,8 @@ from pushkeeper.core.explain_facts import (
     Route,
     Waiting,
 )
-from pushkeeper.core.explain_verdict import REMEDIES
+from pushkeeper.core.explain.obstacles import REMEDIES
 from pushkeeper.core.model import Content, PersonId, Platform, Token
-from pushkeeper.core.reach import SkipReason
-from pushkeeper.core.status import LastStatus
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 ANN = Person(

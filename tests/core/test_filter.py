@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pushkeeper.core.filter import MAX_DEPTH, MAX_NODES, Among, BadFilter, Condition, Subject
-from pushkeeper.core.filter_match import DeviceFacts, Facts, Reading, failing, matches
-from pushkeeper.core.filter_read import read
+from pushkeeper.core.filters.evaluate import DeviceFacts, Facts, Reading, failing, matches
+from pushkeeper.core.filters.from_json import read
+from pushkeeper.core.filters.nodes import MAX_DEPTH, MAX_NODES, Among, BadFilter, Condition, Subject
 
 ANN = Facts({"id": "42", "cio_id": "00000000002a"}, {"plan": "pro", "visits": 3, "vip": True}, {7})
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pushkeeper.core.filter_index import candidates
-from pushkeeper.core.filter_text import parse
+from pushkeeper.core.filters.from_text import parse
+from pushkeeper.store.audiences.filter_index import candidates
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushkeeper.core.filter import (
+from pushkeeper.core.filters.evaluate import DeviceFacts, Facts, Reading, matches
+from pushkeeper.core.filters.nodes import (
     Among,
     And,
     Condition,
@@ -21,8 +22,7 @@ from pushkeeper.core.filter import (
     Subject,
     Unit,
 )
-from pushkeeper.core.filter_match import DeviceFacts, Facts, Reading, matches
-from pushkeeper.core.filter_platforms import platforms
+from pushkeeper.core.filters.platforms import platforms
 from pushkeeper.core.model import PHONES, Platform
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)

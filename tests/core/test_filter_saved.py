@@ -4,7 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pushkeeper.core.filter import (
+from pushkeeper.core.filters.evaluate import DeviceFacts, Facts, Reading, failing, matches
+from pushkeeper.core.filters.from_text import parse
+from pushkeeper.core.filters.nodes import (
     MAX_NODES,
     Among,
     And,
@@ -17,9 +19,7 @@ from pushkeeper.core.filter import (
     Subject,
     Unit,
 )
-from pushkeeper.core.filter_match import DeviceFacts, Facts, Reading, failing, matches
-from pushkeeper.core.filter_saved import Definition, expanded, named
-from pushkeeper.core.filter_text import parse
+from pushkeeper.core.filters.saved import Definition, expanded, named
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 IPHONES = Definition(Unit.DEVICE, parse("platform = ios"))

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pushkeeper.core.filter import BadFilter, Saved, Unit
-from pushkeeper.core.filter_match import DeviceFacts, Facts, Happened, Reading, matches
-from pushkeeper.core.filter_read import read
-from pushkeeper.core.filter_show import text_of
-from pushkeeper.core.filter_text import parse
+from pushkeeper.core.filters.evaluate import DeviceFacts, Facts, Happened, Reading, matches
+from pushkeeper.core.filters.from_json import read
+from pushkeeper.core.filters.from_text import parse
+from pushkeeper.core.filters.nodes import BadFilter, Saved, Unit
+from pushkeeper.core.filters.to_text import text_of
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 

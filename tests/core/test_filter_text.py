@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushkeeper.core.filter import MAX_DEPTH, BadFilter
-from pushkeeper.core.filter_read import read
-from pushkeeper.core.filter_text import parse
+from pushkeeper.core.filters.from_json import read
+from pushkeeper.core.filters.from_text import parse
+from pushkeeper.core.filters.nodes import MAX_DEPTH, BadFilter
 
 
 def attribute(field, operator="exists", **more):

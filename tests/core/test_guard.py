@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushkeeper.core.guard import FleetGuard, Result, Wave
+from pushkeeper.core.delivery.refusal_guard import FleetGuard, Result, Wave
 from pushkeeper.core.model import DeviceId
 
 

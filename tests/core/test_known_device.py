@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushkeeper.core.known_device import LIVES, KnownDevices
+from pushkeeper.core.known_browser import LIVES, KnownDevices
 from pushkeeper.core.model import Secret
-from pushkeeper.core.user import UserId
+from pushkeeper.core.roles import UserId
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DEVICES = KnownDevices(Secret(bytes(32)))

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pushkeeper.core.ledger import Balance, Line, fold
-from pushkeeper.core.status import LastStatus
+from pushkeeper.core.delivery.device_status import LastStatus
+from pushkeeper.core.delivery.status_replay import Balance, Line, fold
 
 START = datetime(2026, 7, 1, 14, tzinfo=UTC)
 UNUSED, SENT, BOUNCED, SUPPRESSED = LastStatus

@@ -11,7 +11,7 @@ import threading
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushkeeper.log_writer import LogWriter
+from pushkeeper.observability.log_writer import LogWriter
 
 PIPE_BYTES = 4096
 
@@ -83,7 +83,7 @@ def test_a_file_on_a_full_disk_gets_its_lines_once_there_is_room(tmp_path):
     file = tmp_path / "log"
     program = """
 import resource, signal, sys
-from pushkeeper.log_writer import LogWriter
+from pushkeeper.observability.log_writer import LogWriter
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
 with open(sys.argv[1], "wb", buffering=0) as file:

@@ -6,18 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushkeeper.core import pacing
+from pushkeeper.core.delivery import rate_limit
+from pushkeeper.core.delivery.rate_limit import Breaker, Bucket, DevicePace, Phase, RetryBudget, Tally
 from pushkeeper.core.model import DeviceId
-from pushkeeper.core.pacing import Breaker, Bucket, DevicePace, Phase, RetryBudget, Tally
 
 NOON = 1_000_000.0 * 3600  # the beginning of an hour
 
 
 def test_a_cold_start_rises_in_a_line_from_a_floor_to_the_whole_limit() -> None:
-    found = [pacing.ramped(10_000.0, 60.0, warm_for_s) for warm_for_s in (0.0, 30.0, 60.0, 1e9)]
-    assert found == [pacing.RAMP_FLOOR_PER_S, 5_000.0, 10_000.0, 10_000.0]
-    assert pacing.ramped(50.0, 60.0, 0.0) == 50.0, "a limit below the floor is kept"
-    assert pacing.ramped(10_000.0, 0.0, 0.0) == 10_000.0, "a ramp of nothing is none"
+    found = [rate_limit.ramped(10_000.0, 60.0, warm_for_s) for warm_for_s in (0.0, 30.0, 60.0, 1e9)]
+    assert found == [rate_limit.RAMP_FLOOR_PER_S, 5_000.0, 10_000.0, 10_000.0]
+    assert rate_limit.ramped(50.0, 60.0, 0.0) == 50.0, "a limit below the floor is kept"
+    assert rate_limit.ramped(10_000.0, 0.0, 0.0) == 10_000.0, "a ramp of nothing is none"
 
 
 @given(st.floats(1, 1e6), st.floats(0, 3600), st.floats(0, 1e6), st.floats(0, 1e6))
@@ -25,13 +25,13 @@ def test_warming_up_never_slows_down_and_never_passes_the_limit(
     limit: float, ramp_s: float, first: float, second: float
 ) -> None:
     sooner, later = sorted((first, second))
-    assert pacing.ramped(limit, ramp_s, sooner) <= pacing.ramped(limit, ramp_s, later) <= limit
+    assert rate_limit.ramped(limit, ramp_s, sooner) <= rate_limit.ramped(limit, ramp_s, later) <= limit
 
 
 def test_what_was_halved_is_whole_again_after_two_and_a_half_minutes() -> None:
-    assert pacing.recovered(50.0, 0.0) == 50.0
-    assert pacing.recovered(50.0, 10.0) == pytest.approx(52.5)
-    assert pacing.recovered(50.0, 142.0) < 100.0 < pacing.recovered(50.0, 143.0)
+    assert rate_limit.recovered(50.0, 0.0) == 50.0
+    assert rate_limit.recovered(50.0, 10.0) == pytest.approx(52.5)
+    assert rate_limit.recovered(50.0, 142.0) < 100.0 < rate_limit.recovered(50.0, 143.0)
 
 
 def test_a_bucket_gives_its_rate_and_no_more_than_a_second_of_it() -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pushkeeper.core.progress import Facts, Unknown, lately, tell
+from pushkeeper.core.broadcasts.progress import Facts, Unknown, lately, tell
 
 NOW = datetime(2026, 11, 26, 12, 3, 30, tzinfo=UTC)
 GOING = Facts(

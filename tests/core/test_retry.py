@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushkeeper.core import retry
-from pushkeeper.core.outcome import (
+from pushkeeper.core.delivery import retry
+from pushkeeper.core.delivery.outcome import (
     Accepted,
     BadCredentials,
     BadMessage,
@@ -27,7 +27,17 @@ from pushkeeper.core.outcome import (
     Unanswered,
     Unavailable,
 )
-from pushkeeper.core.retry import Attempt, Deferred, End, Guarantee, Held, Hold, Policy, Settled, decide
+from pushkeeper.core.delivery.retry import (
+    Attempt,
+    Deferred,
+    End,
+    Guarantee,
+    Held,
+    Hold,
+    Policy,
+    Settled,
+    decide,
+)
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 FOUR_WEEKS = timedelta(weeks=4)

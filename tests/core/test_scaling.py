@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pushkeeper.bench import model
 from pushkeeper.bench.model import Cores, Demand
-from pushkeeper.core.pacing import FCM_PER_S
+from pushkeeper.core.delivery.rate_limit import FCM_PER_S
 
 demands = st.builds(
     Demand,

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushkeeper.core import schedule
-from pushkeeper.core.schedule import BadSchedule, Pass, Schedule, Window, first_moment, passes
+from pushkeeper.core.broadcasts import schedule
+from pushkeeper.core.broadcasts.schedule import BadSchedule, Pass, Schedule, Window, first_moment, passes
 
 ZONES = [
     "Europe/Berlin",

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushkeeper.core.model import Content, Platform
-from pushkeeper.core.template import BadTemplate, Budget, TooMuchWork, compile_text
-from pushkeeper.core.wording import (
+from pushkeeper.core.messages.liquid import BadTemplate, Budget, TooMuchWork, compile_text
+from pushkeeper.core.messages.personalize import (
     BadContent,
     NotRenderable,
     Reader,
@@ -19,6 +18,7 @@ from pushkeeper.core.wording import (
     Wording,
     snippets_of,
 )
+from pushkeeper.core.model import Content, Platform
 
 ANN = Reader(person={"name": "Ann", "plan": "pro"}, device={})
 NAMES = st.text(string.ascii_letters + string.digits + " _-é", min_size=1, max_size=12)

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pushkeeper.core import spreadsheet
+from pushkeeper.core import csv_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,7 +59,7 @@ def cells(file: str) -> Iterator[str]:
 @example([["\ufeff\u200b ＝1"]])
 @example([['"=1'], ["'=1"], ["''\t@"]])
 def test_no_text_is_evaluated_however_the_file_is_split(rows: list[list[str]]) -> None:
-    file = spreadsheet.lines(rows).decode()
+    file = csv_text.lines(rows).decode()
     assert [cell for cell in cells(file) if is_evaluated(cell)] == []
     read = list(csv.reader(io.StringIO(file, newline="")))
     assert not any(cell.startswith(("\t", "\r", "\n")) for row in read for cell in row)
@@ -69,12 +69,12 @@ def test_no_text_is_evaluated_however_the_file_is_split(rows: list[list[str]]) -
     st.dictionaries(TEXTS, TEXTS | st.integers() | st.lists(TEXTS, max_size=2), max_size=3) | st.lists(TEXTS)
 )
 def test_no_json_is_evaluated(value: object) -> None:
-    assert [cell for cell in cells(spreadsheet.text([["a", value]])) if is_evaluated(cell)] == []
+    assert [cell for cell in cells(csv_text.text([["a", value]])) if is_evaluated(cell)] == []
 
 
 @given(TEXTS)
 def test_the_function_in_the_documentation_gives_the_text_back(text: str) -> None:
-    assert plain()(spreadsheet.cell(text)) == text
+    assert plain()(csv_text.cell(text)) == text
 
 
 def plain() -> Callable[[str], str]:
@@ -87,14 +87,14 @@ def plain() -> Callable[[str], str]:
 
 @given(st.integers() | st.floats(allow_nan=False, allow_infinity=False))
 def test_a_number_stays_that_number(number: float) -> None:
-    written = spreadsheet.cell(number)
+    written = csv_text.cell(number)
     assert type(number)(written) == number
     assert plain()(written) == written
 
 
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
 def test_what_is_no_number_in_a_spreadsheet_is_none(number: float) -> None:
-    assert spreadsheet.cell(number) == "null"
+    assert csv_text.cell(number) == "null"
 
 
 def test_every_look_alike_of_a_formulas_beginning_is_guarded() -> None:
@@ -104,13 +104,13 @@ def test_every_look_alike_of_a_formulas_beginning_is_guarded() -> None:
         if unicodedata.normalize("NFKC", chr(code))[:1] in {*FORMULAS, "\u2212"}
     ]
     assert len(found) > 15
-    assert [one for one in found if spreadsheet.cell(f"{one}1") != f"'{one}1"] == []
+    assert [one for one in found if csv_text.cell(f"{one}1") != f"'{one}1"] == []
 
 
 @given(st.text(max_size=50))
 def test_a_text_in_which_nothing_begins_a_formula_is_not_changed(text: str) -> None:
     if not re.search(r"[-=+@;\t\r\n]", unicodedata.normalize("NFKC", text)) and "\u2212" not in text:
-        assert spreadsheet.cell(text) == text
+        assert csv_text.cell(text) == text
 
 
 @pytest.mark.parametrize("piece", ["\n", ";", "\t '", ';"=x', "\n-", "'", "\r\n\u200b", "; ", "=", "a;"])
@@ -120,7 +120,7 @@ def test_guarding_takes_linear_time(piece: str) -> None:
         times = []
         for _ in range(5):
             started = time.perf_counter()
-            spreadsheet.cell(text)
+            csv_text.cell(text)
             times.append(time.perf_counter() - started)
         return min(times)
 

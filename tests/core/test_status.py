@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushkeeper.core import status
-from pushkeeper.core.status import LastStatus, Standing, Suppression
+from pushkeeper.core.delivery import device_status
+from pushkeeper.core.delivery.device_status import LastStatus, Standing, Suppression
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,9 +41,9 @@ TABLE = [
 Outcome = tuple[str, int]  # what a push came to, and how many registrations ago it was sent
 
 OUTCOMES: dict[str, Callable[[Standing, int], Standing | None]] = {
-    "accepted": status.accepted,
-    "refused": status.refused,
-    "refused_as_stale": status.refused_as_stale,
+    "accepted": device_status.accepted,
+    "refused": device_status.refused,
+    "refused_as_stale": device_status.refused_as_stale,
 }
 outcomes = st.tuples(st.sampled_from(sorted(OUTCOMES)), st.integers(0, 3))
 events = st.lists(outcomes | st.just("registered"), max_size=20)
@@ -51,7 +51,7 @@ events = st.lists(outcomes | st.just("registered"), max_size=20)
 
 def happen(event: str, standing: Standing) -> Standing:
     if event == "registered":
-        return status.registered(standing)
+        return device_status.registered(standing)
     return there(OUTCOMES[event](standing, standing.generation))
 
 
@@ -65,7 +65,7 @@ def after(happened: Sequence[Outcome | str]) -> Standing:
     standing = Standing()
     for event in happened:
         if isinstance(event, str):
-            standing = status.registered(standing)
+            standing = device_status.registered(standing)
         else:
             name, ago = event
             standing = there(OUTCOMES[name](standing, standing.generation - ago))
@@ -84,7 +84,7 @@ def test_a_new_device_is_unused_and_of_the_first_generation() -> None:
 
 @pytest.mark.parametrize("before", [UNUSED, SENT, BOUNCED, SUPPRESSED])
 def test_a_registration_raises_the_generation_by_one(before: Standing) -> None:
-    assert status.registered(before).generation == THIS + 1
+    assert device_status.registered(before).generation == THIS + 1
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES.values())
@@ -98,23 +98,23 @@ def test_an_answer_to_another_generation_changes_nothing(
 
 @pytest.mark.parametrize("before", [UNUSED, SENT, BOUNCED, SUPPRESSED])
 def test_a_refusal_older_than_the_registration_is_only_noted(before: Standing) -> None:
-    assert status.refused_as_stale(before, THIS) == replace(before, stale_generation=THIS)
+    assert device_status.refused_as_stale(before, THIS) == replace(before, stale_generation=THIS)
 
 
 @pytest.mark.parametrize("before", [UNUSED, SENT, BOUNCED, SUPPRESSED])
 def test_a_second_one_for_the_same_generation_is_a_strike(before: Standing) -> None:
-    noted = there(status.refused_as_stale(before, THIS))
-    assert status.refused_as_stale(noted, THIS) == status.refused(noted, THIS)
+    noted = there(device_status.refused_as_stale(before, THIS))
+    assert device_status.refused_as_stale(noted, THIS) == device_status.refused(noted, THIS)
 
 
-@pytest.mark.parametrize("clears", [lambda s: status.accepted(s, THIS), status.registered])
+@pytest.mark.parametrize("clears", [lambda s: device_status.accepted(s, THIS), device_status.registered])
 def test_an_acceptance_and_a_registration_clear_what_was_noted(
     clears: Callable[[Standing], Standing],
 ) -> None:
-    noted = there(status.refused_as_stale(SENT, THIS))
+    noted = there(device_status.refused_as_stale(SENT, THIS))
     cleared = clears(noted)
     assert cleared.stale_generation is None
-    assert there(status.refused_as_stale(cleared, cleared.generation)).status == LastStatus.SENT
+    assert there(device_status.refused_as_stale(cleared, cleared.generation)).status == LastStatus.SENT
 
 
 def test_two_strikes_with_an_acceptance_between_them_do_not_suppress() -> None:
@@ -142,7 +142,7 @@ def test_nobody_is_suppressed_without_two_refusals_since_the_last_registration(
         else happened
     )
     refusals = [event for event in since if event in {("refused", 0), ("refused_as_stale", 0)}]
-    if len(refusals) < status.STRIKES_TO_SUPPRESS:
+    if len(refusals) < device_status.STRIKES_TO_SUPPRESS:
         assert after(happened).status != LastStatus.SUPPRESSED
 
 
@@ -160,16 +160,16 @@ def test_as_many_strikes_suppress_as_the_workspace_says(needed: int) -> None:
     options = Suppression(suppress_after=needed)
     standing, found = UNUSED, []
     for _ in range(needed + 1):
-        standing = there(status.refused(standing, THIS, options=options))
+        standing = there(device_status.refused(standing, THIS, options=options))
         found.append(standing.status)
     assert found == [LastStatus.BOUNCED] * (needed - 1) + [LastStatus.SUPPRESSED] * 2
 
 
 def test_a_strike_that_comes_too_soon_does_not_count() -> None:
     options = Suppression(min_strike_gap_s=3600)
-    first = there(status.refused(UNUSED, THIS, at=NOON, options=options))
-    soon = there(status.refused(first, THIS, at=NOON + timedelta(seconds=3599), options=options))
-    late = there(status.refused(first, THIS, at=NOON + timedelta(seconds=3600), options=options))
+    first = there(device_status.refused(UNUSED, THIS, at=NOON, options=options))
+    soon = there(device_status.refused(first, THIS, at=NOON + timedelta(seconds=3599), options=options))
+    late = there(device_status.refused(first, THIS, at=NOON + timedelta(seconds=3600), options=options))
     assert (first.status, soon.status, late.status) == ("bounced", "bounced", "suppressed")
     assert soon.struck_at == NOON, "the gap is counted from the strike that counted"
 
@@ -177,15 +177,15 @@ def test_a_strike_that_comes_too_soon_does_not_count() -> None:
 @pytest.mark.parametrize(("definite", "after_one"), [(True, "suppressed"), (False, "bounced")])
 def test_one_refusal_that_names_the_device_as_gone_may_suppress(definite: bool, after_one: str) -> None:  # noqa: FBT001
     options = Suppression(suppress_on_definitive=True)
-    assert there(status.refused(SENT, THIS, definite=definite, options=options)).status == after_one
+    assert there(device_status.refused(SENT, THIS, definite=definite, options=options)).status == after_one
 
 
 def test_an_unregistered_device_may_be_deleted_and_an_ambiguous_refusal_never_does() -> None:
     options = Suppression(delete_unregistered=True)
-    assert status.refused(SENT, THIS, definite=True, options=options) is None
-    assert there(status.refused(SENT, THIS, definite=False, options=options)).status == "bounced"
-    assert status.refused(SENT, THIS - 1, definite=True, options=options) == SENT
+    assert device_status.refused(SENT, THIS, definite=True, options=options) is None
+    assert there(device_status.refused(SENT, THIS, definite=False, options=options)).status == "bounced"
+    assert device_status.refused(SENT, THIS - 1, definite=True, options=options) == SENT
 
 
 def test_the_options_begin_as_the_documented_lifecycle() -> None:
-    assert Suppression() == status.DOCUMENTED == Suppression(suppress_after=2, min_strike_gap_s=0)
+    assert Suppression() == device_status.DOCUMENTED == Suppression(suppress_after=2, min_strike_gap_s=0)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushkeeper.core.template import (
+from pushkeeper.core.messages.liquid import (
     MAX_OUTPUT_CHARACTERS,
     MAX_SOURCE_CHARACTERS,
     BadTemplate,

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushkeeper.core import template
-from pushkeeper.core.template import MAX_UNITS, BadTemplate, Budget, NotRenderable, compile_text
-from pushkeeper.core.template_source import MAX_SOURCE_CHARACTERS
+from pushkeeper.core.messages import liquid
+from pushkeeper.core.messages.liquid import MAX_UNITS, BadTemplate, Budget, NotRenderable, compile_text
+from pushkeeper.core.messages.liquid_source import MAX_SOURCE_CHARACTERS
 
 MAX_S_PER_UNIT = 1e-6  # on a busy machine; on a quiet one it is a tenth
 GRACE_S = 0.02
@@ -80,7 +80,7 @@ def assert_charged(text: str, values: dict[str, Any]) -> None:
     pytest.fail(f"{text}: {took_s * 1_000:.0f} ms for {units} units")
 
 
-@pytest.mark.parametrize("name", sorted(template._FILTERS))
+@pytest.mark.parametrize("name", sorted(liquid._FILTERS))
 def test_a_filter_takes_no_longer_than_it_is_charged_for(name: str) -> None:
     for args in ARGS:
         named = {f"arg{number}": arg for number, arg in enumerate(args)}
@@ -89,7 +89,7 @@ def test_a_filter_takes_no_longer_than_it_is_charged_for(name: str) -> None:
             assert_charged(text, {"value": value, **named})
 
 
-@pytest.mark.parametrize("name", sorted(template._FILTERS))
+@pytest.mark.parametrize("name", sorted(liquid._FILTERS))
 def test_what_goes_into_a_filter_is_charged_for_before_it_runs(name: str) -> None:
     """Also a filter that a new version of the library may bring."""
     with pytest.raises(NotRenderable, match="too much work"):
@@ -98,7 +98,7 @@ def test_what_goes_into_a_filter_is_charged_for_before_it_runs(name: str) -> Non
         compile_text("{{ 'x' | " + name + ": value }}").render({"value": "x" * MAX_UNITS})
 
 
-LINEAR = sorted(template._FILTERS - {"date", "strip_html", "remove_last", "replace_last", "replace"})
+LINEAR = sorted(liquid._FILTERS - {"date", "strip_html", "remove_last", "replace_last", "replace"})
 
 
 @pytest.mark.parametrize("name", LINEAR)
@@ -166,7 +166,7 @@ def test_a_variable_within_many_loops_takes_no_longer_than_it_is_charged_for(dep
 
 
 def test_every_tag_of_the_library_is_in_what_is_timed() -> None:
-    known = set(template._ENVIRONMENTS[template.WhenUndefined.FAIL].tags)
+    known = set(liquid._ENVIRONMENTS[liquid.WhenUndefined.FAIL].tags)
     internal = {name for name in known if not name.islower()} | {"content", "output", "illegal", "statement"}
     untimed = {name for name in known - internal if "{% " + name not in ROUNDS + "".join(LOOPED)}
     assert untimed <= {"decrement", "inline_comment"}
@@ -261,20 +261,18 @@ def test_compiling_takes_time_in_proportion_to_the_text(text: str) -> None:
     for _ in range(3):
         started = time.thread_time()
         with suppress(BadTemplate):
-            template._compile(text, template.WhenUndefined.FAIL)
+            liquid._compile(text, liquid.WhenUndefined.FAIL)
         if (took_s := time.thread_time() - started) < 0.5:
             return
     pytest.fail(f"{took_s:.2f} s for {len(text)} characters")
 
 
 def test_what_is_remembered_of_compiled_texts_is_bounded_by_their_characters() -> None:
-    cache = template._Cache()
+    cache = liquid._Cache()
     for number in range(60):
-        cache.get(f"{{{{ a }}}} {number}".ljust(MAX_SOURCE_CHARACTERS, "x"), template.WhenUndefined.FAIL)
-    assert (
-        cache.characters == sum(len(text) for text, _ in cache._compiled) <= template._MAX_CACHED_CHARACTERS
-    )
-    assert len(cache._compiled) == template._MAX_CACHED_CHARACTERS // MAX_SOURCE_CHARACTERS
+        cache.get(f"{{{{ a }}}} {number}".ljust(MAX_SOURCE_CHARACTERS, "x"), liquid.WhenUndefined.FAIL)
+    assert cache.characters == sum(len(text) for text, _ in cache._compiled) <= liquid._MAX_CACHED_CHARACTERS
+    assert len(cache._compiled) == liquid._MAX_CACHED_CHARACTERS // MAX_SOURCE_CHARACTERS
 
 
 inner_texts = st.lists(st.sampled_from(LOOPED), max_size=4).map("".join)

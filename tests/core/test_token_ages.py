@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushkeeper.core.token_ages import EXPIRES_AFTER_DAYS, Used, ages, calendar
+from pushkeeper.core.devices.token_age import EXPIRES_AFTER_DAYS, Used, ages, calendar
 
 TODAY = date(2026, 11, 26)
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pushkeeper.core.devices.tokens import canonical, flaw, token_of
 from pushkeeper.core.model import Token
 from pushkeeper.core.placeholders import PLACEHOLDERS, placeholder
-from pushkeeper.core.tokens import canonical, flaw, token_of
 from support.spellings import HEX_TOKENS, spelled
 
 FCM = "cEu4nQyTRk2hYh9yV5jE-x:APA91bHun4MxP5egoKMwt2KZFBaFUH-1RYqx"

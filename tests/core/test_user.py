@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pushkeeper.core import user
-from pushkeeper.core.user import Failures, Role
+from pushkeeper.core import roles
+from pushkeeper.core.roles import Failures, Role
 
 
 def test_each_role_may_what_the_one_before_may_and_no_more() -> None:
@@ -22,25 +22,25 @@ def test_each_role_may_what_the_one_before_may_and_no_more() -> None:
 
 @pytest.mark.parametrize("other", ["ANN@example.com", " ann@Example.COM ", "\uff41\uff4e\uff4e@example.com"])
 def test_a_name_is_the_same_in_any_case_and_width(other: str) -> None:
-    assert user.key_of(other) == user.key_of("ann@example.com")
+    assert roles.key_of(other) == roles.key_of("ann@example.com")
 
 
 @pytest.mark.parametrize("name", ["", "x" * 201, "a\nb", "a\0b", "a\u202eb"])
 def test_a_name_that_cannot_be_read_is_none(name: str) -> None:
-    assert user.name_fault(name)
+    assert roles.name_fault(name)
 
 
 def test_a_name_may_hold_what_people_are_called_by() -> None:
-    assert user.name_fault("Zoë <zoë@example.com>") is None
+    assert roles.name_fault("Zoë <zoë@example.com>") is None
 
 
 @pytest.mark.parametrize("password", ["short", "", "aaaaaaaaaaaa", "Ann@example.com", "x1" * 501])
 def test_what_is_guessed_at_once_or_too_long_is_no_password(password: str) -> None:
-    assert user.password_fault(password, "ann@example.com")
+    assert roles.password_fault(password, "ann@example.com")
 
 
 def test_a_few_words_are_a_password() -> None:
-    assert user.password_fault("correct horse battery", "ann@example.com") is None
+    assert roles.password_fault("correct horse battery", "ann@example.com") is None
 
 
 @pytest.mark.parametrize(

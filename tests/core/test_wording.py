@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pushkeeper.core.model import Content, Platform
-from pushkeeper.core.wording import (
+from pushkeeper.core.messages.personalize import (
     BadContent,
     NotRenderable,
     Reader,
@@ -15,6 +14,7 @@ from pushkeeper.core.wording import (
     check,
     liquid_texts,
 )
+from pushkeeper.core.model import Content, Platform
 
 ANN = Reader(
     person={"first_name": "Ann", "language": "de-AT"}, device={"platform": "ios"}, data={"seat": "4A"}

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from pushkeeper.core.user import Role
+from pushkeeper.core.roles import Role
 from support.dashboard import own_database, served
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
     from support.dashboard import Browser, Place, Site
 
 

@@ -12,23 +12,23 @@ import pytest
 import pytest_asyncio
 from starlette.datastructures import QueryParams
 
-from pushkeeper.core.filter import Unit
+from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Platform, WorkspaceId
-from pushkeeper.dashboard import trying
-from pushkeeper.dashboard.render import page
-from pushkeeper.dashboard.trying import Tried
-from pushkeeper.dashboard.visit import Visit
-from pushkeeper.store.audiences import Estimate, Size
-from pushkeeper.store.devices import SettleEvent
-from pushkeeper.store.segments import Draft
-from pushkeeper.store.workspaces import Workspace
+from pushkeeper.dashboard.pages import audience_preview
+from pushkeeper.dashboard.pages.audience_preview import Tried
+from pushkeeper.dashboard.ui.page_request import Visit
+from pushkeeper.dashboard.ui.render import page
+from pushkeeper.store.admin.workspaces import Workspace
+from pushkeeper.store.audiences.audiences import Estimate, Size
+from pushkeeper.store.devices.devices import SettleEvent
+from pushkeeper.store.people.segments import Draft
 from pushkeeper.wiring import audiences
 from support.dashboard import Page
 
 if TYPE_CHECKING:
-    from pushkeeper.audience import Audiences
-    from pushkeeper.store.devices import Device
+    from pushkeeper.services.audiences import Audiences
+    from pushkeeper.store.devices.devices import Device
     from support.dashboard import Browser, Place, Seen, Site
 
 REFUSED = SettleEvent.REFUSED
@@ -110,7 +110,7 @@ async def test_the_difference_is_named_by_the_device_and_the_clause(viewer: Brow
 async def test_all_devices_in_which_the_readings_differ_are_a_file(
     viewer: Browser, caveat: Caveat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trying, "CSV_ROWS", 1)  # a page each
+    monkeypatch.setattr(audience_preview, "CSV_ROWS", 1)  # a page each
     zoe = [await caveat.place.device("zoe"), await caveat.place.device("zoe", platform=Platform.ANDROID)]
     await caveat.place.settled(zoe[0], REFUSED, REFUSED)
     text = "last_status = suppressed"

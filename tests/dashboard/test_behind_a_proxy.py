@@ -12,8 +12,8 @@ from starlette.routing import Route
 from pushkeeper import config, wiring
 from pushkeeper.api.app import Doors
 from pushkeeper.core.client_address import networks_of
-from pushkeeper.core.user import Role
-from pushkeeper.store import sessions
+from pushkeeper.core.roles import Role
+from pushkeeper.store.admin import sessions
 from support.dashboard import PASSWORD, own_database, served
 from support.inside import Inside
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
     from support.dashboard import Seen, Site
 
 OURS = "viewer@example.com"

@@ -12,13 +12,13 @@ import pytest
 from tests.dashboard.test_forms import wrong
 
 from pushkeeper import wiring
-from pushkeeper.core.filter import Unit
+from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.model import Content, Platform
-from pushkeeper.dashboard.broadcasts import chart_of
-from pushkeeper.drafts import Asked
-from pushkeeper.store.broadcast_progress import Minute
-from pushkeeper.store.segments import Draft as Audience
-from pushkeeper.store.templates import Draft, TemplateKind
+from pushkeeper.dashboard.pages.broadcasts import chart_of
+from pushkeeper.services.broadcasts.drafts import Asked
+from pushkeeper.store.broadcasts.progress import Minute
+from pushkeeper.store.messages.templates import Draft, TemplateKind
+from pushkeeper.store.people.segments import Draft as Audience
 
 if TYPE_CHECKING:
     from support.dashboard import Browser, Place, Seen, Site

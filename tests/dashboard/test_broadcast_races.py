@@ -11,15 +11,15 @@ import pytest_asyncio
 from tests.dashboard.test_broadcast_pages import can_send
 
 from pushkeeper import wiring
+from pushkeeper.core.broadcasts.schedule import Schedule
 from pushkeeper.core.model import Content
-from pushkeeper.core.schedule import Schedule
-from pushkeeper.drafts import Asked
-from pushkeeper.store.database import Database
+from pushkeeper.services.broadcasts.drafts import Asked
+from pushkeeper.store.db.database import Database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from pushkeeper.broadcasts import Broadcasts
+    from pushkeeper.services.broadcasts.service import Broadcasts
     from support.dashboard import Place
 
 TOMORROW = Schedule(at=datetime.now(UTC) + timedelta(days=1))

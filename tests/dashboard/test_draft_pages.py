@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from tests.dashboard.test_broadcast_pages import FORM, can_send, kept, made, number_of, typed
 
 from pushkeeper import wiring
+from pushkeeper.core.broadcasts.schedule import Schedule
 from pushkeeper.core.model import Content, Platform
-from pushkeeper.core.schedule import Schedule
-from pushkeeper.drafts import Asked
-from pushkeeper.store import broadcasts
-from pushkeeper.store.templates import Draft, TemplateKind
+from pushkeeper.services.broadcasts.drafts import Asked
+from pushkeeper.store.broadcasts import broadcasts
+from pushkeeper.store.messages.templates import Draft, TemplateKind
 
 if TYPE_CHECKING:
     from support.dashboard import Browser, Place

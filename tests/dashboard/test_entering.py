@@ -8,14 +8,14 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 
-from pushkeeper.core.user import Role
+from pushkeeper.core.roles import Role
 from support.dashboard import PASSWORD, own_database, served
 from support.inside import Inside, app_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
     from support.dashboard import Browser, Place, Site
 
 

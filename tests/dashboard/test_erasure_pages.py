@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pushkeeper.core.identity import Identifier, IdentifierKind
-from pushkeeper.store import audit
-from pushkeeper.store.audit import Wanted
+from pushkeeper.store.admin import audit
+from pushkeeper.store.admin.audit import Wanted
 
 if TYPE_CHECKING:
     from support.dashboard import Browser, Place

@@ -10,10 +10,10 @@ import pytest_asyncio
 
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.core.model import Platform
-from pushkeeper.store.devices import SettleEvent
+from pushkeeper.store.devices.devices import SettleEvent
 
 if TYPE_CHECKING:
-    from pushkeeper.store.devices import Device
+    from pushkeeper.store.devices.devices import Device
     from support.dashboard import Browser, Place, Site
 
 

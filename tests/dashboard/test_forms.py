@@ -14,17 +14,18 @@ import pytest
 import pytest_asyncio
 
 from pushkeeper.core.model import Secret
-from pushkeeper.core.user import Role
-from pushkeeper.store import credentials, webhooks, workspaces
+from pushkeeper.core.roles import Role
+from pushkeeper.store import webhooks
+from pushkeeper.store.admin import credentials, workspaces
 from pushkeeper.store.jobs import Claim
-from pushkeeper.store.messages import new_id
-from pushkeeper.worker.outbound import CANNOT_CALL
+from pushkeeper.store.messages.messages import new_id
+from pushkeeper.worker.http_client import CANNOT_CALL
 from support.dashboard import own_database, served
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
     from support.dashboard import Browser, Place, Seen, Site
     from support.processes import Running
 

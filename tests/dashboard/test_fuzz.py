@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pushkeeper import config, wiring
-from pushkeeper.core.user import Role
+from pushkeeper.core.roles import Role
 from pushkeeper.dashboard import app as dashboard
-from pushkeeper.dashboard.door import Change, Look
+from pushkeeper.dashboard.ui.page import Change, Look
 
 if TYPE_CHECKING:
-    from pushkeeper.dashboard.door import Door
+    from pushkeeper.dashboard.ui.page import Door
     from support.dashboard import Place, Site
 
 WORDS = st.sampled_from(

@@ -11,13 +11,13 @@ import pytest
 
 from pushkeeper import api
 from pushkeeper.bench.pages import NOT_MEASURED, PAGES
-from pushkeeper.core.user import Role
-from pushkeeper.dashboard.door import Change, Look
+from pushkeeper.core.roles import Role
+from pushkeeper.dashboard.ui.page import Change, Look
 from support.doors import ASKED, NOTHING, all_doors, filled
 from support.inside import Inside, app_of
 
 if TYPE_CHECKING:
-    from pushkeeper.dashboard.door import Door
+    from pushkeeper.dashboard.ui.page import Door
     from support.dashboard import Browser, Place, Seen, Site
 
 
@@ -135,7 +135,7 @@ def test_no_page_begins_as_a_path_of_the_apis_does(site: Site) -> None:
     source = Path(api.__file__).parent
     paths = {
         path
-        for file in source.glob("*.py")
+        for file in source.rglob("*.py")
         for path in re.findall(r'"/([a-z0-9_]+)[/"]', file.read_text(encoding="utf-8"))
     }
     assert {"api", "v1", "healthz"} <= paths

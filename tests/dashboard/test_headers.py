@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from pushkeeper import config, wiring
-from pushkeeper.core.user import Role
+from pushkeeper.core.roles import Role
 from support.inside import Inside, app_of
 
 if TYPE_CHECKING:

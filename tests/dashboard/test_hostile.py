@@ -8,8 +8,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from pushkeeper.core.user import Role
-from pushkeeper.store.devices import SettleEvent
+from pushkeeper.core.roles import Role
+from pushkeeper.store.devices.devices import SettleEvent
 from support.hostile import EVIL, PRODUCT, held
 from support.inside import Inside, app_of
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pushkeeper.api.openapi.operations import OPERATIONS
-from pushkeeper.core.user import Role
-from pushkeeper.dashboard.door import Look
+from pushkeeper.core.roles import Role
+from pushkeeper.dashboard.ui.page import Look
 from support.doors import ASKED, NOTHING, all_doors, filled
 from support.inside import Inside, app_of, routes_of
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.dashboard.test_broadcast_pages import kept, number_of
 
-from pushkeeper.dashboard import live, reading
-from pushkeeper.dashboard.live import Frame, Live
+from pushkeeper.dashboard.ui import live
+from pushkeeper.dashboard.ui.live import Frame, Live
 from pushkeeper.errors import NotFound, TooManyRequests, Unreachable
+from pushkeeper.web import forms
 
 if TYPE_CHECKING:
-    from pushkeeper.dashboard.answer import Answer
+    from pushkeeper.dashboard.ui.response import Answer
     from support.dashboard import Browser, Place, Site
 
 
@@ -171,7 +172,7 @@ async def test_what_nobody_reads_any_more_is_not_sent_to_its_end() -> None:
         await began.wait()
         return {"type": "http.disconnect"}
 
-    assert await reading.unless_gone(receive, sending()) is False
+    assert await forms.unless_gone(receive, sending()) is False
     assert ended.is_set()
 
 
@@ -186,6 +187,6 @@ async def test_what_is_sent_to_its_end_is_and_its_failures_are_told() -> None:
     async def whole() -> None:
         pass
 
-    assert await reading.unless_gone(receive, whole()) is True
+    assert await forms.unless_gone(receive, whole()) is True
     with pytest.raises(ValueError, match="broken"):
-        await reading.unless_gone(receive, broken())
+        await forms.unless_gone(receive, broken())

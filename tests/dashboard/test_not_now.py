@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pushkeeper.core.user import Role
-from pushkeeper.dashboard.door import Look
+from pushkeeper.core.roles import Role
+from pushkeeper.dashboard.ui.page import Look
 from support.dashboard import own_database, served
 from support.doors import NOTHING, all_doors
 from support.inside import Inside, app_of
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
 
     Outage = Callable[[Database, Database], AbstractAsyncContextManager[None]]
 

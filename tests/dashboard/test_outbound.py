@@ -13,9 +13,9 @@ import pytest_asyncio
 
 from pushkeeper.config import Settings
 from pushkeeper.core.destination import Destinations
-from pushkeeper.worker import files as worker_files
-from pushkeeper.worker.jobs import Jobs
-from pushkeeper.worker.outbound import CANNOT_CALL
+from pushkeeper.worker.http_client import CANNOT_CALL
+from pushkeeper.worker.jobs import recipient_files as worker_files
+from pushkeeper.worker.jobs.runner import Jobs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

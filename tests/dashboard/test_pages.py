@@ -11,10 +11,10 @@ import pytest
 
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Content, Platform
-from pushkeeper.store.devices import Registration, SettleEvent
-from pushkeeper.store.people import Naming
-from pushkeeper.store.templates import Draft, TemplateKind
-from pushkeeper.templates import Templates
+from pushkeeper.services.messages.templates import Templates
+from pushkeeper.store.devices.devices import Registration, SettleEvent
+from pushkeeper.store.messages.templates import Draft, TemplateKind
+from pushkeeper.store.people.people import Naming
 from pushkeeper.wiring import CHECKS
 from support.hostile import HOSTILE, held
 

@@ -12,23 +12,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushkeeper.core import filter_text
-from pushkeeper.core.delivery_id import DeliveryIds
+from pushkeeper.core.delivery.delivery_id import DeliveryIds
+from pushkeeper.core.filters import from_text
 from pushkeeper.core.model import Environment, PersonId, Provider, RouteId, Secret, WorkspaceId
-from pushkeeper.dashboard import attention, cookies, timeline, words
-from pushkeeper.dashboard.attention import Facts
-from pushkeeper.dashboard.completion import complete
-from pushkeeper.dashboard.timeline import PAGE, Start
-from pushkeeper.dashboard.visit import Form, path_of, said_of
+from pushkeeper.dashboard.pages import attention, timeline
+from pushkeeper.dashboard.pages.attention import Facts
+from pushkeeper.dashboard.pages.timeline import PAGE, Start
+from pushkeeper.dashboard.ui import labels
+from pushkeeper.dashboard.ui.filter_completion import complete
+from pushkeeper.dashboard.ui.page_request import Form, path_of, said_of
 from pushkeeper.errors import BadRequest, Conflict
-from pushkeeper.routing import RouteFacts
-from pushkeeper.store import chunks
-from pushkeeper.store.credentials import CredentialFacts
-from pushkeeper.store.device_pages import Line, LineKey
-from pushkeeper.store.devices import HistoryLine, PushLine
-from pushkeeper.store.known import Known
-from pushkeeper.store.routes import Alert, Health, PauseKind, Route
+from pushkeeper.services.routes import RouteFacts
+from pushkeeper.store.admin.credentials import CredentialFacts
+from pushkeeper.store.audiences.suggestions import Known
+from pushkeeper.store.db import pagination
+from pushkeeper.store.delivery.routes import Alert, Health, PauseKind, Route
+from pushkeeper.store.devices.devices import HistoryLine, PushLine
+from pushkeeper.store.devices.pages import Line, LineKey
 from pushkeeper.store.webhooks import Webhook
+from pushkeeper.web import cookies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,7 +121,7 @@ def test_wherever_and_is_offered_what_was_taken_so_far_is_a_filter(data: st.Data
         words_offered = [word for word in offered(text) if word not in TO_BE_TYPED]
         if "and" in words_offered:
             ends += 1
-            filter_text.parse(text)
+            from_text.parse(text)
         if not words_offered:
             return
         text += f"{data.draw(st.sampled_from(words_offered))} "
@@ -194,7 +196,7 @@ def test_a_push_that_turned_the_device_is_told_of_once_with_what_it_made_of_it()
     turned = Line(replace(turned.line, message_id=refused.message_id), turned.key)
     [event, earlier] = timeline.timeline(Start(), [turned], [refused, push(9)], PersonId(1), delivery).events
     assert (event.what, event.to_status) == ("A push was refused", "bounced")
-    assert event.because == words.because("P2")
+    assert event.because == labels.because("P2")
     assert earlier.what == "Push accepted"
 
 
@@ -373,14 +375,14 @@ def test_an_error_is_said_without_its_fields_name() -> None:
 
 
 def test_every_last_status_metric_and_ending_has_a_word_and_a_tone() -> None:
-    assert set(words.STATUSES) == set(words.STATUS_NAMES) == set(words.STATUS_MEANS)
-    assert words.because("P2")
-    assert words.because("no_route") == "there are no credentials for this platform, app and environment"
-    assert words.share(1, 3) == "33.3 %"
-    assert words.share(0, 0) == "–"  # noqa: RUF001 - a dash
-    assert words.plural(1, "person", "people") == "1 person"
-    assert words.plural(1_000, "device") == "1,000 devices"
-    assert words.rounded(123_456) == 120_000
+    assert set(labels.STATUSES) == set(labels.STATUS_NAMES) == set(labels.STATUS_MEANS)
+    assert labels.because("P2")
+    assert labels.because("no_route") == "there are no credentials for this platform, app and environment"
+    assert labels.share(1, 3) == "33.3 %"
+    assert labels.share(0, 0) == "–"  # noqa: RUF001 - a dash
+    assert labels.plural(1, "person", "people") == "1 person"
+    assert labels.plural(1_000, "device") == "1,000 devices"
+    assert labels.rounded(123_456) == 120_000
 
 
 @given(
@@ -401,7 +403,7 @@ async def test_pieces_of_a_table_come_to_all_that_is_so(matching: list[bool], li
     got: list[int] = []
     after: int | None = -1
     while after is not None:
-        page = await chunks.filled(read, after, limit, within_s=0.0)
+        page = await pagination.filled(read, after, limit, within_s=0.0)
         assert len(page.rows) <= limit
         got += page.rows
         after = page.following
@@ -415,8 +417,8 @@ async def test_a_page_is_filled_from_so_many_rows_however_slowly_they_are_read()
     async def read(after: int, rows: int, look: int) -> tuple[list[int], int | None]:
         nonlocal looked
         looked += look
-        return [n for n in range(after, after + look) if n == chunks.LEAST - 1][:rows], after + look
+        return [n for n in range(after, after + look) if n == pagination.LEAST - 1][:rows], after + look
 
-    page = await chunks.filled(read, 0, 50, within_s=0.0)
-    assert (page.rows, page.whole) == ([chunks.LEAST - 1], False)
-    assert looked < chunks.LEAST + chunks.LARGEST
+    page = await pagination.filled(read, 0, 50, within_s=0.0)
+    assert (page.rows, page.whole) == ([pagination.LEAST - 1], False)
+    assert looked < pagination.LEAST + pagination.LARGEST

@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 
 from pushkeeper.core.model import Platform
-from pushkeeper.insights import Insights
-from pushkeeper.store.devices import SettleEvent
+from pushkeeper.services.reports.insights import Insights
+from pushkeeper.store.devices.devices import SettleEvent
 
 if TYPE_CHECKING:
     from support.dashboard import Browser, Place, Site

@@ -12,14 +12,14 @@ from urllib.parse import quote
 
 import pytest
 
+from pushkeeper.core.csv_text import cell
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Content
-from pushkeeper.core.spreadsheet import cell
-from pushkeeper.sending import Sending, TransactionalPush
-from pushkeeper.store.devices import SettleEvent
-from pushkeeper.store.messages import new_id
-from pushkeeper.store.people import AttributeChange, Naming
-from pushkeeper.store.pushes import PushRow, insert
+from pushkeeper.services.messages.transactional import Sending, TransactionalPush
+from pushkeeper.store.delivery.pushes import PushRow, insert
+from pushkeeper.store.devices.devices import SettleEvent
+from pushkeeper.store.messages.messages import new_id
+from pushkeeper.store.people.people import AttributeChange, Naming
 
 if TYPE_CHECKING:
     from support.dashboard import Browser, Page, Place, Site

@@ -13,13 +13,13 @@ from zoneinfo import ZoneInfo
 import pytest
 import pytest_asyncio
 
-from pushkeeper.dashboard import undoing
-from pushkeeper.ledger import Ledger, Meant
-from pushkeeper.store.devices import SettleEvent
+from pushkeeper.dashboard.ui import undo_jobs
+from pushkeeper.services.strikes import Ledger, Meant
+from pushkeeper.store.devices.devices import SettleEvent
 from support.engine import eventually
 
 if TYPE_CHECKING:
-    from pushkeeper.store.devices import Device
+    from pushkeeper.store.devices.devices import Device
     from support.dashboard import Browser, Place, Seen, Site
 
 REFUSED = SettleEvent.REFUSED
@@ -49,7 +49,7 @@ class Hour:
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine, too, a few devices are done before the answer is given."""
-    monkeypatch.setattr(undoing, "ANSWERED_WITHIN_S", 60.0)
+    monkeypatch.setattr(undo_jobs, "ANSWERED_WITHIN_S", 60.0)
 
 
 @pytest_asyncio.fixture
@@ -210,7 +210,7 @@ async def test_it_is_for_admins_and_routes_lead_to_it(
 async def test_what_takes_longer_than_an_answer_goes_on_by_itself(
     admin: Browser, hour: Hour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(undoing, "ANSWERED_WITHIN_S", 0.0)
+    monkeypatch.setattr(undo_jobs, "ANSWERED_WITHIN_S", 0.0)
     given = confirming(await admin.get(hour.path()))
     done = await admin.post(hour.place.path("/undo"), {**given, "why": WHY})
     assert done.status == 303

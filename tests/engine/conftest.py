@@ -18,7 +18,7 @@ from support.stage import Stage
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

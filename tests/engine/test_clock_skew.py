@@ -16,7 +16,7 @@ from support.engine import Engine, engine, eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
 
 HOURS = 3600
 

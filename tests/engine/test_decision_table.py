@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from pushkeeper.core.decision_table import TABLE, Effect
+from pushkeeper.core.delivery.decision_table import TABLE, Effect
 from pushkeeper.simulator.script import Step
 from pushkeeper.simulator.world import Installation, Origin
 from support.engine import eventually

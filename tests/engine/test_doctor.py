@@ -17,26 +17,27 @@ import pytest_asyncio
 import trustme
 
 from pushkeeper import config, wiring
-from pushkeeper.api.certificate import self_signed
 from pushkeeper.core.identity import of_path
 from pushkeeper.core.model import Environment, Platform, Secret, Token, device_id
-from pushkeeper.doctor import Doctor, State, ground, sending
-from pushkeeper.doctor.finding import span
-from pushkeeper.registry import Registry
+from pushkeeper.services.doctor import Doctor, State, platform, sending
+from pushkeeper.services.doctor.finding import span
+from pushkeeper.services.people import Registry
 from pushkeeper.simulator import Simulator
-from pushkeeper.store import credentials, migrate, workspaces
-from pushkeeper.store.database import Database
-from pushkeeper.store.devices import Registration
-from pushkeeper.store.people import Naming
-from pushkeeper.store.retention import Keep
-from pushkeeper.store.vault import Vault
+from pushkeeper.store.admin import credentials, workspaces
+from pushkeeper.store.admin.vault import Vault
+from pushkeeper.store.db import migrate
+from pushkeeper.store.db.database import Database
+from pushkeeper.store.db.retention import Keep
+from pushkeeper.store.devices.devices import Registration
+from pushkeeper.store.people.people import Naming
+from pushkeeper.web.localhost_tls import self_signed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.doctor import Finding
-    from pushkeeper.store.credentials import Credential
+    from pushkeeper.services.doctor import Finding
+    from pushkeeper.store.admin.credentials import Credential
 
 KEEP = Keep(pushes_days=90, history_days=400, events_days=90, exports_days=30, outbox_days=30)
 NOW = datetime.now(UTC)
@@ -214,13 +215,13 @@ async def test_a_certificate_is_looked_at_before_it_is_over(
     ],
 )
 def test_a_python_without_security_fixes_is_told_of(version: tuple[int, int, int], state: State) -> None:
-    assert ground.python(version).state is state
+    assert platform.python(version).state is state
 
 
 def test_a_self_signed_certificate_is_looked_at_too(tmp_path: Path) -> None:
     settings = config.Settings(data_dir=tmp_path, tls_self_signed=True)
     self_signed(tmp_path, "127.0.0.1", NOW - timedelta(days=390))
-    [found] = [one for one in ground.folder(settings) if one.check == "TLS certificate"]
+    [found] = [one for one in platform.folder(settings) if one.check == "TLS certificate"]
     assert (found.state, "new ca.pem" in found.todo) == (State.ATTENTION, True)
 
 
@@ -233,9 +234,9 @@ async def test_the_certificate_that_is_served_is_looked_at(tmp_path: Path) -> No
         .bytes()
     )
     for days, state in ((0, State.OK), (30, State.ATTENTION), (41, State.WRONG)):
-        assert ground.certificate(file, NOW + timedelta(days=days)).state is state
+        assert platform.certificate(file, NOW + timedelta(days=days)).state is state
     file.write_text("no certificate")
-    assert ground.certificate(file, NOW).state is State.WRONG
+    assert platform.certificate(file, NOW).state is State.WRONG
 
 
 async def test_a_clock_that_differs_from_the_providers_is_wrong(patient: Patient, clock: Clock) -> None:
@@ -253,7 +254,7 @@ async def test_a_clock_that_differs_from_the_providers_is_wrong(patient: Patient
     [(0.2, State.OK), (-0.9, State.OK), (-2.0, State.ATTENTION), (31.0, State.WRONG), (-99.0, State.WRONG)],
 )
 def test_a_second_is_borne_and_half_a_minute_is_not(skew_s: float, state: State) -> None:
-    assert ground.skewed("the database", skew_s, 1.0, 30.0).state is state
+    assert platform.skewed("the database", skew_s, 1.0, 30.0).state is state
 
 
 async def test_a_route_that_is_paused_says_who_lets_it_go_on(patient: Patient) -> None:
@@ -374,7 +375,8 @@ async def test_settings_under_which_a_2xx_promises_less_are_wrong(patient: Patie
     other = await Database.open(patient.database.url, connections=1)
     try:
         found = {
-            finding.said: finding for finding in await ground.server(other, config.Settings(data_dir=Path()))
+            finding.said: finding
+            for finding in await platform.server(other, config.Settings(data_dir=Path()))
         }
     finally:
         await other.close()
@@ -402,7 +404,7 @@ def test_processes_that_may_open_more_connections_than_there_are_want_attention(
     asked: dict[str, int], told: int
 ) -> None:
     settings = config.Settings(data_dir=Path(), **asked)  # type: ignore[arg-type]
-    found = ground.planned(settings, 200)
+    found = platform.planned(settings, 200)
     assert [finding.state for finding in found] == [State.ATTENTION] * told
 
 

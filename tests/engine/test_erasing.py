@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pushkeeper.core.identity import cio_id
 from pushkeeper.core.model import PersonId, Token, device_id
 from pushkeeper.simulator.script import Step
-from pushkeeper.store import audit
-from pushkeeper.store.audit import Act, Outcome
+from pushkeeper.store.admin import audit
+from pushkeeper.store.admin.audit import Act, Outcome
 from support.engine import eventually
 from support.personal import PLACES, Verdict, columns_of
 

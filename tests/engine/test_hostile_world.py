@@ -17,7 +17,7 @@ from support.engine import Engine, engine, eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
 
 DEVICES = 300
 # More answers are lost than the profile loses, so that among these few some surely are.

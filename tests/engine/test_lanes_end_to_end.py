@@ -9,7 +9,7 @@ import pytest
 
 from pushkeeper.core.model import Content
 from pushkeeper.simulator.script import Step
-from pushkeeper.store import workspaces
+from pushkeeper.store.admin import workspaces
 from support.engine import eventually
 
 if TYPE_CHECKING:

@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pushkeeper import measures
-from pushkeeper.measures import Measures
-from pushkeeper.meters import Spread
-from pushkeeper.metrics import Metric
+from pushkeeper.observability.meters import Spread
+from pushkeeper.observability.metrics import Metric
+from pushkeeper.services import metrics_snapshot
+from pushkeeper.services.metrics_snapshot import Measures
 from support.engine import eventually
 
 if TYPE_CHECKING:
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
     from support.engine import Tenant
 
 
 @pytest.fixture(autouse=True)
 def no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody scrapes: what takes long on a busy machine, over the devices of all tests, is told all the same."""
-    monkeypatch.setattr(measures, "PATIENCE_S", 60.0)
-    monkeypatch.setattr(measures, "FIRST_ANSWER_WITHIN_S", 60.0)
+    monkeypatch.setattr(metrics_snapshot, "PATIENCE_S", 60.0)
+    monkeypatch.setattr(metrics_snapshot, "FIRST_ANSWER_WITHIN_S", 60.0)
 
 
 async def told(database: Database) -> dict[tuple[Metric, tuple[str, ...]], float | Spread]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pushkeeper.store import audit
+from pushkeeper.store.admin import audit
 
 if TYPE_CHECKING:
     from support.engine import Tenant

@@ -17,17 +17,17 @@ import pytest_asyncio
 
 from pushkeeper.core.identity import of_path
 from pushkeeper.core.model import Platform, Token
-from pushkeeper.registry import Registry
+from pushkeeper.services.people import Registry
 from pushkeeper.simulator import Simulator
 from pushkeeper.simulator.profiles import FRIENDLY
-from pushkeeper.store.devices import Registration
-from pushkeeper.store.people import Naming
+from pushkeeper.store.devices.devices import Registration
+from pushkeeper.store.people.people import Naming
 from support.engine import Engine, Tenant, engine, eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
 
 PHONES = 2_400
 HANDS = 16

@@ -15,7 +15,7 @@ from support.engine import eventually
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
     from support.engine import Tenant
 
 

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pushkeeper import config, wiring
-from pushkeeper.doctor import Doctor, State
+from pushkeeper.services.doctor import Doctor, State
 from pushkeeper.simulator import Simulator
-from pushkeeper.store.retention import Keep
+from pushkeeper.store.db.retention import Keep
 from support.engine import engine
 from support.schemas import side_by_side
 from support.stage import Stage
 
 if TYPE_CHECKING:
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
 
 KEEP = Keep(pushes_days=90, history_days=400, events_days=90, exports_days=30, outbox_days=30)
 NAMES = {"ann-ios", "ann-android", "ben-ios", "eve-android"}

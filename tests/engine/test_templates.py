@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest_asyncio
 
-from pushkeeper.store import messages
+from pushkeeper.store.messages import messages
 from support.engine import eventually
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 import pytest
 
-from pushkeeper.doctor import standing
-from pushkeeper.measures import Measures
+from pushkeeper.services.doctor import device_status
+from pushkeeper.services.metrics_snapshot import Measures
 from support.engine import eventually
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ async def recorded(tenant: Tenant, table: str) -> str:
     name = await tenant.database.value(
         "select name from workspaces where workspace_id = $1", tenant.workspace_id
     )
-    findings = [one for one in await standing.of_rows(tenant.database) if one.about == name]
+    findings = [one for one in await device_status.of_rows(tenant.database) if one.about == name]
     assert any(f"1 of {table} cannot be read: {row['reason']}" in one.said for one in findings), findings
     series = await Measures(tenant.database).gather()
     assert {one.labels for one in series if one.metric.value.name == "pushkeeper_unreadable_rows"} >= {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pushkeeper.simulator.script import Step
-from pushkeeper.store.database import WORK_CHANNEL
+from pushkeeper.store.db.database import WORK_CHANNEL
 from support.engine import eventually
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ import pytest
 
 from ha.cluster import Cluster
 from ha.traffic import REGISTRATIONS_PER_S, SENDS_PER_S, Traffic
-from pushkeeper.store import embedded
-from pushkeeper.store.listening import LISTENING
-from pushkeeper.worker.loop import MAX_UNSETTLED
+from pushkeeper.store.db import embedded
+from pushkeeper.store.db.listening import LISTENING
+from pushkeeper.worker.worker import MAX_UNSETTLED
 from support import crowd
 from support.processes import running
 from support.service import Workspace, eventually

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pushkeeper.store.embedded import programs
+from pushkeeper.store.db.embedded import programs
 from support import crowd
 from support.pages import Shell, blocks
 from support.processes import running

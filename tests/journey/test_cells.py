@@ -17,9 +17,9 @@ import pytest
 from customerio import APIClient, CustomerIO, SendPushRequest
 
 from pushkeeper.core.cell import first_number, key_prefix
-from pushkeeper.core.delivery_id import DeliveryIds
+from pushkeeper.core.delivery.delivery_id import DeliveryIds
 from pushkeeper.core.model import PersonId, Secret, WorkspaceId
-from pushkeeper.store.workspaces import NewKeys
+from pushkeeper.store.admin.workspaces import NewKeys
 from support.cells import HAPROXY, TOKEN, ask, two_cells
 from support.inside import routes_of
 from support.processes import answer, refusal
@@ -115,8 +115,8 @@ def test_every_route_reaches_the_cell_that_the_key_or_the_id_names(rig, cell, ro
 def routes_of_all():
     """`METHOD path` of what every cell answers for its own workspaces."""
     from pushkeeper import wiring
-    from pushkeeper.store.database import Database
-    from pushkeeper.store.vault import Vault
+    from pushkeeper.store.admin.vault import Vault
+    from pushkeeper.store.db.database import Database
 
     database = Database("postgresql://nobody@localhost/none", DeliveryIds(Secret(bytes(32))))
     app = wiring.api(wiring.Store(database, Vault(Secret(bytes(32))), None, ()), "http://localhost")

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from pushkeeper.worker.loop import MAX_UNSETTLED
+from pushkeeper.worker.worker import MAX_UNSETTLED
 from support import crowd
 from support.chaos import Chaos, requests_seen
 from support.processes import running

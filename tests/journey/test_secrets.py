@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from pushkeeper.__main__ import holds_password, without_password
-from pushkeeper.store.embedded import EmbeddedPostgres, programs
+from pushkeeper.store.db.embedded import EmbeddedPostgres, programs
 from support.dashboard import Browser
 from support.processes import CLEAN, run, running
 from support.service import Http, Workspace, eventually

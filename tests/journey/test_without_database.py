@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from pushkeeper.cli import main
-from pushkeeper.store.embedded import EmbeddedPostgres
+from pushkeeper.store.db.embedded import EmbeddedPostgres
 from support.processes import CLEAN
 from support.wire import wire
 

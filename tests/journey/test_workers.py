@@ -5,8 +5,8 @@ import contextlib
 import psutil
 import pytest
 
-from pushkeeper.cli.fleet import LONGEST_PAUSE_S, pause_s
-from pushkeeper.worker.loop import MAX_UNSETTLED
+from pushkeeper.cli.children import LONGEST_PAUSE_S, pause_s
+from pushkeeper.worker.worker import MAX_UNSETTLED
 from support import crowd
 from support.processes import refusal, running
 from support.service import Workspace, eventually

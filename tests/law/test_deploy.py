@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from pushkeeper.config import Settings
-from pushkeeper.metrics import Kind, Metric
+from pushkeeper.observability.metrics import Kind, Metric
 from support import promql
 
 ROOT = Path(__file__).parents[2]

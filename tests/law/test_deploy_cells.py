@@ -8,7 +8,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from pushkeeper.api.cdp import MAX_BATCH_BYTES
+from pushkeeper.api.customerio.cdp import MAX_BATCH_BYTES
 from pushkeeper.cli import main
 from pushkeeper.web.limits import Limits
 from support.cells import HAPROXY

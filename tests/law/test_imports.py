@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src" / "pushkeeper"
+TOP = {
+    path.stem
+    for path in PACKAGE.iterdir()
+    if (path.suffix == ".py" and not path.stem.startswith("__")) or (path / "__init__.py").exists()
+}
+CONTRACTS = {
+    contract["name"]: contract
+    for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+}
+STATEMENT = re.compile(
+    r"\s*(select\s|insert\s+into|update\s+\w+\s+set|delete\s+from|with\s+\w+\s+as\b|(un)?listen\s|notify\s|truncate\s|"
+    r"(create|alter|drop)\s+(unique\s+)?(table|index|function|trigger|policy|role|database|extension|sequence)\b)",
+    re.IGNORECASE,
+)
 
 
 def test_the_import_law_is_kept() -> None:
@@ -19,3 +39,41 @@ def test_the_import_law_is_kept() -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 broken" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("contract", "key", "others"),
+    [
+        ("The store alone speaks to the driver", "source_modules", {"bench", "store"}),
+        ("The simulator is a stranger", "forbidden_modules", {"certificates", "simulator"}),
+    ],
+)
+def test_a_contract_names_every_package_but_those_that_it_is_about(
+    contract: str, key: str, others: set[str]
+) -> None:
+    named = {name.removeprefix("pushkeeper.") for name in CONTRACTS[contract][key]}
+    assert named == TOP - others
+
+
+def sql_in(module: ast.Module) -> list[int]:
+    """The lines at which texts begin as statements do."""
+    return [
+        node.lineno
+        for node in ast.walk(module)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and STATEMENT.match(node.value)
+    ]
+
+
+def test_statements_are_written_in_the_store_alone() -> None:
+    found = {
+        f"{name}:{line}"
+        for file in PACKAGE.rglob("*.py")
+        if not (name := file.relative_to(PACKAGE).as_posix()).startswith(("bench/", "store/"))
+        for line in sql_in(ast.parse(file.read_text(encoding="utf-8")))
+    }
+    assert found == set()
+
+
+@pytest.mark.parametrize("text", ["select 1", "\n  with a as (select 1)", "notify jobs", "CREATE INDEX i"])
+def test_what_begins_as_a_statement_is_found(text: str) -> None:
+    assert sql_in(ast.parse(repr(text))) == [1]

@@ -13,10 +13,10 @@ from pushkeeper import wiring
 from pushkeeper.api.app import Doors
 from pushkeeper.cli import main
 from pushkeeper.config import Settings
-from pushkeeper.core.delivery_id import DeliveryIds
+from pushkeeper.core.delivery.delivery_id import DeliveryIds
 from pushkeeper.core.model import Secret
-from pushkeeper.store.database import Database
-from pushkeeper.store.vault import Vault
+from pushkeeper.store.admin.vault import Vault
+from pushkeeper.store.db.database import Database
 from support.pages import DOCS, blocks, commands
 from support.pictures import PICTURES, size
 

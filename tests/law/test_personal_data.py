@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from support.personal import NOTHING, PERSONAL, Verdict, columns_of
 
 if TYPE_CHECKING:
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
 
 
 async def test_every_column_of_every_table_has_one_verdict(database: Database) -> None:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import ast
 import re
 from itertools import takewhile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pushkeeper.store.database import load_queries
+from support.queries import FILES, STORE, loaded_by, name_of, queries_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-STORE = Path(__file__).parents[2] / "src" / "pushkeeper" / "store"
-FILES = sorted(STORE.glob("sql/*.sql"))
 CATALOG = re.compile(
     r"information_schema|pg_(class|constraint|indexes|inherits|index|policy|tables|trigger)\b"
 )
@@ -28,40 +26,36 @@ def opening_comment(text: str) -> str:
     return " ".join(line.removeprefix("-- ") for line in lines)
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_a_file_says_what_it_is_about_and_every_query_what_it_does(file: Path) -> None:
     assert SENTENCE.match(opening_comment(file.read_text()))
-    queries = load_queries(file.stem)
+    queries = queries_of(file)
     assert queries
     assert [name for name, query in queries.items() if not SENTENCE.match(opening_comment(query))] == []
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_no_name_is_given_twice(file: Path) -> None:
     names = re.findall(r"^-- name: (\w+)$", file.read_text(), re.MULTILINE)
     assert sorted(names) == sorted(set(names))
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_every_query_is_asked_and_every_query_asked_is_there(file: Path) -> None:
-    askers = [
-        module.read_text()
-        for module in STORE.glob("*.py")
-        if f'load_queries("{file.stem}")' in module.read_text()
-    ]
+    askers = [module.read_text() for module in STORE.rglob("*.py") if loaded_by(module) == name_of(file)]
     asked = {name for text in askers for name in re.findall(r'SQL\["(\w+)"\]', text)}
-    assert asked == set(load_queries(file.stem))
+    assert asked == set(queries_of(file))
 
 
 def statements() -> Iterator[tuple[str, str]]:
     """All SQL of the store: named queries, and texts in its modules."""
     for file in FILES:
-        for name, query in load_queries(file.stem).items():
-            yield f"{file.stem}.{name}", query
-    for module in sorted(STORE.glob("*.py")):
+        for name, query in queries_of(file).items():
+            yield f"{name_of(file)}.{name}", query
+    for module in sorted(STORE.rglob("*.py")):
         for node in ast.walk(ast.parse(module.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and "select" in node.value:
-                yield f"{module.stem}:{node.lineno}", node.value
+                yield f"{name_of(module)}:{node.lineno}", node.value
 
 
 def test_whatever_looks_for_a_relation_by_its_name_says_of_which_schema() -> None:
@@ -78,4 +72,4 @@ def test_locks_are_those_of_a_schema() -> None:
     }
     assert len(locks) > 5
     common = [place.partition(":")[0] for place, text in locks.items() if "current_schema()" not in text]
-    assert common == ["migrate", "migrate"]
+    assert common == ["db.migrate", "db.migrate"]

@@ -6,15 +6,13 @@ import ast
 import re
 from datetime import UTC, datetime
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 from pglast import parse_plpgsql
 
-from pushkeeper.core import filter_sql
-from pushkeeper.core.filter import (
+from pushkeeper.core.filters.nodes import (
     Among,
     And,
     Condition,
@@ -29,24 +27,21 @@ from pushkeeper.core.filter import (
     Subject,
     Unit,
 )
-from pushkeeper.store import audiences, device_pages, jobs, plans
-from pushkeeper.store.database import load_queries
+from pushkeeper.store import jobs
+from pushkeeper.store.audiences import audiences, filter_sql
+from pushkeeper.store.broadcasts import planning
+from pushkeeper.store.devices import pages as device_pages
+from support.queries import FILES, STORE, loaded_by, name_of, queries_of
 from support.tenancy import unbound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pushkeeper.core.filter import Node
-    from pushkeeper.store.database import Database
+    from pushkeeper.core.filters.nodes import Node
+    from pushkeeper.store.db.database import Database
 
-STORE = Path(__file__).parents[2] / "src" / "pushkeeper" / "store"
 ACROSS = re.compile(r"^-- across workspaces: .+\.$", re.MULTILINE)
-QUERIES = {
-    f"{file.stem}.{name}": query
-    for file in sorted(STORE.rglob("*.sql"))
-    if file.parent.name != "migrations"
-    for name, query in load_queries(file.stem).items()
-}
+QUERIES = {f"{name_of(file)}.{name}": query for file in FILES for name, query in queries_of(file).items()}
 # A key that is looked up to learn which workspace is meant, and the log of the whole installation.
 GLOBAL_KEYS = {"keys": {"keys_pkey"}, "audit_log": {"audit_log_pkey"}, "workspaces": {"workspaces_name_key"}}
 OUTSIDE = {"workspaces", "users"}  # what a tenant's row may refer to by its own key alone
@@ -88,7 +83,7 @@ def filled(query: str) -> Iterator[str]:
         "{listed}": "",
         "{same_phone}": "false",
         "{zone}": "'known'",
-        "{said}": plans.ZONE,
+        "{said}": planning.ZONE,
         "{indexed}": "",
         "{meant}": "true",
     }
@@ -101,7 +96,7 @@ def filled(query: str) -> Iterator[str]:
     elif "{table}" in query:
         yield from (query.replace("{table}", table) for table in ("people", "devices"))
     elif "{source}" in query:
-        sources = (text for name, text in QUERIES.items() if name.startswith("activities.feed_of_"))
+        sources = (text for name, text in QUERIES.items() if name.startswith("people.activities.feed_of_"))
         yield from (query.replace("{source}", source.removesuffix(";")) for source in sources)
     elif "{of_people}" in query:
         for node in NODES:
@@ -132,9 +127,9 @@ def test_a_query_that_says_that_it_crosses_workspaces_does(name: str, tenants: f
 
 
 def test_whom_a_broadcast_goes_to_is_bound_whatever_it_asks_for(tenants: frozenset[str]) -> None:
-    whom = plans.Whom(now=NOW, again=NOW.date(), device_ids=[], node=PERSON)
-    where = plans.conditions(whom, first=13)
-    for query in (plans.SQL["devices"].replace("{people}", audiences.JOINED), plans.SQL["listed"]):
+    whom = planning.Whom(now=NOW, again=NOW.date(), device_ids=[], node=PERSON)
+    where = planning.conditions(whom, first=13)
+    for query in (planning.SQL["devices"].replace("{people}", audiences.JOINED), planning.SQL["listed"]):
         assert unbound(query.replace("{condition}", where.sql), tenants) == []
     sample = device_pages.SQL["share"].replace("{people}", audiences.JOINED).replace("{condition}", "true")
     assert unbound(sample, tenants) == []
@@ -171,9 +166,9 @@ def test_what_leaves_the_workspace_out_is_found(sql: str, found: list[str], tena
 
 
 # Modules whose statements workers run for many workspaces at a time, each row of theirs bound by its own.
-OF_WORKERS = {"batches", "readers", "verdicts"}
+OF_WORKERS = {"delivery.queue", "messages.render_context", "delivery.held_refusals"}
 # What the installation writes of a workspace: its log, and the workspace itself with its first keys.
-OF_THE_INSTALLATION = {"audit.begin", "workspaces.create"}
+OF_THE_INSTALLATION = {"admin.audit.begin", "admin.workspaces.create"}
 
 
 def test_what_is_of_a_workspace_is_asked_by_a_role_that_sees_no_other(tenants: frozenset[str]) -> None:
@@ -182,22 +177,22 @@ def test_what_is_of_a_workspace_is_asked_by_a_role_that_sees_no_other(tenants: f
     So does no survey: decision 0019 says why.
     """
     found: list[str] = []
-    for file in sorted(STORE.glob("*.py")):
-        if file.stem in OF_WORKERS:
+    for file in sorted(STORE.rglob("*.py")):
+        if name_of(file) in OF_WORKERS:
             continue
-        loaded = re.search(r'load_queries\("(\w+)"\)', file.read_text())
+        loaded = loaded_by(file)
         for node in ast.walk(ast.parse(file.read_text())) if loaded else ():
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
                 continue
             asked = re.match(r"SQL\['(\w+)'\]", ast.unparse(node.args[0]))
             if asked is None or ast.unparse(node.func.value) != "database" or node.func.attr == "survey":
                 continue
-            query = QUERIES[f"{loaded[1] if loaded else ''}.{asked[1]}"]
+            query = QUERIES[f"{loaded}.{asked[1]}"]
             if not ACROSS.search(query) and any(
                 re.search(rf"(?<!')\b{table}\b", re.sub("--.*", "", query))
                 for table in tenants - {"workspaces"}
             ):
-                found.append(f"{file.stem}.{asked[1]}")
+                found.append(f"{loaded}.{asked[1]}")
     assert set(found) == OF_THE_INSTALLATION
 
 

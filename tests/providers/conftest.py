@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from pushkeeper.core import delivery_id
+from pushkeeper.core.delivery import delivery_id
 from pushkeeper.core.model import (
     Content,
     DeviceId,
@@ -29,7 +29,7 @@ from pushkeeper.simulator import Simulator
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.core.outcome import Verdict
+    from pushkeeper.core.delivery.outcome import Verdict
 
 MESSAGE_ID = UUID("0193548a-7d00-7000-8000-000000000001")
 

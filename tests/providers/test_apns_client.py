@@ -9,8 +9,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from pushkeeper.core.model import Content, Environment
-from pushkeeper.core.outcome import (
+from pushkeeper.core.delivery.outcome import (
     Accepted,
     BadCredentials,
     Certainty,
@@ -20,9 +19,10 @@ from pushkeeper.core.outcome import (
     Silence,
     Unanswered,
 )
+from pushkeeper.core.model import Content, Environment
 from pushkeeper.errors import BadRequest
 from pushkeeper.providers.apns.client import ApnsClient
-from pushkeeper.providers.signing import AppleCertificate, AppleKey, ProviderTokens, utc_now
+from pushkeeper.providers.credentials import AppleCertificate, AppleKey, ProviderTokens, utc_now
 from pushkeeper.simulator import Origin
 from pushkeeper.simulator.script import Step
 

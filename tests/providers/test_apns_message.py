@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pushkeeper.core.model import Content, Platform, Push
 from pushkeeper.errors import BadRequest, TooLarge
 from pushkeeper.providers.apns import message
-from pushkeeper.providers.splice import Form, Hole, Slot
+from pushkeeper.providers.shared.json_template import Form, Hole, Slot
 
 TOKEN = "00fc13adff785122b4ad28809a3420982341241421348097878e577c991de8f0"
 EXPIRES_AT = datetime(2026, 11, 23, 13, tzinfo=UTC)

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushkeeper.core.model import Token
-from pushkeeper.core.outcome import (
+from pushkeeper.core.delivery.outcome import (
     Accepted,
     BadCredentials,
     BadMessage,
@@ -28,9 +27,10 @@ from pushkeeper.core.outcome import (
     Unavailable,
     Verdict,
 )
-from pushkeeper.providers import apple
-from pushkeeper.providers.answer import NoResponse, Response
+from pushkeeper.core.model import Token
 from pushkeeper.providers.apns import verdict
+from pushkeeper.providers.shared import apns_reasons
+from pushkeeper.providers.transport.response import NoResponse, Response
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 REGISTERED_AT = NOON - timedelta(days=3)
@@ -296,7 +296,7 @@ def test_n7_a_request_without_a_stream_stays_queued():
     assert row_and_outcome(NoResponse(Silence.NO_STREAM)) == ("N7", Unanswered(silence=Silence.NO_STREAM))
 
 
-REASONS = [reason for _, reason in apple._MEANINGS] + ["Unregistered", "ExpiredToken", "NewWord", ""]
+REASONS = [reason for _, reason in apns_reasons._MEANINGS] + ["Unregistered", "ExpiredToken", "NewWord", ""]
 SHAPED = st.builds(
     lambda reason, timestamp: json.dumps({"reason": reason, "timestamp": timestamp}).encode(),
     st.sampled_from(REASONS),

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pushkeeper.core.outcome import BadCredentials, Silence, Unavailable
-from pushkeeper.providers.answer import NoResponse, Response
-from pushkeeper.providers.fcm.access import AccessTokens
-from pushkeeper.providers.signing import ServiceAccount
+from pushkeeper.core.delivery.outcome import BadCredentials, Silence, Unavailable
+from pushkeeper.providers.credentials import ServiceAccount
+from pushkeeper.providers.fcm.access_tokens import AccessTokens
+from pushkeeper.providers.transport.response import NoResponse, Response
 
 if TYPE_CHECKING:
-    from pushkeeper.providers.answer import Answer
+    from pushkeeper.providers.transport.response import Answer
 
 
 class TokenEndpoint:

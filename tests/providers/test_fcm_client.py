@@ -8,8 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pushkeeper.core.model import Content, IdKind, Platform
-from pushkeeper.core.outcome import (
+from pushkeeper.core.delivery.outcome import (
     Accepted,
     BadCredentials,
     Certainty,
@@ -19,9 +18,10 @@ from pushkeeper.core.outcome import (
     Silence,
     Unanswered,
 )
+from pushkeeper.core.model import Content, IdKind, Platform
 from pushkeeper.errors import BadRequest
+from pushkeeper.providers.credentials import ServiceAccount
 from pushkeeper.providers.fcm.client import FcmClient
-from pushkeeper.providers.signing import ServiceAccount
 from pushkeeper.simulator import Origin
 from pushkeeper.simulator.script import Step
 

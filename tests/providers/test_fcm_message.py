@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pushkeeper.core.model import Content, IdKind, Platform, Push
 from pushkeeper.errors import BadRequest, TooLarge
 from pushkeeper.providers.fcm import message
-from pushkeeper.providers.splice import Hole, Slot
+from pushkeeper.providers.shared.json_template import Hole, Slot
 
 TOKEN = "fMEP0vJqS0:APA91bH"
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pushkeeper.core.model import Content, IdKind, Platform
 from pushkeeper.errors import BadRequest
 from pushkeeper.providers.fcm import message, schema
-from pushkeeper.providers.splice import Slot
+from pushkeeper.providers.shared.json_template import Slot
 from pushkeeper.simulator import fcm_message
 
 ANDROID = "custom_payload.android.message"

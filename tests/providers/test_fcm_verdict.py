@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushkeeper.core.model import Token
-from pushkeeper.core.outcome import (
+from pushkeeper.core.delivery.outcome import (
     Accepted,
     BadCredentials,
     BadMessage,
@@ -27,9 +26,10 @@ from pushkeeper.core.outcome import (
     Unavailable,
     Verdict,
 )
-from pushkeeper.providers.answer import NoResponse, Response
+from pushkeeper.core.model import Token
 from pushkeeper.providers.fcm import verdict
-from pushkeeper.providers.fcm.grant import Grant, read_grant
+from pushkeeper.providers.fcm.oauth import Grant, read_grant
+from pushkeeper.providers.transport.response import NoResponse, Response
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 TOKEN = Token("fMEP0vJqS0:" + "APA91b" * 24)

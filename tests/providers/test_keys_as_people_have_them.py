@@ -36,8 +36,8 @@ from pushkeeper import wiring
 from pushkeeper.core.model import Environment
 from pushkeeper.errors import BadRequest
 from pushkeeper.providers import pem
-from pushkeeper.providers.signing import AppleCertificate, AppleKey, ServiceAccount
-from pushkeeper.providers.tls import tls_context
+from pushkeeper.providers.credentials import AppleCertificate, AppleKey, ServiceAccount
+from pushkeeper.providers.transport.tls import tls_context
 
 APP = wiring.AppleApp(topic="com.example", environment=Environment.PRODUCTION)
 

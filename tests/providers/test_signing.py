@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushkeeper.errors import BadRequest
-from pushkeeper.providers.signing import AppleCertificate, AppleKey, ProviderTokens, ServiceAccount
+from pushkeeper.providers.credentials import AppleCertificate, AppleKey, ProviderTokens, ServiceAccount
 
 if TYPE_CHECKING:
-    from pushkeeper.providers.signing import ProviderToken
+    from pushkeeper.providers.credentials import ProviderToken
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pushkeeper.core.messages.liquid import BadTemplate, NotRenderable, compile_text
+from pushkeeper.core.messages.personalize import BadContent, Reader, Speaker, WhenUndefined, Wording
 from pushkeeper.core.model import Content, Platform, WorkspaceId
-from pushkeeper.core.template import BadTemplate, NotRenderable, compile_text
-from pushkeeper.core.wording import BadContent, Reader, Speaker, WhenUndefined, Wording
 from pushkeeper.rendering.frames import NotRendered, Rendered, Said
 from pushkeeper.rendering.renderer import Renderer
 from support.engine import eventually
@@ -248,7 +248,7 @@ async def test_closing_ends_the_process() -> None:
 PARENT = """
     import asyncio, sys
     from pushkeeper.core.model import Content, Platform
-    from pushkeeper.core.wording import Reader, Speaker, Wording
+    from pushkeeper.core.messages.personalize import Reader, Speaker, Wording
     from pushkeeper.rendering.renderer import Renderer
 
     async def main():

@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from pushkeeper.meters import Meters, Series
-from pushkeeper.metrics import Kind, Merge, Metric, Scope
-from pushkeeper.shared.figures import SharedFigures
-from pushkeeper.shared.memory import REGION_BYTES, SharedMemory
+from pushkeeper.interprocess.figures import SharedFigures
+from pushkeeper.interprocess.memory import REGION_BYTES, SharedMemory
+from pushkeeper.observability.meters import Meters, Series
+from pushkeeper.observability.metrics import Kind, Merge, Metric, Scope
 
 OURS = [metric for metric in Metric if metric.value.scope is Scope.PROCESS]
 

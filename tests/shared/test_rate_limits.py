@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushkeeper.core.pacing import Bucket
-from pushkeeper.shared.memory import PLACES, SharedMemory
-from pushkeeper.shared.rate_limits import RateLimits
+from pushkeeper.core.delivery.rate_limit import Bucket
+from pushkeeper.interprocess.memory import PLACES, SharedMemory
+from pushkeeper.interprocess.rate_limits import RateLimits
 
 # Takes as much as it can get for a while, beginning when it is told to.
 GREEDY = """
 import sys, time
-from pushkeeper.shared.memory import SharedMemory
-from pushkeeper.shared.rate_limits import RateLimits
+from pushkeeper.interprocess.memory import SharedMemory
+from pushkeeper.interprocess.rate_limits import RateLimits
 limits = RateLimits(SharedMemory(int(sys.argv[1]), 2))
 print("ready", flush=True)
 sys.stdin.readline()

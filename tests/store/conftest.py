@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pushkeeper.registry import Registry
+from pushkeeper.services.people import Registry
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.database import Database
-    from pushkeeper.store.workspaces import NewKeys, Workspace
+    from pushkeeper.store.admin.workspaces import NewKeys, Workspace
+    from pushkeeper.store.db.database import Database
 
 
 @pytest.fixture

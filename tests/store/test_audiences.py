@@ -11,18 +11,22 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from pushkeeper.audience import Audiences
 from pushkeeper.bench import fixtures
-from pushkeeper.core.filter import Unit
-from pushkeeper.core.filter_text import parse
+from pushkeeper.core.filters.from_text import parse
+from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.errors import TooSlow
-from pushkeeper.store import audiences, device_pages, insights, person_pages, workspaces
-from pushkeeper.store.audiences import Audience
-from pushkeeper.store.insights import Insight
+from pushkeeper.services.audiences import Audiences
+from pushkeeper.store.admin import workspaces
+from pushkeeper.store.audiences import audiences
+from pushkeeper.store.audiences.audiences import Audience
+from pushkeeper.store.devices import pages as device_pages
+from pushkeeper.store.people import pages as person_pages
+from pushkeeper.store.reports import insights
+from pushkeeper.store.reports.insights import Insight
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.database import Connection, Database
+    from pushkeeper.store.db.database import Connection, Database
 
 PEOPLE = 7_000
 DEVICES = 10_000

@@ -13,15 +13,16 @@ import pytest
 import pytest_asyncio
 
 from pushkeeper.core import cell
-from pushkeeper.doctor import State, ground
 from pushkeeper.errors import BadRequest, Conflict
-from pushkeeper.store import cells, keys, migrate, workspaces
-from pushkeeper.store.database import Database
+from pushkeeper.services.doctor import State, platform
+from pushkeeper.store.admin import keys, workspaces
+from pushkeeper.store.db import cells, migrate
+from pushkeeper.store.db.database import Database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from pushkeeper.doctor import Finding
+    from pushkeeper.services.doctor import Finding
 
 CELL = 7
 NUMBERED = """
@@ -190,7 +191,7 @@ async def test_there_are_only_so_many_cells(empty: Database, number: int) -> Non
 
 
 async def of_doctor(database: Database) -> Finding:
-    [found] = [one for one in await ground.schema(database) if one.check == "cell"]
+    [found] = [one for one in await platform.schema(database) if one.check == "cell"]
     return found
 
 

@@ -9,25 +9,26 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pushkeeper.census import Census, Span, is_old
+from pushkeeper.core.delivery.device_status import LastStatus
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Platform, Token
-from pushkeeper.core.status import LastStatus
-from pushkeeper.insights import Insights
-from pushkeeper.store import devices, reach
-from pushkeeper.store.devices import Registration, SettleEvent, Settlement
-from pushkeeper.store.messages import new_id
-from pushkeeper.store.people import AttributeChange, Naming
-from pushkeeper.store.reach import MOST_VERSIONS, OTHER_VERSIONS, DeviceCount, ReachNow
-from pushkeeper.users import Users
-from pushkeeper.worker.counting import Counting
-from pushkeeper.worker.figures import Figures
+from pushkeeper.services.accounts import Users
+from pushkeeper.services.reports.insights import Insights
+from pushkeeper.services.reports.reach import Census, Span, is_old
+from pushkeeper.store.devices import devices
+from pushkeeper.store.devices.devices import Registration, SettleEvent, Settlement
+from pushkeeper.store.messages.messages import new_id
+from pushkeeper.store.people.people import AttributeChange, Naming
+from pushkeeper.store.reports import reach
+from pushkeeper.store.reports.reach import MOST_VERSIONS, OTHER_VERSIONS, DeviceCount, ReachNow
+from pushkeeper.worker.jobs.reports import Counting
+from pushkeeper.worker.metrics import Figures
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.registry import Registry
-    from pushkeeper.store.database import Connection, Database
-    from pushkeeper.store.devices import Device
+    from pushkeeper.services.people import Registry
+    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.devices.devices import Device
 
 
 @pytest.fixture

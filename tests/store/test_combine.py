@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushkeeper.errors import BadRequest, TooManyRequests, Unreachable
-from pushkeeper.store.combine import Combiner
-from pushkeeper.store.turns import Keys
+from pushkeeper.store.db.group_commit import Combiner
+from pushkeeper.store.db.turns import Keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,10 +14,10 @@ import pytest_asyncio
 
 import pushkeeper
 from pushkeeper.errors import Unreachable
-from pushkeeper.store import connections, listening
-from pushkeeper.store.connections import Connector, Host, hosts_of
-from pushkeeper.store.database import Database
-from pushkeeper.store.listening import LISTENING
+from pushkeeper.store.db import connections, listening
+from pushkeeper.store.db.connections import Connector, Host, hosts_of
+from pushkeeper.store.db.database import Database
+from pushkeeper.store.db.listening import LISTENING
 from support.dashboard import own_database
 from support.wire import wire
 

@@ -10,12 +10,12 @@ import pytest
 
 from pushkeeper.core.model import Environment, Provider, Secret, WorkspaceId
 from pushkeeper.errors import Misconfigured, NotFound
-from pushkeeper.store import credentials, workspaces
-from pushkeeper.store.credentials import NewCredential
-from pushkeeper.store.vault import Vault
+from pushkeeper.store.admin import credentials, workspaces
+from pushkeeper.store.admin.credentials import NewCredential
+from pushkeeper.store.admin.vault import Vault
 
 if TYPE_CHECKING:
-    from pushkeeper.store.database import Connection, Database
+    from pushkeeper.store.db.database import Connection, Database
 
 VAULT = Vault(Secret(bytes(32)))
 PRIVATE_KEY = f"-----BEGIN PRIVATE KEY-----\n{secrets.token_hex(40)}\n-----END PRIVATE KEY-----\n"

@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 
 from pushkeeper.errors import Misconfigured, Unreachable
-from pushkeeper.store.connections import where
-from pushkeeper.store.database import Connection, Database, columns, storable
-from pushkeeper.store.listening import LISTENING
+from pushkeeper.store.db.connections import where
+from pushkeeper.store.db.database import Connection, Database, columns, storable
+from pushkeeper.store.db.listening import LISTENING
 
 PASSWORD = "a-password-that-nobody-may-read"
 

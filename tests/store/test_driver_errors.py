@@ -9,11 +9,11 @@ import asyncpg
 import pytest
 
 from pushkeeper.errors import BadRequest, TooLarge, Unreachable
-from pushkeeper.store import driver_errors
-from pushkeeper.store.driver_errors import Busy, ReadOnly
+from pushkeeper.store.db import driver_errors
+from pushkeeper.store.db.driver_errors import Busy, ReadOnly
 
 if TYPE_CHECKING:
-    from pushkeeper.store.database import Connection, Database
+    from pushkeeper.store.db.database import Connection, Database
 
 # PostgreSQL's Appendix A, as the driver has it; what is no error cannot be raised.
 ALL = sorted(

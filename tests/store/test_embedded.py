@@ -20,10 +20,10 @@ import psutil
 import pytest
 from structlog.testing import capture_logs
 
-from pushkeeper.cli import serving
+from pushkeeper.cli import server as cli_server
 from pushkeeper.errors import Conflict, Misconfigured
-from pushkeeper.store.database import Database
-from pushkeeper.store.embedded import EmbeddedPostgres, only_server, prepare_data_dir
+from pushkeeper.store.db.database import Database
+from pushkeeper.store.db.embedded import EmbeddedPostgres, only_server, prepare_data_dir
 from support.engine import eventually
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 HOLDER = """
 import sys
 from pathlib import Path
-from pushkeeper.store.embedded import EmbeddedPostgres
+from pushkeeper.store.db.embedded import EmbeddedPostgres
 server = EmbeddedPostgres(Path(sys.argv[1]))
 print(server.start(), flush=True)
 sys.stdin.read()
@@ -43,7 +43,7 @@ server.stop()
 SERVER_HOLDER = """
 import sys
 from pathlib import Path
-from pushkeeper.store.embedded import only_server
+from pushkeeper.store.db.embedded import only_server
 with only_server(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
@@ -56,8 +56,8 @@ import asyncio, hashlib, json, os, platform, pwd, re, shutil, socket, stat, subp
 import fasteners, typing_extensions
 from pathlib import Path
 from pushkeeper.errors import Misconfigured
-from pushkeeper.store.database import Database
-from pushkeeper.store.embedded import EmbeddedPostgres
+from pushkeeper.store.db.database import Database
+from pushkeeper.store.db.embedded import EmbeddedPostgres
 os.setgroups([])
 os.setgid(int(sys.argv[2]))
 os.setuid(int(sys.argv[2]))
@@ -448,7 +448,9 @@ async def test_who_looks_after_the_server_outlives_any_error(tmp_path: Path) -> 
     """A file in the folder's place, or a disk that is full: the next look may find it mended."""
     (tmp_path / "file").touch()
     with capture_logs() as said:
-        looking = asyncio.create_task(serving._keep_running(EmbeddedPostgres(tmp_path / "file" / "folder")))
+        looking = asyncio.create_task(
+            cli_server._keep_running(EmbeddedPostgres(tmp_path / "file" / "folder"))
+        )
         await eventually(lambda: asyncio.sleep(0, len(said) >= 2))
         assert {line["event"] for line in said} == {"postgres_does_not_start"}
         assert not looking.done()

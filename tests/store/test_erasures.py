@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pushkeeper.core import spreadsheet
+from pushkeeper.core import csv_text
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
-from pushkeeper.registry import AskedBy, Tell
-from pushkeeper.store import erasures, exports
-from pushkeeper.store.events import NewEvent
-from pushkeeper.store.people import Naming
-from pushkeeper.worker.eraser import Eraser
+from pushkeeper.services.people import AskedBy, Tell
+from pushkeeper.store import exports
+from pushkeeper.store.people import erasures
+from pushkeeper.store.people.events import NewEvent
+from pushkeeper.store.people.people import Naming
+from pushkeeper.worker.jobs.erasures import Eraser
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.registry import Registry
-    from pushkeeper.store.database import Connection, Database
+    from pushkeeper.services.people import Registry
+    from pushkeeper.store.db.database import Connection, Database
 
 ANN, BEN = (Identifier(IdentifierKind.ID, name) for name in ("ann", "ben"))
 
@@ -198,7 +199,7 @@ async def test_rows_of_exports_go_one_by_one_and_the_rest_stays_byte_for_byte(
     others = ['=1+1,"of, ""theirs""\n', "two\r\nlines", f"of {cio_id(person)}"]
     rows = [["id", "email", "cio_id"], *([text, "", "0" * 12] for text in others)]
     theirs = ['"', "\n\r\n", cio_id(person)]
-    text = spreadsheet.text([*rows[:2], theirs, *rows[2:], theirs])
+    text = csv_text.text([*rows[:2], theirs, *rows[2:], theirs])
     export = await exports.insert(database, tenant, "customers", {"and": []})
 
     await database.rows(
@@ -209,7 +210,7 @@ async def test_rows_of_exports_go_one_by_one_and_the_rest_stays_byte_for_byte(
     number = await erase(registry, tenant)
     await look(database, tenant)
     for part in range(25):
-        assert await exports.part(database, tenant, export, part) == spreadsheet.text(rows)
+        assert await exports.part(database, tenant, export, part) == csv_text.text(rows)
     [found] = await exports.of_workspace(database, tenant, export)
     assert (found.lines, (await registry.receipt(tenant, number)).counts["export_rows"]) == (3 * 25, 2 * 25)
 

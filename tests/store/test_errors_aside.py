@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from pushkeeper.measures import Measures
-from pushkeeper.meters import Series
-from pushkeeper.metrics import Metric
-from pushkeeper.store import watchdog
-from pushkeeper.store.watchdog import Watchdog
+from pushkeeper.observability.meters import Series
+from pushkeeper.observability.metrics import Metric
+from pushkeeper.services.metrics_snapshot import Measures
+from pushkeeper.store.db import watchdog
+from pushkeeper.store.db.watchdog import Watchdog
 from support.engine import eventually
 from support.faults import ANY_OTHER, BUGS, NOT_NOW, UNEXPECTED, Faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
 
 ERRORS = {**UNEXPECTED, **BUGS, "57P01": NOT_NOW["57P01"]}
 each_error = pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)

@@ -8,18 +8,19 @@ from uuid import UUID, uuid4
 import pytest
 import pytest_asyncio
 
-from pushkeeper.core.retry import End
-from pushkeeper.meters import Series, Spread
-from pushkeeper.metrics import Metric
-from pushkeeper.store import figures, workers
+from pushkeeper.core.delivery.retry import End
+from pushkeeper.observability.meters import Series, Spread
+from pushkeeper.observability.metrics import Metric
+from pushkeeper.store.delivery import workers
+from pushkeeper.store.reports import metrics
 from pushkeeper.worker import upkeep
-from pushkeeper.worker.figures import Figures
 from pushkeeper.worker.lanes import Lanes
+from pushkeeper.worker.metrics import Figures
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
 
 NOBODY = UUID(int=0)
 
@@ -62,14 +63,14 @@ async def empty(database: Database) -> AsyncIterator[Database]:
 
 
 async def posts(database: Database) -> float:
-    told = figures.read(await workers.figures(database))
+    told = metrics.read(await workers.figures(database))
     (found,) = [series.value for series in told if series.metric is Metric.WEBHOOK_POSTS]
     assert isinstance(found, float)
     return found
 
 
 async def unsettled(database: Database) -> float | None:
-    told = figures.read(await workers.figures(database))
+    told = metrics.read(await workers.figures(database))
     found = [series.value for series in told if series.metric is Metric.UNSETTLED]
     assert all(isinstance(value, float) for value in found)
     return float(found[0]) if found and isinstance(found[0], float) else None
@@ -138,7 +139,7 @@ async def test_only_what_changed_is_told_again(empty: Database) -> None:
     await one.beat()
     one.post(1)
     news = one.figures.news(Lanes(), 7, now=0.0, new=False)
-    names = {series.metric for series in figures.read({figure.series: figure.value for figure in news})}
+    names = {series.metric for series in metrics.read({figure.series: figure.value for figure in news})}
     assert Metric.WEBHOOK_POSTS in names
     assert names <= {Metric.WEBHOOK_POSTS, Metric.WORKER_CPU, Metric.WORKER_MEMORY}
 
@@ -147,7 +148,7 @@ async def test_a_spread_is_stored_by_its_bounds_and_read_as_it_was(empty: Databa
     spread = Spread(Metric.SETTLE_DURATION.value.bounds)
     for seconds in (0.0005, 0.02, 3.0, 99.0):
         spread.observe(seconds)
-    told = figures.written([Series(Metric.SETTLE_DURATION, (), spread)])
+    told = metrics.written([Series(Metric.SETTLE_DURATION, (), spread)])
 
     def news(*, new: bool) -> list[workers.Figure]:
         assert new
@@ -155,7 +156,7 @@ async def test_a_spread_is_stored_by_its_bounds_and_read_as_it_was(empty: Databa
 
     await workers.beat(empty, uuid4(), news)
     await workers.beat(empty, uuid4(), news)
-    (found,) = figures.read(await workers.figures(empty))
+    (found,) = metrics.read(await workers.figures(empty))
     assert isinstance(found.value, Spread)
     assert found.value.counts == [2 * count for count in spread.counts]
     assert found.value.total == pytest.approx(2 * spread.total)
@@ -169,7 +170,7 @@ def test_what_only_another_release_knows_is_left_out() -> None:
         '["pushkeeper_settle_duration_seconds",[],"0.123"]': 5.0,
         '["pushkeeper_settle_duration_seconds",[],"0.5"]': 4.0,
     }
-    found = {series.metric: series.value for series in figures.read(stored)}
+    found = {series.metric: series.value for series in metrics.read(stored)}
     assert found[Metric.WEBHOOK_POSTS] == 2.0
     spread = found[Metric.SETTLE_DURATION]
     assert isinstance(spread, Spread)
@@ -189,11 +190,11 @@ def test_what_only_another_release_knows_is_left_out() -> None:
     ],
 )
 def test_what_somebody_wrote_makes_no_label(reason: str, label: str) -> None:
-    from pushkeeper.worker.facts import NotSent, Work
+    from pushkeeper.worker.results import NotSent, Work
 
     counted = Figures()
     fact = NotSent(Work.__new__(Work), None, End.FAILED, reason)  # type: ignore[arg-type]  # neither is looked at
     counted.settled([fact], took_s=0.1)
-    told = figures.read({f.series: f.value for f in counted.news(Lanes(), 0, now=0.0, new=True)})
+    told = metrics.read({f.series: f.value for f in counted.news(Lanes(), 0, now=0.0, new=True)})
     (labels,) = [series.labels for series in told if series.metric is Metric.PUSHES]
     assert labels == ("none", "failed", label)

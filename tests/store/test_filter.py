@@ -13,8 +13,10 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pushkeeper.core import filter_read, filter_sql, filter_values
-from pushkeeper.core.filter import (
+from pushkeeper.core.filters import from_json
+from pushkeeper.core.filters import values as filter_values
+from pushkeeper.core.filters.evaluate import DeviceFacts, Facts, Happened, Reading, matches
+from pushkeeper.core.filters.nodes import (
     Among,
     And,
     BadFilter,
@@ -38,18 +40,20 @@ from pushkeeper.core.filter import (
     Unit,
     Version,
 )
-from pushkeeper.core.filter_match import DeviceFacts, Facts, Happened, Reading, matches
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.core.model import Platform, Token, device_id
-from pushkeeper.store import devices, events, people, segments, workspaces
-from pushkeeper.store.devices import Registration
-from pushkeeper.store.events import NewEvent
-from pushkeeper.store.people import AttributeChange, Naming
-from pushkeeper.store.segments import Draft
+from pushkeeper.store.admin import workspaces
+from pushkeeper.store.audiences import filter_sql
+from pushkeeper.store.devices import devices
+from pushkeeper.store.devices.devices import Registration
+from pushkeeper.store.people import events, people, segments
+from pushkeeper.store.people.events import NewEvent
+from pushkeeper.store.people.people import AttributeChange, Naming
+from pushkeeper.store.people.segments import Draft
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import PersonId, WorkspaceId
-    from pushkeeper.store.database import Connection, Database
+    from pushkeeper.store.db.database import Connection, Database
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 FIELDS = ["plan", "visits", "a.b", 'quo"te', "app_version", "nobody has it"]
@@ -144,7 +148,7 @@ of_people = st.one_of(
 of_devices = st.one_of(
     st.builds(Condition, st.just(Subject.DEVICE_ATTRIBUTE), st.sampled_from(FIELDS), json_tests),
     st.builds(
-        Condition, st.just(Subject.DEVICE), st.sampled_from(sorted(filter_read.DEVICE_TIMES)), time_tests
+        Condition, st.just(Subject.DEVICE), st.sampled_from(sorted(from_json.DEVICE_TIMES)), time_tests
     ),
     st.builds(
         Condition,
@@ -467,7 +471,7 @@ json_values = st.recursive(
 @given(json_values)
 def test_whatever_json_says_is_read_or_refused(given_json: Any) -> None:
     try:
-        found = filter_read.read(given_json)
+        found = from_json.read(given_json)
     except BadFilter as refused:
         place = refused.place
     else:

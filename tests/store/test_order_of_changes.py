@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pushkeeper.core.identity import Identifier, IdentifierKind
-from pushkeeper.registry import Registry, Tell
-from pushkeeper.store import people
-from pushkeeper.store.people import AttributeChange, Naming
+from pushkeeper.services.people import Registry, Tell
+from pushkeeper.store.people import people
+from pushkeeper.store.people.people import AttributeChange, Naming
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId

@@ -9,25 +9,26 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pushkeeper import planning
+from pushkeeper.core.delivery.route_choice import choose_route
 from pushkeeper.core.identity import of_path
 from pushkeeper.core.model import Content, Environment, Platform, Provider, Secret, Token, token_shape
-from pushkeeper.core.routing import choose_route
-from pushkeeper.planning import Planning
-from pushkeeper.store import credentials, routes
-from pushkeeper.store.credentials import NewCredential
-from pushkeeper.store.devices import Registration
-from pushkeeper.store.people import Naming
-from pushkeeper.store.plans import Address
-from pushkeeper.store.vault import Vault
-from pushkeeper.triggers import Triggers
-from pushkeeper.worker.jobs import Jobs
-from pushkeeper.worker.planner import Planner
+from pushkeeper.services.broadcasts import planner
+from pushkeeper.services.broadcasts.planner import Planning
+from pushkeeper.services.broadcasts.triggered import Triggers
+from pushkeeper.store.admin import credentials
+from pushkeeper.store.admin.credentials import NewCredential
+from pushkeeper.store.admin.vault import Vault
+from pushkeeper.store.broadcasts.planning import Address
+from pushkeeper.store.delivery import routes
+from pushkeeper.store.devices.devices import Registration
+from pushkeeper.store.people.people import Naming
+from pushkeeper.worker.jobs.broadcasts import Planner
+from pushkeeper.worker.jobs.runner import Jobs
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.registry import Registry
-    from pushkeeper.store.database import Database
+    from pushkeeper.services.people import Registry
+    from pushkeeper.store.db.database import Database
 
 APPS = ("", "com.example.app", "my-project", "another")
 TOKENS = {Platform.ANDROID: ("a" * 150,), Platform.IOS: ("b" * 64, "c" * 22 + ":APA91b" + "c" * 134, "odd")}
@@ -55,7 +56,7 @@ async def add_routes(database: Database, tenant: WorkspaceId) -> None:
         await credentials.put(database, vault, tenant, new)
 
 
-@pytest.mark.parametrize("most_kinds", [planning.MOST_KINDS, 2], ids=["all remembered", "often forgotten"])
+@pytest.mark.parametrize("most_kinds", [planner.MOST_KINDS, 2], ids=["all remembered", "often forgotten"])
 async def test_each_kind_of_device_is_planned_for_the_lane_of_its_route(
     database: Database,
     tenant: WorkspaceId,
@@ -63,9 +64,9 @@ async def test_each_kind_of_device_is_planned_for_the_lane_of_its_route(
     monkeypatch: pytest.MonkeyPatch,
     most_kinds: int,
 ) -> None:
-    monkeypatch.setattr(planning, "MOST_KINDS", most_kinds)
-    monkeypatch.setattr(planning, "FIRST_PAGE", 5)
-    monkeypatch.setattr(planning, "PAGE", 7)
+    monkeypatch.setattr(planner, "MOST_KINDS", most_kinds)
+    monkeypatch.setattr(planner, "FIRST_PAGE", 5)
+    monkeypatch.setattr(planner, "PAGE", 7)
     await add_routes(database, tenant)
     ways = await routes.of_workspaces(database, [tenant])
     expected: Counter[int] = Counter()

@@ -12,17 +12,18 @@ from uuid import UUID
 import pytest
 
 from pushkeeper.core import identity
+from pushkeeper.core.delivery.device_status import LastStatus
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Environment, IdKind, PersonId, Platform, Token, WorkspaceId, device_id
-from pushkeeper.core.status import LastStatus
 from pushkeeper.errors import BadRequest, NotFound
-from pushkeeper.store import devices, workspaces
-from pushkeeper.store.devices import HistoryLine, Registration, SettleEvent, Settlement
-from pushkeeper.store.people import MAX_ATTRIBUTES, AttributeChange, Naming
+from pushkeeper.store.admin import workspaces
+from pushkeeper.store.devices import devices
+from pushkeeper.store.devices.devices import HistoryLine, Registration, SettleEvent, Settlement
+from pushkeeper.store.people.people import MAX_ATTRIBUTES, AttributeChange, Naming
 
 if TYPE_CHECKING:
-    from pushkeeper.registry import Registry
-    from pushkeeper.store.database import Database
+    from pushkeeper.services.people import Registry
+    from pushkeeper.store.db.database import Database
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MESSAGE = UUID("01931000-0000-7000-8000-000000000000")

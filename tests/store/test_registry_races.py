@@ -14,11 +14,11 @@ from pushkeeper.core import identity
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import PersonId, Platform, Token, WorkspaceId
 from pushkeeper.errors import NotFound
-from pushkeeper.registry import Registry, Tell
-from pushkeeper.store.database import Database
-from pushkeeper.store.devices import Registration
-from pushkeeper.store.events import NewEvent
-from pushkeeper.store.people import AttributeChange, Naming
+from pushkeeper.services.people import Registry, Tell
+from pushkeeper.store.db.database import Database
+from pushkeeper.store.devices.devices import Registration
+from pushkeeper.store.people.events import NewEvent
+from pushkeeper.store.people.people import AttributeChange, Naming
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Sequence

@@ -12,9 +12,10 @@ import pytest
 import pytest_asyncio
 
 from pushkeeper.errors import Misconfigured, TooSlow, Unreachable
-from pushkeeper.store import replica, workspaces
-from pushkeeper.store.database import Database
-from pushkeeper.store.replica import Primary, Standby, Trouble
+from pushkeeper.store.admin import workspaces
+from pushkeeper.store.db import replica
+from pushkeeper.store.db.database import Database
+from pushkeeper.store.db.replica import Primary, Standby, Trouble
 from support.dashboard import own_database
 from support.engine import eventually
 from support.outages import gone
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.database import Connection
+    from pushkeeper.store.db.database import Connection
     from support.standby import Server
 
 HALF_WRITTEN = "select pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0') % 8192 = 0 and pg_current_wal_insert_lsn() > pg_current_wal_flush_lsn()"

@@ -12,28 +12,32 @@ from hypothesis import strategies as st
 
 from pushkeeper import wiring
 from pushkeeper.config import Settings
-from pushkeeper.core import filter_text
-from pushkeeper.core.filter import Unit
+from pushkeeper.core.filters import from_text
+from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.identity import of_path
 from pushkeeper.core.model import Platform, Token
-from pushkeeper.doctor import State
-from pushkeeper.doctor.replica import of_replica
-from pushkeeper.measures import Measures
-from pushkeeper.metrics import Metric
-from pushkeeper.registry import Registry
-from pushkeeper.store import audiences, device_pages, forecasts, insights, person_pages, reach
-from pushkeeper.store.audiences import Audience
-from pushkeeper.store.devices import Registration
-from pushkeeper.store.people import Naming
+from pushkeeper.observability.metrics import Metric
+from pushkeeper.services.doctor import State
+from pushkeeper.services.doctor.replica import of_replica
+from pushkeeper.services.metrics_snapshot import Measures
+from pushkeeper.services.people import Registry
+from pushkeeper.store.audiences import audiences
+from pushkeeper.store.audiences.audiences import Audience
+from pushkeeper.store.broadcasts import forecasts
+from pushkeeper.store.devices import pages as device_pages
+from pushkeeper.store.devices.devices import Registration
+from pushkeeper.store.people import pages as person_pages
+from pushkeeper.store.people.people import Naming
+from pushkeeper.store.reports import insights, reach
 from support.standby import answered_by, reading_from, replica_of, server_of, standby_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
-    from pushkeeper.core.filter import Node
+    from pushkeeper.core.filters.nodes import Node
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
     from support.standby import Server
 
 NOW = datetime.now(UTC)
@@ -98,7 +102,7 @@ async def test_as_soon_as_something_is_written_every_answer_has_it(
             token=Token(f"{name}-{platform}".ljust(64, "x")), platform=platform, last_used=NOW
         )
         await registry.register(Naming(workspace_id=tenant, path=of_path(name)), phone)
-    node = filter_text.read(text)
+    node = from_text.read(text)
     before = answered_by("replica")
     for answer in ANSWERS:
         assert await answer(replicated, tenant, node) == await answer(database, tenant, node)

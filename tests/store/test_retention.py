@@ -12,16 +12,20 @@ import asyncpg
 import pytest_asyncio
 
 from pushkeeper.core.model import Content, DeviceId, PersonId, minted_at, uuid7
-from pushkeeper.store import activities, batches, messages, migrate, pushes, retention, workspaces
-from pushkeeper.store.activities import Asked
-from pushkeeper.store.database import Database
-from pushkeeper.store.retention import Forgotten, Keep
+from pushkeeper.store.admin import workspaces
+from pushkeeper.store.db import migrate, retention
+from pushkeeper.store.db.database import Database
+from pushkeeper.store.db.retention import Forgotten, Keep
+from pushkeeper.store.delivery import pushes, queue
+from pushkeeper.store.messages import messages
+from pushkeeper.store.people import activities
+from pushkeeper.store.people.activities import Asked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from uuid import UUID
 
-    from pushkeeper.core.delivery_id import DeliveryId
+    from pushkeeper.core.delivery.delivery_id import DeliveryId
     from pushkeeper.core.model import WorkspaceId
 
 KEEP = Keep(pushes_days=90, history_days=400, events_days=90, exports_days=30, outbox_days=30)
@@ -374,7 +378,7 @@ async def test_a_message_that_waits_longer_than_pushes_are_kept_is_recorded_when
     await retention.drop_partitions(past.database, KEEP)
     await retention.forget(past.database, past.workspace, KEEP, NOW)
     await migrate.make_partitions(past.database)
-    told = await batches.messages(past.database, [(past.workspace, message)])
+    told = await queue.messages(past.database, [(past.workspace, message)])
     assert told[message].content == Content(title="long ago")
     row = pushes.PushRow(
         message_id=message,

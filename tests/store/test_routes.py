@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from pushkeeper.core.guard import Result
+from pushkeeper.core.delivery.refusal_guard import Result
 from pushkeeper.core.identity import of_path
 from pushkeeper.core.model import (
     Content,
@@ -25,16 +25,20 @@ from pushkeeper.core.model import (
     uuid7,
 )
 from pushkeeper.errors import BadRequest, Conflict, NotFound
-from pushkeeper.registry import Registry
-from pushkeeper.routing import Routing
-from pushkeeper.store import batches, credentials, devices, messages, routes, verdicts, webhooks, workspaces
-from pushkeeper.store.credentials import NewCredential
-from pushkeeper.store.database import ROUTES_CHANNEL
-from pushkeeper.store.devices import Registration
-from pushkeeper.store.people import Naming
-from pushkeeper.store.routes import PauseKind
-from pushkeeper.store.vault import Vault
-from pushkeeper.store.verdicts import HeldVerdict
+from pushkeeper.services.people import Registry
+from pushkeeper.services.routes import Routing
+from pushkeeper.store import webhooks
+from pushkeeper.store.admin import credentials, workspaces
+from pushkeeper.store.admin.credentials import NewCredential
+from pushkeeper.store.admin.vault import Vault
+from pushkeeper.store.db.database import ROUTES_CHANNEL
+from pushkeeper.store.delivery import held_refusals, queue, routes
+from pushkeeper.store.delivery.held_refusals import HeldVerdict
+from pushkeeper.store.delivery.routes import PauseKind
+from pushkeeper.store.devices import devices
+from pushkeeper.store.devices.devices import Registration
+from pushkeeper.store.messages import messages
+from pushkeeper.store.people.people import Naming
 from pushkeeper.store.webhooks import Wanted
 
 VAULT = Vault(Secret(bytes(32)))
@@ -55,7 +59,7 @@ FCM = NewCredential(
     secret=Secret(b"account"),
 )
 ANDROID, APPLE_LEG, IOS = "fcm:my-project", "fcm:my-project:apple", "apns:production:com.example.app"
-ALL_ROOM = batches.Room(devices=1_000, not_urgent=1_000, lanes={})
+ALL_ROOM = queue.Room(devices=1_000, not_urgent=1_000, lanes={})
 
 
 @dataclass
@@ -123,7 +127,7 @@ class Desk:
         return message_id
 
     async def claim(self, room=ALL_ROOM):
-        claimed = await batches.claim(self.database, room=room, lease_s=60)
+        claimed = await queue.claim(self.database, room=room, lease_s=60)
         return [batch.message_id for batch in claimed if batch.workspace_id == self.workspace_id]
 
     async def register(self, token):
@@ -134,7 +138,7 @@ class Desk:
         await Registry(self.database).register(naming, registration)
         return await devices.read(self.database, self.workspace_id, Token(token))
 
-    async def hold(self, name, token, why=verdicts.UNPROVEN):
+    async def hold(self, name, token, why=held_refusals.UNPROVEN):
         """A refusal of a push to this device, held."""
         device = await devices.read(self.database, self.workspace_id, Token(token)) or await self.register(
             token
@@ -158,7 +162,7 @@ class Desk:
             provider_reason="SENDER_ID_MISMATCH",
             detail=None,
         )
-        await self.database.in_transaction(lambda connection: verdicts.hold(connection, [held]))
+        await self.database.in_transaction(lambda connection: held_refusals.hold(connection, [held]))
         return message_id
 
     async def status(self, token):
@@ -260,7 +264,7 @@ async def test_new_credentials_let_go_on_what_waited_and_have_to_prove_themselve
     assert (await desk.route(IOS)).accepted_at is not None
     await desk.pause(IOS)
     waiting = await desk.in_lane(IOS, devices=1)
-    await desk.hold(IOS, "held-token", verdicts.GUARD)
+    await desk.hold(IOS, "held-token", held_refusals.GUARD)
     await desk.put(replace(APNS, secret=Secret(b"a new key")))
     after = await desk.route(IOS)
     assert after.route_id == route.route_id
@@ -320,8 +324,8 @@ async def test_what_is_held_until_a_route_proves_itself_is_believed_then(desk):
 
 
 async def test_applied_refusals_are_strikes_and_the_guard_believes_such_for_a_while(desk):
-    await desk.hold(ANDROID, "held-token", verdicts.GUARD)
-    await desk.hold(ANDROID, "held-token", verdicts.GUARD)
+    await desk.hold(ANDROID, "held-token", held_refusals.GUARD)
+    await desk.hold(ANDROID, "held-token", held_refusals.GUARD)
     await desk.pause(ANDROID, kind=PauseKind.GUARD)
     assert await desk.routing.apply(desk.workspace_id, ANDROID) == 2
     assert await desk.status("held-token") == "suppressed"
@@ -331,8 +335,8 @@ async def test_applied_refusals_are_strikes_and_the_guard_believes_such_for_a_wh
 
 
 async def test_discarded_refusals_change_no_device_and_their_pushes_go_again(desk):
-    first = await desk.hold(ANDROID, "held-token", verdicts.GUARD)
-    second = await desk.hold(ANDROID, "held-token", verdicts.UNPROVEN)
+    first = await desk.hold(ANDROID, "held-token", held_refusals.GUARD)
+    second = await desk.hold(ANDROID, "held-token", held_refusals.UNPROVEN)
     await desk.pause(ANDROID, kind=PauseKind.GUARD)
     wanted = Wanted(name="ours", endpoint="https://example.com/", events=("push_attempted", "push_bounced"))
     hook = await webhooks.insert(desk.database, desk.workspace_id, wanted, Secret(b"sealed"), most=10)
@@ -388,7 +392,7 @@ async def test_what_expires_in_a_paused_lane_is_claimed_to_be_settled_as_that(de
     waiting = await desk.in_lane(ANDROID, devices=1)
     await desk.in_lane(ANDROID, devices=1)
     await desk.database.rows("update messages set expires_at = now() where message_id = $1", waiting)
-    await batches.take_expired_out_of_lanes(desk.database)
+    await queue.take_expired_out_of_lanes(desk.database)
     assert await desk.claim() == [waiting]
 
 
@@ -396,9 +400,9 @@ async def test_a_lane_is_claimed_from_as_far_as_it_has_room(desk):
     route = await desk.route(ANDROID)
     first = [await desk.in_lane(ANDROID, devices=10) for _ in range(3)]
     on_ios = await desk.in_lane(IOS, devices=10)
-    room = batches.Room(devices=1_000, not_urgent=1_000, lanes={route.route_id: 15})
+    room = queue.Room(devices=1_000, not_urgent=1_000, lanes={route.route_id: 15})
     assert set(await desk.claim(room)) == {first[0], first[1], on_ios}
-    closed = batches.Room(devices=1_000, not_urgent=1_000, lanes={route.route_id: 0})
+    closed = queue.Room(devices=1_000, not_urgent=1_000, lanes={route.route_id: 0})
     assert await desk.claim(closed) == []
     assert await desk.claim() == [first[2]]
 
@@ -408,10 +412,10 @@ async def test_a_broadcast_leaves_room_for_what_is_urgent(desk):
     for _ in range(3):
         await desk.in_lane(IOS, devices=10, priority=1)
     urgent = [await desk.in_lane("", devices=1, priority=0) for _ in range(3)]
-    claimed = await desk.claim(batches.Room(devices=10, not_urgent=2, lanes={}))
+    claimed = await desk.claim(queue.Room(devices=10, not_urgent=2, lanes={}))
     assert set(urgent) < set(claimed)
     assert len(claimed) == 4
-    assert await desk.claim(batches.Room(devices=10, not_urgent=0, lanes={})) == []
+    assert await desk.claim(queue.Room(devices=10, not_urgent=0, lanes={})) == []
 
 
 async def test_workspaces_take_turns_however_much_one_has_queued(desk):
@@ -422,8 +426,8 @@ async def test_workspaces_take_turns_however_much_one_has_queued(desk):
     for _ in range(20):
         await desk.in_lane(IOS, devices=10)
     late = await theirs.in_lane(IOS, devices=10)
-    claimed = await batches.claim(
-        desk.database, room=batches.Room(devices=20, not_urgent=20, lanes={}), lease_s=60
+    claimed = await queue.claim(
+        desk.database, room=queue.Room(devices=20, not_urgent=20, lanes={}), lease_s=60
     )
     assert late in [batch.message_id for batch in claimed]
 
@@ -432,12 +436,12 @@ async def test_the_next_that_is_due_is_not_looked_for_in_a_lane_that_is_closed(d
     await desk.database.rows("delete from batches")
     route = await desk.route(ANDROID)
     await desk.in_lane(ANDROID, devices=1, due_in_s=100.0)
-    due_s = await batches.next_due_s(desk.database, closed=[])
+    due_s = await queue.next_due_s(desk.database, closed=[])
     assert due_s is not None
     assert 90 < due_s <= 100
-    assert await batches.next_due_s(desk.database, closed=[route.route_id]) is None
+    assert await queue.next_due_s(desk.database, closed=[route.route_id]) is None
     await desk.pause(ANDROID)
-    assert await batches.next_due_s(desk.database, closed=[]) is None
+    assert await queue.next_due_s(desk.database, closed=[]) is None
 
 
 @pytest.mark.parametrize(

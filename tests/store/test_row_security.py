@@ -9,15 +9,16 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from pushkeeper.doctor import State, ground
-from pushkeeper.store import migrate, workspaces
-from pushkeeper.store.database import Database
+from pushkeeper.services.doctor import State, platform
+from pushkeeper.store.admin import workspaces
+from pushkeeper.store.db import migrate
+from pushkeeper.store.db.database import Database
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.database import Connection
+    from pushkeeper.store.db.database import Connection
 
 TENANTS = (
     "select c.relname as name from pg_class c join pg_attribute a on a.attrelid = c.oid "
@@ -140,7 +141,7 @@ async def test_a_user_who_may_make_no_roles_works_with_those_that_there_are_or_w
         again = await Database.open(plain.url)
         assert again.rows_are_secured == bool(roles)
         await again.close()
-        *_, finding = await ground.schema(plain)
+        *_, finding = await platform.schema(plain)
         assert (finding.check, finding.state) == ("row security", State.OK if roles else State.ATTENTION)
         assert await migrate.migrate(plain) == []
     finally:

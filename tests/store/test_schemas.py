@@ -11,26 +11,29 @@ from urllib.parse import urlsplit
 import pytest
 import pytest_asyncio
 
-from pushkeeper.audience import Audiences
-from pushkeeper.core.filter import Unit
+from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.identity import of_path
 from pushkeeper.core.model import Platform, Token
-from pushkeeper.doctor import State, ground
 from pushkeeper.errors import Misconfigured
-from pushkeeper.registry import Registry
-from pushkeeper.store import insights, jobs, migrate, reach, retention, workspaces
-from pushkeeper.store.database import Database
-from pushkeeper.store.devices import Registration
-from pushkeeper.store.insights import Insight
-from pushkeeper.store.people import Naming
-from pushkeeper.store.retention import Keep
+from pushkeeper.services.audiences import Audiences
+from pushkeeper.services.doctor import State, platform
+from pushkeeper.services.people import Registry
+from pushkeeper.store import jobs
+from pushkeeper.store.admin import workspaces
+from pushkeeper.store.db import migrate, retention
+from pushkeeper.store.db.database import Database
+from pushkeeper.store.db.retention import Keep
+from pushkeeper.store.devices.devices import Registration
+from pushkeeper.store.people.people import Naming
+from pushkeeper.store.reports import insights, reach
+from pushkeeper.store.reports.insights import Insight
 from support.schemas import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.database import Connection
+    from pushkeeper.store.db.database import Connection
 
 KEEP = Keep(pushes_days=90, history_days=400, events_days=90, exports_days=30, outbox_days=30)
 NAMED = "select c.relname from pg_class c where c.relnamespace = to_regnamespace($1) and c.relkind in ('r', 'p', 'S', 'i')"
@@ -64,8 +67,8 @@ async def test_both_have_all_tables_indexes_and_partitions(both: tuple[Database,
     one, two = both
     assert await names(one, "one") == await names(two, "two") != set()
     for each in both:
-        assert [found.state for found in await ground.partitions(each, KEEP)] == [State.OK]
-        assert {found.state for found in await ground.schema(each)} == {State.OK}
+        assert [found.state for found in await platform.partitions(each, KEEP)] == [State.OK]
+        assert {found.state for found in await platform.schema(each)} == {State.OK}
 
 
 async def test_a_device_of_one_is_not_in_the_other(

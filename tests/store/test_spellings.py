@@ -12,11 +12,14 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pushkeeper.core.devices.spellings import Spelled, merge
+from pushkeeper.core.devices.tokens import canonical
 from pushkeeper.core.model import DeviceId, PersonId, Token, WorkspaceId, device_id, uuid7
-from pushkeeper.core.spellings import Spelled, merge
-from pushkeeper.core.tokens import canonical
-from pushkeeper.store import devices, ledger, migrate, spellings, workspaces
-from pushkeeper.store.database import Database
+from pushkeeper.store import strikes as strike_store
+from pushkeeper.store.admin import workspaces
+from pushkeeper.store.db import migrate
+from pushkeeper.store.db.database import Database
+from pushkeeper.store.devices import devices, spellings
 from support.spellings import HEX_TOKENS, spelled
 
 if TYPE_CHECKING:
@@ -169,7 +172,7 @@ class Past:
 
     async def broken(self) -> int:
         """How many devices have a history that does not come to how they stand."""
-        return (await ledger.check(self.database, self.workspace, b"", None, examples=10)).wrong
+        return (await strike_store.check(self.database, self.workspace, b"", None, examples=10)).wrong
 
 
 @pytest_asyncio.fixture

@@ -15,20 +15,22 @@ import pytest_asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushkeeper.core import status
+from pushkeeper.core.delivery import device_status
+from pushkeeper.core.delivery.device_status import LastStatus, Standing, Suppression
+from pushkeeper.core.delivery.status_replay import Line, fold
 from pushkeeper.core.identity import Identifier, IdentifierKind
-from pushkeeper.core.ledger import Line, fold
 from pushkeeper.core.model import DeviceId, PersonId, Platform, Token, WorkspaceId, device_id
-from pushkeeper.core.status import LastStatus, Standing, Suppression
-from pushkeeper.ledger import Ledger
-from pushkeeper.store import devices, people, workspaces
-from pushkeeper.store.devices import HistoryLine, Registration, SettleEvent, Settlement
-from pushkeeper.store.people import Naming
+from pushkeeper.services.strikes import Ledger
+from pushkeeper.store.admin import workspaces
+from pushkeeper.store.devices import devices
+from pushkeeper.store.devices.devices import HistoryLine, Registration, SettleEvent, Settlement
+from pushkeeper.store.people import people
+from pushkeeper.store.people.people import Naming
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.store.database import Connection, Database
+    from pushkeeper.store.db.database import Connection, Database
 
 MESSAGE = UUID("01931000-0000-7000-8000-000000000000")
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -47,11 +49,13 @@ class Came(NamedTuple):
         """What the table makes of it; all strikes are of one moment, so that any gap is too short but none."""
         match self.event:
             case SettleEvent.ACCEPTED:
-                return status.accepted(standing, generation)
+                return device_status.accepted(standing, generation)
             case SettleEvent.REFUSED:
-                return status.refused(standing, generation, definite=self.definite, at=NOON, options=options)
+                return device_status.refused(
+                    standing, generation, definite=self.definite, at=NOON, options=options
+                )
             case SettleEvent.REFUSED_AS_STALE:
-                return status.refused_as_stale(standing, generation, at=NOON, options=options)
+                return device_status.refused_as_stale(standing, generation, at=NOON, options=options)
 
 
 came = st.builds(Came, st.sampled_from(SettleEvent), st.booleans())
@@ -123,7 +127,7 @@ class World:
     workspace: WorkspaceId
     people: tuple[PersonId, PersonId]
     tokens: tuple[Token, Token]
-    options: Suppression = status.DOCUMENTED
+    options: Suppression = device_status.DOCUMENTED
 
     def key(self, device: int) -> DeviceId:
         return device_id(self.workspace, self.tokens[device])
@@ -248,7 +252,7 @@ def assert_folds_to(lines: Sequence[HistoryLine], owned: Owned | None, options: 
 
 @dataclass
 class Model:
-    """The table of core/status.py, moved by the same steps as the rows."""
+    """The table of core/delivery/device_status.py, moved by the same steps as the rows."""
 
     world: World
     devices: list[Owned | None]
@@ -270,7 +274,7 @@ class Model:
                 assert given not in self.generations[device]
                 self.generations[device].add(given)
                 before = self.devices[device]
-                standing = Standing() if before is None else status.registered(before.standing)
+                standing = Standing() if before is None else device_status.registered(before.standing)
                 self.touched.add(device)
                 self.devices[device] = Owned(self.world.people[person], replace(standing, generation=given))
             case TakePush(device):
@@ -386,7 +390,7 @@ def one_step(
 ) -> Owned | None:
     match step:
         case Register(_, person):
-            standing = Standing() if owned is None else status.registered(owned.standing)
+            standing = Standing() if owned is None else device_status.registered(owned.standing)
             return Owned(world.people[person], replace(standing, generation=NEW))
         case Settle(((_, outcome),)) if owned is not None:
             ruled = outcome.rule(owned.standing, sent_to, world.options)

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pushkeeper.errors import TooManyRequests, TooSlow
-from pushkeeper.store import surveys, workspaces
-from pushkeeper.store.database import Database
+from pushkeeper.store.admin import workspaces
+from pushkeeper.store.db import surveys
+from pushkeeper.store.db.database import Database
 from support.engine import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.database import Connection
+    from pushkeeper.store.db.database import Connection
 
 LOCK = 8_812_001
 WAITS = f"select pg_advisory_xact_lock_shared({LOCK}), $1::bigint as workspace, $2::int as number"

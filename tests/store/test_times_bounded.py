@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pushkeeper.store import migrate
+from pushkeeper.store.db import migrate
 from support.dashboard import own_database
 
 if TYPE_CHECKING:
-    from pushkeeper.store.database import Database, Row
+    from pushkeeper.store.db.database import Database, Row
 
 BEYOND = ("-infinity", "infinity", "0001-01-01 00:00+00", "1969-12-31 23:59:59+00", "2200-01-01 00:00+00")
 WITHIN = ("1970-01-01 00:00+00", "2026-11-01 10:00+00", "2199-12-31 23:59:59+00")

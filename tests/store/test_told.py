@@ -13,15 +13,16 @@ from hypothesis import strategies as st
 
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Platform, Token
-from pushkeeper.registry import Call, Registry, Tell
-from pushkeeper.store import events, people, workspaces
-from pushkeeper.store.devices import Registration
-from pushkeeper.store.events import NewEvent
-from pushkeeper.store.people import AttributeChange, Naming
+from pushkeeper.services.people import Call, Registry, Tell
+from pushkeeper.store.admin import workspaces
+from pushkeeper.store.devices.devices import Registration
+from pushkeeper.store.people import events, people
+from pushkeeper.store.people.events import NewEvent
+from pushkeeper.store.people.people import AttributeChange, Naming
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushkeeper.store.turns import Keys, Turns, Waiting
+from pushkeeper.store.db.turns import Keys, Turns, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

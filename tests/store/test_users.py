@@ -13,16 +13,16 @@ import pytest
 import pytest_asyncio
 from argon2 import PasswordHasher
 
-from pushkeeper.core.user import Role
+from pushkeeper.core.roles import Role
 from pushkeeper.errors import BadRequest, Conflict, NotFound, TooManyRequests, Unauthorized
-from pushkeeper.store import migrate
-from pushkeeper.store.database import Database
-from pushkeeper.users import Users
+from pushkeeper.services.accounts import Users
+from pushkeeper.store.db import migrate
+from pushkeeper.store.db.database import Database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from pushkeeper.store.users import User
+    from pushkeeper.store.admin.accounts import User
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 PASSWORD = "correct horse battery"

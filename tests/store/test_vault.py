@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pushkeeper.core.model import Secret
 from pushkeeper.errors import Misconfigured
-from pushkeeper.store.vault import Vault, key_of_folder, read_key
+from pushkeeper.store.admin.vault import Vault, key_of_folder, read_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ ONE, OTHER = Vault(Secret(bytes(32))), Vault(Secret(bytes([1]) * 32))
 AGREE_ON_A_KEY = """
 import sys
 from pathlib import Path
-from pushkeeper.store.vault import key_of_folder
+from pushkeeper.store.admin.vault import key_of_folder
 sys.stdin.readline()
 print(key_of_folder(Path(sys.argv[1])).value.hex())
 """

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pushkeeper.errors import Conflict, NotFound
-from pushkeeper.store import workspaces
+from pushkeeper.store.admin import workspaces
 
 if TYPE_CHECKING:
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
 
 
 def a_name() -> str:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pushkeeper.core import schedule
-from pushkeeper.store import plans
+from pushkeeper.core.broadcasts import schedule
+from pushkeeper.store.broadcasts import planning
 
 if TYPE_CHECKING:
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
 
 zones = st.sampled_from(sorted(schedule.zones()))
 spellings = st.one_of(
@@ -25,7 +25,7 @@ spellings = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
 )
 KEYS = (
-    f"select {plans.ZONE_KEY} as key, {plans.ZONE_KEY} = any ($2::text[]) as known "
+    f"select {planning.ZONE_KEY} as key, {planning.ZONE_KEY} = any ($2::text[]) as known "
     "from unnest($1::text[]) with ordinality as t (said, n), "
     "lateral (select jsonb_build_object('timezone', t.said) as attributes) d, "
     'lateral (select jsonb \'{"timezone": "UTC"}\' as attributes) p order by t.n'
@@ -37,7 +37,7 @@ KEYS = (
 async def test_postgresql_knows_a_zone_by_the_spellings_by_which_we_do(
     database: Database, said: list[str]
 ) -> None:
-    rows = await database.rows(KEYS, said, plans.zone_keys())
+    rows = await database.rows(KEYS, said, planning.zone_keys())
     for text, row in zip(said, rows, strict=True):
         zone = schedule.canonical_zone(text)
         assert row["known"] == (zone is not None), text

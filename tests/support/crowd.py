@@ -11,12 +11,14 @@ import asyncpg
 
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Content, Platform, Token
-from pushkeeper.planning import Planning
-from pushkeeper.store import devices, people, workspaces
-from pushkeeper.store.database import Database
-from pushkeeper.triggers import Triggers
-from pushkeeper.worker.jobs import Jobs
-from pushkeeper.worker.planner import Planner
+from pushkeeper.services.broadcasts.planner import Planning
+from pushkeeper.services.broadcasts.triggered import Triggers
+from pushkeeper.store.admin import workspaces
+from pushkeeper.store.db.database import Database
+from pushkeeper.store.devices import devices
+from pushkeeper.store.people import people
+from pushkeeper.worker.jobs.broadcasts import Planner
+from pushkeeper.worker.jobs.runner import Jobs
 
 PAGE = 1_000
 

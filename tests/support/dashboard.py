@@ -19,16 +19,17 @@ import uvicorn
 from pushkeeper import config, wiring
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Environment, Platform, Provider, Secret, Token, minted_at
-from pushkeeper.core.user import Role
-from pushkeeper.store import credentials, migrate, workspaces
-from pushkeeper.store.credentials import NewCredential
-from pushkeeper.store.database import Database
-from pushkeeper.store.devices import Registration, SettleEvent, Settlement, settle
-from pushkeeper.store.messages import new_id
-from pushkeeper.store.people import AttributeChange, Naming
-from pushkeeper.store.pushes import PushRow
-from pushkeeper.store.pushes import insert as insert_pushes
-from pushkeeper.store.vault import Vault, key_of_folder
+from pushkeeper.core.roles import Role
+from pushkeeper.store.admin import credentials, workspaces
+from pushkeeper.store.admin.credentials import NewCredential
+from pushkeeper.store.admin.vault import Vault, key_of_folder
+from pushkeeper.store.db import migrate
+from pushkeeper.store.db.database import Database
+from pushkeeper.store.delivery.pushes import PushRow
+from pushkeeper.store.delivery.pushes import insert as insert_pushes
+from pushkeeper.store.devices.devices import Registration, SettleEvent, Settlement, settle
+from pushkeeper.store.messages.messages import new_id
+from pushkeeper.store.people.people import AttributeChange, Naming
 from pushkeeper.web.limits import Limits
 from pushkeeper.web.server import Server
 
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
     from pathlib import Path
 
-    from pushkeeper.store.database import Connection
-    from pushkeeper.store.devices import Device
-    from pushkeeper.store.workspaces import NewKeys, Workspace
+    from pushkeeper.store.admin.workspaces import NewKeys, Workspace
+    from pushkeeper.store.db.database import Connection
+    from pushkeeper.store.devices.devices import Device
 
 PASSWORD = "correct horse battery"
 _FORM = "application/x-www-form-urlencoded"

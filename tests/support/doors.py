@@ -11,7 +11,7 @@ from pushkeeper.dashboard import app as dashboard
 from support.inside import SIMULATOR_URL
 
 if TYPE_CHECKING:
-    from pushkeeper.dashboard.door import Door
+    from pushkeeper.dashboard.ui.page import Door
     from support.dashboard import Site
 
 # What stands for a segment of an address: nothing that there is, so that whoever is let through finds nothing.

@@ -18,8 +18,8 @@ import uvicorn
 from pushkeeper import config, wiring
 from pushkeeper.core.model import Environment
 from pushkeeper.simulator.world import Origin
-from pushkeeper.store import credentials, workspaces
-from pushkeeper.store.vault import Vault, key_of_folder
+from pushkeeper.store.admin import credentials, workspaces
+from pushkeeper.store.admin.vault import Vault, key_of_folder
 from pushkeeper.web.limits import Limits
 from pushkeeper.web.server import Server
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.model import Content
     from pushkeeper.simulator import Simulator
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
 
 GIVE_UP_S = 60.0
 

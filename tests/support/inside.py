@@ -14,7 +14,7 @@ from support.dashboard import Browser, Seen, joined
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from pushkeeper.core.user import Role
+    from pushkeeper.core.roles import Role
     from support.dashboard import Site
 
 # Nobody answers there; so the dashboard has all of its doors.

@@ -10,31 +10,32 @@ from typing import TYPE_CHECKING, Any
 from pushkeeper.core.destination import Destinations
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Content, Environment, Provider, Secret
-from pushkeeper.exports import Exports
-from pushkeeper.planning import Planning
-from pushkeeper.registry import Registry
-from pushkeeper.store import credentials, jobs, webhooks, workspaces
-from pushkeeper.store.credentials import NewCredential
-from pushkeeper.store.people import AttributeChange, Naming
-from pushkeeper.store.templates import Draft, TemplateKind
-from pushkeeper.store.vault import Vault
-from pushkeeper.templates import Templates
-from pushkeeper.triggers import Trigger, Triggers
-from pushkeeper.webhooks import Webhooks
+from pushkeeper.services.broadcasts.planner import Planning
+from pushkeeper.services.broadcasts.triggered import Trigger, Triggers
+from pushkeeper.services.exports import Exports
+from pushkeeper.services.messages.templates import Templates
+from pushkeeper.services.people import Registry
+from pushkeeper.services.webhooks import Webhooks
+from pushkeeper.store import jobs, webhooks
+from pushkeeper.store.admin import credentials, workspaces
+from pushkeeper.store.admin.credentials import NewCredential
+from pushkeeper.store.admin.vault import Vault
+from pushkeeper.store.messages.templates import Draft, TemplateKind
+from pushkeeper.store.people.people import AttributeChange, Naming
 from pushkeeper.wiring import CHECKS
-from pushkeeper.worker.exporter import Exporter
-from pushkeeper.worker.figures import Figures
-from pushkeeper.worker.files import Files
-from pushkeeper.worker.planner import Planner
-from pushkeeper.worker.webhooks import Poster
+from pushkeeper.worker.jobs.broadcasts import Planner
+from pushkeeper.worker.jobs.exports import Exporter
+from pushkeeper.worker.jobs.recipient_files import Files
+from pushkeeper.worker.jobs.webhooks import Poster
+from pushkeeper.worker.metrics import Figures
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
     from pushkeeper.store.jobs import Kind
-    from pushkeeper.worker.jobs import Work
+    from pushkeeper.worker.jobs.runner import Work
 
 ANYWHERE = Destinations(private=True)
 VAULT = Vault(Secret(bytes(32)))

@@ -21,9 +21,9 @@ import dns.message
 import dns.rrset
 import httpcore
 
-from pushkeeper import telemetry
 from pushkeeper.core.destination import Destinations
-from pushkeeper.worker.outbound import CANNOT_CALL, Checked
+from pushkeeper.observability import logs
+from pushkeeper.worker.http_client import CANNOT_CALL, Checked
 
 PUBLIC, PUBLIC_V6, OWN = "93.184.216.34", "2606:4700::1111", "5.6.7.8"
 # Each is asked for in turn, again and again.
@@ -192,7 +192,7 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    telemetry.configure(json=True)
+    logs.configure(json=True)
     with tempfile.TemporaryDirectory() as temporary:
         prepare(Path(temporary))
         Names().start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from pushkeeper.store.database import Database
+from pushkeeper.store.db.database import Database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,7 +12,7 @@ from support.inside import routes_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pushkeeper.store.workspaces import NewKeys
+    from pushkeeper.store.admin.workspaces import NewKeys
 
     Place = tuple[str | int, ...]
 

@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pushkeeper.store import migrate
-from pushkeeper.store.database import Database
+from pushkeeper.store.db import migrate
+from pushkeeper.store.db.database import Database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

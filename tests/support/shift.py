@@ -9,29 +9,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pushkeeper import config, wiring
+from pushkeeper.core.delivery.outcome import Accepted, Verdict
 from pushkeeper.core.identity import of_path
 from pushkeeper.core.model import Content, Environment, Platform, Provider, Secret, Token
-from pushkeeper.core.outcome import Accepted, Verdict
-from pushkeeper.registry import Registry
 from pushkeeper.rendering.renderer import Renderer
-from pushkeeper.sending import Sending, TransactionalPush
-from pushkeeper.store import credentials, workspaces
-from pushkeeper.store.credentials import NewCredential
-from pushkeeper.store.devices import Registration
-from pushkeeper.store.people import Naming
-from pushkeeper.store.vault import Vault
-from pushkeeper.worker.figures import Figures
-from pushkeeper.worker.loop import Worker
-from pushkeeper.worker.senders import Providers
+from pushkeeper.services.messages.transactional import Sending, TransactionalPush
+from pushkeeper.services.people import Registry
+from pushkeeper.store.admin import credentials, workspaces
+from pushkeeper.store.admin.credentials import NewCredential
+from pushkeeper.store.admin.vault import Vault
+from pushkeeper.store.devices.devices import Registration
+from pushkeeper.store.people.people import Naming
+from pushkeeper.worker.metrics import Figures
+from pushkeeper.worker.provider_clients import Providers
+from pushkeeper.worker.worker import Worker
 from support.engine import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from pushkeeper.core.model import Push
-    from pushkeeper.store.credentials import Credential
-    from pushkeeper.store.database import Database
-    from pushkeeper.worker.senders import OnVerdicts
+    from pushkeeper.store.admin.credentials import Credential
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.worker.provider_clients import OnVerdicts
 
 ACCEPTED = Verdict(row="F1", outcome=Accepted(provider_id="id"), status=200)
 

@@ -17,15 +17,15 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import psutil
 
-from pushkeeper.meters import PROCESS
-from pushkeeper.metrics import Metric
-from pushkeeper.store.database import Database
+from pushkeeper.observability.meters import PROCESS
+from pushkeeper.observability.metrics import Metric
+from pushkeeper.store.db.database import Database
 from support.engine import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from pushkeeper.store.replica import Replica
+    from pushkeeper.store.db.replica import Replica
 
 _LONGEST_S = 60
 

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pushkeeper.api.certificate import self_signed
+from pushkeeper.web.localhost_tls import self_signed
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from pushkeeper.shared.memory import SharedMemory
-from pushkeeper.shared.turns import Turns
+from pushkeeper.interprocess.memory import SharedMemory
+from pushkeeper.interprocess.turns import Turns
 from support.bounded import QUIET, answered, heard, request, serving, status
 
 PATIENT_S = 30.0

@@ -9,10 +9,10 @@ import pytest
 import pytest_asyncio
 import trustme
 
-from pushkeeper.providers.answer import Request
-from pushkeeper.providers.limits import Limits
-from pushkeeper.providers.pool import Pool
-from pushkeeper.providers.tls import Endpoint, tls_context
+from pushkeeper.providers.transport.limits import Limits
+from pushkeeper.providers.transport.pool import Pool
+from pushkeeper.providers.transport.response import Request
+from pushkeeper.providers.transport.tls import Endpoint, tls_context
 
 CA = trustme.CA()
 JSON = ((b"content-type", b"application/json"),)

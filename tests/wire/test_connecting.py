@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import ngh2
 
-from pushkeeper.core.outcome import Silence
-from pushkeeper.providers.answer import NoResponse, Response
-from pushkeeper.providers.limits import Limits
-from pushkeeper.providers.pool import Pool
-from pushkeeper.providers.tls import Endpoint, tls_context
+from pushkeeper.core.delivery.outcome import Silence
+from pushkeeper.providers.transport.limits import Limits
+from pushkeeper.providers.transport.pool import Pool
+from pushkeeper.providers.transport.response import NoResponse, Response
+from pushkeeper.providers.transport.tls import Endpoint, tls_context
 
 
 def silences(answers):

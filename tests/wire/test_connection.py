@@ -6,10 +6,10 @@ import ngh2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushkeeper.core.outcome import Silence
-from pushkeeper.providers.answer import NoResponse, Request, Response
-from pushkeeper.providers.http2 import Connection, Exchange
-from pushkeeper.providers.limits import Limits
+from pushkeeper.core.delivery.outcome import Silence
+from pushkeeper.providers.transport.connection import Connection, Exchange
+from pushkeeper.providers.transport.limits import Limits
+from pushkeeper.providers.transport.response import NoResponse, Request, Response
 
 STREAMS = ngh2.Setting.MAX_CONCURRENT_STREAMS
 

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 import ngh2
 import pytest
 
+from pushkeeper.core.delivery.outcome import Accepted, Refused, Silence, Unavailable
 from pushkeeper.core.model import Token
-from pushkeeper.core.outcome import Accepted, Refused, Silence, Unavailable
-from pushkeeper.providers.answer import NoResponse, Response
 from pushkeeper.providers.apns import verdict as apns_verdict
 from pushkeeper.providers.fcm import verdict as fcm_verdict
-from pushkeeper.providers.limits import Limits
+from pushkeeper.providers.transport.limits import Limits
+from pushkeeper.providers.transport.response import NoResponse, Response
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ONE = Limits(max_connections=1, first_backoff_s=0.01)

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from pushkeeper.core.outcome import Silence
-from pushkeeper.providers.answer import NoResponse, Request, Response
-from pushkeeper.providers.limits import Limits
+from pushkeeper.core.delivery.outcome import Silence
+from pushkeeper.providers.transport.limits import Limits
+from pushkeeper.providers.transport.response import NoResponse, Request, Response
 
 STREAMS = ngh2.Setting.MAX_CONCURRENT_STREAMS
 NO_H2 = b"HTTP/1.1 400 Bad Request\r\n\r\n"

@@ -6,9 +6,9 @@ import gc
 import psutil
 import pytest
 
-from pushkeeper.core.outcome import Silence
-from pushkeeper.providers.answer import Response
-from pushkeeper.providers.limits import Limits
+from pushkeeper.core.delivery.outcome import Silence
+from pushkeeper.providers.transport.limits import Limits
+from pushkeeper.providers.transport.response import Response
 
 ONE = Limits(max_connections=1, first_backoff_s=0.01)
 

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from pushkeeper.providers.answer import Response
-from pushkeeper.providers.limits import Limits
+from pushkeeper.providers.transport.limits import Limits
+from pushkeeper.providers.transport.response import Response
 
 pytestmark = pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
 

@@ -10,10 +10,10 @@ import ngh2
 import pytest
 import trustme
 
-from pushkeeper.core.outcome import Silence
-from pushkeeper.providers.answer import NoResponse, Response
-from pushkeeper.providers.limits import Limits
-from pushkeeper.providers.tls import tls_context
+from pushkeeper.core.delivery.outcome import Silence
+from pushkeeper.providers.transport.limits import Limits
+from pushkeeper.providers.transport.response import NoResponse, Response
+from pushkeeper.providers.transport.tls import tls_context
 
 STREAMS = ngh2.Setting.MAX_CONCURRENT_STREAMS
 ONE = Limits(max_connections=1, first_backoff_s=0.01)

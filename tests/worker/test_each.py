@@ -9,25 +9,26 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from pushkeeper.census import Census
 from pushkeeper.errors import Unreachable
-from pushkeeper.insights import Insights
-from pushkeeper.meters import Series
-from pushkeeper.metrics import Metric
-from pushkeeper.store import reach, workspaces
-from pushkeeper.store.retention import Keep
-from pushkeeper.users import Users
-from pushkeeper.worker.counting import Counting
-from pushkeeper.worker.each import Each
-from pushkeeper.worker.figures import Figures
-from pushkeeper.worker.retention import Retention
+from pushkeeper.observability.meters import Series
+from pushkeeper.observability.metrics import Metric
+from pushkeeper.services.accounts import Users
+from pushkeeper.services.reports.insights import Insights
+from pushkeeper.services.reports.reach import Census
+from pushkeeper.store.admin import workspaces
+from pushkeeper.store.db.retention import Keep
+from pushkeeper.store.reports import reach
+from pushkeeper.worker.jobs.each import Each
+from pushkeeper.worker.jobs.reports import Counting
+from pushkeeper.worker.jobs.retention import Retention
+from pushkeeper.worker.metrics import Figures
 from support.dashboard import own_database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
 
 KEEP = Keep(pushes_days=None, history_days=None, events_days=None, exports_days=30, outbox_days=None)
 

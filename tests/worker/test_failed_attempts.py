@@ -8,6 +8,17 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from pushkeeper.core.delivery.outcome import (
+    Accepted,
+    Certainty,
+    Refused,
+    Scope,
+    Silence,
+    Throttled,
+    Unanswered,
+    Verdict,
+)
+from pushkeeper.core.delivery.retry import ACCEPTED, Deferred, End, Held, Hold, Settled
 from pushkeeper.core.model import (
     Content,
     DeviceId,
@@ -19,22 +30,11 @@ from pushkeeper.core.model import (
     Token,
     WorkspaceId,
 )
-from pushkeeper.core.outcome import (
-    Accepted,
-    Certainty,
-    Refused,
-    Scope,
-    Silence,
-    Throttled,
-    Unanswered,
-    Verdict,
-)
-from pushkeeper.core.retry import ACCEPTED, Deferred, End, Held, Hold, Settled
-from pushkeeper.store.batches import Claim, ClaimedBatch, Target
-from pushkeeper.worker.facts import Answered, NotSent, SetAside, Work, failed_attempt
+from pushkeeper.store.delivery.queue import Claim, ClaimedBatch, Target
+from pushkeeper.worker.results import Answered, NotSent, SetAside, Work, failed_attempt
 
 if TYPE_CHECKING:
-    from pushkeeper.core.retry import Decision
+    from pushkeeper.core.delivery.retry import Decision
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 MESSAGE, DEVICE, PERSON = UUID(int=1), DeviceId(b"d" * 16), PersonId(7)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from pushkeeper.core.destination import Destinations, url_fault
 from pushkeeper.errors import BadRequest
-from pushkeeper.worker import files
-from pushkeeper.worker.outbound import NOT_ANSWERING, Checked
+from pushkeeper.worker.http_client import NOT_ANSWERING, Checked
+from pushkeeper.worker.jobs import recipient_files
 
 REFUSED = (
     "http://example.com:99999/x",
@@ -102,7 +102,7 @@ _JSON = st.recursive(
 @example(b'{"id": "\\ud800"}')
 def test_whatever_a_line_holds_is_somebody_or_refused_by_its_number(line: bytes) -> None:
     try:
-        place = files._recipient(line, 7).place
+        place = recipient_files._recipient(line, 7).place
     except BadRequest as error:
         place = error.field
     assert place == "line 7"

@@ -11,11 +11,11 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushkeeper.core import job
+from pushkeeper.core import job_retry
 from pushkeeper.errors import BadRequest, TooSlow, Unreachable
 from pushkeeper.store import jobs
-from pushkeeper.worker import reasons
-from pushkeeper.worker.jobs import Jobs
+from pushkeeper.worker.jobs import failures
+from pushkeeper.worker.jobs.runner import Jobs
 from support.dashboard import own_database
 from support.jobs import KINDS, shops, work
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
     from pushkeeper.store.jobs import Claim, Kind
-    from pushkeeper.worker.jobs import Work
+    from pushkeeper.worker.jobs.runner import Work
 
 ERRORS = (
     ValueError("Port could not be cast: secret"),
@@ -38,7 +38,7 @@ ERRORS = (
     TimeoutError("secret"),
     ExceptionGroup("secret", [OSError("secret")]),
     TooSlow("a query of it takes longer than 50 s"),
-    reasons.TryAgain("data_file_url: answered 503"),
+    failures.TryAgain("data_file_url: answered 503"),
 )
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 
@@ -95,7 +95,7 @@ async def test_whatever_an_item_raises_costs_it_alone(alone: Database, kind: Kin
         await runner.finish()
         assert await good.is_done(kind, wanted)
         row = await bad.row(kind, poison)
-        assert (row["attempts"], row["last_error"], row["claim_id"]) == (1, reasons.reason(error), None)
+        assert (row["attempts"], row["last_error"], row["claim_id"]) == (1, failures.reason(error), None)
         assert row["is_later"]
         assert "secret" not in row["last_error"]
         for _ in range(kind.most_attempts):
@@ -104,7 +104,7 @@ async def test_whatever_an_item_raises_costs_it_alone(alone: Database, kind: Kin
             await runner.finish()
             if await bad.failure(kind, poison) is not None:
                 break
-        assert await bad.failure(kind, poison) == reasons.reason(error)
+        assert await bad.failure(kind, poison) == failures.reason(error)
         assert failing.asked == kind.most_attempts
         await runner.aclose()
 
@@ -231,7 +231,7 @@ async def test_workers_that_claim_at_once_share_what_there_is(alone: Database, k
 
 @given(st.integers(1, 100), st.floats(0, 1))
 def test_waits_grow_and_end(attempts: int, jitter: float) -> None:
-    waits = [job.wait_s(n, jitter) for n in range(1, attempts + 2)]
+    waits = [job_retry.wait_s(n, jitter) for n in range(1, attempts + 2)]
     assert waits == sorted(waits)
     assert waits[0] >= 3.75
-    assert waits[-1] <= job.LONGEST_WAIT_S * 1.25
+    assert waits[-1] <= job_retry.LONGEST_WAIT_S * 1.25

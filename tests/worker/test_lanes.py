@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pushkeeper.core.model import DeviceId, Environment, Provider, RouteId, WorkspaceId
-from pushkeeper.core.outcome import (
+from pushkeeper.core.delivery.outcome import (
     BadCredentials,
     Certainty,
     Refused,
@@ -19,8 +18,9 @@ from pushkeeper.core.outcome import (
     Unavailable,
     Verdict,
 )
-from pushkeeper.core.retry import Held, Hold
-from pushkeeper.store.routes import PauseKind, Route
+from pushkeeper.core.delivery.retry import Held, Hold
+from pushkeeper.core.model import DeviceId, Environment, Provider, RouteId, WorkspaceId
+from pushkeeper.store.delivery.routes import PauseKind, Route
 from pushkeeper.worker.lanes import LEAST_UNSETTLED, URGENT_BESIDES, Lanes
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -6,6 +6,10 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 from msgspec.structs import replace as with_changes
 
+from pushkeeper.core.broadcasts.schedule import Schedule, Window
+from pushkeeper.core.delivery.device_status import LastStatus
+from pushkeeper.core.delivery.eligibility import SkipReason
+from pushkeeper.core.delivery.route_choice import Ways, choose_route
 from pushkeeper.core.model import (
     Content,
     DeviceId,
@@ -19,14 +23,10 @@ from pushkeeper.core.model import (
     WorkspaceId,
     uuid7,
 )
-from pushkeeper.core.reach import SkipReason
-from pushkeeper.core.routing import Ways, choose_route
-from pushkeeper.core.schedule import Schedule, Window
-from pushkeeper.core.status import LastStatus
-from pushkeeper.store.batches import MessageToSend, StandingDevice, Target
-from pushkeeper.store.routes import Route
-from pushkeeper.worker import last_hop
-from pushkeeper.worker.last_hop import Expire, Go, Later, Skip, Stop, Wait
+from pushkeeper.store.delivery.queue import MessageToSend, StandingDevice, Target
+from pushkeeper.store.delivery.routes import Route
+from pushkeeper.worker import final_check
+from pushkeeper.worker.final_check import Expire, Go, Later, Skip, Stop, Wait
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ANN, BOB = PersonId(1), PersonId(2)
@@ -75,7 +75,7 @@ OTHER_APP = route(5, Provider.APNS, "com.example.other")
 
 
 def fate(*, target=TARGET, message=MESSAGE, routes=(FCM, FCM_APPLE), now=NOW):
-    return last_hop.decide(target, message, Ways(routes), now)
+    return final_check.decide(target, message, Ways(routes), now)
 
 
 def with_phone(**changes):

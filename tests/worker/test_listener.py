@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from pushkeeper.store.database import Database
+from pushkeeper.store.db.database import Database
 from pushkeeper.worker import listener
 from pushkeeper.worker.listener import Listener
 

@@ -16,7 +16,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from pushkeeper.core.destination import Destinations
-from pushkeeper.worker.outbound import CANNOT_CALL, Checked
+from pushkeeper.worker.http_client import CANNOT_CALL, Checked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from pushkeeper.core.model import DeviceId
-from pushkeeper.worker import recalls
-from pushkeeper.worker.recalls import Recalls
+from pushkeeper.worker import cancellations
+from pushkeeper.worker.cancellations import Recalls
 
 PHONE, OTHER = DeviceId(b"p" * 16), DeviceId(b"o" * 16)
 
@@ -55,11 +55,11 @@ def test_what_was_read_before_a_device_was_gone_is_stale_and_what_is_read_after_
 
 
 def test_devices_are_remembered_for_as_long_as_a_claim_may_take_and_not_for_ever(hands, monkeypatch):
-    monkeypatch.setattr(recalls, "_MOST_REMEMBERED", 2)
+    monkeypatch.setattr(cancellations, "_MOST_REMEMBERED", 2)
     read_at = time.monotonic()
     for number in range(5):
         hands.recalls.hear_of_devices(bytes([number]).hex() * 16)
     assert all(hands.recalls.is_stale(DeviceId(bytes([number]) * 16), read_at) for number in range(5))
-    monkeypatch.setattr(recalls, "_REMEMBERED_S", 0.0)
+    monkeypatch.setattr(cancellations, "_REMEMBERED_S", 0.0)
     hands.recalls.hear_of_devices(PHONE.hex())
     assert not hands.recalls.is_stale(DeviceId(bytes(16)), read_at)

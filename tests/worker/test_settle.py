@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from pushkeeper.core.identity import of_path
-from pushkeeper.core.model import Content, Environment, Platform, Provider, Push, Secret, Token
-from pushkeeper.core.outcome import (
+from pushkeeper.core.delivery.outcome import (
     Accepted,
     BadCredentials,
     BadMessage,
@@ -20,19 +18,24 @@ from pushkeeper.core.outcome import (
     Unanswered,
     Verdict,
 )
-from pushkeeper.core.retry import Deferred, End, Held, Hold, Settled
-from pushkeeper.registry import Registry
-from pushkeeper.routing import Routing
-from pushkeeper.sending import Sending, TransactionalPush
-from pushkeeper.store import batches, credentials, devices, routes, vault
-from pushkeeper.store.credentials import NewCredential
-from pushkeeper.store.devices import Registration
-from pushkeeper.store.people import Naming
-from pushkeeper.store.routes import PauseKind
+from pushkeeper.core.delivery.retry import Deferred, End, Held, Hold, Settled
+from pushkeeper.core.identity import of_path
+from pushkeeper.core.model import Content, Environment, Platform, Provider, Push, Secret, Token
+from pushkeeper.services.messages.transactional import Sending, TransactionalPush
+from pushkeeper.services.people import Registry
+from pushkeeper.services.routes import Routing
+from pushkeeper.store.admin import credentials, vault
+from pushkeeper.store.admin.credentials import NewCredential
+from pushkeeper.store.delivery import queue as push_queue
+from pushkeeper.store.delivery import routes
+from pushkeeper.store.delivery.routes import PauseKind
+from pushkeeper.store.devices import devices
+from pushkeeper.store.devices.devices import Registration
+from pushkeeper.store.people.people import Naming
 from pushkeeper.worker import settle
-from pushkeeper.worker.facts import Answered, NotSent, SetAside, Slice, Work
-from pushkeeper.worker.figures import Figures
 from pushkeeper.worker.lanes import Pause
+from pushkeeper.worker.metrics import Figures
+from pushkeeper.worker.results import Answered, NotSent, SetAside, Slice, Work
 
 ACCEPTED = Verdict(row="F1", outcome=Accepted(provider_id="id"), status=200)
 REFUSED = Verdict(row="F4", outcome=Refused(certainty=Certainty.DEFINITE), status=404, reason="UNREGISTERED")
@@ -62,8 +65,8 @@ class Desk:
         return await self.sending.accept(push)
 
     async def claim(self):
-        room = batches.Room(devices=1_000, not_urgent=1_000, lanes={})
-        claimed = await batches.claim(self.database, room=room, lease_s=60)
+        room = push_queue.Room(devices=1_000, not_urgent=1_000, lanes={})
+        claimed = await push_queue.claim(self.database, room=room, lease_s=60)
         return [Work(batch) for batch in claimed if batch.workspace_id == self.workspace_id]
 
     async def route(self):
@@ -148,7 +151,7 @@ async def test_a_worker_that_lost_its_claim_writes_nothing(desk):
     await desk.register("ann", "t1")
     await desk.queue("ann")
     [late] = await desk.claim()
-    await batches.release(desk.database, [late.batch.claim])
+    await push_queue.release(desk.database, [late.batch.claim])
     [work] = await desk.claim()
     await desk.write(await desk.answered(late, REFUSED, Settled(end=End.BOUNCED)))
     assert await desk.pushes() == []
@@ -166,7 +169,7 @@ async def test_what_is_settled_of_a_batch_is_not_claimed_again(desk):
     first = work.batch.targets[0].device_id
     await desk.write(await desk.answered(work, ACCEPTED, Settled(end=End.ACCEPTED)))
     assert list(work.unsettled) == [work.batch.targets[1].device_id]
-    await batches.release(desk.database, [work.batch.claim])
+    await push_queue.release(desk.database, [work.batch.claim])
     [again] = await desk.claim()
     assert [target.device_id for target in again.batch.targets] == [
         t.device_id for t in work.batch.targets if t.device_id != first

@@ -9,10 +9,10 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
-from pushkeeper.core import job
-from pushkeeper.metrics import Metric
-from pushkeeper.store.database import HALT_CHANNEL, PLAN_CHANNEL, ROUTES_CHANNEL, WORK_CHANNEL
-from pushkeeper.store.reach import REACH_CHANNEL
+from pushkeeper.core import job_retry
+from pushkeeper.observability.metrics import Metric
+from pushkeeper.store.db.database import HALT_CHANNEL, PLAN_CHANNEL, ROUTES_CHANNEL, WORK_CHANNEL
+from pushkeeper.store.reports.reach import REACH_CHANNEL
 from pushkeeper.worker import listener, settle, tasks
 from support.dashboard import own_database
 from support.engine import eventually
@@ -23,7 +23,7 @@ from support.shift import shift
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
     from support.shift import Shift
 
 EVERY_ERROR = [*NOT_NOW.values(), *UNEXPECTED.values(), *BUGS.values()]
@@ -42,7 +42,7 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faults]:
     monkeypatch.setattr(tasks, "FIRST_PAUSE_S", 0.0)
     monkeypatch.setattr(listener, "AGAIN_S", 0.0)
     monkeypatch.setattr(settle, "ASIDE_S", 0.0)
-    monkeypatch.setattr(job, "wait_s", lambda *_: 0.0)
+    monkeypatch.setattr(job_retry, "wait_s", lambda *_: 0.0)
     # By itself structlog paints each traceback with all that is in it, which takes longer than all else.
     with capture_logs():
         yield Faults(monkeypatch)

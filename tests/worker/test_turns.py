@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from pushkeeper.worker.turns import Turns
+from pushkeeper.worker.device_order import Turns
 
 
 @dataclass(frozen=True)

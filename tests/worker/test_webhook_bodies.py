@@ -13,23 +13,26 @@ import pytest
 import pytest_asyncio
 
 from pushkeeper.core.identity import Identifier, IdentifierKind
-from pushkeeper.core.links import link_id
+from pushkeeper.core.messages.links import link_id
 from pushkeeper.core.model import DeviceId, Platform, Secret, Token
-from pushkeeper.registry import Registry
-from pushkeeper.store import messages, pushes, reports, webhooks
-from pushkeeper.store.devices import Registration
-from pushkeeper.store.people import Naming
-from pushkeeper.store.pushes import PushRow
-from pushkeeper.store.reports import AppMetric, Report
+from pushkeeper.services.people import Registry
+from pushkeeper.store import webhooks
+from pushkeeper.store.delivery import pushes
+from pushkeeper.store.delivery.pushes import PushRow
+from pushkeeper.store.devices.devices import Registration
+from pushkeeper.store.messages import messages
+from pushkeeper.store.people.people import Naming
+from pushkeeper.store.reports import app_reports
+from pushkeeper.store.reports.app_reports import AppMetric, Report
 from pushkeeper.store.webhooks import POSTED_EVENTS, FailedAttempt, Wanted
-from pushkeeper.worker.webhooks import posted_json
+from pushkeeper.worker.jobs.webhooks import posted_json
 from support.webhook_schemas import SCHEMAS
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from pushkeeper.core.model import PersonId, WorkspaceId
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
     from pushkeeper.store.webhooks import Webhook
 
 TOKEN = "the-token-of-a-phone"
@@ -113,7 +116,7 @@ class Tenant:
             reported_at=datetime.now(UTC),
             **said,
         )
-        await self.database.in_transaction(lambda connection: reports.insert(connection, [report]))
+        await self.database.in_transaction(lambda connection: app_reports.insert(connection, [report]))
 
     async def posted(self) -> list[tuple[Webhook, dict[str, Any]]]:
         """What each webhook is told, as JSON on the wire."""

@@ -9,71 +9,72 @@ from typing import TYPE_CHECKING, cast
 
 from starlette.routing import Route, Router
 
-from pushkeeper.api import (
+from pushkeeper.api import openapi
+from pushkeeper.api.customerio import (
     activities,
-    answer,
     app_api,
-    audiences,
-    broadcasts,
     cdp,
-    erasures,
-    explain,
+    delivery_reports,
     exports,
     info,
-    jobs,
     messages,
-    metrics,
-    native,
-    native_routes,
-    native_workspace,
-    openapi,
-    paths,
     preferences,
-    reports,
     segments,
     snippets,
     templates,
     track_v1,
     track_v2,
-    triggered,
+    triggered_broadcasts,
     triggers,
-    undo,
     webhooks,
 )
-from pushkeeper.api.prometheus import PATH, Prometheus
-from pushkeeper.api.readiness import Readiness
-from pushkeeper.api.surface import log, meters_of, request_id_of
+from pushkeeper.api.health import Readiness
+from pushkeeper.api.metrics import PATH, Prometheus
+from pushkeeper.api.native import (
+    audiences,
+    broadcasts,
+    devices,
+    erasures,
+    explain,
+    jobs,
+    reports,
+    strikes,
+    workspace,
+)
+from pushkeeper.api.native import routes as native_routes
 from pushkeeper.core.client_address import client_of, is_trusted
-from pushkeeper.measures import Measures
-from pushkeeper.store.connections import set_deadline
+from pushkeeper.services.metrics_snapshot import Measures
+from pushkeeper.store.db.connections import set_deadline
+from pushkeeper.web import paths, response
+from pushkeeper.web.endpoint import log, meters_of, request_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from pushkeeper.api.answer import Answer
-    from pushkeeper.api.auth import Keys
-    from pushkeeper.audience import Audiences
-    from pushkeeper.broadcasts import Broadcasts
-    from pushkeeper.census import Census
     from pushkeeper.core.client_address import Network
     from pushkeeper.core.model import Secret
-    from pushkeeper.explanations import Explanations
-    from pushkeeper.exports import Exports
-    from pushkeeper.insights import Insights
-    from pushkeeper.jobs import Jobs
-    from pushkeeper.ledger import Ledger
-    from pushkeeper.registry import Registry
-    from pushkeeper.reporting import Reporting
-    from pushkeeper.routing import Routing
-    from pushkeeper.sending import Sending
-    from pushkeeper.shared.figures import SharedFigures
-    from pushkeeper.snippets import Snippets
-    from pushkeeper.store.database import Database
-    from pushkeeper.templates import Templates
-    from pushkeeper.triggers import Triggers
-    from pushkeeper.webhooks import Webhooks
+    from pushkeeper.interprocess.figures import SharedFigures
+    from pushkeeper.services.api_keys import Keys
+    from pushkeeper.services.audiences import Audiences
+    from pushkeeper.services.broadcasts.service import Broadcasts
+    from pushkeeper.services.broadcasts.triggered import Triggers
+    from pushkeeper.services.explanations import Explanations
+    from pushkeeper.services.exports import Exports
+    from pushkeeper.services.jobs import Jobs
+    from pushkeeper.services.messages.snippets import Snippets
+    from pushkeeper.services.messages.templates import Templates
+    from pushkeeper.services.messages.transactional import Sending
+    from pushkeeper.services.people import Registry
+    from pushkeeper.services.reports.deliveries import Reporting
+    from pushkeeper.services.reports.insights import Insights
+    from pushkeeper.services.reports.reach import Census
+    from pushkeeper.services.routes import Routing
+    from pushkeeper.services.strikes import Ledger
+    from pushkeeper.services.webhooks import Webhooks
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.web.response import Answer
 
 _ONLY_TLS = (b"strict-transport-security", b"max-age=31536000")
 _BEGINNING = 3  # segments of a path that choose its router
@@ -123,7 +124,7 @@ def build(rooms: Rooms, beside: Sequence[Route] = ()) -> ASGIApp:
         *track_v1.routes(rooms),
         *cdp.routes(rooms),
         *track_v2.routes(rooms),
-        *metrics.routes(rooms),
+        *delivery_reports.routes(rooms),
         Route("/healthz", _Open(_alive)),
         Route("/readyz", _Open(Readiness(rooms.database))),
         Route(PATH, Prometheus(Measures(rooms.database, rooms.cell, rooms.figures), rooms.metrics_token)),
@@ -134,7 +135,7 @@ def build(rooms: Rooms, beside: Sequence[Route] = ()) -> ASGIApp:
         *preferences.routes(rooms),
         *templates.routes(rooms),
         *triggers.routes(rooms),
-        *triggered.routes(rooms),
+        *triggered_broadcasts.routes(rooms),
         *snippets.routes(rooms),
         *info.routes(rooms),
         *broadcasts.routes(rooms),
@@ -142,14 +143,14 @@ def build(rooms: Rooms, beside: Sequence[Route] = ()) -> ASGIApp:
         *jobs.routes(rooms),
         *openapi.routes(),
         *webhooks.routes(rooms),
-        *native.routes(rooms),
+        *devices.routes(rooms),
         *audiences.routes(rooms),
-        *undo.routes(rooms),
+        *strikes.routes(rooms),
         *erasures.routes(rooms),
         *explain.routes(rooms),
         *reports.routes(rooms),
         *native_routes.routes(rooms),
-        *native_workspace.routes(rooms),
+        *workspace.routes(rooms),
     ]
     return Doors(routes, beside, trusted_proxies=rooms.trusted_proxies, only_tls=rooms.only_tls)
 
@@ -236,13 +237,13 @@ class _Open:
 
 
 async def _alive() -> Answer:
-    return answer.of_json({"status": "ok"})
+    return response.of_json({"status": "ok"})
 
 
 async def _no_such_route(scope: Scope, receive: Receive, send: Send) -> None:
     del receive
     request_id = request_id_of(scope)
-    said = answer.of_json({"errors": [{"detail": "not found", "status": "404"}]}, 404)
+    said = response.of_json({"errors": [{"detail": "not found", "status": "404"}]}, 404)
     await said.send(send, request_id)
     meters_of("none", "", "other", said.status)[0].value += 1
     # Not its path: that may hold a token as well as any other.

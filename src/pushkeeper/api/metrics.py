@@ -1,143 +1,144 @@
-"""What apps tell of their pushes, at paths that need no key: a delivery's id is what opens them.
-
-Whatever comes is answered 200: a phone that reports something odd has nobody to read the refusal, and would send it again.
-Unless it names a delivery of another cell: then it is to be sent again, when the proxy in front of the cells is mended.
-"""
+"""`/metrics`, for Prometheus: open to this machine, and to others with the token that the settings name."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+import asyncio
+import ipaddress
+import secrets
+from math import inf
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from pushkeeper.api import fields, said
-from pushkeeper.api.auth import not_here
-from pushkeeper.api.drops import Drops
-from pushkeeper.api.surface import MAX_KEYLESS_BYTES, Surface, let_in
-from pushkeeper.api.track_v1 import DONE, render
-from pushkeeper.core import cell, times
-from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
-from pushkeeper.errors import BadRequest
-from pushkeeper.meters import PROCESS
-from pushkeeper.metrics import Metric
-from pushkeeper.registry import Tell
-from pushkeeper.reporting import AppReport
-from pushkeeper.store.people import Naming
-from pushkeeper.store.reports import AppMetric
+from pushkeeper.observability.meters import Spread
+from pushkeeper.observability.metrics import Metric
+from pushkeeper.web import response
+from pushkeeper.web.endpoint import request_id_of
+from pushkeeper.web.response import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator
 
-    from starlette.routing import Route
+    from prometheus_client.metrics_core import Metric as Family
+    from starlette.types import Receive, Scope, Send
 
-    from pushkeeper.api.answer import Answer
-    from pushkeeper.api.app import Rooms
-    from pushkeeper.api.surface import Call
+    from pushkeeper.core.model import Secret
+    from pushkeeper.observability.meters import Series
+    from pushkeeper.services.metrics_snapshot import Measures
 
-_METRICS = frozenset(AppMetric)
+PATH = "/metrics"
+_BY_PROXY = frozenset({b"forwarded", b"via", b"x-real-ip"})
+_BY_PROXY_TOO = b"x-forwarded-"
+_REFUSED = "metrics are for this machine, or for who has the token of the setting metrics_token"
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
-    """The routes that need no key."""
-    doors = _Doors(rooms)
-    surface = Surface(
-        name="track_v1",
-        authenticate=let_in,
-        render=render,
-        max_body_bytes=MAX_KEYLESS_BYTES,
-        cross_origin=True,
+class Prometheus:
+    """The answer to a scrape."""
+
+    def __init__(self, measures: Measures, token: Secret | None) -> None:
+        """With a token it is asked of everybody; without one only callers on this machine are answered."""
+        self._measures = measures
+        self._token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del receive
+        headers = dict(scope["headers"])
+        if self._lets_in(scope, headers):
+            said = await self._metrics(headers.get(b"accept", b"").decode("latin-1"))
+        else:
+            challenge = (b"www-authenticate", b'Bearer realm="Pushkeeper"')
+            body = {"error": {"code": "unauthorized", "message": _REFUSED}}
+            said = response.of_json(body, 401, challenge)
+        await said.send(send, request_id_of(scope))
+
+    def _lets_in(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
+        if self._token is None:
+            return _is_here(scope) and not _is_by_proxy(scope, headers) and _asks_for_here(scope)
+        scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+        return scheme.lower() == b"bearer" and secrets.compare_digest(given.strip(), self._token.value)
+
+    async def _metrics(self, accept: str) -> Answer:
+        series = await self._measures.gather()
+        # In a thread: thousands of lines would hold up every call for as long as they take.
+        return await asyncio.to_thread(exposition, series, accept)
+
+
+def exposition(several: Iterable[Series], accept: str) -> Answer:
+    """Series as Prometheus' text or as OpenMetrics, whichever the Accept header asks for."""
+    # Where it is needed first: it brings an HTTP server of its own along, which takes a tenth of a second to load.
+    from prometheus_client.exposition import choose_encoder
+
+    families = _Families(several)
+    try:
+        encode, content_type = choose_encoder(accept)
+        body = encode(families)
+    except (TypeError, ValueError):  # it asks for a version that is none
+        encode, content_type = choose_encoder("")
+        body = encode(families)
+    return Answer(body, content_type=content_type.encode())
+
+
+class _Families:
+    """What the library writes: every metric of the table, those too of which there is no series now."""
+
+    def __init__(self, several: Iterable[Series]) -> None:
+        self._of: dict[Metric, list[Series]] = {metric: [] for metric in Metric}
+        for series in several:
+            self._of[series.metric].append(series)
+
+    def collect(self) -> Iterator[Family]:
+        from prometheus_client.metrics_core import Metric as Family
+
+        for metric, several in self._of.items():
+            what = metric.value
+            family = Family(what.name, what.help, what.kind.value, what.unit)
+            for series in several:
+                labels = dict(zip(what.labels, series.labels, strict=True))
+                if isinstance(series.value, Spread):
+                    _add_spread(family, labels, series.value)
+                else:
+                    family.add_sample(what.exposed, labels, series.value)
+            yield family
+
+
+def _add_spread(family: Family, labels: dict[str, str], spread: Spread) -> None:
+    up_to = 0
+    for bound, count in zip((*spread.bounds, inf), spread.counts, strict=True):
+        up_to += count
+        le = "+Inf" if bound == inf else str(bound)
+        family.add_sample(f"{family.name}_bucket", {**labels, "le": le}, up_to)
+    family.add_sample(f"{family.name}_sum", labels, spread.total)
+    family.add_sample(f"{family.name}_count", labels, up_to)
+
+
+def _is_here(scope: Scope) -> bool:
+    """Whether the caller is on this machine."""
+    host, _ = scope.get("client") or ("", 0)
+    return _is_loopback(host)
+
+
+def _is_by_proxy(scope: Scope, headers: Iterable[bytes]) -> bool:
+    """Whether a proxy on this machine calls, for somebody who is elsewhere: by its headers, or as nginx does by its protocol."""
+    return scope.get("http_version") == "1.0" or any(
+        name in _BY_PROXY or name.startswith(_BY_PROXY_TOO) for name in headers
     )
-    return [
-        surface.route("/api/v1/metrics", POST=doors.metric),
-        surface.route("/api/v1/push/events", POST=doors.push_event),
-        # As many apps that followed an old guide post it.
-        surface.route("/push/events", POST=doors.push_event),
-        surface.route("/unsubscribe/{delivery_id}", POST=doors.unsubscribe),
-    ]
 
 
-def report(
-    delivery: object,
-    metric: object,
-    token: object,
-    *,
-    at: datetime | None,
-    href: object = None,
-    action: object = None,
-) -> AppReport | None:
-    """A report with these parts, dated no later than now; None if it names no delivery, or no metric that apps report."""
-    if not isinstance(delivery, str) or not isinstance(metric, str) or metric.lower() not in _METRICS:
-        return None
-    now = datetime.now(UTC)
-    return AppReport(
-        delivery=delivery,
-        metric=AppMetric(metric.lower()),
-        reported_at=min(at or now, now),
-        token=said.known_token(token, "recipient") if isinstance(token, str) and token.strip() else None,
-        href=_kept(href, fields.MAX_VALUE_BYTES),
-        action=_kept(action, fields.MAX_NAME_BYTES),
-    )
+def _asks_for_here(scope: Scope) -> bool:
+    """Whether it is this machine that is called by name: another site's name may lead a browser here, or a proxy keep it."""
+    hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+    if len(hosts) != 1:
+        return False
+    try:
+        host = urlsplit(f"//{hosts[0]}").hostname or ""
+    except ValueError:
+        return False
+    return host == "localhost" or _is_loopback(host)
 
 
-def _kept(given: object, max_bytes: int) -> str | None:
-    """A text that can be stored, else None: an invalid extra field does not lose the metric."""
-    if not isinstance(given, str) or not given or "\0" in given or len(given.encode()) > max_bytes:
-        return None
-    return given
-
-
-class _Doors:
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
-
-    async def metric(self, call: Call) -> Answer:
-        return await self._told(call, "metric", "recipient")
-
-    async def push_event(self, call: Call) -> Answer:
-        return await self._told(call, "event", "device_id")
-
-    async def _told(self, call: Call, metric_field: str, token_field: str) -> Answer:
-        try:
-            body = await call.json()
-            found = report(
-                body.get("delivery_id"),
-                body.get(metric_field),
-                body.get(token_field),
-                at=times.from_seconds(body.get("timestamp")),
-                href=body.get("href"),
-                action=body.get("action"),
-            )
-        except BadRequest as error:
-            drops = Drops("metrics", call.request_id)
-            drops.add("item", error)
-            drops.record()
-            return DONE
-        if found is None:
-            return DONE
-        self._check_cell(found.delivery)
-        return replace(DONE, delivery_id=await self._rooms.reporting.report(found))
-
-    def _check_cell(self, delivery_id: str) -> None:
-        """Raises Unreachable for an id that names another cell, authentic or not."""
-        named = cell.of_delivery_id(delivery_id)
-        if named not in {None, self._rooms.cell}:
-            PROCESS.count(Metric.MISROUTED, "delivery_id").value += 1
-            raise not_here(f"the delivery is of cell {named}, and this is cell {self._rooms.cell}")
-
-    async def unsubscribe(self, call: Call) -> Answer:
-        """False subscribes the person again, as Customer.io's Node client documents it."""
-        body: dict[str, Any] = await call.json()
-        given = body.get("unsubscribe", True)
-        unsubscribed = said.is_true(given)
-        if not unsubscribed and not said.is_false(given):
-            raise BadRequest("unsubscribe", "unsubscribe: expected true or false")
-        self._check_cell(call.segment("delivery_id"))
-        delivery_id = await self._rooms.reporting.known_by_recipient(call.segment("delivery_id"))
-        if delivery_id is None:
-            return DONE
-        workspace = delivery_id.workspace_id
-        path = Identifier(IdentifierKind.CIO_ID, cio_id(delivery_id.person_id))
-        naming = Naming(workspace_id=workspace, path=path)
-        change = said.change({"unsubscribed": unsubscribed})
-        await self._rooms.registry.tell(Tell(workspace_id=workspace, naming=naming, change=change))
-        return replace(DONE, delivery_id=delivery_id)
+def _is_loopback(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback

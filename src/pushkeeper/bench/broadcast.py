@@ -14,7 +14,7 @@ from pushkeeper.bench import processes
 from pushkeeper.bench.figures import Figure, percentile
 from pushkeeper.bench.fleet import call, fleet, queue_is_empty
 from pushkeeper.core.model import Content
-from pushkeeper.drafts import Asked
+from pushkeeper.services.broadcasts.drafts import Asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable

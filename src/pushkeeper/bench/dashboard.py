@@ -19,10 +19,10 @@ from pushkeeper.bench.fixtures import Size, loaded
 from pushkeeper.bench.pages import PAGES
 from pushkeeper.core.identity import cio_id
 from pushkeeper.core.model import PersonId
-from pushkeeper.core.user import Role
-from pushkeeper.dashboard import cookies
+from pushkeeper.core.roles import Role
 from pushkeeper.errors import Misconfigured
-from pushkeeper.store.database import read_queries
+from pushkeeper.store.db.database import read_queries
+from pushkeeper.web import cookies
 
 if TYPE_CHECKING:
     from pushkeeper.bench.fixtures import Loaded

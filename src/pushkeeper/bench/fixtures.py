@@ -13,16 +13,16 @@ from pushkeeper import config, wiring
 from pushkeeper.bench.fleet import add_credentials
 from pushkeeper.simulator import keys as simulator_keys
 from pushkeeper.simulator.world import PROJECT, TOPIC
-from pushkeeper.store import workspaces
-from pushkeeper.store.database import read_queries
+from pushkeeper.store.admin import workspaces
+from pushkeeper.store.db.database import read_queries
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.database import Connection, Database
-    from pushkeeper.store.workspaces import NewKeys
+    from pushkeeper.store.admin.workspaces import NewKeys
+    from pushkeeper.store.db.database import Connection, Database
 
 SQL = read_queries(
     resources.files("pushkeeper.bench").joinpath("sql", "fixtures.sql").read_text(encoding="utf-8")

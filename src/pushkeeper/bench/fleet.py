@@ -14,16 +14,18 @@ from pushkeeper import config, wiring
 from pushkeeper.bench import processes
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Environment, Platform, Token
-from pushkeeper.store import credentials, devices, people, workspaces
-from pushkeeper.store.devices import Registration
-from pushkeeper.store.people import Naming
+from pushkeeper.store.admin import credentials, workspaces
+from pushkeeper.store.devices import devices
+from pushkeeper.store.devices.devices import Registration
+from pushkeeper.store.people import people
+from pushkeeper.store.people.people import Naming
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.database import Connection
-    from pushkeeper.store.workspaces import NewKeys
+    from pushkeeper.store.admin.workspaces import NewKeys
+    from pushkeeper.store.db.database import Connection
 
 _PAGE = 2_000
 _LOOK_S = 0.1

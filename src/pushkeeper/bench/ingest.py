@@ -16,11 +16,11 @@ from pushkeeper.bench import load, processes
 from pushkeeper.bench.figures import Beside, Figure, percentile
 from pushkeeper.core.model import PersonId, uuid7
 from pushkeeper.errors import Misconfigured
-from pushkeeper.store import workspaces
+from pushkeeper.store.admin import workspaces
 
 if TYPE_CHECKING:
     from pushkeeper.bench.load import Seen
-    from pushkeeper.core.delivery_id import DeliveryId
+    from pushkeeper.core.delivery.delivery_id import DeliveryId
 
 REQUESTS = 20_000
 QUICK_REQUESTS = 400

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from pushkeeper.bench import processes
-from pushkeeper.store.database import read_queries
+from pushkeeper.store.db.database import read_queries
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
 
 SQL = read_queries(
     resources.files("pushkeeper.bench").joinpath("sql", "size.sql").read_text(encoding="utf-8")

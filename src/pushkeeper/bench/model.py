@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from pushkeeper.core.pacing import FCM_PER_S
+from pushkeeper.core.delivery.rate_limit import FCM_PER_S
 
 SIZES = (1_000_000, 10_000_000, 100_000_000, 1_000_000_000)
 FCM, WORKERS, POSTGRESQL = "FCM's quota", "workers", "PostgreSQL"

@@ -26,10 +26,10 @@ from pushkeeper.bench.fleet import add_credentials, call, fleet, person_of, queu
 from pushkeeper.bench.sink import Sink
 from pushkeeper.bench.troubles import DEVICES, TROUBLES, Noisy, nothing
 from pushkeeper.core.model import Content, Platform
-from pushkeeper.drafts import Asked
 from pushkeeper.errors import Misconfigured
-from pushkeeper.store import workspaces
-from pushkeeper.store.templates import Draft, TemplateKind
+from pushkeeper.services.broadcasts.drafts import Asked
+from pushkeeper.store.admin import workspaces
+from pushkeeper.store.messages.templates import Draft, TemplateKind
 from pushkeeper.store.webhooks import Wanted
 
 if TYPE_CHECKING:

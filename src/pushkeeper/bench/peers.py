@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.bench.servers import Server
     from pushkeeper.core.model import Content
-    from pushkeeper.providers.answer import Request
+    from pushkeeper.providers.transport.response import Request
 
 CORE = 0
 _NODE_SHARE = 6  # it is slow: a sixth of the requests says as much

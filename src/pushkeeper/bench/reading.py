@@ -17,15 +17,15 @@ import psutil
 from pushkeeper import wiring
 from pushkeeper.bench.figures import Beside, Figure, percentile
 from pushkeeper.bench.fixtures import Size, loaded
-from pushkeeper.core.filter import Unit
+from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Content
-from pushkeeper.drafts import Asked
 from pushkeeper.errors import Misconfigured, TooSlow
-from pushkeeper.planning import Planning
-from pushkeeper.store.database import read_queries
-from pushkeeper.worker.jobs import Jobs
-from pushkeeper.worker.planner import Planner
+from pushkeeper.services.broadcasts.drafts import Asked
+from pushkeeper.services.broadcasts.planner import Planning
+from pushkeeper.store.db.database import read_queries
+from pushkeeper.worker.jobs.broadcasts import Planner
+from pushkeeper.worker.jobs.runner import Jobs
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import liquid
 
 from pushkeeper.bench.figures import Beside, Figure
+from pushkeeper.core.messages.personalize import Reader, Speaker, Wording
 from pushkeeper.core.model import Content, Platform, WorkspaceId
-from pushkeeper.core.wording import Reader, Speaker, Wording
 from pushkeeper.rendering.renderer import Renderer
 
 if TYPE_CHECKING:

@@ -26,7 +26,8 @@ import uvloop
 
 from pushkeeper.bench import peers, servers
 from pushkeeper.bench.figures import Beside, Done, Figure, percentile
-from pushkeeper.core import delivery_id
+from pushkeeper.core.delivery import delivery_id
+from pushkeeper.core.delivery.outcome import Accepted
 from pushkeeper.core.model import (
     Content,
     IdKind,
@@ -38,19 +39,18 @@ from pushkeeper.core.model import (
     device_id,
     uuid7,
 )
-from pushkeeper.core.outcome import Accepted
 from pushkeeper.errors import Misconfigured
 from pushkeeper.providers.apns import message, verdict
-from pushkeeper.providers.limits import Limits
-from pushkeeper.providers.pool import Pool
-from pushkeeper.providers.tls import Endpoint, tls_context
+from pushkeeper.providers.transport.limits import Limits
+from pushkeeper.providers.transport.pool import Pool
+from pushkeeper.providers.transport.tls import Endpoint, tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.bench.servers import Server
-    from pushkeeper.core.outcome import Verdict
-    from pushkeeper.providers.answer import Answer
+    from pushkeeper.core.delivery.outcome import Verdict
+    from pushkeeper.providers.transport.response import Answer
 
 REQUESTS = 60_000
 QUICK_REQUESTS = 2_000

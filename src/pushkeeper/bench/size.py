@@ -17,15 +17,16 @@ from pushkeeper.bench import load, processes
 from pushkeeper.bench.fixtures import Size, device, loaded, run_long
 from pushkeeper.bench.fleet import Fleet, add_credentials, mint, queue_is_empty
 from pushkeeper.bench.meter import SQL, Cost, Meter
-from pushkeeper.core.filter import Unit
+from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Content, Platform, Token
-from pushkeeper.drafts import Asked
 from pushkeeper.errors import Misconfigured, TooSlow
-from pushkeeper.planning import Planning
-from pushkeeper.store import figures, workspaces
-from pushkeeper.worker.jobs import Jobs
-from pushkeeper.worker.planner import Planner
+from pushkeeper.services.broadcasts.drafts import Asked
+from pushkeeper.services.broadcasts.planner import Planning
+from pushkeeper.store.admin import workspaces
+from pushkeeper.store.reports import metrics
+from pushkeeper.worker.jobs.broadcasts import Planner
+from pushkeeper.worker.jobs.runner import Jobs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -151,7 +152,7 @@ class _Growing:
         async with self.meter.of("hourly count, a device", devices):
             await wiring.census(self._store).count(self._workspace)
         async with self.meter.of("devices of /metrics, a device", devices):
-            await figures.devices(self._database)
+            await metrics.devices(self._database)
         explanations = wiring.explanations(self._store)
         people = [str(self._choice.randint(1, self._size.people)) for _ in range(self._operations // 20)]
         async with self.meter.of("explain", len(people)):

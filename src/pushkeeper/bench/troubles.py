@@ -11,7 +11,7 @@ from pushkeeper import wiring
 from pushkeeper.bench import load
 from pushkeeper.bench.fleet import person_of, queue_is_empty
 from pushkeeper.core.model import Content
-from pushkeeper.drafts import Asked
+from pushkeeper.services.broadcasts.drafts import Asked
 from pushkeeper.store.webhooks import Wanted
 
 if TYPE_CHECKING:

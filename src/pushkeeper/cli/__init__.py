@@ -6,11 +6,11 @@ import click
 
 from pushkeeper import __version__
 from pushkeeper.cli import (
+    accounts,
     audiences,
     bench,
     broadcasts,
     credentials,
-    demo,
     devices,
     doctor,
     explain,
@@ -19,12 +19,12 @@ from pushkeeper.cli import (
     people,
     postgres,
     routes,
-    serving,
-    simulating,
-    undo,
-    users,
+    server,
+    simulator,
+    strikes,
     workspaces,
 )
+from pushkeeper.cli.demo import command as demo_command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -38,16 +38,16 @@ def main() -> None:
 
 
 for command in (
-    demo.demo,
-    serving.serve,
-    serving.worker,
-    simulating.simulate,
-    serving.migrate,
+    demo_command.demo,
+    server.serve,
+    server.worker,
+    simulator.simulate,
+    server.migrate,
     doctor.doctor,
     postgres.postgres,
     workspaces.workspace,
     keys.keys,
-    users.user,
+    accounts.user,
     credentials.credentials,
     routes.routes,
     jobs.jobs,
@@ -56,7 +56,7 @@ for command in (
     explain.explain,
     audiences.audience,
     broadcasts.broadcast,
-    undo.undo,
+    strikes.undo,
     devices.send,
     bench.bench,
 ):

@@ -12,9 +12,9 @@ from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from pushkeeper.audience import Audiences
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.devices import Device
+    from pushkeeper.services.audiences import Audiences
+    from pushkeeper.store.devices.devices import Device
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,7 +43,7 @@ def _asks(command: Callable[P, T]) -> Callable[P, T]:
 @_asks
 def audience_count(*, filter_: str, unit: str, name: str, json: bool, **options: Any) -> None:
     """Say how many people and devices FILTER is true of."""
-    from pushkeeper.core.filter import Unit
+    from pushkeeper.core.filters.nodes import Unit
 
     size = run(
         _with_audiences(
@@ -60,8 +60,8 @@ def audience_count(*, filter_: str, unit: str, name: str, json: bool, **options:
 @_asks
 def audience_sample(*, filter_: str, unit: str, limit: int, name: str, json: bool, **options: Any) -> None:
     """Show some of the devices that FILTER is true of, the same whenever it is asked."""
-    from pushkeeper.api.native import device_json
-    from pushkeeper.core.filter import Unit
+    from pushkeeper.api.native.devices import device_json
+    from pushkeeper.core.filters.nodes import Unit
 
     found = run(
         _with_audiences(
@@ -78,8 +78,8 @@ def audience_sample(*, filter_: str, unit: str, limit: int, name: str, json: boo
 @_asks
 def audience_preview(*, filter_: str, unit: str, name: str, json: bool, **options: Any) -> None:
     """Say which devices FILTER takes in or leaves out wrongly when it is read of people."""
-    from pushkeeper.api.audiences import preview_json
-    from pushkeeper.core.filter import Unit
+    from pushkeeper.api.native.audiences import preview_json
+    from pushkeeper.core.filters.nodes import Unit
 
     preview = run(
         _with_audiences(
@@ -100,9 +100,9 @@ def audience_preview(*, filter_: str, unit: str, name: str, json: bool, **option
 @_asks
 def audience_explain(*, filter_: str, unit: str, name: str, json: bool, **options: Any) -> None:
     """Show how PostgreSQL counts FILTER, how long that takes, and which indexes would make it faster."""
-    from pushkeeper.api.audiences import plan_json
-    from pushkeeper.core.filter import Unit
-    from pushkeeper.core.filter_show import text_of
+    from pushkeeper.api.native.audiences import plan_json
+    from pushkeeper.core.filters.nodes import Unit
+    from pushkeeper.core.filters.to_text import text_of
 
     plan = run(
         _with_audiences(
@@ -123,7 +123,7 @@ async def _with_audiences(
     name: str, options: dict[str, Any], ask: Callable[[Audiences, WorkspaceId], Awaitable[T]]
 ) -> T:
     from pushkeeper import wiring
-    from pushkeeper.store import workspaces
+    from pushkeeper.store.admin import workspaces
 
     async with wiring.store(settings_of(options)) as store:
         found = await workspaces.by_name(store.database, name)

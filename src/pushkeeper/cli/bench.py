@@ -144,10 +144,10 @@ def dashboard(*, devices: int | None, quick: bool, json: bool) -> None:
 @as_json
 def rendering(*, quick: bool, json: bool) -> None:
     """Texts with variables, a condition and a loop, rendered for one person after the other."""
-    from pushkeeper import telemetry
     from pushkeeper.bench import rendering as benchmark
+    from pushkeeper.observability import logs
 
-    telemetry.configure(json=not os.isatty(2))
+    logs.configure(json=not os.isatty(2))
     people = benchmark.QUICK_PEOPLE if quick else benchmark.PEOPLE
     _show(_run(benchmark.measure(people=people)), json=json)
 

@@ -13,9 +13,9 @@ from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from pushkeeper.broadcasts import Broadcasts, Standing
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.broadcasts import Broadcast
+    from pushkeeper.services.broadcasts.service import Broadcasts, Standing
+    from pushkeeper.store.broadcasts.broadcasts import Broadcast
 
 T = TypeVar("T")
 
@@ -93,7 +93,7 @@ def broadcast_create(*, name: str, json: bool, **options: Any) -> None:
     FILTER is a text such as 'platform = ios and person.plan = pro', its JSON, or everybody. All else that the API takes
     (what one platform is told, people or devices by name, an event, an idempotency key) can be in the FILE.
     """
-    from pushkeeper.api.broadcast_request import asked_of
+    from pushkeeper.api.native.broadcast_request import asked_of
 
     asked, start = asked_of(_body(options))
 
@@ -112,7 +112,7 @@ def broadcast_create(*, name: str, json: bool, **options: Any) -> None:
 @as_json
 def broadcast_change(*, number: int, name: str, json: bool, **options: Any) -> None:
     """Let the draft NUMBER be as it is asked for now, by what `create` takes; of what it was before nothing stays."""
-    from pushkeeper.api.broadcast_request import asked_of
+    from pushkeeper.api.native.broadcast_request import asked_of
 
     asked, start = asked_of(_body(options))
 
@@ -184,19 +184,19 @@ def _body(options: dict[str, Any]) -> dict[str, Any]:
     Raises:
         BadRequest: the file is no JSON, or a filter's.
     """
-    from pushkeeper.api import fields
-    from pushkeeper.api.body import decode
     from pushkeeper.cli.audiences import read_filter
+    from pushkeeper.services import validation
+    from pushkeeper.web.body import decode
 
     file = options.pop("file")
-    body = {} if file is None else fields.as_object(decode(file.read()), "file")
+    body = {} if file is None else validation.as_object(decode(file.read()), "file")
     given = options.pop("filter_")
     unit = options.pop("unit")
     if given is not None:
         body["audience"] = {"filter": read_filter(given), **({"unit": unit} if unit else {})}
     content = {name: text for name in ("title", "message") if (text := options.pop(name)) is not None}
     if content:
-        body["content"] = {**fields.optional_object(body.get("content"), "content"), **content}
+        body["content"] = {**validation.optional_object(body.get("content"), "content"), **content}
     when = {
         name: text for name in ("at", "local_time", "time_zone") if (text := options.pop(name)) is not None
     }
@@ -246,7 +246,7 @@ def _change(
     *,
     json: bool,
 ) -> None:
-    from pushkeeper.api.broadcasts import broadcast_json
+    from pushkeeper.api.native.broadcasts import broadcast_json
 
     changed = run(_with_broadcasts(name, options, change))
     text = f"Broadcast {changed.broadcast_id} is {changed.shown_state}."
@@ -254,7 +254,7 @@ def _change(
 
 
 def _tell_draft(broadcast: Broadcast, name: str, *, json: bool) -> None:
-    from pushkeeper.api.broadcasts import broadcast_json
+    from pushkeeper.api.native.broadcasts import broadcast_json
 
     number = broadcast.broadcast_id
     lines = [f"Broadcast {number} is {broadcast.shown_state}.", "", _preflight(broadcast.preflight)]
@@ -264,7 +264,7 @@ def _tell_draft(broadcast: Broadcast, name: str, *, json: bool) -> None:
 
 
 def _tell(standing: Standing, *, json: bool) -> None:
-    from pushkeeper.api.broadcasts import standing_json
+    from pushkeeper.api.native.broadcasts import standing_json
 
     broadcast, done = standing.broadcast, standing.progress
     exactly = "" if done.exact else "about "
@@ -347,7 +347,7 @@ async def _with_broadcasts(
     name: str, options: dict[str, Any], ask: Callable[[Broadcasts, WorkspaceId], Awaitable[T]]
 ) -> T:
     from pushkeeper import wiring
-    from pushkeeper.store import workspaces
+    from pushkeeper.store.admin import workspaces
 
     async with wiring.store(settings_of(options)) as store:
         found = await workspaces.by_name(store.database, name)

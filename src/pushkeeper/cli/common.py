@@ -45,7 +45,7 @@ def as_json(command: Callable[P, T]) -> Callable[P, T]:
 
 
 def _refuse(error: PushkeeperError, *, json: bool) -> NoReturn:
-    from pushkeeper import telemetry
+    from pushkeeper.observability import logs
 
     said = (
         to_json({"error": {"code": error.code, "message": error.message}})
@@ -53,7 +53,7 @@ def _refuse(error: PushkeeperError, *, json: bool) -> NoReturn:
         else f"{click.style('Error:', fg='red', bold=True)} {error.message}"
     )
     with suppress(OSError):  # nobody reads it: the exit code says so too
-        click.echo(said, err=True, file=telemetry.standard_error())
+        click.echo(said, err=True, file=logs.standard_error())
     sys.exit(1)
 
 

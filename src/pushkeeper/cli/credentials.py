@@ -15,7 +15,7 @@ from pushkeeper.errors import BadRequest, NotFound
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pushkeeper.store.credentials import NewCredential
+    from pushkeeper.store.admin.credentials import NewCredential
 
 READABLE = click.Path(path_type=Path, dir_okay=False)
 
@@ -142,8 +142,8 @@ def _put(
     name: str, new: NewCredential, *, json: bool, options: dict[str, Any], must_exist: bool = False
 ) -> None:
     from pushkeeper import wiring
-    from pushkeeper.store import credentials as stored
-    from pushkeeper.store import workspaces
+    from pushkeeper.store.admin import credentials as stored
+    from pushkeeper.store.admin import workspaces
 
     async def work() -> int:
         async with wiring.store(settings_of(options)) as store:

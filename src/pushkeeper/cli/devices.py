@@ -8,13 +8,13 @@ import click
 
 from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, settings_of, table
 from pushkeeper.core import identity
+from pushkeeper.core.devices.tokens import token_of
 from pushkeeper.core.model import Content
-from pushkeeper.core.tokens import token_of
 
 if TYPE_CHECKING:
-    from pushkeeper.routing import DeviceRoute
-    from pushkeeper.sending import Queued
-    from pushkeeper.store.devices import Device, HistoryLine
+    from pushkeeper.services.messages.transactional import Queued
+    from pushkeeper.services.routes import DeviceRoute
+    from pushkeeper.store.devices.devices import Device, HistoryLine
 
 
 @click.group()
@@ -30,8 +30,8 @@ def device() -> None:
 def device_show(*, token: str, name: str, json: bool, **options: Any) -> None:
     """Show the device of TOKEN: its owner, its last status, and the route that a push to it takes."""
     from pushkeeper import wiring
-    from pushkeeper.api.native import route_json
-    from pushkeeper.store import workspaces
+    from pushkeeper.api.native.devices import route_json
+    from pushkeeper.store.admin import workspaces
 
     async def work() -> tuple[Device, DeviceRoute]:
         async with wiring.store(settings_of(options)) as store:
@@ -75,7 +75,7 @@ def device_show(*, token: str, name: str, json: bool, **options: Any) -> None:
 def device_history(*, token: str, limit: int, name: str, json: bool, **options: Any) -> None:
     """Show what happened to the device of TOKEN, the newest first; it outlives the device."""
     from pushkeeper import wiring
-    from pushkeeper.store import workspaces
+    from pushkeeper.store.admin import workspaces
 
     async def work() -> list[HistoryLine]:
         async with wiring.store(settings_of(options)) as store:
@@ -108,9 +108,9 @@ def device_history(*, token: str, limit: int, name: str, json: bool, **options: 
 def send(*, name: str, to: str, title: str | None, message: str | None, json: bool, **options: Any) -> None:
     """Queue a push to all devices of a person; a running worker sends it."""
     from pushkeeper import wiring
-    from pushkeeper.sending import TransactionalPush
-    from pushkeeper.store import workspaces
-    from pushkeeper.store.people import Naming
+    from pushkeeper.services.messages.transactional import TransactionalPush
+    from pushkeeper.store.admin import workspaces
+    from pushkeeper.store.people.people import Naming
 
     async def work() -> Queued:
         async with wiring.store(settings_of(options)) as store:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.config import Settings
-    from pushkeeper.doctor import Finding
+    from pushkeeper.services.doctor import Finding
 
 _COLOURS = {"ok": "green", "attention": "yellow", "wrong": "red"}
 
@@ -37,8 +37,8 @@ def doctor(*, no_probes: bool, json: bool, **options: Any) -> None:
 
 async def _examined(settings: Settings, *, probes: bool) -> list[Finding]:
     from pushkeeper import wiring
-    from pushkeeper.doctor.finding import wrong
     from pushkeeper.errors import Misconfigured, Unreachable
+    from pushkeeper.services.doctor.finding import wrong
 
     try:
         async with wiring.doctor(settings) as examiner:

@@ -11,8 +11,8 @@ from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from pushkeeper.core.explain import Explanation
-    from pushkeeper.core.explain_facts import Step
+    from pushkeeper.core.explain.explain import Explanation
+    from pushkeeper.core.explain.facts import Step
 
 _SHOWN = 3  # pushes that made a status what it is
 _MARKS = {True: ("yes", "green"), False: ("no ", "red"), None: ("   ", None)}
@@ -30,10 +30,10 @@ def explain(
 ) -> None:
     """Say why a person or a device did or didn't get a message; without one, whether a push would reach them now."""
     from pushkeeper import wiring
-    from pushkeeper.api.explain import explanation_json
+    from pushkeeper.api.native.explain import explanation_json
     from pushkeeper.core import identity
-    from pushkeeper.core.tokens import token_of
-    from pushkeeper.store import workspaces
+    from pushkeeper.core.devices.tokens import token_of
+    from pushkeeper.store.admin import workspaces
 
     async def ask() -> Explanation:
         async with wiring.store(settings_of(options)) as store:

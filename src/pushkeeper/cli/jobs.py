@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pushkeeper.cli.audited import noted_in
 from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, settings_of, table
-from pushkeeper.cli.noted import noted_in
 
 if TYPE_CHECKING:
+    from pushkeeper.store.admin.workspaces import Workspace
     from pushkeeper.store.jobs import Job
-    from pushkeeper.store.workspaces import Workspace
     from pushkeeper.wiring import Store
 
 
@@ -29,7 +29,7 @@ def jobs() -> None:
 @as_json
 def jobs_list(*, name: str, json: bool, **options: Any) -> None:
     """List a workspace's jobs that are not done, the newest first."""
-    from pushkeeper.api.jobs import job_json
+    from pushkeeper.api.native.jobs import job_json
 
     found = run(_all(name, options))
     rows = [
@@ -86,7 +86,7 @@ def jobs_cancel(*, kind: str, job: int, name: str, json: bool, **options: Any) -
 
 async def _all(name: str, options: dict[str, Any]) -> list[Job]:
     from pushkeeper import wiring
-    from pushkeeper.store import workspaces
+    from pushkeeper.store.admin import workspaces
 
     async with wiring.store(settings_of(options)) as store:
         found = await workspaces.by_name(store.database, name)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from pushkeeper.cli.audited import noted_in
 from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, settings_of, table
-from pushkeeper.cli.noted import noted_in
 from pushkeeper.core import cell
 
 if TYPE_CHECKING:
-    from pushkeeper.store.keys import KeyFacts, NewKey
-    from pushkeeper.store.workspaces import KeyKind, Workspace
+    from pushkeeper.store.admin.keys import KeyFacts, NewKey
+    from pushkeeper.store.admin.workspaces import KeyKind, Workspace
     from pushkeeper.wiring import Store
 
 _KINDS = {"track": "the Track API", "app": "the App API and our own", "cdp": "the Pipelines API"}
@@ -35,7 +35,7 @@ def keys() -> None:
 def keys_list(*, name: str, json: bool, **options: Any) -> None:
     """List the keys by the site id, or the beginning of the key."""
     from pushkeeper import wiring
-    from pushkeeper.store import keys, workspaces
+    from pushkeeper.store.admin import keys, workspaces
 
     async def work() -> list[KeyFacts]:
         async with wiring.store(settings_of(options)) as store:
@@ -54,7 +54,7 @@ def keys_list(*, name: str, json: bool, **options: Any) -> None:
 @as_json
 def keys_add(*, kind: str, name: str, json: bool, **options: Any) -> None:
     """Make another key of KIND, beside those that there are, and print it, which is shown this once."""
-    from pushkeeper.store import keys
+    from pushkeeper.store.admin import keys
 
     async def work(store: Store, workspace: Workspace) -> NewKey:
         return await keys.make(store.database, workspace.workspace_id, cast("KeyKind", kind))
@@ -77,7 +77,7 @@ def keys_map(*, cells: tuple[int, ...], json: bool, **options: Any) -> None:
     Without a CELL, of the cell that the database is. What begins with none of them belongs to cell 0, the default back end.
     """
     from pushkeeper import wiring
-    from pushkeeper.store import cells as stored
+    from pushkeeper.store.db import cells as stored
 
     async def own() -> tuple[int, ...]:
         async with wiring.store(settings_of(options)) as store:
@@ -99,7 +99,7 @@ def keys_revoke(*, kind: str, key_id: str, name: str, json: bool, **options: Any
 
     ID is what `keys list` shows: a site id, or the beginning of a key.
     """
-    from pushkeeper.store import keys
+    from pushkeeper.store.admin import keys
 
     async def work(store: Store, workspace: Workspace) -> None:
         await keys.revoke(store.database, workspace.workspace_id, kind, key_id)

@@ -10,9 +10,9 @@ from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, 
 from pushkeeper.core import identity
 
 if TYPE_CHECKING:
-    from pushkeeper.store.erasures import Receipt
-    from pushkeeper.store.people import Person
-    from pushkeeper.store.workspaces import Workspace
+    from pushkeeper.store.admin.workspaces import Workspace
+    from pushkeeper.store.people.erasures import Receipt
+    from pushkeeper.store.people.people import Person
     from pushkeeper.wiring import Store
 
 
@@ -33,10 +33,10 @@ def person_erase(*, identifier: str, yes: bool, name: str, json: bool, **options
     They are deleted at once; what is left of them elsewhere is erased by the service, or the next time that it runs.
     """
     from pushkeeper import wiring
-    from pushkeeper.api.erasures import receipt_json
-    from pushkeeper.cli.noted import noted_in
-    from pushkeeper.store import workspaces
-    from pushkeeper.store.erasures import AskedBy
+    from pushkeeper.api.native.erasures import receipt_json
+    from pushkeeper.cli.audited import noted_in
+    from pushkeeper.store.admin import workspaces
+    from pushkeeper.store.people.erasures import AskedBy
 
     who = identity.of_path(identifier)
 
@@ -72,8 +72,8 @@ def person_erase(*, identifier: str, yes: bool, name: str, json: bool, **options
 def person_receipts(*, identifier: str | None, name: str, json: bool, **options: Any) -> None:
     """Show the last hundred receipts, the newest first."""
     from pushkeeper import wiring
-    from pushkeeper.api.erasures import receipt_json
-    from pushkeeper.store import workspaces
+    from pushkeeper.api.native.erasures import receipt_json
+    from pushkeeper.store.admin import workspaces
 
     async def work() -> list[Receipt]:
         async with wiring.store(settings_of(options)) as store:

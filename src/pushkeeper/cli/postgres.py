@@ -49,7 +49,7 @@ def postgres(*, command: tuple[str, ...], json: bool, **options: Any) -> None:
 @contextmanager
 def _running(settings: Settings) -> Iterator[tuple[str, Path]]:
     """The database's address, and where the programs that come along are."""
-    from pushkeeper.store.embedded import EmbeddedPostgres, programs
+    from pushkeeper.store.db.embedded import EmbeddedPostgres, programs
 
     if settings.database_url is not None:
         yield settings.database_url, programs()

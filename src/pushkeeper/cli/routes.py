@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.routing import Routing
+    from pushkeeper.services.routes import Routing
 
 
 @click.group(short_help="See the routes; pause and resume them; decide on what is held.")
@@ -30,7 +30,7 @@ def routes() -> None:
 @as_json
 def routes_list(*, name: str, json: bool, **options: Any) -> None:
     """List a workspace's routes: how each stands, what it did in 24 hours, and what waits or is held on it."""
-    from pushkeeper.api.native_routes import route_json
+    from pushkeeper.api.native.routes import route_json
 
     found = run(_with_routing(name, options, lambda routing, workspace: routing.all(workspace)))
     rows = [
@@ -107,7 +107,7 @@ async def _with_routing(
     name: str, options: dict[str, Any], ask: Callable[[Routing, WorkspaceId], Awaitable[Any]]
 ) -> Any:
     from pushkeeper import wiring
-    from pushkeeper.store import workspaces
+    from pushkeeper.store.admin import workspaces
 
     async with wiring.store(settings_of(options)) as store:
         found = await workspaces.by_name(store.database, name)

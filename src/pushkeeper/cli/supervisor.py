@@ -6,18 +6,18 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pushkeeper.cli.children import Child, Fleet, workers
 from pushkeeper.cli.common import on_signals
-from pushkeeper.cli.fleet import Child, Fleet, workers
-from pushkeeper.measures import Measures, publish
-from pushkeeper.shared import Place, SharedMemory
-from pushkeeper.shared.figures import SUPERVISOR
+from pushkeeper.interprocess import Place, SharedMemory
+from pushkeeper.interprocess.figures import SUPERVISOR
+from pushkeeper.services.metrics_snapshot import Measures, publish
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
     from pushkeeper.config import Settings
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
 
 
 async def supervise(

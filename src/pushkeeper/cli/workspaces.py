@@ -10,7 +10,7 @@ import click
 from pushkeeper.cli.common import answer, as_json, on_store, run, settings_of, table
 
 if TYPE_CHECKING:
-    from pushkeeper.store.workspaces import Options
+    from pushkeeper.store.admin.workspaces import Options
 
 
 OPTIONS = (
@@ -37,7 +37,7 @@ def workspace() -> None:
 def workspace_create(*, name: str, json: bool, **options: Any) -> None:
     """Make the workspace NAME and print its keys, which are shown this once."""
     from pushkeeper import wiring
-    from pushkeeper.store import workspaces
+    from pushkeeper.store.admin import workspaces
 
     async def work() -> workspaces.NewKeys:
         async with wiring.store(settings_of(options)) as store:
@@ -62,7 +62,7 @@ def workspace_create(*, name: str, json: bool, **options: Any) -> None:
 def workspace_list(*, json: bool, **options: Any) -> None:
     """List the workspaces with how much each holds."""
     from pushkeeper import wiring
-    from pushkeeper.store import workspaces
+    from pushkeeper.store.admin import workspaces
 
     async def work() -> list[workspaces.WorkspaceFacts]:
         async with wiring.store(settings_of(options)) as store:
@@ -122,7 +122,7 @@ def workspace_list(*, json: bool, **options: Any) -> None:
 def workspace_options(*, name: str, json: bool, **options: Any) -> None:
     """Show the options of the workspace NAME (lifecycle of devices, pace of routes, ids), and change those that are given."""
     from pushkeeper import wiring
-    from pushkeeper.store import workspaces
+    from pushkeeper.store.admin import workspaces
 
     chosen_now = {option: options.pop(option) for option in OPTIONS}
     changes = {option: value for option, value in chosen_now.items() if value is not None}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
-from pushkeeper.core import delivery_id
+from pushkeeper.core.delivery import delivery_id
 
 # Three digits in a key; and JavaScript, which is exact below 2**53, reads the numbers of every cell.
 MOST = 999

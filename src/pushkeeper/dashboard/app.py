@@ -7,63 +7,62 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
-from pushkeeper.dashboard import (
+from pushkeeper.dashboard.auth import guard, login
+from pushkeeper.dashboard.pages import (
     audiences,
     audit,
+    broadcast_form,
     broadcasts,
-    compose,
     credentials,
     devices,
-    entering,
     erasures,
     explain,
-    gate,
     jobs,
     messages,
     overview,
     people,
-    reading,
     reports,
     routes,
     settings,
     simulator,
-    static,
+    strikes,
     templates,
-    undo,
     users,
     webhooks,
     workspaces,
 )
-from pushkeeper.dashboard.answer import Answer
-from pushkeeper.dashboard.door import look
+from pushkeeper.dashboard.ui import assets
+from pushkeeper.dashboard.ui.page import look
+from pushkeeper.dashboard.ui.response import Answer
 from pushkeeper.errors import NotFound
+from pushkeeper.web import forms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from starlette.types import Receive, Scope, Send
 
-    from pushkeeper.dashboard.door import Door
     from pushkeeper.dashboard.rooms import Rooms
-    from pushkeeper.dashboard.visit import Visit
+    from pushkeeper.dashboard.ui.page import Door
+    from pushkeeper.dashboard.ui.page_request import Visit
 
 
 def all_routes(rooms: Rooms) -> list[Route]:
     """All routes of the dashboard; none begins as one of the APIs does."""
-    return [*gate.routes(rooms, all_doors(rooms)), Route("/static/{digest}/{name}", _Static())]
+    return [*guard.routes(rooms, all_doors(rooms)), Route("/static/{digest}/{name}", _Static())]
 
 
 def all_doors(rooms: Rooms) -> Sequence[Door]:
     """All doors of the dashboard; the last is for what is none."""
     return [
-        *entering.doors(rooms),
+        *login.doors(rooms),
         *workspaces.doors(rooms),
         *overview.doors(rooms),
         *devices.doors(rooms),
         *people.doors(rooms),
         *erasures.doors(rooms),
         *audiences.doors(rooms),
-        *compose.doors(rooms),
+        *broadcast_form.doors(rooms),
         *broadcasts.doors(rooms),
         *messages.doors(rooms),
         *explain.doors(rooms),
@@ -71,7 +70,7 @@ def all_doors(rooms: Rooms) -> Sequence[Door]:
         *templates.doors(rooms),
         *credentials.doors(rooms),
         *routes.doors(rooms),
-        *undo.doors(rooms),
+        *strikes.doors(rooms),
         *webhooks.doors(rooms),
         *jobs.doors(rooms),
         *settings.doors(rooms),
@@ -92,8 +91,8 @@ class _Static:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del receive
-        zips, head = reading.zips(scope), scope["method"] == "HEAD"
-        file = static.by_path().get(scope["path"])
+        zips, head = forms.zips(scope), scope["method"] == "HEAD"
+        file = assets.by_path().get(scope["path"])
         if file is None:
             answer = Answer(status=404, body=b"not found", content_type=b"text/plain; charset=utf-8")
         else:
@@ -101,7 +100,7 @@ class _Static:
             answer = Answer(
                 body=file.zipped if zips else file.body,
                 content_type=file.content_type,
-                headers=(static.FOR_EVER, *encoding),
+                headers=(assets.FOR_EVER, *encoding),
                 kept=True,
             )
         await answer.send(send, request_id=secrets.token_hex(16), zipped=False, head=head)

@@ -6,30 +6,30 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pushkeeper.dashboard import cookies
+from pushkeeper.web import cookies
 
 if TYPE_CHECKING:
-    from pushkeeper.audience import Audiences
-    from pushkeeper.broadcasts import Broadcasts
-    from pushkeeper.census import Census
+    from pushkeeper.core.delivery.outcome import Verdict
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.core.outcome import Verdict
-    from pushkeeper.dashboard.cookies import Names
-    from pushkeeper.drafts import Asked
-    from pushkeeper.explanations import Explanations
-    from pushkeeper.insights import Insights
-    from pushkeeper.jobs import Jobs
-    from pushkeeper.ledger import Ledger
-    from pushkeeper.registry import Registry
-    from pushkeeper.reporting import Reporting
-    from pushkeeper.routing import Routing
-    from pushkeeper.sending import Sending
-    from pushkeeper.store.credentials import AppleApp, Credential, NewCredential
-    from pushkeeper.store.database import Database
-    from pushkeeper.store.vault import Vault
-    from pushkeeper.templates import Templates
-    from pushkeeper.users import Users
-    from pushkeeper.webhooks import Webhooks
+    from pushkeeper.services.accounts import Users
+    from pushkeeper.services.audiences import Audiences
+    from pushkeeper.services.broadcasts.drafts import Asked
+    from pushkeeper.services.broadcasts.service import Broadcasts
+    from pushkeeper.services.explanations import Explanations
+    from pushkeeper.services.jobs import Jobs
+    from pushkeeper.services.messages.templates import Templates
+    from pushkeeper.services.messages.transactional import Sending
+    from pushkeeper.services.people import Registry
+    from pushkeeper.services.reports.deliveries import Reporting
+    from pushkeeper.services.reports.insights import Insights
+    from pushkeeper.services.reports.reach import Census
+    from pushkeeper.services.routes import Routing
+    from pushkeeper.services.strikes import Ledger
+    from pushkeeper.services.webhooks import Webhooks
+    from pushkeeper.store.admin.credentials import AppleApp, Credential, NewCredential
+    from pushkeeper.store.admin.vault import Vault
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.web.cookies import Names
 
 
 class Providers(Protocol):

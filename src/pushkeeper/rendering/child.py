@@ -15,8 +15,8 @@ from typing import BinaryIO
 
 import msgspec
 
-from pushkeeper.core.template import NotRenderable
-from pushkeeper.core.wording import BadContent, Speaker
+from pushkeeper.core.messages.liquid import NotRenderable
+from pushkeeper.core.messages.personalize import BadContent, Speaker
 from pushkeeper.rendering.frames import (
     LENGTH_BYTES,
     Answer,

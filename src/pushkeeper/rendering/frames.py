@@ -6,8 +6,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from pushkeeper.core.messages.personalize import Reader, Wording
 from pushkeeper.core.model import Content, Platform
-from pushkeeper.core.wording import Reader, Wording
 
 LENGTH_BYTES = 4
 

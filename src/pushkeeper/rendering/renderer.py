@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from pushkeeper.core.template import Budget, NotRenderable, TooMuchWork
-from pushkeeper.core.wording import BadContent
+from pushkeeper.core.messages.liquid import Budget, NotRenderable, TooMuchWork
+from pushkeeper.core.messages.personalize import BadContent
+from pushkeeper.observability.logs import logger
 from pushkeeper.rendering.frames import (
     LENGTH_BYTES,
     Answer,
@@ -26,14 +27,13 @@ from pushkeeper.rendering.frames import (
     Said,
     framed,
 )
-from pushkeeper.telemetry import logger
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import Sequence
 
+    from pushkeeper.core.messages.personalize import Reader, Speaker
     from pushkeeper.core.model import Platform, WorkspaceId
-    from pushkeeper.core.wording import Reader, Speaker
 
 log = logger("rendering")
 

@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pushkeeper.core import explain_facts as facts
-from pushkeeper.core.filter import Unit, events_in
-from pushkeeper.core.filter_match import DeviceFacts, Facts, Happened
+from pushkeeper.core.broadcasts.schedule import Schedule
+from pushkeeper.core.delivery.device_status import LastStatus
+from pushkeeper.core.explain import facts
+from pushkeeper.core.filters.evaluate import DeviceFacts, Facts, Happened
+from pushkeeper.core.filters.nodes import Unit, events_in
 from pushkeeper.core.identity import cio_id
 from pushkeeper.core.model import Content, DeviceId, PersonId, Platform, Token, message_day
-from pushkeeper.core.schedule import Schedule
-from pushkeeper.core.status import LastStatus
-from pushkeeper.store.database import load_queries
+from pushkeeper.store.db.database import load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
-    from pushkeeper.core.filter import Node
+    from pushkeeper.core.filters.nodes import Node
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.database import Database, Row
+    from pushkeeper.store.db.database import Database, Row
 
-SQL = load_queries("explanations")
+SQL = load_queries(__name__)
 
 MOST_DEVICES = 50
 _LINES = 50

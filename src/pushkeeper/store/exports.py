@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from pushkeeper.core import filter_sql
-from pushkeeper.store.database import columns, load_queries, storable
+from pushkeeper.store.audiences import filter_sql
+from pushkeeper.store.db.database import PLAN_CHANNEL, columns, load_queries, storable
 from pushkeeper.store.jobs import ClaimLost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.core.delivery_id import DeliveryId
-    from pushkeeper.core.filter import Node
+    from pushkeeper.core.delivery.delivery_id import DeliveryId
+    from pushkeeper.core.filters.nodes import Node
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.database import Connection, Database, Row
+    from pushkeeper.store.db.database import Connection, Database, Row
     from pushkeeper.store.jobs import Claim
 
-SQL = load_queries("exports")
+SQL = load_queries(__name__)
 
 Kind = Literal["customers", "deliveries"]
 
@@ -55,9 +55,10 @@ async def insert(
     asked: object,
     attributes: Sequence[str] | None = None,
 ) -> int:
-    """Ask for an export, and return its number."""
+    """Request an export, wake those who write them, and return its number."""
     columns = None if attributes is None else list(attributes)
     made: int = await database.of(workspace).value(SQL["insert"], workspace, kind, asked, columns)
+    await database.of(workspace).rows(f"notify {PLAN_CHANNEL}")
     return made
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pushkeeper.core import job
-from pushkeeper.store.database import PLAN_CHANNEL, load_queries, storable
+from pushkeeper.core import job_retry
+from pushkeeper.store.db.database import PLAN_CHANNEL, load_queries, storable
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.database import Connection, Database
+    from pushkeeper.store.db.database import Connection, Database
 
-SQL = load_queries("jobs")
+SQL = load_queries(__name__)
 
 _LONGEST_REASON = 500
 
@@ -27,7 +27,7 @@ class Kind:
     Attributes:
         table, key: its items' rows; `next` is the column with the time of the next attempt.
         open: the query of what is to be done or is being done.
-        fail: the statement that ends an item for good; `retry` and `cancel` are an operator's. None: `store/broadcasts.py` has it.
+        fail: the statement that ends an item for good; `retry` and `cancel` are an operator's. None: `store/broadcasts/broadcasts.py` has it.
         look_s: how often is looked for new items, beside whenever `channel` tells of one.
         at_once: how many a worker does side by side; `per_workspace` how many of one workspace all workers do together.
     """
@@ -42,7 +42,7 @@ class Kind:
     cancel: str | None = None
     at_once: int
     per_workspace: int
-    most_attempts: int = job.MOST_ATTEMPTS
+    most_attempts: int = job_retry.MOST_ATTEMPTS
     look_s: float = 5.0
     channel: str | None = PLAN_CHANNEL
 

@@ -10,17 +10,17 @@ from uuid import UUID
 import msgspec
 
 from pushkeeper.core.model import PersonId, WorkspaceId
-from pushkeeper.store.database import columns, load_queries, storable
+from pushkeeper.store.db.database import columns, load_queries, storable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.core.delivery_id import DeliveryId
+    from pushkeeper.core.delivery.delivery_id import DeliveryId
     from pushkeeper.core.model import Secret
-    from pushkeeper.store.database import Connection, Database, Row
+    from pushkeeper.store.db.database import Connection, Database, Row
     from pushkeeper.store.jobs import Claim
 
-SQL = load_queries("webhooks")
+SQL = load_queries(__name__)
 
 
 def _events(channel: str, metrics: str) -> frozenset[str]:

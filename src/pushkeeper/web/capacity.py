@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Protocol
 
-from pushkeeper.meters import PROCESS
-from pushkeeper.metrics import Metric
-from pushkeeper.telemetry import logger
+from pushkeeper.observability.logs import logger
+from pushkeeper.observability.meters import PROCESS
+from pushkeeper.observability.metrics import Metric
 from pushkeeper.web.refusal import Refusal
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pushkeeper.errors import Unreachable
-from pushkeeper.telemetry import logger
+from pushkeeper.observability.logs import logger
 from pushkeeper.web.capacity import count
 from pushkeeper.web.refusal import Refusal, Refused
 

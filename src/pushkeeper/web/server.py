@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from pushkeeper.shared.turns import Turns
+    from pushkeeper.interprocess.turns import Turns
     from pushkeeper.web.limits import Limits
 
 _AT_ONCE = 32  # connections accepted before others are answered

@@ -10,12 +10,11 @@ import gc
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from pushkeeper.doctor import Doctor
 from pushkeeper.errors import Misconfigured
-from pushkeeper.planning import Planning
-from pushkeeper.store.opening import require_notifications
-from pushkeeper.store.retention import Keep
-from pushkeeper.wiring.opened import Store, shown_url, store
+from pushkeeper.services.broadcasts.planner import Planning
+from pushkeeper.services.doctor import Doctor
+from pushkeeper.store.db.opening import require_notifications
+from pushkeeper.store.db.retention import Keep
 from pushkeeper.wiring.providers import (
     CHECKS,
     CHECKS_OF_PROVIDERS,
@@ -25,7 +24,7 @@ from pushkeeper.wiring.providers import (
     fcm_credential,
     open_sender,
 )
-from pushkeeper.wiring.rooms import (
+from pushkeeper.wiring.services import (
     audiences,
     broadcasts,
     census,
@@ -43,25 +42,26 @@ from pushkeeper.wiring.rooms import (
     users,
     webhooks,
 )
+from pushkeeper.wiring.store import Store, shown_url, store
 from pushkeeper.wiring.surfaces import api, dashboard_rooms
-from pushkeeper.worker.counting import Counting
-from pushkeeper.worker.eraser import Eraser
-from pushkeeper.worker.exporter import Exporter
-from pushkeeper.worker.figures import Figures
-from pushkeeper.worker.files import Files
-from pushkeeper.worker.jobs import Jobs, Work
-from pushkeeper.worker.loop import Worker
-from pushkeeper.worker.planner import Planner
-from pushkeeper.worker.retention import Retention
-from pushkeeper.worker.senders import Providers
-from pushkeeper.worker.webhooks import Poster
+from pushkeeper.worker.jobs.broadcasts import Planner
+from pushkeeper.worker.jobs.erasures import Eraser
+from pushkeeper.worker.jobs.exports import Exporter
+from pushkeeper.worker.jobs.recipient_files import Files
+from pushkeeper.worker.jobs.reports import Counting
+from pushkeeper.worker.jobs.retention import Retention
+from pushkeeper.worker.jobs.runner import Jobs, Work
+from pushkeeper.worker.jobs.webhooks import Poster
+from pushkeeper.worker.metrics import Figures
+from pushkeeper.worker.provider_clients import Providers
+from pushkeeper.worker.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from pushkeeper.config import Settings
-    from pushkeeper.store.credentials import Credential
-    from pushkeeper.worker.senders import OnVerdicts, Sender
+    from pushkeeper.store.admin.credentials import Credential
+    from pushkeeper.worker.provider_clients import OnVerdicts, Sender
     from pushkeeper.worker.upkeep import Chore
 
 __all__ = [

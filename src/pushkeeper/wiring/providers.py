@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.core.model import Environment, Platform, Provider, Secret
 from pushkeeper.errors import BadRequest
-from pushkeeper.providers import signing
-from pushkeeper.providers.address import Address
+from pushkeeper.providers import credentials as signing_credentials
 from pushkeeper.providers.apns import message as apns_message
 from pushkeeper.providers.apns.client import ApnsClient
-from pushkeeper.providers.apple import OUTAGE_WAIT_S
 from pushkeeper.providers.fcm import message as fcm_message
 from pushkeeper.providers.fcm.client import FcmClient
 from pushkeeper.providers.pem import blocks, text_of
-from pushkeeper.providers.tls import tls_context
-from pushkeeper.store import credentials
-from pushkeeper.store.credentials import NewCredential
+from pushkeeper.providers.shared.apns_reasons import OUTAGE_WAIT_S
+from pushkeeper.providers.transport.address import Address
+from pushkeeper.providers.transport.tls import tls_context
+from pushkeeper.store.admin import credentials
+from pushkeeper.store.admin.credentials import NewCredential
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pushkeeper.store.credentials import Credential
-    from pushkeeper.templates import Checks
-    from pushkeeper.worker.senders import Check, OnVerdicts, Sender
+    from pushkeeper.services.messages.templates import Checks
+    from pushkeeper.store.admin.credentials import Credential
+    from pushkeeper.worker.provider_clients import Check, OnVerdicts, Sender
 
 CHECKS: Checks = {
     Platform.IOS: {Provider.APNS: apns_message, Provider.FCM: fcm_message},
@@ -47,17 +47,17 @@ def open_sender(
     secret = credential.secret.value
     if credential.provider is Provider.FCM:
         return FcmClient(
-            signing.ServiceAccount.parse(secret),
+            signing_credentials.ServiceAccount.parse(secret),
             on_verdicts,
             endpoint_url=credential.endpoint_url,
             ca_pem=credential.ca_pem,
         )
-    signer: signing.AppleKey | signing.AppleCertificate
+    signer: signing_credentials.AppleKey | signing_credentials.AppleCertificate
     if credential.kind == "key":
         facts = credential.facts
-        signer = signing.AppleKey.parse(secret, key_id=facts["key_id"], team_id=facts["team_id"])
+        signer = signing_credentials.AppleKey.parse(secret, key_id=facts["key_id"], team_id=facts["team_id"])
     else:
-        signer = signing.AppleCertificate.parse(secret)
+        signer = signing_credentials.AppleCertificate.parse(secret)
     return ApnsClient(
         signer,
         on_verdicts,
@@ -75,7 +75,7 @@ def fcm_credential(service_account: bytes, *, endpoint_url: str | None, ca_pem: 
     Raises:
         BadRequest: it is not one; the message names what is missing.
     """
-    account = signing.ServiceAccount.parse(service_account)
+    account = signing_credentials.ServiceAccount.parse(service_account)
     Address.parse(account.token_uri, "service_account.token_uri")
     new = NewCredential(
         provider=Provider.FCM,
@@ -96,7 +96,7 @@ def apns_key(p8: bytes, *, key_id: str, team_id: str, app: AppleApp) -> NewCrede
     Raises:
         BadRequest: it is not one, or its id or team's id is missing.
     """
-    key = signing.AppleKey.parse(p8, key_id=key_id, team_id=team_id)
+    key = signing_credentials.AppleKey.parse(p8, key_id=key_id, team_id=team_id)
     return _apns("key", key.private_key, {"key_id": key.key_id, "team_id": key.team_id}, app)
 
 
@@ -106,8 +106,8 @@ def apns_certificate(pem: bytes, app: AppleApp) -> NewCredential:
     Raises:
         BadRequest: it is not that, or good for another time than now, or for another app.
     """
-    certificate = signing.AppleCertificate.parse(pem)
-    now = signing.utc_now()
+    certificate = signing_credentials.AppleCertificate.parse(pem)
+    now = signing_credentials.utc_now()
     if certificate.expires_at <= now:
         raise BadRequest("certificate", f"certificate: it expired on {certificate.expires_at:%Y-%m-%d}.")
     if certificate.starts_at > now:

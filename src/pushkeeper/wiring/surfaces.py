@@ -7,25 +7,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pushkeeper.api import app
-from pushkeeper.api.auth import Keys
-from pushkeeper.api.broadcast_request import asked_of
+from pushkeeper.api.native.broadcast_request import asked_of
 from pushkeeper.config import Settings
 from pushkeeper.core.client_address import networks_of
-from pushkeeper.wiring import providers, rooms
-from pushkeeper.worker.figures import Figures
-from pushkeeper.worker.webhooks import Poster
+from pushkeeper.services.api_keys import Keys
+from pushkeeper.wiring import providers, services
+from pushkeeper.worker.jobs.webhooks import Poster
+from pushkeeper.worker.metrics import Figures
 
 if TYPE_CHECKING:
     from starlette.routing import Route
     from starlette.types import ASGIApp
 
+    from pushkeeper.core.delivery.outcome import Verdict
     from pushkeeper.core.destination import Destinations
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.core.outcome import Verdict
     from pushkeeper.dashboard.rooms import Rooms as DashboardRooms
-    from pushkeeper.shared import Place
-    from pushkeeper.store.credentials import AppleApp, Credential, NewCredential
-    from pushkeeper.wiring.opened import Store
+    from pushkeeper.interprocess import Place
+    from pushkeeper.store.admin.credentials import AppleApp, Credential, NewCredential
+    from pushkeeper.wiring.store import Store
 
 
 def api(
@@ -42,22 +42,22 @@ def api(
     settings = settings or Settings(data_dir=Path())
     return app.build(
         app.Rooms(
-            registry=rooms.registry(opened),
-            audiences=rooms.audiences(opened),
-            sending=rooms.sending(opened),
-            broadcasts=rooms.broadcasts(opened),
-            triggers=rooms.triggers(opened),
-            ledger=rooms.ledger(opened),
-            explanations=rooms.explanations(opened),
-            census=rooms.census(opened),
-            insights=rooms.insights(opened),
-            exports=rooms.exports(opened),
-            jobs=rooms.jobs(opened),
-            reporting=rooms.reporting(opened),
-            routing=rooms.routing(opened),
-            templates=rooms.templates(opened),
-            snippets=rooms.snippets(opened),
-            webhooks=rooms.webhooks(opened),
+            registry=services.registry(opened),
+            audiences=services.audiences(opened),
+            sending=services.sending(opened),
+            broadcasts=services.broadcasts(opened),
+            triggers=services.triggers(opened),
+            ledger=services.ledger(opened),
+            explanations=services.explanations(opened),
+            census=services.census(opened),
+            insights=services.insights(opened),
+            exports=services.exports(opened),
+            jobs=services.jobs(opened),
+            reporting=services.reporting(opened),
+            routing=services.routing(opened),
+            templates=services.templates(opened),
+            snippets=services.snippets(opened),
+            webhooks=services.webhooks(opened),
             database=opened.database,
             keys=Keys(
                 opened.database,
@@ -92,20 +92,20 @@ def dashboard_rooms(
     from pushkeeper.dashboard.rooms import Rooms
 
     return Rooms(
-        users=rooms.users(opened),
-        census=rooms.census(opened),
-        registry=rooms.registry(opened),
-        audiences=rooms.audiences(opened),
-        sending=rooms.sending(opened),
-        broadcasts=rooms.broadcasts(opened),
-        explanations=rooms.explanations(opened),
-        ledger=rooms.ledger(opened),
-        insights=rooms.insights(opened),
-        reporting=rooms.reporting(opened),
-        routing=rooms.routing(opened),
-        templates=rooms.templates(opened),
-        webhooks=rooms.webhooks(opened),
-        jobs=rooms.jobs(opened),
+        users=services.users(opened),
+        census=services.census(opened),
+        registry=services.registry(opened),
+        audiences=services.audiences(opened),
+        sending=services.sending(opened),
+        broadcasts=services.broadcasts(opened),
+        explanations=services.explanations(opened),
+        ledger=services.ledger(opened),
+        insights=services.insights(opened),
+        reporting=services.reporting(opened),
+        routing=services.routing(opened),
+        templates=services.templates(opened),
+        webhooks=services.webhooks(opened),
+        jobs=services.jobs(opened),
         providers=_Credentials(),
         caller=_Caller(opened, settings.destinations),
         read_broadcast=asked_of,

@@ -8,27 +8,27 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pushkeeper.core import retry
+from pushkeeper.core.delivery import retry
+from pushkeeper.core.delivery.outcome import Accepted, our_fault
+from pushkeeper.core.delivery.retry import Attempt, End, Held, Settled
 from pushkeeper.core.model import Provider
-from pushkeeper.core.outcome import Accepted, our_fault
-from pushkeeper.core.retry import Attempt, End, Held, Settled
-from pushkeeper.store.batches import Target
-from pushkeeper.telemetry import logger
-from pushkeeper.worker.facts import Answered, SetAside
-from pushkeeper.worker.lookout import NO_LANE, ClaimedPush
+from pushkeeper.observability.logs import logger
+from pushkeeper.store.delivery.queue import Target
+from pushkeeper.worker.device_order import Turns
+from pushkeeper.worker.prepare import NO_LANE, ClaimedPush
+from pushkeeper.worker.results import Answered, SetAside
 from pushkeeper.worker.tasks import log_failure
-from pushkeeper.worker.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from pushkeeper.core.delivery.outcome import Verdict
     from pushkeeper.core.model import Push
-    from pushkeeper.core.outcome import Verdict
-    from pushkeeper.store.routes import Route
-    from pushkeeper.worker.facts import Fact
-    from pushkeeper.worker.figures import Figures
+    from pushkeeper.store.delivery.routes import Route
     from pushkeeper.worker.lanes import Lanes
-    from pushkeeper.worker.senders import OnVerdicts, Senders
+    from pushkeeper.worker.metrics import Figures
+    from pushkeeper.worker.provider_clients import OnVerdicts, Senders
+    from pushkeeper.worker.results import Fact
 
 log = logger("worker")
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pushkeeper.core import pacing
-from pushkeeper.core.guard import FleetGuard, Result
+from pushkeeper.core.delivery import rate_limit
+from pushkeeper.core.delivery.rate_limit import Breaker, Bucket, RetryBudget, Tally
+from pushkeeper.core.delivery.refusal_guard import FleetGuard, Result
 from pushkeeper.core.model import Provider
-from pushkeeper.core.pacing import Breaker, Bucket, RetryBudget, Tally
-from pushkeeper.store.routes import PauseKind
+from pushkeeper.store.delivery.routes import PauseKind
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import DeviceId
-    from pushkeeper.store.routes import Route
+    from pushkeeper.store.delivery.routes import Route
 
 COLD_AFTER_S = 600.0
 
@@ -85,10 +85,10 @@ class Lane:
         route = self.route
         bounds = [float(route.max_pushes_per_s)] if route.max_pushes_per_s else []
         if route.provider is Provider.FCM:
-            bounds.append(pacing.FCM_PER_S)
+            bounds.append(rate_limit.FCM_PER_S)
         if slowed_for_s is not None and route.slowed_to_per_s is not None:
-            bounds.append(pacing.recovered(route.slowed_to_per_s, slowed_for_s))
+            bounds.append(rate_limit.recovered(route.slowed_to_per_s, slowed_for_s))
         if not bounds:
             return None
-        ramped = pacing.ramped(min(bounds), route.ramp_s, self.quota.warm_for_s(now))
+        ramped = rate_limit.ramped(min(bounds), route.ramp_s, self.quota.warm_for_s(now))
         return max(ramped / workers, 1.0)

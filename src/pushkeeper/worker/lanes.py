@@ -1,6 +1,6 @@
 """Lanes: what this worker may send on each route now, and what the answers say of it.
 
-The rules are `core/pacing.py` and `core/guard.py`; here is the little state that they are applied to. What all workers
+The rules are `core/delivery/rate_limit.py` and `core/delivery/refusal_guard.py`; here is the little state that they are applied to. What all workers
 must know (paused, throttled, proved) is in PostgreSQL: a lane is told of it by `refresh`, and only forestalls it.
 Whatever has to be written comes out of `take_news`, and is written with the pushes that it was learned from.
 """
@@ -12,9 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pushkeeper.core.guard import FleetGuard, Result, Wave
-from pushkeeper.core.model import Provider
-from pushkeeper.core.outcome import (
+from pushkeeper.core.delivery.outcome import (
     Accepted,
     BadCredentials,
     Certainty,
@@ -25,18 +23,20 @@ from pushkeeper.core.outcome import (
     Unanswered,
     Unavailable,
 )
-from pushkeeper.core.pacing import Breaker, DevicePace, Phase
-from pushkeeper.core.retry import Hold
-from pushkeeper.store.routes import PauseKind
+from pushkeeper.core.delivery.rate_limit import Breaker, DevicePace, Phase
+from pushkeeper.core.delivery.refusal_guard import FleetGuard, Result, Wave
+from pushkeeper.core.delivery.retry import Hold
+from pushkeeper.core.model import Provider
+from pushkeeper.store.delivery.routes import PauseKind
 from pushkeeper.worker.lane import Lane, Look, Quota
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from pushkeeper.core.delivery.outcome import Outcome, Verdict
+    from pushkeeper.core.delivery.retry import Held
     from pushkeeper.core.model import DeviceId, RouteId, RouteKey, WorkspaceId
-    from pushkeeper.core.outcome import Outcome, Verdict
-    from pushkeeper.core.retry import Held
-    from pushkeeper.store.routes import Route
+    from pushkeeper.store.delivery.routes import Route
 
 # Unsettled pushes that a lane may have: half of what it answered within the last second. So a crash repeats half a
 # second's work at most, and a lane that does not answer cannot fill the worker's memory.

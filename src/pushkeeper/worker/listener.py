@@ -6,12 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from pushkeeper.errors import Unreachable
-from pushkeeper.telemetry import logger
+from pushkeeper.observability.logs import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pushkeeper.store.database import Database
+    from pushkeeper.store.db.database import Database
 
 log = logger("worker")
 

@@ -7,26 +7,26 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pushkeeper.core.wording import BadContent, Speaker
+from pushkeeper.core.messages.personalize import BadContent, Speaker
 from pushkeeper.errors import BadRequest, TooLarge
+from pushkeeper.observability.logs import logger
 from pushkeeper.rendering.frames import NotRendered
 from pushkeeper.rendering.renderer import LATE_S
-from pushkeeper.store import readers
-from pushkeeper.telemetry import logger
-from pushkeeper.worker import reasons
+from pushkeeper.store.messages import render_context
+from pushkeeper.worker.jobs import failures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from uuid import UUID
 
+    from pushkeeper.core.messages.personalize import Wording
     from pushkeeper.core.model import Content, DeviceId, PersonId, Platform, Provider, WorkspaceId
-    from pushkeeper.core.wording import Wording
     from pushkeeper.rendering.frames import Said
     from pushkeeper.rendering.renderer import Renderer
-    from pushkeeper.store.batches import ClaimedBatch, MessageToSend, StandingDevice, Target
-    from pushkeeper.store.database import Database
-    from pushkeeper.store.readers import Readers
-    from pushkeeper.worker.senders import Check
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.delivery.queue import ClaimedBatch, MessageToSend, StandingDevice, Target
+    from pushkeeper.store.messages.render_context import Readers
+    from pushkeeper.worker.provider_clients import Check
 
 log = logger("rendering")
 
@@ -81,7 +81,7 @@ class Rendering:
         self._said = {}
         if not personal:
             return
-        known = await readers.of(
+        known = await render_context.of(
             database,
             {
                 (batch.workspace_id, batch.message_id, target.planned_for)
@@ -131,7 +131,7 @@ class Rendering:
             said = [NotRendered(str(error)) for _ in to]
         except Exception as error:
             log.exception("message_not_rendered", workspace=workspace, message_id=str(message_id))
-            said = [NotRendered(reasons.reason(error)) for _ in to]
+            said = [NotRendered(failures.reason(error)) for _ in to]
         until = time.monotonic() + LATE_S
         for place, device in enumerate(to):
             self._said[message_id, device] = said[place]

@@ -9,22 +9,16 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from pushkeeper.core.outcome import Accepted, BadMessage
-from pushkeeper.core.retry import ACCEPTED
+from pushkeeper.core.delivery.outcome import Accepted, BadMessage
+from pushkeeper.core.delivery.retry import ACCEPTED
 from pushkeeper.errors import Unreachable
-from pushkeeper.store import (
-    acceptances,
-    batches,
-    devices,
-    driver_errors,
-    messages,
-    pushes,
-    routes,
-    verdicts,
-    webhooks,
-)
-from pushkeeper.telemetry import logger
-from pushkeeper.worker.facts import (
+from pushkeeper.observability.logs import logger
+from pushkeeper.store import webhooks
+from pushkeeper.store.db import driver_errors
+from pushkeeper.store.delivery import accepted_pushes, held_refusals, pushes, queue, routes
+from pushkeeper.store.devices import devices
+from pushkeeper.store.messages import messages
+from pushkeeper.worker.results import (
     Answered,
     Fact,
     NotSent,
@@ -45,10 +39,10 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from pushkeeper.core.model import DeviceId, WorkspaceId
-    from pushkeeper.store.acceptances import Acceptance
-    from pushkeeper.store.database import Connection, Database
-    from pushkeeper.worker.facts import Work
-    from pushkeeper.worker.figures import Figures
+    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.delivery.accepted_pushes import Acceptance
+    from pushkeeper.worker.metrics import Figures
+    from pushkeeper.worker.results import Work
 
 log = logger("settle")
 
@@ -217,7 +211,7 @@ async def write(database: Database, slice_: Slice, figures: Figures) -> set[UUID
 
     async def work(connection: Connection) -> tuple[list[Fact], set[UUID]]:
         claims = [group[0].work.batch.claim for group in by_batch.values()]
-        ours = await batches.still_claimed(connection, claims)
+        ours = await queue.still_claimed(connection, claims)
         mine = [fact for batch_id in ours for fact in by_batch[batch_id]]
         await _write_routes(connection, slice_, mine)
         stopped = await _write_pushes(connection, mine)
@@ -227,7 +221,7 @@ async def write(database: Database, slice_: Slice, figures: Figures) -> set[UUID
             await webhooks.tell_of_attempts(connection, failed)
         again = requeues(mine, datetime.now(UTC))
         for new in again:
-            await batches.requeue(connection, new)
+            await queue.requeue(connection, new)
         await _write_batches(connection, mine, {new.batch.claim.batch_id for new in again})
         # Last: all workers write to these rows, and the lock ends with the commit.
         await routes.count(connection, slice_.results)
@@ -254,7 +248,7 @@ async def _write_pushes(connection: Connection, facts: Sequence[Fact]) -> set[UU
             others.append(fact)
         else:
             accepted.append(taken)
-    left = await acceptances.settle(connection, accepted) if accepted else set()
+    left = await accepted_pushes.settle(connection, accepted) if accepted else set()
     new = await pushes.insert(connection, [row for fact in others if (row := push_row(fact)) is not None])
     concerned = left | new
     heard = [
@@ -319,14 +313,14 @@ async def _write_routes(connection: Connection, slice_: Slice, facts: Sequence[F
     }
     if proved:
         await routes.mark_accepted(connection, sorted(proved))
-        while await verdicts.apply(connection, sorted(proved), (verdicts.UNPROVEN,)):
+        while await held_refusals.apply(connection, sorted(proved), (held_refusals.UNPROVEN,)):
             pass
 
 
 async def _write_held(connection: Connection, facts: Sequence[Fact]) -> None:
     held = [verdict for fact in facts if (verdict := held_verdict(fact)) is not None]
     if held:
-        await verdicts.hold(connection, held)
+        await held_refusals.hold(connection, held)
 
 
 async def _write_batches(connection: Connection, facts: Sequence[Fact], requeued: set[int]) -> None:
@@ -344,6 +338,6 @@ async def _write_batches(connection: Connection, facts: Sequence[Fact], requeued
             finished.append(work.batch.claim)
         elif batch_id in requeued:
             left = [(device, person) for device, person in work.unsettled.items() if device not in settled]
-            await batches.shrink(connection, work.batch.claim, left)
+            await queue.shrink(connection, work.batch.claim, left)
     if finished:
-        await batches.delete(connection, finished)
+        await queue.delete(connection, finished)

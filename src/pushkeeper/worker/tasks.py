@@ -7,12 +7,12 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from pushkeeper.errors import Unreachable
-from pushkeeper.telemetry import logger
+from pushkeeper.observability.logs import logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from pushkeeper.worker.figures import Figures
+    from pushkeeper.worker.metrics import Figures
 
 T = TypeVar("T")
 log = logger("worker")

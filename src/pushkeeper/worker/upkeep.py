@@ -6,9 +6,13 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from pushkeeper.core.outcome import Accepted, Refused
-from pushkeeper.store import batches, events, messages, migrate, routes, spellings, unreadable, workers
-from pushkeeper.telemetry import logger
+from pushkeeper.core.delivery.outcome import Accepted, Refused
+from pushkeeper.observability.logs import logger
+from pushkeeper.store.db import migrate, unreadable
+from pushkeeper.store.delivery import queue, routes, workers
+from pushkeeper.store.devices import spellings
+from pushkeeper.store.messages import messages
+from pushkeeper.store.people import events
 from pushkeeper.worker.tasks import every, until_done
 
 if TYPE_CHECKING:
@@ -16,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from uuid import UUID
 
-    from pushkeeper.store.database import Connection, Database
-    from pushkeeper.store.routes import Route
-    from pushkeeper.store.workers import Figure
-    from pushkeeper.worker.figures import Figures
+    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.delivery.routes import Route
+    from pushkeeper.store.delivery.workers import Figure
     from pushkeeper.worker.lanes import Lanes
-    from pushkeeper.worker.senders import Senders
+    from pushkeeper.worker.metrics import Figures
+    from pushkeeper.worker.provider_clients import Senders
     from pushkeeper.worker.tasks import Task
 
 log = logger("worker")
@@ -57,7 +61,7 @@ def setting(event: asyncio.Event) -> Callable[[str], None]:
 def tidying(database: Database, figures: Figures) -> list[Task]:
     """What any worker does now and then to keep the tables in order, whichever pushes it sends."""
     jobs: dict[str, tuple[float, Callable[[Database], Awaitable[object]]]] = {
-        "expired": (EXPIRE_S, batches.take_expired_out_of_lanes),
+        "expired": (EXPIRE_S, queue.take_expired_out_of_lanes),
         "contents": (EXPIRE_S, messages.forget_contents),
         "partitions": (PARTITIONS_S, migrate.make_partitions),
         "events": (PARTITIONS_S, events.clean),

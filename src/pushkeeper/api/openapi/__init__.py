@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper import __version__
-from pushkeeper.api import answer
-from pushkeeper.api.answer import Answer
 from pushkeeper.api.openapi.operations import TAGS
 from pushkeeper.api.openapi.page import page
 from pushkeeper.api.openapi.schema import ref
 from pushkeeper.api.openapi.schemas import SCHEMAS
-from pushkeeper.api.surface import MAX_KEYLESS_BYTES, Surface, let_in
+from pushkeeper.web import response
+from pushkeeper.web.endpoint import MAX_KEYLESS_BYTES, Surface, let_in
+from pushkeeper.web.response import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.api.openapi.operation import Operation
     from pushkeeper.api.openapi.schema import Schema
-    from pushkeeper.api.surface import Call
+    from pushkeeper.web.endpoint import Call
 
 _SAID = {
     400: "A field is missing or malformed; the error names it",
@@ -140,7 +140,7 @@ def routes() -> Sequence[Route]:
 
 async def _described(call: Call) -> Answer:
     del call
-    return answer.of_json(document())
+    return response.of_json(document())
 
 
 async def _shown(call: Call) -> Answer:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pushkeeper.api.openapi.operation import LIMIT, START, Operation, Operations
 from pushkeeper.api.openapi.schema import Schema, list_of, record, ref
 from pushkeeper.api.openapi.schemas import COUNT, FLAG, MAYBE_TEXT, OBJECT, TEXT, TIME, UNIX
+from pushkeeper.core.delivery.device_status import LastStatus
 from pushkeeper.core.model import Platform
-from pushkeeper.core.status import LastStatus
 
 _WHOSE: dict[str, Schema] = {
     "person": {

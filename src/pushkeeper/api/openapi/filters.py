@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pushkeeper.api.openapi.schema import Schema, list_of, ref
-from pushkeeper.core.filter import MAX_EVENT_COUNT, MAX_VALUE_BYTES, Match, Order
-from pushkeeper.core.filter_read import MAX_SECONDS, OPERATORS
+from pushkeeper.core.filters.from_json import MAX_SECONDS, OPERATORS
+from pushkeeper.core.filters.nodes import MAX_EVENT_COUNT, MAX_VALUE_BYTES, Match, Order
 
 _MOST_NAME: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_VALUE_BYTES}
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pushkeeper.api.openapi.filters import FILTERS
 from pushkeeper.api.openapi.schema import Schema, list_of, record, ref, whole
-from pushkeeper.core.filter import Unit
+from pushkeeper.core.delivery.device_status import LastStatus
+from pushkeeper.core.filters.nodes import Unit
+from pushkeeper.core.messages.personalize import WhenUndefined
 from pushkeeper.core.model import Platform
-from pushkeeper.core.status import LastStatus
 from pushkeeper.core.times import TOO_LATE
-from pushkeeper.core.wording import WhenUndefined
-from pushkeeper.store.templates import TemplateKind
+from pushkeeper.store.messages.templates import TemplateKind
 
 TEXT: Schema = {"type": "string"}
 MAYBE_TEXT: Schema = {"type": ["string", "null"]}

@@ -10,23 +10,31 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
+from pushkeeper.core.delivery.outcome import (
+    Accepted,
+    BadCredentials,
+    Heal,
+    Scope,
+    Throttled,
+    Verdict,
+    our_fault,
+)
 from pushkeeper.core.model import Content, DeviceId, Environment, IdKind, PersonId, Platform, Push, Token
-from pushkeeper.core.outcome import Accepted, BadCredentials, Heal, Scope, Throttled, Verdict, our_fault
-from pushkeeper.providers.address import Address
-from pushkeeper.providers.answer import Response
+from pushkeeper.observability.logs import logger
 from pushkeeper.providers.apns import message, verdict
-from pushkeeper.providers.apple import OUTAGE_WAIT_S
-from pushkeeper.providers.limits import Limits
-from pushkeeper.providers.pool import Endpoint, Pool, tls_context
-from pushkeeper.providers.retry_after import said_at
-from pushkeeper.providers.signing import AppleCertificate, AppleKey, ProviderTokens, utc_now
-from pushkeeper.telemetry import logger
+from pushkeeper.providers.credentials import AppleCertificate, AppleKey, ProviderTokens, utc_now
+from pushkeeper.providers.shared.apns_reasons import OUTAGE_WAIT_S
+from pushkeeper.providers.shared.retry_after import said_at
+from pushkeeper.providers.transport.address import Address
+from pushkeeper.providers.transport.limits import Limits
+from pushkeeper.providers.transport.pool import Endpoint, Pool, tls_context
+from pushkeeper.providers.transport.response import Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pushkeeper.providers.answer import Answer
-    from pushkeeper.providers.signing import ProviderToken
+    from pushkeeper.providers.credentials import ProviderToken
+    from pushkeeper.providers.transport.response import Answer
 
     OnVerdicts: TypeAlias = Callable[[Sequence[tuple[Push, Verdict]]], None]
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pushkeeper.core.model import Platform, Provider
-from pushkeeper.providers import apple_headers, payload
-from pushkeeper.providers.answer import Request
-from pushkeeper.providers.splice import Form, json_text
+from pushkeeper.providers.shared import apns_headers, payload
+from pushkeeper.providers.shared.json_template import Form, json_text
+from pushkeeper.providers.transport.response import Request
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -61,7 +61,7 @@ class _Letter:
     @classmethod
     def of(cls, content: Content) -> _Letter:
         tree = root(content)
-        said = apple_headers.headers(content, _custom_headers(content), shown=payload.is_shown(tree))
+        said = apns_headers.headers(content, _custom_headers(content), shown=payload.is_shown(tree))
         collapse_id = said.get("apns-collapse-id", content.collapse_id)
         expiration = said.get("apns-expiration", "0" if content.ttl_s == 0 else None)
         return cls(
@@ -137,7 +137,7 @@ def check_form(content: Content, platform: Platform) -> None:
         return
     _require_form(custom, f"custom_payload.{platform}")
     headers_field = f"custom_payload.{platform}.message.apns.headers"
-    apple_headers.require(_custom_headers(content), headers_field, shown=payload.is_shown(root(content)))
+    apns_headers.require(_custom_headers(content), headers_field, shown=payload.is_shown(root(content)))
 
 
 def check_size(content: Content, platform: Platform, token: Token | None = None) -> None:

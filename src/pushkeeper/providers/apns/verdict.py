@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from pushkeeper.core.outcome import Accepted, Silence, Throttled, Unanswered, Unavailable, Verdict
-from pushkeeper.providers import apple, silence
-from pushkeeper.providers.answer import NoResponse
-from pushkeeper.providers.excerpt import excerpt, reason_word
-from pushkeeper.providers.retry_after import retry_after_s
+from pushkeeper.core.delivery.outcome import Accepted, Silence, Throttled, Unanswered, Unavailable, Verdict
+from pushkeeper.providers.shared import apns_reasons, no_response
+from pushkeeper.providers.shared.redact import excerpt, reason_word
+from pushkeeper.providers.shared.retry_after import retry_after_s
+from pushkeeper.providers.transport.response import NoResponse
 
 if TYPE_CHECKING:
+    from pushkeeper.core.delivery.outcome import Outcome
     from pushkeeper.core.model import Token
-    from pushkeeper.core.outcome import Outcome
-    from pushkeeper.providers.answer import Answer, Response
+    from pushkeeper.providers.transport.response import Answer, Response
 
 _SHORTEST_OUTAGE_WAIT_S = 60.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -42,7 +42,7 @@ def read(
     token: Token,
     registered_at: datetime,
     now: datetime,
-    outage_wait_s: float = apple.OUTAGE_WAIT_S,
+    outage_wait_s: float = apns_reasons.OUTAGE_WAIT_S,
 ) -> Verdict:
     """The verdict on one push.
 
@@ -50,11 +50,11 @@ def read(
     operator may shorten to a minute, no further.
     """
     if isinstance(answer, NoResponse):
-        return silence.read(answer)
+        return no_response.read(answer)
     if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
         return _taken(answer, token)
     error = _parse(answer.body)
-    meaning = apple.meaning(
+    meaning = apns_reasons.meaning(
         answer.status, error.reason, since=_since(answer.status, error), registered_at=registered_at
     )
     return Verdict(

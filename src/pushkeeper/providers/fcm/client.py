@@ -10,24 +10,32 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
+from pushkeeper.core.delivery.outcome import (
+    BadCredentials,
+    Heal,
+    Scope,
+    Silence,
+    Unanswered,
+    Verdict,
+    our_fault,
+)
 from pushkeeper.core.model import Content, DeviceId, IdKind, PersonId, Platform, Push, Token
-from pushkeeper.core.outcome import BadCredentials, Heal, Scope, Silence, Unanswered, Verdict, our_fault
-from pushkeeper.providers.address import Address
-from pushkeeper.providers.answer import Response
+from pushkeeper.observability.logs import logger
+from pushkeeper.providers.credentials import utc_now
 from pushkeeper.providers.fcm import message, verdict
-from pushkeeper.providers.fcm.access import AccessTokens
-from pushkeeper.providers.limits import Limits
-from pushkeeper.providers.pool import Endpoint, Pool, tls_context
-from pushkeeper.providers.retry_after import said_at
-from pushkeeper.providers.signing import utc_now
-from pushkeeper.telemetry import logger
+from pushkeeper.providers.fcm.access_tokens import AccessTokens
+from pushkeeper.providers.shared.retry_after import said_at
+from pushkeeper.providers.transport.address import Address
+from pushkeeper.providers.transport.limits import Limits
+from pushkeeper.providers.transport.pool import Endpoint, Pool, tls_context
+from pushkeeper.providers.transport.response import Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pushkeeper.providers.answer import Answer
-    from pushkeeper.providers.fcm.access import AccessToken
-    from pushkeeper.providers.signing import Clock, ServiceAccount
+    from pushkeeper.providers.credentials import Clock, ServiceAccount
+    from pushkeeper.providers.fcm.access_tokens import AccessToken
+    from pushkeeper.providers.transport.response import Answer
 
     OnVerdicts: TypeAlias = Callable[[Sequence[tuple[Push, Verdict]]], None]
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from pushkeeper.core.model import IdKind, Platform, Priority, Provider
 from pushkeeper.errors import BadRequest
-from pushkeeper.providers import apple_headers, payload
-from pushkeeper.providers.answer import Request
 from pushkeeper.providers.fcm import schema
-from pushkeeper.providers.splice import Form, Hole, Slot, json_text
+from pushkeeper.providers.shared import apns_headers, payload
+from pushkeeper.providers.shared.json_template import Form, Hole, Slot, json_text
+from pushkeeper.providers.transport.response import Request
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -122,7 +122,7 @@ def _headers(content: Content, given: dict[str, Any], *, shown: bool) -> dict[st
     return {
         "apns-collapse-id": _collapse_id(content),
         "apns-expiration": "0" if content.ttl_s == 0 else Slot(Hole.EXPIRES_AT),
-        **apple_headers.headers(content, given, shown=shown),
+        **apns_headers.headers(content, given, shown=shown),
     }
 
 
@@ -255,7 +255,7 @@ def _require_form(custom: dict[str, Any], field: str, platform: Platform) -> Non
         payload.require_aps(root, f"{field}.apns.payload")
     headers = payload.as_object(apns.get("headers"))
     if platform is Platform.IOS:
-        apple_headers.require(headers, f"{field}.apns.headers", shown=_is_shown_on_iphone(given))
+        apns_headers.require(headers, f"{field}.apns.headers", shown=_is_shown_on_iphone(given))
     else:
         schema.require({"headers": headers}, _HEADERS, f"{field}.apns")
 

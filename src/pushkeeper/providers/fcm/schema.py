@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pushkeeper.core.template import is_liquid
+from pushkeeper.core.messages.liquid import is_liquid
 from pushkeeper.errors import BadRequest
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from pushkeeper.core.outcome import (
+from pushkeeper.core.delivery.outcome import (
     Accepted,
     BadCredentials,
     BadMessage,
@@ -27,21 +27,21 @@ from pushkeeper.core.outcome import (
     Unavailable,
     Verdict,
 )
-from pushkeeper.providers import apple, silence
-from pushkeeper.providers.answer import NoResponse
-from pushkeeper.providers.apple import Meaning
-from pushkeeper.providers.excerpt import excerpt, reason_word
 from pushkeeper.providers.fcm import error as fcm_error
-from pushkeeper.providers.retry_after import retry_after_s
+from pushkeeper.providers.shared import apns_reasons, no_response
+from pushkeeper.providers.shared.apns_reasons import Meaning
+from pushkeeper.providers.shared.redact import excerpt, reason_word
+from pushkeeper.providers.shared.retry_after import retry_after_s
+from pushkeeper.providers.transport.response import NoResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from pushkeeper.core.delivery.outcome import Outcome
     from pushkeeper.core.model import Token
-    from pushkeeper.core.outcome import Outcome
-    from pushkeeper.providers.answer import Answer, Response
     from pushkeeper.providers.fcm.error import Error
+    from pushkeeper.providers.transport.response import Answer, Response
 
 # On Google's page of error codes, and the only text that a verdict rests on.
 INVALID_TOKEN_TEXT = "The registration token is not a valid FCM registration token"  # noqa: S105 - a sentence
@@ -72,7 +72,7 @@ _SENT = msgspec.json.Decoder(_Sent)
 def read(answer: Answer, *, token: Token, now: datetime, dry_run: bool = False) -> Verdict:
     """The verdict on one push; `dry_run` when it was sent with `validate_only`."""
     if isinstance(answer, NoResponse):
-        return silence.read(answer)
+        return no_response.read(answer)
     if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
         return _sent(answer, token, dry_run=dry_run)
     refusal = _Refusal(fcm_error.parse(answer.body), answer, retry_after_s(answer, now))
@@ -141,9 +141,9 @@ def _bad_request(refusal: _Refusal) -> Meaning:
 
 
 def _from_apple(inner: fcm_error.AppleError) -> Meaning:
-    if inner.status_code == 410 and (not inner.reason or inner.reason in apple.GONE_REASONS):  # noqa: PLR2004 - Gone
+    if inner.status_code == 410 and (not inner.reason or inner.reason in apns_reasons.GONE_REASONS):  # noqa: PLR2004 - Gone
         return Meaning("F7", _DEFINITE)
-    meaning = apple.meaning(inner.status_code, inner.reason)
+    meaning = apns_reasons.meaning(inner.status_code, inner.reason)
     return Meaning("F8", _on_the_apple_leg(meaning.outcome), meaning.alert)
 
 

@@ -1,6 +1,6 @@
 -- Lanes: what a route lets through, and what waits for it; suppression options; messages that stop.
 
--- What a workspace may choose of the status table (core/status.py), and how fast each of its routes may go.
+-- What a workspace may choose of the status table (core/delivery/device_status.py), and how fast each of its routes may go.
 alter table workspaces
     add column suppress_after         smallint not null default 2 check (suppress_after between 1 and 100),
     add column min_strike_gap_s       integer not null default 0 check (min_strike_gap_s between 0 and 31536000),

@@ -8,7 +8,7 @@ update devices d set failure_reason = (
     order by h.at desc limit 1)
 where d.status in ('bounced', 'suppressed');
 
--- What a value of JSON stands for when it is compared; core/filter_values.py says the same.
+-- What a value of JSON stands for when it is compared; core/filters/values.py says the same.
 create function json_number(given jsonb) returns numeric language sql immutable parallel safe as $$
     select case jsonb_typeof(given)
         when 'number' then given::numeric

@@ -10,7 +10,7 @@ drop index batches_in_turn;
 create index batches_in_turn on batches (workspace_id, priority, lane, due_at) where not parked;
 
 -- What is `draft` waits for somebody to start it, what is `scheduled` for its hour. `passes` are the moments at which
--- parts of its audience are due (core/schedule.py), of which `pass` is the one at hand, due at `pass_at`; `saved` are
+-- parts of its audience are due (core/broadcasts/schedule.py), of which `pass` is the one at hand, due at `pass_at`; `saved` are
 -- the saved audiences that its own names, as they were when planning began.
 alter table broadcasts
     drop constraint broadcasts_state_check,

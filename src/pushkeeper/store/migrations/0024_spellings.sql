@@ -1,6 +1,6 @@
 -- Tokens in one spelling, and ids that are a program's placeholder for a missing value.
 
--- The same as `canonical` of core/tokens.py. What most tokens are is found out at their first characters: it is asked at
+-- The same as `canonical` of core/devices/tokens.py. What most tokens are is found out at their first characters: it is asked at
 -- every registration, by the index below.
 create function canonical_token(token text) returns text language sql immutable parallel safe as $$
     select case
@@ -14,7 +14,7 @@ create function canonical_token(token text) returns text language sql immutable 
 $$;
 
 -- Devices that an older release registered by another spelling, by the key that they should have. They are merged page by
--- page (store/spellings.py), when a process starts and by workers: the release before may still write some.
+-- page (store/devices/spellings.py), when a process starts and by workers: the release before may still write some.
 create index devices_in_other_spelling on devices (workspace_id, token_device(workspace_id, canonical_token(token)))
     where token <> canonical_token(token);
 

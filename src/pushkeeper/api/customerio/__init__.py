@@ -1,0 +1,1 @@
+"""Customer.io's APIs."""

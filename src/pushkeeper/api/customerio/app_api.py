@@ -1,0 +1,214 @@
+"""Customer.io's App API: read people and messages, send transactional pushes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pushkeeper.api.customerio.parse import checked, id_type, one_identifier
+from pushkeeper.api.customerio.push_request import transactional_push
+from pushkeeper.core.identity import Identifier, IdentifierKind
+from pushkeeper.errors import BadRequest, NotFound, PushkeeperError, Unauthorized
+from pushkeeper.services import validation
+from pushkeeper.web import response
+from pushkeeper.web.endpoint import Surface
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import Route
+
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.store.devices.devices import Device
+    from pushkeeper.store.people.people import Member, Person
+    from pushkeeper.web.endpoint import Call, Handler
+    from pushkeeper.web.response import Answer
+
+_MOST_AT_ONCE = 100
+_MESSAGES_WINDOW = timedelta(days=183)  # six months
+_LAST_ID = (1 << 128) - 1
+_PREFERENCES = "cio_subscription_preferences"
+_OTHER_CHANNELS = {
+    "email": "Emails",
+    "sms": "SMS",
+    "whatsapp": "WhatsApp messages",
+    "in_app": "In-app messages",
+    "inbox_message": "Inbox messages",
+}
+# What Customer.io's schema types as other than strings; all else is read back as text.
+_TYPED_DEVICE_ATTRIBUTES = frozenset(
+    {"network_bluetooth", "network_cellular", "network_wifi", "screen_width", "screen_height", "last_used"}
+)
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of this API."""
+    app = _App(rooms)
+    reads = Surface(name="app_api", authenticate=rooms.keys.app, render=render)
+    sends = Surface(name="app_api", authenticate=rooms.keys.app, render=render_send)
+    return [
+        reads.route("/v1/customers", GET=app.people_by_email, POST=app.search),
+        reads.route("/v1/customers/attributes", POST=app.people),
+        reads.route("/v1/customers/{id}/attributes", GET=app.person),
+        sends.route("/v1/send/push", POST=app.send_push),
+        *(sends.route(f"/v1/send/{path}", POST=_no_channel(name)) for path, name in _OTHER_CHANNELS.items()),
+    ]
+
+
+def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
+    """`errors` with detail and status, as most of this API answers."""
+    detail = "not found" if isinstance(error, NotFound) else error.message
+    return {"errors": [{"detail": detail, "status": str(status)}]}
+
+
+def render_send(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
+    """`meta.error`, as sends answer; a wrong key is told in this API's other shape, like everywhere in it."""
+    return render(error, status) if isinstance(error, Unauthorized) else {"meta": {"error": error.message}}
+
+
+def _no_channel(name: str) -> Handler:
+    """Refuse a message of an unsupported channel, with an error that Customer.io's clients show."""
+
+    async def refuse(call: Call) -> Answer:
+        del call
+        raise BadRequest("channel", f"{name} cannot be sent: Pushkeeper sends push notifications only")
+
+    return refuse
+
+
+class _App:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    async def person(self, call: Call) -> Answer:
+        workspace = call.workspace.workspace_id
+        person = await person_of(self._rooms, call)
+        devices = await self._rooms.registry.devices_of(person, workspace)
+        return response.of_json({"customer": person_json(person, devices)})
+
+    async def people_by_email(self, call: Call) -> Answer:
+        email = validation.text(call.query("email"), "email", max_bytes=150)
+        try:
+            found = [
+                await self._rooms.registry.person(
+                    call.workspace.workspace_id, checked(Identifier(IdentifierKind.EMAIL, email), "email")
+                )
+            ]
+        except NotFound:
+            found = []
+        return response.of_json(
+            {"results": [{"email": p.email, "id": p.id, "cio_id": p.cio_id} for p in found]}
+        )
+
+    async def search(self, call: Call) -> Answer:
+        body = await call.json()
+        limit, after = validation.page(call.query("limit"), call.query("start"), usual=50, most=1000)
+        found = await self._rooms.audiences.search(
+            call.workspace.workspace_id, body.get("filter"), after=after, limit=limit + 1
+        )
+        return response.of_json(members_json(found, limit))
+
+    async def people(self, call: Call) -> Answer:
+        """A hundred people at once; who is not known is left out."""
+        body = await call.json()
+        kind = id_type(call.query("id_type"))
+        ids = body.get("ids")
+        if not isinstance(ids, list) or not 1 <= len(ids) <= _MOST_AT_ONCE:
+            raise BadRequest("ids", f"ids: expected a list of 1 to {_MOST_AT_ONCE}")
+        who = [one_identifier({kind.value: one}, f"ids[{n}]", (kind,)) for n, one in enumerate(ids)]
+        workspace = call.workspace.workspace_id
+        found = await self._rooms.registry.people(workspace, who)
+        devices = [await self._rooms.registry.devices_of(person, workspace) for person in found]
+        shown = [{"customer": person_json(*one)} for one in zip(found, devices, strict=True)]
+        return response.of_json({"customers": shown})
+
+    async def send_push(self, call: Call) -> Answer:
+        body = await call.json()
+        queued = await self._rooms.sending.accept(
+            transactional_push(body, call.workspace.workspace_id, request_id=call.request_id)
+        )
+        said = {"delivery_id": str(queued.delivery_id), "queued_at": int(queued.queued_at.timestamp())}
+        if queued.send_at is not None:
+            said["send_at"] = int(queued.send_at.timestamp())
+        return response.about(queued.delivery_id, said)
+
+
+async def person_of(rooms: Rooms, call: Call) -> Person:
+    """Whom the path names, by the kind of identifier that the query says.
+
+    Raises:
+        BadRequest: there is no such kind.
+        NotFound: nobody has it.
+    """
+    return await person_named(rooms, call, call.segment("id"))
+
+
+async def person_named(rooms: Rooms, call: Call, text: str) -> Person:
+    """The person that a text identifies, by the kind of identifier in the query.
+
+    Raises:
+        BadRequest: there is no such kind.
+        NotFound: nobody has it.
+    """
+    workspace = call.workspace.workspace_id
+    kind = id_type(call.query("id_type"))
+    try:
+        return await rooms.registry.person(workspace, checked(Identifier(kind, text), "id"))
+    except NotFound:
+        if kind is not IdentifierKind.ID:
+            raise
+        return await rooms.registry.person(workspace, Identifier(IdentifierKind.CIO_ID, text))
+
+
+def members_json(found: Sequence[Member], limit: int) -> dict[str, Any]:
+    """A page of people by what they are known by, of which one more was asked for than is shown."""
+    page = found[:limit]
+    return {
+        "identifiers": [{"email": m.email, "id": m.id, "cio_id": m.cio_id} for m in page],
+        "ids": [m.id or "" for m in page],
+        "next": validation.next_page(page[-1].person_id) if len(found) > limit else "",
+    }
+
+
+def person_json(person: Person, devices: Sequence[Device]) -> dict[str, Any]:
+    """A person as `GET /v1/customers/{id}/attributes` shows them: every attribute a string, objects as JSON in one."""
+    identifiers = {"id": person.id, "email": person.email, "cio_id": person.cio_id}
+    known = {name: value for name, value in identifiers.items() if value is not None}
+    return {
+        "id": person.id or "",
+        "identifiers": identifiers,
+        "attributes": {**known, **{name: as_text(value) for name, value in person.attributes.items()}},
+        "timestamps": {**dict.fromkeys(known, int(person.created_at.timestamp())), **_timestamps(person)},
+        "unsubscribed": person.unsubscribed,
+        "devices": [device_json(device) for device in devices],
+    }
+
+
+def _timestamps(person: Person) -> dict[str, int]:
+    """When each existing attribute was last set; for preferences, when the latest of their entries was."""
+    times = {name: int(at) for name, at in person.changed_at.items() if name in person.attributes}
+    if _PREFERENCES in person.attributes:
+        of_entries = (at for name, at in person.changed_at.items() if name.startswith(f"{_PREFERENCES}."))
+        times[_PREFERENCES] = max(times.get(_PREFERENCES, 0), *map(int, of_entries), 0)
+    return times
+
+
+def device_json(device: Device) -> dict[str, Any]:
+    """A device as Customer.io shows it, its last status among its attributes."""
+    shown = {
+        name: value if name in _TYPED_DEVICE_ATTRIBUTES else as_text(value)
+        for name, value in device.attributes.items()
+    }
+    return {
+        "id": device.token.value,
+        "platform": device.platform,
+        "last_used": int(device.last_used.timestamp()),
+        "attributes": {**shown, "_last_status": device.status},
+    }
+
+
+def as_text(value: object) -> str:
+    """A string as it is, anything else as its JSON."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

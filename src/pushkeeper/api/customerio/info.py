@@ -1,0 +1,61 @@
+"""Customer.io's API about an account: its workspaces, and the addresses that it calls from."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pushkeeper.api.customerio.app_api import render
+from pushkeeper.web import response
+from pushkeeper.web.endpoint import MAX_KEYLESS_BYTES, Surface, let_in
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import Route
+
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.web.endpoint import Call
+    from pushkeeper.web.response import Answer
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of this information."""
+    info = _Info(rooms)
+    surface = Surface(name="app_api", authenticate=rooms.keys.app, render=render)
+    # Customer.io's call needs no key either.
+    public = Surface(name="app_api", authenticate=let_in, render=render, max_body_bytes=MAX_KEYLESS_BYTES)
+    return [
+        surface.route("/v1/workspaces", GET=info.workspaces),
+        public.route("/v1/info/ip_addresses", GET=info.addresses),
+    ]
+
+
+class _Info:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    async def workspaces(self, call: Call) -> Answer:
+        """The key's own workspace, as no key can access another, with this month's accepted pushes (UTC) and the last count of people."""
+        workspace = call.workspace
+        standing = await self._rooms.census.now(workspace.workspace_id)
+        this_month = await self._rooms.insights.pushes(workspace.workspace_id, datetime.now(UTC).day)
+        return response.of_json(
+            {
+                "workspaces": [
+                    {
+                        "id": workspace.workspace_id,
+                        "name": workspace.name,
+                        "messages_sent": sum(row.pushes for row in this_month if row.ending == "accepted"),
+                        "billable_messages_sent": 0,
+                        "people": standing.reach.people,
+                        "object_types": 0,
+                        "objects": 0,
+                    }
+                ]
+            }
+        )
+
+    async def addresses(self, call: Call) -> Answer:
+        del call
+        return response.of_json({"ip_addresses": self._rooms.outbound_addresses})

@@ -1,0 +1,289 @@
+"""Messages: what was sent, to whom, and what came of it; and drafts, which are sent when somebody says so."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from pushkeeper.api.customerio.app_api import person_of, render
+from pushkeeper.api.native import devices
+from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
+from pushkeeper.core.model import Content, Platform
+from pushkeeper.errors import BadRequest, NotFound
+from pushkeeper.services import validation
+from pushkeeper.services.reports import deliveries
+from pushkeeper.services.reports.deliveries import Metric
+from pushkeeper.store.messages.messages import Page, Wanted
+from pushkeeper.store.messages.templates import TemplateKind
+from pushkeeper.web import response
+from pushkeeper.web.endpoint import Surface
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from starlette.routing import Route
+
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.core.delivery.delivery_id import DeliveryId
+    from pushkeeper.core.model import PersonId, WorkspaceId
+    from pushkeeper.store.messages.messages import DeliveryFacts
+    from pushkeeper.store.people.people import Person
+    from pushkeeper.store.reports.app_reports import Reported
+    from pushkeeper.web.endpoint import Call
+    from pushkeeper.web.response import Answer
+
+_WINDOW = timedelta(days=183)  # six months
+_WINDOW_OF_BROADCAST = timedelta(days=366)
+_LAST_ID = (1 << 128) - 1
+_USUAL, _MOST = 50, 1_000
+# Deliveries that Customer.io has of these belong to things that there are none of here.
+_NEVER_OURS = ("newsletter_id", "content_id")
+# The ids of a template: as a template, a transactional message, or a broadcast and its action.
+_TEMPLATES = ("campaign_id", "action_id", "transactional_id", "template_id")
+_LAST_NUMBER = 2**63 - 1
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of messages."""
+    messages = _Messages(rooms)
+    surface = Surface(name="app_api", authenticate=rooms.keys.app, render=render)
+    native_surface = Surface(name="native", authenticate=rooms.keys.app, render=devices.render)
+    return [
+        surface.route("/v1/messages", GET=messages.all),
+        surface.route("/v1/messages/{id}", GET=messages.one),
+        surface.route("/v1/messages/{id}/archived_message", GET=messages.archived),
+        surface.route("/v1/customers/{id}/messages", GET=messages.of_person),
+        surface.route("/v1/transactional/{id}/messages", GET=messages.of_template),
+        surface.route("/v1/broadcasts/{id}/messages", GET=messages.of_broadcast),
+        native_surface.route("/api/v1/drafts/{id}", DELETE=messages.drop_draft),
+        native_surface.route("/api/v1/drafts/{id}/send", POST=messages.send_draft),
+    ]
+
+
+class _Messages:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    async def one(self, call: Call) -> Answer:
+        workspace, delivery_id = call.workspace.workspace_id, self._delivery(call)
+        known = await self._people(workspace, [delivery_id.person_id])
+        person = known.get(delivery_id.person_id)
+        return response.about(delivery_id, {"message": await self._message(workspace, delivery_id, person)})
+
+    async def archived(self, call: Call) -> Answer:
+        """The text that was sent, if it is stored."""
+        workspace, delivery_id = call.workspace.workspace_id, self._delivery(call)
+        facts = await self._rooms.reporting.delivery(workspace, delivery_id)
+        known = await self._people(workspace, [delivery_id.person_id])
+        person = known.get(delivery_id.person_id)
+        return response.about(delivery_id, {"archived_message": archived_json(delivery_id, facts, person)})
+
+    async def of_person(self, call: Call) -> Answer:
+        """What was sent to a person, the newest first."""
+        workspace, person = call.workspace.workspace_id, await person_of(self._rooms, call)
+        limit, before = validation.page(call.query("limit"), call.query("start"), usual=_USUAL, most=_MOST)
+        since, until = _window(call)
+        wanted = Page(
+            before=UUID(int=before if 0 < before < _LAST_ID else _LAST_ID),
+            since=since,
+            until=until,
+            limit=limit + 1,
+        )
+        found = await self._rooms.reporting.deliveries_of(workspace, person.person_id, wanted)
+        page = found[:limit]
+        shown = [await self._message(workspace, delivery_id, person) for delivery_id in page]
+        following = validation.next_page(page[-1].message_id.int) if len(found) > limit else ""
+        return response.of_json({"messages": shown, "next": following})
+
+    async def all(self, call: Call) -> Answer:
+        """What was sent to anybody, the newest message first."""
+        named = next((name for name in _TEMPLATES if call.query(name)), None)
+        if any(map(call.query, _NEVER_OURS)):
+            return response.of_json({"messages": [], "next": ""})
+        number = None
+        if named is not None:
+            number = validation.number(call.query(named) or "", named, most=_LAST_NUMBER)
+        sent = await self._of_trigger(call, number)
+        return await self._list(call, _window(call), template_id=number, messages=sent)
+
+    async def _of_trigger(self, call: Call, template_id: int | None) -> list[UUID] | None:
+        """The message of the requested trigger; empty if the broadcast has no such trigger.
+
+        Raises:
+            BadRequest: the broadcast is not given.
+        """
+        text = call.query("trigger_id")
+        if not text:
+            return None
+        if template_id is None:
+            raise BadRequest("campaign_id", "campaign_id: required with trigger_id")
+        number = validation.number(text, "trigger_id", most=_LAST_NUMBER)
+        try:
+            found = await self._rooms.triggers.one(call.workspace.workspace_id, template_id, number)
+        except NotFound:
+            return []
+        return [found.message_id]
+
+    async def of_template(self, call: Call) -> Answer:
+        """What was sent from a transactional template."""
+        number = validation.number_of_path(call.segment("id"), "template")
+        await self._rooms.templates.one(call.workspace.workspace_id, number, TemplateKind.TRANSACTIONAL)
+        return await self._list(call, _window(call), template_id=number)
+
+    async def of_broadcast(self, call: Call) -> Answer:
+        """The messages of an API-triggered broadcast, from all its triggers."""
+        workspace, number = (
+            call.workspace.workspace_id,
+            validation.number_of_path(call.segment("id"), "broadcast"),
+        )
+        await self._rooms.templates.one(workspace, number, TemplateKind.BROADCAST)
+        window = _window(call, _WINDOW_OF_BROADCAST)
+        sent = await self._rooms.triggers.messages(workspace, number, *window)
+        return await self._list(call, window, messages=sent)
+
+    async def send_draft(self, call: Call) -> Answer:
+        delivery_id = self._delivery(call)
+        await self._rooms.sending.send_draft(call.workspace.workspace_id, delivery_id)
+        return response.about(delivery_id, {"delivery_id": str(delivery_id)})
+
+    async def drop_draft(self, call: Call) -> Answer:
+        delivery_id = self._delivery(call)
+        await self._rooms.sending.drop_draft(call.workspace.workspace_id, delivery_id)
+        return response.empty(delivery_id)
+
+    def _delivery(self, call: Call) -> DeliveryId:
+        ids = self._rooms.database.delivery_ids
+        found = ids.read_of(call.workspace.workspace_id, call.segment("id"))
+        if found is None:
+            raise NotFound("message: not found")
+        return found
+
+    async def _list(
+        self,
+        call: Call,
+        window: tuple[datetime, datetime],
+        *,
+        template_id: int | None = None,
+        messages: Sequence[UUID] | None = None,
+    ) -> Answer:
+        workspace = call.workspace.workspace_id
+        limit = validation.number(call.query("limit") or str(_USUAL), "limit", most=_MOST)
+        since, until = window
+        metric, asked = next(
+            ((given, name) for name in ("metric", "state") if (given := call.query(name))), (None, "")
+        )
+        message, device = _start(call.query("start"))
+        if (call.query("type") or "push").lower() != "push":
+            return response.of_json({"messages": [], "next": ""})
+        wanted = Wanted(
+            after_message=message,
+            after_device=device,
+            since=since,
+            until=until,
+            metric=None if metric is None else validation.one_of(metric, asked, tuple(Metric)),
+            template_id=template_id,
+            messages=messages,
+            drafts=(call.query("drafts") or "").lower() == "true",
+            limit=limit + 1,
+        )
+        found = await self._rooms.reporting.deliveries(workspace, wanted)
+        page = found[:limit]
+        people = await self._people(workspace, [one.delivery_id.person_id for one in page])
+        shown = [
+            await self._message(workspace, one.delivery_id, people.get(one.delivery_id.person_id))
+            for one in page
+        ]
+        last = page[-1] if len(found) > limit else None
+        following = "" if last is None else f"{last.delivery_id.message_id.hex}.{last.device_id.hex()}"
+        return response.of_json({"messages": shown, "next": following})
+
+    async def _people(self, workspace: WorkspaceId, who: Sequence[PersonId]) -> Mapping[PersonId, Person]:
+        named = [Identifier(IdentifierKind.CIO_ID, cio_id(person)) for person in sorted(set(who))]
+        return {person.person_id: person for person in await self._rooms.registry.people(workspace, named)}
+
+    async def _message(
+        self, workspace: WorkspaceId, delivery_id: DeliveryId, person: Person | None
+    ) -> dict[str, Any]:
+        facts = await self._rooms.reporting.delivery(workspace, delivery_id)
+        reported = await self._rooms.reporting.reported(delivery_id)
+        return message_json(delivery_id, facts, person, reported)
+
+
+def message_json(
+    delivery_id: DeliveryId,
+    facts: DeliveryFacts,
+    person: Person | None,
+    reported: Sequence[Reported],
+) -> dict[str, Any]:
+    """A delivery as `GET /v1/messages/{id}` shows it; the person is None once deleted."""
+    created = int(facts.created_at.timestamp())
+    of_broadcast = facts.template_id if facts.kind == "broadcast" else None
+    return {
+        "id": str(delivery_id),
+        "deduplicate_id": f"{delivery_id}:{created}",
+        "type": "push",
+        "customer_id": person.id if person else None,
+        "customer_identifiers": {
+            "id": person.id if person else None,
+            "email": person.email if person else None,
+            "cio_id": cio_id(delivery_id.person_id),
+        },
+        "recipient": _recipient(facts),
+        "subject": facts.content.title or "",
+        "metrics": {
+            metric: int(at.timestamp()) for metric, at in deliveries.metrics(facts, reported).items()
+        },
+        "actions": sorted({action for one in reported for action in one.actions}),
+        "created": created,
+        "failure_message": deliveries.failure_message(facts),
+        "msg_template_id": facts.template_id,
+        "action_id": of_broadcast,
+        "parent_action_id": None,
+        "newsletter_id": None,
+        "content_id": None,
+        "campaign_id": of_broadcast,
+        "broadcast_id": of_broadcast,
+        "trigger_event_id": None if facts.broadcast_id is None else str(facts.broadcast_id),
+        "forgotten": person is None,
+    }
+
+
+def archived_json(delivery_id: DeliveryId, facts: DeliveryFacts, person: Person | None) -> dict[str, Any]:
+    """The text of a delivery as it was sent; `forgotten`, and empty, if it is not stored or the person was deleted."""
+    forgotten = person is None or not facts.is_text_retained
+    platform = next((push.platform for push in facts.pushes if push.platform is not None), None)
+    content = facts.content if platform is None else facts.content.on(Platform(platform))
+    if forgotten:
+        content = Content()
+    return {
+        "id": str(delivery_id),
+        "subject": content.title or "",
+        "body": content.message or "",
+        "recipient": "" if forgotten else _recipient(facts),
+        "url": content.link or "",
+        "forgotten": forgotten,
+    }
+
+
+def _recipient(facts: DeliveryFacts) -> str:
+    return ", ".join(push.token for push in facts.pushes if push.token is not None)
+
+
+def _window(call: Call, longest: timedelta = _WINDOW) -> tuple[datetime, datetime]:
+    """The requested time range: limited in length, and up to now by default."""
+    until = validation.optional_time(call.query("end_ts"), "end_ts") or datetime.now(UTC)
+    since = validation.optional_time(call.query("start_ts"), "start_ts")
+    earliest = until - longest
+    return max(since or earliest, earliest), until + timedelta(seconds=1)
+
+
+def _start(text: str | None) -> tuple[UUID, bytes]:
+    """The delivery that a page goes on after: a `next` of ours that was given back as `start`."""
+    if not text:
+        return UUID(int=_LAST_ID), b""
+    message, _, device = text.partition(".")
+    try:
+        return UUID(hex=message), bytes.fromhex(device)
+    except ValueError:
+        raise BadRequest("start", "start: expected the `next` of an answer") from None

@@ -1,0 +1,79 @@
+"""Snippets, as Customer.io's API shows and changes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pushkeeper.api.customerio import triggers
+from pushkeeper.errors import BadRequest
+from pushkeeper.services import validation
+from pushkeeper.web import response
+from pushkeeper.web.endpoint import Surface
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import Route
+
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.store.messages.snippets import Snippet
+    from pushkeeper.web.endpoint import Call
+    from pushkeeper.web.response import Answer
+
+_UNPROCESSABLE = 422
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of snippets."""
+    snippets = _Snippets(rooms)
+    surface = Surface(name="triggers", authenticate=rooms.keys.app, render=triggers.render)
+    return [
+        surface.route("/v1/snippets", GET=snippets.all, POST=snippets.make, PUT=snippets.put),
+        surface.route("/v1/snippets/{snippet}", DELETE=snippets.delete),
+    ]
+
+
+class _Snippets:
+    def __init__(self, rooms: Rooms) -> None:
+        self._snippets = rooms.snippets
+
+    async def all(self, call: Call) -> Answer:
+        found = await self._snippets.all(call.workspace.workspace_id)
+        return response.of_json({"snippets": [snippet_json(one) for one in found]})
+
+    async def make(self, call: Call) -> Answer:
+        try:
+            made = await self._snippets.make(call.workspace.workspace_id, *await _asked(call))
+        except BadRequest as error:  # 422 as documented, where their PUT of the same answers 400
+            return response.of_json(triggers.render(error, _UNPROCESSABLE), _UNPROCESSABLE)
+        return response.of_json({"snippet": snippet_json(made)})
+
+    async def put(self, call: Call) -> Answer:
+        kept = await self._snippets.put(call.workspace.workspace_id, *await _asked(call))
+        return response.of_json({"snippet": snippet_json(kept)})
+
+    async def delete(self, call: Call) -> Answer:
+        await self._snippets.delete(call.workspace.workspace_id, call.segment("snippet"))
+        return response.empty()
+
+
+def snippet_json(snippet: Snippet) -> dict[str, Any]:
+    """A snippet as Customer.io shows it."""
+    return {
+        "name": snippet.name,
+        "value": snippet.value,
+        "updated_at": int(snippet.updated_at.timestamp()),
+    }
+
+
+async def _asked(call: Call) -> tuple[str, str]:
+    """The name and the value of a snippet in a body.
+
+    Raises:
+        BadRequest: one of them is not a string.
+    """
+    body = await call.json()
+    return (
+        validation.optional_text(body.get("name"), "name") or "",
+        validation.optional_text(body.get("value"), "value") or "",
+    )

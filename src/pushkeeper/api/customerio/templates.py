@@ -1,0 +1,217 @@
+"""Templates: written by our own API, and read (and their texts changed) by Customer.io's, which calls them messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pushkeeper.api.content import content_of
+from pushkeeper.api.customerio import app_api, template_metrics
+from pushkeeper.api.customerio.template_languages import change_variant, content_id, languages, variant_json
+from pushkeeper.api.native import devices
+from pushkeeper.core.messages.personalize import WhenUndefined
+from pushkeeper.errors import BadRequest, NotFound
+from pushkeeper.services import validation
+from pushkeeper.store.messages.templates import Draft, TemplateKind
+from pushkeeper.web import response
+from pushkeeper.web.endpoint import Surface
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from starlette.routing import Route
+
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.core.model import Content
+    from pushkeeper.store.messages.templates import Template
+    from pushkeeper.web.endpoint import Call
+    from pushkeeper.web.response import Answer
+
+MAX_NAME_BYTES = 255
+MAX_DESCRIPTION_BYTES = 2_000
+_MAX_LANGUAGE_BYTES = 35
+_KINDS = tuple(TemplateKind)
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of templates."""
+    templates = _Templates(rooms)
+    native_surface = Surface(name="native", authenticate=rooms.keys.app, render=devices.render)
+    surface = Surface(name="app_api", authenticate=rooms.keys.app, render=app_api.render)
+    one = "/v1/transactional/{id}"
+    return [
+        native_surface.route("/api/v1/templates", GET=templates.all, POST=templates.make),
+        native_surface.route(
+            "/api/v1/templates/{id}", GET=templates.one, PUT=templates.change, DELETE=templates.delete
+        ),
+        surface.route("/v1/transactional", GET=templates.transactional),
+        surface.route(one, GET=templates.message),
+        surface.route(f"{one}/contents", GET=templates.contents),
+        surface.route(f"{one}/content/{{content}}", PUT=templates.change_content),
+        surface.route(
+            f"{one}/language/{{language}}", GET=templates.translation, PUT=templates.change_translation
+        ),
+        surface.route(f"{one}/metrics", GET=templates.metrics),
+        surface.route(f"{one}/metrics/links", GET=templates.links),
+    ]
+
+
+class _Templates:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._templates = rooms.templates
+
+    # Ours.
+
+    async def all(self, call: Call) -> Answer:
+        kind = call.query("kind")
+        found = await self._templates.all(
+            call.workspace.workspace_id,
+            None if kind is None else TemplateKind(validation.one_of(kind, "kind", _KINDS)),
+        )
+        return response.of_json({"templates": [template_json(template) for template in found]})
+
+    async def make(self, call: Call) -> Answer:
+        made = await self._templates.make(call.workspace.workspace_id, await _draft(call))
+        return response.of_json({"template": template_json(made)}, 201)
+
+    async def one(self, call: Call) -> Answer:
+        found = await self._templates.one(call.workspace.workspace_id, _number(call))
+        return response.of_json({"template": template_json(found)})
+
+    async def change(self, call: Call) -> Answer:
+        changed = await self._templates.change(call.workspace.workspace_id, _number(call), await _draft(call))
+        return response.of_json({"template": template_json(changed)})
+
+    async def delete(self, call: Call) -> Answer:
+        await self._templates.delete(call.workspace.workspace_id, _number(call))
+        return response.empty()
+
+    # Customer.io's.
+
+    async def transactional(self, call: Call) -> Answer:
+        found = await self._templates.all(call.workspace.workspace_id, TemplateKind.TRANSACTIONAL)
+        return response.of_json({"messages": [message_json(template) for template in found]})
+
+    async def message(self, call: Call) -> Answer:
+        return response.of_json({"message": message_json(await self._transactional(call))})
+
+    async def contents(self, call: Call) -> Answer:
+        template = await self._transactional(call)
+        return response.of_json(
+            {"contents": [variant_json(template, language) for language in languages(template)]}
+        )
+
+    async def translation(self, call: Call) -> Answer:
+        template = await self._transactional(call)
+        language = call.segment("language")
+        if language not in languages(template):
+            raise NotFound("language: translation not found")
+        return response.of_json({"content": variant_json(template, language)})
+
+    async def change_content(self, call: Call) -> Answer:
+        template = await self._transactional(call)
+        wanted = call.segment("content")
+        for language in languages(template):
+            if str(content_id(template, language)) == wanted:
+                return await self._change(call, template, language)
+        raise NotFound("content: not found")
+
+    async def change_translation(self, call: Call) -> Answer:
+        return await self._change(call, await self._transactional(call), call.segment("language"))
+
+    async def metrics(self, call: Call) -> Answer:
+        return await template_metrics.metrics(call, self._rooms.reporting, await self._transactional(call))
+
+    async def links(self, call: Call) -> Answer:
+        return await template_metrics.links(call, self._rooms.reporting, await self._transactional(call))
+
+    async def _change(self, call: Call, template: Template, language: str) -> Answer:
+        kept = await change_variant(call, self._templates, template, language)
+        return response.of_json({"content": variant_json(kept, language)})
+
+    async def _transactional(self, call: Call) -> Template:
+        return await self._templates.one(
+            call.workspace.workspace_id, _number(call), TemplateKind.TRANSACTIONAL
+        )
+
+
+def template_json(template: Template) -> dict[str, Any]:
+    """A template as our API takes and gives it."""
+    return {
+        "id": template.template_id,
+        "kind": template.kind,
+        "name": template.name,
+        "trigger_name": template.trigger_name,
+        "description": template.description,
+        **msgspec.to_builtins(template.content),
+        "translations": msgspec.to_builtins(template.translations),
+        "when_undefined": template.when_undefined,
+        "send_to_unsubscribed": template.send_to_unsubscribed,
+        "audience": template.audience,
+        "created_at": template.created_at,
+        "updated_at": template.updated_at,
+    }
+
+
+def message_json(template: Template) -> dict[str, Any]:
+    """A template as Customer.io shows a transactional message."""
+    return {
+        "id": template.template_id,
+        "name": template.name,
+        "description": template.description,
+        "trigger_name": template.trigger_name,
+        "send_to_unsubscribed": template.send_to_unsubscribed,
+        "link_tracking": False,
+        "open_tracking": False,
+        "hide_message_body": False,
+        "queue_drafts": False,
+        "created_at": int(template.created_at.timestamp()),
+        "updated_at": int(template.updated_at.timestamp()),
+    }
+
+
+async def _draft(call: Call) -> Draft:
+    body = await call.json()
+    kind = TemplateKind(validation.one_of(body.get("kind"), "kind", _KINDS))
+    audience = body.get("audience")
+    if audience is not None and kind is not TemplateKind.BROADCAST:
+        raise BadRequest("audience", "audience: a transactional message goes to whom its sender names")
+    return Draft(
+        kind=kind,
+        name=validation.text(body.get("name"), "name", max_bytes=MAX_NAME_BYTES),
+        trigger_name=validation.optional_text(
+            body.get("trigger_name"), "trigger_name", max_bytes=MAX_NAME_BYTES
+        )
+        or None,
+        description=validation.optional_text(
+            body.get("description"), "description", max_bytes=MAX_DESCRIPTION_BYTES
+        )
+        or "",
+        content=content_of(body),
+        translations=_translations(validation.optional_object(body.get("translations"), "translations")),
+        when_undefined=WhenUndefined(
+            validation.one_of(body.get("when_undefined") or "fail", "when_undefined", tuple(WhenUndefined))
+        ),
+        # Receipts and codes go to everybody; what is sent to many does not, unless its author says so.
+        send_to_unsubscribed=validation.optional_flag(
+            body.get("send_to_unsubscribed"),
+            "send_to_unsubscribed",
+            default=kind is TemplateKind.TRANSACTIONAL,
+        ),
+        audience=audience,
+    )
+
+
+def _translations(given: Mapping[str, Any]) -> dict[str, Content]:
+    found = {}
+    for language, content in given.items():
+        place = f"translations.{language[:_MAX_LANGUAGE_BYTES]}"
+        validation.text(language, "translations", max_bytes=_MAX_LANGUAGE_BYTES)
+        found[language] = content_of(validation.as_object(content, place), f"{place}.")
+    return found
+
+
+def _number(call: Call) -> int:
+    return validation.number_of_path(call.segment("id"), "template")

@@ -1,0 +1,255 @@
+"""Customer.io's Track API, version 1: people, their devices, and what they did."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from pushkeeper.api.customerio import parse
+from pushkeeper.core import identity
+from pushkeeper.core.identity import Identifier, IdentifierKind
+from pushkeeper.errors import BadRequest, NotFound, PushkeeperError, Unauthorized, WrongCell
+from pushkeeper.services import validation
+from pushkeeper.services.people import Tell
+from pushkeeper.store.people.people import Naming
+from pushkeeper.web import response
+from pushkeeper.web.endpoint import Surface
+from pushkeeper.web.response import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from starlette.routing import Route
+
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.web.endpoint import Call
+
+_MOST_AT_ONCE = 1000
+_ID_TYPES = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of this API."""
+    track = _Track(rooms)
+    surface = Surface(name="track_v1", authenticate=rooms.keys.track, render=render)
+    merges = Surface(name="track_v1", authenticate=rooms.keys.track, render=render_merge)
+    person, segment = "/api/v1/customers/{identifier}", "/api/v1/segments/{segment}"
+    return [
+        surface.route(f"{person}/devices", PUT=track.register),
+        surface.route(person, PUT=track.identify, DELETE=track.forget_person),
+        surface.route(f"{person}/events", POST=track.event),
+        surface.route("/api/v1/events", POST=track.anonymous_event),
+        surface.route("/api/v1/accounts/region", GET=track.region),
+        surface.route(f"{person}/devices/{{device_id}}", DELETE=track.forget_device),
+        surface.route(f"{person}/suppress", POST=track.suppress),
+        surface.route(f"{person}/unsuppress", POST=track.unsuppress),
+        merges.route("/api/v1/merge_customers", POST=track.merge),
+        surface.route(f"{segment}/add_customers", POST=track.add_to_segment),
+        surface.route(f"{segment}/remove_customers", POST=track.remove_from_segment),
+        surface.route("/api/v1/forms/{form}/submit", POST=track.submit_form),
+    ]
+
+
+def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
+    """`meta.errors` for what is wrong with a request, `meta.error` for the rest: what the clients parse."""
+    del status
+    if isinstance(error, BadRequest):
+        return {"meta": {"errors": [error.message]}}
+    return {"meta": {"error": refused_key(error) if isinstance(error, Unauthorized) else error.message}}
+
+
+def refused_key(error: Unauthorized) -> str:
+    """Customer.io's words for a key that is not good; ours where it is one of another cell."""
+    return error.message if isinstance(error, WrongCell) else "Unauthorized request"
+
+
+def render_merge(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
+    """`meta.error`, as a merge answers whatever is wrong."""
+    return {"meta": {"error": error.message}} if isinstance(error, BadRequest) else render(error, status)
+
+
+# Every success is 200 and these three bytes, as recorded; the Go client takes anything else for an error.
+DONE = Answer(b"{}\n")
+
+
+class _Track:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    async def region(self, call: Call) -> Answer:
+        return response.of_json(
+            {"url": self._rooms.url, "region": "us", "environment_id": call.workspace.workspace_id}
+        )
+
+    # People and devices.
+
+    async def identify(self, call: Call) -> Answer:
+        body = await call.json()
+        naming = Naming(
+            workspace_id=call.workspace.workspace_id,
+            path=identifier(call),
+            others=parse.other_identifiers(body),
+            create=not validation.optional_flag(body.get("_update"), "_update", default=False),
+        )
+        await self._rooms.registry.tell(
+            Tell(
+                workspace_id=naming.workspace_id,
+                naming=naming,
+                change=parse.change(body),
+                anonymous_id=parse.anonymous_id(body.get("anonymous_id")),
+            )
+        )
+        return DONE
+
+    async def forget_person(self, call: Call) -> Answer:
+        await self._rooms.registry.forget_person(
+            call.workspace.workspace_id, identifier(call), request_id=call.request_id
+        )
+        return DONE
+
+    async def register(self, call: Call) -> Answer:
+        body = await call.json()
+        device = parse.registration(
+            validation.as_object(body.get("device"), "device"),
+            "device",
+            id_field="id",
+            request_id=call.request_id,
+        )
+        naming = Naming(workspace_id=call.workspace.workspace_id, path=identifier(call))
+        await self._rooms.registry.register(naming, device)
+        return DONE
+
+    async def forget_device(self, call: Call) -> Answer:
+        await self._rooms.registry.forget_device(
+            call.workspace.workspace_id,
+            identifier(call),
+            parse.known_token(call.segment("device_id"), "device_id"),
+            request_id=call.request_id,
+        )
+        return DONE
+
+    async def suppress(self, call: Call) -> Answer:
+        registry, workspace = self._rooms.registry, call.workspace.workspace_id
+        await registry.do(registry.suppressing(workspace, identifier(call), request_id=call.request_id))
+        return DONE
+
+    async def unsuppress(self, call: Call) -> Answer:
+        registry = self._rooms.registry
+        await registry.do(registry.unsuppressing(call.workspace.workspace_id, identifier(call)))
+        return DONE
+
+    async def merge(self, call: Call) -> Answer:
+        body = await call.json()
+        primary = parse.one_identifier(body.get("primary"), "primary", _ID_TYPES)
+        secondary = parse.one_identifier(body.get("secondary"), "secondary", _ID_TYPES)
+        registry, workspace = self._rooms.registry, call.workspace.workspace_id
+        await registry.do(registry.merging(workspace, primary, secondary, request_id=call.request_id))
+        return DONE
+
+    # Events.
+
+    async def event(self, call: Call) -> Answer:
+        body = await call.json()
+        workspace = call.workspace.workspace_id
+        await self._rooms.registry.tell(
+            Tell(
+                workspace_id=workspace,
+                naming=Naming(workspace_id=workspace, path=identifier(call)),
+                event=parse.event(body),
+                once=parse.once("track", body.get("id")),
+            )
+        )
+        return DONE
+
+    async def anonymous_event(self, call: Call) -> Answer:
+        body = await call.json()
+        await self._rooms.registry.tell(
+            Tell(
+                workspace_id=call.workspace.workspace_id,
+                anonymous_id=parse.anonymous_id(body.get("anonymous_id")),
+                event=parse.event(body),
+                once=parse.once("track", body.get("id")),
+            )
+        )
+        return DONE
+
+    async def submit_form(self, call: Call) -> Answer:
+        body = await call.json()
+        data = validation.as_object(body.get("data"), "data")
+        others = parse.other_identifiers(data)
+        if not others:
+            raise BadRequest("data", "data: a form needs an id or an email")
+        workspace = call.workspace.workspace_id
+        naming = Naming(
+            workspace_id=workspace,
+            path=others[0],
+            others=others[1:],
+            field=f"data.{others[0].kind}",
+            within="data.",
+        )
+        await self._rooms.registry.tell(
+            Tell(
+                workspace_id=workspace,
+                naming=naming,
+                change=parse.change(data),
+                anonymous_id=parse.anonymous_id(data.get("anonymous_id")),
+            )
+        )
+        return response.empty()
+
+    # Segments.
+
+    async def add_to_segment(self, call: Call) -> Answer:
+        return await _change_members(call, self._rooms.audiences.add)
+
+    async def remove_from_segment(self, call: Call) -> Answer:
+        return await _change_members(call, self._rooms.audiences.remove)
+
+
+def identifier(call: Call) -> Identifier:
+    """Whom the path names."""
+    segment = validation.text(
+        call.segment("identifier"), "identifier", max_bytes=parse.MAX_ID_BYTES + len("cio_")
+    )
+    return parse.checked(identity.of_path(segment), "identifier")
+
+
+def segment_of(call: Call) -> int:
+    """The segment that the path names.
+
+    Raises:
+        NotFound: it is no number of one.
+    """
+    return validation.number_of_path(call.segment("segment"), "segment")
+
+
+async def _change_members(
+    call: Call, change: Callable[[WorkspaceId, int, Sequence[Identifier]], Awaitable[None]]
+) -> Answer:
+    """Change the members of the segment in the path.
+
+    Raises:
+        BadRequest: the list is malformed, or there is no such segment: Customer.io documents no 404 here.
+    """
+    who = await _members(call)
+    try:
+        await change(call.workspace.workspace_id, segment_of(call), who)
+    except NotFound:
+        raise BadRequest("segment", f"segment: there is no segment {call.segment('segment')[:40]}") from None
+    return DONE
+
+
+async def _members(call: Call) -> list[Identifier]:
+    """The people listed in the body; entries that are not identifiers of the kind in the query are skipped, as in Customer.io."""
+    body = await call.json()
+    kind = parse.id_type(call.query("id_type"))
+    ids = body.get("ids")
+    if not isinstance(ids, list) or len(ids) > _MOST_AT_ONCE:
+        raise BadRequest("ids", f"ids: expected a list of at most {_MOST_AT_ONCE}")
+    who = {}
+    for one in ids:
+        with suppress(BadRequest):
+            found = parse.one_identifier({kind.value: one}, "ids", (kind,))
+            who[found.key] = found
+    return list(who.values())

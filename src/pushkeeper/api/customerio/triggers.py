@@ -1,0 +1,174 @@
+"""Triggers: broadcasts that Customer.io's clients trigger: what a template says, to an audience of its own or to another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pushkeeper.api.customerio import app_api
+from pushkeeper.api.customerio.parse import MAX_ID_BYTES, checked, number_as_text, one_identifier
+from pushkeeper.api.customerio.triggered_broadcasts import trigger_json
+from pushkeeper.core.destination import url_fault
+from pushkeeper.core.identity import Identifier, IdentifierKind
+from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge
+from pushkeeper.services import validation
+from pushkeeper.services.broadcasts.recipients import Recipient
+from pushkeeper.services.broadcasts.triggered import Trigger
+from pushkeeper.store.broadcasts.broadcasts import BroadcastState
+from pushkeeper.web import response
+from pushkeeper.web.endpoint import Surface
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import Route
+
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.web.endpoint import Call
+    from pushkeeper.web.response import Answer
+
+MAX_BODY_BYTES = 25_000_000
+MAX_DATA_BYTES = 50_000
+MAX_RECIPIENTS = 10_000
+MAX_URL_BYTES = 2_000
+_KINDS = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
+_NAMES = (*(kind.value for kind in _KINDS), "internal", "phone")
+_WAYS = ("recipients", "ids", "emails", "per_user_data", "data_file_url")
+_FLAGS = {
+    "id_ignore_missing": ("ids", "per_user_data", "data_file_url"),
+    "email_ignore_missing": ("emails", "per_user_data", "data_file_url"),
+    "email_add_duplicates": ("emails", "per_user_data", "data_file_url"),
+}
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of broadcasts."""
+    broadcasts = _Triggers(rooms)
+    reads = Surface(name="app_api", authenticate=rooms.keys.app, render=app_api.render)
+    triggers = Surface(
+        name="triggers",
+        authenticate=rooms.keys.app,
+        render=render,
+        bad_request=422,
+        max_body_bytes=MAX_BODY_BYTES,
+    )
+    one = "/v1/campaigns/{id}/triggers"
+    return [
+        triggers.route(one, POST=broadcasts.trigger),
+        reads.route(f"{one}/{{trigger}}", GET=broadcasts.one),
+        reads.route(f"{one}/{{trigger}}/errors", GET=broadcasts.errors),
+    ]
+
+
+def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
+    """`errors` with the field as a JSON pointer, where there is one."""
+    if not isinstance(error, BadRequest):
+        return app_api.render(error, status)
+    pointer = "/" + error.field.replace("[", ".").replace("]", "").replace(".", "/")
+    return {"errors": [{"detail": error.message, "source": {"pointer": pointer}, "status": str(status)}]}
+
+
+class _Triggers:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    async def trigger(self, call: Call) -> Answer:
+        body = await call.json()
+        sent = await self._rooms.triggers.trigger(
+            call.workspace.workspace_id, _number(call), trigger_of(body)
+        )
+        return response.of_json({"id": sent.broadcast_id})
+
+    async def one(self, call: Call) -> Answer:
+        found = await self._rooms.triggers.one(
+            call.workspace.workspace_id,
+            _number(call),
+            validation.number_of_path(call.segment("trigger"), "trigger"),
+        )
+        return response.of_json({**trigger_json(found), "state": found.state, "devices": found.devices})
+
+    async def errors(self, call: Call) -> Answer:
+        found = await self._rooms.triggers.one(
+            call.workspace.workspace_id,
+            _number(call),
+            validation.number_of_path(call.segment("trigger"), "trigger"),
+        )
+        if found.state == BroadcastState.FAILED:
+            errors = [{"detail": found.failure, "status": "422"}]
+        elif found.last_error is not None:  # it is tried again
+            errors = [{"detail": found.last_error, "status": "503"}]
+        else:
+            errors = []
+        return response.of_json({"errors": errors, "next": ""})
+
+
+def trigger_of(body: dict[str, Any]) -> Trigger:
+    """Read a trigger.
+
+    Raises:
+        BadRequest, TooLarge: a field is malformed, several say to whom it goes, or a flag does not fit what does.
+    """
+    # The Go client sends an empty filter where none is given: the broadcast's own audience is meant.
+    ways = [way for way in _WAYS if body.get(way) is not None and (way, body[way]) != ("recipients", {})]
+    if len(ways) > 1:
+        raise BadRequest(ways[1], f"{ways[1]}: only one of {', '.join(_WAYS)} may say to whom it goes")
+    way = ways[0] if ways else None
+    ignored = {flag: _flag(body, flag, way) for flag in _FLAGS}
+    data = validation.optional_object(body.get("data"), "data")
+    if len(msgspec.json.encode(data)) > MAX_DATA_BYTES:
+        raise TooLarge("data", f"data: cannot be longer than {MAX_DATA_BYTES} bytes")
+    return Trigger(
+        data=data,
+        audience=body["recipients"] if way == "recipients" else None,
+        recipients=None if way in {None, "recipients", "data_file_url"} else recipients_of(body, str(way)),
+        file_url=_url(body["data_file_url"]) if way == "data_file_url" else None,
+        ignore_missing=ignored["id_ignore_missing"] or ignored["email_ignore_missing"],
+    )
+
+
+def _flag(body: dict[str, Any], flag: str, way: str | None) -> bool:
+    given = body.get(flag)
+    if given is not None and way not in _FLAGS[flag]:
+        raise BadRequest(flag, f"{flag}: goes with {' or '.join(_FLAGS[flag])}")
+    return validation.optional_flag(given, flag, default=False)
+
+
+def recipients_of(body: dict[str, Any], way: str) -> list[Recipient]:
+    """The people that are named in one way: `ids`, `emails`, or `per_user_data`.
+
+    Raises:
+        BadRequest, TooLarge: the list, or one in it, is malformed.
+    """
+    given = body[way]
+    if not isinstance(given, list) or not 1 <= len(given) <= MAX_RECIPIENTS:
+        raise BadRequest(way, f"{way}: expected a list of 1 to {MAX_RECIPIENTS}")
+    if way == "per_user_data":
+        return [_with_data(one, f"{way}[{n}]") for n, one in enumerate(given)]
+    kind = IdentifierKind.ID if way == "ids" else IdentifierKind.EMAIL
+    return [_named(kind, one, f"{way}[{n}]") for n, one in enumerate(given)]
+
+
+def _with_data(given: object, place: str) -> Recipient:
+    one = validation.as_object(given, place)
+    named = {name: one[name] for name in _NAMES if name in one}
+    who = one_identifier(named, place, _KINDS)
+    name = next(name for name, value in named.items() if value is not None)
+    data = validation.optional_object(one.get("data"), f"{place}.data")
+    return Recipient(who=who, place=f"{place}.{name}", data=data)
+
+
+def _named(kind: IdentifierKind, value: object, place: str) -> Recipient:
+    text = validation.text(number_as_text(value), place, max_bytes=MAX_ID_BYTES)
+    return Recipient(who=checked(Identifier(kind, text), place), place=place)
+
+
+def _url(given: object) -> str:
+    url = validation.text(given, "data_file_url", max_bytes=MAX_URL_BYTES)
+    if fault := url_fault(url):
+        raise BadRequest("data_file_url", f"data_file_url: {fault}")
+    return url
+
+
+def _number(call: Call) -> int:
+    return validation.number_of_path(call.segment("id"), "broadcast")

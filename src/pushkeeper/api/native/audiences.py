@@ -1,0 +1,255 @@
+"""Our own API for audiences: how large one is, who is in it, who differs as it is read of people or devices; and kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pushkeeper.api.customerio.segments import MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES
+from pushkeeper.api.native.devices import device_json, render
+from pushkeeper.core.filters.nodes import Unit
+from pushkeeper.core.filters.to_text import text_of
+from pushkeeper.errors import BadRequest
+from pushkeeper.services import validation
+from pushkeeper.store.audiences.audiences import Estimate
+from pushkeeper.store.people.segments import Draft
+from pushkeeper.web import response
+from pushkeeper.web.endpoint import Surface
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import Route
+
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.services.audiences import Preview
+    from pushkeeper.store.audiences.audiences import Size
+    from pushkeeper.store.audiences.plans import AudiencePlan
+    from pushkeeper.store.devices.devices import Device
+    from pushkeeper.store.people.people import Member
+    from pushkeeper.store.people.segments import Segment, Use
+    from pushkeeper.web.endpoint import Call
+    from pushkeeper.web.response import Answer
+
+_SAMPLE = 20
+_PAGE = 100
+_LARGEST_PAGE = 1_000
+MAX_WITHIN_MS = 30_000
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of this API."""
+    asked, kept = _Asked(rooms), _Kept(rooms)
+    surface = Surface(name="native", authenticate=rooms.keys.app, render=render)
+    return [
+        surface.route("/api/v1/audiences/count", POST=asked.count),
+        surface.route("/api/v1/audiences/sample", POST=asked.sample),
+        surface.route("/api/v1/audiences/preview", POST=asked.preview),
+        surface.route("/api/v1/audiences/explain", POST=asked.explain),
+        surface.route("/api/v1/audiences", GET=kept.all, POST=kept.make),
+        surface.route("/api/v1/audiences/{id}", GET=kept.one, PUT=kept.change, DELETE=kept.delete),
+        surface.route("/api/v1/audiences/{id}/members", GET=kept.members),
+    ]
+
+
+class _Asked:
+    """Filters that are given with the question."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._audiences = rooms.audiences
+
+    async def count(self, call: Call) -> Answer:
+        body, unit = await _asked(call)
+        workspace, filter_ = call.workspace.workspace_id, body.get("filter")
+        within = validation.optional_whole(body.get("within_ms"), "within_ms", least=1, most=MAX_WITHIN_MS)
+        if within is None:
+            return response.of_json(size_json(await self._audiences.size(workspace, filter_, unit)))
+        size = await self._audiences.estimate(workspace, filter_, unit, within_s=within / 1000)
+        return response.of_json(size_json(size))
+
+    async def sample(self, call: Call) -> Answer:
+        body, unit = await _asked(call)
+        limit = _limit(call, usual=_SAMPLE)
+        after = validation.key_of_page(call.query("start"))
+        found = await self._audiences.devices(
+            call.workspace.workspace_id, body.get("filter"), unit, after=after, limit=limit + 1
+        )
+        return response.of_json(_devices_json(found, limit))
+
+    async def preview(self, call: Call) -> Answer:
+        body, unit = await _asked(call)
+        preview = await self._audiences.preview(call.workspace.workspace_id, body.get("filter"), unit)
+        return response.of_json(preview_json(preview))
+
+    async def explain(self, call: Call) -> Answer:
+        body, unit = await _asked(call)
+        plan = await self._audiences.explain(call.workspace.workspace_id, body.get("filter"), unit)
+        return response.of_json(plan_json(plan))
+
+
+class _Kept:
+    """Audiences that are saved under a name."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._audiences = rooms.audiences
+
+    async def all(self, call: Call) -> Answer:
+        workspace = call.workspace.workspace_id
+        found, uses = await self._audiences.segments(workspace), await self._audiences.uses(workspace)
+        return response.of_json(
+            {"audiences": [audience_json(segment, uses.get(segment.segment_id, ())) for segment in found]}
+        )
+
+    async def make(self, call: Call) -> Answer:
+        made = await self._audiences.make(call.workspace.workspace_id, await _draft(call))
+        return response.of_json({"audience": audience_json(made, ())}, 201)
+
+    async def one(self, call: Call) -> Answer:
+        return await self._shown(
+            call, await self._audiences.segment(call.workspace.workspace_id, _number(call))
+        )
+
+    async def change(self, call: Call) -> Answer:
+        return await self._shown(
+            call, await self._audiences.change(call.workspace.workspace_id, _number(call), await _draft(call))
+        )
+
+    async def _shown(self, call: Call, segment: Segment) -> Answer:
+        uses = await self._audiences.uses(call.workspace.workspace_id)
+        return response.of_json({"audience": audience_json(segment, uses.get(segment.segment_id, ()))})
+
+    async def delete(self, call: Call) -> Answer:
+        await self._audiences.delete_segment(call.workspace.workspace_id, _number(call))
+        return response.empty()
+
+    async def members(self, call: Call) -> Answer:
+        """Its devices where it is one of devices, else its people; a page at a time."""
+        workspace, limit = call.workspace.workspace_id, _limit(call, usual=_PAGE)
+        segment = await self._audiences.segment(workspace, _number(call))
+        if segment.unit is not Unit.DEVICE:
+            _, after = validation.page(None, call.query("start"), usual=limit, most=limit)
+            people = await self._audiences.members(
+                workspace, segment.segment_id, after=after, limit=limit + 1
+            )
+            return response.of_json(_people_json(people, limit))
+        devices = await self._audiences.devices(
+            workspace,
+            segment.filter,
+            Unit.DEVICE,
+            after=validation.key_of_page(call.query("start")),
+            limit=limit + 1,
+        )
+        return response.of_json(_devices_json(devices, limit))
+
+
+def audience_json(segment: Segment, uses: Sequence[Use]) -> dict[str, Any]:
+    """A saved audience, or a list of people kept by hand, which has no filter; and what names it."""
+    return {
+        "id": segment.segment_id,
+        "name": segment.name,
+        "description": segment.description,
+        "type": "list" if segment.filter is None else "filter",
+        "filter": segment.filter,
+        "unit": segment.unit or Unit.PERSON,
+        "created_at": segment.created_at,
+        "updated_at": segment.updated_at,
+        "used_by": uses,
+    }
+
+
+def size_json(size: Size | Estimate) -> dict[str, Any]:
+    """How many there are; of an estimate also how far off that may be."""
+    found = {"people": size.people, "devices": size.devices}
+    if not isinstance(size, Estimate):
+        return found
+    return {
+        **found,
+        "estimated": True,
+        "people_margin": size.people_margin,
+        "devices_margin": size.devices_margin,
+    }
+
+
+def preview_json(preview: Preview) -> dict[str, Any]:
+    """How large an audience is, and whom a reading by people gets wrong, with the clause that makes the difference."""
+    differences, clauses = preview.apart.differences, preview.apart.clauses
+    examples = [("included", device) for device in differences.included]
+    examples += [("excluded", device) for device in differences.excluded]
+    return {
+        "people": preview.size.people,
+        "devices": preview.size.devices,
+        "wrongly_included": differences.wrongly_included,
+        "wrongly_excluded": differences.wrongly_excluded,
+        "examples": [
+            {"wrongly": wrongly, "device": device_json(device), "clause": clauses.get(device.device_id)}
+            for wrongly, device in examples
+        ],
+    }
+
+
+def plan_json(plan: AudiencePlan) -> dict[str, Any]:
+    """How an audience is counted, how long that takes, and which indexes would make it faster."""
+    return {
+        "people": plan.size.people,
+        "devices": plan.size.devices,
+        "took_ms": round(plan.took_ms, 1),
+        "scans": plan.scans,
+        "advice": [
+            {"clause": text_of(one.index.node), "sql": one.index.sql, "share": round(one.share, 4)}
+            for one in plan.advice
+        ],
+    }
+
+
+def _people_json(found: Sequence[Member], limit: int) -> dict[str, Any]:
+    page = found[:limit]
+    return {
+        "people": [{"id": one.id, "email": one.email, "cio_id": one.cio_id} for one in page],
+        "next": validation.next_page(page[-1].person_id) if len(found) > limit else None,
+    }
+
+
+def _devices_json(found: Sequence[Device], limit: int) -> dict[str, Any]:
+    page = found[:limit]
+    return {
+        "devices": [device_json(device) for device in page],
+        "next": page[-1].device_id.hex() if len(found) > limit else None,
+    }
+
+
+async def _asked(call: Call) -> tuple[dict[str, Any], Unit]:
+    """What is asked, and what is counted: devices, unless people are asked for."""
+    body = await call.json()
+    return body, _unit(body)
+
+
+async def _draft(call: Call) -> Draft:
+    """An audience as it is to be.
+
+    Raises:
+        BadRequest: a field is missing or malformed.
+    """
+    body = await call.json()
+    if body.get("filter") is None:
+        raise BadRequest("filter", "filter: is needed")
+    return Draft(
+        name=validation.text(body.get("name"), "name", max_bytes=MAX_NAME_BYTES),
+        description=validation.optional_text(
+            body.get("description"), "description", max_bytes=MAX_DESCRIPTION_BYTES
+        )
+        or "",
+        filter=body["filter"],
+        unit=_unit(body),
+    )
+
+
+def _unit(body: dict[str, Any]) -> Unit:
+    return Unit(validation.one_of(body.get("unit", Unit.DEVICE.value), "unit", tuple(Unit)))
+
+
+def _number(call: Call) -> int:
+    return validation.number_of_path(call.segment("id"), "audience")
+
+
+def _limit(call: Call, *, usual: int) -> int:
+    text = call.query("limit")
+    return usual if text is None else validation.number(text, "limit", most=_LARGEST_PAGE)

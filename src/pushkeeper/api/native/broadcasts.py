@@ -1,0 +1,188 @@
+"""Our own API for broadcasts: made, looked at beforehand, started, paused, resumed, cancelled, and what came of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pushkeeper.api.native.broadcast_request import asked_of
+from pushkeeper.api.native.devices import device_json, render
+from pushkeeper.services import validation
+from pushkeeper.web import response
+from pushkeeper.web.endpoint import Surface
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from starlette.routing import Route
+
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.services.broadcasts.service import Standing
+    from pushkeeper.services.messages.preview import Said
+    from pushkeeper.store.broadcasts.broadcasts import Broadcast
+    from pushkeeper.web.endpoint import Call
+    from pushkeeper.web.response import Answer
+
+MAX_BODY_BYTES = 10_000_000  # ten thousand tokens of installations
+_PAGE = 20
+_LARGEST_PAGE = 100
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of broadcasts."""
+    broadcasts = _Broadcasts(rooms)
+    surface = Surface(
+        name="native", authenticate=rooms.keys.app, render=render, max_body_bytes=MAX_BODY_BYTES
+    )
+    return [
+        surface.route("/api/v1/broadcasts", GET=broadcasts.all, POST=broadcasts.make),
+        surface.route("/api/v1/broadcasts/preview", POST=broadcasts.preview),
+        surface.route("/api/v1/broadcasts/{id}", GET=broadcasts.one, PUT=broadcasts.change),
+        surface.route("/api/v1/broadcasts/{id}/minutes", GET=broadcasts.minutes),
+        surface.route("/api/v1/broadcasts/{id}/preflight", POST=broadcasts.preflight),
+        surface.route("/api/v1/broadcasts/{id}/start", POST=broadcasts.start),
+        surface.route("/api/v1/broadcasts/{id}/pause", POST=broadcasts.pause),
+        surface.route("/api/v1/broadcasts/{id}/resume", POST=broadcasts.resume),
+        surface.route("/api/v1/broadcasts/{id}/cancel", POST=broadcasts.cancel),
+    ]
+
+
+class _Broadcasts:
+    def __init__(self, rooms: Rooms) -> None:
+        self._room = rooms.broadcasts
+
+    async def make(self, call: Call) -> Answer:
+        key = call.header(b"idempotency-key").decode("latin-1")
+        asked, start = asked_of(await call.json(), key)
+        workspace = call.workspace.workspace_id
+        made = await self._room.make(workspace, asked)
+        if start and made.started_at is None and not made.passes:
+            made = await self._room.start(workspace, made.broadcast_id)
+        return response.of_json({"broadcast": broadcast_json(made)}, 201)
+
+    async def change(self, call: Call) -> Answer:
+        asked, start = asked_of(await call.json())
+        workspace, number = call.workspace.workspace_id, _number(call)
+        changed = await self._room.change(workspace, number, asked)
+        if start:
+            changed = await self._room.start(workspace, number)
+        return response.of_json({"broadcast": broadcast_json(changed)})
+
+    async def preview(self, call: Call) -> Answer:
+        asked, _ = asked_of(await call.json())
+        said = await self._room.preview(call.workspace.workspace_id, asked)
+        return response.of_json({"preview": [_said_json(one) for one in said]})
+
+    async def all(self, call: Call) -> Answer:
+        text = call.query("limit")
+        limit = _PAGE if text is None else validation.number(text, "limit", most=_LARGEST_PAGE)
+        _, before = validation.page(None, call.query("start"), usual=limit, most=limit)
+        found = await self._room.all(call.workspace.workspace_id, before=before or None, limit=limit + 1)
+        page = found[:limit]
+        following = validation.next_page(page[-1].broadcast_id) if len(found) > limit else None
+        return response.of_json({"broadcasts": [broadcast_json(one) for one in page], "next": following})
+
+    async def one(self, call: Call) -> Answer:
+        standing = await self._room.standing(call.workspace.workspace_id, _number(call))
+        return response.of_json({"broadcast": standing_json(standing)})
+
+    async def minutes(self, call: Call) -> Answer:
+        found = await self._room.minutes(call.workspace.workspace_id, _number(call))
+        return response.of_json({"minutes": found})
+
+    async def preflight(self, call: Call) -> Answer:
+        found = await self._room.preflight(call.workspace.workspace_id, _number(call))
+        return response.of_json({"preflight": None if found is None else msgspec.to_builtins(found)})
+
+    async def start(self, call: Call) -> Answer:
+        return await self._changed(call, self._room.start)
+
+    async def pause(self, call: Call) -> Answer:
+        return await self._changed(call, self._room.pause)
+
+    async def resume(self, call: Call) -> Answer:
+        return await self._changed(call, self._room.resume)
+
+    async def cancel(self, call: Call) -> Answer:
+        return await self._changed(call, self._room.cancel)
+
+    async def _changed(self, call: Call, change: Callable[..., Awaitable[Broadcast]]) -> Answer:
+        changed = await change(call.workspace.workspace_id, _number(call))
+        return response.of_json({"broadcast": broadcast_json(changed)})
+
+
+def broadcast_json(broadcast: Broadcast) -> dict[str, Any]:
+    """A broadcast: what it says, to whom, when, and how it stands."""
+    wording = broadcast.wording
+    return {
+        "id": broadcast.broadcast_id,
+        "name": broadcast.name,
+        "state": broadcast.shown_state,
+        "failure": broadcast.failure or broadcast.stop_reason,
+        "retry": None
+        if broadcast.last_error is None
+        else {
+            "reason": broadcast.last_error,
+            "attempts": broadcast.attempts,
+            "next_attempt_at": broadcast.next_attempt_at,
+        },
+        "template": broadcast.template_id,
+        "content": msgspec.to_builtins(broadcast.content),
+        "data": wording.data if wording else {},
+        "audience": None
+        if broadcast.audience is None
+        else {"filter": broadcast.audience, "unit": broadcast.unit},
+        "named": _named(broadcast),
+        "schedule": msgspec.to_builtins(broadcast.schedule),
+        "per_second": broadcast.per_s,
+        "send_to_unsubscribed": broadcast.send_to_unsubscribed,
+        "skip_without_permission": broadcast.skip_without_permission,
+        "one_per_phone": broadcast.one_per_phone,
+        "dry_run": broadcast.dry_run,
+        "idempotency_key": broadcast.once,
+        "created_at": broadcast.created_at,
+        "due_at": broadcast.pass_at,
+        "started_at": broadcast.started_at,
+        "planned_at": broadcast.planned_at,
+        "paused_at": broadcast.paused_at,
+        "cancelled_at": broadcast.cancelled_at,
+        "expires_at": None if broadcast.started_at is None else broadcast.expires_at,
+        "left_out": None if broadcast.preflight is None else broadcast.preflight["no_content"],
+        "preflight": broadcast.preflight,
+    }
+
+
+def standing_json(standing: Standing) -> dict[str, Any]:
+    """A broadcast with how far it has come, what came of it, and whether that is what was foreseen."""
+    endings = Counter[str]()
+    for tally in standing.tallies:
+        endings[tally.ending] += tally.pushes
+    return {
+        **broadcast_json(standing.broadcast),
+        "progress": msgspec.to_builtins(standing.progress),
+        "endings": dict(endings),
+        "results": standing.tallies,
+        "waiting": standing.waiting,
+        "compared": standing.compared,
+    }
+
+
+def _said_json(said: Said) -> dict[str, Any]:
+    return {
+        "platform": said.platform,
+        "to": None if said.to is None else device_json(said.to.device),
+        "content": None if said.content is None else msgspec.to_builtins(said.content),
+        "problem": said.problem or None,
+    }
+
+
+def _named(broadcast: Broadcast) -> dict[str, Any] | None:
+    if broadcast.device_ids is not None:
+        return {"devices": len(broadcast.device_ids)}
+    return {"people": True} if broadcast.listed else None
+
+
+def _number(call: Call) -> int:
+    return validation.number_of_path(call.segment("id"), "broadcast")

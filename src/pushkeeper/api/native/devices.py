@@ -1,0 +1,233 @@
+"""Our own API, for what Customer.io has no call for: devices as first-class things, and statistics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pushkeeper.api.customerio.parse import MAX_TOKEN_BYTES
+from pushkeeper.core.delivery.device_status import LastStatus
+from pushkeeper.core.devices.tokens import token_of
+from pushkeeper.core.filters.values import meanings
+from pushkeeper.core.identity import cio_id, person_of_cio_id
+from pushkeeper.core.model import Platform
+from pushkeeper.errors import BadRequest, PushkeeperError
+from pushkeeper.services import validation
+from pushkeeper.store.devices.devices import Search
+from pushkeeper.web import response
+from pushkeeper.web.endpoint import Surface
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import Route
+
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.core.delivery.delivery_id import DeliveryIds
+    from pushkeeper.core.model import PersonId, Token
+    from pushkeeper.services.routes import DeviceRoute
+    from pushkeeper.store.devices.devices import Device, HistoryLine, PushLine
+    from pushkeeper.web.endpoint import Call
+    from pushkeeper.web.response import Answer
+
+MAX_LINES = 1000
+_PAGE = 100
+MAX_DAYS = 366
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of this API."""
+    native = _Native(rooms)
+    surface = Surface(name="native", authenticate=rooms.keys.app, render=render)
+    return [
+        surface.route("/api/v1/devices", GET=native.devices),
+        surface.route("/api/v1/devices/{token}", GET=native.device),
+        surface.route("/api/v1/devices/{token}/pushes", GET=native.pushes),
+        surface.route("/api/v1/devices/{token}/history", GET=native.history),
+        surface.route("/api/v1/stats/devices", GET=native.device_counts),
+        surface.route("/api/v1/stats/pushes", GET=native.push_counts),
+    ]
+
+
+def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
+    """A stable code for machines, a sentence for people, and the field where there is one."""
+    del status
+    field = {"field": error.field} if isinstance(error, BadRequest) else {}
+    return {"error": {"code": error.code, **field, "message": error.message}}
+
+
+class _Native:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    async def device(self, call: Call) -> Answer:
+        device = await self._device(call)
+        [way] = await self._rooms.routing.of_devices(call.workspace.workspace_id, [device])
+        return response.of_json(device_json(device) | route_json(way))
+
+    async def devices(self, call: Call) -> Answer:
+        """Devices by what they are, a page at a time."""
+        limit = _number(call, "limit", default=_PAGE, most=MAX_LINES)
+        found = await self._rooms.registry.search(
+            call.workspace.workspace_id,
+            _search(call),
+            after=validation.key_of_page(call.query("start")),
+            limit=limit + 1,
+        )
+        page = found[:limit]
+        following = page[-1].device_id.hex() if len(found) > limit else None
+        ways = await self._rooms.routing.of_devices(call.workspace.workspace_id, page)
+        shown = [device_json(device) | route_json(way) for device, way in zip(page, ways, strict=True)]
+        return response.of_json({"devices": shown, "next": following})
+
+    async def pushes(self, call: Call) -> Answer:
+        device = await self._device(call)
+        limit = _number(call, "limit", default=_PAGE, most=MAX_LINES)
+        lines = await self._rooms.registry.pushes(device, limit=limit)
+        return response.of_json(
+            {"pushes": [push_json(device, line, self._rooms.database.delivery_ids) for line in lines]}
+        )
+
+    async def history(self, call: Call) -> Answer:
+        lines = await self._rooms.registry.history(
+            call.workspace.workspace_id,
+            _token(call),
+            _whose(call),
+            limit=_number(call, "limit", default=100, most=MAX_LINES),
+        )
+        return response.of_json({"history": [line_json(line) for line in lines]})
+
+    async def _device(self, call: Call) -> Device:
+        return await self._rooms.registry.device(call.workspace.workspace_id, _token(call), _whose(call))
+
+    async def device_counts(self, call: Call) -> Answer:
+        counts = await self._rooms.reporting.device_counts(call.workspace.workspace_id)
+        totals = dict.fromkeys((status.value for status in LastStatus), 0)
+        for count in counts:
+            totals[count.status] += count.devices
+        return response.of_json(
+            {
+                "counts": [
+                    {"platform": c.platform, "last_status": c.status, "devices": c.devices} for c in counts
+                ],
+                "totals": totals,
+                "devices": sum(totals.values()),
+            }
+        )
+
+    async def push_counts(self, call: Call) -> Answer:
+        days = _number(call, "days", default=30, most=MAX_DAYS)
+        counts = await self._rooms.reporting.answers(call.workspace.workspace_id, days=days)
+        return response.of_json({"days": days, "counts": counts})
+
+
+def device_json(device: Device) -> dict[str, Any]:
+    """A device, with the key of its person."""
+    return {
+        "token": device.token.value,
+        "id_kind": device.id_kind,
+        "platform": device.platform,
+        "person": cio_id(device.person_id),
+        "app": device.app,
+        "environment": device.environment,
+        "last_status": device.status,
+        "strikes": device.strikes,
+        "generation": device.generation,
+        "attributes": device.attributes,
+        "dropped_attributes": device.dropped_attributes,
+        "created_at": device.created_at,
+        "registered_at": device.registered_at,
+        "last_used": device.last_used,
+    }
+
+
+def route_json(way: DeviceRoute) -> dict[str, Any]:
+    """The route that a push to a device would take now, by its name, or why there is none."""
+    return {"route": way.route and way.route.name, "no_route_reason": way.reason or None}
+
+
+def push_json(device: Device, line: PushLine, ids: DeliveryIds) -> dict[str, Any]:
+    """What came of one push, by the delivery that it belongs to."""
+    return {
+        "delivery_id": ids.text(device.workspace_id, line.message_id, device.person_id),
+        "ending": line.ending,
+        "reason": line.reason,
+        "provider": line.provider,
+        "provider_status": line.provider_status,
+        "provider_reason": line.provider_reason,
+        "attempts": line.attempts,
+        "settled_at": line.settled_at,
+    }
+
+
+def line_json(line: HistoryLine) -> dict[str, Any]:
+    """One line of history, with the answer that caused it."""
+    return {
+        "at": line.at,
+        "event": line.event,
+        "from_status": line.from_status,
+        "to_status": line.to_status,
+        "from_person": _person(line.from_person_id),
+        "to_person": _person(line.to_person_id),
+        "generation": line.generation,
+        "message": line.message_id,
+        "provider": line.provider,
+        "provider_status": line.provider_status,
+        "provider_reason": line.provider_reason,
+        "request_id": line.request_id,
+        "strikes": line.strikes,
+        "undone": line.undone,
+    }
+
+
+def _person(person_id: PersonId | None) -> str | None:
+    return None if person_id is None else cio_id(person_id)
+
+
+def _search(call: Call) -> Search:
+    """What the query asks for.
+
+    Raises:
+        BadRequest: a value is malformed.
+    """
+    status, platform = call.query("last_status"), call.query("platform")
+    if status is not None:
+        validation.one_of(status or "unused", "last_status", ("unused", *filter(None, LastStatus)))
+    if platform is not None:
+        validation.one_of(platform, "platform", tuple(Platform))
+    return Search(
+        status=None if status is None else LastStatus("" if status == "unused" else status.lower()),
+        platform=None if platform is None else Platform(platform.lower()),
+        app=call.query("app"),
+        used_since=validation.optional_time(call.query("used_since"), "used_since"),
+        used_before=validation.optional_time(call.query("used_before"), "used_before"),
+        attribute=_attribute(call.query("attribute")),
+    )
+
+
+def _attribute(text: str | None) -> tuple[str, tuple[str | float | bool, ...]] | None:
+    if text is None:
+        return None
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise BadRequest("attribute", "attribute: expected name=value")
+    return name, meanings(value)
+
+
+def _token(call: Call) -> Token:
+    return token_of(validation.text(call.segment("token"), "token", max_bytes=MAX_TOKEN_BYTES))
+
+
+def _whose(call: Call) -> PersonId | None:
+    """The person whose device of a token is meant, where several share it."""
+    text = call.query("person")
+    if text is None:
+        return None
+    person = person_of_cio_id(text)
+    if person is None:
+        raise BadRequest("person", "person: expected a cio_id")
+    return person
+
+
+def _number(call: Call, name: str, *, default: int, most: int) -> int:
+    text = call.query(name)
+    return default if text is None else validation.number(text, name, most=most)

@@ -1,0 +1,91 @@
+"""Our own API for erasing people: asked for, and looked up by its receipt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pushkeeper.api.customerio import parse
+from pushkeeper.api.native.devices import render
+from pushkeeper.core import identity
+from pushkeeper.services import validation
+from pushkeeper.services.people import AskedBy
+from pushkeeper.web import response
+from pushkeeper.web.endpoint import Surface
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import Route
+
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.core.identity import Identifier
+    from pushkeeper.store.people.erasures import Receipt
+    from pushkeeper.web.endpoint import Call
+    from pushkeeper.web.response import Answer
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of this API."""
+    erasures = _Erasures(rooms)
+    surface = Surface(name="native", authenticate=rooms.keys.app, render=render)
+    return [
+        surface.route("/api/v1/customers/{identifier}/erase", POST=erasures.erase),
+        surface.route("/api/v1/erasures", GET=erasures.all),
+        surface.route("/api/v1/erasures/{id}", GET=erasures.one),
+    ]
+
+
+class _Erasures:
+    def __init__(self, rooms: Rooms) -> None:
+        self._registry = rooms.registry
+        self._url = rooms.url
+
+    async def erase(self, call: Call) -> Answer:
+        """Begin, and say where the receipt is."""
+        found = await self._registry.erase(
+            call.workspace.workspace_id,
+            _identifier(call.segment("identifier")),
+            by=AskedBy.API,
+            request_id=call.request_id,
+        )
+        address = f"{self._url}/api/v1/erasures/{found.erasure_id}"
+        return response.of_json(
+            {"erasure": receipt_json(found), "receipt": address}, 202, (b"location", address.encode())
+        )
+
+    async def all(self, call: Call) -> Answer:
+        """The last ones; with an identifier, those of whoever had it."""
+        text = call.query("identifier")
+        of = None if text is None else _identifier(text)
+        found = await self._registry.receipts(call.workspace.workspace_id, of)
+        return response.of_json({"erasures": [receipt_json(one) for one in found]})
+
+    async def one(self, call: Call) -> Answer:
+        number = validation.number_of_path(call.segment("id"), "erasure")
+        found = await self._registry.receipt(call.workspace.workspace_id, number)
+        return response.of_json({"erasure": receipt_json(found)})
+
+
+def receipt_json(receipt: Receipt) -> dict[str, Any]:
+    """A receipt: what was erased, and nothing of whom."""
+    return {
+        "id": receipt.erasure_id,
+        "status": "pending" if receipt.done_at is None else "done",
+        "asked_at": receipt.asked_at,
+        "asked_by": receipt.asked_by,
+        "request_id": receipt.request_id,
+        "done_at": receipt.done_at,
+        "counts": receipt.counts,
+        "identifiers": [one.hex() for one in receipt.hashes],
+        "failure": receipt.failure,
+    }
+
+
+def _identifier(text: str) -> Identifier:
+    """Whom a text names.
+
+    Raises:
+        BadRequest: it is too long, or holds what cannot be stored.
+    """
+    text = validation.text(text, "identifier", max_bytes=parse.MAX_ID_BYTES + len("cio_"))
+    return parse.checked(identity.of_path(text), "identifier")

@@ -1,0 +1,54 @@
+"""Our own API for "why?": one person or device, and one message or none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pushkeeper.api.customerio import parse
+from pushkeeper.api.native.devices import render
+from pushkeeper.core import identity
+from pushkeeper.services import validation
+from pushkeeper.web import response
+from pushkeeper.web.endpoint import Surface
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import Route
+
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.core.explain.explain import Explanation
+    from pushkeeper.web.endpoint import Call
+    from pushkeeper.web.response import Answer
+
+MAX_MESSAGE_BYTES = 100
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of this API."""
+    explain = _Explain(rooms)
+    surface = Surface(name="native", authenticate=rooms.keys.app, render=render)
+    return [surface.route("/api/v1/explain", GET=explain.why)]
+
+
+class _Explain:
+    def __init__(self, rooms: Rooms) -> None:
+        self._explanations = rooms.explanations
+
+    async def why(self, call: Call) -> Answer:
+        person, token = call.query("person"), call.query("device")
+        found = await self._explanations.why(
+            call.workspace.workspace_id,
+            person=None if person is None else parse.checked(identity.of_path(person), "person"),
+            device=None if token is None else parse.known_token(token, "device"),
+            message=validation.optional_text(call.query("message"), "message", max_bytes=MAX_MESSAGE_BYTES),
+        )
+        return response.of_json(explanation_json(found))
+
+
+def explanation_json(found: Explanation) -> dict[str, Any]:
+    """The answer, the trace, and the smallest change that would have helped."""
+    shown: dict[str, Any] = msgspec.to_builtins(found)
+    return shown

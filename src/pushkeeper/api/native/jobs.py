@@ -1,0 +1,66 @@
+"""Our own API for jobs: what waits, runs, is put off or has failed, and why; retried and cancelled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pushkeeper.api.native.devices import render
+from pushkeeper.services import validation
+from pushkeeper.web import response
+from pushkeeper.web.endpoint import Surface
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import Route
+
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.store.jobs import Job
+    from pushkeeper.web.endpoint import Call
+    from pushkeeper.web.response import Answer
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of this API."""
+    jobs = _Jobs(rooms)
+    surface = Surface(name="native", authenticate=rooms.keys.app, render=render)
+    return [
+        surface.route("/api/v1/jobs", GET=jobs.all),
+        surface.route("/api/v1/jobs/{kind}/{job}/retry", POST=jobs.retry),
+        surface.route("/api/v1/jobs/{kind}/{job}/cancel", POST=jobs.cancel),
+    ]
+
+
+class _Jobs:
+    def __init__(self, rooms: Rooms) -> None:
+        self._jobs = rooms.jobs
+
+    async def all(self, call: Call) -> Answer:
+        found = await self._jobs.all(call.workspace.workspace_id)
+        return response.of_json({"jobs": [job_json(job) for job in found]})
+
+    async def retry(self, call: Call) -> Answer:
+        await self._jobs.retry(call.workspace.workspace_id, call.segment("kind"), _number(call))
+        return response.empty()
+
+    async def cancel(self, call: Call) -> Answer:
+        await self._jobs.cancel(call.workspace.workspace_id, call.segment("kind"), _number(call))
+        return response.empty()
+
+
+def job_json(job: Job) -> dict[str, Any]:
+    """A job that is not done."""
+    return {
+        "kind": job.kind,
+        "id": job.item_id,
+        "name": job.name,
+        "state": job.state,
+        "attempts": job.attempts,
+        "reason": job.reason,
+        "next_attempt_at": None if job.state == "failed" else job.next_attempt_at,
+        "created_at": job.created_at,
+    }
+
+
+def _number(call: Call) -> int:
+    return validation.number_of_path(call.segment("job"), "job")

@@ -1,0 +1,108 @@
+"""Our own API, for operators: routes and what is held on them, and what a workspace chose."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from pushkeeper.api.native.devices import render
+from pushkeeper.errors import BadRequest
+from pushkeeper.store.admin import workspaces
+from pushkeeper.web import response
+from pushkeeper.web.endpoint import Surface
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from starlette.routing import Route
+
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.services.routes import RouteFacts
+    from pushkeeper.web.endpoint import Call
+    from pushkeeper.web.response import Answer
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of this API."""
+    native = _Native(rooms)
+    surface = Surface(name="native", authenticate=rooms.keys.app, render=render)
+    return [
+        surface.route("/api/v1/routes", GET=native.all),
+        surface.route("/api/v1/routes/{route}/pause", POST=native.pause),
+        surface.route("/api/v1/routes/{route}/resume", POST=native.resume),
+        surface.route("/api/v1/routes/{route}/apply", POST=native.apply),
+        surface.route("/api/v1/routes/{route}/discard", POST=native.discard),
+        surface.route("/api/v1/options", GET=native.options, PATCH=native.choose),
+    ]
+
+
+class _Native:
+    def __init__(self, rooms: Rooms) -> None:
+        self._routing = rooms.routing
+        self._database = rooms.database
+
+    async def all(self, call: Call) -> Answer:
+        found = await self._routing.all(call.workspace.workspace_id)
+        return response.of_json({"routes": [route_json(facts) for facts in found]})
+
+    async def pause(self, call: Call) -> Answer:
+        reason = (await call.json()).get("reason", "")
+        if not isinstance(reason, str):
+            raise BadRequest("reason", "reason: expected a text")
+        await self._routing.pause(call.workspace.workspace_id, call.segment("route"), reason=reason)
+        return response.of_json({"route": call.segment("route"), "paused": True})
+
+    async def resume(self, call: Call) -> Answer:
+        return await self._decided(call, self._routing.resume, "released")
+
+    async def apply(self, call: Call) -> Answer:
+        return await self._decided(call, self._routing.apply, "applied")
+
+    async def discard(self, call: Call) -> Answer:
+        return await self._decided(call, self._routing.discard, "discarded")
+
+    async def _decided(self, call: Call, decide: Callable[..., Awaitable[int]], name: str) -> Answer:
+        count = await decide(call.workspace.workspace_id, call.segment("route"))
+        return response.of_json({"route": call.segment("route"), name: count})
+
+    async def options(self, call: Call) -> Answer:
+        chosen = await workspaces.options(self._database, call.workspace.workspace_id)
+        return response.of_json({"options": asdict(chosen)})
+
+    async def choose(self, call: Call) -> Answer:
+        chosen = await workspaces.choose(self._database, call.workspace.workspace_id, await call.json())
+        return response.of_json({"options": asdict(chosen)})
+
+
+def route_json(facts: RouteFacts) -> dict[str, Any]:
+    """One route: how it stands, what it did in 24 hours, and what waits or is held on it."""
+    route, health = facts.route, facts.health
+    return {
+        "route": route.name,
+        "state": facts.state,
+        "accepted_at": route.accepted_at,
+        "paused_at": route.paused_at,
+        "pause_kind": route.pause_kind,
+        "pause_reason": route.pause_reason,
+        "probe_at": route.probe_at,
+        "throttled_until": route.throttled_until,
+        "last_24_hours": {
+            "accepted": health.accepted,
+            "ambiguous": health.ambiguous,
+            "definite": health.definite,
+            "other": health.other,
+        },
+        "waiting": health.waiting,
+        "held": health.held_verdicts,
+        "alerts": [
+            {
+                "reason": alert.reason,
+                "alert": alert.alert,
+                "detail": alert.detail,
+                "times": alert.times,
+                "first_at": alert.first_at,
+                "last_at": alert.last_at,
+            }
+            for alert in facts.alerts
+        ],
+    }

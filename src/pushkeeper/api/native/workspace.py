@@ -1,0 +1,159 @@
+"""Our own API, for operators: keys, credentials, what users did, calls of webhooks, and the pushes of a message to many."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from pushkeeper.api.native.devices import render
+from pushkeeper.core.identity import cio_id
+from pushkeeper.errors import NotFound
+from pushkeeper.services import validation
+from pushkeeper.store.admin import audit, credentials, keys
+from pushkeeper.store.messages import pages as delivery_pages
+from pushkeeper.web import response
+from pushkeeper.web.endpoint import Surface
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import Route
+
+    from pushkeeper.api.app import Rooms
+    from pushkeeper.store.admin.audit import Line
+    from pushkeeper.store.messages.pages import ShownDelivery
+    from pushkeeper.store.webhooks import Logged
+    from pushkeeper.web.endpoint import Call
+    from pushkeeper.web.response import Answer
+
+_PAGE, _LARGEST_PAGE = 50, 1_000
+ENDINGS = ("accepted", "bounced", "failed", "expired", "unknown", "skipped")
+
+
+def routes(rooms: Rooms) -> Sequence[Route]:
+    """The routes of this API."""
+    native = _Workspace(rooms)
+    surface = Surface(name="native", authenticate=rooms.keys.app, render=render)
+    return [
+        surface.route("/api/v1/credentials", GET=native.credentials),
+        surface.route("/api/v1/keys", GET=native.keys),
+        surface.route("/api/v1/audit", GET=native.audit),
+        surface.route("/api/v1/messages/{message}/pushes", GET=native.pushes),
+        surface.route("/api/v1/webhooks/{id}/calls", GET=native.calls),
+    ]
+
+
+class _Workspace:
+    def __init__(self, rooms: Rooms) -> None:
+        self._database = rooms.database
+        self._webhooks = rooms.webhooks
+
+    async def credentials(self, call: Call) -> Answer:
+        """What may be shown of them; a secret never is."""
+        found = await credentials.of_workspace(self._database, call.workspace.workspace_id)
+        return response.of_json({"credentials": found})
+
+    async def keys(self, call: Call) -> Answer:
+        found = await keys.of_workspace(self._database, call.workspace.workspace_id)
+        return response.of_json({"keys": found})
+
+    async def audit(self, call: Call) -> Answer:
+        limit = _limit(call)
+        _, before = validation.page(None, call.query("start"), usual=limit, most=limit)
+        wanted = audit.Wanted(
+            before=before or None, workspace_id=call.workspace.workspace_id, limit=limit + 1
+        )
+        found = await audit.page(self._database, wanted)
+        following = validation.next_page(found[limit - 1].audit_id) if len(found) > limit else None
+        return response.of_json({"audit": [audit_json(one) for one in found[:limit]], "next": following})
+
+    async def pushes(self, call: Call) -> Answer:
+        """The pushes of a message to many, by their devices."""
+        message_id = _message_id(call)
+        workspace, limit = call.workspace.workspace_id, _limit(call)
+        if await delivery_pages.message(self._database, workspace, message_id) is None:
+            raise NotFound("message: not found in this workspace")
+        ending = call.query("ending")
+        page = await delivery_pages.of_message(
+            self._database,
+            workspace,
+            message_id,
+            None if ending is None else validation.one_of(ending, "ending", ENDINGS),
+            after=validation.key_of_page(call.query("start")),
+            limit=limit,
+        )
+        following = None if page.following is None else page.following.hex()
+        return response.of_json({"pushes": [_push_json(one) for one in page.rows], "next": following})
+
+    async def calls(self, call: Call) -> Answer:
+        """The last calls of a webhook's endpoint, and what it said."""
+        limit = _limit(call)
+        _, before = validation.page(None, call.query("start"), usual=limit, most=limit)
+        found = await self._webhooks.calls(
+            call.workspace.workspace_id,
+            validation.number_of_path(call.segment("id"), "webhook"),
+            before=before or None,
+            most=limit + 1,
+        )
+        following = validation.next_page(found[limit - 1].call) if len(found) > limit else None
+        return response.of_json({"calls": [call_json(one) for one in found[:limit]], "next": following})
+
+
+def audit_json(line: Line) -> dict[str, Any]:
+    """One line, without the name (an e-mail address) and the network address of a user of the dashboard.
+
+    App keys are in back-ends and with third parties, and workspaces share the dashboard's users. The number is enough to
+    tell users apart; admins see in the dashboard whose it is.
+    """
+    return {
+        "audit_id": line.audit_id,
+        "at": line.at,
+        "user_id": line.user_id,
+        "action": line.action,
+        "target": line.target,
+        "outcome": line.outcome,
+        "detail": line.detail,
+    }
+
+
+def call_json(one: Logged) -> dict[str, Any]:
+    """One call of an endpoint: what it told of, and what was said to that."""
+    return {
+        "call": one.call,
+        "at": one.at,
+        "event_id": one.event_id,
+        "event": one.event,
+        "delivery_id": None if one.delivery_id is None else str(one.delivery_id),
+        "person": None if one.person_id is None else cio_id(one.person_id),
+        "attempt": one.attempt,
+        "status": one.status,
+        "failure": one.failure,
+        "took_ms": one.took_ms,
+    }
+
+
+def _push_json(one: ShownDelivery) -> dict[str, Any]:
+    return {
+        "delivery_id": str(one.delivery_id),
+        "device": one.device_id.hex(),
+        "platform": one.platform,
+        "person": {"id": one.id, "email": one.email, "cio_id": cio_id(one.person_id)},
+        "ending": one.ending,
+        "reason": one.reason,
+        "provider": one.provider,
+        "provider_status": one.provider_status,
+        "provider_reason": one.provider_reason,
+        "settled_at": one.settled_at,
+    }
+
+
+def _message_id(call: Call) -> UUID:
+    try:
+        return UUID(call.segment("message"))
+    except ValueError:
+        raise NotFound("message: not found in this workspace") from None
+
+
+def _limit(call: Call) -> int:
+    text = call.query("limit")
+    return _PAGE if text is None else validation.number(text, "limit", most=_LARGEST_PAGE)

@@ -1,0 +1,143 @@
+"""Users of the dashboard: made, listed, let in and kept out, for when nobody who could do so can log in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from pushkeeper.cli.audited import noted
+from pushkeeper.cli.common import answer, as_json, on_store, run, settings_of, table
+from pushkeeper.core.roles import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from pushkeeper.services.accounts import Entry, Users
+    from pushkeeper.store.admin.accounts import User
+
+T = TypeVar("T")
+
+_ROLES = click.Choice([role.value for role in Role])
+
+
+@click.group(short_help="Make and list the users of the dashboard.")
+def user() -> None:
+    """Make and list the users of the dashboard, let them in and keep them out.
+
+    Admins do the same in the dashboard; this is for when none of them can log in.
+    """
+
+
+@user.command("add")
+@click.argument("name")
+@click.option("--role", type=_ROLES, default=Role.VIEWER.value, show_default=True, help="What they may do.")
+@on_store
+@as_json
+def user_add(*, name: str, role: str, json: bool, **options: Any) -> None:
+    """Make the user NAME, and print the link by which they set their password."""
+
+    async def work(users: Users) -> tuple[User, Entry]:
+        return await users.add(name, Role(role))
+
+    made, entry = run(_noted("user.add", name, options, work))
+    _show_link(made, entry, options, json=json)
+
+
+@user.command("list")
+@on_store
+@as_json
+def user_list(*, json: bool, **options: Any) -> None:
+    """List the users, and when each was last logged in."""
+    from pushkeeper import wiring
+
+    async def work() -> list[User]:
+        async with wiring.store(settings_of(options)) as store:
+            return await wiring.users(store).all()
+
+    found = run(work())
+    shown = [
+        {
+            "name": one.name,
+            "role": one.role,
+            "state": _state(one),
+            "created_at": one.created_at,
+            "seen_at": one.seen_at,
+        }
+        for one in found
+    ]
+    rows = [
+        [one.name, one.role.value, _state(one), f"{one.seen_at:%Y-%m-%d}" if one.seen_at else "never"]
+        for one in found
+    ]
+    text = table(rows, ["name", "role", "state", "last log-in"]) if rows else "No user yet."
+    answer({"users": shown}, text, json=json)
+
+
+@user.command("link")
+@click.argument("name")
+@on_store
+@as_json
+def user_link(*, name: str, json: bool, **options: Any) -> None:
+    """Print a link by which the user NAME sets another password."""
+
+    async def work(users: Users) -> tuple[User, Entry]:
+        found = await users.named(name)
+        return found, await users.new_link(found.user_id)
+
+    found, entry = run(_noted("user.link", name, options, work))
+    _show_link(found, entry, options, json=json)
+
+
+@user.command("role")
+@click.argument("name")
+@click.argument("role", type=_ROLES)
+@on_store
+@as_json
+def user_role(*, name: str, role: str, json: bool, **options: Any) -> None:
+    """Let the user NAME be a viewer, operator or admin."""
+
+    async def work(users: Users) -> None:
+        await users.let_be((await users.named(name)).user_id, Role(role))
+
+    run(_noted("user.role", name, options, work))
+    answer({"name": name, "role": role}, f"{name} is {role} now.", json=json)
+
+
+@user.command("disable")
+@click.argument("name")
+@click.option("--undo", is_flag=True, help="Let them log in again.")
+@on_store
+@as_json
+def user_disable(*, name: str, undo: bool, json: bool, **options: Any) -> None:
+    """Log the user NAME out everywhere, and keep them out."""
+
+    async def work(users: Users) -> None:
+        found = await users.named(name)
+        await (users.let_back(found.user_id) if undo else users.keep_out(found.user_id))
+
+    run(_noted("user.enable" if undo else "user.disable", name, options, work))
+    text = f"{name} may log in again." if undo else f"{name} is logged out and kept out."
+    answer({"name": name, "disabled": not undo}, text, json=json)
+
+
+async def _noted(action: str, name: str, options: dict[str, Any], work: Callable[[Users], Awaitable[T]]) -> T:
+    from pushkeeper import wiring
+
+    # The options are read once more, for the link.
+    return await noted(action, name, dict(options), lambda store: work(wiring.users(store)))
+
+
+def _show_link(found: User, entry: Entry, options: dict[str, Any], *, json: bool) -> None:
+    settings = settings_of(options)
+    url = (settings.public_url or f"http://localhost:{settings.port}").rstrip("/")
+    link = f"{url}/link/{entry.token}"
+    shown = {"name": found.name, "role": found.role, "url": link, "expires_at": entry.expires_at}
+    text = f"{found.name} sets a password, once and until {entry.expires_at:%Y-%m-%d %H:%M} UTC, at\n  {link}"
+    answer(shown, text, json=json)
+
+
+def _state(user: User) -> str:
+    if user.disabled_at is not None:
+        return "disabled"
+    return "active" if user.ready else "invited"

@@ -1,0 +1,152 @@
+"""Child processes of a service: each started again when it dies, and all ended with the service."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pushkeeper import config
+from pushkeeper.observability.logs import logger
+from pushkeeper.observability.meters import PROCESS
+from pushkeeper.observability.metrics import Metric
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import Callable, Sequence
+
+    from pushkeeper.config import Settings
+
+log = logger("fleet")
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+STEADY_AFTER_S = 60.0  # who ran so long and died did not die of its start
+DRAINED_WITHIN_S = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """A process of ours, of the `kind` that metrics name.
+
+    Attributes:
+        name: what its log lines say of where they are from.
+        command: the words behind `pushkeeper`.
+        inherits: the file descriptors that it has of ours.
+        ended: called after each of its ends.
+        ready: set when it has said so, by a line on its standard output.
+    """
+
+    kind: str
+    name: str
+    command: tuple[str, ...]
+    inherits: tuple[int, ...] = ()
+    ended: Callable[[], None] = lambda: None
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def workers(count: int) -> list[Child]:
+    """So many that send."""
+    names = [f"worker-{number}" for number in range(1, count + 1)]
+    return [Child(kind="worker", name=name, command=("worker", "--child", name)) for name in names]
+
+
+class Fleet:
+    """Children that are kept running until told to stop."""
+
+    def __init__(self, settings: Settings, children: Sequence[Child]) -> None:
+        self._settings = settings
+        self._children = children
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Let all of them drain; `run` returns once they have ended."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Keep each of them running until stopped."""
+        async with asyncio.TaskGroup() as group:
+            for child in self._children:
+                group.create_task(self._keep(child))
+
+    async def _keep(self, child: Child) -> None:
+        deaths = 0
+        while not self._stopping.is_set():
+            started_at = time.monotonic()
+            ending = await self._run(child)
+            child.ended()
+            if self._stopping.is_set():
+                return
+            deaths = 0 if time.monotonic() - started_at > STEADY_AFTER_S else deaths + 1
+            wait_s = pause_s(deaths)
+            PROCESS.count(Metric.CHILD_EXITS, child.kind).value += 1
+            log.warning("child_process_ended", child=child.name, **ending, again_in_s=wait_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._stopping.wait()
+
+    async def _run(self, child: Child) -> dict[str, object]:
+        """Start one and wait for its end; how it ended, for the log."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "pushkeeper", *child.command, "--json"),
+                # The kernel closes our end when we are killed, and so ends it too.
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                env=config.environment(self._settings, os.environ),
+                pass_fds=child.inherits,
+            )
+        except OSError as error:
+            return {"error": str(error)}
+        log.info("child_process_started", child=child.name, pid=process.pid)
+        listening = asyncio.create_task(_until_ready(process, child.ready))
+        try:
+            return {"pid": process.pid, "code": await self._until_its_end(child, process)}
+        finally:
+            listening.cancel()
+
+    async def _until_its_end(self, child: Child, process: Process) -> int:
+        ended = asyncio.create_task(process.wait())
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            if not ended.done():
+                process.terminate()
+        with suppress(TimeoutError):
+            return await asyncio.wait_for(asyncio.shield(ended), DRAINED_WITHIN_S)
+        log.warning("child_process_does_not_end", child=child.name, pid=process.pid)
+        process.kill()
+        return await ended
+
+
+async def _until_ready(process: Process, ready: asyncio.Event) -> None:
+    assert process.stdout is not None  # noqa: S101 - it was started with a pipe
+    if await process.stdout.readline():
+        ready.set()
+
+
+def pause_s(deaths: int) -> float:
+    """How long to wait after so many deaths in a row: longer each time, half a minute at most."""
+    return float(min(FIRST_PAUSE_S * 2 ** min(max(deaths - 1, 0), 10), LONGEST_PAUSE_S))
+
+
+def end_with_parent() -> None:
+    """In a child: be told to stop when the parent is gone, and end in any case, whatever hangs, once there was time to drain."""
+    stdin = sys.stdin.fileno()
+
+    def wait() -> None:
+        # Nobody ever writes to it: that it can be read is its end.
+        os.read(stdin, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(DRAINED_WITHIN_S)
+        os._exit(1)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()

@@ -1,0 +1,1 @@
+"""`pushkeeper demo`."""

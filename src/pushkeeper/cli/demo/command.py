@@ -1,0 +1,230 @@
+"""`pushkeeper demo`: the service and the simulators as processes of their own, and a story told to them over HTTP."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from base64 import b64encode
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from pushkeeper.cli.common import as_json, to_json
+from pushkeeper.cli.demo import story
+from pushkeeper.errors import Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+WORKSPACE = "demo"
+END_WITHIN_S = 15.0
+
+
+@click.command(short_help="Show the main job, from start to end.")
+@click.option("--devices", metavar="N", type=click.IntRange(10, 200_000), default=3_000, show_default=True)
+@click.option("--once", is_flag=True, help="End when the story is told, instead of staying to be looked at.")
+@as_json
+def demo(*, devices: int, once: bool, json: bool) -> None:
+    """Show the main job: a fleet is registered, pushed to in rounds, and accounted for; then a broadcast goes out.
+
+    The dashboard is open then, and shows all of it, until Ctrl-C ends it. Runs the service on an embedded PostgreSQL with the simulators as its push services, all in a folder of its own that
+    is removed at the end.
+    """
+    console = Console(stderr=json)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
+    with tempfile.TemporaryDirectory(prefix="pushkeeper-") as folder, ExitStack() as running:
+        data = Path(folder) / "data"
+        with console.status("Starting PostgreSQL, the service and the simulators…"):
+            simulator = running.enter_context(_process("simulate", "--data", str(Path(folder) / "simulator")))
+            service = running.enter_context(
+                _process(
+                    *("serve", "--data", str(data), "--port", "0"),
+                    *("--simulator-url", simulator["control_url"]),
+                )
+            )
+            keys = _set_up(data, simulator)
+        basic = b64encode(f"{keys['site_id']}:{keys['api_key']}".encode()).decode()
+        fleet = story.Fleet(
+            track=story.Http(service["url"], f"Basic {basic}"),
+            app=story.Http(service["url"], f"Bearer {keys['app_api_key']}"),
+            simulator=story.Http(simulator["control_url"]),
+            told=_bar(console),
+        )
+        rounds = story.tell(fleet, devices)
+        broadcast = None if once else fleet.broadcast()
+        if json:
+            told = [{"name": r.name, "what": r.what, "before": r.before, "after": r.after} for r in rounds]
+            click.echo(
+                to_json(
+                    {
+                        "url": service["url"],
+                        "setup_url": service["setup_url"],
+                        "app_api_key": keys["app_api_key"],
+                        "devices": devices,
+                        "broadcast": broadcast,
+                        "by_platform": fleet.by_platform(),
+                        "answers": fleet.answers(),
+                        "rounds": told,
+                    }
+                )
+            )
+        else:
+            _show(console, rounds, fleet)
+        if not once:
+            _stay(console, service, simulator, keys, data)
+
+
+def _leave(*_: object) -> NoReturn:
+    """End as if the story were told: the processes go first, then their folder."""
+    sys.exit(0)
+
+
+@contextmanager
+def _process(*command: str) -> Iterator[dict[str, Any]]:
+    """A `pushkeeper … --json` of our own: what it said when it was ready; ended with us, by its pid."""
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("PUSHKEEPER_")}
+    process = subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-m", "pushkeeper", *command, "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL if command[0] == "serve" else None,
+        env=environ,
+        start_new_session=True,  # Ctrl-C is ours: the story ends before the processes do
+    )
+    assert process.stdout is not None  # noqa: S101 - asked for above
+    try:
+        said = process.stdout.readline()
+        if not said:
+            raise Unreachable(f"pushkeeper {command[0]}: ended with {process.wait()} before it was ready")
+        yield jsonlib.loads(said)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(END_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _set_up(data: Path, simulator: dict[str, Any]) -> dict[str, Any]:
+    """A workspace with the simulators' keys, made by the commands that a user would give."""
+    on = ("--data", str(data))
+    keys = _command("workspace", "create", WORKSPACE, *on)
+    ca = ("--ca", simulator["ca_file"])
+    _command(
+        *("credentials", "add", "fcm", "--workspace", WORKSPACE, *on, *ca),
+        *("--service-account", simulator["service_account_file"], "--endpoint", simulator["fcm_url"]),
+    )
+    _command(
+        *("credentials", "add", "apns", "--workspace", WORKSPACE, *on, *ca),
+        *("--key", simulator["apns_key_file"], "--key-id", simulator["apns_key_id"]),
+        *("--team-id", simulator["apns_team_id"], "--topic", simulator["apns_topic"]),
+        *("--environment", "production", "--endpoint", simulator["apns_url"]),
+    )
+    return keys
+
+
+def _command(*command: str) -> dict[str, Any]:
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-m", "pushkeeper", *command, "--json"], capture_output=True, check=False
+    )
+    if done.returncode:
+        raise Unreachable(f"pushkeeper {command[0]}: {done.stderr.decode(errors='replace').strip()}")
+    said: dict[str, Any] = jsonlib.loads(done.stdout)
+    return said
+
+
+def _bar(console: Console) -> Any:
+    def told(label: str, total: int, done: Iterable[None]) -> None:
+        columns = (
+            TextColumn("{task.description:<24}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        # A bar is for somebody who looks; in a log it would be empty lines.
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+            task = progress.add_task(label, total=total)
+            for _ in done:
+                progress.advance(task)
+
+    return told
+
+
+def _show(console: Console, rounds: list[story.Round], fleet: story.Fleet) -> None:
+    told = Table(title="What happened", title_justify="left", box=None, header_style="bold")
+    told.add_column("round")
+    for status in story.STATUSES:
+        told.add_column(status, justify="right")
+    for played in rounds:
+        told.add_row(played.what, *(f"{played.after[status]:,}" for status in story.STATUSES))
+    console.print("\n", told, sep="")
+    console.print("\n", _by_platform(fleet), sep="")
+    console.print("\n", _answers(fleet), sep="")
+
+
+def _by_platform(fleet: story.Fleet) -> Table:
+    counts = fleet.by_platform()
+    shown = Table(
+        title="Devices by platform and last status", title_justify="left", box=None, header_style="bold"
+    )
+    shown.add_column("platform")
+    for status in (*story.STATUSES, "all"):
+        shown.add_column(status, justify="right")
+    for platform in sorted({count["platform"] for count in counts}):
+        of = {c["last_status"] or "unused": c["devices"] for c in counts if c["platform"] == platform}
+        shown.add_row(
+            platform, *(f"{of.get(status, 0):,}" for status in story.STATUSES), f"{sum(of.values()):,}"
+        )
+    return shown
+
+
+def _answers(fleet: story.Fleet) -> Table:
+    shown = Table(
+        title="What the push services answered", title_justify="left", box=None, header_style="bold"
+    )
+    shown.add_column("service")
+    shown.add_column("answer")
+    shown.add_column("so the push was")
+    shown.add_column("pushes", justify="right")
+    for count in fleet.answers():
+        words = [str(count["provider_status"] or ""), count["provider_reason"] or ""]
+        answer = " ".join(word for word in words if word) or "not asked"
+        ending = count["ending"] if count["ending"] != "skipped" else f"left out ({count['reason']})"
+        shown.add_row(count["provider"] or "-", answer, ending, f"{count['pushes']:,}")
+    return shown
+
+
+def _stay(
+    console: Console, service: dict[str, Any], simulator: dict[str, Any], keys: dict[str, Any], data: Path
+) -> NoReturn:
+    console.print(
+        f"\n[bold]Look at it in a browser: {service['setup_url']}[/bold]\n"
+        "You choose a name and a password, and see the phones, what became of each, and a broadcast under way. "
+        "Its panel of the simulator uninstalls apps, breaks keys and throttles.\n"
+        f"\nThe service is at [bold]{service['url']}[/bold], the simulators' control at {simulator['control_url']}.\n"
+        f"Look at a device: [bold]pushkeeper device history TOKEN --workspace {WORKSPACE} --data {data}[/bold]\n"
+        f"App API key of this demo: {keys['app_api_key']}\n"
+        "Ctrl-C ends it all.",
+        highlight=False,
+    )
+    if console.is_terminal and _has_screen():
+        click.launch(service["setup_url"])
+    while True:
+        signal.pause()
+
+
+def _has_screen() -> bool:
+    """Whether a browser that is opened here is one to look at."""
+    return sys.platform in {"darwin", "win32"} or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )

@@ -1,0 +1,369 @@
+"""The processes: the service and a worker; and the migration that they all begin with."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from contextlib import asynccontextmanager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import uvicorn
+
+from pushkeeper import config
+from pushkeeper.cli.common import answer, as_json, on_signals, on_store, run, settings_of
+from pushkeeper.errors import Conflict, Misconfigured
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from contextlib import AbstractContextManager
+
+    from pushkeeper.cli.children import Fleet
+    from pushkeeper.config import Settings
+    from pushkeeper.interprocess import Place
+    from pushkeeper.store.db.embedded import EmbeddedPostgres
+    from pushkeeper.web.localhost_tls import ServedCertificate
+    from pushkeeper.wiring import Store
+    from pushkeeper.worker.worker import Worker
+
+PEM_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command(short_help="Run the service: the HTTP APIs and a worker.")
+@click.option("--host", metavar="H", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", metavar="P", type=int, help="Port to listen on; 0 picks a free one.  [default: 8383]")
+@click.option("--tls-cert", metavar="F", type=PEM_FILE, help="Certificate chain to serve, in PEM.")
+@click.option("--tls-key", metavar="F", type=PEM_FILE, help="Its private key, in PEM.")
+@click.option(
+    "--tls-self-signed", is_flag=True, default=None, help="Make a CA and a certificate for localhost."
+)
+@click.option(
+    "--simulator-url", metavar="URL", help="A simulator's `control_url`, for the dashboard's panel of it."
+)
+@click.option(
+    "--replica-url",
+    metavar="URL",
+    help="A standby of that PostgreSQL, for counts and reports; one with a password belongs into PUSHKEEPER_REPLICA_URL.",
+)
+@click.option("--no-worker", is_flag=True, help="Only answer; `pushkeeper worker` sends.")
+@click.option(
+    "--processes",
+    metavar="N|auto",
+    help="Answer from N processes, which this one looks after; `auto`: one for every two processors.  [default: 1]",
+)
+@click.option(
+    "--workers",
+    metavar="N",
+    type=int,
+    help="Send from N processes of their own, instead of from one that answers.",
+)
+@click.option("--child", metavar="NAME", hidden=True, help="Be a child of a service, and end with it.")
+@click.option(
+    "--inherited", type=(int, int, int), hidden=True, help="Its socket, its memory, and the place in it."
+)
+@on_store
+@as_json
+def serve(
+    *,
+    no_worker: bool,
+    processes: str | None,
+    child: str | None,
+    inherited: tuple[int, int, int] | None,
+    json: bool,
+    **options: Any,
+) -> None:
+    """Run the service: the HTTP APIs and, unless told otherwise, a worker that sends."""
+    from pushkeeper.observability import logs
+
+    count = None if processes is None else config.read("processes", processes, "--processes")
+    settings = settings_of({**options, "processes": count, "worker": False if no_worker else None})
+    if child is not None and inherited is not None:
+        run(_serve_as_child(settings, child, *inherited))
+        return
+
+    def ready(facts: dict[str, Any]) -> None:
+        lines = [
+            f"Pushkeeper is ready at {click.style(facts['url'], bold=True)}  (pid {facts['pid']})",
+            f"  data folder  {facts['data_dir']}",
+            f"  database     {facts['database_url']}",
+        ]
+        if facts["ca_file"]:
+            lines.append(f"  trust        {facts['ca_file']}")
+        if facts["setup_url"]:
+            lines.append(
+                f"  first admin  {click.style(facts['setup_url'], bold=True)}  (works once, for a day)"
+            )
+        told = "\n".join([*lines, "Ctrl-C drains and ends it."])
+        answer(facts, told, json=json, file=logs.standard_output())
+
+    run(_serve(settings, ready))
+
+
+async def _serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) -> None:
+    from pushkeeper import wiring
+    from pushkeeper.cli.supervisor import supervise
+    from pushkeeper.observability import logs
+    from pushkeeper.store.db.embedded import only_server
+
+    several = settings.processes > 1
+    logs.configure(json=not os.isatty(2), process="serve" if several or settings.workers else None)
+    certificate = _certificate(settings)
+    with _listen(settings) as listener, _folder_lock(settings, only_server):
+        connections = 4 if several else settings.database_connections
+        async with wiring.store(settings, connections=connections, waiting=True) as opened:
+            if settings.worker:
+                await wiring.require_notifications(opened.database)
+            url = _url(settings, listener, secure=certificate is not None)
+            facts = {
+                "url": url,
+                "ca_file": str(certificate.ca_file) if certificate and certificate.ca_file else None,
+                "data_dir": str(settings.data_dir.resolve()),
+                "database_url": wiring.shown_url(opened),
+                "setup_url": await _setup_url(settings, opened, url),
+                "pid": os.getpid(),
+            }
+            async with _kept_running(opened.embedded):
+                if several:
+                    await supervise(settings, opened.database, listener, lambda: ready(facts))
+                else:
+                    await _answer(settings, opened, listener, certificate, lambda: ready(facts))
+
+
+async def _serve_as_child(settings: Settings, name: str, socket_fd: int, memory_fd: int, slot: int) -> None:
+    """Answer at the parent's socket, beside others."""
+    from pushkeeper import wiring
+    from pushkeeper.cli.children import end_with_parent
+    from pushkeeper.interprocess import Place, SharedMemory
+    from pushkeeper.observability import logs
+
+    logs.configure(json=not os.isatty(2), process=name)
+    end_with_parent()
+    place = Place(SharedMemory(memory_fd, settings.processes), slot)
+
+    def ready() -> None:
+        answer({"pid": os.getpid()}, "", json=True, file=logs.standard_output())
+
+    with socket.socket(fileno=socket_fd) as listener:
+        async with wiring.store(
+            settings, connections=settings.database_connections, migrating=False, waiting=True
+        ) as opened:
+            await _answer(settings, opened, listener, _certificate(settings), ready, place)
+
+
+async def _answer(
+    settings: Settings,
+    opened: Store,
+    listener: socket.socket,
+    certificate: ServedCertificate | None,
+    ready: Callable[[], None],
+    place: Place | None = None,
+) -> None:
+    """Answer calls until told to stop; and send, where there is no other process for it."""
+    from pushkeeper import wiring
+    from pushkeeper.services.metrics_snapshot import Measures, publish
+    from pushkeeper.web.limits import limits_of
+    from pushkeeper.web.server import Server
+
+    ending = asyncio.Event()
+    url = _url(settings, listener, secure=certificate is not None)
+    app = wiring.api(opened, url, settings, ending, place)
+    server = Server(
+        _uvicorn_config(app, certificate), limits_of(settings), ready, place.turns if place else None
+    )
+    sender = None if place else _sender(settings, opened)
+
+    def stop() -> None:
+        server.should_exit = True
+        ending.set()
+        if sender is not None:
+            sender.stop()
+        if place is not None:
+            place.leave()
+
+    on_signals(stop)
+    async with asyncio.TaskGroup() as group:
+        publishing = None
+        if sender is not None:
+            group.create_task(sender.run())
+        if place is not None:
+            publishing = group.create_task(publish(Measures(opened.database), place.figures))
+        await server.serve([listener])
+        stop()
+        if publishing is not None:
+            publishing.cancel()
+
+
+async def _setup_url(settings: Settings, opened: Store, url: str) -> str | None:
+    """Where the first admin of the dashboard is made; None where there is somebody, or no dashboard."""
+    from pushkeeper import wiring
+
+    entry = await wiring.users(opened).setup_link() if settings.dashboard else None
+    return None if entry is None else f"{url}/link/{entry.token}"
+
+
+def _sender(settings: Settings, opened: Store) -> Worker | Fleet | None:
+    """Who sends: this process, others that it looks after, or nobody here."""
+    from pushkeeper import wiring
+    from pushkeeper.cli.children import Fleet, workers
+
+    if settings.workers:
+        return Fleet(settings, workers(settings.workers))
+    return wiring.worker(opened, settings) if settings.worker else None
+
+
+def _uvicorn_config(app: Any, certificate: ServedCertificate | None) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=5,
+        ssl_certfile=certificate.cert_file if certificate else None,
+        ssl_keyfile=certificate.key_file if certificate else None,
+        # Of TLS 1.2 only what encrypts and authenticates in one, with keys that are forgotten; 1.3 has nothing else.
+        ssl_ciphers="ECDHE+AESGCM:ECDHE+CHACHA20",
+    )
+
+
+def _certificate(settings: Settings) -> ServedCertificate | None:
+    from pushkeeper.store.db.embedded import prepare_data_dir
+    from pushkeeper.web import localhost_tls
+
+    if settings.tls_self_signed:
+        prepare_data_dir(settings.data_dir)
+        return localhost_tls.self_signed(settings.data_dir, settings.host, datetime.now(UTC))
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    return localhost_tls.given(settings.tls_cert, settings.tls_key)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise Conflict(
+                f"port: {settings.port} on {settings.host} is in use by another program"
+            ) from error
+        raise Misconfigured(
+            f"host, port: cannot listen on {settings.host}:{settings.port} ({error.strerror})"
+        ) from error
+
+
+def _folder_lock(
+    settings: Settings, only_server: Callable[[Path], AbstractContextManager[None]]
+) -> AbstractContextManager[None]:
+    """One `serve` a data folder; on a database of its own, any number may share it."""
+    return only_server(settings.data_dir) if settings.database_url is None else nullcontext()
+
+
+def _url(settings: Settings, listener: socket.socket, *, secure: bool) -> str:
+    if settings.public_url is not None:
+        return settings.public_url.rstrip("/")
+    host = "localhost" if settings.host in {"0.0.0.0", "::", "127.0.0.1", "::1"} else settings.host  # noqa: S104 - compared
+    return f"{'https' if secure else 'http'}://{host}:{listener.getsockname()[1]}"
+
+
+@asynccontextmanager
+async def _kept_running(embedded: EmbeddedPostgres | None) -> AsyncIterator[None]:
+    """While this lasts, start the embedded PostgreSQL again when somebody killed it; whoever uses it may."""
+    keeper = asyncio.create_task(_keep_running(embedded)) if embedded else None
+    try:
+        yield
+    finally:
+        if keeper:
+            keeper.cancel()
+
+
+async def _keep_running(embedded: EmbeddedPostgres) -> None:
+    from pushkeeper.observability.logs import logger
+
+    log = logger("serve")
+    while True:
+        await asyncio.sleep(1.0)
+        try:
+            if await asyncio.to_thread(embedded.restart):
+                log.warning("postgres_was_gone_and_runs_again")
+        except Misconfigured as error:
+            log.warning("postgres_does_not_start", error=error.message)
+        except Exception:
+            log.exception("postgres_not_looked_after")
+
+
+@click.command(short_help="Send what is due, beside any other worker.")
+@click.option("--child", metavar="NAME", hidden=True, help="Be a child of a service, and end with it.")
+@on_store
+@as_json
+def worker(*, child: str | None, json: bool, **options: Any) -> None:
+    """Send what is due, beside any number of other workers on the same database."""
+    from pushkeeper.observability import logs
+
+    settings = settings_of(options)
+
+    def ready(facts: dict[str, Any]) -> None:
+        told = f"A worker is sending (pid {facts['pid']}). Ctrl-C drains and ends it."
+        answer(facts, told, json=json, file=logs.standard_output())
+
+    run(_work(settings, ready, child))
+
+
+async def _work(settings: Settings, ready: Callable[[dict[str, Any]], None], child: str | None) -> None:
+    from pushkeeper import wiring
+    from pushkeeper.cli.children import end_with_parent
+    from pushkeeper.observability import logs
+
+    logs.configure(json=not os.isatty(2), process=child)
+    if child is not None:
+        end_with_parent()
+    async with wiring.store(settings, connections=settings.worker_connections, waiting=True) as opened:
+        await wiring.require_notifications(opened.database)
+        sender = wiring.worker(opened, settings)
+        on_signals(sender.stop)
+        ready({"database_url": wiring.shown_url(opened), "pid": os.getpid()})
+        async with _kept_running(opened.embedded):
+            await sender.run()
+
+
+@click.command(short_help="Bring the database's schema up to date.")
+@click.option(
+    "--cell",
+    "cell_wanted",
+    metavar="N",
+    type=int,
+    help="Make an empty database cell N (0 to 999) of several behind one address; it stays that.",
+)
+@on_store
+@as_json
+def migrate(*, cell_wanted: int | None, json: bool, **options: Any) -> None:
+    """Bring the database's schema up to date; the service does so by itself when it starts."""
+    from pushkeeper import wiring
+    from pushkeeper.store.db import cells
+    from pushkeeper.store.db.migrate import migrations
+
+    async def work() -> tuple[Sequence[int], int]:
+        async with wiring.store(settings_of(options)) as opened:
+            if cell_wanted is not None:
+                await cells.choose(opened.database, cell_wanted)
+            return opened.applied, await cells.of(opened.database)
+
+    applied, cell = run(work())
+    names = {migration.number: migration.name for migration in migrations()}
+    lines = [f"{number:04d} {names[number]}" for number in applied] or [f"Up to date at {max(names):04d}."]
+    answer(
+        {
+            "applied": [{"number": number, "name": names[number]} for number in applied],
+            "latest": max(names),
+            "cell": cell,
+        },
+        "\n".join([*lines, f"Cell {cell}."] if cell else lines),
+        json=json,
+    )

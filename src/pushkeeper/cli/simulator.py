@@ -1,0 +1,106 @@
+"""The simulator, as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pushkeeper.cli.common import answer, as_json, on_signals, run
+from pushkeeper.config import default_data_dir
+from pushkeeper.errors import BadRequest, Conflict, Misconfigured
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushkeeper.simulator import Behaviour
+
+
+@click.command(short_help="Run FCM and APNs on this machine.")
+@click.option(
+    "--data",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for its keys and certificates.  [default: simulator, in the data folder]",
+)
+@click.option(
+    "--host",
+    metavar="NAME",
+    default="localhost",
+    show_default=True,
+    help="Name by which it is reached; for one that is not of the loopback it listens on every address.",
+)
+@click.option(
+    "--port",
+    metavar="P",
+    type=click.IntRange(0, 65_531),
+    default=0,
+    help="First of its five ports: FCM, token endpoint, APNs, sandbox, control; 0 picks free ones.",
+)
+@click.option(
+    "--seed", metavar="N", type=int, default=0, show_default=True, help="The same seed mints the same tokens."
+)
+@click.option(
+    "--profile",
+    type=click.Choice(["friendly", "documented", "hostile"]),
+    default="documented",
+    show_default=True,
+    help="How it behaves: nothing in the way, as documented, or the most hostile that is plausible.",
+)
+@click.option(
+    "--set",
+    "switches",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Set one switch of the profile; repeatable.",
+)
+@as_json
+def simulate(*, data: Path | None, json: bool, **options: Any) -> None:
+    """Run FCM and APNs as this machine's own: over real TLS and HTTP/2, to try things on."""
+    run(_simulate(data or default_data_dir() / "simulator", options, json=json))
+
+
+def _behaviour(profile: str, switches: Sequence[str]) -> Behaviour:
+    from pushkeeper.simulator import PROFILES, UnknownFlag
+    from pushkeeper.simulator.profiles import changed
+
+    behaviour = PROFILES[profile]
+    for switch in switches:
+        name, _, value = switch.partition("=")
+        try:
+            behaviour = changed(behaviour, name, value)
+        except UnknownFlag as error:
+            raise BadRequest("set", f"--set {error}") from None
+    return behaviour
+
+
+async def _simulate(data: Path, options: dict[str, Any], *, json: bool) -> None:
+    from pushkeeper.simulator import Place, Simulator
+    from pushkeeper.store.db.embedded import prepare_data_dir
+
+    prepare_data_dir(data)
+    stopped = asyncio.Event()
+    on_signals(stopped.set)
+    simulator = Simulator(
+        data,
+        seed=options["seed"],
+        behaviour=_behaviour(options["profile"], options["switches"]),
+        place=Place(host=options["host"], first_port=options["port"]),
+    )
+    try:
+        await simulator.start()
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise Misconfigured(f"simulator: {error}") from error
+        raise Conflict(f"port: {options['port']} or one of the four behind it is in use") from error
+    try:
+        facts = simulator.describe()
+        width = max(map(len, facts))
+        lines = [f"  {key:<{width}} {value}" for key, value in facts.items()]
+        answer(facts, "\n".join(["FCM and APNs are simulated here:", *lines, "Ctrl-C ends them."]), json=json)
+        await stopped.wait()
+    finally:
+        await simulator.stop()

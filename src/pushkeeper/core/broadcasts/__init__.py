@@ -1,0 +1,1 @@
+"""Broadcasts: schedules, forecasts and progress."""

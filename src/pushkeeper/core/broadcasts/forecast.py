@@ -1,0 +1,323 @@
+"""What is to be expected of a broadcast before it is sent: who will be reached, who will not and why, and how long it takes.
+
+How many pushes will be accepted is foreseen from the workspace's own history, by platform and by how long ago a device
+was used. The range is meant to be kept 19 times in 20: it is as wide as one day differs from another.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+
+from pushkeeper.core.delivery.device_status import LastStatus
+from pushkeeper.core.delivery.eligibility import Message, SkipReason, against
+from pushkeeper.core.model import PersonId, Platform, TokenShape
+
+SEEN_STEPS = 6  # 0 within a day, 1 a week, 2 thirty days, 3 ninety, 4 two hundred and seventy, 5 longer ago
+_STALE = {"30_days": 3, "90_days": 4, "270_days": 5}
+_ENOUGH = 30  # results of the past that a forecast may stand on
+_CERTAIN = 1.96
+
+_NOBODY = PersonId(0)
+
+
+class ZoneState(StrEnum):
+    """The state of a device's time zone."""
+
+    KNOWN = "known"  # or nothing depends on it
+    UNKNOWN = "unknown"  # its value is not a time zone
+    MISSING = "missing"
+
+
+class Kind(msgspec.Struct, frozen=True, kw_only=True):
+    """Devices of an audience that are alike in what decides; `devices` is how many.
+
+    Attributes:
+        shape: of an iPhone's token.
+        seen: how long ago they were used, as a step.
+        failure_reason: why a push service last refused them.
+        unsubscribed, channel_off: what their people say of messages and of pushes.
+        no_permission: the app may show none.
+        same_phone: a later token of the same phone is there.
+        zone: whether their time zone is known, where the schedule asks for it.
+    """
+
+    platform: Platform
+    app: str
+    environment: str
+    shape: TokenShape
+    seen: int
+    status: LastStatus
+    failure_reason: str | None
+    unsubscribed: bool
+    channel_off: bool
+    no_permission: bool
+    same_phone: bool
+    zone: ZoneState = ZoneState.KNOWN
+    devices: int
+
+
+class Asks(msgspec.Struct, frozen=True, kw_only=True):
+    """What a broadcast respects."""
+
+    without_permission: bool
+    one_per_phone: bool
+
+
+class RouteState(NamedTuple):
+    """A route that some of the devices go by: its name, why it is paused if it is, and how fast it may go, if that is known."""
+
+    name: str
+    pause_reason: str | None
+    per_s: float | None
+
+
+class DayOf(NamedTuple):
+    """What came of the pushes of one day to devices of a platform that were used so long ago."""
+
+    platform: str
+    seen: int
+    accepted: int
+    bounced: int
+
+
+class Range(msgspec.Struct, frozen=True):
+    """How many there will likely be, and between which bounds 19 times in 20."""
+
+    least: int
+    likely: int
+    most: int
+
+
+class PausedRoute(msgspec.Struct, frozen=True):
+    route: str
+    reason: str
+    devices: int
+
+
+class Zones(msgspec.Struct, frozen=True, kw_only=True):
+    """Reachable devices whose time zone is unknown, and the zone that is used for them.
+
+    Attributes:
+        unknown: those with a value that is not a time zone; `names` has the most frequent values with their counts.
+        missing: those without a value.
+    """
+
+    treated_as: str
+    unknown: int
+    missing: int
+    names: dict[str, int]
+
+
+class Preflight(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be expected of a broadcast.
+
+    Attributes:
+        reachable: devices that it would be sent to.
+        left_out: devices that it would not be sent to, by reason.
+        no_content: of those, the devices of platforms that it says nothing to.
+        suppressed: of those, the suppressed ones by what the push service had answered.
+        stale: reachable devices that were not used for so long.
+        without_permission: reachable devices that may show no push.
+        zones: devices whose time zone is not known; None where it does not depend on their zones when a push is due.
+        paused: routes that are paused, and how many reachable devices wait for each.
+        per_s: how fast it goes, as far as that is known.
+        takes_s: how long it takes at that rate.
+        accepted: how many pushes will be accepted; None without a history to tell from.
+    """
+
+    at: datetime
+    people: int
+    devices: int
+    reachable: int
+    left_out: dict[str, int]
+    no_content: dict[str, int]
+    suppressed: dict[str, int]
+    stale: dict[str, int]
+    without_permission: int
+    zones: Zones | None
+    paused: list[PausedRoute]
+    per_s: float | None
+    takes_s: float | None
+    accepted: Range | None
+
+
+class _Alike(NamedTuple):
+    """Devices of a kind, as they are looked at before a push."""
+
+    person_id: PersonId
+    status: LastStatus
+    platform: Platform
+
+
+class _Asked(NamedTuple):
+    planned_for: PersonId
+    unsubscribed: bool
+    hindrance: str | None
+
+
+Routes: TypeAlias = Mapping[tuple[Platform, str, str, TokenShape], RouteState]
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a preflight is made from: the audience by kinds, the routes by kind of device, and what came of former pushes.
+
+    `per_s` is the broadcast's own limit; `fastest_per_s` the best rate that the workspace reached recently. `zone` is used for
+    devices of an unknown time zone, None if the schedule does not depend on zones; `unknown_zones` are their values.
+    """
+
+    at: datetime
+    people: int
+    kinds: Sequence[Kind]
+    routes: Routes
+    history: Sequence[DayOf]
+    asks: Asks
+    per_s: float | None = None
+    fastest_per_s: float | None = None
+    zone: str | None = None
+    unknown_zones: Mapping[str, int] = {}
+
+
+def foresee(message: Message, facts: Facts) -> Preflight:
+    """What is to be expected."""
+    left_out, no_content, suppressed = Counter[str](), Counter[str](), Counter[str]()
+    going: list[Kind] = []
+    for kind in facts.kinds:
+        reason = _reason(kind, message, facts)
+        if reason is None:
+            going.append(kind)
+            continue
+        left_out[reason] += kind.devices
+        if reason is SkipReason.NO_CONTENT:
+            no_content[kind.platform] += kind.devices
+        if reason is SkipReason.SUPPRESSED:
+            suppressed[kind.failure_reason or ""] += kind.devices
+    reachable = sum(kind.devices for kind in going)
+    per_s = _rate(going, facts)
+    return Preflight(
+        at=facts.at,
+        people=facts.people,
+        devices=sum(kind.devices for kind in facts.kinds),
+        reachable=reachable,
+        left_out=dict(left_out),
+        no_content=dict(no_content),
+        suppressed=dict(suppressed.most_common()),
+        stale={name: sum(k.devices for k in going if k.seen >= step) for name, step in _STALE.items()},
+        without_permission=sum(kind.devices for kind in going if kind.no_permission),
+        zones=None if facts.zone is None else _zones(facts.zone, going, facts.unknown_zones),
+        paused=_paused(going, facts.routes),
+        per_s=per_s,
+        takes_s=None if per_s is None else round(reachable / per_s, 1),
+        accepted=_accepted(going, facts.history),
+    )
+
+
+def _reason(kind: Kind, message: Message, facts: Facts) -> SkipReason | None:
+    hindrances = (
+        (SkipReason.CHANNEL_OFF, kind.channel_off and not message.send_to_unsubscribed),
+        (SkipReason.NO_PERMISSION, kind.no_permission and facts.asks.without_permission),
+        (SkipReason.SAME_PHONE, kind.same_phone and facts.asks.one_per_phone),
+    )
+    hindrance = next((reason.value for reason, so in hindrances if so), None)
+    alike = _Alike(_NOBODY, kind.status, kind.platform)
+    reason = against(alike, _Asked(_NOBODY, kind.unsubscribed, hindrance), message)
+    if reason is None and _address(kind) not in facts.routes:
+        return SkipReason.NO_ROUTE
+    return reason
+
+
+def _address(kind: Kind) -> tuple[Platform, str, str, TokenShape]:
+    return kind.platform, kind.app, kind.environment, kind.shape
+
+
+def _paused(going: Iterable[Kind], routes: Routes) -> list[PausedRoute]:
+    waiting = Counter[RouteState]()
+    for kind in going:
+        route = routes[_address(kind)]
+        if route.pause_reason is not None:
+            waiting[route] += kind.devices
+    return [PausedRoute(r.name, r.pause_reason or "", devices) for r, devices in waiting.most_common()]
+
+
+def _zones(treated_as: str, going: Iterable[Kind], names: Mapping[str, int]) -> Zones:
+    counts = Counter[ZoneState]()
+    for kind in going:
+        counts[kind.zone] += kind.devices
+    unknown, missing = counts[ZoneState.UNKNOWN], counts[ZoneState.MISSING]
+    return Zones(treated_as=treated_as, unknown=unknown, missing=missing, names=dict(names))
+
+
+def _rate(going: Sequence[Kind], facts: Facts) -> float | None:
+    """The slowest of what bounds it: its own rate, the routes' together, and what was reached of late."""
+    taken = {facts.routes[_address(kind)] for kind in going}
+    of_routes = [route.per_s for route in taken]
+    together = sum(per_s for per_s in of_routes if per_s is not None) if None not in of_routes else None
+    known = [per_s for per_s in (facts.per_s, together or None, facts.fastest_per_s) if per_s]
+    # What was reached of late says nothing of how fast it could have been with a bound of its own.
+    return min(known, default=None)
+
+
+class _Share(NamedTuple):
+    """A share of pushes that is accepted, and how far one day's is from another's, as a standard deviation."""
+
+    mean: float
+    deviation: float
+
+
+def _accepted(going: Sequence[Kind], history: Sequence[DayOf]) -> Range | None:
+    steps = Counter[tuple[str, int]]()
+    for kind in going:
+        steps[kind.platform.value, kind.seen] += kind.devices
+    likely = swing = chance = 0.0
+    for (platform, seen), devices in steps.items():
+        share = _share(platform, seen, history)
+        if share is None:
+            return None
+        likely += devices * share.mean
+        # A day that is worse for one kind is as a rule worse for all.
+        swing += devices * share.deviation
+        chance += devices * share.mean * (1 - share.mean)
+    off = _CERTAIN * math.sqrt(swing**2 + chance)
+    most = sum(steps.values())
+    return Range(max(0, math.floor(likely - off)), round(likely), min(most, math.ceil(likely + off)))
+
+
+def _share(platform: str, seen: int, history: Sequence[DayOf]) -> _Share | None:
+    """What is known of such devices, or else of their platform, or of all."""
+    for days in (
+        [day for day in history if (day.platform, day.seen) == (platform, seen)],
+        [day for day in history if day.platform == platform],
+        history,
+    ):
+        if sum(day.accepted + day.bounced for day in days) >= _ENOUGH:
+            return _of_days(days)
+    return None
+
+
+def _of_days(days: Sequence[DayOf]) -> _Share:
+    accepted = sum(day.accepted for day in days)
+    results = sum(day.accepted + day.bounced for day in days)
+    # Half a push of each kind keeps a share off 0 and 1, of which nothing is certain.
+    mean = (accepted + 0.5) / (results + 1)
+    unsure = mean * (1 - mean) / (results + 1)
+    between = sum((day.accepted + day.bounced) * _off(day, mean) ** 2 for day in days) / results
+    return _Share(mean, math.sqrt(between + unsure))
+
+
+def _off(day: DayOf, mean: float) -> float:
+    results = day.accepted + day.bounced
+    return day.accepted / results - mean if results else 0.0
+
+
+def by_day(rows: Iterable[tuple[str, int, str, int]]) -> list[DayOf]:
+    """Results of one day, given as (platform, step, ending, pushes), as shares are made from them."""
+    found: defaultdict[tuple[str, int], Counter[str]] = defaultdict(Counter)
+    for platform, seen, ending, pushes in rows:
+        found[platform, seen][ending] += pushes
+    return [DayOf(*key, counts["accepted"], counts["bounced"]) for key, counts in found.items()]

@@ -1,0 +1,1 @@
+"""Delivery: eligibility, routes, rates, outcomes, retries, and the statuses of devices."""

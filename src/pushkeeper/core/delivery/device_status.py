@@ -1,0 +1,150 @@
+"""The last status of a device: what may happen to it, and what it then is.
+
+This table and the SQL of `store/devices/devices.sql` are the same rule; a property test holds one against the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+STRIKES_TO_SUPPRESS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suppression:
+    """What a workspace may choose of the table; the defaults are the documented lifecycle.
+
+    Attributes:
+        suppress_after: strikes in a row that suppress.
+        min_strike_gap_s: a strike that comes sooner after the one before does not count.
+        suppress_on_definitive: the first refusal that names the device as gone suppresses it.
+        delete_unregistered: such a device is deleted instead.
+    """
+
+    suppress_after: int = STRIKES_TO_SUPPRESS
+    min_strike_gap_s: int = 0
+    suppress_on_definitive: bool = False
+    delete_unregistered: bool = False
+
+
+DOCUMENTED = Suppression()
+
+
+class LastStatus(StrEnum):
+    """What the push service said of the last push."""
+
+    UNUSED = ""  # put there by a registration, or by one that revives a bounced or suppressed device
+    SENT = "sent"  # put there by an accepted push; a strike takes it out
+    BOUNCED = "bounced"  # put there by the first strike; an accepted push or a registration takes it out
+    SUPPRESSED = (
+        "suppressed"  # put there by the second strike in a row; no more attempts until registered again
+    )
+
+
+class Event(StrEnum):
+    """What can change a last status; whatever else happens changes nothing."""
+
+    ACCEPTED = "accepted"
+    IDENTIFIED = "identified"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a device stands.
+
+    Here the generation counts the registrations; the store numbers them so that a device which was deleted and comes
+    back has none of its former numbers. Only whether two are the same is ever asked.
+
+    `stale_generation` is the generation that has already had a refusal older than its registration: a second one is a
+    strike (row P3 of the decision table). `struck_at` is when the last strike was counted.
+    """
+
+    status: LastStatus = LastStatus.UNUSED
+    strikes: int = 0
+    generation: int = 1
+    stale_generation: int | None = None
+    struck_at: datetime | None = field(default=None, compare=False)
+
+
+# A strike is not in it: how many suppress is the workspace's choice (`refused`).
+_AFTER: dict[tuple[LastStatus, Event], LastStatus] = {
+    (LastStatus.UNUSED, Event.ACCEPTED): LastStatus.SENT,
+    (LastStatus.SENT, Event.ACCEPTED): LastStatus.SENT,
+    (LastStatus.BOUNCED, Event.ACCEPTED): LastStatus.SENT,
+    (LastStatus.SUPPRESSED, Event.ACCEPTED): LastStatus.SENT,
+    (LastStatus.UNUSED, Event.IDENTIFIED): LastStatus.UNUSED,
+    (LastStatus.SENT, Event.IDENTIFIED): LastStatus.SENT,
+    (LastStatus.BOUNCED, Event.IDENTIFIED): LastStatus.UNUSED,
+    (LastStatus.SUPPRESSED, Event.IDENTIFIED): LastStatus.UNUSED,
+}
+
+
+def registered(standing: Standing) -> Standing:
+    """The standing after the same token was registered or identified again: a new generation, without strikes."""
+    return Standing(
+        status=_AFTER[standing.status, Event.IDENTIFIED],
+        generation=standing.generation + 1,
+    )
+
+
+def accepted(standing: Standing, generation: int) -> Standing:
+    """The standing after the provider took a push that was sent to this generation."""
+    if generation != standing.generation:
+        return standing
+    status = _AFTER[standing.status, Event.ACCEPTED]
+    return replace(standing, status=status, strikes=0, stale_generation=None, struck_at=None)
+
+
+def refused(
+    standing: Standing,
+    generation: int,
+    *,
+    definite: bool = True,
+    at: datetime | None = None,
+    options: Suppression = DOCUMENTED,
+) -> Standing | None:
+    """The standing after a strike: a push sent to this generation was finally refused because of the device.
+
+    `definite` says that the provider names the device as gone, `at` is when it said so (None: long after the last
+    one). None when the device is to be deleted.
+    """
+    if generation != standing.generation:
+        return standing
+    if definite and options.delete_unregistered:
+        return None
+    if standing.strikes and _too_soon(standing, at, options):
+        return standing
+    strikes = min(standing.strikes + 1, options.suppress_after)
+    over = (
+        strikes == options.suppress_after
+        or standing.status is LastStatus.SUPPRESSED
+        or (definite and options.suppress_on_definitive)
+    )
+    status = LastStatus.SUPPRESSED if over else LastStatus.BOUNCED
+    return replace(standing, status=status, strikes=max(strikes, standing.strikes), struck_at=at)
+
+
+def _too_soon(standing: Standing, at: datetime | None, options: Suppression) -> bool:
+    if at is None or standing.struck_at is None:
+        return False
+    return (at - standing.struck_at).total_seconds() < options.min_strike_gap_s
+
+
+def refused_as_stale(
+    standing: Standing,
+    generation: int,
+    *,
+    at: datetime | None = None,
+    options: Suppression = DOCUMENTED,
+) -> Standing | None:
+    """The standing after a refusal that is older than the registration: noted once, a strike the second time."""
+    if generation != standing.generation:
+        return standing
+    if standing.stale_generation == generation:
+        return refused(standing, generation, definite=False, at=at, options=options)
+    return replace(standing, stale_generation=generation)

@@ -1,0 +1,134 @@
+"""The ledger of a device: what its history comes to, with strikes taken back or without. Pure.
+
+A device's status is what the lines of its history come to, one after the other. A strike that was undone counts no more;
+the line that says so is only told, as the strikes are what it was about.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pushkeeper.core.delivery.device_status import LastStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_CLEAN = frozenset({LastStatus.UNUSED, LastStatus.SENT})
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a device's history.
+
+    Attributes:
+        number: which it is.
+        to_status: None of a device that is gone.
+        strikes: that it had by this; None of lines that do not say.
+        undone: somebody took the strike back.
+    """
+
+    number: int
+    at: datetime
+    event: str
+    from_status: LastStatus | None
+    to_status: LastStatus | None
+    strikes: int | None
+    generation: int
+    reason: str | None = None
+    undone: bool = False
+
+
+class Balance(msgspec.Struct, frozen=True, kw_only=True):
+    """How a device stands by its history; `struck_at` and `reason` are of the last strike that counts."""
+
+    status: LastStatus
+    strikes: int = 0
+    struck_at: datetime | None = None
+    reason: str | None = None
+
+
+class Only(StrEnum):
+    """Which strikes are meant."""
+
+    ALL = "all"  # whatever the device became by them
+    SUPPRESSED = "suppressed"  # those by which it was suppressed
+
+
+def fold(
+    lines: Iterable[Line], *, suppress_after: int, without: frozenset[int] = frozenset()
+) -> Balance | None:
+    """What lines come to, the oldest first; None of a device that is gone, or of which nothing is known.
+
+    Args:
+        lines: of one device; where the oldest are kept no more, it begins as the first that is left says.
+        suppress_after: how many strikes suppress.
+        without: the numbers of strikes that are left out besides those that were undone.
+    """
+    balance: Balance | None = None
+    recorded: int | None = None
+    for line in lines:
+        if balance is None and line.from_status is not None:
+            balance = _begun(line, line.from_status, suppress_after)
+        counts = _is_strike(line, recorded) and not line.undone and line.number not in without
+        balance = _after(balance, line, suppress_after, counts=counts)
+        recorded = line.strikes
+    return balance
+
+
+def _is_strike(line: Line, recorded: int | None) -> bool:
+    """Whether a push service refused the device by it, and that counted; `recorded` are the strikes of the line before.
+
+    The first doubt about the registration is only noted.
+    """
+    if line.event != "refused_as_stale":
+        return line.event == "refused"
+    if line.strikes is None or recorded is None:
+        return line.to_status != line.from_status
+    return line.strikes > recorded
+
+
+def _begun(line: Line, status: LastStatus, suppress_after: int) -> Balance:
+    """How it stood before the first line that is left."""
+    if line.event == "refused" and line.strikes:
+        return Balance(status=status, strikes=line.strikes - 1)
+    strikes = {LastStatus.BOUNCED: 1, LastStatus.SUPPRESSED: suppress_after}
+    return Balance(status=status, strikes=strikes.get(status, 0))
+
+
+def _after(balance: Balance | None, line: Line, suppress_after: int, *, counts: bool) -> Balance | None:
+    match line.event:
+        case "deleted":
+            return None
+        case "registered" | "refreshed" | "moved":
+            return _registered(balance, line)
+        case "accepted":
+            return Balance(status=LastStatus.SENT)
+        case "undone" | "merged":
+            return balance
+    return _struck(balance, line, suppress_after) if counts and balance is not None else balance
+
+
+def _registered(balance: Balance | None, line: Line) -> Balance:
+    status = line.to_status or LastStatus.UNUSED
+    if status in _CLEAN:
+        # A revived device was sent before, or not: as it stands now, which taking strikes back may have changed.
+        revived = balance is not None and line.event != "registered" and balance.status is LastStatus.SENT
+        return Balance(status=LastStatus.SENT if revived else status)
+    # A merge hands a device on as it is.
+    return balance or Balance(status=status, strikes=line.strikes or 1)
+
+
+def _struck(balance: Balance, line: Line, suppress_after: int) -> Balance:
+    strikes = min(balance.strikes + 1, suppress_after)
+    # One that was over at the first was named as gone, which a workspace may choose to be enough.
+    at_once = line.to_status is LastStatus.SUPPRESSED and line.from_status in _CLEAN
+    over = strikes >= suppress_after or at_once or balance.status is LastStatus.SUPPRESSED
+    return Balance(
+        status=LastStatus.SUPPRESSED if over else LastStatus.BOUNCED,
+        strikes=strikes,
+        struck_at=line.at,
+        reason=line.reason,
+    )

@@ -1,0 +1,1 @@
+"""Devices: spellings and ages of their tokens."""

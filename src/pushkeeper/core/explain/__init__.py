@@ -1,0 +1,1 @@
+"""Explanations: why somebody did, or did not, get a message."""

@@ -1,0 +1,108 @@
+"""Why somebody did, or didn't, get a message: an ordered trace of facts, and the smallest change that would have helped.
+
+Without a message it is asked of a push to that person alone that would be sent now.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pushkeeper.core.explain import obstacles as explain_verdict
+from pushkeeper.core.explain import trace as explain_steps
+from pushkeeper.core.explain.facts import Step
+from pushkeeper.core.identity import cio_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushkeeper.core.explain.facts import Facts, OfDevice
+
+
+class Trace(msgspec.Struct, frozen=True, kw_only=True):
+    """The steps of one device, which `key` is of. `got`: whether it got the push, or would; None while that is open."""
+
+    key: str
+    device: str
+    platform: str | None
+    got: bool | None
+    said: str
+    steps: tuple[Step, ...]
+    changes: tuple[str, ...]
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """Why, in a sentence, and by device; `change` is the smallest that would have delivered, None where it was, or will be.
+
+    Attributes:
+        person: the cio_id of whom it is about; None of nobody.
+        message: the message's UUID, where it is about one.
+    """
+
+    person: str | None
+    message: str | None
+    got: bool | None
+    said: str
+    change: str | None
+    steps: tuple[Step, ...]
+    devices: tuple[Trace, ...]
+
+
+def explain(facts: Facts) -> Explanation:
+    """Why, in order."""
+    traces = tuple(_trace(facts, one) for one in facts.devices)
+    got, said, change = _sum(facts, traces)
+    return Explanation(
+        person=None if facts.person is None else cio_id(facts.person.person_id),
+        message=None if facts.message is None else facts.message.message_id,
+        got=got,
+        said=said,
+        change=change,
+        steps=explain_steps.of_person(facts),
+        devices=traces,
+    )
+
+
+def _sum(facts: Facts, traces: Sequence[Trace]) -> tuple[bool | None, str, str | None]:
+    """Whether it came to any device, in a sentence, and the smallest change that would have helped."""
+    if facts.person is None and not traces:
+        return False, "nobody here has this name", "identify the person"
+    if not traces:
+        return False, "the person has no device", "log in on a phone, so that its device is registered"
+    best = _best(traces)
+    needed = " and ".join(best.changes) if best.got is False else None
+    return best.got, _sentence(traces, best), needed
+
+
+def _trace(facts: Facts, one: OfDevice) -> Trace:
+    steps = explain_steps.of_device(facts, one)
+    got, said, obstacles = explain_verdict.verdict(facts, one)
+    device = one.device
+    return Trace(
+        key=one.key,
+        device=one.key if device is None else device.token.masked,
+        platform=None if device is None else device.platform.value,
+        got=got,
+        said=said,
+        steps=tuple(steps),
+        changes=tuple(dict.fromkeys(obstacle.change for obstacle in obstacles)),
+    )
+
+
+def _best(traces: Sequence[Trace]) -> Trace:
+    """The device that got it, or may still, or lacks the least."""
+
+    def distance(trace: Trace) -> tuple[int, int]:
+        return {True: 0, None: 1, False: 2}[trace.got], len(trace.changes)
+
+    return min(traces, key=distance)
+
+
+def _sentence(traces: Sequence[Trace], best: Trace) -> str:
+    if len(traces) == 1:
+        return best.said
+    got = sum(trace.got is True for trace in traces)
+    if got:
+        return f"{got} of {len(traces)} devices: {best.said}"
+    return f"none of {len(traces)} devices; nearest: {best.said}"

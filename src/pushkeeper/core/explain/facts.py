@@ -1,0 +1,191 @@
+"""What an explanation is made from, and its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from pushkeeper.core.delivery.device_status import LastStatus
+from pushkeeper.core.model import Content, PersonId, Platform, Token, TokenShape, token_shape
+
+
+class Name(StrEnum):
+    """What a step of a trace is about, in the order in which it matters."""
+
+    KNOWN = "known"  # whether the person and the device are there
+    AUDIENCE = "audience"  # whether the message was for them
+    OWNER = "owner"  # whose the device is, and was
+    STATUS = "status"  # what the push service last said of it, and which pushes made that
+    PREFERENCE = "preference"  # what the person and the phone say of pushes
+    CONTENT = "content"  # whether the message says something to it
+    ROUTE = "route"  # whether there is a way to it, and whether that is well
+    PLAN = "plan"  # whether the message came to it, and when it is due
+    ATTEMPTS = "attempts"  # what the push service was asked and answered
+    REPORTS = "reports"  # what the app told of it
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One fact. `so` is whether it lets the push through; None where it only tells."""
+
+    step: Name
+    so: bool | None
+    said: str
+    at: datetime | None = None
+    facts: Mapping[str, Any] = {}
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """Who it is about, by what they are known by, and what they say of messages and of pushes."""
+
+    person_id: PersonId
+    known_by: Mapping[str, str]
+    unsubscribed: bool
+    channel_off: bool
+    created_at: datetime
+
+
+class Device(msgspec.Struct, frozen=True, kw_only=True):
+    """A device as it stands. `no_permission`: the app may show no push; `same_phone`: a later token of it is there."""
+
+    token: Token
+    person_id: PersonId
+    platform: Platform
+    app: str
+    environment: str
+    status: LastStatus
+    strikes: int
+    failure_reason: str | None
+    registered_at: datetime
+    last_used: datetime
+    no_permission: bool
+    same_phone: bool
+
+    @property
+    def shape(self) -> TokenShape:
+        """The shape of its token."""
+        return token_shape(self.platform, self.token)
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the device's history."""
+
+    at: datetime
+    event: str
+    from_status: str | None
+    to_status: str | None
+    from_person: PersonId | None
+    to_person: PersonId | None
+    message: str | None
+    provider: str | None
+    provider_status: int | None
+    provider_reason: str | None
+    undone: bool
+
+
+class Push(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of the message at the device, with the push service's own words."""
+
+    ending: str
+    reason: str
+    provider: str | None
+    provider_status: int | None
+    provider_reason: str | None
+    provider_id: str | None
+    detail: str | None
+    attempts: int
+    settled_at: datetime
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """What of the message is still in the queue for the device."""
+
+    due_at: datetime
+    parked: bool
+    claimed: bool
+    attempt: int
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """The way to the device, and whether it is well."""
+
+    name: str
+    accepted_at: datetime | None
+    paused_at: datetime | None
+    pause_reason: str | None
+
+
+class NoRoute(msgspec.Struct, frozen=True):
+    """There is no way to the device."""
+
+    reason: str
+
+
+class Broadcast(msgspec.Struct, frozen=True, kw_only=True):
+    """The facts of a broadcast that matter for a delivery.
+
+    `named`: it goes to people or devices by name, not by a filter. `zone`: that of devices whose own is not known; None
+    where it does not depend on their zones when a push is due.
+    """
+
+    number: int
+    state: str
+    named: bool
+    due_at: datetime | None
+    started_at: datetime | None
+    planned_at: datetime | None
+    paused_at: datetime | None
+    cancelled_at: datetime | None
+    skip_without_permission: bool = False
+    one_per_phone: bool = False
+    zone: str | None = None
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a message decides; `content` is None when it is not kept, or cannot be read."""
+
+    message_id: str
+    kind: str
+    created_at: datetime
+    expires_at: datetime
+    content: Content | None
+    send_to_unsubscribed: bool
+    platforms: tuple[str, ...] | None
+    stop_reason: str | None
+    broadcast: Broadcast | None
+
+
+class OfDevice(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one device and the message.
+
+    Attributes:
+        device: None when it is gone.
+        history: the newest first.
+        clause: what of the audience's filter is not true of it now; None when all is, or there is no filter.
+        held: why the push service's refusal is not believed yet.
+        reports: when the app first told of each metric.
+        zone: the time zone of the device, else of its person; None if neither has one.
+    """
+
+    key: str
+    device: Device | None
+    history: Sequence[Line] = ()
+    clause: str | None = None
+    route: Route | NoRoute
+    push: Push | None = None
+    waiting: Waiting | None = None
+    held: str | None = None
+    reports: Mapping[str, datetime] = {}
+    zone: str | None = None
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is known. `person` is whom it is about; None when nobody has that name, or the device is nobody's."""
+
+    now: datetime
+    person: Person | None
+    message: Message | None
+    devices: Sequence[OfDevice]

@@ -1,0 +1,310 @@
+"""The steps of an explanation: each says one thing, from the facts alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pushkeeper.core.broadcasts.schedule import canonical_zone
+from pushkeeper.core.delivery.device_status import LastStatus
+from pushkeeper.core.delivery.eligibility import SkipReason
+from pushkeeper.core.explain.facts import Name, NoRoute, Step
+from pushkeeper.core.identity import cio_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pushkeeper.core.explain.facts import (
+        Broadcast,
+        Device,
+        Facts,
+        Line,
+        Message,
+        OfDevice,
+        Person,
+        Push,
+        Waiting,
+    )
+    from pushkeeper.core.model import PersonId
+
+_MADE_IT = {"refused", "refused_as_stale", "accepted", "refreshed", "registered", "moved", "undone"}
+_SHOWN_LINES = 10
+
+
+def of_person(facts: Facts) -> tuple[Step, ...]:
+    """What is so for all of the person's devices."""
+    person = facts.person
+    if person is None:
+        return (Step(step=Name.KNOWN, so=False, said="nobody here has this name"),)
+    known_by = ", ".join(f"{kind} {value}" for kind, value in person.known_by.items())
+    known = Step(step=Name.KNOWN, so=True, said=f"the person is known by {known_by}", at=person.created_at)
+    return (known, *_of_broadcast(facts))
+
+
+def _of_broadcast(facts: Facts) -> Iterator[Step]:
+    message = facts.message
+    broadcast = None if message is None else message.broadcast
+    if broadcast is None:
+        return
+    about = f"broadcast {broadcast.number}"
+    if broadcast.cancelled_at is not None:
+        yield Step(step=Name.PLAN, so=None, said=f"{about} was cancelled", at=broadcast.cancelled_at)
+    elif broadcast.paused_at is not None:
+        yield Step(step=Name.PLAN, so=False, said=f"{about} is paused", at=broadcast.paused_at)
+    elif broadcast.started_at is None:
+        yield Step(step=Name.PLAN, so=False, said=f"{about} is {broadcast.state}", at=broadcast.due_at)
+    else:
+        yield Step(step=Name.PLAN, so=True, said=f"{about} began", at=broadcast.started_at)
+
+
+def of_device(facts: Facts, one: OfDevice) -> Iterator[Step]:
+    """What is so for one device, in the order in which it matters."""
+    yield _known(one)
+    if facts.message is not None and facts.message.broadcast is not None:
+        yield _audience(facts.message.broadcast, one)
+    yield from _owners(facts, one)
+    if one.device is not None:
+        yield _status(one, one.device)
+        yield from _preferences(facts, one.device)
+        if facts.message is not None and facts.message.content is not None:
+            yield _content(facts.message, one.device)
+        yield _route(one)
+    if facts.message is not None:
+        if one.device is not None and facts.message.broadcast is not None:
+            yield from _zone(facts.message.broadcast, one)
+        yield _plan(facts, one)
+        yield from _attempts(one)
+        yield from _reports(one)
+
+
+def _known(one: OfDevice) -> Step:
+    device = one.device
+    if device is None:
+        gone = next((line for line in one.history if line.event == "deleted"), None)
+        return Step(
+            step=Name.KNOWN,
+            so=False,
+            said="the device is gone" if gone else "no device is known by this token",
+            at=gone.at if gone else None,
+        )
+    at = device.registered_at
+    said = f"the device is known: {device.platform.value}, last used {device.last_used:%Y-%m-%d}"
+    return Step(step=Name.KNOWN, so=True, said=said, at=at)
+
+
+def _audience(broadcast: Broadcast, one: OfDevice) -> Step:
+    planned = one.push is not None or one.waiting is not None or one.held is not None
+    if planned:
+        return Step(step=Name.AUDIENCE, so=True, said="the broadcast was planned for this device")
+    if broadcast.named:
+        return Step(step=Name.AUDIENCE, so=False, said="the broadcast does not name it")
+    if one.clause is not None:
+        said = f"the audience's filter is not true of it now: {one.clause}"
+        return Step(step=Name.AUDIENCE, so=False, said=said, facts={"clause": one.clause})
+    return Step(step=Name.AUDIENCE, so=True, said="the audience's filter is true of it now")
+
+
+def _owners(facts: Facts, one: OfDevice) -> Iterator[Step]:
+    for line in reversed(one.history):
+        if line.event in {"registered", "moved", "deleted", "merged"}:
+            yield Step(
+                step=Name.OWNER,
+                so=None,
+                said=f"{line.event} {_between(line)}",
+                at=line.at,
+                facts={"from": _shown(line.from_person), "to": _shown(line.to_person)},
+            )
+    person, device = facts.person, one.device
+    if person is None or device is None:
+        return
+    theirs = device.person_id == person.person_id
+    yield Step(step=Name.OWNER, so=theirs, said="it is theirs" if theirs else "it is somebody else's now")
+
+
+def _between(line: Line) -> str:
+    before, after = _shown(line.from_person), _shown(line.to_person)
+    if line.event == "registered":
+        return f"for {after}"
+    return f"by {before}" if line.event == "deleted" else f"from {before} to {after}"
+
+
+def _shown(person: PersonId | None) -> str | None:
+    return None if person is None else cio_id(person)
+
+
+def _status(one: OfDevice, device: Device) -> Step:
+    made = [line for line in one.history if line.event in _MADE_IT][:_SHOWN_LINES]
+    since = next((line.at for line in made if line.to_status == device.status.value), None)
+    said = f"its last status is {device.status.value or 'unused'}"
+    if device.status in {LastStatus.BOUNCED, LastStatus.SUPPRESSED} and device.failure_reason:
+        said += f", for {device.failure_reason}"
+    return Step(
+        step=Name.STATUS,
+        so=device.status is not LastStatus.SUPPRESSED,
+        said=said,
+        at=since,
+        facts={"strikes": device.strikes, "made_by": [_told(line) for line in made]},
+    )
+
+
+def _told(line: Line) -> dict[str, object]:
+    answer = " ".join(
+        str(part) for part in (line.provider, line.provider_status, line.provider_reason) if part
+    )
+    return {
+        "at": line.at,
+        "event": line.event,
+        "from": line.from_status,
+        "to": line.to_status,
+        "message": line.message,
+        "answer": answer or None,
+        "undone": line.undone,
+    }
+
+
+def _preferences(facts: Facts, device: Device) -> Iterator[Step]:
+    person = facts.person
+    for reason, said in hindrances(person, device):
+        respected = respects(facts.message, reason)
+        yield Step(
+            step=Name.PREFERENCE,
+            so=not respected,
+            said=said if respected else f"{said}; it is sent all the same",
+        )
+
+
+def hindrances(person: Person | None, device: Device) -> Iterator[tuple[SkipReason, str]]:
+    """What the person and the phone say against pushes."""
+    if person is not None and person.unsubscribed:
+        yield SkipReason.UNSUBSCRIBED, "the person is unsubscribed"
+    if person is not None and person.channel_off:
+        yield SkipReason.CHANNEL_OFF, "the person wants no pushes"
+    if device.no_permission:
+        yield SkipReason.NO_PERMISSION, "the app may show no pushes on the phone"
+    if device.same_phone:
+        yield SkipReason.SAME_PHONE, "the same phone is registered with a later token"
+
+
+def respects(message: Message | None, reason: SkipReason) -> bool:
+    """Whether the message is not sent for that."""
+    if message is None:
+        return False
+    broadcast = message.broadcast
+    match reason:
+        case SkipReason.UNSUBSCRIBED | SkipReason.CHANNEL_OFF:
+            return not message.send_to_unsubscribed
+        case SkipReason.NO_PERMISSION:
+            return broadcast is not None and broadcast.skip_without_permission
+        case SkipReason.SAME_PHONE:
+            return broadcast is not None and broadcast.one_per_phone
+    return False
+
+
+def _content(message: Message, device: Device) -> Step:
+    reason = against_content(message, device)
+    said = (
+        "the message says something to this platform"
+        if reason is None
+        else "the message says nothing to this platform"
+    )
+    return Step(step=Name.CONTENT, so=reason is None, said=said)
+
+
+def against_content(message: Message, device: Device) -> SkipReason | None:
+    """Why the message is not for the device's platform, if it is not."""
+    if message.platforms is not None and device.platform.value not in message.platforms:
+        return SkipReason.OTHER_PLATFORM
+    if message.content is not None and not message.content.says_something_to(device.platform):
+        return SkipReason.NO_CONTENT
+    return None
+
+
+def _route(one: OfDevice) -> Step:
+    route = one.route
+    if isinstance(route, NoRoute):
+        return Step(step=Name.ROUTE, so=False, said=route.reason)
+    if route.pause_reason is not None:
+        said = f"{route.name} is paused: {route.pause_reason}"
+        return Step(step=Name.ROUTE, so=False, said=said, at=route.paused_at)
+    proved = "is well" if route.accepted_at is not None else "has accepted nothing yet"
+    return Step(step=Name.ROUTE, so=True, said=f"{route.name} {proved}", at=route.accepted_at)
+
+
+def _zone(broadcast: Broadcast, one: OfDevice) -> Iterator[Step]:
+    if broadcast.zone is None:
+        return
+    known = canonical_zone(one.zone)
+    if known is not None:
+        said = f"its time zone is {known}"
+    elif one.zone is None:
+        said = f"it has no time zone: treated as {broadcast.zone}"
+    else:
+        said = f"its time zone {one.zone!r} is unknown: treated as {broadcast.zone}"
+    facts = {"zone": known or broadcast.zone, "said": one.zone}
+    yield Step(step=Name.PLAN, so=None, said=said, facts=facts)
+
+
+def _plan(facts: Facts, one: OfDevice) -> Step:
+    if one.waiting is not None:
+        return _in_queue(facts, one.waiting)
+    if one.push is not None:
+        said = "it came to its end at this device"
+        return Step(step=Name.PLAN, so=None, said=said, at=one.push.settled_at)
+    if one.held is not None:
+        return Step(step=Name.PLAN, so=None, said=f"a refusal is held, and not believed yet: {one.held}")
+    return Step(step=Name.PLAN, so=False, said="it was not planned for this device")
+
+
+def _in_queue(facts: Facts, waiting: Waiting) -> Step:
+    if waiting.parked:
+        return Step(step=Name.PLAN, so=False, said="it waits until somebody lets it go on", at=waiting.due_at)
+    if waiting.claimed:
+        return Step(step=Name.PLAN, so=None, said="a worker has it in hand", at=waiting.due_at)
+    when = "since" if waiting.due_at <= facts.now else "from"
+    return Step(step=Name.PLAN, so=None, said=f"it is in the queue, due {when} then", at=waiting.due_at)
+
+
+def _attempts(one: OfDevice) -> Iterator[Step]:
+    push = one.push
+    if push is None:
+        return
+    facts = {
+        "ending": push.ending,
+        "rule": push.reason,
+        "provider": push.provider,
+        "status": push.provider_status,
+        "reason": push.provider_reason,
+        "id": push.provider_id,
+        "detail": push.detail,
+        "attempts": push.attempts,
+    }
+    yield Step(
+        step=Name.ATTEMPTS, so=push.ending == "accepted", said=ended(push), at=push.settled_at, facts=facts
+    )
+
+
+def ended(push: Push) -> str:
+    """What came of a push, in a sentence."""
+    answer = " ".join(
+        str(part) for part in (push.provider, push.provider_status, push.provider_reason) if part
+    )
+    match push.ending:
+        case "accepted":
+            return f"accepted: {answer}"
+        case "skipped":
+            return f"not sent: {push.reason}"
+        case "bounced":
+            return f"refused because of the device: {answer}"
+        case "expired":
+            return "not sent in time" if push.provider is None else f"given up in time: {answer}"
+        case "unknown":
+            return "sent, and the answer was lost"
+    return " ".join(filter(None, [f"failed: {push.reason}", answer, push.detail]))
+
+
+def _reports(one: OfDevice) -> Iterator[Step]:
+    if one.push is None or one.push.ending != "accepted":
+        return
+    for metric, at in sorted(one.reports.items(), key=lambda report: report[1]):
+        yield Step(step=Name.REPORTS, so=True, said=f"the app told: {metric}", at=at)
+    if not one.reports:
+        yield Step(step=Name.REPORTS, so=None, said="the app has told nothing of it")

@@ -1,0 +1,1 @@
+"""The filter language: parsed from JSON and text, written back as text, and evaluated."""

@@ -1,0 +1,219 @@
+"""Whether a filter is true of a person or of a device, and which clause of it is not."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pushkeeper.core.filters import values as filter_values
+from pushkeeper.core.filters.nodes import (
+    Among,
+    And,
+    Condition,
+    Contains,
+    Exists,
+    InSegment,
+    Match,
+    Node,
+    Not,
+    Number,
+    OfDevice,
+    Or,
+    Order,
+    Performed,
+    Recent,
+    Saved,
+    StartsWith,
+    Subject,
+    Test,
+    Time,
+    Unit,
+    Version,
+)
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+_ORDERS: dict[Order, Callable[[Any, Any], bool]] = {
+    Order.GT: operator.gt,
+    Order.GTE: operator.ge,
+    Order.LT: operator.lt,
+    Order.LTE: operator.le,
+}
+_MISSING = object()
+
+
+class DeviceFacts(msgspec.Struct, frozen=True):
+    """What is known of a device: its own fields (times as datetimes; what is not known is left out), and attributes."""
+
+    fields: Mapping[str, str | int | datetime]
+    attributes: Mapping[str, Any] = {}
+
+
+class Happened(msgspec.Struct, frozen=True):
+    """Something that the person did."""
+
+    name: str
+    at: datetime
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What is known of a person: what they are known by, attributes as JSON, segments, devices and what they did."""
+
+    identifiers: Mapping[str, str]
+    attributes: Mapping[str, Any]
+    segments: Collection[int] = ()
+    devices: Sequence[DeviceFacts] = ()
+    events: Sequence[Happened] = ()
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """Of whom a filter is to be true, and when: of a person, or of one of their devices.
+
+    Attributes:
+        now: the time that `within` counts back from.
+        device: the device, in an audience of devices.
+    """
+
+    facts: Facts
+    now: datetime
+    device: DeviceFacts | None = None
+
+
+def matches(node: Node, reading: Reading) -> bool:
+    """Whether it is true."""
+    match node:
+        case And(nodes):
+            return all(matches(inner, reading) for inner in nodes)
+        case Or(nodes):
+            return any(matches(inner, reading) for inner in nodes)
+        case Not(inner):
+            return not matches(inner, reading)
+    return _leaf(node, reading)
+
+
+def _leaf(node: InSegment | Performed | OfDevice | Condition | Saved, reading: Reading) -> bool:
+    match node:
+        case Saved():
+            return any(matches(node.node, own) for own in _readings(node.unit, reading))
+        case InSegment(segment_id):
+            return segment_id in reading.facts.segments
+        case Performed():
+            return _performed(node, reading)
+        case OfDevice(inner, wanted):
+            return _of_device(inner, wanted, reading)
+        case Condition(subject, field, test):
+            return _passes(test, _value(subject, field, reading), reading.now)
+
+
+def failing(node: Node, reading: Reading) -> Node | None:
+    """The smallest clause that keeps somebody out: of "and" its first false part, and so on within; None of nobody."""
+    if matches(node, reading):
+        return None
+    if isinstance(node, And):
+        return next(found for inner in node.nodes if (found := failing(inner, reading)) is not None)
+    if isinstance(node, Or) and len(node.nodes) == 1:
+        return failing(node.nodes[0], reading)
+    if (
+        isinstance(node, OfDevice)
+        and node.match is not Match.NONE
+        and isinstance(node.node, And)
+        and reading.device
+    ):
+        return failing(node.node, reading)
+    if isinstance(node, Saved) and len(readings := _readings(node.unit, reading)) == 1:
+        return failing(node.node, readings[0])
+    return node
+
+
+def _readings(unit: Unit, reading: Reading) -> list[Reading]:
+    """How a saved audience is read within another filter: of the person, of the device, or of any that they have."""
+    facts, now = reading.facts, reading.now
+    if unit is Unit.PERSON:
+        return [Reading(facts, now)]
+    return [reading] if reading.device else [Reading(facts, now, device) for device in facts.devices]
+
+
+def _of_device(inner: Node, wanted: Match, reading: Reading) -> bool:
+    if reading.device is not None:
+        return matches(inner, reading) is not (wanted is Match.NONE)
+    each = (matches(inner, Reading(reading.facts, reading.now, device)) for device in reading.facts.devices)
+    match wanted:
+        case Match.ANY:
+            return any(each)
+        case Match.ALL:
+            return bool(reading.facts.devices) and all(each)
+        case Match.NONE:
+            return not any(each)
+
+
+def _performed(node: Performed, reading: Reading) -> bool:
+    now = filter_values.seconds_of(reading.now)
+    count = 0
+    for event in reading.facts.events:
+        at = filter_values.seconds_of(event.at)
+        if (
+            event.name == node.name
+            and (node.since is None or at >= node.since)
+            and (node.within_s is None or now - node.within_s <= at <= now)
+        ):
+            count += 1
+    return _ORDERS[node.order](count, node.count)
+
+
+def _value(subject: Subject, field: str, reading: Reading) -> object:
+    device = reading.device
+    match subject:
+        case Subject.IDENTIFIER:
+            found = reading.facts.identifiers.get(field)
+            return _MISSING if found is None else found.lower() if field == "email" else found
+        case Subject.PERSON:
+            return reading.facts.attributes.get(field, _MISSING)
+        case Subject.DEVICE:
+            return _MISSING if device is None else device.fields.get(field, _MISSING)
+        case Subject.DEVICE_ATTRIBUTE:
+            return _MISSING if device is None else device.attributes.get(field, _MISSING)
+
+
+def _passes(test: Test, value: object, now: datetime) -> bool:
+    if value is _MISSING or isinstance(test, Exists):
+        return value is not _MISSING
+    match test:
+        case Among(values):
+            return any(_same(value, meaning) for text in values for meaning in filter_values.meanings(text))
+        case Contains(text):
+            if isinstance(value, list):
+                return any(_same(one, meaning) for one in value for meaning in filter_values.meanings(text))
+            return isinstance(value, str) and text in value
+        case StartsWith(text):
+            return isinstance(value, str) and value.startswith(text)
+    return _in_order(test, value, now)
+
+
+def _in_order(test: Number | Version | Time | Recent, value: object, now: datetime) -> bool:
+    match test:
+        case Number(order, bound):
+            number = filter_values.number(value)
+            return number is not None and _ORDERS[order](number, bound)
+        case Version(order, parts):
+            version = filter_values.version(value)
+            return version is not None and _ORDERS[order](version, parts)
+        case Time(order, bound):
+            at = _seconds(value)
+            return at is not None and _ORDERS[order](at, bound)
+        case Recent(seconds):
+            at, until = _seconds(value), filter_values.seconds_of(now)
+            return at is not None and until - seconds <= at <= until
+
+
+def _seconds(value: object) -> Decimal | None:
+    return filter_values.seconds_of(value) if isinstance(value, datetime) else filter_values.seconds(value)
+
+
+def _same(one: object, other: object) -> bool:
+    # To Python 1 is True, which it is not in JSON.
+    return one == other and isinstance(one, bool) == isinstance(other, bool)

@@ -1,0 +1,1 @@
+"""Messages: Liquid and its limits, personalised content, links."""

@@ -1,0 +1,272 @@
+"""An audience as it is being written: whom its filter is true of, as devices and as people, told in parts that come as one types."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from pushkeeper.core.filters.nodes import Unit
+from pushkeeper.core.filters.to_text import text_of
+from pushkeeper.core.identity import cio_id
+from pushkeeper.dashboard.pages import devices, people
+from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, ROWS, Column, csv_of_pages
+from pushkeeper.dashboard.ui.page import look
+from pushkeeper.dashboard.ui.page_request import said_of
+from pushkeeper.dashboard.ui.render import page
+from pushkeeper.errors import BadRequest, TooManyRequests, TooSlow
+from pushkeeper.store.audiences.audiences import LONGEST_S
+from pushkeeper.store.db.pagination import Page
+from pushkeeper.store.devices import pages as device_pages
+from pushkeeper.store.people import pages as person_pages
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from pushkeeper.core.filters.nodes import Node
+    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.ui.page import Door
+    from pushkeeper.dashboard.ui.page_request import Visit
+    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.store.audiences.plans import AudiencePlan
+    from pushkeeper.store.devices.devices import Device
+
+COUNTED_WITHIN_S = 0.6  # while somebody types; half of it for counting, half for an estimate
+COMPARED_WITHIN_S = 2.0
+_NOT_COMPARED: dict[str, Any] = {"apart": None, "too_long": False, "named": {}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """A filter that is looked at, and what it is read of; `at` is the page that it stands on: `new`, or an audience's number."""
+
+    filter: str
+    unit: Unit
+    at: str
+
+    def query(self, **more: str) -> str:
+        """The same in an address."""
+        return urlencode({"filter": self.filter, "unit": self.unit.value, **more})
+
+    @property
+    def for_broadcast(self) -> str:
+        """What a broadcast to it is asked by, in an address."""
+        asked = (
+            {"audience": self.filter}
+            if self.unit is Unit.DEVICE
+            else {"audience": self.filter, "unit": "person"}
+        )
+        return urlencode(asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Apart:
+    """A device that a filter read of people takes in, or else leaves out, wrongly."""
+
+    device: Device
+    included: bool
+
+
+_COLUMNS: Sequence[Column[_Apart]] = (
+    Column("device", lambda one: one.device.device_id.hex()),
+    Column("token", lambda one: one.device.token.masked),
+    Column("platform", lambda one: one.device.platform.value),
+    Column("last_status", lambda one: one.device.status.value),
+    Column("cio_id", lambda one: cio_id(one.device.person_id)),
+    Column("read_of_people", lambda one: "taken in" if one.included else "left out"),
+)
+
+
+def tried(visit: Visit) -> Tried:
+    """What the address asks to be looked at.
+
+    Raises:
+        BadRequest: the unit is none, or the filter is too long.
+    """
+    at = visit.asked("at")
+    return Tried(
+        filter=visit.asked("filter"),
+        unit=unit_of(visit.asked("unit")),
+        at=at if at.isascii() and at.isdigit() else "new",
+    )
+
+
+def unit_of(text: str) -> Unit:
+    """What a filter is read of: devices, where nothing is said.
+
+    Raises:
+        BadRequest: it is neither.
+    """
+    try:
+        return Unit(text or Unit.DEVICE)
+    except ValueError:
+        raise BadRequest("unit", "unit: expected device or person") from None
+
+
+def doors(rooms: Rooms) -> Sequence[Door]:
+    """The doors of what is told while one writes."""
+    trying = Trying(rooms)
+    here = "/w/{workspace}/audiences"
+    return [
+        look(f"{here}/count", trying.show_count),
+        look(f"{here}/apart", trying.show_apart),
+        look(f"{here}/members", trying.show_members),
+        look(f"{here}/plan", trying.show_plan),
+        look(f"{here}/members.csv", trying.csv),
+        look(f"{here}/apart.csv", trying.apart_csv),
+    ]
+
+
+class Trying:
+    """What is told of a filter."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._audiences = rooms.audiences
+        self._rooms = rooms
+        self._database = rooms.database
+
+    # As parts of a page. What is wrong with a filter that is being typed is said where it is counted, and nowhere else.
+
+    async def show_count(self, visit: Visit) -> Answer:
+        one = tried(visit)
+        try:
+            told = await self.counts(visit, one, exact=visit.asked("exact") == "yes")
+        except BadRequest as error:
+            return page(visit, "audience_count.html", tried=one, counts=None, slow=False, problem=error)
+        return page(visit, "audience_count.html", tried=one, problem=None, **told)
+
+    async def show_apart(self, visit: Visit) -> Answer:
+        one, whole = tried(visit), visit.asked("exact") == "yes"
+        try:
+            told = await self.apart(visit, one, within_s=LONGEST_S if whole else COMPARED_WITHIN_S)
+        except BadRequest:
+            told = dict(_NOT_COMPARED)
+        return page(visit, "audience_apart.html", tried=one, **told)
+
+    async def show_members(self, visit: Visit) -> Answer:
+        one = tried(visit)
+        try:
+            told = await self.members(visit, one)
+        except BadRequest:
+            told = {"shown": None, "next": None}
+        return page(visit, "audience_members.html", tried=one, **told)
+
+    async def show_plan(self, visit: Visit) -> Answer:
+        one = tried(visit)
+        return page(visit, "audience_plan.html", tried=one, **await self.plan(visit, one))
+
+    async def csv(self, visit: Visit) -> Answer:
+        """All devices that it is true of, or all people."""
+        one = tried(visit)
+        node = await self._audiences.read(visit.workspace_id, one.filter)
+        if one.unit is Unit.DEVICE:
+            return await csv_of_pages(
+                "audience", devices.COLUMNS, self._devices(visit, node, CSV_ROWS), device_pages.FIRST
+            )
+        return await csv_of_pages(
+            "audience", people.COLUMNS, self._people(visit, node, CSV_ROWS), person_pages.FIRST
+        )
+
+    async def apart_csv(self, visit: Visit) -> Answer:
+        """All devices in which the two readings differ: those that are wrongly taken in, and then those that are left out."""
+        one = tried(visit)
+
+        async def read(start: tuple[bool, bytes]) -> Page[_Apart, tuple[bool, bytes]]:
+            included, after = start
+            found = await self._audiences.differing(
+                visit.workspace_id, one.filter, included=included, after=after, limit=CSV_ROWS
+            )
+            rows = [_Apart(device, included=included) for device in found]
+            if len(rows) == CSV_ROWS:
+                return Page(rows, (included, found[-1].device_id), whole=True)
+            return Page(rows, (False, b"") if included else None, whole=True)
+
+        return await csv_of_pages("differences", _COLUMNS, read, (True, b""))
+
+    # What they tell.
+
+    async def counts(self, visit: Visit, one: Tried, *, exact: bool = False) -> dict[str, Any]:
+        """How many people and devices there are of each reading; `slow` when not even an estimate is there in time.
+
+        Raises:
+            BadRequest: it is no filter.
+        """
+        if not one.filter:
+            return {"counts": None, "slow": False}
+        asked = (visit.workspace_id, one.filter)
+        try:
+            found = await asyncio.gather(
+                *(
+                    self._audiences.size(*asked, unit)
+                    if exact
+                    else self._audiences.estimate(*asked, unit, within_s=COUNTED_WITHIN_S)
+                    for unit in Unit
+                )
+            )
+        except (TooSlow, TooManyRequests):
+            return {"counts": None, "slow": True}
+        return {"counts": dict(zip(Unit, found, strict=True)), "slow": False}
+
+    async def apart(self, visit: Visit, one: Tried, *, within_s: float = COMPARED_WITHIN_S) -> dict[str, Any]:
+        """Whom the two readings differ in; `too_long` when that cannot be told in time.
+
+        Raises:
+            BadRequest: it is no filter.
+        """
+        if not one.filter:
+            return dict(_NOT_COMPARED)
+        try:
+            found = await self._audiences.apart(visit.workspace_id, one.filter, within_s=within_s)
+        except (TooSlow, TooManyRequests):
+            return {**_NOT_COMPARED, "too_long": True}
+        examples = (*found.differences.included, *found.differences.excluded)
+        named = await people.named(self._rooms, visit, (device.person_id for device in examples))
+        return {"apart": found, "too_long": False, "named": named}
+
+    async def members(self, visit: Visit, one: Tried) -> dict[str, Any]:
+        """A page of devices, or of people.
+
+        Raises:
+            BadRequest: it is no filter, or the page's start is none.
+        """
+        if not one.filter:
+            return {"shown": None, "next": None}
+        node = await self._audiences.read(visit.workspace_id, one.filter)
+        if one.unit is Unit.DEVICE:
+            some = await self._devices(visit, node, ROWS)(devices.start_of(visit))
+            start = None if some.following is None else devices.start(some.following)
+            return {"shown": some, "next": _following(visit, one, start)}
+        found = await self._people(visit, node, ROWS)(people.start_of(visit))
+        start = None if found.following is None else people.start(found.following)
+        return {"shown": found, "next": _following(visit, one, start)}
+
+    async def plan(self, visit: Visit, one: Tried) -> dict[str, Any]:
+        """How it is counted, and what would be faster; or why that is not told."""
+        plan: AudiencePlan | None = None
+        problem = ""
+        try:
+            plan = await self._audiences.explain(visit.workspace_id, one.filter, one.unit)
+        except (BadRequest, TooSlow, TooManyRequests) as error:
+            problem = said_of(error)
+        return {"plan": plan, "plan_problem": problem, "text_of": text_of}
+
+    def _devices(
+        self, visit: Visit, node: Node, limit: int
+    ) -> Callable[[device_pages.Key], Awaitable[Page[device_pages.ShownDevice, device_pages.Key]]]:
+        async def read(after: device_pages.Key) -> Page[device_pages.ShownDevice, device_pages.Key]:
+            return await device_pages.page(self._database, visit.workspace_id, node, after=after, limit=limit)
+
+        return read
+
+    def _people(
+        self, visit: Visit, node: Node, limit: int
+    ) -> Callable[[int], Awaitable[Page[person_pages.ShownPerson, int]]]:
+        async def read(after: int) -> Page[person_pages.ShownPerson, int]:
+            return await person_pages.page(self._database, visit.workspace_id, node, after=after, limit=limit)
+
+        return read
+
+
+def _following(visit: Visit, one: Tried, start: str | None) -> str | None:
+    return f"{visit.to('audiences', one.at)}?{one.query(start=start)}#members" if start else None

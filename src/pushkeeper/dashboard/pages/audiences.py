@@ -1,0 +1,264 @@
+"""Audiences: those that are kept, beside lists of people kept by hand; and one of them, written, looked at and saved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from pushkeeper.core.filters.nodes import Unit
+from pushkeeper.core.filters.to_text import text_of
+from pushkeeper.core.roles import Role
+from pushkeeper.dashboard.pages import audience_preview
+from pushkeeper.dashboard.pages.audience_preview import Tried, Trying
+from pushkeeper.dashboard.ui.csv_download import Column, csv_of
+from pushkeeper.dashboard.ui.page import Done, change, look
+from pushkeeper.dashboard.ui.render import page, pretty_json
+from pushkeeper.dashboard.ui.response import led_to
+from pushkeeper.errors import BadRequest, PushkeeperError
+from pushkeeper.services.audiences import read_filter
+from pushkeeper.store.people.segments import Draft
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.ui.page import Door
+    from pushkeeper.dashboard.ui.page_request import Visit
+    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.store.people.segments import Segment, Use
+
+_MAX_NAME_BYTES = 255
+_MAX_DESCRIPTION_BYTES = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A segment as it is listed: its filter as text (None of a list), and what names it."""
+
+    segment: Segment
+    filter: str | None
+    uses: Sequence[Use]
+
+    @property
+    def kind(self) -> str:
+        """What it is, in a word or two."""
+        if self.filter is None:
+            return "list of people"
+        return "filter of people" if self.segment.unit is Unit.PERSON else "filter of devices"
+
+
+_COLUMNS: Sequence[Column[Listed]] = (
+    Column("audience", lambda one: one.segment.segment_id),
+    Column("name", lambda one: one.segment.name),
+    Column("description", lambda one: one.segment.description),
+    Column("kind", lambda one: one.kind),
+    Column("filter", lambda one: one.filter or ""),
+    Column("used_by", lambda one: ", ".join(f"{use.kind} {use.number}" for use in one.uses)),
+    Column("updated_at", lambda one: one.segment.updated_at),
+)
+
+
+def doors(rooms: Rooms) -> Sequence[Door]:
+    """The doors of audiences."""
+    audiences = _Audiences(rooms)
+    here, one, role = "/w/{workspace}/audiences", "/w/{workspace}/audiences/{audience}", Role.OPERATOR
+    return [
+        look(here, audiences.show_all),
+        look(f"{here}.csv", audiences.csv),
+        look(f"{here}/new", audiences.new),
+        change(f"{here}/new", "audience.make", audiences.make, audiences.new, role),
+        *audience_preview.doors(rooms),
+        look(one, audiences.show),
+        change(one, "audience.change", audiences.change, audiences.show, role),
+        change(f"{one}/delete", "audience.delete", audiences.delete, audiences.show, role),
+    ]
+
+
+class _Audiences:
+    def __init__(self, rooms: Rooms) -> None:
+        self._audiences = rooms.audiences
+        self._census = rooms.census
+        self._trying = Trying(rooms)
+        self._names = rooms.cookies
+
+    async def show_all(self, visit: Visit) -> Answer:
+        """All audiences, the newest first."""
+        listed = await self._listed(visit)
+        # How many devices there are matters to whoever has no audience yet.
+        devices = 0 if listed else await self._devices(visit)
+        return page(visit, "audiences.html", listed=listed[::-1], devices=devices)
+
+    async def csv(self, visit: Visit) -> Answer:
+        return csv_of("audiences", _COLUMNS, await self._listed(visit))
+
+    async def new(self, visit: Visit) -> Answer:
+        """One that is not saved yet."""
+        return await self._written(visit, None)
+
+    async def make(self, visit: Visit) -> Done:
+        made = await self._audiences.make(visit.workspace_id, _draft(visit))
+        return self._done(visit, made, "It is saved.")
+
+    async def show(self, visit: Visit) -> Answer:
+        """One of them; a list, which has no filter, with who is in it."""
+        segment = await self._audiences.segment(visit.workspace_id, visit.number("audience", "audience"))
+        if segment.filter is not None:
+            return await self._written(visit, segment)
+        listing = Tried(filter=naming(segment.segment_id), unit=Unit.PERSON, at=str(segment.segment_id))
+        return page(
+            visit,
+            "audience_list.html",
+            segment=segment,
+            uses=await self._uses(visit, segment),
+            tried=listing,
+            naming=listing.filter,
+            **await self._trying.members(visit, listing),
+        )
+
+    async def change(self, visit: Visit) -> Done:
+        number = visit.number("audience", "audience")
+        changed = await self._audiences.change(visit.workspace_id, number, _draft(visit))
+        return self._done(visit, changed, "It is changed. What was sent to it stays sent.")
+
+    async def delete(self, visit: Visit) -> Done:
+        segment = await self._audiences.segment(visit.workspace_id, visit.number("audience", "audience"))
+        await self._audiences.delete_segment(visit.workspace_id, segment.segment_id)
+        notice = self._names.note(f"{segment.name} is deleted. The people and devices stay.")
+        return Done(answer=led_to(visit.to("audiences"), notice), target=segment.name)
+
+    async def _written(self, visit: Visit, segment: Segment | None) -> Answer:
+        """The form with what was typed, or is asked for, or else is saved; and what its filter comes to."""
+        typed = _typed(visit, segment)
+        one, problem = typed.tried, _problem(visit)
+        told: dict[str, Any] = dict(_NOTHING_TOLD)
+        if problem is None and one.filter:
+            try:
+                told |= await self._told(visit, one)
+            except BadRequest as error:
+                problem = error
+        answer = page(
+            visit,
+            "audience.html",
+            segment=segment,
+            typed=typed,
+            tried=one,
+            problem=problem,
+            uses=await self._uses(visit, segment) if segment else (),
+            naming=naming(segment.segment_id) if segment else "",
+            **told,
+        )
+        return answer if problem is None else replace(answer, status=400)
+
+    async def _told(self, visit: Visit, one: Tried) -> dict[str, Any]:
+        """Who is in it; and where there is no script to ask for them, how many, and how it is counted."""
+        told = await self._trying.members(visit, one)
+        if visit.asked("count") == "yes":
+            told |= await self._trying.counts(visit, one)
+            told |= await self._trying.apart(visit, one)
+        if visit.asked("plan") == "yes":
+            told |= await self._trying.plan(visit, one)
+        return told
+
+    async def _listed(self, visit: Visit) -> list[Listed]:
+        found = await self._audiences.segments(visit.workspace_id)
+        uses = await self._audiences.uses(visit.workspace_id)
+        return [Listed(one, _text(one), uses.get(one.segment_id, ())) for one in found]
+
+    async def _uses(self, visit: Visit, segment: Segment) -> Sequence[Use]:
+        return (await self._audiences.uses(visit.workspace_id)).get(segment.segment_id, ())
+
+    async def _devices(self, visit: Visit) -> int:
+        standing = await self._census.now(visit.workspace_id)
+        return sum(count.devices for count in standing.devices)
+
+    def _done(self, visit: Visit, segment: Segment, notice: str) -> Done:
+        answer = led_to(visit.to("audiences", segment.segment_id), self._names.note(notice))
+        return Done(answer=answer, target=segment.name, detail=_text(segment) or "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Typed:
+    """What the form holds."""
+
+    name: str
+    description: str
+    tried: Tried
+
+
+_NOTHING_TOLD: dict[str, Any] = {
+    "shown": None,
+    "next": None,
+    "counts": None,
+    "slow": False,
+    "apart": None,
+    "too_long": False,
+    "named": {},
+    "plan": None,
+    "plan_problem": "",
+    "text_of": text_of,
+}
+
+
+def _typed(visit: Visit, segment: Segment | None) -> _Typed:
+    """What was sent, or else what the address asks for, or else what is saved."""
+    at = "new" if segment is None else str(segment.segment_id)
+    if visit.form.is_sent:
+        said = {name: _said(visit, name) for name in ("name", "description", "filter", "unit")}
+    elif "filter" in visit.query:
+        said = {name: visit.asked(name) for name in ("name", "description", "filter", "unit")}
+    elif segment is not None:
+        said = {"name": segment.name, "description": segment.description, "filter": _text(segment) or ""}
+        said["unit"] = segment.unit or Unit.DEVICE
+    else:
+        said = {"name": "", "description": "", "filter": "", "unit": ""}
+    unit = Unit.PERSON if said["unit"] == Unit.PERSON else Unit.DEVICE
+    return _Typed(
+        name=said["name"],
+        description=said["description"],
+        tried=Tried(filter=said["filter"], unit=unit, at=at),
+    )
+
+
+def _problem(visit: Visit) -> PushkeeperError | None:
+    """What was wrong with the filter that was sent."""
+    return visit.form.problem if visit.form.about == "filter" else None
+
+
+def _draft(visit: Visit) -> Draft:
+    """The audience that the form says.
+
+    Raises:
+        BadRequest: something of it is none.
+    """
+    name, description, filter_ = (_said(visit, field) for field in ("name", "description", "filter"))
+    if not filter_:
+        raise BadRequest("filter", "filter: say whom it is to be true of; all of them is: everybody")
+    if not name or len(name.encode()) > _MAX_NAME_BYTES:
+        raise BadRequest("name", f"name: expected 1 to {_MAX_NAME_BYTES} bytes")
+    if len(description.encode()) > _MAX_DESCRIPTION_BYTES:
+        raise BadRequest("description", f"description: at most {_MAX_DESCRIPTION_BYTES:,} bytes")
+    return Draft(
+        name=name,
+        description=description,
+        filter=filter_,
+        unit=audience_preview.unit_of(_said(visit, "unit")),
+    )
+
+
+def _said(visit: Visit, name: str) -> str:
+    return visit.form.text(name).replace("\0", "")
+
+
+def _text(segment: Segment) -> str | None:
+    """An audience's filter as text, as it was typed where it was; None of a list."""
+    if segment.filter is None or isinstance(segment.filter, str):
+        return segment.filter
+    try:
+        return text_of(read_filter(segment.filter))
+    except BadRequest:
+        return pretty_json(segment.filter)
+
+
+def naming(segment_id: int) -> str:
+    """The filter that is true of whoever is in a segment."""
+    return f"segment {segment_id}"

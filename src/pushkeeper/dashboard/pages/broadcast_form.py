@@ -1,0 +1,394 @@
+"""A broadcast is written: what is typed becomes what our own API would be asked, and is seen on a phone meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+
+from pushkeeper.core.filters.from_text import EVERYBODY
+from pushkeeper.core.filters.nodes import Unit
+from pushkeeper.core.model import Content
+from pushkeeper.core.roles import Role
+from pushkeeper.dashboard.pages.audience_preview import COUNTED_WITHIN_S, unit_of
+from pushkeeper.dashboard.ui import datetimes, labels
+from pushkeeper.dashboard.ui.page import Done, change, look
+from pushkeeper.dashboard.ui.page_request import Form, said_of
+from pushkeeper.dashboard.ui.render import page
+from pushkeeper.dashboard.ui.response import led_to
+from pushkeeper.errors import BadRequest, Conflict, Forbidden, NotFound, TooManyRequests, TooSlow
+from pushkeeper.store.broadcasts.broadcasts import BroadcastState
+from pushkeeper.store.messages.templates import TemplateKind
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.ui.page import Door
+    from pushkeeper.dashboard.ui.page_request import Visit
+    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.services.broadcasts.drafts import Asked
+    from pushkeeper.services.messages.preview import Said
+    from pushkeeper.store.broadcasts.broadcasts import Broadcast
+    from pushkeeper.store.messages.templates import Template
+
+_HOUR_S = 3_600
+_MOST_HOURS = 28 * 24
+_SAYS = ("title", "message", "link", "image_url")
+_DELIVERED = ("collapse_id", "ttl_s", "priority")
+_OTHERWISE = ("ios", "android")
+_TICKS = ("send_to_unsubscribed", "skip_without_permission", "one_per_phone", "dry_run")
+_WITHIN = ("content.", "schedule.", "window.", "throttle.", "audience.")
+
+
+def doors(rooms: Rooms) -> Sequence[Door]:
+    """The doors of broadcasts that are being written."""
+    compose = _Compose(rooms)
+    here = "/w/{workspace}/broadcasts"
+    return [
+        look(f"{here}/new", compose.form, Role.OPERATOR),
+        change(f"{here}/new", "broadcast.make", compose.make, compose.form, Role.OPERATOR),
+        look(f"{here}/{{broadcast}}/edit", compose.edit, Role.OPERATOR),
+        change(f"{here}/{{broadcast}}/edit", "broadcast.change", compose.change, compose.edit, Role.OPERATOR),
+        look(f"{here}/preview", compose.preview, Role.OPERATOR),
+        look(f"{here}/size", compose.size, Role.OPERATOR),
+    ]
+
+
+class _Compose:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._broadcasts = rooms.broadcasts
+        self._audiences = rooms.audiences
+        self._templates = rooms.templates
+        self._read = rooms.read_broadcast
+
+    async def form(self, visit: Visit) -> Answer:
+        """An empty form, or one with what another broadcast said (`from`) or to whom it is to go (`audience`)."""
+        written: Mapping[str, str] = {}
+        if not visit.form.is_sent:
+            number = visit.asked_number("from")
+            if number is not None:
+                like = await self._broadcasts.one(visit.workspace_id, number)
+                template = await template_of(self._rooms, visit.workspace_id, like)
+                written = written_of(like, template)
+            elif audience := visit.asked("audience"):
+                written = {"filter": audience, "unit": unit_of(visit.asked("unit")).value}
+            elif number_of_it := visit.asked("template"):
+                written = {"template": number_of_it}
+        return await self._shown(visit, written, None)
+
+    async def edit(self, visit: Visit) -> Answer:
+        """A draft, to be changed."""
+        draft = await self._broadcasts.one(visit.workspace_id, visit.number("broadcast", "broadcast"))
+        if draft.state is not BroadcastState.DRAFT:
+            raise Conflict(f"broadcast: it is {draft.state}, and only a draft is changed")
+        template = await template_of(self._rooms, visit.workspace_id, draft)
+        if not can_be_typed(draft, template):
+            raise NotFound("broadcast: this one says or names what only our API can change")
+        seen = str(draft.message_id)
+        if isinstance(visit.form.problem, Conflict):
+            # It was told that it is another: sent again, what is typed takes its place.
+            visit = visit.with_form(values={**visit.form.values, "seen": [seen]})
+        written = {**written_of(draft, template), **_when_of(draft), "seen": seen}
+        return await self._shown(visit, written, draft)
+
+    async def _shown(self, visit: Visit, written: Mapping[str, str], draft: Broadcast | None) -> Answer:
+        """The form, with what was typed or else was written before."""
+        if not visit.form.is_sent:
+            visit = replace(visit, form=Form({name: [text] for name, text in written.items()}))
+        templates = await self._templates.all(visit.workspace_id, TemplateKind.BROADCAST)
+        named = [("", "none"), *((str(one.template_id), one.name) for one in templates)]
+        return page(visit, "compose.html", templates=named, draft=draft)
+
+    async def make(self, visit: Visit) -> Done:
+        """Keep a draft, and go to what is to be expected of it."""
+        asked = self._asked(visit.form)
+        return await self._kept(visit, lambda: self._broadcasts.make(visit.workspace_id, asked))
+
+    async def change(self, visit: Visit) -> Done:
+        """Let the draft be so."""
+        number, asked = visit.number("broadcast", "broadcast"), self._asked(visit.form)
+        await self._broadcasts.one(visit.workspace_id, number)
+        seen = seen_of(visit.form)
+        return await self._kept(
+            visit, lambda: self._broadcasts.change(visit.workspace_id, number, asked, seen=seen)
+        )
+
+    async def _kept(self, visit: Visit, keep: Callable[[], Awaitable[Broadcast]]) -> Done:
+        try:
+            made = await keep()
+        except BadRequest as error:
+            raise _beside_its_field(error) from None
+        except NotFound as error:
+            raise BadRequest("template", error.message) from None
+        return Done(
+            answer=led_to(visit.to("broadcasts", made.broadcast_id)),
+            target=str(made.broadcast_id),
+            detail=labels.broadcast_name(made),
+        )
+
+    async def preview(self, visit: Visit) -> Answer:
+        """What is typed, as phones show it."""
+        said, problem = [], ""
+        try:
+            said = await self._previewed(visit)
+        except (BadRequest, NotFound, Forbidden) as error:
+            # Half of a filter is no filter: the preview says less, the form itself says what is wrong.
+            problem = said_of(error)
+        return page(visit, "phones.html", said=said, problem=problem)
+
+    async def _previewed(self, visit: Visit) -> list[Said]:
+        typed = {name: visit.asked(name) for name in visit.query}
+        typed["filter"] = typed.get("filter") or EVERYBODY
+        asked = self._asked(Form({name: [text] for name, text in typed.items()}))
+        try:
+            return await self._broadcasts.preview(visit.workspace_id, asked)
+        except BadRequest as error:
+            raise _beside_its_field(error) from None
+
+    async def size(self, visit: Visit) -> Answer:
+        """How many what is typed is true of."""
+        text, unit = visit.asked("filter"), unit_of(visit.asked("unit"))
+        size, problem = None, None
+        if text:
+            try:
+                size = await self._audiences.estimate(
+                    visit.workspace_id, text, unit, within_s=COUNTED_WITHIN_S
+                )
+            except (BadRequest, TooSlow, TooManyRequests) as error:
+                problem = error
+        return page(visit, "compose_size.html", text=text, size=size, problem=problem)
+
+    def _asked(self, form: Form) -> Asked:
+        try:
+            asked, _ = self._read(body_of(form))
+        except BadRequest as error:
+            raise _beside_its_field(error) from None
+        return asked
+
+
+def body_of(form: Form) -> dict[str, Any]:
+    """What our own API would be asked.
+
+    Raises:
+        BadRequest: what is typed into a field is none of what it is for; the API itself refuses the rest.
+    """
+    template = form.text("template")
+    return {
+        "name": form.text("name"),
+        "template": _number("template", template) if template else None,
+        "content": _content(form),
+        "data": _json(form, "data"),
+        "event": form.text("event"),
+        "when_undefined": form.text("when_undefined") or None,
+        "audience": {"filter": _filter(form), "unit": form.text("unit") or Unit.DEVICE.value},
+        "schedule": _schedule(form),
+        "window": _window(form),
+        "throttle": _throttle(form),
+        "expires_after_s": _life_s(form),
+        # Also what is not ticked is said: a template that goes to the unsubscribed does not decide behind the form's back.
+        **{name: form.ticked(name) for name in _TICKS},
+    }
+
+
+def seen_of(form: Form) -> UUID | None:
+    """Which message the draft said on the page that the form was on.
+
+    Raises:
+        BadRequest: what is said is none.
+    """
+    try:
+        return UUID(form.text("seen")) if form.text("seen") else None
+    except ValueError:
+        raise BadRequest("seen", "seen: expected what the page says") from None
+
+
+def _content(form: Form) -> dict[str, Any]:
+    content: dict[str, Any] = {name: text for name in _SAYS if (text := form.text(name))}
+    for platform in _OTHERWISE:
+        otherwise = {name: text for name in ("title", "message") if (text := form.text(f"{platform}_{name}"))}
+        if otherwise:
+            content[platform] = otherwise
+    if form.text("collapse_id"):
+        content["collapse_id"] = form.text("collapse_id")
+    if form.text("ttl_s"):
+        content["ttl_s"] = _number("ttl_s", form.text("ttl_s"))
+    if form.text("priority"):
+        content["priority"] = form.text("priority")
+    return {**content, "custom_data": _json(form, "custom_data")}
+
+
+def _filter(form: Form) -> str:
+    text = form.text("filter")
+    if not text:
+        raise BadRequest("filter", "filter: expected to whom it goes; everybody is all")
+    return text
+
+
+def _json(form: Form, name: str) -> Any:  # noqa: ANN401 - JSON
+    text = form.text(name)
+    try:
+        return msgspec.json.decode(text) if text else {}
+    except (msgspec.DecodeError, RecursionError):
+        raise BadRequest(name, f'{name}: expected a JSON object, as {{"price": "9.90"}}') from None
+
+
+def _number(name: str, text: str) -> int | float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = float("nan")
+    if not abs(found) < 2**53:
+        raise BadRequest(name, f"{name}: expected a number")
+    return int(found) if found.is_integer() else found
+
+
+def _schedule(form: Form) -> dict[str, Any] | None:
+    """When it goes out; a time that is typed is of the zone that the form names, which is the browser's."""
+    match form.text("when"):
+        case "at":
+            return {"at": datetimes.typed(form.text("at"), form.text("zone"), "at").isoformat()}
+        case "local":
+            if not form.text("local_time"):
+                raise BadRequest("local_time", "local_time: expected a date and a time")
+            zone = form.text("time_zone")
+            return {"local_time": form.text("local_time"), **({"time_zone": zone} if zone else {})}
+    return None
+
+
+def _window(form: Form) -> dict[str, Any] | None:
+    hours = {name: form.text(name) for name in ("opens", "closes")}
+    return hours if any(hours.values()) else None
+
+
+def _throttle(form: Form) -> dict[str, Any] | None:
+    text = form.text("rate")
+    if not text:
+        return None
+    unit = "per_minute" if form.text("rate_per") == "minute" else "per_second"
+    return {unit: _number("rate", text)}
+
+
+def _life_s(form: Form) -> int | None:
+    text = form.text("expires_after_h")
+    if not text:
+        return None
+    hours = _number("expires_after_h", text)
+    if not 0 < hours <= _MOST_HOURS or hours * _HOUR_S < 60:  # noqa: PLR2004 - a minute
+        raise BadRequest("expires_after_h", f"expires_after_h: expected up to {_MOST_HOURS} hours")
+    return round(hours * _HOUR_S)
+
+
+def _beside_its_field(error: BadRequest) -> BadRequest:
+    """The same, said of the field in which it was typed."""
+    name, said = error.field, error.message.removeprefix(f"{error.field}: ")
+    for within in _WITHIN:
+        name = name.removeprefix(within)
+    if name.startswith("per_"):
+        name = "rate"
+    if name.startswith(tuple(f"{platform}." for platform in _OTHERWISE)):
+        name = name.replace(".", "_")
+    return BadRequest(name, f"{name}: {said}")
+
+
+async def template_of(rooms: Rooms, workspace: WorkspaceId, broadcast: Broadcast) -> Template | None:
+    """The template that a broadcast was written over; none where that is gone."""
+    if broadcast.template_id is None:
+        return None
+    try:
+        return await rooms.templates.one(workspace, broadcast.template_id)
+    except NotFound:
+        return None
+
+
+def written_of(broadcast: Broadcast, template: Template | None) -> dict[str, str]:
+    """What was typed for a broadcast, to be typed again: all but when it goes out, and whom it named one by one."""
+    found = {
+        "name": broadcast.name,
+        "template": None if template is None else template.template_id,
+        **_said_of(broadcast, template),
+        **_way_of(broadcast),
+        "filter": labels.audience(broadcast) if broadcast.audience is not None else None,
+        "unit": broadcast.unit.value,
+    }
+    return {name: str(value) for name, value in found.items() if value not in {None, ""}}
+
+
+def can_be_typed(broadcast: Broadcast, template: Template | None) -> bool:
+    """Whether all that a broadcast says, and to whom, has its place in the form."""
+    own, window = _own(broadcast, template), broadcast.schedule.window
+    translated = broadcast.wording is not None and bool(broadcast.wording.translations)
+    return (
+        broadcast.audience is not None
+        and not (translated and template is None)
+        and own.keys() <= {*_SAYS, *_DELIVERED, "custom_data", "platforms"}
+        and all(platform in _OTHERWISE for platform in own.get("platforms", {}))
+        and all(one.keys() <= {"title", "message"} for one in own.get("platforms", {}).values())
+        and (window is None or window.time_zone is None)
+    )
+
+
+def _own(broadcast: Broadcast, template: Template | None) -> dict[str, Any]:
+    """What it says, where a template does not say so already."""
+    said = msgspec.structs.asdict(broadcast.content)
+    before = msgspec.structs.asdict(Content() if template is None else template.content)
+    return {name: value for name, value in said.items() if value != before[name]}
+
+
+def _said_of(broadcast: Broadcast, template: Template | None) -> dict[str, Any]:
+    own, wording = _own(broadcast, template), broadcast.wording
+    found: dict[str, Any] = {name: own.get(name) for name in (*_SAYS, *_DELIVERED)}
+    for platform in _OTHERWISE:
+        otherwise = own.get("platforms", {}).get(platform, {})
+        found |= {f"{platform}_{name}": otherwise.get(name) for name in ("title", "message")}
+    if "custom_data" in own:
+        found["custom_data"] = msgspec.json.encode(own["custom_data"]).decode()
+    if wording is None:
+        return found
+    data = msgspec.json.encode(wording.data).decode() if wording.data else None
+    return {**found, "data": data, "event": wording.event, "when_undefined": wording.when_undefined}
+
+
+def _way_of(broadcast: Broadcast) -> dict[str, Any]:
+    window, life_s = broadcast.schedule.window, broadcast.schedule.expires_after_s
+    return {
+        **_rate_of(broadcast.per_s),
+        "opens": window and f"{window.opens:%H:%M}",
+        "closes": window and f"{window.closes:%H:%M}",
+        "expires_after_h": None if life_s is None else _plain(life_s / _HOUR_S),
+        **{name: "yes" for name in _TICKS if getattr(broadcast, name)},
+    }
+
+
+def _rate_of(per_s: float | None) -> dict[str, str]:
+    """A rate as it is typed: in a minute, where that is a whole number and in a second it is none."""
+    if per_s is None:
+        return {}
+    in_a_minute = round(per_s * 60)
+    if not per_s.is_integer() and in_a_minute / 60 == per_s:
+        return {"rate": str(in_a_minute), "rate_per": "minute"}
+    return {"rate": _plain(per_s)}
+
+
+def _plain(number: float) -> str:
+    """A number with all of its digits: what is typed again is the same."""
+    return str(int(number)) if number.is_integer() else repr(number)
+
+
+def _when_of(broadcast: Broadcast) -> dict[str, str]:
+    """When it goes out, as it is typed, in UTC."""
+    asked = broadcast.schedule
+    if asked.at is not None:
+        return {"when": "at", "at": f"{asked.at.astimezone(UTC):%Y-%m-%dT%H:%M}"}
+    if asked.local_time is not None:
+        return {
+            "when": "local",
+            "local_time": f"{asked.local_time:%Y-%m-%dT%H:%M}",
+            "time_zone": asked.time_zone,
+        }
+    return {}

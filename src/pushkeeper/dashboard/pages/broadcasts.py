@@ -1,0 +1,260 @@
+"""Broadcasts: what was written, what is to be expected of it, how it goes while it is sent, and what came of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import urlencode
+
+from pushkeeper.core.broadcasts.progress import Unknown
+from pushkeeper.core.roles import Role
+from pushkeeper.dashboard.pages.broadcast_form import can_be_typed, seen_of, template_of
+from pushkeeper.dashboard.ui import labels
+from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, ROWS, Column, csv_of, csv_of_pages
+from pushkeeper.dashboard.ui.live import Frame, Live
+from pushkeeper.dashboard.ui.page import Done, change, look
+from pushkeeper.dashboard.ui.render import page
+from pushkeeper.dashboard.ui.response import led_to
+from pushkeeper.services.reports.insights import flat
+from pushkeeper.store.db.pagination import Page
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from datetime import datetime
+
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.ui.page import Door
+    from pushkeeper.dashboard.ui.page_request import Visit
+    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.services.broadcasts.service import Standing
+    from pushkeeper.services.reports.insights import FlatResult
+    from pushkeeper.store.broadcasts.broadcasts import Broadcast
+    from pushkeeper.store.broadcasts.progress import Minute, Tally
+
+ENDINGS = ("accepted", "bounced", "failed", "expired", "unknown", "skipped")
+INKS = {"accepted": "sent", "bounced": "bounced", "not sent": "suppressed", "left out": "unused"}
+OF = {
+    "accepted": "accepted",
+    "bounced": "bounced",
+    "failed": "not sent",
+    "expired": "not sent",
+    "unknown": "not sent",
+    "skipped": "left out",
+}
+_MOST_BARS = 120
+_LATEST = 10
+_STEPS_MIN = (1, 5, 15, 60, 360, 1_440)
+
+Row: TypeAlias = "tuple[Broadcast, FlatResult | None]"  # with what came of it, once it began
+
+
+def _ended(ending: str) -> Callable[[Row], int | None]:
+    return lambda row: None if row[1] is None else getattr(row[1], ending)
+
+
+_COLUMNS: Sequence[Column[Row]] = (
+    Column("broadcast", lambda row: row[0].broadcast_id),
+    Column("name", lambda row: row[0].name),
+    Column("title", lambda row: row[0].content.title),
+    Column("state", lambda row: row[0].shown_state),
+    Column("audience", lambda row: labels.audience(row[0])),
+    Column("created_at", lambda row: row[0].created_at),
+    Column("started_at", lambda row: row[0].started_at),
+    Column("devices", lambda row: row[0].devices),
+    *(Column(ending, _ended(ending)) for ending in ENDINGS),
+)
+_RESULTS: Sequence[Column[Tally]] = (
+    Column("platform", lambda one: one.platform),
+    Column("ending", lambda one: one.ending),
+    Column("reason", lambda one: one.reason),
+    Column("because", lambda one: labels.because(one.reason)),
+    Column("provider_reason", lambda one: one.provider_reason),
+    Column("pushes", lambda one: one.pushes),
+    Column("last_at", lambda one: one.last_at),
+)
+
+
+def doors(rooms: Rooms) -> Sequence[Door]:
+    """The doors of broadcasts."""
+    room = _Broadcasts(rooms)
+    here, one = "/w/{workspace}/broadcasts", "/w/{workspace}/broadcasts/{broadcast}"
+    operator = Role.OPERATOR
+    return [
+        look(here, room.show_all),
+        look(f"{here}.csv", room.csv),
+        look(one, room.show),
+        look(f"{one}/live", room.live),
+        look(f"{one}/results.csv", room.results_csv),
+        change(f"{one}/preflight", "broadcast.preflight", room.preflight, room.show, operator),
+        change(f"{one}/start", "broadcast.start", room.start, room.show, operator),
+        change(f"{one}/pause", "broadcast.pause", room.pause, room.show, operator),
+        change(f"{one}/resume", "broadcast.resume", room.resume, room.show, operator),
+        change(f"{one}/cancel", "broadcast.cancel", room.cancel, room.show, operator),
+    ]
+
+
+class _Broadcasts:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._room = rooms.broadcasts
+        self._names = rooms.cookies
+        self._live = Live(rooms.ending)
+
+    async def show_all(self, visit: Visit) -> Answer:
+        found = await self._page(visit, visit.asked_number("start"), ROWS)
+        following = f"{visit.to('broadcasts')}?{urlencode({'start': found.following})}"
+        return page(visit, "broadcasts.html", rows=found.rows, next=following if found.following else None)
+
+    async def csv(self, visit: Visit) -> Answer:
+        async def read(before: int | None) -> Page[Row, int | None]:
+            return await self._page(visit, before, CSV_ROWS)
+
+        return await csv_of_pages("broadcasts", _COLUMNS, read, None)
+
+    async def show(self, visit: Visit) -> Answer:
+        """One broadcast: of a draft what is to be expected of it, else how it goes and what came of it."""
+        standing = await self._standing(visit)
+        facts = _facts(standing)
+        if facts["state"] == "draft":
+            template = await template_of(self._rooms, visit.workspace_id, standing.broadcast)
+            facts["editable"] = can_be_typed(standing.broadcast, template)
+        if facts["begun"]:
+            facts["chart"] = await self._chart(visit)
+        if visit.fragment:
+            return page(visit, "broadcast_standing.html", **facts)
+        said = await self._room.shown(visit.workspace_id, standing.broadcast)
+        return page(visit, "broadcast.html", **facts, said=said)
+
+    async def live(self, visit: Visit) -> Answer:
+        """How it goes, as it goes; once it stands otherwise than the page has it (`state`), that and no more."""
+        number = visit.number("broadcast", "broadcast")
+        await self._room.one(visit.workspace_id, number)
+
+        async def ask() -> tuple[dict[str, Any], dict[str, Any]]:
+            standing = await self._room.standing(visit.workspace_id, number)
+            return _facts(standing), await self._chart(visit)
+
+        async def look_again() -> Frame:
+            facts, chart = await self._live.shared(number, ask)
+            shown = page(visit, "broadcast_progress.html", **facts, chart=chart)
+            return Frame(shown.body.decode(), facts["stands"])
+
+        return self._live.answer(visit.asked("state"), look_again)
+
+    async def results_csv(self, visit: Visit) -> Answer:
+        standing = await self._standing(visit)
+        return csv_of("results", _RESULTS, standing.tallies)
+
+    async def preflight(self, visit: Visit) -> Done:
+        number = visit.number("broadcast", "broadcast")
+        found = await self._room.preflight(visit.workspace_id, number)
+        if found is None:
+            return self._done(visit, "Its audience takes too long to count.", bad=True)
+        return self._done(visit, "Looked at again, as things stand now.")
+
+    async def start(self, visit: Visit) -> Done:
+        start = partial(self._room.start, seen=seen_of(visit.form))
+        return await self._change(visit, start, "It is started.")
+
+    async def pause(self, visit: Visit) -> Done:
+        return await self._change(visit, self._room.pause, "It is paused: nothing more of it leaves.")
+
+    async def resume(self, visit: Visit) -> Done:
+        return await self._change(visit, self._room.resume, "It goes on.")
+
+    async def cancel(self, visit: Visit) -> Done:
+        return await self._change(visit, self._room.cancel, "It is cancelled: nothing more of it leaves.")
+
+    async def _change(self, visit: Visit, do: Callable[..., Awaitable[Broadcast]], notice: str) -> Done:
+        await do(visit.workspace_id, visit.number("broadcast", "broadcast"))
+        return self._done(visit, notice)
+
+    def _done(self, visit: Visit, notice: str, *, bad: bool = False) -> Done:
+        number = visit.number("broadcast", "broadcast")
+        return Done(
+            answer=led_to(visit.to("broadcasts", number), self._names.note(notice, bad=bad)),
+            target=str(number),
+        )
+
+    async def _standing(self, visit: Visit) -> Standing:
+        return await self._room.standing(visit.workspace_id, visit.number("broadcast", "broadcast"))
+
+    async def _chart(self, visit: Visit) -> dict[str, Any]:
+        found = await self._room.minutes(visit.workspace_id, visit.number("broadcast", "broadcast"))
+        return chart_of(found)
+
+    async def _page(self, visit: Visit, before: int | None, limit: int) -> Page[Row, int | None]:
+        return await page_of(self._rooms, visit.workspace_id, before, limit)
+
+
+async def page_of(
+    rooms: Rooms, workspace: WorkspaceId, before: int | None, limit: int
+) -> Page[Row, int | None]:
+    """Broadcasts before a number, the newest first, with what came of those that began."""
+    found = await rooms.broadcasts.all(workspace, before=before, limit=limit + 1)
+    shown = found[:limit]
+    newest = shown[0].broadcast_id + 1 if shown else None
+    began = await rooms.insights.broadcasts(workspace, before=newest, limit=limit)
+    results = {one.broadcast_id: one for one in map(flat, began)}
+    rows = [(one, results.get(one.broadcast_id)) for one in shown]
+    return Page(rows, shown[-1].broadcast_id if len(found) > limit else None, whole=True)
+
+
+async def under_way(rooms: Rooms, workspace: WorkspaceId) -> list[Row]:
+    """Of the latest broadcasts those that are started and not over, with how much of each has come to an end."""
+    found = await page_of(rooms, workspace, None, _LATEST)
+    return [row for row in found.rows if row[0].passes and not row[0].is_over]
+
+
+def chart_of(minutes: Sequence[Minute]) -> dict[str, Any]:
+    """What came of pushes over time, as the series of a chart: a bar for each minute, or as many as are to be seen."""
+    if not minutes:
+        return {"at": [], "series": [], "step_min": 1}
+    first, last = (_minute(one.minute) for one in (minutes[0], minutes[-1]))
+    step = next((step for step in _STEPS_MIN if (last - first) // step < _MOST_BARS), _STEPS_MIN[-1])
+    begins, ends = first - first % step, last - last % step
+    counts: dict[str, Counter[int]] = {name: Counter() for name in INKS}
+    for one in minutes:
+        at = _minute(one.minute)
+        counts[OF[one.ending]][at - at % step] += one.pushes
+    bars = range(begins, ends + step, step)
+    series = [
+        {"name": name, "ink": INKS[name], "values": [of[at] for at in bars]}
+        for name, of in counts.items()
+        if of
+    ]
+    return {"at": [60 * at for at in bars], "series": series, "step_min": step}
+
+
+def _minute(at: datetime) -> int:
+    return int(at.timestamp()) // 60
+
+
+def _facts(standing: Standing) -> dict[str, Any]:
+    """What the page of a broadcast shows of how it stands."""
+    broadcast, progress = standing.broadcast, standing.progress
+    endings = Counter[str]()
+    for tally in standing.tallies:
+        endings[OF[tally.ending]] += tally.pushes
+    state = broadcast.shown_state
+    marks = {"over": broadcast.is_over, f"attempt {broadcast.attempts}": broadcast.last_error is not None}
+    return {
+        "broadcast": broadcast,
+        "state": state,
+        "editable": False,
+        # What is still under way ends once more: then nothing of the page changes any more.
+        "stands": ", ".join([state, *(mark for mark, is_so in marks.items() if is_so)]),
+        # It is started once it has moments at which it is due; it begins at the first of them.
+        "begun": bool(broadcast.passes),
+        "changes": bool(broadcast.passes) and not broadcast.is_over,
+        "progress": progress,
+        "endings": endings,
+        "bar": {ink: endings[name] for name, ink in INKS.items()},
+        "whole": max(progress.devices, endings.total()),
+        "tallies": standing.tallies,
+        "waiting": [one for one in standing.waiting if one.paused],
+        "compared": standing.compared,
+        "no_end": labels.NO_END_BECAUSE.get((progress.unknown or Unknown.OVER).value, ""),
+    }

@@ -1,0 +1,195 @@
+"""Credentials: uploaded, replaced, and tried by a push to a token that nobody has."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pushkeeper.core.delivery.outcome import Accepted, Refused
+from pushkeeper.core.model import Environment, Provider
+from pushkeeper.core.roles import Role
+from pushkeeper.dashboard.pages.attention import expires_at
+from pushkeeper.dashboard.ui import labels
+from pushkeeper.dashboard.ui.csv_download import Column, csv_of
+from pushkeeper.dashboard.ui.page import Done, change, look
+from pushkeeper.dashboard.ui.render import page
+from pushkeeper.dashboard.ui.response import led_to
+from pushkeeper.errors import BadRequest, Misconfigured, NotFound
+from pushkeeper.store.admin import credentials
+from pushkeeper.store.admin.credentials import AppleApp
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushkeeper.core.delivery.outcome import Verdict
+    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.ui.page import Door
+    from pushkeeper.dashboard.ui.page_request import Visit
+    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.store.admin.credentials import CredentialFacts, NewCredential
+
+_COLUMNS: Sequence[Column[CredentialFacts]] = (
+    Column("credential", lambda one: one.credential_id),
+    Column("provider", lambda one: one.provider),
+    Column("kind", lambda one: one.kind),
+    Column("app", lambda one: one.app),
+    Column("environment", lambda one: one.environment),
+    Column("endpoint", lambda one: one.endpoint_url),
+    Column("expires_at", expires_at),
+    Column("changed_at", lambda one: one.changed_at),
+)
+_ADD = "/w/{workspace}/routes/add"
+_ONE = "/w/{workspace}/routes/credentials/{credential}"
+
+
+def doors(rooms: Rooms) -> Sequence[Door]:
+    """The doors of credentials."""
+    room = _Credentials(rooms)
+    return [
+        look("/w/{workspace}/routes/credentials.csv", room.csv),
+        look(_ADD, room.choose, Role.ADMIN),
+        look(f"{_ADD}/fcm", room.fcm, Role.ADMIN),
+        change(f"{_ADD}/fcm", "credentials.put", room.add_fcm, room.fcm, Role.ADMIN),
+        look(f"{_ADD}/apns", room.apns, Role.ADMIN),
+        change(f"{_ADD}/apns", "credentials.put", room.add_apns, room.apns, Role.ADMIN),
+        look(_ONE, room.show),
+        change(f"{_ONE}/probe", "credentials.probe", room.probe, room.show, Role.OPERATOR),
+    ]
+
+
+class _Credentials:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._names = rooms.cookies
+
+    async def csv(self, visit: Visit) -> Answer:
+        """All credentials, without their secrets."""
+        known = await credentials.of_workspace(self._rooms.database, visit.workspace_id)
+        return csv_of("credentials", _COLUMNS, known)
+
+    async def choose(self, visit: Visit) -> Answer:
+        """For which service."""
+        return page(visit, "credentials_add.html")
+
+    async def fcm(self, visit: Visit) -> Answer:
+        """The form for a service account."""
+        return page(visit, "credentials_fcm.html", former=await self._replaced(visit))
+
+    async def apns(self, visit: Visit) -> Answer:
+        """The form for a signing key or a certificate."""
+        return page(visit, "credentials_apns.html", former=await self._replaced(visit))
+
+    async def _replaced(self, visit: Visit) -> CredentialFacts | None:
+        """The credentials in whose place others are uploaded, of which what may stay is filled in."""
+        replaced = visit.asked("replace")
+        known = await credentials.of_workspace(self._rooms.database, visit.workspace_id)
+        return next((one for one in known if str(one.credential_id) == replaced), None)
+
+    async def add_fcm(self, visit: Visit) -> Done:
+        account = _file(visit, "service_account")
+        return await self._put(
+            visit,
+            self._rooms.providers.fcm(
+                account, endpoint_url=visit.form.text("endpoint") or None, ca_pem=_ca(visit)
+            ),
+        )
+
+    async def add_apns(self, visit: Visit) -> Done:
+        form = visit.form
+        if form.text("environment") not in list(Environment):
+            raise BadRequest("environment", "environment: expected production or sandbox")
+        if not form.text("topic"):
+            raise BadRequest("topic", "topic: the app's bundle id is needed")
+        app = AppleApp(
+            topic=form.text("topic"),
+            environment=Environment(form.text("environment")),
+            endpoint_url=form.text("endpoint") or None,
+            ca_pem=_ca(visit),
+        )
+        if form.text("with") == "certificate":
+            return await self._put(
+                visit, self._rooms.providers.apns_certificate(_file(visit, "certificate"), app=app)
+            )
+        key_id, team_id = form.text("key_id"), form.text("team_id")
+        read = self._rooms.providers.apns_key(_file(visit, "key"), key_id=key_id, team_id=team_id, app=app)
+        return await self._put(visit, read)
+
+    async def _put(self, visit: Visit, new: NewCredential) -> Done:
+        there = await credentials.exists(self._rooms.database, visit.workspace_id, new)
+        credential_id = await credentials.put(
+            self._rooms.database, self._rooms.vault, visit.workspace_id, new
+        )
+        said = "They are replaced: what waited is sent." if there else "They are kept, sealed."
+        if (ends_at := new.facts.get("expires_at")) and ends_at - datetime.now(
+            UTC
+        ) < credentials.EXPIRES_SOON:
+            said += f" The certificate expires on {ends_at:%Y-%m-%d}."
+        answer = led_to(
+            visit.to("routes", "credentials", credential_id),
+            self._names.note(f"{said} Test them now: nobody is pushed to."),
+        )
+        return Done(answer=answer, target=_name(new), detail="replaced" if there else "added")
+
+    async def show(self, visit: Visit) -> Answer:
+        """One credential, without its secret."""
+        found = await self._facts(visit)
+        routes = [
+            one
+            for one in await self._rooms.routing.all(visit.workspace_id)
+            if one.route.credential_id == found.credential_id
+        ]
+        return page(visit, "credential.html", credential=found, expires_at=expires_at(found), routes=routes)
+
+    async def probe(self, visit: Visit) -> Done:
+        """Ask the provider, with a token that nobody has."""
+        facts = await self._facts(visit)
+        try:
+            opened = await credentials.read(
+                self._rooms.database, self._rooms.vault, visit.workspace_id, facts.credential_id
+            )
+            verdict = await self._rooms.providers.probe(opened)
+        except Misconfigured as error:
+            raise BadRequest("credentials", f"credentials: {error.message}") from error
+        well, said = _read(verdict)
+        answer = led_to(
+            visit.to("routes", "credentials", facts.credential_id),
+            self._names.note(said, bad=not well),
+        )
+        return Done(answer=answer, target=_name(facts), detail="well" if well else said)
+
+    async def _facts(self, visit: Visit) -> CredentialFacts:
+        wanted = visit.number("credential", "credential")
+        for one in await credentials.of_workspace(self._rooms.database, visit.workspace_id):
+            if one.credential_id == wanted:
+                return one
+        raise NotFound("credential: not found")
+
+
+def _read(verdict: Verdict) -> tuple[bool, str]:
+    """Whether a provider knows us, and what to say of it: that a made-up token is refused is what one that does says."""
+    well = isinstance(verdict.outcome, Accepted | Refused)
+    answer = " ".join(str(part) for part in (verdict.status, verdict.reason) if part)
+    if well:
+        return True, f"The provider takes them: it answered {answer} to a token that nobody has."
+    found = labels.reading(verdict.row)
+    means = f": {found.meaning}" if found else ""
+    return False, f"The provider does not take them. It answered {answer or 'nothing'}{means}."
+
+
+def _name(one: NewCredential | CredentialFacts) -> str:
+    parts = [one.provider.value, one.app]
+    if one.provider is Provider.APNS:
+        parts.insert(1, one.environment.value)
+    return ":".join(parts)
+
+
+def _file(visit: Visit, name: str) -> bytes:
+    found = visit.form.files.get(name, b"")
+    if not found:
+        raise BadRequest(name, f"{name}: choose the file")
+    return found
+
+
+def _ca(visit: Visit) -> str | None:
+    """A CA of one's own, in PEM."""
+    return visit.form.files.get("ca", b"").decode("utf-8", "replace") or None

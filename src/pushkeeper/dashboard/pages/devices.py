@@ -1,0 +1,279 @@
+"""Devices: found by a filter, paged through, and one of them with all that happened to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from pushkeeper.core.devices.tokens import token_of
+from pushkeeper.core.filters.nodes import Unit
+from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id, person_of_cio_id
+from pushkeeper.core.model import Content, DeviceId, PersonId
+from pushkeeper.core.roles import Role
+from pushkeeper.dashboard.pages import timeline
+from pushkeeper.dashboard.ui import filter_completion, labels
+from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, ROWS, Column, csv_of_pages
+from pushkeeper.dashboard.ui.page import Done, change, look
+from pushkeeper.dashboard.ui.page_request import MAX_QUERY_CHARACTERS
+from pushkeeper.dashboard.ui.render import data, page
+from pushkeeper.dashboard.ui.response import led_to
+from pushkeeper.errors import BadRequest, NotFound
+from pushkeeper.services.messages.transactional import TransactionalPush
+from pushkeeper.store.audiences import suggestions
+from pushkeeper.store.db.pagination import Page
+from pushkeeper.store.devices import pages as device_pages
+from pushkeeper.store.devices.pages import FIRST, Key
+from pushkeeper.store.people.people import Naming
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushkeeper.core.filters.nodes import Node
+    from pushkeeper.dashboard.pages.timeline import Event, Timeline
+    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.ui.page import Door
+    from pushkeeper.dashboard.ui.page_request import Visit
+    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.store.devices.pages import ShownDevice
+
+_COUNTED_WHOLE = 20_000  # devices, which are counted as fast as a sample of many is
+_SHORTEST_TOKEN = 20
+COLUMNS: Sequence[Column[ShownDevice]] = (
+    Column("device", lambda one: one.device.device_id.hex()),
+    Column("token", lambda one: one.device.token.masked),
+    Column("platform", lambda one: one.device.platform),
+    Column("last_status", lambda one: labels.STATUS_NAMES[one.device.status]),
+    Column("failure_reason", lambda one: one.failure_reason),
+    Column("person_id", lambda one: one.id),
+    Column("person_email", lambda one: one.email),
+    Column("person_cio_id", lambda one: cio_id(one.device.person_id)),
+    Column("app", lambda one: one.device.app),
+    Column("environment", lambda one: one.device.environment),
+    Column("attributes", lambda one: one.device.attributes),
+    Column("registered_at", lambda one: one.device.registered_at),
+    Column("last_used", lambda one: one.device.last_used),
+)
+_EVENTS: Sequence[Column[Event]] = (
+    Column("at", lambda one: one.at),
+    Column("what", lambda one: one.what),
+    Column("from_status", lambda one: one.from_status),
+    Column("to_status", lambda one: one.to_status),
+    Column("because", lambda one: one.because),
+    Column("answer", lambda one: one.answer),
+    Column("delivery_id", lambda one: one.delivery_id and str(one.delivery_id)),
+)
+
+
+def doors(rooms: Rooms) -> Sequence[Door]:
+    """The doors of devices."""
+    devices = _Devices(rooms)
+    one = "/w/{workspace}/devices/{device}"
+    return [
+        look("/w/{workspace}/devices", devices.show_all),
+        look("/w/{workspace}/devices.csv", devices.csv),
+        look("/w/{workspace}/devices/count", devices.count),
+        look("/w/{workspace}/devices/complete", devices.complete),
+        look(one, devices.show),
+        look(f"{one}/timeline.csv", devices.timeline_csv),
+        change(f"{one}/push", "device.test_push", devices.push, devices.show, Role.OPERATOR),
+    ]
+
+
+class _Devices:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._database = rooms.database
+
+    async def show_all(self, visit: Visit) -> Answer:
+        """A page of devices; a whole token leads to its device."""
+        text = visit.asked("filter")
+        if found := await self._of_token(visit, text):
+            return led_to(visit.to("devices", found))
+        standing = await self._rooms.census.now(visit.workspace_id)
+        total = sum(count.devices for count in standing.devices)
+        try:
+            node = await self._node(visit, text)
+        except BadRequest as error:
+            told = {"filter": text, "problem": error, "total": total, "shown": None, "next": None}
+            return replace(page(visit, "devices.html", **told), status=400)
+        shown = await device_pages.page(
+            self._database, visit.workspace_id, node, after=start_of(visit), limit=ROWS
+        )
+        following = _address(visit, text, shown.following) if shown.following else None
+        told = {"filter": text, "problem": None, "total": total, "shown": shown, "next": following}
+        return page(visit, "devices.html", **told)
+
+    async def csv(self, visit: Visit) -> Answer:
+        """All devices of which the filter is true."""
+        node = await self._node(visit, visit.asked("filter"))
+
+        async def read(after: Key) -> Page[ShownDevice, Key]:
+            return await device_pages.page(
+                self._database, visit.workspace_id, node, after=after, limit=CSV_ROWS
+            )
+
+        return await csv_of_pages("devices", COLUMNS, read, FIRST)
+
+    async def count(self, visit: Visit) -> Answer:
+        """How many devices the filter is true of: counted where that is quick or asked for, else told from a sample."""
+        text, exact = visit.asked("filter"), visit.asked("exact") == "yes"
+        try:
+            node = await self._node(visit, text)
+        except BadRequest as error:
+            return page(visit, "devices_count.html", filter=text, problem=error, size=None, share=None)
+        standing = await self._rooms.census.now(visit.workspace_id)
+        total = sum(count.devices for count in standing.devices)
+        size = share = None
+        if node is not None and (exact or total <= _COUNTED_WHOLE):
+            size = await self._rooms.audiences.size(visit.workspace_id, text, Unit.DEVICE)
+        elif node is not None:
+            share = await device_pages.share(self._database, visit.workspace_id, node)
+        return page(
+            visit, "devices_count.html", filter=text, problem=None, size=size, share=share, total=total
+        )
+
+    async def complete(self, visit: Visit) -> Answer:
+        """What may come next in a filter that is being typed."""
+        # Spaces count here: they say whether a word is whole.
+        text = (visit.query.get("text") or "")[:MAX_QUERY_CHARACTERS]
+        at = visit.asked_number("at")
+        described = await suggestions.of_workspace(self._database, visit.workspace_id)
+        found = filter_completion.complete(text, len(text) if at is None else min(at, len(text)), described)
+        return data({"start": found.start, "end": found.end, "offers": found.offers})
+
+    async def show(self, visit: Visit) -> Answer:
+        """One device; of one that is gone, what happened to it."""
+        device_id = _device_id(visit)
+        shown = await device_pages.read(self._database, visit.workspace_id, device_id)
+        start = timeline.Start.parse(visit.asked("start"))
+        told = await self._timeline(visit, device_id, shown, start)
+        if shown is None and not told.events:
+            raise NotFound("device: not found")
+        following = (
+            f"{visit.to('devices', device_id.hex())}?{urlencode({'start': str(told.following)})}"
+            if told.following
+            else None
+        )
+        way = None
+        if shown is not None:
+            [way] = await self._rooms.routing.of_devices(visit.workspace_id, [shown.device])
+        return page(
+            visit,
+            "device.html",
+            shown=shown,
+            way=way,
+            device_id=device_id.hex(),
+            told=told,
+            latest=not visit.asked("start"),
+            next=following,
+        )
+
+    async def timeline_csv(self, visit: Visit) -> Answer:
+        device_id = _device_id(visit)
+        shown = await device_pages.read(self._database, visit.workspace_id, device_id)
+
+        async def read(start: timeline.Start) -> Page[Event, timeline.Start]:
+            told = await self._timeline(visit, device_id, shown, start)
+            return Page(told.events, told.following, whole=True)
+
+        return await csv_of_pages("timeline", _EVENTS, read, timeline.Start())
+
+    async def push(self, visit: Visit) -> Done:
+        """Queue a push to this device alone, and go to what comes of it."""
+        shown = await device_pages.read(self._database, visit.workspace_id, _device_id(visit))
+        if shown is None:
+            raise NotFound("device: not found")
+        title, message = visit.form.text("title"), visit.form.text("message")
+        if not (title or message):
+            raise BadRequest("title", "title: a push needs a title or a message")
+        device = shown.device
+        who = Identifier(IdentifierKind.CIO_ID, cio_id(device.person_id))
+        queued = await self._rooms.sending.accept(
+            TransactionalPush(
+                naming=Naming(workspace_id=visit.workspace_id, path=who, create=False),
+                content=Content(title=title or None, message=message or None),
+                to=device.token,
+            )
+        )
+        return Done(
+            answer=led_to(visit.to("messages", queued.delivery_id)),
+            target=device.token.masked,
+            detail=str(queued.delivery_id),
+        )
+
+    async def _timeline(
+        self, visit: Visit, device_id: DeviceId, shown: ShownDevice | None, start: timeline.Start
+    ) -> Timeline:
+        limit = timeline.PAGE + 1
+        delivery = partial(self._database.delivery_ids.of, visit.workspace_id)
+        lines = await device_pages.history(
+            self._database, visit.workspace_id, device_id, before=start.line, limit=limit
+        )
+        if shown is None:
+            return timeline.timeline(start, lines, [], PersonId(0), delivery)
+        pushes = await device_pages.pushes(self._database, shown.device, before=start.message, limit=limit)
+        return timeline.timeline(start, lines, pushes, shown.device.person_id, delivery)
+
+    async def _node(self, visit: Visit, text: str) -> Node | None:
+        return await self._rooms.audiences.read(visit.workspace_id, text) if text else None
+
+    async def _of_token(self, visit: Visit, text: str) -> str | None:
+        """The key of the device whose token this is, whole."""
+        token = token_of(text)
+        if len(token.value) < _SHORTEST_TOKEN or any(letter.isspace() for letter in token.value):
+            return None
+        try:
+            device = await self._rooms.registry.device(visit.workspace_id, token)
+        except NotFound:
+            return None
+        return device.device_id.hex()
+
+
+def start_of(visit: Visit) -> Key:
+    """Where the page begins.
+
+    Raises:
+        BadRequest: the address was not ours.
+    """
+    start = visit.asked("start")
+    if not start:
+        return FIRST
+    person, _, device = start.partition(".")
+    number = person_of_cio_id(person)
+    try:
+        key = bytes.fromhex(device)
+    except ValueError:
+        number, key = None, b""
+    if number is None:
+        raise BadRequest("start", "start: expected the address of a next page")
+    return Key(number, key)
+
+
+def start(key: Key) -> str:
+    """Where a page begins, in an address."""
+    return f"{cio_id(PersonId(key.person_id))}.{key.device_id.hex()}"
+
+
+def _address(visit: Visit, text: str, key: Key) -> str:
+    asked = {
+        **({"filter": text} if text else {}),
+        "start": start(key),
+    }
+    return f"{visit.to('devices')}?{urlencode(asked)}"
+
+
+def _device_id(visit: Visit) -> DeviceId:
+    """The key in the address.
+
+    Raises:
+        NotFound: it is none.
+    """
+    try:
+        key = bytes.fromhex(visit.segments["device"])
+    except ValueError:
+        key = b""
+    if len(key) != 16:  # noqa: PLR2004 - a device's key
+        raise NotFound("device: not found")
+    return DeviceId(key)

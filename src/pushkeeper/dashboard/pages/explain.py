@@ -1,0 +1,149 @@
+"""Explain: why somebody did or didn't get a message, or whether a push would reach them now; the answer before its reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+from uuid import UUID
+
+from pushkeeper.core import identity
+from pushkeeper.core.devices.tokens import token_of
+from pushkeeper.core.identity import Identifier, person_of_cio_id
+from pushkeeper.core.model import DeviceId
+from pushkeeper.dashboard.pages import people
+from pushkeeper.dashboard.ui.page import look
+from pushkeeper.dashboard.ui.render import page
+from pushkeeper.dashboard.ui.response import led_to
+from pushkeeper.errors import BadRequest, NotFound, PushkeeperError
+from pushkeeper.store.devices import pages as device_pages
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushkeeper.core.explain.explain import Explanation
+    from pushkeeper.core.model import Token
+    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.ui.page import Door
+    from pushkeeper.dashboard.ui.page_request import Visit
+    from pushkeeper.dashboard.ui.response import Answer
+
+_KEY_BYTES = 16
+_LONGEST_ID = 150
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the form holds, each empty where nothing is said."""
+
+    person: str
+    device: str
+    message: str
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether anything is."""
+        return bool(self.person or self.device or self.message)
+
+
+def doors(rooms: Rooms) -> Sequence[Door]:
+    """The door of why."""
+    return [look("/w/{workspace}/explain", _Explain(rooms).show)]
+
+
+class _Explain:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._database = rooms.database
+
+    async def show(self, visit: Visit) -> Answer:
+        """The form, and the answer where something is asked; a whole token leads to its device's key, and out of the address."""
+        asked = Asked(**{name: visit.asked(name) for name in ("person", "device", "message")})
+        found, problem = None, None
+        try:
+            device = await self._device(visit, asked)
+            if isinstance(device, bytes) and device.hex() != asked.device:
+                said = {"person": asked.person, "device": device.hex(), "message": asked.message}
+                query = urlencode({name: value for name, value in said.items() if value})
+                return led_to(f"{visit.to('explain')}?{query}")
+            found = await self._why(visit, asked, device) if asked.is_asked else None
+        except (BadRequest, NotFound) as error:
+            problem = _named(error)
+        answer = page(
+            visit,
+            "explain.html",
+            asked=asked,
+            found=found,
+            problem=problem,
+            delivery=self._delivery(visit, found),
+            named=await self._name(visit, found),
+        )
+        return answer if problem is None else replace(answer, status=400)
+
+    def _delivery(self, visit: Visit, found: Explanation | None) -> str:
+        """The delivery that it is about, where both its message and its person are known."""
+        if found is None or found.message is None or found.person is None:
+            return ""
+        person = person_of_cio_id(found.person)
+        ids = self._database.delivery_ids
+        return "" if person is None else ids.text(visit.workspace_id, UUID(found.message), person)
+
+    async def _why(self, visit: Visit, asked: Asked, device: Token | DeviceId | None) -> Explanation:
+        return await self._rooms.explanations.why(
+            visit.workspace_id,
+            person=_identifier(asked.person),
+            device=device,
+            message=asked.message or None,
+        )
+
+    async def _device(self, visit: Visit, asked: Asked) -> Token | DeviceId | None:
+        """The device that is meant: by its key, or by its token, which is turned into its key where there is such a device."""
+        if not asked.device:
+            return None
+        key = _key(asked.device)
+        if key is not None and await self._is_known(visit, key):
+            return key
+        token = token_of(asked.device)
+        try:
+            return (await self._rooms.registry.device(visit.workspace_id, token)).device_id
+        except NotFound:
+            return token
+
+    async def _is_known(self, visit: Visit, key: DeviceId) -> bool:
+        """Whether there is or was a device of this key."""
+        if await device_pages.read(self._database, visit.workspace_id, key):
+            return True
+        return bool(await device_pages.history(self._database, visit.workspace_id, key, before=None, limit=1))
+
+    async def _name(self, visit: Visit, found: Explanation | None) -> str:
+        """What the person is best known by."""
+        person = person_of_cio_id(found.person) if found and found.person else None
+        return "" if person is None else (await people.named(self._rooms, visit, [person]))[person]
+
+
+def _identifier(text: str) -> Identifier | None:
+    """Who is meant: a cio_id may stand without `cio_` before it too, as pages show it.
+
+    Raises:
+        BadRequest: it is longer than an identifier can be.
+    """
+    if not text:
+        return None
+    if len(text.encode()) > _LONGEST_ID:
+        raise BadRequest("person", f"person: cannot be longer than {_LONGEST_ID} bytes")
+    return identity.of_path(text)
+
+
+def _key(text: str) -> DeviceId | None:
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        return None
+    return DeviceId(key) if len(key) == _KEY_BYTES else None
+
+
+def _named(error: PushkeeperError) -> BadRequest:
+    """What is wrong, by its field: a message that there is not is as wrong as one that is none."""
+    if isinstance(error, BadRequest):
+        return error
+    return BadRequest(error.message.partition(":")[0], error.message)

@@ -1,0 +1,233 @@
+"""Messages: the newest first, one to a person with its pushes and what apps told of it, one to many with its deliveries."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+from uuid import UUID
+
+from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
+from pushkeeper.core.model import DeviceId, Token
+from pushkeeper.dashboard.ui import datetimes, labels
+from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, ROWS, Column, csv_of, csv_of_pages
+from pushkeeper.dashboard.ui.page import look
+from pushkeeper.dashboard.ui.render import page
+from pushkeeper.errors import BadRequest, NotFound
+from pushkeeper.services.reports import deliveries
+from pushkeeper.store.messages import pages as delivery_pages
+from pushkeeper.store.messages.pages import FIRST, Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushkeeper.core.delivery.delivery_id import DeliveryId
+    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.ui.page import Door
+    from pushkeeper.dashboard.ui.page_request import Visit
+    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.store.db.pagination import Page
+    from pushkeeper.store.messages.messages import PushRecord
+    from pushkeeper.store.messages.pages import ShownDelivery, ShownMessage
+
+METRICS = (
+    *("sent", "bounced", "failed", "dropped", "undeliverable"),
+    *("delivered", "opened", "clicked", "converted", "drafted"),
+)
+KINDS = ("transactional", "broadcast")
+ENDINGS = ("accepted", "bounced", "failed", "expired", "unknown", "skipped")
+
+_COLUMNS: Sequence[Column[ShownMessage]] = (
+    Column("message", lambda one: str(one.delivery_id or one.message_id)),
+    Column("kind", lambda one: one.kind),
+    Column("created_at", lambda one: one.created_at),
+    Column("title", lambda one: one.title),
+    Column("person_id", lambda one: one.id),
+    Column("person_email", lambda one: one.email),
+    Column("person_cio_id", lambda one: one.person_id and cio_id(one.person_id)),
+    Column("devices", lambda one: one.devices),
+    Column("metrics", lambda one: " ".join(sorted(one.metrics))),
+)
+_PUSHES: Sequence[Column[PushRecord]] = (
+    Column("device", lambda one: one.device_id.hex()),
+    Column("platform", lambda one: one.platform),
+    Column("ending", lambda one: one.ending),
+    Column("reason", lambda one: one.reason),
+    Column("because", lambda one: labels.because(one.reason)),
+    Column("answer", lambda one: labels.answer_of(one.provider, one.provider_status, one.provider_reason)),
+    Column("detail", lambda one: one.detail),
+    Column("attempts", lambda one: one.attempts),
+    Column("settled_at", lambda one: one.settled_at),
+)
+_DELIVERIES: Sequence[Column[ShownDelivery]] = (
+    Column("delivery_id", lambda one: str(one.delivery_id)),
+    Column("person_id", lambda one: one.id),
+    Column("person_email", lambda one: one.email),
+    Column("device", lambda one: one.device_id.hex()),
+    Column("platform", lambda one: one.platform),
+    Column("ending", lambda one: one.ending),
+    Column("because", lambda one: labels.because(one.reason)),
+    Column("answer", lambda one: labels.answer_of(one.provider, one.provider_status, one.provider_reason)),
+    Column("settled_at", lambda one: one.settled_at),
+)
+
+
+def doors(rooms: Rooms) -> Sequence[Door]:
+    """The doors of messages."""
+    messages = _Messages(rooms)
+    return [
+        look("/w/{workspace}/messages", messages.show_all),
+        look("/w/{workspace}/messages.csv", messages.csv),
+        look("/w/{workspace}/messages/to-many/{message}", messages.to_many),
+        look("/w/{workspace}/messages/to-many/{message}/deliveries.csv", messages.to_many_csv),
+        look("/w/{workspace}/messages/{delivery}", messages.show),
+        look("/w/{workspace}/messages/{delivery}/pushes.csv", messages.pushes_csv),
+    ]
+
+
+class _Messages:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._database = rooms.database
+
+    async def show_all(self, visit: Visit) -> Answer:
+        wanted, asked = _wanted(visit)
+        after = _uuid(visit.asked("start")) if visit.asked("start") else FIRST
+        shown = await delivery_pages.page(self._database, visit.workspace_id, wanted, after=after, limit=ROWS)
+        following = {**asked, "start": shown.following.hex} if shown.following else None
+        return page(
+            visit,
+            "messages.html",
+            asked=asked,
+            metrics=METRICS,
+            shown=shown,
+            next=f"{visit.to('messages')}?{urlencode(following)}" if following else None,
+        )
+
+    async def csv(self, visit: Visit) -> Answer:
+        wanted, _ = _wanted(visit)
+
+        async def read(after: UUID) -> Page[ShownMessage, UUID]:
+            return await delivery_pages.page(
+                self._database, visit.workspace_id, wanted, after=after, limit=CSV_ROWS
+            )
+
+        return await csv_of_pages("messages", _COLUMNS, read, FIRST)
+
+    async def show(self, visit: Visit) -> Answer:
+        """One delivery, with what came of it at each device."""
+        delivery_id = self._delivery_id(visit)
+        facts, reported, person = await asyncio.gather(
+            self._rooms.reporting.delivery(visit.workspace_id, delivery_id),
+            self._rooms.reporting.reported(delivery_id),
+            self._rooms.registry.people(
+                visit.workspace_id, [Identifier(IdentifierKind.CIO_ID, cio_id(delivery_id.person_id))]
+            ),
+        )
+        happened = deliveries.metrics(facts, reported)
+        return page(
+            visit,
+            "delivery_live.html" if visit.fragment else "delivery.html",
+            delivery_id=delivery_id,
+            facts=facts,
+            person=person[0] if person else None,
+            happened=sorted(happened.items(), key=lambda one: one[1]),
+            scheduled=facts.send_at > datetime.now(UTC),
+            masked=_masked,
+        )
+
+    async def pushes_csv(self, visit: Visit) -> Answer:
+        facts = await self._rooms.reporting.delivery(visit.workspace_id, self._delivery_id(visit))
+        return csv_of("pushes", _PUSHES, facts.pushes)
+
+    def _delivery_id(self, visit: Visit) -> DeliveryId:
+        found = self._database.delivery_ids.read_of(visit.workspace_id, visit.segments["delivery"])
+        if found is None:
+            raise NotFound("message: not found")
+        return found
+
+    async def to_many(self, visit: Visit) -> Answer:
+        """A message that went to many, with its deliveries one by one."""
+        message_id = _uuid(visit.segments["message"])
+        message = await delivery_pages.message(self._database, visit.workspace_id, message_id)
+        if message is None:
+            raise NotFound("message: not found")
+        ending, after = _ending(visit), _device_key(visit)
+        shown = await delivery_pages.of_message(
+            self._database, visit.workspace_id, message_id, ending, after=after, limit=ROWS
+        )
+        here = visit.to("messages", "to-many", message_id)
+        asked = {"ending": ending} if ending else {}
+        following = {**asked, "start": shown.following.hex()} if shown.following else None
+        return page(
+            visit,
+            "to_many.html",
+            message=message,
+            ending=ending or "",
+            endings=ENDINGS,
+            shown=shown,
+            next=f"{here}?{urlencode(following)}" if following else None,
+        )
+
+    async def to_many_csv(self, visit: Visit) -> Answer:
+        message_id, ending = _uuid(visit.segments["message"]), _ending(visit)
+
+        async def read(after: bytes) -> Page[ShownDelivery, bytes]:
+            return await delivery_pages.of_message(
+                self._database, visit.workspace_id, message_id, ending, after=after, limit=CSV_ROWS
+            )
+
+        return await csv_of_pages("deliveries", _DELIVERIES, read, b"")
+
+
+def _masked(push: PushRecord) -> str:
+    """A device's token, masked; or its key, once it is gone."""
+    return push.device_id.hex() if push.token is None else Token(push.token).masked
+
+
+def _wanted(visit: Visit) -> tuple[Wanted, dict[str, str]]:
+    """What the address asks for, and the same to be put into another address.
+
+    Raises:
+        BadRequest: something of it is none.
+    """
+    asked = {name: said for name in ("metric", "kind", "template", "until") if (said := visit.asked(name))}
+    if asked.get("metric", METRICS[0]) not in METRICS:
+        raise BadRequest("metric", f"metric: expected one of {', '.join(METRICS)}")
+    if asked.get("kind", KINDS[0]) not in KINDS:
+        raise BadRequest("kind", f"kind: expected one of {', '.join(KINDS)}")
+    until = None
+    if "until" in asked:
+        try:
+            until = datetimes.typed(asked["until"], "UTC", "until")
+        except BadRequest:
+            raise BadRequest("until", "until: expected a day, as 2026-01-31") from None
+    wanted = Wanted(
+        metric=asked.get("metric"),
+        kind=asked.get("kind"),
+        template_id=visit.asked_number("template"),
+        until=until,
+    )
+    return wanted, asked
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound("message: not found") from None
+
+
+def _ending(visit: Visit) -> str | None:
+    asked = visit.asked("ending")
+    if asked and asked not in ENDINGS:
+        raise BadRequest("ending", f"ending: expected one of {', '.join(ENDINGS)}")
+    return asked or None
+
+
+def _device_key(visit: Visit) -> bytes:
+    try:
+        return DeviceId(bytes.fromhex(visit.asked("start")))
+    except ValueError:
+        raise BadRequest("start", "start: expected the address of a next page") from None

@@ -1,0 +1,171 @@
+"""The overview: how many people can be reached, how that came about, and what needs somebody."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pushkeeper.dashboard.pages import attention
+from pushkeeper.dashboard.pages.broadcasts import under_way
+from pushkeeper.dashboard.ui import labels
+from pushkeeper.dashboard.ui.csv_download import Column, csv_of
+from pushkeeper.dashboard.ui.page import look
+from pushkeeper.dashboard.ui.page_request import path_of
+from pushkeeper.dashboard.ui.render import page
+from pushkeeper.dashboard.ui.response import led_to
+from pushkeeper.services.reports.reach import Span
+from pushkeeper.store.admin import credentials, keys
+from pushkeeper.store.delivery import workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.ui.page import Door
+    from pushkeeper.dashboard.ui.page_request import Visit
+    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.services.reports.reach import Standing
+    from pushkeeper.store.reports.reach import DeviceCount, Hour, Moment
+
+_MOST_VERSIONS = 12
+
+
+def _devices_of(status: str) -> Callable[[Moment], int]:
+    return lambda moment: moment.devices.get(status, 0)
+
+
+_MOMENTS: Sequence[Column[Moment]] = (
+    Column("at", lambda one: one.at),
+    *(Column(labels.STATUS_NAMES[status], _devices_of(status)) for status in labels.STATUSES),
+)
+_HOURS: Sequence[Column[Hour]] = (
+    Column("hour", lambda one: one.at),
+    Column("accepted", lambda one: one.accepted),
+    Column("bounced", lambda one: one.bounced),
+    Column("suppressed", lambda one: one.suppressed),
+    Column("revived", lambda one: one.revived),
+)
+_COUNTS: Sequence[Column[DeviceCount]] = (
+    Column("platform", lambda one: one.platform),
+    Column("app_version", lambda one: one.app_version),
+    Column("last_status", lambda one: labels.STATUS_NAMES[one.status]),
+    Column("devices", lambda one: one.devices),
+)
+
+
+def doors(rooms: Rooms) -> Sequence[Door]:
+    """The doors of the overview."""
+    overview = _Overview(rooms)
+    return [
+        look("/", overview.start),
+        look("/w/{workspace}", overview.show),
+        look("/w/{workspace}/overview/status.csv", overview.status_csv),
+        look("/w/{workspace}/overview/hours.csv", overview.hours_csv),
+        look("/w/{workspace}/overview/versions.csv", overview.versions_csv),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A row of a bar chart: a name, and devices by last status."""
+
+    name: str
+    by_status: dict[str, int]
+
+    @property
+    def devices(self) -> int:
+        return sum(self.by_status.values())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The same by what statuses are called, in the order in which they are shown."""
+        return {labels.STATUS_NAMES[status]: self.by_status.get(status, 0) for status in labels.STATUSES}
+
+
+class _Overview:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    async def start(self, visit: Visit) -> Answer:
+        """The workspace that was looked at last, or the first, or where one is made."""
+        if not visit.workspaces:
+            return led_to(path_of("workspaces"))
+        return led_to(path_of("w", (visit.workspace or visit.workspaces[0]).name))
+
+    async def show(self, visit: Visit) -> Answer:
+        """The page; or, of a fragment, what of it changes while somebody looks."""
+        rooms, workspace = self._rooms, visit.workspace_id
+        span = _span(visit)
+        standing, routes, webhooks, known, alive, going = await asyncio.gather(
+            rooms.census.now(workspace),
+            rooms.routing.all(workspace),
+            rooms.webhooks.all(workspace),
+            credentials.of_workspace(rooms.database, workspace),
+            workers.alive(rooms.database),
+            under_way(rooms, workspace),
+        )
+        facts = attention.Facts(
+            routes=routes,
+            credentials=known,
+            webhooks=webhooks,
+            workers=alive,
+            now=datetime.now(UTC),
+            jobs=await rooms.jobs.all(workspace),
+        )
+        live = {
+            "standing": standing,
+            "routes": routes,
+            "todos": attention.todos(facts),
+            "under_way": going,
+        }
+        if visit.fragment:
+            return page(visit, "overview_live.html", **live)
+        hours, moments = await asyncio.gather(
+            rooms.census.hours(workspace), rooms.census.over_time(workspace, span)
+        )
+        held = await keys.of_workspace(rooms.database, workspace)
+        return page(
+            visit,
+            "overview.html",
+            **live,
+            span=span,
+            spans=Span,
+            hours=hours,
+            moments=moments,
+            platforms=_bars(standing, lambda one: labels.platform(one.platform)),
+            versions=_bars(standing, _version)[:_MOST_VERSIONS],
+            credentials=known,
+            site_id=next((key.key_id for key in held if key.kind == "track"), ""),
+            url=rooms.url,
+        )
+
+    async def status_csv(self, visit: Visit) -> Answer:
+        moments = await self._rooms.census.over_time(visit.workspace_id, _span(visit))
+        return csv_of("devices-by-last-status", _MOMENTS, moments)
+
+    async def hours_csv(self, visit: Visit) -> Answer:
+        return csv_of("per-hour", _HOURS, await self._rooms.census.hours(visit.workspace_id))
+
+    async def versions_csv(self, visit: Visit) -> Answer:
+        standing = await self._rooms.census.now(visit.workspace_id)
+        return csv_of("devices-by-version", _COUNTS, standing.devices)
+
+
+def _span(visit: Visit) -> Span:
+    asked = visit.asked("span")
+    return Span(asked) if asked in list(Span) else Span.DAYS_30
+
+
+def _version(count: DeviceCount) -> str:
+    return f"{labels.platform(count.platform)} {count.app_version or 'unknown'}"
+
+
+def _bars(standing: Standing, name: Callable[[DeviceCount], str]) -> list[Bar]:
+    """Devices by what they are called, the most frequent first."""
+    found: dict[str, dict[str, int]] = {}
+    for count in standing.devices:
+        by_status = found.setdefault(name(count), {})
+        by_status[count.status] = by_status.get(count.status, 0) + count.devices
+    return sorted((Bar(*one) for one in found.items()), key=lambda bar: -bar.devices)

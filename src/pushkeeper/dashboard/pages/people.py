@@ -1,0 +1,282 @@
+"""People: found by what they are known by or by a filter, and one of them with all that is known of them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+from uuid import UUID
+
+from pushkeeper.core import times
+from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id, of_path, person_of_cio_id
+from pushkeeper.core.model import PersonId
+from pushkeeper.dashboard.ui import labels
+from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, ROWS, Column, csv_of, csv_of_pages
+from pushkeeper.dashboard.ui.page import look
+from pushkeeper.dashboard.ui.render import page
+from pushkeeper.dashboard.ui.response import led_to
+from pushkeeper.errors import BadRequest, NotFound
+from pushkeeper.store.db.pagination import Page
+from pushkeeper.store.messages import pages as delivery_pages
+from pushkeeper.store.people import pages as person_pages
+from pushkeeper.store.people.activities import Asked
+from pushkeeper.store.people.pages import FIRST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pushkeeper.core.filters.nodes import Node
+    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.ui.page import Door
+    from pushkeeper.dashboard.ui.page_request import Visit
+    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.store.devices.devices import Device
+    from pushkeeper.store.messages.pages import OwnDelivery
+    from pushkeeper.store.people.activities import Activity
+    from pushkeeper.store.people.pages import ShownPerson
+    from pushkeeper.store.people.people import Person
+
+_ACTIVITIES = 30
+_DELIVERIES = 10
+_LAST_TIME = datetime(9999, 1, 1, tzinfo=UTC)
+_LAST_ID = "\U0010ffff"
+
+
+COLUMNS: Sequence[Column[ShownPerson]] = (
+    Column("cio_id", lambda one: one.cio_id),
+    Column("id", lambda one: one.id),
+    Column("email", lambda one: one.email),
+    Column("created_at", lambda one: one.created_at),
+    Column("unsubscribed", lambda one: one.unsubscribed),
+    Column("devices", lambda one: sum(one.devices.values())),
+    Column("devices_sent", lambda one: one.devices.get("sent", 0)),
+    Column("devices_unused", lambda one: one.devices.get("", 0)),
+    Column("devices_bounced", lambda one: one.devices.get("bounced", 0)),
+    Column("devices_suppressed", lambda one: one.devices.get("suppressed", 0)),
+)
+_ACTIVITY_COLUMNS: Sequence[Column[Activity]] = (
+    Column("at", lambda one: one.at),
+    Column("type", lambda one: one.type),
+    Column("name", lambda one: one.name),
+    Column("data", lambda one: one.data),
+    Column("delivery_id", lambda one: one.delivery_id and str(one.delivery_id)),
+)
+_DELIVERY_COLUMNS: Sequence[Column[OwnDelivery]] = (
+    Column("delivery_id", lambda one: str(one.delivery_id)),
+    Column("kind", lambda one: one.kind),
+    Column("title", lambda one: one.title),
+    Column("created_at", lambda one: one.created_at),
+    Column("metrics", lambda one: " ".join(sorted(one.metrics))),
+)
+_DEVICE_COLUMNS: Sequence[Column[Device]] = (
+    Column("device", lambda one: one.device_id.hex()),
+    Column("token", lambda one: one.token.masked),
+    Column("platform", lambda one: one.platform),
+    Column("last_status", lambda one: labels.STATUS_NAMES[one.status]),
+    Column("attributes", lambda one: one.attributes),
+    Column("last_used", lambda one: one.last_used),
+)
+
+
+def doors(rooms: Rooms) -> Sequence[Door]:
+    """The doors of people."""
+    people = _People(rooms)
+    one = "/w/{workspace}/people/{person}"
+    return [
+        look("/w/{workspace}/people", people.show_all),
+        look("/w/{workspace}/people.csv", people.csv),
+        look(one, people.show),
+        look(f"{one}/activities.csv", people.activities_csv),
+        look(f"{one}/deliveries.csv", people.deliveries_csv),
+        look(f"{one}/devices.csv", people.devices_csv),
+    ]
+
+
+class _People:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._database = rooms.database
+
+    async def show_all(self, visit: Visit) -> Answer:
+        """A page of people; what somebody is known by leads to them."""
+        text = visit.asked("filter")
+        if text and (found := await self._known_by(visit, text)):
+            return led_to(visit.to("people", found.cio_id))
+        standing = await self._rooms.census.now(visit.workspace_id)
+        total = standing.reach.people
+        try:
+            node = await self._node(visit, text)
+        except BadRequest as error:
+            said = BadRequest("filter", f"filter: nobody is known by this, and as a filter: {error.message}")
+            told = {"filter": text, "problem": said, "total": total, "shown": None, "next": None}
+            return replace(page(visit, "people.html", **told), status=400)
+        shown = await person_pages.page(
+            self._database, visit.workspace_id, node, after=start_of(visit), limit=ROWS
+        )
+        following = _address(visit, text, shown.following) if shown.following else None
+        told = {"filter": text, "problem": None, "total": total, "shown": shown, "next": following}
+        return page(visit, "people.html", **told)
+
+    async def csv(self, visit: Visit) -> Answer:
+        """All people of whom the filter is true."""
+        node = await self._node(visit, visit.asked("filter"))
+
+        async def read(after: int) -> Page[ShownPerson, int]:
+            return await person_pages.page(
+                self._database, visit.workspace_id, node, after=after, limit=CSV_ROWS
+            )
+
+        return await csv_of_pages("people", COLUMNS, read, FIRST)
+
+    async def show(self, visit: Visit) -> Answer:
+        """One person."""
+        person = await self._person(visit)
+        before_message, before = _before_message(visit), _before(visit)
+        devices, segments, sent, told = await asyncio.gather(
+            self._rooms.registry.devices_of(person, visit.workspace_id),
+            self._rooms.audiences.segments_of(visit.workspace_id, person.person_id),
+            self._deliveries(visit, person, before_message, _DELIVERIES + 1),
+            self._activities(visit, person, *before, _ACTIVITIES + 1),
+        )
+        last = told[_ACTIVITIES - 1] if len(told) > _ACTIVITIES else None
+        following = (
+            f"{visit.to('people', person.cio_id)}?"
+            + urlencode({"before": last.at.isoformat(), "before_id": last.id})
+            + "#activities"
+            if last
+            else None
+        )
+        return page(
+            visit,
+            "person.html",
+            person=person,
+            devices=devices,
+            segments=segments,
+            deliveries=sent[:_DELIVERIES],
+            older=_older(visit, person, sent[_DELIVERIES - 1]) if len(sent) > _DELIVERIES else None,
+            activities=told[:_ACTIVITIES],
+            latest=not (visit.asked("before") or visit.asked("before_message")),
+            next=following,
+        )
+
+    async def activities_csv(self, visit: Visit) -> Answer:
+        person = await self._person(visit)
+
+        async def read(before: tuple[datetime, str]) -> Page[Activity, tuple[datetime, str]]:
+            found = await self._activities(visit, person, *before, CSV_ROWS)
+            last = (found[-1].at, found[-1].id) if len(found) == CSV_ROWS else None
+            return Page(found, last, whole=True)
+
+        return await csv_of_pages("activities", _ACTIVITY_COLUMNS, read, (_LAST_TIME, _LAST_ID))
+
+    async def deliveries_csv(self, visit: Visit) -> Answer:
+        person = await self._person(visit)
+
+        async def read(before: UUID) -> Page[OwnDelivery, UUID]:
+            found = await self._deliveries(visit, person, before, CSV_ROWS)
+            return Page(found, found[-1].message_id if len(found) == CSV_ROWS else None, whole=True)
+
+        return await csv_of_pages("deliveries", _DELIVERY_COLUMNS, read, delivery_pages.FIRST)
+
+    async def devices_csv(self, visit: Visit) -> Answer:
+        person = await self._person(visit)
+        devices = await self._rooms.registry.devices_of(person, visit.workspace_id)
+        return csv_of("devices", _DEVICE_COLUMNS, devices)
+
+    async def _activities(
+        self, visit: Visit, person: Person, before: datetime, before_id: str, limit: int
+    ) -> list[Activity]:
+        asked = Asked(before=before, before_id=before_id, type=None, name=None, limit=limit)
+        return await self._rooms.reporting.activities_of(visit.workspace_id, person.person_id, asked)
+
+    async def _deliveries(self, visit: Visit, person: Person, before: UUID, limit: int) -> list[OwnDelivery]:
+        return await delivery_pages.of_person(
+            self._database, visit.workspace_id, person.person_id, before=before, limit=limit
+        )
+
+    async def _node(self, visit: Visit, text: str) -> Node | None:
+        return await self._rooms.audiences.read(visit.workspace_id, text) if text else None
+
+    async def _person(self, visit: Visit) -> Person:
+        who = Identifier(IdentifierKind.CIO_ID, visit.segments["person"])
+        return await self._rooms.registry.person(visit.workspace_id, who)
+
+    async def _known_by(self, visit: Visit, text: str) -> Person | None:
+        """Who has this id, email or cio_id."""
+        named = [of_path(text), Identifier(IdentifierKind.ID, text)]
+        if person_of_cio_id(text):
+            named.append(Identifier(IdentifierKind.CIO_ID, text))
+        for identifier in named:
+            try:
+                return await self._rooms.registry.person(visit.workspace_id, identifier)
+            except NotFound:
+                continue
+        return None
+
+
+async def named(rooms: Rooms, visit: Visit, persons: Iterable[PersonId]) -> dict[PersonId, str]:
+    """What each of these people is best known by; of whoever is gone, their cio_id."""
+    keys = dict.fromkeys(persons)
+    found = await rooms.registry.people(
+        visit.workspace_id, [Identifier(IdentifierKind.CIO_ID, cio_id(key)) for key in keys]
+    )
+    return {key: cio_id(key) for key in keys} | {
+        one.person_id: one.id or one.email or one.cio_id for one in found
+    }
+
+
+def start_of(visit: Visit) -> int:
+    """Where the page begins.
+
+    Raises:
+        BadRequest: the address was not ours.
+    """
+    start = visit.asked("start")
+    if not start:
+        return FIRST
+    found = person_of_cio_id(start)
+    if found is None:
+        raise BadRequest("start", "start: expected the address of a next page")
+    return found
+
+
+def start(person: int) -> str:
+    """Where a page begins, in an address."""
+    return cio_id(PersonId(person))
+
+
+def _address(visit: Visit, text: str, person: int) -> str:
+    asked = {**({"filter": text} if text else {}), "start": start(person)}
+    return f"{visit.to('people')}?{urlencode(asked)}"
+
+
+def _before_message(visit: Visit) -> UUID:
+    """Where the page of deliveries begins.
+
+    Raises:
+        BadRequest: the address was not ours.
+    """
+    try:
+        return UUID(visit.asked("before_message")) if visit.asked("before_message") else delivery_pages.FIRST
+    except ValueError:
+        raise BadRequest("before", "before: expected the address of a next page") from None
+
+
+def _older(visit: Visit, person: Person, last: OwnDelivery) -> str:
+    here = visit.to("people", person.cio_id)
+    return f"{here}?{urlencode({'before_message': last.message_id.hex})}#deliveries"
+
+
+def _before(visit: Visit) -> tuple[datetime, str]:
+    """Where the page of activities begins.
+
+    Raises:
+        BadRequest: the address was not ours.
+    """
+    if not visit.asked("before"):
+        return _LAST_TIME, _LAST_ID
+    if (at := times.from_iso(visit.asked("before"))) is None:
+        raise BadRequest("before", "before: expected the address of a next page")
+    return at, visit.asked("before_id")

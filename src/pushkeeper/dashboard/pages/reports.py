@@ -1,0 +1,263 @@
+"""Reports: what became of people, pushes, refusals, broadcasts and tokens over time, each as a table and as CSV."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from pushkeeper.core import csv_text
+from pushkeeper.core.devices.token_age import EXPIRES_AFTER_DAYS, Age, Week
+from pushkeeper.dashboard.pages.broadcasts import INKS, OF
+from pushkeeper.dashboard.ui.page import look
+from pushkeeper.dashboard.ui.render import page
+from pushkeeper.dashboard.ui.response import CSV, Answer
+from pushkeeper.errors import BadRequest
+from pushkeeper.services.reports.insights import Cohort, FlatResult, Revival, flat
+from pushkeeper.store.reports.insights import Bounce, BounceDay, PushDay, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    from msgspec import Struct
+
+    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.ui.page import Door, Handler
+    from pushkeeper.dashboard.ui.page_request import Visit
+    from pushkeeper.services.reports.insights import Counted
+
+SPANS = {"30d": 30, "90d": 90, "1y": 365}
+_USUAL_SPAN = "30d"
+_SHOWN = 50
+_CHARTED_WORDS = 5
+_CSV_BROADCASTS = 10_000
+
+
+def doors(rooms: Rooms) -> Sequence[Door]:
+    """The doors of reports."""
+    reports = _Reports(rooms)
+    files = _Files(rooms)
+    here = "/w/{workspace}/reports"
+    return [
+        look(here, reports.people),
+        look(f"{here}/pushes", reports.pushes),
+        look(f"{here}/refusals", reports.refusals),
+        look(f"{here}/comebacks", reports.comebacks),
+        look(f"{here}/broadcasts", reports.broadcasts),
+        look(f"{here}/tokens", reports.tokens),
+        look(f"{here}/people.csv", files.people),
+        look(f"{here}/pushes.csv", files.pushes),
+        look(f"{here}/reasons.csv", files.reasons),
+        look(f"{here}/refusals.csv", files.refusals),
+        look(f"{here}/refusals-by-day.csv", files.refusals_by_day),
+        look(f"{here}/comebacks.csv", files.comebacks),
+        look(f"{here}/broadcasts.csv", files.broadcasts),
+        look(f"{here}/token-ages.csv", files.token_ages),
+        look(f"{here}/token-calendar.csv", files.token_calendar),
+    ]
+
+
+class _Reports:
+    """The pages."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._insights = rooms.insights
+
+    async def people(self, visit: Visit) -> Answer:
+        """People by the month in which they came."""
+        counted = await self._insights.cohorts(visit.workspace_id, waits=False)
+        bars = [] if counted is None else [_counts_of(cohort) for cohort in reversed(counted.found)]
+        return _of_counted(visit, "people", counted, bars=bars)
+
+    async def comebacks(self, visit: Visit) -> Answer:
+        """What came of devices that bounced or were suppressed."""
+        counted = await self._insights.revivals(visit.workspace_id, waits=False)
+        by_status: dict[str, list[Revival]] = {"suppressed": [], "bounced": []}
+        for one in reversed(counted.found if counted else []):
+            by_status[one.status].append(one)
+        return _of_counted(visit, "comebacks", counted, by_status=by_status)
+
+    async def tokens(self, visit: Visit) -> Answer:
+        """Ages of tokens, and when FCM expires them."""
+        counted = await self._insights.token_ages(visit.workspace_id, waits=False)
+        weeks = await self._insights.token_calendar(visit.workspace_id, waits=False)
+        calendar = [(week, _forgotten(visit, week)) for week in (weeks.found if weeks else [])]
+        return _of_counted(visit, "tokens", counted, calendar=calendar)
+
+    async def pushes(self, visit: Visit) -> Answer:
+        """What pushes came to, day by day, and why."""
+        days = SPANS[_span(visit)]
+        told, reasons = await asyncio.gather(
+            self._insights.pushes(visit.workspace_id, days), self._insights.reasons(visit.workspace_id, days)
+        )
+        by_day = _by_day(days, ((one.day, OF[one.ending], one.pushes) for one in told))
+        totals = sum((Counter(counts) for _, counts in by_day), Counter[str]())
+        series = [
+            {"name": ending, "ink": ink, "values": [counts[ending] for _, counts in by_day]}
+            for ending, ink in INKS.items()
+        ]
+        return page(
+            visit,
+            "report_pushes.html",
+            **_frame(visit, "pushes"),
+            by_day=by_day,
+            at=[_unix(day) for day, _ in by_day],
+            series=series,
+            totals=totals,
+            reasons=reasons[:_SHOWN],
+            endings=list(INKS),
+        )
+
+    async def refusals(self, visit: Visit) -> Answer:
+        """Refusals by route, word, platform and app version."""
+        days = SPANS[_span(visit)]
+        told, daily = await asyncio.gather(
+            self._insights.bounces(visit.workspace_id, days),
+            self._insights.bounces_by_day(visit.workspace_id, days),
+        )
+        by_day = _by_day(days, ((one.day, one.provider_reason, one.pushes) for one in daily))
+        totals = sum((Counter(counts) for _, counts in by_day), Counter[str]())
+        frequent = [word for word, _ in totals.most_common(_CHARTED_WORDS)]
+        inks = ("suppressed", "bounced", "revived", "unused", "sent")
+        series = [
+            {"name": word or "no word", "ink": ink, "values": [counts[word] for _, counts in by_day]}
+            for word, ink in zip(frequent, inks, strict=False)
+        ]
+        return page(
+            visit,
+            "report_refusals.html",
+            **_frame(visit, "refusals"),
+            by_day=by_day,
+            at=[_unix(day) for day, _ in by_day],
+            series=series,
+            words_of=frequent,
+            refusals=[(one, _devices_like(visit, one)) for one in told[:_SHOWN]],
+            all_of_it=len(told) <= _SHOWN,
+        )
+
+    async def broadcasts(self, visit: Visit) -> Answer:
+        """What came of broadcasts beside what was foreseen."""
+        before = visit.asked_number("start")
+        found = await self._insights.broadcasts(visit.workspace_id, before=before, limit=_SHOWN + 1)
+        results = [flat(one) for one in found[:_SHOWN]]
+        following = None
+        if len(found) > _SHOWN:
+            asked = urlencode({"start": results[-1].broadcast_id})
+            following = f"{visit.to('reports', 'broadcasts')}?{asked}"
+        return page(
+            visit, "report_broadcasts.html", **_frame(visit, "broadcasts"), results=results, next=following
+        )
+
+
+class _Files:
+    """The same as CSV; what was not counted yet is counted for them."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        insights = rooms.insights
+        self.people = _file("people", Cohort, lambda visit: _rows(insights.cohorts(visit.workspace_id)))
+        self.comebacks = _file(
+            "comebacks", Revival, lambda visit: _rows(insights.revivals(visit.workspace_id))
+        )
+        self.token_ages = _file(
+            "token-ages", Age, lambda visit: _rows(insights.token_ages(visit.workspace_id))
+        )
+        self.token_calendar = _file(
+            "token-calendar", Week, lambda visit: _rows(insights.token_calendar(visit.workspace_id))
+        )
+        self.pushes = _file("pushes", PushDay, lambda visit: insights.pushes(*_asked(visit)))
+        self.reasons = _file("reasons", Reason, lambda visit: insights.reasons(*_asked(visit)))
+        self.refusals = _file("refusals", Bounce, lambda visit: insights.bounces(*_asked(visit)))
+        self.refusals_by_day = _file(
+            "refusals-by-day", BounceDay, lambda visit: insights.bounces_by_day(*_asked(visit))
+        )
+
+        async def results(visit: Visit) -> list[FlatResult]:
+            found = await insights.broadcasts(visit.workspace_id, before=None, limit=_CSV_BROADCASTS)
+            return [flat(one) for one in found]
+
+        self.broadcasts = _file("broadcasts", FlatResult, results)
+
+
+def _file(name: str, kind: type[Struct], read: Callable[[Visit], Awaitable[Sequence[Struct]]]) -> Handler:
+    async def handle(visit: Visit) -> Answer:
+        disposition = (b"content-disposition", f'attachment; filename="{name}.csv"'.encode())
+        return Answer(
+            body=csv_text.of_structs(kind, await read(visit)), content_type=CSV, headers=(disposition,)
+        )
+
+    return handle
+
+
+async def _rows(counting: Awaitable[Counted[Any] | None]) -> Sequence[Any]:
+    counted = await counting
+    return () if counted is None else counted.found
+
+
+def _of_counted(visit: Visit, name: str, counted: Counted[Any] | None, **more: Any) -> Answer:  # noqa: ANN401 - of a template
+    """A report over all devices: the page, or of a fragment what was waited for."""
+    template = f"report_{name}_live.html" if visit.fragment else f"report_{name}.html"
+    return page(visit, template, **_frame(visit, name), counted=counted, **more)
+
+
+def _frame(visit: Visit, name: str) -> dict[str, Any]:
+    """What all reports show."""
+    return {"report": name, "span": _span(visit), "spans": SPANS, "expires_after": EXPIRES_AFTER_DAYS}
+
+
+def _span(visit: Visit) -> str:
+    asked = visit.asked("span")
+    return asked if asked in SPANS else _USUAL_SPAN
+
+
+def _asked(visit: Visit) -> tuple[Any, int]:
+    asked = visit.asked("span") or _USUAL_SPAN
+    if asked not in SPANS:
+        raise BadRequest("span", f"span: expected one of {', '.join(SPANS)}")
+    return visit.workspace_id, SPANS[asked]
+
+
+def _counts_of(cohort: Cohort) -> dict[str, int]:
+    """How many of its people are how to be reached, by ink."""
+    return {
+        "sent": cohort.reachable,
+        "unused": cohort.without_device,
+        "bounced": cohort.bounced,
+        "suppressed": cohort.suppressed,
+    }
+
+
+def _by_day(days: int, told: Iterable[tuple[date, str, int]]) -> list[tuple[date, Counter[str]]]:
+    """What was counted of each day; those of which nothing was are there too."""
+    today = datetime.now(UTC).date()
+    found = {today - timedelta(days=ago): Counter[str]() for ago in reversed(range(days))}
+    for day, name, count in told:
+        if day in found:
+            found[day][name] += count
+    return list(found.items())
+
+
+def _unix(day: date) -> int:
+    return int(datetime.combine(day, time(), UTC).timestamp())
+
+
+def _devices_like(visit: Visit, bounce: Bounce) -> str:
+    """Where devices are that were refused so, and are still known for it."""
+    parts = [f"failure_reason = {_quoted(bounce.provider_reason)}", f"platform = {bounce.platform}"]
+    if bounce.app_version:
+        parts.append(f"app_version = {_quoted(bounce.app_version)}")
+    return f"{visit.to('devices')}?{urlencode({'filter': ' and '.join(parts)})}"
+
+
+def _forgotten(visit: Visit, week: Week) -> str:
+    """Where the devices are that FCM forgets in a week."""
+    first = week.begins - timedelta(days=EXPIRES_AFTER_DAYS)
+    last = first + timedelta(days=7)
+    text = f"platform = android and last_used after {first} and last_used before {last} and last_status != suppressed"
+    return f"{visit.to('devices')}?{urlencode({'filter': text})}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,123 @@
+"""Routes: how each does, and what an operator says of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pushkeeper.core.roles import Role
+from pushkeeper.dashboard.ui import labels
+from pushkeeper.dashboard.ui.csv_download import Column, csv_of
+from pushkeeper.dashboard.ui.page import Done, change, look
+from pushkeeper.dashboard.ui.render import page
+from pushkeeper.dashboard.ui.response import led_to
+from pushkeeper.errors import NotFound
+from pushkeeper.store.admin import credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.ui.page import Door
+    from pushkeeper.dashboard.ui.page_request import Visit
+    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.services.routes import RouteFacts
+
+_COLUMNS: Sequence[Column[RouteFacts]] = (
+    Column("route", lambda one: one.route.name),
+    Column("state", lambda one: one.state),
+    Column("accepted_24h", lambda one: one.health.accepted),
+    Column("refused_ambiguous_24h", lambda one: one.health.ambiguous),
+    Column("refused_definite_24h", lambda one: one.health.definite),
+    Column("other_24h", lambda one: one.health.other),
+    Column("waiting", lambda one: one.health.waiting),
+    Column("held", lambda one: one.health.held_verdicts),
+    Column("paused_at", lambda one: one.route.paused_at),
+    Column("pause_kind", lambda one: one.route.pause_kind),
+    Column("pause_reason", lambda one: one.route.pause_reason),
+    Column("endpoint", lambda one: one.route.endpoint_url),
+)
+
+
+def doors(rooms: Rooms) -> Sequence[Door]:
+    """The doors of routes."""
+    routes = _Routes(rooms)
+    one, role = "/w/{workspace}/routes/{route}", Role.OPERATOR
+    return [
+        look("/w/{workspace}/routes", routes.show_all),
+        look("/w/{workspace}/routes.csv", routes.csv),
+        look(one, routes.show),
+        change(f"{one}/pause", "route.pause", routes.pause, routes.show, role),
+        change(f"{one}/resume", "route.resume", routes.resume, routes.show, role),
+        change(f"{one}/apply", "route.apply", routes.apply, routes.show, role),
+        change(f"{one}/discard", "route.discard", routes.discard, routes.show, role),
+    ]
+
+
+class _Routes:
+    def __init__(self, rooms: Rooms) -> None:
+        self._routing = rooms.routing
+        self._database = rooms.database
+        self._names = rooms.cookies
+
+    async def show_all(self, visit: Visit) -> Answer:
+        """All routes, and the credentials that they are of."""
+        found = await self._routing.all(visit.workspace_id)
+        known = await credentials.of_workspace(self._database, visit.workspace_id)
+        template = "routes_live.html" if visit.fragment else "routes.html"
+        return page(visit, template, routes=found, credentials=known)
+
+    async def csv(self, visit: Visit) -> Answer:
+        return csv_of("routes", _COLUMNS, await self._routing.all(visit.workspace_id))
+
+    async def show(self, visit: Visit) -> Answer:
+        """One route."""
+        name = visit.segments["route"]
+        for facts in await self._routing.all(visit.workspace_id):
+            if facts.route.name == name:
+                template = "route_live.html" if visit.fragment else "route.html"
+                return page(visit, template, one=facts)
+        raise NotFound("route: not found")
+
+    async def pause(self, visit: Visit) -> Done:
+        reason = visit.form.text("reason")
+        who = visit.known_user.name
+        said = f"{reason} ({who})" if reason else f"paused by {who}"
+        await self._routing.pause(visit.workspace_id, visit.segments["route"], reason=said)
+        return self._done(visit, "It is paused. What is for it waits, on every machine.", reason)
+
+    async def resume(self, visit: Visit) -> Done:
+        return await self._decided(
+            visit,
+            self._routing.resume,
+            lambda n: (
+                f"It goes on; {labels.plural(n, 'push', 'pushes')} that waited {'is' if n == 1 else 'are'} due."
+            ),
+        )
+
+    async def apply(self, visit: Visit) -> Done:
+        return await self._decided(
+            visit,
+            self._routing.apply,
+            lambda n: f"{labels.plural(n, 'refusal counts', 'refusals count')} against their devices.",
+        )
+
+    async def discard(self, visit: Visit) -> Done:
+        return await self._decided(
+            visit,
+            self._routing.discard,
+            lambda n: f"{labels.plural(n, 'refusal')} dropped; their pushes are due again.",
+        )
+
+    async def _decided(
+        self,
+        visit: Visit,
+        decide: Callable[[WorkspaceId, str], Awaitable[int]],
+        say: Callable[[int], str],
+    ) -> Done:
+        count = await decide(visit.workspace_id, visit.segments["route"])
+        return self._done(visit, say(count), f"{count:,}")
+
+    def _done(self, visit: Visit, notice: str, detail: str) -> Done:
+        answer = led_to(visit.to("routes", visit.segments["route"]), self._names.note(notice))
+        return Done(answer=answer, target=visit.segments["route"], detail=detail)

@@ -1,0 +1,117 @@
+"""Settings of a workspace: what it chose of its devices' lifecycle and its routes' pace, and the keys by which it is called."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, cast
+
+from pushkeeper.core.roles import Role
+from pushkeeper.dashboard.ui.csv_download import Column, csv_of
+from pushkeeper.dashboard.ui.page import Done, change, look
+from pushkeeper.dashboard.ui.render import page
+from pushkeeper.dashboard.ui.response import led_to
+from pushkeeper.errors import BadRequest
+from pushkeeper.store.admin import keys, workspaces
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.ui.page import Door
+    from pushkeeper.dashboard.ui.page_request import Form, Visit
+    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.store.admin.keys import KeyFacts
+    from pushkeeper.store.admin.workspaces import Choice, KeyKind
+
+KIND_NAMES: dict[str, str] = {
+    "track": "Site id and API key (Track)",
+    "app": "App API key",
+    "cdp": "Write key (Data Pipelines)",
+}
+_NUMBERS = ("suppress_after", "min_strike_gap_s", "max_pushes_per_s", "ramp_s")
+_SWITCHES = ("suppress_on_definitive", "delete_unregistered", "allow_placeholder_ids")
+_MAX_DIGITS = 12
+_COLUMNS: Sequence[Column[KeyFacts]] = (
+    Column("kind", lambda one: one.kind),
+    Column("key", lambda one: one.key_id if one.kind == "track" else f"{one.key_id}…"),
+    Column("created_at", lambda one: one.created_at),
+)
+
+
+def doors(rooms: Rooms) -> Sequence[Door]:
+    """The doors of a workspace's settings."""
+    settings = _Settings(rooms)
+    here, admin = "/w/{workspace}/settings", Role.ADMIN
+    return [
+        look(here, settings.show),
+        look(f"{here}/keys.csv", settings.csv),
+        change(f"{here}/options", "options.change", settings.choose, settings.show, admin),
+        change(f"{here}/keys", "key.make", settings.make_key, settings.show, admin),
+        change(f"{here}/keys/{{kind}}/{{key}}/revoke", "key.revoke", settings.revoke, settings.show, admin),
+    ]
+
+
+class _Settings:
+    def __init__(self, rooms: Rooms) -> None:
+        self._database = rooms.database
+        self._names = rooms.cookies
+
+    async def show(self, visit: Visit) -> Answer:
+        chosen = await workspaces.options(self._database, visit.workspace_id)
+        held = await keys.of_workspace(self._database, visit.workspace_id)
+        return page(visit, "settings.html", options=asdict(chosen), keys=held, kind_names=KIND_NAMES)
+
+    async def csv(self, visit: Visit) -> Answer:
+        held = await keys.of_workspace(self._database, visit.workspace_id)
+        return csv_of("keys", _COLUMNS, held)
+
+    async def choose(self, visit: Visit) -> Done:
+        former = asdict(await workspaces.options(self._database, visit.workspace_id))
+        wanted = _chosen(visit.form)
+        changes = {name: value for name, value in wanted.items() if former[name] != value}
+        await workspaces.choose(self._database, visit.workspace_id, changes)
+        said = ", ".join(f"{name} = {value}" for name, value in changes.items())
+        notice = self._names.note(
+            "The options are changed, on every machine." if said else "Nothing was to be changed."
+        )
+        return Done(answer=led_to(visit.to("settings"), notice), detail=said)
+
+    async def make_key(self, visit: Visit) -> Done:
+        """The key is on this page and on no other; those that there were go on to work."""
+        kind = visit.form.text("kind")
+        if kind not in KIND_NAMES:
+            raise BadRequest("kind", "kind: expected track, app or cdp")
+        made = await keys.make(self._database, visit.workspace_id, cast("KeyKind", kind))
+        shown = (
+            {"Site id": made.key_id, "API key": made.secret}
+            if kind == "track"
+            else {KIND_NAMES[kind]: made.secret}
+        )
+        assert visit.workspace is not None  # noqa: S101 - the gate looked it up
+        answer = page(visit, "new_keys.html", workspace=visit.workspace.name, keys=shown)
+        return Done(answer=answer, target=kind, detail=made.key_id)
+
+    async def revoke(self, visit: Visit) -> Done:
+        kind, key_id = visit.segments["kind"], visit.segments["key"]
+        await keys.revoke(self._database, visit.workspace_id, kind, key_id)
+        notice = self._names.note("The key is revoked; all processes refuse it within a second.")
+        return Done(answer=led_to(visit.to("settings"), notice), target=f"{kind} {key_id}")
+
+
+def _chosen(form: Form) -> dict[str, Choice]:
+    """What the form says of each option.
+
+    Raises:
+        BadRequest: something of it is no number.
+    """
+    found: dict[str, Any] = {name: form.ticked(name) for name in _SWITCHES}
+    for name in _NUMBERS:
+        text = form.text(name)
+        if not text and name == "max_pushes_per_s":
+            found[name] = None
+            continue
+        if not (text.isascii() and text.isdigit()) or len(text) > _MAX_DIGITS:
+            raise BadRequest(name, f"{name}: expected a whole number")
+        found[name] = int(text)
+    found["token_ownership"] = form.text("token_ownership")
+    return found

@@ -1,0 +1,264 @@
+"""The simulator's panel: uninstall apps, break a key, throttle, push, and watch what becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import httpcore
+import msgspec
+
+from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
+from pushkeeper.core.model import Content
+from pushkeeper.core.roles import Role
+from pushkeeper.dashboard.ui import labels
+from pushkeeper.dashboard.ui.csv_download import Column, csv_of
+from pushkeeper.dashboard.ui.page import Done, change, look
+from pushkeeper.dashboard.ui.render import page
+from pushkeeper.dashboard.ui.response import led_to
+from pushkeeper.errors import BadRequest, Conflict, Forbidden, NotFound, Unreachable
+from pushkeeper.services.messages.transactional import TransactionalPush
+from pushkeeper.store.devices import pages as device_pages
+from pushkeeper.store.people.people import Naming
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.ui.page import Door
+    from pushkeeper.dashboard.ui.page_request import Visit
+    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.services.routes import RouteFacts
+
+T = TypeVar("T")
+
+MOST = 500
+_WITHIN_S = 5.0
+SERVICES = {"fcm": "FCM", "apns": "APNs", "apns_sandbox": "APNs’ sandbox"}  # noqa: RUF001 - an apostrophe
+TROUBLES = {"key": "refuses the key", "throttle": "is asked too often", "outage": "is out of order"}
+_DEVICES = {
+    "uninstall": ("sent", ""),
+    "install": ("bounced", "suppressed"),
+    "push": ("sent", "", "bounced"),
+}
+
+
+class About(msgspec.Struct, frozen=True):
+    """What a simulator says of itself."""
+
+    origins: dict[str, str]
+    troubles: dict[str, str]
+    installed: int
+    uninstalled: int
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """How often a service answered so."""
+
+    provider: str
+    status: int | None
+    reason: str
+    count: int
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """What the simulated services answered since they began."""
+
+    answers: list[Answered]
+
+
+_COLUMNS: Sequence[Column[Answered]] = (
+    Column("service", lambda one: one.provider),
+    Column("status", lambda one: one.status),
+    Column("reason", lambda one: one.reason),
+    Column("times", lambda one: one.count),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """The control API of a simulator, at its address."""
+
+    url: str
+
+    async def get(self, path: str, kind: type[T]) -> T:
+        """What it answers.
+
+        Raises:
+            Unreachable: nobody answers there, or not so.
+        """
+        return await self._ask("GET", path, None, kind)
+
+    async def post(self, path: str, body: object) -> None:
+        """Have it do something.
+
+        Raises:
+            Conflict: it refuses.
+            Unreachable: nobody answers there.
+        """
+        await self._ask("POST", path, msgspec.json.encode(body), dict[str, Any])
+
+    async def _ask(self, method: str, path: str, body: bytes | None, kind: type[T]) -> T:
+        try:
+            async with asyncio.timeout(_WITHIN_S), httpcore.AsyncConnectionPool() as http:
+                said = await http.request(
+                    method,
+                    f"{self.url.rstrip('/')}{path}",
+                    headers={"content-type": "application/json"},
+                    content=body,
+                )
+            if said.status != 200:  # noqa: PLR2004 - it did it
+                told = msgspec.json.decode(said.content)["error"]["message"]
+                raise Conflict(f"simulator: {told}")
+            return msgspec.json.decode(said.content, type=kind)
+        except (
+            TimeoutError,
+            httpcore.NetworkError,
+            httpcore.ProtocolError,
+            httpcore.TimeoutException,
+        ) as error:
+            raise Unreachable(f"simulator: nobody answers at {self.url}") from error
+        except (msgspec.MsgspecError, KeyError, TypeError) as error:
+            raise Unreachable(f"simulator: what answers at {self.url} is none") from error
+
+
+def doors(rooms: Rooms) -> Sequence[Door]:
+    """The doors of the panel; none where no simulator is set."""
+    if rooms.simulator_url is None:
+        return []
+    panel = _Panel(rooms, Control(rooms.simulator_url))
+    here, role = "/w/{workspace}/simulator", Role.OPERATOR
+    return [
+        look(here, panel.show),
+        look(f"{here}/answers.csv", panel.csv),
+        change(f"{here}/uninstall", "simulator.uninstall", panel.uninstall, panel.show, role),
+        change(f"{here}/install", "simulator.install", panel.install, panel.show, role),
+        change(f"{here}/push", "simulator.push", panel.push, panel.show, role),
+        change(f"{here}/trouble", "simulator.trouble", panel.trouble, panel.show, role),
+    ]
+
+
+class _Panel:
+    def __init__(self, rooms: Rooms, control: Control) -> None:
+        self._rooms = rooms
+        self._control = control
+        self._names = rooms.cookies
+
+    async def show(self, visit: Visit) -> Answer:
+        """The panel; of a fragment, what of it changes."""
+        rooms = self._rooms
+        about, counts, routes, standing = await asyncio.gather(
+            self._control.get("/about", About),
+            self._control.get("/counts", Counts),
+            rooms.routing.all(visit.workspace_id),
+            rooms.census.now(visit.workspace_id),
+        )
+        return page(
+            visit,
+            "simulator_live.html" if visit.fragment else "simulator.html",
+            about=about,
+            answers=sorted(counts.answers, key=lambda one: (one.provider, -one.count)),
+            routes=_simulated(routes, about),
+            standing=standing,
+            services=SERVICES,
+            troubles=TROUBLES,
+            most=MOST,
+        )
+
+    async def csv(self, visit: Visit) -> Answer:
+        """What the simulated services answered."""
+        del visit
+        counts = await self._control.get("/counts", Counts)
+        return csv_of("answers", _COLUMNS, counts.answers)
+
+    async def uninstall(self, visit: Visit) -> Done:
+        """Apps are gone; the services tell so at the next push."""
+        tokens = await self._tokens(visit, "uninstall")
+        await self._control.post("/uninstall", {"tokens": tokens})
+        return self._done(
+            visit, f"{labels.plural(len(tokens), 'app')} uninstalled. Push, and see them bounce.", len(tokens)
+        )
+
+    async def install(self, visit: Visit) -> Done:
+        """Apps are there again; they are heard of when they register."""
+        tokens = await self._tokens(visit, "install")
+        await self._control.post("/install", {"tokens": tokens})
+        return self._done(
+            visit,
+            f"{labels.plural(len(tokens), 'app')} installed again. They come back when they register.",
+            len(tokens),
+        )
+
+    async def push(self, visit: Visit) -> Done:
+        """Queue a push to some devices."""
+        devices = await self._chosen(visit, "push")
+        content = Content(title="From the simulator’s panel", message="Is anybody there?")  # noqa: RUF001 - an apostrophe
+        pushes = [
+            TransactionalPush(
+                naming=Naming(
+                    workspace_id=visit.workspace_id,
+                    path=Identifier(IdentifierKind.CIO_ID, cio_id(one.device.person_id)),
+                    create=False,
+                ),
+                content=content,
+                to=one.device.token,
+            )
+            for one in devices
+        ]
+        for result in await asyncio.gather(*map(self._rooms.sending.accept, pushes), return_exceptions=True):
+            # Whoever went meanwhile is not pushed to.
+            if isinstance(result, BaseException) and not isinstance(result, BadRequest | NotFound):
+                raise result
+        return self._done(visit, f"{labels.plural(len(pushes), 'push', 'pushes')} queued.", len(pushes))
+
+    async def trouble(self, visit: Visit) -> Done:
+        """Let a whole service be in trouble, or well again."""
+        service, trouble = visit.form.text("service"), visit.form.text("trouble")
+        if service not in SERVICES or trouble not in {*TROUBLES, "none"}:
+            raise BadRequest("trouble", "trouble: expected a service, and key, throttle, outage or none")
+        told = None if trouble == "none" else trouble
+        await self._control.post("/trouble", {"service": service, "trouble": told})
+        said = "is well again" if told is None else TROUBLES[trouble]
+        return self._done(visit, f"{SERVICES[service]} {said} now.", f"{service} {trouble}")
+
+    async def _tokens(self, visit: Visit, what: str) -> list[str]:
+        return [one.device.token.value for one in await self._chosen(visit, what)]
+
+    async def _chosen(self, visit: Visit, what: str) -> Sequence[device_pages.ShownDevice]:
+        """Some devices, others each time.
+
+        Raises:
+            BadRequest: how many is no number, or there are none.
+            Forbidden: no route of this workspace leads to the simulator.
+        """
+        text = visit.form.text("count")
+        count = int(text) if text.isascii() and text.isdigit() and len(text) < len(str(MOST)) + 1 else 0
+        if not 1 <= count <= MOST:
+            raise BadRequest("count", f"count: expected a whole number from 1 to {MOST}")
+        about = await self._control.get("/about", About)
+        if not _simulated(await self._rooms.routing.all(visit.workspace_id), about):
+            raise Forbidden("no route of this workspace leads to the simulator")
+        found = await self._some(visit.workspace_id, _DEVICES[what], count)
+        if not found:
+            raise BadRequest("count", "count: there are no such devices")
+        return found
+
+    async def _some(
+        self, workspace: WorkspaceId, statuses: tuple[str, ...], count: int
+    ) -> Sequence[device_pages.ShownDevice]:
+        return await device_pages.some(
+            self._rooms.database, workspace, statuses, after=os.urandom(16), limit=count
+        )
+
+    def _done(self, visit: Visit, notice: str, detail: object) -> Done:
+        answer = led_to(visit.to("simulator"), self._names.note(notice))
+        return Done(answer=answer, detail=str(detail))
+
+
+def _simulated(routes: Sequence[RouteFacts], about: About) -> list[RouteFacts]:
+    """The routes that lead to the simulator."""
+    origins = {origin.rstrip("/") for origin in about.origins.values()}
+    return [one for one in routes if (one.route.endpoint_url or "").rstrip("/") in origins]

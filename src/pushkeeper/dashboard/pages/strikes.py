@@ -1,0 +1,247 @@
+"""Undo: strikes that were nobody's fault, looked at first, and then taken back exactly as they were shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from pushkeeper.core.delivery.status_replay import Only
+from pushkeeper.core.identity import cio_id
+from pushkeeper.core.roles import Role
+from pushkeeper.dashboard.pages import people
+from pushkeeper.dashboard.ui import datetimes, labels
+from pushkeeper.dashboard.ui.csv_download import Column, csv_of, csv_of_pages
+from pushkeeper.dashboard.ui.page import Done, change, look
+from pushkeeper.dashboard.ui.render import page
+from pushkeeper.dashboard.ui.response import led_to
+from pushkeeper.dashboard.ui.undo_jobs import Undoing
+from pushkeeper.errors import BadRequest, Conflict, NotFound, TooManyRequests, TooSlow
+from pushkeeper.services.strikes import Meant
+from pushkeeper.store.audiences import suggestions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.ui.page import Door
+    from pushkeeper.dashboard.ui.page_request import Visit
+    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.services.strikes import Example, Outcome
+    from pushkeeper.store.db.pagination import Page
+    from pushkeeper.store.strikes import Undo
+
+_LAST = 100
+_MAX_WHY_CHARACTERS = 300
+_MAX_REASON_CHARACTERS = 300
+_FIELDS = ("since", "until", "zone", "of", "reason", "only")
+_COLUMNS: Sequence[Column[Undo]] = (
+    Column("undo", lambda one: one.undo_id),
+    Column("begun_at", lambda one: one.created_at),
+    Column("finished_at", lambda one: one.finished_at),
+    Column("since", lambda one: one.selection.get("since")),
+    Column("until", lambda one: one.selection.get("until")),
+    Column("route", lambda one: one.selection.get("route")),
+    Column("credential", lambda one: one.selection.get("credential")),
+    Column("reason", lambda one: one.selection.get("reason")),
+    Column("only", lambda one: one.selection.get("only")),
+    Column("strikes", lambda one: one.strikes),
+    Column("devices", lambda one: one.devices),
+    Column("meant_devices", lambda one: one.meant_devices),
+    Column("why", lambda one: one.why),
+)
+_CHANGES: Sequence[Column[Example]] = (
+    Column("device", lambda one: one.before.device_id.hex()),
+    Column("token", lambda one: one.before.token.masked),
+    Column("platform", lambda one: one.before.platform.value),
+    Column("cio_id", lambda one: cio_id(one.before.person_id)),
+    Column("last_status", lambda one: one.before.status.value),
+    Column("strikes", lambda one: one.before.strikes),
+    Column("last_status_then", lambda one: one.after.status.value),
+    Column("strikes_then", lambda one: one.after.strikes),
+)
+
+
+def doors(rooms: Rooms) -> Sequence[Door]:
+    """The doors of undo; what it would change is shown to whoever may do it."""
+    undo = _Undo(rooms)
+    here, role = "/w/{workspace}/undo", Role.ADMIN
+    return [
+        look(here, undo.show, role),
+        look(f"{here}.csv", undo.csv, role),
+        look(f"{here}/devices.csv", undo.devices_csv, role),
+        look(f"{here}/former", undo.show_former, role),
+        change(here, "strikes.undo", undo.do, undo.show, role),
+        change(f"{here}/{{undo}}/go-on", "strikes.undo", undo.go_on, undo.show, role),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What taking the strikes back would change, as it is shown; `seal` is the same for the same."""
+
+    meant: Meant
+    outcome: Outcome
+
+    @property
+    def seal(self) -> str:
+        """What the button brings along, so that it does what was shown or nothing."""
+        turned = sorted(
+            f"{before or 'unused'}>{after or 'unused'}:{count}"
+            for (before, after), count in self.outcome.changed.items()
+        )
+        outcome = self.outcome
+        return " ".join(
+            str(part) for part in (outcome.strikes, outcome.devices, outcome.unchanged, outcome.gone, *turned)
+        )
+
+
+class _Undo:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._ledger = rooms.ledger
+        self._routing = rooms.routing
+        self._database = rooms.database
+        self._names = rooms.cookies
+        self._undoing = Undoing(rooms.ledger)
+
+    async def show(self, visit: Visit) -> Answer:
+        """The form; what it would change, where a time is asked for; and what was taken back before."""
+        asked, problem = _asked(visit), visit.form.problem
+        shown: Shown | None = None
+        if asked["since"]:
+            try:
+                shown = await self._tried(visit, asked)
+            except (BadRequest, NotFound, TooSlow, TooManyRequests) as error:
+                problem = error
+        told = visit.with_form(values={**_as_form(asked), "why": [visit.form.text("why")]}, problem=problem)
+        routes = [facts.route for facts in await self._routing.all(visit.workspace_id)]
+        described = await suggestions.of_workspace(self._database, visit.workspace_id)
+        return page(
+            told,
+            "undo.html",
+            shown=shown,
+            named=await people.named(
+                self._rooms, visit, (one.before.person_id for one in shown.outcome.examples) if shown else ()
+            ),
+            asked=asked,
+            ways=_ways([(route.name, route.of_credential) for route in routes]),
+            reasons=described.of_devices.get("failure_reason", ()),
+            former=await self._ledger.all(visit.workspace_id, limit=_LAST),
+        )
+
+    async def show_former(self, visit: Visit) -> Answer:
+        """What was taken back, and how far that is which is being."""
+        return page(visit, "undo_former.html", former=await self._ledger.all(visit.workspace_id, limit=_LAST))
+
+    async def csv(self, visit: Visit) -> Answer:
+        return csv_of("undone", _COLUMNS, await self._ledger.all(visit.workspace_id, limit=_LAST))
+
+    async def devices_csv(self, visit: Visit) -> Answer:
+        """All devices that would change, each as it stands and as it would stand."""
+        meant = _meant(_asked(visit))
+
+        async def read(after: bytes) -> Page[Example, bytes]:
+            return await self._ledger.changes(visit.workspace_id, meant, after=after)
+
+        return await csv_of_pages("would-change", _CHANGES, read, b"")
+
+    async def do(self, visit: Visit) -> Done:
+        """Take them back, if what that changes is still what was shown."""
+        asked, why = _asked(visit), visit.form.text("why").replace("\0", "")
+        if not why or len(why) > _MAX_WHY_CHARACTERS:
+            raise BadRequest(
+                "why", f"why: expected 1 to {_MAX_WHY_CHARACTERS} characters, for whoever reads the history"
+            )
+        shown = await self._tried(visit, asked)
+        if shown.seal != visit.form.text("seal"):
+            raise Conflict("undo: what it changes is no longer what was shown; look at it again, below")
+        asked_for = urlencode({name: value for name, value in asked.items() if value})
+        number = await self._ledger.begin(
+            visit.workspace_id, shown.meant, why=f"{why} ({visit.known_user.name})"
+        )
+        return await self._done(visit, number, f"{asked_for}: ")
+
+    async def go_on(self, visit: Visit) -> Done:
+        """Take back what is left of an undo that was cut short."""
+        return await self._done(visit, visit.number("undo", "undo"), "")
+
+    async def _done(self, visit: Visit, number: int, asked_for: str) -> Done:
+        outcome = await self._undoing.go_on(visit.workspace_id, number)
+        if outcome is None:
+            said = "It goes on by itself, and how far it is stands below."
+        else:
+            changed = sum(outcome.changed.values())
+            said = f"{labels.plural(outcome.strikes, 'strike')} taken back; {labels.plural(changed, 'device')} changed."
+        return Done(
+            answer=led_to(visit.to("undo"), self._names.note(said)),
+            target=f"undo {number}",
+            detail=f"{asked_for}{said}",
+        )
+
+    async def _tried(self, visit: Visit, asked: Mapping[str, str]) -> Shown:
+        meant = _meant(asked)
+        outcome = await self._ledger.undo(visit.workspace_id, meant, why="", dry_run=True)
+        return Shown(meant, outcome)
+
+
+def _asked(visit: Visit) -> dict[str, str]:
+    """What the form holds: what was sent, or else what the address says."""
+    read: Callable[[str], str] = visit.form.text if visit.form.is_sent else visit.asked
+    return {name: read(name).replace("\0", "") for name in _FIELDS}
+
+
+def _as_form(asked: Mapping[str, str]) -> dict[str, Sequence[str]]:
+    """The same for the form to show; with nothing asked, the last hour."""
+    now = datetime.now(UTC)
+    usual = {
+        "since": f"{now - timedelta(hours=1):%Y-%m-%dT%H:%M}",
+        "until": f"{now:%Y-%m-%dT%H:%M}",
+        "only": Only.ALL.value,
+    }
+    typed = {name: _for_field(asked[name], asked["zone"]) for name in ("since", "until")}
+    found = {name: typed.get(name, asked[name]) or usual.get(name, "") for name in _FIELDS}
+    return {name: [text] for name, text in found.items()}
+
+
+def _for_field(text: str, zone: str) -> str:
+    """A time as the field for it takes one, in UTC; what is none stays as it is."""
+    try:
+        return f"{datetimes.typed(text, zone, 'since'):%Y-%m-%dT%H:%M}"
+    except BadRequest:
+        return text
+
+
+def _meant(asked: Mapping[str, str]) -> Meant:
+    """Which strikes are meant; never of times to come, for those cannot be shown.
+
+    Raises:
+        BadRequest: something of it is none.
+    """
+    now = datetime.now(UTC)
+    of, _, name = asked["of"].partition(" ")
+    if of not in {"", "route", "credential"} or (of and not name):
+        raise BadRequest("of", "of: expected a route or a credential of the list")
+    if len(asked["reason"]) > _MAX_REASON_CHARACTERS:
+        raise BadRequest("reason", f"reason: at most {_MAX_REASON_CHARACTERS} characters")
+    try:
+        only = Only(asked["only"] or Only.ALL)
+    except ValueError:
+        raise BadRequest("only", "only: expected all or suppressed") from None
+    return Meant(
+        since=datetimes.typed(asked["since"], asked["zone"], "since"),
+        until=min(datetimes.typed(asked["until"], asked["zone"], "until"), now) if asked["until"] else now,
+        route=name if of == "route" else None,
+        credential=name if of == "credential" else None,
+        reason=asked["reason"] or None,
+        only=only,
+    )
+
+
+def _ways(routes: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """What strikes may be of, to be chosen from: routes, and credentials that have several."""
+    found = [("", "any route")]
+    found += [(f"route {name}", name) for name, _ in routes]
+    several = [one for one in dict.fromkeys(of for _, of in routes) if sum(of == one for _, of in routes) > 1]
+    return found + [(f"credential {one}", f"all routes of {one}") for one in several]

@@ -1,0 +1,60 @@
+"""Workspaces: those that there are, and another one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pushkeeper.core.roles import Role
+from pushkeeper.dashboard.ui.csv_download import Column, csv_of
+from pushkeeper.dashboard.ui.page import Done, change, look
+from pushkeeper.dashboard.ui.render import page
+from pushkeeper.errors import BadRequest
+from pushkeeper.store.admin import workspaces
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.ui.page import Door
+    from pushkeeper.dashboard.ui.page_request import Visit
+    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.store.admin.workspaces import Workspace
+
+_MAX_NAME_CHARACTERS = 100
+_COLUMNS: Sequence[Column[Workspace]] = (Column("workspace", lambda one: one.name),)
+
+
+def doors(rooms: Rooms) -> Sequence[Door]:
+    """The doors of the list of workspaces."""
+    room = _Workspaces(rooms)
+    return [
+        look("/workspaces", room.show),
+        look("/workspaces.csv", room.csv),
+        change("/workspaces", "workspace.create", room.create, room.show, Role.ADMIN),
+    ]
+
+
+class _Workspaces:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    async def show(self, visit: Visit) -> Answer:
+        return page(visit, "workspaces.html")
+
+    async def csv(self, visit: Visit) -> Answer:
+        return csv_of("workspaces", _COLUMNS, visit.workspaces)
+
+    async def create(self, visit: Visit) -> Done:
+        """Its keys are on this page and on no other."""
+        name = visit.form.text("name")
+        # An address cannot hold a segment that is only dots.
+        if not name or len(name) > _MAX_NAME_CHARACTERS or not name.isprintable() or not name.strip("."):
+            raise BadRequest("name", f"name: expected 1 to {_MAX_NAME_CHARACTERS} characters")
+        _, keys = await workspaces.create(self._rooms.database, name)
+        shown = {
+            "Site id": keys.site_id,
+            "API key": keys.api_key,
+            "App API key": keys.app_api_key,
+            "Write key": keys.write_key,
+        }
+        return Done(answer=page(visit, "new_keys.html", workspace=name, keys=shown), target=name)

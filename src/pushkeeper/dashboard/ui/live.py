@@ -1,0 +1,107 @@
+"""What changes while somebody looks at it: asked for once a second for all who watch, and sent when it is another."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pushkeeper.dashboard.ui.response import EVENTS, Answer
+from pushkeeper.errors import PushkeeperError, TooManyRequests, Unreachable
+from pushkeeper.observability.logs import logger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
+
+log = logger("dashboard")
+
+MOST_STREAMS = 200  # of one process; who comes later asks again by and by instead
+LONGEST_S = 120.0  # a browser then comes again, through the gate
+_EVERY_S = 1.0
+_SAID_AFTER_S = 15.0  # proxies close what is silent
+_BEHIND_PROXIES = (b"x-accel-buffering", b"no")
+
+
+class Frame(NamedTuple):
+    """What is shown at one moment.
+
+    Attributes:
+        html: the part of the page.
+        state: in a word, how the whole page stands; of another the page around it is another too.
+    """
+
+    html: str
+    state: str
+
+
+class Live:
+    """The streams of one process, as server-sent events."""
+
+    def __init__(self, ending: asyncio.Event) -> None:
+        self._ending = ending
+        self._open = 0
+        self._kept: dict[Hashable, tuple[float, asyncio.Future[Any]]] = {}
+
+    async def shared(self, key: Hashable, ask: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401 - whatever is asked
+        """What is asked, once in a second for all who ask by the same key."""
+        now = time.monotonic()
+        kept = self._kept.get(key)
+        if kept is None or kept[0] <= now:
+            self._kept = {key: kept for key, kept in self._kept.items() if kept[0] > now}
+            # Half a second less than it is asked for again: nobody is shown the same twice.
+            kept = self._kept[key] = (now + _EVERY_S / 2, asyncio.ensure_future(ask()))
+        return await asyncio.shield(kept[1])
+
+    def answer(self, state: str, look: Callable[[], Awaitable[Frame]]) -> Answer:
+        """Each frame that is another than the last as an event `shown`, until the state is another: `turned`, and the end.
+
+        Raises:
+            TooManyRequests: too many watch already.
+        """
+        if self._open >= MOST_STREAMS:
+            raise TooManyRequests("too many watch at this moment")
+        return Answer(parts=self._events(state, look), content_type=EVENTS, headers=(_BEHIND_PROXIES,))
+
+    async def _events(self, state: str, look: Callable[[], Awaitable[Frame]]) -> AsyncGenerator[bytes, None]:
+        self._open += 1
+        try:
+            ends_at = time.monotonic() + LONGEST_S
+            shown, said_at = "", time.monotonic()
+            yield b"retry: 1000\n\n"
+            while (now := time.monotonic()) < ends_at:
+                try:
+                    frame = await look()
+                except Unreachable as error:
+                    # Whoever came again now would be refused, and a browser then comes no more.
+                    if await self._ends_within(error.retry_after_s):
+                        return
+                    continue
+                if frame.state != state:
+                    yield _event("turned", frame.state)
+                    return
+                if frame.html != shown:
+                    shown, said_at = frame.html, now
+                    yield _event("shown", shown)
+                elif now - said_at > _SAID_AFTER_S:
+                    said_at = now
+                    yield b": the same\n\n"
+                if await self._ends_within(_EVERY_S):
+                    return
+        except PushkeeperError:
+            pass  # the browser comes again, and is told what is wrong as anybody is
+        except Exception:
+            log.exception("stream_failed")  # the browser comes again
+        finally:
+            self._open -= 1
+
+    async def _ends_within(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self._ending.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+
+def _event(name: str, text: str) -> bytes:
+    lines = "".join(f"data: {line}\n" for line in text.splitlines() or [""])
+    return f"event: {name}\n{lines}\n".encode()

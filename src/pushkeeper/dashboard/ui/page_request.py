@@ -1,0 +1,184 @@
+"""A visit: one request of a browser, read, with who asks and for which workspace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from pushkeeper.errors import BadRequest, NotFound, PushkeeperError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from starlette.datastructures import QueryParams
+
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.core.roles import Role
+    from pushkeeper.store.admin.accounts import User
+    from pushkeeper.store.admin.workspaces import Workspace
+
+MAX_QUERY_CHARACTERS = 4_000
+_BIGINT_DIGITS = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What was typed into a form, and what is wrong with it.
+
+    Attributes:
+        values: by the fields' names; a field that is there several times has them all.
+        files: what was chosen in file fields.
+        problem: why it was not taken.
+    """
+
+    values: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    problem: PushkeeperError | None = None
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether there is one at all."""
+        return bool(self.values)
+
+    def text(self, name: str, default: str = "") -> str:
+        """What was typed into a field, without spaces around it."""
+        return self.raw(name, default).strip()
+
+    def raw(self, name: str, default: str = "") -> str:
+        """The same as it was typed, as passwords are."""
+        found = self.values.get(name)
+        return found[0] if found else default
+
+    def every(self, name: str) -> Sequence[str]:
+        """All that was ticked of a field."""
+        return self.values.get(name, ())
+
+    def ticked(self, name: str) -> bool:
+        """Whether a box was ticked."""
+        return name in self.values
+
+    def wrong(self, name: str) -> str:
+        """What is wrong with a field, in words that stand beside it; empty when nothing is."""
+        return said_of(self.problem) if self.problem and self.about == name else ""
+
+    @property
+    def about(self) -> str:
+        """The field that is wrong; empty when it is none, or not said."""
+        if not isinstance(self.problem, BadRequest):
+            return ""
+        return self.problem.field.lstrip("-").partition(".")[0].partition("[")[0]
+
+
+def said_of(error: PushkeeperError) -> str:
+    """An error's sentence without the field's name before it."""
+    if not isinstance(error, BadRequest):
+        return error.message
+    before, colon, rest = error.message.partition(": ")
+    named = before.lstrip("-").replace("_", " ") == error.field.lstrip("-").replace("_", " ")
+    return rest if colon and named else error.message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """One request.
+
+    Attributes:
+        user: who is logged in; None where nobody need be.
+        workspace: that of the address, or else the one that was looked at last.
+        workspaces: all that there are, for whoever is logged in.
+        held: the cookie that this browser is known by, of its session or as a visitor; forms are bound to it.
+        visitor: what it is known by where nobody is logged in.
+        device: what it is known by since somebody logged in there.
+        latest: the number of the workspace that was looked at last, as the browser has it.
+        simulator: there is a simulator, for which there is a panel.
+        fragment: only a part of the page is asked for, by htmx.
+    """
+
+    method: str
+    path: str
+    segments: Mapping[str, str]
+    query: QueryParams
+    address: str
+    request_id: str
+    held: str = field(repr=False)
+    visitor: str = field(default="", repr=False)
+    device: str = field(default="", repr=False)
+    notice: str = ""
+    theme: str = ""
+    latest: str = ""
+    fragment: bool = False
+    simulator: bool = False
+    user: User | None = None
+    workspace: Workspace | None = None
+    workspaces: Sequence[Workspace] = ()
+    form: Form = field(default_factory=Form)
+
+    @property
+    def known_user(self) -> User:
+        """Who is logged in, on a page for which somebody must be."""
+        assert self.user is not None  # noqa: S101 - the gate let nobody else in
+        return self.user
+
+    @property
+    def workspace_id(self) -> WorkspaceId:
+        """The workspace of an address that names one."""
+        assert self.workspace is not None  # noqa: S101 - the gate looked it up
+        return self.workspace.workspace_id
+
+    def may(self, role: Role) -> bool:
+        """Whether whoever is logged in has this role."""
+        return self.user is not None and self.user.role.includes(role)
+
+    def number(self, name: str, what: str) -> int:
+        """A number of the address.
+
+        Raises:
+            NotFound: it is none.
+        """
+        text = self.segments[name]
+        if not _is_number(text):
+            raise NotFound(f"{what}: not found")
+        return int(text)
+
+    def asked(self, name: str) -> str:
+        """What the address asks for by this name.
+
+        Raises:
+            BadRequest: it is too long.
+        """
+        found = (self.query.get(name) or "").replace("\0", "").strip()
+        if len(found) > MAX_QUERY_CHARACTERS:
+            raise BadRequest(name, f"{name}: at most {MAX_QUERY_CHARACTERS:,} characters")
+        return found
+
+    def asked_number(self, name: str) -> int | None:
+        """A number that the address asks for by this name; None where it asks for none.
+
+        Raises:
+            BadRequest: it is no whole number.
+        """
+        text = self.asked(name)
+        if not text:
+            return None
+        if not _is_number(text):
+            raise BadRequest(name, f"{name}: expected a whole number")
+        return int(text)
+
+    def to(self, *segments: object) -> str:
+        """An address in this workspace."""
+        assert self.workspace is not None  # noqa: S101 - the gate looked it up
+        return path_of("w", self.workspace.name, *segments)
+
+    def with_form(self, **changes: Any) -> Visit:  # noqa: ANN401 - a form's own fields
+        """The same with what its form says changed."""
+        return replace(self, form=replace(self.form, **changes))
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _BIGINT_DIGITS
+
+
+def path_of(*segments: object) -> str:
+    """An address of these segments, whatever is in them."""
+    return "".join(f"/{quote(str(segment), safe='')}" for segment in segments)

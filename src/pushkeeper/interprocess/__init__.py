@@ -1,0 +1,25 @@
+"""What the processes of one `serve` share, in memory that they inherit: rate limits, turns to accept, and figures."""
+
+from __future__ import annotations
+
+from pushkeeper.interprocess.figures import SharedFigures
+from pushkeeper.interprocess.memory import SharedMemory
+from pushkeeper.interprocess.rate_limits import RateLimits
+from pushkeeper.interprocess.turns import Turns
+
+__all__ = ["Place", "SharedMemory"]
+
+
+class Place:
+    """One process's place in the memory of its service."""
+
+    def __init__(self, memory: SharedMemory, slot: int) -> None:
+        self._memory = memory
+        self._slot = slot
+        self.limits = RateLimits(memory)
+        self.turns = Turns(memory, slot)
+        self.figures = SharedFigures(memory, slot)
+
+    def leave(self) -> None:
+        """Be none of the processes that answer any more."""
+        self._memory.occupy(self._slot, 0)

@@ -1,0 +1,75 @@
+"""Meters: the counters and histograms that a process keeps, by metric and labels."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pushkeeper.observability.metrics import Metric
+
+
+class Count:
+    """A number that only grows."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0.0
+
+
+class Spread:
+    """How often what was observed was up to each bound (the last place is for what is above all), and its sum."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One metric with the values of its labels, as it stands."""
+
+    metric: Metric
+    labels: tuple[str, ...]
+    value: float | Spread
+
+
+class Meters:
+    """Counts and spreads by metric and labels. Whoever counts often asks for theirs once, and keeps it."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[Metric, tuple[str, ...]], Count] = {}
+        self._spreads: dict[tuple[Metric, tuple[str, ...]], Spread] = {}
+
+    def count(self, metric: Metric, *labels: str) -> Count:
+        """The count of these labels."""
+        found = self._counts.get((metric, labels))
+        if found is None:
+            found = self._counts[metric, labels] = Count()
+        return found
+
+    def spread(self, metric: Metric, *labels: str) -> Spread:
+        """The spread of these labels."""
+        found = self._spreads.get((metric, labels))
+        if found is None:
+            found = self._spreads[metric, labels] = Spread(metric.value.bounds)
+        return found
+
+    def series(self) -> list[Series]:
+        """All that was counted, as it stands now."""
+        counts = [Series(metric, labels, count.value) for (metric, labels), count in self._counts.items()]
+        spreads = [Series(metric, labels, spread) for (metric, labels), spread in self._spreads.items()]
+        return counts + spreads
+
+
+# What this process counts of itself, as it logs: there is one of it, and whoever counts reaches it.
+PROCESS = Meters()

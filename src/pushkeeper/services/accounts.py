@@ -1,0 +1,378 @@
+"""Users of the dashboard: made, logged in and kept out; their passwords are set by links that work once."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+
+from pushkeeper.core.client_address import network_of
+from pushkeeper.core.known_browser import KnownDevices
+from pushkeeper.core.model import Secret
+from pushkeeper.core.roles import (
+    LINK_LIVES,
+    MAX_FAILURES,
+    SETUP_LIVES,
+    Role,
+    UserId,
+    key_of,
+    name_fault,
+    password_fault,
+)
+from pushkeeper.errors import BadRequest, Conflict, NotFound, TooManyRequests, Unauthorized
+from pushkeeper.store.admin import accounts, sessions
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from pushkeeper.store.admin.accounts import Link, User
+    from pushkeeper.store.db.database import Connection, Database
+
+T = TypeVar("T")
+
+_HASHING_AT_ONCE = 1  # of strangers, and of others: 64 MiB each
+_HASHING_WAITS = 20
+_NO_LINK = "link: it was used, has ended, or never was; ask an admin, or run `pushkeeper user link`"
+_NO_USER = "user: not found"
+_LAST_ADMIN = "user: nobody else is an admin who can log in"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A link that was made: what it ends with, and until when it may be followed."""
+
+    token: str
+    expires_at: datetime
+
+
+class _Queue:
+    """What takes memory and a tenth of a second, and is done beside the event loop, so many at once."""
+
+    def __init__(self) -> None:
+        self._hashing = asyncio.Semaphore(_HASHING_AT_ONCE)
+        self._waiting = 0
+
+    async def __call__(self, work: Callable[[], T]) -> T:
+        """Do it when it is its turn.
+
+        Raises:
+            TooManyRequests: too many wait.
+        """
+        if self._waiting >= _HASHING_WAITS:
+            raise TooManyRequests("password: too many are being looked at; try again in a moment")
+        self._waiting += 1
+        try:
+            async with self._hashing:
+                return await asyncio.to_thread(work)
+        finally:
+            self._waiting -= 1
+
+
+class Users:
+    """The users of this installation.
+
+    `device_key` signs what browsers hold in which somebody has logged in before; without one they are known until this process
+    ends.
+    """
+
+    def __init__(
+        self, database: Database, hasher: PasswordHasher | None = None, *, device_key: Secret | None = None
+    ) -> None:
+        self._database = database
+        self._hasher = hasher or PasswordHasher()
+        self._devices = KnownDevices(device_key or Secret(secrets.token_bytes(32)))
+        # Strangers wait for each other, and nobody else for them.
+        self._strangers = _Queue()
+        self._known = _Queue()
+        self._nobodys_hash: str | None = None
+
+    # Who there is.
+
+    async def all(self) -> list[User]:
+        """All users, by their names."""
+        return await accounts.every(self._database)
+
+    async def are_there(self) -> bool:
+        """Whether there is any user."""
+        return await accounts.are_there(self._database)
+
+    async def add(self, name: str, role: Role) -> tuple[User, Entry]:
+        """Make a user, and the link by which they set their password.
+
+        Raises:
+            BadRequest: the name is none.
+            Conflict: it is taken.
+        """
+        name = _checked_name(name)
+
+        async def work(connection: Connection) -> tuple[UserId, Entry]:
+            made = await accounts.insert(connection, name, key_of(name), role)
+            if made is None:
+                raise Conflict(f"name: there is a user named {name!r} already")
+            return made, await _link(connection, made)
+
+        made, entry = await self._database.in_transaction(work)
+        return await self.one(made), entry
+
+    async def one(self, user: UserId) -> User:
+        """One user.
+
+        Raises:
+            NotFound: it does not exist.
+        """
+        found = await accounts.read(self._database, user)
+        if found is None:
+            raise NotFound(_NO_USER)
+        return found
+
+    async def named(self, name: str) -> User:
+        """The user of this name.
+
+        Raises:
+            NotFound: there is none.
+        """
+        found = await accounts.by_key(self._database, key_of(name))
+        if found is None:
+            raise NotFound(_NO_USER)
+        return found[0]
+
+    async def let_be(self, user: UserId, role: Role) -> None:
+        """Give a user another role.
+
+        Raises:
+            NotFound: it does not exist.
+            Conflict: nobody would be an admin.
+        """
+        leaves = role is not Role.ADMIN
+        await self._change(user, lambda connection: accounts.set_role(connection, user, role), leaves=leaves)
+
+    async def keep_out(self, user: UserId) -> None:
+        """Disable a user: they are logged out everywhere, and cannot come back until somebody lets them.
+
+        Raises:
+            NotFound: it does not exist.
+            Conflict: nobody would be an admin.
+        """
+
+        async def work(connection: Connection) -> None:
+            await accounts.set_disabled(connection, user, disabled=True)
+            await sessions.end_of(connection, user)
+
+        await self._change(user, work, leaves=True)
+
+    async def let_back(self, user: UserId) -> None:
+        """Let a user who was kept out log in again.
+
+        Raises:
+            NotFound: it does not exist.
+        """
+        await self._change(user, lambda connection: accounts.set_disabled(connection, user, disabled=False))
+
+    async def _change(
+        self, user: UserId, work: Callable[[Connection], Awaitable[None]], *, leaves: bool = False
+    ) -> None:
+        """Change a user; where they leave the admins, another has to be there."""
+
+        async def changed(connection: Connection) -> None:
+            everybody = {one.user_id: one for one in await accounts.lock(connection)}
+            if user not in everybody:
+                raise NotFound(_NO_USER)
+            others = [one for one in everybody.values() if one.user_id != user and _is_admin(one)]
+            if leaves and not others and _is_admin(everybody[user]):
+                raise Conflict(_LAST_ADMIN)
+            await work(connection)
+
+        await self._database.in_transaction(changed)
+
+    # Links.
+
+    async def setup_link(self) -> Entry | None:
+        """A link that makes the first admin; None where there is somebody already."""
+        if await self.are_there():
+            return None
+        return await self._database.in_transaction(lambda connection: _link(connection, None))
+
+    async def new_link(self, user: UserId) -> Entry:
+        """A link by which a user sets another password; those that they had are used up.
+
+        Raises:
+            NotFound: it does not exist.
+            Conflict: they are kept out.
+        """
+        if (await self.one(user)).disabled_at is not None:
+            raise Conflict("user: they are disabled; enable them first")
+        return await self._database.in_transaction(lambda connection: _link(connection, user))
+
+    async def link(self, token: str) -> Link:
+        """What a link is for.
+
+        Raises:
+            NotFound: it was used, has ended, or never was.
+        """
+        found = await accounts.link(self._database, _hash(token))
+        if found is None or (found.user is None and await self.are_there()):
+            raise NotFound(_NO_LINK)
+        return found
+
+    async def follow(self, token: str, password: str, *, name: str = "", address: str = "") -> str:
+        """Set a password by a link, which makes the first admin of that name if it is nobody's, and log them in.
+
+        Returns what their browser is to hold.
+
+        Raises:
+            NotFound: the link was used, has ended, or never was.
+            BadRequest: the name is none, or the password too easily guessed.
+        """
+        known = await self.link(token)
+        name = known.user.name if known.user else _checked_name(name)
+        _check_password(password, name)
+        password_hash = await self._known(lambda: self._hasher.hash(password))
+
+        async def work(connection: Connection) -> str:
+            used = await accounts.use_link(connection, _hash(token))
+            if used is None:
+                raise NotFound(_NO_LINK)
+            user = used[0] or await _first_admin(connection, name)
+            await accounts.set_password(connection, user, password_hash)
+            await sessions.end_of(connection, user)
+            return await _start(connection, user, address)
+
+        return await self._database.in_transaction(work)
+
+    # Sessions.
+
+    async def log_in(self, name: str, password: str, address: str, *, device: str = "") -> tuple[User, str]:
+        """The user of this name and password, and what their browser is to hold.
+
+        `device` is what it holds since somebody logged in there, as `known_device` made it: its attempts are counted apart, so
+        that nobody else's keep it out.
+
+        Raises:
+            Unauthorized: one of the two is wrong, or they are kept out; which of them is not told.
+            TooManyRequests: it failed too often.
+        """
+        found = await accounts.by_key(self._database, key_of(name))
+        number = None if found is None else self._devices.read(device, found[0].user_id, datetime.now(UTC))
+        source = network_of(address) if number is None else f"device {number}"
+        user = await self._checked(name, found, password, source, known=number is not None)
+
+        async def work(connection: Connection) -> str:
+            return await _start(connection, user.user_id, address)
+
+        return user, await self._database.in_transaction(work)
+
+    def known_device(self, user: User) -> str:
+        """What a browser is to hold, for long, in which this user has just logged in."""
+        return self._devices.make(user.user_id, datetime.now(UTC))
+
+    async def _checked(
+        self, name: str, found: tuple[User, str | None] | None, password: str, source: str, *, known: bool
+    ) -> User:
+        """Whose password this is; `source` has the attempts that count together, `known` says that no stranger's are among them."""
+        name_hash = _hash(key_of(name))
+        failures = await sessions.failures(self._database, name_hash, source)
+        if failures.of_both >= MAX_FAILURES if known else failures.are_too_many:
+            raise TooManyRequests("password: it was wrong too often; wait a quarter of an hour")
+        # Noted before it is known: those that are tried at the same time count too.
+        await sessions.note_failure(self._database, name_hash, source)
+        user, password_hash = found or (None, None)
+        good = await self._verify(password_hash, password, self._known if known else self._strangers)
+        if user is None or not good or user.disabled_at is not None:
+            raise Unauthorized("password: it is wrong, or there is nobody of this name")
+        await sessions.forget_failures(self._database, name_hash, source)
+        return user
+
+    async def holder(self, token: str) -> User | None:
+        """Who is logged in by this; None when that is over or never was."""
+        return await sessions.find(self._database, _hash(token))
+
+    async def log_out(self, token: str) -> None:
+        """End a session."""
+        await sessions.end(self._database, _hash(token))
+
+    async def change_password(self, user: User, former: str, password: str, *, token: str) -> None:
+        """Give a user another password; they are logged out everywhere but here.
+
+        Raises:
+            BadRequest: the new one is too easily guessed.
+            Unauthorized: the former one is wrong.
+            TooManyRequests: it was wrong too often.
+        """
+        _check_password(password, user.name)
+        # Whoever is logged in is no stranger.
+        found = await accounts.by_key(self._database, key_of(user.name))
+        await self._checked(user.name, found, former, f"user {user.user_id}", known=True)
+        password_hash = await self._known(lambda: self._hasher.hash(password))
+
+        async def work(connection: Connection) -> None:
+            await accounts.set_password(connection, user.user_id, password_hash)
+            await sessions.end_of(connection, user.user_id, but=_hash(token))
+
+        await self._database.in_transaction(work)
+
+    async def clean(self) -> None:
+        """Forget what is over."""
+        await sessions.clean(self._database)
+
+    # Passwords.
+
+    async def _verify(self, password_hash: str | None, password: str, queue: _Queue) -> bool:
+        """Whether this is the password; it takes as long where there is none to compare it with."""
+        if self._nobodys_hash is None:
+            self._nobodys_hash = await self._known(lambda: self._hasher.hash(secrets.token_urlsafe(16)))
+        against = password_hash or self._nobodys_hash
+
+        def verify() -> bool:
+            try:
+                return self._hasher.verify(against, password)
+            except (Argon2Error, InvalidHashError):
+                return False
+
+        return await queue(verify) and password_hash is not None
+
+
+async def _link(connection: Connection, user: UserId | None) -> Entry:
+    token = secrets.token_urlsafe(32)
+    lives = SETUP_LIVES if user is None else LINK_LIVES
+    return Entry(token, await accounts.add_link(connection, _hash(token), user, lives))
+
+
+async def _first_admin(connection: Connection, name: str) -> UserId:
+    if await accounts.lock(connection):
+        raise NotFound(_NO_LINK)
+    made = await accounts.insert(connection, name, key_of(name), Role.ADMIN)
+    assert made is not None  # noqa: S101 - there was nobody
+    return made
+
+
+async def _start(connection: Connection, user: UserId, address: str) -> str:
+    token = secrets.token_urlsafe(32)
+    await sessions.start(connection, _hash(token), user, address)
+    return token
+
+
+def _checked_name(given: str) -> str:
+    name = given.strip()
+    if fault := name_fault(name):
+        raise BadRequest("name", f"name: {fault}")
+    return name
+
+
+def _check_password(password: str, name: str) -> None:
+    if fault := password_fault(password, name):
+        raise BadRequest("password", f"password: {fault}")
+
+
+def _is_admin(user: User) -> bool:
+    return user.role is Role.ADMIN and user.ready and user.disabled_at is None
+
+
+def _hash(text: str) -> bytes:
+    """What was made at random is kept by one round of SHA-256; a name is only to be told from others by it."""
+    return hashlib.sha256(text.encode("utf-8", "replace")).digest()

@@ -1,0 +1,188 @@
+"""Who is calling: keys, compared by their hashes and in constant time."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+import os
+import time
+from base64 import b64decode
+from typing import TYPE_CHECKING
+
+from pushkeeper.core import cell
+from pushkeeper.errors import TooManyRequests, Unauthorized, Unreachable, WrongCell
+from pushkeeper.interprocess.rate_limits import RateLimits
+from pushkeeper.observability.meters import PROCESS
+from pushkeeper.observability.metrics import Metric
+from pushkeeper.store.admin import workspaces
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.admin.workspaces import KeyHolder, Workspace
+    from pushkeeper.store.db.database import Database
+
+_REMEMBERED_S = 0.8  # a key that is revoked is refused everywhere within a second
+_MOST_REMEMBERED = 10_000
+_MISROUTED_FOR_S = 60
+_LONGEST_KEY = 1_000  # bytes, with its scheme, far above those of ours: the rest is not looked up
+
+
+class Keys:
+    """Looks keys up; an Authorization header that was good is remembered for less than a second, by a digest of it alone.
+
+    Each kind of key of a workspace may make so many calls in a second, counted by `limits`. Calls that come while their key
+    is looked up wait for that one look. An unknown key that names another cell than ours is refused as that.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        cell: int = 0,
+        requests_per_s: int | None = None,
+        limits: RateLimits | None = None,
+    ) -> None:
+        """Without limits that processes share, this process counts alone."""
+        self._database = database
+        self._cell = cell
+        self._requests_per_s = requests_per_s
+        self._limits = limits or RateLimits()
+        self._salt = os.urandom(16)
+        self._allowed: dict[tuple[str, bytes], tuple[float, Workspace]] = {}
+        self._looking: dict[tuple[str, bytes], asyncio.Task[Workspace]] = {}
+
+    async def track(self, authorization: bytes) -> Workspace:
+        """The workspace of a site id and API key, in basic authentication.
+
+        Raises:
+            Unauthorized: there are none, or they are wrong.
+            TooManyRequests: it has made all its calls for now.
+        """
+        return await self._of("track", authorization, self._holder_of_site)
+
+    async def app(self, authorization: bytes) -> Workspace:
+        """The workspace of an App API key, as bearer.
+
+        Raises:
+            Unauthorized: there is none, or it is wrong.
+            TooManyRequests: it has made all its calls for now.
+        """
+        return await self._of("app", authorization, self._holder_of_bearer)
+
+    async def cdp(self, key: str) -> Workspace:
+        """The workspace of a write key, as it stands in a body or a path.
+
+        Raises:
+            Unauthorized: it is none.
+            TooManyRequests: it has made all its calls for now.
+        """
+        return await self._of("cdp", key.encode("utf-8", "replace"), self._holder_of_write_key)
+
+    async def cdp_header(self, authorization: bytes) -> Workspace:
+        """The workspace of a write key, as the user of basic authentication or as bearer.
+
+        Raises:
+            Unauthorized: there is none, or it is wrong.
+            TooManyRequests: it has made all its calls for now.
+        """
+        scheme, _, key = authorization.decode("latin-1").partition(" ")
+        if scheme.lower() == "bearer":
+            return await self.cdp(key.strip())
+        user, _ = _basic(authorization.decode("latin-1"))
+        return await self.cdp(user)
+
+    def count_items(self, kind: str, workspace: WorkspaceId, items: int) -> None:
+        """Count a batch, which was let in as one call, by its items: what it has too many is waited for by later calls."""
+        if items > 1 and self._requests_per_s is not None:
+            self._limits.owe(kind, workspace, items - 1)
+
+    async def _of(
+        self, kind: str, authorization: bytes, look_up: Callable[[str], Awaitable[Workspace]]
+    ) -> Workspace:
+        if len(authorization) > _LONGEST_KEY:
+            raise Unauthorized("unauthorized")
+        digest = hashlib.blake2b(authorization, digest_size=16, key=self._salt).digest()
+        until, allowed = self._allowed.get((kind, digest), (0.0, None))
+        if allowed is None or time.monotonic() >= until:
+            allowed = await self._looked_up(kind, digest, authorization.decode("latin-1"), look_up)
+        if self._requests_per_s is not None:
+            self._count(kind, allowed.workspace_id, self._requests_per_s)
+        return allowed
+
+    async def _looked_up(
+        self, kind: str, digest: bytes, authorization: str, look_up: Callable[[str], Awaitable[Workspace]]
+    ) -> Workspace:
+        """Whose it is, looked up once for all who ask meanwhile; as it was when that began, it is remembered."""
+        looking = self._looking.get((kind, digest))
+        if looking is None:
+
+            async def look() -> Workspace:
+                until = time.monotonic() + _REMEMBERED_S
+                try:
+                    found = await look_up(authorization)
+                finally:
+                    del self._looking[kind, digest]
+                if len(self._allowed) >= _MOST_REMEMBERED:
+                    self._allowed.clear()
+                self._allowed[kind, digest] = until, found
+                return found
+
+            looking = self._looking[kind, digest] = asyncio.create_task(look())
+            # Whoever asked may have left before the answer.
+            looking.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(looking)
+
+    def _count(self, kind: str, workspace: WorkspaceId, per_s: int) -> None:
+        if wait_s := self._limits.take(kind, workspace, per_s):
+            raise TooManyRequests(
+                f"too many requests: a key may make {per_s:,} in a second, each item of a batch counted (requests_per_s)",
+                retry_after_s=math.ceil(wait_s),
+            )
+
+    async def _holder_of_site(self, authorization: str) -> Workspace:
+        site_id, api_key = _basic(authorization)
+        return self._checked(await workspaces.holder_of_site(self._database, site_id), site_id, api_key)
+
+    async def _holder_of_write_key(self, key: str) -> Workspace:
+        if not key or "\0" in key:
+            raise Unauthorized("unauthorized")
+        return self._checked(await workspaces.holder_of_key(self._database, "cdp", key), key, key)
+
+    async def _holder_of_bearer(self, authorization: str) -> Workspace:
+        scheme, _, key = authorization.partition(" ")
+        key = key.strip()
+        if scheme.lower() != "bearer" or not key or "\0" in key:
+            raise Unauthorized("unauthorized")
+        return self._checked(await workspaces.holder_of_key(self._database, "app", key), key, key)
+
+    def _checked(self, holder: KeyHolder | None, name: str, key: str) -> Workspace:
+        """The holder's workspace: `name` is the key or site id by which the holder was looked for."""
+        named = cell.of_key(name)
+        if holder is None and named not in {None, self._cell}:
+            PROCESS.count(Metric.MISROUTED, "key").value += 1
+            raise WrongCell(f"the key is of cell {named}, and this is cell {self._cell}")
+        if holder is None or not holder.matches(key):
+            raise Unauthorized("unauthorized")
+        return holder.workspace
+
+
+def not_here(message: str) -> Unreachable:
+    """What is answered to whoever would throw away what is refused, until the proxy in front of the cells is mended."""
+    return Unreachable(message, retry_after_s=_MISROUTED_FOR_S)
+
+
+def _basic(authorization: str) -> tuple[str, str]:
+    """User and password; Customer.io's Go client uses the URL-safe alphabet, and some leave the padding out."""
+    scheme, _, encoded = authorization.partition(" ")
+    standard = encoded.strip().rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        decoded = b64decode(standard + "=" * (-len(standard) % 4), validate=True).decode()
+    except ValueError:  # not base64, not ASCII, or not UTF-8 inside
+        decoded = ""
+    user, colon, password = decoded.partition(":")
+    if scheme.lower() != "basic" or not colon or "\0" in decoded:
+        raise Unauthorized("unauthorized")
+    return user, password

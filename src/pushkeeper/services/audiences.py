@@ -1,0 +1,387 @@
+"""Audiences: who belongs together. Segments are lists of people kept by hand, or filters that are saved under a name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pushkeeper.core.filters import from_text, to_text
+from pushkeeper.core.filters import saved as filter_saved
+from pushkeeper.core.filters.evaluate import Reading, failing
+from pushkeeper.core.filters.nodes import BadFilter, InSegment, Unit
+from pushkeeper.core.filters.saved import Definition
+from pushkeeper.errors import BadRequest, Conflict, NotFound
+from pushkeeper.store import explanations
+from pushkeeper.store.audiences import audiences, plans
+from pushkeeper.store.audiences.audiences import Audience
+from pushkeeper.store.people import pages as person_pages
+from pushkeeper.store.people import people, placeholders, segments
+from pushkeeper.store.people.people import Naming
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pushkeeper.core.filters.nodes import Node
+    from pushkeeper.core.identity import Identifier
+    from pushkeeper.core.model import DeviceId, PersonId, WorkspaceId
+    from pushkeeper.store.audiences.audiences import Differences, Estimate, Size
+    from pushkeeper.store.audiences.plans import AudiencePlan
+    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.devices.devices import Device
+    from pushkeeper.store.people.people import Member
+    from pushkeeper.store.people.segments import Draft, Fetch, Segment, Use
+
+_NOT_FOUND = "segment: not found"
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """Whom a filter means otherwise if it is read of people instead of devices.
+
+    Attributes:
+        clauses: of each example, what of the filter is not true of it as it is read of devices (where it is taken in
+            wrongly) or of people (where it is left out).
+    """
+
+    differences: Differences
+    clauses: Mapping[DeviceId, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """How large an audience is, and who differs if its filter is read of people instead of devices."""
+
+    size: Size
+    apart: Apart
+
+
+class Audiences:
+    """The segments of all workspaces, and whom filters are true of."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # Segments.
+
+    async def segments(self, workspace: WorkspaceId) -> list[Segment]:
+        """All segments, the oldest first."""
+        return await segments.of_workspace(self._database, workspace)
+
+    async def segment(self, workspace: WorkspaceId, segment_id: int) -> Segment:
+        """One segment.
+
+        Raises:
+            NotFound: it does not exist.
+        """
+        found = await segments.read(self._database, workspace, segment_id)
+        if found is None:
+            raise NotFound(_NOT_FOUND)
+        return found
+
+    async def make(self, workspace: WorkspaceId, draft: Draft) -> Segment:
+        """Make a segment: an empty list, or a saved audience where it has a filter.
+
+        Raises:
+            BadRequest: the filter is none, or names a segment that there is not.
+        """
+
+        async def work(connection: Connection) -> Segment:
+            await segments.lock(connection, workspace)
+            if draft.filter is not None:
+                await read_whole(connection.fetch, workspace, draft.filter)
+            return await segments.insert(connection, workspace, draft)
+
+        return await self._database.of(workspace).in_transaction(work)
+
+    async def change(self, workspace: WorkspaceId, segment_id: int, draft: Draft) -> Segment:
+        """Let a saved audience be so; what was sent to it stays sent.
+
+        Raises:
+            BadRequest: the filter is none, names a segment that there is not, or itself.
+            NotFound: there is no saved audience of this number.
+        """
+
+        async def work(connection: Connection) -> Segment | None:
+            await segments.lock(connection, workspace)
+            await read_whole(connection.fetch, workspace, draft.filter)
+            saved = await segments.saved(connection.fetch, workspace)
+            saved[segment_id] = Definition(draft.unit or Unit.DEVICE, read_filter(draft.filter))
+            for other in saved:
+                _expanded(InSegment(other), saved)
+            return await segments.change(connection, workspace, segment_id, draft)
+
+        changed = await self._database.of(workspace).in_transaction(work)
+        if changed is None:
+            raise NotFound(_NOT_FOUND)
+        return changed
+
+    async def delete_segment(self, workspace: WorkspaceId, segment_id: int) -> None:
+        """Delete a segment; the people stay.
+
+        Raises:
+            Conflict: another audience, or a broadcast's, names it.
+            NotFound: it does not exist.
+        """
+
+        async def work(connection: Connection) -> bool:
+            await segments.lock(connection, workspace)
+            saved = await segments.saved(connection.fetch, workspace)
+            users = [other for other, made in saved.items() if segment_id in filter_saved.named(made.node)]
+            if users:
+                raise Conflict(f"segment: the audience of segment {users[0]} names it")
+            if templates := await segments.templates_naming(connection.fetch, workspace, segment_id):
+                raise Conflict(f"segment: the audience of template {templates[0]} names it")
+            return await segments.delete(connection, workspace, segment_id)
+
+        if not await self._database.of(workspace).in_transaction(work):
+            raise NotFound(_NOT_FOUND)
+
+    async def templates_naming(self, workspace: WorkspaceId, segment_id: int) -> list[int]:
+        """The templates whose audience names a segment.
+
+        Raises:
+            NotFound: there is no segment of this number.
+        """
+        await self.segment(workspace, segment_id)
+        return await segments.templates_naming(self._database.of(workspace).rows, workspace, segment_id)
+
+    async def uses(self, workspace: WorkspaceId) -> dict[int, list[Use]]:
+        """Which audiences, templates and broadcasts (of these the newest) name each segment."""
+        return await segments.uses(self._database.of(workspace).rows, workspace)
+
+    async def add(self, workspace: WorkspaceId, segment_id: int, who: Sequence[Identifier]) -> None:
+        """Put people into a segment; who is not known is made, save by a cio_id.
+
+        Raises:
+            BadRequest: the segment is a filter's, or an id is a placeholder and the workspace does not allow it.
+            NotFound: there is no segment of this number.
+        """
+        await self._by_hand(workspace, segment_id)
+        namings = [Naming(workspace_id=workspace, path=one, field="ids") for one in who]
+
+        async def work(connection: Connection) -> None:
+            for refusal in (await placeholders.refused(connection, dict(enumerate(namings)))).values():
+                raise refusal
+            found = await people.resolve(connection, namings, self._database.hashes)
+            await segments.add(
+                connection, workspace, segment_id, [person for person in found if person is not None]
+            )
+
+        await self._database.of(workspace).in_transaction(work)
+
+    async def remove(self, workspace: WorkspaceId, segment_id: int, who: Sequence[Identifier]) -> None:
+        """Take people out of a segment.
+
+        Raises:
+            BadRequest: the segment is a filter's.
+            NotFound: there is no segment of this number.
+        """
+        await self._by_hand(workspace, segment_id)
+        namings = [Naming(workspace_id=workspace, path=one, create=False) for one in who]
+
+        async def work(connection: Connection) -> None:
+            found = await people.resolve(connection, namings, self._database.hashes)
+            await segments.remove(
+                connection, workspace, segment_id, [person for person in found if person is not None]
+            )
+
+        await self._database.of(workspace).in_transaction(work)
+
+    async def segments_of(self, workspace: WorkspaceId, person: PersonId) -> list[Segment]:
+        """The segments that a person is in, the oldest first."""
+        put_into = await segments.of_person(self._database, workspace, person)
+        saved = await segments.saved(self._database.of(workspace).rows, workspace)
+        nodes = {one: _expanded(InSegment(one), saved) for one in saved}
+        true = await audiences.true_of(self._database, workspace, person, nodes, datetime.now(UTC))
+        matching = [one for one in await self.segments(workspace) if one.segment_id in true] if true else []
+        return sorted([*put_into, *matching], key=lambda one: one.segment_id)
+
+    async def count(self, workspace: WorkspaceId, segment_id: int) -> int:
+        """How many people are in a segment.
+
+        Raises:
+            NotFound: it does not exist.
+        """
+        if (await self.segment(workspace, segment_id)).filter is None:
+            return await segments.count(self._database, workspace, segment_id)
+        return (await self.size(workspace, _of_segment(segment_id), Unit.PERSON)).people
+
+    async def members(
+        self, workspace: WorkspaceId, segment_id: int, *, after: int, limit: int
+    ) -> list[Member]:
+        """The people in a segment whose keys come after this one, in their order.
+
+        Raises:
+            NotFound: it does not exist.
+        """
+        if (await self.segment(workspace, segment_id)).filter is None:
+            return await segments.members(self._database, workspace, segment_id, after=after, limit=limit)
+        return await self.search(workspace, _of_segment(segment_id), after=after, limit=limit)
+
+    # Filters.
+
+    async def search(self, workspace: WorkspaceId, given: object, *, after: int, limit: int) -> list[Member]:
+        """The people who match a filter and whose keys come after this one, in order.
+
+        A segment that there is not is one of nobody, as Customer.io's clients expect.
+
+        Raises:
+            BadRequest: the filter is none.
+        """
+        saved = await segments.saved(self._database.of(workspace).rows, workspace)
+        node = _expanded(read_filter(given), saved)
+        return await person_pages.search(self._database, workspace, node, after=after, limit=limit)
+
+    async def size(self, workspace: WorkspaceId, given: object, unit: Unit) -> Size:
+        """How many people and devices a filter is true of.
+
+        Raises:
+            BadRequest: the filter is none, or names a segment that there is not.
+        """
+        return await audiences.size(self._database, await self._audience(workspace, given, unit))
+
+    async def estimate(
+        self, workspace: WorkspaceId, given: object, unit: Unit, *, within_s: float
+    ) -> Size | Estimate:
+        """The same within a time: what cannot be counted in it is estimated from a part of all.
+
+        Raises:
+            BadRequest: the filter is none, or names a segment that there is not.
+        """
+        audience = await self._audience(workspace, given, unit)
+        return await audiences.estimate(self._database, audience, within_s=within_s)
+
+    async def sample(self, workspace: WorkspaceId, given: object, unit: Unit, *, limit: int) -> list[Device]:
+        """Some of the devices that a filter is true of, or of whose people; the same whenever it is asked.
+
+        Raises:
+            BadRequest: the filter is none, or names a segment that there is not.
+        """
+        return await self.devices(workspace, given, unit, after=b"", limit=limit)
+
+    async def devices(
+        self, workspace: WorkspaceId, given: object, unit: Unit, *, after: bytes, limit: int
+    ) -> list[Device]:
+        """The devices that a filter is true of (or of whose people) and whose keys come after this one, in their order.
+
+        Raises:
+            BadRequest: the filter is none, or names a segment that there is not.
+        """
+        audience = await self._audience(workspace, given, unit)
+        return await audiences.devices(self._database, audience, after=after, limit=limit)
+
+    async def preview(self, workspace: WorkspaceId, given: object, unit: Unit) -> Preview:
+        """Whom a filter is true of, and which devices it is true of only if it is read of people, or only if not.
+
+        Raises:
+            BadRequest: the filter is none, or names a segment that there is not.
+        """
+        audience = await self._audience(workspace, given, unit)
+        size = await audiences.size(self._database, audience)
+        return Preview(size, await self._apart(audience, audiences.LONGEST_S))
+
+    async def apart(self, workspace: WorkspaceId, given: object, *, within_s: float) -> Apart:
+        """Which devices a filter is true of only if it is read of people, or only if not, and why.
+
+        Raises:
+            BadRequest: the filter is none, or names a segment that there is not.
+            TooSlow: it takes much longer than it is given.
+        """
+        return await self._apart(await self._audience(workspace, given, Unit.DEVICE), within_s)
+
+    async def differing(
+        self, workspace: WorkspaceId, given: object, *, included: bool, after: bytes, limit: int
+    ) -> list[Device]:
+        """The devices whose keys come after this one that a filter read of people takes in wrongly, or leaves out.
+
+        Raises:
+            BadRequest: the filter is none, or names a segment that there is not.
+            TooSlow: it cannot be told within a minute.
+        """
+        audience = await self._audience(workspace, given, Unit.DEVICE)
+        return await audiences.differing(
+            self._database, audience, included=included, after=after, limit=limit
+        )
+
+    async def explain(self, workspace: WorkspaceId, given: object, unit: Unit) -> AudiencePlan:
+        """How PostgreSQL counts an audience, what that takes, and which indexes would make it faster.
+
+        Raises:
+            BadRequest: the filter is none, or names a segment that there is not.
+        """
+        return await plans.explain(self._database, await self._audience(workspace, given, unit))
+
+    async def read(self, workspace: WorkspaceId, given: object) -> Node:
+        """The filter that a tree or a text says, with the saved audiences that it names put in.
+
+        Raises:
+            BadRequest: it is none, or names a segment that there is not.
+        """
+        return await read_whole(self._database.of(workspace).rows, workspace, given)
+
+    async def _audience(self, workspace: WorkspaceId, given: object, unit: Unit) -> Audience:
+        node = await read_whole(self._database.of(workspace).rows, workspace, given)
+        return Audience(workspace_id=workspace, node=node, unit=unit, now=datetime.now(UTC))
+
+    async def _apart(self, audience: Audience, within_s: float) -> Apart:
+        found = await audiences.differences(self._database, audience, within_s=within_s)
+        clauses = {}
+        included = {device.device_id for device in found.included}
+        for device in (*found.included, *found.excluded):
+            known, own = await explanations.asked_by(
+                self._database, audience.workspace_id, device.person_id, audience.node
+            )
+            of_device = own.get(device.device_id) if device.device_id in included else None
+            missing = failing(audience.node, Reading(known, audience.now, of_device))
+            if missing is not None:
+                clauses[device.device_id] = to_text.text_of(missing)
+        return Apart(found, clauses)
+
+    async def _by_hand(self, workspace: WorkspaceId, segment_id: int) -> None:
+        if (await self.segment(workspace, segment_id)).filter is not None:
+            raise BadRequest("segment", "segment: it is a filter's, and nobody is put into it by hand")
+
+
+def read_filter(given: object) -> Node:
+    """The filter that a tree or a text says.
+
+    Raises:
+        BadRequest: it is none.
+    """
+    try:
+        return from_text.read(given)
+    except BadFilter as error:
+        raise _refused(error) from None
+
+
+async def read_whole(fetch: Fetch, workspace: WorkspaceId, given: object) -> Node:
+    """The filter that a tree or a text says, with the saved audiences that it names put in.
+
+    `fetch` is a database's `rows`, or a connection's `fetch`.
+
+    Raises:
+        BadRequest: it is none, or names a segment that there is not.
+    """
+    node = read_filter(given)
+    named = filter_saved.named(node)
+    if not named:
+        return node
+    if unknown := named - await segments.ids(fetch, workspace):
+        raise BadRequest("filter", f"filter: there is no segment {min(unknown)}")
+    return _expanded(node, await segments.saved(fetch, workspace))
+
+
+def _expanded(node: Node, saved: Mapping[int, Definition]) -> Node:
+    try:
+        return filter_saved.expanded(node, saved)
+    except BadFilter as error:
+        raise _refused(error) from None
+
+
+def _refused(error: BadFilter) -> BadRequest:
+    return BadRequest(error.place, f"{error.place}: {error.message}")
+
+
+def _of_segment(segment_id: int) -> dict[str, dict[str, int]]:
+    return {"segment": {"id": segment_id}}

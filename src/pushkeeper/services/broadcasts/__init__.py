@@ -1,0 +1,1 @@
+"""Broadcasts: drafted, forecast, planned, sent, triggered."""

@@ -1,0 +1,98 @@
+"""Recipients: the people and devices that a broadcast names, and the message that goes to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pushkeeper.core.model import device_id
+from pushkeeper.errors import BadRequest, Forbidden
+from pushkeeper.store.admin import credentials
+from pushkeeper.store.broadcasts import broadcasts
+from pushkeeper.store.delivery import routes
+from pushkeeper.store.messages import messages
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushkeeper.core.identity import Identifier
+    from pushkeeper.core.model import DeviceId, PersonId, Token, WorkspaceId
+    from pushkeeper.services.messages.templates import Letter
+    from pushkeeper.store.db.database import Connection, Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    """Somebody who is named for a broadcast, where, and what is told to them alone."""
+
+    who: Identifier
+    place: str
+    data: dict[str, Any] | None = None
+
+
+async def resolve(
+    connection: Connection, workspace: WorkspaceId, named: Sequence[Recipient], *, ignore_missing: bool
+) -> list[tuple[PersonId, dict[str, Any] | None]]:
+    """The people of these names, with what is told to each.
+
+    Raises:
+        BadRequest: one is nobody here, and that is not to be ignored.
+    """
+    known = await broadcasts.known(connection, workspace, [one.who for one in named])
+    found = []
+    for one in named:
+        person = known.get(one.who.key)
+        if person is not None:
+            found.append((person, one.data))
+        elif not ignore_missing:
+            raise BadRequest(one.place, f"{one.place}: nobody has this {one.who.kind}")
+    return found
+
+
+async def resolve_devices(
+    connection: Connection,
+    workspace: WorkspaceId,
+    named: Sequence[tuple[Token, str]],
+    *,
+    ignore_missing: bool,
+) -> list[DeviceId]:
+    """The devices of these tokens, each with its place in what was asked; of a token that several share, all of theirs.
+
+    Raises:
+        BadRequest: one is nobody's, and that is not to be ignored.
+    """
+    keys = [device_id(workspace, token) for token, _ in named]
+    known = await broadcasts.known_devices(connection, workspace, keys)
+    found: list[DeviceId] = []
+    for key, (_, place) in zip(keys, named, strict=True):
+        if key in known:
+            found += known[key]
+        elif not ignore_missing:
+            raise BadRequest(place, f"{place}: nobody has this device")
+    return found
+
+
+async def require_routes(database: Database, workspace: WorkspaceId) -> None:
+    """Make sure that there is something to send with.
+
+    Raises:
+        Forbidden: the workspace has no credentials.
+    """
+    if not await routes.of_workspaces(database, [workspace]):
+        raise Forbidden(credentials.NOT_SET_UP)
+
+
+def message_of(workspace: WorkspaceId, letter: Letter) -> messages.NewBroadcast:
+    """A message to many, of now."""
+    now = datetime.now(UTC)
+    return messages.NewBroadcast(
+        message_id=messages.new_id(),
+        workspace_id=workspace,
+        content=letter.content,
+        wording=letter.wording,
+        template_id=letter.template_id,
+        send_to_unsubscribed=letter.send_to_unsubscribed,
+        send_at=now,
+        expires_at=now + messages.LIVES,
+    )

@@ -1,0 +1,362 @@
+"""Broadcasts: a message to many is accepted when it is committed; started, paused, resumed and cancelled while it is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pushkeeper.core.broadcasts import progress, schedule
+from pushkeeper.core.broadcasts.forecast import Asks
+from pushkeeper.core.filters.nodes import Or
+from pushkeeper.errors import BadRequest, Conflict, NotFound, TooManyRequests, TooSlow
+from pushkeeper.services.audiences import read_whole
+from pushkeeper.services.broadcasts.drafts import Drafts, told_of
+from pushkeeper.services.broadcasts.forecast import Flight, Message, Preflights
+from pushkeeper.services.messages.preview import Previews
+from pushkeeper.services.messages.templates import Letter
+from pushkeeper.store.broadcasts import broadcasts
+from pushkeeper.store.broadcasts import progress as broadcast_progress
+from pushkeeper.store.broadcasts.broadcasts import Broadcast, BroadcastState
+from pushkeeper.store.broadcasts.planning import Whom
+from pushkeeper.store.db.statements import LostRace
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from uuid import UUID
+
+    from pushkeeper.core.broadcasts.forecast import Preflight
+    from pushkeeper.core.broadcasts.progress import Progress
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.rendering.renderer import Renderer
+    from pushkeeper.services.broadcasts.drafts import Asked
+    from pushkeeper.services.messages.preview import Said
+    from pushkeeper.services.messages.templates import Checks
+    from pushkeeper.store.broadcasts.broadcasts import Locked
+    from pushkeeper.store.broadcasts.progress import Minute, Tally, Waiting
+    from pushkeeper.store.db.database import Connection, Database
+
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
+_NO_DEVICE = "no_device"
+_ACCEPTED = "accepted"
+_NOT_FOUND = "broadcast: not found"
+_TO_BE_PLANNED = frozenset({BroadcastState.SCHEDULED, BroadcastState.FETCHING, BroadcastState.PLANNING})
+_UNDER_WAY = _TO_BE_PLANNED | {BroadcastState.PLANNED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a broadcast does: how far it has come, what came of it, and what it waits for."""
+
+    broadcast: Broadcast
+    progress: Progress
+    tallies: Sequence[Tally]
+    waiting: Sequence[Waiting]
+
+    @property
+    def compared(self) -> dict[str, Any] | None:
+        """What was accepted beside what was foreseen, once all of it is sent; None where it never was, or nothing was."""
+        foreseen = (self.broadcast.preflight or {}).get("accepted")
+        is_sent = self.broadcast.state is BroadcastState.PLANNED and self.broadcast.is_over
+        if foreseen is None or not is_sent or self.broadcast.dry_run:
+            return None
+        accepted = sum(tally.pushes for tally in self.tallies if tally.ending == _ACCEPTED)
+        return {
+            "accepted": accepted,
+            "foreseen": foreseen,
+            "within": foreseen["least"] <= accepted <= foreseen["most"],
+        }
+
+
+class Broadcasts:
+    """The broadcasts of all workspaces."""
+
+    def __init__(self, database: Database, checks: Checks, renderer: Renderer) -> None:
+        """Take a database and, for each platform, what its providers have to say against a content."""
+        self._database = database
+        self._drafts = Drafts(database, checks)
+        self._preflights = Preflights(database)
+        self._previews = Previews(database, checks, renderer)
+
+    async def make(self, workspace: WorkspaceId, asked: Asked) -> Broadcast:
+        """Keep a broadcast as a draft, with what is to be expected of it; one of the same idempotency key is returned.
+
+        Raises:
+            BadRequest: the content says nothing, is not Liquid, or a provider would refuse it; the audience is no filter;
+                somebody named is nobody here.
+            Conflict: its idempotency key was used for something else.
+            Forbidden: the workspace has no credentials to send with.
+            NotFound: there is no template of a broadcast of this number.
+        """
+        message = await self._drafts.message(workspace, asked)
+
+        async def work(connection: Connection) -> tuple[int, bool]:
+            if asked.once is not None:
+                known = await broadcasts.once(connection, workspace, asked.once[0])
+                if known is not None:
+                    return _same(known, asked.once[1]), False
+            new = await told_of(connection, workspace, message, asked)
+            made = await broadcasts.insert(connection, new)
+            if made is None:
+                raise LostRace  # another call with the same key was first; it is found now
+            return made, True
+
+        number, is_new = await self._database.of(workspace).in_transaction(work)
+        if is_new:
+            await self.preflight(workspace, number)
+        return await self.one(workspace, number)
+
+    async def change(
+        self, workspace: WorkspaceId, broadcast_id: int, asked: Asked, *, seen: UUID | None = None
+    ) -> Broadcast:
+        """Let a draft be so, with what is to be expected of it then; its number and its idempotency key stay.
+
+        `seen` is the message that it said when it was shown to whoever changes it.
+
+        Raises:
+            BadRequest, Forbidden: as `make` does.
+            Conflict: it was started, or says another message than was seen.
+            NotFound: it does not exist, or no broadcast template has that number.
+        """
+        message = await self._drafts.message(workspace, asked)
+
+        async def work(connection: Connection, broadcast: Locked) -> None:
+            if broadcast.state is not BroadcastState.DRAFT:
+                raise Conflict(f"broadcast: it is {broadcast.state}, and only a draft is changed")
+            _require_seen(broadcast, seen)
+            new = await told_of(connection, workspace, message, asked)
+            await broadcasts.change(connection, broadcast.broadcast_id, new)
+
+        await self._change(workspace, broadcast_id, work)
+        await self.preflight(workspace, broadcast_id)
+        return await self.one(workspace, broadcast_id)
+
+    async def preview(self, workspace: WorkspaceId, asked: Asked) -> list[Said]:
+        """What it would say on each platform to somebody of its audience; where people are named, to somebody of all.
+
+        Raises:
+            BadRequest: as `make` does.
+            NotFound: there is no template of a broadcast of this number.
+        """
+        letter = await self._drafts.letter(workspace, asked)
+        node = None
+        if asked.audience is not None:
+            node = await read_whole(self._database.of(workspace).rows, workspace, asked.audience)
+        return await self._previews.say(workspace, letter, node, asked.unit)
+
+    async def shown(self, workspace: WorkspaceId, broadcast: Broadcast) -> list[Said]:
+        """What a broadcast that was made says on each platform to somebody of its audience."""
+        letter = Letter(content=broadcast.content, wording=broadcast.wording)
+        try:
+            node = (await self._whom(workspace, broadcast)).node
+        except BadRequest:
+            node = Or(())  # its saved audience was deleted since: nobody is in it
+        return await self._previews.say(workspace, letter, node, broadcast.unit)
+
+    async def one(self, workspace: WorkspaceId, broadcast_id: int) -> Broadcast:
+        """One broadcast.
+
+        Raises:
+            NotFound: it does not exist.
+        """
+        found = await broadcasts.one(self._database, workspace, broadcast_id)
+        if found is None:
+            raise NotFound(_NOT_FOUND)
+        return found
+
+    async def all(self, workspace: WorkspaceId, *, before: int | None, limit: int) -> list[Broadcast]:
+        """The broadcasts of a workspace before a number, the newest first."""
+        return await broadcasts.of_workspace(self._database, workspace, before=before, limit=limit)
+
+    async def preflight(self, workspace: WorkspaceId, broadcast_id: int) -> Preflight | None:
+        """Look at what is to be expected of a broadcast now, and keep it with it; None when that takes too long.
+
+        Raises:
+            NotFound: it does not exist.
+        """
+        broadcast = await self.one(workspace, broadcast_id)
+        flight = Flight(
+            workspace_id=workspace,
+            message_id=broadcast.message_id,
+            whom=await self._whom(workspace, broadcast),
+            message=Message(broadcast.content, broadcast.send_to_unsubscribed),
+            asks=Asks(
+                without_permission=broadcast.skip_without_permission, one_per_phone=broadcast.one_per_phone
+            ),
+            per_s=broadcast.per_s,
+            zone=broadcast.schedule.time_zone if broadcast.schedule.by_zone else None,
+        )
+        try:
+            found = await self._preflights.look(flight)
+        except (TooSlow, TooManyRequests):
+            return None
+        told = msgspec.to_builtins(found)
+        await broadcasts.set_preflight(self._database, workspace, broadcast, told)
+        return found
+
+    async def standing(self, workspace: WorkspaceId, broadcast_id: int) -> Standing:
+        """How a broadcast does.
+
+        Raises:
+            NotFound: it does not exist.
+        """
+        broadcast, now = await self.one(workspace, broadcast_id), datetime.now(UTC)
+        tallies = await broadcast_progress.tallies(self._database, workspace, broadcast.message_id)
+        waiting = await broadcast_progress.waiting(self._database, workspace, broadcast.message_id)
+        since, lately_s = progress.lately(broadcast.started_at, now)
+        minutes = await broadcast_progress.minutes(self._database, workspace, broadcast.message_id, since)
+        facts = progress.Facts(
+            now=now,
+            started=broadcast.started_at is not None,
+            paused=broadcast.paused_at is not None,
+            over=broadcast.is_over,
+            planned=broadcast.devices,
+            all_planned=broadcast.state not in _TO_BE_PLANNED,
+            last_device=broadcast.last_device,
+            parts=len(broadcast.passes),
+            part=broadcast.number,
+            settled=sum(tally.pushes for tally in tallies if tally.reason != _NO_DEVICE),
+            settled_lately=sum(minute.pushes for minute in minutes),
+            lately_s=lately_s,
+            held_up=sum(one.devices for one in waiting if one.paused),
+            last_due_at=max((one.last_at for one in waiting if one.later), default=None),
+            bound_per_s=broadcast.per_s,
+        )
+        return Standing(broadcast=broadcast, progress=progress.tell(facts), tallies=tallies, waiting=waiting)
+
+    async def minutes(self, workspace: WorkspaceId, broadcast_id: int) -> list[Minute]:
+        """How many of its pushes came to what, minute by minute (UTC) since it began.
+
+        Raises:
+            NotFound: it does not exist.
+        """
+        broadcast = await self.one(workspace, broadcast_id)
+        return await broadcast_progress.minutes(self._database, workspace, broadcast.message_id, _EVER)
+
+    async def start(
+        self, workspace: WorkspaceId, broadcast_id: int, *, seen: UUID | None = None
+    ) -> Broadcast:
+        """Let a draft go out: at once, or when its hour comes; `seen` is the message that it said when it was shown.
+
+        Raises:
+            Conflict: it was started already, or says another message than was seen.
+            NotFound: it does not exist.
+        """
+
+        async def work(connection: Connection, broadcast: Locked) -> None:
+            if broadcast.state is not BroadcastState.DRAFT:
+                raise Conflict(f"broadcast: it is {broadcast.state}, and can be started only once")
+            _require_seen(broadcast, seen)
+            due = schedule.passes(broadcast.schedule, datetime.now(UTC))
+            await broadcasts.start(connection, broadcast, due)
+
+        return await self._change(workspace, broadcast_id, work)
+
+    async def pause(self, workspace: WorkspaceId, broadcast_id: int) -> Broadcast:
+        """Let nothing more of it leave until it is resumed; what is on its way to a phone already arrives.
+
+        Raises:
+            Conflict: it is not under way, or is paused already.
+            NotFound: it does not exist.
+        """
+
+        async def work(connection: Connection, broadcast: Locked) -> None:
+            await _require_under_way(connection, broadcast)
+            if broadcast.paused_at is not None:
+                raise Conflict("broadcast: it is paused already")
+            await broadcasts.pause(connection, broadcast)
+
+        return await self._change(workspace, broadcast_id, work)
+
+    async def resume(self, workspace: WorkspaceId, broadcast_id: int) -> Broadcast:
+        """Let it go on.
+
+        Raises:
+            Conflict: it is not paused.
+            NotFound: it does not exist.
+        """
+
+        async def work(connection: Connection, broadcast: Locked) -> None:
+            if broadcast.paused_at is None:
+                raise Conflict("broadcast: it is not paused")
+            await broadcasts.resume(connection, broadcast)
+
+        return await self._change(workspace, broadcast_id, work)
+
+    async def cancel(self, workspace: WorkspaceId, broadcast_id: int) -> Broadcast:
+        """End it: nothing more of it leaves, and for each device that was planned there is a record that says so.
+
+        Raises:
+            Conflict: it is over already.
+            NotFound: it does not exist.
+        """
+
+        async def work(connection: Connection, broadcast: Locked) -> None:
+            if broadcast.state is not BroadcastState.DRAFT:
+                await _require_under_way(connection, broadcast)
+            await broadcasts.cancel(connection, broadcast)
+
+        return await self._change(workspace, broadcast_id, work)
+
+    async def _change(
+        self,
+        workspace: WorkspaceId,
+        broadcast_id: int,
+        work: Callable[[Connection, Locked], Awaitable[None]],
+    ) -> Broadcast:
+        async def locked(connection: Connection) -> None:
+            found = await broadcasts.lock(connection, workspace, broadcast_id)
+            if found is None:
+                raise NotFound(_NOT_FOUND)
+            await work(connection, found)
+
+        await self._database.of(workspace).in_transaction(locked)
+        return await self.one(workspace, broadcast_id)
+
+    async def _whom(self, workspace: WorkspaceId, broadcast: Broadcast) -> Whom:
+        node = None
+        if broadcast.audience is not None:
+            node = await read_whole(self._database.of(workspace).rows, workspace, broadcast.audience)
+        return Whom(
+            now=datetime.now(UTC),
+            node=node,
+            unit=broadcast.unit,
+            listed=broadcast.listed,
+            device_ids=broadcast.device_ids,
+        )
+
+
+def _require_seen(broadcast: Locked, seen: UUID | None) -> None:
+    """Let nobody start or replace what somebody else wrote meanwhile; a draft that is changed says a new message.
+
+    Raises:
+        Conflict: it is not what was seen.
+    """
+    if seen is not None and broadcast.message_id != seen:
+        raise Conflict("broadcast: somebody has changed it since; this is how it is now")
+
+
+async def _require_under_way(connection: Connection, broadcast: Locked) -> None:
+    """Whether something of it is left, told by the connection that holds it: another may never come.
+
+    Raises:
+        Conflict: there is not, or it was not started.
+    """
+    if broadcast.state not in _UNDER_WAY:
+        raise Conflict(f"broadcast: it is {broadcast.state}")
+    if broadcast.state is BroadcastState.PLANNED and not await broadcasts.is_waiting(connection, broadcast):
+        raise Conflict("broadcast: all of it is sent")
+
+
+def _same(known: tuple[int, bytes], asked: bytes) -> int:
+    """The broadcast of an idempotency key.
+
+    Raises:
+        Conflict: it was another that was asked for by the same key.
+    """
+    number, before = known
+    if before != asked:
+        raise Conflict("idempotency_key: it was used for another broadcast")
+    return number

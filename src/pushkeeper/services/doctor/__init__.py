@@ -1,0 +1,102 @@
+"""The doctor: looks at all that an installation stands on, changes nothing, and says what to do."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pushkeeper.errors import Unreachable
+from pushkeeper.observability.logs import logger
+from pushkeeper.services.doctor import device_status, platform, sending
+from pushkeeper.services.doctor.finding import Finding, State, wrong
+from pushkeeper.services.doctor.replica import of_replica
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from pushkeeper.config import Settings
+    from pushkeeper.services.doctor.sending import Prober
+    from pushkeeper.store.admin.credentials import Credential
+    from pushkeeper.store.admin.vault import Vault
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.retention import Keep
+
+log = logger("doctor")
+
+__all__ = ["Doctor", "Finding", "State"]
+
+
+class Doctor:
+    """Examines one installation."""
+
+    def __init__(
+        self,
+        database: Database,
+        vault: Vault,
+        *,
+        settings: Settings,
+        keep: Keep,
+        open_prober: Callable[[Credential], Prober],
+    ) -> None:
+        self._database = database
+        self._vault = vault
+        self._settings = settings
+        self._keep = keep
+        self._open_prober = open_prober
+
+    async def examine(self, *, probes: bool) -> list[Finding]:
+        """All findings, in the order in which one thing stands on another; with `probes`, the providers are asked too.
+
+        While the schema is not this release's, nothing is asked that stands on it.
+        """
+        found = [
+            platform.python(sys.version_info[:3]),
+            *platform.folder(self._settings),
+            *await self._safely("database", self._of_server),
+        ]
+        if any(
+            finding.state is State.WRONG and finding.check in {"database", "migrations"} for finding in found
+        ):
+            return found
+        for name, check in self._checks():
+            found += await self._safely(name, check)
+        opened = await sending.keys(self._database, self._vault, self._open_prober)
+        found += sending.of_keys(opened, datetime.now(UTC))
+        if probes:
+            found += await sending.of_probes(opened)
+        return found
+
+    def _checks(self) -> list[tuple[str, Callable[[], Awaitable[list[Finding]]]]]:
+        """What is asked of a database whose schema is ours."""
+        database = self._database
+        return [
+            ("replica", lambda: of_replica(database)),
+            ("partitions", lambda: platform.partitions(database, self._keep)),
+            ("workers", lambda: sending.of_work(database)),
+            ("routes", lambda: sending.of_routes(database)),
+            ("webhooks", lambda: sending.of_webhooks(database)),
+            ("jobs", lambda: device_status.of_jobs(database)),
+            ("rows", lambda: device_status.of_rows(database)),
+            ("ledger", lambda: device_status.of_ledger(database)),
+        ]
+
+    async def _of_server(self) -> list[Finding]:
+        return [
+            *await platform.server(self._database, self._settings),
+            *await platform.clock(self._database),
+            *await platform.schema(self._database),
+        ]
+
+    async def _safely(self, name: str, check: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:
+        try:
+            return await check()
+        except Unreachable as error:
+            return [wrong(name, error.message, "see that PostgreSQL runs, and that it can be reached")]
+        except Exception as error:
+            log.exception("check_failed", check=name)
+            return [
+                wrong(
+                    name, f"could not be checked ({type(error).__name__})", "report the error, with the log"
+                )
+            ]

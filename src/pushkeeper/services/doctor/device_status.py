@@ -1,0 +1,72 @@
+"""Whether devices stand as their history says, and whether jobs get done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pushkeeper.errors import TooManyRequests, TooSlow
+from pushkeeper.services.doctor.finding import attention, ok, wrong
+from pushkeeper.services.strikes import Ledger
+from pushkeeper.store import jobs
+from pushkeeper.store.admin import workspaces
+from pushkeeper.store.db import unreadable
+
+if TYPE_CHECKING:
+    from pushkeeper.services.doctor.finding import Finding
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.jobs import Troubled
+
+_LEDGER = "ledger"
+_JOBS = "jobs"
+_ROWS = "rows"
+
+
+async def of_ledger(database: Database) -> list[Finding]:
+    """For each workspace, whether each device's status is what its history comes to."""
+    ledger = Ledger(database)
+    found = []
+    for workspace in await workspaces.list_all(database):
+        try:
+            checked = await ledger.verify(workspace.workspace_id)
+        except (TooSlow, TooManyRequests) as error:
+            todo = "try again while less is going on"
+            found.append(attention(_LEDGER, error.message, todo, about=workspace.name))
+            continue
+        if checked.wrong:
+            first = checked.examples[0]
+            said = f"{checked.wrong:,} of {checked.devices:,} devices are other than their history: {first['what']}"
+            todo = (
+                f"compare the rows of device {first['device']} in devices and device_history, and report it"
+            )
+            found.append(wrong(_LEDGER, said, todo, about=workspace.name))
+        else:
+            untold = f"; the history of {checked.untold:,} is not kept any more" if checked.untold else ""
+            said = f"{checked.devices:,} devices stand as their history says{untold}"
+            found.append(ok(_LEDGER, said, about=workspace.name))
+    return found
+
+
+async def of_jobs(database: Database) -> list[Finding]:
+    """Jobs that failed in the last week, or that fail again and again."""
+    found = await jobs.troubled(database)
+    return [_of_job(job) for job in found] or [ok(_JOBS, "none fails")]
+
+
+async def of_rows(database: Database) -> list[Finding]:
+    """Rows that could not be read in the last day."""
+    found = await unreadable.counts(database)
+    todo = "see `row_unreadable` in the log for the rows' keys, and report the error"
+    return [
+        attention(
+            _ROWS, f"{one.rows:,} of {one.table_name} cannot be read: {one.reason}", todo, about=one.workspace
+        )
+        for one in found
+    ] or [ok(_ROWS, "no unreadable rows")]
+
+
+def _of_job(job: Troubled) -> Finding:
+    about = f"{job.workspace}: {job.kind} {job.item_id}"
+    todo = "see the reason; then `pushkeeper jobs retry` or `pushkeeper jobs cancel`"
+    if job.state == "failed":
+        return attention(_JOBS, f"failed: {job.reason}", todo, about=about)
+    return attention(_JOBS, f"failed {job.attempts} times in a row: {job.reason}", todo, about=about)

@@ -1,0 +1,77 @@
+"""Jobs as operators see them: what waits, runs, is put off or has failed, and why; retried or cancelled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pushkeeper.errors import Conflict, NotFound
+from pushkeeper.store import jobs
+from pushkeeper.store.broadcasts import broadcasts
+from pushkeeper.store.db import unreadable
+
+if TYPE_CHECKING:
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.unreadable import UnreadableRow
+    from pushkeeper.store.jobs import Job
+
+_KINDS = {kind.name: kind for kind in jobs.KINDS}
+_NOT_FOUND = "job: not found, or already done"
+
+
+class Jobs:
+    """The jobs of all workspaces."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def all(self, workspace: WorkspaceId) -> list[Job]:
+        """The last two hundred jobs of a workspace that are not done, the newest first."""
+        return await jobs.of_workspace(self._database, workspace)
+
+    async def unreadable_rows(self, workspace: WorkspaceId) -> list[UnreadableRow]:
+        """The rows that workers and pages could not read in the last day, the latest first."""
+        return await unreadable.of_workspace(self._database, workspace)
+
+    async def retry(self, workspace: WorkspaceId, kind: str, item: int) -> Job:
+        """Let a job have its next attempt now, and all of its attempts again.
+
+        Raises:
+            NotFound: it does not exist, or is already done.
+        """
+        found = await self._one(workspace, kind, item)
+        if not await jobs.change(self._database, workspace, _KINDS[kind].retry, item):
+            raise NotFound(_NOT_FOUND)
+        return found
+
+    async def cancel(self, workspace: WorkspaceId, kind: str, item: int) -> Job:
+        """Let nobody work at a job any more.
+
+        Raises:
+            Conflict: it is a broadcast that has failed: there is nothing left of it to cancel.
+            NotFound: it does not exist, or is already done.
+        """
+        found = await self._one(workspace, kind, item)
+        cancel = _KINDS[kind].cancel
+        if cancel is None:
+            if found.state == "failed":
+                raise Conflict("job: it has failed, and is not tried any more")
+            await self._cancel_broadcast(workspace, item)
+        elif not await jobs.change(self._database, workspace, cancel, item):
+            raise NotFound(_NOT_FOUND)
+        return found
+
+    async def _cancel_broadcast(self, workspace: WorkspaceId, item: int) -> None:
+        async def work(connection: Connection) -> None:
+            locked = await broadcasts.lock(connection, workspace, item)
+            if locked is None:
+                raise NotFound(_NOT_FOUND)
+            await broadcasts.cancel(connection, locked)
+
+        await self._database.of(workspace).in_transaction(work)
+
+    async def _one(self, workspace: WorkspaceId, kind: str, item: int) -> Job:
+        found = await jobs.of_workspace(self._database, workspace, (kind, item)) if kind in _KINDS else []
+        if not found:
+            raise NotFound(_NOT_FOUND)
+        return found[0]

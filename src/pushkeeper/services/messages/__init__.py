@@ -1,0 +1,1 @@
+"""Messages: templates, snippets, previews, and transactional pushes."""

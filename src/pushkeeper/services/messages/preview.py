@@ -1,0 +1,124 @@
+"""What a message looks like before it is sent to anybody: said to somebody of its audience, on each platform."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pushkeeper.core.filters.from_text import read as read_filter
+from pushkeeper.core.filters.nodes import And, Unit
+from pushkeeper.core.messages.personalize import BadContent, Reader, Speaker, WhenUndefined, Wording
+from pushkeeper.core.model import Platform
+from pushkeeper.errors import BadRequest
+from pushkeeper.rendering.frames import Rendered
+from pushkeeper.store.admin import credentials
+from pushkeeper.store.devices import pages as device_pages
+from pushkeeper.store.messages import render_context
+from pushkeeper.store.messages.messages import new_id
+
+if TYPE_CHECKING:
+    from pushkeeper.core.filters.nodes import Node
+    from pushkeeper.core.model import Content, WorkspaceId
+    from pushkeeper.rendering.renderer import Renderer
+    from pushkeeper.services.messages.templates import Checks, Letter
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.devices.pages import ShownDevice
+
+PLATFORMS = (Platform.IOS, Platform.ANDROID)
+_WITHIN_S = 10.0
+_NOT_YET = "it could not be rendered in time, as much else is; try again"
+_LOOKED_AT = 20  # devices of the newest people, among whom one is of the platform
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What a message says on one platform.
+
+    Attributes:
+        to: the device that it is said to; None: none of this platform was found in the time that a page looks for.
+        content: what it says; None where it cannot be said.
+        problem: why not; empty where it can.
+    """
+
+    platform: Platform
+    to: ShownDevice | None
+    content: Content | None = None
+    problem: str = ""
+
+
+class Previews:
+    """Messages, rendered as a worker would for somebody."""
+
+    def __init__(self, database: Database, checks: Checks, renderer: Renderer) -> None:
+        self._database = database
+        self._checks = checks
+        self._renderer = renderer
+
+    async def say(
+        self, workspace: WorkspaceId, letter: Letter, node: Node | None, unit: Unit = Unit.DEVICE
+    ) -> list[Said]:
+        """What a letter says on each platform to the newest person in an audience who has such a device.
+
+        `node` is the audience's filter; of None, everybody is in it.
+        """
+        return list(
+            await asyncio.gather(*(self._on(workspace, letter, (node, unit), one) for one in PLATFORMS))
+        )
+
+    async def _on(
+        self, workspace: WorkspaceId, letter: Letter, whom: tuple[Node | None, Unit], platform: Platform
+    ) -> Said:
+        to = await self._somebody(workspace, *whom, platform)
+        if not letter.content.says_something_to(platform):
+            return Said(platform=platform, to=to, problem="it says nothing on this platform")
+        wording = letter.wording
+        if wording is None:
+            return Said(platform=platform, to=to, content=letter.content.on(platform))
+        if to is None:
+            # Of nobody nothing is known: what would be missing is left empty.
+            wording = msgspec.structs.replace(wording, when_undefined=WhenUndefined.EMPTY)
+        reader = Reader(person={}, device={}) if to is None else await self._reader(to, wording)
+        try:
+            [said] = await self._renderer.say(
+                workspace, Speaker(letter.content, wording), [(reader, platform)], within_s=_WITHIN_S
+            )
+            if not isinstance(said, Rendered):
+                return Said(platform=platform, to=to, problem=_NOT_YET if said is None else said.reason)
+            services = await credentials.services(self._database, workspace)
+            for provider, check in self._checks.get(platform, {}).items():
+                if provider in services:
+                    check.check_form(said.content, platform)
+                    check.check_size(said.content, platform)
+        except (BadContent, BadRequest) as error:
+            return Said(platform=platform, to=to, problem=str(error))
+        if not said.content.says_something_to(platform):
+            return Said(platform=platform, to=to, problem="nothing is left of it for this person")
+        return Said(platform=platform, to=to, content=said.content)
+
+    async def _somebody(
+        self, workspace: WorkspaceId, node: Node | None, unit: Unit, platform: Platform
+    ) -> ShownDevice | None:
+        on_it = read_filter(f"platform = {platform.value}")
+        found = await device_pages.page(
+            self._database,
+            workspace,
+            on_it if node is None else And((node, on_it)),
+            after=device_pages.FIRST,
+            limit=_LOOKED_AT if unit is Unit.PERSON else 1,
+            unit=unit,
+        )
+        # Of a person all devices are shown, whatever they are.
+        return next((one for one in found.rows if one.device.platform == platform), None)
+
+    async def _reader(self, to: ShownDevice, wording: Wording) -> Reader:
+        message_id, device = new_id(), to.device
+        known = await render_context.of(
+            self._database,
+            {(device.workspace_id, message_id, device.person_id)},
+            {(device.workspace_id, device.device_id)},
+            {message_id: wording.event} if wording.event else {},
+        )
+        return known.of(message_id, device.person_id, device.device_id)

@@ -1,0 +1,1 @@
+"""Reports: reach, insights, and the results of deliveries."""

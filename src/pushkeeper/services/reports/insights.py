@@ -1,0 +1,255 @@
+"""Insights: the reports that somebody looks at, over all of a workspace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import msgspec
+
+from pushkeeper.core.devices import token_age
+from pushkeeper.store.reports import insights
+from pushkeeper.store.reports.insights import Insight
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pushkeeper.core.devices.token_age import Age, Week
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.reports.insights import Began, Bounce, BounceDay, Last, PushDay, Reason
+
+T = TypeVar("T")
+
+MOST_DAYS = 800
+MOST_BOUNCES = 1_000
+
+# Whoever looks counts anew where that takes no longer; else a worker does so, at most a fiftieth of its time.
+_COUNTED_AT_ONCE_MS = 60
+_FRESH = timedelta(seconds=30)
+_TIMES_AS_LONG = 50
+
+
+class Cohort(msgspec.Struct, frozen=True):
+    """People who came in a month, by how they can be reached: their best device, or that they have none."""
+
+    month: str
+    people: int
+    reachable: int
+    bounced: int
+    suppressed: int
+    without_device: int
+
+
+class Revival(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounces, or suppressions, of a month, and what came next of those devices.
+
+    Attributes:
+        accepted: a push was, so that the strike was forgiven.
+        refused: once more.
+        revived: registered again by the same person.
+        moved: registered by somebody else.
+        undone: the strike was taken back.
+        deleted: logged out, or deleted.
+        still: nothing came.
+        median_s: how long it took until half of those who were registered again were.
+    """
+
+    month: str
+    status: str
+    devices: int
+    accepted: int
+    refused: int
+    revived: int
+    moved: int
+    undone: int
+    deleted: int
+    still: int
+    median_s: float | None
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a broadcast beside what was foreseen.
+
+    Attributes:
+        state: `under_way`, `sent`, `cancelled` or `failed`.
+        devices: that it was planned for so far.
+        foreseen: how many pushes would be accepted: `least`, `likely` and `most`.
+        within: whether as many were; None where it did not come to its end, was a dry run, or nothing was foreseen.
+    """
+
+    broadcast_id: int
+    name: str
+    state: str
+    started_at: datetime
+    devices: int
+    dry_run: bool
+    foreseen: dict[str, int] | None
+    endings: dict[str, int]
+    within: bool | None
+
+
+class FlatResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The same with a column for each number."""
+
+    broadcast_id: int
+    name: str
+    state: str
+    started_at: datetime
+    dry_run: bool
+    devices: int
+    foreseen_least: int | None
+    foreseen_likely: int | None
+    foreseen_most: int | None
+    within: bool | None
+    accepted: int
+    bounced: int
+    failed: int
+    expired: int
+    unknown: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counted(Generic[T]):
+    """What was counted over all devices, and when."""
+
+    counted_at: datetime
+    found: T
+
+
+class Insights:
+    """Reports on all workspaces."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def cohorts(self, workspace: WorkspaceId, *, waits: bool = True) -> Counted[list[Cohort]] | None:
+        """People by the month in which they came, the oldest first.
+
+        What is counted over all devices is as old as it takes to be counted, fifty times over. What was never counted yet
+        is counted now if the caller `waits`, else by a worker; it is None until then.
+        """
+        return await self._counted(workspace, Insight.COHORTS, waits, lambda found: _rows(found, Cohort))
+
+    async def revivals(self, workspace: WorkspaceId, *, waits: bool = True) -> Counted[list[Revival]] | None:
+        """What came of devices that bounced or were suppressed, month by month for a year; likewise."""
+        return await self._counted(workspace, Insight.REVIVALS, waits, lambda found: _rows(found, Revival))
+
+    async def token_ages(self, workspace: WorkspaceId, *, waits: bool = True) -> Counted[list[Age]] | None:
+        """Devices by platform and by how long ago they were last used; likewise."""
+        return await self._counted(
+            workspace, Insight.TOKENS, waits, lambda found: token_age.ages(_rows(found, token_age.Used))
+        )
+
+    async def token_calendar(
+        self, workspace: WorkspaceId, *, waits: bool = True
+    ) -> Counted[list[Week]] | None:
+        """The weeks in which FCM forgets Android devices that are not used any more; likewise."""
+        today = datetime.now(UTC).date()
+        return await self._counted(
+            workspace,
+            Insight.TOKENS,
+            waits,
+            lambda found: token_age.calendar(_rows(found, token_age.Used), today),
+        )
+
+    async def pushes(self, workspace: WorkspaceId, days: int) -> list[PushDay]:
+        """What pushes came to in the last so many days (UTC), the oldest first; it stays when the pushes are dropped."""
+        return await insights.pushes(self._database, workspace, days)
+
+    async def reasons(self, workspace: WorkspaceId, days: int) -> list[Reason]:
+        """Why pushes did not reach their devices, what is most frequent first."""
+        return await insights.reasons(self._database, workspace, days)
+
+    async def bounces(self, workspace: WorkspaceId, days: int) -> list[Bounce]:
+        """Refusals by route, word, platform and app version, the most frequent thousand."""
+        return await insights.bounces(self._database, workspace, days, MOST_BOUNCES)
+
+    async def bounces_by_day(self, workspace: WorkspaceId, days: int) -> list[BounceDay]:
+        """Refusals by word, the oldest day first."""
+        return await insights.bounces_by_day(self._database, workspace, days)
+
+    async def broadcasts(self, workspace: WorkspaceId, *, before: int | None, limit: int) -> list[Result]:
+        """Broadcasts that began, the newest first: what was foreseen, and what came of them."""
+        found = await insights.broadcasts(self._database, workspace, before or (1 << 62), limit)
+        return [_result(one) for one in found]
+
+    async def due(self) -> list[tuple[WorkspaceId, Insight]]:
+        """What somebody wants counted."""
+        return await insights.due(self._database)
+
+    async def count(self, of: tuple[WorkspaceId, Insight]) -> None:
+        """Count it."""
+        await insights.count(self._database, *of)
+
+    async def fold_days(self) -> None:
+        """Put together what is counted of days that are over."""
+        await insights.fold_days(self._database)
+
+    async def _counted(
+        self,
+        workspace: WorkspaceId,
+        insight: Insight,
+        waits: bool,  # noqa: FBT001 - a keyword of all who call it
+        read: Callable[[Sequence[dict[str, Any]]], T],
+    ) -> Counted[T] | None:
+        found = await insights.last(self._database, workspace, insight)
+        now = datetime.now(UTC)
+        if (found is None and waits) or (
+            found is not None and _is_old(found, now) and found.took_ms <= _COUNTED_AT_ONCE_MS
+        ):
+            await insights.count(self._database, workspace, insight)
+            found = await insights.last(self._database, workspace, insight) or found
+        elif found is None or _is_old(found, now):
+            await insights.ask(self._database, workspace, insight)
+        return None if found is None else Counted(found.counted_at, read(found.found))
+
+
+def flat(result: Result) -> FlatResult:
+    """What came of a broadcast, for a table."""
+    foreseen, endings = result.foreseen or {}, result.endings
+    return FlatResult(
+        broadcast_id=result.broadcast_id,
+        name=result.name,
+        state=result.state,
+        started_at=result.started_at,
+        dry_run=result.dry_run,
+        devices=result.devices,
+        foreseen_least=foreseen.get("least"),
+        foreseen_likely=foreseen.get("likely"),
+        foreseen_most=foreseen.get("most"),
+        within=result.within,
+        accepted=endings.get("accepted", 0),
+        bounced=endings.get("bounced", 0),
+        failed=endings.get("failed", 0),
+        expired=endings.get("expired", 0),
+        unknown=endings.get("unknown", 0),
+        skipped=endings.get("skipped", 0),
+    )
+
+
+def _is_old(found: Last, now: datetime) -> bool:
+    return now - found.counted_at > max(_FRESH, timedelta(milliseconds=found.took_ms * _TIMES_AS_LONG))
+
+
+def _rows(found: Sequence[dict[str, Any]], kind: type[T]) -> list[T]:
+    return msgspec.convert(found, list[kind])  # type: ignore[valid-type]
+
+
+def _result(one: Began) -> Result:
+    endings, foreseen, within = one.endings or {}, one.foreseen, None
+    if foreseen is not None and one.state == "sent" and not one.dry_run:
+        within = foreseen["least"] <= endings.get("accepted", 0) <= foreseen["most"]
+    return Result(
+        broadcast_id=one.broadcast_id,
+        name=one.name,
+        state=one.state,
+        started_at=one.started_at,
+        devices=one.devices,
+        dry_run=one.dry_run,
+        foreseen=foreseen,
+        endings=endings,
+        within=within,
+    )

@@ -1,0 +1,331 @@
+"""The ledger of devices: their statuses checked against their history, and strikes that were nobody's fault taken back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from pushkeeper.core.delivery.status_replay import Balance, Only, fold
+from pushkeeper.errors import BadRequest, NotFound
+from pushkeeper.store import strikes as strike_store
+from pushkeeper.store.admin import workspaces
+from pushkeeper.store.db.pagination import Page
+from pushkeeper.store.delivery import routes
+from pushkeeper.store.strikes import Checked, Selection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pushkeeper.core.model import DeviceId, WorkspaceId
+    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.strikes import Standing, Told, Undo
+
+_PAGE = 500
+_PARTS = 16
+_EXAMPLES = 10
+MOST_BACK = timedelta(days=400)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meant:
+    """Which strikes an operator means, by the names of things.
+
+    Attributes:
+        route: of this route alone.
+        credential: of all routes of this credential (`apns:production:com.example.app`, `fcm:my-project`).
+        reason: the push service's own word, as `BadDeviceToken`.
+    """
+
+    since: datetime
+    until: datetime
+    route: str | None = None
+    credential: str | None = None
+    reason: str | None = None
+    only: Only = Only.ALL
+
+    def shown(self) -> dict[str, Any]:
+        """As it is kept."""
+        named = {"route": self.route, "credential": self.credential, "reason": self.reason}
+        return {
+            "since": self.since.isoformat(),
+            "until": self.until.isoformat(),
+            "only": self.only.value,
+            **{name: value for name, value in named.items() if value is not None},
+        }
+
+    @classmethod
+    def kept(cls, shown: dict[str, Any]) -> Meant:
+        """The same, as it was kept."""
+        return cls(
+            since=datetime.fromisoformat(shown["since"]),
+            until=datetime.fromisoformat(shown["until"]),
+            route=shown.get("route"),
+            credential=shown.get("credential"),
+            reason=shown.get("reason"),
+            only=Only(shown["only"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A device that changes: as it stood, and as it stands then."""
+
+    before: Standing
+    after: Balance
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What taking strikes back changes, or would.
+
+    Attributes:
+        strikes: how many are meant, of how many `devices`.
+        changed: devices by what they were and become.
+        unchanged: devices that stand as they did: they came back since, or have other strikes.
+        gone: devices that are no more.
+        examples: some of those that change.
+        undo_id: under which it is kept; None of a dry run.
+    """
+
+    strikes: int = 0
+    devices: int = 0
+    changed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unchanged: int = 0
+    gone: int = 0
+    examples: list[Example] = field(default_factory=list)
+    undo_id: int | None = None
+
+
+class Ledger:
+    """The history of all workspaces' devices."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def verify(
+        self, workspace: WorkspaceId, told: Callable[[int, int], None] = lambda _, __: None
+    ) -> Checked:
+        """Whether each device's history comes to its status; `told` hears how many of how many parts are done.
+
+        Raises:
+            TooSlow: a part takes longer than a minute.
+        """
+        devices = untold = wrong = 0
+        examples: list[dict[str, Any]] = []
+        for part in range(_PARTS):
+            first = bytes([part * 256 // _PARTS])
+            end = None if part + 1 == _PARTS else bytes([(part + 1) * 256 // _PARTS])
+            found = await strike_store.check(
+                self._database, workspace, first, end, examples=_EXAMPLES - len(examples)
+            )
+            devices, untold, wrong = devices + found.devices, untold + found.untold, wrong + found.wrong
+            examples += found.examples
+            told(part + 1, _PARTS)
+        return Checked(devices=devices, untold=untold, wrong=wrong, examples=examples)
+
+    async def all(self, workspace: WorkspaceId, *, limit: int) -> list[Undo]:
+        """What was taken back, the newest first."""
+        return await strike_store.of_workspace(self._database, workspace, limit=limit)
+
+    async def undo(
+        self,
+        workspace: WorkspaceId,
+        meant: Meant,
+        *,
+        why: str,
+        dry_run: bool,
+        told: Callable[[int, int], None] = lambda _, __: None,
+    ) -> Outcome:
+        """Take strikes back: each device stands as its history comes to without them, with a line that says so.
+
+        A device that came back since, or that other strikes made what it is, stays as it is; one that is gone stays gone.
+        Page by page, so that nobody waits for long; what is cut short is complete as far as it came, and goes on by
+        `go_on`. `told` hears how many of how many devices are done.
+
+        Raises:
+            BadRequest: the times are no range, or too far back.
+            NotFound: there is no route or credential of this name.
+        """
+        if dry_run:
+            _check_times(meant)
+            return await self._go_through(workspace, meant, None, told)
+        return await self.go_on(workspace, await self.begin(workspace, meant, why=why), told)
+
+    async def begin(self, workspace: WorkspaceId, meant: Meant, *, why: str) -> int:
+        """Note that these strikes are taken back, and return the number under which `go_on` does it.
+
+        Those that are still to come are not meant: it may go on much later.
+
+        Raises:
+            BadRequest: the times are no range, or too far back.
+            NotFound: there is no route or credential of this name.
+        """
+        _check_times(meant)
+        meant = replace(meant, until=min(meant.until, datetime.now(UTC)))
+        _, devices = await strike_store.meant(
+            self._database, workspace, await self._selection(workspace, meant)
+        )
+        return await self._database.of(workspace).in_transaction(
+            lambda connection: strike_store.insert(
+                connection, workspace, meant.shown(), why=why, devices=devices
+            )
+        )
+
+    async def go_on(
+        self,
+        workspace: WorkspaceId,
+        undo_id: int,
+        told: Callable[[int, int], None] = lambda _, __: None,
+    ) -> Outcome:
+        """Take those strikes back that are not yet; twice at the same time does no harm.
+
+        Raises:
+            NotFound: there is no undo of this number, or its route or credential is no more.
+        """
+        found = await strike_store.one(self._database, workspace, undo_id)
+        if found is None:
+            raise NotFound("undo: not found")
+        outcome = await self._go_through(workspace, Meant.kept(found.selection), undo_id, told)
+        await self._database.of(workspace).in_transaction(
+            lambda connection: strike_store.finish(connection, workspace, undo_id)
+        )
+        return outcome
+
+    async def changes(
+        self, workspace: WorkspaceId, meant: Meant, *, after: bytes = b""
+    ) -> Page[Example, bytes]:
+        """The devices after a key that would change, a page of them.
+
+        Raises:
+            BadRequest: the times are no range, or too far back.
+            NotFound: there is no route or credential of this name.
+        """
+        _check_times(meant)
+        found = await self._page(workspace, await self._selection(workspace, meant), after, None)
+        if found is None:
+            return Page([], None, whole=True)
+        return Page(found.changes, found.keys[-1], whole=True)
+
+    async def _go_through(
+        self, workspace: WorkspaceId, meant: Meant, undo_id: int | None, told: Callable[[int, int], None]
+    ) -> Outcome:
+        selection = await self._selection(workspace, meant)
+        strikes, devices = await strike_store.meant(self._database, workspace, selection)
+        outcome = Outcome(strikes=strikes, devices=devices, undo_id=undo_id)
+        after, done = b"", 0
+        while page := await self._page(workspace, selection, after, undo_id):
+            page.add_to(outcome)
+            after, done = page.keys[-1], done + len(page.keys)
+            told(done, devices)
+        return outcome
+
+    async def _page(
+        self, workspace: WorkspaceId, selection: Selection, after: bytes, undo_id: int | None
+    ) -> _Page | None:
+        """The next devices after a key, done; None after the last."""
+        keys = await strike_store.struck(self._database, workspace, selection, after=after, limit=_PAGE)
+        if not keys:
+            return None
+        options = await workspaces.options(self._database, workspace)
+        page = _Page(workspace, keys, selection, suppress_after=options.suppress_after, undo_id=undo_id)
+        await self._database.of(workspace).in_transaction(page.undo)
+        return page
+
+    async def _selection(self, workspace: WorkspaceId, meant: Meant) -> Selection:
+        return Selection(
+            since=meant.since,
+            until=meant.until,
+            routes=await self._routes(workspace, meant),
+            reason=meant.reason,
+            only=meant.only,
+        )
+
+    async def _routes(self, workspace: WorkspaceId, meant: Meant) -> tuple[Any, ...] | None:
+        if meant.route is None and meant.credential is None:
+            return None
+        found = await routes.of_workspaces(self._database, [workspace])
+        chosen = [
+            one.route_id
+            for one in found
+            if one.name == meant.route
+            or (meant.credential is not None and one.of_credential == meant.credential)
+        ]
+        if not chosen:
+            raise NotFound(f"route: {meant.route or meant.credential!r} not found")
+        return tuple(chosen)
+
+
+class _Page:
+    """Some devices, undone in one transaction, which may have to be run again from its start."""
+
+    def __init__(
+        self,
+        workspace: WorkspaceId,
+        keys: list[DeviceId],
+        selection: Selection,
+        *,
+        suppress_after: int,
+        undo_id: int | None,
+    ) -> None:
+        self.keys = keys
+        self.changes: list[Example] = []
+        self._workspace = workspace
+        self._selection = selection
+        self._suppress_after = suppress_after
+        self._undo_id = undo_id
+        self._unchanged = self._gone = 0
+
+    async def undo(self, connection: Connection) -> None:
+        self.changes, self._unchanged, self._gone = [], 0, 0
+        there = await strike_store.lock(connection, self._workspace, self.keys)
+        history = await strike_store.lines(connection, self._workspace, self.keys, self._selection)
+        for key in self.keys:
+            standing = there.get(key)
+            if standing is None:
+                self._gone += 1
+                continue
+            balance = self._without(history[key])
+            if balance is None or (balance.status, balance.strikes) == (standing.status, standing.strikes):
+                self._unchanged += 1
+                continue
+            self.changes.append(Example(standing, balance))
+        if self._undo_id is not None:
+            await self._write(connection, self._undo_id, there, history)
+
+    def _without(self, told: list[Told]) -> Balance | None:
+        meant = frozenset(one.line.number for one in told if one.meant)
+        return fold((one.line for one in told), suppress_after=self._suppress_after, without=meant)
+
+    async def _write(
+        self,
+        connection: Connection,
+        undo_id: int,
+        there: dict[DeviceId, Standing],
+        history: dict[DeviceId, list[Told]],
+    ) -> None:
+        numbers = [one.line.number for told in history.values() for one in told if one.meant]
+        await strike_store.mark(connection, self._workspace, undo_id, list(history), numbers)
+        if self.changes:
+            balances = [(one.before.device_id, one.after) for one in self.changes]
+            await strike_store.restore(connection, self._workspace, undo_id, balances)
+        # Another who is at the same undo may have been first with some of them.
+        struck = [key for key in there if any(one.meant for one in history[key])]
+        await strike_store.count(
+            connection, self._workspace, undo_id, strikes=len(numbers), devices=len(struck)
+        )
+
+    def add_to(self, outcome: Outcome) -> None:
+        """Add this page, which is committed, to all."""
+        outcome.changed.update((one.before.status.value, one.after.status.value) for one in self.changes)
+        outcome.unchanged += self._unchanged
+        outcome.gone += self._gone
+        outcome.examples += self.changes[: _EXAMPLES - len(outcome.examples)]
+
+
+def _check_times(meant: Meant) -> None:
+    if meant.until <= meant.since:
+        raise BadRequest("until", "until: is not after since")
+    if meant.since < datetime.now(UTC) - MOST_BACK:
+        raise BadRequest("since", f"since: is more than {MOST_BACK.days} days ago")

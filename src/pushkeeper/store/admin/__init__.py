@@ -1,0 +1,1 @@
+"""Workspaces, keys, credentials, accounts, audit."""

@@ -1,0 +1,155 @@
+"""Credentials, sealed at rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from pushkeeper.core.model import Environment, Provider, Secret, WorkspaceId
+from pushkeeper.errors import NotFound
+from pushkeeper.store.db.database import load_queries
+from pushkeeper.store.delivery import held_refusals, routes
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
+
+    from pushkeeper.store.admin.vault import Vault
+    from pushkeeper.store.db.database import Connection, Database, Row
+
+SQL = load_queries(__name__)
+
+EXPIRES_SOON = timedelta(days=30)
+NOT_SET_UP = "push is not set up: this workspace has no FCM or APNs credentials"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCredential:
+    """What a workspace sends with. `app` is APNs' topic or FCM's project; `facts` may be shown to anybody."""
+
+    provider: Provider
+    kind: str
+    app: str
+    environment: Environment
+    facts: dict[str, Any]
+    secret: Secret
+    endpoint_url: str | None = None
+    ca_pem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential(NewCredential):
+    """A stored one; (`credential_id`, `changed_at`) changes whenever anything of it does."""
+
+    credential_id: int
+    workspace_id: WorkspaceId
+    created_at: datetime
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppleApp:
+    """What APNs is told beside who we are: the app's topic, and which of its two worlds."""
+
+    topic: str
+    environment: Environment
+    endpoint_url: str | None = None
+    ca_pem: str | None = None
+
+
+async def put(database: Database, vault: Vault, workspace: WorkspaceId, new: NewCredential) -> int:
+    """Add or replace a credential and return its id.
+
+    Its routes go on, and have to prove themselves again; what was held on them is sent again.
+    """
+
+    async def work(connection: Connection) -> int:
+        credential_id: int = await connection.fetchval(
+            SQL["put"],
+            workspace,
+            new.provider.value,
+            new.kind,
+            new.app,
+            new.environment.value,
+            new.facts,
+            vault.seal(new.secret, _label(workspace, new.provider, new.app, new.environment)),
+            new.endpoint_url,
+            new.ca_pem,
+        )
+        legs = ["", "apple"] if new.provider is Provider.FCM else [""]
+        opened = await routes.fresh(connection, workspace, credential_id, legs)
+        while await held_refusals.discard(connection, opened, (held_refusals.UNPROVEN, held_refusals.GUARD)):
+            pass
+        return credential_id
+
+    return await database.of(workspace).in_transaction(work)
+
+
+async def exists(database: Database, workspace: WorkspaceId, new: NewCredential) -> bool:
+    """Whether there is a credential that this one would replace."""
+    found: bool = await database.of(workspace).value(
+        SQL["exists"], workspace, new.provider.value, new.app, new.environment.value
+    )
+    return found
+
+
+async def read(database: Database, vault: Vault, workspace: WorkspaceId, credential_id: int) -> Credential:
+    """A credential, opened.
+
+    Raises:
+        NotFound: it is gone.
+        Misconfigured: it was sealed with another secret key.
+    """
+    row = await database.of(workspace).row(SQL["read"], workspace, credential_id)
+    if row is None:
+        raise NotFound("credential: it is gone")
+    facts = dict(row)
+    provider, environment = Provider(facts.pop("provider")), Environment(facts.pop("environment"))
+    secret = vault.open(
+        facts.pop("sealed"), _label(facts["workspace_id"], provider, facts["app"], environment)
+    )
+    return Credential(**facts, provider=provider, environment=environment, secret=secret)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialFacts:
+    """What of a credential may be shown to anybody."""
+
+    credential_id: int
+    provider: Provider
+    kind: str
+    app: str
+    environment: Environment
+    facts: dict[str, Any]
+    endpoint_url: str | None
+    created_at: datetime
+    changed_at: datetime
+
+
+async def of_workspace(database: Database, workspace: WorkspaceId) -> list[CredentialFacts]:
+    """The credentials of a workspace, without their secrets."""
+    rows = await database.of(workspace).rows(SQL["of_workspace"], workspace)
+    return database.readable(rows, _facts, table="credentials", key="credential_id", workspace=workspace)
+
+
+def _facts(row: Row) -> CredentialFacts:
+    provider, environment = Provider(row["provider"]), Environment(row["environment"])
+    return CredentialFacts(
+        **{**row, "provider": provider, "environment": environment, "facts": {**row["facts"]}}
+    )
+
+
+async def set_up(connection: Connection, workspaces: Collection[WorkspaceId]) -> set[WorkspaceId]:
+    """Which of these workspaces have credentials to send with."""
+    return {row["workspace_id"] for row in await connection.fetch(SQL["set_up"], list(workspaces))}
+
+
+async def services(database: Database, workspace: WorkspaceId) -> set[Provider]:
+    """The push services that a workspace has credentials for."""
+    rows = await database.of(workspace).rows(SQL["of_workspace"], workspace)
+    return {Provider(row["provider"]) for row in rows}
+
+
+def _label(workspace: WorkspaceId, provider: Provider, app: str, environment: Environment) -> str:
+    return f"credential {workspace}/{provider}/{app}/{environment}"

@@ -1,0 +1,1 @@
+"""Audiences: filters as SQL, counts, plans, suggestions."""

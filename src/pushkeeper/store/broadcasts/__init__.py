@@ -1,0 +1,1 @@
+"""Broadcasts: planned into batches, forecast, followed."""

@@ -1,0 +1,112 @@
+"""Forecasts: an audience by what decides whether its devices are reached, and what came of pushes before."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from pushkeeper.core.broadcasts.forecast import DayOf, Kind, ZoneState, by_day
+from pushkeeper.core.delivery.device_status import LastStatus
+from pushkeeper.core.model import Platform, TokenShape
+from pushkeeper.store.broadcasts import planning
+from pushkeeper.store.db.database import load_queries
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.broadcasts.planning import Whom
+    from pushkeeper.store.db.database import Database
+
+SQL = load_queries(__name__)
+
+HISTORY_DAYS = 90
+_LISTED = "join message_people l on l.message_id = $2 and l.person_id = d.person_id"
+_SAME_PHONE = (
+    "exists (select from devices o where o.workspace_id = d.workspace_id and o.person_id = d.person_id "
+    "and o.platform = d.platform and phone_of(o.attributes) = phone_of(d.attributes) and o.status <> 'suppressed' "
+    "and (o.last_used, o.device_id) > (d.last_used, d.device_id))"
+)
+_ZONE = (
+    f"case when {planning.ZONE} is null then 'missing' "
+    f"when {planning.ZONE_KEY} = any ({{zones}}) then 'known' else 'unknown' end"
+)
+
+
+async def kinds(
+    database: Database, workspace: WorkspaceId, message_id: UUID, whom: Whom, *, by_phone: bool, by_zone: bool
+) -> list[Kind]:
+    """An audience's devices, counted by kind.
+
+    `by_phone` looks for later tokens of the same phones, `by_zone` whether their time zones are known.
+
+    Raises:
+        TooSlow: it takes longer than a minute.
+    """
+    query, parameters = _query(SQL["kinds"], whom, by_zone=by_zone)
+    query = query.replace("{same_phone}", _SAME_PHONE if by_phone else "false")
+    rows = await database.survey(query, workspace, message_id, *parameters)
+    return [
+        Kind(
+            **{
+                **row,
+                "platform": Platform(row["platform"]),
+                "shape": TokenShape(row["shape"]),
+                "status": LastStatus(row["status"]),
+                "zone": ZoneState(row["zone"]),
+            }
+        )
+        for row in rows
+    ]
+
+
+async def unknown_zones(
+    database: Database, workspace: WorkspaceId, message_id: UUID, whom: Whom
+) -> dict[str, int]:
+    """The most frequent values of unknown time zones among an audience's devices, with their counts.
+
+    Raises:
+        TooSlow: it takes longer than a minute.
+    """
+    query, parameters = _query(SQL["unknown_zones"], whom, by_zone=True)
+    rows = await database.survey(query, workspace, message_id, *parameters)
+    return {row["zone"]: row["devices"] for row in rows}
+
+
+async def people(database: Database, workspace: WorkspaceId, message_id: UUID, whom: Whom) -> int:
+    """How many people have devices of an audience.
+
+    Raises:
+        TooSlow: it takes longer than a minute.
+    """
+    query, parameters = _query(SQL["people"], whom)
+    [row] = await database.survey(query, workspace, message_id, *parameters)
+    found: int = row["people"]
+    return found
+
+
+async def history(database: Database, workspace: WorkspaceId) -> list[DayOf]:
+    """What came of a workspace's pushes in the last ninety days."""
+    rows = await database.reading(workspace).rows(SQL["history"], workspace, HISTORY_DAYS)
+    return [
+        day
+        for _, of_day in groupby(rows, itemgetter("day"))
+        for day in by_day((row["platform"], row["seen"], row["ending"], row["pushes"]) for row in of_day)
+    ]
+
+
+async def fastest_per_s(database: Database, workspace: WorkspaceId) -> float | None:
+    """How many pushes of broadcasts were accepted in a second of the best minute of the last week; None of none."""
+    found: int | None = await database.reading(workspace).value(SQL["fastest"], workspace)
+    return None if not found else found / 60
+
+
+def _query(text: str, whom: Whom, *, by_zone: bool = False) -> tuple[str, list[object]]:
+    conditions = planning.conditions(whom, first=3)
+    zone = "'known'"
+    if by_zone:
+        zone = _ZONE.replace("{zones}", conditions.parameter(planning.zone_keys(), "text[]"))
+    query = text.replace("{zone}", zone).replace("{said}", planning.ZONE)
+    query = query.replace("{listed}", _LISTED if whom.listed else "").replace("{condition}", conditions.sql)
+    return query, conditions.parameters

@@ -1,0 +1,1 @@
+"""PostgreSQL itself: connections, transactions, migrations, and what keeps it in order."""

@@ -1,0 +1,102 @@
+"""Listening: hearing what is notified, and finding out in seconds that nothing is heard any more."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from pushkeeper.errors import Unreachable
+from pushkeeper.observability.logs import logger
+from pushkeeper.store.db import driver_errors
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+    from pushkeeper.store.db.connections import Connection
+    from pushkeeper.store.db.pools import Pools
+
+log = logger("database")
+
+LISTENING = "pushkeeper listening"  # as it is seen in pg_stat_activity
+BEAT_S = 3.0
+HEARD_WITHIN_S = 5.0
+
+
+class NotHeard(Unreachable):
+    """The server takes LISTEN and NOTIFY, but what is notified does not arrive."""
+
+
+@asynccontextmanager
+async def listening(
+    pools: Pools,
+    notify: Callable[[str], Awaitable[object]],
+    heard: Sequence[tuple[str, Callable[[str], None]]],
+) -> AsyncIterator[asyncio.Event]:
+    """Call what is given for channels, with what is said, at every NOTIFY; the event is set when no more is heard.
+
+    The connection notifies itself every three seconds: a wire that was cut without a word is silent, as one is on which
+    nothing happens. `notify` notifies a channel as others do, by another connection, for the first time.
+
+    Raises:
+        Unreachable: the server does not answer; as `NotHeard` it does, but that did not arrive: a pooler gives a session to
+            one client after the other.
+    """
+    lost, pulse = asyncio.Event(), asyncio.Event()
+    channel = f"pushkeeper_pulse_{uuid4().hex}"
+    connection: Connection | None = None
+    beating: asyncio.Task[None] | None = None
+    try:
+        try:
+            connection = await pools.connect(command_s=HEARD_WITHIN_S)
+            connection.add_termination_listener(lambda _: lost.set())
+            await connection.execute(f"set application_name = '{LISTENING}'")
+            for name, call in (*heard, (channel, lambda _: pulse.set())):
+                await connection.add_listener(name, _payload_for(call))
+        except Exception as error:
+            if (ours := driver_errors.translated(error, connecting=True)) is None:
+                raise
+            raise ours from error
+        await notify(channel)
+        await _heard(pulse)
+        beating = asyncio.create_task(_beat(connection, channel, pulse, lost))
+        yield lost
+    finally:
+        if beating is not None:
+            beating.cancel()
+        if connection is not None:
+            await _closed(connection)
+
+
+async def _beat(connection: Connection, channel: str, pulse: asyncio.Event, lost: asyncio.Event) -> None:
+    try:
+        while True:
+            await asyncio.sleep(BEAT_S)
+            pulse.clear()
+            await connection.execute(f"notify {channel}")
+            await _heard(pulse)
+    except Exception as error:  # noqa: BLE001 - whatever it was, no more is heard
+        log.warning("notifications_not_heard", error=str(error) or type(error).__name__)
+    finally:
+        lost.set()
+
+
+async def _heard(pulse: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(HEARD_WITHIN_S):
+            await pulse.wait()
+    except TimeoutError:
+        raise NotHeard("the database's notifications do not arrive") from None
+
+
+def _payload_for(call: Callable[[str], None]) -> Callable[..., None]:
+    return lambda *said: call(said[-1])
+
+
+async def _closed(connection: Connection) -> None:
+    try:
+        await connection.close(timeout=2)
+    except Exception as error:
+        if driver_errors.translated(error, connecting=True) is None:
+            raise

@@ -1,0 +1,168 @@
+"""Pools of connections to one PostgreSQL: what is lent, for how long it is waited for, and when all is opened again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager, contextmanager
+from math import inf
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import asyncpg
+
+from pushkeeper.errors import Unreachable
+from pushkeeper.observability.logs import logger
+from pushkeeper.store.db import driver_errors
+from pushkeeper.store.db.connections import STATEMENT_CACHE_SIZE, Connection, Connector, patience_s, where
+from pushkeeper.store.db.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+log = logger("database")
+
+_COMMAND_S = 60.0
+_CLOSE_S = 5.0
+_HEEDED_EVERY_S = 5.0
+
+
+class Connections(NamedTuple):
+    """How many connections a pool has in use and idle, and how many it may have."""
+
+    busy: int
+    idle: int
+    most: int
+
+
+class Pools:
+    """The pools of one address, which share what is known of its hosts and whether they answer."""
+
+    def __init__(
+        self, url: str, *, statement_cache_size: int = STATEMENT_CACHE_SIZE, session: str = "read-write"
+    ) -> None:
+        """Take an address, a malformed one is a ValueError; nothing is connected yet.
+
+        Of several hosts, one is wanted with a `session` of that kind, unless the address says which.
+        """
+        self.url = url
+        self._connector = Connector(
+            url, statement_cache_size=statement_cache_size, session=session, on_move=self.open_again
+        )
+        self._pools: list[asyncpg.Pool] = []
+        self._watchdog = Watchdog(self._ask, self._leave)
+        self._heeded_at = -inf
+        self.logs = True
+
+    def add(self, most: int, prepare: Callable[[asyncpg.Connection], Awaitable[None]]) -> asyncpg.Pool:
+        """Another pool of up to so many connections, made as they are needed, each prepared once."""
+        pool = asyncpg.create_pool(
+            self.url,
+            connect=self._connected,
+            connection_class=Connection,
+            min_size=0,
+            max_size=most,
+            init=prepare,
+            reset=_nothing,
+            command_timeout=_COMMAND_S,
+        )
+        self._pools.append(pool)
+        return pool
+
+    async def open(self) -> None:
+        """Take up the pools; a connection is made when it is needed."""
+        for pool in self._pools:
+            await pool
+
+    async def close(self) -> None:
+        """Give back every connection; what still runs is cut off after five seconds."""
+        self._watchdog.close()
+        try:
+            async with asyncio.timeout(_CLOSE_S):
+                await asyncio.gather(*(pool.close() for pool in self._pools))
+        except TimeoutError:
+            for pool in self._pools:
+                pool.terminate()
+
+    @property
+    def connections(self) -> Connections:
+        """How many there are now."""
+        size, idle = (
+            sum(pool.get_size() for pool in self._pools),
+            sum(pool.get_idle_size() for pool in self._pools),
+        )
+        return Connections(size - idle, idle, sum(pool.get_max_size() for pool in self._pools))
+
+    @asynccontextmanager
+    async def acquired(self, pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
+        """One of a pool's connections.
+
+        Raises:
+            Unreachable: none is free in time, or the server does not answer; and what the driver raises, translated.
+        """
+        self._watchdog.check()
+        connecting, wait_s, began = True, patience_s(), time.monotonic()
+        try:
+            async with pool.acquire(timeout=wait_s) as connection:
+                connecting = False
+                with self._watchdog.watching(), _used(connection.itself()):
+                    yield connection
+        except Exception as error:
+            ours = driver_errors.translated(error, connecting=connecting)
+            if ours is None:
+                raise
+            if connecting and isinstance(error, TimeoutError) and time.monotonic() - began >= wait_s:
+                ours = Unreachable(f"the database gave no connection within {wait_s:.0f} s")
+            if isinstance(ours, Unreachable):
+                await self._heed(ours, error)
+            raise ours from error
+
+    async def connect(self, *, command_s: float) -> Connection:
+        """A connection of its own, to be closed by whoever asked for it; a statement may take so many seconds."""
+        connection = await self._connector(command_timeout=command_s)
+        connection.in_use = True
+        return connection
+
+    async def _connected(self, *_: object, **options: Any) -> Connection:  # noqa: ANN401 - the pool's own
+        self._watchdog.check()
+        return await self._connector(**options)
+
+    async def open_again(self) -> None:
+        """Open every connection again, each before it is used next."""
+        for pool in self._pools:
+            await pool.expire_connections()
+
+    async def _heed(self, ours: Unreachable, error: Exception) -> None:
+        """Log what keeps the database from answering, now and then; on a server that became a standby, stay no longer."""
+        if not self.logs or time.monotonic() - self._heeded_at < _HEEDED_EVERY_S:
+            return
+        self._heeded_at = time.monotonic()
+        sqlstate = getattr(error, "sqlstate", None)
+        log.warning("database_cannot_answer", reason=ours.message, at=where(self.url), sqlstate=sqlstate)
+        if isinstance(ours, driver_errors.ReadOnly):
+            # Where the address names several servers, or one by one name after the other, new connections find the primary.
+            await self.open_again()
+            self._connector.leave(lambda connection: not connection.in_use)
+
+    async def _ask(self) -> None:
+        connection = await self._connector()
+        try:
+            await connection.execute("select 1")
+        finally:
+            connection.terminate()
+
+    async def _leave(self) -> None:
+        await self.open_again()
+        self._connector.leave(lambda _: True)
+
+
+@contextmanager
+def _used(connection: Connection) -> Iterator[None]:
+    connection.in_use = True
+    try:
+        yield
+    finally:
+        connection.in_use = False
+
+
+async def _nothing(_: asyncpg.Connection) -> None:
+    """No query leaves a connection other than it found it, so none is spent on resetting it."""

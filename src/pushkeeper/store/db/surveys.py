@@ -1,0 +1,124 @@
+"""Surveys: what is asked of much of a workspace has connections of its own, and each workspace few of them at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from pushkeeper.errors import TooManyRequests, TooSlow
+from pushkeeper.store.db.connections import patience_s
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
+
+AT_ONCE = 3
+OF_ONE_WORKSPACE = 2
+WAITING = 20
+WAITS_S = 30.0
+LONGEST_S = 50.0
+SMALL_WITHIN_S = 10.0  # of a workspace with little: it takes as long as that only where the machine is busy
+_RETRY_AFTER_S = 5
+_NICENESS = 10
+
+
+class Surveys:
+    """Turns at connections that ordinary calls do not use.
+
+    A workspace has two surveys under way at most, and one connection more than that is for others. Those of a workspace
+    wait for each other in the order in which they came.
+    """
+
+    def __init__(
+        self,
+        acquired: Callable[[], AbstractAsyncContextManager[asyncpg.Connection]],
+        of_one: int = OF_ONE_WORKSPACE,
+    ) -> None:
+        """`acquired` gives one of the connections, as soon as one is free; a workspace has `of_one` at once."""
+        self._acquired = acquired
+        self._of_one = of_one
+        self._turns: dict[int, asyncio.Semaphore] = {}
+        self._asking: Counter[int] = Counter()
+
+    @asynccontextmanager
+    async def place(self, workspace: int) -> AsyncIterator[None]:
+        """A workspace's turn.
+
+        Raises:
+            TooManyRequests: too many surveys of the workspace wait already, or this one waited for too long.
+        """
+        asking = self._asking[workspace]
+        if asking >= self._of_one + WAITING:
+            raise TooManyRequests(
+                f"too many requests: {WAITING} searches of this workspace wait for their turn already",
+                retry_after_s=_RETRY_AFTER_S,
+            )
+        turns = self._turns.setdefault(workspace, asyncio.Semaphore(self._of_one))
+        self._asking[workspace] += 1
+        try:
+            await _acquire(turns)
+            try:
+                yield
+            finally:
+                turns.release()
+        finally:
+            self._asking[workspace] -= 1
+            if not self._asking[workspace]:
+                del self._asking[workspace], self._turns[workspace]
+
+    @asynccontextmanager
+    async def begun(self, begin: str, within_s: float) -> AsyncIterator[asyncpg.Connection]:
+        """A transaction that only reads, for whoever has their turn; `begin` is set for it.
+
+        Raises:
+            TooSlow: a statement takes longer than `within_s`.
+        """
+        async with self._acquired() as connection:
+            timeout_ms = max(int(within_s * 1000), 1)
+            try:
+                await connection.execute(
+                    f"begin read only; set local statement_timeout = {timeout_ms}; {begin}"
+                )
+                yield connection
+            except asyncpg.QueryCanceledError:
+                raise too_slow(within_s) from None
+            finally:
+                if not connection.is_closed():
+                    await connection.execute("rollback")
+
+
+async def _acquire(turns: asyncio.Semaphore) -> None:
+    wait_s = patience_s(WAITS_S)
+    try:
+        async with asyncio.timeout(wait_s):
+            await turns.acquire()
+    except TimeoutError:
+        raise TooManyRequests(
+            f"too many requests: other searches of this workspace were not done within {wait_s:.0f} s",
+            retry_after_s=_RETRY_AFTER_S,
+        ) from None
+
+
+def too_slow(within_s: float) -> TooSlow:
+    """What is said of a survey that takes longer than it may."""
+    return TooSlow(
+        f"what is asked takes longer than {within_s:g} s: ask for fewer conditions, or begin with one that is true "
+        "of few people (an id, a segment, an attribute that has an index)"
+    )
+
+
+def of_one_here() -> int:
+    """How many a workspace may have at once where the server runs on this machine: they leave half of its processors free."""
+    return max(min((os.cpu_count() or 1) // 2, OF_ONE_WORKSPACE), 1)
+
+
+def be_nice(connection: asyncpg.Connection) -> None:
+    """Let the server's process behind a connection leave the processor to others; it is on this machine, and may be ours."""
+    pid = connection.get_server_pid()
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, pid) + _NICENESS)

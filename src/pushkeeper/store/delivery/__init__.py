@@ -1,0 +1,1 @@
+"""Delivery: the queue, pushes, routes, workers."""

@@ -1,0 +1,353 @@
+"""Batches: the queue that workers claim from and settle into."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+import msgspec
+
+from pushkeeper.core.broadcasts.schedule import AT_ONCE, Schedule
+from pushkeeper.core.delivery.device_status import LastStatus
+from pushkeeper.core.messages.personalize import Wording
+from pushkeeper.core.model import (
+    Content,
+    DeviceId,
+    IdKind,
+    PersonId,
+    Platform,
+    RouteId,
+    Token,
+    TokenShape,
+    WorkspaceId,
+    token_shape,
+)
+from pushkeeper.store.db.database import columns, load_queries
+from pushkeeper.store.db.unreadable import UNREADABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from pushkeeper.store.db.database import Connection, Database, Row
+
+SQL = load_queries(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to settle a batch, for as long as the lease is renewed."""
+
+    workspace_id: WorkspaceId
+    batch_id: int
+    claim_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedBatch:
+    """One message for the devices listed, and how often they were attempted before.
+
+    `has_slot` says that it is of a broadcast with a bounded rate.
+    """
+
+    claim: Claim
+    workspace_id: WorkspaceId
+    message_id: UUID
+    priority: int
+    attempt: int
+    first_attempt_at: datetime
+    due_at: datetime
+    targets: tuple[Target, ...]
+    has_slot: bool = False
+
+
+class StandingDevice(msgspec.Struct, frozen=True, gc=False):
+    """A device as it stands when its batch is claimed."""
+
+    # Structs, as there are two for each push: a dataclass costs ten times as much to make.
+    person_id: PersonId
+    token: Token
+    id_kind: IdKind
+    platform: Platform
+    app: str
+    environment: str
+    status: LastStatus
+    generation: int
+    registered_at: datetime
+
+    @property
+    def shape(self) -> TokenShape:
+        """The shape of its token."""
+        return token_shape(self.platform, self.token)
+
+
+class Target(msgspec.Struct, frozen=True, gc=False):
+    """A device that a batch is for.
+
+    Attributes:
+        planned_for: the person it was planned for.
+        unsubscribed: whether that person wants no messages.
+        device: as it stands now; None when it is gone.
+        hindrance: what else stands against sending, of that which the message asks for: `channel_off`,
+            `no_permission`, `same_phone`; or `unreadable` of a device whose row cannot be read.
+        zone: the device's time zone as it says, or its person; only where the message asks for it.
+    """
+
+    device_id: DeviceId
+    planned_for: PersonId
+    unsubscribed: bool
+    device: StandingDevice | None
+    hindrance: str | None = None
+    zone: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageToSend:
+    """What a message says.
+
+    Attributes:
+        content: None when what is stored cannot be read.
+        wording: what of it is not the same to everybody; None when all is.
+        platforms: those that it is for; None for all.
+        stop_reason: why it is not sent on.
+        cancelled, paused: whether somebody ended it, or lets it wait.
+        dry_run: push services are asked, and nothing is shown.
+        schedule: of a broadcast, its hours.
+    """
+
+    message_id: UUID
+    content: Content | None
+    send_to_unsubscribed: bool
+    expires_at: datetime
+    wording: Wording | None = None
+    platforms: tuple[str, ...] | None = None
+    stop_reason: str | None = None
+    cancelled: bool = False
+    paused: bool = False
+    dry_run: bool = False
+    schedule: Schedule = AT_ONCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requeue:
+    """Devices that become a new batch: due again, in the lane of their route (0: not known).
+
+    `anew` says that they take up slots of their broadcast's rate once more.
+    """
+
+    batch: ClaimedBatch
+    targets: tuple[tuple[DeviceId, PersonId], ...]
+    due_at: datetime
+    attempt: int
+    lane: int = 0
+    anew: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """How many devices a worker can take: in all, of what is not urgent, and of lanes that are not free for all."""
+
+    devices: int
+    not_urgent: int
+    lanes: Mapping[RouteId, int]
+
+
+async def claim(database: Database, *, room: Room, lease_s: float) -> list[ClaimedBatch]:
+    """Claim batches that are due, until they fill the room, with every device as it stands now."""
+    claim_id = uuid4()
+
+    async def work(connection: Connection) -> tuple[list[Row], list[Row]]:
+        claimed = await connection.fetch(
+            SQL["claim"],
+            claim_id,
+            lease_s,
+            room.devices,
+            room.not_urgent,
+            list(room.lanes),
+            list(room.lanes.values()),
+        )
+        claimed = await _with_slots(connection, claimed)
+        if not claimed:
+            return [], []
+        return claimed, await connection.fetch(SQL["targets"], *_keys(claimed))
+
+    claimed, rows = await database.in_transaction(work)
+    targets: dict[int, list[Target]] = {row["batch_id"]: [] for row in claimed}
+    workspaces = {row["batch_id"]: row["workspace_id"] for row in claimed}
+    for row in rows:
+        try:
+            target = _target(row)
+        except Exception as error:  # noqa: BLE001 - any error is isolated to its device
+            database.unreadable.note(workspaces[row["batch_id"]], "devices", row["device_id"], error)
+            target = Target(row["device_id"], row["planned_for"], False, None, UNREADABLE)  # noqa: FBT003 - positional, as in _target
+        targets[row["batch_id"]].append(target)
+    return [
+        ClaimedBatch(
+            claim=Claim(row["workspace_id"], row["batch_id"], claim_id),
+            workspace_id=row["workspace_id"],
+            message_id=row["message_id"],
+            priority=row["priority"],
+            attempt=row["attempt"],
+            first_attempt_at=row["first_attempt_at"],
+            due_at=row["due_at"],
+            targets=tuple(targets[row["batch_id"]]),
+            has_slot=row["slot_at"] is not None,
+        )
+        for row in claimed
+    ]
+
+
+async def _with_slots(connection: Connection, claimed: list[Row]) -> list[Row]:
+    """What of it may go now: a batch of a bounded rate that comes late takes its broadcast's next slot, and waits for it."""
+    slotted = [row for row in claimed if row["slot_at"] is not None]
+    if not slotted:
+        return claimed
+    waiting = {
+        row["batch_id"] for row in await connection.fetch(SQL["take_slots"], *_keys(slotted)) if row["waits"]
+    }
+    return [row for row in claimed if row["batch_id"] not in waiting]
+
+
+# A look-up in a table is a third of what an enum's constructor takes.
+_ID_KINDS = {kind.value: kind for kind in IdKind}
+_PLATFORMS = {platform.value: platform for platform in Platform}
+_STATUSES = {status.value: status for status in LastStatus}
+
+
+def _target(row: Row) -> Target:
+    (
+        _,
+        device_id,
+        planned_for,
+        person_id,
+        token,
+        id_kind,
+        platform,
+        app,
+        environment,
+        status,
+        generation,
+        registered_at,
+        unsubscribed,
+        hindrance,
+        zone,
+    ) = row.values()
+    device = None
+    if person_id is not None:
+        device = StandingDevice(
+            person_id,
+            Token(token),
+            _ID_KINDS[id_kind],
+            _PLATFORMS[platform],
+            app,
+            environment,
+            _STATUSES[status],
+            generation,
+            registered_at,
+        )
+    return Target(device_id, planned_for, unsubscribed, device, hindrance, zone)
+
+
+def _keys(rows: list[Row]) -> list[list[object]]:
+    return columns([(row["workspace_id"], row["batch_id"]) for row in rows], 2)
+
+
+async def messages(
+    database: Database, keys: Collection[tuple[WorkspaceId, UUID]]
+) -> dict[UUID, MessageToSend]:
+    """What these messages say."""
+    rows = await database.rows(SQL["messages"], *columns(list(keys), 2))
+    whose = {message_id: workspace for workspace, message_id in keys}
+    return {row["message_id"]: _message(database, whose[row["message_id"]], row) for row in rows}
+
+
+def _message(database: Database, workspace: WorkspaceId, row: Row) -> MessageToSend:
+    known = dict(row)
+    try:
+        known["content"] = msgspec.convert(row["content"], Content)
+        known["wording"] = msgspec.convert(row["wording"], Wording | None)
+        known["schedule"] = msgspec.convert(row["schedule"], Schedule) if row["schedule"] else AT_ONCE
+    except msgspec.ValidationError as error:
+        database.unreadable.note(workspace, "messages", row["message_id"], error)
+        known |= {"content": None, "wording": None, "schedule": AT_ONCE}
+    return MessageToSend(**known)
+
+
+async def park(connection: Connection, workspace: WorkspaceId, message_id: UUID) -> None:
+    """Let nobody claim a message's batches."""
+    await connection.execute(SQL["park"], workspace, message_id)
+
+
+async def unpark(connection: Connection, workspace: WorkspaceId, message_id: UUID, *, at_once: bool) -> None:
+    """Let a message's batches be claimed again: when they are due, or at once."""
+    await connection.execute(SQL["unpark"], workspace, message_id, at_once)
+
+
+async def halted(database: Database, keys: Collection[tuple[WorkspaceId, UUID]]) -> set[UUID]:
+    """Which of these messages are to be sent no more, or not now."""
+    rows = await database.rows(SQL["halted"], *columns(list(keys), 2))
+    return {row["message_id"] for row in rows}
+
+
+async def renew(database: Database, claims: Collection[Claim], *, lease_s: float) -> set[int]:
+    """Keep claims for another lease and return the batches that are still ours."""
+    rows = await database.rows(SQL["renew"], *_columns(claims), lease_s)
+    return {row["batch_id"] for row in rows}
+
+
+async def still_claimed(connection: Connection, claims: Collection[Claim]) -> set[int]:
+    """Which of these batches are still ours; they stay so until the transaction ends."""
+    rows = await connection.fetch(SQL["still_claimed"], *_columns(claims))
+    return {row["batch_id"] for row in rows}
+
+
+async def release(database: Database, claims: Collection[Claim]) -> None:
+    """Give claims back for anybody to take up at once."""
+    await database.rows(SQL["release"], *_columns(claims))
+
+
+async def shrink(connection: Connection, claim: Claim, targets: Sequence[tuple[DeviceId, PersonId]]) -> None:
+    """Leave in a batch the devices that are not settled yet."""
+    await connection.execute(SQL["shrink"], claim.workspace_id, claim.batch_id, *columns(targets, 2))
+
+
+async def delete(connection: Connection, claims: Collection[Claim]) -> None:
+    """Take batches off the queue: all of each is settled."""
+    await connection.execute(SQL["delete"], *_columns(claims)[:2])
+
+
+async def requeue(connection: Connection, new: Requeue) -> None:
+    """Put devices back into the queue, or aside, as a batch of their own."""
+    await connection.execute(
+        SQL["requeue"],
+        new.batch.workspace_id,
+        new.batch.message_id,
+        new.batch.priority,
+        new.due_at,
+        new.attempt,
+        new.batch.first_attempt_at,
+        *columns(new.targets, 2),
+        new.lane,
+        new.anew,
+    )
+
+
+async def next_due_s(database: Database, *, closed: Collection[RouteId]) -> float | None:
+    """Seconds until something is due in a lane that is not closed, negative when it is already; None when nothing is."""
+    seconds: float | None = await database.value(SQL["next_due"], list(closed))
+    return seconds
+
+
+async def take_expired_out_of_lanes(database: Database) -> None:
+    """Let what expired while its lane was paused be claimed, and so settled as expired."""
+    await database.rows(SQL["out_of_lane"])
+
+
+def _columns(claims: Collection[Claim]) -> list[list[object]]:
+    return columns([(claim.workspace_id, claim.batch_id, claim.claim_id) for claim in claims], 3)
+
+
+async def drop_empty(database: Database, claims: Collection[Claim]) -> None:
+    """Take batches off the queue that turned out to be for no device at all; of whom that was, there is a record."""
+    await database.rows(SQL["drop_empty"], *_columns(claims))

@@ -1,0 +1,1 @@
+"""Messages, templates, and what they are rendered from."""

@@ -1,0 +1,145 @@
+"""Readers: what is known of those whom a message is rendered for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pushkeeper.core.identity import cio_id
+from pushkeeper.core.messages.personalize import Reader
+from pushkeeper.core.model import DeviceId, PersonId
+from pushkeeper.store.db.database import columns, load_queries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+    from uuid import UUID
+
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.db.database import Database, Row
+
+    K = TypeVar("K", bound=Hashable)
+
+SQL = load_queries(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """People and devices by their keys; trigger data and last events of a person are by message too.
+
+    `unreadable` are keys of any of these whose rows cannot be read.
+    """
+
+    people: Mapping[PersonId, Mapping[str, Any]]
+    devices: Mapping[DeviceId, Mapping[str, Any]]
+    told: Mapping[tuple[UUID, PersonId], Mapping[str, Any]]
+    did: Mapping[tuple[UUID, PersonId], Mapping[str, Any]]
+    unreadable: AbstractSet[object] = frozenset()
+
+    def of(self, message_id: UUID, person: PersonId, device: DeviceId) -> Reader:
+        """Whoever reads this message on this device; nothing is known of one who is gone."""
+        return Reader(
+            person=self.people.get(person, {}),
+            device=self.devices.get(device, {}),
+            data=self.told.get((message_id, person), {}),
+            event=self.did.get((message_id, person), {}),
+        )
+
+    def can_read(self, message_id: UUID, person: PersonId, device: DeviceId) -> bool:
+        """Whether the stored data of this message's person and device can be read."""
+        return self.unreadable.isdisjoint((person, device, (message_id, person)))
+
+
+async def of(
+    database: Database,
+    wanted: Collection[tuple[WorkspaceId, UUID, PersonId]],
+    devices: Collection[tuple[WorkspaceId, DeviceId]],
+    events: Mapping[UUID, str],
+) -> Readers:
+    """What is known of people, for a message each, and of devices; `events` are what some messages speak of, by name."""
+    persons = sorted({(workspace, person) for workspace, _, person in wanted})
+    people = await database.rows(SQL["people"], *columns(persons, 2))
+    told = await database.rows(SQL["told"], *columns(sorted(wanted), 3))
+    found = await database.rows(SQL["devices"], *columns(sorted(devices), 2))
+    asked = [(*one, events[one[1]]) for one in sorted(wanted) if one[1] in events]
+    did = await database.rows(SQL["events"], *columns(asked, 4)) if asked else []
+    reading = _Reading(database, {person: workspace for workspace, person in persons})
+    whose_device = {device: workspace for workspace, device in devices}
+    return Readers(
+        people=reading.each("people", people, _key_of_person, _person),
+        devices=reading.each("devices", found, _key_of_device, _device, whose_device),
+        told=reading.each("message_people", told, _key_of_message, _told),
+        did=reading.each("events", did, _key_of_message, _did),
+        unreadable=reading.unreadable,
+    )
+
+
+class _Reading:
+    """Reads rows one by one; a row that cannot be read is recorded, and its key is kept."""
+
+    def __init__(self, database: Database, whose: Mapping[PersonId, WorkspaceId]) -> None:
+        self._database = database
+        self._whose = whose
+        self.unreadable: set[object] = set()
+
+    def each(
+        self,
+        table: str,
+        rows: Sequence[Row],
+        key_of: Callable[[Row], K],
+        read: Callable[[Row], Mapping[str, Any]],
+        whose: Mapping[Any, WorkspaceId] | None = None,
+    ) -> Mapping[K, Mapping[str, Any]]:
+        found = {}
+        for row in rows:
+            key = key_of(row)
+            try:
+                found[key] = read(row)
+            except Exception as error:  # noqa: BLE001 - any error is isolated to its row
+                self.unreadable.add(key)
+                workspace = self._whose[row["person_id"]] if whose is None else whose[key]
+                self._database.unreadable.note(workspace, table, _text(key), error)
+        return found
+
+
+def _key_of_person(row: Row) -> PersonId:
+    return PersonId(row["person_id"])
+
+
+def _key_of_device(row: Row) -> DeviceId:
+    return DeviceId(row["device_id"])
+
+
+def _key_of_message(row: Row) -> tuple[UUID, PersonId]:
+    return row["message_id"], PersonId(row["person_id"])
+
+
+def _person(row: Row) -> Mapping[str, Any]:
+    return {
+        **row["attributes"],
+        **{name: row[name] for name in ("id", "email") if row[name] is not None},
+        "cio_id": cio_id(row["person_id"]),
+    }
+
+
+def _device(row: Row) -> Mapping[str, Any]:
+    return {**row["attributes"], "platform": row["platform"], "app": row["app"]}
+
+
+def _told(row: Row) -> Mapping[str, Any]:
+    return {**row["data"]}
+
+
+def _did(row: Row) -> Mapping[str, Any]:
+    return {**row["data"], "name": row["name"], "happened_at": int(row["happened_at"].timestamp())}
+
+
+def _text(key: object) -> str:
+    """A key as it is recorded: hexadecimal for a device, a number for a person."""
+    match key:
+        case bytes():
+            return key.hex()
+        case tuple():
+            return " ".join(map(str, key))
+        case _:
+            return str(key)

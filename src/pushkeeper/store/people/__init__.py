@@ -1,0 +1,1 @@
+"""People: identifiers, attributes, events, segments, topics, erasure."""

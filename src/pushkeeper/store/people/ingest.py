@@ -1,0 +1,250 @@
+"""What is told of people and their devices, many calls in one commit: each counts once, in the order of its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Hashable
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from pushkeeper.core.identity import IdentifierKind
+from pushkeeper.core.model import DeviceId, WorkspaceId, device_id
+from pushkeeper.store.db.database import Connection
+from pushkeeper.store.db.turns import Keys
+from pushkeeper.store.devices import devices
+from pushkeeper.store.devices.devices import Registration
+from pushkeeper.store.people import events, people, placeholders
+from pushkeeper.store.people.events import NewEvent
+from pushkeeper.store.people.people import AttributeChange, Naming
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pushkeeper.core.identifier_hash import IdentifierHashes
+    from pushkeeper.core.model import PersonId
+    from pushkeeper.errors import BadRequest
+
+
+class Tell(msgspec.Struct, frozen=True, kw_only=True):
+    """One call that tells of a person: attributes, a device, something that they did; or of somebody not known yet.
+
+    Attributes:
+        naming: whom it means; None when it names nobody but an anonymous id.
+        anonymous_id: whose device or event it is while there is no naming; with one, whose earlier events and devices
+            are assigned to this person, if nobody identified with it before.
+        once: an id of the call, hashed; the same one again changes nothing.
+    """
+
+    workspace_id: WorkspaceId
+    naming: Naming | None = None
+    anonymous_id: str | None = None
+    change: AttributeChange | None = None
+    registration: Registration | None = None
+    event: NewEvent | None = None
+    once: bytes | None = None
+
+
+class Act(msgspec.Struct, frozen=True, kw_only=True):
+    """Anything else that is done in the same commit, to what `keys` name, by itself.
+
+    Attributes:
+        whole: it may free or change any identifier of its workspace, so what came before it is written before, and
+            what came after it after.
+    """
+
+    workspace_id: WorkspaceId
+    keys: tuple[Hashable, ...] = ()
+    whole: bool = False
+    work: Callable[[Connection], Awaitable[object]]
+    once: bytes | None = None
+
+
+Call: TypeAlias = Tell | Act
+
+
+def keys_of(call: Call) -> Keys:
+    """What a call concerns: a device alone, a person alone where identifiers change hands, and the id that makes it count once."""
+    workspace = call.workspace_id
+    own = (workspace,)
+    once: tuple[Hashable, ...] = () if call.once is None else ((workspace, call.once),)
+    if isinstance(call, Act):
+        concerns, within = (own, ()) if call.whole else (call.keys, own)
+        return Keys(alone=concerns, shared=once, within=within, owner=workspace, serial=True)
+    naming = call.naming
+    alone: tuple[Hashable, ...] = () if call.registration is None else (_device(call),)
+    anonymous = anonymous_keys(workspace, call.anonymous_id)
+    if naming is None:
+        return Keys(alone=alone, shared=anonymous + once, within=own, owner=workspace)
+    alone += anonymous
+    people_keys: tuple[Hashable, ...] = tuple((workspace, *i.key) for i in naming.identifiers)
+    # Who is not to be created is looked for when it is their turn; the rest of a group may have made them.
+    does_nothing_else = call.change is None and call.registration is None
+    if naming.others or not (naming.create or does_nothing_else):
+        return Keys(alone=alone + people_keys, shared=once, within=own, owner=workspace)
+    return Keys(alone=alone, shared=people_keys + once, within=own, owner=workspace)
+
+
+def anonymous_keys(workspace: WorkspaceId, anonymous_id: str | None) -> tuple[Hashable, ...]:
+    """The keys that calls with the same anonymous id share."""
+    return () if anonymous_id is None else ((workspace, "anonymous_id", anonymous_id),)
+
+
+async def write(connection: Connection, calls: Sequence[Call], hashes: IdentifierHashes) -> list[object]:
+    """Write calls, none of which concerns what another has alone; each is answered in its place.
+
+    A Tell is answered by the person, None when nobody is meant, or the BadRequest that refuses it; an Act by its result.
+
+    Raises:
+        BadRequest: one asks for too much, and has done something else already; or an Act refuses.
+    """
+    namings = {p: c.naming for p, c in enumerate(calls) if isinstance(c, Tell) and c.naming is not None}
+    refused = await placeholders.refused(connection, namings)
+    new = await _not_seen(connection, {p: call for p, call in enumerate(calls) if p not in refused})
+    answers: list[object] = [refused.get(place) for place in range(len(calls))]
+    tells = {place: call for place in new if isinstance(call := calls[place], Tell)}
+    if tells:
+        await _tell(connection, tells, answers, hashes)
+    for place in new:
+        call = calls[place]
+        if isinstance(call, Act):
+            answers[place] = await call.work(connection)
+    return answers
+
+
+async def _not_seen(connection: Connection, calls: Mapping[int, Call]) -> list[int]:
+    once = [(call.workspace_id, call.once) for call in calls.values() if call.once is not None]
+    if not once:
+        return list(calls)
+    fresh = await events.first_time(connection, once)
+    new = []
+    for place, call in calls.items():
+        if call.once is None:
+            new.append(place)
+        elif (key := (call.workspace_id, call.once)) in fresh:
+            fresh.discard(key)
+            new.append(place)
+    return new
+
+
+async def _tell(
+    connection: Connection, tells: dict[int, Tell], answers: list[object], hashes: IdentifierHashes
+) -> None:
+    named = [(place, naming) for place, tell in tells.items() if (naming := tell.naming) is not None]
+    found = await people.resolve(connection, [naming for _, naming in named], hashes)
+    meant = {place: person for (place, _), person in zip(named, found, strict=True) if person is not None}
+    for place, person in meant.items():
+        answers[place] = person
+    await _take_from_nobody(connection, [tells[place] for place in meant])
+    await _claim(connection, [(tells[place], person) for place, person in meant.items()])
+    await _leave_to_nobody(connection, [tells[place] for place, _ in named if place not in meant])
+    await _change(connection, tells, meant, answers)
+    await _register(connection, tells, meant, answers)
+    await _keep_anonymous(connection, tells)
+    done = [
+        (tell.workspace_id, meant.get(place), tell.anonymous_id, tell.event)
+        for place, tell in tells.items()
+        # Whoever is blocked, or was named and is nobody, did nothing.
+        if tell.event is not None and (place in meant or tell.naming is None)
+    ]
+    if done:
+        await events.insert(connection, done)
+
+
+async def _take_from_nobody(connection: Connection, tells: Sequence[Tell]) -> None:
+    """A device that a person tells of is no longer kept for whoever turns out to be behind an anonymous id."""
+    theirs = [(tell.workspace_id, device) for tell in tells if (device := _device(tell)) is not None]
+    if theirs:
+        await events.forget_devices(connection, theirs)
+
+
+async def _claim(connection: Connection, told: Sequence[tuple[Tell, PersonId]]) -> None:
+    claims = [
+        (tell.workspace_id, tell.anonymous_id, person)
+        for tell, person in told
+        if tell.anonymous_id is not None
+    ]
+    if claims and (waiting := await events.claim(connection, claims)):
+        await devices.register(connection, waiting)
+
+
+async def _leave_to_nobody(connection: Connection, unmeant: Sequence[Tell]) -> None:
+    """What came before somebody who is suppressed identified is theirs: the next person must not get it."""
+    claims = [
+        (tell.workspace_id, tell.anonymous_id)
+        for tell in unmeant
+        if tell.anonymous_id is not None
+        and tell.naming is not None
+        and tell.naming.create
+        and tell.naming.path.kind is not IdentifierKind.CIO_ID  # which nobody has, and is made for nobody
+    ]
+    if claims:
+        await events.leave_to_nobody(connection, claims)
+
+
+async def _change(
+    connection: Connection, tells: dict[int, Tell], meant: dict[int, PersonId], answers: list[object]
+) -> None:
+    changing = [
+        (place, person, change)
+        for place, person in meant.items()
+        if (change := tells[place].change) is not None
+    ]
+    if not changing:
+        return
+    told = [(tells[place].workspace_id, person, change) for place, person, change in changing]
+    for at in await people.update(connection, told):
+        place = changing[at][0]
+        answers[place] = _refusal(people.too_much(), tells[place], tells[place].registration)
+
+
+async def _register(
+    connection: Connection, tells: dict[int, Tell], meant: dict[int, PersonId], answers: list[object]
+) -> None:
+    telling = [
+        (place, (tells[place].workspace_id, person, told))
+        for place, person in meant.items()
+        if (told := tells[place].registration) is not None
+    ]
+    if not telling:
+        return
+    refused = await devices.register(connection, [told for _, told in telling])
+    again = []
+    for place, (workspace, person, told) in telling if refused else ():
+        if _device(tells[place]) not in refused:
+            continue
+        error = devices.too_much()
+        if told.must_register:
+            dropped = {"attributes": error.message, **told.dropped_attributes}
+            bare = msgspec.structs.replace(told, attributes={}, dropped_attributes=dropped)
+            again.append((workspace, person, bare))
+            answers[place] = error
+        else:
+            answers[place] = _refusal(error, tells[place], tells[place].change)
+    if again:
+        await devices.register(connection, again)
+
+
+async def _keep_anonymous(connection: Connection, tells: dict[int, Tell]) -> None:
+    kept = [
+        (tell.workspace_id, tell.anonymous_id, tell.registration)
+        for tell in tells.values()
+        if tell.naming is None and tell.anonymous_id is not None and tell.registration is not None
+    ]
+    if kept:
+        await events.keep_devices(connection, kept)
+
+
+def _refusal(error: BadRequest, tell: Tell, other_half: object) -> BadRequest:
+    """What is said of a call that asks for too much.
+
+    One that did nothing else has written nothing, and its neighbours need not be written again without it. Any other
+    is, by raising.
+    """
+    did_more = tell.once is not None or tell.anonymous_id is not None
+    if other_half is not None or did_more or (tell.naming is not None and tell.naming.others):
+        raise error
+    return error
+
+
+def _device(tell: Tell) -> DeviceId | None:
+    return None if tell.registration is None else device_id(tell.workspace_id, tell.registration.token)

@@ -1,0 +1,1 @@
+"""Reports: what apps report, and counts over time."""

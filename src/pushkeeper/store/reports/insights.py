@@ -1,0 +1,187 @@
+"""Insights: reports over all devices, as they were last counted, and series by the day."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pushkeeper.core.model import WorkspaceId
+from pushkeeper.store.db.database import load_queries
+from pushkeeper.store.reports.reach import COUNT_MEMORY, COUNT_WITHIN_S, REACH_CHANNEL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushkeeper.store.db.database import Connection, Database
+
+SQL = load_queries(__name__)
+
+
+class Insight(StrEnum):
+    """What is counted over all devices."""
+
+    COHORTS = "cohorts"
+    REVIVALS = "revivals"
+    TOKENS = "tokens"
+
+
+_COUNTING = {
+    Insight.COHORTS: SQL["cohorts"],
+    Insight.REVIVALS: SQL["revivals"],
+    Insight.TOKENS: SQL["tokens"],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """What it came to when it was last counted, and how long that took."""
+
+    counted_at: datetime
+    took_ms: int
+    found: Sequence[dict[str, Any]]
+
+
+class PushDay(msgspec.Struct, frozen=True):
+    """How many pushes to a platform ended so on a day (UTC)."""
+
+    day: date
+    platform: str
+    ending: str
+    pushes: int
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why so many pushes did not reach their devices; `provider_reason` is the push service's own word."""
+
+    ending: str
+    reason: str
+    provider_reason: str
+    pushes: int
+
+
+class Bounce(msgspec.Struct, frozen=True):
+    """So many refusals of devices, by what they have in common."""
+
+    route: str
+    provider: str
+    provider_reason: str
+    platform: str
+    app: str
+    app_version: str
+    pushes: int
+
+
+class BounceDay(msgspec.Struct, frozen=True):
+    """So many refusals with a word on a day (UTC)."""
+
+    day: date
+    provider: str
+    provider_reason: str
+    pushes: int
+
+
+class Began(msgspec.Struct, frozen=True, kw_only=True):
+    """A broadcast that began, with what was foreseen of it and how many pushes ended how.
+
+    Attributes:
+        state: `under_way`, `sent`, `cancelled` or `failed`.
+        devices: that it was planned for so far.
+        foreseen: how many pushes would be accepted: `least`, `likely` and `most`.
+    """
+
+    broadcast_id: int
+    name: str
+    started_at: datetime
+    devices: int
+    foreseen: dict[str, int] | None
+    dry_run: bool
+    endings: dict[str, int] | None
+    state: str
+
+
+async def count(database: Database, workspace: WorkspaceId, insight: Insight) -> bool:
+    """Count it and keep what it comes to; False where somebody else does so now."""
+
+    async def work(connection: Connection) -> bool:
+        if not await connection.fetchval(SQL["try_lock"], workspace, insight.value):
+            return False
+        await connection.execute(COUNT_MEMORY)
+        started = time.perf_counter()
+        rows = await connection.fetch(_COUNTING[insight], workspace, timeout=COUNT_WITHIN_S)
+        took_ms = int((time.perf_counter() - started) * 1000)
+        await connection.execute(SQL["put"], workspace, insight.value, took_ms, [dict(row) for row in rows])
+        return True
+
+    await database.know(workspace)
+    return await database.of(workspace).in_transaction(work)
+
+
+async def last(database: Database, workspace: WorkspaceId, insight: Insight) -> Last | None:
+    """What it came to when it was last counted; None before that."""
+    row = await database.of(workspace).row(SQL["last"], workspace, insight.value)
+    return None if row is None else Last(**row)
+
+
+async def ask(database: Database, workspace: WorkspaceId, insight: Insight) -> None:
+    """Want it counted, by a worker."""
+
+    async def work(connection: Connection) -> None:
+        await connection.execute(SQL["ask"], workspace, insight.value)
+        await connection.execute(f"notify {REACH_CHANNEL}")
+
+    await database.of(workspace).in_transaction(work)
+
+
+async def due(database: Database) -> list[tuple[WorkspaceId, Insight]]:
+    """What somebody wants counted."""
+    rows = await database.rows(SQL["due"])
+    return [(WorkspaceId(row["workspace_id"]), Insight(row["name"])) for row in rows]
+
+
+async def pushes(database: Database, workspace: WorkspaceId, days: int) -> list[PushDay]:
+    """What pushes came to in the last so many days, today among them, the oldest first."""
+    return [
+        PushDay(*row.values())
+        for row in await database.reading(workspace).rows(SQL["pushes"], workspace, days)
+    ]
+
+
+async def reasons(database: Database, workspace: WorkspaceId, days: int) -> list[Reason]:
+    """Why pushes did not reach their devices in the last so many days, what is most frequent first."""
+    return [
+        Reason(*row.values())
+        for row in await database.reading(workspace).rows(SQL["reasons"], workspace, days)
+    ]
+
+
+async def bounces(database: Database, workspace: WorkspaceId, days: int, limit: int) -> list[Bounce]:
+    """Refusals in the last so many days, what is most frequent first."""
+    return [
+        Bounce(*row.values())
+        for row in await database.reading(workspace).rows(SQL["bounces"], workspace, days, limit)
+    ]
+
+
+async def bounces_by_day(database: Database, workspace: WorkspaceId, days: int) -> list[BounceDay]:
+    """Refusals by word, the oldest day first."""
+    return [
+        BounceDay(*row.values())
+        for row in await database.reading(workspace).rows(SQL["bounces_by_day"], workspace, days)
+    ]
+
+
+async def broadcasts(database: Database, workspace: WorkspaceId, before: int, limit: int) -> list[Began]:
+    """Broadcasts that began, with numbers below this one, the newest first."""
+    rows = await database.reading(workspace).rows(SQL["broadcasts"], workspace, before, limit)
+    return [Began(**row) for row in rows]
+
+
+async def fold_days(database: Database) -> None:
+    """Make one row of what several connections counted of a day that is over."""
+    await database.rows(SQL["fold_push_days"])
+    await database.rows(SQL["fold_bounce_days"])

@@ -1,0 +1,134 @@
+"""Figures: metrics as the database holds them for others, and what it says of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pushkeeper.observability.meters import Series, Spread
+from pushkeeper.observability.metrics import Kind, Metric
+from pushkeeper.store.db.database import load_queries
+from pushkeeper.store.delivery.workers import Figure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pushkeeper.store.db.database import Database
+
+SQL = load_queries(__name__)
+
+_METRICS = {metric.value.name: metric for metric in Metric}
+_SUM = "sum"
+
+
+def written(several: Iterable[Series]) -> list[Figure]:
+    """Series as they are stored: a histogram is one figure for each bound, and one for its sum."""
+    found: list[Figure] = []
+    for series in several:
+        adds_up = series.metric.value.kind is not Kind.GAUGE
+        if isinstance(series.value, Spread):
+            parts = [
+                (str(bound), count)
+                for bound, count in zip((*series.value.bounds, inf), series.value.counts, strict=True)
+            ]
+            found += [
+                Figure(_key(series, part), adds_up, value)
+                for part, value in [*parts, (_SUM, series.value.total)]
+            ]
+        else:
+            found.append(Figure(_key(series, ""), adds_up, series.value))
+    return found
+
+
+def read(stored: Mapping[str, float]) -> list[Series]:
+    """The series of what is stored; of a metric, a label or a bound that only another release knows there is none."""
+    found: dict[tuple[Metric, tuple[str, ...]], float | Spread] = {}
+    for key, value in stored.items():
+        name, labels, part = msgspec.json.decode(key, type=tuple[str, tuple[str, ...], str])
+        metric = _METRICS.get(name)
+        if metric is None or len(labels) != len(metric.value.labels):
+            continue
+        if metric.value.kind is Kind.HISTOGRAM:
+            spread = found.setdefault((metric, labels), Spread(metric.value.bounds))
+            assert isinstance(spread, Spread)  # noqa: S101 - set as one just above
+            _add(spread, part, value)
+        else:
+            found[metric, labels] = value
+    return [Series(metric, labels, value) for (metric, labels), value in found.items()]
+
+
+def _key(series: Series, part: str) -> str:
+    return msgspec.json.encode((series.metric.value.name, series.labels, part)).decode()
+
+
+def _add(spread: Spread, part: str, value: float) -> None:
+    if part == _SUM:
+        spread.total += value
+    elif (bound := float(part)) == inf:
+        spread.counts[-1] += int(value)
+    elif bound in spread.bounds:
+        spread.counts[spread.bounds.index(bound)] += int(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """What waits in a workspace's queue; `oldest_due_s` is of what nothing holds back, None where there is none."""
+
+    workspace: str
+    priority: int
+    state: str
+    batches: int
+    devices: int
+    oldest_due_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookFacts:
+    """A webhook: what waits for it, and since when its endpoint fails."""
+
+    workspace: str
+    webhook_id: int
+    disabled: bool
+    failing_s: float
+    waiting: int
+
+
+async def queue(database: Database) -> list[Waiting]:
+    """What waits, by workspace, priority and state."""
+    return [Waiting(**row) for row in await database.rows(SQL["queue"])]
+
+
+async def held(database: Database) -> dict[tuple[int, str], int]:
+    """How many refusals are held, by route and why."""
+    return {(row["route_id"], row["why"]): row["held"] for row in await database.rows(SQL["held"])}
+
+
+async def hooks(database: Database) -> list[HookFacts]:
+    """Every webhook."""
+    return [HookFacts(**row) for row in await database.rows(SQL["hooks"])]
+
+
+async def devices(database: Database) -> dict[tuple[str, str, str], int]:
+    """How many devices there are, by workspace, platform and last status."""
+    rows = await database.reading().rows(SQL["devices"])
+    return {(row["workspace"], row["platform"], row["status"]): row["devices"] for row in rows}
+
+
+async def workspace_names(database: Database) -> dict[Any, str]:
+    """The name of every workspace, by its id."""
+    return {row["workspace_id"]: row["name"] for row in await database.rows(SQL["workspaces"])}
+
+
+async def size_bytes(database: Database) -> int:
+    """The size of the database on disk."""
+    found: int = await database.value(SQL["size"])
+    return found
+
+
+async def server_version(database: Database) -> str:
+    """PostgreSQL's own version, as it says it."""
+    found: str = await database.value(SQL["version"])
+    return found

@@ -1,0 +1,215 @@
+"""The ledger: what devices' history comes to, and strikes that are taken back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pushkeeper.core.delivery.device_status import LastStatus
+from pushkeeper.core.delivery.status_replay import Balance, Line, Only
+from pushkeeper.core.model import DeviceId, Platform, Token
+from pushkeeper.store.db.database import columns, load_queries
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+
+    from pushkeeper.core.model import PersonId, RouteId, WorkspaceId
+    from pushkeeper.store.db.database import Connection, Database
+
+SQL = load_queries(__name__)
+
+_STRIKES = "h.event in ('refused', 'refused_as_stale') and h.undone_by is null"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which strikes are meant: of a time, and maybe of routes, of a push service's reason, or only some of them."""
+
+    since: datetime
+    until: datetime
+    routes: tuple[RouteId, ...] | None = None
+    reason: str | None = None
+    only: Only = Only.ALL
+
+    def condition(self, first: int) -> tuple[str, list[object]]:
+        """The condition over `device_history h`, with its parameters from `$first` on."""
+        written = [_STRIKES, f"h.at >= ${first}", f"h.at < ${first + 1}"]
+        parameters: list[object] = [self.since, self.until]
+        if self.routes is not None:
+            written.append(f"h.route_id = any (${first + len(parameters)}::bigint[])")
+            parameters.append(list(self.routes))
+        if self.reason is not None:
+            written.append(f"h.provider_reason = ${first + len(parameters)}::text")
+            parameters.append(self.reason)
+        if self.only is Only.SUPPRESSED:
+            written.append("h.to_status = 'suppressed'")
+        return f"({' and '.join(written)})", parameters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What was found of some devices: how many there are, how many have no history left, and how many it does not fit."""
+
+    devices: int
+    untold: int
+    wrong: int
+    examples: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A device as it stands."""
+
+    device_id: DeviceId
+    person_id: PersonId
+    token: Token
+    platform: Platform
+    status: LastStatus
+    strikes: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A line of history, and whether it is one of the strikes that are meant."""
+
+    line: Line
+    meant: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undo:
+    """What was taken back: which strikes were meant, and why.
+
+    Attributes:
+        strikes: how many are taken back, of how many `devices`; more than `meant_devices` there were not when it began.
+        under_way: somebody is at it now; what is neither finished nor under way was cut short.
+    """
+
+    undo_id: int
+    selection: dict[str, Any]
+    why: str
+    strikes: int
+    devices: int
+    meant_devices: int | None
+    created_at: datetime
+    finished_at: datetime | None
+    under_way: bool
+
+
+async def check(
+    database: Database, workspace: WorkspaceId, first: bytes, end: bytes | None, *, examples: int
+) -> Checked:
+    """Whether the history of devices with keys from the first on, and before the end, comes to how they stand.
+
+    Raises:
+        TooSlow: it takes longer than a minute.
+    """
+    [row] = await database.survey(SQL["broken"], workspace, first, end, examples)
+    return Checked(**row)
+
+
+async def meant(database: Database, workspace: WorkspaceId, selection: Selection) -> tuple[int, int]:
+    """How many strikes are meant, of how many devices."""
+    condition, parameters = selection.condition(2)
+    query = SQL["strikes"].replace("{meant}", condition)
+    [row] = await database.survey(query, workspace, *parameters)
+    return row["strikes"], row["devices"]
+
+
+async def struck(
+    database: Database, workspace: WorkspaceId, selection: Selection, *, after: bytes, limit: int
+) -> list[DeviceId]:
+    """The next devices after a key that have a strike which is meant."""
+    condition, parameters = selection.condition(4)
+    query = SQL["struck"].replace("{meant}", condition)
+    rows = await database.survey(query, workspace, after, limit, *parameters)
+    return [row["device_id"] for row in rows]
+
+
+async def lock(
+    connection: Connection, workspace: WorkspaceId, keys: Sequence[DeviceId]
+) -> dict[DeviceId, Standing]:
+    """These devices as they stand, which nobody changes until the transaction ends; one that is gone is missing."""
+    rows = await connection.fetch(SQL["lock"], workspace, list(keys))
+    return {
+        row["device_id"]: Standing(
+            **{
+                **row,
+                "token": Token(row["token"]),
+                "platform": Platform(row["platform"]),
+                "status": LastStatus(row["status"]),
+            }
+        )
+        for row in rows
+    }
+
+
+async def lines(
+    connection: Connection, workspace: WorkspaceId, keys: Sequence[DeviceId], selection: Selection
+) -> dict[DeviceId, list[Told]]:
+    """The history of these devices, the oldest line first."""
+    condition, parameters = selection.condition(3)
+    query = SQL["lines"].replace("{meant}", condition)
+    found: dict[DeviceId, list[Told]] = {key: [] for key in keys}
+    for row in await connection.fetch(query, workspace, list(keys), *parameters):
+        facts = dict(row)
+        is_meant = facts.pop("meant")
+        for name in ("from_status", "to_status"):
+            facts[name] = None if facts[name] is None else LastStatus(facts[name])
+        found[facts.pop("device_id")].append(Told(Line(**facts), is_meant))
+    return found
+
+
+async def mark(
+    connection: Connection,
+    workspace: WorkspaceId,
+    undo_id: int,
+    keys: Collection[DeviceId],
+    numbers: Collection[int],
+) -> None:
+    """Let these strikes count no more."""
+    await connection.execute(SQL["mark"], workspace, undo_id, list(keys), list(numbers))
+
+
+async def restore(
+    connection: Connection,
+    workspace: WorkspaceId,
+    undo_id: int,
+    balances: Sequence[tuple[DeviceId, Balance]],
+) -> None:
+    """Let devices stand so, each with its line that says why."""
+    rows = [(key, b.status.value, b.strikes, b.struck_at, b.reason) for key, b in balances]
+    await connection.execute(SQL["restore"], workspace, f"undo {undo_id}", *columns(rows, 5))
+
+
+async def insert(
+    connection: Connection, workspace: WorkspaceId, selection: dict[str, Any], *, why: str, devices: int
+) -> int:
+    """Note that somebody takes strikes of so many devices back, and why; returns the number of that."""
+    made: int = await connection.fetchval(SQL["insert"], workspace, selection, why, devices)
+    return made
+
+
+async def count(
+    connection: Connection, workspace: WorkspaceId, undo_id: int, *, strikes: int, devices: int
+) -> None:
+    """Note how many strikes more, of how many devices more, are taken back."""
+    await connection.execute(SQL["count"], workspace, undo_id, strikes, devices)
+
+
+async def finish(connection: Connection, workspace: WorkspaceId, undo_id: int) -> None:
+    """Note that all that were meant are taken back."""
+    await connection.execute(SQL["finish"], workspace, undo_id)
+
+
+async def of_workspace(database: Database, workspace: WorkspaceId, *, limit: int) -> list[Undo]:
+    """What was taken back, the newest first."""
+    return [Undo(**row) for row in await database.of(workspace).rows(SQL["all"], workspace, None, limit)]
+
+
+async def one(database: Database, workspace: WorkspaceId, undo_id: int) -> Undo | None:
+    """What was taken back under this number, if anything was."""
+    row = await database.of(workspace).row(SQL["all"], workspace, undo_id, 1)
+    return None if row is None else Undo(**row)

@@ -1,0 +1,153 @@
+"""The store, opened: what all else is built on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from math import inf
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from pushkeeper.core.delivery.delivery_id import DeliveryIds
+from pushkeeper.core.identifier_hash import IdentifierHashes
+from pushkeeper.errors import Misconfigured, Unreachable
+from pushkeeper.observability.logs import logger
+from pushkeeper.rendering.renderer import Renderer
+from pushkeeper.store.admin import vault
+from pushkeeper.store.db import cells, migrate, opening
+from pushkeeper.store.db.database import Database
+from pushkeeper.store.db.embedded import EmbeddedPostgres
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from pushkeeper.config import Settings
+    from pushkeeper.store.admin.vault import Vault
+    from pushkeeper.store.db.migrate import Migration
+
+
+T = TypeVar("T")
+log = logger("start")
+
+_AGAIN_S = 1.0
+_SAID_EVERY_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An open, migrated database, and what renders messages.
+
+    `embedded` is the server that runs in our data folder, if it does; `applied` are the migrations just applied; `cell` is
+    which of several databases behind one address this is.
+    """
+
+    database: Database
+    vault: Vault
+    embedded: EmbeddedPostgres | None
+    applied: tuple[int, ...]
+    cell: int = 0
+    renderer: Renderer = field(default_factory=Renderer)
+
+
+@asynccontextmanager
+async def store(
+    settings: Settings, *, connections: int = 4, migrating: bool = True, waiting: bool = False
+) -> AsyncIterator[Store]:
+    """Open the store, starting the embedded PostgreSQL where no database URL is set.
+
+    Unless it is told not to, it brings the schema up to date. With `waiting` it waits for a database that does not answer
+    yet, or is still a standby.
+
+    Raises:
+        Misconfigured: the data folder, the secret key or the database cannot be used.
+        Unreachable: the database URL does not answer, or that of a standby.
+    """
+    embedded = EmbeddedPostgres(settings.data_dir) if settings.database_url is None else None
+    url = settings.database_url or ""
+    try:
+        if embedded is not None:
+            url = await _started(embedded)
+        key = (
+            vault.key_of_folder(settings.data_dir)
+            if settings.secret_key is None
+            else vault.read_key(settings.secret_key.value.decode())
+        )
+        opened = vault.Vault(key)
+
+        async def open_one() -> tuple[Database, list[Migration]]:
+            return await _opened(
+                await Database.open(
+                    url,
+                    connections=connections,
+                    statement_cache_size=settings.statement_cache_size,
+                    delivery_ids=DeliveryIds(opened.key_for("delivery ids")),
+                    embedded=embedded is not None,
+                ),
+                IdentifierHashes(opened.key_for("identifiers")),
+                migrating=migrating,
+            )
+
+        database, applied = await (_waited_for(open_one) if waiting else open_one())
+        try:
+            if settings.replica_url is not None:
+                await database.add_replica(settings.replica_url, max_lag_s=settings.replica_max_lag_s)
+            async with aclosing(Renderer()) as renderer:
+                numbers = tuple(migration.number for migration in applied)
+                yield Store(database, opened, embedded, numbers, await cells.of(database), renderer)
+        finally:
+            await database.close()
+    finally:
+        if embedded is not None:
+            await asyncio.to_thread(embedded.stop)
+
+
+async def _opened(
+    database: Database, hashes: IdentifierHashes, *, migrating: bool
+) -> tuple[Database, list[Migration]]:
+    try:
+        database.hashes = hashes
+        if not migrating:
+            return database, []
+        await opening.require_primary(database)
+        return database, await migrate.migrate(database)
+    except BaseException:
+        await database.close()
+        raise
+
+
+async def _waited_for(open_one: Callable[[], Awaitable[T]]) -> T:
+    said_at = -inf
+    while True:
+        try:
+            return await open_one()
+        except Unreachable as error:
+            if time.monotonic() - said_at >= _SAID_EVERY_S:
+                said_at = time.monotonic()
+                log.warning("start_waits_for_the_database", reason=error.message)
+        await asyncio.sleep(_AGAIN_S)
+
+
+async def _started(embedded: EmbeddedPostgres) -> str:
+    """Start the server, to its end: whoever is stopped meanwhile would leave behind what a thread goes on to start."""
+    starting = asyncio.get_running_loop().run_in_executor(None, embedded.start)
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with suppress(Misconfigured):
+            await starting
+        raise
+
+
+def shown_url(opened: Store) -> str:
+    """The database's address without its passwords."""
+    parts = urlsplit(opened.database.url)
+    user, at, host = parts.netloc.rpartition("@")
+    name, colon, _ = user.partition(":")
+    said = parse_qsl(parts.query, keep_blank_values=True)
+    query = [(key, "…" if key in {"password", "sslpassword"} else value) for key, value in said]
+    if not colon and query == said:
+        return opened.database.url
+    shown = f"{name}:…" if colon else user
+    return urlunsplit(parts._replace(netloc=f"{shown}{at}{host}", query=urlencode(query, safe="…/")))

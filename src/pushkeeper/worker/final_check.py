@@ -1,0 +1,94 @@
+"""The last look before a push leaves: is the device still the one it was planned for, and which route takes it?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from pushkeeper.core.broadcasts.schedule import known_zone
+from pushkeeper.core.delivery.eligibility import SkipReason, against
+from pushkeeper.store.db.unreadable import UNREADABLE
+from pushkeeper.store.delivery.queue import StandingDevice
+from pushkeeper.store.delivery.routes import Route
+
+if TYPE_CHECKING:
+    from pushkeeper.core.delivery.route_choice import Ways
+    from pushkeeper.store.delivery.queue import MessageToSend, Target
+
+
+class Skip(msgspec.Struct, frozen=True, gc=False):
+    reason: SkipReason
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """The message is no longer worth sending."""
+
+
+class Stop(msgspec.Struct, frozen=True, gc=False):
+    """The message is not sent on: providers call it malformed, or what is stored of it cannot be read."""
+
+    reason: str
+
+
+class Wait(msgspec.Struct, frozen=True, gc=False):
+    """The route is paused, or cannot be sent on: the push waits in its lane."""
+
+    route: Route
+
+
+class Later(msgspec.Struct, frozen=True, gc=False):
+    """Not now: the broadcast is paused, or these are not its hours for the device; `at` is when to look again."""
+
+    at: datetime
+
+
+class Go(msgspec.Struct, frozen=True, gc=False):
+    """Send it, to this device, on this route."""
+
+    device: StandingDevice
+    route: Route
+
+
+Fate: TypeAlias = Skip | Expire | Stop | Wait | Later | Go
+
+
+def decide(target: Target, message: MessageToSend, ways: Ways[Route], now: datetime) -> Fate:
+    """What becomes of a target at the last hop; the first thing that stands against sending it names the reason."""
+    if message.cancelled:
+        return Skip(SkipReason.CANCELLED)
+    if message.paused:
+        return Later(now)
+    device = target.device
+    if device is None:
+        return Stop(UNREADABLE) if target.hindrance == UNREADABLE else Skip(SkipReason.DELETED)
+    if (reason := against(device, target, message)) is not None:
+        return Skip(reason)
+    if now >= message.expires_at:
+        return Expire()
+    return _of_message(target, device, message, ways, now)
+
+
+def _of_message(
+    target: Target, device: StandingDevice, message: MessageToSend, ways: Ways[Route], now: datetime
+) -> Fate:
+    if message.content is None or message.stop_reason is not None:
+        return Stop(message.stop_reason or UNREADABLE)
+    schedule = message.schedule
+    if schedule.window is not None:
+        opening = schedule.window.opening(now, known_zone(target.zone, schedule.time_zone))
+        if opening > now:
+            return Later(opening)
+    return _on_its_way(device, ways)
+
+
+def _on_its_way(device: StandingDevice, ways: Ways[Route]) -> Fate:
+    route = ways.of(device)
+    if route is None:
+        return Skip(SkipReason.NO_ROUTE)
+    if route.pause_reason is not None:
+        return Wait(route)
+    return Go(device, route)

@@ -1,0 +1,1 @@
+"""Jobs beside sending: each claims items, works at them, and settles."""

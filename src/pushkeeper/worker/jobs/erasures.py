@@ -1,0 +1,67 @@
+"""Erases what is left of people who are gone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pushkeeper.errors import Unreachable
+from pushkeeper.observability.logs import logger
+from pushkeeper.store.people import blocklist, erasures
+
+if TYPE_CHECKING:
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.db.database import Database
+
+log = logger("erasures")
+
+WEBHOOKS_HAVE_S = 60.0
+_AT_ONCE = 100  # of a workspace: they share their looks
+
+
+class Eraser:
+    """Looks every second whether there is something to erase; one workspace after the other, a hundred people each."""
+
+    name = "erasures"
+    look_every_s: float = 1.0
+    channel: str | None = None
+
+    def __init__(self, database: Database, *, webhooks_have_s: float = WEBHOOKS_HAVE_S) -> None:
+        """`webhooks_have_s` is how long webhooks have to hear of the last that happened, before it is erased too."""
+        self._database = database
+        self._webhooks_have_s = webhooks_have_s
+
+    async def look(self) -> None:
+        """Erase all that there is now; workspaces take turns."""
+        await blocklist.hash_all(self._database)
+        while waiting := await erasures.workspaces(self._database):
+            claims = [await self._take_turn(workspace) for workspace in waiting]
+            if not any(claims):  # others have them
+                return
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
+
+    async def _take_turn(self, workspace: WorkspaceId) -> int:
+        claimed = await erasures.claim(self._database, workspace, most=_AT_ONCE)
+        if claimed and not await self._erase(workspace, claimed):
+            # One of them stands in the way: it alone is to.
+            for one, alone in claimed.items():
+                await self._erase(workspace, {one: alone})
+        return len(claimed)
+
+    async def _erase(self, workspace: WorkspaceId, claimed: dict[int, bool]) -> bool:
+        try:
+            over = await erasures.look(
+                self._database, workspace, claimed, webhooks_have_s=self._webhooks_have_s
+            )
+        except Unreachable:
+            raise
+        except Exception as error:  # noqa: BLE001 - an erasure that fails is tried again, and stops no other
+            # What it says may hold what is to be erased.
+            failure = type(error).__name__
+            log.warning("erasure_failed", workspace=workspace, erasures=sorted(claimed), reason=failure)
+            await erasures.put_off(self._database, workspace, sorted(claimed), failure)
+            return False
+        if over:
+            log.info("erased", workspace=workspace, erasures=over)
+        return True

@@ -1,0 +1,52 @@
+"""Counts people and devices once an hour, and when somebody looks; puts together, and forgets, what is over."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from pushkeeper.store.reports.reach import REACH_CHANNEL
+from pushkeeper.worker.jobs.each import Each
+
+if TYPE_CHECKING:
+    from pushkeeper.services.accounts import Users
+    from pushkeeper.services.reports.insights import Insights
+    from pushkeeper.services.reports.reach import Census
+    from pushkeeper.worker.metrics import Figures
+
+_CLEAN_EVERY_S = 3600.0
+
+
+class Counting:
+    """Looks every minute whether a workspace is to be counted, and as soon as it is told so; any worker may."""
+
+    name = "statistics"
+    look_every_s: float = 60.0
+    channel: str | None = REACH_CHANNEL
+
+    def __init__(self, census: Census, insights: Insights, users: Users, figures: Figures) -> None:
+        self._census = census
+        self._insights = insights
+        self._users = users
+        self._cleaned_at = -_CLEAN_EVERY_S
+        self._steps = Each("statistics", figures)
+        self._workspaces = Each("count", figures)
+        self._insights_of = Each("insight", figures)
+
+    async def look(self) -> None:
+        """Count what is to be counted; no step and no workspace holds up another."""
+        steps = [self._count_workspaces, self._count_insights]
+        if time.monotonic() - self._cleaned_at >= _CLEAN_EVERY_S:
+            self._cleaned_at = time.monotonic()
+            steps += [self._census.thin, self._insights.fold_days, self._users.clean]
+        named = {step.__name__: step for step in steps}
+        await self._steps.do(named, lambda name: named[name]())
+
+    async def _count_workspaces(self) -> None:
+        await self._workspaces.do(await self._census.due(), self._census.count)
+
+    async def _count_insights(self) -> None:
+        await self._insights_of.do(await self._insights.due(), self._insights.count)
+
+    async def aclose(self) -> None:
+        """Nothing is held."""

@@ -1,0 +1,161 @@
+"""Jobs: claims items fairly by workspace, works at each in a task of its own, and settles what came of it.
+
+Whatever an item raises costs this item alone: it is tried again later, and given up with its reason after some attempts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol
+
+from pushkeeper.core import job_retry
+from pushkeeper.errors import Unreachable
+from pushkeeper.observability.logs import logger
+from pushkeeper.store import jobs
+from pushkeeper.store.jobs import ClaimLost
+from pushkeeper.worker.jobs import failures
+from pushkeeper.worker.metrics import Figures
+from pushkeeper.worker.tasks import until_done
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.jobs import Claim, Kind
+
+log = logger("jobs")
+
+LEASE_S = 15.0
+_SOONEST_S = 0.05
+_BUSY_S = 2.0  # how long an item waits for a database that doesn't answer
+
+
+class Work(Protocol):
+    """How items of one kind are worked at."""
+
+    kind: Kind
+
+    async def do(self, claim: Claim) -> None:
+        """Do the item, or the next piece of it."""
+
+    async def aclose(self) -> None:
+        """Let go of what is held."""
+
+
+class Jobs:
+    """A chore: looks for items of one kind, as soon as it is told of one."""
+
+    def __init__(
+        self, database: Database, work: Work, figures: Figures | None = None, *, lease_s: float = LEASE_S
+    ) -> None:
+        self._database = database
+        self._work = work
+        self._kind = work.kind
+        self.name = self._kind.name
+        self.look_every_s = self._kind.look_s
+        self.channel = self._kind.channel
+        self._lease_s = lease_s
+        self._figures = figures or Figures()
+        self._running: set[asyncio.Task[None]] = set()
+        self._claiming = asyncio.Lock()
+
+    async def look(self) -> None:
+        """Begin what is due, as far as there is room; whatever ends looks again."""
+        async with self._claiming:
+            if room := self._kind.at_once - len(self._running):
+                for claim in await jobs.claim(self._database, self._kind, most=room, lease_s=self._lease_s):
+                    task = asyncio.create_task(self._take(claim))
+                    self._running.add(task)
+                    task.add_done_callback(self._running.discard)
+            next_s = await jobs.next_due_s(self._database, self._kind)
+        usual_s = self._kind.look_s
+        self.look_every_s = usual_s if next_s is None else min(max(next_s, _SOONEST_S), usual_s)
+
+    async def finish(self) -> None:
+        """Do all that is due, to the end."""
+        await self.look()
+        while self._running:
+            await asyncio.wait(self._running)
+
+    async def aclose(self) -> None:
+        """Give back what is under way, which costs it no attempt."""
+        running = list(self._running)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await self._work.aclose()
+
+    async def _take(self, claim: Claim) -> None:
+        try:
+            await self._settle(claim, await self._outcome(claim))
+            # The room of this one is free for what comes next.
+            self._running.discard(asyncio.current_task())
+            await self.look()
+        except Unreachable:
+            pass  # the next look comes by itself
+        except Exception:
+            # The lease of what is not settled ends by itself.
+            log.exception("jobs_error", kind=self._kind.name)
+
+    async def _outcome(self, claim: Claim) -> BaseException | None:
+        """What the item raised, if it did; cancelled, it is given back."""
+        if claim.attempts > self._kind.most_attempts:
+            return failures.TryAgain("the worker that had it ended each time before it was done")
+        working = asyncio.create_task(self._work.do(claim))
+        keeping = asyncio.create_task(self._keep(claim, working.cancel))
+        try:
+            await asyncio.wait([working])
+        except asyncio.CancelledError:
+            working.cancel()
+            await asyncio.wait([working])
+            with suppress(Unreachable):
+                await jobs.give_back(self._database, self._kind, claim, wait_s=0.0)
+            raise
+        finally:
+            keeping.cancel()
+        return ClaimLost() if working.cancelled() else working.exception()
+
+    async def _keep(self, claim: Claim, lost: Callable[[], object]) -> None:
+        """Renew the lease for as long as it is worked at."""
+        while True:
+            await asyncio.sleep(self._lease_s / 3)
+            try:
+                kept = await jobs.renew(self._database, self._kind, claim, lease_s=self._lease_s)
+            except Unreachable:
+                continue
+            except Exception:
+                log.exception("lease_not_renewed", kind=self._kind.name)
+                continue
+            if not kept:
+                lost()
+                return
+
+    async def _settle(self, claim: Claim, error: BaseException | None) -> None:
+        """Write what came of it as soon as the database answers; where the claim is lost by then, nothing is written."""
+        at = self._database, self._kind, claim
+        facts = {"kind": self._kind.name, "workspace": claim.workspace_id, "item": claim.item_id}
+        unforeseen = None if error is None or failures.is_foreseen(error) else error  # is worth its traceback
+        match error:
+            case None:
+                self._figures.worked(self._kind.name, "done")
+                await until_done(lambda: jobs.finish(*at))
+            case ClaimLost():
+                pass
+            case Unreachable():
+                log.warning("job_waits_for_the_database", **facts, error=error.message)
+                self._figures.worked(self._kind.name, "given_back")
+                await until_done(lambda: jobs.give_back(*at, wait_s=_BUSY_S))
+            case _:
+                why = failures.reason(error)
+                last = failures.is_final(error) or claim.attempts >= self._kind.most_attempts
+                self._figures.worked(self._kind.name, "failed" if last else "put_off")
+                facts |= {"attempts": claim.attempts, "reason": why}
+                if last:
+                    log.warning("job_failed", **facts, exc_info=unforeseen)
+                    await until_done(lambda: jobs.fail(*at, reason=why))
+                    return
+                wait_s = job_retry.wait_s(claim.attempts, random.random())  # noqa: S311 - it spreads load
+                log.warning("job_put_off", **facts, wait_s=round(wait_s, 1), exc_info=unforeseen)
+                await until_done(lambda: jobs.put_off(*at, wait_s=wait_s, reason=why))

@@ -1,0 +1,151 @@
+"""What a worker counts of itself: told to the database with its signs of life, as it has no door of its own."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from math import inf
+from typing import TYPE_CHECKING
+
+import psutil
+
+from pushkeeper.core.delivery.rate_limit import Phase
+from pushkeeper.core.delivery.retry import Settled
+from pushkeeper.core.model import Provider
+from pushkeeper.observability import logs
+from pushkeeper.observability.meters import Meters, Series
+from pushkeeper.observability.metrics import Metric
+from pushkeeper.store.reports import metrics
+from pushkeeper.worker.results import Answered, NotSent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from pushkeeper.core.delivery.refusal_guard import Result
+    from pushkeeper.core.model import RouteKey
+    from pushkeeper.store.delivery.queue import ClaimedBatch
+    from pushkeeper.store.delivery.workers import Figure
+    from pushkeeper.worker.lanes import Lanes
+    from pushkeeper.worker.results import Fact
+
+_NO_PROVIDER = "none"
+_OTHER = "other"
+# A row of the decision table, or a word of ours; what a provider or a person wrote makes no label.
+_REASON = re.compile(r"[FPN][0-9]{1,2}|[a-z]+(_[a-z]+)*")
+_LONGEST_REASON = 24
+
+
+class Figures:
+    """Counts of one worker. Of a route they go by its number: its names are looked up by whoever shows them."""
+
+    def __init__(self) -> None:
+        self._meters = Meters()
+        self.polls: Callable[[], bool] = lambda: False
+        self._process = psutil.Process()
+        self._told: dict[str, float] = {}
+        self._base: dict[str, float] = {}
+        self._slices = self._meters.spread(Metric.SETTLE_DURATION)
+        self._facts = self._meters.spread(Metric.SETTLE_FACTS)
+        self._claims = self._meters.spread(Metric.CLAIM_DURATION)
+        self._claimed = self._meters.count(Metric.CLAIMED)
+        self._sends = {name.value: self._meters.spread(Metric.SEND_DURATION, name.value) for name in Provider}
+
+    # What happens.
+
+    def claimed(self, batches: Sequence[ClaimedBatch], *, took_s: float, now: datetime) -> None:
+        """The queue was asked, and gave these."""
+        self._claims.observe(took_s)
+        for batch in batches:
+            late_s = max((now - batch.due_at).total_seconds(), 0.0)
+            self._meters.spread(Metric.CLAIM_DELAY, str(batch.priority)).observe(late_s)
+            self._claimed.value += len(batch.targets)
+
+    def answered(self, handed: Iterable[tuple[str, float]], *, now: float) -> None:
+        """Pushes were answered, each by its provider, that had been handed over at these times."""
+        for provider, handed_at in handed:
+            self._sends[provider].observe(now - handed_at)
+
+    def heard(self, results: Mapping[RouteKey, Mapping[Result, int]]) -> None:
+        """What routes' answers came to."""
+        for (_, route), counts in results.items():
+            for result, count in counts.items():
+                self._meters.count(Metric.ROUTE_ANSWERS, "", str(route), result.value).value += count
+
+    def settled(self, facts: Sequence[Fact], *, took_s: float) -> None:
+        """A slice was written."""
+        self._slices.observe(took_s)
+        self._facts.observe(len(facts))
+        for (provider, ending, reason), count in Counter(filter(None, map(_ending, facts))).items():
+            self._meters.count(Metric.PUSHES, provider, ending, _bounded(reason)).value += count
+
+    def posted(self, outcome: str) -> None:
+        """A webhook was called: it was taken, refused or unanswered."""
+        self._meters.count(Metric.WEBHOOK_POSTS, outcome).value += 1
+
+    def worked(self, kind: str, outcome: str) -> None:
+        """An attempt at a job ended: it is done, put off, failed or given back."""
+        self._meters.count(Metric.JOB_ATTEMPTS, kind, outcome).value += 1
+
+    def failed(self, task: str, reason: str) -> None:
+        """A task of the worker failed, and goes on: `not_now` the database's doing, or `unexpected`."""
+        self._meters.count(Metric.TASK_FAILURES, task, reason).value += 1
+
+    # What is told.
+
+    def news(self, lanes: Lanes, unsettled: int, *, now: float, new: bool) -> list[Figure]:
+        """What changed since it was last told; all of it that is not told yet if the database does not know this worker.
+
+        A worker that it forgot meanwhile has left what it told until then to all workers: it goes on from there.
+        """
+        base = self._told if new else self._base
+        told = {} if new else self._told
+        return [
+            figure._replace(value=figure.value - base.get(figure.series, 0.0)) if figure.adds_up else figure
+            for figure in self._figures(lanes, unsettled, now)
+            if told.get(figure.series) != figure.value
+        ]
+
+    def was_told(self, several: Sequence[Figure], *, new: bool) -> None:
+        """These are committed."""
+        if new:
+            self._base = dict(self._told)
+        for figure in several:
+            base = self._base.get(figure.series, 0.0) if figure.adds_up else 0.0
+            self._told[figure.series] = figure.value + base
+
+    def _figures(self, lanes: Lanes, unsettled: int, now: float) -> list[Figure]:
+        cpu, memory = self._process.cpu_times(), self._process.memory_info()
+        self._meters.count(Metric.WORKER_CPU).value = cpu.user + cpu.system
+        self._meters.count(Metric.WORKER_LOG_DROPPED).value = float(logs.dropped())
+        standing = [
+            Series(Metric.WORKER_MEMORY, (), float(memory.rss)),
+            Series(Metric.UNSETTLED, (), float(unsettled)),
+            Series(Metric.POLLING, (), float(self.polls())),
+        ]
+        for lane in lanes:
+            route, until = ("", str(lane.route.route_id)), lane.route.throttled_until
+            slowed_for_s = None if until is None else time.time() - until.timestamp()
+            per_s = lane.per_s(now, lanes.workers, slowed_for_s)
+            standing += [
+                Series(Metric.ROUTE_IN_FLIGHT, route, float(lane.unsettled)),
+                Series(Metric.ROUTE_BREAKER, route, float(lane.breaker.phase(now) is Phase.OPEN)),
+                Series(Metric.ROUTE_RATE, route, inf if per_s is None else per_s),
+            ]
+        return metrics.written([*self._meters.series(), *standing])
+
+
+def _ending(fact: Fact) -> tuple[str, str, str] | None:
+    match fact:
+        case Answered(decision=Settled(end=end), route=route, verdict=verdict):
+            return route.provider.value, end.value, verdict.row
+        case NotSent(end=end, reason=reason):
+            return _NO_PROVIDER, end.value, reason
+        case _:
+            return None
+
+
+def _bounded(reason: str) -> str:
+    word = reason.partition(":")[0]
+    return word if len(word) <= _LONGEST_REASON and _REASON.fullmatch(word) else _OTHER

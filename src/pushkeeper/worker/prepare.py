@@ -1,0 +1,157 @@
+"""The last look at claimed batches: what becomes of each target, rendered for whoever may be sent to."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple, assert_never
+
+from pushkeeper.core.delivery.retry import End
+from pushkeeper.core.model import Push, RouteId
+from pushkeeper.store.delivery import queue
+from pushkeeper.worker import final_check
+from pushkeeper.worker.rendering import NotSayable, NotYet, Rendering
+from pushkeeper.worker.results import NotSent, SetAside, Work
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from uuid import UUID
+
+    from pushkeeper.core.delivery.route_choice import Ways
+    from pushkeeper.core.model import Content, Provider
+    from pushkeeper.rendering.renderer import Renderer
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.delivery.queue import ClaimedBatch, MessageToSend, Target
+    from pushkeeper.store.delivery.routes import Route
+    from pushkeeper.worker.cancellations import Recalls
+    from pushkeeper.worker.lanes import Lanes
+    from pushkeeper.worker.provider_clients import Check
+    from pushkeeper.worker.results import Fact
+
+NO_SENDER_S = 30.0
+NOT_YET_S = 1.0
+NO_LANE = RouteId(0)
+
+
+class Moment(NamedTuple):
+    """Now, by both clocks, and when what is looked at was read, by the monotonic one."""
+
+    wall: datetime
+    monotonic: float
+    read_at: float
+
+
+class ClaimedPush(Push, frozen=True, kw_only=True, gc=False):
+    """A push with where it came from, so that its verdict finds the way back; handed over at this monotonic second."""
+
+    work: Work
+    route: Route
+    handed_at: float
+
+
+class Lookout:
+    """Looks at targets once more before anything leaves."""
+
+    def __init__(
+        self,
+        database: Database,
+        lanes: Lanes,
+        checks: Mapping[Provider, Check],
+        recalls: Recalls,
+        renderer: Renderer,
+    ) -> None:
+        """`checks` are what each provider has to say against a content."""
+        self._database = database
+        self._lanes = lanes
+        self._rendering = Rendering(checks, renderer)
+        self._recalls = recalls
+
+    async def read(self, claimed: Sequence[ClaimedBatch]) -> dict[UUID, MessageToSend]:
+        """What the messages say, ready to be rendered; asked again when some are halted meanwhile."""
+        while True:
+            halts = self._recalls.halts
+            told = await queue.messages(
+                self._database, {(batch.workspace_id, batch.message_id) for batch in claimed}
+            )
+            await self._rendering.prepare(self._database, claimed, told)
+            if halts == self._recalls.halts:
+                return told
+
+    def look(
+        self, work: Work, target: Target, message: MessageToSend, ways: Ways[Route], moment: Moment
+    ) -> Fact | ClaimedPush:
+        """What becomes of one target: a push that may leave now, which its lane counts, or what came of it already."""
+        if self._recalls.is_stale(target.device_id, moment.read_at):
+            return SetAside(work, target, NO_LANE, moment.wall, anew=True)
+        fate = final_check.decide(target, message, ways, moment.wall)
+        match fate:
+            case final_check.Go(_, route):
+                again = work.batch.attempt > 0
+                wait_s = self._lanes.wait_s(
+                    route.route_id, target.device_id, again=again, now=moment.monotonic
+                )
+                if wait_s:
+                    return SetAside(work, target, route.route_id, moment.wall + timedelta(seconds=wait_s))
+                try:
+                    return self._written_for(work, target, message, fate, moment)
+                except BaseException:
+                    self._lanes.settled(route.route_id)
+                    raise
+            case final_check.Wait(route):
+                rest_s = 0.0 if route.paused_at else NO_SENDER_S
+                return SetAside(work, target, route.route_id, moment.wall + timedelta(seconds=rest_s))
+            case final_check.Later(at):
+                return SetAside(work, target, NO_LANE, at, anew=True)
+        return NotSent(work, target, *_end(fate))
+
+    def _written_for(
+        self, work: Work, target: Target, message: MessageToSend, go: final_check.Go, moment: Moment
+    ) -> NotSent | SetAside | ClaimedPush:
+        device, route = go.device, go.route
+        content = self._rendering.content(message, target, device, route.provider)
+        if isinstance(content, NotSayable):
+            self._lanes.settled(route.route_id)
+            return NotSent(work, target, End.FAILED, content.reason, content.detail)
+        if isinstance(content, NotYet):
+            self._lanes.settled(route.route_id)
+            return SetAside(work, target, NO_LANE, moment.wall + timedelta(seconds=NOT_YET_S), anew=True)
+        return ClaimedPush(
+            message_id=message.message_id,
+            person_id=device.person_id,
+            delivery_id=self._database.delivery_ids.text(
+                route.workspace_id, message.message_id, device.person_id
+            ),
+            device_id=target.device_id,
+            generation=device.generation,
+            token=device.token,
+            id_kind=device.id_kind,
+            platform=device.platform,
+            registered_at=device.registered_at,
+            content=content,
+            expires_at=message.expires_at,
+            keep_until=_kept_until(message, content, moment.wall),
+            dry_run=message.dry_run,
+            attempt=work.batch.attempt,
+            urgent=work.batch.priority == 0,
+            work=work,
+            route=route,
+            handed_at=moment.monotonic,
+        )
+
+
+def _end(fate: final_check.Skip | final_check.Expire | final_check.Stop) -> tuple[End, str]:
+    match fate:
+        case final_check.Skip(reason):
+            return End.SKIPPED, reason.value
+        case final_check.Expire():
+            return End.EXPIRED, "expired"
+        case final_check.Stop(reason):
+            return End.FAILED, reason
+        case unknown:
+            assert_never(unknown)
+
+
+def _kept_until(message: MessageToSend, content: Content, now: datetime) -> datetime:
+    """Until when the push service keeps it for a phone that is off."""
+    if content.ttl_s is None:
+        return message.expires_at
+    return min(message.expires_at, now + timedelta(seconds=content.ttl_s))

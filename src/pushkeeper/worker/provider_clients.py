@@ -1,0 +1,123 @@
+"""Senders: a provider's client for each credential, opened when it is needed and anew when the credential changes."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from pushkeeper.errors import BadRequest, Misconfigured, NotFound, Unreachable
+from pushkeeper.observability.logs import logger
+from pushkeeper.store.admin import credentials
+from pushkeeper.worker.jobs import failures
+from pushkeeper.worker.tasks import log_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from pushkeeper.core.delivery.outcome import Verdict
+    from pushkeeper.core.model import Content, Platform, Provider, Push, Token
+    from pushkeeper.store.admin.credentials import Credential
+    from pushkeeper.store.admin.vault import Vault
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.delivery.routes import Route
+
+log = logger("senders")
+
+OnVerdicts: TypeAlias = "Callable[[Sequence[tuple[Push, Verdict]]], None]"
+
+
+class Sender(Protocol):
+    """A provider's client: every push handed in is answered exactly once, through `OnVerdicts`, in groups.
+
+    A `send` that raises has taken none of its pushes.
+    """
+
+    def send(self, pushes: Sequence[Push]) -> None: ...
+    def withdraw(self, unwanted: Callable[[Push], bool]) -> int: ...
+    async def probe(self) -> Verdict: ...
+    async def aclose(self, drain_s: float) -> None: ...
+
+
+OpenSender: TypeAlias = "Callable[[Credential, OnVerdicts], Sender]"
+
+
+class Check(Protocol):
+    """Checks a content for a push service on a platform, raising BadRequest or TooLarge."""
+
+    def check_form(self, content: Content, platform: Platform, /) -> None: ...
+    def check_size(self, content: Content, platform: Platform, token: Token, /) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """How a credential's client is opened, and what each provider has to say against a content (by BadRequest)."""
+
+    open: OpenSender
+    checks: Mapping[Provider, Check]
+
+
+class Senders:
+    """The senders of one worker, by credential."""
+
+    def __init__(
+        self, database: Database, vault: Vault, open_sender: OpenSender, on_verdicts: OnVerdicts
+    ) -> None:
+        self._database = database
+        self._vault = vault
+        self._open_sender = open_sender
+        self._on_verdicts = on_verdicts
+        self._open: dict[int, tuple[datetime, Sender]] = {}
+        self._draining: set[asyncio.Task[None]] = set()
+
+    def __getitem__(self, credential_id: int) -> Sender:
+        return self._open[credential_id][1]
+
+    async def ready(self, route: Route, *, drain_s: float) -> str | None:
+        """Make a sender for the route's credential ready; why that cannot be, None when it is.
+
+        A changed credential gets a new one; the former is closed once its answers are there, or after `drain_s`.
+        """
+        opened_at, former = self._open.get(route.credential_id, (None, None))
+        if opened_at == route.changed_at:
+            return None
+        try:
+            credential = await credentials.read(
+                self._database, self._vault, route.workspace_id, route.credential_id
+            )
+            sender = self._open_sender(credential, self._on_verdicts)
+        except (BadRequest, Misconfigured, NotFound) as error:
+            log.warning("credential_not_usable", route=route.name, error=error.message)
+            return error.message
+        except Unreachable:
+            raise
+        except Exception as error:
+            # A faulty credential must not stop the others.
+            log.exception("credential_not_readable", route=route.name)
+            return failures.reason(error)
+        self._open[route.credential_id] = (route.changed_at, sender)
+        if former is not None:
+            drained = asyncio.create_task(_closed(former, drain_s))
+            self._draining.add(drained)
+            drained.add_done_callback(self._draining.discard)
+        return None
+
+    def withdraw(self, credential_id: int, unwanted: Callable[[Push], bool]) -> int:
+        """Take back pushes that have not left yet; each is answered as not processed. Returns how many."""
+        opened = self._open.get(credential_id)
+        return 0 if opened is None else opened[1].withdraw(unwanted)
+
+    def withdraw_everywhere(self, unwanted: Callable[[Push], bool]) -> int:
+        """The same with every sender."""
+        return sum(sender.withdraw(unwanted) for _, sender in self._open.values())
+
+    async def aclose(self, drain_s: float) -> None:
+        """Close them all once their answers are there, or after so long."""
+        senders, self._open = self._open, {}
+        await asyncio.gather(*(_closed(sender, drain_s) for _, sender in senders.values()), *self._draining)
+
+
+async def _closed(sender: Sender, drain_s: float) -> None:
+    with log_failure("sender_not_closed"):
+        await sender.aclose(drain_s)

@@ -1,0 +1,349 @@
+"""Facts: what came of pushes, and what each becomes in the store. No I/O."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from pushkeeper.core.delivery.outcome import Accepted, Certainty, Scope, Verdict
+from pushkeeper.core.delivery.retry import ACCEPTED, Decision, Deferred, End, Held, Hold, Settled
+from pushkeeper.core.model import Push, RouteId
+from pushkeeper.store.delivery.accepted_pushes import Acceptance, Kind
+from pushkeeper.store.delivery.held_refusals import HeldVerdict
+from pushkeeper.store.delivery.pushes import PushRow
+from pushkeeper.store.delivery.queue import ClaimedBatch, Requeue, Target
+from pushkeeper.store.delivery.routes import Route
+from pushkeeper.store.devices.devices import SettleEvent, Settlement
+from pushkeeper.store.webhooks import FailedAttempt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pushkeeper.core.delivery.refusal_guard import Result
+    from pushkeeper.core.model import DeviceId, PersonId, RouteKey
+    from pushkeeper.worker.lanes import Alarm, Pause, Rest
+
+
+@dataclass(slots=True)
+class Work:
+    """A claimed batch and which of its devices are not settled yet."""
+
+    batch: ClaimedBatch
+    unsettled: dict[DeviceId, PersonId] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.unsettled = {target.device_id: target.planned_for for target in self.batch.targets}
+
+
+class Answered(msgspec.Struct, frozen=True, gc=False):
+    """The provider answered, or failed to: what its answer means, and what follows."""
+
+    work: Work
+    push: Push
+    route: Route
+    verdict: Verdict
+    decision: Decision
+
+    @property
+    def device_id(self) -> DeviceId:
+        return self.push.device_id
+
+    @property
+    def person_id(self) -> PersonId:
+        return self.push.person_id
+
+
+class NotSent(msgspec.Struct, frozen=True, gc=False):
+    """The push never left: skipped, stopped, or expired in our own queue."""
+
+    work: Work
+    target: Target
+    end: End
+    reason: str
+    detail: str | None = None
+
+    @property
+    def device_id(self) -> DeviceId:
+        return self.target.device_id
+
+    @property
+    def person_id(self) -> PersonId:
+        return self.target.planned_for
+
+
+class SetAside(msgspec.Struct, frozen=True, gc=False):
+    """The push goes back into the queue, and is due there again later.
+
+    Attributes:
+        lane: of its route, which is paused, throttled or full; 0 where it is its broadcast that waits.
+        anew: it takes up a slot of its broadcast's rate once more.
+    """
+
+    work: Work
+    target: Target
+    lane: RouteId
+    due_at: datetime
+    anew: bool = False
+
+    @property
+    def device_id(self) -> DeviceId:
+        return self.target.device_id
+
+    @property
+    def person_id(self) -> PersonId:
+        return self.target.planned_for
+
+
+Fact: TypeAlias = Answered | NotSent | SetAside
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """What is written together: what came of pushes, and what the lanes learned from it."""
+
+    facts: Sequence[Fact]
+    pauses: Sequence[Pause] = ()
+    rests: Sequence[Rest] = ()
+    alarms: Sequence[Alarm] = ()
+    results: Mapping[RouteKey, Mapping[Result, int]] = field(default_factory=dict)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether the lanes learned anything."""
+        return bool(self.pauses or self.rests or self.alarms or self.results)
+
+    def followed_by(self, later: Slice) -> Slice:
+        """The facts of the later slice, with what the lanes learned until then."""
+        results = {route: Counter(counts) for route, counts in self.results.items()}
+        for route, counts in later.results.items():
+            results.setdefault(route, Counter()).update(counts)
+        return Slice(
+            facts=later.facts,
+            pauses=[*self.pauses, *later.pauses],
+            rests=[*self.rests, *later.rests],
+            alarms=[*self.alarms, *later.alarms],
+            results=results,
+        )
+
+
+def unrecordable(fact: Answered | SetAside) -> NotSent:
+    """The end of a push of which more cannot be written."""
+    target = Target(fact.device_id, fact.person_id, unsubscribed=False, device=None)
+    return NotSent(fact.work, target, End.FAILED, "unrecordable")
+
+
+def guarded(fact: Fact) -> Fact:
+    """A strike that is not believed, as it came in a wave of them; any other fact as it is."""
+    match fact:
+        case (
+            Answered(decision=Settled(end=End.BOUNCED, certainty=Certainty.AMBIGUOUS))
+            | Answered(decision=Held(reason=Hold.UNPROVEN))
+        ):
+            held = Held(scope=Scope.CREDENTIAL, reason=Hold.GUARDED)
+            return Answered(fact.work, fact.push, fact.route, fact.verdict, held)
+        case _:
+            return fact
+
+
+def push_row(fact: Fact) -> PushRow | None:
+    """The row that a fact becomes; None while the push is not over."""
+    batch = fact.work.batch
+    match fact:
+        case NotSent():
+            return PushRow(
+                message_id=batch.message_id,
+                device_id=fact.device_id,
+                workspace_id=batch.workspace_id,
+                person_id=fact.person_id,
+                generation=None,
+                ending=fact.end.value,
+                reason=fact.reason,
+                detail=fact.detail,
+                attempts=batch.attempt,
+            )
+        case Answered(push=push) if push.dry_run:
+            return _tried(fact)
+        case Answered(decision=Settled() as settled, push=push, verdict=verdict):
+            accepted = verdict.outcome if isinstance(verdict.outcome, Accepted) else None
+            return PushRow(
+                message_id=push.message_id,
+                device_id=push.device_id,
+                workspace_id=batch.workspace_id,
+                person_id=push.person_id,
+                generation=push.generation,
+                ending=settled.end.value,
+                reason=verdict.row,
+                provider=fact.route.provider.value,
+                provider_status=verdict.status,
+                provider_reason=verdict.reason,
+                provider_id=accepted.provider_id if accepted else None,
+                detail=verdict.detail or None,
+                attempts=push.attempt + 1,
+                route_id=fact.route.route_id,
+            )
+        case _:
+            return None
+
+
+def _tried(fact: Answered) -> PushRow | None:
+    """The row of a push that was only tried: nothing was sent, whatever the push service said of it."""
+    if not _is_over(fact.decision):
+        return None
+    push, verdict, batch = fact.push, fact.verdict, fact.work.batch
+    return PushRow(
+        message_id=push.message_id,
+        device_id=push.device_id,
+        workspace_id=batch.workspace_id,
+        person_id=push.person_id,
+        generation=push.generation,
+        ending=End.SKIPPED.value,
+        reason="dry_run",
+        provider=fact.route.provider.value,
+        provider_status=verdict.status,
+        provider_reason=verdict.reason,
+        detail=verdict.detail or None,
+        attempts=push.attempt + 1,
+        route_id=fact.route.route_id,
+    )
+
+
+def _is_over(decision: Decision) -> bool:
+    """Whether a push that was only tried is over: a verdict of it is not held, as it changes nothing."""
+    return isinstance(decision, Settled) or (isinstance(decision, Held) and decision.reason.keeps_the_verdict)
+
+
+def acceptance(fact: Fact) -> Acceptance | None:
+    """The fact as nearly all are: accepted, and no more to it; None for any other."""
+    if not isinstance(fact, Answered) or fact.decision != ACCEPTED or fact.push.dry_run:
+        return None
+    push, verdict, batch = fact.push, fact.verdict, fact.work.batch
+    kind = Kind(
+        push.message_id,
+        batch.workspace_id,
+        verdict.row,
+        fact.route.provider.value,
+        verdict.status,
+        verdict.reason,
+        push.attempt + 1,
+        fact.route.route_id,
+    )
+    took = verdict.outcome
+    provider_id = took.provider_id if isinstance(took, Accepted) else ""
+    return Acceptance(kind, push.device_id, push.person_id, push.generation, provider_id)
+
+
+def settlement(fact: Answered) -> Settlement | None:
+    """What a fact is to its device; None for all that is no device's doing."""
+    if not isinstance(fact.decision, Settled) or fact.push.dry_run:
+        return None
+    event: SettleEvent
+    if fact.decision.end is End.ACCEPTED:
+        event = SettleEvent.ACCEPTED
+    elif fact.decision.end is End.BOUNCED:
+        event = SettleEvent.REFUSED
+    elif fact.decision.certainty is Certainty.STALE:
+        event = SettleEvent.REFUSED_AS_STALE
+    else:
+        return None
+    return Settlement(
+        workspace_id=fact.route.workspace_id,
+        device_id=fact.push.device_id,
+        generation=fact.push.generation,
+        event=event,
+        definite=fact.decision.certainty is Certainty.DEFINITE,
+        message_id=fact.push.message_id,
+        provider=fact.route.provider.value,
+        provider_status=fact.verdict.status,
+        provider_reason=fact.verdict.reason,
+        route_id=fact.route.route_id,
+    )
+
+
+def held_verdict(fact: Fact) -> HeldVerdict | None:
+    """The refusal that is kept aside; None for all that is not held for its verdict."""
+    if not isinstance(fact, Answered) or not isinstance(fact.decision, Held) or fact.push.dry_run:
+        return None
+    if not fact.decision.reason.keeps_the_verdict:
+        return None
+    return HeldVerdict(
+        message_id=fact.push.message_id,
+        device_id=fact.push.device_id,
+        workspace_id=fact.work.batch.workspace_id,
+        route_id=fact.route.route_id,
+        person_id=fact.push.person_id,
+        generation=fact.push.generation,
+        why=fact.decision.reason.value,
+        priority=fact.work.batch.priority,
+        attempt=fact.push.attempt,
+        first_attempt_at=fact.work.batch.first_attempt_at,
+        reason=fact.verdict.row,
+        provider=fact.route.provider.value,
+        provider_status=fact.verdict.status,
+        provider_reason=fact.verdict.reason,
+        detail=fact.verdict.detail or None,
+    )
+
+
+def failed_attempt(fact: Fact) -> FailedAttempt | None:
+    """The failed attempt that will be retried; None for anything else.
+
+    A request that the push service did not process, because the connection was closing, is not an attempt.
+    """
+    if not isinstance(fact, Answered) or fact.push.dry_run:
+        return None
+    match fact.decision:
+        case Deferred(charged=charged) if charged or fact.verdict.status is not None:
+            pass
+        case Held(reason=reason) if not reason.keeps_the_verdict:
+            pass
+        case _:
+            return None
+    return FailedAttempt(
+        workspace_id=fact.work.batch.workspace_id,
+        message_id=fact.push.message_id,
+        person_id=fact.push.person_id,
+        reason=fact.verdict.row,
+        provider_status=fact.verdict.status,
+        provider_reason=fact.verdict.reason,
+        detail=fact.verdict.detail or None,
+    )
+
+
+# Batch, attempts made, second it is due at, lane, and whether it takes up a slot anew.
+_Group: TypeAlias = "tuple[int, int, float, RouteId, bool]"
+
+
+def requeues(facts: Sequence[Fact], now: datetime) -> list[Requeue]:
+    """Pushes that are due again, gathered into batches that wait together in their lane."""
+    groups: dict[_Group, list[Fact]] = {}
+    for fact in facts:
+        batch = fact.work.batch
+        match fact:
+            case Answered(decision=Deferred(due_at=due_at, charged=charged)):
+                attempt, lane, anew = batch.attempt + charged, fact.route.route_id, False
+            case Answered(decision=Held(reason=reason)) if not reason.keeps_the_verdict:
+                attempt, lane, anew, due_at = batch.attempt, fact.route.route_id, False, now
+            case SetAside(lane=lane, due_at=due_at):
+                attempt, anew = batch.attempt, fact.anew and batch.has_slot and not batch.attempt
+            case _:
+                continue
+        # One batch for each second: jitter would else make one of each push.
+        second = math.ceil(due_at.timestamp()) if due_at > now else now.timestamp()
+        key: _Group = (batch.claim.batch_id, attempt, float(second), lane, anew)
+        groups.setdefault(key, []).append(fact)
+    return [
+        Requeue(
+            batch=group[0].work.batch,
+            targets=tuple((fact.device_id, fact.person_id) for fact in group),
+            due_at=datetime.fromtimestamp(second, tz=UTC),
+            attempt=attempt,
+            lane=lane,
+            anew=anew,
+        )
+        for (_, attempt, second, lane, anew), group in groups.items()
+    ]
