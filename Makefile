@@ -77,10 +77,10 @@ format: $(READY) ## Put the code into shape
 	$(BIN)/ruff format
 
 bench: $(READY) ## Measure: the sender beside h2load, the pipeline, the APIs, broadcasts, audiences, the dashboard, neighbours, start-up and memory
-	for what in sender pipeline ingest transactional broadcast rendering reading dashboard neighbour startup; do $(BIN)/pushkeeper bench $$what; done
+	for what in sender pipeline ingest transactional broadcast rendering reading dashboard neighbour startup; do $(BIN)/python -m benchmarks $$what; done
 
 docs: $(READY) ## Write the generated pages of docs/reference
-	$(BIN)/python docs/generate.py
+	PYTHONPATH=. $(BIN)/python docs/generate.py
 
 screenshots: $(READY) ## Take the pictures of the documentation anew (needs Chromium)
 	PUSHKEEPER_SCREENSHOTS=docs/images $(BIN)/python -m pytest --quiet tests/browser/test_pictures.py

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from benchmarks import model
 from pushkeeper import config, errors
 from pushkeeper.api.openapi.operations import OPERATIONS
 from pushkeeper.api.openapi.schemas import SCHEMAS
-from pushkeeper.bench import model
 from pushkeeper.cli import main
 from pushkeeper.core.delivery import decision_table, device_status
 from pushkeeper.core.delivery.device_status import LastStatus, Standing

@@ -14,9 +14,8 @@ from support.service import Workspace
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.browser.conftest import Watched
-
     from support.processes import Running
+    from tests.browser.conftest import Watched
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import expect
 
+from benchmarks.fixtures import Size, fill, push
 from pushkeeper import config, wiring
-from pushkeeper.bench.fixtures import Size, fill, push
 from pushkeeper.store.db.database import read_queries
 from support.pictures import PICTURES, size, small
 from support.service import Workspace, eventually
@@ -21,11 +21,10 @@ from support.service import Workspace, eventually
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.browser.conftest import Watched
-
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.db.database import Connection
     from support.processes import Running
+    from tests.browser.conftest import Watched
 
 SQL = read_queries(Path(__file__).with_name("shop.sql").read_text(encoding="utf-8"))
 CREATED = 201

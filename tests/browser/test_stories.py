@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from playwright.sync_api import Locator, Page
-    from tests.browser.conftest import Watched
 
     from support.processes import Running
+    from tests.browser.conftest import Watched
 
 PASSWORD = "correct horse battery"
 PHONE = {"width": 360, "height": 740}

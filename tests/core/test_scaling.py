@@ -8,8 +8,8 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushkeeper.bench import model
-from pushkeeper.bench.model import Cores, Demand
+from benchmarks import model
+from benchmarks.model import Cores, Demand
 from pushkeeper.core.delivery.rate_limit import FCM_PER_S
 
 demands = st.builds(

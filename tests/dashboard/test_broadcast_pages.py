@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.dashboard.test_forms import wrong
 
 from pushkeeper import wiring
 from pushkeeper.core.filters.nodes import Unit
@@ -19,6 +18,7 @@ from pushkeeper.services.broadcasts.drafts import Asked
 from pushkeeper.store.broadcasts.progress import Minute
 from pushkeeper.store.messages.templates import Draft, TemplateKind
 from pushkeeper.store.people.segments import Draft as Audience
+from tests.dashboard.test_forms import wrong
 
 if TYPE_CHECKING:
     from support.dashboard import Browser, Place, Seen, Site

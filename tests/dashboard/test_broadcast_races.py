@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest_asyncio
-from tests.dashboard.test_broadcast_pages import can_send
 
 from pushkeeper import wiring
 from pushkeeper.core.broadcasts.schedule import Schedule
 from pushkeeper.core.model import Content
 from pushkeeper.services.broadcasts.drafts import Asked
 from pushkeeper.store.db.database import Database
+from tests.dashboard.test_broadcast_pages import can_send
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.dashboard.test_broadcast_pages import FORM, can_send, kept, made, number_of, typed
-
 from pushkeeper import wiring
 from pushkeeper.core.broadcasts.schedule import Schedule
 from pushkeeper.core.model import Content, Platform
 from pushkeeper.services.broadcasts.drafts import Asked
 from pushkeeper.store.broadcasts import broadcasts
 from pushkeeper.store.messages.templates import Draft, TemplateKind
+from tests.dashboard.test_broadcast_pages import FORM, can_send, kept, made, number_of, typed
 
 if TYPE_CHECKING:
     from support.dashboard import Browser, Place

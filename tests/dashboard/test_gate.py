@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
+from benchmarks.pages import NOT_MEASURED, PAGES
 from pushkeeper import api
-from pushkeeper.bench.pages import NOT_MEASURED, PAGES
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.ui.page import Change, Look
 from support.doors import ASKED, NOTHING, all_doors, filled

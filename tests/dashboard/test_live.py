@@ -7,12 +7,12 @@ import http.client
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.dashboard.test_broadcast_pages import kept, number_of
 
 from pushkeeper.dashboard.ui import live
 from pushkeeper.dashboard.ui.live import Frame, Live
 from pushkeeper.errors import NotFound, TooManyRequests, Unreachable
 from pushkeeper.web import forms
+from tests.dashboard.test_broadcast_pages import kept, number_of
 
 if TYPE_CHECKING:
     from pushkeeper.dashboard.ui.response import Answer

@@ -1,5 +1,6 @@
 """The benchmarks run, say what they are to say, and leave nothing running. How fast is not for a test."""
 
+import json
 import shutil
 import signal
 import subprocess
@@ -10,16 +11,29 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pushkeeper.bench.pages import PAGES
-from pushkeeper.bench.troubles import TROUBLES
-from support.processes import CLEAN, answer
+from benchmarks.pages import PAGES
+from benchmarks.troubles import TROUBLES
+from support.processes import CLEAN
 from support.service import eventually
 
 FIELDS = {"name", "requests_per_s", "cpu_s_per_10k", "rss_mb", "p50_ms", "p95_ms", "p99_ms", "beside", "goal"}
 
 
+def measured(*command):
+    """The JSON that a benchmark answers."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", *command, "--json"],
+        capture_output=True,
+        text=True,
+        env=CLEAN,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 def figures(*command):
-    found = answer("bench", *command)["figures"]
+    found = measured(*command)["figures"]
     for figure in found:
         assert set(figure) == FIELDS
         assert figure["requests_per_s"] > 0
@@ -77,7 +91,7 @@ def test_audiences_are_counted_beside_sql_by_hand_that_comes_to_the_same():
 
 
 def test_what_grows_with_devices_is_measured_with_what_it_costs():
-    found = answer("bench", "size", "--devices", "1000")
+    found = measured("size", "--devices", "1000")
     costs = {cost["name"]: cost for cost in found["costs"]}
     for name in ("register a new device", "register a known device", "push"):
         assert costs[name]["wal_bytes"] > costs[name]["operations"]
@@ -87,13 +101,13 @@ def test_what_grows_with_devices_is_measured_with_what_it_costs():
 
 
 def test_sizes_are_computed_for_any_number_of_devices():
-    [small, large] = answer("bench", "model", "--devices", "500k", "--devices", "50M")["sizes"]
+    [small, large] = measured("model", "--devices", "500k", "--devices", "50M")["sizes"]
     assert (small["devices"], large["devices"]) == (500_000, 50_000_000)
     assert small["cells"] < large["cells"]
 
 
 def test_what_a_workspace_sees_of_its_neighbours_troubles_stands_beside_what_it_sees_in_quiet():
-    quiet, *others = answer("bench", "neighbour", "--quick")["neighbours"]
+    quiet, *others = measured("neighbour", "--quick")["neighbours"]
     assert [one["trouble"] for one in others] == list(TROUBLES)
     assert quiet["times"] == dict.fromkeys(quiet["felt"], 1.0)
     assert all(value > 0 for one in (quiet, *others) for value in one["felt"].values())
@@ -121,7 +135,7 @@ def test_a_benchmark_that_is_ended_takes_with_it_what_it_started(folder, begun):
     place = folder / f"ended-{begun.partition(' ')[2]}"
     place.mkdir()
     place.chmod(0o755)  # the embedded PostgreSQL of root's is another user's
-    command = [sys.executable, "-m", "pushkeeper", "bench", "reading", "--quick"]
+    command = [sys.executable, "-m", "benchmarks", "reading", "--quick"]
     env = {**CLEAN, "TMPDIR": str(place)}
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env) as bench:
         process = psutil.Process(bench.pid)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from pushkeeper.bench import load
+from benchmarks import load
 from support.processes import CLEAN, answer
 from support.service import Workspace, eventually
 

@@ -46,7 +46,7 @@ def test_tokens_that_callers_write_are_read_by_one_module() -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Token"
     }
     # Those that made tokens themselves, or read rows, where all are canonical.
-    own = {path for path in made if path.startswith(("bench/", "providers/", "store/"))}
+    own = {path for path in made if path.startswith(("providers/", "store/"))}
     assert made - own == {"core/devices/tokens.py", "dashboard/pages/messages.py"}
     assert own
 
@@ -81,7 +81,7 @@ def test_times_from_outside_are_read_by_one_module() -> None:
         )
     }
     # The simulator and the benchmarks are programs of their own.
-    found = {path for path in found if not path.startswith(("simulator/", "bench/"))}
+    found = {path for path in found if not path.startswith("simulator/")}
     assert found == {"core/times.py", *OTHER_TIMES}
 
 
@@ -100,7 +100,7 @@ def test_no_guard_asks_python_which_addresses_are_public() -> None:
 
 def test_what_calls_addresses_that_users_name_goes_through_the_guard() -> None:
     # Commands and benchmarks call what they were started with.
-    service = {path: module for path, module in modules().items() if not path.startswith(("bench/", "cli/"))}
+    service = {path: module for path, module in modules().items() if not path.startswith("cli/")}
     pools = {
         path: [ast.unparse(keyword.value) for keyword in node.keywords if keyword.arg == "network_backend"]
         for path, module in service.items()

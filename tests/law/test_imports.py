@@ -44,7 +44,7 @@ def test_the_import_law_is_kept() -> None:
 @pytest.mark.parametrize(
     ("contract", "key", "others"),
     [
-        ("The store alone speaks to the driver", "source_modules", {"bench", "store"}),
+        ("The store alone speaks to the driver", "source_modules", {"store"}),
         ("The simulator is a stranger", "forbidden_modules", {"certificates", "simulator"}),
     ],
 )
@@ -68,7 +68,7 @@ def test_statements_are_written_in_the_store_alone() -> None:
     found = {
         f"{name}:{line}"
         for file in PACKAGE.rglob("*.py")
-        if not (name := file.relative_to(PACKAGE).as_posix()).startswith(("bench/", "store/"))
+        if not (name := file.relative_to(PACKAGE).as_posix()).startswith("store/")
         for line in sql_in(ast.parse(file.read_text(encoding="utf-8")))
     }
     assert found == set()

@@ -10,8 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src" / "pushkeeper"
 STARTING = {"create_task", "ensure_future", "TaskGroup", "run_coroutine_threadsafe"}
-# Those measure us, and are a stranger to us.
-OTHERS = ("bench", "simulator")
+# A stranger to us.
+OTHERS = ("simulator",)
 # Who starts tasks: the test that shows what becomes of an error in them. Whoever awaits a task that is done is told its error.
 STARTED_BY = {
     "services/api_keys.py": "api/test_not_now.py::test_every_route_says_so_with_a_time_to_come_back",

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from pushkeeper.bench import fixtures
+from benchmarks import fixtures
 from pushkeeper.core.filters.from_text import parse
 from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.errors import TooSlow

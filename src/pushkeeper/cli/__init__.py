@@ -8,7 +8,6 @@ from pushkeeper import __version__
 from pushkeeper.cli import (
     accounts,
     audiences,
-    bench,
     broadcasts,
     credentials,
     devices,
@@ -58,6 +57,5 @@ for command in (
     broadcasts.broadcast,
     strikes.undo,
     devices.send,
-    bench.bench,
 ):
     main.add_command(command)

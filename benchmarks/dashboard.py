@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from benchmarks import paint, processes
+from benchmarks.figures import Figure, percentile
+from benchmarks.fixtures import Size, loaded
+from benchmarks.pages import PAGES
 from pushkeeper import wiring
-from pushkeeper.bench import paint, processes
-from pushkeeper.bench.figures import Figure, percentile
-from pushkeeper.bench.fixtures import Size, loaded
-from pushkeeper.bench.pages import PAGES
 from pushkeeper.core.identity import cio_id
 from pushkeeper.core.model import PersonId
 from pushkeeper.core.roles import Role
@@ -25,13 +25,11 @@ from pushkeeper.store.db.database import read_queries
 from pushkeeper.web import cookies
 
 if TYPE_CHECKING:
-    from pushkeeper.bench.fixtures import Loaded
-    from pushkeeper.bench.pages import Page
+    from benchmarks.fixtures import Loaded
+    from benchmarks.pages import Page
     from pushkeeper.wiring import Store
 
-SQL = read_queries(
-    resources.files("pushkeeper.bench").joinpath("sql", "dashboard.sql").read_text(encoding="utf-8")
-)
+SQL = read_queries(resources.files("benchmarks").joinpath("sql", "dashboard.sql").read_text(encoding="utf-8"))
 
 DEVICES = 1_000_000
 QUICK_DEVICES = 1_000

@@ -32,7 +32,7 @@ class Work:
     wal_bytes: float
 
 
-# Measured with 20,000 devices on two quiet cores, and made dearer by as much as `pushkeeper bench size` found with 10 M beside
+# Measured with 20,000 devices on two quiet cores, and made dearer by as much as `python -m benchmarks size` found with 10 M beside
 # 100 k (docs/scaling.md, "How each part grows"); the log is without page images, which `page_images` computes.
 # A push is one to a device whose status stays; where it changes, 2.7 kB were measured.
 PUSH = Work(ours_us=37.0, postgresql_us=73.0, wal_bytes=900.0)

@@ -1,4 +1,4 @@
-"""Benchmarks from the command line."""
+"""`python -m benchmarks`, which `make bench` runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pushkeeper.cli.common import answer, as_json, table
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from pushkeeper.bench.figures import Figure
+    from benchmarks.figures import Figure
 
 
 class _Many(click.ParamType[int]):
@@ -41,7 +41,7 @@ quick = click.option(
 )
 
 
-@click.group(short_help="Measure this machine: the sender, the pipeline, the APIs.")
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def bench() -> None:
     """Measure, on folders and processes of its own that are gone afterwards.
 
@@ -61,7 +61,7 @@ def _leave(*_: object) -> NoReturn:
 @as_json
 def sender(*, quick: bool, json: bool) -> None:
     """Pushes sent, their answers read and handed back, on one core, beside h2load, against nghttpd and nginx."""
-    from pushkeeper.bench import sender as benchmark
+    from benchmarks import sender as benchmark
 
     size = {"requests": benchmark.QUICK_REQUESTS, "runs": 1} if quick else {}
     _show(benchmark.measure(**size), json=json)
@@ -73,7 +73,7 @@ def sender(*, quick: bool, json: bool) -> None:
 @as_json
 def pipeline(*, devices: int | None, quick: bool, json: bool) -> None:
     """One message to every device: requests/s, CPU of worker and PostgreSQL, the worker's memory."""
-    from pushkeeper.bench import pipeline as benchmark
+    from benchmarks import pipeline as benchmark
 
     count = devices or (benchmark.QUICK_DEVICES if quick else benchmark.DEVICES)
     _show(_run(benchmark.measure(devices=count)), json=json)
@@ -84,7 +84,7 @@ def pipeline(*, devices: int | None, quick: bool, json: bool) -> None:
 @as_json
 def ingest(*, quick: bool, json: bool) -> None:
     """Devices, people and events told of over HTTP, durably, on 64 connections, beside the server's empty call."""
-    from pushkeeper.bench import ingest as benchmark
+    from benchmarks import ingest as benchmark
 
     count = benchmark.QUICK_REQUESTS if quick else benchmark.REQUESTS
     _show(_run(benchmark.measure(requests=count)), json=json)
@@ -95,7 +95,7 @@ def ingest(*, quick: bool, json: bool) -> None:
 @as_json
 def transactional(*, quick: bool, json: bool) -> None:
     """Pushes to one person each, at half load: from accepted to the provider."""
-    from pushkeeper.bench import transactional as benchmark
+    from benchmarks import transactional as benchmark
 
     count = benchmark.QUICK_REQUESTS if quick else benchmark.REQUESTS
     _show(_run(benchmark.measure(requests=count)), json=json)
@@ -106,7 +106,7 @@ def transactional(*, quick: bool, json: bool) -> None:
 @as_json
 def broadcast(*, quick: bool, json: bool) -> None:
     """Broadcasts to all: how soon the first push leaves after the start, and the last after a cancel in mid-flight."""
-    from pushkeeper.bench import broadcast as benchmark
+    from benchmarks import broadcast as benchmark
 
     size = {"devices": benchmark.QUICK_DEVICES, "runs": 1} if quick else {}
     _show(_run(benchmark.measure(**size)), json=json)
@@ -118,7 +118,7 @@ def broadcast(*, quick: bool, json: bool) -> None:
 @as_json
 def reading(*, devices: int | None, quick: bool, json: bool) -> None:
     """Audiences counted beside SQL by hand, a broadcast planned, and "why?" answered, after years of use."""
-    from pushkeeper.bench import reading as benchmark
+    from benchmarks import reading as benchmark
 
     count = devices or (benchmark.QUICK_DEVICES if quick else benchmark.DEVICES)
     _show(_run(benchmark.measure(devices=count)), json=json)
@@ -130,7 +130,7 @@ def reading(*, devices: int | None, quick: bool, json: bool) -> None:
 @as_json
 def dashboard(*, devices: int | None, quick: bool, json: bool) -> None:
     """Each page of the dashboard, opened forty times, after years of use: how long the service takes for it."""
-    from pushkeeper.bench import dashboard as benchmark
+    from benchmarks import dashboard as benchmark
 
     count = devices or (benchmark.QUICK_DEVICES if quick else benchmark.DEVICES)
     _show(
@@ -144,7 +144,7 @@ def dashboard(*, devices: int | None, quick: bool, json: bool) -> None:
 @as_json
 def rendering(*, quick: bool, json: bool) -> None:
     """Texts with variables, a condition and a loop, rendered for one person after the other."""
-    from pushkeeper.bench import rendering as benchmark
+    from benchmarks import rendering as benchmark
     from pushkeeper.observability import logs
 
     logs.configure(json=not os.isatty(2))
@@ -156,7 +156,7 @@ def rendering(*, quick: bool, json: bool) -> None:
 @as_json
 def startup(*, json: bool) -> None:
     """How soon `serve` is ready, and what it holds of memory while it is idle."""
-    from pushkeeper.bench import startup as benchmark
+    from benchmarks import startup as benchmark
 
     _show(benchmark.measure(), json=json)
 
@@ -173,7 +173,7 @@ def neighbour(*, seconds: int | None, people: int | None, quick: bool, json: boo
 
     Each figure stands beside what it is in quiet, in the same run: 2 x is the goal.
     """
-    from pushkeeper.bench import neighbour as benchmark
+    from benchmarks import neighbour as benchmark
 
     found = asyncio.run(
         benchmark.measure(
@@ -194,8 +194,8 @@ def size(*, devices: int | None, json: bool) -> None:
 
     CPU, write-ahead log and pages of each, and the bytes on disk of tables and indexes. 10,000,000 devices want 25 GB.
     """
-    from pushkeeper.bench import meter
-    from pushkeeper.bench import size as benchmark
+    from benchmarks import meter
+    from benchmarks import size as benchmark
 
     found = asyncio.run(benchmark.measure(devices=devices or benchmark.DEVICES))
     costs = table([one.row() for one in found.costs], meter.HEADINGS)
@@ -219,7 +219,7 @@ def model(*, devices: tuple[int, ...], json: bool, **asked: Any) -> None:
 
     Computed from what `bench size` measured; nothing is run.
     """
-    from pushkeeper.bench import model as benchmark
+    from benchmarks import model as benchmark
 
     demand = {name: value for name, value in asked.items() if value is not None}
     found = [
@@ -235,7 +235,11 @@ def _run(measured: Coroutine[Any, Any, list[Figure]]) -> list[Figure]:
 
 
 def _show(figures: list[Figure], *, json: bool) -> None:
-    from pushkeeper.bench.figures import HEADINGS
+    from benchmarks.figures import HEADINGS
 
     shown = table([figure.row() for figure in figures], HEADINGS)
     answer({"figures": [figure.shown() for figure in figures]}, shown, json=json)
+
+
+if __name__ == "__main__":
+    bench()

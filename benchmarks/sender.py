@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import uvloop
 
-from pushkeeper.bench import peers, servers
-from pushkeeper.bench.figures import Beside, Done, Figure, percentile
+from benchmarks import ROOT, peers, servers
+from benchmarks.figures import Beside, Done, Figure, percentile
 from pushkeeper.core.delivery import delivery_id
 from pushkeeper.core.delivery.outcome import Accepted
 from pushkeeper.core.model import (
@@ -48,7 +48,7 @@ from pushkeeper.providers.transport.tls import Endpoint, tls_context
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.bench.servers import Server
+    from benchmarks.servers import Server
     from pushkeeper.core.delivery.outcome import Verdict
     from pushkeeper.providers.transport.response import Answer
 
@@ -139,10 +139,11 @@ def _in_a_process(server: Server, shape: Shape, requests: int) -> Done:
     ca_pem = server.ca_file.read_text(encoding="ascii")
     told = _Run(port=server.port, ca_pem=ca_pem, shape=shape, requests=requests)
     done = subprocess.run(
-        [sys.executable, "-m", "pushkeeper.bench.sender"],
+        [sys.executable, "-m", "benchmarks.sender"],
         input=msgspec.json.encode(told),
         stdout=subprocess.PIPE,
         check=True,
+        cwd=ROOT,
     )
     return msgspec.json.decode(done.stdout, type=Done)
 

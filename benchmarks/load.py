@@ -1,6 +1,6 @@
 """HTTP load from a process of its own: so many connections, each with one request under way, or at a rate.
 
-Run as `python -m pushkeeper.bench.load`; the plan comes as JSON on standard input, and what was seen leaves as JSON.
+Run as `python -m benchmarks.load`; the plan comes as JSON on standard input, and what was seen leaves as JSON.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 import httptools
 import msgspec
 import uvloop
+
+from benchmarks import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,9 +142,10 @@ def request(method: str, path: str, authorization: str, body: Any = None) -> byt
 async def run(plan: Plan) -> Seen:
     """Carry a plan out in a process of its own."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "pushkeeper.bench.load"),
+        *(sys.executable, "-m", "benchmarks.load"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        cwd=ROOT,
     )
     answer, _ = await process.communicate(msgspec.json.encode(plan))
     return msgspec.json.decode(answer, type=Seen)

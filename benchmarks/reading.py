@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import psutil
 
+from benchmarks.figures import Beside, Figure, percentile
+from benchmarks.fixtures import Size, loaded
 from pushkeeper import wiring
-from pushkeeper.bench.figures import Beside, Figure, percentile
-from pushkeeper.bench.fixtures import Size, loaded
 from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Content
@@ -30,7 +30,7 @@ from pushkeeper.worker.jobs.runner import Jobs
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from pushkeeper.bench.fixtures import Loaded
+    from benchmarks.fixtures import Loaded
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ _QUESTIONS = 400
 _GOAL_OF_COUNTS = "1.2 x as long as by hand; 1,000 ms"
 
 BY_HAND = read_queries(
-    resources.files("pushkeeper.bench").joinpath("sql", "by_hand.sql").read_text(encoding="utf-8")
+    resources.files("benchmarks").joinpath("sql", "by_hand.sql").read_text(encoding="utf-8")
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from pushkeeper.bench.figures import Figure, percentile
+from benchmarks.figures import Figure, percentile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,15 +7,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks import processes
+from benchmarks.figures import Figure
+from benchmarks.fleet import fleet, queue_is_empty
 from pushkeeper import wiring
-from pushkeeper.bench import processes
-from pushkeeper.bench.figures import Figure
-from pushkeeper.bench.fleet import fleet, queue_is_empty
 from pushkeeper.core.model import Content
 from pushkeeper.errors import Misconfigured
 
 if TYPE_CHECKING:
-    from pushkeeper.bench.fleet import Fleet
+    from benchmarks.fleet import Fleet
 
 DEVICES = 200_000
 QUICK_DEVICES = 2_000

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks import processes
 from pushkeeper import config, wiring
-from pushkeeper.bench import processes
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Environment, Platform, Token
 from pushkeeper.store.admin import credentials, workspaces

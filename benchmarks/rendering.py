@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import liquid
 
-from pushkeeper.bench.figures import Beside, Figure
+from benchmarks.figures import Beside, Figure
 from pushkeeper.core.messages.personalize import Reader, Speaker, Wording
 from pushkeeper.core.model import Content, Platform, WorkspaceId
 from pushkeeper.rendering.renderer import Renderer

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pushkeeper.bench import servers
-from pushkeeper.bench.figures import Done
+from benchmarks import servers
+from benchmarks.figures import Done
 from pushkeeper.errors import Misconfigured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from pushkeeper.bench.servers import Server
+    from benchmarks.servers import Server
     from pushkeeper.core.model import Content
     from pushkeeper.providers.transport.response import Request
 
@@ -89,7 +89,7 @@ def _node_apn(race: Race, connections: int, streams: int, requests: int) -> Done
         "body": race.content.message,
         "link": race.content.link,
     }
-    with resources.as_file(resources.files("pushkeeper.bench") / "node_apn.cjs") as script:
+    with resources.as_file(resources.files("benchmarks") / "node_apn.cjs") as script:
         done = _run("node", str(script), told=msgspec.json.encode(told))
     return msgspec.json.decode(done.stdout, type=Done)
 

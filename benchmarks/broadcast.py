@@ -9,17 +9,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks import processes
+from benchmarks.figures import Figure, percentile
+from benchmarks.fleet import call, fleet, queue_is_empty
 from pushkeeper import wiring
-from pushkeeper.bench import processes
-from pushkeeper.bench.figures import Figure, percentile
-from pushkeeper.bench.fleet import call, fleet, queue_is_empty
 from pushkeeper.core.model import Content
 from pushkeeper.services.broadcasts.drafts import Asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pushkeeper.bench.fleet import Fleet
+    from benchmarks.fleet import Fleet
 
 DEVICES = 60_000
 QUICK_DEVICES = 4_000

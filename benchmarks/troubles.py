@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from benchmarks import load
+from benchmarks.fleet import person_of, queue_is_empty
 from pushkeeper import wiring
-from pushkeeper.bench import load
-from pushkeeper.bench.fleet import person_of, queue_is_empty
 from pushkeeper.core.model import Content
 from pushkeeper.services.broadcasts.drafts import Asked
 from pushkeeper.store.webhooks import Wanted
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
-    from pushkeeper.bench.fleet import Fleet
-    from pushkeeper.bench.sink import Sink
+    from benchmarks.fleet import Fleet
+    from benchmarks.sink import Sink
 
 DEVICES = 44
 _WEBHOOKS = 10

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pushkeeper.bench import load, processes
-from pushkeeper.bench.figures import Figure, percentile
-from pushkeeper.bench.fleet import call, fleet, person_of, queue_is_empty
+from benchmarks import load, processes
+from benchmarks.figures import Figure, percentile
+from benchmarks.fleet import call, fleet, person_of, queue_is_empty
 from pushkeeper.errors import Misconfigured
 
 if TYPE_CHECKING:
-    from pushkeeper.bench.fleet import Fleet
-    from pushkeeper.bench.load import Seen
+    from benchmarks.fleet import Fleet
+    from benchmarks.load import Seen
 
 REQUESTS = 4_000
 QUICK_REQUESTS = 100

@@ -17,14 +17,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from benchmarks import load, processes
+from benchmarks.dashboard import log_in
+from benchmarks.figures import percentile
+from benchmarks.fixtures import Size, fill
+from benchmarks.fleet import add_credentials, call, fleet, person_of, queue_is_empty, register
+from benchmarks.sink import Sink
+from benchmarks.troubles import DEVICES, TROUBLES, Noisy, nothing
 from pushkeeper import wiring
-from pushkeeper.bench import load, processes
-from pushkeeper.bench.dashboard import log_in
-from pushkeeper.bench.figures import percentile
-from pushkeeper.bench.fixtures import Size, fill
-from pushkeeper.bench.fleet import add_credentials, call, fleet, person_of, queue_is_empty, register
-from pushkeeper.bench.sink import Sink
-from pushkeeper.bench.troubles import DEVICES, TROUBLES, Noisy, nothing
 from pushkeeper.core.model import Content, Platform
 from pushkeeper.errors import Misconfigured
 from pushkeeper.services.broadcasts.drafts import Asked
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
-    from pushkeeper.bench.fleet import Fleet
-    from pushkeeper.bench.load import Seen
+    from benchmarks.fleet import Fleet
+    from benchmarks.load import Seen
 
 SECONDS = 12
 QUICK_SECONDS = 1

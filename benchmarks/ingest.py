@@ -11,15 +11,15 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from benchmarks import load, processes
+from benchmarks.figures import Beside, Figure, percentile
 from pushkeeper import config, wiring
-from pushkeeper.bench import load, processes
-from pushkeeper.bench.figures import Beside, Figure, percentile
 from pushkeeper.core.model import PersonId, uuid7
 from pushkeeper.errors import Misconfigured
 from pushkeeper.store.admin import workspaces
 
 if TYPE_CHECKING:
-    from pushkeeper.bench.load import Seen
+    from benchmarks.load import Seen
     from pushkeeper.core.delivery.delivery_id import DeliveryId
 
 REQUESTS = 20_000

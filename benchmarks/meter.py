@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from pushkeeper.bench import processes
+from benchmarks import processes
 from pushkeeper.store.db.database import read_queries
 
 if TYPE_CHECKING:
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.store.db.database import Database
 
-SQL = read_queries(
-    resources.files("pushkeeper.bench").joinpath("sql", "size.sql").read_text(encoding="utf-8")
-)
+SQL = read_queries(resources.files("benchmarks").joinpath("sql", "size.sql").read_text(encoding="utf-8"))
 
 HEADINGS = [
     "operation",

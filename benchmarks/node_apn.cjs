@@ -1,4 +1,4 @@
-// node-apn's part of `pushkeeper bench sender`: the run comes as JSON on standard input, the figures leave as JSON.
+// node-apn's part of `python -m benchmarks sender`: the run comes as JSON on standard input, the figures leave as JSON.
 const { readFileSync } = require('node:fs');
 const { Provider, Notification } = require('@parse/node-apn');
 

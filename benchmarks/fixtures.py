@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.fleet import add_credentials
 from pushkeeper import config, wiring
-from pushkeeper.bench.fleet import add_credentials
 from pushkeeper.simulator import keys as simulator_keys
 from pushkeeper.simulator.world import PROJECT, TOPIC
 from pushkeeper.store.admin import workspaces
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.admin.workspaces import NewKeys
     from pushkeeper.store.db.database import Connection, Database
 
-SQL = read_queries(
-    resources.files("pushkeeper.bench").joinpath("sql", "fixtures.sql").read_text(encoding="utf-8")
-)
+SQL = read_queries(resources.files("benchmarks").joinpath("sql", "fixtures.sql").read_text(encoding="utf-8"))
 
 _PAGE = 100_000
 _LONGEST_S = 3_600.0

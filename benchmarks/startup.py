@@ -6,8 +6,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from pushkeeper.bench import processes
-from pushkeeper.bench.figures import Figure
+from benchmarks import processes
+from benchmarks.figures import Figure
 
 
 def measure() -> list[Figure]:

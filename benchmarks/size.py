@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from benchmarks import load, processes
+from benchmarks.fixtures import Size, device, loaded, run_long
+from benchmarks.fleet import Fleet, add_credentials, mint, queue_is_empty
+from benchmarks.meter import SQL, Cost, Meter
 from pushkeeper import wiring
-from pushkeeper.bench import load, processes
-from pushkeeper.bench.fixtures import Size, device, loaded, run_long
-from pushkeeper.bench.fleet import Fleet, add_credentials, mint, queue_is_empty
-from pushkeeper.bench.meter import SQL, Cost, Meter
 from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Content, Platform, Token
@@ -31,7 +31,7 @@ from pushkeeper.worker.jobs.runner import Jobs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.bench.fixtures import Loaded
+    from benchmarks.fixtures import Loaded
 
 DEVICES = 100_000
 _HISTORY_UP_TO = 1_000_000  # its lines lie in months, and those that are over grow no more

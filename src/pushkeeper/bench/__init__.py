@@ -1,1 +1,0 @@
-"""Benchmarks: each against a provider process of its own, and beside others where they are installed."""
