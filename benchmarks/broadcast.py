@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from benchmarks import processes
 from benchmarks.figures import Figure, percentile
 from benchmarks.fleet import call, fleet, queue_is_empty
-from pushkeeper import wiring
 from pushkeeper.core.model import Content
 from pushkeeper.services.broadcasts.drafts import Asked
 
@@ -52,7 +51,7 @@ class _Bench:
     def __init__(self, found: Fleet, devices: int) -> None:
         self._found = found
         self._devices = devices
-        self._rooms = wiring.broadcasts(found.store)
+        self._rooms = found.store.services.broadcasts
 
     async def run(self) -> tuple[float, float]:
         """Seconds from the start to the first push, and from the cancel to the last; below zero is before it."""

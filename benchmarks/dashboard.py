@@ -16,7 +16,6 @@ from benchmarks import paint, processes
 from benchmarks.figures import Figure, percentile
 from benchmarks.fixtures import Size, loaded
 from benchmarks.pages import PAGES
-from pushkeeper import wiring
 from pushkeeper.core.identity import cio_id
 from pushkeeper.core.model import PersonId
 from pushkeeper.core.roles import Role
@@ -68,8 +67,8 @@ async def _work(found: Loaded) -> None:
 
 async def _count(found: Loaded) -> None:
     """What a worker counts by itself, and pages wait for the first time: a page that has nothing to show yet is quick."""
-    await wiring.census(found.store).now(found.workspace_id)
-    insights = wiring.insights(found.store)
+    await found.store.services.reach.now(found.workspace_id)
+    insights = found.store.services.insights
     await insights.cohorts(found.workspace_id)
     await insights.revivals(found.workspace_id)
     await insights.token_ages(found.workspace_id)
@@ -77,7 +76,7 @@ async def _count(found: Loaded) -> None:
 
 async def log_in(store: Store) -> tuple[str, str]:
     """The cookie of somebody who may look at everything: its name and its value."""
-    users = wiring.users(store)
+    users = store.services.accounts
     _, entry = await users.add("bench@example.com", Role.ADMIN)
     token = await users.follow(entry.token, secrets.token_urlsafe(24))
     return cookies.names(secure=False).session, token
@@ -88,7 +87,7 @@ async def _ids(found: Loaded) -> dict[str, str]:
     if row is None:
         raise Misconfigured("bench: nobody was pushed to")
     person = PersonId(row["person_id"])
-    routes = await wiring.routing(found.store).all(found.workspace_id)
+    routes = await found.store.services.routes.all(found.workspace_id)
     return {
         **{name: value for name, value in row.items() if isinstance(value, str)},
         "person": cio_id(person),

@@ -24,7 +24,6 @@ from benchmarks.fixtures import Size, fill
 from benchmarks.fleet import add_credentials, call, fleet, person_of, queue_is_empty, register
 from benchmarks.sink import Sink
 from benchmarks.troubles import DEVICES, TROUBLES, Noisy, nothing
-from pushkeeper import wiring
 from pushkeeper.core.model import Content, Platform
 from pushkeeper.errors import Misconfigured
 from pushkeeper.services.broadcasts.drafts import Asked
@@ -168,9 +167,9 @@ class _Bench:
     @classmethod
     async def of(cls, quiet: Fleet, noisy: Fleet, sink: Sink, port: int, scale: float) -> _Bench:
         webhook = Wanted(name="hook", endpoint=sink.address("/hook"), events=("push_sent",))
-        await wiring.webhooks(quiet.store).make(quiet.workspace_id, webhook)
+        await quiet.store.services.webhooks.make(quiet.workspace_id, webhook)
         draft = Draft(kind=TemplateKind.BROADCAST, name="news", content=Content(title="News"))
-        template = await wiring.templates(quiet.store).make(noisy.workspace_id, draft)
+        template = await quiet.store.services.templates.make(noisy.workspace_id, draft)
         rows = await quiet.store.database.rows(
             "select token from devices where workspace_id = $1", quiet.workspace_id
         )
@@ -222,7 +221,7 @@ class _Bench:
 
     async def _broadcasts(self, seconds: int) -> dict[str, float]:
         """Start some, one after the other: when each was started, by its title."""
-        rooms, workspace = wiring.broadcasts(self.quiet.store), self.quiet.workspace_id
+        rooms, workspace = self.quiet.store.services.broadcasts, self.quiet.workspace_id
         started: dict[str, float] = {}
         until = time.monotonic() + seconds
         while time.monotonic() < until:

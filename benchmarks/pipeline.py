@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from benchmarks import processes
 from benchmarks.figures import Figure
 from benchmarks.fleet import fleet, queue_is_empty
-from pushkeeper import wiring
 from pushkeeper.core.model import Content
 from pushkeeper.errors import Misconfigured
 
@@ -37,7 +36,7 @@ async def _broadcast(found: Fleet, worker: int, devices: int) -> Figure:
     database = found.store.database
     used = (worker, processes.postmaster(found.data_dir))
     cpu_s, started = processes.cpu_s(*used), time.perf_counter()
-    triggers = wiring.triggers(found.store)
+    triggers = found.store.services.triggered
     await triggers.send_to_all(found.workspace_id, _CONTENT, send_to_unsubscribed=True)
     held_mb = [processes.rss_mb(worker)]
     await queue_is_empty(found, lambda: held_mb.append(processes.rss_mb(worker)))

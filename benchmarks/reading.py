@@ -16,7 +16,6 @@ import psutil
 
 from benchmarks.figures import Beside, Figure, percentile
 from benchmarks.fixtures import Size, loaded
-from pushkeeper import wiring
 from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Content
@@ -84,7 +83,7 @@ async def _counts(found: Loaded) -> list[Figure]:
     segment = await database.value("select segment_id from segments where name = 'One in twenty'")
     figures = [await _count(found, case, segment) for case in _CASES]
     # As somebody would who asks this often: by the index that we advise, and by one for the query by hand.
-    plan = await wiring.audiences(found.store).explain(found.workspace_id, _INDEXED.filter, Unit.DEVICE)
+    plan = await found.store.services.audiences.explain(found.workspace_id, _INDEXED.filter, Unit.DEVICE)
     for sql in (*(one.index.sql for one in plan.advice), BY_HAND["index"]):
         await database.owned.rows(sql)
     await database.owned.rows("vacuum analyze people")
@@ -92,7 +91,7 @@ async def _counts(found: Loaded) -> list[Figure]:
 
 
 async def _count(found: Loaded, case: Case, segment: int) -> Figure:
-    audiences = wiring.audiences(found.store)
+    audiences = found.store.services.audiences
     asked = case.filter.format(segment=segment)
     sql = BY_HAND[case.by_hand]
     arguments = (found.workspace_id, segment) if "$2" in sql else (found.workspace_id,)
@@ -115,7 +114,7 @@ async def _count(found: Loaded, case: Case, segment: int) -> Figure:
 
 
 async def _previews(found: Loaded) -> list[Figure]:
-    audiences = wiring.audiences(found.store)
+    audiences = found.store.services.audiences
     asked = _CASES[1].filter
 
     async def preview() -> object:
@@ -137,7 +136,7 @@ async def _previews(found: Loaded) -> list[Figure]:
 
 async def _plan(found: Loaded, devices: int) -> Figure:
     """Every page of it, as a worker's planner does it; nobody sends what it plans."""
-    rooms = wiring.broadcasts(found.store)
+    rooms = found.store.services.broadcasts
     made = await rooms.make(
         found.workspace_id,
         Asked(content=Content(title="News", message="Some"), audience="everybody", send_to_unsubscribed=True),
@@ -168,7 +167,7 @@ async def _plan(found: Loaded, devices: int) -> Figure:
 
 
 async def _explanations(found: Loaded, size: Size) -> list[Figure]:
-    explanations = wiring.explanations(found.store)
+    explanations = found.store.services.explanations
     rows = await found.store.database.rows(
         "select message_id from messages where workspace_id = $1 and content ->> 'title' <> 'News'",
         found.workspace_id,

@@ -16,7 +16,6 @@ from benchmarks import load, processes
 from benchmarks.fixtures import Size, device, loaded, run_long
 from benchmarks.fleet import Fleet, add_credentials, mint, queue_is_empty
 from benchmarks.meter import SQL, Cost, Meter
-from pushkeeper import wiring
 from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Content, Platform, Token
@@ -138,7 +137,7 @@ class _Growing:
 
     async def audiences(self) -> None:
         """Counts, an estimate, whether a push would reach somebody, and what is counted by itself."""
-        audiences = wiring.audiences(self._store)
+        audiences = self._store.services.audiences
         segment = await self._database.value("select segment_id from segments where name = 'One in twenty'")
         devices = self._size.devices
         for asked in (given.format(segment=segment) for given in _COUNTED):
@@ -150,10 +149,10 @@ class _Growing:
                 with suppress(TooSlow):
                     await audiences.estimate(self._workspace, _COUNTED[1], Unit.DEVICE, within_s=0.3)
         async with self.meter.of("hourly count, a device", devices):
-            await wiring.census(self._store).count(self._workspace)
+            await self._store.services.reach.count(self._workspace)
         async with self.meter.of("devices of /metrics, a device", devices):
             await metrics.devices(self._database)
-        explanations = wiring.explanations(self._store)
+        explanations = self._store.services.explanations
         people = [str(self._choice.randint(1, self._size.people)) for _ in range(self._operations // 20)]
         async with self.meter.of("explain", len(people)):
             for person in people:
@@ -163,7 +162,7 @@ class _Growing:
 
     async def plan(self) -> None:
         """A broadcast to everybody, cut into batches that nobody sends."""
-        rooms = wiring.broadcasts(self._store)
+        rooms = self._store.services.broadcasts
         asked = Asked(content=_CONTENT, audience="everybody", send_to_unsubscribed=True)
         made = await rooms.make(self._workspace, asked)
         await rooms.start(self._workspace, made.broadcast_id)
@@ -223,7 +222,7 @@ class _Growing:
                 span.end()
 
     async def _send(self, fleet: Fleet, tokens: Sequence[str]) -> None:
-        rooms = wiring.broadcasts(self._store)
+        rooms = self._store.services.broadcasts
         devices = [(Token(token), "devices") for token in tokens]
         made = await rooms.make(
             self._workspace, Asked(content=_CONTENT, devices=devices, send_to_unsubscribed=True)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import load
 from benchmarks.fleet import person_of, queue_is_empty
-from pushkeeper import wiring
 from pushkeeper.core.model import Content
 from pushkeeper.services.broadcasts.drafts import Asked
 from pushkeeper.store.webhooks import Wanted
@@ -69,7 +68,7 @@ async def slow_files(noisy: Noisy) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        rooms, workspace = wiring.broadcasts(noisy.fleet.store), noisy.fleet.workspace_id
+        rooms, workspace = noisy.fleet.store.services.broadcasts, noisy.fleet.workspace_id
         rows = await noisy.fleet.store.database.rows(
             "select broadcast_id from broadcasts where workspace_id = $1 and state = 'fetching'", workspace
         )
@@ -80,7 +79,7 @@ async def slow_files(noisy: Noisy) -> AsyncIterator[None]:
 @asynccontextmanager
 async def slow_webhooks(noisy: Noisy) -> AsyncIterator[None]:
     """Endpoints that take seconds, and have as many calls waiting as the workspace has devices."""
-    webhooks = wiring.webhooks(noisy.fleet.store)
+    webhooks = noisy.fleet.store.services.webhooks
     workspace = noisy.fleet.workspace_id
     made = [
         await webhooks.make(
@@ -89,7 +88,7 @@ async def slow_webhooks(noisy: Noisy) -> AsyncIterator[None]:
         )
         for n in range(_WEBHOOKS)
     ]
-    rooms = wiring.broadcasts(noisy.fleet.store)
+    rooms = noisy.fleet.store.services.broadcasts
     asked = Asked(content=Content(title="News"), audience="everybody", send_to_unsubscribed=True)
     await rooms.start(workspace, (await rooms.make(workspace, asked)).broadcast_id)
     await queue_is_empty(noisy.fleet)

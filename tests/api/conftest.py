@@ -1,4 +1,4 @@
-"""All APIs on a real socket, with the real rooms on the real database."""
+"""All APIs on a real socket, with the real services on the real database."""
 
 import asyncio
 import http.client
@@ -15,25 +15,10 @@ import pytest_asyncio
 import uvicorn
 
 from pushkeeper.api import app
+from pushkeeper.api.context import Context
 from pushkeeper.core.model import Environment, Provider, Secret
 from pushkeeper.rendering.renderer import Renderer
 from pushkeeper.services.api_keys import Keys
-from pushkeeper.services.audiences import Audiences
-from pushkeeper.services.broadcasts.service import Broadcasts
-from pushkeeper.services.broadcasts.triggered import Triggers
-from pushkeeper.services.explanations import Explanations
-from pushkeeper.services.exports import Exports
-from pushkeeper.services.jobs import Jobs
-from pushkeeper.services.messages.snippets import Snippets
-from pushkeeper.services.messages.templates import Templates
-from pushkeeper.services.messages.transactional import Sending
-from pushkeeper.services.people import Registry
-from pushkeeper.services.reports.deliveries import Reporting
-from pushkeeper.services.reports.insights import Insights
-from pushkeeper.services.reports.reach import Census
-from pushkeeper.services.routes import Routing
-from pushkeeper.services.strikes import Ledger
-from pushkeeper.services.webhooks import Webhooks
 from pushkeeper.store.admin import credentials, vault, workspaces
 from pushkeeper.store.admin.credentials import NewCredential
 from pushkeeper.store.db import migrate
@@ -41,7 +26,7 @@ from pushkeeper.store.db.database import Database
 from pushkeeper.store.db.embedded import EmbeddedPostgres
 from pushkeeper.web.limits import Limits
 from pushkeeper.web.server import Server
-from pushkeeper.wiring import CHECKS
+from pushkeeper.wiring import Store
 from support.dashboard import own_database
 
 TABLES = ("people", "identifiers", "devices", "device_history", "messages", "batches")
@@ -97,25 +82,10 @@ class Door:
         }
 
 
-def _rooms(database, renderer, requests_per_s=None):
-    return app.Rooms(
-        registry=Registry(database),
-        audiences=Audiences(database),
-        sending=Sending(database, CHECKS),
-        broadcasts=Broadcasts(database, CHECKS, renderer),
-        triggers=Triggers(database, CHECKS),
-        ledger=Ledger(database),
-        explanations=Explanations(database),
-        census=Census(database),
-        insights=Insights(database),
-        exports=Exports(database, vault.Vault(Secret(bytes(32)))),
-        jobs=Jobs(database),
-        reporting=Reporting(database),
-        routing=Routing(database),
-        templates=Templates(database, CHECKS),
-        snippets=Snippets(database),
-        webhooks=Webhooks(database, vault.Vault(Secret(bytes(32)))),
-        database=database,
+def _context(database, renderer, requests_per_s=None):
+    store = Store(database, vault.Vault(Secret(bytes(32))), None, (), renderer=renderer)
+    return Context(
+        services=store.services,
         keys=Keys(database, requests_per_s=requests_per_s),
         url="http://push.example.com",
         outbound_addresses=("192.0.2.7",),
@@ -125,10 +95,10 @@ def _rooms(database, renderer, requests_per_s=None):
 @asynccontextmanager
 async def _served(database, requests_per_s=None, limits=None):
     renderer = Renderer()
-    rooms = _rooms(database, renderer, requests_per_s)
+    context = _context(database, renderer, requests_per_s)
     listener = socket.create_server(("127.0.0.1", 0))
     server = Server(
-        uvicorn.Config(app.build(rooms), http="httptools", ws="none", lifespan="off", log_config=None),
+        uvicorn.Config(app.build(context), http="httptools", ws="none", lifespan="off", log_config=None),
         limits or Limits(),
         lambda: None,
     )
@@ -144,7 +114,7 @@ async def _served(database, requests_per_s=None, limits=None):
 @pytest.fixture(scope="session")
 def routes(database):
     """The routes of all APIs."""
-    doors = app.build(_rooms(database, Renderer()))
+    doors = app.build(_context(database, Renderer()))
     assert isinstance(doors, app.Doors)
     return [route for router in doors._routers.values() for route in router.routes]
 

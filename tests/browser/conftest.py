@@ -106,7 +106,7 @@ async def tell_of_undos(data_dir: Path, name: str) -> None:
             ("sandbox key on the production route", 2_070, "2 days"),
             ("wrong topic", 61_480, "-1 day"),
         ):
-            undo = await wiring.ledger(store).begin(workspace, meant, why=f"{why} (ann@example.com)")
+            undo = await store.services.strikes.begin(workspace, meant, why=f"{why} (ann@example.com)")
             await store.database.rows(
                 "update undos set meant_devices = $2 * 2, devices = $2, strikes = $2 * 2, "
                 "advanced_at = now() - $3::text::interval where undo_id = $1",

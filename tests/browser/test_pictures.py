@@ -57,8 +57,8 @@ async def after_a_year(data_dir: Path) -> None:
                 await connection.execute(SQL[name], found)
 
         await store.database.owned.in_transaction(work)
-        insights = wiring.insights(store)
-        await wiring.census(store).now(found)
+        insights = store.services.insights
+        await store.services.reach.now(found)
         await insights.cohorts(found)
 
 

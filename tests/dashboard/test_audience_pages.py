@@ -23,7 +23,6 @@ from pushkeeper.store.admin.workspaces import Workspace
 from pushkeeper.store.audiences.audiences import Estimate, Size
 from pushkeeper.store.devices.devices import SettleEvent
 from pushkeeper.store.people.segments import Draft
-from pushkeeper.wiring import audiences
 from support.dashboard import Page
 
 if TYPE_CHECKING:
@@ -60,7 +59,8 @@ async def caveat(place: Place) -> Caveat:
 
 @pytest.fixture
 def room(site: Site) -> Audiences:
-    return audiences(site.store)
+    room: Audiences = site.store.services.audiences
+    return room
 
 
 def kept(seen: Seen) -> str:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pushkeeper import wiring
 from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.model import Content, Platform
 from pushkeeper.dashboard.pages.broadcasts import chart_of
@@ -53,7 +52,7 @@ def number_of(seen: Seen) -> int:
 
 
 async def made(place: Place, number: int) -> Any:
-    return await wiring.broadcasts(place.site.store).one(place.workspace.workspace_id, number)
+    return await place.site.store.services.broadcasts.one(place.workspace.workspace_id, number)
 
 
 def typed(seen: Seen, tag: str, name: str) -> dict[str, str | None]:
@@ -195,7 +194,7 @@ async def test_a_broadcast_is_there_to_be_read_when_its_audience_is_gone(
     operator: Browser, place: Place
 ) -> None:
     await place.device("ann", platform=Platform.ANDROID)
-    room, workspace = wiring.audiences(place.site.store), place.workspace.workspace_id
+    room, workspace = place.site.store.services.audiences, place.workspace.workspace_id
     segment = (
         await room.make(workspace, Audience(name="Gone", filter="platform = android", unit=Unit.DEVICE))
     ).segment_id
@@ -208,7 +207,7 @@ async def test_a_broadcast_is_there_to_be_read_when_its_audience_is_gone(
 
 async def test_over_a_template_only_what_is_otherwise_is_typed_again(operator: Browser, place: Place) -> None:
     await can_send(place)
-    room = wiring.templates(place.site.store)
+    room = place.site.store.services.templates
     draft = Draft(
         kind=TemplateKind.BROADCAST,
         name="News",
@@ -228,7 +227,7 @@ async def test_over_a_template_only_what_is_otherwise_is_typed_again(operator: B
 async def test_what_only_the_api_can_say_is_not_changed_by_the_form(operator: Browser, place: Place) -> None:
     await can_send(place)
     device = await place.device("ann")
-    room = wiring.broadcasts(place.site.store)
+    room = place.site.store.services.broadcasts
     for asked in (
         Asked(content=Content(custom_payload={"ios": {"aps": {"alert": "x"}}}), audience="everybody"),
         Asked(content=Content(title="x", platforms={"ios": {"sound": "none"}}), audience="everybody"),
@@ -279,7 +278,7 @@ async def test_what_is_wrong_is_said_beside_its_field_and_nothing_is_kept(
     assert seen.status == 400
     assert said in re.sub(r"<[^>]+>|&#39;", "", wrong(seen, field))
     assert typed(seen, "input", "name").get("value") == "kept as typed"
-    room = wiring.broadcasts(place.site.store)
+    room = place.site.store.services.broadcasts
     assert await room.all(place.workspace.workspace_id, before=None, limit=9) == []
 
 

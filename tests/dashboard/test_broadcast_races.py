@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest_asyncio
 
-from pushkeeper import wiring
 from pushkeeper.core.broadcasts.schedule import Schedule
 from pushkeeper.core.model import Content
 from pushkeeper.services.broadcasts.drafts import Asked
@@ -31,7 +30,7 @@ async def narrow(place: Place) -> AsyncIterator[Broadcasts]:
     """Broadcasts over one connection: whoever wants a second while they hold it waits for ever."""
     database = await Database.open(place.site.database.url, connections=1)
     try:
-        yield wiring.broadcasts(replace(place.site.store, database=database))
+        yield replace(place.site.store, database=database).services.broadcasts
     finally:
         await database.close()
 

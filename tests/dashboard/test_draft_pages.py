@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pushkeeper import wiring
 from pushkeeper.core.broadcasts.schedule import Schedule
 from pushkeeper.core.model import Content, Platform
 from pushkeeper.services.broadcasts.drafts import Asked
@@ -21,7 +20,7 @@ async def test_a_draft_that_is_kept_as_it_is_stays_as_it_is(operator: Browser, p
     draft = Draft(
         kind=TemplateKind.BROADCAST, name="News", content=Content(title="News"), send_to_unsubscribed=True
     )
-    template = await wiring.templates(place.site.store).make(place.workspace.workspace_id, draft)
+    template = await place.site.store.services.templates.make(place.workspace.workspace_id, draft)
     asked = Asked(
         template_id=template.template_id,
         audience="everybody",
@@ -29,7 +28,7 @@ async def test_a_draft_that_is_kept_as_it_is_stays_as_it_is(operator: Browser, p
         per_s=1_234_567 / 60,
         schedule=Schedule(expires_after_s=2_000_001),
     )
-    kept = await wiring.broadcasts(place.site.store).make(place.workspace.workspace_id, asked)
+    kept = await place.site.store.services.broadcasts.make(place.workspace.workspace_id, asked)
     path = place.path(f"/broadcasts/{kept.broadcast_id}/edit")
     form = (await operator.get(path)).page
     sent = {field["name"]: field.get("value") or "" for field in form.all("input") if _is_sent(field)}
@@ -92,7 +91,7 @@ async def test_one_device_that_is_left_out_is_one(operator: Browser, place: Plac
     await can_send(place)
     await place.device("ann", platform=Platform.ANDROID)
     content = Content(custom_payload={"ios": {"aps": {"alert": "x"}}})
-    room, workspace = wiring.broadcasts(place.site.store), place.workspace.workspace_id
+    room, workspace = place.site.store.services.broadcasts, place.workspace.workspace_id
     number = (await room.make(workspace, Asked(content=content, audience="everybody"))).broadcast_id
     text = (await operator.get(place.path(f"/broadcasts/{number}"))).page.text
     assert "It says nothing on Android: 1 device is left out." in text
@@ -108,10 +107,10 @@ async def test_translations_of_a_template_that_is_gone_are_not_lost_by_the_form(
         content=Content(title="News"),
         translations={"de": Content(title="Neues")},
     )
-    workspace, room = place.workspace.workspace_id, wiring.templates(place.site.store)
+    workspace, room = place.workspace.workspace_id, place.site.store.services.templates
     template = await room.make(workspace, draft)
     asked = Asked(template_id=template.template_id, audience="everybody")
-    number = (await wiring.broadcasts(place.site.store).make(workspace, asked)).broadcast_id
+    number = (await place.site.store.services.broadcasts.make(workspace, asked)).broadcast_id
     path = place.path(f"/broadcasts/{number}/edit")
     assert (await operator.get(path)).status == 200
     await room.delete(workspace, template.template_id)

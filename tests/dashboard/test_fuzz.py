@@ -109,7 +109,7 @@ async def test_no_page_breaks(site: Site) -> None:
     place: Place = await site.workspace()
     await place.device("ann", app_version="4.2")
     found = dashboard.all_doors(
-        wiring.dashboard_rooms(site.store, site.url, config.Settings(data_dir=Path()))
+        wiring.dashboard_context(site.store, site.url, config.Settings(data_dir=Path()))
     )
     # What changes the installation itself would let nobody in any more.
     doors = [door for door in found if "{workspace}" in door.path and "/simulator" not in door.path]

@@ -12,7 +12,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from pushkeeper import wiring
 from pushkeeper.errors import NotFound
 from support.engine import eventually
 
@@ -156,7 +155,7 @@ async def test_a_link_of_which_anything_was_changed_opens_nothing(tenant: Tenant
     [number] = [one["id"] for one in (await tenant.call("GET", "/v1/exports"))["exports"]]
     path = urlsplit((await tenant.call("GET", f"/v1/exports/{number}/download"))["url"]).path
     link = path.rpartition("/")[2]
-    rooms = wiring.exports(tenant.engine.store)
+    rooms = tenant.engine.store.services.exports
     assert rooms.opened_by(link) == (tenant.workspace_id, number)
 
     def opens(other: str) -> bool:

@@ -92,8 +92,8 @@ class Site:
         self.database = store.database
         self.port = port
         self.url = url
-        self.registry = wiring.registry(store)
-        self.users = wiring.users(store)
+        self.registry = store.services.people
+        self.users = store.services.accounts
         self._tokens: dict[Role, str] = {}
 
     async def with_users(self) -> Site:

@@ -40,7 +40,7 @@ NOTHING = {
 def all_doors(site: Site) -> list[Door]:
     """Every door of a dashboard that has all of them."""
     settings = config.Settings(data_dir=Path(), simulator_url=SIMULATOR_URL)
-    return list(dashboard.all_doors(wiring.dashboard_rooms(site.store, site.url, settings)))
+    return list(dashboard.all_doors(wiring.dashboard_context(site.store, site.url, settings)))
 
 
 # What pages ask of their addresses.

@@ -62,9 +62,9 @@ class Engine:
 
     def __init__(self, store: wiring.Store, simulator: Simulator, port: int) -> None:
         self.store = store
-        self.broadcasts = wiring.broadcasts(store)
-        self.triggers = wiring.triggers(store)
-        self.insights = wiring.insights(store)
+        self.broadcasts = store.services.broadcasts
+        self.triggers = store.services.triggered
+        self.insights = store.services.insights
         self.simulator = simulator
         self.port = port
 

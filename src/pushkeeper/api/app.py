@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, cast
 
@@ -53,27 +52,8 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from pushkeeper.api.context import Context
     from pushkeeper.core.client_address import Network
-    from pushkeeper.core.model import Secret
-    from pushkeeper.interprocess.figures import SharedFigures
-    from pushkeeper.services.api_keys import Keys
-    from pushkeeper.services.audiences import Audiences
-    from pushkeeper.services.broadcasts.service import Broadcasts
-    from pushkeeper.services.broadcasts.triggered import Triggers
-    from pushkeeper.services.explanations import Explanations
-    from pushkeeper.services.exports import Exports
-    from pushkeeper.services.jobs import Jobs
-    from pushkeeper.services.messages.snippets import Snippets
-    from pushkeeper.services.messages.templates import Templates
-    from pushkeeper.services.messages.transactional import Sending
-    from pushkeeper.services.people import Registry
-    from pushkeeper.services.reports.deliveries import Reporting
-    from pushkeeper.services.reports.insights import Insights
-    from pushkeeper.services.reports.reach import Census
-    from pushkeeper.services.routes import Routing
-    from pushkeeper.services.strikes import Ledger
-    from pushkeeper.services.webhooks import Webhooks
-    from pushkeeper.store.db.database import Database
     from pushkeeper.web.response import Answer
 
 _ONLY_TLS = (b"strict-transport-security", b"max-age=31536000")
@@ -81,78 +61,46 @@ _BEGINNING = 3  # segments of a path that choose its router
 _WAITS_S = 5.0  # for turns and connections, so that nobody waits ten seconds for an answer that does not come
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rooms:
-    """What the APIs call, the address at which clients reach them, and which of several cells this is.
-
-    `metrics_token` opens `/metrics` to who is not on this machine; without one nobody else is let in. `trusted_proxies` are
-    believed when they say who called them. `only_tls` has browsers use nothing else for this host from now on.
-    `outbound_addresses` are those that webhooks come from. `figures` are those of all processes of this service, where it has
-    several.
-    """
-
-    registry: Registry
-    audiences: Audiences
-    sending: Sending
-    broadcasts: Broadcasts
-    triggers: Triggers
-    ledger: Ledger
-    explanations: Explanations
-    census: Census
-    insights: Insights
-    exports: Exports
-    jobs: Jobs
-    reporting: Reporting
-    routing: Routing
-    templates: Templates
-    snippets: Snippets
-    webhooks: Webhooks
-    database: Database
-    keys: Keys
-    url: str
-    cell: int = 0
-    metrics_token: Secret | None = None
-    trusted_proxies: Sequence[Network] = ()
-    only_tls: bool = False
-    outbound_addresses: Sequence[str] = ()
-    figures: SharedFigures | None = None
-
-
-def build(rooms: Rooms, beside: Sequence[Route] = ()) -> ASGIApp:
+def build(context: Context, beside: Sequence[Route] = ()) -> ASGIApp:
     """The application of all APIs, and of what else there is to be had at this address."""
     routes: list[Route] = [
-        *track_v1.routes(rooms),
-        *cdp.routes(rooms),
-        *track_v2.routes(rooms),
-        *delivery_reports.routes(rooms),
+        *track_v1.routes(context),
+        *cdp.routes(context),
+        *track_v2.routes(context),
+        *delivery_reports.routes(context),
         Route("/healthz", _Open(_alive)),
-        Route("/readyz", _Open(Readiness(rooms.database))),
-        Route(PATH, Prometheus(Measures(rooms.database, rooms.cell, rooms.figures), rooms.metrics_token)),
-        *app_api.routes(rooms),
-        *segments.routes(rooms),
-        *activities.routes(rooms),
-        *messages.routes(rooms),
-        *preferences.routes(rooms),
-        *templates.routes(rooms),
-        *triggers.routes(rooms),
-        *triggered_broadcasts.routes(rooms),
-        *snippets.routes(rooms),
-        *info.routes(rooms),
-        *broadcasts.routes(rooms),
-        *exports.routes(rooms),
-        *jobs.routes(rooms),
+        Route("/readyz", _Open(Readiness(context.services.database))),
+        Route(
+            PATH,
+            Prometheus(
+                Measures(context.services.database, context.cell, context.figures), context.metrics_token
+            ),
+        ),
+        *app_api.routes(context),
+        *segments.routes(context),
+        *activities.routes(context),
+        *messages.routes(context),
+        *preferences.routes(context),
+        *templates.routes(context),
+        *triggers.routes(context),
+        *triggered_broadcasts.routes(context),
+        *snippets.routes(context),
+        *info.routes(context),
+        *broadcasts.routes(context),
+        *exports.routes(context),
+        *jobs.routes(context),
         *openapi.routes(),
-        *webhooks.routes(rooms),
-        *devices.routes(rooms),
-        *audiences.routes(rooms),
-        *strikes.routes(rooms),
-        *erasures.routes(rooms),
-        *explain.routes(rooms),
-        *reports.routes(rooms),
-        *native_routes.routes(rooms),
-        *workspace.routes(rooms),
+        *webhooks.routes(context),
+        *devices.routes(context),
+        *audiences.routes(context),
+        *strikes.routes(context),
+        *erasures.routes(context),
+        *explain.routes(context),
+        *reports.routes(context),
+        *native_routes.routes(context),
+        *workspace.routes(context),
     ]
-    return Doors(routes, beside, trusted_proxies=rooms.trusted_proxies, only_tls=rooms.only_tls)
+    return Doors(routes, beside, trusted_proxies=context.trusted_proxies, only_tls=context.only_tls)
 
 
 class Doors:

@@ -1,4 +1,4 @@
-"""The command line: `pushkeeper …`. Commands call rooms."""
+"""The command line: `pushkeeper …`. Commands call services."""
 
 from __future__ import annotations
 

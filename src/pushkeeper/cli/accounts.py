@@ -53,7 +53,7 @@ def user_list(*, json: bool, **options: Any) -> None:
 
     async def work() -> list[User]:
         async with wiring.store(settings_of(options)) as store:
-            return await wiring.users(store).all()
+            return await store.services.accounts.all()
 
     found = run(work())
     shown = [
@@ -122,10 +122,9 @@ def user_disable(*, name: str, undo: bool, json: bool, **options: Any) -> None:
 
 
 async def _noted(action: str, name: str, options: dict[str, Any], work: Callable[[Users], Awaitable[T]]) -> T:
-    from pushkeeper import wiring
 
     # The options are read once more, for the link.
-    return await noted(action, name, dict(options), lambda store: work(wiring.users(store)))
+    return await noted(action, name, dict(options), lambda store: work(store.services.accounts))
 
 
 def _show_link(found: User, entry: Entry, options: dict[str, Any], *, json: bool) -> None:

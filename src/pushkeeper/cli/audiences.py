@@ -127,7 +127,7 @@ async def _with_audiences(
 
     async with wiring.store(settings_of(options)) as store:
         found = await workspaces.by_name(store.database, name)
-        return await ask(wiring.audiences(store), found.workspace_id)
+        return await ask(store.services.audiences, found.workspace_id)
 
 
 def read_filter(text: str) -> object:

@@ -351,4 +351,4 @@ async def _with_broadcasts(
 
     async with wiring.store(settings_of(options)) as store:
         found = await workspaces.by_name(store.database, name)
-        return await ask(wiring.broadcasts(store), found.workspace_id)
+        return await ask(store.services.broadcasts, found.workspace_id)

@@ -36,8 +36,8 @@ def device_show(*, token: str, name: str, json: bool, **options: Any) -> None:
     async def work() -> tuple[Device, DeviceRoute]:
         async with wiring.store(settings_of(options)) as store:
             workspace = (await workspaces.by_name(store.database, name)).workspace_id
-            device = await wiring.registry(store).device(workspace, token_of(token))
-            [way] = await wiring.routing(store).of_devices(workspace, [device])
+            device = await store.services.people.device(workspace, token_of(token))
+            [way] = await store.services.routes.of_devices(workspace, [device])
             return device, way
 
     found, way = run(work())
@@ -80,7 +80,7 @@ def device_history(*, token: str, limit: int, name: str, json: bool, **options: 
     async def work() -> list[HistoryLine]:
         async with wiring.store(settings_of(options)) as store:
             found = await workspaces.by_name(store.database, name)
-            return await wiring.registry(store).history(found.workspace_id, token_of(token), limit=limit)
+            return await store.services.people.history(found.workspace_id, token_of(token), limit=limit)
 
     lines = run(work())
     rows = [
@@ -115,14 +115,14 @@ def send(*, name: str, to: str, title: str | None, message: str | None, json: bo
     async def work() -> Queued:
         async with wiring.store(settings_of(options)) as store:
             found = await workspaces.by_name(store.database, name)
-            room = wiring.registry(store)
+            room = store.services.people
             person = await room.person(found.workspace_id, identity.of_path(to))
             cio_id = identity.Identifier(identity.IdentifierKind.CIO_ID, person.cio_id)
             push = TransactionalPush(
                 naming=Naming(workspace_id=found.workspace_id, path=cio_id),
                 content=Content(title=title, message=message),
             )
-            return await wiring.sending(store).accept(push)
+            return await store.services.transactional.accept(push)
 
     queued = run(work())
     shown = {"delivery_id": str(queued.delivery_id), "queued_at": int(queued.queued_at.timestamp())}

@@ -38,7 +38,7 @@ def explain(
     async def ask() -> Explanation:
         async with wiring.store(settings_of(options)) as store:
             found = await workspaces.by_name(store.database, name)
-            return await wiring.explanations(store).why(
+            return await store.services.explanations.why(
                 found.workspace_id,
                 person=None if person is None else identity.of_path(person),
                 device=None if token is None else token_of(token),

@@ -58,9 +58,8 @@ def jobs_retry(*, kind: str, job: int, name: str, json: bool, **options: Any) ->
     """Let the JOB of a KIND have its next attempt now, and all of its attempts again."""
 
     async def work(store: Store, found: Workspace) -> Job:
-        from pushkeeper import wiring
 
-        return await wiring.jobs(store).retry(found.workspace_id, kind, job)
+        return await store.services.jobs.retry(found.workspace_id, kind, job)
 
     run(noted_in(name, "job.retry", f"{kind} {job}", options, work))
     answer({"kind": kind, "id": job, "retried": True}, f"{kind} {job} is tried again now.", json=json)
@@ -76,9 +75,8 @@ def jobs_cancel(*, kind: str, job: int, name: str, json: bool, **options: Any) -
     """Let nobody work at the JOB of a KIND any more."""
 
     async def work(store: Store, found: Workspace) -> Job:
-        from pushkeeper import wiring
 
-        return await wiring.jobs(store).cancel(found.workspace_id, kind, job)
+        return await store.services.jobs.cancel(found.workspace_id, kind, job)
 
     run(noted_in(name, "job.cancel", f"{kind} {job}", options, work))
     answer({"kind": kind, "id": job, "cancelled": True}, f"{kind} {job} is cancelled.", json=json)
@@ -90,4 +88,4 @@ async def _all(name: str, options: dict[str, Any]) -> list[Job]:
 
     async with wiring.store(settings_of(options)) as store:
         found = await workspaces.by_name(store.database, name)
-        return await wiring.jobs(store).all(found.workspace_id)
+        return await store.services.jobs.all(found.workspace_id)

@@ -43,10 +43,10 @@ def person_erase(*, identifier: str, yes: bool, name: str, json: bool, **options
     async def meant() -> Person:
         async with wiring.store(settings_of(options)) as store:
             found = await workspaces.by_name(store.database, name)
-            return await wiring.registry(store).person(found.workspace_id, who)
+            return await store.services.people.person(found.workspace_id, who)
 
     async def erase(store: Store, found: Workspace) -> Receipt:
-        return await wiring.registry(store).erase(found.workspace_id, who, by=AskedBy.COMMAND_LINE)
+        return await store.services.people.erase(found.workspace_id, who, by=AskedBy.COMMAND_LINE)
 
     if not yes:
         known = run(meant())
@@ -79,7 +79,7 @@ def person_receipts(*, identifier: str | None, name: str, json: bool, **options:
         async with wiring.store(settings_of(options)) as store:
             found = await workspaces.by_name(store.database, name)
             of = None if identifier is None else identity.of_path(identifier)
-            return await wiring.registry(store).receipts(found.workspace_id, of)
+            return await store.services.people.receipts(found.workspace_id, of)
 
     receipts = run(work())
     rows = [

@@ -111,4 +111,4 @@ async def _with_routing(
 
     async with wiring.store(settings_of(options)) as store:
         found = await workspaces.by_name(store.database, name)
-        return await ask(wiring.routing(store), found.workspace_id)
+        return await ask(store.services.routes, found.workspace_id)

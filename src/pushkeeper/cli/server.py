@@ -199,9 +199,7 @@ async def _answer(
 
 async def _setup_url(settings: Settings, opened: Store, url: str) -> str | None:
     """Where the first admin of the dashboard is made; None where there is somebody, or no dashboard."""
-    from pushkeeper import wiring
-
-    entry = await wiring.users(opened).setup_link() if settings.dashboard else None
+    entry = await opened.services.accounts.setup_link() if settings.dashboard else None
     return None if entry is None else f"{url}/link/{entry.token}"
 
 

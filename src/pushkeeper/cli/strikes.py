@@ -55,7 +55,7 @@ async def _undo(
 
     async with wiring.store(settings_of(options)) as store:
         found = await workspaces.by_name(store.database, name)
-        ledger = wiring.ledger(store)
+        ledger = store.services.strikes
         with progress("devices", quiet=quiet) as told:
             return await ledger.undo(found.workspace_id, meant, why=why, dry_run=dry_run, told=told)
 

@@ -1,1 +1,1 @@
-"""The dashboard: what a person would rather look at than read, over the same rooms as the APIs."""
+"""The dashboard: what a person would rather look at than read, over the same services as the APIs."""

@@ -42,41 +42,41 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
 
 
-def all_routes(rooms: Rooms) -> list[Route]:
+def all_routes(context: Context) -> list[Route]:
     """All routes of the dashboard; none begins as one of the APIs does."""
-    return [*guard.routes(rooms, all_doors(rooms)), Route("/static/{digest}/{name}", _Static())]
+    return [*guard.routes(context, all_doors(context)), Route("/static/{digest}/{name}", _Static())]
 
 
-def all_doors(rooms: Rooms) -> Sequence[Door]:
+def all_doors(context: Context) -> Sequence[Door]:
     """All doors of the dashboard; the last is for what is none."""
     return [
-        *login.doors(rooms),
-        *workspaces.doors(rooms),
-        *overview.doors(rooms),
-        *devices.doors(rooms),
-        *people.doors(rooms),
-        *erasures.doors(rooms),
-        *audiences.doors(rooms),
-        *broadcast_form.doors(rooms),
-        *broadcasts.doors(rooms),
-        *messages.doors(rooms),
-        *explain.doors(rooms),
-        *reports.doors(rooms),
-        *templates.doors(rooms),
-        *credentials.doors(rooms),
-        *routes.doors(rooms),
-        *strikes.doors(rooms),
-        *webhooks.doors(rooms),
-        *jobs.doors(rooms),
-        *settings.doors(rooms),
-        *simulator.doors(rooms),
-        *users.doors(rooms),
-        *audit.doors(rooms),
+        *login.doors(context),
+        *workspaces.doors(context),
+        *overview.doors(context),
+        *devices.doors(context),
+        *people.doors(context),
+        *erasures.doors(context),
+        *audiences.doors(context),
+        *broadcast_form.doors(context),
+        *broadcasts.doors(context),
+        *messages.doors(context),
+        *explain.doors(context),
+        *reports.doors(context),
+        *templates.doors(context),
+        *credentials.doors(context),
+        *routes.doors(context),
+        *strikes.doors(context),
+        *webhooks.doors(context),
+        *jobs.doors(context),
+        *settings.doors(context),
+        *simulator.doors(context),
+        *users.doors(context),
+        *audit.doors(context),
         look("/w/{workspace}/{rest:path}", _nothing),
     ]
 

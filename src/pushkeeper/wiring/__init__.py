@@ -1,7 +1,7 @@
 """The composition root: what constructs everything, and nothing else does.
 
-`opened` opens the store, `rooms` and `providers` build on it, `surfaces` lets clients and browsers in; here are the worker
-and the doctor, and by their names all that commands and tests ask for.
+`store` opens the store and builds the services on it, `surfaces` builds the APIs and the dashboard, `providers` the clients of
+the push services; here are the worker and the doctor.
 """
 
 from __future__ import annotations
@@ -24,26 +24,8 @@ from pushkeeper.wiring.providers import (
     fcm_credential,
     open_sender,
 )
-from pushkeeper.wiring.services import (
-    audiences,
-    broadcasts,
-    census,
-    explanations,
-    exports,
-    insights,
-    jobs,
-    ledger,
-    registry,
-    reporting,
-    routing,
-    sending,
-    templates,
-    triggers,
-    users,
-    webhooks,
-)
 from pushkeeper.wiring.store import Store, shown_url, store
-from pushkeeper.wiring.surfaces import api, dashboard_rooms
+from pushkeeper.wiring.surfaces import api, dashboard_context
 from pushkeeper.worker.jobs.broadcasts import Planner
 from pushkeeper.worker.jobs.erasures import Eraser
 from pushkeeper.worker.jobs.exports import Exporter
@@ -71,31 +53,15 @@ __all__ = [
     "api",
     "apns_certificate",
     "apns_key",
-    "audiences",
-    "broadcasts",
-    "census",
     "chores",
-    "dashboard_rooms",
+    "dashboard_context",
     "doctor",
-    "explanations",
-    "exports",
     "fcm_credential",
-    "insights",
-    "jobs",
     "keep",
-    "ledger",
     "open_sender",
-    "registry",
-    "reporting",
     "require_notifications",
-    "routing",
-    "sending",
     "shown_url",
     "store",
-    "templates",
-    "triggers",
-    "users",
-    "webhooks",
     "worker",
 ]
 
@@ -131,13 +97,13 @@ def chores(opened: Store, settings: Settings, figures: Figures) -> tuple[Chore, 
         Poster(opened.database, opened.vault, figures, destinations=destinations),
         Planner(Planning(opened.database)),
         Files(opened.database, destinations=destinations),
-        Exporter(exports(opened)),
+        Exporter(opened.services.exports),
     )
     return (
         *(Jobs(opened.database, work, figures) for work in works),
         Eraser(opened.database),
         Retention(opened.database, keep(settings), figures),
-        Counting(census(opened), insights(opened), users(opened), figures),
+        Counting(opened.services.reach, opened.services.insights, opened.services.accounts, figures),
     )
 
 

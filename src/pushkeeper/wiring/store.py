@@ -15,10 +15,12 @@ from pushkeeper.core.identifier_hash import IdentifierHashes
 from pushkeeper.errors import Misconfigured, Unreachable
 from pushkeeper.observability.logs import logger
 from pushkeeper.rendering.renderer import Renderer
+from pushkeeper.services.services import Services
 from pushkeeper.store.admin import vault
 from pushkeeper.store.db import cells, migrate, opening
 from pushkeeper.store.db.database import Database
 from pushkeeper.store.db.embedded import EmbeddedPostgres
+from pushkeeper.wiring.providers import CHECKS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -37,7 +39,7 @@ _SAID_EVERY_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """An open, migrated database, and what renders messages.
+    """An open, migrated database, what renders messages, and the services on both.
 
     `embedded` is the server that runs in our data folder, if it does; `applied` are the migrations just applied; `cell` is
     which of several databases behind one address this is.
@@ -49,6 +51,11 @@ class Store:
     applied: tuple[int, ...]
     cell: int = 0
     renderer: Renderer = field(default_factory=Renderer)
+    services: Services = field(init=False)
+
+    def __post_init__(self) -> None:
+        services = Services.on(self.database, self.vault, self.renderer, CHECKS)
+        object.__setattr__(self, "services", services)
 
 
 @asynccontextmanager

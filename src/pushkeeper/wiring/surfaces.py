@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pushkeeper.api import app
+from pushkeeper.api.context import Context
 from pushkeeper.api.native.broadcast_request import asked_of
 from pushkeeper.config import Settings
 from pushkeeper.core.client_address import networks_of
 from pushkeeper.services.api_keys import Keys
-from pushkeeper.wiring import providers, services
+from pushkeeper.wiring import providers
 from pushkeeper.worker.jobs.webhooks import Poster
 from pushkeeper.worker.metrics import Figures
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.delivery.outcome import Verdict
     from pushkeeper.core.destination import Destinations
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.dashboard.rooms import Rooms as DashboardRooms
+    from pushkeeper.dashboard.context import Context as DashboardContext
     from pushkeeper.interprocess import Place
     from pushkeeper.store.admin.credentials import AppleApp, Credential, NewCredential
     from pushkeeper.wiring.store import Store
@@ -41,24 +42,8 @@ def api(
     """
     settings = settings or Settings(data_dir=Path())
     return app.build(
-        app.Rooms(
-            registry=services.registry(opened),
-            audiences=services.audiences(opened),
-            sending=services.sending(opened),
-            broadcasts=services.broadcasts(opened),
-            triggers=services.triggers(opened),
-            ledger=services.ledger(opened),
-            explanations=services.explanations(opened),
-            census=services.census(opened),
-            insights=services.insights(opened),
-            exports=services.exports(opened),
-            jobs=services.jobs(opened),
-            reporting=services.reporting(opened),
-            routing=services.routing(opened),
-            templates=services.templates(opened),
-            snippets=services.snippets(opened),
-            webhooks=services.webhooks(opened),
-            database=opened.database,
+        Context(
+            services=opened.services,
             keys=Keys(
                 opened.database,
                 cell=opened.cell,
@@ -82,35 +67,20 @@ def _dashboard_routes(opened: Store, url: str, settings: Settings, ending: async
     """What workers and commands have no use for is not loaded by them."""
     from pushkeeper.dashboard import app as dashboard
 
-    return dashboard.all_routes(dashboard_rooms(opened, url, settings, ending))
+    return dashboard.all_routes(dashboard_context(opened, url, settings, ending))
 
 
-def dashboard_rooms(
+def dashboard_context(
     opened: Store, url: str, settings: Settings, ending: asyncio.Event | None = None
-) -> DashboardRooms:
+) -> DashboardContext:
     """What the dashboard calls."""
-    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.context import Context as Pages
 
-    return Rooms(
-        users=services.users(opened),
-        census=services.census(opened),
-        registry=services.registry(opened),
-        audiences=services.audiences(opened),
-        sending=services.sending(opened),
-        broadcasts=services.broadcasts(opened),
-        explanations=services.explanations(opened),
-        ledger=services.ledger(opened),
-        insights=services.insights(opened),
-        reporting=services.reporting(opened),
-        routing=services.routing(opened),
-        templates=services.templates(opened),
-        webhooks=services.webhooks(opened),
-        jobs=services.jobs(opened),
+    return Pages(
+        services=opened.services,
         providers=_Credentials(),
         caller=_Caller(opened, settings.destinations),
         read_broadcast=asked_of,
-        database=opened.database,
-        vault=opened.vault,
         url=url,
         simulator_url=settings.simulator_url,
         ending=ending or asyncio.Event(),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.context import Context
     from pushkeeper.store.people.activities import Activity
     from pushkeeper.store.people.people import Person
     from pushkeeper.web.endpoint import Call
@@ -49,10 +49,10 @@ THEIRS = frozenset(
 _LAST = datetime(9999, 12, 31, tzinfo=UTC)
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
+def routes(context: Context) -> Sequence[Route]:
     """The routes of activities."""
-    activities = _Activities(rooms)
-    surface = Surface(name="app_api", authenticate=rooms.keys.app, render=render)
+    activities = _Activities(context)
+    surface = Surface(name="app_api", authenticate=context.keys.app, render=render)
     return [
         surface.route("/v1/customers/{id}/activities", GET=activities.of_person),
         surface.route("/v1/activities", GET=activities.all),
@@ -60,29 +60,29 @@ def routes(rooms: Rooms) -> Sequence[Route]:
 
 
 class _Activities:
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     async def of_person(self, call: Call) -> Answer:
         asked = _asked(call)
-        return await self._of(call, await person_of(self._rooms, call), asked)
+        return await self._of(call, await person_of(self._context, call), asked)
 
     async def all(self, call: Call) -> Answer:
         asked, named = _asked(call), call.query("customer_id")
         if named:
             try:
-                return await self._of(call, await person_named(self._rooms, call, named), asked)
+                return await self._of(call, await person_named(self._context, call, named), asked)
             except NotFound:
                 return response.of_json({"activities": [], "next": ""})
         if asked is None:
             return response.of_json({"activities": [], "next": ""})
         workspace = call.workspace.workspace_id
         deleted = (call.query("deleted") or "").lower() == "true"
-        feed = await self._rooms.reporting.feed(workspace, asked, deleted=deleted)
+        feed = await self._context.services.deliveries.feed(workspace, asked, deleted=deleted)
         owners = sorted({owner for _, owner in feed.activities if owner is not None})
         known = {
             person.person_id: person
-            for person in await self._rooms.registry.people(
+            for person in await self._context.services.people.people(
                 workspace, [Identifier(IdentifierKind.CIO_ID, cio_id(owner)) for owner in owners]
             )
         }
@@ -97,7 +97,7 @@ class _Activities:
         if asked is None:
             return response.of_json({"activities": [], "next": ""})
         one_more = replace(asked, limit=asked.limit + 1)
-        found = await self._rooms.reporting.activities_of(
+        found = await self._context.services.deliveries.activities_of(
             call.workspace.workspace_id, person.person_id, one_more
         )
         page = found[: asked.limit]

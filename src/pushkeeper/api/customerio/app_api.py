@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.context import Context
     from pushkeeper.store.devices.devices import Device
     from pushkeeper.store.people.people import Member, Person
     from pushkeeper.web.endpoint import Call, Handler
@@ -43,11 +43,11 @@ _TYPED_DEVICE_ATTRIBUTES = frozenset(
 )
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
+def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
-    app = _App(rooms)
-    reads = Surface(name="app_api", authenticate=rooms.keys.app, render=render)
-    sends = Surface(name="app_api", authenticate=rooms.keys.app, render=render_send)
+    app = _App(context)
+    reads = Surface(name="app_api", authenticate=context.keys.app, render=render)
+    sends = Surface(name="app_api", authenticate=context.keys.app, render=render_send)
     return [
         reads.route("/v1/customers", GET=app.people_by_email, POST=app.search),
         reads.route("/v1/customers/attributes", POST=app.people),
@@ -79,20 +79,20 @@ def _no_channel(name: str) -> Handler:
 
 
 class _App:
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     async def person(self, call: Call) -> Answer:
         workspace = call.workspace.workspace_id
-        person = await person_of(self._rooms, call)
-        devices = await self._rooms.registry.devices_of(person, workspace)
+        person = await person_of(self._context, call)
+        devices = await self._context.services.people.devices_of(person, workspace)
         return response.of_json({"customer": person_json(person, devices)})
 
     async def people_by_email(self, call: Call) -> Answer:
         email = validation.text(call.query("email"), "email", max_bytes=150)
         try:
             found = [
-                await self._rooms.registry.person(
+                await self._context.services.people.person(
                     call.workspace.workspace_id, checked(Identifier(IdentifierKind.EMAIL, email), "email")
                 )
             ]
@@ -105,7 +105,7 @@ class _App:
     async def search(self, call: Call) -> Answer:
         body = await call.json()
         limit, after = validation.page(call.query("limit"), call.query("start"), usual=50, most=1000)
-        found = await self._rooms.audiences.search(
+        found = await self._context.services.audiences.search(
             call.workspace.workspace_id, body.get("filter"), after=after, limit=limit + 1
         )
         return response.of_json(members_json(found, limit))
@@ -119,14 +119,14 @@ class _App:
             raise BadRequest("ids", f"ids: expected a list of 1 to {_MOST_AT_ONCE}")
         who = [one_identifier({kind.value: one}, f"ids[{n}]", (kind,)) for n, one in enumerate(ids)]
         workspace = call.workspace.workspace_id
-        found = await self._rooms.registry.people(workspace, who)
-        devices = [await self._rooms.registry.devices_of(person, workspace) for person in found]
+        found = await self._context.services.people.people(workspace, who)
+        devices = [await self._context.services.people.devices_of(person, workspace) for person in found]
         shown = [{"customer": person_json(*one)} for one in zip(found, devices, strict=True)]
         return response.of_json({"customers": shown})
 
     async def send_push(self, call: Call) -> Answer:
         body = await call.json()
-        queued = await self._rooms.sending.accept(
+        queued = await self._context.services.transactional.accept(
             transactional_push(body, call.workspace.workspace_id, request_id=call.request_id)
         )
         said = {"delivery_id": str(queued.delivery_id), "queued_at": int(queued.queued_at.timestamp())}
@@ -135,17 +135,17 @@ class _App:
         return response.about(queued.delivery_id, said)
 
 
-async def person_of(rooms: Rooms, call: Call) -> Person:
+async def person_of(context: Context, call: Call) -> Person:
     """Whom the path names, by the kind of identifier that the query says.
 
     Raises:
         BadRequest: there is no such kind.
         NotFound: nobody has it.
     """
-    return await person_named(rooms, call, call.segment("id"))
+    return await person_named(context, call, call.segment("id"))
 
 
-async def person_named(rooms: Rooms, call: Call, text: str) -> Person:
+async def person_named(context: Context, call: Call, text: str) -> Person:
     """The person that a text identifies, by the kind of identifier in the query.
 
     Raises:
@@ -155,11 +155,11 @@ async def person_named(rooms: Rooms, call: Call, text: str) -> Person:
     workspace = call.workspace.workspace_id
     kind = id_type(call.query("id_type"))
     try:
-        return await rooms.registry.person(workspace, checked(Identifier(kind, text), "id"))
+        return await context.services.people.person(workspace, checked(Identifier(kind, text), "id"))
     except NotFound:
         if kind is not IdentifierKind.ID:
             raise
-        return await rooms.registry.person(workspace, Identifier(IdentifierKind.CIO_ID, text))
+        return await context.services.people.person(workspace, Identifier(IdentifierKind.CIO_ID, text))
 
 
 def members_json(found: Sequence[Member], limit: int) -> dict[str, Any]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.context import Context
     from pushkeeper.api.customerio.cdp_item import Said
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.admin.workspaces import Workspace
@@ -44,9 +44,9 @@ _DONE = Answer(b"{}\n")
 _KINDS = ("identify", "track", "page", "screen", "group", "alias")
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
+def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
-    cdp = _Cdp(rooms)
+    cdp = _Cdp(context)
     # By 400 both SDKs throw away what they sent; a status that they do not know may be sent to for ever.
     surface = Surface(name="cdp", authenticate=cdp.holder, render=render, too_large=400, cross_origin=True)
     single: dict[str, Handler] = {}
@@ -81,13 +81,13 @@ class _Opened:
 
 
 class _Cdp:
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     async def holder(self, authorization: bytes) -> Workspace:
         """Whose the key in the header is; nobody's where there is none that is good: it may be in the body."""
         try:
-            return await self._rooms.keys.cdp_header(authorization)
+            return await self._context.keys.cdp_header(authorization)
         except WrongCell as error:
             raise not_here(error.message) from error
         except Unauthorized:
@@ -97,10 +97,10 @@ class _Cdp:
         """What an SDK asks at every start; one of an unknown key goes on with the host that it was given."""
         key = call.segment("key")
         try:
-            await self._rooms.keys.cdp(key)
+            await self._context.keys.cdp(key)
         except Unauthorized as error:
             return _refusal(error, 404)
-        at = urlsplit(self._rooms.url)
+        at = urlsplit(self._context.url)
         ours = {"apiKey": key, "apiHost": f"{at.netloc}/v1", "protocol": at.scheme}
         found = {"integrations": {"Customer.io Data Pipelines": ours}, "plan": {}, "edgeFunction": {}}
         return response.of_json(found)
@@ -125,7 +125,7 @@ class _Cdp:
             raise BadRequest("batch", "batch: expected a list")
         if len(items) > MAX_ITEMS:
             raise TooLarge("batch", f"batch: cannot have more than {MAX_ITEMS:,} items")
-        self._rooms.keys.count_items("cdp", opened.workspace, len(items))
+        self._context.keys.count_items("cdp", opened.workspace, len(items))
         device = _shared_device(opened.body)
 
         def read() -> list[tuple[int | None, Said]]:
@@ -162,7 +162,7 @@ class _Cdp:
                 on_bad=lambda error: opened.drops.add("attribute", error, index),
                 spoiled=spoiled,
             )
-            return read_item(self._rooms.registry, opened.workspace, one)
+            return read_item(self._context.services.people, opened.workspace, one)
         except BadRequest as error:
             opened.drops.add("item", error, index)
             return []
@@ -171,9 +171,9 @@ class _Cdp:
         """Write everything that could be read, in order."""
         for _, report in said:
             if isinstance(report, AppReport):
-                await self._rooms.reporting.report(report)
+                await self._context.services.deliveries.report(report)
         told = [(index, one) for index, one in said if not isinstance(one, AppReport)]
-        answers = await self._rooms.registry.do_all([one for _, one in told])
+        answers = await self._context.services.people.do_all([one for _, one in told])
         for (index, one), done in zip(told, answers, strict=True):
             # Of a database that does not answer the caller must hear, to send all of it again.
             if isinstance(done, BaseException) and not isinstance(done, BadRequest):
@@ -190,7 +190,7 @@ class _Cdp:
             call.charge(len(raw))
         workspace = call.workspace
         if workspace is NOBODY:
-            workspace = await self._rooms.keys.cdp(await by_size(len(raw), _key_in, raw))
+            workspace = await self._context.keys.cdp(await by_size(len(raw), _key_in, raw))
         drops.workspace = workspace.workspace_id
         body, checks = await by_size(len(raw), parse, raw)
         return _Opened(

@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.context import Context
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
 _METRICS = frozenset(AppMetric)
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
+def routes(context: Context) -> Sequence[Route]:
     """The routes that need no key."""
-    doors = _Doors(rooms)
+    doors = _Doors(context)
     surface = Surface(
         name="track_v1",
         authenticate=let_in,
@@ -88,8 +88,8 @@ def _kept(given: object, max_bytes: int) -> str | None:
 
 
 class _Doors:
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     async def metric(self, call: Call) -> Answer:
         return await self._told(call, "metric", "recipient")
@@ -116,14 +116,14 @@ class _Doors:
         if found is None:
             return DONE
         self._check_cell(found.delivery)
-        return replace(DONE, delivery_id=await self._rooms.reporting.report(found))
+        return replace(DONE, delivery_id=await self._context.services.deliveries.report(found))
 
     def _check_cell(self, delivery_id: str) -> None:
         """Raises Unreachable for an id that names another cell, authentic or not."""
         named = cell.of_delivery_id(delivery_id)
-        if named not in {None, self._rooms.cell}:
+        if named not in {None, self._context.cell}:
             PROCESS.count(Metric.MISROUTED, "delivery_id").value += 1
-            raise not_here(f"the delivery is of cell {named}, and this is cell {self._rooms.cell}")
+            raise not_here(f"the delivery is of cell {named}, and this is cell {self._context.cell}")
 
     async def unsubscribe(self, call: Call) -> Answer:
         """False subscribes the person again, as Customer.io's Node client documents it."""
@@ -133,12 +133,12 @@ class _Doors:
         if not unsubscribed and not parse.is_false(given):
             raise BadRequest("unsubscribe", "unsubscribe: expected true or false")
         self._check_cell(call.segment("delivery_id"))
-        delivery_id = await self._rooms.reporting.known_by_recipient(call.segment("delivery_id"))
+        delivery_id = await self._context.services.deliveries.known_by_recipient(call.segment("delivery_id"))
         if delivery_id is None:
             return DONE
         workspace = delivery_id.workspace_id
         path = Identifier(IdentifierKind.CIO_ID, cio_id(delivery_id.person_id))
         naming = Naming(workspace_id=workspace, path=path)
         change = parse.change({"unsubscribed": unsubscribed})
-        await self._rooms.registry.tell(Tell(workspace_id=workspace, naming=naming, change=change))
+        await self._context.services.people.tell(Tell(workspace_id=workspace, naming=naming, change=change))
         return replace(DONE, delivery_id=delivery_id)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.context import Context
     from pushkeeper.store.exports import Export
     from pushkeeper.web.endpoint import Call
 
@@ -27,10 +27,10 @@ _SOURCES = ("newsletter_id", "campaign_id", "transactional_message_id", "action_
 _LARGEST_NUMBER = 2**63 - 1
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
+def routes(context: Context) -> Sequence[Route]:
     """The routes of exports."""
-    exports = _Exports(rooms)
-    surface = Surface(name="app_api", authenticate=rooms.keys.app, render=render)
+    exports = _Exports(context)
+    surface = Surface(name="app_api", authenticate=context.keys.app, render=render)
     link = Surface(name="app_api", authenticate=let_in, render=render, max_body_bytes=MAX_KEYLESS_BYTES)
     return [
         surface.route("/v1/exports", GET=exports.all),
@@ -43,9 +43,9 @@ def routes(rooms: Rooms) -> Sequence[Route]:
 
 
 class _Exports:
-    def __init__(self, rooms: Rooms) -> None:
-        self._exports = rooms.exports
-        self._url = rooms.url
+    def __init__(self, context: Context) -> None:
+        self._exports = context.services.exports
+        self._url = context.url
 
     async def all(self, call: Call) -> Answer:
         found = await self._exports.all(call.workspace.workspace_id)

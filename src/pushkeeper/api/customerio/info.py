@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.context import Context
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
+def routes(context: Context) -> Sequence[Route]:
     """The routes of this information."""
-    info = _Info(rooms)
-    surface = Surface(name="app_api", authenticate=rooms.keys.app, render=render)
+    info = _Info(context)
+    surface = Surface(name="app_api", authenticate=context.keys.app, render=render)
     # Customer.io's call needs no key either.
     public = Surface(name="app_api", authenticate=let_in, render=render, max_body_bytes=MAX_KEYLESS_BYTES)
     return [
@@ -32,14 +32,16 @@ def routes(rooms: Rooms) -> Sequence[Route]:
 
 
 class _Info:
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     async def workspaces(self, call: Call) -> Answer:
         """The key's own workspace, as no key can access another, with this month's accepted pushes (UTC) and the last count of people."""
         workspace = call.workspace
-        standing = await self._rooms.census.now(workspace.workspace_id)
-        this_month = await self._rooms.insights.pushes(workspace.workspace_id, datetime.now(UTC).day)
+        standing = await self._context.services.reach.now(workspace.workspace_id)
+        this_month = await self._context.services.insights.pushes(
+            workspace.workspace_id, datetime.now(UTC).day
+        )
         return response.of_json(
             {
                 "workspaces": [
@@ -58,4 +60,4 @@ class _Info:
 
     async def addresses(self, call: Call) -> Answer:
         del call
-        return response.of_json({"ip_addresses": self._rooms.outbound_addresses})
+        return response.of_json({"ip_addresses": self._context.outbound_addresses})

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.context import Context
     from pushkeeper.core.delivery.delivery_id import DeliveryId
     from pushkeeper.core.model import PersonId, WorkspaceId
     from pushkeeper.store.messages.messages import DeliveryFacts
@@ -44,11 +44,11 @@ _TEMPLATES = ("campaign_id", "action_id", "transactional_id", "template_id")
 _LAST_NUMBER = 2**63 - 1
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
+def routes(context: Context) -> Sequence[Route]:
     """The routes of messages."""
-    messages = _Messages(rooms)
-    surface = Surface(name="app_api", authenticate=rooms.keys.app, render=render)
-    native_surface = Surface(name="native", authenticate=rooms.keys.app, render=devices.render)
+    messages = _Messages(context)
+    surface = Surface(name="app_api", authenticate=context.keys.app, render=render)
+    native_surface = Surface(name="native", authenticate=context.keys.app, render=devices.render)
     return [
         surface.route("/v1/messages", GET=messages.all),
         surface.route("/v1/messages/{id}", GET=messages.one),
@@ -62,8 +62,8 @@ def routes(rooms: Rooms) -> Sequence[Route]:
 
 
 class _Messages:
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     async def one(self, call: Call) -> Answer:
         workspace, delivery_id = call.workspace.workspace_id, self._delivery(call)
@@ -74,14 +74,14 @@ class _Messages:
     async def archived(self, call: Call) -> Answer:
         """The text that was sent, if it is stored."""
         workspace, delivery_id = call.workspace.workspace_id, self._delivery(call)
-        facts = await self._rooms.reporting.delivery(workspace, delivery_id)
+        facts = await self._context.services.deliveries.delivery(workspace, delivery_id)
         known = await self._people(workspace, [delivery_id.person_id])
         person = known.get(delivery_id.person_id)
         return response.about(delivery_id, {"archived_message": archived_json(delivery_id, facts, person)})
 
     async def of_person(self, call: Call) -> Answer:
         """What was sent to a person, the newest first."""
-        workspace, person = call.workspace.workspace_id, await person_of(self._rooms, call)
+        workspace, person = call.workspace.workspace_id, await person_of(self._context, call)
         limit, before = validation.page(call.query("limit"), call.query("start"), usual=_USUAL, most=_MOST)
         since, until = _window(call)
         wanted = Page(
@@ -90,7 +90,7 @@ class _Messages:
             until=until,
             limit=limit + 1,
         )
-        found = await self._rooms.reporting.deliveries_of(workspace, person.person_id, wanted)
+        found = await self._context.services.deliveries.deliveries_of(workspace, person.person_id, wanted)
         page = found[:limit]
         shown = [await self._message(workspace, delivery_id, person) for delivery_id in page]
         following = validation.next_page(page[-1].message_id.int) if len(found) > limit else ""
@@ -120,7 +120,9 @@ class _Messages:
             raise BadRequest("campaign_id", "campaign_id: required with trigger_id")
         number = validation.number(text, "trigger_id", most=_LAST_NUMBER)
         try:
-            found = await self._rooms.triggers.one(call.workspace.workspace_id, template_id, number)
+            found = await self._context.services.triggered.one(
+                call.workspace.workspace_id, template_id, number
+            )
         except NotFound:
             return []
         return [found.message_id]
@@ -128,7 +130,9 @@ class _Messages:
     async def of_template(self, call: Call) -> Answer:
         """What was sent from a transactional template."""
         number = validation.number_of_path(call.segment("id"), "template")
-        await self._rooms.templates.one(call.workspace.workspace_id, number, TemplateKind.TRANSACTIONAL)
+        await self._context.services.templates.one(
+            call.workspace.workspace_id, number, TemplateKind.TRANSACTIONAL
+        )
         return await self._list(call, _window(call), template_id=number)
 
     async def of_broadcast(self, call: Call) -> Answer:
@@ -137,23 +141,23 @@ class _Messages:
             call.workspace.workspace_id,
             validation.number_of_path(call.segment("id"), "broadcast"),
         )
-        await self._rooms.templates.one(workspace, number, TemplateKind.BROADCAST)
+        await self._context.services.templates.one(workspace, number, TemplateKind.BROADCAST)
         window = _window(call, _WINDOW_OF_BROADCAST)
-        sent = await self._rooms.triggers.messages(workspace, number, *window)
+        sent = await self._context.services.triggered.messages(workspace, number, *window)
         return await self._list(call, window, messages=sent)
 
     async def send_draft(self, call: Call) -> Answer:
         delivery_id = self._delivery(call)
-        await self._rooms.sending.send_draft(call.workspace.workspace_id, delivery_id)
+        await self._context.services.transactional.send_draft(call.workspace.workspace_id, delivery_id)
         return response.about(delivery_id, {"delivery_id": str(delivery_id)})
 
     async def drop_draft(self, call: Call) -> Answer:
         delivery_id = self._delivery(call)
-        await self._rooms.sending.drop_draft(call.workspace.workspace_id, delivery_id)
+        await self._context.services.transactional.drop_draft(call.workspace.workspace_id, delivery_id)
         return response.empty(delivery_id)
 
     def _delivery(self, call: Call) -> DeliveryId:
-        ids = self._rooms.database.delivery_ids
+        ids = self._context.services.database.delivery_ids
         found = ids.read_of(call.workspace.workspace_id, call.segment("id"))
         if found is None:
             raise NotFound("message: not found")
@@ -187,7 +191,7 @@ class _Messages:
             drafts=(call.query("drafts") or "").lower() == "true",
             limit=limit + 1,
         )
-        found = await self._rooms.reporting.deliveries(workspace, wanted)
+        found = await self._context.services.deliveries.deliveries(workspace, wanted)
         page = found[:limit]
         people = await self._people(workspace, [one.delivery_id.person_id for one in page])
         shown = [
@@ -200,13 +204,16 @@ class _Messages:
 
     async def _people(self, workspace: WorkspaceId, who: Sequence[PersonId]) -> Mapping[PersonId, Person]:
         named = [Identifier(IdentifierKind.CIO_ID, cio_id(person)) for person in sorted(set(who))]
-        return {person.person_id: person for person in await self._rooms.registry.people(workspace, named)}
+        return {
+            person.person_id: person
+            for person in await self._context.services.people.people(workspace, named)
+        }
 
     async def _message(
         self, workspace: WorkspaceId, delivery_id: DeliveryId, person: Person | None
     ) -> dict[str, Any]:
-        facts = await self._rooms.reporting.delivery(workspace, delivery_id)
-        reported = await self._rooms.reporting.reported(delivery_id)
+        facts = await self._context.services.deliveries.delivery(workspace, delivery_id)
+        reported = await self._context.services.deliveries.reported(delivery_id)
         return message_json(delivery_id, facts, person, reported)
 
 

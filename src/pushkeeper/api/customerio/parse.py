@@ -1,4 +1,4 @@
-"""What Customer.io's clients say of people, devices and events, read into what the rooms take; every field checked."""
+"""What Customer.io's clients say of people, devices and events, read into what the services take; every field checked."""
 
 from __future__ import annotations
 

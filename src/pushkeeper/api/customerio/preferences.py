@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.context import Context
     from pushkeeper.store.people.people import Person
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
@@ -33,10 +33,10 @@ _PUSH = {
 _MOST_DIGITS = 10
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
+def routes(context: Context) -> Sequence[Route]:
     """The routes of preferences and relationships."""
-    preferences = _Preferences(rooms)
-    surface = Surface(name="app_api", authenticate=rooms.keys.app, render=render)
+    preferences = _Preferences(context)
+    surface = Surface(name="app_api", authenticate=context.keys.app, render=render)
     one = "/v1/customers/{id}"
     return [
         surface.route(f"{one}/subscription_preferences", GET=preferences.subscriptions),
@@ -47,11 +47,11 @@ def routes(rooms: Rooms) -> Sequence[Route]:
 
 
 class _Preferences:
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     async def subscriptions(self, call: Call) -> Answer:
-        person = await person_of(self._rooms, call)
+        person = await person_of(self._context, call)
         chosen = topics_of(person.attributes.get("cio_subscription_preferences"))
         return response.of_json(
             {
@@ -76,7 +76,7 @@ class _Preferences:
         )
 
     async def topics(self, call: Call) -> Answer:
-        chosen = await topics.preferences(self._rooms.database, call.workspace.workspace_id)
+        chosen = await topics.preferences(self._context.services.database, call.workspace.workspace_id)
         found = sorted({topic for one in chosen for topic in topics_of(one)})
         return response.of_json({"topics": [topic_json(topic) for topic in found]})
 
@@ -86,8 +86,8 @@ class _Preferences:
         return response.of_json({"channels": [_PUSH]})
 
     async def relationships(self, call: Call) -> Answer:
-        person = await person_of(self._rooms, call)
-        said = await self._rooms.registry.notes_of(call.workspace.workspace_id, person)
+        person = await person_of(self._context, call)
+        said = await self._context.services.people.notes_of(call.workspace.workspace_id, person)
         known = relationships_of(said, _identifiers(person))
         return response.of_json(
             {

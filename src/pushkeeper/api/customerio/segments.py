@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.context import Context
     from pushkeeper.store.people.segments import Segment
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
@@ -27,10 +27,10 @@ _PAGE = 1_000
 _LARGEST_PAGE = 30_000
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
+def routes(context: Context) -> Sequence[Route]:
     """The routes of segments."""
-    segments = _Segments(rooms)
-    surface = Surface(name="app_api", authenticate=rooms.keys.app, render=render)
+    segments = _Segments(context)
+    surface = Surface(name="app_api", authenticate=context.keys.app, render=render)
     one = "/v1/segments/{segment}"
     return [
         surface.route("/v1/segments", GET=segments.all, POST=segments.make),
@@ -43,9 +43,9 @@ def routes(rooms: Rooms) -> Sequence[Route]:
 
 
 class _Segments:
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
-        self._audiences = rooms.audiences
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._audiences = context.services.audiences
 
     async def all(self, call: Call) -> Answer:
         found = await self._audiences.segments(call.workspace.workspace_id)
@@ -91,7 +91,7 @@ class _Segments:
         return response.of_json({"segment_id": segment, "used_by": used_by})
 
     async def of_person(self, call: Call) -> Answer:
-        person = await person_of(self._rooms, call)
+        person = await person_of(self._context, call)
         found = await self._audiences.segments_of(call.workspace.workspace_id, person.person_id)
         shown = [{"id": s.segment_id, "name": s.name, "description": s.description} for s in found]
         return response.of_json({"segments": shown})

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.context import Context
     from pushkeeper.store.messages.snippets import Snippet
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 _UNPROCESSABLE = 422
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
+def routes(context: Context) -> Sequence[Route]:
     """The routes of snippets."""
-    snippets = _Snippets(rooms)
-    surface = Surface(name="triggers", authenticate=rooms.keys.app, render=triggers.render)
+    snippets = _Snippets(context)
+    surface = Surface(name="triggers", authenticate=context.keys.app, render=triggers.render)
     return [
         surface.route("/v1/snippets", GET=snippets.all, POST=snippets.make, PUT=snippets.put),
         surface.route("/v1/snippets/{snippet}", DELETE=snippets.delete),
@@ -34,8 +34,8 @@ def routes(rooms: Rooms) -> Sequence[Route]:
 
 
 class _Snippets:
-    def __init__(self, rooms: Rooms) -> None:
-        self._snippets = rooms.snippets
+    def __init__(self, context: Context) -> None:
+        self._snippets = context.services.snippets
 
     async def all(self, call: Call) -> Answer:
         found = await self._snippets.all(call.workspace.workspace_id)

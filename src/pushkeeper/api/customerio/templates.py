@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.context import Context
     from pushkeeper.core.model import Content
     from pushkeeper.store.messages.templates import Template
     from pushkeeper.web.endpoint import Call
@@ -34,11 +34,11 @@ _MAX_LANGUAGE_BYTES = 35
 _KINDS = tuple(TemplateKind)
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
+def routes(context: Context) -> Sequence[Route]:
     """The routes of templates."""
-    templates = _Templates(rooms)
-    native_surface = Surface(name="native", authenticate=rooms.keys.app, render=devices.render)
-    surface = Surface(name="app_api", authenticate=rooms.keys.app, render=app_api.render)
+    templates = _Templates(context)
+    native_surface = Surface(name="native", authenticate=context.keys.app, render=devices.render)
+    surface = Surface(name="app_api", authenticate=context.keys.app, render=app_api.render)
     one = "/v1/transactional/{id}"
     return [
         native_surface.route("/api/v1/templates", GET=templates.all, POST=templates.make),
@@ -58,9 +58,9 @@ def routes(rooms: Rooms) -> Sequence[Route]:
 
 
 class _Templates:
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
-        self._templates = rooms.templates
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._templates = context.services.templates
 
     # Ours.
 
@@ -122,10 +122,14 @@ class _Templates:
         return await self._change(call, await self._transactional(call), call.segment("language"))
 
     async def metrics(self, call: Call) -> Answer:
-        return await template_metrics.metrics(call, self._rooms.reporting, await self._transactional(call))
+        return await template_metrics.metrics(
+            call, self._context.services.deliveries, await self._transactional(call)
+        )
 
     async def links(self, call: Call) -> Answer:
-        return await template_metrics.links(call, self._rooms.reporting, await self._transactional(call))
+        return await template_metrics.links(
+            call, self._context.services.deliveries, await self._transactional(call)
+        )
 
     async def _change(self, call: Call, template: Template, language: str) -> Answer:
         kept = await change_variant(call, self._templates, template, language)

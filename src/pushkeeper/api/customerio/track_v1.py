@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.context import Context
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.web.endpoint import Call
 
@@ -29,11 +29,11 @@ _MOST_AT_ONCE = 1000
 _ID_TYPES = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
+def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
-    track = _Track(rooms)
-    surface = Surface(name="track_v1", authenticate=rooms.keys.track, render=render)
-    merges = Surface(name="track_v1", authenticate=rooms.keys.track, render=render_merge)
+    track = _Track(context)
+    surface = Surface(name="track_v1", authenticate=context.keys.track, render=render)
+    merges = Surface(name="track_v1", authenticate=context.keys.track, render=render_merge)
     person, segment = "/api/v1/customers/{identifier}", "/api/v1/segments/{segment}"
     return [
         surface.route(f"{person}/devices", PUT=track.register),
@@ -74,12 +74,12 @@ DONE = Answer(b"{}\n")
 
 
 class _Track:
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     async def region(self, call: Call) -> Answer:
         return response.of_json(
-            {"url": self._rooms.url, "region": "us", "environment_id": call.workspace.workspace_id}
+            {"url": self._context.url, "region": "us", "environment_id": call.workspace.workspace_id}
         )
 
     # People and devices.
@@ -92,7 +92,7 @@ class _Track:
             others=parse.other_identifiers(body),
             create=not validation.optional_flag(body.get("_update"), "_update", default=False),
         )
-        await self._rooms.registry.tell(
+        await self._context.services.people.tell(
             Tell(
                 workspace_id=naming.workspace_id,
                 naming=naming,
@@ -103,7 +103,7 @@ class _Track:
         return DONE
 
     async def forget_person(self, call: Call) -> Answer:
-        await self._rooms.registry.forget_person(
+        await self._context.services.people.forget_person(
             call.workspace.workspace_id, identifier(call), request_id=call.request_id
         )
         return DONE
@@ -117,11 +117,11 @@ class _Track:
             request_id=call.request_id,
         )
         naming = Naming(workspace_id=call.workspace.workspace_id, path=identifier(call))
-        await self._rooms.registry.register(naming, device)
+        await self._context.services.people.register(naming, device)
         return DONE
 
     async def forget_device(self, call: Call) -> Answer:
-        await self._rooms.registry.forget_device(
+        await self._context.services.people.forget_device(
             call.workspace.workspace_id,
             identifier(call),
             parse.known_token(call.segment("device_id"), "device_id"),
@@ -130,12 +130,12 @@ class _Track:
         return DONE
 
     async def suppress(self, call: Call) -> Answer:
-        registry, workspace = self._rooms.registry, call.workspace.workspace_id
+        registry, workspace = self._context.services.people, call.workspace.workspace_id
         await registry.do(registry.suppressing(workspace, identifier(call), request_id=call.request_id))
         return DONE
 
     async def unsuppress(self, call: Call) -> Answer:
-        registry = self._rooms.registry
+        registry = self._context.services.people
         await registry.do(registry.unsuppressing(call.workspace.workspace_id, identifier(call)))
         return DONE
 
@@ -143,7 +143,7 @@ class _Track:
         body = await call.json()
         primary = parse.one_identifier(body.get("primary"), "primary", _ID_TYPES)
         secondary = parse.one_identifier(body.get("secondary"), "secondary", _ID_TYPES)
-        registry, workspace = self._rooms.registry, call.workspace.workspace_id
+        registry, workspace = self._context.services.people, call.workspace.workspace_id
         await registry.do(registry.merging(workspace, primary, secondary, request_id=call.request_id))
         return DONE
 
@@ -152,7 +152,7 @@ class _Track:
     async def event(self, call: Call) -> Answer:
         body = await call.json()
         workspace = call.workspace.workspace_id
-        await self._rooms.registry.tell(
+        await self._context.services.people.tell(
             Tell(
                 workspace_id=workspace,
                 naming=Naming(workspace_id=workspace, path=identifier(call)),
@@ -164,7 +164,7 @@ class _Track:
 
     async def anonymous_event(self, call: Call) -> Answer:
         body = await call.json()
-        await self._rooms.registry.tell(
+        await self._context.services.people.tell(
             Tell(
                 workspace_id=call.workspace.workspace_id,
                 anonymous_id=parse.anonymous_id(body.get("anonymous_id")),
@@ -188,7 +188,7 @@ class _Track:
             field=f"data.{others[0].kind}",
             within="data.",
         )
-        await self._rooms.registry.tell(
+        await self._context.services.people.tell(
             Tell(
                 workspace_id=workspace,
                 naming=naming,
@@ -201,10 +201,10 @@ class _Track:
     # Segments.
 
     async def add_to_segment(self, call: Call) -> Answer:
-        return await _change_members(call, self._rooms.audiences.add)
+        return await _change_members(call, self._context.services.audiences.add)
 
     async def remove_from_segment(self, call: Call) -> Answer:
-        return await _change_members(call, self._rooms.audiences.remove)
+        return await _change_members(call, self._context.services.audiences.remove)
 
 
 def identifier(call: Call) -> Identifier:

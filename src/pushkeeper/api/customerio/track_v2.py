@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.context import Context
     from pushkeeper.web.body import Check
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
@@ -49,10 +49,10 @@ _OBJECT_ACTIONS = frozenset(
 )
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
+def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
-    track = _TrackV2(rooms)
-    surface = Surface(name="track_v2", authenticate=rooms.keys.track, render=render)
+    track = _TrackV2(context)
+    surface = Surface(name="track_v2", authenticate=context.keys.track, render=render)
     return [
         surface.route("/api/v2/entity", POST=track.entity),
         surface.route("/api/v2/batch", POST=track.batch),
@@ -77,8 +77,8 @@ class _Note:
 
 
 class _TrackV2:
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     async def entity(self, call: Call) -> Answer:
         if len(call.raw_body) > MAX_ITEM_BYTES:
@@ -98,7 +98,7 @@ class _TrackV2:
             raise BadRequest("batch", "batch: expected a list of operations")
         if len(items) > MAX_ITEMS:
             raise TooLarge("batch", f"batch: cannot have more than {MAX_ITEMS:,} operations")
-        self._rooms.keys.count_items("track", call.workspace.workspace_id, len(items))
+        self._context.keys.count_items("track", call.workspace.workspace_id, len(items))
         read = await by_size(
             len(call.raw_body), lambda: [self._read_item(call, item, checks) for item in items]
         )
@@ -138,7 +138,7 @@ class _TrackV2:
 
     def _person(self, call: Call, item: dict[str, Any]) -> list[Told | AppReport | _Note]:
         action = validation.one_of(item.get("action"), "action", tuple(_PERSON_ACTIONS))
-        return _PERSON_ACTIONS[action](self._rooms, call, item)
+        return _PERSON_ACTIONS[action](self._context, call, item)
 
     async def _done(
         self, call: Call, read: Sequence[list[Told | AppReport | _Note] | BadRequest]
@@ -152,13 +152,13 @@ class _TrackV2:
         for place, found in enumerate(read):
             for one in found if isinstance(found, list) else ():
                 if isinstance(one, AppReport):
-                    aside.append(self._rooms.reporting.report(one))
+                    aside.append(self._context.services.deliveries.report(one))
                 elif isinstance(one, _Note):
-                    aside.append(self._rooms.registry.note(call.workspace.workspace_id, one.said))
+                    aside.append(self._context.services.people.note(call.workspace.workspace_id, one.said))
                 else:
                     calls.append((place, one))
         await asyncio.gather(*aside)
-        answers = await self._rooms.registry.do_all([told for _, told in calls])
+        answers = await self._context.services.people.do_all([told for _, told in calls])
         if answers and all(isinstance(done, Unreachable) for done in answers):
             raise answers[0]  # type: ignore[misc]  # as has just been seen
         for (place, _), done in zip(calls, answers, strict=True):
@@ -194,8 +194,8 @@ def _named(item: dict[str, Any], field: str = "identifiers") -> Identifier:
     return parse.one_identifier(item.get(field), field, _KINDS)
 
 
-def _identify(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
-    del rooms
+def _identify(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
+    del context
     workspace, path = call.workspace.workspace_id, _named(item)
     attributes = validation.optional_object(item.get("attributes"), "attributes")
     change = parse.change({**attributes, "_timestamp": item.get("timestamp")})
@@ -217,8 +217,8 @@ def _identify(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
     return [tell, *notes]
 
 
-def _event(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
-    del rooms
+def _event(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
+    del context
     workspace, once = call.workspace.workspace_id, parse.once("track", item.get("id"))
     body = {**item, "type": _EVENTS[item["action"].lower()]}
     event = parse.event(body, data_field="attributes")
@@ -231,8 +231,8 @@ def _event(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
     return [Tell(workspace_id=workspace, naming=naming, event=event, once=once)]
 
 
-def _add_device(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
-    del rooms
+def _add_device(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
+    del context
     workspace, path = call.workspace.workspace_id, _named(item)
     device = parse.registration(
         validation.as_object(item.get("device"), "device"),
@@ -244,42 +244,42 @@ def _add_device(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
     return [Tell(workspace_id=workspace, naming=naming, registration=device)]
 
 
-def _delete_device(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
+def _delete_device(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
     device = validation.as_object(item.get("device"), "device")
     token = parse.known_token(device.get("token"), "device.token")
     workspace, path = call.workspace.workspace_id, _named(item)
-    return [rooms.registry.forgetting_device(workspace, path, token, request_id=call.request_id)]
+    return [context.services.people.forgetting_device(workspace, path, token, request_id=call.request_id)]
 
 
-def _delete(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
+def _delete(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
     workspace = call.workspace.workspace_id
-    return [rooms.registry.forgetting_person(workspace, _named(item), request_id=call.request_id)]
+    return [context.services.people.forgetting_person(workspace, _named(item), request_id=call.request_id)]
 
 
-def _suppress(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
+def _suppress(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
     workspace = call.workspace.workspace_id
-    return [rooms.registry.suppressing(workspace, _named(item), request_id=call.request_id)]
+    return [context.services.people.suppressing(workspace, _named(item), request_id=call.request_id)]
 
 
-def _unsuppress(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
-    return [rooms.registry.unsuppressing(call.workspace.workspace_id, _named(item))]
+def _unsuppress(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
+    return [context.services.people.unsuppressing(call.workspace.workspace_id, _named(item))]
 
 
-def _merge(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
+def _merge(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
     workspace = call.workspace.workspace_id
     primary, secondary = _named(item, "primary"), _named(item, "secondary")
-    return [rooms.registry.merging(workspace, primary, secondary, request_id=call.request_id)]
+    return [context.services.people.merging(workspace, primary, secondary, request_id=call.request_id)]
 
 
-def _relate(rooms: Rooms, call: Call, item: dict[str, Any]) -> _Ops:
-    del rooms, call
+def _relate(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
+    del context, call
     _named(item)
     if not isinstance(item.get("cio_relationships"), list):
         raise BadRequest("cio_relationships", "cio_relationships: expected a list")
     return [_Note(item)]
 
 
-_PERSON_ACTIONS: dict[str, Callable[[Rooms, Call, dict[str, Any]], _Ops]] = {
+_PERSON_ACTIONS: dict[str, Callable[[Context, Call, dict[str, Any]], _Ops]] = {
     "identify": _identify,
     "delete": _delete,
     "event": _event,

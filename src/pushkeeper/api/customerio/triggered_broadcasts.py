@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.context import Context
     from pushkeeper.store.broadcasts.broadcasts import Triggered
     from pushkeeper.store.messages.templates import Template
     from pushkeeper.web.endpoint import Call
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 _MOST_TRIGGERS = 1_000
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
+def routes(context: Context) -> Sequence[Route]:
     """The routes of API-triggered broadcasts."""
-    broadcasts = _Broadcasts(rooms)
-    surface = Surface(name="app_api", authenticate=rooms.keys.app, render=render)
+    broadcasts = _Broadcasts(context)
+    surface = Surface(name="app_api", authenticate=context.keys.app, render=render)
     one = "/v1/broadcasts/{id}"
     action = f"{one}/actions/{{action}}"
     return [
@@ -50,11 +50,13 @@ def routes(rooms: Rooms) -> Sequence[Route]:
 
 
 class _Broadcasts:
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     async def all(self, call: Call) -> Answer:
-        found = await self._rooms.templates.all(call.workspace.workspace_id, TemplateKind.BROADCAST)
+        found = await self._context.services.templates.all(
+            call.workspace.workspace_id, TemplateKind.BROADCAST
+        )
         return response.of_json({"broadcasts": [broadcast_json(template) for template in found]})
 
     async def one(self, call: Call) -> Answer:
@@ -66,7 +68,7 @@ class _Broadcasts:
         limit, before = validation.page(
             call.query("limit"), call.query("start"), usual=_MOST_TRIGGERS, most=_MOST_TRIGGERS
         )
-        found = await self._rooms.triggers.all(
+        found = await self._context.services.triggered.all(
             call.workspace.workspace_id, template.template_id, before=before or None, limit=limit + 1
         )
         page = found[:limit]
@@ -74,10 +76,14 @@ class _Broadcasts:
         return response.of_json({"triggers": [trigger_json(one) for one in page], "next": following})
 
     async def metrics(self, call: Call) -> Answer:
-        return await template_metrics.metrics(call, self._rooms.reporting, await self._template(call))
+        return await template_metrics.metrics(
+            call, self._context.services.deliveries, await self._template(call)
+        )
 
     async def links(self, call: Call) -> Answer:
-        return await template_metrics.links(call, self._rooms.reporting, await self._template(call))
+        return await template_metrics.links(
+            call, self._context.services.deliveries, await self._template(call)
+        )
 
     async def actions(self, call: Call) -> Answer:
         """The action of the broadcast, once for each language."""
@@ -101,7 +107,7 @@ class _Broadcasts:
         return await self._change(call, template, _language(call, template))
 
     async def _change(self, call: Call, template: Template, language: str) -> Answer:
-        changed = await change_variant(call, self._rooms.templates, template, language)
+        changed = await change_variant(call, self._context.services.templates, template, language)
         return response.of_json({"action": action_json(changed, language)})
 
     async def _template(self, call: Call) -> Template:
@@ -111,7 +117,7 @@ class _Broadcasts:
             NotFound: there is no such broadcast, or it has no such action.
         """
         number = validation.number_of_path(call.segment("id"), "broadcast")
-        template = await self._rooms.templates.one(
+        template = await self._context.services.templates.one(
             call.workspace.workspace_id, number, TemplateKind.BROADCAST
         )
         if "action" in call.segments and call.segment("action") != str(template.template_id):

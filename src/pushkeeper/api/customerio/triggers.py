@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.context import Context
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
@@ -42,13 +42,13 @@ _FLAGS = {
 }
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
+def routes(context: Context) -> Sequence[Route]:
     """The routes of broadcasts."""
-    broadcasts = _Triggers(rooms)
-    reads = Surface(name="app_api", authenticate=rooms.keys.app, render=app_api.render)
+    broadcasts = _Triggers(context)
+    reads = Surface(name="app_api", authenticate=context.keys.app, render=app_api.render)
     triggers = Surface(
         name="triggers",
-        authenticate=rooms.keys.app,
+        authenticate=context.keys.app,
         render=render,
         bad_request=422,
         max_body_bytes=MAX_BODY_BYTES,
@@ -70,18 +70,18 @@ def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
 
 
 class _Triggers:
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     async def trigger(self, call: Call) -> Answer:
         body = await call.json()
-        sent = await self._rooms.triggers.trigger(
+        sent = await self._context.services.triggered.trigger(
             call.workspace.workspace_id, _number(call), trigger_of(body)
         )
         return response.of_json({"id": sent.broadcast_id})
 
     async def one(self, call: Call) -> Answer:
-        found = await self._rooms.triggers.one(
+        found = await self._context.services.triggered.one(
             call.workspace.workspace_id,
             _number(call),
             validation.number_of_path(call.segment("trigger"), "trigger"),
@@ -89,7 +89,7 @@ class _Triggers:
         return response.of_json({**trigger_json(found), "state": found.state, "devices": found.devices})
 
     async def errors(self, call: Call) -> Answer:
-        found = await self._rooms.triggers.one(
+        found = await self._context.services.triggered.one(
             call.workspace.workspace_id,
             _number(call),
             validation.number_of_path(call.segment("trigger"), "trigger"),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.context import Context
     from pushkeeper.store.webhooks import Webhook
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
@@ -29,10 +29,10 @@ _FORMER_NAME = "customer_cio_subscription_preferences_changed"  # its name in ea
 _FLAGS = ("disabled", "full_resolution", "with_content")
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
+def routes(context: Context) -> Sequence[Route]:
     """The routes of reporting webhooks."""
-    webhooks = _Webhooks(rooms)
-    surface = Surface(name="app_api", authenticate=rooms.keys.app, render=render)
+    webhooks = _Webhooks(context)
+    surface = Surface(name="app_api", authenticate=context.keys.app, render=render)
     return [
         surface.route("/v1/reporting_webhooks", GET=webhooks.all, POST=webhooks.make),
         surface.route(
@@ -42,8 +42,8 @@ def routes(rooms: Rooms) -> Sequence[Route]:
 
 
 class _Webhooks:
-    def __init__(self, rooms: Rooms) -> None:
-        self._webhooks = rooms.webhooks
+    def __init__(self, context: Context) -> None:
+        self._webhooks = context.services.webhooks
 
     async def all(self, call: Call) -> Answer:
         found = await self._webhooks.all(call.workspace.workspace_id)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.context import Context
     from pushkeeper.services.audiences import Preview
     from pushkeeper.store.audiences.audiences import Size
     from pushkeeper.store.audiences.plans import AudiencePlan
@@ -36,10 +36,10 @@ _LARGEST_PAGE = 1_000
 MAX_WITHIN_MS = 30_000
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
+def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
-    asked, kept = _Asked(rooms), _Kept(rooms)
-    surface = Surface(name="native", authenticate=rooms.keys.app, render=render)
+    asked, kept = _Asked(context), _Kept(context)
+    surface = Surface(name="native", authenticate=context.keys.app, render=render)
     return [
         surface.route("/api/v1/audiences/count", POST=asked.count),
         surface.route("/api/v1/audiences/sample", POST=asked.sample),
@@ -54,8 +54,8 @@ def routes(rooms: Rooms) -> Sequence[Route]:
 class _Asked:
     """Filters that are given with the question."""
 
-    def __init__(self, rooms: Rooms) -> None:
-        self._audiences = rooms.audiences
+    def __init__(self, context: Context) -> None:
+        self._audiences = context.services.audiences
 
     async def count(self, call: Call) -> Answer:
         body, unit = await _asked(call)
@@ -89,8 +89,8 @@ class _Asked:
 class _Kept:
     """Audiences that are saved under a name."""
 
-    def __init__(self, rooms: Rooms) -> None:
-        self._audiences = rooms.audiences
+    def __init__(self, context: Context) -> None:
+        self._audiences = context.services.audiences
 
     async def all(self, call: Call) -> Answer:
         workspace = call.workspace.workspace_id

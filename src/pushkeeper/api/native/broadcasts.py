@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.context import Context
     from pushkeeper.services.broadcasts.service import Standing
     from pushkeeper.services.messages.preview import Said
     from pushkeeper.store.broadcasts.broadcasts import Broadcast
@@ -30,11 +30,11 @@ _PAGE = 20
 _LARGEST_PAGE = 100
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
+def routes(context: Context) -> Sequence[Route]:
     """The routes of broadcasts."""
-    broadcasts = _Broadcasts(rooms)
+    broadcasts = _Broadcasts(context)
     surface = Surface(
-        name="native", authenticate=rooms.keys.app, render=render, max_body_bytes=MAX_BODY_BYTES
+        name="native", authenticate=context.keys.app, render=render, max_body_bytes=MAX_BODY_BYTES
     )
     return [
         surface.route("/api/v1/broadcasts", GET=broadcasts.all, POST=broadcasts.make),
@@ -50,8 +50,8 @@ def routes(rooms: Rooms) -> Sequence[Route]:
 
 
 class _Broadcasts:
-    def __init__(self, rooms: Rooms) -> None:
-        self._room = rooms.broadcasts
+    def __init__(self, context: Context) -> None:
+        self._room = context.services.broadcasts
 
     async def make(self, call: Call) -> Answer:
         key = call.header(b"idempotency-key").decode("latin-1")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.context import Context
     from pushkeeper.core.delivery.delivery_id import DeliveryIds
     from pushkeeper.core.model import PersonId, Token
     from pushkeeper.services.routes import DeviceRoute
@@ -34,10 +34,10 @@ _PAGE = 100
 MAX_DAYS = 366
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
+def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
-    native = _Native(rooms)
-    surface = Surface(name="native", authenticate=rooms.keys.app, render=render)
+    native = _Native(context)
+    surface = Surface(name="native", authenticate=context.keys.app, render=render)
     return [
         surface.route("/api/v1/devices", GET=native.devices),
         surface.route("/api/v1/devices/{token}", GET=native.device),
@@ -56,18 +56,18 @@ def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
 
 
 class _Native:
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     async def device(self, call: Call) -> Answer:
         device = await self._device(call)
-        [way] = await self._rooms.routing.of_devices(call.workspace.workspace_id, [device])
+        [way] = await self._context.services.routes.of_devices(call.workspace.workspace_id, [device])
         return response.of_json(device_json(device) | route_json(way))
 
     async def devices(self, call: Call) -> Answer:
         """Devices by what they are, a page at a time."""
         limit = _number(call, "limit", default=_PAGE, most=MAX_LINES)
-        found = await self._rooms.registry.search(
+        found = await self._context.services.people.search(
             call.workspace.workspace_id,
             _search(call),
             after=validation.key_of_page(call.query("start")),
@@ -75,20 +75,24 @@ class _Native:
         )
         page = found[:limit]
         following = page[-1].device_id.hex() if len(found) > limit else None
-        ways = await self._rooms.routing.of_devices(call.workspace.workspace_id, page)
+        ways = await self._context.services.routes.of_devices(call.workspace.workspace_id, page)
         shown = [device_json(device) | route_json(way) for device, way in zip(page, ways, strict=True)]
         return response.of_json({"devices": shown, "next": following})
 
     async def pushes(self, call: Call) -> Answer:
         device = await self._device(call)
         limit = _number(call, "limit", default=_PAGE, most=MAX_LINES)
-        lines = await self._rooms.registry.pushes(device, limit=limit)
+        lines = await self._context.services.people.pushes(device, limit=limit)
         return response.of_json(
-            {"pushes": [push_json(device, line, self._rooms.database.delivery_ids) for line in lines]}
+            {
+                "pushes": [
+                    push_json(device, line, self._context.services.database.delivery_ids) for line in lines
+                ]
+            }
         )
 
     async def history(self, call: Call) -> Answer:
-        lines = await self._rooms.registry.history(
+        lines = await self._context.services.people.history(
             call.workspace.workspace_id,
             _token(call),
             _whose(call),
@@ -97,10 +101,12 @@ class _Native:
         return response.of_json({"history": [line_json(line) for line in lines]})
 
     async def _device(self, call: Call) -> Device:
-        return await self._rooms.registry.device(call.workspace.workspace_id, _token(call), _whose(call))
+        return await self._context.services.people.device(
+            call.workspace.workspace_id, _token(call), _whose(call)
+        )
 
     async def device_counts(self, call: Call) -> Answer:
-        counts = await self._rooms.reporting.device_counts(call.workspace.workspace_id)
+        counts = await self._context.services.deliveries.device_counts(call.workspace.workspace_id)
         totals = dict.fromkeys((status.value for status in LastStatus), 0)
         for count in counts:
             totals[count.status] += count.devices
@@ -116,7 +122,7 @@ class _Native:
 
     async def push_counts(self, call: Call) -> Answer:
         days = _number(call, "days", default=30, most=MAX_DAYS)
-        counts = await self._rooms.reporting.answers(call.workspace.workspace_id, days=days)
+        counts = await self._context.services.deliveries.answers(call.workspace.workspace_id, days=days)
         return response.of_json({"days": days, "counts": counts})
 
 

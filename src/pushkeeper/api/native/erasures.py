@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.context import Context
     from pushkeeper.core.identity import Identifier
     from pushkeeper.store.people.erasures import Receipt
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
+def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
-    erasures = _Erasures(rooms)
-    surface = Surface(name="native", authenticate=rooms.keys.app, render=render)
+    erasures = _Erasures(context)
+    surface = Surface(name="native", authenticate=context.keys.app, render=render)
     return [
         surface.route("/api/v1/customers/{identifier}/erase", POST=erasures.erase),
         surface.route("/api/v1/erasures", GET=erasures.all),
@@ -36,9 +36,9 @@ def routes(rooms: Rooms) -> Sequence[Route]:
 
 
 class _Erasures:
-    def __init__(self, rooms: Rooms) -> None:
-        self._registry = rooms.registry
-        self._url = rooms.url
+    def __init__(self, context: Context) -> None:
+        self._registry = context.services.people
+        self._url = context.url
 
     async def erase(self, call: Call) -> Answer:
         """Begin, and say where the receipt is."""

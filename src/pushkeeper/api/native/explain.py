@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.context import Context
     from pushkeeper.core.explain.explain import Explanation
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 MAX_MESSAGE_BYTES = 100
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
+def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
-    explain = _Explain(rooms)
-    surface = Surface(name="native", authenticate=rooms.keys.app, render=render)
+    explain = _Explain(context)
+    surface = Surface(name="native", authenticate=context.keys.app, render=render)
     return [surface.route("/api/v1/explain", GET=explain.why)]
 
 
 class _Explain:
-    def __init__(self, rooms: Rooms) -> None:
-        self._explanations = rooms.explanations
+    def __init__(self, context: Context) -> None:
+        self._explanations = context.services.explanations
 
     async def why(self, call: Call) -> Answer:
         person, token = call.query("person"), call.query("device")

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.context import Context
     from pushkeeper.store.jobs import Job
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
+def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
-    jobs = _Jobs(rooms)
-    surface = Surface(name="native", authenticate=rooms.keys.app, render=render)
+    jobs = _Jobs(context)
+    surface = Surface(name="native", authenticate=context.keys.app, render=render)
     return [
         surface.route("/api/v1/jobs", GET=jobs.all),
         surface.route("/api/v1/jobs/{kind}/{job}/retry", POST=jobs.retry),
@@ -32,8 +32,8 @@ def routes(rooms: Rooms) -> Sequence[Route]:
 
 
 class _Jobs:
-    def __init__(self, rooms: Rooms) -> None:
-        self._jobs = rooms.jobs
+    def __init__(self, context: Context) -> None:
+        self._jobs = context.services.jobs
 
     async def all(self, call: Call) -> Answer:
         found = await self._jobs.all(call.workspace.workspace_id)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from msgspec import Struct
     from starlette.routing import Route
 
-    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.context import Context
     from pushkeeper.services.reports.insights import Counted
     from pushkeeper.web.endpoint import Call
 
@@ -41,10 +41,10 @@ class Table(NamedTuple):
     beside: Mapping[str, Any] = MappingProxyType({})
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
+def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
-    reports = _Reports(rooms)
-    surface = Surface(name="native", authenticate=rooms.keys.app, render=render)
+    reports = _Reports(context)
+    surface = Surface(name="native", authenticate=context.keys.app, render=render)
     of = {
         "/api/v1/reports/reach": reports.reach,
         "/api/v1/reports/cohorts": reports.cohorts,
@@ -61,9 +61,9 @@ def routes(rooms: Rooms) -> Sequence[Route]:
 
 
 class _Reports:
-    def __init__(self, rooms: Rooms) -> None:
-        self._census = rooms.census
-        self._insights = rooms.insights
+    def __init__(self, context: Context) -> None:
+        self._census = context.services.reach
+        self._insights = context.services.insights
 
     async def reach(self, call: Call) -> Table:
         """How the workspace stands, and stood."""

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.context import Context
     from pushkeeper.services.routes import RouteFacts
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
+def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
-    native = _Native(rooms)
-    surface = Surface(name="native", authenticate=rooms.keys.app, render=render)
+    native = _Native(context)
+    surface = Surface(name="native", authenticate=context.keys.app, render=render)
     return [
         surface.route("/api/v1/routes", GET=native.all),
         surface.route("/api/v1/routes/{route}/pause", POST=native.pause),
@@ -37,9 +37,9 @@ def routes(rooms: Rooms) -> Sequence[Route]:
 
 
 class _Native:
-    def __init__(self, rooms: Rooms) -> None:
-        self._routing = rooms.routing
-        self._database = rooms.database
+    def __init__(self, context: Context) -> None:
+        self._routing = context.services.routes
+        self._database = context.services.database
 
     async def all(self, call: Call) -> Answer:
         found = await self._routing.all(call.workspace.workspace_id)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.context import Context
     from pushkeeper.services.strikes import Example, Outcome
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
@@ -29,16 +29,16 @@ _FIELDS = frozenset({"since", "until", "route", "credential", "reason", "only", 
 _LAST = 100
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
+def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
-    undo = _Undo(rooms)
-    surface = Surface(name="native", authenticate=rooms.keys.app, render=render)
+    undo = _Undo(context)
+    surface = Surface(name="native", authenticate=context.keys.app, render=render)
     return [surface.route("/api/v1/undo", GET=undo.all, POST=undo.undo)]
 
 
 class _Undo:
-    def __init__(self, rooms: Rooms) -> None:
-        self._ledger = rooms.ledger
+    def __init__(self, context: Context) -> None:
+        self._ledger = context.services.strikes
 
     async def all(self, call: Call) -> Answer:
         found = await self._ledger.all(call.workspace.workspace_id, limit=_LAST)

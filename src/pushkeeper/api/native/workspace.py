@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from pushkeeper.api.app import Rooms
+    from pushkeeper.api.context import Context
     from pushkeeper.store.admin.audit import Line
     from pushkeeper.store.messages.pages import ShownDelivery
     from pushkeeper.store.webhooks import Logged
@@ -30,10 +30,10 @@ _PAGE, _LARGEST_PAGE = 50, 1_000
 ENDINGS = ("accepted", "bounced", "failed", "expired", "unknown", "skipped")
 
 
-def routes(rooms: Rooms) -> Sequence[Route]:
+def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
-    native = _Workspace(rooms)
-    surface = Surface(name="native", authenticate=rooms.keys.app, render=render)
+    native = _Workspace(context)
+    surface = Surface(name="native", authenticate=context.keys.app, render=render)
     return [
         surface.route("/api/v1/credentials", GET=native.credentials),
         surface.route("/api/v1/keys", GET=native.keys),
@@ -44,9 +44,9 @@ def routes(rooms: Rooms) -> Sequence[Route]:
 
 
 class _Workspace:
-    def __init__(self, rooms: Rooms) -> None:
-        self._database = rooms.database
-        self._webhooks = rooms.webhooks
+    def __init__(self, context: Context) -> None:
+        self._database = context.services.database
+        self._webhooks = context.services.webhooks
 
     async def credentials(self, call: Call) -> Answer:
         """What may be shown of them; a secret never is."""

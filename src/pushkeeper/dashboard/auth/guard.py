@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from pushkeeper.core.roles import Role
-    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.store.admin.accounts import User
 
@@ -50,10 +50,10 @@ _CLIENT_LEFT = 499
 class Gate:
     """All doors of one address, by the method by which they are gone through."""
 
-    def __init__(self, rooms: Rooms, doors: Sequence[Door]) -> None:
-        self._rooms = rooms
+    def __init__(self, context: Context, doors: Sequence[Door]) -> None:
+        self._context = context
         self._path = doors[0].path
-        self._names = rooms.cookies
+        self._names = context.cookies
         self._doors: dict[str, Door] = {"GET" if isinstance(door, Look) else "POST": door for door in doors}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -115,7 +115,7 @@ class Gate:
             theme=theme if theme in {"light", "dark"} else "",
             fragment=b"hx-request" in said,
             latest=kept.get(cookies.WORKSPACE, ""),
-            simulator=self._rooms.simulator_url is not None,
+            simulator=self._context.simulator_url is not None,
         )
 
     async def _known(self, visit: Visit, door: Door) -> Visit:
@@ -125,12 +125,12 @@ class Gate:
             Unauthorized: nobody is, and somebody must be.
             NotFound: there is no such workspace.
         """
-        user = await self._rooms.users.holder(visit.held) if visit.held else None
+        user = await self._context.services.accounts.holder(visit.held) if visit.held else None
         if user is None:
             if door.role is not None:
                 raise Unauthorized("log in first")
             return replace(visit, held=visit.visitor or secrets.token_urlsafe(32))
-        known = await workspaces.names(self._rooms.database)
+        known = await workspaces.names(self._context.services.database)
         name = visit.segments.get("workspace")
         wanted = [
             one
@@ -148,7 +148,7 @@ class Gate:
         return await door.show(visit)
 
     async def _changed(self, visit: Visit, door: Change, scope: Scope, receive: Receive) -> Answer:
-        forms.refuse_other_sites(scope, self._rooms.url)
+        forms.refuse_other_sites(scope, self._context.url)
         values, files = await forms.form(scope, receive)
         given = values.pop("csrf", [""])[0] or _header(scope, b"x-csrf-token")
         if not cookies.is_csrf_token(given, visit.held):
@@ -156,7 +156,7 @@ class Gate:
         visit = replace(visit, form=Form(values, files))
         if door.role is None:
             return await self._entered(visit, door)
-        line = await audit.begin(self._rooms.database, _act(visit, door.action, visit.user))
+        line = await audit.begin(self._context.services.database, _act(visit, door.action, visit.user))
         try:
             _let_through(visit, door.role)
             done = await door.do(visit)
@@ -175,15 +175,15 @@ class Gate:
             done = await door.do(visit)
         except PushkeeperError as error:
             if isinstance(error, Unauthorized):
-                line = await audit.begin(self._rooms.database, _act(visit, door.action, None))
+                line = await audit.begin(self._context.services.database, _act(visit, door.action, None))
                 await self._end(line, Outcome.REFUSED, detail=error.message)
             return await self._again(visit, door, error)
-        line = await audit.begin(self._rooms.database, _act(visit, door.action, done.user))
+        line = await audit.begin(self._context.services.database, _act(visit, door.action, done.user))
         await self._end(line, Outcome.DONE, target=done.target)
         return done.answer
 
     async def _end(self, line: int, outcome: Outcome, *, target: str = "", detail: str = "") -> None:
-        await audit.end(self._rooms.database, line, outcome, target=target, detail=detail)
+        await audit.end(self._context.services.database, line, outcome, target=target, detail=detail)
 
     async def _again(self, visit: Visit, door: Change, error: PushkeeperError) -> Answer:
         """The form once more, with what was typed and what is wrong with it; else the error alone."""
@@ -223,12 +223,12 @@ class Gate:
         return led_to(path)
 
 
-def routes(rooms: Rooms, doors: Sequence[Door]) -> list[Route]:
+def routes(context: Context, doors: Sequence[Door]) -> list[Route]:
     """The doors as routes, those of one address together."""
     by_path: dict[str, list[Door]] = {}
     for door in doors:
         by_path.setdefault(door.path, []).append(door)
-    return [Route(path, Gate(rooms, together)) for path, together in by_path.items()]
+    return [Route(path, Gate(context, together)) for path, together in by_path.items()]
 
 
 def _let_through(visit: Visit, role: Role | None) -> None:

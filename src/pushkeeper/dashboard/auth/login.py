@@ -15,7 +15,7 @@ from pushkeeper.errors import BadRequest, NotFound
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
@@ -27,9 +27,9 @@ _COOKIE_LIVES_S = int(LONGEST.total_seconds())
 _DEVICE_LIVES_S = int(known_browser.LIVES.total_seconds())
 
 
-def doors(rooms: Rooms) -> Sequence[Door]:
+def doors(context: Context) -> Sequence[Door]:
     """The doors by which one comes in and goes out."""
-    entering = _Entering(rooms)
+    entering = _Entering(context)
     return [
         look("/login", entering.login, role=None),
         change("/login", "user.log_in", entering.log_in, entering.login, role=None),
@@ -42,9 +42,9 @@ def doors(rooms: Rooms) -> Sequence[Door]:
 
 
 class _Entering:
-    def __init__(self, rooms: Rooms) -> None:
-        self._users = rooms.users
-        self._names = rooms.cookies
+    def __init__(self, context: Context) -> None:
+        self._users = context.services.accounts
+        self._names = context.cookies
 
     async def login(self, visit: Visit) -> Answer:
         """The form; whoever is logged in is led on."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from pushkeeper.core.filters.nodes import Node
-    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
@@ -104,9 +104,9 @@ def unit_of(text: str) -> Unit:
         raise BadRequest("unit", "unit: expected device or person") from None
 
 
-def doors(rooms: Rooms) -> Sequence[Door]:
+def doors(context: Context) -> Sequence[Door]:
     """The doors of what is told while one writes."""
-    trying = Trying(rooms)
+    trying = Trying(context)
     here = "/w/{workspace}/audiences"
     return [
         look(f"{here}/count", trying.show_count),
@@ -121,10 +121,10 @@ def doors(rooms: Rooms) -> Sequence[Door]:
 class Trying:
     """What is told of a filter."""
 
-    def __init__(self, rooms: Rooms) -> None:
-        self._audiences = rooms.audiences
-        self._rooms = rooms
-        self._database = rooms.database
+    def __init__(self, context: Context) -> None:
+        self._audiences = context.services.audiences
+        self._context = context
+        self._database = context.services.database
 
     # As parts of a page. What is wrong with a filter that is being typed is said where it is counted, and nowhere else.
 
@@ -221,7 +221,7 @@ class Trying:
         except (TooSlow, TooManyRequests):
             return {**_NOT_COMPARED, "too_long": True}
         examples = (*found.differences.included, *found.differences.excluded)
-        named = await people.named(self._rooms, visit, (device.person_id for device in examples))
+        named = await people.named(self._context, visit, (device.person_id for device in examples))
         return {"apart": found, "too_long": False, "named": named}
 
     async def members(self, visit: Visit, one: Tried) -> dict[str, Any]:

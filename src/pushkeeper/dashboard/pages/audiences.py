@@ -21,7 +21,7 @@ from pushkeeper.store.people.segments import Draft
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
@@ -58,16 +58,16 @@ _COLUMNS: Sequence[Column[Listed]] = (
 )
 
 
-def doors(rooms: Rooms) -> Sequence[Door]:
+def doors(context: Context) -> Sequence[Door]:
     """The doors of audiences."""
-    audiences = _Audiences(rooms)
+    audiences = _Audiences(context)
     here, one, role = "/w/{workspace}/audiences", "/w/{workspace}/audiences/{audience}", Role.OPERATOR
     return [
         look(here, audiences.show_all),
         look(f"{here}.csv", audiences.csv),
         look(f"{here}/new", audiences.new),
         change(f"{here}/new", "audience.make", audiences.make, audiences.new, role),
-        *audience_preview.doors(rooms),
+        *audience_preview.doors(context),
         look(one, audiences.show),
         change(one, "audience.change", audiences.change, audiences.show, role),
         change(f"{one}/delete", "audience.delete", audiences.delete, audiences.show, role),
@@ -75,11 +75,11 @@ def doors(rooms: Rooms) -> Sequence[Door]:
 
 
 class _Audiences:
-    def __init__(self, rooms: Rooms) -> None:
-        self._audiences = rooms.audiences
-        self._census = rooms.census
-        self._trying = Trying(rooms)
-        self._names = rooms.cookies
+    def __init__(self, context: Context) -> None:
+        self._audiences = context.services.audiences
+        self._census = context.services.reach
+        self._trying = Trying(context)
+        self._names = context.cookies
 
     async def show_all(self, visit: Visit) -> Answer:
         """All audiences, the newest first."""

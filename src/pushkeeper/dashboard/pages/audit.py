@@ -17,7 +17,7 @@ from pushkeeper.store.db.pagination import Page
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
@@ -34,16 +34,16 @@ _COLUMNS: Sequence[Column[Line]] = (
 )
 
 
-def doors(rooms: Rooms) -> Sequence[Door]:
+def doors(context: Context) -> Sequence[Door]:
     """The doors of the audit log."""
-    log = _Audit(rooms)
+    log = _Audit(context)
     return [look("/audit", log.show, Role.ADMIN), look("/audit.csv", log.csv, Role.ADMIN)]
 
 
 class _Audit:
-    def __init__(self, rooms: Rooms) -> None:
-        self._users = rooms.users
-        self._database = rooms.database
+    def __init__(self, context: Context) -> None:
+        self._users = context.services.accounts
+        self._database = context.services.database
 
     async def show(self, visit: Visit) -> Answer:
         asked = {name: said for name in ("workspace", "user") if (said := visit.asked(name))}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
@@ -45,9 +45,9 @@ _TICKS = ("send_to_unsubscribed", "skip_without_permission", "one_per_phone", "d
 _WITHIN = ("content.", "schedule.", "window.", "throttle.", "audience.")
 
 
-def doors(rooms: Rooms) -> Sequence[Door]:
+def doors(context: Context) -> Sequence[Door]:
     """The doors of broadcasts that are being written."""
-    compose = _Compose(rooms)
+    compose = _Compose(context)
     here = "/w/{workspace}/broadcasts"
     return [
         look(f"{here}/new", compose.form, Role.OPERATOR),
@@ -60,12 +60,12 @@ def doors(rooms: Rooms) -> Sequence[Door]:
 
 
 class _Compose:
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
-        self._broadcasts = rooms.broadcasts
-        self._audiences = rooms.audiences
-        self._templates = rooms.templates
-        self._read = rooms.read_broadcast
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._broadcasts = context.services.broadcasts
+        self._audiences = context.services.audiences
+        self._templates = context.services.templates
+        self._read = context.read_broadcast
 
     async def form(self, visit: Visit) -> Answer:
         """An empty form, or one with what another broadcast said (`from`) or to whom it is to go (`audience`)."""
@@ -74,7 +74,7 @@ class _Compose:
             number = visit.asked_number("from")
             if number is not None:
                 like = await self._broadcasts.one(visit.workspace_id, number)
-                template = await template_of(self._rooms, visit.workspace_id, like)
+                template = await template_of(self._context, visit.workspace_id, like)
                 written = written_of(like, template)
             elif audience := visit.asked("audience"):
                 written = {"filter": audience, "unit": unit_of(visit.asked("unit")).value}
@@ -87,7 +87,7 @@ class _Compose:
         draft = await self._broadcasts.one(visit.workspace_id, visit.number("broadcast", "broadcast"))
         if draft.state is not BroadcastState.DRAFT:
             raise Conflict(f"broadcast: it is {draft.state}, and only a draft is changed")
-        template = await template_of(self._rooms, visit.workspace_id, draft)
+        template = await template_of(self._context, visit.workspace_id, draft)
         if not can_be_typed(draft, template):
             raise NotFound("broadcast: this one says or names what only our API can change")
         seen = str(draft.message_id)
@@ -296,12 +296,12 @@ def _beside_its_field(error: BadRequest) -> BadRequest:
     return BadRequest(name, f"{name}: {said}")
 
 
-async def template_of(rooms: Rooms, workspace: WorkspaceId, broadcast: Broadcast) -> Template | None:
+async def template_of(context: Context, workspace: WorkspaceId, broadcast: Broadcast) -> Template | None:
     """The template that a broadcast was written over; none where that is gone."""
     if broadcast.template_id is None:
         return None
     try:
-        return await rooms.templates.one(workspace, broadcast.template_id)
+        return await context.services.templates.one(workspace, broadcast.template_id)
     except NotFound:
         return None
 

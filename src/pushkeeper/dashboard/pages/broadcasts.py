@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
@@ -76,9 +76,9 @@ _RESULTS: Sequence[Column[Tally]] = (
 )
 
 
-def doors(rooms: Rooms) -> Sequence[Door]:
+def doors(context: Context) -> Sequence[Door]:
     """The doors of broadcasts."""
-    room = _Broadcasts(rooms)
+    room = _Broadcasts(context)
     here, one = "/w/{workspace}/broadcasts", "/w/{workspace}/broadcasts/{broadcast}"
     operator = Role.OPERATOR
     return [
@@ -96,11 +96,11 @@ def doors(rooms: Rooms) -> Sequence[Door]:
 
 
 class _Broadcasts:
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
-        self._room = rooms.broadcasts
-        self._names = rooms.cookies
-        self._live = Live(rooms.ending)
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._room = context.services.broadcasts
+        self._names = context.cookies
+        self._live = Live(context.ending)
 
     async def show_all(self, visit: Visit) -> Answer:
         found = await self._page(visit, visit.asked_number("start"), ROWS)
@@ -118,7 +118,7 @@ class _Broadcasts:
         standing = await self._standing(visit)
         facts = _facts(standing)
         if facts["state"] == "draft":
-            template = await template_of(self._rooms, visit.workspace_id, standing.broadcast)
+            template = await template_of(self._context, visit.workspace_id, standing.broadcast)
             facts["editable"] = can_be_typed(standing.broadcast, template)
         if facts["begun"]:
             facts["chart"] = await self._chart(visit)
@@ -186,25 +186,25 @@ class _Broadcasts:
         return chart_of(found)
 
     async def _page(self, visit: Visit, before: int | None, limit: int) -> Page[Row, int | None]:
-        return await page_of(self._rooms, visit.workspace_id, before, limit)
+        return await page_of(self._context, visit.workspace_id, before, limit)
 
 
 async def page_of(
-    rooms: Rooms, workspace: WorkspaceId, before: int | None, limit: int
+    context: Context, workspace: WorkspaceId, before: int | None, limit: int
 ) -> Page[Row, int | None]:
     """Broadcasts before a number, the newest first, with what came of those that began."""
-    found = await rooms.broadcasts.all(workspace, before=before, limit=limit + 1)
+    found = await context.services.broadcasts.all(workspace, before=before, limit=limit + 1)
     shown = found[:limit]
     newest = shown[0].broadcast_id + 1 if shown else None
-    began = await rooms.insights.broadcasts(workspace, before=newest, limit=limit)
+    began = await context.services.insights.broadcasts(workspace, before=newest, limit=limit)
     results = {one.broadcast_id: one for one in map(flat, began)}
     rows = [(one, results.get(one.broadcast_id)) for one in shown]
     return Page(rows, shown[-1].broadcast_id if len(found) > limit else None, whole=True)
 
 
-async def under_way(rooms: Rooms, workspace: WorkspaceId) -> list[Row]:
+async def under_way(context: Context, workspace: WorkspaceId) -> list[Row]:
     """Of the latest broadcasts those that are started and not over, with how much of each has come to an end."""
-    found = await page_of(rooms, workspace, None, _LATEST)
+    found = await page_of(context, workspace, None, _LATEST)
     return [row for row in found.rows if row[0].passes and not row[0].is_over]
 
 

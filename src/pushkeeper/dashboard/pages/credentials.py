@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.core.delivery.outcome import Verdict
-    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
@@ -42,9 +42,9 @@ _ADD = "/w/{workspace}/routes/add"
 _ONE = "/w/{workspace}/routes/credentials/{credential}"
 
 
-def doors(rooms: Rooms) -> Sequence[Door]:
+def doors(context: Context) -> Sequence[Door]:
     """The doors of credentials."""
-    room = _Credentials(rooms)
+    room = _Credentials(context)
     return [
         look("/w/{workspace}/routes/credentials.csv", room.csv),
         look(_ADD, room.choose, Role.ADMIN),
@@ -58,13 +58,13 @@ def doors(rooms: Rooms) -> Sequence[Door]:
 
 
 class _Credentials:
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
-        self._names = rooms.cookies
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._names = context.cookies
 
     async def csv(self, visit: Visit) -> Answer:
         """All credentials, without their secrets."""
-        known = await credentials.of_workspace(self._rooms.database, visit.workspace_id)
+        known = await credentials.of_workspace(self._context.services.database, visit.workspace_id)
         return csv_of("credentials", _COLUMNS, known)
 
     async def choose(self, visit: Visit) -> Answer:
@@ -82,14 +82,14 @@ class _Credentials:
     async def _replaced(self, visit: Visit) -> CredentialFacts | None:
         """The credentials in whose place others are uploaded, of which what may stay is filled in."""
         replaced = visit.asked("replace")
-        known = await credentials.of_workspace(self._rooms.database, visit.workspace_id)
+        known = await credentials.of_workspace(self._context.services.database, visit.workspace_id)
         return next((one for one in known if str(one.credential_id) == replaced), None)
 
     async def add_fcm(self, visit: Visit) -> Done:
         account = _file(visit, "service_account")
         return await self._put(
             visit,
-            self._rooms.providers.fcm(
+            self._context.providers.fcm(
                 account, endpoint_url=visit.form.text("endpoint") or None, ca_pem=_ca(visit)
             ),
         )
@@ -108,16 +108,16 @@ class _Credentials:
         )
         if form.text("with") == "certificate":
             return await self._put(
-                visit, self._rooms.providers.apns_certificate(_file(visit, "certificate"), app=app)
+                visit, self._context.providers.apns_certificate(_file(visit, "certificate"), app=app)
             )
         key_id, team_id = form.text("key_id"), form.text("team_id")
-        read = self._rooms.providers.apns_key(_file(visit, "key"), key_id=key_id, team_id=team_id, app=app)
+        read = self._context.providers.apns_key(_file(visit, "key"), key_id=key_id, team_id=team_id, app=app)
         return await self._put(visit, read)
 
     async def _put(self, visit: Visit, new: NewCredential) -> Done:
-        there = await credentials.exists(self._rooms.database, visit.workspace_id, new)
+        there = await credentials.exists(self._context.services.database, visit.workspace_id, new)
         credential_id = await credentials.put(
-            self._rooms.database, self._rooms.vault, visit.workspace_id, new
+            self._context.services.database, self._context.services.vault, visit.workspace_id, new
         )
         said = "They are replaced: what waited is sent." if there else "They are kept, sealed."
         if (ends_at := new.facts.get("expires_at")) and ends_at - datetime.now(
@@ -135,7 +135,7 @@ class _Credentials:
         found = await self._facts(visit)
         routes = [
             one
-            for one in await self._rooms.routing.all(visit.workspace_id)
+            for one in await self._context.services.routes.all(visit.workspace_id)
             if one.route.credential_id == found.credential_id
         ]
         return page(visit, "credential.html", credential=found, expires_at=expires_at(found), routes=routes)
@@ -145,9 +145,12 @@ class _Credentials:
         facts = await self._facts(visit)
         try:
             opened = await credentials.read(
-                self._rooms.database, self._rooms.vault, visit.workspace_id, facts.credential_id
+                self._context.services.database,
+                self._context.services.vault,
+                visit.workspace_id,
+                facts.credential_id,
             )
-            verdict = await self._rooms.providers.probe(opened)
+            verdict = await self._context.providers.probe(opened)
         except Misconfigured as error:
             raise BadRequest("credentials", f"credentials: {error.message}") from error
         well, said = _read(verdict)
@@ -159,7 +162,7 @@ class _Credentials:
 
     async def _facts(self, visit: Visit) -> CredentialFacts:
         wanted = visit.number("credential", "credential")
-        for one in await credentials.of_workspace(self._rooms.database, visit.workspace_id):
+        for one in await credentials.of_workspace(self._context.services.database, visit.workspace_id):
             if one.credential_id == wanted:
                 return one
         raise NotFound("credential: not found")

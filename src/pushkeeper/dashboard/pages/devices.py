@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.core.filters.nodes import Node
+    from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.pages.timeline import Event, Timeline
-    from pushkeeper.dashboard.rooms import Rooms
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
@@ -66,9 +66,9 @@ _EVENTS: Sequence[Column[Event]] = (
 )
 
 
-def doors(rooms: Rooms) -> Sequence[Door]:
+def doors(context: Context) -> Sequence[Door]:
     """The doors of devices."""
-    devices = _Devices(rooms)
+    devices = _Devices(context)
     one = "/w/{workspace}/devices/{device}"
     return [
         look("/w/{workspace}/devices", devices.show_all),
@@ -82,16 +82,16 @@ def doors(rooms: Rooms) -> Sequence[Door]:
 
 
 class _Devices:
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
-        self._database = rooms.database
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._database = context.services.database
 
     async def show_all(self, visit: Visit) -> Answer:
         """A page of devices; a whole token leads to its device."""
         text = visit.asked("filter")
         if found := await self._of_token(visit, text):
             return led_to(visit.to("devices", found))
-        standing = await self._rooms.census.now(visit.workspace_id)
+        standing = await self._context.services.reach.now(visit.workspace_id)
         total = sum(count.devices for count in standing.devices)
         try:
             node = await self._node(visit, text)
@@ -123,11 +123,11 @@ class _Devices:
             node = await self._node(visit, text)
         except BadRequest as error:
             return page(visit, "devices_count.html", filter=text, problem=error, size=None, share=None)
-        standing = await self._rooms.census.now(visit.workspace_id)
+        standing = await self._context.services.reach.now(visit.workspace_id)
         total = sum(count.devices for count in standing.devices)
         size = share = None
         if node is not None and (exact or total <= _COUNTED_WHOLE):
-            size = await self._rooms.audiences.size(visit.workspace_id, text, Unit.DEVICE)
+            size = await self._context.services.audiences.size(visit.workspace_id, text, Unit.DEVICE)
         elif node is not None:
             share = await device_pages.share(self._database, visit.workspace_id, node)
         return page(
@@ -158,7 +158,7 @@ class _Devices:
         )
         way = None
         if shown is not None:
-            [way] = await self._rooms.routing.of_devices(visit.workspace_id, [shown.device])
+            [way] = await self._context.services.routes.of_devices(visit.workspace_id, [shown.device])
         return page(
             visit,
             "device.html",
@@ -190,7 +190,7 @@ class _Devices:
             raise BadRequest("title", "title: a push needs a title or a message")
         device = shown.device
         who = Identifier(IdentifierKind.CIO_ID, cio_id(device.person_id))
-        queued = await self._rooms.sending.accept(
+        queued = await self._context.services.transactional.accept(
             TransactionalPush(
                 naming=Naming(workspace_id=visit.workspace_id, path=who, create=False),
                 content=Content(title=title or None, message=message or None),
@@ -217,7 +217,7 @@ class _Devices:
         return timeline.timeline(start, lines, pushes, shown.device.person_id, delivery)
 
     async def _node(self, visit: Visit, text: str) -> Node | None:
-        return await self._rooms.audiences.read(visit.workspace_id, text) if text else None
+        return await self._context.services.audiences.read(visit.workspace_id, text) if text else None
 
     async def _of_token(self, visit: Visit, text: str) -> str | None:
         """The key of the device whose token this is, whole."""
@@ -225,7 +225,7 @@ class _Devices:
         if len(token.value) < _SHORTEST_TOKEN or any(letter.isspace() for letter in token.value):
             return None
         try:
-            device = await self._rooms.registry.device(visit.workspace_id, token)
+            device = await self._context.services.people.device(visit.workspace_id, token)
         except NotFound:
             return None
         return device.device_id.hex()

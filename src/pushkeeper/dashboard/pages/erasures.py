@@ -15,7 +15,7 @@ from pushkeeper.services.people import AskedBy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
@@ -32,9 +32,9 @@ _COLUMNS: Sequence[Column[Receipt]] = (
 )
 
 
-def doors(rooms: Rooms) -> Sequence[Door]:
+def doors(context: Context) -> Sequence[Door]:
     """The doors of erasures."""
-    erasures = _Erasures(rooms)
+    erasures = _Erasures(context)
     all_of_them = "/w/{workspace}/erasures"
     return [
         look(all_of_them, erasures.show_all),
@@ -51,9 +51,9 @@ def doors(rooms: Rooms) -> Sequence[Door]:
 
 
 class _Erasures:
-    def __init__(self, rooms: Rooms) -> None:
-        self._registry = rooms.registry
-        self._names = rooms.cookies
+    def __init__(self, context: Context) -> None:
+        self._registry = context.services.people
+        self._names = context.cookies
 
     async def show_all(self, visit: Visit) -> Answer:
         """The last hundred receipts."""

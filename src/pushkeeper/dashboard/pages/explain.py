@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.explain.explain import Explanation
     from pushkeeper.core.model import Token
-    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
@@ -46,15 +46,15 @@ class Asked:
         return bool(self.person or self.device or self.message)
 
 
-def doors(rooms: Rooms) -> Sequence[Door]:
+def doors(context: Context) -> Sequence[Door]:
     """The door of why."""
-    return [look("/w/{workspace}/explain", _Explain(rooms).show)]
+    return [look("/w/{workspace}/explain", _Explain(context).show)]
 
 
 class _Explain:
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
-        self._database = rooms.database
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._database = context.services.database
 
     async def show(self, visit: Visit) -> Answer:
         """The form, and the answer where something is asked; a whole token leads to its device's key, and out of the address."""
@@ -89,7 +89,7 @@ class _Explain:
         return "" if person is None else ids.text(visit.workspace_id, UUID(found.message), person)
 
     async def _why(self, visit: Visit, asked: Asked, device: Token | DeviceId | None) -> Explanation:
-        return await self._rooms.explanations.why(
+        return await self._context.services.explanations.why(
             visit.workspace_id,
             person=_identifier(asked.person),
             device=device,
@@ -105,7 +105,7 @@ class _Explain:
             return key
         token = token_of(asked.device)
         try:
-            return (await self._rooms.registry.device(visit.workspace_id, token)).device_id
+            return (await self._context.services.people.device(visit.workspace_id, token)).device_id
         except NotFound:
             return token
 
@@ -118,7 +118,7 @@ class _Explain:
     async def _name(self, visit: Visit, found: Explanation | None) -> str:
         """What the person is best known by."""
         person = person_of_cio_id(found.person) if found and found.person else None
-        return "" if person is None else (await people.named(self._rooms, visit, [person]))[person]
+        return "" if person is None else (await people.named(self._context, visit, [person]))[person]
 
 
 def _identifier(text: str) -> Identifier | None:

@@ -13,7 +13,7 @@ from pushkeeper.dashboard.ui.response import led_to
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
@@ -31,9 +31,9 @@ _COLUMNS: Sequence[Column[Job]] = (
 )
 
 
-def doors(rooms: Rooms) -> Sequence[Door]:
+def doors(context: Context) -> Sequence[Door]:
     """The doors of jobs."""
-    room = _Jobs(rooms)
+    room = _Jobs(context)
     one = "/w/{workspace}/jobs/{job_kind}/{job}"
     return [
         look("/w/{workspace}/jobs", room.show),
@@ -44,9 +44,9 @@ def doors(rooms: Rooms) -> Sequence[Door]:
 
 
 class _Jobs:
-    def __init__(self, rooms: Rooms) -> None:
-        self._jobs = rooms.jobs
-        self._names = rooms.cookies
+    def __init__(self, context: Context) -> None:
+        self._jobs = context.services.jobs
+        self._names = context.cookies
 
     async def show(self, visit: Visit) -> Answer:
         return page(

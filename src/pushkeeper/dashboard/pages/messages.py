@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.core.delivery.delivery_id import DeliveryId
-    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
@@ -73,9 +73,9 @@ _DELIVERIES: Sequence[Column[ShownDelivery]] = (
 )
 
 
-def doors(rooms: Rooms) -> Sequence[Door]:
+def doors(context: Context) -> Sequence[Door]:
     """The doors of messages."""
-    messages = _Messages(rooms)
+    messages = _Messages(context)
     return [
         look("/w/{workspace}/messages", messages.show_all),
         look("/w/{workspace}/messages.csv", messages.csv),
@@ -87,9 +87,9 @@ def doors(rooms: Rooms) -> Sequence[Door]:
 
 
 class _Messages:
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
-        self._database = rooms.database
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._database = context.services.database
 
     async def show_all(self, visit: Visit) -> Answer:
         wanted, asked = _wanted(visit)
@@ -119,9 +119,9 @@ class _Messages:
         """One delivery, with what came of it at each device."""
         delivery_id = self._delivery_id(visit)
         facts, reported, person = await asyncio.gather(
-            self._rooms.reporting.delivery(visit.workspace_id, delivery_id),
-            self._rooms.reporting.reported(delivery_id),
-            self._rooms.registry.people(
+            self._context.services.deliveries.delivery(visit.workspace_id, delivery_id),
+            self._context.services.deliveries.reported(delivery_id),
+            self._context.services.people.people(
                 visit.workspace_id, [Identifier(IdentifierKind.CIO_ID, cio_id(delivery_id.person_id))]
             ),
         )
@@ -138,7 +138,7 @@ class _Messages:
         )
 
     async def pushes_csv(self, visit: Visit) -> Answer:
-        facts = await self._rooms.reporting.delivery(visit.workspace_id, self._delivery_id(visit))
+        facts = await self._context.services.deliveries.delivery(visit.workspace_id, self._delivery_id(visit))
         return csv_of("pushes", _PUSHES, facts.pushes)
 
     def _delivery_id(self, visit: Visit) -> DeliveryId:

@@ -22,7 +22,7 @@ from pushkeeper.store.delivery import workers
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
@@ -55,9 +55,9 @@ _COUNTS: Sequence[Column[DeviceCount]] = (
 )
 
 
-def doors(rooms: Rooms) -> Sequence[Door]:
+def doors(context: Context) -> Sequence[Door]:
     """The doors of the overview."""
-    overview = _Overview(rooms)
+    overview = _Overview(context)
     return [
         look("/", overview.start),
         look("/w/{workspace}", overview.show),
@@ -85,8 +85,8 @@ class Bar:
 
 
 class _Overview:
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     async def start(self, visit: Visit) -> Answer:
         """The workspace that was looked at last, or the first, or where one is made."""
@@ -96,15 +96,15 @@ class _Overview:
 
     async def show(self, visit: Visit) -> Answer:
         """The page; or, of a fragment, what of it changes while somebody looks."""
-        rooms, workspace = self._rooms, visit.workspace_id
+        context, workspace = self._context, visit.workspace_id
         span = _span(visit)
         standing, routes, webhooks, known, alive, going = await asyncio.gather(
-            rooms.census.now(workspace),
-            rooms.routing.all(workspace),
-            rooms.webhooks.all(workspace),
-            credentials.of_workspace(rooms.database, workspace),
-            workers.alive(rooms.database),
-            under_way(rooms, workspace),
+            context.services.reach.now(workspace),
+            context.services.routes.all(workspace),
+            context.services.webhooks.all(workspace),
+            credentials.of_workspace(context.services.database, workspace),
+            workers.alive(context.services.database),
+            under_way(context, workspace),
         )
         facts = attention.Facts(
             routes=routes,
@@ -112,7 +112,7 @@ class _Overview:
             webhooks=webhooks,
             workers=alive,
             now=datetime.now(UTC),
-            jobs=await rooms.jobs.all(workspace),
+            jobs=await context.services.jobs.all(workspace),
         )
         live = {
             "standing": standing,
@@ -123,9 +123,9 @@ class _Overview:
         if visit.fragment:
             return page(visit, "overview_live.html", **live)
         hours, moments = await asyncio.gather(
-            rooms.census.hours(workspace), rooms.census.over_time(workspace, span)
+            context.services.reach.hours(workspace), context.services.reach.over_time(workspace, span)
         )
-        held = await keys.of_workspace(rooms.database, workspace)
+        held = await keys.of_workspace(context.services.database, workspace)
         return page(
             visit,
             "overview.html",
@@ -138,18 +138,18 @@ class _Overview:
             versions=_bars(standing, _version)[:_MOST_VERSIONS],
             credentials=known,
             site_id=next((key.key_id for key in held if key.kind == "track"), ""),
-            url=rooms.url,
+            url=context.url,
         )
 
     async def status_csv(self, visit: Visit) -> Answer:
-        moments = await self._rooms.census.over_time(visit.workspace_id, _span(visit))
+        moments = await self._context.services.reach.over_time(visit.workspace_id, _span(visit))
         return csv_of("devices-by-last-status", _MOMENTS, moments)
 
     async def hours_csv(self, visit: Visit) -> Answer:
-        return csv_of("per-hour", _HOURS, await self._rooms.census.hours(visit.workspace_id))
+        return csv_of("per-hour", _HOURS, await self._context.services.reach.hours(visit.workspace_id))
 
     async def versions_csv(self, visit: Visit) -> Answer:
-        standing = await self._rooms.census.now(visit.workspace_id)
+        standing = await self._context.services.reach.now(visit.workspace_id)
         return csv_of("devices-by-version", _COUNTS, standing.devices)
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pushkeeper.core.filters.nodes import Node
-    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
@@ -80,9 +80,9 @@ _DEVICE_COLUMNS: Sequence[Column[Device]] = (
 )
 
 
-def doors(rooms: Rooms) -> Sequence[Door]:
+def doors(context: Context) -> Sequence[Door]:
     """The doors of people."""
-    people = _People(rooms)
+    people = _People(context)
     one = "/w/{workspace}/people/{person}"
     return [
         look("/w/{workspace}/people", people.show_all),
@@ -95,16 +95,16 @@ def doors(rooms: Rooms) -> Sequence[Door]:
 
 
 class _People:
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
-        self._database = rooms.database
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._database = context.services.database
 
     async def show_all(self, visit: Visit) -> Answer:
         """A page of people; what somebody is known by leads to them."""
         text = visit.asked("filter")
         if text and (found := await self._known_by(visit, text)):
             return led_to(visit.to("people", found.cio_id))
-        standing = await self._rooms.census.now(visit.workspace_id)
+        standing = await self._context.services.reach.now(visit.workspace_id)
         total = standing.reach.people
         try:
             node = await self._node(visit, text)
@@ -135,8 +135,8 @@ class _People:
         person = await self._person(visit)
         before_message, before = _before_message(visit), _before(visit)
         devices, segments, sent, told = await asyncio.gather(
-            self._rooms.registry.devices_of(person, visit.workspace_id),
-            self._rooms.audiences.segments_of(visit.workspace_id, person.person_id),
+            self._context.services.people.devices_of(person, visit.workspace_id),
+            self._context.services.audiences.segments_of(visit.workspace_id, person.person_id),
             self._deliveries(visit, person, before_message, _DELIVERIES + 1),
             self._activities(visit, person, *before, _ACTIVITIES + 1),
         )
@@ -182,14 +182,16 @@ class _People:
 
     async def devices_csv(self, visit: Visit) -> Answer:
         person = await self._person(visit)
-        devices = await self._rooms.registry.devices_of(person, visit.workspace_id)
+        devices = await self._context.services.people.devices_of(person, visit.workspace_id)
         return csv_of("devices", _DEVICE_COLUMNS, devices)
 
     async def _activities(
         self, visit: Visit, person: Person, before: datetime, before_id: str, limit: int
     ) -> list[Activity]:
         asked = Asked(before=before, before_id=before_id, type=None, name=None, limit=limit)
-        return await self._rooms.reporting.activities_of(visit.workspace_id, person.person_id, asked)
+        return await self._context.services.deliveries.activities_of(
+            visit.workspace_id, person.person_id, asked
+        )
 
     async def _deliveries(self, visit: Visit, person: Person, before: UUID, limit: int) -> list[OwnDelivery]:
         return await delivery_pages.of_person(
@@ -197,11 +199,11 @@ class _People:
         )
 
     async def _node(self, visit: Visit, text: str) -> Node | None:
-        return await self._rooms.audiences.read(visit.workspace_id, text) if text else None
+        return await self._context.services.audiences.read(visit.workspace_id, text) if text else None
 
     async def _person(self, visit: Visit) -> Person:
         who = Identifier(IdentifierKind.CIO_ID, visit.segments["person"])
-        return await self._rooms.registry.person(visit.workspace_id, who)
+        return await self._context.services.people.person(visit.workspace_id, who)
 
     async def _known_by(self, visit: Visit, text: str) -> Person | None:
         """Who has this id, email or cio_id."""
@@ -210,16 +212,16 @@ class _People:
             named.append(Identifier(IdentifierKind.CIO_ID, text))
         for identifier in named:
             try:
-                return await self._rooms.registry.person(visit.workspace_id, identifier)
+                return await self._context.services.people.person(visit.workspace_id, identifier)
             except NotFound:
                 continue
         return None
 
 
-async def named(rooms: Rooms, visit: Visit, persons: Iterable[PersonId]) -> dict[PersonId, str]:
+async def named(context: Context, visit: Visit, persons: Iterable[PersonId]) -> dict[PersonId, str]:
     """What each of these people is best known by; of whoever is gone, their cio_id."""
     keys = dict.fromkeys(persons)
-    found = await rooms.registry.people(
+    found = await context.services.people.people(
         visit.workspace_id, [Identifier(IdentifierKind.CIO_ID, cio_id(key)) for key in keys]
     )
     return {key: cio_id(key) for key in keys} | {

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from msgspec import Struct
 
-    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door, Handler
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.services.reports.insights import Counted
@@ -35,10 +35,10 @@ _CHARTED_WORDS = 5
 _CSV_BROADCASTS = 10_000
 
 
-def doors(rooms: Rooms) -> Sequence[Door]:
+def doors(context: Context) -> Sequence[Door]:
     """The doors of reports."""
-    reports = _Reports(rooms)
-    files = _Files(rooms)
+    reports = _Reports(context)
+    files = _Files(context)
     here = "/w/{workspace}/reports"
     return [
         look(here, reports.people),
@@ -62,8 +62,8 @@ def doors(rooms: Rooms) -> Sequence[Door]:
 class _Reports:
     """The pages."""
 
-    def __init__(self, rooms: Rooms) -> None:
-        self._insights = rooms.insights
+    def __init__(self, context: Context) -> None:
+        self._insights = context.services.insights
 
     async def people(self, visit: Visit) -> Answer:
         """People by the month in which they came."""
@@ -154,8 +154,8 @@ class _Reports:
 class _Files:
     """The same as CSV; what was not counted yet is counted for them."""
 
-    def __init__(self, rooms: Rooms) -> None:
-        insights = rooms.insights
+    def __init__(self, context: Context) -> None:
+        insights = context.services.insights
         self.people = _file("people", Cohort, lambda visit: _rows(insights.cohorts(visit.workspace_id)))
         self.comebacks = _file(
             "comebacks", Revival, lambda visit: _rows(insights.revivals(visit.workspace_id))

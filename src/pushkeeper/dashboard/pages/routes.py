@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
@@ -39,9 +39,9 @@ _COLUMNS: Sequence[Column[RouteFacts]] = (
 )
 
 
-def doors(rooms: Rooms) -> Sequence[Door]:
+def doors(context: Context) -> Sequence[Door]:
     """The doors of routes."""
-    routes = _Routes(rooms)
+    routes = _Routes(context)
     one, role = "/w/{workspace}/routes/{route}", Role.OPERATOR
     return [
         look("/w/{workspace}/routes", routes.show_all),
@@ -55,10 +55,10 @@ def doors(rooms: Rooms) -> Sequence[Door]:
 
 
 class _Routes:
-    def __init__(self, rooms: Rooms) -> None:
-        self._routing = rooms.routing
-        self._database = rooms.database
-        self._names = rooms.cookies
+    def __init__(self, context: Context) -> None:
+        self._routing = context.services.routes
+        self._database = context.services.database
+        self._names = context.cookies
 
     async def show_all(self, visit: Visit) -> Answer:
         """All routes, and the credentials that they are of."""

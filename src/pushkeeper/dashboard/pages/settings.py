@@ -16,7 +16,7 @@ from pushkeeper.store.admin import keys, workspaces
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Form, Visit
     from pushkeeper.dashboard.ui.response import Answer
@@ -38,9 +38,9 @@ _COLUMNS: Sequence[Column[KeyFacts]] = (
 )
 
 
-def doors(rooms: Rooms) -> Sequence[Door]:
+def doors(context: Context) -> Sequence[Door]:
     """The doors of a workspace's settings."""
-    settings = _Settings(rooms)
+    settings = _Settings(context)
     here, admin = "/w/{workspace}/settings", Role.ADMIN
     return [
         look(here, settings.show),
@@ -52,9 +52,9 @@ def doors(rooms: Rooms) -> Sequence[Door]:
 
 
 class _Settings:
-    def __init__(self, rooms: Rooms) -> None:
-        self._database = rooms.database
-        self._names = rooms.cookies
+    def __init__(self, context: Context) -> None:
+        self._database = context.services.database
+        self._names = context.cookies
 
     async def show(self, visit: Visit) -> Answer:
         chosen = await workspaces.options(self._database, visit.workspace_id)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
@@ -125,11 +125,11 @@ class Control:
             raise Unreachable(f"simulator: what answers at {self.url} is none") from error
 
 
-def doors(rooms: Rooms) -> Sequence[Door]:
+def doors(context: Context) -> Sequence[Door]:
     """The doors of the panel; none where no simulator is set."""
-    if rooms.simulator_url is None:
+    if context.simulator_url is None:
         return []
-    panel = _Panel(rooms, Control(rooms.simulator_url))
+    panel = _Panel(context, Control(context.simulator_url))
     here, role = "/w/{workspace}/simulator", Role.OPERATOR
     return [
         look(here, panel.show),
@@ -142,19 +142,19 @@ def doors(rooms: Rooms) -> Sequence[Door]:
 
 
 class _Panel:
-    def __init__(self, rooms: Rooms, control: Control) -> None:
-        self._rooms = rooms
+    def __init__(self, context: Context, control: Control) -> None:
+        self._context = context
         self._control = control
-        self._names = rooms.cookies
+        self._names = context.cookies
 
     async def show(self, visit: Visit) -> Answer:
         """The panel; of a fragment, what of it changes."""
-        rooms = self._rooms
+        context = self._context
         about, counts, routes, standing = await asyncio.gather(
             self._control.get("/about", About),
             self._control.get("/counts", Counts),
-            rooms.routing.all(visit.workspace_id),
-            rooms.census.now(visit.workspace_id),
+            context.services.routes.all(visit.workspace_id),
+            context.services.reach.now(visit.workspace_id),
         )
         return page(
             visit,
@@ -208,7 +208,9 @@ class _Panel:
             )
             for one in devices
         ]
-        for result in await asyncio.gather(*map(self._rooms.sending.accept, pushes), return_exceptions=True):
+        for result in await asyncio.gather(
+            *map(self._context.services.transactional.accept, pushes), return_exceptions=True
+        ):
             # Whoever went meanwhile is not pushed to.
             if isinstance(result, BaseException) and not isinstance(result, BadRequest | NotFound):
                 raise result
@@ -239,7 +241,7 @@ class _Panel:
         if not 1 <= count <= MOST:
             raise BadRequest("count", f"count: expected a whole number from 1 to {MOST}")
         about = await self._control.get("/about", About)
-        if not _simulated(await self._rooms.routing.all(visit.workspace_id), about):
+        if not _simulated(await self._context.services.routes.all(visit.workspace_id), about):
             raise Forbidden("no route of this workspace leads to the simulator")
         found = await self._some(visit.workspace_id, _DEVICES[what], count)
         if not found:
@@ -250,7 +252,7 @@ class _Panel:
         self, workspace: WorkspaceId, statuses: tuple[str, ...], count: int
     ) -> Sequence[device_pages.ShownDevice]:
         return await device_pages.some(
-            self._rooms.database, workspace, statuses, after=os.urandom(16), limit=count
+            self._context.services.database, workspace, statuses, after=os.urandom(16), limit=count
         )
 
     def _done(self, visit: Visit, notice: str, detail: object) -> Done:

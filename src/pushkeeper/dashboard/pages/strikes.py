@@ -24,7 +24,7 @@ from pushkeeper.store.audiences import suggestions
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
@@ -63,9 +63,9 @@ _CHANGES: Sequence[Column[Example]] = (
 )
 
 
-def doors(rooms: Rooms) -> Sequence[Door]:
+def doors(context: Context) -> Sequence[Door]:
     """The doors of undo; what it would change is shown to whoever may do it."""
-    undo = _Undo(rooms)
+    undo = _Undo(context)
     here, role = "/w/{workspace}/undo", Role.ADMIN
     return [
         look(here, undo.show, role),
@@ -98,13 +98,13 @@ class Shown:
 
 
 class _Undo:
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
-        self._ledger = rooms.ledger
-        self._routing = rooms.routing
-        self._database = rooms.database
-        self._names = rooms.cookies
-        self._undoing = Undoing(rooms.ledger)
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._ledger = context.services.strikes
+        self._routing = context.services.routes
+        self._database = context.services.database
+        self._names = context.cookies
+        self._undoing = Undoing(context.services.strikes)
 
     async def show(self, visit: Visit) -> Answer:
         """The form; what it would change, where a time is asked for; and what was taken back before."""
@@ -123,7 +123,9 @@ class _Undo:
             "undo.html",
             shown=shown,
             named=await people.named(
-                self._rooms, visit, (one.before.person_id for one in shown.outcome.examples) if shown else ()
+                self._context,
+                visit,
+                (one.before.person_id for one in shown.outcome.examples) if shown else (),
             ),
             asked=asked,
             ways=_ways([(route.name, route.of_credential) for route in routes]),

@@ -11,7 +11,7 @@ from pushkeeper.dashboard.ui.render import page
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
@@ -29,9 +29,9 @@ _COLUMNS: Sequence[Column[Template]] = (
 )
 
 
-def doors(rooms: Rooms) -> Sequence[Door]:
+def doors(context: Context) -> Sequence[Door]:
     """The doors of templates."""
-    templates = _Templates(rooms)
+    templates = _Templates(context)
     return [
         look("/w/{workspace}/templates", templates.show_all),
         look("/w/{workspace}/templates.csv", templates.csv),
@@ -40,9 +40,9 @@ def doors(rooms: Rooms) -> Sequence[Door]:
 
 
 class _Templates:
-    def __init__(self, rooms: Rooms) -> None:
-        self._templates = rooms.templates
-        self._url = rooms.url
+    def __init__(self, context: Context) -> None:
+        self._templates = context.services.templates
+        self._url = context.url
 
     async def show_all(self, visit: Visit) -> Answer:
         found = await self._templates.all(visit.workspace_id)

@@ -14,7 +14,7 @@ from pushkeeper.errors import BadRequest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
@@ -38,9 +38,9 @@ _COLUMNS: Sequence[Column[User]] = (
 )
 
 
-def doors(rooms: Rooms) -> Sequence[Door]:
+def doors(context: Context) -> Sequence[Door]:
     """The doors of users."""
-    room = _Users(rooms)
+    room = _Users(context)
     one, admin = "/users/{user}", Role.ADMIN
     return [
         look("/users", room.show_all, admin),
@@ -55,10 +55,10 @@ def doors(rooms: Rooms) -> Sequence[Door]:
 
 
 class _Users:
-    def __init__(self, rooms: Rooms) -> None:
-        self._users = rooms.users
-        self._url = rooms.url
-        self._names = rooms.cookies
+    def __init__(self, context: Context) -> None:
+        self._users = context.services.accounts
+        self._url = context.url
+        self._names = context.cookies
 
     async def show_all(self, visit: Visit) -> Answer:
         found = await self._users.all()

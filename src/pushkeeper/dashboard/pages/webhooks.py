@@ -19,7 +19,7 @@ from pushkeeper.store.webhooks import OTHER_CHANNELS_EVENTS, POSTED_EVENTS, Chan
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
@@ -68,9 +68,9 @@ _CALLS: Sequence[Column[Logged]] = (
 _SHOWN_CALLS = 20
 
 
-def doors(rooms: Rooms) -> Sequence[Door]:
+def doors(context: Context) -> Sequence[Door]:
     """The doors of webhooks."""
-    room = _Webhooks(rooms)
+    room = _Webhooks(context)
     one = "/w/{workspace}/webhooks/{webhook}"
     return [
         look("/w/{workspace}/webhooks", room.show_all),
@@ -89,11 +89,11 @@ def doors(rooms: Rooms) -> Sequence[Door]:
 
 
 class _Webhooks:
-    def __init__(self, rooms: Rooms) -> None:
-        self._webhooks = rooms.webhooks
-        self._database = rooms.database
-        self._caller = rooms.caller
-        self._names = rooms.cookies
+    def __init__(self, context: Context) -> None:
+        self._webhooks = context.services.webhooks
+        self._database = context.services.database
+        self._caller = context.caller
+        self._names = context.cookies
 
     async def show_all(self, visit: Visit) -> Answer:
         found = await self._webhooks.all(visit.workspace_id)

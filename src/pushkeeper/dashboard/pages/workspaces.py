@@ -14,7 +14,7 @@ from pushkeeper.store.admin import workspaces
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.dashboard.rooms import Rooms
+    from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
@@ -24,9 +24,9 @@ _MAX_NAME_CHARACTERS = 100
 _COLUMNS: Sequence[Column[Workspace]] = (Column("workspace", lambda one: one.name),)
 
 
-def doors(rooms: Rooms) -> Sequence[Door]:
+def doors(context: Context) -> Sequence[Door]:
     """The doors of the list of workspaces."""
-    room = _Workspaces(rooms)
+    room = _Workspaces(context)
     return [
         look("/workspaces", room.show),
         look("/workspaces.csv", room.csv),
@@ -35,8 +35,8 @@ def doors(rooms: Rooms) -> Sequence[Door]:
 
 
 class _Workspaces:
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     async def show(self, visit: Visit) -> Answer:
         return page(visit, "workspaces.html")
@@ -50,7 +50,7 @@ class _Workspaces:
         # An address cannot hold a segment that is only dots.
         if not name or len(name) > _MAX_NAME_CHARACTERS or not name.isprintable() or not name.strip("."):
             raise BadRequest("name", f"name: expected 1 to {_MAX_NAME_CHARACTERS} characters")
-        _, keys = await workspaces.create(self._rooms.database, name)
+        _, keys = await workspaces.create(self._context.services.database, name)
         shown = {
             "Site id": keys.site_id,
             "API key": keys.api_key,

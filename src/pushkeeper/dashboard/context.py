@@ -1,4 +1,4 @@
-"""What the dashboard calls: the rooms that the APIs call too, and what wiring gives it of the providers."""
+"""What the pages are built with: the services, and what wiring adds of the providers."""
 
 from __future__ import annotations
 
@@ -11,24 +11,9 @@ from pushkeeper.web import cookies
 if TYPE_CHECKING:
     from pushkeeper.core.delivery.outcome import Verdict
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.services.accounts import Users
-    from pushkeeper.services.audiences import Audiences
     from pushkeeper.services.broadcasts.drafts import Asked
-    from pushkeeper.services.broadcasts.service import Broadcasts
-    from pushkeeper.services.explanations import Explanations
-    from pushkeeper.services.jobs import Jobs
-    from pushkeeper.services.messages.templates import Templates
-    from pushkeeper.services.messages.transactional import Sending
-    from pushkeeper.services.people import Registry
-    from pushkeeper.services.reports.deliveries import Reporting
-    from pushkeeper.services.reports.insights import Insights
-    from pushkeeper.services.reports.reach import Census
-    from pushkeeper.services.routes import Routing
-    from pushkeeper.services.strikes import Ledger
-    from pushkeeper.services.webhooks import Webhooks
+    from pushkeeper.services.services import Services
     from pushkeeper.store.admin.credentials import AppleApp, Credential, NewCredential
-    from pushkeeper.store.admin.vault import Vault
-    from pushkeeper.store.db.database import Database
     from pushkeeper.web.cookies import Names
 
 
@@ -64,7 +49,7 @@ class ReadsBroadcasts(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rooms:
+class Context:
     """What the dashboard calls, and the addresses at which browsers reach it, and it the simulator.
 
     Attributes:
@@ -72,25 +57,10 @@ class Rooms:
         ending: set when the process is to end: pages that are still being sent end with it.
     """
 
-    users: Users
-    census: Census
-    registry: Registry
-    audiences: Audiences
-    sending: Sending
-    broadcasts: Broadcasts
-    explanations: Explanations
-    ledger: Ledger
-    insights: Insights
-    reporting: Reporting
-    routing: Routing
-    templates: Templates
-    webhooks: Webhooks
-    jobs: Jobs
+    services: Services
     providers: Providers
     caller: Caller
     read_broadcast: ReadsBroadcasts
-    database: Database
-    vault: Vault
     url: str
     simulator_url: str | None = None
     ending: asyncio.Event = field(default_factory=asyncio.Event)

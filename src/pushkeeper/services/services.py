@@ -1,0 +1,80 @@
+"""All use cases, each built once for a process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pushkeeper.services.accounts import Users
+from pushkeeper.services.audiences import Audiences
+from pushkeeper.services.broadcasts.service import Broadcasts
+from pushkeeper.services.broadcasts.triggered import Triggers
+from pushkeeper.services.explanations import Explanations
+from pushkeeper.services.exports import Exports
+from pushkeeper.services.jobs import Jobs
+from pushkeeper.services.messages.snippets import Snippets
+from pushkeeper.services.messages.templates import Templates
+from pushkeeper.services.messages.transactional import Sending
+from pushkeeper.services.people import Registry
+from pushkeeper.services.reports.deliveries import Reporting
+from pushkeeper.services.reports.insights import Insights
+from pushkeeper.services.reports.reach import Census
+from pushkeeper.services.routes import Routing
+from pushkeeper.services.strikes import Ledger
+from pushkeeper.services.webhooks import Webhooks
+
+if TYPE_CHECKING:
+    from pushkeeper.rendering.renderer import Renderer
+    from pushkeeper.services.messages.templates import Checks
+    from pushkeeper.store.admin.vault import Vault
+    from pushkeeper.store.db.database import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What the APIs, the dashboard, the command line and the worker call."""
+
+    accounts: Users
+    audiences: Audiences
+    broadcasts: Broadcasts
+    deliveries: Reporting
+    explanations: Explanations
+    exports: Exports
+    insights: Insights
+    jobs: Jobs
+    people: Registry
+    reach: Census
+    routes: Routing
+    snippets: Snippets
+    strikes: Ledger
+    templates: Templates
+    transactional: Sending
+    triggered: Triggers
+    webhooks: Webhooks
+    database: Database
+    vault: Vault
+
+    @classmethod
+    def on(cls, database: Database, vault: Vault, renderer: Renderer, checks: Checks) -> Services:
+        """The use cases on a database; `checks` are what the providers of each platform hold against a content."""
+        return cls(
+            accounts=Users(database, device_key=vault.key_for("known device")),
+            audiences=Audiences(database),
+            broadcasts=Broadcasts(database, checks, renderer),
+            deliveries=Reporting(database),
+            explanations=Explanations(database),
+            exports=Exports(database, vault),
+            insights=Insights(database),
+            jobs=Jobs(database),
+            people=Registry(database),
+            reach=Census(database),
+            routes=Routing(database),
+            snippets=Snippets(database),
+            strikes=Ledger(database),
+            templates=Templates(database, checks),
+            transactional=Sending(database, checks),
+            triggered=Triggers(database, checks),
+            webhooks=Webhooks(database, vault),
+            database=database,
+            vault=vault,
+        )
