@@ -132,6 +132,7 @@ def errors_page() -> str:
             inspect.isclass(error)
             and issubclass(error, errors.PushkeeperError)
             and error is not errors.PushkeeperError
+            and not issubclass(error, errors.BadRequest)
         ):
             rows.append(f"| `{error.code}` | {name} | {(error.__doc__ or '').splitlines()[0]} |")
     return "\n".join(
@@ -143,6 +144,16 @@ def errors_page() -> str:
             "| code | error | what it means |",
             "|---|---|---|",
             *rows,
+            "",
+            "## Fields",
+            "",
+            "An error about a field of the request (status 400, or 413 for a body that is too large) has one of these codes,",
+            "the field as text (`content.title`, `devices[3]`), and its `path` as a list of names and indexes",
+            '(`["devices", 3]`).',
+            "",
+            "| code | what it means |",
+            "|---|---|",
+            *(f"| `{code}` | {meaning} |" for code, meaning in errors.FIELD_CODES.items()),
             "",
         ]
     )

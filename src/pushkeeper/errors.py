@@ -1,7 +1,7 @@
 """The public error tree.
 
     PushkeeperError
-    ├── BadRequest            what was asked for is malformed; names the field
+    ├── BadRequest            what was asked for is malformed; has the field's path and a code
     │   └── TooLarge          … because it is over a limit
     ├── Unauthorized          no key, or a wrong one
     │   └── WrongCell         … because it is a key of another cell
@@ -18,6 +18,40 @@ Each class has a stable `code`, for machines; its message is for people and neve
 
 from __future__ import annotations
 
+import re
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+Path: TypeAlias = "tuple[str | int, ...]"
+FieldCode: TypeAlias = Literal[
+    "missing",
+    "unknown_field",
+    "unknown_value",
+    "wrong_type",
+    "out_of_range",
+    "too_large",
+    "conflicting_fields",
+    "malformed",
+]
+FIELD_CODES: Mapping[FieldCode, str] = MappingProxyType(
+    {
+        "missing": "The field is required.",
+        "unknown_field": "There is no such field; the message names the one that is meant, where one is close.",
+        "unknown_value": "The value is none of those that the field can have; the message names them.",
+        "wrong_type": "The value is of another type than the field's.",
+        "out_of_range": "The number, or the count of items, is too small or too large.",
+        "too_large": "The text, list or body is longer than its limit.",
+        "conflicting_fields": "The field does not go with another that is given.",
+        "malformed": "The value is of the right type, and cannot be read as what it is for.",
+    }
+)
+
+_INDEXES = re.compile(r"(?:\[[0-9]{1,9}\])+\Z")
+
 
 class PushkeeperError(Exception):
     """What all of ours derive from."""
@@ -30,20 +64,71 @@ class PushkeeperError(Exception):
 
 
 class BadRequest(PushkeeperError):
-    """The field named is missing, malformed or out of range; nothing was changed."""
+    """A field is missing, malformed or out of range; nothing was changed.
+
+    `code` is one of FIELD_CODES; `type(error).code` says no more than that it is a bad request.
+
+    Attributes:
+        path: names and indexes that lead to the field: `("batch", 3, "name")`.
+        problem: what is wrong with it, without its name; with `is_sentence`, a sentence that needs no name before it.
+    """
 
     code = "bad_request"
+    _usual: FieldCode = "malformed"
 
-    def __init__(self, field: str, message: str) -> None:
-        """`field` is a dotted path (`device.platform`); `message` a whole sentence that names it."""
-        super().__init__(message)
-        self.field = field
+    def __init__(
+        self, path: str | Path, problem: str, code: FieldCode | None = None, *, is_sentence: bool = False
+    ) -> None:
+        """`path` may be written as it is shown: `batch[3].name`."""
+        self.path: Path = path_of(path) if isinstance(path, str) else path
+        self.problem = problem
+        self.is_sentence = is_sentence
+        super().__init__(problem if is_sentence else f"{self.field}: {problem}")
+        self.code = code or self._usual
+
+    @property
+    def field(self) -> str:
+        """The path as people write it: `batch[3].name`."""
+        return shown_path(self.path)
+
+    def at(self, path: str | Path) -> Self:
+        """The same error of a field of another name or place."""
+        return type(self)(path, self.problem, cast("FieldCode", self.code), is_sentence=self.is_sentence)
+
+    def renamed(self, old: str, new: str) -> Self:
+        """The same error for a caller whose field is called otherwise: the outermost name is replaced."""
+        return self.at((new, *self.path[1:])) if self.path[:1] == (old,) else self
+
+    def under(self, outer: str | Path) -> Self:
+        """The same error where its field is within another: `error.under("content")`."""
+        return self.at((*(path_of(outer) if isinstance(outer, str) else outer), *self.path))
 
 
 class TooLarge(BadRequest):
     """The field named is over its limit."""
 
     code = "too_large"
+    _usual: FieldCode = "too_large"
+
+
+def path_of(field: str) -> Path:
+    """The names and indexes of a path that is written as `batch[3].name`."""
+    path: list[str | int] = []
+    for n, part in enumerate(field.split(".")):
+        found = _INDEXES.search(part)
+        name, indexes = (part[: found.start()], found[0]) if found else (part, "")
+        if name or n:
+            path.append(name)
+        path += [int(index) for index in indexes[1:-1].split("][") if index]
+    return tuple(path)
+
+
+def shown_path(path: Path) -> str:
+    """A path as people write it."""
+    shown = ""
+    for n, part in enumerate(path):
+        shown += f"[{part}]" if isinstance(part, int) else f".{part}" if n else part
+    return shown
 
 
 class Unauthorized(PushkeeperError):

@@ -244,7 +244,7 @@ def test_what_is_dropped_is_logged_with_its_reason_without_tokens_and_not_withou
     secret = "APA91b" + "x1" * 70
     drops = Drops("cdp", "request", WorkspaceId(77_777))
     for index in range(200):
-        drops.add("item", TooLarge(f"traits.{secret}", f"value for attribute '{secret}' is too long"), index)
+        drops.add("item", TooLarge(("traits", secret), "is too long"), index)
     before = _dropped("item")
     with capture_logs() as lines:
         drops.record()

@@ -227,7 +227,7 @@ def test_a_p8_that_is_not_one_is_refused(workspace, tmp_path, content, said):
             "production",
         ),
     )
-    assert error["code"] == "bad_request"
+    assert error["code"] == "malformed"
     assert said in error["message"]
     assert "AAAA" not in error["message"]
 

@@ -140,7 +140,7 @@ def test_strikes_that_were_nobodys_fault_are_taken_back_after_a_look(workspace, 
     assert "2 strikes of 1 devices are meant." in told
     assert "Nothing is changed yet; --yes does it." in told
     assert workspace.status(iphone) == "suppressed"
-    assert refusal(*undo, "--yes", *on)["message"].startswith("--why: ")
+    assert refusal(*undo, "--yes", *on)["path"] == ["why"]
     answer(*undo, "--yes", "--why", "a test", *on)
     assert workspace.status(iphone) == ""
     assert workspace.history(iphone)[0]["event"] == "undone"

@@ -60,8 +60,8 @@ def test_a_user_is_made_listed_changed_and_kept_out(started, on):
         (("link", "nobody"), "not_found"),
         (("role", "nobody", "admin"), "not_found"),
         (("disable", "nobody"), "not_found"),
-        (("add", "  "), "bad_request"),
-        (("add", "x" * 300), "bad_request"),
+        (("add", "  "), "malformed"),
+        (("add", "x" * 300), "malformed"),
     ],
 )
 def test_bad_input_is_told_and_changes_nothing(started, on, command, code):

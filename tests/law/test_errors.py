@@ -52,7 +52,11 @@ def test_codes_are_stable_words_that_no_two_classes_share() -> None:
 
 def test_a_message_is_what_the_error_says() -> None:
     for cls in CLASSES:
-        made = cls("field", "a sentence") if issubclass(cls, errors.BadRequest) else cls("a sentence")
+        made = (
+            cls("field", "a sentence", is_sentence=True)
+            if issubclass(cls, errors.BadRequest)
+            else cls("a sentence")
+        )
         assert str(made) == made.message == "a sentence"
 
 

@@ -27,9 +27,7 @@ def content_of(body: dict[str, Any], within: str = "") -> Content:
     image_url = validation.optional_text(body.get("image_url"), f"{within}image_url") or None
     # What Liquid makes of it is seen when it is rendered: a phone loads nothing but https.
     if image_url is not None and not is_liquid(image_url) and not image_url.lower().startswith("https://"):
-        raise BadRequest(
-            f"{within}image_url", f"{within}image_url: expected https://…, which is all that phones load"
-        )
+        raise BadRequest(f"{within}image_url", "expected https://…, which is all that phones load")
     sound = validation.optional_text(body.get("sound"), f"{within}sound") or None
     if sound is not None:
         sound = validation.one_of(sound, f"{within}sound", ("default", "none"))
@@ -63,7 +61,7 @@ def native_content_of(body: dict[str, Any], within: str = "") -> Content:
 def _otherwise(given: dict[str, Any], within: str) -> dict[str, Any]:
     """The fields that are given, as they are kept; null takes what is common away."""
     if unknown := sorted(given.keys() - _OF_ONE_PLATFORM):
-        raise BadRequest(f"{within}{unknown[0][:40]}", f"{within}{unknown[0][:40]}: there is no such field")
+        raise BadRequest(f"{within}{unknown[0][:40]}", "there is no such field", "unknown_field")
     content = msgspec.structs.replace(content_of(given, within), **_delivered(given, within))
     return {name: getattr(content, name) for name in given}
 
@@ -82,7 +80,7 @@ def _delivered(body: dict[str, Any], within: str) -> dict[str, Any]:
 def _custom_payload(given: object, field: str) -> dict[str, dict[str, Any]]:
     payloads = validation.optional_object(given, field)
     if unknown := sorted(set(payloads) - _PAYLOAD_PLATFORMS):
-        raise BadRequest(field, f"{field}: expected ios or android, not {unknown[0][:40]!r}")
+        raise BadRequest(field, f"expected ios or android, not {unknown[0][:40]!r}")
     return {
         platform: validation.as_object(payload, f"{field}.{platform}")
         for platform, payload in payloads.items()

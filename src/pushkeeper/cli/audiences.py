@@ -143,7 +143,7 @@ def read_filter(text: str) -> object:
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError as error:
-        raise BadRequest("filter", f"filter: not JSON: {error}") from None
+        raise BadRequest("filter", f"not JSON: {error}") from None
 
 
 def _row(device: Device) -> list[str]:

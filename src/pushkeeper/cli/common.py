@@ -16,7 +16,7 @@ import click
 import msgspec
 
 from pushkeeper import config
-from pushkeeper.errors import Misconfigured, PushkeeperError
+from pushkeeper.errors import BadRequest, Misconfigured, PushkeeperError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -47,8 +47,9 @@ def as_json(command: Callable[P, T]) -> Callable[P, T]:
 def _refuse(error: PushkeeperError, *, json: bool) -> NoReturn:
     from pushkeeper.observability import logs
 
+    field = {"field": error.field, "path": error.path} if isinstance(error, BadRequest) else {}
     said = (
-        to_json({"error": {"code": error.code, "message": error.message}})
+        to_json({"error": {"code": error.code, **field, "message": error.message}})
         if json
         else f"{click.style('Error:', fg='red', bold=True)} {error.message}"
     )

@@ -132,7 +132,7 @@ def _apns(options: dict[str, Any]) -> NewCredential:
         ca_pem=_text(options.pop("ca"), "--ca"),
     )
     if (key is None) == (certificate is None):
-        raise BadRequest("key", "--key, --certificate: one of the two is needed")
+        raise BadRequest("key", "--key, --certificate: one of the two is needed", is_sentence=True)
     if certificate is not None:
         return wiring.apns_certificate(_bytes(certificate, "--certificate"), app)
     return wiring.apns_key(_bytes(key, "--key"), key_id=key_id or "", team_id=team_id or "", app=app)
@@ -173,7 +173,7 @@ def _bytes(file: Path, option: str) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise BadRequest(option, f"{option}: {file} cannot be read ({error.strerror})") from error
+        raise BadRequest(option, f"{file} cannot be read ({error.strerror})") from error
 
 
 def _text(file: Path | None, option: str) -> str | None:
@@ -182,4 +182,4 @@ def _text(file: Path | None, option: str) -> str | None:
     try:
         return _bytes(file, option).decode()
     except UnicodeDecodeError as error:
-        raise BadRequest(option, f"{option}: {file} is not PEM") from error
+        raise BadRequest(option, f"{file} is not PEM") from error

@@ -78,7 +78,7 @@ def variables(url: str) -> Mapping[str, str]:
 def _run(command: tuple[str, ...], environ: dict[str, str]) -> int:
     program = shutil.which(command[0], path=environ["PATH"])
     if program is None:
-        raise BadRequest("command", f"command: there is no program {command[0]!r}")
+        raise BadRequest("command", f"there is no program {command[0]!r}")
     process = subprocess.Popen([program, *command[1:]], env=environ)  # noqa: S603 - what the operator says
     # Ctrl-C is for the program: it ends, and we with it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -73,7 +73,7 @@ def _behaviour(profile: str, switches: Sequence[str]) -> Behaviour:
         try:
             behaviour = changed(behaviour, name, value)
         except UnknownFlag as error:
-            raise BadRequest("set", f"--set {error}") from None
+            raise BadRequest("set", f"--set {error}", is_sentence=True) from None
     return behaviour
 
 

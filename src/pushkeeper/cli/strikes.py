@@ -42,7 +42,7 @@ def undo(*, yes: bool, why: str | None, name: str, json: bool, **options: Any) -
     asked = {key: options.pop(key) for key in ("since", "until", "route", "credential", "reason", "only")}
     meant = meant_of({key: value for key, value in asked.items() if value is not None})
     if yes and not why:
-        raise BadRequest("why", "--why: is needed, for whoever reads the history")
+        raise BadRequest("why", "is needed, for whoever reads the history", "missing")
     outcome = run(_undo(name, options, meant, why=why or "", dry_run=not yes, quiet=json))
     answer(outcome_json(outcome), _told(outcome), json=json)
 

@@ -67,14 +67,10 @@ class ServiceAccount:
         fields = _fields(data)
         pem, key = _key_of_account(fields)
         if not isinstance(key, rsa.RSAPrivateKey):
-            raise BadRequest(
-                "service_account.private_key", "service_account.private_key is not an RSA private key."
-            )
+            raise BadRequest("service_account.private_key", "is not an RSA private key.")
         project_id = _text(fields, "project_id")
         if not _PROJECT_ID.fullmatch(project_id):
-            raise BadRequest(
-                "service_account.project_id", "service_account.project_id is not a project's id."
-            )
+            raise BadRequest("service_account.project_id", "is not a project's id.")
         return cls(
             project_id=project_id,
             client_email=_text(fields, "client_email"),
@@ -107,11 +103,11 @@ def _fields(data: bytes) -> dict[str, object]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise BadRequest("service_account", "service_account must be the JSON file of a service account.")
+        raise BadRequest("service_account", "must be the JSON file of a service account.")
     if "project_info" in found:
         raise BadRequest(
             "service_account",
-            "service_account: this is the app's google-services.json. The service account's file is made in the Firebase "
+            "this is the app's google-services.json. The service account's file is made in the Firebase "
             "console under Project settings, Service accounts.",
         )
     return found
@@ -127,7 +123,7 @@ def _key_of_account(fields: dict[str, object]) -> tuple[bytes, PrivateKeyTypes]:
 def _text(fields: dict[str, object], name: str) -> str:
     value = fields.get(name)
     if not isinstance(value, str) or not value.strip():
-        raise BadRequest(f"service_account.{name}", f"service_account.{name} is missing.")
+        raise BadRequest(f"service_account.{name}", "is missing.", "missing")
     return value.strip()
 
 
@@ -149,13 +145,13 @@ class AppleKey:
         ids = {"key_id": key_id.strip(), "team_id": team_id.strip()}
         for name, value in ids.items():
             if not value or not value.isascii() or not value.isalnum():
-                raise BadRequest(name, f"{name} must be letters and digits, as Apple shows it.")
+                raise BadRequest(name, "must be letters and digits, as Apple shows it.")
         found = pems.blocks(pems.text_of(pem))
         mended, key = pems.private_key(
             found, pem, "key", "the .p8 file that Apple gave: a private key in PEM"
         )
         if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-            raise BadRequest("key", "key must be a P-256 key; this is another kind of private key.")
+            raise BadRequest("key", "must be a P-256 key; this is another kind of private key.")
         return cls(**ids, private_key=Secret(mended))
 
 
@@ -187,18 +183,18 @@ class AppleCertificate:
                 if pem[:1] == b"0"
                 else ""
             )
-            raise BadRequest("certificate", f"certificate must hold a certificate in PEM.{binary}")
+            raise BadRequest("certificate", f"must hold a certificate in PEM.{binary}")
         key_pem, key = pems.private_key(
             found, pem, "certificate", "a certificate and its private key, both in PEM"
         )
         try:
             read = [(x509.load_pem_x509_certificate(one), one) for one in certificates]
         except ValueError:
-            raise BadRequest("certificate", "certificate: a certificate in it is damaged.") from None
+            raise BadRequest("certificate", "a certificate in it is damaged.") from None
         ours = _public_bytes(key.public_key())
         own = [one for one in read if _public_bytes(one[0].public_key()) == ours]
         if not own:
-            raise BadRequest("certificate", "certificate and private key do not belong together.")
+            raise BadRequest("certificate", "does not belong to the private key.")
         # Of several with the same key, as after a renewal, the one that is good for longest.
         leaf, leaf_pem = max(own, key=lambda one: one[0].not_valid_after_utc)
         chain = [one for certificate, one in read if (certificate, one) not in own]
@@ -238,7 +234,7 @@ class ProviderTokens:
         self._clock = clock
         private_key = load_pem_private_key(key.private_key.value, password=None)
         if not isinstance(private_key, ec.EllipticCurvePrivateKey):
-            raise BadRequest("key", "key must be a P-256 private key.")
+            raise BadRequest("key", "must be a P-256 private key.")
         self._private_key = private_key
         self._current: ProviderToken | None = None
         self._former: ProviderToken | None = None

@@ -79,14 +79,14 @@ def private_key(found: list[Block], data: bytes, field: str, what: str) -> tuple
     """
     block = next((block for block in found if block.label.endswith("PRIVATE KEY")), None)
     if block is None:
-        raise BadRequest(field, f"{field} must be {what}.{_why_none(found, data)}")
+        raise BadRequest(field, f"must be {what}.{_why_none(found, data)}")
     if b"ENCRYPTED" in block.pem:
         remedy = "`openssl pkey -in FILE -out NEW-FILE` takes it off"
-        raise BadRequest(field, f"{field}: the private key has a passphrase; {remedy}.")
+        raise BadRequest(field, f"the private key has a passphrase; {remedy}.")
     try:
         return block.pem, load_pem_private_key(block.pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise BadRequest(field, f"{field}: the private key is damaged or of an unknown kind.") from None
+        raise BadRequest(field, "the private key is damaged or of an unknown kind.") from None
 
 
 def _why_none(found: list[Block], data: bytes) -> str:

@@ -360,13 +360,13 @@ async def _start(connection: Connection, user: UserId, address: str) -> str:
 def _checked_name(given: str) -> str:
     name = given.strip()
     if fault := name_fault(name):
-        raise BadRequest("name", f"name: {fault}")
+        raise BadRequest("name", fault)
     return name
 
 
 def _check_password(password: str, name: str) -> None:
     if fault := password_fault(password, name):
-        raise BadRequest("password", f"password: {fault}")
+        raise BadRequest("password", fault)
 
 
 def _is_admin(user: User) -> bool:

@@ -340,7 +340,7 @@ class Audiences:
 
     async def _by_hand(self, workspace: WorkspaceId, segment_id: int) -> None:
         if (await self.segment(workspace, segment_id)).filter is not None:
-            raise BadRequest("segment", "segment: it is a filter's, and nobody is put into it by hand")
+            raise BadRequest("segment", "it is a filter's, and nobody is put into it by hand")
 
 
 def read_filter(given: object) -> Node:
@@ -368,7 +368,7 @@ async def read_whole(fetch: Fetch, workspace: WorkspaceId, given: object) -> Nod
     if not named:
         return node
     if unknown := named - await segments.ids(fetch, workspace):
-        raise BadRequest("filter", f"filter: there is no segment {min(unknown)}")
+        raise BadRequest("filter", f"there is no segment {min(unknown)}")
     return _expanded(node, await segments.saved(fetch, workspace))
 
 
@@ -380,7 +380,7 @@ def _expanded(node: Node, saved: Mapping[int, Definition]) -> Node:
 
 
 def _refused(error: BadFilter) -> BadRequest:
-    return BadRequest(error.place, f"{error.place}: {error.message}")
+    return BadRequest(error.place, error.message)
 
 
 def _of_segment(segment_id: int) -> dict[str, dict[str, int]]:

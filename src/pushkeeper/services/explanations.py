@@ -126,7 +126,7 @@ class Explanations:
             return UUID(said), None
         except ValueError:
             raise BadRequest(
-                "message", "message: expected a delivery's id, a message's UUID or a broadcast's number"
+                "message", "expected a delivery's id, a message's UUID or a broadcast's number"
             ) from None
 
     async def _who(
@@ -149,7 +149,7 @@ class Explanations:
         if named is not None:
             return named
         if device is None:
-            raise BadRequest("person", "person: is needed, or a device, or a message to one person")
+            raise BadRequest("person", "is needed, or a device, or a message to one person", "missing")
         if isinstance(device, bytes):
             of_key = await explanations.devices(self._database, workspace, None, [device])
             return of_key[0].told.person_id if of_key else None

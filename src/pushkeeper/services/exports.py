@@ -193,8 +193,7 @@ class Exports:
                 self._database.of(workspace).rows, workspace, from_json.read(given)
             )
         except BadFilter as error:
-            place = error.place.replace("filter", "filters", 1)
-            raise BadRequest(place, f"{place}: {error.message}") from None
+            raise BadRequest(error.place, error.message).renamed("filter", "filters") from None
 
     def _delivery(self, workspace: WorkspaceId, row: Row, extra: Sequence[str]) -> tuple[object, ...]:
         person = PersonId(row["person_id"])

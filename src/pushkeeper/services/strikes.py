@@ -326,6 +326,6 @@ class _Page:
 
 def _check_times(meant: Meant) -> None:
     if meant.until <= meant.since:
-        raise BadRequest("until", "until: is not after since")
+        raise BadRequest("until", "is not after since")
     if meant.since < datetime.now(UTC) - MOST_BACK:
-        raise BadRequest("since", f"since: is more than {MOST_BACK.days} days ago")
+        raise BadRequest("since", f"is more than {MOST_BACK.days} days ago")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from pushkeeper.core import times
-from pushkeeper.errors import BadRequest, NotFound, TooLarge
+from pushkeeper.errors import BadRequest, NotFound, TooLarge, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ _DIGITS = re.compile(r"[0-9]{1,18}")  # far more of them are no number to Python
 def as_object(value: object, field: str) -> dict[str, Any]:
     """A JSON object."""
     if not isinstance(value, dict):
-        raise BadRequest(field, f"{field}: expected an object")
+        raise BadRequest(field, "expected an object", "wrong_type")
     return value
 
 
@@ -43,10 +43,10 @@ def optional_text(value: object, field: str, *, max_bytes: int | None = None) ->
     if value is None:
         return None
     if not isinstance(value, str):
-        raise BadRequest(field, f"{field}: expected a string")
+        raise BadRequest(field, "expected a string", "wrong_type")
     # A character is a byte or more: what is far too long is not encoded to be told so.
     if max_bytes is not None and (len(value) > max_bytes or len(value.encode()) > max_bytes):
-        raise TooLarge(field, f"{field}: cannot be longer than {max_bytes} bytes")
+        raise TooLarge(field, f"cannot be longer than {max_bytes} bytes")
     return value
 
 
@@ -54,7 +54,7 @@ def text(value: object, field: str, *, max_bytes: int) -> str:
     """A string that is there and not empty."""
     found = optional_text(value, field, max_bytes=max_bytes)
     if found is None or not found.strip():
-        raise BadRequest(field, f"{field}: is needed, and cannot be empty")
+        raise BadRequest(field, "is needed, and cannot be empty", "missing")
     return found
 
 
@@ -63,7 +63,7 @@ def optional_flag(value: object, field: str, *, default: bool) -> bool:
     if value is None:
         return default
     if not isinstance(value, bool):
-        raise BadRequest(field, f"{field}: expected true or false")
+        raise BadRequest(field, "expected true or false", "wrong_type")
     return value
 
 
@@ -78,7 +78,7 @@ def optional_time(value: object, field: str) -> datetime | None:
     if (found := times.from_any(value)) is None:
         raise BadRequest(
             field,
-            f"{field}: expected unix seconds, or a time with its zone (2026-12-24T18:00:00Z), "
+            "expected unix seconds, or a time with its zone (2026-12-24T18:00:00Z), "
             f"from {times.EARLIEST.year} to {times.TOO_LATE.year - 1}",
         )
     return found
@@ -97,14 +97,14 @@ def optional_whole(value: object, field: str, *, least: int, most: int) -> int |
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise BadRequest(field, f"{field}: expected a whole number from {least} to {most}")
+        raise BadRequest(field, f"expected a whole number from {least} to {most}", "out_of_range")
     return value
 
 
 def number(text: str, field: str, *, most: int) -> int:
     """A whole number from 1 to the most there may be."""
     if not (_DIGITS.fullmatch(text) and 1 <= int(text) <= most):
-        raise BadRequest(field, f"{field}: expected a number from 1 to {most}")
+        raise BadRequest(field, f"expected a number from 1 to {most}", "out_of_range")
     return int(text)
 
 
@@ -130,7 +130,7 @@ def page(limit: str | None, start: str | None, *, usual: int, most: int) -> tupl
         try:
             after = int(b64decode(start + "=" * (-len(start) % 4), altchars=b"-_", validate=True))
         except ValueError:
-            raise BadRequest("start", "start: expected the `next` of an answer") from None
+            raise BadRequest("start", "expected the `next` of an answer") from None
     return number(limit, "limit", most=most) if limit else usual, after
 
 
@@ -148,13 +148,13 @@ def key_of_page(start: str | None) -> bytes:
     try:
         return bytes.fromhex(start or "")
     except ValueError:
-        raise BadRequest("start", "start: expected the `next` of an answer") from None
+        raise BadRequest("start", "expected the `next` of an answer") from None
 
 
 def one_of(value: object, field: str, allowed: tuple[str, ...]) -> str:
     """One of these words, whatever its case."""
     if not isinstance(value, str) or value.lower() not in allowed:
-        raise BadRequest(field, f"{field}: expected {' or '.join(allowed)}")
+        raise BadRequest(field, f"expected {' or '.join(allowed)}", "unknown_value")
     return value.lower()
 
 
@@ -172,7 +172,7 @@ def attributes(
         BadRequest, TooLarge: one is over Customer.io's limits, or there are too many.
     """
     if len(given) > MAX_ATTRIBUTES:
-        on_bad(TooLarge(field, f"{field}: at most {MAX_ATTRIBUTES} attributes can be set at once"))
+        on_bad(TooLarge(field, f"at most {MAX_ATTRIBUTES} attributes can be set at once", "out_of_range"))
     kept: dict[str, Any] = {}
     removed = []
     for name, value in islice(given.items(), MAX_ATTRIBUTES):
@@ -195,16 +195,23 @@ def check_attribute(name: str, value: object, field: str) -> None:
         BadRequest, TooLarge: it exceeds them.
     """
     shown = name if len(name) <= MAX_NAME_BYTES else f"{name[:40]}…"
+    place = (*path_of(field), shown)
     if not name:
-        raise BadRequest(field, f"{field}: an attribute needs a name")
+        raise BadRequest(field, "an attribute needs a name")
     if len(name.encode()) > MAX_NAME_BYTES:
         raise TooLarge(
-            f"{field}.{shown}", f"name of attribute '{shown}' cannot be longer than {MAX_NAME_BYTES} bytes"
+            place,
+            f"name of attribute '{shown}' cannot be longer than {MAX_NAME_BYTES} bytes",
+            is_sentence=True,
         )
     if isinstance(value, int) and abs(value) >= _LONGEST_INTEGER:
-        raise BadRequest(f"{field}.{shown}", f"value for attribute '{shown}' is not a 64-bit integer")
+        raise BadRequest(
+            place, f"value for attribute '{shown}' is not a 64-bit integer", "out_of_range", is_sentence=True
+        )
     encoded = value.encode() if isinstance(value, str) else msgspec.json.encode(value)
     if len(encoded) > MAX_VALUE_BYTES:
         raise TooLarge(
-            f"{field}.{shown}", f"value for attribute '{shown}' cannot be longer than {MAX_VALUE_BYTES} bytes"
+            place,
+            f"value for attribute '{shown}' cannot be longer than {MAX_VALUE_BYTES} bytes",
+            is_sentence=True,
         )

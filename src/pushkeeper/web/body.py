@@ -23,10 +23,12 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import msgspec
 
-from pushkeeper.errors import BadRequest, TooLarge
+from pushkeeper.errors import BadRequest, TooLarge, shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from pushkeeper.errors import Path
 
     Check = Callable[[object], None]  # raises BadRequest
     Place = list[str | int]  # keys and indexes, the innermost first
@@ -97,13 +99,13 @@ def parse(raw: bytes) -> tuple[Any, Sequence[Check]]:
     if not raw.strip():
         return {}, ()
     if len(raw) > MAX_VALUES and _has_too_many_values(raw):
-        raise TooLarge("body", f"body: cannot hold more than {MAX_VALUES:,} values")
+        raise TooLarge("body", f"cannot hold more than {MAX_VALUES:,} values")
     if b"\\u0000" in raw:
         raw = _ESCAPE.sub(_repaired_escape, raw)
     try:
         value, raw = _decoded(raw, Any)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequest("body", f"body: not JSON: {error}") from None
+        raise BadRequest("body", f"not JSON: {error}") from None
     return value, _checks_of(raw)
 
 
@@ -209,14 +211,14 @@ async def inflate(raw: bytes, *, encoding: bytes, most: int, field: str) -> byte
     unpack = _unpacker(raw, encoding)
     if unpack is None:
         if encoding.strip().lower() not in _READ_ENCODINGS and not _may_be_json(raw):
-            raise BadRequest("body", "body: unsupported Content-Encoding; expected gzip or deflate")
+            raise BadRequest("body", "unsupported Content-Encoding; expected gzip or deflate")
         found = raw
     elif len(raw) <= _INLINE_BYTES:
         found = unpack(raw, most + 1)
     else:
         found = await _in_thread(partial(unpack, raw, most + 1))
     if len(found) > most:
-        raise TooLarge(field, f"{field}: cannot be longer than {most} bytes")
+        raise TooLarge(field, f"cannot be longer than {most} bytes")
     return found
 
 
@@ -238,7 +240,7 @@ def _gunzip(raw: bytes, most: int) -> bytes:
     try:
         return gzip.GzipFile(fileobj=BytesIO(raw)).read(most)
     except (OSError, EOFError, zlib.error):
-        raise BadRequest("body", "body: malformed gzip") from None
+        raise BadRequest("body", "malformed gzip") from None
 
 
 def _unzlib(raw: bytes, most: int) -> bytes:
@@ -264,8 +266,7 @@ def _refuse_depth(value: object) -> None:
         parts = inner.items() if isinstance(inner, dict) else enumerate(inner)
         key, inner = next(part for part in parts if _is_deep(part[1], MAX_DEPTH - depth))
         place.insert(0, key)
-    field = _words(place)
-    raise BadRequest(field, f"{field}: nested too deeply; the maximum is {MAX_DEPTH} levels")
+    raise BadRequest(_path(place), f"nested too deeply; the maximum is {MAX_DEPTH} levels")
 
 
 def _is_deep(value: object, most: int) -> bool:
@@ -312,8 +313,7 @@ def _refuse_where(value: object, is_wrong: Callable[[object], bool], problem: st
     """
     place = _place(value, is_wrong)
     if place is not None:
-        field = _words(place)
-        raise BadRequest(field, f"{field}: {problem}")
+        raise BadRequest(_path(place), problem)
 
 
 def _place(value: object, is_wrong: Callable[[object], bool]) -> Place | None:
@@ -329,13 +329,13 @@ def _place(value: object, is_wrong: Callable[[object], bool]) -> Place | None:
     return None
 
 
-def _words(place: Place) -> str:
-    """A place as errors name it: `batch[3].properties.name`."""
-    words = ""
-    for part in reversed(place):
-        if isinstance(part, int):
-            words += f"[{part}]"
-        else:
-            shown = part[:_MAX_SHOWN].replace("\0", "")
-            words += f".{shown}" if words else shown
-    return (words if words and not words.startswith("[") else f"body{words}")[:_MAX_PLACE]
+def _path(place: Place) -> Path:
+    """A place as errors have it, cut where it is long: `batch[3].properties.name`."""
+    path = [
+        part if isinstance(part, int) else part[:_MAX_SHOWN].replace("\0", "") for part in reversed(place)
+    ]
+    if not path or isinstance(path[0], int):
+        path.insert(0, "body")
+    while len(shown_path(tuple(path))) > _MAX_PLACE:
+        path.pop()
+    return tuple(path)

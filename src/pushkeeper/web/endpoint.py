@@ -80,7 +80,7 @@ class Call(msgspec.Struct, frozen=True):
         try:
             return unquote_to_bytes(self.segments[name].encode("latin-1")).decode()
         except UnicodeDecodeError:
-            raise BadRequest(name, f"{name}: not UTF-8") from None
+            raise BadRequest(name, "not UTF-8") from None
 
     def header(self, name: bytes) -> bytes:
         """The first header of this lower-case name; empty when there is none."""
@@ -269,7 +269,7 @@ async def read_body(receive: Receive, max_bytes: int = MAX_BODY_BYTES) -> bytes:
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
         if size > max_bytes:
-            raise TooLarge("body", f"body: cannot be longer than {max_bytes} bytes")
+            raise TooLarge("body", f"cannot be longer than {max_bytes} bytes")
         chunks.append(chunk)
         more = message.get("more_body", False)
     return b"".join(chunks)

@@ -32,7 +32,7 @@ async def form(scope: Scope, receive: Receive) -> tuple[dict[str, list[str]], di
     """
     request = Request(scope, _bounded(receive))
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in _FORMS:
-        raise BadRequest("body", "body: expected a form")
+        raise BadRequest("body", "expected a form")
     values: dict[str, list[str]] = {}
     files: dict[str, bytes] = {}
     try:
@@ -44,7 +44,7 @@ async def form(scope: Scope, receive: Receive) -> tuple[dict[str, list[str]], di
                 values.setdefault(name, []).append(value.replace("\0", "").replace("\r\n", "\n"))
         await sent.close()
     except (MultiPartException, UnicodeDecodeError) as error:
-        raise BadRequest("body", "body: expected a form") from error
+        raise BadRequest("body", "expected a form") from error
     return values, files
 
 
@@ -56,7 +56,7 @@ def _bounded(receive: Receive) -> Receive:
         message = await receive()
         read += len(message.get("body", b""))
         if read > MAX_FORM_BYTES:
-            raise TooLarge("body", f"body: a form cannot be longer than {MAX_FORM_BYTES:,} bytes")
+            raise TooLarge("body", f"a form cannot be longer than {MAX_FORM_BYTES:,} bytes")
         return message
 
     return received
@@ -115,7 +115,7 @@ def segments(path_params: Mapping[str, str]) -> dict[str, str]:
             for name, segment in path_params.items()
         }
     except UnicodeDecodeError:
-        raise BadRequest("address", "address: not UTF-8") from None
+        raise BadRequest("address", "not UTF-8") from None
 
 
 def zips(scope: Scope) -> bool:

@@ -109,21 +109,21 @@ def apns_certificate(pem: bytes, app: AppleApp) -> NewCredential:
     certificate = signing_credentials.AppleCertificate.parse(pem)
     now = signing_credentials.utc_now()
     if certificate.expires_at <= now:
-        raise BadRequest("certificate", f"certificate: it expired on {certificate.expires_at:%Y-%m-%d}.")
+        raise BadRequest("certificate", f"it expired on {certificate.expires_at:%Y-%m-%d}.")
     if certificate.starts_at > now:
-        raise BadRequest("certificate", f"certificate: it is good from {certificate.starts_at:%Y-%m-%d} on.")
+        raise BadRequest("certificate", f"it is good from {certificate.starts_at:%Y-%m-%d} on.")
     if certificate.app is not None and app.topic.strip() != certificate.app:
         # APNs would answer DeviceTokenNotForTopic for every device.
-        raise BadRequest("topic", f"--topic: the certificate is for {certificate.app}")
+        raise BadRequest("topic", f"the certificate is for {certificate.app}")
     return _apns("certificate", certificate.pem, {"expires_at": certificate.expires_at}, app)
 
 
 def _apns(kind: str, secret: Secret, facts: dict[str, object], app: AppleApp) -> NewCredential:
     topic = app.topic.strip()
     if not topic:
-        raise BadRequest("topic", "--topic: the app's bundle id is needed")
+        raise BadRequest("topic", "the app's bundle id is needed")
     if not _TOPIC.fullmatch(topic):
-        raise BadRequest("topic", "--topic: a bundle id has letters, digits, '.', '-' and '_' alone")
+        raise BadRequest("topic", "a bundle id has letters, digits, '.', '-' and '_' alone")
     new = NewCredential(
         provider=Provider.APNS,
         kind=kind,
@@ -154,5 +154,5 @@ def _mended_ca(pem: str | None) -> str | None:
         return None
     found = [block.pem.decode() for block in blocks(text_of(pem.encode())) if block.label == "CERTIFICATE"]
     if not found:
-        raise BadRequest("ca", "ca: there is no certificate in it.")
+        raise BadRequest("ca", "there is no certificate in it.")
     return "".join(found)

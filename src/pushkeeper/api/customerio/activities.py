@@ -165,4 +165,4 @@ def _place(start: str | None) -> tuple[datetime, str]:
         microseconds, _, last_id = b64decode(start, altchars=b"-_", validate=True).decode().partition(" ")
         return _EPOCH + int(microseconds) * _MICROSECOND, last_id
     except (ValueError, OverflowError):
-        raise BadRequest("start", "start: expected the `next` of an answer") from None
+        raise BadRequest("start", "expected the `next` of an answer") from None

@@ -116,7 +116,7 @@ class _App:
         kind = id_type(call.query("id_type"))
         ids = body.get("ids")
         if not isinstance(ids, list) or not 1 <= len(ids) <= _MOST_AT_ONCE:
-            raise BadRequest("ids", f"ids: expected a list of 1 to {_MOST_AT_ONCE}")
+            raise BadRequest("ids", f"expected a list of 1 to {_MOST_AT_ONCE}", "wrong_type")
         who = [one_identifier({kind.value: one}, f"ids[{n}]", (kind,)) for n, one in enumerate(ids)]
         workspace = call.workspace.workspace_id
         found = await self._context.services.people.people(workspace, who)

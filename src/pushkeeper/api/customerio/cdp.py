@@ -65,7 +65,7 @@ def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
     """A code and a message: Customer.io's Python client falls over anything else."""
     del status
     field = {"field": error.field} if isinstance(error, BadRequest) else {}
-    return {"code": error.code, "message": error.message, **field}
+    return {"code": type(error).code, "message": error.message, **field}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,9 +122,9 @@ class _Cdp:
         opened = await self._opened(call, drops)
         items = opened.body.get("batch")
         if not isinstance(items, list):
-            raise BadRequest("batch", "batch: expected a list")
+            raise BadRequest("batch", "expected a list", "wrong_type")
         if len(items) > MAX_ITEMS:
-            raise TooLarge("batch", f"batch: cannot have more than {MAX_ITEMS:,} items")
+            raise TooLarge("batch", f"cannot have more than {MAX_ITEMS:,} items")
         self._context.keys.count_items("cdp", opened.workspace, len(items))
         device = _shared_device(opened.body)
 
@@ -240,7 +240,7 @@ def _key_in(raw: bytes) -> str:
         found = bytes(loads(raw or b"{}", _Keyed).writeKey)
         return msgspec.json.decode(found, type=str) if found.startswith(b'"') else ""
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequest("body", f"body: expected a JSON object: {error}") from None
+        raise BadRequest("body", f"expected a JSON object: {error}", "wrong_type") from None
 
 
 def _shared_device(body: dict[str, Any]) -> dict[str, Any] | None:
@@ -270,7 +270,7 @@ def _spoiled(item: dict[str, Any], kind: str | None, checks: Sequence[Check]) ->
 
 def _check(item: dict[str, Any], checks: Sequence[Check]) -> None:
     if size_of_part(item, checks) > MAX_ITEM_BYTES:
-        raise TooLarge("event", f"event: cannot be longer than {MAX_ITEM_BYTES} bytes")
+        raise TooLarge("event", f"cannot be longer than {MAX_ITEM_BYTES} bytes")
 
 
 def _refusal(error: PushkeeperError, status: int) -> Answer:

@@ -240,7 +240,7 @@ class _Reader:
             must_register=True,
         )
         if self._user is None and self._anonymous_id is None:
-            raise BadRequest("userId", "userId: is needed, or an anonymousId")
+            raise BadRequest("userId", "is needed, or an anonymousId", "missing")
         naming = (
             None
             if self._user is None
@@ -295,7 +295,7 @@ class _Reader:
 
     def _end(self, name: str) -> list[Said]:
         if self._user is None:
-            raise BadRequest("userId", "userId: is needed, and cannot be empty")
+            raise BadRequest("userId", "is needed, and cannot be empty", "missing")
         registry, user, once = self._registry, self._user, self._once
         if name == "User Unsuppressed":
             return [registry.unsuppressing(self._workspace, user, once=once)]
@@ -309,7 +309,7 @@ class _Reader:
             naming = Naming(workspace_id=self._workspace, path=self._user, field="userId")
             return [Tell(workspace_id=self._workspace, naming=naming, event=event, once=self._once)]
         if self._anonymous_id is None:
-            raise BadRequest("userId", "userId: is needed, or an anonymousId")
+            raise BadRequest("userId", "is needed, or an anonymousId", "missing")
         return [
             Tell(
                 workspace_id=self._workspace,

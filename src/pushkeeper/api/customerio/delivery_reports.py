@@ -131,7 +131,7 @@ class _Doors:
         given = body.get("unsubscribe", True)
         unsubscribed = parse.is_true(given)
         if not unsubscribed and not parse.is_false(given):
-            raise BadRequest("unsubscribe", "unsubscribe: expected true or false")
+            raise BadRequest("unsubscribe", "expected true or false", "wrong_type")
         self._check_cell(call.segment("delivery_id"))
         delivery_id = await self._context.services.deliveries.known_by_recipient(call.segment("delivery_id"))
         if delivery_id is None:

@@ -37,7 +37,7 @@ def reason_of(error: PushkeeperError) -> str:
         return "parse_error"
     if isinstance(error, Unreachable):
         return "unavailable"
-    return "required" if error.message.endswith("is needed, and cannot be empty") else "invalid"
+    return "required" if error.code == "missing" else "invalid"
 
 
 def problem(error: PushkeeperError, index: int | None = None) -> dict[str, Any]:

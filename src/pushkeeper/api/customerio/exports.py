@@ -113,7 +113,7 @@ def _columns(given: object) -> list[str] | None:
         return None
     if not isinstance(given, list) or len(given) > validation.MAX_ATTRIBUTES:
         raise BadRequest(
-            "attributes", f"attributes: expected a list of at most {validation.MAX_ATTRIBUTES} names"
+            "attributes", f"expected a list of at most {validation.MAX_ATTRIBUTES} names", "wrong_type"
         )
     names = [
         validation.text(name, f"attributes[{place}]", max_bytes=validation.MAX_NAME_BYTES)
@@ -132,7 +132,7 @@ def _wanted(body: dict[str, Any]) -> dict[str, Any]:
     for source in _SOURCES:
         if (given := body.get(source)) is not None:
             if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= _LARGEST_NUMBER:
-                raise BadRequest(source, f"{source}: expected a number")
+                raise BadRequest(source, "expected a number")
             template = given
     until = validation.optional_time(body.get("end"), "end") or datetime.now(UTC) + timedelta(seconds=1)
     since = validation.optional_time(body.get("start"), "start") or until - _WINDOW

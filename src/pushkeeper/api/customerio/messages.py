@@ -117,7 +117,7 @@ class _Messages:
         if not text:
             return None
         if template_id is None:
-            raise BadRequest("campaign_id", "campaign_id: required with trigger_id")
+            raise BadRequest("campaign_id", "required with trigger_id")
         number = validation.number(text, "trigger_id", most=_LAST_NUMBER)
         try:
             found = await self._context.services.triggered.one(
@@ -293,4 +293,4 @@ def _start(text: str | None) -> tuple[UUID, bytes]:
     try:
         return UUID(hex=message), bytes.fromhex(device)
     except ValueError:
-        raise BadRequest("start", "start: expected the `next` of an answer") from None
+        raise BadRequest("start", "expected the `next` of an answer") from None

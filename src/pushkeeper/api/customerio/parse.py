@@ -60,11 +60,11 @@ def checked(found: Identifier, field: str) -> Identifier:
 
 def _check(value: str, field: str) -> None:
     if "\0" in value:
-        raise BadRequest(field, f"{field}: NUL characters cannot be kept")
+        raise BadRequest(field, "NUL characters cannot be kept")
     if not value.strip():
-        raise BadRequest(field, f"{field}: is needed, and cannot be empty")
+        raise BadRequest(field, "is needed, and cannot be empty", "missing")
     if len(value.encode()) > MAX_ID_BYTES:
-        raise TooLarge(field, f"{field}: cannot be longer than {MAX_ID_BYTES} bytes")
+        raise TooLarge(field, f"cannot be longer than {MAX_ID_BYTES} bytes")
 
 
 def identifiers_in(given: object, field: str) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def one_identifier(given: object, field: str, kinds: Sequence[IdentifierKind]) -
     """
     identifiers = identifiers_in(given, field)
     if "phone" in identifiers:
-        raise BadRequest(f"{field}.phone", f"{field}.phone: {_NO_PHONE_NUMBERS}")
+        raise BadRequest(f"{field}.phone", _NO_PHONE_NUMBERS)
     if list(identifiers) == ["internal"] and IdentifierKind.CIO_ID in kinds:
         place = f"{field}.internal"
         prefixed = validation.text(identifiers["internal"], place, max_bytes=MAX_ID_BYTES)
@@ -97,7 +97,7 @@ def one_identifier(given: object, field: str, kinds: Sequence[IdentifierKind]) -
     named = {kind: value for kind in kinds if (value := identifiers.get(kind.value)) is not None}
     if len(named) != 1 or len(identifiers) != 1:
         words = " or ".join(filter(None, (", ".join(kinds[:-1]), kinds[-1])))
-        raise BadRequest(field, f"{field}: expected exactly one of {words}")
+        raise BadRequest(field, f"expected exactly one of {words}")
     [(kind, value)] = named.items()
     place = f"{field}.{kind}"
     return checked(
@@ -119,7 +119,7 @@ def id_type(asked: str | None) -> IdentifierKind:
     """
     asked = (asked or "id").lower()
     if asked == "phone":
-        raise BadRequest("id_type", f"id_type: {_NO_PHONE_NUMBERS}")
+        raise BadRequest("id_type", _NO_PHONE_NUMBERS)
     return IdentifierKind(validation.one_of(asked, "id_type", _ID_TYPES))
 
 
@@ -308,7 +308,7 @@ def token(value: object, field: str) -> Token:
     """
     found = known_token(value, field)
     if flaw := tokens.flaw(found):
-        raise BadRequest(field, f"{field}: {flaw}")
+        raise BadRequest(field, flaw)
     return found
 
 
@@ -320,7 +320,7 @@ def known_token(value: object, field: str) -> Token:
     """
     found = validation.text(value, field, max_bytes=MAX_TOKEN_BYTES)
     if "\0" in found:
-        raise BadRequest(field, f"{field}: NUL characters cannot be kept")
+        raise BadRequest(field, "NUL characters cannot be kept")
     return tokens.token_of(found)
 
 
@@ -352,7 +352,7 @@ def happened(
     said = validation.text(trimmed, name_field, max_bytes=MAX_EVENT_NAME_BYTES)
     given = validation.optional_object(data, data_field)
     if len(msgspec.json.encode(given)) > MAX_EVENT_DATA_BYTES:
-        raise TooLarge(data_field, f"{data_field}: cannot be longer than {MAX_EVENT_DATA_BYTES} bytes")
+        raise TooLarge(data_field, f"cannot be longer than {MAX_EVENT_DATA_BYTES} bytes")
     return NewEvent(kind=kind, name=said, data=given, happened_at=at or datetime.now(UTC))
 
 

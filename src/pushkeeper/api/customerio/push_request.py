@@ -83,9 +83,9 @@ def _template(given: object) -> int | str | None:
         return None
     given = validation.whole(given)
     if isinstance(given, bool) or not isinstance(given, int | str) or given == "":
-        raise BadRequest("transactional_message_id", "transactional_message_id: expected a number or a name")
+        raise BadRequest("transactional_message_id", "expected a number or a name")
     if isinstance(given, int) and not 0 <= given <= _LARGEST_NUMBER:
-        raise BadRequest("transactional_message_id", "transactional_message_id: there is no such number")
+        raise BadRequest("transactional_message_id", "there is no such number")
     # A number is often kept as a text.
     return int(given) if isinstance(given, str) and _NUMBER.fullmatch(given) else given
 

@@ -78,7 +78,6 @@ def _changed(template: Template, language: str, body: dict[str, Any]) -> Templat
 
 def _as_spelled(refused: BadRequest, language: str, body: dict[str, Any]) -> BadRequest:
     """The same refusal, of the field as the body has it."""
-    ours = refused.field.removeprefix(f"translations.{language}.")
+    path = refused.path[2:] if refused.path[:2] == ("translations", language) else refused.path
     spelled = {name: theirs for theirs, name in _OURS.items() if theirs in body and name not in body}
-    field = spelled.get(ours, ours)
-    return type(refused)(field, refused.message.replace(refused.field, field, 1))
+    return refused.at((spelled.get(str(path[0]), path[0]), *path[1:]))

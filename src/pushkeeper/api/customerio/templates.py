@@ -181,7 +181,7 @@ async def _draft(call: Call) -> Draft:
     kind = TemplateKind(validation.one_of(body.get("kind"), "kind", _KINDS))
     audience = body.get("audience")
     if audience is not None and kind is not TemplateKind.BROADCAST:
-        raise BadRequest("audience", "audience: a transactional message goes to whom its sender names")
+        raise BadRequest("audience", "a transactional message goes to whom its sender names")
     return Draft(
         kind=kind,
         name=validation.text(body.get("name"), "name", max_bytes=MAX_NAME_BYTES),

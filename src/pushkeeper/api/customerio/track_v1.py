@@ -179,7 +179,7 @@ class _Track:
         data = validation.as_object(body.get("data"), "data")
         others = parse.other_identifiers(data)
         if not others:
-            raise BadRequest("data", "data: a form needs an id or an email")
+            raise BadRequest("data", "a form needs an id or an email")
         workspace = call.workspace.workspace_id
         naming = Naming(
             workspace_id=workspace,
@@ -236,7 +236,7 @@ async def _change_members(
     try:
         await change(call.workspace.workspace_id, segment_of(call), who)
     except NotFound:
-        raise BadRequest("segment", f"segment: there is no segment {call.segment('segment')[:40]}") from None
+        raise BadRequest("segment", f"there is no segment {call.segment('segment')[:40]}") from None
     return DONE
 
 
@@ -246,7 +246,7 @@ async def _members(call: Call) -> list[Identifier]:
     kind = parse.id_type(call.query("id_type"))
     ids = body.get("ids")
     if not isinstance(ids, list) or len(ids) > _MOST_AT_ONCE:
-        raise BadRequest("ids", f"ids: expected a list of at most {_MOST_AT_ONCE}")
+        raise BadRequest("ids", f"expected a list of at most {_MOST_AT_ONCE}", "wrong_type")
     who = {}
     for one in ids:
         with suppress(BadRequest):

@@ -82,7 +82,7 @@ class _TrackV2:
 
     async def entity(self, call: Call) -> Answer:
         if len(call.raw_body) > MAX_ITEM_BYTES:
-            raise TooLarge("entity", f"entity: cannot be longer than {MAX_ITEM_BYTES} bytes")
+            raise TooLarge("entity", f"cannot be longer than {MAX_ITEM_BYTES} bytes")
         item = await call.json()
         [found] = await self._done(call, [self._read(call, item)])
         if found is not None:
@@ -91,13 +91,13 @@ class _TrackV2:
 
     async def batch(self, call: Call) -> Answer:
         if len(call.raw_body) > MAX_BATCH_BYTES:
-            raise TooLarge("batch", f"batch: cannot be longer than {MAX_BATCH_BYTES} bytes")
+            raise TooLarge("batch", f"cannot be longer than {MAX_BATCH_BYTES} bytes")
         body, checks = await call.parts()
         items = body.get("batch")
         if not isinstance(items, list):
-            raise BadRequest("batch", "batch: expected a list of operations")
+            raise BadRequest("batch", "expected a list of operations", "wrong_type")
         if len(items) > MAX_ITEMS:
-            raise TooLarge("batch", f"batch: cannot have more than {MAX_ITEMS:,} operations")
+            raise TooLarge("batch", f"cannot have more than {MAX_ITEMS:,} operations")
         self._context.keys.count_items("track", call.workspace.workspace_id, len(items))
         read = await by_size(
             len(call.raw_body), lambda: [self._read_item(call, item, checks) for item in items]
@@ -119,7 +119,7 @@ class _TrackV2:
         try:
             given = validation.as_object(item, "batch")
             if size_of_part(given, checks) > MAX_ITEM_BYTES:
-                raise TooLarge("batch", f"batch: an operation cannot be longer than {MAX_ITEM_BYTES} bytes")
+                raise TooLarge("batch", f"an operation cannot be longer than {MAX_ITEM_BYTES} bytes")
             return self._read(call, given)
         except BadRequest as error:
             return error
@@ -131,7 +131,7 @@ class _TrackV2:
         if kind == "object":
             action = item.get("action")
             if not isinstance(action, str) or action not in _OBJECT_ACTIONS:
-                raise BadRequest("action", "action: expected one that objects have")
+                raise BadRequest("action", "expected one that objects have")
             validation.as_object(item.get("identifiers"), "identifiers")
             return [_Note(item)]
         return self._person(call, item)
@@ -275,7 +275,7 @@ def _relate(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
     del context, call
     _named(item)
     if not isinstance(item.get("cio_relationships"), list):
-        raise BadRequest("cio_relationships", "cio_relationships: expected a list")
+        raise BadRequest("cio_relationships", "expected a list", "wrong_type")
     return [_Note(item)]
 
 

@@ -65,7 +65,7 @@ def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
     """`errors` with the field as a JSON pointer, where there is one."""
     if not isinstance(error, BadRequest):
         return app_api.render(error, status)
-    pointer = "/" + error.field.replace("[", ".").replace("]", "").replace(".", "/")
+    pointer = "".join(f"/{part}" for part in error.path)
     return {"errors": [{"detail": error.message, "source": {"pointer": pointer}, "status": str(status)}]}
 
 
@@ -112,12 +112,12 @@ def trigger_of(body: dict[str, Any]) -> Trigger:
     # The Go client sends an empty filter where none is given: the broadcast's own audience is meant.
     ways = [way for way in _WAYS if body.get(way) is not None and (way, body[way]) != ("recipients", {})]
     if len(ways) > 1:
-        raise BadRequest(ways[1], f"{ways[1]}: only one of {', '.join(_WAYS)} may say to whom it goes")
+        raise BadRequest(ways[1], f"only one of {', '.join(_WAYS)} may say to whom it goes")
     way = ways[0] if ways else None
     ignored = {flag: _flag(body, flag, way) for flag in _FLAGS}
     data = validation.optional_object(body.get("data"), "data")
     if len(msgspec.json.encode(data)) > MAX_DATA_BYTES:
-        raise TooLarge("data", f"data: cannot be longer than {MAX_DATA_BYTES} bytes")
+        raise TooLarge("data", f"cannot be longer than {MAX_DATA_BYTES} bytes")
     return Trigger(
         data=data,
         audience=body["recipients"] if way == "recipients" else None,
@@ -130,7 +130,7 @@ def trigger_of(body: dict[str, Any]) -> Trigger:
 def _flag(body: dict[str, Any], flag: str, way: str | None) -> bool:
     given = body.get(flag)
     if given is not None and way not in _FLAGS[flag]:
-        raise BadRequest(flag, f"{flag}: goes with {' or '.join(_FLAGS[flag])}")
+        raise BadRequest(flag, f"goes with {' or '.join(_FLAGS[flag])}")
     return validation.optional_flag(given, flag, default=False)
 
 
@@ -142,7 +142,7 @@ def recipients_of(body: dict[str, Any], way: str) -> list[Recipient]:
     """
     given = body[way]
     if not isinstance(given, list) or not 1 <= len(given) <= MAX_RECIPIENTS:
-        raise BadRequest(way, f"{way}: expected a list of 1 to {MAX_RECIPIENTS}")
+        raise BadRequest(way, f"expected a list of 1 to {MAX_RECIPIENTS}", "wrong_type")
     if way == "per_user_data":
         return [_with_data(one, f"{way}[{n}]") for n, one in enumerate(given)]
     kind = IdentifierKind.ID if way == "ids" else IdentifierKind.EMAIL
@@ -166,7 +166,7 @@ def _named(kind: IdentifierKind, value: object, place: str) -> Recipient:
 def _url(given: object) -> str:
     url = validation.text(given, "data_file_url", max_bytes=MAX_URL_BYTES)
     if fault := url_fault(url):
-        raise BadRequest("data_file_url", f"data_file_url: {fault}")
+        raise BadRequest("data_file_url", fault)
     return url
 
 

@@ -116,7 +116,7 @@ def _name(given: object) -> str:
 
 def _events(given: object) -> tuple[str, ...]:
     if not isinstance(given, list) or not given:
-        raise BadRequest("events", "events: expected a list of at least one event")
+        raise BadRequest("events", "expected a list of at least one event", "wrong_type")
     return tuple(sorted({_event(event, f"events[{place}]") for place, event in enumerate(given)}))
 
 
@@ -126,14 +126,14 @@ def _event(given: object, place: str) -> str:
         return _PREFERENCES_CHANGED
     if known not in EVENTS:
         unknown = f"unknown event {given[:60]!r}; " if isinstance(given, str) else ""
-        raise BadRequest(place, f"{place}: {unknown}expected one like push_sent")
+        raise BadRequest(place, f"{unknown}expected one like push_sent")
     return known
 
 
 def _endpoint(given: object) -> str:
     found = validation.text(given, "endpoint", max_bytes=MAX_ENDPOINT_BYTES)
     if fault := url_fault(found):
-        raise BadRequest("endpoint", f"endpoint: {fault}")
+        raise BadRequest("endpoint", fault)
     return found
 
 

@@ -230,7 +230,7 @@ async def _draft(call: Call) -> Draft:
     """
     body = await call.json()
     if body.get("filter") is None:
-        raise BadRequest("filter", "filter: is needed")
+        raise BadRequest("filter", "is needed", "missing")
     return Draft(
         name=validation.text(body.get("name"), "name", max_bytes=MAX_NAME_BYTES),
         description=validation.optional_text(

@@ -46,7 +46,7 @@ def asked_of(body: dict[str, Any], key: str | None = None) -> tuple[Asked, bool]
         BadRequest, TooLarge: a field is missing, malformed or none of ours, or does not go with another.
     """
     if unknown := sorted(body.keys() - _FIELDS):
-        raise BadRequest(unknown[0][:40], f"{unknown[0][:40]}: there is no such field")
+        raise BadRequest(unknown[0][:40], "there is no such field", "unknown_field")
     asked = Asked(
         name=validation.optional_text(body.get("name"), "name", max_bytes=MAX_NAME_BYTES) or "",
         template_id=validation.optional_whole(body.get("template"), "template", least=1, most=2**62),
@@ -66,7 +66,7 @@ def asked_of(body: dict[str, Any], key: str | None = None) -> tuple[Asked, bool]
 def _data(body: dict[str, Any]) -> dict[str, Any]:
     data = validation.optional_object(body.get("data"), "data")
     if len(msgspec.json.encode(data)) > MAX_DATA_BYTES:
-        raise TooLarge("data", f"data: cannot be longer than {MAX_DATA_BYTES} bytes")
+        raise TooLarge("data", f"cannot be longer than {MAX_DATA_BYTES} bytes")
     return data
 
 
@@ -93,7 +93,7 @@ def _flags(body: dict[str, Any]) -> dict[str, Any]:
 def _to_whom(body: dict[str, Any]) -> dict[str, Any]:
     ways = [way for way in _WAYS if body.get(way) is not None]
     if len(ways) != 1:
-        raise BadRequest("audience", f"audience: exactly one of {', '.join(_WAYS)} says to whom it goes")
+        raise BadRequest("audience", f"exactly one of {', '.join(_WAYS)} says to whom it goes")
     [way] = ways
     if way == "audience":
         return _audience(validation.as_object(body["audience"], "audience"))
@@ -106,26 +106,26 @@ def _audience(given: dict[str, Any]) -> dict[str, Any]:
     if given.get("id") is not None:
         number = validation.optional_whole(given["id"], "audience.id", least=1, most=2**62)
         if given.keys() - {"id"}:
-            raise BadRequest("audience", "audience: a saved one is said by its id alone")
+            raise BadRequest("audience", "a saved one is said by its id alone")
         return {"audience": {"segment": {"id": number}}, "unit": Unit.DEVICE}
     if given.get("filter") is None or given.keys() - {"filter", "unit"}:
-        raise BadRequest("audience.filter", "audience: expected filter and maybe unit, or id")
+        raise BadRequest("audience.filter", "expected filter and maybe unit, or id")
     unit = validation.one_of(given.get("unit", Unit.DEVICE.value), "audience.unit", tuple(Unit))
     return {"audience": given["filter"], "unit": Unit(unit)}
 
 
 def _devices(given: object) -> list[tuple[Token, str]]:
     if not isinstance(given, list) or not 1 <= len(given) <= MAX_RECIPIENTS:
-        raise BadRequest("devices", f"devices: expected a list of 1 to {MAX_RECIPIENTS}")
+        raise BadRequest("devices", f"expected a list of 1 to {MAX_RECIPIENTS}", "wrong_type")
     return [(known_token(one, f"devices[{n}]"), f"devices[{n}]") for n, one in enumerate(given)]
 
 
 def _schedule(body: dict[str, Any]) -> Schedule:
     given = validation.optional_object(body.get("schedule"), "schedule")
     if given.keys() - {"at", "local_time", "time_zone"}:
-        raise BadRequest("schedule", "schedule: expected at, or local_time and maybe time_zone")
+        raise BadRequest("schedule", "expected at, or local_time and maybe time_zone")
     if given.get("at") is not None and given.get("local_time") is not None:
-        raise BadRequest("schedule.local_time", "schedule.local_time: goes not together with at")
+        raise BadRequest("schedule.local_time", "goes not together with at", "conflicting_fields")
     life = validation.optional_whole(
         body.get("expires_after_s"), "expires_after_s", least=LEAST_LIFE_S, most=MOST_LIFE_S
     )
@@ -142,13 +142,13 @@ def _schedule(body: dict[str, Any]) -> Schedule:
             expires_after_s=life,
         )
     except BadSchedule as error:
-        raise BadRequest(error.field, f"{error.field}: {error.message}") from None
+        raise BadRequest(error.field, error.message) from None
 
 
 def _moment(given: object) -> datetime | None:
     found = validation.optional_time(given, "schedule.at")
     if found is not None and found > datetime.now(found.tzinfo) + MOST_AHEAD:
-        raise BadRequest("schedule.at", f"schedule.at: at most {MOST_AHEAD.days} days ahead")
+        raise BadRequest("schedule.at", f"at most {MOST_AHEAD.days} days ahead", "out_of_range")
     return found
 
 
@@ -163,11 +163,11 @@ def _window(given: object) -> Window | None:
         return None
     told = validation.as_object(given, "window")
     if told.keys() - {"opens", "closes", "time_zone"}:
-        raise BadRequest("window", "window: expected opens, closes and maybe time_zone")
+        raise BadRequest("window", "expected opens, closes and maybe time_zone")
     opens = schedule.read_time(told.get("opens"), "window.opens")
     closes = schedule.read_time(told.get("closes"), "window.closes")
     if opens == closes:
-        raise BadRequest("window.closes", "window.closes: is the same as window.opens")
+        raise BadRequest("window.closes", "is the same as window.opens")
     zone = told.get("time_zone")
     return Window(
         opens=opens,
@@ -181,14 +181,14 @@ def _per_s(given: object) -> float | None:
         return None
     told = validation.as_object(given, "throttle")
     if len(told) != 1 or told.keys() - {"per_second", "per_minute"}:
-        raise BadRequest("throttle", "throttle: expected per_second or per_minute")
+        raise BadRequest("throttle", "expected per_second or per_minute")
     [(name, value)] = told.items()
     in_s = 1 if name == "per_second" else 60
     most = MAX_PER_S * in_s
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
-        raise BadRequest(f"throttle.{name}", f"throttle.{name}: expected a number above 0, up to {most}")
+        raise BadRequest(f"throttle.{name}", f"expected a number above 0, up to {most}")
     if value / in_s < LEAST_PER_S:
-        raise BadRequest(f"throttle.{name}", f"throttle.{name}: at least one push an hour")
+        raise BadRequest(f"throttle.{name}", "at least one push an hour")
     return value / in_s
 
 

@@ -49,9 +49,9 @@ def routes(context: Context) -> Sequence[Route]:
 
 
 def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
-    """A stable code for machines, a sentence for people, and the field where there is one."""
+    """A stable code for machines, a sentence for people, and the field where there is one: as text, and as its path."""
     del status
-    field = {"field": error.field} if isinstance(error, BadRequest) else {}
+    field = {"field": error.field, "path": error.path} if isinstance(error, BadRequest) else {}
     return {"error": {"code": error.code, **field, "message": error.message}}
 
 
@@ -215,7 +215,7 @@ def _attribute(text: str | None) -> tuple[str, tuple[str | float | bool, ...]] |
         return None
     name, equals, value = text.partition("=")
     if not (name and equals):
-        raise BadRequest("attribute", "attribute: expected name=value")
+        raise BadRequest("attribute", "expected name=value")
     return name, meanings(value)
 
 
@@ -230,7 +230,7 @@ def _whose(call: Call) -> PersonId | None:
         return None
     person = person_of_cio_id(text)
     if person is None:
-        raise BadRequest("person", "person: expected a cio_id")
+        raise BadRequest("person", "expected a cio_id")
     return person
 
 

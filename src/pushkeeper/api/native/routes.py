@@ -48,7 +48,7 @@ class _Native:
     async def pause(self, call: Call) -> Answer:
         reason = (await call.json()).get("reason", "")
         if not isinstance(reason, str):
-            raise BadRequest("reason", "reason: expected a text")
+            raise BadRequest("reason", "expected a text", "wrong_type")
         await self._routing.pause(call.workspace.workspace_id, call.segment("route"), reason=reason)
         return response.of_json({"route": call.segment("route"), "paused": True})
 

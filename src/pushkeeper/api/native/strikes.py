@@ -50,7 +50,7 @@ class _Undo:
         dry_run = validation.optional_flag(body.get("dry_run"), "dry_run", default=True)
         why = validation.optional_text(body.get("why"), "why", max_bytes=MAX_WHY_BYTES) or ""
         if not dry_run and not why.strip():
-            raise BadRequest("why", "why: is needed, for whoever reads the history")
+            raise BadRequest("why", "is needed, for whoever reads the history", "missing")
         outcome = await self._ledger.undo(call.workspace.workspace_id, meant, why=why, dry_run=dry_run)
         return response.of_json(outcome_json(outcome))
 
@@ -62,11 +62,11 @@ def meant_of(body: dict[str, Any]) -> Meant:
         BadRequest: a field is missing, malformed or none of ours.
     """
     if unknown := sorted(body.keys() - _FIELDS):
-        raise BadRequest(unknown[0][:40], f"{unknown[0][:40]}: there is no such field")
+        raise BadRequest(unknown[0][:40], "there is no such field", "unknown_field")
     since, until = (validation.optional_time(body.get(name), name) for name in ("since", "until"))
     for name, found in (("since", since), ("until", until)):
         if found is None:
-            raise BadRequest(name, f"{name}: is needed")
+            raise BadRequest(name, "is needed", "missing")
     named = {
         name: validation.optional_text(body.get(name), name, max_bytes=MAX_NAME_BYTES) or None
         for name in ("route", "credential", "reason")

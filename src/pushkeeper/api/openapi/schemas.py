@@ -83,7 +83,13 @@ _AUDIENCE_NAME: dict[str, Schema] = {"name": {"type": "string", "minLength": 1, 
 SCHEMAS: dict[str, Schema] = {
     **FILTERS,
     "Content": {"type": "object", "properties": _CONTENT},
-    "ApiError": record({"error": record({"code": TEXT, "message": TEXT}, field=TEXT)}),
+    "ApiError": record(
+        {
+            "error": record(
+                {"code": TEXT, "message": TEXT}, field=TEXT, path=list_of({"type": ["string", "integer"]})
+            )
+        }
+    ),
     "Device": record(
         {
             "token": TEXT,

@@ -34,6 +34,7 @@ class BadContent(Exception):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
         self.field = field
+        self.message = message
 
 
 class Wording(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

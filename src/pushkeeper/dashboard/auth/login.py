@@ -57,9 +57,9 @@ class _Entering:
     async def log_in(self, visit: Visit) -> Done:
         name, password = visit.form.text("name"), visit.form.raw("password")
         if not name:
-            raise BadRequest("name", "name: is needed")
+            raise BadRequest("name", "is needed", "missing")
         if not password:
-            raise BadRequest("password", "password: is needed")
+            raise BadRequest("password", "is needed", "missing")
         user, token = await self._users.log_in(name, password, visit.address, device=visit.device)
         return self._let_in(user, token, _next(visit))
 
@@ -112,7 +112,7 @@ def _twice(visit: Visit) -> str:
     """
     password = visit.form.raw("password")
     if password != visit.form.raw("again"):
-        raise BadRequest("again", "again: this is not the same password")
+        raise BadRequest("again", "this is not the same password")
     return password
 
 

@@ -101,7 +101,7 @@ def unit_of(text: str) -> Unit:
     try:
         return Unit(text or Unit.DEVICE)
     except ValueError:
-        raise BadRequest("unit", "unit: expected device or person") from None
+        raise BadRequest("unit", "expected device or person") from None
 
 
 def doors(context: Context) -> Sequence[Door]:

@@ -232,11 +232,11 @@ def _draft(visit: Visit) -> Draft:
     """
     name, description, filter_ = (_said(visit, field) for field in ("name", "description", "filter"))
     if not filter_:
-        raise BadRequest("filter", "filter: say whom it is to be true of; all of them is: everybody")
+        raise BadRequest("filter", "say whom it is to be true of; all of them is: everybody")
     if not name or len(name.encode()) > _MAX_NAME_BYTES:
-        raise BadRequest("name", f"name: expected 1 to {_MAX_NAME_BYTES} bytes")
+        raise BadRequest("name", f"expected 1 to {_MAX_NAME_BYTES} bytes")
     if len(description.encode()) > _MAX_DESCRIPTION_BYTES:
-        raise BadRequest("description", f"description: at most {_MAX_DESCRIPTION_BYTES:,} bytes")
+        raise BadRequest("description", f"at most {_MAX_DESCRIPTION_BYTES:,} bytes", "out_of_range")
     return Draft(
         name=name,
         description=description,

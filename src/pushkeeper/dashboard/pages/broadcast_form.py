@@ -42,7 +42,7 @@ _SAYS = ("title", "message", "link", "image_url")
 _DELIVERED = ("collapse_id", "ttl_s", "priority")
 _OTHERWISE = ("ios", "android")
 _TICKS = ("send_to_unsubscribed", "skip_without_permission", "one_per_phone", "dry_run")
-_WITHIN = ("content.", "schedule.", "window.", "throttle.", "audience.")
+_WITHIN = ("content", "schedule", "window", "throttle", "audience")
 
 
 def doors(context: Context) -> Sequence[Door]:
@@ -125,7 +125,7 @@ class _Compose:
         except BadRequest as error:
             raise _beside_its_field(error) from None
         except NotFound as error:
-            raise BadRequest("template", error.message) from None
+            raise BadRequest("template", error.message, is_sentence=True) from None
         return Done(
             answer=led_to(visit.to("broadcasts", made.broadcast_id)),
             target=str(made.broadcast_id),
@@ -205,7 +205,7 @@ def seen_of(form: Form) -> UUID | None:
     try:
         return UUID(form.text("seen")) if form.text("seen") else None
     except ValueError:
-        raise BadRequest("seen", "seen: expected what the page says") from None
+        raise BadRequest("seen", "expected what the page says") from None
 
 
 def _content(form: Form) -> dict[str, Any]:
@@ -226,7 +226,7 @@ def _content(form: Form) -> dict[str, Any]:
 def _filter(form: Form) -> str:
     text = form.text("filter")
     if not text:
-        raise BadRequest("filter", "filter: expected to whom it goes; everybody is all")
+        raise BadRequest("filter", "expected to whom it goes; everybody is all")
     return text
 
 
@@ -235,7 +235,7 @@ def _json(form: Form, name: str) -> Any:  # noqa: ANN401 - JSON
     try:
         return msgspec.json.decode(text) if text else {}
     except (msgspec.DecodeError, RecursionError):
-        raise BadRequest(name, f'{name}: expected a JSON object, as {{"price": "9.90"}}') from None
+        raise BadRequest(name, 'expected a JSON object, as {"price": "9.90"}', "wrong_type") from None
 
 
 def _number(name: str, text: str) -> int | float:
@@ -244,7 +244,7 @@ def _number(name: str, text: str) -> int | float:
     except ValueError:
         found = float("nan")
     if not abs(found) < 2**53:
-        raise BadRequest(name, f"{name}: expected a number")
+        raise BadRequest(name, "expected a number")
     return int(found) if found.is_integer() else found
 
 
@@ -255,7 +255,7 @@ def _schedule(form: Form) -> dict[str, Any] | None:
             return {"at": datetimes.typed(form.text("at"), form.text("zone"), "at").isoformat()}
         case "local":
             if not form.text("local_time"):
-                raise BadRequest("local_time", "local_time: expected a date and a time")
+                raise BadRequest("local_time", "expected a date and a time")
             zone = form.text("time_zone")
             return {"local_time": form.text("local_time"), **({"time_zone": zone} if zone else {})}
     return None
@@ -280,20 +280,23 @@ def _life_s(form: Form) -> int | None:
         return None
     hours = _number("expires_after_h", text)
     if not 0 < hours <= _MOST_HOURS or hours * _HOUR_S < 60:  # noqa: PLR2004 - a minute
-        raise BadRequest("expires_after_h", f"expires_after_h: expected up to {_MOST_HOURS} hours")
+        raise BadRequest("expires_after_h", f"expected up to {_MOST_HOURS} hours", "out_of_range")
     return round(hours * _HOUR_S)
 
 
 def _beside_its_field(error: BadRequest) -> BadRequest:
     """The same, said of the field in which it was typed."""
-    name, said = error.field, error.message.removeprefix(f"{error.field}: ")
-    for within in _WITHIN:
-        name = name.removeprefix(within)
-    if name.startswith("per_"):
-        name = "rate"
-    if name.startswith(tuple(f"{platform}." for platform in _OTHERWISE)):
-        name = name.replace(".", "_")
-    return BadRequest(name, f"{name}: {said}")
+    match error.path:
+        case (outer, inner, *rest) if outer in _WITHIN:
+            path = (inner, *rest)
+        case path:
+            pass
+    match path:
+        case ("per_second" | "per_minute", *_):
+            return error.at("rate")
+        case (str(platform), str(name), *rest) if platform in _OTHERWISE:
+            return error.at((f"{platform}_{name}", *rest))
+    return error.at(path)
 
 
 async def template_of(context: Context, workspace: WorkspaceId, broadcast: Broadcast) -> Template | None:

@@ -97,9 +97,9 @@ class _Credentials:
     async def add_apns(self, visit: Visit) -> Done:
         form = visit.form
         if form.text("environment") not in list(Environment):
-            raise BadRequest("environment", "environment: expected production or sandbox")
+            raise BadRequest("environment", "expected production or sandbox")
         if not form.text("topic"):
-            raise BadRequest("topic", "topic: the app's bundle id is needed")
+            raise BadRequest("topic", "the app's bundle id is needed")
         app = AppleApp(
             topic=form.text("topic"),
             environment=Environment(form.text("environment")),
@@ -152,7 +152,7 @@ class _Credentials:
             )
             verdict = await self._context.providers.probe(opened)
         except Misconfigured as error:
-            raise BadRequest("credentials", f"credentials: {error.message}") from error
+            raise BadRequest("credentials", error.message) from error
         well, said = _read(verdict)
         answer = led_to(
             visit.to("routes", "credentials", facts.credential_id),
@@ -189,7 +189,7 @@ def _name(one: NewCredential | CredentialFacts) -> str:
 def _file(visit: Visit, name: str) -> bytes:
     found = visit.form.files.get(name, b"")
     if not found:
-        raise BadRequest(name, f"{name}: choose the file")
+        raise BadRequest(name, "choose the file")
     return found
 
 

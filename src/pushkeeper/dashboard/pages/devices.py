@@ -187,7 +187,7 @@ class _Devices:
             raise NotFound("device: not found")
         title, message = visit.form.text("title"), visit.form.text("message")
         if not (title or message):
-            raise BadRequest("title", "title: a push needs a title or a message")
+            raise BadRequest("title", "a push needs a title or a message")
         device = shown.device
         who = Identifier(IdentifierKind.CIO_ID, cio_id(device.person_id))
         queued = await self._context.services.transactional.accept(
@@ -247,7 +247,7 @@ def start_of(visit: Visit) -> Key:
     except ValueError:
         number, key = None, b""
     if number is None:
-        raise BadRequest("start", "start: expected the address of a next page")
+        raise BadRequest("start", "expected the address of a next page")
     return Key(number, key)
 
 

@@ -130,7 +130,7 @@ def _identifier(text: str) -> Identifier | None:
     if not text:
         return None
     if len(text.encode()) > _LONGEST_ID:
-        raise BadRequest("person", f"person: cannot be longer than {_LONGEST_ID} bytes")
+        raise BadRequest("person", f"cannot be longer than {_LONGEST_ID} bytes")
     return identity.of_path(text)
 
 
@@ -146,4 +146,4 @@ def _named(error: PushkeeperError) -> BadRequest:
     """What is wrong, by its field: a message that there is not is as wrong as one that is none."""
     if isinstance(error, BadRequest):
         return error
-    return BadRequest(error.message.partition(":")[0], error.message)
+    return BadRequest(error.message.partition(":")[0], error.message, is_sentence=True)

@@ -194,15 +194,15 @@ def _wanted(visit: Visit) -> tuple[Wanted, dict[str, str]]:
     """
     asked = {name: said for name in ("metric", "kind", "template", "until") if (said := visit.asked(name))}
     if asked.get("metric", METRICS[0]) not in METRICS:
-        raise BadRequest("metric", f"metric: expected one of {', '.join(METRICS)}")
+        raise BadRequest("metric", f"expected one of {', '.join(METRICS)}")
     if asked.get("kind", KINDS[0]) not in KINDS:
-        raise BadRequest("kind", f"kind: expected one of {', '.join(KINDS)}")
+        raise BadRequest("kind", f"expected one of {', '.join(KINDS)}")
     until = None
     if "until" in asked:
         try:
             until = datetimes.typed(asked["until"], "UTC", "until")
         except BadRequest:
-            raise BadRequest("until", "until: expected a day, as 2026-01-31") from None
+            raise BadRequest("until", "expected a day, as 2026-01-31") from None
     wanted = Wanted(
         metric=asked.get("metric"),
         kind=asked.get("kind"),
@@ -222,7 +222,7 @@ def _uuid(text: str) -> UUID:
 def _ending(visit: Visit) -> str | None:
     asked = visit.asked("ending")
     if asked and asked not in ENDINGS:
-        raise BadRequest("ending", f"ending: expected one of {', '.join(ENDINGS)}")
+        raise BadRequest("ending", f"expected one of {', '.join(ENDINGS)}")
     return asked or None
 
 
@@ -230,4 +230,4 @@ def _device_key(visit: Visit) -> bytes:
     try:
         return DeviceId(bytes.fromhex(visit.asked("start")))
     except ValueError:
-        raise BadRequest("start", "start: expected the address of a next page") from None
+        raise BadRequest("start", "expected the address of a next page") from None

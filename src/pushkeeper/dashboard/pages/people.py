@@ -109,7 +109,7 @@ class _People:
         try:
             node = await self._node(visit, text)
         except BadRequest as error:
-            said = BadRequest("filter", f"filter: nobody is known by this, and as a filter: {error.message}")
+            said = BadRequest("filter", f"nobody is known by this, and as a filter: {error.message}")
             told = {"filter": text, "problem": said, "total": total, "shown": None, "next": None}
             return replace(page(visit, "people.html", **told), status=400)
         shown = await person_pages.page(
@@ -240,7 +240,7 @@ def start_of(visit: Visit) -> int:
         return FIRST
     found = person_of_cio_id(start)
     if found is None:
-        raise BadRequest("start", "start: expected the address of a next page")
+        raise BadRequest("start", "expected the address of a next page")
     return found
 
 
@@ -263,7 +263,7 @@ def _before_message(visit: Visit) -> UUID:
     try:
         return UUID(visit.asked("before_message")) if visit.asked("before_message") else delivery_pages.FIRST
     except ValueError:
-        raise BadRequest("before", "before: expected the address of a next page") from None
+        raise BadRequest("before", "expected the address of a next page") from None
 
 
 def _older(visit: Visit, person: Person, last: OwnDelivery) -> str:
@@ -280,5 +280,5 @@ def _before(visit: Visit) -> tuple[datetime, str]:
     if not visit.asked("before"):
         return _LAST_TIME, _LAST_ID
     if (at := times.from_iso(visit.asked("before"))) is None:
-        raise BadRequest("before", "before: expected the address of a next page")
+        raise BadRequest("before", "expected the address of a next page")
     return at, visit.asked("before_id")

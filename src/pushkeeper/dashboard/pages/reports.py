@@ -214,7 +214,7 @@ def _span(visit: Visit) -> str:
 def _asked(visit: Visit) -> tuple[Any, int]:
     asked = visit.asked("span") or _USUAL_SPAN
     if asked not in SPANS:
-        raise BadRequest("span", f"span: expected one of {', '.join(SPANS)}")
+        raise BadRequest("span", f"expected one of {', '.join(SPANS)}")
     return visit.workspace_id, SPANS[asked]
 
 

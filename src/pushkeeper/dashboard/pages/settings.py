@@ -80,7 +80,7 @@ class _Settings:
         """The key is on this page and on no other; those that there were go on to work."""
         kind = visit.form.text("kind")
         if kind not in KIND_NAMES:
-            raise BadRequest("kind", "kind: expected track, app or cdp")
+            raise BadRequest("kind", "expected track, app or cdp")
         made = await keys.make(self._database, visit.workspace_id, cast("KeyKind", kind))
         shown = (
             {"Site id": made.key_id, "API key": made.secret}
@@ -111,7 +111,7 @@ def _chosen(form: Form) -> dict[str, Choice]:
             found[name] = None
             continue
         if not (text.isascii() and text.isdigit()) or len(text) > _MAX_DIGITS:
-            raise BadRequest(name, f"{name}: expected a whole number")
+            raise BadRequest(name, "expected a whole number")
         found[name] = int(text)
     found["token_ownership"] = form.text("token_ownership")
     return found

@@ -220,7 +220,7 @@ class _Panel:
         """Let a whole service be in trouble, or well again."""
         service, trouble = visit.form.text("service"), visit.form.text("trouble")
         if service not in SERVICES or trouble not in {*TROUBLES, "none"}:
-            raise BadRequest("trouble", "trouble: expected a service, and key, throttle, outage or none")
+            raise BadRequest("trouble", "expected a service, and key, throttle, outage or none")
         told = None if trouble == "none" else trouble
         await self._control.post("/trouble", {"service": service, "trouble": told})
         said = "is well again" if told is None else TROUBLES[trouble]
@@ -239,13 +239,13 @@ class _Panel:
         text = visit.form.text("count")
         count = int(text) if text.isascii() and text.isdigit() and len(text) < len(str(MOST)) + 1 else 0
         if not 1 <= count <= MOST:
-            raise BadRequest("count", f"count: expected a whole number from 1 to {MOST}")
+            raise BadRequest("count", f"expected a whole number from 1 to {MOST}", "out_of_range")
         about = await self._control.get("/about", About)
         if not _simulated(await self._context.services.routes.all(visit.workspace_id), about):
             raise Forbidden("no route of this workspace leads to the simulator")
         found = await self._some(visit.workspace_id, _DEVICES[what], count)
         if not found:
-            raise BadRequest("count", "count: there are no such devices")
+            raise BadRequest("count", "there are no such devices")
         return found
 
     async def _some(

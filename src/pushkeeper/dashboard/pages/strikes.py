@@ -154,7 +154,7 @@ class _Undo:
         asked, why = _asked(visit), visit.form.text("why").replace("\0", "")
         if not why or len(why) > _MAX_WHY_CHARACTERS:
             raise BadRequest(
-                "why", f"why: expected 1 to {_MAX_WHY_CHARACTERS} characters, for whoever reads the history"
+                "why", f"expected 1 to {_MAX_WHY_CHARACTERS} characters, for whoever reads the history"
             )
         shown = await self._tried(visit, asked)
         if shown.seal != visit.form.text("seal"):
@@ -224,13 +224,13 @@ def _meant(asked: Mapping[str, str]) -> Meant:
     now = datetime.now(UTC)
     of, _, name = asked["of"].partition(" ")
     if of not in {"", "route", "credential"} or (of and not name):
-        raise BadRequest("of", "of: expected a route or a credential of the list")
+        raise BadRequest("of", "expected a route or a credential of the list")
     if len(asked["reason"]) > _MAX_REASON_CHARACTERS:
-        raise BadRequest("reason", f"reason: at most {_MAX_REASON_CHARACTERS} characters")
+        raise BadRequest("reason", f"at most {_MAX_REASON_CHARACTERS} characters", "out_of_range")
     try:
         only = Only(asked["only"] or Only.ALL)
     except ValueError:
-        raise BadRequest("only", "only: expected all or suppressed") from None
+        raise BadRequest("only", "expected all or suppressed") from None
     return Meant(
         since=datetimes.typed(asked["since"], asked["zone"], "since"),
         until=min(datetimes.typed(asked["until"], asked["zone"], "until"), now) if asked["until"] else now,

@@ -69,7 +69,7 @@ class Start:
             key = LineKey(_from_micros(int(micros)), _bigint(number)) if line else None
             return cls(key, UUID(hex=message) if message else None)
         except (ValueError, OverflowError):
-            raise BadRequest("start", "start: expected the address of a next page") from None
+            raise BadRequest("start", "expected the address of a next page") from None
 
 
 @dataclass(frozen=True, slots=True)

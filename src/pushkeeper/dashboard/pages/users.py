@@ -111,5 +111,5 @@ class _Users:
 def _role(visit: Visit) -> Role:
     text = visit.form.text("role")
     if text not in list(Role):
-        raise BadRequest("role", "role: expected viewer, operator or admin")
+        raise BadRequest("role", "expected viewer, operator or admin")
     return Role(text)

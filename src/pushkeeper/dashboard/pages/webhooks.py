@@ -221,13 +221,13 @@ def _wanted(visit: Visit) -> Wanted:
     form = visit.form
     name, endpoint, events = form.text("name"), form.text("endpoint"), form.every("events")
     if not name or len(name) > _MAX_NAME_CHARACTERS:
-        raise BadRequest("name", f"name: expected 1 to {_MAX_NAME_CHARACTERS} characters")
+        raise BadRequest("name", f"expected 1 to {_MAX_NAME_CHARACTERS} characters")
     if len(endpoint) > _MAX_ENDPOINT_CHARACTERS:
-        raise BadRequest("endpoint", f"endpoint: expected at most {_MAX_ENDPOINT_CHARACTERS} characters")
+        raise BadRequest("endpoint", f"expected at most {_MAX_ENDPOINT_CHARACTERS} characters")
     if fault := url_fault(endpoint):
-        raise BadRequest("endpoint", f"endpoint: {fault}")
+        raise BadRequest("endpoint", fault)
     if not events or not POSTED_EVENTS.issuperset(events):
-        raise BadRequest("events", "events: tick at least one")
+        raise BadRequest("events", "tick at least one")
     return Wanted(
         name=name,
         endpoint=endpoint,

@@ -49,7 +49,7 @@ class _Workspaces:
         name = visit.form.text("name")
         # An address cannot hold a segment that is only dots.
         if not name or len(name) > _MAX_NAME_CHARACTERS or not name.isprintable() or not name.strip("."):
-            raise BadRequest("name", f"name: expected 1 to {_MAX_NAME_CHARACTERS} characters")
+            raise BadRequest("name", f"expected 1 to {_MAX_NAME_CHARACTERS} characters")
         _, keys = await workspaces.create(self._context.services.database, name)
         shown = {
             "Site id": keys.site_id,

@@ -25,8 +25,8 @@ def typed(text: str, zone: str, field: str) -> datetime:
         try:
             in_zone = schedule.zone_of(schedule.read_zone(zone or "UTC", field))
         except BadSchedule as error:
-            raise BadRequest(field, f"{field}: {error.message}") from None
+            raise BadRequest(field, error.message) from None
         found = times.bounded(schedule.first_moment(local, in_zone))
     if found is None:
-        raise BadRequest(field, f"{field}: expected a date and a time, such as 2026-11-26T14:00")
+        raise BadRequest(field, "expected a date and a time, such as 2026-11-26T14:00")
     return found

@@ -67,16 +67,12 @@ class Form:
         """The field that is wrong; empty when it is none, or not said."""
         if not isinstance(self.problem, BadRequest):
             return ""
-        return self.problem.field.lstrip("-").partition(".")[0].partition("[")[0]
+        return str(self.problem.path[0]) if self.problem.path else ""
 
 
 def said_of(error: PushkeeperError) -> str:
     """An error's sentence without the field's name before it."""
-    if not isinstance(error, BadRequest):
-        return error.message
-    before, colon, rest = error.message.partition(": ")
-    named = before.lstrip("-").replace("_", " ") == error.field.lstrip("-").replace("_", " ")
-    return rest if colon and named else error.message
+    return error.problem if isinstance(error, BadRequest) else error.message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +145,7 @@ class Visit:
         """
         found = (self.query.get(name) or "").replace("\0", "").strip()
         if len(found) > MAX_QUERY_CHARACTERS:
-            raise BadRequest(name, f"{name}: at most {MAX_QUERY_CHARACTERS:,} characters")
+            raise BadRequest(name, f"at most {MAX_QUERY_CHARACTERS:,} characters", "out_of_range")
         return found
 
     def asked_number(self, name: str) -> int | None:
@@ -162,7 +158,7 @@ class Visit:
         if not text:
             return None
         if not _is_number(text):
-            raise BadRequest(name, f"{name}: expected a whole number")
+            raise BadRequest(name, "expected a whole number")
         return int(text)
 
     def to(self, *segments: object) -> str:

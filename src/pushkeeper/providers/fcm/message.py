@@ -245,7 +245,7 @@ def _require_form(custom: dict[str, Any], field: str, platform: Platform) -> Non
     blocks = _android_blocks(given)
     if len(blocks) > 1:
         [*_, last] = blocks
-        raise BadRequest(f"{field}.{last}", f"{field}.{last}: only one of android and android_v2 may be set.")
+        raise BadRequest(f"{field}.{last}", "only one of android and android_v2 may be set.")
     _require_free_keys(_data_in(given), f"{field}.data")
     for name, block in blocks.items():
         _require_free_keys(_data_in(block), f"{field}.{name}.data")
@@ -263,9 +263,7 @@ def _require_form(custom: dict[str, Any], field: str, platform: Platform) -> Non
 def _require_free_keys(data: dict[str, Any], field: str) -> None:
     for key in data:
         if key in _RESERVED or key.startswith(_RESERVED_PREFIXES) or key in payload.DELIVERY_KEYS:
-            raise BadRequest(
-                f"{field}.{key}", f"{field}.{key} is reserved: FCM, or we ourselves, use that key."
-            )
+            raise BadRequest(f"{field}.{key}", "is reserved: FCM, or we ourselves, use that key.")
 
 
 def _android_blocks(given: dict[str, Any]) -> dict[str, dict[str, Any]]:

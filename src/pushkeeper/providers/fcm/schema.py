@@ -122,22 +122,22 @@ def require(value: object, fields: Fields, field: str) -> None:
         BadRequest: a name is no field of it, or something else stands there than FCM takes.
     """
     if not isinstance(value, dict):
-        raise BadRequest(field, f"{field} must be an object.")
+        raise BadRequest(field, "must be an object.")
     for name, inner in value.items():
         where = f"{field}.{name}"
         expected = fields.get(snake(name))
         if expected is None:
             why = _NOT_SUPPORTED.get(snake(name), "an FCM message has no such field")
-            raise BadRequest(where, f"{where}: {why}.")
+            raise BadRequest(where, f"{why}.")
         if inner is None or (isinstance(inner, str) and is_liquid(inner)):
             continue
         if isinstance(expected, Mapping):
             require(inner, expected, where)
         elif isinstance(expected, frozenset):
             if not isinstance(inner, str) or inner not in expected:
-                raise BadRequest(where, f"{where} must be one of {', '.join(sorted(expected))}.")
+                raise BadRequest(where, f"must be one of {', '.join(sorted(expected))}.")
         elif not _fits(inner, expected):
-            raise BadRequest(where, f"{where} must be {expected.value}.")
+            raise BadRequest(where, f"must be {expected.value}.")
 
 
 def snake(name: str) -> str:

@@ -69,22 +69,22 @@ def require(given: dict[str, Any], field: str, *, shown: bool) -> None:
     for name, value in given.items():
         where, low = f"{field}.{name}", name.lower()
         if low in named:
-            raise BadRequest(where, f"{where} is given twice.")
+            raise BadRequest(where, "is given twice.")
         named.add(low)
         if low not in _TAKEN:
             taken = ", ".join(_TAKEN)
-            raise BadRequest(where, f"{where} is not passed on; those that are: {taken}.")
+            raise BadRequest(where, f"is not passed on; those that are: {taken}.")
         if value is None or (isinstance(value, str) and is_liquid(value)):
             continue
         expected, fits = _TAKEN[low]
         text = _text(value)
         if text is None or not fits(text):
-            raise BadRequest(where, f"{where} must be {expected}.")
+            raise BadRequest(where, f"must be {expected}.")
     said = _as_text(given)
     push_type = said.get("apns-push-type", _push_type(shown=shown))
     if refused := _refused_priority(push_type, said.get("apns-priority", ""), shown=shown):
         where = f"{field}.apns-priority"
-        raise BadRequest(where, f"{where} must be {refused}.")
+        raise BadRequest(where, f"must be {refused}.")
 
 
 def _refused_priority(push_type: str, priority: str, *, shown: bool) -> str:

@@ -107,7 +107,7 @@ def require_object(value: object, field: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise BadRequest(field, f"{field} must be an object.")
+        raise BadRequest(field, "must be an object.")
     return value
 
 
@@ -118,7 +118,7 @@ def require_aps(custom: dict[str, Any], field: str) -> None:
         BadRequest: it has none, or one that is no object.
     """
     if not isinstance(custom.get("aps"), dict):
-        raise BadRequest(f"{field}.aps", f"{field}.aps must be an object.")
+        raise BadRequest(f"{field}.aps", "must be an object.")
 
 
 def require_free_root_keys(content: Content) -> None:
@@ -130,7 +130,7 @@ def require_free_root_keys(content: Content) -> None:
     for key in content.custom_data:
         if key in _BESIDE_APS:
             field = f"custom_data.{key}"
-            raise BadRequest(field, f"{field} is reserved: the key has a meaning of its own in a push.")
+            raise BadRequest(field, "is reserved: the key has a meaning of its own in a push.")
 
 
 def is_header_value(text: str) -> bool:
@@ -149,11 +149,9 @@ def require_collapse_id(content: Content) -> None:
     if collapse_id is None or is_liquid(collapse_id):
         return
     if len(collapse_id.encode()) > MAX_COLLAPSE_ID_BYTES:
-        raise TooLarge("collapse_id", f"collapse_id: cannot be longer than {MAX_COLLAPSE_ID_BYTES} bytes")
+        raise TooLarge("collapse_id", f"cannot be longer than {MAX_COLLAPSE_ID_BYTES} bytes")
     if not is_header_value(collapse_id):
-        raise BadRequest(
-            "collapse_id", "collapse_id: cannot contain control characters, or start or end with a blank"
-        )
+        raise BadRequest("collapse_id", "cannot contain control characters, or start or end with a blank")
 
 
 class Room:
@@ -198,7 +196,7 @@ def require_size(size_bytes: int, content: Content, platform: Platform, provider
     service = {Provider.APNS: "APNs", Provider.FCM: "FCM"}[provider]
     raise TooLarge(
         field,
-        f"{field} makes the push for {platform} {size_bytes} bytes; {service} accepts at most {MAX_BYTES}.",
+        f"makes the push for {platform} {size_bytes} bytes; {service} accepts at most {MAX_BYTES}.",
     )
 
 

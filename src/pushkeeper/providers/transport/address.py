@@ -30,7 +30,7 @@ class Address:
         except ValueError:
             host = None
         if not host or parts.scheme != "https":
-            raise BadRequest(field, f"{field} must be an HTTPS URL with a host.")
+            raise BadRequest(field, "must be an HTTPS URL with a host.")
         return cls(host, port)
 
     @property

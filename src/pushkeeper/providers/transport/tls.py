@@ -56,7 +56,7 @@ def tls_context(ca_pem: str | None = None, client_certificate: Secret | None = N
     try:
         context = ssl.create_default_context(cadata=ca_pem)
     except (ssl.SSLError, ValueError) as error:
-        raise BadRequest("ca_pem", "ca_pem must be one or more certificates in PEM.") from error
+        raise BadRequest("ca_pem", "must be one or more certificates in PEM.") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols([_ALPN])

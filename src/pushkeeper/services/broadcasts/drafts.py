@@ -114,7 +114,7 @@ class Drafts:
             )
             await self._check.require(workspace, letter, partial(self._addressed, workspace, asked))
         except BadRequest as error:
-            raise type(error)(f"content.{error.field}", f"content.{error.message}") from None
+            raise error.under("content") from None
         return letter
 
     async def _addressed(self, workspace: WorkspaceId, asked: Asked) -> Collection[Platform]:

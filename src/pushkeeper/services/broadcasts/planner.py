@@ -205,7 +205,7 @@ async def _definitions(connection: Connection, broadcast: ToPlan) -> dict[str, A
     while open_:
         number = open_.pop()
         if number not in there:
-            raise BadRequest("audience", f"audience: there is no segment {number} any more")
+            raise BadRequest("audience", f"there is no segment {number} any more")
         if number in kept and str(number) not in found:
             found[str(number)] = kept[number]
             open_ |= filter_saved.named(segments.definition(number, kept[number]).node)

@@ -46,7 +46,7 @@ async def resolve(
         if person is not None:
             found.append((person, one.data))
         elif not ignore_missing:
-            raise BadRequest(one.place, f"{one.place}: nobody has this {one.who.kind}")
+            raise BadRequest(one.place, f"nobody has this {one.who.kind}")
     return found
 
 
@@ -69,7 +69,7 @@ async def resolve_devices(
         if key in known:
             found += known[key]
         elif not ignore_missing:
-            raise BadRequest(place, f"{place}: nobody has this device")
+            raise BadRequest(place, "nobody has this device")
     return found
 
 

@@ -163,5 +163,4 @@ class Triggers:
         try:
             await read_whole(self._database.of(workspace).rows, workspace, audience)
         except BadRequest as error:
-            place = error.field.replace("filter", "recipients", 1)
-            raise BadRequest(place, error.message.replace("filter", "recipients", 1)) from None
+            raise error.renamed("filter", "recipients") from None

@@ -39,7 +39,7 @@ class Snippets:
         name, value = await self._checked(workspace, name, value)
         made = await snippets.insert(self._database, workspace, name, value)
         if made is None:
-            raise BadRequest("name", "A snippet with that name already exists")
+            raise BadRequest("name", "A snippet with that name already exists", is_sentence=True)
         return made
 
     async def put(self, workspace: WorkspaceId, name: str, value: str) -> Snippet:
@@ -59,7 +59,7 @@ class Snippets:
             NotFound: it does not exist.
         """
         if name in await self._used(workspace):
-            raise BadRequest("name", "unable to delete snippet in use")
+            raise BadRequest("name", "unable to delete snippet in use", is_sentence=True)
         if not await snippets.delete(self._database, workspace, name):
             raise NotFound("snippet: not found")
 
@@ -70,12 +70,14 @@ class Snippets:
             ("value", value, MAX_VALUE_CHARACTERS),
         ):
             if not text:
-                raise BadRequest(field, f"{field} cannot be blank")
+                raise BadRequest(field, f"{field} cannot be blank", "missing", is_sentence=True)
             if len(text) > most:
-                raise BadRequest(field, f"{field} cannot exceed {most} characters")
+                raise BadRequest(
+                    field, f"{field} cannot exceed {most} characters", "too_large", is_sentence=True
+                )
         await _check(value)
         if await snippets.others(self._database, workspace, name) >= MOST:
-            raise BadRequest("name", f"a workspace cannot have more than {MOST} snippets")
+            raise BadRequest("name", f"a workspace cannot have more than {MOST} snippets", is_sentence=True)
         return name, value
 
     async def _used(self, workspace: WorkspaceId) -> set[str]:
@@ -90,6 +92,8 @@ async def _check(value: str) -> None:
     try:
         await check_liquid(Content(message=value))
     except BadRequest as error:
-        raise BadRequest("value", error.message.replace("message", "value", 1)) from None
+        raise error.at("value") from None
     if is_liquid(value) and await snippets_of([value]):
-        raise BadRequest("value", "Snippets cannot contain Liquid code referencing other snippets.")
+        raise BadRequest(
+            "value", "Snippets cannot contain Liquid code referencing other snippets.", is_sentence=True
+        )

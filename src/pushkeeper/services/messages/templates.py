@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 
     from pushkeeper.core.model import Platform, Provider, WorkspaceId
+    from pushkeeper.errors import Path
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.messages.templates import Draft, Template, TemplateKind
 
@@ -114,7 +115,7 @@ async def _used(snippets: Find, texts: Sequence[str]) -> dict[str, str]:
     if sum(map(len, found.values())) > personalize.MAX_LIQUID_CHARACTERS:
         raise BadRequest(
             "snippets",
-            f"snippets: the snippets of one message cannot exceed {personalize.MAX_LIQUID_CHARACTERS} characters in total",
+            f"the snippets of one message cannot exceed {personalize.MAX_LIQUID_CHARACTERS} characters in total",
         )
     return found
 
@@ -131,7 +132,7 @@ async def snippets_of(texts: Sequence[str]) -> set[str]:
             return await asyncio.to_thread(personalize.snippets_of, naming)
         return personalize.snippets_of(naming)
     except BadTemplate as error:
-        raise BadRequest("content", f"content: {error}") from None
+        raise BadRequest("content", str(error)) from None
 
 
 def says_something(content: Content) -> list[Platform]:
@@ -168,7 +169,7 @@ class LetterCheck:
         for content in letter.contents:
             platforms = says_something(content)
             if not platforms:
-                raise BadRequest("message", "message: a push needs a title, a message or a custom_payload")
+                raise BadRequest("message", "a push needs a title, a message or a custom_payload")
             for platform in platforms:
                 over += self._on(content.on(platform), platform)
         if not over:
@@ -178,7 +179,7 @@ class LetterCheck:
             if provider in services and platform in to:
                 raise error
 
-    def require_form(self, content: Content, within: str = "") -> None:
+    def require_form(self, content: Content, within: Path = ()) -> None:
         """Check a content that may be incomplete; `within` is its place in the request.
 
         Raises:
@@ -189,7 +190,7 @@ class LetterCheck:
                 try:
                     check.check_form(content.on(platform), platform)
                 except BadRequest as error:
-                    raise type(error)(f"{within}{error.field}", f"{within}{error.message}") from None
+                    raise error.under(within) from None
 
     def _on(self, content: Content, platform: Platform) -> Iterator[tuple[Platform, Provider, TooLarge]]:
         personal = bool(personalize.liquid_texts(content))
@@ -271,9 +272,9 @@ class Templates:
         return found[0]
 
     async def _require(self, draft: Draft) -> None:
-        contents = {
-            "": draft.content,
-            **{f"translations.{name}.": content for name, content in draft.translations.items()},
+        contents: dict[Path, Content] = {
+            (): draft.content,
+            **{("translations", name): content for name, content in draft.translations.items()},
         }
         for within, content in contents.items():
             await check_liquid(content, within)
@@ -282,11 +283,10 @@ class Templates:
             try:
                 from_json.read(draft.audience)
             except BadFilter as error:
-                place = error.place.replace("filter", "audience", 1)
-                raise BadRequest(place, f"{place}: {error.message}") from None
+                raise BadRequest(error.place, error.message).renamed("filter", "audience") from None
 
 
-async def check_liquid(content: Content, within: str = "") -> None:
+async def check_liquid(content: Content, within: Path = ()) -> None:
     """Compile every text of a content, in a thread where there is much of it.
 
     Raises:
@@ -298,4 +298,4 @@ async def check_liquid(content: Content, within: str = "") -> None:
         else:
             personalize.check(content)
     except personalize.BadContent as error:
-        raise BadRequest(f"{within}{error.field}", f"{within}{error}") from None
+        raise BadRequest(error.field, error.message).under(within) from None

@@ -119,7 +119,7 @@ class Sending:
         await self._check.require(push.naming.workspace_id, letter, partial(self._addressed, push))
         now = datetime.now(UTC)
         if push.send_at is not None and push.send_at > now + timedelta(days=MAX_DAYS_AHEAD):
-            raise BadRequest("send_at", f"send_at: cannot be more than {MAX_DAYS_AHEAD} days ahead")
+            raise BadRequest("send_at", f"cannot be more than {MAX_DAYS_AHEAD} days ahead")
         send_at = max(push.send_at or now, now)
         answer = await self._accept(_Accepted(push, letter, now, send_at))
         if isinstance(answer, Forbidden):
@@ -171,7 +171,7 @@ class Sending:
         if named is not None and found is None and not says_something(push.content):
             raise BadRequest(
                 "transactional_message_id",
-                "transactional_message_id: there is no such template, and the content is not complete without a title, "
+                "there is no such template, and the content is not complete without a title, "
                 "message or custom_payload",
             )
         return found
@@ -216,7 +216,7 @@ async def _write_allowed(
     for person, call in zip(found, calls, strict=True):
         if person is None:
             field = call.push.naming.field
-            raise BadRequest(field, f"{field}: nobody has this identifier")
+            raise BadRequest(field, "nobody has this identifier")
         known.append(person)
     custom = [
         (call.push.naming.workspace_id, person, call.push.custom_device)
@@ -263,7 +263,7 @@ async def _to_their_devices(
         return new
     held = await devices.held(connection, asked)
     if len(held) < len({(key, person) for _, key, person in asked}):
-        raise BadRequest("to", "to: not all, last_used or a token of this person's")
+        raise BadRequest("to", "not all, last_used or a token of this person's")
     return [
         replace(message, pick=held[message.pick, message.person_id])
         if isinstance(message.pick, bytes)

@@ -191,21 +191,21 @@ def options_with(former: Options, changes: Mapping[str, Choice]) -> Options:
     """
     for name, value in changes.items():
         if name not in _BOUNDS:
-            raise BadRequest(name, f"{name}: there is no such option; there are {', '.join(_BOUNDS)}")
+            raise BadRequest(name, f"there is no such option; there are {', '.join(_BOUNDS)}")
         bounds = _BOUNDS[name]
         if bounds is None:
             if not isinstance(value, bool):
-                raise BadRequest(name, f"{name}: expected true or false")
+                raise BadRequest(name, "expected true or false", "wrong_type")
             continue
         if isinstance(bounds, frozenset):
             if not isinstance(value, str) or value not in bounds:
-                raise BadRequest(name, f"{name}: expected {' or '.join(sorted(bounds))}")
+                raise BadRequest(name, f"expected {' or '.join(sorted(bounds))}")
             continue
         least, most, may_be_none = bounds
         if value is None and may_be_none:
             continue
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise BadRequest(name, f"{name}: expected a whole number from {least:,} to {most:,}")
+            raise BadRequest(name, f"expected a whole number from {least:,} to {most:,}", "out_of_range")
     return replace(former, **changes)  # type: ignore[arg-type]  # checked by name
 
 

@@ -30,7 +30,7 @@ async def choose(database: Database, cell: int) -> None:
         Conflict: it is another cell already, or has rows that are numbered as of cell 0.
     """
     if not 0 <= cell <= cells.MOST:
-        raise BadRequest("cell", f"cell: expected a number from 0 to {cells.MOST}")
+        raise BadRequest("cell", f"expected a number from 0 to {cells.MOST}", "out_of_range")
 
     async def work(connection: Connection) -> None:
         found = await connection.fetch(SQL["numbering"])

@@ -81,11 +81,11 @@ def translated(error: Exception, *, connecting: bool = False) -> PushkeeperError
     if (found := _not_now(error, connecting=connecting)) is not None:
         return found.kind(f"the database {found.said}", retry_after_s=found.retry_after_s)
     if isinstance(error, _HOLDING_NUL):
-        return BadRequest("text", "text: the character NUL cannot be stored")
+        return BadRequest("text", "the character NUL cannot be stored")
     if isinstance(error, asyncpg.CheckViolationError) and (error.constraint_name or "").endswith("_times"):
-        return BadRequest("time", "time: out of bounds")
+        return BadRequest("time", "out of bounds")
     if isinstance(error, asyncpg.ProgramLimitExceededError):
-        return TooLarge("identifier", "identifier: too long to be stored")
+        return TooLarge("identifier", "too long to be stored")
     return None
 
 

@@ -185,7 +185,7 @@ async def register(
 
 def too_much() -> BadRequest:
     """What is said of a registration that would make a device hold more than it may."""
-    return BadRequest("attributes", f"attributes: a device cannot have more than {MAX_ATTRIBUTES}")
+    return BadRequest("attributes", f"a device cannot have more than {MAX_ATTRIBUTES}")
 
 
 def _as_given(key: DeviceId, workspace: WorkspaceId, person: PersonId, told: Registration) -> tuple[Any, ...]:

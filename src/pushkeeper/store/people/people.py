@@ -345,7 +345,7 @@ def too_much() -> BadRequest:
     """What is said of a change that would make a person hold more than they may."""
     return BadRequest(
         "attributes",
-        f"attributes: a person cannot have more than {MAX_ATTRIBUTES}, "
+        f"a person cannot have more than {MAX_ATTRIBUTES}, "
         f"nor cio_subscription_preferences of more than {MAX_PREFERENCES_BYTES} bytes",
     )
 

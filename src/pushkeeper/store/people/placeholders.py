@@ -47,6 +47,6 @@ def refusal(field: str, word: str) -> BadRequest:
     """The error for an identifier that is this placeholder."""
     return BadRequest(
         field,
-        f"{field}: {word} is a placeholder ({meaning(word)}), which everybody without an id would share; "
+        f"{word} is a placeholder ({meaning(word)}), which everybody without an id would share; "
         "the workspace's option allow_placeholder_ids allows it",
     )

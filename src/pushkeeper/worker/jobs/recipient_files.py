@@ -101,7 +101,7 @@ class Files:
                     if size > MAX_FILE_BYTES or len(rest) > MAX_LINE_BYTES:
                         raise BadRequest(
                             "data_file_url",
-                            f"data_file_url: {MAX_FILE_BYTES:,} bytes, and {MAX_LINE_BYTES:,} a line, are the most",
+                            f"{MAX_FILE_BYTES:,} bytes, and {MAX_LINE_BYTES:,} a line, are the most",
                         )
                     for line in lines:
                         yield line
@@ -124,9 +124,9 @@ class Files:
                 if response.status in _PASSING:
                     raise TryAgain(f"data_file_url: answered {response.status}")
                 if response.status not in _MOVED:
-                    raise BadRequest("data_file_url", f"data_file_url: answered {response.status}")
+                    raise BadRequest("data_file_url", f"answered {response.status}")
                 url = _next_address(url, response)
-        raise BadRequest("data_file_url", f"data_file_url: leads on more than {MOST_REDIRECTS} times")
+        raise BadRequest("data_file_url", f"leads on more than {MOST_REDIRECTS} times")
 
 
 def _next_address(url: str, response: httpcore.Response) -> str:
@@ -136,9 +136,7 @@ def _next_address(url: str, response: httpcore.Response) -> str:
     except ValueError:
         found = ""
     if not address or url_fault(found) is not None:
-        raise BadRequest(
-            "data_file_url", f"data_file_url: answered {response.status} without an http address"
-        )
+        raise BadRequest("data_file_url", f"answered {response.status} without an http address")
     return found
 
 
@@ -153,10 +151,10 @@ def _recipient(line: bytes, number: int) -> Recipient:
     try:
         said: Any = msgspec.json.decode(line)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
-        raise BadRequest(place, f"{place}: not JSON: {error}") from None
+        raise BadRequest(place, f"not JSON: {error}") from None
     named = [kind for kind in _KINDS if isinstance(said, dict) and said.get(kind.value)]
     data = said.get("data") if isinstance(said, dict) else None
     if len(named) != 1 or not isinstance(data, dict | None):
-        raise BadRequest(place, f"{place}: expected one of id, email or cio_id, and data")
+        raise BadRequest(place, "expected one of id, email or cio_id, and data")
     [kind] = named
     return Recipient(who=Identifier(kind, str(said[kind.value])), place=place, data=data)
