@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+import structlog
 
 from pushkeeper.store.admin import workspaces
 from pushkeeper.store.db import migrate
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 
     from pushkeeper.store.admin.workspaces import NewKeys, Workspace
     from support.processes import Running
+
+# By itself structlog paints each traceback with all that is in it, which takes longer than what is tested.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import runpy
+from functools import cache
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 SRC = Path(__file__).parents[2] / "src" / "pushkeeper"
 
 
+@cache
 def modules() -> dict[str, ast.Module]:
     """Every module of ours, by its path."""
     return {
