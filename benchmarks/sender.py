@@ -228,7 +228,7 @@ class _Load:
         # Raised where the run waits: what is raised here, in the pool's call, would end in the event loop's log.
         if not self._done.done():
             self._done.set_exception(
-                Misconfigured(f"bench: a push was not accepted: {found.row} {found.alert}")
+                Misconfigured(f"bench: a push was not accepted: {found.code} {found.alert}")
             )
 
 

@@ -18,7 +18,7 @@ from pushkeeper import config, errors
 from pushkeeper.api.openapi.operations import OPERATIONS
 from pushkeeper.api.openapi.schemas import SCHEMAS
 from pushkeeper.cli import main
-from pushkeeper.core.delivery import decision_table, device_status
+from pushkeeper.core.delivery import decision_table, device_status, reason_codes
 from pushkeeper.core.delivery.device_status import LastStatus, Standing
 from pushkeeper.observability import metrics as told
 from pushkeeper.observability.metrics import Kind, Scope
@@ -161,20 +161,32 @@ def errors_page() -> str:
 
 def verdicts_page() -> str:
     rows = [
-        f"| {row.row} | {row.answer} | {row.meaning} | {row.device} | {row.push} | {row.then} |"
+        f"| `{row.code}` | {row.answer} | {row.meaning} | {row.device} | {row.push} | {row.then} |"
         for row in decision_table.TABLE
     ]
+    own = [f"| `{code}` | {meaning} |" for code, meaning in sorted(reason_codes.OWN.items())]
     return "\n".join(
         [
             "# What an answer means",
             "",
-            "Every answer of a push service, by the row that a push's `reason` names: F is FCM and its token endpoint, P is",
-            "APNs, N is what happens on the way. A refusal changes a device only where the service names the device; of the",
-            "answers that may as well mean a setting of ours, [why they are held](../why/verdicts.md) says more.",
+            "Why a push ended as it did is a stable reason code: in the API, the dashboard, CSV files and metrics (`reason`). The",
+            "push service's own status and words are kept beside it.",
             "",
-            "| row | answer | what it means | device | push | what else |",
+            "## Answers of push services",
+            "",
+            "`fcm_` is FCM and its token endpoint, `apns_` is APNs, and a code without either is what happens on the way to one of",
+            "them. A refusal changes a device only where the service names the device; of the answers that may as well mean a",
+            "setting of ours, [why they are held](../why/verdicts.md) says more.",
+            "",
+            "| code | answer | what it means | device | push | what else |",
             "|---|---|---|---|---|---|",
             *rows,
+            "",
+            "## Without an answer",
+            "",
+            "| code | what it means |",
+            "|---|---|",
+            *own,
             "",
         ]
     )

@@ -16,7 +16,8 @@ order by message_id;
 -- name: tallies
 -- What came of them, as it would have been counted while they were sent.
 insert into broadcast_tallies (workspace_id, message_id, platform, ending, reason, provider_reason, shard, pushes, last_at)
-select workspace_id, message_id, case provider when 'apns' then 'ios' when 'fcm' then 'android' else '' end, ending, reason,
+select workspace_id, message_id, case provider when 'apns' then 'ios' when 'fcm' then 'android' else '' end, ending,
+    push_reason(ending, provider, reason),
     coalesce(provider_reason, ''), 0, count(*), max(settled_at)
 from pushes where workspace_id = $1
 group by 1, 2, 3, 4, 5, 6;

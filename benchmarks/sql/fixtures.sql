@@ -127,8 +127,8 @@ returning message_id, created_at;
 insert into pushes (message_day, message_id, device_id, workspace_id, person_id, generation, ending, reason, provider,
     provider_status, provider_reason, attempts, settled_at)
 select ($3::timestamptz at time zone 'utc')::date, $2, d.device_id, d.workspace_id, d.person_id, d.generation, e.ending,
-    case e.ending when 'skipped' then 'suppressed' when 'accepted' then case d.platform when 'ios' then 'P1' else 'F1' end
-        else case d.platform when 'ios' then 'P2' else 'F4' end end,
+    case e.ending when 'skipped' then 'suppressed' when 'accepted' then ''
+        else case d.platform when 'ios' then 'apns_unregistered' else 'fcm_unregistered' end end,
     case when e.ending <> 'skipped' then case d.platform when 'ios' then 'apns' else 'fcm' end end,
     case e.ending when 'accepted' then 200 when 'bounced' then case d.platform when 'ios' then 410 else 404 end end,
     case when e.ending = 'bounced' then d.failure_reason end,

@@ -90,8 +90,8 @@ async def test_what_becomes_of_a_push_is_an_activity(sender):
     }
     for number, ending in enumerate(endings):
         await sender.database.rows(
-            "insert into pushes (message_day, message_id, device_id, workspace_id, person_id, ending, reason) "
-            "select (now() at time zone 'utc')::date, $2, device_id, workspace_id, person_id, $3, 'why' "
+            "insert into pushes (message_day, message_id, device_id, workspace_id, person_id, ending, reason, provider) "
+            "select (now() at time zone 'utc')::date, $2, device_id, workspace_id, person_id, $3, 'why', 'fcm' "
             "from devices where workspace_id = $1",
             sender.workspace_id,
             f"0195f000-0000-7000-8000-00000000000{number}",
@@ -99,7 +99,7 @@ async def test_what_becomes_of_a_push_is_an_activity(sender):
         )
     for kind in endings.values():
         [one] = (await asked(sender, f"?type={kind}"))["activities"]
-        assert one["data"]["reason"] == "why"
+        assert one["data"]["reason"] == ("fcm_accepted" if kind == "sent_push" else "why")
 
 
 @pytest.mark.parametrize("query", ["?type=dance", "?limit=0", "?limit=101", "?start=x!", "?start=YWJj"])

@@ -36,7 +36,7 @@ async def sent_to_ann(door, days_ago):
     )
     await door.database.rows(
         "insert into pushes (message_day, message_id, device_id, workspace_id, person_id, ending, reason, settled_at) "
-        "values ($1, $2, $3, $4, $5, 'accepted', 'P1', $6)",
+        "values ($1, $2, $3, $4, $5, 'accepted', 'apns_accepted', $6)",
         at.date(),
         message,
         secrets.token_bytes(16),

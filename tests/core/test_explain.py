@@ -47,7 +47,7 @@ ROUTE = Route(name="apns:production:app", accepted_at=NOW, paused_at=None, pause
 ONE = OfDevice(key="00" * 16, device=PHONE, route=ROUTE)
 PUSH = Push(
     ending="accepted",
-    reason="P1",
+    reason="apns_accepted",
     provider="apns",
     provider_status=200,
     provider_reason="",
@@ -94,8 +94,8 @@ def asked(*devices, message=MESSAGE, person=ANN):
         ({"ending": "expired", "provider": None}, "not sent in time", "live longer"),
         ({"ending": "unknown"}, "the answer was lost", "send it again"),
         (
-            {"ending": "failed", "reason": "P5", "provider_reason": "PayloadTooLarge"},
-            "failed: P5",
+            {"ending": "failed", "reason": "apns_payload_too_large", "provider_reason": "PayloadTooLarge"},
+            "failed: apns_payload_too_large",
             "PayloadTooLarge",
         ),
         ({"ending": "failed", "reason": "too_large", "provider": None}, "failed: too_large", "say less"),

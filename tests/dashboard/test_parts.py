@@ -191,12 +191,12 @@ def test_pages_of_a_timeline_come_to_all_events_in_their_order(
 
 def test_a_push_that_turned_the_device_is_told_of_once_with_what_it_made_of_it() -> None:
     refused = push(5)
-    refused = replace(refused, ending="bounced", reason="P2")
+    refused = replace(refused, ending="bounced", reason="apns_unregistered")
     turned = line(5, 1)
     turned = Line(replace(turned.line, message_id=refused.message_id), turned.key)
     [event, earlier] = timeline.timeline(Start(), [turned], [refused, push(9)], PersonId(1), delivery).events
     assert (event.what, event.to_status) == ("A push was refused", "bounced")
-    assert event.because == labels.because("P2")
+    assert event.because == labels.because("apns_unregistered")
     assert earlier.what == "Push accepted"
 
 
@@ -282,7 +282,7 @@ def test_where_all_is_well_nothing_needs_anybody() -> None:
 def test_each_trouble_is_told_with_what_to_do_the_worst_first() -> None:
     alert = Alert(
         route_id=RouteId(1),
-        reason="P9",
+        reason="apns_invalid_request",
         alert="the key is about to end",
         detail="",
         times=3,
@@ -315,7 +315,15 @@ def test_each_trouble_is_told_with_what_to_do_the_worst_first() -> None:
 
 def test_an_alert_of_yesterday_needs_nobody() -> None:
     old = NOW - timedelta(days=1)
-    alert = Alert(route_id=RouteId(1), reason="P9", alert="x", detail="", times=1, first_at=old, last_at=old)
+    alert = Alert(
+        route_id=RouteId(1),
+        reason="apns_invalid_request",
+        alert="x",
+        detail="",
+        times=1,
+        first_at=old,
+        last_at=old,
+    )
     assert needs(routes=[route(alerts=(alert,))]) == []
 
 
@@ -373,7 +381,7 @@ def test_an_error_is_said_without_its_fields_name() -> None:
 
 def test_every_last_status_metric_and_ending_has_a_word_and_a_tone() -> None:
     assert set(labels.STATUSES) == set(labels.STATUS_NAMES) == set(labels.STATUS_MEANS)
-    assert labels.because("P2")
+    assert labels.because("apns_unregistered")
     assert labels.because("no_route") == "there are no credentials for this platform, app and environment"
     assert labels.share(1, 3) == "33.3 %"
     assert labels.share(0, 0) == "–"  # noqa: RUF001 - a dash

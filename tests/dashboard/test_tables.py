@@ -190,7 +190,7 @@ async def test_a_message_to_many_is_read_delivery_by_delivery(
             person_id=device.person_id,
             generation=1,
             ending="bounced" if number % 3 == 0 else "accepted",
-            reason="P2",
+            reason="apns_unregistered",
         )
         for number, device in enumerate(devices)
     ]

@@ -1,8 +1,8 @@
 """Every row of the decision table, from the API by the worker to the push service and back.
 
 A device gets a first push that is accepted, so that "no change" can be told from a change and the route has proved
-itself; then comes what the row is about. What cannot be scripted for a token (F2, F17, F22, F23, the P's that need
-several devices, and the transport's N1 to N7) has a test of its own below.
+itself; then comes what the row is about. What cannot be scripted for a token (the token endpoint's answers, what
+needs several devices, and most of the transport's) has a test of its own below.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Paused:
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    row: str
+    code: str
     steps: tuple[Step, ...]
     outcome: Ends | Waits | Paused
     platform: str = "android"
@@ -75,12 +75,12 @@ class Case:
     alert: bool = False
 
 
-def fcm(row: str, *steps: Step, outcome: Ends | Waits | Paused, **more: Any) -> Case:
-    return Case(row=row, steps=steps, outcome=outcome, **more)
+def fcm(code: str, *steps: Step, outcome: Ends | Waits | Paused, **more: Any) -> Case:
+    return Case(code=code, steps=steps, outcome=outcome, **more)
 
 
-def apns(row: str, *steps: Step, outcome: Ends | Waits | Paused, **more: Any) -> Case:
-    return Case(row=row, steps=steps, outcome=outcome, platform="ios", provider="apns", **more)
+def apns(code: str, *steps: Step, outcome: Ends | Waits | Paused, **more: Any) -> Case:
+    return Case(code=code, steps=steps, outcome=outcome, platform="ios", provider="apns", **more)
 
 
 def reason(status: int, word: str = "", **more: Any) -> Step:
@@ -88,152 +88,206 @@ def reason(status: int, word: str = "", **more: Any) -> Step:
 
 
 CASES = [
-    fcm("F1", outcome=Ends(ending="accepted", status=200)),
+    fcm("fcm_accepted", outcome=Ends(ending="accepted", status=200)),
     fcm(
-        "F3",
+        "fcm_response_without_name",
         Step(status=200, body="not what FCM says"),
         outcome=Waits(from_s=0, to_s=3),
         alert=True,
     ),
-    fcm("F4", reason(404, "UNREGISTERED"), outcome=Ends(ending="bounced", status=404, reason="UNREGISTERED")),
-    fcm("F5", reason(404), outcome=Paused(reason="credentials 404 NOT_FOUND"), alert=True),
     fcm(
-        "F6",
+        "fcm_unregistered",
+        reason(404, "UNREGISTERED"),
+        outcome=Ends(ending="bounced", status=404, reason="UNREGISTERED"),
+    ),
+    fcm("fcm_project_not_found", reason(404), outcome=Paused(reason="credentials 404 NOT_FOUND"), alert=True),
+    fcm(
+        "fcm_invalid_argument_token",
         Step(form="token_field"),
         outcome=Ends(ending="bounced", status=400, reason="INVALID_ARGUMENT"),
     ),
     fcm(
-        "F7",
+        "fcm_apns_unregistered",
         Step(form="apple_gone"),
         outcome=Ends(ending="bounced", status=400, reason="Unregistered"),
         platform="ios",
     ),
     fcm(
-        "F8",
+        "fcm_apns_error",
         Step(status=400, reason="INVALID_ARGUMENT", apns_reason="TopicDisallowed"),
         outcome=Paused(reason="credentials 400 TopicDisallowed", probed=False),
         platform="ios",
         alert=True,
     ),
     fcm(
-        "F9", Step(form="payload_field"), outcome=Ends(ending="failed", status=400, reason="INVALID_ARGUMENT")
+        "fcm_invalid_argument_message",
+        Step(form="payload_field"),
+        outcome=Ends(ending="failed", status=400, reason="INVALID_ARGUMENT"),
     ),
-    fcm("F10", Step(form="bare"), outcome=Ends(ending="failed", status=400, reason="INVALID_ARGUMENT")),
     fcm(
-        "F11",
+        "fcm_invalid_argument",
+        Step(form="bare"),
+        outcome=Ends(ending="failed", status=400, reason="INVALID_ARGUMENT"),
+    ),
+    fcm(
+        "fcm_unauthenticated",
         *[reason(401)] * 2,
         outcome=Paused(reason="credentials 401 UNAUTHENTICATED", requests=2),
         alert=True,
     ),
     fcm(
-        "F12",
+        "fcm_third_party_auth_error",
         reason(401, "THIRD_PARTY_AUTH_ERROR"),
         outcome=Paused(reason="credentials 401 THIRD_PARTY_AUTH_ERROR", probed=False),
         platform="ios",
         alert=True,
     ),
     fcm(
-        "F13",
+        "fcm_sender_id_mismatch",
         reason(403, "SENDER_ID_MISMATCH"),
         outcome=Ends(ending="bounced", status=403, reason="SENDER_ID_MISMATCH"),
     ),
-    fcm("F14", reason(403), outcome=Paused(reason="credentials 403 PERMISSION_DENIED"), alert=True),
-    fcm("F15", Step(status=413, body=""), outcome=Ends(ending="failed", status=413)),
-    fcm("F16", Step(status=429, body=TOO_FAST_FOR_DEVICE), outcome=Waits(from_s=55, to_s=121)),
     fcm(
-        "F17",
+        "fcm_permission_denied",
+        reason(403),
+        outcome=Paused(reason="credentials 403 PERMISSION_DENIED"),
+        alert=True,
+    ),
+    fcm("fcm_payload_too_large", Step(status=413, body=""), outcome=Ends(ending="failed", status=413)),
+    fcm(
+        "fcm_quota_exceeded_device",
+        Step(status=429, body=TOO_FAST_FOR_DEVICE),
+        outcome=Waits(from_s=55, to_s=121),
+    ),
+    fcm(
+        "fcm_quota_exceeded_project",
         reason(429, "QUOTA_EXCEEDED", headers={"retry-after": "300"}),
         outcome=Waits(from_s=295, to_s=302),
     ),
-    fcm("F18", reason(500, "INTERNAL"), outcome=Waits(from_s=8, to_s=21)),
-    fcm("F19", Step(status=502, body="<html>Bad Gateway</html>"), outcome=Waits(from_s=28, to_s=31)),
-    fcm("F20", reason(503, "UNAVAILABLE", headers={"retry-after": "90"}), outcome=Waits(from_s=88, to_s=92)),
+    fcm("fcm_internal", reason(500, "INTERNAL"), outcome=Waits(from_s=8, to_s=21)),
     fcm(
-        "F21",
+        "fcm_bad_gateway",
+        Step(status=502, body="<html>Bad Gateway</html>"),
+        outcome=Waits(from_s=28, to_s=31),
+    ),
+    fcm(
+        "fcm_unavailable",
+        reason(503, "UNAVAILABLE", headers={"retry-after": "90"}),
+        outcome=Waits(from_s=88, to_s=92),
+    ),
+    fcm(
+        "fcm_unrecognized_response",
         Step(status=418, body={"error": {"code": 418, "status": "UNKNOWN", "message": "short and stout"}}),
         outcome=Ends(ending="failed", status=418, reason="UNKNOWN"),
         alert=True,
     ),
-    apns("P1", outcome=Ends(ending="accepted", status=200)),
+    apns("apns_accepted", outcome=Ends(ending="accepted", status=200)),
     apns(
-        "P2",
+        "apns_unregistered",
         reason(410, "Unregistered", timestamp=NOW_MS + HOUR_MS),
         outcome=Ends(ending="bounced", status=410, reason="Unregistered"),
     ),
     apns(
-        "P3",
+        "apns_unregistered_stale",
         reason(410, "Unregistered", timestamp=NOW_MS - HOUR_MS),
         outcome=Ends(ending="failed", status=410, reason="Unregistered"),
     ),
     apns(
-        "P4",
+        "apns_unregistered_unclear",
         reason(410, "ExpiredToken"),
         outcome=Ends(ending="bounced", status=410, reason="ExpiredToken"),
     ),
     apns(
-        "P5",
+        "apns_bad_device_token",
         reason(400, "BadDeviceToken"),
         outcome=Ends(ending="bounced", status=400, reason="BadDeviceToken"),
     ),
     apns(
-        "P6",
+        "apns_device_token_not_for_topic",
         reason(400, "DeviceTokenNotForTopic"),
         outcome=Ends(ending="bounced", status=400, reason="DeviceTokenNotForTopic"),
     ),
     apns(
-        "P7",
+        "apns_topic_refused",
         reason(400, "TopicDisallowed"),
         outcome=Paused(reason="credentials 400 TopicDisallowed"),
         alert=True,
     ),
     apns(
-        "P8", reason(400, "BadCollapseId"), outcome=Ends(ending="failed", status=400, reason="BadCollapseId")
+        "apns_invalid_message",
+        reason(400, "BadCollapseId"),
+        outcome=Ends(ending="failed", status=400, reason="BadCollapseId"),
     ),
     apns(
-        "P9",
+        "apns_invalid_request",
         reason(400, "MissingDeviceToken"),
         outcome=Ends(ending="failed", status=400, reason="MissingDeviceToken"),
         alert=True,
     ),
     apns(
-        "P10",
+        "apns_payload_too_large",
         reason(413, "PayloadTooLarge"),
         outcome=Ends(ending="failed", status=413, reason="PayloadTooLarge"),
     ),
-    apns("P11", reason(400, "IdleTimeout"), outcome=Ends(ending="accepted", status=200, requests=2)),
     apns(
-        "P13",
+        "apns_idle_timeout",
+        reason(400, "IdleTimeout"),
+        outcome=Ends(ending="accepted", status=200, requests=2),
+    ),
+    apns(
+        "apns_invalid_credentials",
         reason(403, "InvalidProviderToken"),
         outcome=Paused(reason="credentials 403 InvalidProviderToken"),
         alert=True,
     ),
     apns(
-        "P14",
+        "apns_unrelated_key_id_in_token",
         reason(403, "UnrelatedKeyIdInToken"),
         outcome=Ends(ending="accepted", status=200, requests=2),
         alert=True,
     ),
-    apns("P15", reason(403, "Forbidden"), outcome=Paused(reason="credentials 403 Forbidden"), alert=True),
-    apns("P16", reason(429, "TooManyRequests"), outcome=Waits(from_s=55, to_s=121)),
-    apns("P17", reason(429, "TooManyProviderTokenUpdates"), outcome=Waits(from_s=55, to_s=121)),
-    apns("P18", reason(500, "InternalServerError"), outcome=Waits(from_s=715, to_s=1081)),
-    apns("P19", reason(503, "ServiceUnavailable"), outcome=Waits(from_s=715, to_s=1081)),
-    apns("P20", reason(503, "Shutdown"), outcome=Ends(ending="accepted", status=200, requests=2)),
     apns(
-        "P21",
+        "apns_forbidden",
+        reason(403, "Forbidden"),
+        outcome=Paused(reason="credentials 403 Forbidden"),
+        alert=True,
+    ),
+    apns("apns_too_many_requests", reason(429, "TooManyRequests"), outcome=Waits(from_s=55, to_s=121)),
+    apns(
+        "apns_too_many_provider_token_updates",
+        reason(429, "TooManyProviderTokenUpdates"),
+        outcome=Waits(from_s=55, to_s=121),
+    ),
+    apns(
+        "apns_internal_server_error", reason(500, "InternalServerError"), outcome=Waits(from_s=715, to_s=1081)
+    ),
+    apns("apns_service_unavailable", reason(503, "ServiceUnavailable"), outcome=Waits(from_s=715, to_s=1081)),
+    apns("apns_shutdown", reason(503, "Shutdown"), outcome=Ends(ending="accepted", status=200, requests=2)),
+    apns(
+        "apns_unrecognized_response",
         reason(410, "NewWord", timestamp=NOW_MS + HOUR_MS),
         outcome=Ends(ending="bounced", status=410, reason="NewWord"),
         alert=True,
     ),
-    fcm("N4", *[Step(reset=7)] * 2, outcome=Ends(ending="accepted", status=200, requests=3)),
-    apns("N6", Step(close=True), outcome=Ends(ending="accepted", status=200, requests=2)),
+    fcm("stream_refused", *[Step(reset=7)] * 2, outcome=Ends(ending="accepted", status=200, requests=3)),
+    apns("no_response", Step(close=True), outcome=Ends(ending="accepted", status=200, requests=2)),
 ]
-OTHERS = {"F2", "P12", "F22", "F23", "N1", "N2", "N3", "N5", "N7"}
-EFFECTS = {row.row: row.device for row in TABLE}
+OTHERS = {
+    "dry_run_accepted",
+    "apns_expired_provider_token",
+    "fcm_oauth_refused",
+    "fcm_oauth_unavailable",
+    "connection_failed",
+    "server_certificate_untrusted",
+    "client_certificate_refused",
+    "stream_not_finished",
+    "no_stream_available",
+}
+EFFECTS = {row.code: row.device for row in TABLE}
 
 
 def test_every_row_is_proven_once() -> None:
-    assert sorted([case.row for case in CASES] + sorted(OTHERS)) == sorted(EFFECTS)
+    assert sorted([case.code for case in CASES] + sorted(OTHERS)) == sorted(EFFECTS)
 
 
 async def proven(tenant: Tenant, platform: str, provider: str) -> str:
@@ -247,7 +301,7 @@ async def proven(tenant: Tenant, platform: str, provider: str) -> str:
     return token
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.row)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.code)
 async def test_row(bare: Tenant, case: Case) -> None:
     if case.provider == "fcm":
         await bare.add_fcm()
@@ -260,16 +314,18 @@ async def test_row(bare: Tenant, case: Case) -> None:
 
     await expect(bare, case, token, delivery)
 
-    struck = EFFECTS[case.row] is Effect.STRIKE or case.row == "P21"
+    struck = EFFECTS[case.code] is Effect.STRIKE or case.code == "apns_unrecognized_response"
     assert await bare.status(token) == ("bounced" if struck else "sent")
     new_lines = [line for line in await bare.history(token) if line not in history_before]
     if struck:
         [line] = new_lines
         assert (line["event"], line["from_status"], line["to_status"]) == ("refused", "sent", "bounced")
     else:
-        assert [line["event"] for line in new_lines] == (["refused_as_stale"] if case.row == "P3" else [])
+        assert [line["event"] for line in new_lines] == (
+            ["refused_as_stale"] if case.code == "apns_unregistered_stale" else []
+        )
     alerts = [alert for route in (await bare.routes()).values() for alert in route["alerts"]]
-    assert any(alert["reason"] == case.row for alert in alerts) == case.alert, alerts
+    assert any(alert["reason"] == case.code for alert in alerts) == case.alert, alerts
     assert_same_identity(bare, token)
 
 
@@ -283,7 +339,9 @@ async def expect(tenant: Tenant, case: Case, token: str, delivery: str) -> None:
                 said,
             )
             assert push["reason"] == (
-                case.row if requests == 1 else {"fcm": "F1", "apns": "P1"}[case.provider]
+                case.code
+                if requests == 1
+                else {"fcm": "fcm_accepted", "apns": "apns_accepted"}[case.provider]
             )
             assert len(tenant.asked(token)) == 1 + requests
             metric = {"accepted": "sent", "bounced": "bounced", "failed": "failed"}[ending]
@@ -353,11 +411,13 @@ async def test_a_success_that_is_not_fcms_twice_leaves_the_push_unknown(tenant: 
     await tenant.waiting()
     await tenant.make_due()
     [_, push] = await tenant.settled(2)
-    assert (push["ending"], push["reason"]) == ("unknown", "F3")
+    assert (push["ending"], push["reason"]) == ("unknown", "fcm_response_without_name")
     assert await tenant.status(token) == "sent"
 
 
-async def test_f2_a_probe_is_a_dry_run_that_resumes_its_route_and_touches_no_device(tenant: Tenant) -> None:
+async def test_dry_run_accepted_a_probe_is_a_dry_run_that_resumes_its_route_and_touches_no_device(
+    tenant: Tenant,
+) -> None:
     token = await proven(tenant, "android", "fcm")
     tenant.simulator.world.script(token, [reason(403)])
     await tenant.push("ann")
@@ -366,7 +426,7 @@ async def test_f2_a_probe_is_a_dry_run_that_resumes_its_route_and_touches_no_dev
     tenant.simulator.world.installations[nobodys] = Installation(nobodys, Origin(platform="android"))
     await tenant.let_probe()
     pushes = await tenant.settled(2)
-    assert [(push["ending"], push["reason"]) for push in pushes] == [("accepted", "F1")] * 2
+    assert [(push["ending"], push["reason"]) for push in pushes] == [("accepted", "fcm_accepted")] * 2
     assert not any(route["paused_at"] for route in (await tenant.routes()).values())
     assert tenant.asked(nobodys)[-1].status == 200
     assert b'"validate_only":true' in tenant.asked(nobodys)[0].body.replace(b" ", b"").lower()
@@ -382,7 +442,9 @@ async def test_a_probe_that_is_told_no_such_token_resumes_its_route_too(tenant: 
     assert [entry.reason for entry in tenant.asked("0" * 64)][-1] == "BadDeviceToken"
 
 
-async def test_f17_three_devices_that_are_throttled_slow_the_project_down(tenant: Tenant) -> None:
+async def test_fcm_quota_exceeded_project_three_devices_that_are_throttled_slow_the_project_down(
+    tenant: Tenant,
+) -> None:
     tokens = tenant.mint("android", 4)
     for token in tokens:
         await tenant.register(token[:8], token, "android")
@@ -400,7 +462,9 @@ async def test_f17_three_devices_that_are_throttled_slow_the_project_down(tenant
     assert await tenant.status(tokens[0]) == ""
 
 
-async def test_f9_a_message_that_three_devices_call_malformed_stops_for_the_rest(tenant: Tenant) -> None:
+async def test_fcm_invalid_argument_message_a_message_that_three_devices_call_malformed_stops_for_the_rest(
+    tenant: Tenant,
+) -> None:
     tokens = tenant.mint("android", 4)
     for token in tokens:
         await tenant.register("ann", token, "android")
@@ -430,12 +494,14 @@ async def test_f9_a_message_that_three_devices_call_malformed_stops_for_the_rest
     await tenant.make_due()
     rest = [push for push in await tenant.settled(5) if push["device_id"] == device["device_id"]]
     assert [(push["ending"], push["reason"], push["attempts"]) for push in rest] == [
-        ("failed", "malformed: fcm 400 INVALID_ARGUMENT", 0)
+        ("failed", "malformed", 0)
     ]
     assert tenant.asked(later[0]) == []
 
 
-async def test_f22_a_service_account_that_google_refuses_pauses_its_routes(bare: Tenant) -> None:
+async def test_fcm_oauth_refused_a_service_account_that_google_refuses_pauses_its_routes(
+    bare: Tenant,
+) -> None:
     account = (await asyncio.to_thread(open, bare.simulator.service_account_file, "rb")).read()
     stranger = account.replace(b"pushkeeper@", b"stranger@")
     assert stranger != account
@@ -450,7 +516,9 @@ async def test_f22_a_service_account_that_google_refuses_pauses_its_routes(bare:
     assert (await bare.status(token), bare.asked(token)) == ("", [])
 
 
-async def test_f23_a_token_endpoint_that_is_down_defers_the_push(bare: Tenant, closed_port: int) -> None:
+async def test_fcm_oauth_unavailable_a_token_endpoint_that_is_down_defers_the_push(
+    bare: Tenant, closed_port: int
+) -> None:
     account = (await asyncio.to_thread(open, bare.simulator.service_account_file, "rb")).read()
     there = str(bare.simulator.token_endpoint.port).encode()
     await bare.add_fcm(account=account.replace(there, str(closed_port).encode()))
@@ -462,7 +530,9 @@ async def test_f23_a_token_endpoint_that_is_down_defers_the_push(bare: Tenant, c
     assert (await bare.status(token), bare.asked(token)) == ("", [])
 
 
-async def test_p3_a_second_refusal_older_than_the_registration_is_a_strike(tenant: Tenant) -> None:
+async def test_apns_unregistered_stale_a_second_refusal_older_than_the_registration_is_a_strike(
+    tenant: Tenant,
+) -> None:
     token = await proven(tenant, "ios", "apns")
     tenant.simulator.world.script(token, [reason(410, "Unregistered", timestamp=NOW_MS - HOUR_MS)] * 2)
     for count in (2, 3):
@@ -471,7 +541,7 @@ async def test_p3_a_second_refusal_older_than_the_registration_is_a_strike(tenan
     assert await tenant.status(token) == "bounced"
 
 
-async def test_p12_an_expired_provider_token_is_renewed_once_and_a_young_one_pauses_the_route(
+async def test_apns_expired_provider_token_an_expired_provider_token_is_renewed_once_and_a_young_one_pauses_the_route(
     tenant: Tenant,
 ) -> None:
     token = await proven(tenant, "ios", "apns")
@@ -491,7 +561,9 @@ async def test_p12_an_expired_provider_token_is_renewed_once_and_a_young_one_pau
     assert await tenant.status(token) == "sent"
 
 
-async def test_p21_a_new_403_pauses_the_route_at_the_fifth_device(tenant: Tenant) -> None:
+async def test_apns_unrecognized_response_a_new_403_pauses_the_route_at_the_fifth_device(
+    tenant: Tenant,
+) -> None:
     tokens = tenant.mint("ios", 5)
     for token in tokens:
         await tenant.register(token[:8], token, "ios")
@@ -509,7 +581,7 @@ async def test_p21_a_new_403_pauses_the_route_at_the_fifth_device(tenant: Tenant
     ]
 
 
-async def test_n1_an_endpoint_that_refuses_connections_defers_the_push(
+async def test_connection_failed_an_endpoint_that_refuses_connections_defers_the_push(
     bare: Tenant, closed_port: int
 ) -> None:
     await bare.add_apns(endpoint_url=f"https://localhost:{closed_port}")
@@ -521,7 +593,9 @@ async def test_n1_an_endpoint_that_refuses_connections_defers_the_push(
     assert (batch["attempt"], await bare.status(token)) == (1, "")
 
 
-async def test_n2_a_server_that_is_not_trusted_pauses_the_route(bare: Tenant) -> None:
+async def test_server_certificate_untrusted_a_server_that_is_not_trusted_pauses_the_route(
+    bare: Tenant,
+) -> None:
     stranger = trustme.CA().cert_pem.bytes().decode()
     await bare.add_apns(ca_pem=stranger)
     [token] = bare.mint("ios")
@@ -531,10 +605,12 @@ async def test_n2_a_server_that_is_not_trusted_pauses_the_route(bare: Tenant) ->
     [batch] = await bare.waiting()
     [route] = (await bare.routes()).values()
     assert (route["pause_kind"], batch["attempt"], await bare.status(token)) == ("untrusted", 0, "")
-    assert [alert["reason"] for alert in route["alerts"]] == ["N2"]
+    assert [alert["reason"] for alert in route["alerts"]] == ["server_certificate_untrusted"]
 
 
-async def test_n3_a_client_certificate_that_is_refused_pauses_the_route(bare: Tenant) -> None:
+async def test_client_certificate_refused_a_client_certificate_that_is_refused_pauses_the_route(
+    bare: Tenant,
+) -> None:
     # Not the simulator's: asyncio's servers close without the TLS alert, which is what this is about.
     ours, theirs = trustme.CA(), trustme.CA()
 
@@ -565,10 +641,12 @@ async def test_n3_a_client_certificate_that_is_refused_pauses_the_route(bare: Te
         await refusing
     [route] = (await bare.routes()).values()
     assert (route["pause_kind"], await bare.status(token)) == ("credentials", "")
-    assert [alert["reason"] for alert in route["alerts"]] == ["N3"]
+    assert [alert["reason"] for alert in route["alerts"]] == ["client_certificate_refused"]
 
 
-async def test_n5_a_goaway_that_covers_the_stream_waits_for_its_answer(tenant: Tenant) -> None:
+async def test_stream_not_finished_a_goaway_that_covers_the_stream_waits_for_its_answer(
+    tenant: Tenant,
+) -> None:
     token = await proven(tenant, "ios", "apns")
     tenant.simulator.world.script(token, [Step(delay_ms=1_500)])
     await tenant.push("ann")
@@ -581,12 +659,12 @@ async def test_n5_a_goaway_that_covers_the_stream_waits_for_its_answer(tenant: T
         connection.go_away(debug=b'{"reason":"Shutdown"}')
     pushes = await tenant.settled(2)
     assert [(push["ending"], push["reason"], push["attempts"]) for push in pushes] == [
-        ("accepted", "P1", 1)
+        ("accepted", "apns_accepted", 1)
     ] * 2
     assert len(tenant.asked(token)) == 2
 
 
-async def test_n7_pushes_that_find_no_stream_wait_and_none_is_lost(tenant: Tenant) -> None:
+async def test_no_stream_available_pushes_that_find_no_stream_wait_and_none_is_lost(tenant: Tenant) -> None:
     await proven(tenant, "ios", "apns")
     for connection in tenant.simulator.apns.connections:
         connection.limit_streams(1)

@@ -156,14 +156,14 @@ async def test_a_key_that_the_provider_refuses_is_wrong(patient: Patient) -> Non
     (probe,) = await patient.of("probe", probes=True)
     assert probe.about == "shop: fcm somebody-elses"
     assert (probe.state, probe.todo) == (State.WRONG, "pushkeeper credentials update")
-    assert "F14: 403" in probe.said
+    assert "fcm_permission_denied: 403" in probe.said
 
 
 async def test_a_provider_that_cannot_be_reached_is_wrong(patient: Patient, closed_port: int) -> None:
     await patient.add_apns(endpoint_url=f"https://localhost:{closed_port}")
     (probe,) = await patient.of("probe", probes=True)
     assert probe.state is State.WRONG
-    assert "N1" in probe.said
+    assert "connection_failed" in probe.said
     assert "firewall" in probe.todo
 
 
@@ -276,18 +276,18 @@ async def test_alerts_and_held_refusals_are_told(patient: Patient) -> None:
     await patient.add_apns()
     await patient.database.rows(
         "insert into alerts (workspace_id, route_id, reason, alert, times) "
-        "select workspace_id, route_id, 'P21', 'never seen', 7 from routes"
+        "select workspace_id, route_id, 'apns_unrecognized_response', 'never seen', 7 from routes"
     )
     await patient.database.rows(
         "with m as (insert into messages (message_id, workspace_id, kind, content, expires_at) "
         "values (gen_random_uuid(), $1, 'broadcast', '{}', now()) returning message_id) "
         "insert into held_verdicts (message_id, device_id, workspace_id, route_id, person_id, generation, why, priority, "
         "attempt, first_attempt_at, reason, provider, provider_reason) "
-        "select message_id, '', $1, route_id, 1, 1, 'guard', 0, 0, now(), 'P5', 'apns', '' from m, routes",
+        "select message_id, '', $1, route_id, 1, 1, 'guard', 0, 0, now(), 'apns_bad_device_token', 'apns', '' from m, routes",
         patient.workspace,
     )
     (alert,) = await patient.of("alerts")
-    assert alert.said == "P21, 7 times: never seen"
+    assert alert.said == "apns_unrecognized_response, 7 times: never seen"
     (held,) = await patient.of("held refusals")
     assert (held.said, held.state) == ("1", State.ATTENTION)
 

@@ -49,11 +49,11 @@ async def test_pushes_answers_and_waits_are_counted_by_whoever_sends(tenant: Ten
 
     async def ask() -> dict[tuple[Metric, tuple[str, ...]], float | Spread] | None:
         now = await told(database)
-        return now if more(now, "apns", "accepted", "P1") else None
+        return now if more(now, "apns", "accepted", "apns_accepted") else None
 
     now = await eventually(ask)
-    assert more(now, "apns", "accepted", "P1") == 1
-    assert more(now, "apns", "bounced", "P2") == 1
+    assert more(now, "apns", "accepted", "apns_accepted") == 1
+    assert more(now, "apns", "bounced", "apns_unregistered") == 1
     assert now[Metric.ROUTE_ANSWERS, (*route, "accepted")] == 1
     assert now[Metric.ROUTE_ANSWERS, (*route, "definite")] == 1
     assert now[Metric.ROUTE_PAUSED, (*route, "none")] == 0

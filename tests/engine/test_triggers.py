@@ -93,7 +93,7 @@ async def test_by_ids_and_who_has_no_device_is_told_of(crowd: Crowd) -> None:
     await crowd.trigger(ids=["ann", "sam", "ann"], data={"offer": "Tea"})
     pushes = await crowd.tenant.settled(2)
     assert {(push["ending"], push["reason"]) for push in pushes} == {
-        ("accepted", "F1"),
+        ("accepted", "fcm_accepted"),
         ("skipped", "no_device"),
     }
     assert crowd.told() == {"ann": ["Tea for ann: no more"]}

@@ -54,7 +54,7 @@ class Campaign:
         """How its pushes ended, and how many devices that were."""
         rows = crowd.query(
             self._url,
-            "select p.ending, p.reason, count(*), count(distinct p.device_id) from pushes p "
+            "select p.ending, push_reason(p.ending, p.provider, p.reason), count(*), count(distinct p.device_id) from pushes p "
             "join broadcasts b using (message_id) where b.broadcast_id = $1 group by 1, 2",
             self.number,
         )
@@ -85,7 +85,7 @@ def test_a_broadcast_of_50000_ends_as_it_was_told_to_whatever_happens_to_its_wor
         whole = Campaign(workspace, url)
         _paused_while_workers_change(chaos, workspace, url, whole)
         eventually(whole.is_over, within_s=120)
-        assert whole.endings() == {("accepted", "P1"): (DEVICES, DEVICES)}
+        assert whole.endings() == {("accepted", "apns_accepted"): (DEVICES, DEVICES)}
         assert whole.spread_s() > DEVICES / PER_S - 1
         assert whole.read()["endings"] == {"accepted": DEVICES}
         repeated = requests_seen(workspace) - DEVICES
@@ -128,9 +128,9 @@ def _cancelled_in_mid_flight(chaos, workspace, cut, record_property):
     at_cancel = requests_seen(workspace)
     eventually(cut.is_over, within_s=60)
     endings = cut.endings()
-    accepted, _ = endings[("accepted", "P1")]
+    accepted, _ = endings[("accepted", "apns_accepted")]
     skipped, _ = endings[("skipped", "cancelled")]
-    assert set(endings) == {("accepted", "P1"), ("skipped", "cancelled")}
+    assert set(endings) == {("accepted", "apns_accepted"), ("skipped", "cancelled")}
     assert accepted + skipped == DEVICES
     after = requests_seen(workspace) - at_cancel
     record_property("after_the_cancel", after)

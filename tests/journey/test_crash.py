@@ -41,7 +41,7 @@ def test_a_worker_killed_in_mid_send_loses_nothing_and_repeats_only_what_was_in_
 
     with running("worker", *on):
         eventually(lambda: sum(workspace.pushes().values()) >= PEOPLE, within_s=60)
-    assert workspace.pushes() == {("accepted", "F1"): PEOPLE}
+    assert workspace.pushes() == {("accepted", "fcm_accepted"): PEOPLE}
     assert all("sent" in workspace.message(delivery)["metrics"] for delivery in deliveries)
     assert {workspace.status(token) for token in tokens} == {"sent"}
     repeated = {token: len(workspace.journal(token)) for token in tokens}

@@ -81,7 +81,7 @@ def filled(query: str) -> Iterator[str]:
     joined = {
         "{people}": audiences.JOINED,
         "{listed}": "",
-        "{same_phone}": "false",
+        "{asks}": "true, false, false, null",
         "{zone}": "'known'",
         "{said}": planning.ZONE,
         "{indexed}": "",

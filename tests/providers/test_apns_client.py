@@ -72,7 +72,7 @@ async def test_a_push_arrives_with_its_alert_both_keys_and_its_headers(
     client.send([push])
     assert client.pending == 1
     [verdict] = await verdicts.of([push])
-    assert (verdict.row, verdict.outcome) == ("P1", Accepted(provider_id=str(push.identity)))
+    assert (verdict.code, verdict.outcome) == ("apns_accepted", Accepted(provider_id=str(push.identity)))
     assert client.pending == 0
     [entry] = simulator.world.journal.read(token)
     body = msgspec.json.decode(entry.body)
@@ -105,9 +105,9 @@ async def test_a_token_of_the_other_environment_or_topic_is_refused_ambiguously(
     pushes = [make_push(sandboxed), make_push(elsewhere)]
     open_client(key).send(pushes)
     found = await verdicts.of(pushes)
-    assert [(verdict.row, verdict.outcome) for verdict in found] == [
-        ("P5", Refused(certainty=Certainty.AMBIGUOUS)),
-        ("P6", Refused(certainty=Certainty.AMBIGUOUS)),
+    assert [(verdict.code, verdict.outcome) for verdict in found] == [
+        ("apns_bad_device_token", Refused(certainty=Certainty.AMBIGUOUS)),
+        ("apns_device_token_not_for_topic", Refused(certainty=Certainty.AMBIGUOUS)),
     ]
 
 
@@ -126,7 +126,10 @@ async def test_a_wrong_key_holds_the_credential_and_bounces_nobody(
     pushes = [make_push(token) for token in simulator.world.mint(3, IPHONE)]
     open_client(wrong).send(pushes)
     for verdict in await verdicts.of(pushes):
-        assert (verdict.row, verdict.outcome) == ("P13", BadCredentials(scope=Scope.CREDENTIAL))
+        assert (verdict.code, verdict.outcome) == (
+            "apns_invalid_credentials",
+            BadCredentials(scope=Scope.CREDENTIAL),
+        )
 
 
 async def test_a_certificate_speaks_for_its_topic(simulator, open_client, make_push, verdicts):
@@ -145,7 +148,10 @@ async def test_a_server_that_is_not_trusted_gets_nothing(simulator, open_client,
     push = make_push(token)
     open_client(key, ca=None).send([push])
     [verdict] = await verdicts.of([push])
-    assert (verdict.row, verdict.outcome) == ("N2", Unanswered(silence=Silence.UNTRUSTED))
+    assert (verdict.code, verdict.outcome) == (
+        "server_certificate_untrusted",
+        Unanswered(silence=Silence.UNTRUSTED),
+    )
     assert not list(simulator.world.journal.read(token))
 
 
@@ -155,7 +161,7 @@ async def test_an_address_that_is_no_https_url_is_refused(open_client, key):
             open_client(key, endpoint_url=address)
 
 
-async def test_n7_a_thousand_pushes_share_one_token_and_wait_for_their_streams(
+async def test_no_stream_available_a_thousand_pushes_share_one_token_and_wait_for_their_streams(
     simulator, open_client, key, make_push, verdicts
 ):
     pushes = [make_push(token) for token in simulator.world.mint(1000, IPHONE)]
@@ -168,7 +174,7 @@ async def test_n7_a_thousand_pushes_share_one_token_and_wait_for_their_streams(
     assert len(verdicts.batches) < 1000
 
 
-async def test_n5_a_stream_that_goaway_promised_is_waited_for(
+async def test_stream_not_finished_a_stream_that_goaway_promised_is_waited_for(
     simulator, open_client, key, make_push, verdicts
 ):
     opening, slow, quick = simulator.world.mint(3, IPHONE)
@@ -200,8 +206,8 @@ async def test_an_expired_token_of_an_age_is_renewed_and_the_next_push_goes_thro
     client.send([first])
     behind = refused.issued_at + timedelta(minutes=21)
     [verdict] = await verdicts.of([first])
-    assert (verdict.row, verdict.outcome) == (
-        "P12",
+    assert (verdict.code, verdict.outcome) == (
+        "apns_expired_provider_token",
         BadCredentials(scope=Scope.CREDENTIAL, heal=Heal.RENEW_TOKEN),
     )
     behind = started_at
@@ -233,7 +239,10 @@ async def test_an_expired_token_that_is_young_says_that_the_clock_is_wrong(
     pushes = [make_push(token) for token in simulator.world.mint(2, IPHONE)]
     open_client(tokens).send(pushes)
     for verdict in await verdicts.of(pushes):
-        assert (verdict.row, verdict.outcome) == ("P12", BadCredentials(scope=Scope.CREDENTIAL))
+        assert (verdict.code, verdict.outcome) == (
+            "apns_expired_provider_token",
+            BadCredentials(scope=Scope.CREDENTIAL),
+        )
         assert "clock" in verdict.alert
 
 
@@ -270,7 +279,7 @@ async def test_a_push_that_has_not_left_can_be_withdrawn_and_an_urgent_one_leave
     client.send(pushes)
     assert client.withdraw(lambda push: push is pushes[0]) == 1
     withdrawn, *_ = await verdicts.of(pushes)
-    assert (withdrawn.row, withdrawn.detail) == ("N4", "withdrawn before it was sent")
+    assert (withdrawn.code, withdrawn.detail) == ("stream_refused", "withdrawn before it was sent")
     asked = [entry.token for entry in simulator.world.journal.read(None)]
     assert asked == [tokens[2], tokens[1]]
 
@@ -284,4 +293,8 @@ async def test_an_answer_that_cannot_be_read_fails_its_push_alone(
     # When it was refused cannot be compared with that.
     pushes[1] = replace(pushes[1], registered_at=pushes[1].registered_at.replace(tzinfo=None))
     open_client(key).send(pushes)
-    assert [verdict.row for verdict in await verdicts.of(pushes)] == ["P2", "not_understood", "P2"]
+    assert [verdict.code for verdict in await verdicts.of(pushes)] == [
+        "apns_unregistered",
+        "not_understood",
+        "apns_unregistered",
+    ]

@@ -112,7 +112,7 @@ async def test_a_failing_endpoint_is_asked_again_after_a_growing_wait_only(acces
     assert await granted(access) is None
     for _ in range(100):
         failure = access.ask()
-        assert failure.row == "F23"
+        assert failure.code == "fcm_oauth_unavailable"
         assert failure.outcome.after_s >= 2
     assert endpoint.asked == 1
     clock.pass_(seconds=60)

@@ -69,7 +69,7 @@ async def test_a_push_arrives_with_its_alert_and_both_keys(
     client.send([push])
     assert client.pending == 1
     [verdict] = await verdicts.of([push])
-    assert verdict.row == "F1"
+    assert verdict.code == "fcm_accepted"
     assert verdict.outcome.provider_id.startswith(f"projects/{account.project_id}/messages/")
     assert client.pending == 0
     [entry] = simulator.world.journal.read(token)
@@ -92,7 +92,11 @@ async def test_every_kind_of_device_takes_a_rich_push(simulator, open_client, ac
         make_push(fid, content, platform=Platform.ANDROID, id_kind=IdKind.FID),
     ]
     open_client(account).send(pushes)
-    assert [verdict.row for verdict in await verdicts.of(pushes)] == ["F1", "F1", "F1"]
+    assert [verdict.code for verdict in await verdicts.of(pushes)] == [
+        "fcm_accepted",
+        "fcm_accepted",
+        "fcm_accepted",
+    ]
 
 
 async def test_an_uninstalled_app_refuses_definitely_on_both_platforms(
@@ -104,9 +108,9 @@ async def test_an_uninstalled_app_refuses_definitely_on_both_platforms(
     pushes = [make_push(android, platform=Platform.ANDROID), make_push(iphone, platform=Platform.IOS)]
     open_client(account).send(pushes)
     found = await verdicts.of(pushes)
-    assert [(verdict.row, verdict.outcome) for verdict in found] == [
-        ("F4", Refused(certainty=Certainty.DEFINITE)),
-        ("F7", Refused(certainty=Certainty.DEFINITE)),
+    assert [(verdict.code, verdict.outcome) for verdict in found] == [
+        ("fcm_unregistered", Refused(certainty=Certainty.DEFINITE)),
+        ("fcm_apns_unregistered", Refused(certainty=Certainty.DEFINITE)),
     ]
 
 
@@ -117,9 +121,9 @@ async def test_what_never_was_a_token_is_refused_ambiguously(
     pushes = [android("no-token-at-all"), android(elsewhere)]
     open_client(account).send(pushes)
     found = await verdicts.of(pushes)
-    assert [(verdict.row, verdict.outcome) for verdict in found] == [
-        ("F6", Refused(certainty=Certainty.AMBIGUOUS)),
-        ("F13", Refused(certainty=Certainty.AMBIGUOUS)),
+    assert [(verdict.code, verdict.outcome) for verdict in found] == [
+        ("fcm_invalid_argument_token", Refused(certainty=Certainty.AMBIGUOUS)),
+        ("fcm_sender_id_mismatch", Refused(certainty=Certainty.AMBIGUOUS)),
     ]
 
 
@@ -147,7 +151,10 @@ async def test_a_wrong_key_holds_every_waiting_push_after_one_request(
     client.send(pushes[50:])
     assert client.pending == 50
     for verdict in await verdicts.of(pushes):
-        assert (verdict.row, verdict.outcome) == ("F22", BadCredentials(scope=Scope.CREDENTIAL))
+        assert (verdict.code, verdict.outcome) == (
+            "fcm_oauth_refused",
+            BadCredentials(scope=Scope.CREDENTIAL),
+        )
         assert verdict.detail == "Invalid JWT Signature."
     assert sum(simulator.world.journal.answers.values()) == 1
 
@@ -160,7 +167,7 @@ async def test_a_wrong_project_holds_the_credential(
     push = android(token)
     open_client(wrong).send([push])
     [verdict] = await verdicts.of([push])
-    assert verdict.row == "F14"
+    assert verdict.code == "fcm_permission_denied"
     assert verdict.outcome == BadCredentials(scope=Scope.CREDENTIAL, probe_after_s=60)
 
 
@@ -175,14 +182,18 @@ async def test_a_revoked_access_token_is_renewed_once_and_a_second_refusal_holds
     simulator.oauth.revoke()
     client.send(storm)
     heals = BadCredentials(scope=Scope.CREDENTIAL, heal=Heal.RENEW_TOKEN)
-    assert {(verdict.row, verdict.outcome) for verdict in await verdicts.of(storm)} == {("F11", heals)}
+    assert {(verdict.code, verdict.outcome) for verdict in await verdicts.of(storm)} == {
+        ("fcm_unauthenticated", heals)
+    }
     client.send(again[:5])
     assert all(isinstance(verdict.outcome, Accepted) for verdict in await verdicts.of(again[:5]))
     assert simulator.world.journal.answers["oauth", 200, ""] == 2
     simulator.oauth.revoke()
     client.send(again[5:])
     held = BadCredentials(scope=Scope.CREDENTIAL)
-    assert {(verdict.row, verdict.outcome) for verdict in await verdicts.of(again[5:])} == {("F11", held)}
+    assert {(verdict.code, verdict.outcome) for verdict in await verdicts.of(again[5:])} == {
+        ("fcm_unauthenticated", held)
+    }
     assert simulator.world.journal.answers["oauth", 200, ""] == 2
 
 
@@ -194,7 +205,7 @@ async def test_a_token_endpoint_that_nobody_runs_defers_the_pushes(
     push = android(token)
     open_client(ServiceAccount.parse(json.dumps(nowhere).encode())).send([push])
     [verdict] = await verdicts.of([push])
-    assert verdict.row == "F23"
+    assert verdict.code == "fcm_oauth_unavailable"
     assert not list(simulator.world.journal.read(token))
 
 
@@ -203,7 +214,7 @@ async def test_a_dry_run_reaches_fcm_and_no_phone(simulator, open_client, accoun
     push = android(token, dry_run=True)
     open_client(account).send([push])
     [verdict] = await verdicts.of([push])
-    assert verdict.row == "F2"
+    assert verdict.code == "dry_run_accepted"
     assert verdict.outcome.dry_run
     assert simulator.world.installations[token].accepted == 0
 
@@ -213,7 +224,10 @@ async def test_a_server_that_is_not_trusted_gets_nothing(simulator, open_client,
     push = android(token)
     open_client(account, ca=None).send([push])
     [verdict] = await verdicts.of([push])
-    assert (verdict.row, verdict.outcome) == ("N2", Unanswered(silence=Silence.UNTRUSTED))
+    assert (verdict.code, verdict.outcome) == (
+        "server_certificate_untrusted",
+        Unanswered(silence=Silence.UNTRUSTED),
+    )
     assert not list(simulator.world.journal.read())
 
 
@@ -245,6 +259,9 @@ async def test_a_push_that_waits_for_an_access_token_can_be_withdrawn(
     assert client.withdraw(lambda push: push is pushes[0]) == 1
     withdrawn, sent = await verdicts.of(pushes)
     assert withdrawn.outcome == Unanswered(silence=Silence.NOT_PROCESSED)
-    assert (withdrawn.row, withdrawn.detail) == ("N4", "The push was withdrawn before it was sent.")
+    assert (withdrawn.code, withdrawn.detail) == (
+        "stream_refused",
+        "The push was withdrawn before it was sent.",
+    )
     assert isinstance(sent.outcome, Accepted)
     assert not list(simulator.world.journal.read(tokens[0]))

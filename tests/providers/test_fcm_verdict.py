@@ -1,4 +1,4 @@
-"""FCM's answers, one test per row F1 to F23 of the decision table, and what no bytes may ever do."""
+"""FCM's answers, one test per row of the decision table, and what no bytes may ever do."""
 
 from __future__ import annotations
 
@@ -71,46 +71,46 @@ def read(answer: Response | NoResponse, *, dry_run: bool = False) -> Verdict:
     return verdict.read(answer, token=TOKEN, now=NOON, dry_run=dry_run)
 
 
-def row_and_outcome(answer: Response | NoResponse) -> tuple[str, object]:
+def code_and_outcome(answer: Response | NoResponse) -> tuple[str, object]:
     found = read(answer)
-    return found.row, found.outcome
+    return found.code, found.outcome
 
 
-def test_f1_a_name_means_accepted():
+def test_fcm_accepted_a_name_means_accepted():
     name = "projects/myproject-b5ae1/messages/0:1500415314455276%31bd1c9631bd1c96"
     found = read(Response(200, (), json.dumps({"name": name}).encode()))
-    assert found == Verdict(row="F1", outcome=Accepted(provider_id=name), status=200)
+    assert found == Verdict(code="fcm_accepted", outcome=Accepted(provider_id=name), status=200)
 
 
-def test_f2_a_dry_run_is_accepted_as_one():
+def test_dry_run_accepted_a_dry_run_is_accepted_as_one():
     body = b'{"name":"projects/demo/messages/fake_message_id"}'
     for dry_run in (True, False):
         found = read(Response(200, (), body), dry_run=dry_run)
-        assert found.row == "F2"
+        assert found.code == "dry_run_accepted"
         assert found.outcome == Accepted(provider_id="projects/demo/messages/fake_message_id", dry_run=True)
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", HTML, b'{"name":""}', b'{"name":7}', b'{"name":"proj'])
-def test_f3_a_success_without_a_name_is_a_proxys(body):
+def test_fcm_response_without_name_a_success_without_a_name_is_a_proxys(body):
     found = read(Response(200, (), body))
-    assert (found.row, found.outcome) == ("F3", Unanswered(silence=Silence.GARBLED))
+    assert (found.code, found.outcome) == ("fcm_response_without_name", Unanswered(silence=Silence.GARBLED))
     assert "proxy" in found.alert
 
 
-def test_f4_unregistered_is_a_dead_token_with_or_without_apples_word():
+def test_fcm_unregistered_unregistered_is_a_dead_token_with_or_without_apples_word():
     message = "Requested entity was not found."
     for details in (
         [fcm_error("UNREGISTERED")],
         [apns_error(410, "Unregistered"), fcm_error("UNREGISTERED")],
     ):
         found = read(error(404, "NOT_FOUND", *details, message=message))
-        assert (found.row, found.outcome) == ("F4", DEFINITE)
+        assert (found.code, found.outcome) == ("fcm_unregistered", DEFINITE)
         assert (found.status, found.reason, found.detail) == (404, "UNREGISTERED", message)
 
 
-def test_f5_a_404_without_unregistered_is_the_projects_fault():
+def test_fcm_project_not_found_a_404_without_unregistered_is_the_projects_fault():
     found = read(error(404, "NOT_FOUND"))
-    assert (found.row, found.outcome) == ("F5", BadCredentials(scope=Scope.CREDENTIAL))
+    assert (found.code, found.outcome) == ("fcm_project_not_found", BadCredentials(scope=Scope.CREDENTIAL))
     assert found.alert
 
 
@@ -144,11 +144,11 @@ def test_what_google_did_not_say_is_believed_of_several_devices_alone(status, bo
     ],
     ids=["form a", "form a, other order", "form a, fid", "form b"],
 )
-def test_f6_a_400_about_the_token_alone_is_ambiguous(answer):
-    assert row_and_outcome(answer) == ("F6", AMBIGUOUS)
+def test_fcm_invalid_argument_token_a_400_about_the_token_alone_is_ambiguous(answer):
+    assert code_and_outcome(answer) == ("fcm_invalid_argument_token", AMBIGUOUS)
 
 
-def test_f7_apples_410_inside_a_400_is_a_dead_token():
+def test_fcm_apns_unregistered_apples_410_inside_a_400_is_a_dead_token():
     answer = error(
         400,
         "INVALID_ARGUMENT",
@@ -157,7 +157,7 @@ def test_f7_apples_410_inside_a_400_is_a_dead_token():
         message="APNs device token is disabled.",
     )
     found = read(answer)
-    assert (found.row, found.outcome, found.reason) == ("F7", DEFINITE, "Unregistered")
+    assert (found.code, found.outcome, found.reason) == ("fcm_apns_unregistered", DEFINITE, "Unregistered")
 
 
 @pytest.mark.parametrize(
@@ -177,15 +177,17 @@ def test_f7_apples_410_inside_a_400_is_a_dead_token():
         (429, "TooManyProviderTokenUpdates", Throttled(scope=Scope.APPLE_LEG)),
     ],
 )
-def test_f8_apples_other_words_inside_a_400_mean_what_apple_means_on_the_apple_leg(status, reason, outcome):
+def test_fcm_apns_error_apples_other_words_inside_a_400_mean_what_apple_means_on_the_apple_leg(
+    status, reason, outcome
+):
     answer = error(400, "INVALID_ARGUMENT", fcm_error("INVALID_ARGUMENT"), apns_error(status, reason))
     found = read(answer)
-    assert (found.row, found.outcome, found.reason) == ("F8", outcome, reason)
+    assert (found.code, found.outcome, found.reason) == ("fcm_apns_error", outcome, reason)
 
 
-def test_f8_apples_outage_inside_a_400_waits_as_long_as_apple_asks():
+def test_fcm_apns_error_apples_outage_inside_a_400_waits_as_long_as_apple_asks():
     found = read(error(400, "INVALID_ARGUMENT", apns_error(503, "ServiceUnavailable")))
-    assert found.row == "F8"
+    assert found.code == "fcm_apns_error"
     assert isinstance(found.outcome, Unavailable)
     assert (found.outcome.first_wait_s, found.outcome.jitter) == (900, Jitter.FIFTH)
 
@@ -199,9 +201,9 @@ def test_f8_apples_outage_inside_a_400_waits_as_long_as_apple_asks():
     ],
     ids=["form e", "form e beside the token", "form f"],
 )
-def test_f9_a_400_about_any_other_field_is_the_messages_fault(answer):
+def test_fcm_invalid_argument_message_a_400_about_any_other_field_is_the_messages_fault(answer):
     found = read(answer)
-    assert (found.row, found.outcome) == ("F9", BadMessage())
+    assert (found.code, found.outcome) == ("fcm_invalid_argument_message", BadMessage())
     assert "Invalid value" in found.detail
 
 
@@ -221,43 +223,46 @@ def test_f9_a_400_about_any_other_field_is_the_messages_fault(answer):
     ],
     ids=["form g", "form h", "known text without a detail", "no field named", "html", "truncated"],
 )
-def test_f10_any_other_400_is_the_messages_fault_and_counted_as_unclassified(answer):
-    assert row_and_outcome(answer) == ("F10", BadMessage(unclassified=True))
+def test_fcm_invalid_argument_any_other_400_is_the_messages_fault_and_counted_as_unclassified(answer):
+    assert code_and_outcome(answer) == ("fcm_invalid_argument", BadMessage(unclassified=True))
 
 
-def test_f11_a_401_without_an_fcm_error_is_our_access_tokens():
+def test_fcm_unauthenticated_a_401_without_an_fcm_error_is_our_access_tokens():
     outcome = BadCredentials(scope=Scope.CREDENTIAL, heal=Heal.RENEW_TOKEN)
-    assert row_and_outcome(error(401, "UNAUTHENTICATED")) == ("F11", outcome)
+    assert code_and_outcome(error(401, "UNAUTHENTICATED")) == ("fcm_unauthenticated", outcome)
 
 
 @pytest.mark.parametrize("code", ["THIRD_PARTY_AUTH_ERROR", "APNS_AUTH_ERROR"])
-def test_f12_firebases_copy_of_the_apple_key_stops_the_apple_leg_only(code):
+def test_fcm_third_party_auth_error_firebases_copy_of_the_apple_key_stops_the_apple_leg_only(code):
     found = read(error(401, "UNAUTHENTICATED", fcm_error(code), apns_error(403, "InvalidProviderToken")))
-    assert (found.row, found.outcome) == ("F12", BadCredentials(scope=Scope.APPLE_LEG, probe_after_s=None))
+    assert (found.code, found.outcome) == (
+        "fcm_third_party_auth_error",
+        BadCredentials(scope=Scope.APPLE_LEG, probe_after_s=None),
+    )
     assert "403 InvalidProviderToken" in found.alert
 
 
-def test_f13_a_sender_mismatch_is_ambiguous():
+def test_fcm_sender_id_mismatch_a_sender_mismatch_is_ambiguous():
     answer = error(403, "PERMISSION_DENIED", fcm_error("SENDER_ID_MISMATCH"))
-    assert row_and_outcome(answer) == ("F13", AMBIGUOUS)
+    assert code_and_outcome(answer) == ("fcm_sender_id_mismatch", AMBIGUOUS)
 
 
-def test_f14_permission_denied_is_the_service_accounts_and_is_probed_after_a_minute():
+def test_fcm_permission_denied_permission_denied_is_the_service_accounts_and_is_probed_after_a_minute():
     outcome = BadCredentials(scope=Scope.CREDENTIAL, probe_after_s=60)
-    assert row_and_outcome(error(403, "PERMISSION_DENIED")) == ("F14", outcome)
+    assert code_and_outcome(error(403, "PERMISSION_DENIED")) == ("fcm_permission_denied", outcome)
 
 
-def test_f15_a_413_is_the_messages_fault():
-    assert row_and_outcome(Response(413, (), b"")) == ("F15", BadMessage())
+def test_fcm_payload_too_large_a_413_is_the_messages_fault():
+    assert code_and_outcome(Response(413, (), b"")) == ("fcm_payload_too_large", BadMessage())
 
 
-def test_f16_a_quota_that_names_the_device_throttles_the_device():
+def test_fcm_quota_exceeded_device_a_quota_that_names_the_device_throttles_the_device():
     quota: dict[str, object] = {
         "@type": QUOTA_FAILURE,
         "violations": [{"subject": "device", "description": "Device Message Rate"}],
     }
     answer = error(429, "RESOURCE_EXHAUSTED", fcm_error("QUOTA_EXCEEDED"), quota)
-    assert row_and_outcome(answer) == ("F16", Throttled(scope=Scope.DEVICE))
+    assert code_and_outcome(answer) == ("fcm_quota_exceeded_device", Throttled(scope=Scope.DEVICE))
 
 
 @pytest.mark.parametrize(
@@ -275,30 +280,35 @@ def test_f16_a_quota_that_names_the_device_throttles_the_device():
         (b"Mon, 99 Foo 99999 99:99:99 GMT", None),
     ],
 )
-def test_f17_any_other_429_throttles_the_project_for_its_retry_after_in_either_form(header, after_s):
+def test_fcm_quota_exceeded_project_any_other_429_throttles_the_project_for_its_retry_after_in_either_form(
+    header, after_s
+):
     answer = error(
         429, "RESOURCE_EXHAUSTED", fcm_error("QUOTA_EXCEEDED"), headers=((b"retry-after", header),)
     )
-    assert row_and_outcome(answer) == ("F17", Throttled(scope=Scope.CREDENTIAL, after_s=after_s))
+    assert code_and_outcome(answer) == (
+        "fcm_quota_exceeded_project",
+        Throttled(scope=Scope.CREDENTIAL, after_s=after_s),
+    )
 
 
 @pytest.mark.parametrize("status", [500, 504])
-def test_f18_a_server_fault_waits_from_ten_seconds_to_ten_minutes(status):
+def test_fcm_internal_a_server_fault_waits_from_ten_seconds_to_ten_minutes(status):
     outcome = Unavailable(first_wait_s=10, longest_wait_s=600)
-    assert row_and_outcome(error(status, "INTERNAL", fcm_error("INTERNAL"))) == ("F18", outcome)
+    assert code_and_outcome(error(status, "INTERNAL", fcm_error("INTERNAL"))) == ("fcm_internal", outcome)
 
 
-def test_f19_a_502_waits_thirty_seconds_or_its_retry_after():
+def test_fcm_bad_gateway_a_502_waits_thirty_seconds_or_its_retry_after():
     thirty = Unavailable(first_wait_s=10, longest_wait_s=600, opening_wait_s=30)
-    assert row_and_outcome(Response(502, (), HTML)) == ("F19", thirty)
+    assert code_and_outcome(Response(502, (), HTML)) == ("fcm_bad_gateway", thirty)
     told = Unavailable(first_wait_s=10, longest_wait_s=600, after_s=5)
-    assert row_and_outcome(Response(502, ((b"retry-after", b"5"),), HTML)) == ("F19", told)
+    assert code_and_outcome(Response(502, ((b"retry-after", b"5"),), HTML)) == ("fcm_bad_gateway", told)
 
 
-def test_f20_an_overload_honours_its_retry_after():
+def test_fcm_unavailable_an_overload_honours_its_retry_after():
     answer = error(503, "UNAVAILABLE", fcm_error("UNAVAILABLE"), headers=((b"retry-after", b"120"),))
     outcome = Unavailable(first_wait_s=10, longest_wait_s=600, after_s=120)
-    assert row_and_outcome(answer) == ("F20", outcome)
+    assert code_and_outcome(answer) == ("fcm_unavailable", outcome)
 
 
 @pytest.mark.parametrize(
@@ -312,9 +322,12 @@ def test_f20_an_overload_honours_its_retry_after():
     ],
     ids=["418", "403", "404", "401", "409"],
 )
-def test_f21_anything_else_fails_the_push_and_is_alerted(answer):
+def test_fcm_unrecognized_response_anything_else_fails_the_push_and_is_alerted(answer):
     found = read(answer)
-    assert (found.row, found.outcome) == ("F21", BadMessage(malformed=False, unclassified=True))
+    assert (found.code, found.outcome) == (
+        "fcm_unrecognized_response",
+        BadMessage(malformed=False, unclassified=True),
+    )
     assert found.alert
 
 
@@ -330,7 +343,9 @@ PAGES = [
 
 @pytest.mark.parametrize("body", PAGES)
 @pytest.mark.parametrize("status", [301, 302, 307, 401, 402, 403, 404, 405, 407, 409, 418, 451])
-def test_f21_what_is_not_googles_answer_is_nobodys_fault_until_five_devices_hear_it(status, body):
+def test_fcm_unrecognized_response_what_is_not_googles_answer_is_nobodys_fault_until_five_devices_hear_it(
+    status, body
+):
     outcome = read(Response(status, (), body)).outcome
     assert isinstance(outcome, BadCredentials)
     assert outcome.believed_from == 5
@@ -350,15 +365,19 @@ def test_f21_what_is_not_googles_answer_is_nobodys_fault_until_five_devices_hear
     ],
     ids=lambda answer: str(answer.status),
 )
-def test_f21_what_says_nothing_of_the_message_is_sent_again(answer):
+def test_fcm_unrecognized_response_what_says_nothing_of_the_message_is_sent_again(answer):
     outcome = Unavailable(first_wait_s=10, longest_wait_s=600)
-    assert row_and_outcome(answer) == ("F21", outcome)
+    assert code_and_outcome(answer) == ("fcm_unrecognized_response", outcome)
 
 
 @pytest.mark.parametrize("status", [201, 202, 204, 299])
-def test_f3_another_success_is_a_proxys(status):
+def test_fcm_response_without_name_another_success_is_a_proxys(status):
     found = read(Response(status, (), b'{"name":"projects/p/messages/1"}'))
-    assert (found.row, found.outcome, found.status) == ("F3", Unanswered(silence=Silence.GARBLED), status)
+    assert (found.code, found.outcome, found.status) == (
+        "fcm_response_without_name",
+        Unanswered(silence=Silence.GARBLED),
+        status,
+    )
 
 
 @pytest.mark.parametrize(
@@ -377,11 +396,13 @@ def test_f3_another_success_is_a_proxys(status):
         (401, "unauthorized_client", "Unauthorized"),
     ],
 )
-def test_f22_a_refused_grant_is_the_credentials_and_a_skew_says_to_check_the_clock(status, word, description):
+def test_fcm_oauth_refused_a_refused_grant_is_the_credentials_and_a_skew_says_to_check_the_clock(
+    status, word, description
+):
     body = json.dumps({"error": word, "error_description": description}).encode()
     found = read_grant(Response(status, (), body), now=NOON)
     assert isinstance(found, Verdict)
-    assert (found.row, found.outcome) == ("F22", BadCredentials(scope=Scope.CREDENTIAL))
+    assert (found.code, found.outcome) == ("fcm_oauth_refused", BadCredentials(scope=Scope.CREDENTIAL))
     assert (found.reason, found.detail) == (word, description)
     assert ("clock" in found.alert) == ("short-lived" in description)
 
@@ -400,10 +421,13 @@ def test_f22_a_refused_grant_is_the_credentials_and_a_skew_says_to_check_the_clo
     ],
     ids=str,
 )
-def test_f23_a_token_endpoint_in_trouble_is_an_outage_as_nothing_was_sent(answer):
+def test_fcm_oauth_unavailable_a_token_endpoint_in_trouble_is_an_outage_as_nothing_was_sent(answer):
     found = read_grant(answer, now=NOON)
     assert isinstance(found, Verdict)
-    assert (found.row, found.outcome) == ("F23", Unavailable(first_wait_s=2, longest_wait_s=60))
+    assert (found.code, found.outcome) == (
+        "fcm_oauth_unavailable",
+        Unavailable(first_wait_s=2, longest_wait_s=60),
+    )
 
 
 def test_a_grant_is_an_access_token_and_its_life_and_shows_neither():
@@ -417,7 +441,10 @@ def test_a_grant_is_an_access_token_and_its_life_and_shows_neither():
 def test_a_token_endpoint_that_is_not_trusted_holds_the_pushes():
     found = read_grant(NoResponse(Silence.UNTRUSTED), now=NOON)
     assert isinstance(found, Verdict)
-    assert (found.row, found.outcome) == ("N2", Unanswered(silence=Silence.UNTRUSTED))
+    assert (found.code, found.outcome) == (
+        "server_certificate_untrusted",
+        Unanswered(silence=Silence.UNTRUSTED),
+    )
 
 
 def test_the_devices_token_is_masked_wherever_the_provider_repeats_it():
@@ -485,19 +512,21 @@ HEADERS = st.one_of(st.just(()), st.binary(max_size=40).map(lambda value: ((b"re
 @given(STATUSES, HEADERS, BODIES, st.booleans())
 def test_no_bytes_raise_and_only_the_shapes_that_name_a_device_refuse_it(status, headers, body, dry_run):
     found = read(Response(status, headers, body), dry_run=dry_run)
-    assert found.row.startswith("F")
+    assert found.code.startswith("fcm_")
     if not isinstance(found.outcome, Refused):
         return
     details = msgspec.json.decode(body)["error"]["details"]
     kinds = {str(detail.get("@type", "")).rpartition(".")[2] for detail in details}
     shapes = {
-        "F4": status == 404 and "FcmError" in kinds,
-        "F6": status == 400 and "ApnsError" not in kinds and bool({"BadRequest", "FcmError"} & kinds),
-        "F7": status == 400 and "ApnsError" in kinds,
-        "F8": status == 400 and "ApnsError" in kinds,
-        "F13": status == 403 and "FcmError" in kinds,
+        "fcm_unregistered": status == 404 and "FcmError" in kinds,
+        "fcm_invalid_argument_token": status == 400
+        and "ApnsError" not in kinds
+        and bool({"BadRequest", "FcmError"} & kinds),
+        "fcm_apns_unregistered": status == 400 and "ApnsError" in kinds,
+        "fcm_apns_error": status == 400 and "ApnsError" in kinds,
+        "fcm_sender_id_mismatch": status == 403 and "FcmError" in kinds,
     }
-    assert shapes[found.row]
+    assert shapes[found.code]
 
 
 @given(STATUSES, HEADERS, st.binary() | st.text().map(lambda text: json.dumps({"error": text}).encode()))

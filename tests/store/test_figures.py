@@ -169,9 +169,11 @@ def test_what_only_another_release_knows_is_left_out() -> None:
         '["pushkeeper_webhook_posts",["taken"],""]': 2.0,
         '["pushkeeper_settle_duration_seconds",[],"0.123"]': 5.0,
         '["pushkeeper_settle_duration_seconds",[],"0.5"]': 4.0,
+        '["pushkeeper_pushes_settled",["apns","bounced","P2"],""]': 1.0,
     }
     found = {series.metric: series.value for series in metrics.read(stored)}
     assert found[Metric.WEBHOOK_POSTS] == 2.0
+    assert Metric.PUSHES not in found
     spread = found[Metric.SETTLE_DURATION]
     assert isinstance(spread, Spread)
     assert sum(spread.counts) == 4
@@ -180,12 +182,12 @@ def test_what_only_another_release_knows_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("reason", "label"),
     [
-        ("P2", "P2"),
-        ("F17", "F17"),
+        ("apns_unregistered", "apns_unregistered"),
+        ("fcm_quota_exceeded_project", "fcm_quota_exceeded_project"),
         ("other_platform", "other_platform"),
-        ("malformed: apns 400 BadTopic", "malformed"),
+        ("malformed", "malformed"),
         ("because Ann said so", "other"),
-        ("a" * 25, "other"),
+        ("P2", "other"),
         ("", "other"),
     ],
 )

@@ -251,3 +251,31 @@ async def test_times_and_names_that_are_none_are_refused(books: Books) -> None:
     with pytest.raises(NotFound, match="'nowhere'"):
         await books.undo(now, route="nowhere")
     assert await books.ledger.all(books.tenant, limit=10) == []
+
+
+async def test_strikes_are_meant_by_a_reason_code(books: Books) -> None:
+    await books.register("a", "b")
+    since = await books.now()
+    await books.say("a", "b")
+    by_code = await books.undo(since, reason="fcm_unregistered", dry_run=True)
+    assert (by_code.strikes, by_code.devices) == (2, 2)
+    for other in ("fcm_sender_id_mismatch", "apns_unregistered", "fcm_invalid_argument_token"):
+        assert (await books.undo(since, reason=other, dry_run=True)).strikes == 0
+
+
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        ("apns_bad_token", "did you mean 'apns_bad_device_token'?"),
+        ("fcm_not_registered", "did you mean 'fcm_unregistered'?"),
+        ("P5", "apns_bad_device_token"),
+        ("expired", "fcm_unregistered"),
+    ],
+)
+async def test_what_is_no_code_of_strikes_is_refused_with_one_that_is(
+    books: Books, reason: str, advice: str
+) -> None:
+    with pytest.raises(BadRequest) as refused:
+        await books.undo(await books.now() - timedelta(minutes=1), reason=reason, dry_run=True)
+    assert refused.value.path == ("reason",)
+    assert advice in str(refused.value)

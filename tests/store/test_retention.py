@@ -85,7 +85,7 @@ class Past:
                 person_id=ANN,
                 generation=1,
                 ending="accepted",
-                reason="P1",
+                reason="apns_accepted",
                 provider="apns",
                 provider_status=200,
                 attempts=1,
@@ -133,7 +133,7 @@ class Past:
         await self.database.rows(
             "insert into held_verdicts (message_id, device_id, workspace_id, route_id, person_id, generation, why, "
             "priority, attempt, first_attempt_at, reason, provider, provider_reason) "
-            "values ($1, '', $2, $3, 1, 1, 'guard', 0, 0, now(), 'F6', 'fcm', '')",
+            "values ($1, '', $2, $3, 1, 1, 'guard', 0, 0, now(), 'fcm_invalid_argument_token', 'fcm', '')",
             message,
             self.workspace,
             made,

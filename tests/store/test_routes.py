@@ -156,7 +156,7 @@ class Desk:
             priority=0,
             attempt=0,
             first_attempt_at=datetime.now(UTC),
-            reason="F13",
+            reason="fcm_sender_id_mismatch",
             provider="fcm",
             provider_status=403,
             provider_reason="SENDER_ID_MISMATCH",
@@ -172,7 +172,8 @@ class Desk:
 
     async def endings(self):
         rows = await self.database.rows(
-            "select ending, reason from pushes where workspace_id = $1", self.workspace_id
+            "select ending, push_reason(ending, provider, reason) as reason from pushes where workspace_id = $1",
+            self.workspace_id,
         )
         return [tuple(row.values()) for row in rows]
 
@@ -320,7 +321,7 @@ async def test_what_is_held_until_a_route_proves_itself_is_believed_then(desk):
     await desk.database.in_transaction(lambda connection: routes.mark_accepted(connection, [route.key]))
     await desk.hold(ANDROID, "another-token")
     assert await desk.status("another-token") == "bounced", "by then it has proved itself"
-    assert await desk.endings() == [("bounced", "F13")] * 2
+    assert await desk.endings() == [("bounced", "fcm_sender_id_mismatch")] * 2
 
 
 async def test_applied_refusals_are_strikes_and_the_guard_believes_such_for_a_while(desk):
@@ -354,7 +355,7 @@ async def test_a_refusal_that_is_held_counts_for_its_generation_alone(desk):
     await desk.register("held-token")
     await desk.routing.apply(desk.workspace_id, ANDROID)
     assert await desk.status("held-token") == ""
-    assert await desk.endings() == [("bounced", "F13")]
+    assert await desk.endings() == [("bounced", "fcm_sender_id_mismatch")]
 
 
 async def test_applying_to_a_route_that_was_paused_for_another_reason_leaves_it_paused(desk):
@@ -381,10 +382,17 @@ async def test_alerts_are_counted_and_listed_with_their_route(desk):
     route = await desk.route(ANDROID)
     for text in ("first", "again"):
         await desk.database.in_transaction(
-            lambda connection, text=text: routes.alert(connection, route, "F21", text, "raw \0 answer")
+            lambda connection, text=text: routes.alert(
+                connection, route, "fcm_unrecognized_response", text, "raw \0 answer"
+            )
         )
     [alert] = (await desk.facts(ANDROID)).alerts
-    assert (alert.reason, alert.alert, alert.detail, alert.times) == ("F21", "again", "raw  answer", 2)
+    assert (alert.reason, alert.alert, alert.detail, alert.times) == (
+        "fcm_unrecognized_response",
+        "again",
+        "raw  answer",
+        2,
+    )
 
 
 async def test_what_expires_in_a_paused_lane_is_claimed_to_be_settled_as_that(desk):

@@ -184,7 +184,7 @@ class Place:
                 person_id=device.person_id,
                 generation=device.generation,
                 ending=ending,
-                reason="P2",
+                reason="apns_unregistered",
                 attempts=1,
             )
             await insert_pushes(connection, [row])
@@ -215,7 +215,7 @@ class Place:
                     person_id=device.person_id,
                     generation=device.generation,
                     ending="accepted" if accepted else "bounced",
-                    reason="P1" if accepted else "P2",
+                    reason="apns_accepted" if accepted else "apns_unregistered",
                     provider="apns",
                     provider_status=settlement.provider_status,
                     provider_reason=settlement.provider_reason,

@@ -187,7 +187,9 @@ class Tenant:
     async def pushes(self) -> list[dict[str, Any]]:
         """Push records, the oldest first."""
         rows = await self.database.rows(
-            "select * from pushes where workspace_id = $1 order by settled_at, message_id", self.workspace_id
+            "select p.*, push_reason(ending, provider, reason) as reason from pushes p "
+            "where workspace_id = $1 order by settled_at, message_id",
+            self.workspace_id,
         )
         return [dict(row) for row in rows]
 

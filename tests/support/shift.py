@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.db.database import Database
     from pushkeeper.worker.provider_clients import OnVerdicts
 
-ACCEPTED = Verdict(row="F1", outcome=Accepted(provider_id="id"), status=200)
+ACCEPTED = Verdict(code="fcm_accepted", outcome=Accepted(provider_id="id"), status=200)
 
 
 class Service:
@@ -156,7 +156,9 @@ class Shift:
 
     async def endings(self) -> dict[tuple[str, str], int]:
         """How many push records there are, by ending and reason."""
-        rows = await self.database.rows("select ending, reason, count(*) as n from pushes group by 1, 2")
+        rows = await self.database.rows(
+            "select ending, push_reason(ending, provider, reason) as reason, count(*) as n from pushes group by 1, 2"
+        )
         return {(row["ending"], row["reason"]): row["n"] for row in rows}
 
     async def until_ended(self, endings: dict[tuple[str, str], int]) -> None:

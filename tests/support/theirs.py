@@ -76,7 +76,7 @@ async def one_of_each(door) -> Theirs:
     theirs["message"] = str(delivery.message_id)
     await door.database.rows(
         "insert into pushes (message_day, message_id, device_id, workspace_id, person_id, ending, reason, provider_reason) "
-        "select $1, $2, device_id, workspace_id, person_id, 'bounced', 'F4', $3 from devices where workspace_id = $4",
+        "select $1, $2, device_id, workspace_id, person_id, 'bounced', 'fcm_unregistered', $3 from devices where workspace_id = $4",
         message_day(delivery.message_id),
         delivery.message_id,
         MARK,

@@ -106,7 +106,7 @@ async def test_a_body_of_any_kind_in_any_pieces_is_an_answer_that_bounces_nobody
         if status == 502:
             assert isinstance(found.outcome, Unavailable)
         if isinstance(found.outcome, Accepted):
-            assert found.row == "P1", "APNs says all with its status; FCM names what it took"
+            assert found.code == "apns_accepted", "APNs says all with its status; FCM names what it took"
 
 
 async def test_a_connection_that_is_refused_for_a_while_answers_at_once_and_then_goes_on(

@@ -50,11 +50,16 @@ WORK = Work(
         targets=(),
     )
 )
-THROTTLED = Verdict(row="F16", outcome=Throttled(scope=Scope.DEVICE), status=429, reason="QUOTA_EXCEEDED")
-UNLOOKED_AT = Verdict(row="N4", outcome=Unanswered(silence=Silence.NOT_PROCESSED))
-LOST = Verdict(row="N5", outcome=Unanswered(silence=Silence.LOST), reason="lost")
-REFUSED = Verdict(row="F4", outcome=Refused(certainty=Certainty.DEFINITE), status=404)
-TAKEN = Verdict(row="F1", outcome=Accepted(provider_id="id"), status=200)
+THROTTLED = Verdict(
+    code="fcm_quota_exceeded_device",
+    outcome=Throttled(scope=Scope.DEVICE),
+    status=429,
+    reason="QUOTA_EXCEEDED",
+)
+UNLOOKED_AT = Verdict(code="stream_refused", outcome=Unanswered(silence=Silence.NOT_PROCESSED))
+LOST = Verdict(code="stream_not_finished", outcome=Unanswered(silence=Silence.LOST), reason="lost")
+REFUSED = Verdict(code="fcm_unregistered", outcome=Refused(certainty=Certainty.DEFINITE), status=404)
+TAKEN = Verdict(code="fcm_accepted", outcome=Accepted(provider_id="id"), status=200)
 LATER = NOW + timedelta(seconds=60)
 
 
@@ -104,6 +109,6 @@ def test_only_what_will_be_sent_again_is_a_failed_attempt(
 
 
 def test_what_never_left_was_no_attempt() -> None:
-    target = Target(DEVICE, PERSON, unsubscribed=False, device=None)
+    target = Target(DEVICE, PERSON, device=None)
     assert failed_attempt(NotSent(WORK, target, End.SKIPPED, "suppressed")) is None
     assert failed_attempt(SetAside(WORK, target, RouteId(1), LATER)) is None

@@ -26,10 +26,15 @@ from pushkeeper.worker.lanes import LEAST_UNSETTLED, URGENT_BESIDES, Lanes
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 APNS, FCM = RouteId(1), RouteId(2)
 AMBIGUOUS = Verdict(
-    row="P5", outcome=Refused(certainty=Certainty.AMBIGUOUS), status=400, reason="BadDeviceToken"
+    code="apns_bad_device_token",
+    outcome=Refused(certainty=Certainty.AMBIGUOUS),
+    status=400,
+    reason="BadDeviceToken",
 )
-DOWN = Verdict(row="F18", outcome=Unavailable(first_wait_s=10.0, longest_wait_s=600.0), status=500)
-TOO_FAST = Verdict(row="F17", outcome=Throttled(scope=Scope.CREDENTIAL, after_s=120.0), status=429)
+DOWN = Verdict(code="fcm_internal", outcome=Unavailable(first_wait_s=10.0, longest_wait_s=600.0), status=500)
+TOO_FAST = Verdict(
+    code="fcm_quota_exceeded_project", outcome=Throttled(scope=Scope.CREDENTIAL, after_s=120.0), status=429
+)
 
 
 def route(route_id, provider, **more):
@@ -111,7 +116,12 @@ def test_a_lane_that_is_paused_for_all_workers_has_no_room_and_says_that_it_stop
 
 
 def test_a_held_push_closes_its_lane_before_the_pause_is_written_and_pauses_once(lanes):
-    refused = Verdict(row="P13", outcome=BadCredentials(scope=Scope.CREDENTIAL), status=403, reason="BadKey")
+    refused = Verdict(
+        code="apns_invalid_credentials",
+        outcome=BadCredentials(scope=Scope.CREDENTIAL),
+        status=403,
+        reason="BadKey",
+    )
     held = Held(scope=Scope.CREDENTIAL, reason=Hold.CREDENTIALS, probe_after_s=300.0)
     for number in range(3):
         lanes.hear(APNS, device(number), refused, now=0.0)
@@ -202,14 +212,16 @@ def test_a_host_in_trouble_is_left_alone_and_then_asked_with_one_push(lanes):
 def test_what_was_not_processed_or_lost_says_nothing_of_the_host(lanes):
     for silence in (Silence.NOT_PROCESSED, Silence.LOST, Silence.TIMED_OUT):
         for number in range(30):
-            verdict = Verdict(row="N4", outcome=Unanswered(silence=silence))
+            verdict = Verdict(code="stream_refused", outcome=Unanswered(silence=silence))
             lanes.hear(APNS, device(number), verdict, now=1.0)
     assert lanes.rooms(1.0)[APNS] > 0
 
 
 def test_a_new_refusal_of_credentials_is_believed_at_the_fifth_device(lanes):
     doubted = BadCredentials(scope=Scope.CREDENTIAL, believed_from=5)
-    verdict = Verdict(row="P21", outcome=doubted, status=403, reason="NewWord", alert="a new reason")
+    verdict = Verdict(
+        code="apns_unrecognized_response", outcome=doubted, status=403, reason="NewWord", alert="a new reason"
+    )
     believed = [lanes.hear(APNS, device(n), verdict, now=0.0) for n in (1, 2, 2, 3, 4, 5, 6)]
     assert believed == [False, False, False, False, False, True, True]
 

@@ -42,11 +42,10 @@ PHONE = StandingDevice(
     generation=1,
     registered_at=NOW,
 )
-TARGET = Target(device_id=DeviceId(b"d" * 16), planned_for=ANN, unsubscribed=False, device=PHONE)
+TARGET = Target(device_id=DeviceId(b"d" * 16), planned_for=ANN, device=PHONE)
 MESSAGE = MessageToSend(
     message_id=uuid7(0, bytes(10)),
     content=Content(title="Hello"),
-    send_to_unsubscribed=True,
     expires_at=NOW + timedelta(days=1),
 )
 
@@ -90,34 +89,24 @@ def test_a_device_as_it_was_planned_goes():
     ("target", "message", "reason"),
     [
         (with_changes(TARGET, device=None), MESSAGE, SkipReason.DELETED),
-        (with_phone(person_id=BOB), MESSAGE, SkipReason.MOVED),
-        (with_phone(person_id=BOB, status=LastStatus.SUPPRESSED), MESSAGE, SkipReason.MOVED),
-        (with_phone(status=LastStatus.SUPPRESSED), MESSAGE, SkipReason.SUPPRESSED),
-        (
-            with_changes(TARGET, unsubscribed=True),
-            replace(MESSAGE, send_to_unsubscribed=False),
-            SkipReason.UNSUBSCRIBED,
-        ),
         (
             TARGET,
             replace(MESSAGE, content=Content(custom_payload={"ios": {"aps": {}}})),
             SkipReason.NO_CONTENT,
         ),
         (with_changes(TARGET, device=None), replace(MESSAGE, cancelled=True), SkipReason.CANCELLED),
-        (with_changes(TARGET, hindrance="channel_off"), MESSAGE, SkipReason.CHANNEL_OFF),
-        (with_changes(TARGET, hindrance="no_permission"), MESSAGE, SkipReason.NO_PERMISSION),
-        (with_changes(TARGET, hindrance="same_phone"), MESSAGE, SkipReason.SAME_PHONE),
-        (TARGET, replace(MESSAGE, platforms=("ios",)), SkipReason.OTHER_PLATFORM),
+        (with_changes(TARGET, skip="channel_off"), MESSAGE, SkipReason.CHANNEL_OFF),
+        (
+            with_changes(TARGET, skip="moved"),
+            replace(MESSAGE, content=Content(custom_payload={"ios": {"aps": {}}})),
+            SkipReason.MOVED,
+        ),
         (with_phone(platform=Platform.WEB), MESSAGE, SkipReason.NO_ROUTE),
         (with_phone(app="another-project"), MESSAGE, SkipReason.NO_ROUTE),
     ],
 )
 def test_what_stands_against_sending_is_named(target, message, reason):
     assert fate(target=target, message=message) == Skip(reason)
-
-
-def test_an_unsubscribed_person_still_gets_what_is_sent_to_everybody():
-    assert fate(target=with_changes(TARGET, unsubscribed=True)) == Go(PHONE, FCM)
 
 
 def test_a_bounced_device_is_tried_once_more():
@@ -153,7 +142,7 @@ def test_outside_its_hours_a_push_waits_until_they_begin_at_the_device(zone, ope
 
 def test_a_message_that_has_stopped_or_cannot_be_read_goes_to_nobody():
     stopped = replace(MESSAGE, stop_reason="malformed: fcm 400 INVALID_ARGUMENT")
-    assert fate(message=stopped) == Stop("malformed: fcm 400 INVALID_ARGUMENT")
+    assert fate(message=stopped) == Stop("malformed", "fcm 400 INVALID_ARGUMENT")
     assert fate(message=replace(MESSAGE, content=None)) == Stop("unreadable")
 
 

@@ -37,8 +37,10 @@ from pushkeeper.worker.lanes import Pause
 from pushkeeper.worker.metrics import Figures
 from pushkeeper.worker.results import Answered, NotSent, SetAside, Slice, Work
 
-ACCEPTED = Verdict(row="F1", outcome=Accepted(provider_id="id"), status=200)
-REFUSED = Verdict(row="F4", outcome=Refused(certainty=Certainty.DEFINITE), status=404, reason="UNREGISTERED")
+ACCEPTED = Verdict(code="fcm_accepted", outcome=Accepted(provider_id="id"), status=200)
+REFUSED = Verdict(
+    code="fcm_unregistered", outcome=Refused(certainty=Certainty.DEFINITE), status=404, reason="UNREGISTERED"
+)
 
 
 class Desk:
@@ -97,7 +99,7 @@ class Desk:
 
     async def pushes(self):
         rows = await self.database.rows(
-            "select ending, reason, provider_status, attempts from pushes where workspace_id = $1 order by settled_at",
+            "select ending, push_reason(ending, provider, reason) as reason, provider_status, attempts from pushes where workspace_id = $1 order by settled_at",
             self.workspace_id,
         )
         return [tuple(row.values()) for row in rows]
@@ -141,7 +143,7 @@ async def test_an_accepted_push_is_one_row_a_sent_device_and_a_proved_route(desk
     await desk.queue("ann")
     [work] = await desk.claim()
     await desk.write(await desk.answered(work, ACCEPTED, Settled(end=End.ACCEPTED)))
-    assert await desk.pushes() == [("accepted", "F1", 200, 1)]
+    assert await desk.pushes() == [("accepted", "fcm_accepted", 200, 1)]
     assert await desk.status("t1") == "sent"
     assert await desk.queued() == []
     assert (await desk.route()).accepted_at is not None
@@ -158,7 +160,7 @@ async def test_a_worker_that_lost_its_claim_writes_nothing(desk):
     assert await desk.status("t1") == ""
     assert late.unsettled == {}
     await desk.write(await desk.answered(work, ACCEPTED, Settled(end=End.ACCEPTED)))
-    assert await desk.pushes() == [("accepted", "F1", 200, 1)]
+    assert await desk.pushes() == [("accepted", "fcm_accepted", 200, 1)]
 
 
 async def test_what_is_settled_of_a_batch_is_not_claimed_again(desk):
@@ -181,7 +183,9 @@ async def test_a_deferred_push_is_due_again_later_and_changes_no_device(desk):
     await desk.queue("ann")
     [work] = await desk.claim()
     due_at = datetime.now(UTC) + timedelta(seconds=90)
-    verdict = Verdict(row="F16", outcome=Throttled(scope=Scope.DEVICE, after_s=90), status=429)
+    verdict = Verdict(
+        code="fcm_quota_exceeded_device", outcome=Throttled(scope=Scope.DEVICE, after_s=90), status=429
+    )
     await desk.write(await desk.answered(work, verdict, Deferred(due_at=due_at)))
     [waiting] = await desk.queued()
     assert (waiting["attempt"], waiting["devices"], waiting["claimed"]) == (1, 1, False)
@@ -195,7 +199,7 @@ async def test_an_attempt_that_nobody_looked_at_is_not_charged(desk):
     await desk.register("ann", "t1")
     await desk.queue("ann")
     [work] = await desk.claim()
-    verdict = Verdict(row="N4", outcome=Unanswered(silence=Silence.NOT_PROCESSED))
+    verdict = Verdict(code="stream_refused", outcome=Unanswered(silence=Silence.NOT_PROCESSED))
     again = Deferred(due_at=datetime.now(UTC), charged=False)
     await desk.write(await desk.answered(work, verdict, again))
     [claimed] = await desk.claim()
@@ -208,7 +212,7 @@ async def test_deferred_pushes_of_one_second_wait_in_one_batch(desk):
     await desk.queue("ann")
     [work] = await desk.claim()
     base = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=60)
-    verdict = Verdict(row="F18", outcome=Unanswered(silence=Silence.LOST))
+    verdict = Verdict(code="fcm_internal", outcome=Unanswered(silence=Silence.LOST))
     facts = [
         await desk.answered(work, verdict, Deferred(due_at=base + timedelta(milliseconds=100 * n)), which=n)
         for n in (1, 2)
@@ -223,7 +227,10 @@ async def test_bad_credentials_hold_the_push_pause_the_route_and_bounce_nobody(d
     await desk.queue("ann")
     [work] = await desk.claim()
     verdict = Verdict(
-        row="F14", outcome=BadCredentials(scope=Scope.CREDENTIAL), status=403, reason="PERMISSION_DENIED"
+        code="fcm_permission_denied",
+        outcome=BadCredentials(scope=Scope.CREDENTIAL),
+        status=403,
+        reason="PERMISSION_DENIED",
     )
     held = Held(scope=Scope.CREDENTIAL, reason=Hold.CREDENTIALS)
     route = await desk.route()
@@ -247,7 +254,9 @@ async def test_one_leg_that_is_refused_leaves_the_other_alone(desk):
     await desk.register("ann", "t1")
     await desk.queue("ann")
     [work] = await desk.claim()
-    verdict = Verdict(row="F12", outcome=BadCredentials(scope=Scope.APPLE_LEG), status=401)
+    verdict = Verdict(
+        code="fcm_third_party_auth_error", outcome=BadCredentials(scope=Scope.APPLE_LEG), status=401
+    )
     held = Held(scope=Scope.APPLE_LEG, reason=Hold.CREDENTIALS)
     stop = Pause(
         route=await desk.route(), whole=False, kind=PauseKind.CREDENTIALS, reason="401", probe_after_s=None
@@ -263,7 +272,10 @@ async def test_an_unproven_refusal_is_held_and_pauses_nothing(desk):
     await desk.queue("ann")
     [work] = await desk.claim()
     verdict = Verdict(
-        row="F13", outcome=Refused(certainty=Certainty.AMBIGUOUS), status=403, reason="SENDER_ID_MISMATCH"
+        code="fcm_sender_id_mismatch",
+        outcome=Refused(certainty=Certainty.AMBIGUOUS),
+        status=403,
+        reason="SENDER_ID_MISMATCH",
     )
     held = Held(scope=Scope.CREDENTIAL, reason=Hold.UNPROVEN)
     await desk.write(await desk.answered(work, verdict, held))
@@ -279,10 +291,14 @@ async def test_a_bad_message_fails_and_bounces_nobody(desk):
     await desk.queue("ann")
     [work] = await desk.claim()
     verdict = Verdict(
-        row="F9", outcome=BadMessage(), status=400, reason="INVALID_ARGUMENT", detail="nul \0 and \ud800"
+        code="fcm_invalid_argument_message",
+        outcome=BadMessage(),
+        status=400,
+        reason="INVALID_ARGUMENT",
+        detail="nul \0 and \ud800",
     )
     await desk.write(await desk.answered(work, verdict, Settled(end=End.FAILED)))
-    assert await desk.pushes() == [("failed", "F9", 400, 1)]
+    assert await desk.pushes() == [("failed", "fcm_invalid_argument_message", 400, 1)]
     assert await desk.status("t1") == ""
 
 
@@ -292,7 +308,7 @@ async def test_an_answer_to_an_old_generation_is_recorded_and_changes_nothing(de
     [work] = await desk.claim()
     await desk.register("ann", "t1")
     await desk.write(await desk.answered(work, REFUSED, Settled(end=End.BOUNCED)))
-    assert await desk.pushes() == [("bounced", "F4", 404, 1)]
+    assert await desk.pushes() == [("bounced", "fcm_unregistered", 404, 1)]
     assert await desk.status("t1") == ""
 
 

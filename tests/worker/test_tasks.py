@@ -76,7 +76,7 @@ async def test_every_task_of_a_worker_outlives_every_error_of_the_driver(
         # What a slice holds is no value's fault.
         faults.meet(["settle"], [*NOT_NOW.values(), *UNEXPECTED.values()])
         at.service.accept()
-        await at.until_ended({("accepted", "F1"): 1})
+        await at.until_ended({("accepted", "fcm_accepted"): 1})
         assert faults.met(["settle"])
         assert len(at.service.sent) == 1
     # Those that do something now and then begin with it.
@@ -120,7 +120,7 @@ async def test_one_outcome_whose_values_are_refused_costs_itself_alone(
         bad = at.service.sent[7].device_id.hex()
         await refuse(alone, sqlstate, rf"new.ending = 'accepted' and new.device_id = '\x{bad}'")
         at.service.accept()
-        await at.until_ended({("accepted", "F1"): 19, ("failed", "unrecordable"): 1})
+        await at.until_ended({("accepted", "fcm_accepted"): 19, ("failed", "unrecordable"): 1})
         assert len(at.service.sent) == 20
 
 
@@ -143,14 +143,14 @@ async def test_one_outcome_that_is_refused_for_no_value_of_it_is_kept_and_holds_
         at.service.accept()
         await eventually(lambda: ended(at, 38))
         await accept_all(alone)
-        await at.until_ended({("accepted", "F1"): 40})
+        await at.until_ended({("accepted", "fcm_accepted"): 40})
         assert len(at.service.sent) == 40
 
 
 async def ended(at: Shift, count: int) -> bool:
     found: dict[tuple[str, str], int] = await at.endings()
-    assert set(found) <= {("accepted", "F1")}
-    return found.get(("accepted", "F1"), 0) == count
+    assert set(found) <= {("accepted", "fcm_accepted")}
+    return found.get(("accepted", "fcm_accepted"), 0) == count
 
 
 @pytest.mark.usefixtures("quick")
@@ -173,7 +173,7 @@ async def test_while_nothing_can_be_written_nothing_is_claimed_and_all_is_kept(
         await accept_all(alone)
         await at.until_sent(40)
         at.service.accept()
-        await at.until_ended({("accepted", "F1"): 40})
+        await at.until_ended({("accepted", "fcm_accepted"): 40})
         assert len(at.service.sent) == 40
 
 
@@ -203,7 +203,7 @@ async def test_a_server_that_cancels_what_takes_long_is_given_less_at_once(
         )
         async with set_to(alone, database, "statement_timeout", "1000"):
             at.service.accept()
-            await at.until_ended({("accepted", "F1"): 60})
+            await at.until_ended({("accepted", "fcm_accepted"): 60})
         assert task_failures(at)["settle"] > 0
         assert len(at.service.sent) == 60
 
@@ -221,7 +221,7 @@ async def test_a_lease_that_ran_out_while_outcomes_were_kept_costs_no_repeat(alo
         # The claims cannot be renewed either, and run out.
         await alone.rows("update batches set lease_until = now() - interval '1 minute'")
         await accept_all(alone)
-        await at.until_ended({("accepted", "F1"): 5})
+        await at.until_ended({("accepted", "fcm_accepted"): 5})
         assert len(at.service.sent) == 5
 
 
@@ -241,7 +241,7 @@ async def test_what_comes_again_while_it_is_in_hand_is_not_sent_again(alone: Dat
 
         await eventually(claimed_again)
         at.service.accept()
-        await at.until_ended({("accepted", "F1"): 5})
+        await at.until_ended({("accepted", "fcm_accepted"): 5})
         assert len(at.service.sent) == 5
 
 
@@ -267,4 +267,4 @@ async def test_a_sender_that_cannot_be_closed_is_no_reason_to_lose_outcomes(alon
         await at.until_sent(5)
         at.service.cannot_be_closed = True
         await at.stop()
-        assert await at.endings() == {("accepted", "F1"): 5}
+        assert await at.endings() == {("accepted", "fcm_accepted"): 5}

@@ -103,7 +103,7 @@ class Tenant:
             person_id=person,
             generation=1,
             ending=ending,
-            **{"reason": "F9", **said},
+            **{"reason": "fcm_invalid_argument_message", **said},
         )
 
     async def report(self, message: UUID, person: PersonId, metric: str, **said: Any) -> None:
@@ -172,7 +172,7 @@ async def everything(tenant: Tenant, known_by: dict[str, str], kind: str) -> Non
         workspace_id=tenant.workspace,
         message_id=await tenant.message(kind, person),
         person_id=person,
-        reason="P19",
+        reason="apns_service_unavailable",
         provider_status=503,
         provider_reason="ServiceUnavailable",
         detail=None,

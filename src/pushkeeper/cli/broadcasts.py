@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, settings_of, table
+from pushkeeper.core.delivery.reason_codes import MEANINGS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -285,13 +286,15 @@ def _tell(standing: Standing, *, json: bool) -> None:
         [
             tally.platform or "-",
             tally.ending,
-            " ".join(filter(None, [tally.reason, tally.provider_reason])),
+            tally.reason,
+            MEANINGS.get(tally.reason, ""),
+            tally.provider_reason,
             f"{tally.pushes:,}",
         ]
         for tally in standing.tallies
     ]
     if rows:
-        lines += ["", table(rows, ["platform", "came to", "why", "pushes"])]
+        lines += ["", table(rows, ["platform", "ending", "reason", "meaning", "answer", "pushes"])]
     if standing.compared is not None:
         foreseen, kept = standing.compared["foreseen"], standing.compared["within"]
         between = f"{foreseen['least']:,} to {foreseen['most']:,}"

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 @click.option("--until", metavar="TIME", required=True, help="Until before when.")
 @click.option("--route", metavar="NAME", help="Only of this route, as `routes list` names it.")
 @click.option("--credential", metavar="NAME", help="Only of this credential's routes: fcm:my-project.")
-@click.option("--reason", metavar="WORD", help="Only with this answer: BadDeviceToken.")
+@click.option(
+    "--reason", metavar="CODE", help="Only for this reason: apns_bad_device_token, or BadDeviceToken."
+)
 @click.option(
     "--only",
     type=click.Choice(["all", "suppressed"]),

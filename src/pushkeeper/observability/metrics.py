@@ -235,7 +235,7 @@ class Metric(Enum):
     # Sending.
     PUSHES = _counter(
         "pushkeeper_pushes_settled",
-        "Pushes that are over, by how they ended and by the row of the decision table, or the reason, that ruled; "
+        "Pushes that are over, by how they ended and by reason code (docs/reference/verdicts.md); "
         "`none` is no provider: it was not sent.",
         *("provider", "ending", "reason"),
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from pushkeeper.core.delivery.reason_codes import STRIKES, similar
 from pushkeeper.core.delivery.status_replay import Balance, Only, fold
 from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.store import strikes as strike_store
@@ -26,6 +28,8 @@ _PAGE = 500
 _PARTS = 16
 _EXAMPLES = 10
 MOST_BACK = timedelta(days=400)
+# What is a reason code by its form, or the number by which earlier releases named a reason: no push service writes either.
+_NO_WORD = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*|[FNP][0-9]{1,2}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +39,7 @@ class Meant:
     Attributes:
         route: of this route alone.
         credential: of all routes of this credential (`apns:production:com.example.app`, `fcm:my-project`).
-        reason: the push service's own word, as `BadDeviceToken`.
+        reason: a reason code (`apns_bad_device_token`), or the push service's own word (`BadDeviceToken`).
     """
 
     since: datetime
@@ -145,11 +149,11 @@ class Ledger:
         `go_on`. `told` hears how many of how many devices are done.
 
         Raises:
-            BadRequest: the times are no range, or too far back.
+            BadRequest: the times are no range, or too far back, or there is no such reason code.
             NotFound: there is no route or credential of this name.
         """
         if dry_run:
-            _check_times(meant)
+            _check(meant)
             return await self._go_through(workspace, meant, None, told)
         return await self.go_on(workspace, await self.begin(workspace, meant, why=why), told)
 
@@ -159,10 +163,10 @@ class Ledger:
         Those that are still to come are not meant: it may go on much later.
 
         Raises:
-            BadRequest: the times are no range, or too far back.
+            BadRequest: the times are no range, or too far back, or there is no such reason code.
             NotFound: there is no route or credential of this name.
         """
-        _check_times(meant)
+        _check(meant)
         meant = replace(meant, until=min(meant.until, datetime.now(UTC)))
         _, devices = await strike_store.meant(
             self._database, workspace, await self._selection(workspace, meant)
@@ -199,10 +203,10 @@ class Ledger:
         """The devices after a key that would change, a page of them.
 
         Raises:
-            BadRequest: the times are no range, or too far back.
+            BadRequest: the times are no range, or too far back, or there is no such reason code.
             NotFound: there is no route or credential of this name.
         """
-        _check_times(meant)
+        _check(meant)
         found = await self._page(workspace, await self._selection(workspace, meant), after, None)
         if found is None:
             return Page([], None, whole=True)
@@ -238,7 +242,8 @@ class Ledger:
             since=meant.since,
             until=meant.until,
             routes=await self._routes(workspace, meant),
-            reason=meant.reason,
+            answers=STRIKES.get(meant.reason or ""),
+            reason=None if meant.reason in STRIKES else meant.reason,
             only=meant.only,
         )
 
@@ -324,8 +329,16 @@ class _Page:
         outcome.examples += self.changes[: _EXAMPLES - len(outcome.examples)]
 
 
-def _check_times(meant: Meant) -> None:
+def _check(meant: Meant) -> None:
     if meant.until <= meant.since:
         raise BadRequest("until", "is not after since")
     if meant.since < datetime.now(UTC) - MOST_BACK:
         raise BadRequest("since", f"is more than {MOST_BACK.days} days ago")
+    if meant.reason is not None and _NO_WORD.fullmatch(meant.reason) and meant.reason not in STRIKES:
+        known = similar(meant.reason)
+        advice = (
+            f"did you mean {known!r}?"
+            if known
+            else f"expected one of {', '.join(STRIKES)}, or the push service's own word"
+        )
+        raise BadRequest("reason", f"no strikes have the reason {meant.reason[:40]!r}; {advice}")

@@ -4,13 +4,9 @@
 -- The devices of a person, or those of these keys, as they stand.
 select d.device_id, d.person_id, d.token, d.platform, d.app, d.environment, d.status, d.strikes, d.failure_reason,
     d.registered_at, d.created_at, d.last_used, d.attributes,
-    lower(d.attributes ->> 'push_enabled') = 'false' is true as no_permission,
-    exists (
-        select from devices o
-        where o.workspace_id = d.workspace_id and o.person_id = d.person_id and o.platform = d.platform
-            and phone_of(o.attributes) = phone_of(d.attributes) and o.status <> 'suppressed'
-            and (o.last_used, o.device_id) > (d.last_used, d.device_id)
-    ) as same_phone
+    push_is_disabled(d.attributes) as no_permission,
+    exists (select from later_tokens(d.workspace_id, d.person_id, d.platform, phone_of(d.attributes), d.last_used, d.device_id))
+        as same_phone
 from devices d
 where d.workspace_id = $1 and (d.person_id = $2 or d.device_id = any ($3::bytea[]))
 order by d.last_used desc, d.device_id
@@ -53,7 +49,8 @@ select message_id from broadcasts where workspace_id = $1 and broadcast_id = $2;
 
 -- name: pushes
 -- What came of a message at these devices, or at any of a person's.
-select device_id, ending, reason, provider, provider_status, provider_reason, provider_id, detail, attempts, settled_at
+select device_id, ending, push_reason(ending, provider, reason) as reason, provider, provider_status, provider_reason,
+    provider_id, detail, attempts, settled_at
 from pushes
 where workspace_id = $1 and message_day = $2 and message_id = $3 and (device_id = any ($4::bytea[]) or person_id = $5);
 

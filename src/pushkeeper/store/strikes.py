@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
+    from pushkeeper.core.delivery.reason_codes import Answers
     from pushkeeper.core.model import PersonId, RouteId, WorkspaceId
     from pushkeeper.store.db.database import Connection, Database
 
@@ -24,11 +25,12 @@ _STRIKES = "h.event in ('refused', 'refused_as_stale') and h.undone_by is null"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which strikes are meant: of a time, and maybe of routes, of a push service's reason, or only some of them."""
+    """Which strikes are meant: of a time, and maybe of routes, of some answers, of a push service's reason, or only some."""
 
     since: datetime
     until: datetime
     routes: tuple[RouteId, ...] | None = None
+    answers: Answers | None = None
     reason: str | None = None
     only: Only = Only.ALL
 
@@ -39,6 +41,14 @@ class Selection:
         if self.routes is not None:
             written.append(f"h.route_id = any (${first + len(parameters)}::bigint[])")
             parameters.append(list(self.routes))
+        if self.answers is not None:
+            written.append(f"h.provider = ${first + len(parameters)}::text")
+            parameters.append(self.answers.provider)
+            written.append(f"h.provider_status = ${first + len(parameters)}::smallint")
+            parameters.append(self.answers.status)
+            if self.answers.reasons is not None:
+                written.append(f"h.provider_reason = any (${first + len(parameters)}::text[])")
+                parameters.append(list(self.answers.reasons))
         if self.reason is not None:
             written.append(f"h.provider_reason = ${first + len(parameters)}::text")
             parameters.append(self.reason)

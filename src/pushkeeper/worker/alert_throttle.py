@@ -28,7 +28,7 @@ class Alarms:
         """Those that were not said within the last minute, which are logged."""
         found = [alarm for alarm in alarms if self._is_new((alarm.route.route_id, alarm.reason))]
         for alarm in found:
-            log.warning("provider_alert", route=alarm.route.name, row=alarm.reason, alert=alarm.text)
+            log.warning("provider_alert", route=alarm.route.name, code=alarm.reason, alert=alarm.text)
         return found
 
     def _is_new(self, what: tuple[RouteId, str]) -> bool:

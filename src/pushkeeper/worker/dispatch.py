@@ -60,7 +60,7 @@ class Dispatch:
         now = datetime.now(UTC)
         for push in self._turns.withdraw(unwanted):
             self._lanes.settled(push.route.route_id)
-            target = Target(push.device_id, push.person_id, unsubscribed=False, device=None)
+            target = Target(push.device_id, push.person_id, device=None)
             self._add([SetAside(push.work, target, NO_LANE, now, anew=True)])
 
     def take_back(self, stopped: Iterable[Route], *, whole: bool = False) -> None:
@@ -118,7 +118,7 @@ class Dispatch:
         try:
             return self._answered(push, verdict, wall, now)
         except Exception as error:
-            log.exception("verdict_not_understood", row=verdict.row, delivery_id=push.delivery_id)
+            log.exception("verdict_not_understood", code=verdict.code, delivery_id=push.delivery_id)
             return _failed(push, "not_understood", error)
 
     def _answered(self, push: ClaimedPush, verdict: Verdict, wall: datetime, now: float) -> Answered:

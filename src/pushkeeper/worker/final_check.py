@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from pushkeeper.core.broadcasts.schedule import known_zone
-from pushkeeper.core.delivery.eligibility import SkipReason, against
+from pushkeeper.core.delivery.eligibility import SkipReason, skip_reason
 from pushkeeper.store.db.unreadable import UNREADABLE
 from pushkeeper.store.delivery.queue import StandingDevice
 from pushkeeper.store.delivery.routes import Route
@@ -29,9 +29,10 @@ class Expire:
 
 
 class Stop(msgspec.Struct, frozen=True, gc=False):
-    """The message is not sent on: providers call it malformed, or what is stored of it cannot be read."""
+    """The message is not sent on, for this reason code: it is malformed or unreadable; `detail` is what is known of it."""
 
     reason: str
+    detail: str | None = None
 
 
 class Wait(msgspec.Struct, frozen=True, gc=False):
@@ -64,8 +65,8 @@ def decide(target: Target, message: MessageToSend, ways: Ways[Route], now: datet
         return Later(now)
     device = target.device
     if device is None:
-        return Stop(UNREADABLE) if target.hindrance == UNREADABLE else Skip(SkipReason.DELETED)
-    if (reason := against(device, target, message)) is not None:
+        return Stop(UNREADABLE) if target.skip == UNREADABLE else Skip(SkipReason.DELETED)
+    if (reason := skip_reason(target.skip, device.platform, message.content)) is not None:
         return Skip(reason)
     if now >= message.expires_at:
         return Expire()
@@ -75,8 +76,11 @@ def decide(target: Target, message: MessageToSend, ways: Ways[Route], now: datet
 def _of_message(
     target: Target, device: StandingDevice, message: MessageToSend, ways: Ways[Route], now: datetime
 ) -> Fate:
-    if message.content is None or message.stop_reason is not None:
-        return Stop(message.stop_reason or UNREADABLE)
+    if message.stop_reason is not None:
+        code, _, detail = message.stop_reason.partition(": ")
+        return Stop(code, detail or None)
+    if message.content is None:
+        return Stop(UNREADABLE)
     schedule = message.schedule
     if schedule.window is not None:
         opening = schedule.window.opening(now, known_zone(target.zone, schedule.time_zone))

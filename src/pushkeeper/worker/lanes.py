@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 # second's work at most, and a lane that does not answer cannot fill the worker's memory.
 LEAST_UNSETTLED = 500
 URGENT_BESIDES = 500
-# F17: so many devices refused for speed within so long are the project's limit, not theirs.
+# So many devices refused for speed within so long are the project's limit, not theirs.
 THROTTLED_DEVICES = 3
 THROTTLED_WITHIN_S = 10.0
 REST_S = 60.0
@@ -222,7 +222,7 @@ class Lanes:
         lane.results[Result.ACCEPTED] = lane.results.get(Result.ACCEPTED, 0) + count
 
     def hear(self, route: RouteId, device: DeviceId, verdict: Verdict, *, now: float) -> bool:
-        """Take in an answer other than acceptance; False when a refusal of credentials is not to be believed yet (P21)."""
+        """Take in an answer other than acceptance; False when a refusal of credentials is not to be believed yet."""
         lane = self._lanes[route]
         lane.answered.add(1, now)
         if self._opens_breaker(lane, verdict.outcome, now):
@@ -230,7 +230,7 @@ class Lanes:
             self._alarms.append(Alarm(lane.route, "breaker", reason, verdict.detail))
             self._closed.append((lane.route, True))
         if verdict.alert:
-            self._alarms.append(Alarm(lane.route, verdict.row, verdict.alert, verdict.detail))
+            self._alarms.append(Alarm(lane.route, verdict.code, verdict.alert, verdict.detail))
         match verdict.outcome:
             case BadCredentials(believed_from=needed) if needed > 1:
                 return _distinct(lane.doubts, device, now, BELIEF_S) >= needed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter
 from math import inf
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from pushkeeper.core.delivery.rate_limit import Phase
+from pushkeeper.core.delivery.reason_codes import MEANINGS, OTHER
 from pushkeeper.core.delivery.retry import Settled
 from pushkeeper.core.model import Provider
 from pushkeeper.observability import logs
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
     from pushkeeper.worker.results import Fact
 
 _NO_PROVIDER = "none"
-_OTHER = "other"
-# A row of the decision table, or a word of ours; what a provider or a person wrote makes no label.
-_REASON = re.compile(r"[FPN][0-9]{1,2}|[a-z]+(_[a-z]+)*")
-_LONGEST_REASON = 24
 
 
 class Figures:
@@ -78,7 +74,9 @@ class Figures:
         self._slices.observe(took_s)
         self._facts.observe(len(facts))
         for (provider, ending, reason), count in Counter(filter(None, map(_ending, facts))).items():
-            self._meters.count(Metric.PUSHES, provider, ending, _bounded(reason)).value += count
+            self._meters.count(
+                Metric.PUSHES, provider, ending, reason if reason in MEANINGS else OTHER
+            ).value += count
 
     def posted(self, outcome: str) -> None:
         """A webhook was called: it was taken, refused or unanswered."""
@@ -139,13 +137,8 @@ class Figures:
 def _ending(fact: Fact) -> tuple[str, str, str] | None:
     match fact:
         case Answered(decision=Settled(end=end), route=route, verdict=verdict):
-            return route.provider.value, end.value, verdict.row
+            return route.provider.value, end.value, verdict.code
         case NotSent(end=end, reason=reason):
             return _NO_PROVIDER, end.value, reason
         case _:
             return None
-
-
-def _bounded(reason: str) -> str:
-    word = reason.partition(":")[0]
-    return word if len(word) <= _LONGEST_REASON and _REASON.fullmatch(word) else _OTHER

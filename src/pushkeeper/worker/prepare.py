@@ -138,14 +138,14 @@ class Lookout:
         )
 
 
-def _end(fate: final_check.Skip | final_check.Expire | final_check.Stop) -> tuple[End, str]:
+def _end(fate: final_check.Skip | final_check.Expire | final_check.Stop) -> tuple[End, str, str | None]:
     match fate:
         case final_check.Skip(reason):
-            return End.SKIPPED, reason.value
+            return End.SKIPPED, reason.value, None
         case final_check.Expire():
-            return End.EXPIRED, "expired"
-        case final_check.Stop(reason):
-            return End.FAILED, reason
+            return End.EXPIRED, "expired", None
+        case final_check.Stop(reason, detail):
+            return End.FAILED, reason, detail
         case unknown:
             assert_never(unknown)
 

@@ -64,7 +64,7 @@ class NotSent(msgspec.Struct, frozen=True, gc=False):
     work: Work
     target: Target
     end: End
-    reason: str
+    reason: str  # a reason code
     detail: str | None = None
 
     @property
@@ -133,7 +133,7 @@ class Slice:
 
 def unrecordable(fact: Answered | SetAside) -> NotSent:
     """The end of a push of which more cannot be written."""
-    target = Target(fact.device_id, fact.person_id, unsubscribed=False, device=None)
+    target = Target(fact.device_id, fact.person_id, device=None)
     return NotSent(fact.work, target, End.FAILED, "unrecordable")
 
 
@@ -177,7 +177,8 @@ def push_row(fact: Fact) -> PushRow | None:
                 person_id=push.person_id,
                 generation=push.generation,
                 ending=settled.end.value,
-                reason=verdict.row,
+                # Of an accepted push the code follows from its provider: it is not stored a million times.
+                reason="" if settled.end is End.ACCEPTED else verdict.code,
                 provider=fact.route.provider.value,
                 provider_status=verdict.status,
                 provider_reason=verdict.reason,
@@ -225,7 +226,6 @@ def acceptance(fact: Fact) -> Acceptance | None:
     kind = Kind(
         push.message_id,
         batch.workspace_id,
-        verdict.row,
         fact.route.provider.value,
         verdict.status,
         verdict.reason,
@@ -281,7 +281,7 @@ def held_verdict(fact: Fact) -> HeldVerdict | None:
         priority=fact.work.batch.priority,
         attempt=fact.push.attempt,
         first_attempt_at=fact.work.batch.first_attempt_at,
-        reason=fact.verdict.row,
+        reason=fact.verdict.code,
         provider=fact.route.provider.value,
         provider_status=fact.verdict.status,
         provider_reason=fact.verdict.reason,
@@ -307,7 +307,7 @@ def failed_attempt(fact: Fact) -> FailedAttempt | None:
         workspace_id=fact.work.batch.workspace_id,
         message_id=fact.push.message_id,
         person_id=fact.push.person_id,
-        reason=fact.verdict.row,
+        reason=fact.verdict.code,
         provider_status=fact.verdict.status,
         provider_reason=fact.verdict.reason,
         detail=fact.verdict.detail or None,

@@ -113,7 +113,7 @@ async def _probe(database: Database, lanes: Lanes, senders: Senders, route: Rout
     verdict = await senders[route.credential_id].probe()
     # That a made-up token is refused is what a route that is well says.
     well = isinstance(verdict.outcome, Accepted | Refused)
-    log.info("route_probed", route=route.name, well=well, row=verdict.row, reason=verdict.reason)
+    log.info("route_probed", route=route.name, well=well, code=verdict.code, reason=verdict.reason)
     if well:
         await _resume(database, route)
 

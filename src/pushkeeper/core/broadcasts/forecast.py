@@ -15,16 +15,13 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-from pushkeeper.core.delivery.device_status import LastStatus
-from pushkeeper.core.delivery.eligibility import Message, SkipReason, against
-from pushkeeper.core.model import PersonId, Platform, TokenShape
+from pushkeeper.core.delivery.eligibility import SkipReason, skip_reason
+from pushkeeper.core.model import Content, Platform, TokenShape
 
 SEEN_STEPS = 6  # 0 within a day, 1 a week, 2 thirty days, 3 ninety, 4 two hundred and seventy, 5 longer ago
 _STALE = {"30_days": 3, "90_days": 4, "270_days": 5}
 _ENOUGH = 30  # results of the past that a forecast may stand on
 _CERTAIN = 1.96
-
-_NOBODY = PersonId(0)
 
 
 class ZoneState(StrEnum):
@@ -41,10 +38,9 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         shape: of an iPhone's token.
         seen: how long ago they were used, as a step.
+        skip: the first reason not to send to them, as far as the database knows.
         failure_reason: why a push service last refused them.
-        unsubscribed, channel_off: what their people say of messages and of pushes.
         no_permission: the app may show none.
-        same_phone: a later token of the same phone is there.
         zone: whether their time zone is known, where the schedule asks for it.
     """
 
@@ -53,20 +49,18 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     environment: str
     shape: TokenShape
     seen: int
-    status: LastStatus
+    skip: str | None
     failure_reason: str | None
-    unsubscribed: bool
-    channel_off: bool
     no_permission: bool
-    same_phone: bool
     zone: ZoneState = ZoneState.KNOWN
     devices: int
 
 
 class Asks(msgspec.Struct, frozen=True, kw_only=True):
-    """What a broadcast respects."""
+    """What a broadcast respects, as `core.delivery.eligibility.Message` has it."""
 
-    without_permission: bool
+    send_to_unsubscribed: bool
+    skip_without_permission: bool
     one_per_phone: bool
 
 
@@ -148,20 +142,6 @@ class Preflight(msgspec.Struct, frozen=True, kw_only=True):
     accepted: Range | None
 
 
-class _Alike(NamedTuple):
-    """Devices of a kind, as they are looked at before a push."""
-
-    person_id: PersonId
-    status: LastStatus
-    platform: Platform
-
-
-class _Asked(NamedTuple):
-    planned_for: PersonId
-    unsubscribed: bool
-    hindrance: str | None
-
-
 Routes: TypeAlias = Mapping[tuple[Platform, str, str, TokenShape], RouteState]
 
 
@@ -177,19 +157,18 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     kinds: Sequence[Kind]
     routes: Routes
     history: Sequence[DayOf]
-    asks: Asks
     per_s: float | None = None
     fastest_per_s: float | None = None
     zone: str | None = None
     unknown_zones: Mapping[str, int] = {}
 
 
-def foresee(message: Message, facts: Facts) -> Preflight:
+def foresee(content: Content, facts: Facts) -> Preflight:
     """What is to be expected."""
     left_out, no_content, suppressed = Counter[str](), Counter[str](), Counter[str]()
     going: list[Kind] = []
     for kind in facts.kinds:
-        reason = _reason(kind, message, facts)
+        reason = _reason(kind, content, facts)
         if reason is None:
             going.append(kind)
             continue
@@ -218,15 +197,8 @@ def foresee(message: Message, facts: Facts) -> Preflight:
     )
 
 
-def _reason(kind: Kind, message: Message, facts: Facts) -> SkipReason | None:
-    hindrances = (
-        (SkipReason.CHANNEL_OFF, kind.channel_off and not message.send_to_unsubscribed),
-        (SkipReason.NO_PERMISSION, kind.no_permission and facts.asks.without_permission),
-        (SkipReason.SAME_PHONE, kind.same_phone and facts.asks.one_per_phone),
-    )
-    hindrance = next((reason.value for reason, so in hindrances if so), None)
-    alike = _Alike(_NOBODY, kind.status, kind.platform)
-    reason = against(alike, _Asked(_NOBODY, kind.unsubscribed, hindrance), message)
+def _reason(kind: Kind, content: Content, facts: Facts) -> SkipReason | None:
+    reason = skip_reason(kind.skip, kind.platform, content)
     if reason is None and _address(kind) not in facts.routes:
         return SkipReason.NO_ROUTE
     return reason

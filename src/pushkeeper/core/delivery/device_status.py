@@ -61,7 +61,7 @@ class Standing:
     back has none of its former numbers. Only whether two are the same is ever asked.
 
     `stale_generation` is the generation that has already had a refusal older than its registration: a second one is a
-    strike (row P3 of the decision table). `struck_at` is when the last strike was counted.
+    strike (`apns_unregistered_stale`). `struck_at` is when the last strike was counted.
     """
 
     status: LastStatus = LastStatus.UNUSED

@@ -1,4 +1,8 @@
-"""What stands against sending a message to a device: asked at the last hop, before a broadcast, and by whoever asks why."""
+"""Who is left out of a message and why: one rule, asked at the last hop, before a broadcast, and by whoever asks why.
+
+Statements that look at many devices ask the database's `skip_reason` (migration 31), which is this rule up to what the content
+says. A property test holds the two equal.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 from pushkeeper.core.delivery.device_status import LastStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
-    from pushkeeper.core.model import Content, PersonId, Platform
+    from pushkeeper.core.model import Content, Platform
 
 
 class SkipReason(StrEnum):
@@ -30,28 +34,26 @@ class SkipReason(StrEnum):
 
 
 class Device(Protocol):
-    """What of a device decides."""
+    """What of a device, and of its person, decides.
+
+    `is_theirs` says that the device is still the person's whom the message is for; `same_phone` that this person has the same
+    phone under a later token.
+    """
 
     @property
-    def person_id(self) -> PersonId: ...
+    def is_theirs(self) -> bool: ...
     @property
     def status(self) -> LastStatus: ...
     @property
     def platform(self) -> Platform: ...
-
-
-class Target(Protocol):
-    """For whom it is, and what that person or their device says of pushes.
-
-    `hindrance` is the first of `channel_off`, `no_permission` and `same_phone` that is so and that the message asks about.
-    """
-
-    @property
-    def planned_for(self) -> PersonId: ...
     @property
     def unsubscribed(self) -> bool: ...
     @property
-    def hindrance(self) -> str | None: ...
+    def channel_off(self) -> bool: ...
+    @property
+    def no_permission(self) -> bool: ...
+    @property
+    def same_phone(self) -> bool: ...
 
 
 class Message(Protocol):
@@ -62,25 +64,60 @@ class Message(Protocol):
     @property
     def send_to_unsubscribed(self) -> bool: ...
     @property
+    def skip_without_permission(self) -> bool: ...
+    @property
+    def one_per_phone(self) -> bool: ...
+    @property
     def platforms(self) -> Collection[str] | None: ...
 
 
-def against(device: Device, target: Target, message: Message) -> SkipReason | None:
-    """The first thing that stands against sending a message to a device that is there; None when nothing does."""
-    if device.person_id != target.planned_for:
-        return SkipReason.MOVED
-    if device.status is LastStatus.SUPPRESSED:
-        return SkipReason.SUPPRESSED
-    if target.unsubscribed and not message.send_to_unsubscribed:
-        return SkipReason.UNSUBSCRIBED
-    if target.hindrance is not None:
-        return SkipReason(target.hindrance)
-    return _against_content(device, message)
-
-
-def _against_content(device: Device, message: Message) -> SkipReason | None:
-    if message.platforms is not None and device.platform.value not in message.platforms:
-        return SkipReason.OTHER_PLATFORM
-    if message.content is not None and not message.content.says_something_to(device.platform):
+def skip_reason(known: str | None, platform: Platform, content: Content | None) -> SkipReason | None:
+    """The first reason not to send to a device that is there, given the one that the database knows; None when there is none."""
+    if known is not None:
+        return SkipReason(known)
+    if content is not None and not content.says_something_to(platform):
         return SkipReason.NO_CONTENT
     return None
+
+
+def skip_reasons(device: Device, message: Message | None) -> Iterator[SkipReason]:
+    """Every reason not to send to a device that is there, the first first; without a message those that any would meet."""
+    if not device.is_theirs:
+        yield SkipReason.MOVED
+    if device.status is LastStatus.SUPPRESSED:
+        yield SkipReason.SUPPRESSED
+    if message is None:
+        return
+    for reason in preferences(device):
+        if respects(message, reason):
+            yield reason
+    if message.platforms is not None and device.platform.value not in message.platforms:
+        yield SkipReason.OTHER_PLATFORM
+    elif (of_content := skip_reason(None, device.platform, message.content)) is not None:
+        yield of_content
+
+
+def preferences(device: Device) -> Iterator[SkipReason]:
+    """What the person and the phone say against pushes, whether or not a message respects it."""
+    if device.unsubscribed:
+        yield SkipReason.UNSUBSCRIBED
+    if device.channel_off:
+        yield SkipReason.CHANNEL_OFF
+    if device.no_permission:
+        yield SkipReason.NO_PERMISSION
+    if device.same_phone:
+        yield SkipReason.SAME_PHONE
+
+
+def respects(message: Message | None, preference: SkipReason) -> bool:
+    """Whether a message is not sent for that."""
+    if message is None:
+        return False
+    match preference:
+        case SkipReason.UNSUBSCRIBED | SkipReason.CHANNEL_OFF:
+            return not message.send_to_unsubscribed
+        case SkipReason.NO_PERMISSION:
+            return message.skip_without_permission
+        case SkipReason.SAME_PHONE:
+            return message.one_per_phone
+    return False

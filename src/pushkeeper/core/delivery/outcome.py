@@ -99,8 +99,8 @@ class BadCredentials(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         heal: what the sender may do about it, once, before the push is held.
         probe_after_s: how long the route rests before a probe may ask whether it is well again; None when a probe
             could not tell.
-        believed_from: how many distinct devices' pushes must be refused so before the route pauses (rows F5, F11, F14, P21); until
-            then each waits a minute, uncharged.
+        believed_from: how many distinct devices' pushes must be refused so before the route pauses, where a
+            single answer may not be the provider's; until then each waits a minute, uncharged.
     """
 
     scope: Scope
@@ -149,7 +149,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Our reading of one answer, beside what was read: a closed copy of somebody's vocabulary goes stale.
 
     Attributes:
-        row: the row of the decision table that decided (F1 to F23, P1 to P21, N1 to N7).
+        code: the reason code of the row of the decision table that decided (`apns_unregistered`).
         status: HTTP status, or None when there was no answer.
         reason: the provider's own word (`UNREGISTERED`, `BadDeviceToken`), or ours for a silence.
         detail: the provider's own sentence or body, cut to 300 characters, tokens masked.
@@ -157,7 +157,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         said_at: the provider's own clock, where a probe's answer tells it.
     """
 
-    row: str
+    code: str
     outcome: Outcome
     status: int | None = None
     reason: str = ""
@@ -166,10 +166,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     said_at: datetime | None = None
 
 
-def our_fault(reason: str, error: Exception) -> Verdict:
+def our_fault(code: str, error: Exception) -> Verdict:
     """The verdict on a push of which nothing more is known, by an error of our own: it fails alone, and no device changes.
 
-    `reason` is `unsendable` for one that never left, `not_understood` for one whose answer could not be read.
+    `code` is `unsendable` for one that never left, `not_understood` for one whose answer could not be read.
     """
     outcome = BadMessage(malformed=False, unclassified=True)
-    return Verdict(row=reason, outcome=outcome, reason=reason, detail=type(error).__name__)
+    return Verdict(code=code, outcome=outcome, reason=code, detail=type(error).__name__)

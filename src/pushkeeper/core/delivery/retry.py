@@ -149,7 +149,7 @@ def decide(
 
     `jitter` is in [0, 1). `route_accepted` says that the same route has accepted a push since its settings last changed:
     without that an ambiguous refusal proves nothing against the device (self-evidence rule). `believed` is False while
-    too few have said what would pause the route (rows F5, F11, F14 and P21).
+    too few have said what would pause the route (`BadCredentials.believed_from`).
     """
     if isinstance(outcome, Accepted):
         return ACCEPTED

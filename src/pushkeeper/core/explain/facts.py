@@ -157,6 +157,28 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     stop_reason: str | None
     broadcast: Broadcast | None
 
+    @property
+    def skip_without_permission(self) -> bool:
+        """Whether it is not sent to devices that may show no push."""
+        return self.broadcast is not None and self.broadcast.skip_without_permission
+
+    @property
+    def one_per_phone(self) -> bool:
+        """Whether it is sent to the last token of a phone alone."""
+        return self.broadcast is not None and self.broadcast.one_per_phone
+
+
+class DeviceFor(msgspec.Struct, frozen=True, kw_only=True):
+    """A device as `core.delivery.eligibility` asks for it: with what its person says, and whether it is theirs."""
+
+    is_theirs: bool
+    status: LastStatus
+    platform: Platform
+    unsubscribed: bool
+    channel_off: bool
+    no_permission: bool
+    same_phone: bool
+
 
 class OfDevice(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one device and the message.

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from pushkeeper.core.delivery.device_status import LastStatus
-from pushkeeper.core.delivery.eligibility import SkipReason
+from pushkeeper.core.delivery.eligibility import SkipReason, skip_reasons
 from pushkeeper.core.explain.facts import NoRoute
-from pushkeeper.core.explain.trace import against_content, ended, hindrances, respects
+from pushkeeper.core.explain.trace import PREFERENCES, device_for, ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,15 +116,9 @@ def _obstacles(facts: Facts, one: OfDevice) -> Iterator[Obstacle]:
             f"it is not in the audience: {one.clause}",
             f"make it so that {one.clause}, or change the audience",
         )
-    if facts.person is not None and device.person_id != facts.person.person_id:
-        yield _skip(SkipReason.MOVED, "the device is somebody else's")
-    if device.status is LastStatus.SUPPRESSED:
-        why = f", for {device.failure_reason}" if device.failure_reason else ""
-        yield _skip(SkipReason.SUPPRESSED, f"the device is suppressed{why}")
-    for reason, said in hindrances(facts.person, device):
-        if respects(message, reason):
-            yield _skip(reason, said)
-    yield from _in_the_message(message, device)
+    for reason in skip_reasons(device_for(facts.person, device), message):
+        yield _skip(reason, _said(reason, device))
+    yield from _in_the_message(message)
     if isinstance(one.route, NoRoute):
         yield _skip(SkipReason.NO_ROUTE, one.route.reason)
     elif one.route.pause_reason is not None:
@@ -133,11 +126,20 @@ def _obstacles(facts: Facts, one: OfDevice) -> Iterator[Obstacle]:
         yield Obstacle(said, f"mend what paused {one.route.name}, and resume it")
 
 
-def _in_the_message(message: Message | None, device: Device) -> Iterator[Obstacle]:
+def _said(reason: SkipReason, device: Device) -> str:
+    match reason:
+        case SkipReason.MOVED:
+            return "the device is somebody else's"
+        case SkipReason.SUPPRESSED:
+            return (
+                f"the device is suppressed{f', for {device.failure_reason}' if device.failure_reason else ''}"
+            )
+    return PREFERENCES.get(reason, "the message says nothing to this platform")
+
+
+def _in_the_message(message: Message | None) -> Iterator[Obstacle]:
     if message is None:
         return
-    if (reason := against_content(message, device)) is not None:
-        yield _skip(reason, "the message says nothing to this platform")
     broadcast = message.broadcast
     if broadcast is not None and broadcast.cancelled_at is not None:
         yield _skip(SkipReason.CANCELLED, "the broadcast was cancelled")

@@ -6,28 +6,25 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.core.broadcasts.schedule import canonical_zone
 from pushkeeper.core.delivery.device_status import LastStatus
-from pushkeeper.core.delivery.eligibility import SkipReason
-from pushkeeper.core.explain.facts import Name, NoRoute, Step
+from pushkeeper.core.delivery.eligibility import SkipReason, preferences, respects, skip_reasons
+from pushkeeper.core.explain.facts import DeviceFor, Name, NoRoute, Step
 from pushkeeper.core.identity import cio_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pushkeeper.core.explain.facts import (
-        Broadcast,
-        Device,
-        Facts,
-        Line,
-        Message,
-        OfDevice,
-        Person,
-        Push,
-        Waiting,
-    )
+    from pushkeeper.core.explain.facts import Broadcast, Device, Facts, Line, OfDevice, Person, Push, Waiting
     from pushkeeper.core.model import PersonId
 
 _MADE_IT = {"refused", "refused_as_stale", "accepted", "refreshed", "registered", "moved", "undone"}
 _SHOWN_LINES = 10
+_FOR_PLATFORM = frozenset({SkipReason.OTHER_PLATFORM, SkipReason.NO_CONTENT})
+PREFERENCES = {
+    SkipReason.UNSUBSCRIBED: "the person is unsubscribed",
+    SkipReason.CHANNEL_OFF: "the person wants no pushes",
+    SkipReason.NO_PERMISSION: "the app may show no pushes on the phone",
+    SkipReason.SAME_PHONE: "the same phone is registered with a later token",
+}
 
 
 def of_person(facts: Facts) -> tuple[Step, ...]:
@@ -66,7 +63,7 @@ def of_device(facts: Facts, one: OfDevice) -> Iterator[Step]:
         yield _status(one, one.device)
         yield from _preferences(facts, one.device)
         if facts.message is not None and facts.message.content is not None:
-            yield _content(facts.message, one.device)
+            yield _content(facts, one.device)
         yield _route(one)
     if facts.message is not None:
         if one.device is not None and facts.message.broadcast is not None:
@@ -162,9 +159,9 @@ def _told(line: Line) -> dict[str, object]:
 
 
 def _preferences(facts: Facts, device: Device) -> Iterator[Step]:
-    person = facts.person
-    for reason, said in hindrances(person, device):
+    for reason in preferences(device_for(facts.person, device)):
         respected = respects(facts.message, reason)
+        said = PREFERENCES[reason]
         yield Step(
             step=Name.PREFERENCE,
             so=not respected,
@@ -172,50 +169,27 @@ def _preferences(facts: Facts, device: Device) -> Iterator[Step]:
         )
 
 
-def hindrances(person: Person | None, device: Device) -> Iterator[tuple[SkipReason, str]]:
-    """What the person and the phone say against pushes."""
-    if person is not None and person.unsubscribed:
-        yield SkipReason.UNSUBSCRIBED, "the person is unsubscribed"
-    if person is not None and person.channel_off:
-        yield SkipReason.CHANNEL_OFF, "the person wants no pushes"
-    if device.no_permission:
-        yield SkipReason.NO_PERMISSION, "the app may show no pushes on the phone"
-    if device.same_phone:
-        yield SkipReason.SAME_PHONE, "the same phone is registered with a later token"
-
-
-def respects(message: Message | None, reason: SkipReason) -> bool:
-    """Whether the message is not sent for that."""
-    if message is None:
-        return False
-    broadcast = message.broadcast
-    match reason:
-        case SkipReason.UNSUBSCRIBED | SkipReason.CHANNEL_OFF:
-            return not message.send_to_unsubscribed
-        case SkipReason.NO_PERMISSION:
-            return broadcast is not None and broadcast.skip_without_permission
-        case SkipReason.SAME_PHONE:
-            return broadcast is not None and broadcast.one_per_phone
-    return False
-
-
-def _content(message: Message, device: Device) -> Step:
-    reason = against_content(message, device)
-    said = (
-        "the message says something to this platform"
-        if reason is None
-        else "the message says nothing to this platform"
+def device_for(person: Person | None, device: Device) -> DeviceFor:
+    """The device with what its person says; of nobody in particular it is whose it is."""
+    return DeviceFor(
+        is_theirs=person is None or device.person_id == person.person_id,
+        status=device.status,
+        platform=device.platform,
+        unsubscribed=person is not None and person.unsubscribed,
+        channel_off=person is not None and person.channel_off,
+        no_permission=device.no_permission,
+        same_phone=device.same_phone,
     )
-    return Step(step=Name.CONTENT, so=reason is None, said=said)
 
 
-def against_content(message: Message, device: Device) -> SkipReason | None:
-    """Why the message is not for the device's platform, if it is not."""
-    if message.platforms is not None and device.platform.value not in message.platforms:
-        return SkipReason.OTHER_PLATFORM
-    if message.content is not None and not message.content.says_something_to(device.platform):
-        return SkipReason.NO_CONTENT
-    return None
+def _content(facts: Facts, device: Device) -> Step:
+    against = _FOR_PLATFORM.intersection(skip_reasons(device_for(facts.person, device), facts.message))
+    said = (
+        "the message says nothing to this platform"
+        if against
+        else "the message says something to this platform"
+    )
+    return Step(step=Name.CONTENT, so=not against, said=said)
 
 
 def _route(one: OfDevice) -> Step:
@@ -269,7 +243,7 @@ def _attempts(one: OfDevice) -> Iterator[Step]:
         return
     facts = {
         "ending": push.ending,
-        "rule": push.reason,
+        "code": push.reason,
         "provider": push.provider,
         "status": push.provider_status,
         "reason": push.provider_reason,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from pushkeeper.dashboard.ui.labels import plural, reading
+from pushkeeper.core.delivery.reason_codes import MEANINGS
+from pushkeeper.dashboard.ui.labels import plural
 from pushkeeper.store.admin.credentials import EXPIRES_SOON
 from pushkeeper.store.delivery.routes import PauseKind
 
@@ -116,8 +117,8 @@ def _meant(alert: Alert) -> str:
     """What an alert is about: as it was told, or as the decision table has it."""
     if alert.reason in _ALERTS:
         return _ALERTS[alert.reason]
-    found = reading(alert.reason)
-    return alert.detail or (f"{found.meaning[:1].upper()}{found.meaning[1:]}." if found else "")
+    meaning = MEANINGS.get(alert.reason, "")
+    return alert.detail or (f"{meaning[:1].upper()}{meaning[1:]}." if meaning else "")
 
 
 def _webhooks(facts: Facts) -> Iterator[Todo]:

@@ -174,8 +174,7 @@ def _read(verdict: Verdict) -> tuple[bool, str]:
     answer = " ".join(str(part) for part in (verdict.status, verdict.reason) if part)
     if well:
         return True, f"The provider takes them: it answered {answer} to a token that nobody has."
-    found = labels.reading(verdict.row)
-    means = f": {found.meaning}" if found else ""
+    means = f": {labels.because(verdict.code)} ({verdict.code})"
     return False, f"The provider does not take them. It answered {answer or 'nothing'}{means}."
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pushkeeper.core.delivery import decision_table
+from pushkeeper.core.delivery.reason_codes import MEANINGS
 from pushkeeper.core.filters.from_text import EVERYBODY, read
 from pushkeeper.core.filters.to_text import text_of
 
@@ -61,22 +61,6 @@ METRIC_TONES: Mapping[str, str] = {
     "attempted": "unused",
     "drafted": "unused",
 }
-SKIPPED_BECAUSE: Mapping[str, str] = {
-    "suppressed": "the device is suppressed",
-    "moved": "the device is another person's now",
-    "deleted": "the device was deleted",
-    "unsubscribed": "the person is unsubscribed",
-    "channel_off": "the person wants no pushes",
-    "no_permission": "the app may show no push on the phone",
-    "same_phone": "the person has the same phone under a later token",
-    "cancelled": "the broadcast was cancelled before it came to this device",
-    "dry_run": "it was only tried: nothing was shown",
-    "other_platform": "the message is for other platforms",
-    "no_content": "the message says nothing to this platform",
-    "no_route": "there are no credentials for this platform, app and environment",
-    "no_device": "the person has no device",
-    "expired": "its time was over before it could be sent",
-}
 BROADCAST_TONES: Mapping[str, tuple[str, str]] = {
     "draft": ("unused", "unused"),
     "scheduled": ("unused", "clock"),
@@ -125,26 +109,9 @@ ACTIVITY_SAYS: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a row of the decision table says of an answer."""
-
-    answer: str
-    meaning: str
-
-
-_ROWS = {row.row: Reading(row.answer, row.meaning) for row in decision_table.TABLE}
-
-
-def reading(row: str) -> Reading | None:
-    """What the decision table says of a row; None of what is no row of it."""
-    return _ROWS.get(row)
-
-
 def because(reason: str) -> str:
-    """Why a push ended as it did, in a sentence's part; empty when there is nothing to say."""
-    found = reading(reason)
-    return found.meaning if found else SKIPPED_BECAUSE.get(reason, reason.replace("_", " "))
+    """What a reason code means, as part of a sentence; empty when there is nothing to say."""
+    return MEANINGS.get(reason) or reason.replace("_", " ")
 
 
 def activity(kind: str, name: str | None) -> str:

@@ -54,7 +54,7 @@ _LIMITS = Limits(
     ping_after_idle_s=3600.0,
 )
 _DRY_RUN = Verdict(
-    row="F2",
+    code="dry_run_accepted",
     outcome=Accepted(dry_run=True),
     reason="dry_run",
     detail="APNs has no dry run: the request was composed and not sent.",

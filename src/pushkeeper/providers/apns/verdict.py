@@ -1,4 +1,4 @@
-"""What APNs answered, read by the decision table (rows P1 to P21 and N1 to N7). Pure.
+"""What APNs answered, read by the decision table. Pure.
 
 Never raises, whatever the bytes.
 """
@@ -58,7 +58,7 @@ def read(
         answer.status, error.reason, since=_since(answer.status, error), registered_at=registered_at
     )
     return Verdict(
-        row=meaning.row,
+        code=meaning.code,
         outcome=_paced(meaning.outcome, answer, now, outage_wait_s),
         status=answer.status,
         reason=reason_word(error.reason, token),
@@ -71,9 +71,9 @@ def _taken(answer: Response, token: Token) -> Verdict:
     """Whether a success is from APNs: it has Apple's id, or at least no body."""
     apns_id = answer.header(b"apns-id") or b""
     if answer.status == HTTPStatus.OK and (apns_id or not answer.body):
-        return Verdict(row="P1", outcome=Accepted(provider_id=excerpt(apns_id)), status=200)
+        return Verdict(code="apns_accepted", outcome=Accepted(provider_id=excerpt(apns_id)), status=200)
     return Verdict(
-        row="P21",
+        code="apns_unrecognized_response",
         outcome=Unanswered(silence=Silence.GARBLED),
         status=answer.status,
         reason=Silence.GARBLED.value,

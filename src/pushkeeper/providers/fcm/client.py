@@ -43,7 +43,7 @@ log = logger("providers")
 
 ENDPOINT_URL = "https://fcm.googleapis.com"
 _CLOSED = Verdict(
-    row="N4",
+    code="stream_refused",
     outcome=Unanswered(silence=Silence.NOT_PROCESSED),
     reason=Silence.NOT_PROCESSED.value,
     detail="The sender was closed before the push was sent.",

@@ -1,4 +1,4 @@
-"""What the OAuth token endpoint answered (rows F22 and F23 of the decision table). Pure.
+"""What the OAuth token endpoint answered (`fcm_oauth_*` of the decision table). Pure.
 
 Source: RFC 7523 and RFC 6749, 5; retryable statuses as google-auth has them.
 """
@@ -85,7 +85,7 @@ def _parse_refusal(body: bytes) -> _Refused:
 
 def _passing(status: int | None, reason: str, detail: str | bytes, after_s: float | None) -> Verdict:
     return Verdict(
-        row="F23",
+        code="fcm_oauth_unavailable",
         outcome=Unavailable(first_wait_s=FIRST_WAIT_S, longest_wait_s=LONGEST_WAIT_S, after_s=after_s),
         status=status,
         reason=excerpt(reason),
@@ -100,7 +100,7 @@ def _refused(status: int, refused: _Refused, body: bytes) -> Verdict:
     description = refused.error_description.lower()
     clock = refused.error == "invalid_grant" and any(word in description for word in _CLOCK_WORDS)
     return Verdict(
-        row="F22",
+        code="fcm_oauth_refused",
         outcome=BadCredentials(scope=Scope.CREDENTIAL),
         status=status,
         reason=excerpt(refused.error),

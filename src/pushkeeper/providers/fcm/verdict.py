@@ -1,4 +1,4 @@
-"""What FCM answered, read by the decision table (rows F1 to F21 and N1 to N7). Pure.
+"""What FCM answered, read by the decision table. Pure.
 
 Never the HTTP status alone: first the types of the details, then the paths of the fields, then exact known texts.
 Never raises, whatever the bytes.
@@ -78,7 +78,7 @@ def read(answer: Answer, *, token: Token, now: datetime, dry_run: bool = False) 
     refusal = _Refusal(fcm_error.parse(answer.body), answer, retry_after_s(answer, now))
     meaning = _BY_STATUS.get(answer.status, _other)(refusal)
     return Verdict(
-        row=meaning.row,
+        code=meaning.code,
         outcome=meaning.outcome,
         status=answer.status,
         reason=reason_word(refusal.reason, token),
@@ -115,7 +115,7 @@ def _sent(response: Response, token: Token, *, dry_run: bool) -> Verdict:
         name = ""
     if not name:
         return Verdict(
-            row="F3",
+            code="fcm_response_without_name",
             outcome=Unanswered(silence=Silence.GARBLED),
             status=response.status,
             reason=Silence.GARBLED.value,
@@ -123,8 +123,10 @@ def _sent(response: Response, token: Token, *, dry_run: bool) -> Verdict:
             alert="a success that is not FCM's: a proxy is in the way",
         )
     if dry_run or name.endswith(_DRY_RUN_NAME):
-        return Verdict(row="F2", outcome=Accepted(provider_id=excerpt(name), dry_run=True), status=200)
-    return Verdict(row="F1", outcome=Accepted(provider_id=excerpt(name)), status=200)
+        return Verdict(
+            code="dry_run_accepted", outcome=Accepted(provider_id=excerpt(name), dry_run=True), status=200
+        )
+    return Verdict(code="fcm_accepted", outcome=Accepted(provider_id=excerpt(name)), status=200)
 
 
 def _bad_request(refusal: _Refusal) -> Meaning:
@@ -133,18 +135,18 @@ def _bad_request(refusal: _Refusal) -> Meaning:
         return _from_apple(error.apple)
     if error.violations:
         if all(violation.field in _TARGET_FIELDS for violation in error.violations):
-            return Meaning("F6", _AMBIGUOUS)
-        return Meaning("F9", BadMessage())
+            return Meaning("fcm_invalid_argument_token", _AMBIGUOUS)
+        return Meaning("fcm_invalid_argument_message", BadMessage())
     if error.violations is None and error.code and error.message == INVALID_TOKEN_TEXT:
-        return Meaning("F6", _AMBIGUOUS)
-    return Meaning("F10", BadMessage(unclassified=True))
+        return Meaning("fcm_invalid_argument_token", _AMBIGUOUS)
+    return Meaning("fcm_invalid_argument", BadMessage(unclassified=True))
 
 
 def _from_apple(inner: fcm_error.AppleError) -> Meaning:
     if inner.status_code == 410 and (not inner.reason or inner.reason in apns_reasons.GONE_REASONS):  # noqa: PLR2004 - Gone
-        return Meaning("F7", _DEFINITE)
+        return Meaning("fcm_apns_unregistered", _DEFINITE)
     meaning = apns_reasons.meaning(inner.status_code, inner.reason)
-    return Meaning("F8", _on_the_apple_leg(meaning.outcome), meaning.alert)
+    return Meaning("fcm_apns_error", _on_the_apple_leg(meaning.outcome), meaning.alert)
 
 
 def _on_the_apple_leg(outcome: Outcome) -> Outcome:
@@ -164,11 +166,13 @@ def _unauthenticated(refusal: _Refusal) -> Meaning:
     code, inner = refusal.error.code, refusal.error.apple
     if not code:
         outcome = BadCredentials(scope=Scope.CREDENTIAL, heal=Heal.RENEW_TOKEN)
-        return Meaning("F11", _believed(refusal, outcome))
+        return Meaning("fcm_unauthenticated", _believed(refusal, outcome))
     if code in _THIRD_PARTY_CODES:
         said = f": Apple said {inner.status_code} {inner.reason}" if inner else ""
         alert = f"Firebase's copy of the Apple key is refused{said}"
-        return Meaning("F12", BadCredentials(scope=Scope.APPLE_LEG, probe_after_s=None), alert)
+        return Meaning(
+            "fcm_third_party_auth_error", BadCredentials(scope=Scope.APPLE_LEG, probe_after_s=None), alert
+        )
     return _other(refusal)
 
 
@@ -180,24 +184,28 @@ def _forbidden(refusal: _Refusal) -> Meaning:
     if not refusal.error.code:
         outcome = BadCredentials(scope=Scope.CREDENTIAL, probe_after_s=_IAM_SPREADS_IN_S)
         return Meaning(
-            "F14", _believed(refusal, outcome), "the service account may not send for this project"
+            "fcm_permission_denied",
+            _believed(refusal, outcome),
+            "the service account may not send for this project",
         )
     if refusal.error.code == "SENDER_ID_MISMATCH":
-        return Meaning("F13", _AMBIGUOUS)
+        return Meaning("fcm_sender_id_mismatch", _AMBIGUOUS)
     return _other(refusal)
 
 
 def _not_found(refusal: _Refusal) -> Meaning:
     if refusal.error.code == "UNREGISTERED":
-        return Meaning("F4", _DEFINITE)
+        return Meaning("fcm_unregistered", _DEFINITE)
     if not refusal.error.code:
         outcome = _believed(refusal, BadCredentials(scope=Scope.CREDENTIAL))
-        return Meaning("F5", outcome, "there is no such project, or the address is not FCM's")
+        return Meaning(
+            "fcm_project_not_found", outcome, "there is no such project, or the address is not FCM's"
+        )
     return _other(refusal)
 
 
 def _too_large(_: _Refusal) -> Meaning:
-    return Meaning("F15", BadMessage())
+    return Meaning("fcm_payload_too_large", BadMessage())
 
 
 def _throttled(refusal: _Refusal) -> Meaning:
@@ -207,16 +215,16 @@ def _throttled(refusal: _Refusal) -> Meaning:
         "device" in f"{quota.subject} {quota.description}".lower() for quota in error.quotas
     )
     if apple_names_the_device or quota_names_the_device:
-        return Meaning("F16", Throttled(scope=Scope.DEVICE, after_s=refusal.after_s))
-    return Meaning("F17", Throttled(scope=Scope.CREDENTIAL, after_s=refusal.after_s))
+        return Meaning("fcm_quota_exceeded_device", Throttled(scope=Scope.DEVICE, after_s=refusal.after_s))
+    return Meaning("fcm_quota_exceeded_project", Throttled(scope=Scope.CREDENTIAL, after_s=refusal.after_s))
 
 
-def _outage(row: str) -> Callable[[_Refusal], Meaning]:
+def _outage(code: str) -> Callable[[_Refusal], Meaning]:
     def read_outage(refusal: _Refusal) -> Meaning:
         outcome = Unavailable(
             first_wait_s=_OUTAGE_FIRST_S, longest_wait_s=_OUTAGE_LONGEST_S, after_s=refusal.after_s
         )
-        return Meaning(row, outcome)
+        return Meaning(code, outcome)
 
     return read_outage
 
@@ -228,17 +236,21 @@ def _bad_gateway(refusal: _Refusal) -> Meaning:
         after_s=refusal.after_s,
         opening_wait_s=_BAD_GATEWAY_S if refusal.after_s is None else None,
     )
-    return Meaning("F19", outcome)
+    return Meaning("fcm_bad_gateway", outcome)
 
 
 def _other(refusal: _Refusal) -> Meaning:
     status = refusal.response.status
     alert = f"FCM gave a new error: {status} {refusal.reason or 'without a word'}"
     if _is_passing(refusal):
-        return Meaning("F21", _outage("F21")(refusal).outcome, alert)
+        return Meaning(
+            "fcm_unrecognized_response", _outage("fcm_unrecognized_response")(refusal).outcome, alert
+        )
     if not refusal.error.is_googles:
-        return Meaning("F21", _believed(refusal, BadCredentials(scope=Scope.CREDENTIAL)), alert)
-    return Meaning("F21", BadMessage(malformed=False, unclassified=True), alert)
+        return Meaning(
+            "fcm_unrecognized_response", _believed(refusal, BadCredentials(scope=Scope.CREDENTIAL)), alert
+        )
+    return Meaning("fcm_unrecognized_response", BadMessage(malformed=False, unclassified=True), alert)
 
 
 def _is_passing(refusal: _Refusal) -> bool:
@@ -254,8 +266,8 @@ _BY_STATUS: dict[int, Callable[[_Refusal], Meaning]] = {
     404: _not_found,
     413: _too_large,
     429: _throttled,
-    500: _outage("F18"),
+    500: _outage("fcm_internal"),
     502: _bad_gateway,
-    503: _outage("F20"),
-    504: _outage("F18"),
+    503: _outage("fcm_unavailable"),
+    504: _outage("fcm_internal"),
 }

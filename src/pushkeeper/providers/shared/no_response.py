@@ -1,4 +1,4 @@
-"""What it means that no answer came: rows N1 to N7 of the decision table, for every provider. Pure."""
+"""What it means that no answer came, for every provider. Pure."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from pushkeeper.providers.shared.redact import excerpt
 if TYPE_CHECKING:
     from pushkeeper.providers.transport.response import NoResponse
 
-# N5 has no silence of its own: a stream that GOAWAY promised to finish goes on waiting, and ends with an answer or as N6.
-_ROWS = {
-    Silence.NOT_SENT: "N1",
-    Silence.UNTRUSTED: "N2",
-    Silence.NOT_PROCESSED: "N4",
-    Silence.LOST: "N6",
-    Silence.TIMED_OUT: "N6",
-    Silence.GARBLED: "F3",
-    Silence.IDLED_OUT: "P11",
-    Silence.NO_STREAM: "N7",
+# `stream_not_finished` has no silence of its own: a stream that GOAWAY promised to finish goes on waiting, and ends with an
+# answer or with `no_response`.
+_CODES = {
+    Silence.NOT_SENT: "connection_failed",
+    Silence.UNTRUSTED: "server_certificate_untrusted",
+    Silence.NOT_PROCESSED: "stream_refused",
+    Silence.LOST: "no_response",
+    Silence.TIMED_OUT: "no_response",
+    Silence.GARBLED: "fcm_response_without_name",
+    Silence.IDLED_OUT: "apns_idle_timeout",
+    Silence.NO_STREAM: "no_stream_available",
 }
 
 
@@ -28,7 +29,7 @@ def read(silence: NoResponse) -> Verdict:
     detail = excerpt(silence.detail)
     if silence.certificate_refused:
         return Verdict(
-            row="N3",
+            code="client_certificate_refused",
             outcome=BadCredentials(scope=Scope.CREDENTIAL),
             reason="certificate_refused",
             detail=detail,
@@ -36,7 +37,7 @@ def read(silence: NoResponse) -> Verdict:
         )
     untrusted = silence.silence is Silence.UNTRUSTED
     return Verdict(
-        row=_ROWS[silence.silence],
+        code=_CODES[silence.silence],
         outcome=Unanswered(silence=silence.silence),
         reason=silence.silence.value,
         detail=detail,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pushkeeper.core.broadcasts import forecast
 from pushkeeper.core.broadcasts.forecast import Asks, Facts, RouteState, ZoneState
@@ -26,14 +26,6 @@ if TYPE_CHECKING:
     from pushkeeper.store.delivery.routes import Route
 
 
-class Message(NamedTuple):
-    """What of a broadcast's message decides who is reached."""
-
-    content: Content
-    send_to_unsubscribed: bool
-    platforms: tuple[str, ...] | None = None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flight:
     """A broadcast to check: its audience, content and rate; `zone` as in a preflight's facts."""
@@ -41,7 +33,7 @@ class Flight:
     workspace_id: WorkspaceId
     message_id: UUID
     whom: Whom
-    message: Message
+    content: Content
     asks: Asks
     per_s: float | None
     zone: str | None
@@ -65,7 +57,7 @@ class Preflights:
             workspace,
             message_id,
             whom,
-            by_phone=flight.asks.one_per_phone,
+            flight.asks,
             by_zone=flight.zone is not None,
         )
         unknown_zones = {}
@@ -78,13 +70,12 @@ class Preflights:
             kinds=kinds,
             routes=await self._routes(workspace, kinds),
             history=await forecasts.history(self._database, workspace),
-            asks=flight.asks,
             per_s=flight.per_s,
             fastest_per_s=await forecasts.fastest_per_s(self._database, workspace),
             zone=flight.zone,
             unknown_zones=unknown_zones,
         )
-        return forecast.foresee(flight.message, facts)
+        return forecast.foresee(flight.content, facts)
 
     async def _routes(
         self, workspace: WorkspaceId, kinds: Sequence[Kind]

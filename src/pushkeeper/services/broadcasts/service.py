@@ -14,7 +14,7 @@ from pushkeeper.core.filters.nodes import Or
 from pushkeeper.errors import BadRequest, Conflict, NotFound, TooManyRequests, TooSlow
 from pushkeeper.services.audiences import read_whole
 from pushkeeper.services.broadcasts.drafts import Drafts, told_of
-from pushkeeper.services.broadcasts.forecast import Flight, Message, Preflights
+from pushkeeper.services.broadcasts.forecast import Flight, Preflights
 from pushkeeper.services.messages.preview import Previews
 from pushkeeper.services.messages.templates import Letter
 from pushkeeper.store.broadcasts import broadcasts
@@ -181,9 +181,11 @@ class Broadcasts:
             workspace_id=workspace,
             message_id=broadcast.message_id,
             whom=await self._whom(workspace, broadcast),
-            message=Message(broadcast.content, broadcast.send_to_unsubscribed),
+            content=broadcast.content,
             asks=Asks(
-                without_permission=broadcast.skip_without_permission, one_per_phone=broadcast.one_per_phone
+                send_to_unsubscribed=broadcast.send_to_unsubscribed,
+                skip_without_permission=broadcast.skip_without_permission,
+                one_per_phone=broadcast.one_per_phone,
             ),
             per_s=broadcast.per_s,
             zone=broadcast.schedule.time_zone if broadcast.schedule.by_zone else None,

@@ -134,7 +134,7 @@ def _of_route(route: Route, about: str, held: int, alerts: list[RouteAlert]) -> 
         todo = "pushkeeper routes apply (the devices are gone) or discard (our setting was wrong)"
         yield attention("held refusals", f"{held:,}", todo, about=about)
     for alert in alerts:
-        todo = "look the row up in docs/reference/verdicts.md"
+        todo = "look the code up in docs/reference/verdicts.md"
         yield attention("alerts", f"{alert.reason}, {alert.times:,} times: {alert.alert}", todo, about=about)
 
 
@@ -176,7 +176,7 @@ _UNREACHED = "see that this machine reaches the provider: name service, firewall
 
 
 def _probed(verdict: Verdict, about: str) -> Finding:
-    said = " ".join(filter(None, [f"{verdict.row}:", str(verdict.status or ""), verdict.reason]))
+    said = " ".join(filter(None, [f"{verdict.code}:", str(verdict.status or ""), verdict.reason]))
     match verdict.outcome:
         case Accepted() | Refused():
             return ok("probe", f"answers as it should to a push for nobody ({said})", about=about)
@@ -187,7 +187,12 @@ def _probed(verdict: Verdict, about: str) -> Finding:
         case Unanswered() | Unavailable():
             return wrong("probe", f"{said} {verdict.detail}".strip(), _UNREACHED, about=about)
         case other:
-            return attention("probe", f"{said} ({type(other).__name__})", "look the row up", about=about)
+            return attention(
+                "probe",
+                f"{said} ({type(other).__name__})",
+                "look the code up in docs/reference/verdicts.md",
+                about=about,
+            )
 
 
 async def of_work(database: Database) -> list[Finding]:

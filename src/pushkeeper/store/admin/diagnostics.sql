@@ -36,7 +36,7 @@ order by w.name, c.credential_id;
 -- name: alerts
 -- What somebody was told to look at on routes in the last day.
 -- across workspaces: the installation is examined.
-select a.route_id, a.reason, a.alert, a.times from alerts a
+select a.route_id, reason_code(a.reason) as reason, a.alert, a.times from alerts a
 where a.last_at > now() - interval '1 day'
 order by a.last_at desc;
 

@@ -7,7 +7,6 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from pushkeeper.core.broadcasts.forecast import DayOf, Kind, ZoneState, by_day
-from pushkeeper.core.delivery.device_status import LastStatus
 from pushkeeper.core.model import Platform, TokenShape
 from pushkeeper.store.broadcasts import planning
 from pushkeeper.store.db.database import load_queries
@@ -15,6 +14,7 @@ from pushkeeper.store.db.database import load_queries
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from pushkeeper.core.broadcasts.forecast import Asks
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.broadcasts.planning import Whom
     from pushkeeper.store.db.database import Database
@@ -23,11 +23,6 @@ SQL = load_queries(__name__)
 
 HISTORY_DAYS = 90
 _LISTED = "join message_people l on l.message_id = $2 and l.person_id = d.person_id"
-_SAME_PHONE = (
-    "exists (select from devices o where o.workspace_id = d.workspace_id and o.person_id = d.person_id "
-    "and o.platform = d.platform and phone_of(o.attributes) = phone_of(d.attributes) and o.status <> 'suppressed' "
-    "and (o.last_used, o.device_id) > (d.last_used, d.device_id))"
-)
 _ZONE = (
     f"case when {planning.ZONE} is null then 'missing' "
     f"when {planning.ZONE_KEY} = any ({{zones}}) then 'known' else 'unknown' end"
@@ -35,17 +30,17 @@ _ZONE = (
 
 
 async def kinds(
-    database: Database, workspace: WorkspaceId, message_id: UUID, whom: Whom, *, by_phone: bool, by_zone: bool
+    database: Database, workspace: WorkspaceId, message_id: UUID, whom: Whom, asks: Asks, *, by_zone: bool
 ) -> list[Kind]:
-    """An audience's devices, counted by kind.
-
-    `by_phone` looks for later tokens of the same phones, `by_zone` whether their time zones are known.
+    """An audience's devices, counted by kind; `by_zone` looks whether their time zones are known.
 
     Raises:
         TooSlow: it takes longer than a minute.
     """
     query, parameters = _query(SQL["kinds"], whom, by_zone=by_zone)
-    query = query.replace("{same_phone}", _SAME_PHONE if by_phone else "false")
+    # Written as constants, so that the planner leaves out what is not asked for.
+    flags = (asks.send_to_unsubscribed, asks.skip_without_permission, asks.one_per_phone)
+    query = query.replace("{asks}", ", ".join([*("true" if flag else "false" for flag in flags), "null"]))
     rows = await database.survey(query, workspace, message_id, *parameters)
     return [
         Kind(
@@ -53,7 +48,6 @@ async def kinds(
                 **row,
                 "platform": Platform(row["platform"]),
                 "shape": TokenShape(row["shape"]),
-                "status": LastStatus(row["status"]),
                 "zone": ZoneState(row["zone"]),
             }
         )

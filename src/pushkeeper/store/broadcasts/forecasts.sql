@@ -2,13 +2,17 @@
 
 -- name: kinds
 -- An audience's devices, counted by kind.
-select d.platform, d.app, d.environment, token_shape(d.platform, d.token) as shape, seen_step(d.last_used, now()) as seen, d.status,
-    case when d.status = 'suppressed' then d.failure_reason end as failure_reason, p.unsubscribed,
-    push_is_off(p.attributes) as channel_off, lower(d.attributes ->> 'push_enabled') = 'false' is true as no_permission,
-    {same_phone} as same_phone, {zone} as zone, count(*) as devices
+select d.platform, d.app, d.environment, token_shape(d.platform, d.token) as shape, seen_step(d.last_used, now()) as seen,
+    skip_reason(
+        true, d.status, p.unsubscribed, p.attributes, d.attributes,
+        exists (select from later_tokens(d.workspace_id, d.person_id, d.platform, phone_of(d.attributes), d.last_used, d.device_id)),
+        d.platform, {asks}
+    ) as skip,
+    case when d.status = 'suppressed' then d.failure_reason end as failure_reason,
+    push_is_disabled(d.attributes) as no_permission, {zone} as zone, count(*) as devices
 from devices d join people p using (workspace_id, person_id) {listed}
 where d.workspace_id = $1 and $2::uuid is not null and {condition}
-group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12;
+group by 1, 2, 3, 4, 5, 6, 7, 8, 9;
 
 -- name: unknown_zones
 -- The most frequent time zones of an audience's devices that are not valid, with their counts.

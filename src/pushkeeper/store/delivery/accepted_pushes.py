@@ -24,11 +24,10 @@ SQL = load_queries(__name__)
 
 
 class Kind(NamedTuple):
-    """What many accepted pushes share; `reason` is the row of the decision table."""
+    """What many accepted pushes share."""
 
     message_id: UUID
     workspace_id: WorkspaceId
-    reason: str
     provider: str
     provider_status: int | None
     provider_reason: str
@@ -64,7 +63,7 @@ async def settle(connection: Connection, accepted: Sequence[Acceptance]) -> set[
         for a in accepted
     )
     shared = [(_day_of(kind.message_id), *kind) for kind in kinds]
-    left = await connection.fetch(SQL["settle"], *columns(rows, 5), *columns(shared, 9))
+    left = await connection.fetch(SQL["settle"], *columns(rows, 5), *columns(shared, 8))
     return {(row["message_id"], row["device_id"]) for row in left}
 
 

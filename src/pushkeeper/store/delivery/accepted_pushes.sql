@@ -7,17 +7,17 @@ with given as (
     select r.device_id, r.person_id, r.generation, r.provider_id, k.*
     from unnest($1::bytea[], $2::bigint[], $3::int[], $4::text[], $5::int[])
         as r (device_id, person_id, generation, provider_id, kind)
-    join unnest($6::date[], $7::uuid[], $8::bigint[], $9::text[], $10::text[], $11::smallint[], $12::text[],
-            $13::smallint[], $14::bigint[]) with ordinality
-        as k (message_day, message_id, workspace_id, reason, provider, provider_status, provider_reason, attempts,
-            route_id, kind)
+    join unnest($6::date[], $7::uuid[], $8::bigint[], $9::text[], $10::smallint[], $11::text[],
+            $12::smallint[], $13::bigint[]) with ordinality
+        as k (message_day, message_id, workspace_id, provider, provider_status, provider_reason, attempts, route_id,
+            kind)
         using (kind)
 ),
 new as (
-    insert into pushes (message_day, message_id, device_id, workspace_id, person_id, generation, ending, reason,
-        provider, provider_status, provider_reason, provider_id, attempts, route_id)
-    select message_day, message_id, device_id, workspace_id, person_id, generation, 'accepted', reason, provider,
-        provider_status, provider_reason, provider_id, attempts, route_id
+    insert into pushes (message_day, message_id, device_id, workspace_id, person_id, generation, ending, provider,
+        provider_status, provider_reason, provider_id, attempts, route_id)
+    select message_day, message_id, device_id, workspace_id, person_id, generation, 'accepted', provider, provider_status,
+        provider_reason, provider_id, attempts, route_id
     from given
     on conflict do nothing
     returning workspace_id, message_id, device_id, generation, provider, provider_status, provider_reason

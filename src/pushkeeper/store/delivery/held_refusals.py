@@ -31,7 +31,7 @@ GUARD = "guard"  # it came in a wave of refusals
 class HeldVerdict:
     """A refusal that is not believed yet, with all that applying it or sending again takes.
 
-    `reason` is the row of the decision table, `attempt` how many were charged before.
+    `reason` is the reason code, `attempt` how many were charged before.
     """
 
     message_id: UUID

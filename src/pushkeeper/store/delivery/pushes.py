@@ -25,7 +25,7 @@ class PushRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     Attributes:
         generation: of the device it was sent to; None when the device was gone.
         ending: accepted, bounced, failed, expired, unknown or skipped.
-        reason: the row of the decision table that ruled, or why it was skipped.
+        reason: the reason code (`core/delivery/reason_codes.py`); "" of an accepted push, whose code is its provider's.
         route_id: by which it went; None when nothing was sent.
         provider: who answered, with its own status, reason, id and words; None when nothing was sent.
         attempts: requests made for it.

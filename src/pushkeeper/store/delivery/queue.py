@@ -87,18 +87,16 @@ class Target(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         planned_for: the person it was planned for.
-        unsubscribed: whether that person wants no messages.
         device: as it stands now; None when it is gone.
-        hindrance: what else stands against sending, of that which the message asks for: `channel_off`,
-            `no_permission`, `same_phone`; or `unreadable` of a device whose row cannot be read.
+        skip: the first reason not to send to it, as far as the database knows (`core/delivery/eligibility.py`); or `unreadable` of a
+            device whose row cannot be read.
         zone: the device's time zone as it says, or its person; only where the message asks for it.
     """
 
     device_id: DeviceId
     planned_for: PersonId
-    unsubscribed: bool
     device: StandingDevice | None
-    hindrance: str | None = None
+    skip: str | None = None
     zone: str | None = None
 
 
@@ -109,7 +107,6 @@ class MessageToSend:
     Attributes:
         content: None when what is stored cannot be read.
         wording: what of it is not the same to everybody; None when all is.
-        platforms: those that it is for; None for all.
         stop_reason: why it is not sent on.
         cancelled, paused: whether somebody ended it, or lets it wait.
         dry_run: push services are asked, and nothing is shown.
@@ -118,10 +115,8 @@ class MessageToSend:
 
     message_id: UUID
     content: Content | None
-    send_to_unsubscribed: bool
     expires_at: datetime
     wording: Wording | None = None
-    platforms: tuple[str, ...] | None = None
     stop_reason: str | None = None
     cancelled: bool = False
     paused: bool = False
@@ -180,7 +175,7 @@ async def claim(database: Database, *, room: Room, lease_s: float) -> list[Claim
             target = _target(row)
         except Exception as error:  # noqa: BLE001 - any error is isolated to its device
             database.unreadable.note(workspaces[row["batch_id"]], "devices", row["device_id"], error)
-            target = Target(row["device_id"], row["planned_for"], False, None, UNREADABLE)  # noqa: FBT003 - positional, as in _target
+            target = Target(row["device_id"], row["planned_for"], None, UNREADABLE)
         targets[row["batch_id"]].append(target)
     return [
         ClaimedBatch(
@@ -229,8 +224,7 @@ def _target(row: Row) -> Target:
         status,
         generation,
         registered_at,
-        unsubscribed,
-        hindrance,
+        skip,
         zone,
     ) = row.values()
     device = None
@@ -246,7 +240,7 @@ def _target(row: Row) -> Target:
             generation,
             registered_at,
         )
-    return Target(device_id, planned_for, unsubscribed, device, hindrance, zone)
+    return Target(device_id, planned_for, device, skip, zone)
 
 
 def _keys(rows: list[Row]) -> list[list[object]]:

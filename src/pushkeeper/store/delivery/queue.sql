@@ -104,8 +104,9 @@ returning b.batch_id, b.claim_id is null as waits;
 -- has settled are left out.
 with claimed as (
     select b.batch_id, b.workspace_id, b.message_id, b.device_ids, b.person_ids, b.person_id, b.pick, b.claims,
-        (m.created_at at time zone 'utc')::date as message_day, not m.send_to_unsubscribed as asks_channel,
-        coalesce(r.skip_without_permission, false) as asks_permission, coalesce(r.one_per_phone, false) as asks_phone,
+        (m.created_at at time zone 'utc')::date as message_day, m.send_to_unsubscribed, m.platforms,
+        coalesce(r.skip_without_permission, false) as skip_without_permission,
+        coalesce(r.one_per_phone, false) as one_per_phone,
         r.schedule ? 'window' as asks_zone
     from unnest($1::bigint[], $2::bigint[]) as k (workspace_id, batch_id)
         join batches b using (workspace_id, batch_id)
@@ -130,17 +131,12 @@ planned as (
     where c.pick = 'last_used'
 )
 select p.batch_id, p.device_id, p.planned_for, d.person_id, d.token, d.id_kind, d.platform, d.app, d.environment,
-    d.status, d.generation, d.registered_at, coalesce(w.unsubscribed, false) as unsubscribed,
-    case
-        when c.asks_channel and push_is_off(w.attributes) then 'channel_off'
-        when c.asks_permission and lower(d.attributes ->> 'push_enabled') = 'false' then 'no_permission'
-        when c.asks_phone and exists (
-            select from devices o
-            where o.workspace_id = d.workspace_id and o.person_id = d.person_id and o.platform = d.platform
-                and phone_of(o.attributes) = phone_of(d.attributes) and o.status <> 'suppressed'
-                and (o.last_used, o.device_id) > (d.last_used, d.device_id)
-        ) then 'same_phone'
-    end as hindrance,
+    d.status, d.generation, d.registered_at,
+    skip_reason(
+        d.person_id = p.planned_for, d.status, w.unsubscribed, w.attributes, d.attributes,
+        exists (select from later_tokens(d.workspace_id, d.person_id, d.platform, phone_of(d.attributes), d.last_used, d.device_id)),
+        d.platform, c.send_to_unsubscribed, c.skip_without_permission, c.one_per_phone, c.platforms
+    ) as skip,
     case when c.asks_zone then coalesce(d.attributes ->> 'timezone', w.attributes ->> 'timezone') end as zone
 from planned p
 join claimed c using (workspace_id, batch_id)
@@ -160,7 +156,7 @@ where c.claims = 1 or not (
 
 -- name: messages
 -- What the claimed batches say.
-select m.message_id, m.content, m.wording, m.platforms, m.send_to_unsubscribed, m.expires_at, m.stop_reason,
+select m.message_id, m.content, m.wording, m.expires_at, m.stop_reason,
     r.cancelled_at is not null as cancelled, r.paused_at is not null as paused, coalesce(r.dry_run, false) as dry_run,
     coalesce(r.schedule, '{}') as schedule
 from unnest($1::bigint[], $2::uuid[]) as k (workspace_id, message_id)

@@ -148,7 +148,7 @@ async def alerts(database: Database, workspace: WorkspaceId) -> list[Alert]:
 
 
 async def alert(connection: Connection, route: Route, reason: str, text: str, detail: str) -> None:
-    """Keep an alert, for whoever looks; `reason` is the row of the decision table or a word of ours."""
+    """Keep an alert, for whoever looks; `reason` is its reason code."""
     await connection.execute(SQL["alert"], *route.key, reason, storable(text), storable(detail))
 
 

@@ -45,7 +45,7 @@ order by r.route_id;
 
 -- name: alerts
 -- What somebody should look at on a workspace's routes, the newest first.
-select a.route_id, a.reason, a.alert, a.detail, a.times, a.first_at, a.last_at
+select a.route_id, reason_code(a.reason) as reason, a.alert, a.detail, a.times, a.first_at, a.last_at
 from alerts a
 where a.workspace_id = $1 and a.last_at > now() - interval '7 days'
 order by a.last_at desc;

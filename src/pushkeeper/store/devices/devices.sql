@@ -265,7 +265,8 @@ limit $10;
 
 -- name: pushes
 -- What came of the pushes to a device since its person has it, the newest message first.
-select message_id, ending, reason, provider, provider_status, provider_reason, attempts, settled_at
+select message_id, ending, push_reason(ending, provider, reason) as reason, provider, provider_status, provider_reason,
+    attempts, settled_at
 from pushes
 where workspace_id = $1 and person_id = $2 and device_id = $3
 order by message_id desc

@@ -61,7 +61,8 @@ limit $5;
 
 -- name: pushes
 -- What came of the pushes to a device before a message, since its person has it, the newest message first.
-select message_id, ending, reason, provider, provider_status, provider_reason, attempts, settled_at
+select message_id, ending, push_reason(ending, provider, reason) as reason, provider, provider_status, provider_reason,
+    attempts, settled_at
 from pushes
 where workspace_id = $1 and person_id = $2 and device_id = $3 and ($4::uuid is null or message_id < $4)
 order by message_id desc

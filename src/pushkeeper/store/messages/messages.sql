@@ -62,7 +62,7 @@ where m.workspace_id = $1 and m.message_id = $2 and (m.person_id is null or m.pe
 
 -- name: pushes
 -- What came of a message at each device of one person.
-select p.device_id, d.token, d.platform, p.ending, p.reason, p.provider, p.provider_status, p.provider_reason, p.detail,
+select p.device_id, d.token, d.platform, p.ending, push_reason(p.ending, p.provider, p.reason) as reason, p.provider, p.provider_status, p.provider_reason, p.detail,
     p.attempts, p.settled_at
 from pushes p left join devices d using (workspace_id, device_id, person_id)
 where p.workspace_id = $1 and p.message_day = $2 and p.message_id = $3 and p.person_id = $4
@@ -86,7 +86,8 @@ select message_id, person_id from either order by message_id desc, person_id lim
 
 -- name: answers
 -- What the push services answered to the pushes of the last so many days, and what was not sent at all.
-select provider, provider_status, provider_reason, ending, reason, count(*) as pushes
+select provider, provider_status, provider_reason, ending, push_reason(ending, provider, reason) as reason,
+    count(*) as pushes
 from pushes
 where workspace_id = $1 and message_day >= (now() at time zone 'utc')::date - $2::int
 group by 1, 2, 3, 4, 5

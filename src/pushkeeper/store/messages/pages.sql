@@ -89,7 +89,8 @@ offset $5::int - 1 limit 1;
 
 -- name: of_message
 -- The pushes of a message after one device and up to another, of those who ended so, with whose they are.
-select p.message_id, p.person_id, p.device_id, d.platform, p.ending, p.reason, p.provider, p.provider_status,
+select p.message_id, p.person_id, p.device_id, d.platform, p.ending,
+    push_reason(p.ending, p.provider, p.reason) as reason, p.provider, p.provider_status,
     p.provider_reason, p.settled_at,
     (select value from identifiers i
         where i.workspace_id = p.workspace_id and i.person_id = p.person_id and kind = 'id') as id,

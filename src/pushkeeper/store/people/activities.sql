@@ -36,7 +36,7 @@ found as (
     union all
     (select 'push-' || p.message_id || '-' || encode(p.device_id, 'hex'),
         push_metric(p.ending, p.reason) || '_push',
-        null, jsonb_strip_nulls(jsonb_build_object('reason', nullif(p.reason, ''), 'provider', p.provider,
+        null, jsonb_strip_nulls(jsonb_build_object('reason', nullif(push_reason(p.ending, p.provider, p.reason), ''), 'provider', p.provider,
             'provider_status', p.provider_status, 'provider_reason', p.provider_reason)),
         p.settled_at, p.message_id, p.person_id
     from pushes p join them using (workspace_id, person_id)
@@ -114,7 +114,7 @@ limit $7;
 -- name: feed_of_pushes
 -- Outcomes of pushes.
 select ('push-' || message_id || '-' || encode(device_id, 'hex')) collate "C" as id, push_metric(ending, reason) || '_push' as type, null as name,
-    jsonb_strip_nulls(jsonb_build_object('reason', nullif(reason, ''), 'provider', provider,
+    jsonb_strip_nulls(jsonb_build_object('reason', nullif(push_reason(ending, provider, reason), ''), 'provider', provider,
         'provider_status', provider_status, 'provider_reason', provider_reason)) as data,
     settled_at as at, settled_at as recorded_at, message_id, person_id,
     row_number() over (order by settled_at desc, ('push-' || message_id || '-' || encode(device_id, 'hex')) collate "C" desc) as place

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pushkeeper.core.delivery.reason_codes import MEANINGS
+from pushkeeper.core.delivery.reason_codes import OTHER as OTHER_REASON
 from pushkeeper.observability.meters import Series, Spread
 from pushkeeper.observability.metrics import Kind, Metric
 from pushkeeper.store.db.database import load_queries
@@ -22,6 +24,8 @@ SQL = load_queries(__name__)
 
 _METRICS = {metric.value.name: metric for metric in Metric}
 _SUM = "sum"
+_REASON = Metric.PUSHES.value.labels.index("reason")
+_REASONS = frozenset({*MEANINGS, OTHER_REASON})
 
 
 def written(several: Iterable[Series]) -> list[Figure]:
@@ -50,6 +54,8 @@ def read(stored: Mapping[str, float]) -> list[Series]:
         name, labels, part = msgspec.json.decode(key, type=tuple[str, tuple[str, ...], str])
         metric = _METRICS.get(name)
         if metric is None or len(labels) != len(metric.value.labels):
+            continue
+        if metric is Metric.PUSHES and labels[_REASON] not in _REASONS:
             continue
         if metric.value.kind is Kind.HISTOGRAM:
             spread = found.setdefault((metric, labels), Spread(metric.value.bounds))
