@@ -343,19 +343,6 @@ def test_of_every_kind_of_pause_it_is_said_what_to_do(kind: PauseKind) -> None:
 # The rest.
 
 
-def test_a_forms_token_is_bound_to_the_cookie_and_never_the_same() -> None:
-    tokens = {cookies.csrf_token("a session") for _ in range(20)}
-    assert len(tokens) == 20
-    assert all(cookies.is_csrf_token(token, "a session") for token in tokens)
-    assert not any(cookies.is_csrf_token(token, "another") for token in tokens)
-    assert not cookies.is_csrf_token(cookies.csrf_token(""), "")
-
-
-@given(st.text(max_size=80))
-def test_what_is_no_token_of_a_form_is_none(text: str) -> None:
-    assert not cookies.is_csrf_token(text, "a session")
-
-
 @given(st.text(max_size=400))
 def test_a_notice_survives_its_cookie(text: str) -> None:
     names = cookies.names(secure=False)

@@ -66,7 +66,7 @@ def confirming(seen: Seen) -> dict[str, str]:
     """What the button that takes them back brings along."""
     form = seen.text[seen.text.rindex('<form method="post" action="' + seen_path(seen)) :]
     hidden = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form)
-    return {name: value.replace("&gt;", ">") for name, value in hidden if name != "csrf"}
+    return {name: value.replace("&gt;", ">") for name, value in hidden}
 
 
 def seen_path(seen: Seen) -> str:

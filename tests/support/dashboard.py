@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import http.client
-import re
 import secrets
 import socket
 from contextlib import asynccontextmanager
@@ -270,13 +269,9 @@ class Browser:
     async def get(self, path: str, **headers: str) -> Seen:
         return await self._exchange("GET", path, None, headers)
 
-    async def post(
-        self, path: str, data: dict[str, Any] | None = None, *, token: str | None = None, **headers: str
-    ) -> Seen:
-        """Send a form, with the token that the log-in page or this user's account page has."""
-        if token is None:
-            token = await self.token()
-        sent = urlencode({"csrf": token, **(data or {})}, doseq=True)
+    async def post(self, path: str, data: dict[str, Any] | None = None, **headers: str) -> Seen:
+        """Send a form as a page of this site does."""
+        sent = urlencode(data or {}, doseq=True)
         headers = {
             "content-type": _FORM,
             "origin": f"http://127.0.0.1:{self.port}",
@@ -289,7 +284,7 @@ class Browser:
         border = secrets.token_hex(12)
         parts = [
             (f'--{border}\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n{value}\r\n').encode()
-            for name, value in {"csrf": await self.token(), **data}.items()
+            for name, value in data.items()
         ]
         parts += [
             (
@@ -306,14 +301,6 @@ class Browser:
             "origin": f"http://127.0.0.1:{self.port}",
         }
         return await self._exchange("POST", path, body, headers)
-
-    async def token(self) -> str:
-        """A form's token that is this browser's own."""
-        seen = await self.get("/account")
-        if seen.status != 200:
-            seen = await self.get("/login")
-        match = re.search(r'name="csrf" value="([^"]+)"', seen.text)
-        return match[1] if match else ""
 
     async def _exchange(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Seen:
         if self.cookies:

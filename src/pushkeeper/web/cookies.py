@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import hmac
-import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from hashlib import sha256
 from typing import NamedTuple
 
 _SESSION = "pushkeeper_session"
-_VISITOR = "pushkeeper_visitor"
 _NOTICE = "pushkeeper_notice"
 _DEVICE = "pushkeeper_device"
 BAD = "!"  # what a notice begins with when it did not go well
 THEME = "pushkeeper_theme"
 WORKSPACE = "pushkeeper_workspace"
-_CSRF_BYTES = 16
 _NOTICE_LIVES_S = 60
 _MAX_NOTICE_BYTES = 1_500
 
@@ -24,7 +19,6 @@ class Names(NamedTuple):
     """What the cookies are called; over TLS browsers hold those to this very host."""
 
     session: str
-    visitor: str
     notice: str
     device: str
     secure: bool
@@ -50,7 +44,6 @@ def names(*, secure: bool) -> Names:
     prefix = "__Host-" if secure else ""
     return Names(
         session=f"{prefix}{_SESSION}",
-        visitor=f"{prefix}{_VISITOR}",
         notice=f"{prefix}{_NOTICE}",
         device=f"{prefix}{_DEVICE}",
         secure=secure,
@@ -63,32 +56,3 @@ def read_notice(value: str) -> str:
         return urlsafe_b64decode(value + "=" * (-len(value) % 4)).decode("utf-8", "ignore")
     except ValueError:
         return ""
-
-
-def csrf_token(held: str) -> str:
-    """What a form has to bring along to be that of whoever holds this cookie; it is another each time.
-
-    Pages are zipped with what others may have put into them: a token that stays the same could be guessed by their size.
-    """
-    mask = os.urandom(_CSRF_BYTES)
-    return urlsafe_b64encode(mask + _xor(mask, _secret(held))).decode()
-
-
-def is_csrf_token(given: str, held: str) -> bool:
-    """Whether this is such a token."""
-    try:
-        raw = urlsafe_b64decode(given)
-    except ValueError:
-        return False
-    mask, masked = raw[:_CSRF_BYTES], raw[_CSRF_BYTES:]
-    return (
-        bool(held) and len(masked) == _CSRF_BYTES and hmac.compare_digest(_xor(mask, masked), _secret(held))
-    )
-
-
-def _secret(held: str) -> bytes:
-    return hmac.new(held.encode(), b"csrf", sha256).digest()[:_CSRF_BYTES]
-
-
-def _xor(one: bytes, other: bytes) -> bytes:
-    return bytes(a ^ b for a, b in zip(one, other, strict=True))

@@ -109,7 +109,6 @@ class Gate:
             address=forms.address_of(scope),
             request_id=request_id,
             held=kept.get(self._names.session, ""),
-            visitor=kept.get(self._names.visitor, ""),
             device=kept.get(self._names.device, ""),
             notice=cookies.read_notice(kept.get(self._names.notice, "")),
             theme=theme if theme in {"light", "dark"} else "",
@@ -129,7 +128,7 @@ class Gate:
         if user is None:
             if door.role is not None:
                 raise Unauthorized("log in first")
-            return replace(visit, held=visit.visitor or secrets.token_urlsafe(32))
+            return visit
         known = await workspaces.names(self._context.services.database)
         name = visit.segments.get("workspace")
         wanted = [
@@ -150,9 +149,6 @@ class Gate:
     async def _changed(self, visit: Visit, door: Change, scope: Scope, receive: Receive) -> Answer:
         forms.refuse_other_sites(scope, self._context.url)
         values, files = await forms.form(scope, receive)
-        given = values.pop("csrf", [""])[0] or _header(scope, b"x-csrf-token")
-        if not cookies.is_csrf_token(given, visit.held):
-            raise Forbidden("this form is no longer good: open the page again, and send it once more")
         visit = replace(visit, form=Form(values, files))
         if door.role is None:
             return await self._entered(visit, door)
@@ -196,8 +192,6 @@ class Gate:
 
     def _shown(self, visit: Visit, answer: Answer) -> Answer:
         """The answer, with what the browser is to keep or forget."""
-        if visit.user is None and visit.held:
-            answer = answer.with_headers(self._names.set(self._names.visitor, visit.held))
         if "workspace" in visit.segments and visit.latest != str(visit.workspace_id):
             answer = answer.with_headers(self._names.set(cookies.WORKSPACE, str(visit.workspace_id)))
         if visit.notice and answer.status == 200 and not visit.fragment:  # noqa: PLR2004 - it was shown

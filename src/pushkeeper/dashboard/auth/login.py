@@ -101,7 +101,7 @@ class _Entering:
     def _let_in(self, user: User, token: str, path: str) -> Done:
         kept = self._names.set(self._names.session, token, lives_s=_COOKIE_LIVES_S)
         known = self._names.set(self._names.device, self._users.known_device(user), lives_s=_DEVICE_LIVES_S)
-        return Done(answer=led_to(path, kept, known, self._names.drop(self._names.visitor)), user=user)
+        return Done(answer=led_to(path, kept, known), user=user)
 
 
 def _twice(visit: Visit) -> str:

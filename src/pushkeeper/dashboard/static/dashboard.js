@@ -120,10 +120,6 @@
     }
   };
 
-  document.addEventListener("htmx:config:request", (event) => {
-    const token = document.querySelector('meta[name="csrf-token"]');
-    if (token) event.detail.ctx.request.headers["X-CSRF-Token"] = token.content;
-  });
   document.addEventListener("htmx:after:settle", (event) => tellTimes(event.target.parentNode || document));
   document.addEventListener("pushkeeper:shown", (event) => tellTimes(event.detail));
 

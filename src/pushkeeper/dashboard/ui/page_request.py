@@ -83,8 +83,7 @@ class Visit:
         user: who is logged in; None where nobody need be.
         workspace: that of the address, or else the one that was looked at last.
         workspaces: all that there are, for whoever is logged in.
-        held: the cookie that this browser is known by, of its session or as a visitor; forms are bound to it.
-        visitor: what it is known by where nobody is logged in.
+        held: the cookie of its session.
         device: what it is known by since somebody logged in there.
         latest: the number of the workspace that was looked at last, as the browser has it.
         simulator: there is a simulator, for which there is a panel.
@@ -98,7 +97,6 @@ class Visit:
     address: str
     request_id: str
     held: str = field(repr=False)
-    visitor: str = field(default="", repr=False)
     device: str = field(default="", repr=False)
     notice: str = ""
     theme: str = ""

@@ -17,7 +17,6 @@ from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.ui import assets, labels
 from pushkeeper.dashboard.ui.page_request import path_of, said_of
 from pushkeeper.dashboard.ui.response import JSON, Answer
-from pushkeeper.web import cookies
 
 if TYPE_CHECKING:
     from pushkeeper.dashboard.ui.page_request import Visit
@@ -52,7 +51,6 @@ def environment() -> Environment:
     }
     made.globals |= {
         "asset": assets.address,
-        "csrf_token": cookies.csrf_token,
         "path_of": path_of,
         "Role": Role,
         "words": labels,
