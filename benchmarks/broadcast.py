@@ -13,7 +13,7 @@ from benchmarks import processes
 from benchmarks.figures import Figure, percentile
 from benchmarks.fleet import call, fleet, queue_is_empty
 from pushkeeper.core.model import Content
-from pushkeeper.services.broadcasts.drafts import Asked
+from pushkeeper.services.broadcasts.creation import BroadcastRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,8 +56,8 @@ class _Bench:
     async def run(self) -> tuple[float, float]:
         """Seconds from the start to the first push, and from the cancel to the last; below zero is before it."""
         workspace = self._found.workspace_id
-        asked = Asked(content=_CONTENT, audience="everybody", send_to_unsubscribed=True)
-        number = (await self._rooms.make(workspace, asked)).broadcast_id
+        asked = BroadcastRequest(content=_CONTENT, audience="everybody", send_to_unsubscribed=True)
+        number = (await self._rooms.create(workspace, asked)).broadcast_id
         await self._rooms.start(workspace, number)
         before, started_at = await self._seen(), time.time()
         await self._until(lambda seen: seen > before)

@@ -26,7 +26,7 @@ from benchmarks.sink import Sink
 from benchmarks.troubles import DEVICES, TROUBLES, Noisy, nothing
 from pushkeeper.core.model import Content, Platform
 from pushkeeper.errors import Misconfigured
-from pushkeeper.services.broadcasts.drafts import Asked
+from pushkeeper.services.broadcasts.creation import BroadcastRequest
 from pushkeeper.store.admin import workspaces
 from pushkeeper.store.messages.templates import Draft, TemplateKind
 from pushkeeper.store.webhooks import Wanted
@@ -226,10 +226,10 @@ class _Bench:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             title = secrets.token_hex(8)
-            asked = Asked(
+            asked = BroadcastRequest(
                 content=Content(title=title), audience="platform = android", send_to_unsubscribed=True
             )
-            number = (await rooms.make(workspace, asked)).broadcast_id
+            number = (await rooms.create(workspace, asked)).broadcast_id
             started[title] = time.time()
             await rooms.start(workspace, number)
             await asyncio.sleep(min(_EVERY_S, max(until - time.monotonic(), 0)))

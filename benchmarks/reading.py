@@ -20,7 +20,7 @@ from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Content
 from pushkeeper.errors import Misconfigured, TooSlow
-from pushkeeper.services.broadcasts.drafts import Asked
+from pushkeeper.services.broadcasts.creation import BroadcastRequest
 from pushkeeper.services.broadcasts.planner import Planning
 from pushkeeper.store.db.database import read_queries
 from pushkeeper.worker.jobs.broadcasts import Planner
@@ -137,9 +137,11 @@ async def _previews(found: Loaded) -> list[Figure]:
 async def _plan(found: Loaded, devices: int) -> Figure:
     """Every page of it, as a worker's planner does it; nobody sends what it plans."""
     rooms = found.store.services.broadcasts
-    made = await rooms.make(
+    made = await rooms.create(
         found.workspace_id,
-        Asked(content=Content(title="News", message="Some"), audience="everybody", send_to_unsubscribed=True),
+        BroadcastRequest(
+            content=Content(title="News", message="Some"), audience="everybody", send_to_unsubscribed=True
+        ),
     )
     await rooms.start(found.workspace_id, made.broadcast_id)
     planner = Planner(Planning(found.store.database), most_batches=devices)

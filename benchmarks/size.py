@@ -20,7 +20,7 @@ from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Content, Platform, Token
 from pushkeeper.errors import Misconfigured, TooSlow
-from pushkeeper.services.broadcasts.drafts import Asked
+from pushkeeper.services.broadcasts.creation import BroadcastRequest
 from pushkeeper.services.broadcasts.planner import Planning
 from pushkeeper.store.admin import workspaces
 from pushkeeper.store.reports import metrics
@@ -163,8 +163,8 @@ class _Growing:
     async def plan(self) -> None:
         """A broadcast to everybody, cut into batches that nobody sends."""
         rooms = self._store.services.broadcasts
-        asked = Asked(content=_CONTENT, audience="everybody", send_to_unsubscribed=True)
-        made = await rooms.make(self._workspace, asked)
+        asked = BroadcastRequest(content=_CONTENT, audience="everybody", send_to_unsubscribed=True)
+        made = await rooms.create(self._workspace, asked)
         await rooms.start(self._workspace, made.broadcast_id)
         planner = Planner(Planning(self._database), most_batches=self._size.devices)
         async with self.meter.of("plan, a device", self._size.devices):
@@ -224,8 +224,8 @@ class _Growing:
     async def _send(self, fleet: Fleet, tokens: Sequence[str]) -> None:
         rooms = self._store.services.broadcasts
         devices = [(Token(token), "devices") for token in tokens]
-        made = await rooms.make(
-            self._workspace, Asked(content=_CONTENT, devices=devices, send_to_unsubscribed=True)
+        made = await rooms.create(
+            self._workspace, BroadcastRequest(content=_CONTENT, devices=devices, send_to_unsubscribed=True)
         )
         await rooms.start(self._workspace, made.broadcast_id)
         await queue_is_empty(fleet)

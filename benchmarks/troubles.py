@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import load
 from benchmarks.fleet import person_of, queue_is_empty
 from pushkeeper.core.model import Content
-from pushkeeper.services.broadcasts.drafts import Asked
+from pushkeeper.services.broadcasts.creation import BroadcastRequest
 from pushkeeper.store.webhooks import Wanted
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ async def slow_webhooks(noisy: Noisy) -> AsyncIterator[None]:
         for n in range(_WEBHOOKS)
     ]
     rooms = noisy.fleet.store.services.broadcasts
-    asked = Asked(content=Content(title="News"), audience="everybody", send_to_unsubscribed=True)
-    await rooms.start(workspace, (await rooms.make(workspace, asked)).broadcast_id)
+    asked = BroadcastRequest(content=Content(title="News"), audience="everybody", send_to_unsubscribed=True)
+    await rooms.start(workspace, (await rooms.create(workspace, asked)).broadcast_id)
     await queue_is_empty(noisy.fleet)
     try:
         yield

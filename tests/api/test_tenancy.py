@@ -13,6 +13,9 @@ from base64 import urlsafe_b64encode
 import pytest
 import pytest_asyncio
 
+from pushkeeper.services.broadcasts.planner import Planning
+from pushkeeper.worker.jobs.broadcasts import Planner
+from pushkeeper.worker.jobs.runner import Jobs
 from support.theirs import MARK, TOKEN, Theirs, calls, one_of_each
 
 
@@ -68,9 +71,12 @@ async def test_ids_that_anybody_can_make_up_change_nothing(sender, other_door, t
     """A knows B's message (every phone that got it does) and counts the people up."""
     real = other_door.database.delivery_ids.read(theirs["delivery"])
     assert real is not None
+    assert (await other_door.app("POST", f"/api/v1/broadcasts/{theirs['broadcast']}/start"))[0] == 200
+    await Jobs(other_door.database, Planner(Planning(other_door.database))).finish()
     broadcast = await other_door.database.value(
-        "select message_id from broadcasts where workspace_id = $1 order by broadcast_id desc",
+        "select message_id from broadcasts where workspace_id = $1 and broadcast_id = $2",
         other_door.workspace_id,
+        int(theirs["broadcast"]),
     )
     before = await theirs.rows(other_door)
     headers = {} if authorization is None else {"authorization": getattr(sender, authorization, "")}

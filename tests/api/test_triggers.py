@@ -135,7 +135,7 @@ async def test_a_broadcast_that_cannot_be_planned_keeps_nobody_elses_waiting(sen
     await planning.finish()
     state = "select state from broadcasts where broadcast_id = $1"
     assert await sender.database.value(state, second) == "planned"
-    assert await sender.database.value(state, first) == "planning"
+    assert await sender.database.value(state, first) == "scheduled"
     again = "update broadcasts set next_attempt_at = now() where broadcast_id = $1"
     for _ in range(9):
         await sender.database.rows(again, first)

@@ -13,7 +13,7 @@ import pytest
 from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.model import Content, Platform
 from pushkeeper.dashboard.pages.broadcasts import chart_of
-from pushkeeper.services.broadcasts.drafts import Asked
+from pushkeeper.services.broadcasts.creation import BroadcastRequest
 from pushkeeper.store.broadcasts.progress import Minute
 from pushkeeper.store.messages.templates import Draft, TemplateKind
 from pushkeeper.store.people.segments import Draft as Audience
@@ -229,11 +229,15 @@ async def test_what_only_the_api_can_say_is_not_changed_by_the_form(operator: Br
     device = await place.device("ann")
     room = place.site.store.services.broadcasts
     for asked in (
-        Asked(content=Content(custom_payload={"ios": {"aps": {"alert": "x"}}}), audience="everybody"),
-        Asked(content=Content(title="x", platforms={"ios": {"sound": "none"}}), audience="everybody"),
-        Asked(content=Content(title="x"), devices=[(device.token, "devices[0]")]),
+        BroadcastRequest(
+            content=Content(custom_payload={"ios": {"aps": {"alert": "x"}}}), audience="everybody"
+        ),
+        BroadcastRequest(
+            content=Content(title="x", platforms={"ios": {"sound": "none"}}), audience="everybody"
+        ),
+        BroadcastRequest(content=Content(title="x"), devices=[(device.token, "devices[0]")]),
     ):
-        number = (await room.make(place.workspace.workspace_id, asked)).broadcast_id
+        number = (await room.create(place.workspace.workspace_id, asked)).broadcast_id
         path = place.path(f"/broadcasts/{number}/edit")
         assert (await operator.get(path)).status == 404
         page = (await operator.get(place.path(f"/broadcasts/{number}"))).page

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from pushkeeper.core.broadcasts.schedule import Schedule
 from pushkeeper.core.model import Content
-from pushkeeper.services.broadcasts.drafts import Asked
+from pushkeeper.services.broadcasts.creation import BroadcastRequest
 from pushkeeper.store.db.database import Database
 from tests.dashboard.test_broadcast_pages import can_send
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from support.dashboard import Place
 
 TOMORROW = Schedule(at=datetime.now(UTC) + timedelta(days=1))
-ASKED = Asked(content=Content(title="Hello"), audience="everybody", schedule=TOMORROW)
+ASKED = BroadcastRequest(content=Content(title="Hello"), audience="everybody", schedule=TOMORROW)
 
 
 @pytest_asyncio.fixture
@@ -41,7 +41,7 @@ async def test_a_broadcast_is_paused_and_cancelled_on_the_connection_that_holds_
     await can_send(place)
     workspace = place.workspace.workspace_id
     async with asyncio.timeout(20):
-        made = await narrow.make(workspace, ASKED)
+        made = await narrow.create(workspace, ASKED)
         await narrow.start(workspace, made.broadcast_id)
         paused = await narrow.pause(workspace, made.broadcast_id)
         assert paused.shown_state == "paused"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pushkeeper.core.broadcasts.schedule import Schedule
 from pushkeeper.core.model import Content, Platform
-from pushkeeper.services.broadcasts.drafts import Asked
+from pushkeeper.services.broadcasts.creation import BroadcastRequest
 from pushkeeper.store.broadcasts import broadcasts
 from pushkeeper.store.messages.templates import Draft, TemplateKind
 from tests.dashboard.test_broadcast_pages import FORM, can_send, kept, made, number_of, typed
@@ -21,21 +22,21 @@ async def test_a_draft_that_is_kept_as_it_is_stays_as_it_is(operator: Browser, p
         kind=TemplateKind.BROADCAST, name="News", content=Content(title="News"), send_to_unsubscribed=True
     )
     template = await place.site.store.services.templates.make(place.workspace.workspace_id, draft)
-    asked = Asked(
+    asked = BroadcastRequest(
         template_id=template.template_id,
         audience="everybody",
         send_to_unsubscribed=False,
         per_s=1_234_567 / 60,
         schedule=Schedule(expires_after_s=2_000_001),
     )
-    kept = await place.site.store.services.broadcasts.make(place.workspace.workspace_id, asked)
+    kept = await place.site.store.services.broadcasts.create(place.workspace.workspace_id, asked)
     path = place.path(f"/broadcasts/{kept.broadcast_id}/edit")
     form = (await operator.get(path)).page
     sent = {field["name"]: field.get("value") or "" for field in form.all("input") if _is_sent(field)}
     sent |= {"template": str(template.template_id), "unit": "device", "rate_per": "minute"}
     assert (await operator.post(path, sent)).status == 303
     again = await made(place, kept.broadcast_id)
-    assert again.message_id != kept.message_id
+    assert again.version == kept.version + 1
     for name in ("send_to_unsubscribed", "per_s", "schedule", "content", "template_id", "one_per_phone"):
         assert getattr(again, name) == getattr(kept, name), name
 
@@ -50,26 +51,26 @@ async def test_a_draft_that_somebody_changed_since_is_neither_started_nor_writte
     number = number_of(await kept(operator, place))
     path = place.path(f"/broadcasts/{number}")
     page = (await operator.get(path)).page
-    [shown] = {field.get("value") for field in page.all("input") if field.get("name") == "seen"}
-    form = typed(await operator.get(f"{path}/edit"), "input", "seen").get("value")
+    [shown] = {field.get("value") for field in page.all("input") if field.get("name") == "version"}
+    form = typed(await operator.get(f"{path}/edit"), "input", "version").get("value")
     assert form == shown
-    assert (await admin.post(f"{path}/edit", {**FORM, "title": "Another", "seen": form})).status == 303
+    assert (await admin.post(f"{path}/edit", {**FORM, "title": "Another", "version": form})).status == 303
 
-    started = await operator.post(f"{path}/start", {"seen": shown})
-    assert (started.status, "somebody has changed it since" in started.page.text) == (409, True)
+    started = await operator.post(f"{path}/start", {"version": shown})
+    assert started.status == 409
     assert "Another" in started.page.text
     # What is wrong with what is typed does not make it seen.
-    wrong_one = await operator.post(f"{path}/edit", {**FORM, "title": "{{ oops", "seen": form})
-    assert typed(wrong_one, "input", "seen").get("value") == form
-    over = await operator.post(f"{path}/edit", {**FORM, "title": "Mine", "seen": form})
+    wrong_one = await operator.post(f"{path}/edit", {**FORM, "title": "{{ oops", "version": form})
+    assert typed(wrong_one, "input", "version").get("value") == form
+    over = await operator.post(f"{path}/edit", {**FORM, "title": "Mine", "version": form})
     assert (over.status, typed(over, "input", "title").get("value")) == (409, "Mine")
     one = await made(place, number)
     assert (one.content.title, one.state) == ("Another", "draft")
     # It was told: sent once more, it takes its place.
-    again = typed(over, "input", "seen").get("value")
-    assert (await operator.post(f"{path}/edit", {**FORM, "title": "Mine", "seen": again})).status == 303
+    again = typed(over, "input", "version").get("value")
+    assert (await operator.post(f"{path}/edit", {**FORM, "title": "Mine", "version": again})).status == 303
     assert (await made(place, number)).content.title == "Mine"
-    assert (await operator.post(f"{path}/start", {"seen": "nope"})).status == 400
+    assert (await operator.post(f"{path}/start", {"version": "nope"})).status == 400
 
 
 async def test_what_was_foreseen_of_a_former_draft_is_not_kept_with_the_changed_one(
@@ -81,9 +82,7 @@ async def test_what_was_foreseen_of_a_former_draft_is_not_kept_with_the_changed_
     changed = {**FORM, "filter": "nobody"}
     assert (await operator.post(place.path(f"/broadcasts/{number}/edit"), changed)).status == 303
     # Somebody had it looked at before it was changed, and that took longer.
-    await broadcasts.set_preflight(
-        place.site.database, place.workspace.workspace_id, before, before.preflight
-    )
+    await broadcasts.set_preflight(place.site.database, before, before.preflight, datetime.now(UTC))
     assert (before.preflight["devices"], (await made(place, number)).preflight["devices"]) == (1, 0)
 
 
@@ -92,7 +91,9 @@ async def test_one_device_that_is_left_out_is_one(operator: Browser, place: Plac
     await place.device("ann", platform=Platform.ANDROID)
     content = Content(custom_payload={"ios": {"aps": {"alert": "x"}}})
     room, workspace = place.site.store.services.broadcasts, place.workspace.workspace_id
-    number = (await room.make(workspace, Asked(content=content, audience="everybody"))).broadcast_id
+    number = (
+        await room.create(workspace, BroadcastRequest(content=content, audience="everybody"))
+    ).broadcast_id
     text = (await operator.get(place.path(f"/broadcasts/{number}"))).page.text
     assert "It says nothing on Android: 1 device is left out." in text
 
@@ -109,8 +110,8 @@ async def test_translations_of_a_template_that_is_gone_are_not_lost_by_the_form(
     )
     workspace, room = place.workspace.workspace_id, place.site.store.services.templates
     template = await room.make(workspace, draft)
-    asked = Asked(template_id=template.template_id, audience="everybody")
-    number = (await place.site.store.services.broadcasts.make(workspace, asked)).broadcast_id
+    asked = BroadcastRequest(template_id=template.template_id, audience="everybody")
+    number = (await place.site.store.services.broadcasts.create(workspace, asked)).broadcast_id
     path = place.path(f"/broadcasts/{number}/edit")
     assert (await operator.get(path)).status == 200
     await room.delete(workspace, template.template_id)

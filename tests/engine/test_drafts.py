@@ -79,5 +79,31 @@ async def test_what_was_started_or_is_wrong_stays_as_it_is(stage: Stage) -> None
     }
     await stage.do(draft["id"], "start")
     refused = await put(stage, draft["id"], expect=409)
-    assert "only a draft is changed" in refused["error"]["message"]
+    assert refused["error"]["code"] == "conflict"
     await put(stage, 999_999, expect=404)
+
+
+async def test_of_two_who_change_a_draft_the_second_is_told_and_changes_nothing(stage: Stage) -> None:
+    draft = await stage.make(name="First", ids=["ann"])
+    assert (draft["version"], draft["message_id"]) == (1, None)
+    path = f"/api/v1/broadcasts/{draft['id']}"
+    mine = {"content": CONTENT, "name": "Mine", "ids": ["ben"]}
+    changed = (await stage.tenant.call("PUT", path, {**mine, "version": 1}))["broadcast"]
+    assert (changed["version"], changed["name"]) == (2, "Mine")
+    theirs = {"content": CONTENT, "name": "Theirs", "ids": ["eve"], "version": 1}
+    for start in (False, True):
+        refused = await stage.tenant.call("PUT", path, {**theirs, "start": start}, expect=409)
+        assert refused["error"]["code"] == "conflict"
+    refused = await stage.tenant.call("POST", f"{path}/start", {"version": 1}, expect=409)
+    assert refused["error"]["code"] == "conflict"
+    kept = await stage.read(draft["id"])
+    assert (kept["version"], kept["name"], kept["state"]) == (2, "Mine", "draft")
+    for wrong in (0, "2", 2.5, 2**31):
+        error = await stage.tenant.call("POST", f"{path}/start", {"version": wrong}, expect=400)
+        assert error["error"]["field"] == "version"
+    await stage.tenant.call("POST", f"{path}/start", {"versoin": 2}, expect=400)
+    await stage.tenant.call("POST", f"{path}/start", {"version": 2})
+    over = await stage.over(draft["id"])
+    assert over["version"] == 2
+    assert over["message_id"] is not None
+    assert stage.reached() == {"ben-ios"}

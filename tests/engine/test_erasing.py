@@ -319,7 +319,7 @@ async def behind_the_door(tenant: Tenant, one: Marked) -> None:
         one.anonymous,
         {"token": f"waits-{one.mark}"},
     )
-    for table, key in (("message_people", f"{message} {one.person}"), ("devices", ids[0].hex())):
+    for table, key in (("broadcast_people", f"{message} {one.person}"), ("devices", ids[0].hex())):
         await tenant.database.rows(
             "insert into unreadable_rows (workspace_id, table_name, key, reason) values ($1, $2, $3, 'TypeError')",
             tenant.workspace_id,

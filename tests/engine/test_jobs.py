@@ -163,7 +163,7 @@ async def test_a_file_that_can_not_be_kept_fails_with_its_reason(running: Engine
         await eventually(failed)
     [error] = (await bad.call("GET", f"{triggers}/{number}/errors"))["errors"]
     assert json.dumps(error["detail"])
-    named = "select count(*) from message_people where workspace_id = $1"
+    named = "select count(*) from broadcast_people where workspace_id = $1"
     assert await bad.database.value(named, bad.workspace_id) == 0
 
 

@@ -166,7 +166,7 @@ async def test_a_file_that_cannot_be_read_fails_the_broadcast_whole(crowd: Crowd
         assert said in error["detail"]
     assert await crowd.tenant.pushes() == []
     listed = await crowd.tenant.database.value(
-        "select count(*) from message_people where workspace_id = $1",
+        "select count(*) from broadcast_people where workspace_id = $1",
         crowd.tenant.workspace_id,
     )
     assert listed == 0

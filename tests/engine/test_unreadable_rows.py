@@ -29,8 +29,8 @@ SAYS = {
 # What a row of one person, or of one device, is spoilt with, and whose phones get nothing by it.
 OF_ONE = {
     "people": ("update people set attributes = '[]' where workspace_id = $1 and person_id = $2", {"ben-ios"}),
-    "message_people": (
-        "update message_people set data = '7' where workspace_id = $1 and person_id = $2",
+    "broadcast_people": (
+        "update broadcast_people set data = '7' where workspace_id = $1 and person_id = $2",
         {"ben-ios"},
     ),
     "events": (
@@ -44,7 +44,7 @@ OF_ONE = {
 }
 # Rows by which everything of a workspace goes, and what is left of its broadcast.
 OF_ALL = {
-    "messages": "update messages set content = '{\"title\": 5}' where workspace_id = $1",
+    "contents": "update broadcasts set content = '{\"title\": 5}' where workspace_id = $1",
     "broadcasts": "update broadcasts set schedule = '{\"window\": 5}' where workspace_id = $1",
     "credentials": "update credentials set facts = '[]', sealed = 'x' where workspace_id = $1",
 }
@@ -134,8 +134,8 @@ async def draft(stage: Stage) -> int:
     made = await stage.make(content=SAYS, event="bought", when_undefined="empty")
     number: int = made["id"]
     await stage.tenant.database.rows(
-        "insert into message_people (workspace_id, message_id, person_id, data) "
-        'select b.workspace_id, b.message_id, p.person_id, \'{"note": "n"}\' '
+        "insert into broadcast_people (workspace_id, broadcast_id, person_id, data) "
+        'select b.workspace_id, b.broadcast_id, p.person_id, \'{"note": "n"}\' '
         "from broadcasts b join people p using (workspace_id) where b.workspace_id = $1",
         stage.tenant.workspace_id,
     )

@@ -76,7 +76,7 @@ def test_a_draft_is_changed_and_then_started(workspace, on, phones, tmp_path):
     assert sent["body"]["message"]["notification"]["title"] == "Hello"
     assert workspace.journal(pixel) == []
     late = refusal("broadcast", "change", number, "platform = ios", "--title", "Late", *on)
-    assert "only a draft is changed" in late["message"]
+    assert late["code"] == "conflict"
 
 
 def test_a_broadcast_is_paused_resumed_and_cancelled(workspace, on, phones):

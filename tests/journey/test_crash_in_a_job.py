@@ -67,5 +67,5 @@ def test_the_job_of_a_worker_that_was_killed_is_done_once_by_another(folder, sim
         eventually(lambda: len(crowd.query(url, "select from pushes")) == 2, within_s=60)
         assert workspace.app("GET", f"{path}/{number}")["devices"] == 2
         assert files.asked == 2
-        assert crowd.query(url, "select count(*) from message_people") == [(2,)]
+        assert crowd.query(url, "select count(*) from broadcast_people") == [(2,)]
         assert crowd.query(url, "select attempts, last_error from broadcasts") == [(0, None)]

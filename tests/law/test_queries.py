@@ -43,7 +43,7 @@ def test_no_name_is_given_twice(file: Path) -> None:
 @pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_every_query_is_asked_and_every_query_asked_is_there(file: Path) -> None:
     askers = [module.read_text() for module in STORE.rglob("*.py") if loaded_by(module) == name_of(file)]
-    asked = {name for text in askers for name in re.findall(r'SQL\["(\w+)"\]', text)}
+    asked = {name for text in askers for name in re.findall(r'SQL(?:\.bind\(\s*|\[)"(\w+)"', text)}
     assert asked == set(queries_of(file))
 
 

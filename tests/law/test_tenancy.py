@@ -86,6 +86,7 @@ def filled(query: str) -> Iterator[str]:
         "{said}": planning.ZONE,
         "{indexed}": "",
         "{meant}": "true",
+        "{which}": "b.broadcast_id = $2",
     }
     for hole, text in joined.items():
         query = query.replace(hole, text)

@@ -83,12 +83,13 @@ async def test_each_kind_of_device_is_planned_for_the_lane_of_its_route(
         route = choose_route(Address(platform, app, environment, token_shape(platform, token)), ways)
         expected[0 if route is None else route.route_id] += 1
     assert len(expected) > 2
-    sent = await Triggers(database, {}).send_to_all(tenant, Content(message="x"), send_to_unsubscribed=True)
+    number = await Triggers(database, {}).send_to_all(tenant, Content(message="x"), send_to_unsubscribed=True)
     await Jobs(database, Planner(Planning(database))).finish()
     rows = await database.rows(
-        "select lane, sum(cardinality(device_ids))::int as devices from batches where workspace_id = $1 and message_id = $2 "
-        "group by 1",
+        "select q.lane, sum(cardinality(q.device_ids))::int as devices "
+        "from batches q join broadcasts using (workspace_id, message_id) "
+        "where workspace_id = $1 and broadcast_id = $2 group by 1",
         tenant,
-        sent.message_id,
+        number,
     )
     assert {row["lane"]: row["devices"] for row in rows} == expected

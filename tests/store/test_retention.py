@@ -109,15 +109,16 @@ class Past:
             "update messages set kind = 'broadcast', person_id = null where message_id = $1", message
         )
         await self.database.rows(
-            "insert into broadcasts (workspace_id, message_id, state, planned_at) "
-            "values ($1, $2, case when $3 then 'planned' else 'planning' end, case when $3 then now() end)",
+            "insert into broadcasts (workspace_id, message_id, state, started_at, planned_at) "
+            "select $1, $2, case when $3 then 'planned' else 'planning' end, created_at, case when $3 then now() end "
+            "from messages where message_id = $2",
             self.workspace,
             message,
             planned,
         )
         await self.database.rows(
-            "insert into message_people (workspace_id, message_id, person_id) values ($1, $2, 1)",
-            self.workspace,
+            "insert into broadcast_people (workspace_id, broadcast_id, person_id) "
+            "select workspace_id, broadcast_id, 1 from broadcasts where message_id = $1",
             message,
         )
 
@@ -199,7 +200,7 @@ async def test_a_day_of_which_something_waits_is_kept(past: Past) -> None:
     await retention.forget(past.database, past.workspace, KEEP, NOW)
     for message in (queued, held, unplanned):
         assert await past.database.value("select count(*) from messages where message_id = $1", message) == 1
-    assert await past.count("message_people") == 1
+    assert await past.count("broadcast_people") == 1
 
 
 async def test_messages_go_when_nothing_refers_to_them_with_what_apps_told_of_them(past: Past) -> None:
@@ -243,7 +244,12 @@ async def test_who_was_named_for_an_old_broadcast_is_forgotten_once_it_is_over(p
     for message in (over, under_way, young):
         await past.broadcast(message)
     assert (await retention.forget(past.database, past.workspace, KEEP, NOW)).named == 1
-    left = {row["message_id"] for row in await past.database.rows("select message_id from message_people")}
+    left = {
+        row["message_id"]
+        for row in await past.database.rows(
+            "select message_id from broadcast_people join broadcasts using (workspace_id, broadcast_id)"
+        )
+    }
     assert left == {under_way, young}
 
 

@@ -71,11 +71,15 @@ def broadcast(url, workspace, title):
     """Queue a broadcast to all devices, and return its message's id."""
 
     async def work(database):
-        sent = await Triggers(database, {}).send_to_all(
+        number = await Triggers(database, {}).send_to_all(
             workspace, Content(title=title), send_to_unsubscribed=True
         )
         await Jobs(database, Planner(Planning(database))).finish()
-        return sent.message_id
+        return await database.value(
+            "select message_id from broadcasts where workspace_id = $1 and broadcast_id = $2",
+            workspace,
+            number,
+        )
 
     return _on(url, work)
 

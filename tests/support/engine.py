@@ -137,7 +137,7 @@ class Tenant:
 
         async def ask() -> bool:
             waiting = await self.database.value(
-                "select count(*) from broadcasts where workspace_id = $1 and state in ('fetching', 'planning')",
+                "select count(*) from broadcasts where workspace_id = $1 and state in ('scheduled', 'fetching', 'planning') and pass_at <= now()",
                 self.workspace_id,
             )
             return bool(waiting == 0)

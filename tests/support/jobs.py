@@ -8,10 +8,12 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.core.destination import Destinations
+from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Content, Environment, Provider, Secret
+from pushkeeper.services.broadcasts.creation import BroadcastRequest
 from pushkeeper.services.broadcasts.planner import Planning
-from pushkeeper.services.broadcasts.triggered import Trigger, Triggers
+from pushkeeper.services.broadcasts.triggered import Triggers
 from pushkeeper.services.exports import Exports
 from pushkeeper.services.messages.templates import Templates
 from pushkeeper.services.people import Registry
@@ -53,9 +55,9 @@ class Shop:
         """Ask for a job, and return its item's number."""
         match kind.name:
             case "plan":
-                return (
-                    await Triggers(self.database, {}).send_to_all(self.workspace_id, Content(title="Hello"))
-                ).broadcast_id
+                return await Triggers(self.database, {}).send_to_all(
+                    self.workspace_id, Content(title="Hello")
+                )
             case "file":
                 return await self.ask_for_file(self.url)
             case "export":
@@ -69,10 +71,8 @@ class Shop:
         template = await Templates(self.database, CHECKS).make(
             self.workspace_id, Draft(kind=TemplateKind.BROADCAST, name="News", content=Content(title="Hello"))
         )
-        sent = await Triggers(self.database, {}).trigger(
-            self.workspace_id, template.template_id, Trigger(file_url=url)
-        )
-        return sent.broadcast_id
+        request = BroadcastRequest(template_id=template.template_id, unit=Unit.PERSON, file_url=url)
+        return await Triggers(self.database, {}).trigger(self.workspace_id, request)
 
     async def ask_for_call(self, endpoint: str, events: int = 1) -> int:
         """A webhook that so many events wait for."""

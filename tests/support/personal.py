@@ -34,7 +34,7 @@ PERSONAL: Mapping[str, Mapping[Verdict, str]] = {
     "events": {Verdict.DELETED: "person_id anonymous_id name data kind"},
     "device_history": {Verdict.CHANGED: "device_id from_person_id to_person_id request_id"},
     "messages": {Verdict.CHANGED: "person_id content wording"},
-    "message_people": {Verdict.DELETED: "person_id data"},
+    "broadcast_people": {Verdict.DELETED: "person_id data"},
     "batches": {Verdict.CHANGED: "device_ids person_ids person_id"},
     "pushes": {Verdict.CHANGED: "device_id person_id detail provider_id"},
     "held_verdicts": {Verdict.CHANGED: "device_id person_id detail"},
@@ -50,7 +50,10 @@ PERSONAL: Mapping[str, Mapping[Verdict, str]] = {
         Verdict.HASHED: "hashes",
     },
     "blocked": {Verdict.HASHED: "key"},
-    "broadcasts": {Verdict.CHANGED: "device_ids", Verdict.AUTHORED: "name audience saved file_url"},
+    "broadcasts": {
+        Verdict.CHANGED: "device_ids",
+        Verdict.AUTHORED: "name content wording audience saved file_url",
+    },
     "exports": {Verdict.AUTHORED: "asked attributes"},
     "segments": {Verdict.AUTHORED: "name description filter"},
     "templates": {
@@ -79,7 +82,7 @@ NOTHING: Mapping[str, str] = {
     "provider_reason strikes route_id undone_by",
     "messages": "message_id workspace_id kind send_to_unsubscribed created_at send_at expires_at malformed stopped_at "
     "stop_reason template_id platforms drafted retained",
-    "message_people": "workspace_id message_id",
+    "broadcast_people": "workspace_id broadcast_id",
     "batches": "batch_id workspace_id message_id priority due_at attempt claims first_attempt_at pick claim_id lease_until "
     "lane parked slot_at",
     "pushes": "message_day message_id workspace_id generation ending reason provider provider_status provider_reason attempts "
@@ -95,10 +98,12 @@ NOTHING: Mapping[str, str] = {
     "erasures": "workspace_id erasure_id asked_by request_id asked_at counts done_at asked_in due_at claimed_until looks "
     "failure",
     "blocked": "workspace_id kind person blocked_at hashed",
-    "broadcasts": "broadcast_id workspace_id message_id template_id state listed ignore_missing last_device last_person "
+    "broadcasts": "broadcast_id workspace_id version message_id send_to_unsubscribed template_id state listed ignore_missing last_device last_person "
     "devices failure created_at planned_at plan_failures plan_after unit schedule passes pass pass_at per_s next_slot_at "
     "skip_without_permission one_per_phone dry_run once asked preflight started_at paused_at cancelled_at attempts "
     "next_attempt_at claimed_until claim_id last_error",
+    "broadcast_estimates": "workspace_id broadcast_id state failure asked_at attempts next_attempt_at claimed_until claim_id "
+    "last_error",
     "exports": "export_id workspace_id kind state lines failure created_at updated_at attempts next_attempt_at claimed_until "
     "claim_id last_error",
     "segments": "segment_id workspace_id created_at updated_at unit",

@@ -38,6 +38,9 @@ def broadcast() -> None:
 
 
 _number = click.argument("number", type=click.IntRange(1))
+_if_version = click.option(
+    "--if-version", metavar="N", type=click.IntRange(1), help="Only if the draft still has this version."
+)
 
 
 def _one(command: Callable[..., None]) -> Callable[..., None]:
@@ -94,32 +97,33 @@ def broadcast_create(*, name: str, json: bool, **options: Any) -> None:
     FILTER is a text such as 'platform = ios and person.plan = pro', its JSON, or everybody. All else that the API takes
     (what one platform is told, people or devices by name, an event, an idempotency key) can be in the FILE.
     """
-    from pushkeeper.api.native.broadcast_request import asked_of
+    from pushkeeper.api.native.broadcast_request import request_of
 
-    asked, start = asked_of(_body(options))
+    request, start = request_of(_body(options))
 
-    async def make(room: Broadcasts, workspace: WorkspaceId) -> Broadcast:
-        made = await room.make(workspace, asked)
-        return await room.start(workspace, made.broadcast_id) if start else made
+    async def create(room: Broadcasts, workspace: WorkspaceId) -> Broadcast:
+        return await room.create(workspace, request, start=start)
 
-    _tell_draft(run(_with_broadcasts(name, options, make)), name, json=json)
+    _tell_draft(run(_with_broadcasts(name, options, create)), name, json=json)
 
 
 @broadcast.command("change", short_help="Let a draft be otherwise.")
 @_number
+@_if_version
 @_asking
 @in_workspace
 @on_store
 @as_json
 def broadcast_change(*, number: int, name: str, json: bool, **options: Any) -> None:
     """Let the draft NUMBER be as it is asked for now, by what `create` takes; of what it was before nothing stays."""
-    from pushkeeper.api.native.broadcast_request import asked_of
+    from pushkeeper.api.native.broadcast_request import request_of
 
-    asked, start = asked_of(_body(options))
+    version = options.pop("if_version")
+    request, start = request_of(_body(options))
 
     async def change(room: Broadcasts, workspace: WorkspaceId) -> Broadcast:
-        changed = await room.change(workspace, number, asked)
-        return await room.start(workspace, number) if start else changed
+        changed = await room.change(workspace, number, request, version=version)
+        return await room.start(workspace, number, version=changed.version) if start else changed
 
     _tell_draft(run(_with_broadcasts(name, options, change)), name, json=json)
 
@@ -135,12 +139,15 @@ def broadcast_preflight(*, number: int, name: str, json: bool, **options: Any) -
 
 @broadcast.command("start", short_help="Let a draft go out.")
 @click.option("--follow", is_flag=True, help="Follow it to its end.")
+@_if_version
 @_one
-def broadcast_start(*, number: int, follow: bool, name: str, json: bool, **options: Any) -> None:
+def broadcast_start(
+    *, number: int, follow: bool, if_version: int | None, name: str, json: bool, **options: Any
+) -> None:
     """Let the draft NUMBER go out: at once, or when its hour comes."""
 
     async def start(room: Broadcasts, workspace: WorkspaceId) -> Standing:
-        await room.start(workspace, number)
+        await room.start(workspace, number, version=if_version)
         return await _followed(room, workspace, number, follow=follow and not json)
 
     _tell(run(_with_broadcasts(name, options, start)), json=json)

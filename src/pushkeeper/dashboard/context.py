@@ -11,7 +11,7 @@ from pushkeeper.web import cookies
 if TYPE_CHECKING:
     from pushkeeper.core.delivery.outcome import Verdict
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.services.broadcasts.drafts import Asked
+    from pushkeeper.services.broadcasts.creation import BroadcastRequest
     from pushkeeper.services.services import Services
     from pushkeeper.store.admin.credentials import AppleApp, Credential, NewCredential
     from pushkeeper.web.cookies import Names
@@ -45,7 +45,7 @@ class ReadsBroadcasts(Protocol):
         BadRequest: a field is missing, malformed or none of ours.
     """
 
-    def __call__(self, body: dict[str, Any], /) -> tuple[Asked, bool]: ...
+    def __call__(self, body: dict[str, Any], /) -> tuple[BroadcastRequest, bool]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,8 +68,7 @@ class Explanations:
             keys = [one.device_id for one in found]
         everything = [*dict.fromkeys([*(one.device_id for one in found), *keys])]
         happening = explanations.Happening()
-        if told is not None:
-            sent = told.message_id
+        if told is not None and (sent := told.message_id) is not None:
             happening = await explanations.happening(self._database, workspace, sent, who, everything)
             if device is None:
                 everything = _concerned(everything, found, happening)
@@ -105,23 +104,24 @@ class Explanations:
         """The message that is meant, and the person whom its delivery's id names."""
         if said is None:
             return None, None
-        message_id, person = await self._message_id(workspace, said)
-        found = (
-            None if message_id is None else await explanations.message(self._database, workspace, message_id)
-        )
+        person = None
+        if said.isascii() and said.isdigit() and len(said) <= _MOST_DIGITS:
+            found = await explanations.message_of_broadcast(self._database, workspace, int(said))
+        else:
+            message_id, person = self._message_id(workspace, said)
+            found = None
+            if message_id is not None:
+                found = await explanations.message(self._database, workspace, message_id)
         if found is None:
             raise NotFound("message: not found in this workspace")
         return found, person or found.person_id
 
-    async def _message_id(self, workspace: WorkspaceId, said: str) -> tuple[UUID | None, PersonId | None]:
+    def _message_id(self, workspace: WorkspaceId, said: str) -> tuple[UUID | None, PersonId | None]:
         ids = self._database.delivery_ids
         if (delivery := ids.read_of(workspace, said)) is not None:
             return delivery.message_id, delivery.person_id
         if ids.read(said) is not None:
             return None, None  # it is another workspace's
-        if said.isascii() and said.isdigit() and len(said) <= _MOST_DIGITS:
-            number = int(said)
-            return await explanations.message_of_broadcast(self._database, workspace, number), None
         try:
             return UUID(said), None
         except ValueError:

@@ -52,9 +52,13 @@ class Device:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A message, and whom its broadcast is for: a filter with the saved audiences that it leads to, as they were."""
+    """A message, and the audience of its broadcast: a filter with the saved audiences that it leads to, as they were.
 
-    message_id: UUID
+    Attributes:
+        message_id: None where its broadcast has not begun.
+    """
+
+    message_id: UUID | None
     told: facts.Message
     person_id: PersonId | None
     audience: Any
@@ -138,10 +142,10 @@ async def history(
     return found
 
 
-async def message_of_broadcast(database: Database, workspace: WorkspaceId, number: int) -> UUID | None:
-    """The message of a broadcast."""
-    found: UUID | None = await database.of(workspace).value(SQL["of_broadcast"], workspace, number)
-    return found
+async def message_of_broadcast(database: Database, workspace: WorkspaceId, number: int) -> Message | None:
+    """The message of a broadcast, or what will be its message."""
+    row = await database.of(workspace).row(SQL["of_broadcast"], workspace, number)
+    return None if row is None else _message(row)
 
 
 async def message(database: Database, workspace: WorkspaceId, message_id: UUID) -> Message | None:
@@ -238,7 +242,7 @@ def _message(row: Row) -> Message:
     except msgspec.ValidationError:
         content = None
     told = facts.Message(
-        message_id=str(row["message_id"]),
+        message_id="" if row["message_id"] is None else str(row["message_id"]),
         kind=row["kind"],
         created_at=row["created_at"],
         expires_at=row["expires_at"],

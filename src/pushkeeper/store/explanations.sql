@@ -44,8 +44,14 @@ from messages m left join broadcasts b using (workspace_id, message_id)
 where m.workspace_id = $1 and m.message_id = $2;
 
 -- name: of_broadcast
--- The message of a broadcast.
-select message_id from broadcasts where workspace_id = $1 and broadcast_id = $2;
+-- What of a broadcast decides; it has no message before it begins, and that lives from then on.
+select b.message_id, 'broadcast' as kind, coalesce(m.created_at, b.created_at) as created_at,
+    coalesce(m.expires_at, greatest(b.pass_at, now()) + interval '1 day') as expires_at, b.content, b.send_to_unsubscribed,
+    m.platforms, m.stop_reason, m.person_id, b.broadcast_id, b.state, b.audience, b.unit, b.listed, b.device_ids, b.saved,
+    b.pass_at, b.started_at, b.planned_at, b.paused_at, b.cancelled_at, b.skip_without_permission, b.one_per_phone,
+    b.schedule
+from broadcasts b left join messages m using (workspace_id, message_id)
+where b.workspace_id = $1 and b.broadcast_id = $2;
 
 -- name: pushes
 -- What came of a message at these devices, or at any of a person's.

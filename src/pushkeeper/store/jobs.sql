@@ -104,10 +104,10 @@ where workspace_id = $1 and {key} = $2 and claim_id = $3;
 with failed as (
     update broadcasts set state = 'failed', failure = $4, claimed_until = null, claim_id = null, last_error = $4
     where workspace_id = $1 and broadcast_id = $2 and claim_id = $3 and state in ('scheduled', 'fetching', 'planning')
-    returning workspace_id, message_id, listed
+    returning workspace_id, broadcast_id, listed
 )
-delete from message_people p using failed f
-where p.workspace_id = f.workspace_id and p.message_id = f.message_id and not f.listed;
+delete from broadcast_people p using failed f
+where p.workspace_id = f.workspace_id and p.broadcast_id = f.broadcast_id and not f.listed;
 
 -- name: fail_export
 -- An export can't be written, and why; what there is of it goes.

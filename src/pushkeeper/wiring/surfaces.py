@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.api import app
 from pushkeeper.api.context import Context
-from pushkeeper.api.native.broadcast_request import asked_of
+from pushkeeper.api.native.broadcast_request import request_of
 from pushkeeper.config import Settings
 from pushkeeper.core.client_address import networks_of
 from pushkeeper.services.api_keys import Keys
@@ -80,7 +80,7 @@ def dashboard_context(
         services=opened.services,
         providers=_Credentials(),
         caller=_Caller(opened, settings.destinations),
-        read_broadcast=asked_of,
+        read_broadcast=request_of,
         url=url,
         simulator_url=settings.simulator_url,
         ending=ending or asyncio.Event(),

@@ -125,7 +125,7 @@ class _Messages:
             )
         except NotFound:
             return []
-        return [found.message_id]
+        return [] if found.message_id is None else [found.message_id]
 
     async def of_template(self, call: Call) -> Answer:
         """What was sent from a transactional template."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.store.broadcasts.broadcasts import Triggered
+    from pushkeeper.store.broadcasts.broadcasts import Broadcast
     from pushkeeper.store.messages.templates import Template
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
@@ -160,7 +160,7 @@ def action_json(template: Template, language: str) -> dict[str, Any]:
     }
 
 
-def trigger_json(triggered: Triggered) -> dict[str, Any]:
+def trigger_json(triggered: Broadcast) -> dict[str, Any]:
     """One time that a broadcast was triggered; `processed_at` is null until it is planned."""
     planned = triggered.planned_at
     return {

@@ -10,11 +10,12 @@ from pushkeeper.api.customerio import app_api
 from pushkeeper.api.customerio.parse import MAX_ID_BYTES, checked, number_as_text, one_identifier
 from pushkeeper.api.customerio.triggered_broadcasts import trigger_json
 from pushkeeper.core.destination import url_fault
+from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge
 from pushkeeper.services import validation
+from pushkeeper.services.broadcasts.creation import BroadcastRequest
 from pushkeeper.services.broadcasts.recipients import Recipient
-from pushkeeper.services.broadcasts.triggered import Trigger
 from pushkeeper.store.broadcasts.broadcasts import BroadcastState
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
@@ -74,11 +75,9 @@ class _Triggers:
         self._context = context
 
     async def trigger(self, call: Call) -> Answer:
-        body = await call.json()
-        sent = await self._context.services.triggered.trigger(
-            call.workspace.workspace_id, _number(call), trigger_of(body)
-        )
-        return response.of_json({"id": sent.broadcast_id})
+        request = request_of(await call.json(), _number(call))
+        number = await self._context.services.triggered.trigger(call.workspace.workspace_id, request)
+        return response.of_json({"id": number})
 
     async def one(self, call: Call) -> Answer:
         found = await self._context.services.triggered.one(
@@ -103,8 +102,8 @@ class _Triggers:
         return response.of_json({"errors": errors, "next": ""})
 
 
-def trigger_of(body: dict[str, Any]) -> Trigger:
-    """Read a trigger.
+def request_of(body: dict[str, Any], template_id: int) -> BroadcastRequest:
+    """Read a trigger of a broadcast template.
 
     Raises:
         BadRequest, TooLarge: a field is malformed, several say to whom it goes, or a flag does not fit what does.
@@ -118,8 +117,10 @@ def trigger_of(body: dict[str, Any]) -> Trigger:
     data = validation.optional_object(body.get("data"), "data")
     if len(msgspec.json.encode(data)) > MAX_DATA_BYTES:
         raise TooLarge("data", f"cannot be longer than {MAX_DATA_BYTES} bytes")
-    return Trigger(
+    return BroadcastRequest(
+        template_id=template_id,
         data=data,
+        unit=Unit.PERSON,
         audience=body["recipients"] if way == "recipients" else None,
         recipients=None if way in {None, "recipients", "data_file_url"} else recipients_of(body, str(way)),
         file_url=_url(body["data_file_url"]) if way == "data_file_url" else None,

@@ -1,4 +1,4 @@
-"""The body of `POST /api/v1/broadcasts`, read into what the room takes."""
+"""The body of `POST /api/v1/broadcasts`, read into the request of the service."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.messages.personalize import WhenUndefined
 from pushkeeper.errors import BadRequest, TooLarge
 from pushkeeper.services import validation
-from pushkeeper.services.broadcasts.drafts import Asked
+from pushkeeper.services.broadcasts.creation import BroadcastRequest
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import Token
@@ -39,7 +39,7 @@ _FIELDS = frozenset(
 )
 
 
-def asked_of(body: dict[str, Any], key: str | None = None) -> tuple[Asked, bool]:
+def request_of(body: dict[str, Any], key: str | None = None) -> tuple[BroadcastRequest, bool]:
     """Read a broadcast, and whether it is to be started at once; `key` is an idempotency key that came beside it.
 
     Raises:
@@ -47,7 +47,7 @@ def asked_of(body: dict[str, Any], key: str | None = None) -> tuple[Asked, bool]
     """
     if unknown := sorted(body.keys() - _FIELDS):
         raise BadRequest(unknown[0][:40], "there is no such field", "unknown_field")
-    asked = Asked(
+    request = BroadcastRequest(
         name=validation.optional_text(body.get("name"), "name", max_bytes=MAX_NAME_BYTES) or "",
         template_id=validation.optional_whole(body.get("template"), "template", least=1, most=2**62),
         content=native_content_of(validation.optional_object(body.get("content"), "content"), "content."),
@@ -60,7 +60,26 @@ def asked_of(body: dict[str, Any], key: str | None = None) -> tuple[Asked, bool]
         **_flags(body),
         once=_once(body, key),
     )
-    return asked, validation.optional_flag(body.get("start"), "start", default=False)
+    return request, validation.optional_flag(body.get("start"), "start", default=False)
+
+
+def change_of(body: dict[str, Any]) -> tuple[BroadcastRequest, bool, int | None]:
+    """Read another version of a draft, whether to start it, and the version that it is to replace, if that is given.
+
+    Raises:
+        BadRequest, TooLarge: as of `request_of`.
+    """
+    request, start = request_of({name: value for name, value in body.items() if name != "version"})
+    return request, start, version_of(body)
+
+
+def version_of(body: dict[str, Any]) -> int | None:
+    """The version of a broadcast that a request was made for; None: whichever it has.
+
+    Raises:
+        BadRequest: it is no whole number above 0.
+    """
+    return validation.optional_whole(body.get("version"), "version", least=1, most=2**31 - 1)
 
 
 def _data(body: dict[str, Any]) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pushkeeper.api.native.broadcast_request import asked_of
+from pushkeeper.api.native.broadcast_request import change_of, request_of, version_of
 from pushkeeper.api.native.devices import device_json, render
+from pushkeeper.errors import BadRequest
 from pushkeeper.services import validation
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
@@ -55,24 +57,21 @@ class _Broadcasts:
 
     async def make(self, call: Call) -> Answer:
         key = call.header(b"idempotency-key").decode("latin-1")
-        asked, start = asked_of(await call.json(), key)
-        workspace = call.workspace.workspace_id
-        made = await self._room.make(workspace, asked)
-        if start and made.started_at is None and not made.passes:
-            made = await self._room.start(workspace, made.broadcast_id)
+        request, start = request_of(await call.json(), key)
+        made = await self._room.create(call.workspace.workspace_id, request, start=start)
         return response.of_json({"broadcast": broadcast_json(made)}, 201)
 
     async def change(self, call: Call) -> Answer:
-        asked, start = asked_of(await call.json())
+        request, start, version = change_of(await call.json())
         workspace, number = call.workspace.workspace_id, _number(call)
-        changed = await self._room.change(workspace, number, asked)
+        changed = await self._room.change(workspace, number, request, version=version)
         if start:
-            changed = await self._room.start(workspace, number)
+            changed = await self._room.start(workspace, number, version=changed.version)
         return response.of_json({"broadcast": broadcast_json(changed)})
 
     async def preview(self, call: Call) -> Answer:
-        asked, _ = asked_of(await call.json())
-        said = await self._room.preview(call.workspace.workspace_id, asked)
+        request, _ = request_of(await call.json())
+        said = await self._room.preview(call.workspace.workspace_id, request)
         return response.of_json({"preview": [_said_json(one) for one in said]})
 
     async def all(self, call: Call) -> Answer:
@@ -97,7 +96,10 @@ class _Broadcasts:
         return response.of_json({"preflight": None if found is None else msgspec.to_builtins(found)})
 
     async def start(self, call: Call) -> Answer:
-        return await self._changed(call, self._room.start)
+        body = await call.json()
+        if unknown := sorted(body.keys() - {"version"}):
+            raise BadRequest(unknown[0][:40], "there is no such field", "unknown_field")
+        return await self._changed(call, partial(self._room.start, version=version_of(body)))
 
     async def pause(self, call: Call) -> Answer:
         return await self._changed(call, self._room.pause)
@@ -118,6 +120,8 @@ def broadcast_json(broadcast: Broadcast) -> dict[str, Any]:
     wording = broadcast.wording
     return {
         "id": broadcast.broadcast_id,
+        "version": broadcast.version,
+        "message_id": None if broadcast.message_id is None else str(broadcast.message_id),
         "name": broadcast.name,
         "state": broadcast.shown_state,
         "failure": broadcast.failure or broadcast.stop_reason,

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from pushkeeper.api.openapi.operation import LIMIT, START, Operation, Operations
 from pushkeeper.api.openapi.schema import Schema, list_of, record, ref, whole
-from pushkeeper.api.openapi.schemas import MAYBE_TEXT, OBJECT, TEXT
+from pushkeeper.api.openapi.schemas import MAYBE_TEXT, OBJECT, TEXT, VERSION
 
 _ONE: Schema = record({"broadcast": ref("Broadcast")})
 _MAYBE_OBJECT: Schema = {"type": ["object", "null"], "additionalProperties": True}
 
 
-def _step(step: str, summary: str, description: str) -> Operations:
+def _step(step: str, summary: str, description: str, body: Schema | None = None) -> Operations:
     operation = Operation(
-        id=f"{step}Broadcast", summary=summary, description=description, answer=_ONE, refused=(404, 409)
+        id=f"{step}Broadcast",
+        summary=summary,
+        description=description,
+        body=body,
+        body_is_optional=body is not None,
+        answer=_ONE,
+        refused=(404, 409),
     )
     return {("POST", f"/api/v1/broadcasts/{{id}}/{step}"): operation}
 
@@ -84,7 +90,12 @@ BROADCASTS: Operations = {
         answer=record({"preflight": _MAYBE_OBJECT}),
         refused=(404,),
     ),
-    **_step("start", "Start a broadcast", "Starts a draft, at once or at its scheduled time."),
+    **_step(
+        "start",
+        "Start a broadcast",
+        "Starts a draft, at once or at its scheduled time. With `version`, it is refused if the draft has another by now.",
+        body={"type": "object", "properties": {"version": VERSION}, "additionalProperties": False},
+    ),
     **_step("pause", "Pause a broadcast", "Stops sending until the broadcast is resumed."),
     **_step("resume", "Resume a broadcast", "Continues a paused broadcast."),
     **_step(

@@ -17,6 +17,7 @@ MAYBE_TEXT: Schema = {"type": ["string", "null"]}
 OBJECT: Schema = {"type": "object", "additionalProperties": True}
 COUNT: Schema = {"type": "integer"}
 FLAG: Schema = {"type": "boolean"}
+VERSION: Schema = whole(1, 2**31 - 1)
 TIME: Schema = {"type": ["integer", "string"], "description": "unix seconds, or 2026-12-24T18:00:00Z"}
 UNIX: Schema = {"type": "integer", "minimum": 0, "maximum": int(TOO_LATE.timestamp()) - 1}
 
@@ -188,12 +189,21 @@ SCHEMAS: dict[str, Schema] = {
             "dry_run": FLAG,
             "idempotency_key": MAYBE_TEXT,
             "start": FLAG,
+            "version": {
+                **VERSION,
+                "description": "Of a change: refused with 409 if the draft has another by now",
+            },
         },
         "additionalProperties": False,
     },
     "Broadcast": record(
         {
             "id": COUNT,
+            "version": {**VERSION, "description": "one more after each change of the draft"},
+            "message_id": {
+                **MAYBE_TEXT,
+                "description": "of what is sent; null until it begins, then always the same",
+            },
             "name": TEXT,
             "state": {
                 "enum": [

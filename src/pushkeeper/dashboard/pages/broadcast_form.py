@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import msgspec
 
@@ -20,6 +19,7 @@ from pushkeeper.dashboard.ui.page_request import Form, said_of
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest, Conflict, Forbidden, NotFound, TooManyRequests, TooSlow
+from pushkeeper.services import validation
 from pushkeeper.store.broadcasts.broadcasts import BroadcastState
 from pushkeeper.store.messages.templates import TemplateKind
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
-    from pushkeeper.services.broadcasts.drafts import Asked
+    from pushkeeper.services.broadcasts.creation import BroadcastRequest
     from pushkeeper.services.messages.preview import Said
     from pushkeeper.store.broadcasts.broadcasts import Broadcast
     from pushkeeper.store.messages.templates import Template
@@ -90,11 +90,11 @@ class _Compose:
         template = await template_of(self._context, visit.workspace_id, draft)
         if not can_be_typed(draft, template):
             raise NotFound("broadcast: this one says or names what only our API can change")
-        seen = str(draft.message_id)
+        version = str(draft.version)
         if isinstance(visit.form.problem, Conflict):
             # It was told that it is another: sent again, what is typed takes its place.
-            visit = visit.with_form(values={**visit.form.values, "seen": [seen]})
-        written = {**written_of(draft, template), **_when_of(draft), "seen": seen}
+            visit = visit.with_form(values={**visit.form.values, "version": [version]})
+        written = {**written_of(draft, template), **_when_of(draft), "version": version}
         return await self._shown(visit, written, draft)
 
     async def _shown(self, visit: Visit, written: Mapping[str, str], draft: Broadcast | None) -> Answer:
@@ -108,15 +108,15 @@ class _Compose:
     async def make(self, visit: Visit) -> Done:
         """Keep a draft, and go to what is to be expected of it."""
         asked = self._asked(visit.form)
-        return await self._kept(visit, lambda: self._broadcasts.make(visit.workspace_id, asked))
+        return await self._kept(visit, lambda: self._broadcasts.create(visit.workspace_id, asked))
 
     async def change(self, visit: Visit) -> Done:
         """Let the draft be so."""
         number, asked = visit.number("broadcast", "broadcast"), self._asked(visit.form)
         await self._broadcasts.one(visit.workspace_id, number)
-        seen = seen_of(visit.form)
+        version = version_of(visit.form)
         return await self._kept(
-            visit, lambda: self._broadcasts.change(visit.workspace_id, number, asked, seen=seen)
+            visit, lambda: self._broadcasts.change(visit.workspace_id, number, asked, version=version)
         )
 
     async def _kept(self, visit: Visit, keep: Callable[[], Awaitable[Broadcast]]) -> Done:
@@ -164,7 +164,7 @@ class _Compose:
                 problem = error
         return page(visit, "compose_size.html", text=text, size=size, problem=problem)
 
-    def _asked(self, form: Form) -> Asked:
+    def _asked(self, form: Form) -> BroadcastRequest:
         try:
             asked, _ = self._read(body_of(form))
         except BadRequest as error:
@@ -196,16 +196,21 @@ def body_of(form: Form) -> dict[str, Any]:
     }
 
 
-def seen_of(form: Form) -> UUID | None:
-    """Which message the draft said on the page that the form was on.
+def version_of(form: Form) -> int | None:
+    """The version that the draft had on the page with the form.
 
     Raises:
-        BadRequest: what is said is none.
+        BadRequest: it is not a number.
+        Conflict: the page is of a former release, which had none.
     """
-    try:
-        return UUID(form.text("seen")) if form.text("seen") else None
-    except ValueError:
-        raise BadRequest("seen", "expected what the page says") from None
+    if form.text("seen") and not form.text("version"):
+        raise Conflict("version: this page is of a former release; reload it")
+    return validation.optional_whole(
+        int(text) if (text := form.text("version")).isdecimal() else text or None,
+        "version",
+        least=1,
+        most=2**31 - 1,
+    )
 
 
 def _content(form: Form) -> dict[str, Any]:

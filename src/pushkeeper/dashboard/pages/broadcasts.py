@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from pushkeeper.core.broadcasts.progress import Unknown
 from pushkeeper.core.roles import Role
-from pushkeeper.dashboard.pages.broadcast_form import can_be_typed, seen_of, template_of
+from pushkeeper.dashboard.pages.broadcast_form import can_be_typed, template_of, version_of
 from pushkeeper.dashboard.ui import labels
 from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, ROWS, Column, csv_of, csv_of_pages
 from pushkeeper.dashboard.ui.live import Frame, Live
@@ -155,7 +155,7 @@ class _Broadcasts:
         return self._done(visit, "Looked at again, as things stand now.")
 
     async def start(self, visit: Visit) -> Done:
-        start = partial(self._room.start, seen=seen_of(visit.form))
+        start = partial(self._room.start, version=version_of(visit.form))
         return await self._change(visit, start, "It is started.")
 
     async def pause(self, visit: Visit) -> Done:

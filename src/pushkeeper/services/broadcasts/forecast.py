@@ -17,7 +17,6 @@ from pushkeeper.store.delivery import routes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from uuid import UUID
 
     from pushkeeper.core.broadcasts.forecast import Kind, Preflight
     from pushkeeper.core.model import Platform, TokenShape, WorkspaceId
@@ -31,7 +30,7 @@ class Flight:
     """A broadcast to check: its audience, content and rate; `zone` as in a preflight's facts."""
 
     workspace_id: WorkspaceId
-    message_id: UUID
+    broadcast_id: int
     whom: Whom
     content: Content
     asks: Asks
@@ -51,19 +50,19 @@ class Preflights:
         Raises:
             TooSlow: its audience cannot be counted within a minute.
         """
-        workspace, message_id, whom = flight.workspace_id, flight.message_id, flight.whom
+        workspace, broadcast_id, whom = flight.workspace_id, flight.broadcast_id, flight.whom
         kinds = await forecasts.kinds(
             self._database,
             workspace,
-            message_id,
+            broadcast_id,
             whom,
             flight.asks,
             by_zone=flight.zone is not None,
         )
         unknown_zones = {}
         if any(kind.zone is ZoneState.UNKNOWN for kind in kinds):
-            unknown_zones = await forecasts.unknown_zones(self._database, workspace, message_id, whom)
-        people = await forecasts.people(self._database, workspace, message_id, whom)
+            unknown_zones = await forecasts.unknown_zones(self._database, workspace, broadcast_id, whom)
+        people = await forecasts.people(self._database, workspace, broadcast_id, whom)
         facts = Facts(
             at=datetime.now(UTC),
             people=people,

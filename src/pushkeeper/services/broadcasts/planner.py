@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pushkeeper.core.delivery.route_choice import choose_route
 from pushkeeper.core.filters import from_text
 from pushkeeper.core.filters import saved as filter_saved
-from pushkeeper.core.model import message_day, minted_at
+from pushkeeper.core.model import message_day
 from pushkeeper.errors import BadRequest
 from pushkeeper.store.broadcasts import planning
 from pushkeeper.store.broadcasts.planning import Plan, Progress, Whom
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.filters.nodes import Node
     from pushkeeper.core.model import RouteId, WorkspaceId
-    from pushkeeper.store.broadcasts.planning import Address, Page, ToPlan
+    from pushkeeper.store.broadcasts.broadcasts import Broadcast
+    from pushkeeper.store.broadcasts.planning import Address, Page
     from pushkeeper.store.db.database import Connection, Database
     from pushkeeper.store.delivery.routes import Route
     from pushkeeper.store.jobs import Claim
@@ -61,7 +62,7 @@ class Planning:
 
         await self._database.in_transaction(work, within_s=PAGE_S)
 
-    async def _plan(self, connection: Connection, broadcast: ToPlan, lanes: _Lanes) -> None:
+    async def _plan(self, connection: Connection, broadcast: Broadcast, lanes: _Lanes) -> None:
         if broadcast.saved is None:
             broadcast = await _begin(connection, broadcast)
         plan = _plan_of(broadcast, lanes)
@@ -108,20 +109,23 @@ class _Lanes:
         return found
 
 
-async def _begin(connection: Connection, broadcast: ToPlan) -> ToPlan:
-    """Fix what is to be the same for all pages: what audiences mean, and the day of the message."""
+async def _begin(connection: Connection, broadcast: Broadcast) -> Broadcast:
+    """Make its message, and fix what is to be the same for all pages: what audiences mean.
+
+    The message has its id from now and not before: pushes are in the partition of the day that the id is of, and are kept
+    as long as others that are sent on that day.
+    """
     saved = await _definitions(connection, broadcast)
-    message_id, now = broadcast.message_id, datetime.now(UTC)
-    if message_day(message_id) != now.date():
-        message_id = messages.new_id()
-        await planning.mint(connection, broadcast, message_id, minted_at(message_id))
+    message_id = messages.new_id()
     lives_s = broadcast.schedule.expires_after_s
     lives = messages.LIVES if lives_s is None else timedelta(seconds=lives_s)
-    await planning.begin(connection, broadcast, saved, lives)
-    return replace(broadcast, saved=saved, message_id=message_id, started_at=broadcast.started_at or now)
+    await planning.begin(connection, broadcast, message_id, saved, lives)
+    started_at = broadcast.started_at or datetime.now(UTC)
+    return replace(broadcast, saved=saved, message_id=message_id, started_at=started_at)
 
 
-def _plan_of(broadcast: ToPlan, lanes: _Lanes) -> Plan:
+def _plan_of(broadcast: Broadcast, lanes: _Lanes) -> Plan:
+    assert broadcast.message_id is not None  # noqa: S101 - it has begun
     per_s = broadcast.per_s
     due_at = broadcast.pass_at or datetime.now(UTC)
     whom = Whom(
@@ -147,7 +151,7 @@ def _plan_of(broadcast: ToPlan, lanes: _Lanes) -> Plan:
 
 
 async def _page(
-    connection: Connection, broadcast: ToPlan, plan: Plan, lanes: _Lanes
+    connection: Connection, broadcast: Broadcast, plan: Plan, lanes: _Lanes
 ) -> tuple[Progress, bool]:
     size = _page_size(broadcast, plan)
     found = await lanes.cut(
@@ -158,7 +162,7 @@ async def _page(
 
 
 async def _listed_page(
-    connection: Connection, broadcast: ToPlan, plan: Plan, lanes: _Lanes
+    connection: Connection, broadcast: Broadcast, plan: Plan, lanes: _Lanes
 ) -> tuple[Progress, bool]:
     size = _page_size(broadcast, plan)
     found = await lanes.cut(lambda: planning.listed(connection, plan, after=broadcast.last_person, page=size))
@@ -166,19 +170,19 @@ async def _listed_page(
     return _progress(broadcast, plan, found.devices, last_person=last_person), found.last is None
 
 
-def _progress(broadcast: ToPlan, plan: Plan, count: int, **reached: Any) -> Progress:  # noqa: ANN401 - a device or a person
+def _progress(broadcast: Broadcast, plan: Plan, count: int, **reached: Any) -> Progress:  # noqa: ANN401 - a device or a person
     slots_until = None if plan.per_s is None else plan.due_at + timedelta(seconds=count / plan.per_s)
     so_far = {"last_device": broadcast.last_device, "last_person": broadcast.last_person}
     return Progress(**{**so_far, **reached}, devices=count, slots_until=slots_until)
 
 
-def _page_size(broadcast: ToPlan, plan: Plan) -> int:
+def _page_size(broadcast: Broadcast, plan: Plan) -> int:
     if plan.per_s is not None:
         return min(plan.size * MOST_BATCHES, PAGE)
     return FIRST_PAGE if not broadcast.devices else PAGE
 
 
-def _node(broadcast: ToPlan) -> Node | None:
+def _node(broadcast: Broadcast) -> Node | None:
     """The audience as it was when planning began; BadFilter when it is none."""
     if broadcast.audience is None:
         return None
@@ -189,7 +193,7 @@ def _node(broadcast: ToPlan) -> Node | None:
     return filter_saved.expanded(from_text.read(broadcast.audience), saved)
 
 
-async def _definitions(connection: Connection, broadcast: ToPlan) -> dict[str, Any]:
+async def _definitions(connection: Connection, broadcast: Broadcast) -> dict[str, Any]:
     """The saved audiences that a broadcast's own leads to, by number, as they are now.
 
     Raises:

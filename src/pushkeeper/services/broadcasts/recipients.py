@@ -1,9 +1,8 @@
-"""Recipients: the people and devices that a broadcast names, and the message that goes to them."""
+"""Recipients: the people and devices that a broadcast names."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.core.model import device_id
@@ -11,14 +10,12 @@ from pushkeeper.errors import BadRequest, Forbidden
 from pushkeeper.store.admin import credentials
 from pushkeeper.store.broadcasts import broadcasts
 from pushkeeper.store.delivery import routes
-from pushkeeper.store.messages import messages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.core.identity import Identifier
     from pushkeeper.core.model import DeviceId, PersonId, Token, WorkspaceId
-    from pushkeeper.services.messages.templates import Letter
     from pushkeeper.store.db.database import Connection, Database
 
 
@@ -81,18 +78,3 @@ async def require_routes(database: Database, workspace: WorkspaceId) -> None:
     """
     if not await routes.of_workspaces(database, [workspace]):
         raise Forbidden(credentials.NOT_SET_UP)
-
-
-def message_of(workspace: WorkspaceId, letter: Letter) -> messages.NewBroadcast:
-    """A message to many, of now."""
-    now = datetime.now(UTC)
-    return messages.NewBroadcast(
-        message_id=messages.new_id(),
-        workspace_id=workspace,
-        content=letter.content,
-        wording=letter.wording,
-        template_id=letter.template_id,
-        send_to_unsubscribed=letter.send_to_unsubscribed,
-        send_at=now,
-        expires_at=now + messages.LIVES,
-    )

@@ -13,7 +13,8 @@ from pushkeeper.core.broadcasts.forecast import Asks
 from pushkeeper.core.filters.nodes import Or
 from pushkeeper.errors import BadRequest, Conflict, NotFound, TooManyRequests, TooSlow
 from pushkeeper.services.audiences import read_whole
-from pushkeeper.services.broadcasts.drafts import Drafts, told_of
+from pushkeeper.services.broadcasts import creation
+from pushkeeper.services.broadcasts.creation import Creation
 from pushkeeper.services.broadcasts.forecast import Flight, Preflights
 from pushkeeper.services.messages.preview import Previews
 from pushkeeper.services.messages.templates import Letter
@@ -25,16 +26,14 @@ from pushkeeper.store.db.statements import LostRace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from uuid import UUID
 
     from pushkeeper.core.broadcasts.forecast import Preflight
     from pushkeeper.core.broadcasts.progress import Progress
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.rendering.renderer import Renderer
-    from pushkeeper.services.broadcasts.drafts import Asked
+    from pushkeeper.services.broadcasts.creation import BroadcastRequest
     from pushkeeper.services.messages.preview import Said
     from pushkeeper.services.messages.templates import Checks
-    from pushkeeper.store.broadcasts.broadcasts import Locked
     from pushkeeper.store.broadcasts.progress import Minute, Tally, Waiting
     from pushkeeper.store.db.database import Connection, Database
 
@@ -74,14 +73,16 @@ class Broadcasts:
     """The broadcasts of all workspaces."""
 
     def __init__(self, database: Database, checks: Checks, renderer: Renderer) -> None:
-        """Take a database and, for each platform, what its providers have to say against a content."""
+        """`checks` maps each platform to its content validators."""
         self._database = database
-        self._drafts = Drafts(database, checks)
+        self._creation = Creation(database, checks)
         self._preflights = Preflights(database)
         self._previews = Previews(database, checks, renderer)
 
-    async def make(self, workspace: WorkspaceId, asked: Asked) -> Broadcast:
-        """Keep a broadcast as a draft, with what is to be expected of it; one of the same idempotency key is returned.
+    async def create(
+        self, workspace: WorkspaceId, request: BroadcastRequest, *, start: bool = False
+    ) -> Broadcast:
+        """Create a broadcast, a draft unless it is to `start`; one of the same idempotency key is returned.
 
         Raises:
             BadRequest: the content says nothing, is not Liquid, or a provider would refuse it; the audience is no filter;
@@ -90,15 +91,14 @@ class Broadcasts:
             Forbidden: the workspace has no credentials to send with.
             NotFound: there is no template of a broadcast of this number.
         """
-        message = await self._drafts.message(workspace, asked)
+        checked = await self._creation.check(workspace, request)
 
         async def work(connection: Connection) -> tuple[int, bool]:
-            if asked.once is not None:
-                known = await broadcasts.once(connection, workspace, asked.once[0])
+            if request.once is not None:
+                known = await broadcasts.once(connection, workspace, request.once[0])
                 if known is not None:
-                    return _same(known, asked.once[1]), False
-            new = await told_of(connection, workspace, message, asked)
-            made = await broadcasts.insert(connection, new)
+                    return _same(known, request.once[1]), False
+            made = await creation.insert(connection, workspace, checked, start=start)
             if made is None:
                 raise LostRace  # another call with the same key was first; it is found now
             return made, True
@@ -109,42 +109,44 @@ class Broadcasts:
         return await self.one(workspace, number)
 
     async def change(
-        self, workspace: WorkspaceId, broadcast_id: int, asked: Asked, *, seen: UUID | None = None
+        self,
+        workspace: WorkspaceId,
+        broadcast_id: int,
+        request: BroadcastRequest,
+        *,
+        version: int | None = None,
     ) -> Broadcast:
-        """Let a draft be so, with what is to be expected of it then; its number and its idempotency key stay.
-
-        `seen` is the message that it said when it was shown to whoever changes it.
+        """Replace a draft; its number and its idempotency key stay.
 
         Raises:
-            BadRequest, Forbidden: as `make` does.
-            Conflict: it was started, or says another message than was seen.
+            BadRequest, Forbidden: as `create` does.
+            Conflict: it was started, or has another version than this one.
             NotFound: it does not exist, or no broadcast template has that number.
         """
-        message = await self._drafts.message(workspace, asked)
+        checked = await self._creation.check(workspace, request)
 
-        async def work(connection: Connection, broadcast: Locked) -> None:
+        async def work(connection: Connection, broadcast: Broadcast) -> None:
             if broadcast.state is not BroadcastState.DRAFT:
-                raise Conflict(f"broadcast: it is {broadcast.state}, and only a draft is changed")
-            _require_seen(broadcast, seen)
-            new = await told_of(connection, workspace, message, asked)
-            await broadcasts.change(connection, broadcast.broadcast_id, new)
+                raise Conflict(f"broadcast: it is {broadcast.state}, and only a draft can be changed")
+            _require_version(broadcast, version)
+            await creation.replace(connection, broadcast, checked)
 
         await self._change(workspace, broadcast_id, work)
         await self.preflight(workspace, broadcast_id)
         return await self.one(workspace, broadcast_id)
 
-    async def preview(self, workspace: WorkspaceId, asked: Asked) -> list[Said]:
+    async def preview(self, workspace: WorkspaceId, request: BroadcastRequest) -> list[Said]:
         """What it would say on each platform to somebody of its audience; where people are named, to somebody of all.
 
         Raises:
-            BadRequest: as `make` does.
+            BadRequest: as `create` does.
             NotFound: there is no template of a broadcast of this number.
         """
-        letter = await self._drafts.letter(workspace, asked)
+        letter = await self._creation.letter(workspace, request)
         node = None
-        if asked.audience is not None:
-            node = await read_whole(self._database.of(workspace).rows, workspace, asked.audience)
-        return await self._previews.say(workspace, letter, node, asked.unit)
+        if request.audience is not None:
+            node = await read_whole(self._database.of(workspace).rows, workspace, request.audience)
+        return await self._previews.say(workspace, letter, node, request.unit)
 
     async def shown(self, workspace: WorkspaceId, broadcast: Broadcast) -> list[Said]:
         """What a broadcast that was made says on each platform to somebody of its audience."""
@@ -177,9 +179,11 @@ class Broadcasts:
             NotFound: it does not exist.
         """
         broadcast = await self.one(workspace, broadcast_id)
+        # What is created to start at once may have begun by now, and was asked for before.
+        asked_at = datetime.now(UTC) if broadcast.started_at is None else broadcast.created_at
         flight = Flight(
             workspace_id=workspace,
-            message_id=broadcast.message_id,
+            broadcast_id=broadcast_id,
             whom=await self._whom(workspace, broadcast),
             content=broadcast.content,
             asks=Asks(
@@ -195,7 +199,7 @@ class Broadcasts:
         except (TooSlow, TooManyRequests):
             return None
         told = msgspec.to_builtins(found)
-        await broadcasts.set_preflight(self._database, workspace, broadcast, told)
+        await broadcasts.set_preflight(self._database, broadcast, told, asked_at)
         return found
 
     async def standing(self, workspace: WorkspaceId, broadcast_id: int) -> Standing:
@@ -205,10 +209,14 @@ class Broadcasts:
             NotFound: it does not exist.
         """
         broadcast, now = await self.one(workspace, broadcast_id), datetime.now(UTC)
-        tallies = await broadcast_progress.tallies(self._database, workspace, broadcast.message_id)
-        waiting = await broadcast_progress.waiting(self._database, workspace, broadcast.message_id)
         since, lately_s = progress.lately(broadcast.started_at, now)
-        minutes = await broadcast_progress.minutes(self._database, workspace, broadcast.message_id, since)
+        tallies: Sequence[Tally] = ()
+        waiting: Sequence[Waiting] = ()
+        minutes: Sequence[Minute] = ()
+        if (message_id := broadcast.message_id) is not None:
+            tallies = await broadcast_progress.tallies(self._database, workspace, message_id)
+            waiting = await broadcast_progress.waiting(self._database, workspace, message_id)
+            minutes = await broadcast_progress.minutes(self._database, workspace, message_id, since)
         facts = progress.Facts(
             now=now,
             started=broadcast.started_at is not None,
@@ -235,22 +243,24 @@ class Broadcasts:
             NotFound: it does not exist.
         """
         broadcast = await self.one(workspace, broadcast_id)
+        if broadcast.message_id is None:
+            return []
         return await broadcast_progress.minutes(self._database, workspace, broadcast.message_id, _EVER)
 
     async def start(
-        self, workspace: WorkspaceId, broadcast_id: int, *, seen: UUID | None = None
+        self, workspace: WorkspaceId, broadcast_id: int, *, version: int | None = None
     ) -> Broadcast:
-        """Let a draft go out: at once, or when its hour comes; `seen` is the message that it said when it was shown.
+        """Start a draft: it goes out at once, or at its scheduled time.
 
         Raises:
-            Conflict: it was started already, or says another message than was seen.
+            Conflict: it was started already, or has another version than this one.
             NotFound: it does not exist.
         """
 
-        async def work(connection: Connection, broadcast: Locked) -> None:
+        async def work(connection: Connection, broadcast: Broadcast) -> None:
             if broadcast.state is not BroadcastState.DRAFT:
                 raise Conflict(f"broadcast: it is {broadcast.state}, and can be started only once")
-            _require_seen(broadcast, seen)
+            _require_version(broadcast, version)
             due = schedule.passes(broadcast.schedule, datetime.now(UTC))
             await broadcasts.start(connection, broadcast, due)
 
@@ -264,7 +274,7 @@ class Broadcasts:
             NotFound: it does not exist.
         """
 
-        async def work(connection: Connection, broadcast: Locked) -> None:
+        async def work(connection: Connection, broadcast: Broadcast) -> None:
             await _require_under_way(connection, broadcast)
             if broadcast.paused_at is not None:
                 raise Conflict("broadcast: it is paused already")
@@ -280,7 +290,7 @@ class Broadcasts:
             NotFound: it does not exist.
         """
 
-        async def work(connection: Connection, broadcast: Locked) -> None:
+        async def work(connection: Connection, broadcast: Broadcast) -> None:
             if broadcast.paused_at is None:
                 raise Conflict("broadcast: it is not paused")
             await broadcasts.resume(connection, broadcast)
@@ -295,7 +305,7 @@ class Broadcasts:
             NotFound: it does not exist.
         """
 
-        async def work(connection: Connection, broadcast: Locked) -> None:
+        async def work(connection: Connection, broadcast: Broadcast) -> None:
             if broadcast.state is not BroadcastState.DRAFT:
                 await _require_under_way(connection, broadcast)
             await broadcasts.cancel(connection, broadcast)
@@ -306,7 +316,7 @@ class Broadcasts:
         self,
         workspace: WorkspaceId,
         broadcast_id: int,
-        work: Callable[[Connection, Locked], Awaitable[None]],
+        work: Callable[[Connection, Broadcast], Awaitable[None]],
     ) -> Broadcast:
         async def locked(connection: Connection) -> None:
             found = await broadcasts.lock(connection, workspace, broadcast_id)
@@ -330,17 +340,20 @@ class Broadcasts:
         )
 
 
-def _require_seen(broadcast: Locked, seen: UUID | None) -> None:
-    """Let nobody start or replace what somebody else wrote meanwhile; a draft that is changed says a new message.
+def _require_version(broadcast: Broadcast, version: int | None) -> None:
+    """Refuse to start or replace what somebody else has changed meanwhile.
 
     Raises:
-        Conflict: it is not what was seen.
+        Conflict: it has another version.
     """
-    if seen is not None and broadcast.message_id != seen:
-        raise Conflict("broadcast: somebody has changed it since; this is how it is now")
+    if version is not None and broadcast.version != version:
+        raise Conflict(
+            f"version: broadcast {broadcast.broadcast_id} has version {broadcast.version} by now, not {version}: "
+            "somebody else changed it; read it again and repeat the request with its version"
+        )
 
 
-async def _require_under_way(connection: Connection, broadcast: Locked) -> None:
+async def _require_under_way(connection: Connection, broadcast: Broadcast) -> None:
     """Whether something of it is left, told by the connection that holds it: another may never come.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +23,22 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.db.database import Connection, Database, Row
+    from pushkeeper.store.jobs import Claim
 
 SQL = load_queries(__name__)
 
 _LAST = (1 << 63) - 1
+_ONE = SQL["broadcast"].replace("{which}", "b.broadcast_id = $2")
+_LOCKED = SQL["broadcast"].replace("{which}", "b.broadcast_id = $2 for update of b")
+_CLAIMED = SQL["broadcast"].replace(
+    "{which}",
+    "b.broadcast_id = $2 and b.claim_id = $3 and b.state in ('scheduled', 'planning') and b.paused_at is null for update of b",
+)
+_PAGE = SQL["broadcast"].replace(
+    "{which}",
+    "b.broadcast_id < $2 and ($3::bigint is null or b.template_id = $3 and b.state <> 'draft') "
+    "order by b.broadcast_id desc limit $4",
+)
 
 
 class BroadcastState(StrEnum):
@@ -40,29 +52,30 @@ class BroadcastState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class New:
-    """A broadcast of a message: to whom, when, and how.
+class Definition:
+    """What a broadcast says, to which devices, when and how: all that its author decides, and may change while it is a draft.
+
+    Each field is the column of its name.
 
     Attributes:
+        wording: what of its content is not the same to everybody.
         audience: a filter, as a tree or a text; None: everybody, or those who are named otherwise.
-        unit: what the filter is read of.
-        listed: it goes to the people in `message_people`.
+        unit: what the filter matches.
+        listed: it goes to the people in `broadcast_people`.
         device_ids: it goes to these devices.
-        file_url: where a file names the people.
-        ignore_missing: of the file, who is not known is left out.
-        passes: the moments at which it is due; none of a draft.
+        file_url: the address of a file that names the people.
+        ignore_missing: people in the file that do not exist are skipped.
         per_s: the most pushes in a second.
-        skip_without_permission: devices that tell of `push_enabled: false` are left out.
-        one_per_phone: of several devices that are one phone, the last used alone is sent to.
+        skip_without_permission: devices that report `push_enabled: false` are skipped.
+        one_per_phone: of several devices that are one phone, only the last used one is sent to.
         dry_run: push services are asked, and nothing is shown.
-        once: its idempotency key, and a hash of what was asked by it.
     """
 
-    workspace_id: WorkspaceId
-    message_id: UUID
-    state: BroadcastState
-    template_id: int | None = None
     name: str = ""
+    template_id: int | None = None
+    content: Content = Content()  # noqa: RUF009 - it cannot be changed
+    wording: Wording | None = None
+    send_to_unsubscribed: bool = False
     audience: Any = None
     unit: Unit = Unit.PERSON
     listed: bool = False
@@ -70,60 +83,50 @@ class New:
     file_url: str | None = None
     ignore_missing: bool = False
     schedule: Schedule = AT_ONCE
-    passes: tuple[Pass, ...] = ()
     per_s: float | None = None
     skip_without_permission: bool = False
     one_per_phone: bool = False
     dry_run: bool = False
-    once: tuple[str, bytes] | None = None
+
+    def columns(self) -> dict[str, Any]:
+        """The values of its columns."""
+        values = {field.name: getattr(self, field.name) for field in fields(Definition)}
+        return {**values, **{name: msgspec.to_builtins(values[name]) for name in _JSON}}
+
+
+_JSON = ("content", "wording", "schedule")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Triggered:
-    """How a broadcast of a template stands, for how many devices it was planned so far, and why the last attempt failed."""
-
-    broadcast_id: int
-    message_id: UUID
-    template_id: int | None
-    state: str
-    devices: int
-    failure: str | None
-    last_error: str | None
-    created_at: datetime
-    planned_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Broadcast:
-    """A broadcast as it stands.
+class Broadcast(Definition):
+    """A broadcast: its definition and its progress.
 
     Attributes:
+        version: 1 at first, and one more after each change of its definition.
+        message_id: of what is sent; None until it begins, and never another afterwards.
+        saved: the saved audiences that its own names, as they were when planning began; None: it has not begun.
+        passes: the moments at which parts of its audience are due, of which `number` is the current one; none of a draft.
         devices: for how many it was planned so far.
-        last_device: how far the plan of this pass has come, in the order of the devices' keys.
+        last_device, last_person: how far the plan of this pass has come, in the order of their keys.
+        free_at: from when on its rate has slots.
         waiting: not all that was planned is settled.
         stop_reason: why its message is not sent on, where it is not.
         last_error: why the last of so many `attempts` at its plan failed, where there is another; None where it did not.
     """
 
     broadcast_id: int
-    message_id: UUID
-    template_id: int | None
+    workspace_id: WorkspaceId
+    version: int
+    message_id: UUID | None
     state: BroadcastState
-    name: str
-    audience: Any
-    unit: Unit
-    listed: bool
-    device_ids: list[DeviceId] | None
-    schedule: Schedule
     passes: tuple[Pass, ...]
     number: int
     pass_at: datetime | None
-    per_s: float | None
-    skip_without_permission: bool
-    one_per_phone: bool
-    dry_run: bool
+    saved: dict[str, Any] | None
     devices: int
     last_device: DeviceId
+    last_person: PersonId
+    free_at: datetime
     failure: str | None
     preflight: dict[str, Any] | None
     created_at: datetime
@@ -132,10 +135,7 @@ class Broadcast:
     paused_at: datetime | None
     cancelled_at: datetime | None
     once: str | None
-    content: Content
-    wording: Wording | None
-    send_to_unsubscribed: bool
-    expires_at: datetime
+    expires_at: datetime | None
     stop_reason: str | None
     attempts: int
     next_attempt_at: datetime
@@ -159,72 +159,57 @@ class Broadcast:
             return "sent" if self.is_over else "sending"
         return self.state.value
 
+    @property
+    def part(self) -> Pass | None:
+        """The devices that are due now; None: all."""
+        return self.passes[self.number] if self.passes else None
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Locked:
-    """A broadcast while it is changed."""
-
-    workspace_id: WorkspaceId
-    broadcast_id: int
-    message_id: UUID
-    state: BroadcastState
-    schedule: Schedule
-    paused_at: datetime | None
+    @property
+    def following(self) -> Pass | None:
+        """The devices that are due after those; None: no more."""
+        return self.passes[self.number + 1] if self.number + 1 < len(self.passes) else None
 
 
-async def insert(connection: Connection, new: New) -> int | None:
-    """Keep a new broadcast, and return its number; None when another has its idempotency key.
+async def insert(
+    connection: Connection,
+    workspace: WorkspaceId,
+    definition: Definition,
+    *,
+    state: BroadcastState,
+    passes: Sequence[Pass] = (),
+    once: tuple[str, bytes] | None = None,
+) -> int | None:
+    """Save a new broadcast and return its number; None when another has its idempotency key.
 
-    Whoever plans hears of it at the commit.
+    `once` is that key, and a hash of the request. Planners are notified at the commit.
     """
-    once, asked = new.once or (None, None)
-    made: int | None = await connection.fetchval(
-        SQL["insert"],
-        new.workspace_id,
-        new.message_id,
-        new.template_id,
-        new.state,
-        new.name,
-        new.audience,
-        new.unit,
-        new.listed,
-        new.device_ids,
-        new.file_url,
-        new.ignore_missing,
-        msgspec.to_builtins(new.schedule),
-        msgspec.to_builtins(new.passes),
-        new.passes[0].at if new.passes else None,
-        new.per_s,
-        new.skip_without_permission,
-        new.one_per_phone,
-        new.dry_run,
-        once,
-        asked,
+    key, asked = once or (None, None)
+    query = SQL.bind(
+        "insert",
+        **definition.columns(),
+        workspace_id=workspace,
+        state=state,
+        passes=msgspec.to_builtins(passes),
+        pass_at=passes[0].at if passes else None,
+        once=key,
+        asked=asked,
     )
+    made: int | None = await connection.fetchval(*query)
     await connection.execute(f"notify {PLAN_CHANNEL}")
     return made
 
 
-async def change(connection: Connection, broadcast_id: int, new: New) -> None:
-    """Let a draft that is locked be so: it says another message, to others, in another way."""
-    before: UUID = await connection.fetchval(
-        SQL["change"],
-        new.workspace_id,
-        broadcast_id,
-        new.message_id,
-        new.template_id,
-        new.name,
-        new.audience,
-        new.unit,
-        new.listed,
-        new.device_ids,
-        msgspec.to_builtins(new.schedule),
-        new.per_s,
-        new.skip_without_permission,
-        new.one_per_phone,
-        new.dry_run,
+async def change(connection: Connection, broadcast: Broadcast, definition: Definition) -> None:
+    """Replace the definition of a draft that is locked; the people it named are to be listed again."""
+    await connection.execute(
+        *SQL.bind(
+            "change",
+            **definition.columns(),
+            workspace_id=broadcast.workspace_id,
+            broadcast_id=broadcast.broadcast_id,
+        )
     )
-    await connection.execute(SQL["forget"], new.workspace_id, before)
+    await unlist(connection, broadcast.workspace_id, broadcast.broadcast_id)
 
 
 async def once(connection: Connection, workspace: WorkspaceId, key: str) -> tuple[int, bytes] | None:
@@ -236,11 +221,16 @@ async def once(connection: Connection, workspace: WorkspaceId, key: str) -> tupl
 async def list_people(
     connection: Connection,
     workspace: WorkspaceId,
-    message_id: UUID,
+    broadcast_id: int,
     named: Sequence[tuple[PersonId, dict[str, Any] | None]],
 ) -> None:
-    """Name people for a message, with what is told to each alone."""
-    await connection.execute(SQL["list_people"], workspace, message_id, *columns(named, 2))
+    """Name people for a broadcast, each with their own data."""
+    await connection.execute(SQL["list_people"], workspace, broadcast_id, *columns(named, 2))
+
+
+async def unlist(connection: Connection, workspace: WorkspaceId, broadcast_id: int) -> None:
+    """Remove all people named for a broadcast."""
+    await connection.execute(SQL["unlist"], workspace, broadcast_id)
 
 
 async def known(
@@ -263,22 +253,11 @@ async def known_devices(
     return found
 
 
-async def read(
-    database: Database, workspace: WorkspaceId, template_id: int, broadcast_id: int
-) -> Triggered | None:
-    """One broadcast of a template."""
-    row = await database.of(workspace).row(SQL["read"], workspace, template_id, broadcast_id)
-    return None if row is None else Triggered(**row)
-
-
 async def of_template(
     database: Database, workspace: WorkspaceId, template_id: int, *, before: int | None, limit: int
-) -> list[Triggered]:
+) -> list[Broadcast]:
     """The broadcasts of a template that were started, before a number, the newest first."""
-    rows = await database.of(workspace).rows(
-        SQL["of_template"], workspace, template_id, before or _LAST, limit
-    )
-    return [Triggered(**row) for row in rows]
+    return await _page(database, workspace, template_id, before, limit)
 
 
 async def messages_of(
@@ -299,89 +278,101 @@ async def of_workspace(
     database: Database, workspace: WorkspaceId, *, before: int | None, limit: int
 ) -> list[Broadcast]:
     """The broadcasts of a workspace before a number, the newest first."""
+    return await _page(database, workspace, None, before, limit)
+
+
+async def _page(
+    database: Database, workspace: WorkspaceId, template_id: int | None, before: int | None, limit: int
+) -> list[Broadcast]:
+    """A full page of those that can be read, as long as there are any."""
     found: list[Broadcast] = []
     before = before or _LAST
     while before is not None and (room := limit - len(found)) > 0:
-        rows = await database.of(workspace).rows(SQL["all"], workspace, before, None, room)
-        found += database.readable(
-            rows, _broadcast, table="broadcasts", key="broadcast_id", workspace=workspace
-        )
+        rows = await database.of(workspace).rows(_PAGE, workspace, before, template_id, room)
+        found += database.readable(rows, of_row, table="broadcasts", key="broadcast_id", workspace=workspace)
         before = rows[-1]["broadcast_id"] if len(rows) == room else None
     return found
 
 
 async def one(database: Database, workspace: WorkspaceId, broadcast_id: int) -> Broadcast | None:
     """One broadcast."""
-    row = await database.of(workspace).row(SQL["all"], workspace, _LAST, broadcast_id, 1)
-    return None if row is None else _broadcast(row)
+    row = await database.of(workspace).row(_ONE, workspace, broadcast_id)
+    return None if row is None else of_row(row)
 
 
-async def lock(connection: Connection, workspace: WorkspaceId, broadcast_id: int) -> Locked | None:
+async def lock(connection: Connection, workspace: WorkspaceId, broadcast_id: int) -> Broadcast | None:
     """A broadcast, which nobody else changes, and nobody plans on, until the transaction ends."""
-    row = await connection.fetchrow(SQL["lock"], workspace, broadcast_id)
-    if row is None:
-        return None
-    schedule = msgspec.convert(row["schedule"], Schedule)
-    return Locked(**{**row, "state": BroadcastState(row["state"]), "schedule": schedule})
+    row = await connection.fetchrow(_LOCKED, workspace, broadcast_id)
+    return None if row is None else of_row(row)
 
 
-async def is_waiting(connection: Connection, broadcast: Locked) -> bool:
+async def claimed(connection: Connection, claim: Claim) -> Broadcast | None:
+    """A broadcast that is claimed, locked until the transaction ends; None where it is not to be planned now."""
+    row = await connection.fetchrow(_CLAIMED, *claim.row)
+    return None if row is None else of_row(row)
+
+
+async def is_waiting(connection: Connection, broadcast: Broadcast) -> bool:
     """Whether not all that was planned of a broadcast is settled, as whoever holds it sees it now."""
     found: bool = await connection.fetchval(SQL["is_waiting"], broadcast.workspace_id, broadcast.message_id)
     return found
 
 
-async def start(connection: Connection, broadcast: Locked, passes: Sequence[Pass]) -> None:
+async def start(connection: Connection, broadcast: Broadcast, passes: Sequence[Pass]) -> None:
     """Let a draft be due at these moments; whoever plans hears of it at the commit."""
     await connection.execute(SQL["start"], *_key(broadcast), msgspec.to_builtins(passes), passes[0].at)
     await connection.execute(f"notify {PLAN_CHANNEL}")
 
 
-async def pause(connection: Connection, broadcast: Locked) -> None:
+async def pause(connection: Connection, broadcast: Broadcast) -> None:
     """Let nothing more of it leave; workers hear of it at the commit."""
     await connection.execute(SQL["pause"], *_key(broadcast))
-    await queue.park(connection, broadcast.workspace_id, broadcast.message_id)
+    if broadcast.message_id is not None:
+        await queue.park(connection, broadcast.workspace_id, broadcast.message_id)
     await connection.execute(f"notify {HALT_CHANNEL}")
 
 
-async def resume(connection: Connection, broadcast: Locked) -> None:
+async def resume(connection: Connection, broadcast: Broadcast) -> None:
     """Let it go on."""
     await connection.execute(SQL["resume"], *_key(broadcast))
     await _unpark(connection, broadcast, at_once=False)
 
 
-async def cancel(connection: Connection, broadcast: Locked) -> None:
+async def cancel(connection: Connection, broadcast: Broadcast) -> None:
     """Let it be over: what is planned is settled as that, and workers hear of it at the commit."""
     await connection.execute(SQL["cancel"], *_key(broadcast))
     await _unpark(connection, broadcast, at_once=True)
 
 
-async def _unpark(connection: Connection, broadcast: Locked, *, at_once: bool) -> None:
-    await queue.unpark(connection, broadcast.workspace_id, broadcast.message_id, at_once=at_once)
+async def _unpark(connection: Connection, broadcast: Broadcast, *, at_once: bool) -> None:
+    if broadcast.message_id is not None:
+        await queue.unpark(connection, broadcast.workspace_id, broadcast.message_id, at_once=at_once)
     for channel in (HALT_CHANNEL, WORK_CHANNEL, PLAN_CHANNEL):
         await connection.execute(f"notify {channel}")
 
 
-def _key(broadcast: Locked) -> tuple[WorkspaceId, int]:
+def _key(broadcast: Broadcast) -> tuple[WorkspaceId, int]:
     return broadcast.workspace_id, broadcast.broadcast_id
 
 
 async def set_preflight(
-    database: Database, workspace: WorkspaceId, broadcast: Broadcast, preflight: dict[str, Any]
+    database: Database, broadcast: Broadcast, preflight: dict[str, Any], asked_at: datetime
 ) -> None:
-    """Keep what was foreseen of it, unless it says another message by now or has begun."""
+    """Save what was forecast of it, unless it was changed meanwhile or had begun when that was asked for."""
+    workspace, number = broadcast.workspace_id, broadcast.broadcast_id
     await database.of(workspace).rows(
-        SQL["set_preflight"], workspace, broadcast.broadcast_id, broadcast.message_id, preflight
+        SQL["set_preflight"], workspace, number, broadcast.version, preflight, asked_at
     )
 
 
-def _broadcast(row: Row) -> Broadcast:
-    facts = dict(row)
-    facts["number"] = facts.pop("pass")
-    facts["state"] = BroadcastState(facts["state"])
-    facts["unit"] = Unit(facts["unit"])
-    facts["schedule"] = msgspec.convert(facts["schedule"], Schedule)
-    facts["passes"] = msgspec.convert(facts["passes"], tuple[Pass, ...])
-    facts["content"] = msgspec.convert(facts["content"], Content)
-    facts["wording"] = msgspec.convert(facts["wording"], Wording | None)
-    return Broadcast(**facts)
+def of_row(row: Row) -> Broadcast:
+    """The broadcast of a row; msgspec's ValidationError of one that cannot be read."""
+    values = dict(row)
+    values["number"] = values.pop("pass")
+    values["state"] = BroadcastState(values["state"])
+    values["unit"] = Unit(values["unit"])
+    values["schedule"] = msgspec.convert(values["schedule"], Schedule)
+    values["passes"] = msgspec.convert(values["passes"], tuple[Pass, ...])
+    values["content"] = msgspec.convert(values["content"], Content)
+    values["wording"] = msgspec.convert(values["wording"], Wording | None)
+    return Broadcast(**values)

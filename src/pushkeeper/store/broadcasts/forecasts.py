@@ -12,8 +12,6 @@ from pushkeeper.store.broadcasts import planning
 from pushkeeper.store.db.database import load_queries
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from pushkeeper.core.broadcasts.forecast import Asks
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.broadcasts.planning import Whom
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 SQL = load_queries(__name__)
 
 HISTORY_DAYS = 90
-_LISTED = "join message_people l on l.message_id = $2 and l.person_id = d.person_id"
+_LISTED = "join broadcast_people l on l.workspace_id = d.workspace_id and l.broadcast_id = $2 and l.person_id = d.person_id"
 _ZONE = (
     f"case when {planning.ZONE} is null then 'missing' "
     f"when {planning.ZONE_KEY} = any ({{zones}}) then 'known' else 'unknown' end"
@@ -30,7 +28,7 @@ _ZONE = (
 
 
 async def kinds(
-    database: Database, workspace: WorkspaceId, message_id: UUID, whom: Whom, asks: Asks, *, by_zone: bool
+    database: Database, workspace: WorkspaceId, broadcast_id: int, whom: Whom, asks: Asks, *, by_zone: bool
 ) -> list[Kind]:
     """An audience's devices, counted by kind; `by_zone` looks whether their time zones are known.
 
@@ -41,7 +39,7 @@ async def kinds(
     # Written as constants, so that the planner leaves out what is not asked for.
     flags = (asks.send_to_unsubscribed, asks.skip_without_permission, asks.one_per_phone)
     query = query.replace("{asks}", ", ".join([*("true" if flag else "false" for flag in flags), "null"]))
-    rows = await database.survey(query, workspace, message_id, *parameters)
+    rows = await database.survey(query, workspace, broadcast_id, *parameters)
     return [
         Kind(
             **{
@@ -56,7 +54,7 @@ async def kinds(
 
 
 async def unknown_zones(
-    database: Database, workspace: WorkspaceId, message_id: UUID, whom: Whom
+    database: Database, workspace: WorkspaceId, broadcast_id: int, whom: Whom
 ) -> dict[str, int]:
     """The most frequent values of unknown time zones among an audience's devices, with their counts.
 
@@ -64,18 +62,18 @@ async def unknown_zones(
         TooSlow: it takes longer than a minute.
     """
     query, parameters = _query(SQL["unknown_zones"], whom, by_zone=True)
-    rows = await database.survey(query, workspace, message_id, *parameters)
+    rows = await database.survey(query, workspace, broadcast_id, *parameters)
     return {row["zone"]: row["devices"] for row in rows}
 
 
-async def people(database: Database, workspace: WorkspaceId, message_id: UUID, whom: Whom) -> int:
+async def people(database: Database, workspace: WorkspaceId, broadcast_id: int, whom: Whom) -> int:
     """How many people have devices of an audience.
 
     Raises:
         TooSlow: it takes longer than a minute.
     """
     query, parameters = _query(SQL["people"], whom)
-    [row] = await database.survey(query, workspace, message_id, *parameters)
+    [row] = await database.survey(query, workspace, broadcast_id, *parameters)
     found: int = row["people"]
     return found
 

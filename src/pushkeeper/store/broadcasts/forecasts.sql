@@ -11,14 +11,14 @@ select d.platform, d.app, d.environment, token_shape(d.platform, d.token) as sha
     case when d.status = 'suppressed' then d.failure_reason end as failure_reason,
     push_is_disabled(d.attributes) as no_permission, {zone} as zone, count(*) as devices
 from devices d join people p using (workspace_id, person_id) {listed}
-where d.workspace_id = $1 and $2::uuid is not null and {condition}
+where d.workspace_id = $1 and $2::bigint is not null and {condition}
 group by 1, 2, 3, 4, 5, 6, 7, 8, 9;
 
 -- name: unknown_zones
 -- The most frequent time zones of an audience's devices that are not valid, with their counts.
 select left({said}, 40) as zone, count(*) as devices
 from devices d join people p using (workspace_id, person_id) {listed}
-where d.workspace_id = $1 and $2::uuid is not null and {condition} and {zone} = 'unknown'
+where d.workspace_id = $1 and $2::bigint is not null and {condition} and {zone} = 'unknown'
 group by 1
 order by 2 desc, 1
 limit 10;
@@ -28,7 +28,7 @@ limit 10;
 select count(*) as people
 from (
     select from devices d join people p using (workspace_id, person_id) {listed}
-    where d.workspace_id = $1 and $2::uuid is not null and {condition}
+    where d.workspace_id = $1 and $2::bigint is not null and {condition}
     group by d.person_id
 ) g;
 

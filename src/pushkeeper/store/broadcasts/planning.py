@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
-
-from pushkeeper.core.broadcasts.schedule import ZONE_BLANKS, Pass, Schedule, zone_key, zones
+from pushkeeper.core.broadcasts.schedule import ZONE_BLANKS, zone_key, zones
 from pushkeeper.core.filters.nodes import Unit
-from pushkeeper.core.model import Platform, TokenShape
+from pushkeeper.core.model import Platform, TokenShape, minted_at
 from pushkeeper.store.audiences import filter_sql
+from pushkeeper.store.broadcasts import broadcasts
 from pushkeeper.store.db.database import PLAN_CHANNEL, WORK_CHANNEL, columns, load_queries
 from pushkeeper.store.jobs import ClaimLost
 
@@ -19,8 +18,10 @@ if TYPE_CHECKING:
     from datetime import date, datetime, timedelta
     from uuid import UUID
 
+    from pushkeeper.core.broadcasts.schedule import Pass
     from pushkeeper.core.filters.nodes import Node
     from pushkeeper.core.model import DeviceId, PersonId, RouteId, WorkspaceId
+    from pushkeeper.store.broadcasts.broadcasts import Broadcast
     from pushkeeper.store.db.database import Connection, Row
     from pushkeeper.store.jobs import Claim
 
@@ -55,49 +56,10 @@ class Address(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToPlan:
-    """A broadcast that is to be planned, and how far that has come.
-
-    Attributes:
-        saved: the saved audiences that its own names, as they were when planning began; None: it has not.
-        free_at: from when on its rate has slots.
-    """
+class RecipientFile:
+    """A file that names the people of a broadcast; whoever of them is not known is left out, or refuses all of it."""
 
     broadcast_id: int
-    workspace_id: WorkspaceId
-    message_id: UUID
-    audience: Any
-    unit: Unit
-    listed: bool
-    device_ids: list[DeviceId] | None
-    last_device: DeviceId
-    last_person: PersonId
-    devices: int
-    saved: dict[str, Any] | None
-    schedule: Schedule
-    passes: tuple[Pass, ...]
-    number: int
-    pass_at: datetime | None
-    per_s: float | None
-    free_at: datetime
-    started_at: datetime | None
-
-    @property
-    def part(self) -> Pass | None:
-        """Who is due now; None: everybody."""
-        return self.passes[self.number] if self.passes else None
-
-    @property
-    def following(self) -> Pass | None:
-        """Who is due after those; None: nobody."""
-        return self.passes[self.number + 1] if self.number + 1 < len(self.passes) else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecipientFile:
-    """Where the people are named that a message goes to; whoever of them is not known is left out, or refuses all of it."""
-
-    message_id: UUID
     url: str
     ignore_missing: bool
 
@@ -109,7 +71,7 @@ class Whom:
     Attributes:
         now: what "within" counts back from.
         node: whose devices, or which, as `unit` says; None: all.
-        listed: only those of the people who are named for the message.
+        listed: only those of the people who are named for the broadcast.
         device_ids: only these.
         part: only those of its zones, of which `zone` is that of devices whose own is not known.
         again: devices that are planned already, for the message of this day, are left out.
@@ -205,17 +167,12 @@ def conditions(whom: Whom, *, first: int) -> Conditions:
     return made
 
 
-async def claimed(connection: Connection, claim: Claim) -> ToPlan:
+async def claimed(connection: Connection, claim: Claim) -> Broadcast:
     """A broadcast that is claimed, locked until the transaction ends; `ClaimLost` where it is not to be planned now."""
-    row = await connection.fetchrow(SQL["claimed"], *claim.row)
-    if row is None:
+    found = await broadcasts.claimed(connection, claim)
+    if found is None:
         raise ClaimLost
-    facts = dict(row)
-    facts["number"] = facts.pop("pass")
-    facts["unit"] = Unit(facts["unit"])
-    facts["schedule"] = msgspec.convert(facts["schedule"], Schedule)
-    facts["passes"] = msgspec.convert(facts["passes"], tuple[Pass, ...])
-    return ToPlan(**facts)
+    return found
 
 
 async def file(connection: Connection, claim: Claim) -> RecipientFile:
@@ -226,25 +183,25 @@ async def file(connection: Connection, claim: Claim) -> RecipientFile:
     return RecipientFile(**row)
 
 
-async def unlist(connection: Connection, workspace: WorkspaceId, message_id: UUID) -> None:
-    """Nobody is named for a message."""
-    await connection.execute(SQL["unlist"], workspace, message_id)
+async def begin(
+    connection: Connection, broadcast: Broadcast, message_id: UUID, saved: dict[str, Any], lives: timedelta
+) -> None:
+    """Make the message of a broadcast, which lives so long from now, and fix the saved audiences as they are."""
+    await connection.execute(
+        *SQL.bind(
+            "begin",
+            workspace_id=broadcast.workspace_id,
+            broadcast_id=broadcast.broadcast_id,
+            message_id=message_id,
+            minted_at=minted_at(message_id),
+            lives=lives,
+            saved=saved,
+        )
+    )
 
 
-async def begin(connection: Connection, broadcast: ToPlan, saved: dict[str, Any], lives: timedelta) -> None:
-    """Note that planning begins, with the saved audiences as they are, and that the message lives so long from now."""
-    await connection.execute(SQL["begin"], *_key(broadcast), saved, lives)
-
-
-def _key(broadcast: ToPlan) -> tuple[WorkspaceId, int]:
+def _key(broadcast: Broadcast) -> tuple[WorkspaceId, int]:
     return broadcast.workspace_id, broadcast.broadcast_id
-
-
-async def mint(connection: Connection, broadcast: ToPlan, message_id: UUID, created_at: datetime) -> None:
-    """Give a broadcast's message another id."""
-    former = broadcast.workspace_id, broadcast.message_id
-    await connection.execute(SQL["mint"], *former, message_id, created_at)
-    await connection.execute(SQL["unmint"], *former)
 
 
 class Page(NamedTuple):
@@ -281,7 +238,7 @@ async def devices(connection: Connection, plan: Plan, *, after: DeviceId, page: 
 
 
 async def listed(connection: Connection, plan: Plan, *, after: PersonId, page: int) -> Page:
-    """Cut the devices of the next people who are named for a message into batches."""
+    """Cut the devices of the next people who are named for a broadcast into batches."""
     where = conditions(plan.whom, first=_FIRST)
     query = SQL["listed"].replace("{condition}", where.sql)
     row = await connection.fetchrow(query, *_arguments(plan, after, page), *where.parameters)
@@ -313,7 +270,7 @@ class Progress:
     slots_until: datetime | None
 
 
-async def advance(connection: Connection, broadcast: ToPlan, progress: Progress) -> None:
+async def advance(connection: Connection, broadcast: Broadcast, progress: Progress) -> None:
     """Note how far a plan has come."""
     await connection.execute(
         SQL["advance"],
@@ -325,7 +282,7 @@ async def advance(connection: Connection, broadcast: ToPlan, progress: Progress)
     )
 
 
-async def next_pass(connection: Connection, broadcast: ToPlan, at: datetime) -> None:
+async def next_pass(connection: Connection, broadcast: Broadcast, at: datetime) -> None:
     """All who are due at this moment are planned; those of another moment come next."""
     await connection.execute(SQL["next_pass"], *_key(broadcast), at)
 
@@ -336,7 +293,7 @@ async def fetched(connection: Connection, claim: Claim) -> None:
     await connection.execute(f"notify {PLAN_CHANNEL}")
 
 
-async def planned(connection: Connection, broadcast: ToPlan) -> None:
+async def planned(connection: Connection, broadcast: Broadcast) -> None:
     """Nobody is left to plan for."""
     await connection.execute(SQL["planned"], *_key(broadcast))
 

@@ -1,56 +1,22 @@
 -- Plans: broadcasts cut into batches, a page at a time, by whoever gets to it.
 
--- name: claimed
--- A broadcast that is claimed, which nobody changes until the transaction ends.
-select broadcast_id, workspace_id, message_id, audience, unit, listed, device_ids, last_device, last_person, devices, saved,
-    schedule, passes, pass, pass_at, per_s, greatest(next_slot_at, now()) as free_at, started_at
-from broadcasts
-where workspace_id = $1 and broadcast_id = $2 and claim_id = $3 and state in ('scheduled', 'planning') and paused_at is null
-for update;
-
 -- name: file
 -- The file of a broadcast that is claimed, which nobody changes until the transaction ends.
-select message_id, file_url as url, ignore_missing
+select broadcast_id, file_url as url, ignore_missing
 from broadcasts where workspace_id = $1 and broadcast_id = $2 and claim_id = $3 and state = 'fetching'
 for update;
 
--- name: unlist
--- Nobody is named for a message.
-delete from message_people where workspace_id = $1 and message_id = $2;
-
 -- name: begin
--- Planning begins: what the audience names is kept as it is now, and the message's life is counted from here.
-with begun as (
-    update broadcasts set state = 'planning', saved = $3, started_at = coalesce(started_at, now())
-    where workspace_id = $1 and broadcast_id = $2
-    returning workspace_id, message_id
-)
-update messages m set send_at = now(), expires_at = now() + $4::interval
-from begun where m.workspace_id = begun.workspace_id and m.message_id = begun.message_id;
-
--- name: mint
--- A message's id is of the day on which it is sent: so that its pushes are kept as long as others of that day.
-with old as (
-    delete from message_people where workspace_id = $1 and message_id = $2 returning person_id, data
-),
-made as (
+-- A broadcast begins: its message is made, with its id and its life counted from now, and what the audience names is kept as it is.
+with message as (
     insert into messages (message_id, workspace_id, kind, content, send_to_unsubscribed, created_at, send_at, expires_at,
-        template_id, wording, platforms, drafted, retained)
-    select $3, workspace_id, kind, content, send_to_unsubscribed, $4, send_at, expires_at, template_id, wording, platforms,
-        drafted, retained
-    from messages where workspace_id = $1 and message_id = $2
-    returning workspace_id, message_id
-),
-named as (
-    insert into message_people (workspace_id, message_id, person_id, data)
-    select made.workspace_id, made.message_id, old.person_id, old.data from made, old
+        template_id, wording)
+    select :message_id::uuid, workspace_id, 'broadcast', content, send_to_unsubscribed, :minted_at::timestamptz, now(),
+        now() + :lives::interval, template_id, wording
+    from broadcasts where workspace_id = :workspace_id and broadcast_id = :broadcast_id
 )
-update broadcasts b set message_id = made.message_id
-from made where b.workspace_id = made.workspace_id and b.message_id = $2;
-
--- name: unmint
--- The message that has another id now.
-delete from messages where workspace_id = $1 and message_id = $2;
+update broadcasts set state = 'planning', message_id = :message_id, saved = :saved, started_at = coalesce(started_at, now())
+where workspace_id = :workspace_id and broadcast_id = :broadcast_id;
 
 -- name: advance
 -- So far is a plan; with a bounded rate, its slots are taken up to here.
@@ -108,11 +74,12 @@ select (select device_id from page order by device_id desc limit 1) as last, (se
     (select array_agg(distinct new_kind) from page where new_kind is not null) as new_kinds;
 
 -- name: listed
--- The next page of the people who are named for a message, and those of their devices of which conditions are true, cut
+-- The next page of the people who are named for a broadcast, and those of their devices of which conditions are true, cut
 -- into batches likewise; of those who have no device there is a record. Answers with the last of them.
 with named as materialized (
-    select person_id from message_people
-    where workspace_id = $1 and message_id = $2 and person_id > $10
+    select person_id from broadcast_people
+    where workspace_id = $1 and person_id > $10
+        and broadcast_id = (select broadcast_id from broadcasts where workspace_id = $1 and message_id = $2)
     order by person_id
     limit $11
 ),

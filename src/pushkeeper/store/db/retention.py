@@ -164,9 +164,10 @@ async def forget(database: Database, workspace: WorkspaceId, keep: Keep, now: da
     """
     messages = reports = named = failed_changes = exports = outbox = 0
     if keep.pushes_days is not None:
-        before = _first_id_of(now - timedelta(days=keep.pushes_days))
+        day = _midnight_of(now - timedelta(days=keep.pushes_days))
+        before = _first_id_of(day)
         reports = await _by_pages(database, SQL["forget_reports"], workspace, before)
-        named = await _by_pages(database, SQL["forget_named"], workspace, before)
+        named = await _by_pages(database, SQL["forget_named"], workspace, day)
         messages = await _forget_messages(database, workspace, before)
     if keep.events_days is not None:
         failed = now - timedelta(days=keep.events_days)
@@ -187,9 +188,13 @@ async def forget(database: Database, workspace: WorkspaceId, keep: Keep, now: da
     )
 
 
-def _first_id_of(moment: datetime) -> UUID:
-    """The first id that a message of this moment's day may have: a day goes as a whole, as its pushes do."""
-    midnight = moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+def _midnight_of(moment: datetime) -> datetime:
+    """The beginning of this moment's day: a day goes as a whole, as its pushes do."""
+    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _first_id_of(midnight: datetime) -> UUID:
+    """The first id that a message of a day may have."""
     return uuid7(int(midnight.timestamp() * 1000), bytes(10))
 
 

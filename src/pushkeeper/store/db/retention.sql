@@ -72,12 +72,13 @@ where workspace_id = $1 and ctid = any (array(
 
 -- name: forget_named
 -- Who was named for old broadcasts that are over.
-delete from message_people
+delete from broadcast_people
 where workspace_id = $1 and ctid = any (array(
-    select p.ctid from message_people p join broadcasts b using (workspace_id, message_id)
-    where p.workspace_id = $1 and p.message_id < $2 and b.state in ('planned', 'cancelled', 'failed')
-        and not exists (select from batches q where q.workspace_id = $1 and q.message_id = p.message_id)
-        and not exists (select from held_verdicts h where h.workspace_id = $1 and h.message_id = p.message_id)
+    select p.ctid from broadcast_people p join broadcasts b using (workspace_id, broadcast_id)
+    where p.workspace_id = $1 and b.state in ('planned', 'cancelled', 'failed')
+        and coalesce(b.started_at, b.created_at) < $2
+        and not exists (select from batches q where q.workspace_id = $1 and q.message_id = b.message_id)
+        and not exists (select from held_verdicts h where h.workspace_id = $1 and h.message_id = b.message_id)
     limit $3));
 
 -- name: forget_failed_changes

@@ -156,36 +156,6 @@ async def insert(connection: Connection, messages: Sequence[NewMessage]) -> None
     await connection.execute(f"notify {WORK_CHANNEL}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewBroadcast:
-    """A message for many."""
-
-    message_id: UUID
-    workspace_id: WorkspaceId
-    content: Content
-    send_to_unsubscribed: bool
-    send_at: datetime
-    expires_at: datetime
-    template_id: int | None = None
-    wording: Wording | None = None
-
-
-async def insert_broadcast(connection: Connection, message: NewBroadcast) -> None:
-    """Write a message for many; its batches are planned after it."""
-    await connection.execute(
-        SQL["insert_broadcast"],
-        message.message_id,
-        message.workspace_id,
-        msgspec.to_builtins(message.content),
-        message.send_to_unsubscribed,
-        minted_at(message.message_id),
-        message.send_at,
-        message.expires_at,
-        message.template_id,
-        msgspec.to_builtins(message.wording),
-    )
-
-
 async def count_malformed(
     connection: Connection, refused: Sequence[tuple[WorkspaceId, UUID, int, str]]
 ) -> list[tuple[UUID, str]]:

@@ -11,12 +11,6 @@ from unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::jsonb[], $6:
     as m (message_id, workspace_id, kind, person_id, content, to_all, created_at, send_at, expires_at, template_id,
         wording, platforms, drafted, retained);
 
--- name: insert_broadcast
--- A message for many.
-insert into messages (message_id, workspace_id, kind, content, send_to_unsubscribed, created_at, send_at, expires_at,
-    template_id, wording)
-values ($1, $2, 'broadcast', $3, $4, $5, $6, $7, $8, $9);
-
 -- name: queue_for_person
 -- One batch for each person, whose devices are picked when it is claimed; a draft's is parked.
 insert into batches (workspace_id, message_id, due_at, parked, person_id, pick)

@@ -68,7 +68,7 @@ async def of(
     return Readers(
         people=reading.each("people", people, _key_of_person, _person),
         devices=reading.each("devices", found, _key_of_device, _device, whose_device),
-        told=reading.each("message_people", told, _key_of_message, _told),
+        told=reading.each("broadcast_people", told, _key_of_message, _told),
         did=reading.each("events", did, _key_of_message, _did),
         unreadable=reading.unreadable,
     )

@@ -10,12 +10,12 @@ select p.person_id, p.attributes,
 from unnest($1::bigint[], $2::bigint[]) as k (workspace_id, person_id) join people p using (workspace_id, person_id);
 
 -- name: told
--- What the sender of a message tells of one person alone.
-select m.message_id, m.person_id, m.data
-from message_people m
-    join unnest($1::bigint[], $2::uuid[], $3::bigint[]) as w (workspace_id, message_id, person_id)
-        using (workspace_id, message_id, person_id)
-where m.data is not null;
+-- What the sender of a broadcast tells of one person alone.
+select b.message_id, p.person_id, p.data
+from unnest($1::bigint[], $2::uuid[], $3::bigint[]) as w (workspace_id, message_id, person_id)
+    join broadcasts b using (workspace_id, message_id)
+    join broadcast_people p using (workspace_id, broadcast_id, person_id)
+where p.data is not null;
 
 -- name: devices
 -- Devices' attributes.

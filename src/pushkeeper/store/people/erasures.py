@@ -31,7 +31,7 @@ _LATEST_LOOK_S = 60.0
 _STEPS = (
     ("batches", SQL["batches"]),
     ("messages", SQL["messages"]),
-    ("broadcast_recipients", SQL["message_people"]),
+    ("broadcast_recipients", SQL["broadcast_people"]),
     ("broadcast_devices", SQL["broadcasts"]),
     ("held_verdicts", SQL["held_verdicts"]),
     ("pushes", SQL["pushes"]),

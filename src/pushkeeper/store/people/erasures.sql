@@ -130,18 +130,18 @@ from page p, whom w
 where m.workspace_id = $1 and m.message_id = p.message_id and m.person_id = w.person_id
 returning w.erasure_id;
 
--- name: message_people
+-- name: broadcast_people
 -- That they were named for broadcasts, with what was said to them alone.
 with whom as materialized (select * from erasing($1, $2)),
 page as (
-    select p.message_id, p.person_id
-    from broadcasts b join message_people p using (workspace_id, message_id)
+    select p.broadcast_id, p.person_id
+    from broadcasts b join broadcast_people p using (workspace_id, broadcast_id)
     where b.workspace_id = $1 and (b.listed or b.file_url is not null)
         and p.person_id = any (array(select person_id from whom))
     limit $3
 )
-delete from message_people m using page p, whom w
-where m.workspace_id = $1 and m.message_id = p.message_id and m.person_id = p.person_id and w.person_id = p.person_id
+delete from broadcast_people m using page p, whom w
+where m.workspace_id = $1 and m.broadcast_id = p.broadcast_id and m.person_id = p.person_id and w.person_id = p.person_id
 returning w.erasure_id;
 
 -- name: broadcasts

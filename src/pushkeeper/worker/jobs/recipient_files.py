@@ -60,7 +60,7 @@ class Files:
 
         async def begin(connection: Connection) -> planning.RecipientFile:
             file = await planning.file(connection, claim)
-            await planning.unlist(connection, claim.workspace_id, file.message_id)
+            await broadcasts.unlist(connection, claim.workspace_id, file.broadcast_id)
             return file
 
         of = self._database.of(claim.workspace_id)
@@ -143,7 +143,7 @@ def _next_address(url: str, response: httpcore.Response) -> str:
 async def _list(connection: Connection, claim: Claim, group: Sequence[Recipient]) -> None:
     file = await planning.file(connection, claim)
     named = await resolve(connection, claim.workspace_id, group, ignore_missing=file.ignore_missing)
-    await broadcasts.list_people(connection, claim.workspace_id, file.message_id, named)
+    await broadcasts.list_people(connection, claim.workspace_id, file.broadcast_id, named)
 
 
 def _recipient(line: bytes, number: int) -> Recipient:
