@@ -1,34 +1,32 @@
 """All APIs on a real socket, with the real services on the real database."""
 
 import asyncio
-import http.client
 import json
 import secrets
-import socket
 import tempfile
 from base64 import b64encode
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-import uvicorn
 
+from pushkeeper import wiring
 from pushkeeper.api import app
-from pushkeeper.api.context import Context
+from pushkeeper.config import Settings
 from pushkeeper.core.model import Environment, Provider, Secret
-from pushkeeper.rendering.renderer import Renderer
-from pushkeeper.services.api_keys import Keys
-from pushkeeper.store.admin import credentials, vault, workspaces
+from pushkeeper.store.admin import credentials, workspaces
 from pushkeeper.store.admin.credentials import NewCredential
+from pushkeeper.store.admin.vault import Vault
 from pushkeeper.store.db import migrate
 from pushkeeper.store.db.database import Database
 from pushkeeper.store.db.embedded import EmbeddedPostgres
 from pushkeeper.web.limits import Limits
-from pushkeeper.web.server import Server
-from pushkeeper.wiring import Store
-from support.dashboard import own_database
+from support.databases import own_database
+from support.scratch import PLACE
+from support.serving import bound, exchange, serving
 
+SEAL = Secret(bytes(32))
 TABLES = ("people", "identifiers", "devices", "device_history", "messages", "batches")
 
 
@@ -44,13 +42,8 @@ class Door:
         self.bearer = f"Bearer {keys.app_api_key}"
 
     def exchange(self, method, path, body, headers):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            connection.request(method, path, body, headers)
-            response = connection.getresponse()
-            return response.status, response.read(), dict(response.getheaders())
-        finally:
-            connection.close()
+        status, answer, said = exchange(self.port, method, path, body, headers)
+        return status, answer, dict(said)
 
     async def raw(self, method, path, body=None, **headers):
         """Status, bytes and headers of one call."""
@@ -82,39 +75,29 @@ class Door:
         }
 
 
-def _context(database, renderer, requests_per_s=None):
-    store = Store(database, vault.Vault(Secret(bytes(32))), None, (), renderer=renderer)
-    return Context(
-        services=store.services,
-        keys=Keys(database, requests_per_s=requests_per_s),
-        url="http://push.example.com",
-        outbound_addresses=("192.0.2.7",),
+def _app(store, requests_per_s=None):
+    settings = Settings(
+        data_dir=Path(), dashboard=False, outbound_addresses=("192.0.2.7",), requests_per_s=requests_per_s
     )
+    return wiring.api(store, "http://push.example.com", settings)
+
+
+def _store(database):
+    return wiring.Store(database, Vault(SEAL), None, ())
 
 
 @asynccontextmanager
 async def _served(database, requests_per_s=None, limits=None):
-    renderer = Renderer()
-    context = _context(database, renderer, requests_per_s)
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = Server(
-        uvicorn.Config(app.build(context), http="httptools", ws="none", lifespan="off", log_config=None),
-        limits or Limits(),
-        lambda: None,
-    )
-    serving = asyncio.create_task(server.serve([listener]))
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        server.should_exit = True
-        await serving
-        await renderer.aclose()
+    store = _store(database)
+    listener, port = bound()
+    async with aclosing(store.renderer), serving(_app(store, requests_per_s), listener, limits=limits):
+        yield port
 
 
 @pytest.fixture(scope="session")
 def routes(database):
     """The routes of all APIs."""
-    doors = app.build(_context(database, Renderer()))
+    doors = _app(_store(database))
     assert isinstance(doors, app.Doors)
     return [route for router in doors._routers.values() for route in router.routes]
 
@@ -156,7 +139,7 @@ async def narrow_door(workspace, database):
 @pytest_asyncio.fixture
 async def lonely():
     """A server with a database of its own, which a test may take away from it, and a door to it."""
-    with tempfile.TemporaryDirectory(prefix="pk-") as folder:
+    with tempfile.TemporaryDirectory(prefix="pk-", dir=PLACE) as folder:
         postgres = EmbeddedPostgres(Path(folder))
         database = await Database.open(await asyncio.to_thread(postgres.start), connections=2)
         try:
@@ -219,4 +202,4 @@ async def may_send(door):
         facts={},
         secret=Secret(b"{}"),
     )
-    await credentials.put(door.database, vault.Vault(Secret(bytes(32))), door.workspace_id, new)
+    await credentials.put(door.database, Vault(SEAL), door.workspace_id, new)

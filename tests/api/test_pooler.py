@@ -17,7 +17,7 @@ from pushkeeper.errors import Misconfigured
 from pushkeeper.store.admin import workspaces
 from pushkeeper.store.db.database import Database
 from pushkeeper.store.db.opening import require_notifications
-from support.dashboard import own_database
+from support.databases import own_database
 
 from .conftest import may_send
 

@@ -3,7 +3,6 @@
 import secrets
 import time
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -14,9 +13,9 @@ from pushkeeper.store import webhooks
 from pushkeeper.store.admin import keys
 from pushkeeper.store.admin.workspaces import NewKeys
 from pushkeeper.store.db import migrate
-from pushkeeper.store.db.database import Database
 from pushkeeper.store.devices.devices import Registration
 from pushkeeper.worker.jobs.webhooks import posted_json
+from support.databases import former_database
 
 WORKSPACE = WorkspaceId(1)
 BAD = [
@@ -47,23 +46,8 @@ SEED = """
 @pytest_asyncio.fixture
 async def at_0021(database):
     """A database as the release before left it."""
-    name = f"former_{secrets.token_hex(8)}"
-    await database.owned.value(f"create database {name} template template0")
-    former = await Database.open(urlsplit(database.url)._replace(path=f"/{name}").geturl(), connections=4)
-    await former.owned.value(
-        "create table migrations (number int primary key, name text not null, checksum text not null, "
-        "applied_at timestamptz not null default now())"
-    )
-    for one in migrate.migrations():
-        if one.number <= 21:
-            await former.owned.value(f"do $do$ begin execute $sql${one.sql}$sql$; end $do$")
-            await former.owned.rows(
-                "insert into migrations values ($1, $2, $3)", one.number, one.name, one.checksum
-            )
-    await migrate.make_partitions(former)
-    yield former
-    await former.close()
-    await database.owned.value(f"drop database {name} with (force)")
+    async with former_database(database, before=22) as former:
+        yield former
 
 
 async def keys_of(database, workspace):

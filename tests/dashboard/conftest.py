@@ -8,7 +8,8 @@ import pytest
 import pytest_asyncio
 
 from pushkeeper.core.roles import Role
-from support.dashboard import own_database, served
+from support.dashboard import served
+from support.databases import own_database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

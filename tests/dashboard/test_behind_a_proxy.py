@@ -14,7 +14,8 @@ from pushkeeper.api.app import Doors
 from pushkeeper.core.client_address import networks_of
 from pushkeeper.core.roles import Role
 from pushkeeper.store.admin import sessions
-from support.dashboard import PASSWORD, own_database, served
+from support.dashboard import PASSWORD, served
+from support.databases import own_database
 from support.inside import Inside
 
 if TYPE_CHECKING:

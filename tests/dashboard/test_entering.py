@@ -9,7 +9,8 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 
 from pushkeeper.core.roles import Role
-from support.dashboard import PASSWORD, own_database, served
+from support.dashboard import PASSWORD, served
+from support.databases import own_database
 from support.inside import Inside, app_of
 
 if TYPE_CHECKING:

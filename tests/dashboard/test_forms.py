@@ -20,7 +20,8 @@ from pushkeeper.store.admin import credentials, workspaces
 from pushkeeper.store.jobs import Claim
 from pushkeeper.store.messages.messages import new_id
 from pushkeeper.worker.http_client import CANNOT_CALL
-from support.dashboard import own_database, served
+from support.dashboard import served
+from support.databases import own_database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -16,6 +16,7 @@ from pushkeeper import config, wiring
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard import app as dashboard
 from pushkeeper.dashboard.ui.page import Change, Look
+from support.examples import examples
 
 if TYPE_CHECKING:
     from pushkeeper.dashboard.ui.page import Door
@@ -138,7 +139,7 @@ async def test_no_page_breaks(site: Site) -> None:
         finally:
             connection.close()
 
-    @settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(600), deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.sampled_from(doors), st.lists(TEXTS.filter(bool), min_size=3, max_size=3), GIVEN)
     def fuzz(door: Any, segments: list[str], given: dict[str, str]) -> None:
         status = call(door, segments, given)

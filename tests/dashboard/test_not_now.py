@@ -9,7 +9,8 @@ import pytest
 
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.ui.page import Look
-from support.dashboard import own_database, served
+from support.dashboard import served
+from support.databases import own_database
 from support.doors import NOTHING, all_doors
 from support.inside import Inside, app_of
 from support.outages import OUTAGES

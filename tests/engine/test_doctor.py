@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import secrets
 import tempfile
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
@@ -25,12 +23,12 @@ from pushkeeper.services.people import Registry
 from pushkeeper.simulator import Simulator
 from pushkeeper.store.admin import credentials, workspaces
 from pushkeeper.store.admin.vault import Vault
-from pushkeeper.store.db import migrate
 from pushkeeper.store.db.database import Database
 from pushkeeper.store.db.retention import Keep
 from pushkeeper.store.devices.devices import Registration
 from pushkeeper.store.people.people import Naming
 from pushkeeper.web.localhost_tls import self_signed
+from support.databases import own_database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -105,16 +103,13 @@ async def clock() -> Clock:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def patient(database: Database, clock: Clock) -> AsyncIterator[Patient]:
-    name = f"patient_{secrets.token_hex(8)}"
-    await database.owned.value(f"create database {name} template template0")
-    made = await Database.open(urlsplit(database.url)._replace(path=f"/{name}").geturl(), connections=3)
-    await migrate.migrate(made)
-    workspace, _ = await workspaces.create(made, "shop")
     with tempfile.TemporaryDirectory(prefix="pk-") as folder:
-        async with Simulator(Path(folder) / "sim", clock=clock) as simulator:
+        async with (
+            own_database(database, connections=3) as made,
+            Simulator(Path(folder) / "sim", clock=clock) as simulator,
+        ):
+            workspace, _ = await workspaces.create(made, "shop")
             yield Patient(made, workspace.workspace_id, simulator, Path(folder))
-    await made.close()
-    await database.owned.value(f"drop database {name} with (force)")
 
 
 async def test_of_an_installation_that_is_well_nothing_is_wrong(patient: Patient) -> None:

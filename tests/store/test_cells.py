@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -17,12 +15,13 @@ from pushkeeper.errors import BadRequest, Conflict
 from pushkeeper.services.doctor import State, platform
 from pushkeeper.store.admin import keys, workspaces
 from pushkeeper.store.db import cells, migrate
-from pushkeeper.store.db.database import Database
+from support.databases import bare_database, own_database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from pushkeeper.services.doctor import Finding
+    from pushkeeper.store.db.database import Database
 
 CELL = 7
 NUMBERED = """
@@ -32,32 +31,11 @@ NUMBERED = """
 """
 
 
-@pytest_asyncio.fixture(scope="module")
-async def migrated(database: Database) -> AsyncIterator[str]:
-    """The name of a migrated database in which there is nothing, to be copied."""
-    name = f"migrated_{secrets.token_hex(8)}"
-    async with made(database, name, "template0") as opened:
-        await migrate.migrate(opened)
-        await opened.close()
-        yield name
-
-
 @pytest_asyncio.fixture
-async def empty(database: Database, migrated: str) -> AsyncIterator[Database]:
+async def empty(database: Database) -> AsyncIterator[Database]:
     """A migrated database of its own in which there is nothing."""
-    async with made(database, f"cell_{secrets.token_hex(8)}", migrated) as opened:
+    async with own_database(database, connections=2) as opened:
         yield opened
-
-
-@asynccontextmanager
-async def made(database: Database, name: str, template: str) -> AsyncIterator[Database]:
-    await database.owned.value(f"create database {name} template {template}")
-    opened = await Database.open(urlsplit(database.url)._replace(path=f"/{name}").geturl(), connections=2)
-    try:
-        yield opened
-    finally:
-        await opened.close()
-        await database.owned.value(f"drop database {name} with (force)")
 
 
 @pytest_asyncio.fixture
@@ -210,5 +188,5 @@ async def test_what_a_later_migration_numbers_is_numbered_by_the_cell(empty: Dat
 
 
 async def test_a_database_without_a_schema_is_cell_0(database: Database) -> None:
-    async with made(database, f"bare_{secrets.token_hex(8)}", "template0") as bare:
+    async with bare_database(database) as bare:
         assert await cells.of(bare) == 0

@@ -18,7 +18,7 @@ from pushkeeper.store.db import connections, listening
 from pushkeeper.store.db.connections import Connector, Host, hosts_of
 from pushkeeper.store.db.database import Database
 from pushkeeper.store.db.listening import LISTENING
-from support.dashboard import own_database
+from support.databases import own_database
 from support.wire import wire
 
 if TYPE_CHECKING:

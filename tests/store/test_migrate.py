@@ -9,7 +9,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
@@ -21,6 +20,7 @@ from pushkeeper.store.db import cells, migrate, row_security
 from pushkeeper.store.db.database import Database
 from pushkeeper.store.delivery import pushes
 from pushkeeper.store.messages import messages
+from support.databases import bare_database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,30 +35,17 @@ assert WHEEL.origin is not None
 NOON = time(12, tzinfo=UTC)
 
 
-async def made_empty(database: Database) -> Database:
-    name = f"empty_{secrets.token_hex(8)}"
-    await database.owned.value(f"create database {name} template template0")
-    return await Database.open(urlsplit(database.url)._replace(path=f"/{name}").geturl(), connections=4)
-
-
-async def dropped(database: Database, other: Database) -> None:
-    await other.close()
-    await database.owned.value(f"drop database {urlsplit(other.url).path[1:]} with (force)")
-
-
 @pytest_asyncio.fixture
 async def empty(database: Database) -> AsyncIterator[Database]:
     """A database of its own in which there is nothing."""
-    made = await made_empty(database)
-    yield made
-    await dropped(database, made)
+    async with bare_database(database) as made:
+        yield made
 
 
 @pytest_asyncio.fixture
 async def another(database: Database) -> AsyncIterator[Database]:
-    made = await made_empty(database)
-    yield made
-    await dropped(database, made)
+    async with bare_database(database) as made:
+        yield made
 
 
 def schema_of(database: Database) -> list[str]:
@@ -87,6 +74,14 @@ async def write_a_push(database: Database, day: date) -> None:
         reason="",
     )
     assert len(await database.in_transaction(lambda connection: pushes.insert(connection, [row]))) == 1
+
+
+async def places(database: Database, table: str) -> list[str]:
+    """The partitions of a table that hold rows."""
+    found = await database.owned.rows(
+        f"select distinct tableoid::regclass::text as name from {table} order by 1"
+    )
+    return [row["name"] for row in found]
 
 
 async def today(database: Database) -> date:
@@ -154,14 +149,18 @@ def test_migrations_are_numbered_from_one_without_a_gap() -> None:
 async def test_pushes_of_yesterday_to_three_days_ahead_have_their_place(empty: Database) -> None:
     await migrate.migrate(empty)
     now = await today(empty)
-    for days in range(-1, 4):
-        await write_a_push(empty, now + timedelta(days=days))
+    days = [now + timedelta(days=number) for number in range(-1, 4)]
+    for day in days:
+        await write_a_push(empty, day)
+    assert await places(empty, "pushes") == [f"pushes_{day:%Y%m%d}" for day in days]
 
 
 async def test_history_of_this_month_and_the_two_that_follow_has_its_place(empty: Database) -> None:
     await migrate.migrate(empty)
     at = await empty.value("select date_trunc('month', now() at time zone 'utc') at time zone 'utc'")
+    wanted = []
     for _ in range(3):
+        wanted.append(f"device_history_{at:%Y%m}")
         for moment in (at, at + timedelta(days=27, hours=23)):
             await empty.value(
                 "insert into device_history (at, workspace_id, device_id, event, generation) "
@@ -169,6 +168,7 @@ async def test_history_of_this_month_and_the_two_that_follow_has_its_place(empty
                 moment,
             )
         at = (at + timedelta(days=31)).replace(day=1)
+    assert await places(empty, "device_history") == wanted
 
 
 @pytest.mark.parametrize("days_ago", [10, 100])
@@ -190,6 +190,7 @@ async def test_a_message_that_waits_keeps_a_place_for_its_day(empty: Database, d
     await migrate.make_partitions(empty)
     await write_a_push(empty, day)
     await migrate.make_partitions(empty)
+    assert await places(empty, "pushes") == [f"pushes_{day:%Y%m%d}"]
 
 
 async def test_partitions_are_made_beside_whoever_reads(empty: Database) -> None:
@@ -208,8 +209,10 @@ async def test_partitions_are_made_beside_whoever_reads(empty: Database) -> None
     await reading.wait()
     await migrate.make_partitions(empty)
     await write_a_push(empty, tomorrow)
+    assert not reader.done()
     made.set()
     await reader
+    assert await places(empty, "pushes") == [f"pushes_{tomorrow:%Y%m%d}"]
 
 
 async def test_a_new_database_is_analyzed_as_it_grows(empty: Database) -> None:

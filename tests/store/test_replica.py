@@ -16,7 +16,7 @@ from pushkeeper.store.admin import workspaces
 from pushkeeper.store.db import replica
 from pushkeeper.store.db.database import Database
 from pushkeeper.store.db.replica import Primary, Standby, Trouble
-from support.dashboard import own_database
+from support.databases import own_database
 from support.engine import eventually
 from support.outages import gone
 from support.schemas import side_by_side

@@ -6,7 +6,6 @@ import asyncio
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import asyncpg
 import pytest_asyncio
@@ -14,12 +13,12 @@ import pytest_asyncio
 from pushkeeper.core.model import Content, DeviceId, PersonId, minted_at, uuid7
 from pushkeeper.store.admin import workspaces
 from pushkeeper.store.db import migrate, retention
-from pushkeeper.store.db.database import Database
 from pushkeeper.store.db.retention import Forgotten, Keep
 from pushkeeper.store.delivery import pushes, queue
 from pushkeeper.store.messages import messages
 from pushkeeper.store.people import activities
 from pushkeeper.store.people.activities import Asked
+from support.databases import own_database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.delivery.delivery_id import DeliveryId
     from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.db.database import Database
 
 KEEP = Keep(pushes_days=90, history_days=400, events_days=90, exports_days=30, outbox_days=30)
 ALL = Keep(pushes_days=None, history_days=None, events_days=None, exports_days=None, outbox_days=None)
@@ -154,15 +154,10 @@ class Past:
 
 @pytest_asyncio.fixture
 async def past(database: Database) -> AsyncIterator[Past]:
-    name = f"past_{secrets.token_hex(8)}"
-    await database.owned.value(f"create database {name} template template0")
-    made = await Database.open(urlsplit(database.url)._replace(path=f"/{name}").geturl(), connections=4)
-    await migrate.migrate(made)
-    workspace, _ = await workspaces.create(made, "past")
-    await made.rows("insert into people (person_id, workspace_id) values (1, $1)", workspace.workspace_id)
-    yield Past(made, workspace.workspace_id)
-    await made.close()
-    await database.owned.value(f"drop database {name} with (force)")
+    async with own_database(database, connections=4) as made:
+        workspace, _ = await workspaces.create(made, "past")
+        await made.rows("insert into people (person_id, workspace_id) values (1, $1)", workspace.workspace_id)
+        yield Past(made, workspace.workspace_id)
 
 
 async def test_partitions_that_are_old_as_a_whole_are_dropped_and_no_others(past: Past) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import secrets
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import pytest_asyncio
 from hypothesis import given
@@ -20,6 +19,7 @@ from pushkeeper.store.admin import workspaces
 from pushkeeper.store.db import migrate
 from pushkeeper.store.db.database import Database
 from pushkeeper.store.devices import devices, spellings
+from support.databases import former_database
 from support.spellings import HEX_TOKENS, spelled
 
 if TYPE_CHECKING:
@@ -36,26 +36,8 @@ OURS = 24
 @pytest_asyncio.fixture
 async def former(database: Database) -> AsyncIterator[Database]:
     """A database as the release before left it: without this migration."""
-    name = f"former_{secrets.token_hex(8)}"
-    await database.owned.value(f"create database {name} template template0")
-    opened = await Database.open(urlsplit(database.url)._replace(path=f"/{name}").geturl(), connections=4)
-    await opened.owned.value(
-        "create table migrations (number int primary key, name text not null, checksum text not null, "
-        "applied_at timestamptz not null default now())"
-    )
-    for one in migrate.migrations():
-        if one.number < OURS:
-            await opened.owned.value(f"do $do$ begin execute $sql${one.sql}$sql$; end $do$")
-            await opened.owned.value(
-                "insert into migrations (number, name, checksum) values ($1, $2, $3)",
-                one.number,
-                one.name,
-                one.checksum,
-            )
-    await migrate.make_partitions(opened)
-    yield opened
-    await opened.close()
-    await database.owned.value(f"drop database {name} with (force)")
+    async with former_database(database, before=OURS) as opened:
+        yield opened
 
 
 class Past:

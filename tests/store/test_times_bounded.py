@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pushkeeper.store.db import migrate
-from support.dashboard import own_database
+from support.databases import own_database
 
 if TYPE_CHECKING:
     from pushkeeper.store.db.database import Database, Row

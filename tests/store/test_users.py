@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
@@ -16,13 +14,13 @@ from argon2 import PasswordHasher
 from pushkeeper.core.roles import Role
 from pushkeeper.errors import BadRequest, Conflict, NotFound, TooManyRequests, Unauthorized
 from pushkeeper.services.accounts import Users
-from pushkeeper.store.db import migrate
-from pushkeeper.store.db.database import Database
+from support.databases import own_database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from pushkeeper.store.admin.accounts import User
+    from pushkeeper.store.db.database import Database
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 PASSWORD = "correct horse battery"
@@ -31,13 +29,8 @@ PASSWORD = "correct horse battery"
 @pytest_asyncio.fixture
 async def own(database: Database) -> AsyncIterator[Database]:
     """A database of its own: who is the first user of one is a matter of the whole installation."""
-    name = f"users_{secrets.token_hex(8)}"
-    await database.owned.value(f"create database {name} template template0")
-    opened = await Database.open(urlsplit(database.url)._replace(path=f"/{name}").geturl(), connections=4)
-    await migrate.migrate(opened)
-    yield opened
-    await opened.close()
-    await database.owned.value(f"drop database {name} with (force)")
+    async with own_database(database, connections=4) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -185,6 +178,8 @@ async def test_whoever_is_logged_in_can_change_the_password_whatever_strangers_d
         with suppress(Unauthorized, TooManyRequests):
             await room.log_in("ann", "wrong", f"10.0.{number}.66")
     await room.change_password(user, PASSWORD, "another password", token=token)
+    found, _ = await room.log_in("ann", "another password", "10.0.0.1", device=room.known_device(user))
+    assert found.name == "ann"
 
 
 async def test_strangers_who_wait_for_their_turn_keep_nobody_waiting(room: Users) -> None:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
 import secrets
-import socket
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
-
-import uvicorn
+from urllib.parse import urlencode
 
 from pushkeeper import config, wiring
 from pushkeeper.core.identity import Identifier, IdentifierKind
@@ -22,22 +18,19 @@ from pushkeeper.core.roles import Role
 from pushkeeper.store.admin import credentials, workspaces
 from pushkeeper.store.admin.credentials import NewCredential
 from pushkeeper.store.admin.vault import Vault, key_of_folder
-from pushkeeper.store.db import migrate
-from pushkeeper.store.db.database import Database
 from pushkeeper.store.delivery.pushes import PushRow
 from pushkeeper.store.delivery.pushes import insert as insert_pushes
 from pushkeeper.store.devices.devices import Registration, SettleEvent, Settlement, settle
 from pushkeeper.store.messages.messages import new_id
 from pushkeeper.store.people.people import AttributeChange, Naming
-from pushkeeper.web.limits import Limits
-from pushkeeper.web.server import Server
+from support.serving import bound, exchange, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
     from pathlib import Path
 
     from pushkeeper.store.admin.workspaces import NewKeys, Workspace
-    from pushkeeper.store.db.database import Connection
+    from pushkeeper.store.db.database import Connection, Database
     from pushkeeper.store.devices.devices import Device
 
 PASSWORD = "correct horse battery"
@@ -45,42 +38,15 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 @asynccontextmanager
-async def own_database(database: Database) -> AsyncIterator[Database]:
-    """A migrated database of its own: users are a matter of the whole installation."""
-    name = f"own_{secrets.token_hex(8)}"
-    await database.owned.value(f"create database {name} template template0")
-    url = urlsplit(database.url)._replace(path=f"/{name}").geturl()
-    opened = await Database.open(url, connections=8)
-    await migrate.migrate(opened)
-    try:
-        yield opened
-    finally:
-        await opened.close()
-        await database.owned.value(f"drop database {name} with (force)")
-
-
-@asynccontextmanager
 async def served(database: Database, folder: Path, **settings: Any) -> AsyncIterator[Site]:
     """The APIs and the dashboard, with one user of each role."""
     store = wiring.Store(database, Vault(key_of_folder(folder)), None, ())
-    listener = socket.create_server(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
+    listener, port = bound()
     url = settings.pop("url", f"http://127.0.0.1:{port}")
     ending = asyncio.Event()
     app = wiring.api(store, url, config.Settings(data_dir=folder, **settings), ending)
-    server = Server(
-        uvicorn.Config(app, http="httptools", ws="none", lifespan="off", log_config=None),
-        Limits(),
-        lambda: None,
-    )
-    serving = asyncio.create_task(server.serve([listener]))
-    try:
+    async with aclosing(store.renderer), serving(app, listener, ending=ending):
         yield await Site(store, port, url).with_users()
-    finally:
-        server.should_exit = True
-        ending.set()
-        await serving
-        await store.renderer.aclose()
 
 
 class Site:
@@ -306,16 +272,7 @@ class Browser:
         if self.cookies:
             headers["cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
 
-        def exchange() -> tuple[int, list[tuple[str, str]], bytes]:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-            try:
-                connection.request(method, path, body, headers)
-                response = connection.getresponse()
-                return response.status, response.getheaders(), response.read()
-            finally:
-                connection.close()
-
-        status, said, data = await asyncio.to_thread(exchange)
+        status, data, said = await asyncio.to_thread(exchange, self.port, method, path, body, headers)
         for name, value in said:
             if name.lower() == "set-cookie":
                 self._keep(value)

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
 import json
 import secrets
-import socket
 from base64 import b64encode
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
-
-import uvicorn
 
 from pushkeeper import config, wiring
 from pushkeeper.core.model import Environment
 from pushkeeper.simulator.world import Origin
 from pushkeeper.store.admin import credentials, workspaces
 from pushkeeper.store.admin.vault import Vault, key_of_folder
-from pushkeeper.web.limits import Limits
-from pushkeeper.web.server import Server
+from support.serving import bound, exchange, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -37,24 +32,15 @@ GIVE_UP_S = 60.0
 async def engine(database: Database, simulator: Simulator, folder: Path) -> AsyncIterator[Engine]:
     """Everything running; the worker is stopped as by a signal, and drains."""
     store = wiring.Store(database, Vault(key_of_folder(folder)), None, ())
-    listener = socket.create_server(("127.0.0.1", 0))
-    app = wiring.api(store, "http://push.example.com")
-    server = Server(
-        uvicorn.Config(app, http="httptools", ws="none", lifespan="off", log_config=None),
-        Limits(),
-        lambda: None,
-    )
-    serving = asyncio.create_task(server.serve([listener]))
-    worker = wiring.worker(store, config.Settings(data_dir=folder, webhooks_may_be_private=True))
-    working = asyncio.create_task(worker.run())
-    try:
-        yield Engine(store, simulator, listener.getsockname()[1])
-    finally:
-        worker.stop()
-        await working
-        server.should_exit = True
-        await serving
-        await store.renderer.aclose()
+    listener, port = bound()
+    async with aclosing(store.renderer), serving(wiring.api(store, "http://push.example.com"), listener):
+        worker = wiring.worker(store, config.Settings(data_dir=folder, webhooks_may_be_private=True))
+        working = asyncio.create_task(worker.run())
+        try:
+            yield Engine(store, simulator, port)
+        finally:
+            worker.stop()
+            await working
 
 
 class Engine:
@@ -91,17 +77,9 @@ class Tenant:
         self, method: str, path: str, body: Any = None, *, track: bool = False, expect: int = 200
     ) -> Any:
         headers = {"authorization": self.basic if track else self.bearer, "content-type": "application/json"}
-
-        def exchange() -> Any:
-            connection = http.client.HTTPConnection("127.0.0.1", self.engine.port, timeout=60)
-            try:
-                connection.request(method, path, None if body is None else json.dumps(body), headers)
-                response = connection.getresponse()
-                return response.status, json.loads(response.read() or b"null")
-            finally:
-                connection.close()
-
-        status, answer = await asyncio.to_thread(exchange)
+        data = None if body is None else json.dumps(body)
+        status, said, _ = await asyncio.to_thread(exchange, self.engine.port, method, path, data, headers)
+        answer = json.loads(said or b"null")
         assert status == expect, (method, path, status, answer)
         return answer
 

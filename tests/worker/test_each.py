@@ -22,7 +22,7 @@ from pushkeeper.worker.jobs.each import Each
 from pushkeeper.worker.jobs.reports import Counting
 from pushkeeper.worker.jobs.retention import Retention
 from pushkeeper.worker.metrics import Figures
-from support.dashboard import own_database
+from support.databases import own_database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

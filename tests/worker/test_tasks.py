@@ -14,7 +14,7 @@ from pushkeeper.observability.metrics import Metric
 from pushkeeper.store.db.database import HALT_CHANNEL, PLAN_CHANNEL, ROUTES_CHANNEL, WORK_CHANNEL
 from pushkeeper.store.reports.reach import REACH_CHANNEL
 from pushkeeper.worker import listener, settle, tasks
-from support.dashboard import own_database
+from support.databases import own_database
 from support.engine import eventually
 from support.faults import BUGS, NOT_NOW, UNEXPECTED, Faults
 from support.outages import set_to
