@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 import pytest_asyncio
 import structlog
@@ -17,12 +19,21 @@ from pushkeeper.store.db.database import Database
 from pushkeeper.store.db.embedded import EmbeddedPostgres
 from support.postgres import server_of
 from support.processes import running
+from support.schedule import Schedule, rank
+from support.scratch import PLACE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from pushkeeper.store.admin.workspaces import NewKeys, Workspace
     from support.processes import Running
+
+# Examples of a property: new ones at each run of `dev`, the same ones at each run of `ci`, which CI=true chooses, and ten
+# times as many by `--hypothesis-profile nightly`. A test that asks for a number of its own takes it from support/examples.py.
+hypothesis.settings.register_profile("dev", max_examples=25)
+hypothesis.settings.register_profile("ci", hypothesis.settings.get_profile("ci"), max_examples=100)
+hypothesis.settings.register_profile("nightly", max_examples=1_000, deadline=None)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 # By itself structlog paints each traceback with all that is in it, which takes longer than what is tested.
 structlog.configure(
@@ -37,7 +48,7 @@ structlog.configure(
 @pytest.fixture(scope="session")
 def folder() -> Iterator[Path]:
     """A folder with a short path, as a socket's path has to be."""
-    with tempfile.TemporaryDirectory(prefix="pk-") as path:
+    with tempfile.TemporaryDirectory(prefix="pk-", dir=PLACE) as path:
         yield Path(path)
 
 
@@ -49,14 +60,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the programs of another PostgreSQL than the wheel's, such as /usr/lib/postgresql/15/bin: of all tests "
         "those that use a database are run, on it",
     )
+    parser.addoption(
+        "--pure", action="store_true", help="of all tests those that use no database and no simulator"
+    )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Schedule | None:
+    return Schedule(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("postgres") is None:
-        return
-    others = [item for item in items if "database_url" not in getattr(item, "fixturenames", ())]
-    config.hook.pytest_deselected(items=others)
-    items[:] = [item for item in items if item not in set(others)]
+    items.sort(key=lambda item: rank(item.nodeid))
+    if config.getoption("postgres") is not None:
+        _select(config, items, lambda fixtures: "database_url" in fixtures)
+    if config.getoption("pure"):
+        _select(config, items, lambda fixtures: fixtures.isdisjoint({"database_url", "simulator"}))
+
+
+def _select(config: pytest.Config, items: list[pytest.Item], wanted: Callable[[set[str]], bool]) -> None:
+    """Leave those alone that use such fixtures."""
+    chosen = {item: wanted(set(getattr(item, "fixturenames", ()))) for item in items}
+    config.hook.pytest_deselected(items=[item for item in items if not chosen[item]])
+    items[:] = [item for item in items if chosen[item]]
 
 
 @pytest.fixture(scope="session")

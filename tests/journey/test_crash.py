@@ -9,8 +9,8 @@ PEOPLE = 400
 SLOW = 60  # fewer than the streams of one connection, so that all of them are on their way at once
 
 
-@pytest.fixture
-def own_service(folder, tmp_path_factory):
+@pytest.fixture(scope="module")
+def own_service(folder):
     """A service without a worker, on a folder of its own, so that killing workers disturbs nobody else."""
     with running("serve", "--data", folder / "crash", "--port", "0", "--no-worker") as started:
         yield started

@@ -179,7 +179,7 @@ def test_systemd_has_nothing_against_the_units(unit, tmp_path):
 def test_what_the_unit_starts_is_well_and_ends_in_the_time_that_it_is_given(folder):
     (unit,) = [unit for unit in UNITS if unit.name == "pushkeeper.service"]
     (command,) = re.findall(r"^ExecStart=\S+ (.*)$", unit.read_text(), re.MULTILINE)
-    with running(*command.split(), "--data", folder / "unit", "--port", "0") as service:
+    with running(*command.split(), "--data", folder / "unit", "--port", "0", fresh=True) as service:
         found = eventually(lambda: well(folder / "unit"))
         assert found["healthy"] is True
         assert service.stop(within_s=45) == 0

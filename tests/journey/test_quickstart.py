@@ -73,7 +73,7 @@ def test_the_quickstart_does_what_it_says(folder):
     (shell.folder / ".venv" / "bin" / "activate").touch()
     simulate, serve = (started(here(block)) for block in blocks(PAGE, under="2."))
     try:
-        with running(*simulate), running(*serve, "--port", first + 5) as service:
+        with running(*simulate), running(*serve, "--port", first + 5, fresh=True) as service:
             browser = Browser()
             browser.become_first_admin(service["setup_url"])
             script, pushes = [here(PATIENT)], 0

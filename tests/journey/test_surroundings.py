@@ -136,7 +136,10 @@ def postmaster(service):
 
 
 def test_a_full_disk_refuses_writes_until_there_is_room_and_loses_nothing(simulator):
-    with small_disk() as disk, running("serve", "--data", disk / "data", "--port", "0") as service:
+    with (
+        small_disk() as disk,
+        running("serve", "--data", disk / "data", "--port", "0", fresh=True) as service,
+    ):
         workspace = Workspace("full", service, simulator)
         workspace.add_fcm()
         [token] = workspace.mint("android")

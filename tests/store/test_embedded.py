@@ -25,6 +25,7 @@ from pushkeeper.errors import Conflict, Misconfigured
 from pushkeeper.store.db.database import Database
 from pushkeeper.store.db.embedded import EmbeddedPostgres, only_server, prepare_data_dir
 from support.engine import eventually
+from support.scratch import PLACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +83,7 @@ except Misconfigured as error:
 @contextmanager
 def short_lived_folder() -> Iterator[Path]:
     """A folder that the server's user can reach: every start of pytest closes the one that `tmp_path` is in."""
-    with tempfile.TemporaryDirectory(prefix="pk-", ignore_cleanup_errors=True) as made:
+    with tempfile.TemporaryDirectory(prefix="pk-", dir=PLACE, ignore_cleanup_errors=True) as made:
         yield Path(made)
 
 
@@ -219,6 +220,7 @@ async def test_a_second_stop_does_nothing(data_dir: Path) -> None:
         second.stop()
         second.stop()
         await write(url, 1)
+        assert await kept(url) == [1]
 
 
 async def test_a_killed_postgresql_starts_again_with_its_data(data_dir: Path) -> None:

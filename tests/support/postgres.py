@@ -9,6 +9,8 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from support.scratch import PLACE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 def server_of(programs: Path) -> Iterator[str]:
     """The address of a new server, set as `initdb` sets it; PostgreSQL refuses to run as root, so root's is nobody's."""
     user = "nobody" if os.geteuid() == 0 else None
-    with tempfile.TemporaryDirectory(prefix="pk-") as made:
+    with tempfile.TemporaryDirectory(prefix="pk-", dir=PLACE) as made:
         if user is not None:
             shutil.chown(made, user)
 

@@ -1,6 +1,8 @@
 """Real processes: started as a user would, ended by pid."""
 
+import atexit
 import contextlib
+import functools
 import json
 import os
 import random
@@ -10,17 +12,28 @@ import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
+from pathlib import Path
+
+from support.scratch import PLACE
 
 CLEAN = {key: value for key, value in os.environ.items() if not key.startswith("PUSHKEEPER_")}
 
 
 class Running:
-    """A `pushkeeper … --json` that has said it is ready."""
+    """A `pushkeeper … --json` that has said it is ready.
 
-    def __init__(self, *command, env=None):
+    A service on a new data folder finds its database there already, migrated by the command for that: to make each from
+    nothing takes longer than most tests. With `fresh` it makes it itself.
+    """
+
+    def __init__(self, *command, env=None, fresh=False):
+        words = [*map(str, command)]
+        elsewhere = "PUSHKEEPER_DATABASE_URL" in (env or {}) or "--database-url" in words
+        if words[0] in {"serve", "worker"} and not (fresh or elsewhere):
+            _provide(Path(words[words.index("--data") + 1]))
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process; closed by end()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "pushkeeper", *map(str, command), "--json"],
+            [sys.executable, "-m", "pushkeeper", *words, "--json"],
             stdout=subprocess.PIPE,
             stderr=self._log,
             env={**CLEAN, **(env or {})},
@@ -62,8 +75,8 @@ class Running:
 
 
 @contextmanager
-def running(*command, env=None):
-    started = Running(*command, env=env)
+def running(*command, env=None, fresh=False):
+    started = Running(*command, env=env, fresh=fresh)
     try:
         yield started
     finally:
@@ -80,16 +93,70 @@ def ports_in_a_row(count):
             return first
 
 
+@functools.cache
+def _migrated():
+    """A PostgreSQL that is stopped, with an empty database of this release."""
+    folder = tempfile.TemporaryDirectory(prefix="pk-", dir=PLACE)
+    atexit.register(folder.cleanup)
+    assert answer("migrate", "--data", folder.name)["applied"]
+    return Path(folder.name) / "postgres"
+
+
+def _provide(data):
+    """Copy the database into a data folder in which there is none."""
+    if not (data / "postgres").exists():
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        subprocess.run(["cp", "-a", _migrated(), data / "postgres"], check=True)
+
+
+class _Warm:
+    """The process that forks for each command (support/warm.py); it ends with this one."""
+
+    def __init__(self):
+        self._folder = tempfile.TemporaryDirectory(prefix="pk-")
+        self._at = str(Path(self._folder.name) / "socket")
+        self._process = subprocess.Popen(
+            [sys.executable, Path(__file__).with_name("warm.py"), self._at],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=CLEAN,
+        )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == b"ready\n"
+        atexit.register(self.end)
+
+    def run(self, words, env, within_s):
+        with (
+            socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asked,
+            tempfile.TemporaryFile() as output,
+            tempfile.TemporaryFile() as errors,
+        ):
+            asked.settimeout(within_s)
+            asked.connect(self._at)
+            told = {"words": words, "environment": env, "folder": str(Path.cwd())}
+            socket.send_fds(asked, [json.dumps(told).encode()], [output.fileno(), errors.fileno()])
+            pid = int(asked.recv(32))
+            try:
+                status = int(asked.recv(32))
+            except TimeoutError:
+                os.kill(pid, signal.SIGKILL)
+                raise
+            for file in (output, errors):
+                file.seek(0)
+            said, complained = output.read().decode(), errors.read().decode()
+            return subprocess.CompletedProcess(["pushkeeper", *words], status, said, complained)
+
+    def end(self):
+        self._process.communicate()
+        self._folder.cleanup()
+
+
+_warm = functools.cache(_Warm)
+
+
 def run(*command, env=None):
     """A command to its end: the finished process."""
-    return subprocess.run(
-        [sys.executable, "-m", "pushkeeper", *map(str, command)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        env={**CLEAN, **(env or {})},
-    )
+    return _warm().run([*map(str, command)], {**CLEAN, **(env or {})}, within_s=120)
 
 
 def answer(*command, env=None):

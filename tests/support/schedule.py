@@ -1,0 +1,41 @@
+"""In which order `make test` runs its files, and which of them one process runs together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from xdist.scheduler import LoadFileScheduling
+
+if TYPE_CHECKING:
+    import pytest
+
+# What starts processes and waits for them takes longest; the pure rings, whose files take a second each, even out the end.
+_RINGS = (
+    *("journey", "clients", "browser", "engine", "dashboard", "api", "store", "worker", "wire"),
+    *("simulator", "web", "rendering", "shared", "law", "providers", "core"),
+)
+# Their files share a service, and a story in it, which take long to start.
+_TOGETHER = ("browser", "clients")
+
+
+def rank(nodeid: str) -> int:
+    """Where a test comes in the order; those that are not named come first, as nobody knows how long they take."""
+    ring = _ring(nodeid)
+    return _RINGS.index(ring) if ring in _RINGS else -1
+
+
+def _ring(nodeid: str) -> str:
+    return next(iter(nodeid.removeprefix("tests/").split("/", maxsplit=1)))
+
+
+class Schedule(LoadFileScheduling):  # type: ignore[misc]  # it has no types
+    """A file to a process, in the order of their collection, and all files of some rings to one."""
+
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        config.option.loadscopereorder = False  # by the number of tests, of which the slowest files have few
+        super().__init__(config, log)
+
+    def _split_scope(self, nodeid: str) -> str:
+        ring = _ring(nodeid)
+        scope: str = ring if ring in _TOGETHER else super()._split_scope(nodeid)
+        return scope
