@@ -31,7 +31,7 @@ async def test_a_workspace_that_cannot_send_does_not_break_up_the_commits_of_one
     commits = await database.value(
         "select count(distinct xmin::text) from messages where workspace_id = $1", able
     )
-    assert commits == 2, "of all but the first call so many were waiting that they went as two groups"
+    assert commits < 10, "they share commits: broken up, each of the 20 has one of its own"
     assert not await database.value("select count(*) from people where workspace_id = $1", unable)
 
 

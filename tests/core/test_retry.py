@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from datetime import UTC, datetime, timedelta
-from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -105,17 +104,30 @@ def test_every_outcome_is_decided_and_no_retry_is_due_in_the_past_or_at_the_dead
     outcome, attempt, policy, jitter, route_accepted
 ):
     decision = decide(outcome, attempt, policy=policy, jitter=jitter, route_accepted=route_accepted)
-    assert isinstance(decision, get_args(retry.Decision))
-    if isinstance(decision, Deferred):
-        assert NOON <= decision.due_at < policy.deadline(attempt)
+    match decision:
+        case Deferred():
+            assert NOON <= decision.due_at < policy.deadline(attempt)
+        case Held():
+            assert attempt.expires_at > NOON
+        case Settled():
+            assert (decision.end is End.ACCEPTED) == isinstance(outcome, Accepted)
+            assert decision.certainty in {None, getattr(outcome, "certainty", None)}
 
 
-@given(outcomes, attempts, policies, jitters, st.booleans())
-def test_the_same_facts_and_the_same_jitter_decide_the_same(outcome, attempt, policy, jitter, route_accepted):
-    def once() -> retry.Decision:
-        return decide(outcome, attempt, policy=policy, jitter=jitter, route_accepted=route_accepted)
-
-    assert once() == once()
+@given(outcomes, attempts, policies, jitters, jitters, st.booleans())
+def test_chance_moves_the_time_of_a_retry_and_decides_nothing_else(
+    outcome, attempt, policy, one, other, route_accepted
+):
+    first, second = (
+        decide(outcome, attempt, policy=policy, jitter=jitter, route_accepted=route_accepted)
+        for jitter in (one, other)
+    )
+    if first != second:
+        for decision in (first, second):
+            if isinstance(decision, Deferred):
+                assert decision.charged, "what is tried again at once, uncharged, is not drawn by lot"
+            else:
+                assert decision == Settled(end=End.EXPIRED)
 
 
 @given(

@@ -50,16 +50,6 @@ def test_codes_are_stable_words_that_no_two_classes_share() -> None:
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", code) for code in codes)
 
 
-def test_a_message_is_what_the_error_says() -> None:
-    for cls in CLASSES:
-        made = (
-            cls("field", "a sentence", is_sentence=True)
-            if issubclass(cls, errors.BadRequest)
-            else cls("a sentence")
-        )
-        assert str(made) == made.message == "a sentence"
-
-
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(SRC)))
 def test_what_a_docstring_raises_is_in_the_tree(file: Path) -> None:
     ours = {cls.__name__ for cls in CLASSES}

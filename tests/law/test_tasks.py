@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,7 @@ STARTED_BY = {
 }
 
 
+@cache
 def modules() -> dict[str, ast.Module]:
     files = [file for file in SRC.rglob("*.py") if file.relative_to(SRC).parts[0] not in OTHERS]
     return {str(file.relative_to(SRC)): ast.parse(file.read_text()) for file in files}

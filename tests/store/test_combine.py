@@ -53,7 +53,7 @@ class Recorder:
         for call in calls:
             self.under_way.remove(call)
         if bad := [call.number for call in calls if call.bad]:
-            raise BadRequest("call", f"call: {bad} cannot be written")
+            raise BadRequest("call", f"{bad} cannot be written")
         self.written.extend(calls)
         return [f"written {call.number}" for call in calls]
 
@@ -119,7 +119,9 @@ async def test_drained_means_that_every_caller_has_an_answer(
 
 
 async def test_a_drained_combiner_that_was_never_called_is_drained() -> None:
-    await Combiner(Recorder().commit, keys, name="test").drain()
+    recorder = Recorder()
+    await Combiner(recorder.commit, keys, name="test").drain()
+    assert recorder.groups == []
 
 
 async def test_what_is_called_while_a_commit_is_under_way_is_written_together_by_the_next() -> None:
@@ -302,7 +304,7 @@ async def test_a_server_lost_while_calls_are_tried_in_parts_is_not_asked_again_f
         asked.append(len(calls))
         await asyncio.sleep(0)
         if len(calls) > 1:
-            raise BadRequest("call", "call: one of them is bad")
+            raise BadRequest("call", "one of them is bad")
         raise Unreachable("the database does not answer")
 
     combine = Combiner(commit, keys, lanes=1, name="test")

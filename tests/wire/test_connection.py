@@ -10,6 +10,7 @@ from pushkeeper.core.delivery.outcome import Silence
 from pushkeeper.providers.transport.connection import Connection, Exchange
 from pushkeeper.providers.transport.limits import Limits
 from pushkeeper.providers.transport.response import NoResponse, Request, Response
+from support.examples import examples
 
 STREAMS = ngh2.Setting.MAX_CONCURRENT_STREAMS
 
@@ -164,7 +165,7 @@ class World:
         return bool(shown) and promised and key not in self.untouched
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(steps=st.lists(st.one_of(HAPPENINGS), max_size=60), first_streams=st.sampled_from([1, 20]))
 def test_every_request_ends_once_and_nothing_looked_at_is_handed_back(steps, first_streams):
     world = World(first_streams)
@@ -186,13 +187,14 @@ def test_every_request_ends_once_and_nothing_looked_at_is_handed_back(steps, fir
             assert outcome.body == b"%d" % key
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(steps=st.lists(st.one_of(*HAPPENINGS, st.tuples(st.just("garble"), st.integers(0, 500))), max_size=60))
 def test_every_request_ends_once_even_on_a_wire_that_garbles(steps):
     world = World(first_streams=20)
     for step, argument in steps:
         getattr(world, step)(argument)
     world.end()
+    assert sorted(world.outcomes) == world.submitted
 
 
 @given(limits=st.lists(st.integers(0, 10), min_size=1, max_size=6))

@@ -66,7 +66,9 @@ async def test_what_the_server_said_before_it_closed_counts(server, connect):
     server.on_request = answer_and_leave
     client = connect(server, Limits(max_connections=1))
     client.send(1)
-    assert isinstance((await client.answered(1))[1], Response)
+    answer = (await client.answered(1))[1]
+    assert isinstance(answer, Response)
+    assert (answer.status, answer.body) == (200, b"/1")
 
 
 async def test_a_reset_in_the_middle_of_an_answer_is_no_answer(server, connect):

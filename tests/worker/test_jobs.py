@@ -16,7 +16,7 @@ from pushkeeper.errors import BadRequest, TooSlow, Unreachable
 from pushkeeper.store import jobs
 from pushkeeper.worker.jobs import failures
 from pushkeeper.worker.jobs.runner import Jobs
-from support.dashboard import own_database
+from support.databases import own_database
 from support.jobs import KINDS, shops, work
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ async def test_whatever_an_item_raises_costs_it_alone(alone: Database, kind: Kin
 async def test_what_is_asked_for_wrongly_is_tried_once(alone: Database, kind: Kind) -> None:
     async with shops(alone, 1) as [shop]:
         item = await shop.ask(kind)
-        failing = Failing(work(alone, kind), shop.workspace_id, BadRequest("x", "x: there is no such thing"))
+        failing = Failing(work(alone, kind), shop.workspace_id, BadRequest("x", "there is no such thing"))
         await Jobs(alone, failing).finish()
         assert await shop.failure(kind, item) == "x: there is no such thing"
 

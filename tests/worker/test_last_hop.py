@@ -110,7 +110,8 @@ def test_what_stands_against_sending_is_named(target, message, reason):
 
 
 def test_a_bounced_device_is_tried_once_more():
-    assert isinstance(fate(target=with_phone(status=LastStatus.BOUNCED)), Go)
+    bounced = with_phone(status=LastStatus.BOUNCED)
+    assert fate(target=bounced) == Go(bounced.device, FCM)
 
 
 def test_a_message_past_its_time_expires():
