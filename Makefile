@@ -62,8 +62,8 @@ $(HA): requirements/ha.lock
 test-ha: $(READY) $(HA) ## Pull cables on a PostgreSQL cluster, 20 minutes (as root; needs etcd-server, haproxy, iproute2)
 	unshare --net --mount --pid --fork --kill-child --mount-proc $(BIN)/python -m pytest tests/ha $(ARGS)
 
-fast: $(READY) ## Run the fast ring: pure rules and provider tables
-	$(BIN)/python -m pytest tests/core tests/providers
+fast: $(READY) ## Run what needs no database and no other process: pure rules, provider tables, the worker's decisions, the law
+	$(BIN)/python -m pytest -n logical --dist loadfile --pure tests/core tests/providers tests/worker tests/law
 
 check: $(READY) ## Lint, types, the import law, and known vulnerabilities where the advisories can be had
 	$(BIN)/ruff check

@@ -20,6 +20,7 @@ from pushkeeper.core.model import Secret
 from pushkeeper.observability.meters import PROCESS
 from pushkeeper.observability.metrics import Metric
 from pushkeeper.store.admin.vault import Vault
+from support.examples import examples
 from support.inside import Inside
 from support.requests import key_of
 
@@ -172,7 +173,7 @@ async def test_every_good_item_of_a_batch_is_written_whatever_stands_beside_it(
         seen = await inside.ask("POST", route.split()[1], body, headers)
         return seen.status, json.loads(seen.body).get("errors", [])
 
-    @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(200), deadline=None, suppress_health_check=list(HealthCheck))
     @given(data=st.data())
     def fuzz(data: st.DataObject) -> None:
         run = secrets.token_hex(6)

@@ -8,6 +8,8 @@ from urllib.parse import quote
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support.examples import examples
+
 WORDS = st.sampled_from(
     (
         *("id", "email", "device", "platform", "ios", "attributes", "token", "to", "title", "identifiers"),
@@ -150,7 +152,7 @@ def calls(draw):
 
 
 async def test_no_call_is_answered_with_a_5xx(sender):
-    @settings(max_examples=900, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(900), deadline=None, suppress_health_check=list(HealthCheck))
     @given(call=calls())
     def fuzz(call):
         (api, method, path), body = call

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.services.people import AskedBy, Registry
+from support.examples import examples
 
 APIS = ("cdp", "v1", "v2")
 CREATED, DELETED = "Device Created or Updated", "Device Deleted"
@@ -370,7 +371,9 @@ class Model:
             del self.kept[token]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(calls=st.lists(_calls, max_size=25))
 async def test_calls_of_several_people_come_to_what_the_model_says(new_door, calls):
     clients, model = Clients(await new_door()), Model()

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support.examples import examples
+
 PAST = 1_795_800_000
 TOPICS = "cio_subscription_preferences.topics"
 
@@ -107,7 +109,9 @@ said = st.fixed_dictionaries(
 tellings = st.tuples(st.sampled_from(WAYS), said.filter(bool))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(tellings=st.lists(tellings, min_size=2, max_size=5), data=st.data())
 async def test_every_order_of_arrival_comes_to_the_same(door, tellings, data):
     timed = [(way, (change, PAST + place)) for place, (way, change) in enumerate(tellings)]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pushkeeper.core import times
 from pushkeeper.store import webhooks
 from pushkeeper.worker.jobs.webhooks import posted_json
+from support.examples import examples
 
 PERSON = "/api/v1/customers/42"
 TEN = 1_793_527_200  # 2026-11-01T10:00:00Z
@@ -436,7 +437,7 @@ async def test_no_time_is_a_5xx_or_keeps_anything_from_being_read(sender):
             posted = posted_json(sender.workspace_id, one, sender.database.delivery_ids, with_content=True)
             assert 0 <= posted["timestamp"] < times.TOO_LATE.timestamp()
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
     @given(at=AT)
     def fuzz(at):
         asyncio.run_coroutine_threadsafe(look(at, next(numbers)), loop).result(60)

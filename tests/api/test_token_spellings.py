@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pushkeeper.core.placeholders import PLACEHOLDERS
+from support.examples import examples
 from support.spellings import HEX_TOKENS, spelled
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ async def test_all_spellings_of_a_token_are_one_device_of_whoever_registered_it_
 
     loop = asyncio.get_running_loop()
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
     @given(life=lives())
     def checked(life: tuple[str, list[tuple[str, str, str]], str, tuple[str, str]]) -> None:
         asyncio.run_coroutine_threadsafe(check(*life), loop).result(60)

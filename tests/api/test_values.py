@@ -15,6 +15,7 @@ from pushkeeper import wiring
 from pushkeeper.config import Settings
 from pushkeeper.core.model import Secret
 from pushkeeper.store.admin.vault import Vault
+from support.examples import examples
 from support.inside import Inside
 from support.requests import SAMPLES, filled, key_of, places, with_value
 
@@ -100,7 +101,7 @@ def changed_bodies(draw: st.DrawFn) -> tuple[str, Any]:
 async def test_no_value_of_any_field_is_answered_with_a_500(inside: Inside, workspace: Any) -> None:
     loop, keys = asyncio.get_running_loop(), workspace[1]
 
-    @settings(max_examples=3_000, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(3_000), deadline=None, suppress_health_check=list(HealthCheck))
     @given(changed=changed_bodies())
     def fuzz(changed: tuple[str, Any]) -> None:
         route, body = changed

@@ -18,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
 
 from pushkeeper.api.openapi import document
 from pushkeeper.api.openapi.operations import OPERATIONS
+from support.examples import examples
 from support.service import Workspace
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -55,7 +56,7 @@ def test_every_answer_is_described(asked, name, mode):
     cases = FOUND[name].as_strategy(generation_mode=mode)
 
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=examples(EXAMPLES),
         deadline=None,
         phases=[Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck),

@@ -14,6 +14,7 @@ from pushkeeper.core.filters.from_json import read
 from pushkeeper.core.filters.from_text import parse
 from pushkeeper.core.filters.nodes import BadFilter, Saved, Unit
 from pushkeeper.core.filters.to_text import text_of
+from support.examples import examples
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
@@ -128,7 +129,7 @@ FACTS = st.builds(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(TREES, st.lists(FACTS, min_size=1, max_size=4))
 def test_what_is_written_is_read_as_the_same(tree: Any, people: list[Facts]) -> None:
     try:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from pushkeeper.core.filters.from_json import read
 from pushkeeper.core.filters.from_text import parse
 from pushkeeper.core.filters.nodes import MAX_DEPTH, BadFilter
+from support.examples import examples
 
 
 def attribute(field, operator="exists", **more):
@@ -151,7 +152,7 @@ pieces = st.sampled_from(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(st.lists(pieces, max_size=12).map(" ".join) | st.text(max_size=30))
 def test_whatever_is_typed_is_a_filter_or_refused_by_character(text):
     try:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushkeeper.observability.log_writer import LogWriter
+from support.examples import examples
 
 PIPE_BYTES = 4096
 
@@ -48,7 +49,7 @@ class Pipe:
                 os.close(fd)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(st.integers(0, 3000), max_size=60), st.booleans(), st.sampled_from([3_000, 10_000]))
 def test_lines_come_whole_and_in_order_and_gaps_count_what_is_missing(lengths, blocking, room):
     pipe = Pipe(blocking=blocking, max_queued_bytes=room)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from benchmarks import model
 from benchmarks.model import Cores, Demand
 from pushkeeper.core.delivery.rate_limit import FCM_PER_S
+from support.examples import examples
 
 demands = st.builds(
     Demand,
@@ -24,7 +25,7 @@ demands = st.builds(
 cores = st.builds(Cores, postgresql=st.integers(1, 32), workers=st.integers(1, 32), api=st.integers(1, 32))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(demands)
 def test_what_is_recommended_is_bounded_by_fcm_or_done_in_half_an_hour(demand: Demand) -> None:
     found = model.size(demand)
@@ -36,7 +37,7 @@ def test_what_is_recommended_is_bounded_by_fcm_or_done_in_half_an_hour(demand: D
     assert found.memory_gb >= demand.devices / found.cells * model.DEVICE_BYTES / 1e9
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(demands, cores)
 def test_a_broadcast_takes_as_long_as_its_slowest_part(demand: Demand, with_cores: Cores) -> None:
     alone = replace(demand, devices=demand.devices / 100, broadcasts=1, lone_pushes=0.0, refreshes=0.0)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pushkeeper.core.broadcasts import schedule
 from pushkeeper.core.broadcasts.schedule import BadSchedule, Pass, Schedule, Window, first_moment, passes
+from support.examples import examples
 
 ZONES = [
     "Europe/Berlin",
@@ -52,7 +53,7 @@ def test_a_local_time_that_is_skipped_is_the_change_and_one_that_comes_twice_the
     assert first_moment(wanted, ZoneInfo(zone)) == moment.replace(tzinfo=UTC)
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1)), zones)
 def test_no_earlier_moment_of_the_day_shows_that_time(wanted, zone):
     wanted = wanted.replace(microsecond=0)
@@ -62,7 +63,7 @@ def test_no_earlier_moment_of_the_day_shows_that_time(wanted, zone):
     assert local(before, zone) < wanted
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(moments, zones, times, times, st.none() | zones)
 def test_a_window_opens_at_the_first_moment_at_which_it_is_open(moment, zone, opens, closes, own):
     window = Window(opens=opens, closes=closes, time_zone=own)

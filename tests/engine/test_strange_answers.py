@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pushkeeper.simulator.script import Step
 from support.engine import eventually
+from support.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,7 +130,7 @@ async def told_strange_things(tenant: Tenant, platform: str, provider: str, step
 
 
 SETTINGS = settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(8), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

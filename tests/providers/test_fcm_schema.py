@@ -14,6 +14,7 @@ from pushkeeper.errors import BadRequest
 from pushkeeper.providers.fcm import message, schema
 from pushkeeper.providers.shared.json_template import Slot
 from pushkeeper.simulator import fcm_message
+from support.examples import examples
 
 ANDROID = "custom_payload.android.message"
 
@@ -146,7 +147,7 @@ def _is_taken(platform: Platform, given: dict[str, Any]) -> bool:
     return True
 
 
-@settings(max_examples=1_000)
+@settings(max_examples=examples(1_000))
 @given(given=_messages(schema.MESSAGE), camel=st.booleans())
 def test_our_check_and_the_simulator_agree_on_any_message(given, camel):
     if camel:

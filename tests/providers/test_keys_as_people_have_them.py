@@ -38,6 +38,7 @@ from pushkeeper.errors import BadRequest
 from pushkeeper.providers import pem
 from pushkeeper.providers.credentials import AppleCertificate, AppleKey, ServiceAccount
 from pushkeeper.providers.transport.tls import tls_context
+from support.examples import examples
 
 APP = wiring.AppleApp(topic="com.example", environment=Environment.PRODUCTION)
 
@@ -95,7 +96,7 @@ def test_a_signing_key_is_mended(p256_pem, mishaps, encoding):
     assert public(key.private_key.value) == public(p256_pem)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(mishaps=mishaps, encoding=encodings, twice=st.booleans(), indent=st.sampled_from([None, 2]))
 def test_a_service_account_is_mended(rsa_pem, mishaps, encoding, twice, indent):
     fields = {

@@ -23,6 +23,7 @@ from pushkeeper.core.model import Content, Platform, WorkspaceId
 from pushkeeper.rendering.frames import NotRendered, Rendered, Said
 from pushkeeper.rendering.renderer import Renderer
 from support.engine import eventually
+from support.examples import examples
 
 ONE, OTHER = WorkspaceId(1), WorkspaceId(2)
 QUICK = Content(
@@ -302,7 +303,9 @@ def runner():
         made.run(shared.aclose())
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(60)
+)
 @given(texts)
 def test_the_process_says_what_is_said_here(runner, text: str) -> None:
     loop, shared = runner

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pushkeeper.core.delivery.rate_limit import Bucket
 from pushkeeper.interprocess.memory import PLACES, SharedMemory
 from pushkeeper.interprocess.rate_limits import RateLimits
+from support.examples import examples
 
 # Takes as much as it can get for a while, beginning when it is told to.
 GREEDY = """
@@ -91,7 +92,7 @@ def test_one_process_may_take_it_all(memory):
         max_size=60,
     )
 )
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 def test_two_processes_count_as_one_bucket_would(calls):
     """Each call by one of two processes, of a kind and a workspace, that owes as much as is said."""
     now = 1_000.0

@@ -50,6 +50,7 @@ from pushkeeper.store.people import events, people, segments
 from pushkeeper.store.people.events import NewEvent
 from pushkeeper.store.people.people import AttributeChange, Naming
 from pushkeeper.store.people.segments import Draft
+from support.examples import examples
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import PersonId, WorkspaceId
@@ -330,7 +331,7 @@ async def make_device(connection: Connection, crowd: Crowd, number: int, person:
     return facts
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(200), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(nodes)
 async def test_sql_and_python_mean_the_same_people(database: Database, crowd: Crowd, node: Node) -> None:
     placed = crowd.placed(node)
@@ -344,7 +345,7 @@ async def test_sql_and_python_mean_the_same_people(database: Database, crowd: Cr
     assert {row["person_id"] for row in found} == wanted
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(200), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(nodes)
 async def test_sql_and_python_mean_the_same_devices(database: Database, crowd: Crowd, node: Node) -> None:
     placed = crowd.placed(node)
@@ -363,7 +364,7 @@ async def test_sql_and_python_mean_the_same_devices(database: Database, crowd: C
     assert {bytes(row["device_id"]) for row in found} == wanted
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(100), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(nodes, st.sampled_from(Unit))
 async def test_a_condition_that_may_not_be_null_is_the_same_truth(
     database: Database, crowd: Crowd, node: Node, unit: Unit
@@ -419,7 +420,7 @@ def without_zeros(parts: list[int]) -> tuple[int, ...]:
     return tuple(parts[: least + 1])
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(300), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values)
 async def test_sql_and_python_take_a_value_for_the_same(database: Database, value: Any) -> None:
     row = await database.row(
@@ -467,7 +468,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(json_values)
 def test_whatever_json_says_is_read_or_refused(given_json: Any) -> None:
     try:

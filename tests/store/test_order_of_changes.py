@@ -12,6 +12,7 @@ from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.services.people import Registry, Tell
 from pushkeeper.store.people import people
 from pushkeeper.store.people.people import AttributeChange, Naming
+from support.examples import examples
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
@@ -95,7 +96,9 @@ def telling(tenant: WorkspaceId, person: str, change: AttributeChange) -> Tell:
     return Tell(workspace_id=tenant, naming=naming, change=change)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(histories)
 async def test_a_person_is_what_changes_come_to_by_time_and_arrival(
     registry: Registry, tenant: WorkspaceId, history: list[AttributeChange]

@@ -29,6 +29,7 @@ from pushkeeper.store.devices.devices import Registration
 from pushkeeper.store.people import pages as person_pages
 from pushkeeper.store.people.people import Naming
 from pushkeeper.store.reports import insights, reach
+from support.examples import examples
 from support.standby import answered_by, reading_from, replica_of, server_of, standby_of
 
 if TYPE_CHECKING:
@@ -91,7 +92,9 @@ ANSWERS: list[Callable[[Database, WorkspaceId, Node], Awaitable[object]]] = [
 ]
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(6), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(st.tuples(NAMES, PLATFORMS), min_size=1, max_size=3), FILTERS)
 async def test_as_soon_as_something_is_written_every_answer_has_it(
     database: Database, replicated: Database, tenant: WorkspaceId, told: list[tuple[str, Platform]], text: str

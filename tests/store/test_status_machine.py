@@ -26,6 +26,7 @@ from pushkeeper.store.devices import devices
 from pushkeeper.store.devices.devices import HistoryLine, Registration, SettleEvent, Settlement
 from pushkeeper.store.people import people
 from pushkeeper.store.people.people import Naming
+from support.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -313,7 +314,7 @@ async def take(world: World, model: Model, step: Register | TakePush | Settle | 
             pass
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.integers(0, len(ALL_OPTIONS) - 1), st.lists(steps, max_size=25))
 async def test_after_every_step_the_row_is_what_the_table_says(
     worlds: list[World], chosen: int, history: list[Register | TakePush | Settle | Delete]
@@ -432,7 +433,7 @@ def at_noon(owned: Owned) -> Owned:
     return owned._replace(standing=replace(owned.standing, struck_at=struck_at))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.integers(0, len(ALL_OPTIONS) - 1), st.sampled_from([None, Register(0, 0)]), outcomes_before, rivals)
 async def test_rivals_leave_what_some_order_of_them_would_leave(
     worlds: list[World],

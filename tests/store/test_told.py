@@ -19,6 +19,7 @@ from pushkeeper.store.devices.devices import Registration
 from pushkeeper.store.people import events, people
 from pushkeeper.store.people.events import NewEvent
 from pushkeeper.store.people.people import AttributeChange, Naming
+from support.examples import examples
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
@@ -169,7 +170,9 @@ async def state(database: Database, workspace: WorkspaceId) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(250), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(histories)
 async def test_calls_made_at_once_come_to_what_they_come_to_one_by_one(
     database: Database, registry: Registry, history: list[tuple[int, tuple[Any, ...]]]

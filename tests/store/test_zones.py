@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pushkeeper.core.broadcasts import schedule
 from pushkeeper.store.broadcasts import planning
+from support.examples import examples
 
 if TYPE_CHECKING:
     from pushkeeper.store.db.database import Database
@@ -32,7 +33,9 @@ KEYS = (
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(spellings, min_size=1, max_size=20))
 async def test_postgresql_knows_a_zone_by_the_spellings_by_which_we_do(
     database: Database, said: list[str]

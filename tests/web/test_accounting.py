@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.bounded import QUIET, request, serving
+from support.examples import examples
 
 LIMITS = replace(
     QUIET, connections=6, requests=3, held_bytes=60_000, pipelined=2, head_bytes=4_000, headers=12
@@ -46,7 +47,7 @@ def crowded(request, certificate):
         yield site
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(ACTIONS, min_size=5, max_size=40))
 def test_nothing_is_left_counted_when_all_have_left(crowded, actions):
     with ExitStack() as held:
