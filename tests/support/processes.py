@@ -16,7 +16,12 @@ from pathlib import Path
 
 from support.scratch import PLACE
 
-CLEAN = {key: value for key, value in os.environ.items() if not key.startswith("PUSHKEEPER_")}
+# Hundreds of processes are started: what the first of them compiles the others only read.
+CLEAN = {
+    key: value
+    for key, value in os.environ.items()
+    if not key.startswith("PUSHKEEPER_") and key != "PYTHONDONTWRITEBYTECODE"
+}
 
 
 class Running:
