@@ -74,3 +74,21 @@ async def test_people_are_read_in_bulk_and_who_is_unknown_is_left_out(door):
 async def test_a_bad_list_of_people_is_refused(door, ids):
     status, answer = await door.app("POST", "/v1/customers/attributes", {"ids": ids})
     assert (status, answer["errors"][0]["detail"].startswith("ids")) == (400, True)
+
+
+async def test_people_of_several_kinds_of_identifier_are_each_answered_once_with_their_own_devices(door):
+    for name, devices in (("multi-a", 2), ("multi-b", 0), ("multi-c", 1)):
+        await door.track("PUT", f"/api/v1/customers/{name}", {"email": f"{name}@example.com"})
+        for number in range(devices):
+            token = {"device": {"id": f"{name}-token-{number}", "platform": "android"}}
+            await door.track("PUT", f"/api/v1/customers/{name}/devices", token)
+    known = await door.person("multi-c")
+    cio_id = "cio_" + known["identifiers"]["cio_id"]
+    given = {
+        "ids": ["multi-a", "multi-b", "multi-a", cio_id, "multi-c", "nobody-of-these", "cio_ffffffffffff"]
+    }
+    status, answer = await door.app("POST", "/v1/customers/attributes", given)
+    assert status == 200
+    found = {one["customer"]["id"]: len(one["customer"]["devices"]) for one in answer["customers"]}
+    assert found == {"multi-a": 2, "multi-b": 0, "multi-c": 1}
+    assert len(answer["customers"]) == 3

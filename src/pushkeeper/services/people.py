@@ -14,7 +14,7 @@ from pushkeeper.store.people.erasures import AskedBy
 from pushkeeper.store.people.ingest import Act, Call, Tell, anonymous_keys, keys_of, write
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pushkeeper.core.identity import Identifier
     from pushkeeper.core.model import PersonId, Token, WorkspaceId
@@ -250,12 +250,17 @@ class Registry:
 
     async def people(self, workspace: WorkspaceId, identifiers: Sequence[Identifier]) -> list[Person]:
         """The people of these identifiers; one that nobody has is left out."""
-        found = [await people.find(self._database.of(workspace).value, workspace, one) for one in identifiers]
-        return await people.read_all(self._database, workspace, [one for one in found if one is not None])
+        return await people.read_named(self._database, workspace, identifiers)
 
     async def devices_of(self, person: Person, workspace: WorkspaceId) -> list[Device]:
         """A person's devices, the last used first."""
         return await devices.of_person(self._database, workspace, person.person_id)
+
+    async def devices_by_person(
+        self, workspace: WorkspaceId, persons: Sequence[Person]
+    ) -> Mapping[PersonId, Sequence[Device]]:
+        """The devices of people, the last used of each first; who has none is missing."""
+        return await devices.of_people(self._database, workspace, [one.person_id for one in persons])
 
     async def device(self, workspace: WorkspaceId, token: Token, person: PersonId | None = None) -> Device:
         """The device of this token, of this person if one is named; of several who share it, the last used.

@@ -120,8 +120,8 @@ class _App:
         who = [one_identifier({kind.value: one}, f"ids[{n}]", (kind,)) for n, one in enumerate(ids)]
         workspace = call.workspace.workspace_id
         found = await self._context.services.people.people(workspace, who)
-        devices = [await self._context.services.people.devices_of(person, workspace) for person in found]
-        shown = [{"customer": person_json(*one)} for one in zip(found, devices, strict=True)]
+        devices = await self._context.services.people.devices_by_person(workspace, found)
+        shown = [{"customer": person_json(person, devices.get(person.person_id, []))} for person in found]
         return response.of_json({"customers": shown})
 
     async def send_push(self, call: Call) -> Answer:

@@ -276,6 +276,17 @@ async def of_person(database: Database, workspace: WorkspaceId, person: PersonId
     return [as_device(row) for row in await database.of(workspace).rows(SQL["of_person"], workspace, person)]
 
 
+async def of_people(
+    database: Database, workspace: WorkspaceId, people: Sequence[PersonId]
+) -> dict[PersonId, list[Device]]:
+    """The devices of people, the last used of each first; who has none is missing."""
+    found: dict[PersonId, list[Device]] = {}
+    for row in await database.of(workspace).rows(SQL["of_people"], workspace, list(people)):
+        device = as_device(row)
+        found.setdefault(device.person_id, []).append(device)
+    return found
+
+
 async def read(
     database: Database, workspace: WorkspaceId, token: Token, person: PersonId | None = None
 ) -> Device | None:

@@ -238,6 +238,14 @@ from devices
 where workspace_id = $1 and person_id = $2
 order by last_used desc, device_id;
 
+-- name: of_people
+-- The devices of people, the last used first.
+select device_id, workspace_id, person_id, token, id_kind, platform, app, environment, attributes, status, strikes,
+    generation, created_at, registered_at, last_used, dropped_attributes
+from devices
+where workspace_id = $1 and person_id = any ($2::bigint[])
+order by last_used desc, device_id;
+
 -- name: read
 -- The device of a token, of this person if one is named; of several who share it, the last used.
 select device_id, workspace_id, person_id, token, id_kind, platform, app, environment, attributes, status, strikes,

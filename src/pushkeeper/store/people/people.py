@@ -361,6 +361,18 @@ async def find(ask: Ask, workspace: WorkspaceId, identifier: Identifier) -> Pers
     return None if person is None else PersonId(person)
 
 
+async def read_named(
+    database: Database, workspace: WorkspaceId, identifiers: Sequence[Identifier]
+) -> list[Person]:
+    """Those who have any of these identifiers, each once, by their keys."""
+    keys = [one.key for one in identifiers if one.kind is not IdentifierKind.CIO_ID]
+    rows = await database.of(workspace).rows(
+        SQL["find_all"], workspace, [kind for kind, _ in keys], [key for _, key in keys]
+    )
+    named = [one.person_id for one in identifiers if one.person_id is not None]
+    return await read_all(database, workspace, [*(row["person_id"] for row in rows), *named])
+
+
 async def read(database: Database, workspace: WorkspaceId, person_id: PersonId) -> Person | None:
     """A person with their identifiers and attributes."""
     row = await database.of(workspace).row(SQL["read"], workspace, person_id)

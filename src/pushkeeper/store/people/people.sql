@@ -171,6 +171,12 @@ from people p join unnest($1::bigint[], $2::bigint[]) as k (workspace_id, person
 -- The person behind one identifier.
 select person_id from identifiers where workspace_id = $1 and kind = $2 and key = $3;
 
+-- name: find_all
+-- The people behind identifiers; one that nobody has brings nobody.
+select i.person_id
+from unnest($2::text[], $3::text[]) as given (kind, key)
+join identifiers i on i.workspace_id = $1 and i.kind = given.kind and i.key = given.key;
+
 -- name: exists
 -- The person of this id, if there is one in the workspace.
 select person_id from people where workspace_id = $1 and person_id = $2;
