@@ -11,6 +11,8 @@ from uuid import UUID
 
 import pytest
 
+from pushkeeper import wiring
+from pushkeeper.config import Settings
 from pushkeeper.core import identity
 from pushkeeper.core.delivery.device_status import LastStatus
 from pushkeeper.core.identity import Identifier, IdentifierKind
@@ -22,6 +24,8 @@ from pushkeeper.store.devices.devices import HistoryLine, Registration, SettleEv
 from pushkeeper.store.people.people import MAX_ATTRIBUTES, AttributeChange, Naming
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pushkeeper.services.people import Registry
     from pushkeeper.store.db.database import Database
 
@@ -479,3 +483,17 @@ async def test_what_is_drained_is_committed(registry: Registry, tenant: Workspac
     await registry.drain()
     assert len(await registry.devices_of(await registry.person(tenant, ANNA), tenant)) == 10
     await asyncio.gather(*calls)
+
+
+async def test_what_was_handed_over_is_committed_before_the_store_closes(
+    database: Database, registry: Registry, tenant: WorkspaceId, tmp_path: Path
+) -> None:
+    async with wiring.store(Settings(data_dir=tmp_path, database_url=database.url)) as opened:
+        people = opened.services.people
+        calls = [
+            asyncio.create_task(people.register(by(tenant, ANNA), phone(Token(f"late-{n}"))))
+            for n in range(10)
+        ]
+        await asyncio.sleep(0)  # the calls are made
+    assert len(await registry.devices_of(await registry.person(tenant, ANNA), tenant)) == 10
+    assert len(set(await asyncio.gather(*calls))) == 1

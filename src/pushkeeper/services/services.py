@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,10 @@ class Services:
     webhooks: Webhooks
     database: Database
     vault: Vault
+
+    async def drain(self) -> None:
+        """Wait until all that callers handed over is committed, whether they still wait for it or not."""
+        await asyncio.gather(self.people.drain(), self.transactional.drain(), self.deliveries.drain())
 
     @classmethod
     def on(cls, database: Database, vault: Vault, renderer: Renderer, checks: Checks) -> Services:

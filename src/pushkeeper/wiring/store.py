@@ -35,6 +35,7 @@ log = logger("start")
 
 _AGAIN_S = 1.0
 _SAID_EVERY_S = 30.0
+_DRAIN_S = 10.0  # a commit that the database answers at all is answered by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,12 @@ async def store(
                 await database.add_replica(settings.replica_url, max_lag_s=settings.replica_max_lag_s)
             async with aclosing(Renderer()) as renderer:
                 numbers = tuple(migration.number for migration in applied)
-                yield Store(database, opened, embedded, numbers, await cells.of(database), renderer)
+                made = Store(database, opened, embedded, numbers, await cells.of(database), renderer)
+                try:
+                    yield made
+                finally:
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(made.services.drain(), _DRAIN_S)
         finally:
             await database.close()
     finally:
