@@ -12,7 +12,6 @@ import pytest
 import pytest_asyncio
 
 from pushkeeper import wiring
-from pushkeeper.api import app
 from pushkeeper.config import Settings
 from pushkeeper.core.model import Environment, Provider, Secret
 from pushkeeper.store.admin import credentials, workspaces
@@ -22,6 +21,7 @@ from pushkeeper.store.db import migrate
 from pushkeeper.store.db.database import Database
 from pushkeeper.store.db.embedded import EmbeddedPostgres
 from pushkeeper.web.limits import Limits
+from pushkeeper.web.router import PathRouter
 from support.databases import own_database
 from support.scratch import PLACE
 from support.serving import bound, exchange, serving
@@ -98,8 +98,8 @@ async def _served(database, requests_per_s=None, limits=None):
 def routes(database):
     """The routes of all APIs."""
     doors = _app(_store(database))
-    assert isinstance(doors, app.Doors)
-    return [route for router in doors._routers.values() for route in router.routes]
+    assert isinstance(doors, PathRouter)
+    return doors.routes
 
 
 @pytest_asyncio.fixture(scope="session")

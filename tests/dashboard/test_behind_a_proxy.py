@@ -10,10 +10,10 @@ import pytest
 from starlette.routing import Route
 
 from pushkeeper import config, wiring
-from pushkeeper.api.app import Doors
 from pushkeeper.core.client_address import networks_of
 from pushkeeper.core.roles import Role
 from pushkeeper.store.admin import sessions
+from pushkeeper.web.router import PathRouter
 from support.dashboard import PASSWORD, served
 from support.databases import own_database
 from support.inside import Inside
@@ -138,7 +138,7 @@ async def test_what_a_proxy_says_is_in_the_request_that_all_handlers_see(
     peer: str, said: dict[str, str], client: str, scheme: str
 ) -> None:
     heard = Heard()
-    doors = Doors([Route("/x", heard)], trusted_proxies=networks_of(["10.0.0.0/8"]))
+    doors = PathRouter([Route("/x", heard)], trusted_proxies=networks_of(["10.0.0.0/8"]))
     scope: Any = {
         "type": "http",
         "method": "GET",

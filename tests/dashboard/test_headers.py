@@ -23,7 +23,7 @@ async def test_no_answer_is_kept_by_a_cache_or_taken_for_something_else(site: Si
         (Inside.of(site, app, role), {}) for role in (None, Role.ADMIN)
     ]
     everybody.append((Inside.of(site, app, None), authorized))
-    paths = [(route.path, route.path) for router in app._routers.values() for route in router.routes]
+    paths = [(route.path, route.path) for route in app.routes]
     for path, template in [*paths, ("/nowhere", ""), ("/api/v1/nowhere", "")]:
         for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD"):
             for browser, headers in everybody:

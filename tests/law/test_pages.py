@@ -10,13 +10,13 @@ import yaml
 from starlette.routing import Match
 
 from pushkeeper import wiring
-from pushkeeper.api.app import Doors
 from pushkeeper.cli import main
 from pushkeeper.config import Settings
 from pushkeeper.core.delivery.delivery_id import DeliveryIds
 from pushkeeper.core.model import Secret
 from pushkeeper.store.admin.vault import Vault
 from pushkeeper.store.db.database import Database
+from pushkeeper.web.router import PathRouter
 from support.pages import DOCS, blocks, commands
 from support.pictures import PICTURES, size
 
@@ -55,12 +55,12 @@ def test_commands_are_found_at_all():
 
 
 @pytest.fixture(scope="module")
-async def routers():
+async def routes():
     """All that is answered, as a service answers it; nobody asks its database, but its pools want a running loop."""
     store = wiring.Store(Database("", DeliveryIds(Secret(bytes(32)))), Vault(Secret(bytes(32))), None, ())
     doors = wiring.api(store, "http://push.example.com")
-    assert isinstance(doors, Doors)
-    return doors._routers.values()
+    assert isinstance(doors, PathRouter)
+    return doors.routes
 
 
 def asked(page):
@@ -81,12 +81,10 @@ ASKED = [(page, method, path) for page in PAGES if "simulator" not in page for m
 
 
 @pytest.mark.parametrize(("page", "method", "path"), ASKED)
-def test_a_path_that_is_printed_is_answered(page, method, path, routers):
+def test_a_path_that_is_printed_is_answered(page, method, path, routes):
     first = re.sub(r"\|[a-z]+", "", path)  # pause|resume|apply
     scope = {"type": "http", "method": method, "path": first, "root_path": "", "headers": []}
-    found = [
-        route for router in routers for route in router.routes if route.matches(scope)[0] is not Match.NONE
-    ]
+    found = [route for route in routes if route.matches(scope)[0] is not Match.NONE]
     answered = {name for route in found for name in getattr(route.app, "_handlers", {"GET": None})}
     assert method in answered, (page, method, path)
 

@@ -30,10 +30,7 @@ def app_of(site: Site) -> ASGIApp:
 def routes_of(app: Any) -> list[tuple[str, str]]:
     """Method and path of everything that the APIs answer, without the dashboard."""
     return sorted(
-        (method, route.path)
-        for router in app._routers.values()
-        for route in router.routes
-        for method in getattr(route.app, "_handlers", ())
+        (method, route.path) for route in app.routes for method in getattr(route.app, "_handlers", ())
     )
 
 

@@ -51,3 +51,8 @@ class Readiness:
             log.exception("readiness_not_known")
             return "the database cannot be asked: the log says why"
         return ""
+
+
+async def alive() -> Answer:
+    """The process answers."""
+    return response.of_json({"status": "ok"})
