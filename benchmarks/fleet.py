@@ -17,7 +17,7 @@ from pushkeeper.core.model import Environment, Platform, Token
 from pushkeeper.store.admin import credentials, workspaces
 from pushkeeper.store.devices import devices
 from pushkeeper.store.devices.devices import Registration
-from pushkeeper.store.people import people
+from pushkeeper.store.people import resolution
 from pushkeeper.store.people.people import Naming
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ async def _register_page(found: Fleet, platform: Platform, tokens: Sequence[str]
     ]
 
     async def work(connection: Connection) -> None:
-        owners = await people.resolve(connection, namings, found.store.database.hashes)
+        owners = await resolution.resolve(connection, namings, found.store.database.hashes)
         await devices.register(
             connection,
             [

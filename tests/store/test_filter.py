@@ -46,7 +46,7 @@ from pushkeeper.store.admin import workspaces
 from pushkeeper.store.audiences import filter_sql
 from pushkeeper.store.devices import devices
 from pushkeeper.store.devices.devices import Registration
-from pushkeeper.store.people import events, people, segments
+from pushkeeper.store.people import events, people, resolution, segments
 from pushkeeper.store.people.events import NewEvent
 from pushkeeper.store.people.people import AttributeChange, Naming
 from pushkeeper.store.people.segments import Draft
@@ -253,7 +253,7 @@ async def crowd(database: Database) -> Crowd:
         ]
         persons = [
             person
-            for person in await people.resolve(connection, namings, database.hashes)
+            for person in await resolution.resolve(connection, namings, database.hashes)
             if person is not None
         ]
         await people.update(

@@ -24,7 +24,7 @@ from pushkeeper.services.strikes import Ledger
 from pushkeeper.store.admin import workspaces
 from pushkeeper.store.devices import devices
 from pushkeeper.store.devices.devices import HistoryLine, Registration, SettleEvent, Settlement
-from pushkeeper.store.people import people
+from pushkeeper.store.people import resolution
 from pushkeeper.store.people.people import Naming
 from support.examples import examples
 
@@ -203,7 +203,7 @@ async def new_world(database: Database, options: Suppression) -> World:
         Naming(workspace_id=workspace, path=Identifier(IdentifierKind.ID, name)) for name in ("anna", "ben")
     ]
     anna, ben = await database.in_transaction(
-        lambda connection: people.resolve(connection, namings, database.hashes)
+        lambda connection: resolution.resolve(connection, namings, database.hashes)
     )
     assert anna is not None
     assert ben is not None

@@ -16,7 +16,7 @@ from pushkeeper.services.broadcasts.triggered import Triggers
 from pushkeeper.store.admin import workspaces
 from pushkeeper.store.db.database import Database
 from pushkeeper.store.devices import devices
-from pushkeeper.store.people import people
+from pushkeeper.store.people import people, resolution
 from pushkeeper.worker.jobs.broadcasts import Planner
 from pushkeeper.worker.jobs.runner import Jobs
 
@@ -51,7 +51,7 @@ def load(url, workspace_name, tokens, *, platform=Platform.IOS, of="p"):
                     )
                     for number in range(len(page))
                 ]
-                found = await people.resolve(connection, namings, database.hashes)
+                found = await resolution.resolve(connection, namings, database.hashes)
                 now = datetime.now(UTC)
                 registrations = [
                     devices.Registration(token=Token(token), platform=platform, last_used=now)

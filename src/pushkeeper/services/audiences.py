@@ -16,7 +16,7 @@ from pushkeeper.store import explanations
 from pushkeeper.store.audiences import audiences, plans
 from pushkeeper.store.audiences.audiences import Audience
 from pushkeeper.store.people import pages as person_pages
-from pushkeeper.store.people import people, placeholders, segments
+from pushkeeper.store.people import placeholders, resolution, segments
 from pushkeeper.store.people.people import Naming
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class Audiences:
         async def work(connection: Connection) -> None:
             for refusal in (await placeholders.refused(connection, dict(enumerate(namings)))).values():
                 raise refusal
-            found = await people.resolve(connection, namings, self._database.hashes)
+            found = await resolution.resolve(connection, namings, self._database.hashes)
             await segments.add(
                 connection, workspace, segment_id, [person for person in found if person is not None]
             )
@@ -181,7 +181,7 @@ class Audiences:
         namings = [Naming(workspace_id=workspace, path=one, create=False) for one in who]
 
         async def work(connection: Connection) -> None:
-            found = await people.resolve(connection, namings, self._database.hashes)
+            found = await resolution.resolve(connection, namings, self._database.hashes)
             await segments.remove(
                 connection, workspace, segment_id, [person for person in found if person is not None]
             )

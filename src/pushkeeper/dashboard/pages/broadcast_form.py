@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from pushkeeper.core.filters.from_text import EVERYBODY
 from pushkeeper.core.filters.nodes import Unit
-from pushkeeper.core.model import Content
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.pages.audience_preview import COUNTED_WITHIN_S, unit_of
+from pushkeeper.dashboard.pages.broadcast_draft import can_be_typed, template_of, when_of, written_of
 from pushkeeper.dashboard.ui import datetimes, labels
 from pushkeeper.dashboard.ui.page import Done, change, look
 from pushkeeper.dashboard.ui.page_request import Form, said_of
@@ -26,7 +25,6 @@ from pushkeeper.store.messages.templates import TemplateKind
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from pushkeeper.core.model import WorkspaceId
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
@@ -34,7 +32,6 @@ if TYPE_CHECKING:
     from pushkeeper.services.broadcasts.creation import BroadcastRequest
     from pushkeeper.services.messages.preview import Said
     from pushkeeper.store.broadcasts.broadcasts import Broadcast
-    from pushkeeper.store.messages.templates import Template
 
 _HOUR_S = 3_600
 _MOST_HOURS = 28 * 24
@@ -94,7 +91,7 @@ class _Compose:
         if isinstance(visit.form.problem, Conflict):
             # It was told that it is another: sent again, what is typed takes its place.
             visit = visit.with_form(values={**visit.form.values, "version": [version]})
-        written = {**written_of(draft, template), **_when_of(draft), "version": version}
+        written = {**written_of(draft, template), **when_of(draft), "version": version}
         return await self._shown(visit, written, draft)
 
     async def _shown(self, visit: Visit, written: Mapping[str, str], draft: Broadcast | None) -> Answer:
@@ -302,101 +299,3 @@ def _beside_its_field(error: BadRequest) -> BadRequest:
         case (str(platform), str(name), *rest) if platform in _OTHERWISE:
             return error.at((f"{platform}_{name}", *rest))
     return error.at(path)
-
-
-async def template_of(context: Context, workspace: WorkspaceId, broadcast: Broadcast) -> Template | None:
-    """The template that a broadcast was written over; none where that is gone."""
-    if broadcast.template_id is None:
-        return None
-    try:
-        return await context.services.templates.one(workspace, broadcast.template_id)
-    except NotFound:
-        return None
-
-
-def written_of(broadcast: Broadcast, template: Template | None) -> dict[str, str]:
-    """What was typed for a broadcast, to be typed again: all but when it goes out, and whom it named one by one."""
-    found = {
-        "name": broadcast.name,
-        "template": None if template is None else template.template_id,
-        **_said_of(broadcast, template),
-        **_way_of(broadcast),
-        "filter": labels.audience(broadcast) if broadcast.audience is not None else None,
-        "unit": broadcast.unit.value,
-    }
-    return {name: str(value) for name, value in found.items() if value not in {None, ""}}
-
-
-def can_be_typed(broadcast: Broadcast, template: Template | None) -> bool:
-    """Whether all that a broadcast says, and to whom, has its place in the form."""
-    own, window = _own(broadcast, template), broadcast.schedule.window
-    translated = broadcast.wording is not None and bool(broadcast.wording.translations)
-    return (
-        broadcast.audience is not None
-        and not (translated and template is None)
-        and own.keys() <= {*_SAYS, *_DELIVERED, "custom_data", "platforms"}
-        and all(platform in _OTHERWISE for platform in own.get("platforms", {}))
-        and all(one.keys() <= {"title", "message"} for one in own.get("platforms", {}).values())
-        and (window is None or window.time_zone is None)
-    )
-
-
-def _own(broadcast: Broadcast, template: Template | None) -> dict[str, Any]:
-    """What it says, where a template does not say so already."""
-    said = msgspec.structs.asdict(broadcast.content)
-    before = msgspec.structs.asdict(Content() if template is None else template.content)
-    return {name: value for name, value in said.items() if value != before[name]}
-
-
-def _said_of(broadcast: Broadcast, template: Template | None) -> dict[str, Any]:
-    own, wording = _own(broadcast, template), broadcast.wording
-    found: dict[str, Any] = {name: own.get(name) for name in (*_SAYS, *_DELIVERED)}
-    for platform in _OTHERWISE:
-        otherwise = own.get("platforms", {}).get(platform, {})
-        found |= {f"{platform}_{name}": otherwise.get(name) for name in ("title", "message")}
-    if "custom_data" in own:
-        found["custom_data"] = msgspec.json.encode(own["custom_data"]).decode()
-    if wording is None:
-        return found
-    data = msgspec.json.encode(wording.data).decode() if wording.data else None
-    return {**found, "data": data, "event": wording.event, "when_undefined": wording.when_undefined}
-
-
-def _way_of(broadcast: Broadcast) -> dict[str, Any]:
-    window, life_s = broadcast.schedule.window, broadcast.schedule.expires_after_s
-    return {
-        **_rate_of(broadcast.per_s),
-        "opens": window and f"{window.opens:%H:%M}",
-        "closes": window and f"{window.closes:%H:%M}",
-        "expires_after_h": None if life_s is None else _plain(life_s / _HOUR_S),
-        **{name: "yes" for name in _TICKS if getattr(broadcast, name)},
-    }
-
-
-def _rate_of(per_s: float | None) -> dict[str, str]:
-    """A rate as it is typed: in a minute, where that is a whole number and in a second it is none."""
-    if per_s is None:
-        return {}
-    in_a_minute = round(per_s * 60)
-    if not per_s.is_integer() and in_a_minute / 60 == per_s:
-        return {"rate": str(in_a_minute), "rate_per": "minute"}
-    return {"rate": _plain(per_s)}
-
-
-def _plain(number: float) -> str:
-    """A number with all of its digits: what is typed again is the same."""
-    return str(int(number)) if number.is_integer() else repr(number)
-
-
-def _when_of(broadcast: Broadcast) -> dict[str, str]:
-    """When it goes out, as it is typed, in UTC."""
-    asked = broadcast.schedule
-    if asked.at is not None:
-        return {"when": "at", "at": f"{asked.at.astimezone(UTC):%Y-%m-%dT%H:%M}"}
-    if asked.local_time is not None:
-        return {
-            "when": "local",
-            "local_time": f"{asked.local_time:%Y-%m-%dT%H:%M}",
-            "time_zone": asked.time_zone,
-        }
-    return {}

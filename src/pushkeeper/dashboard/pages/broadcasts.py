@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 
 from pushkeeper.core.broadcasts.progress import Unknown
 from pushkeeper.core.roles import Role
-from pushkeeper.dashboard.pages.broadcast_form import can_be_typed, template_of, version_of
+from pushkeeper.dashboard.pages.broadcast_draft import can_be_typed, template_of
+from pushkeeper.dashboard.pages.broadcast_form import version_of
 from pushkeeper.dashboard.ui import labels
 from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, ROWS, Column, csv_of, csv_of_pages
 from pushkeeper.dashboard.ui.live import Frame, Live

@@ -24,7 +24,7 @@ from pushkeeper.store.db.turns import Keys
 from pushkeeper.store.devices import devices
 from pushkeeper.store.messages import messages, snippets, templates
 from pushkeeper.store.messages.templates import Draft, TemplateKind
-from pushkeeper.store.people import people, placeholders
+from pushkeeper.store.people import placeholders, resolution
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Sequence
@@ -211,7 +211,7 @@ async def _write_allowed(
         await placeholders.refused(connection, dict(enumerate(c.push.naming for c in calls)))
     ).values():
         raise refusal
-    found = await people.resolve(connection, [call.push.naming for call in calls], database.hashes)
+    found = await resolution.resolve(connection, [call.push.naming for call in calls], database.hashes)
     known: list[PersonId] = []
     for person, call in zip(found, calls, strict=True):
         if person is None:

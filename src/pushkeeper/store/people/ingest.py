@@ -13,7 +13,7 @@ from pushkeeper.store.db.database import Connection
 from pushkeeper.store.db.turns import Keys
 from pushkeeper.store.devices import devices
 from pushkeeper.store.devices.devices import Registration
-from pushkeeper.store.people import events, people, placeholders
+from pushkeeper.store.people import events, people, placeholders, resolution
 from pushkeeper.store.people.events import NewEvent
 from pushkeeper.store.people.people import AttributeChange, Naming
 
@@ -130,7 +130,7 @@ async def _tell(
     connection: Connection, tells: dict[int, Tell], answers: list[object], hashes: IdentifierHashes
 ) -> None:
     named = [(place, naming) for place, tell in tells.items() if (naming := tell.naming) is not None]
-    found = await people.resolve(connection, [naming for _, naming in named], hashes)
+    found = await resolution.resolve(connection, [naming for _, naming in named], hashes)
     meant = {place: person for (place, _), person in zip(named, found, strict=True) if person is not None}
     for place, person in meant.items():
         answers[place] = person
