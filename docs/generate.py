@@ -65,7 +65,14 @@ def settings_page() -> str:
 def cli_page() -> str:
     parts = ["# Commands", "", "Every command answers `--help`, and in JSON with `--json`.", ""]
     for path, command in _commands(main, "pushkeeper"):
-        context = click.Context(command, info_name=path, max_content_width=100, terminal_width=100)
+        # As the program's own group hands it on to each command.
+        context = click.Context(
+            command,
+            info_name=path,
+            max_content_width=100,
+            terminal_width=100,
+            help_option_names=main.context_settings["help_option_names"],
+        )
         parts += [f"## {path}", "", "```", command.get_help(context), "```", ""]
     return "\n".join(parts)
 

@@ -22,6 +22,7 @@ from pushkeeper.store.messages.messages import LIVES
 from pushkeeper.store.people.people import Naming
 from pushkeeper.worker.jobs.broadcasts import Planner
 from pushkeeper.worker.jobs.runner import Jobs
+from support.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +90,9 @@ async def planned_pass(database: Database, tenant: WorkspaceId, number: int) -> 
     return await read(database, tenant, number)
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(6), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     created=st.integers(0, 400),
     began=st.sampled_from((0, 1, 2)),

@@ -22,6 +22,7 @@ from pushkeeper.store.broadcasts import forecasts
 from pushkeeper.store.broadcasts.planning import Whom
 from pushkeeper.store.delivery import queue
 from pushkeeper.store.messages.messages import new_id
+from support.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -194,7 +195,7 @@ class World:
 
 
 @settings(
-    max_examples=80,
+    max_examples=examples(80),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
