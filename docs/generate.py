@@ -15,8 +15,8 @@ import click
 
 from benchmarks import model
 from pushkeeper import config, errors
+from pushkeeper.api.openapi import document
 from pushkeeper.api.openapi.operations import OPERATIONS
-from pushkeeper.api.openapi.schemas import SCHEMAS
 from pushkeeper.cli import main
 from pushkeeper.core.delivery import decision_table, device_status, reason_codes
 from pushkeeper.core.delivery.device_status import LastStatus, Standing
@@ -307,34 +307,49 @@ def api_page() -> str:
         "# Our own API",
         "",
         "What Customer.io has no call for, with the App API key as bearer. A running service describes it as OpenAPI 3.1 at",
-        '`/api/openapi.json`, and shows it at `/api/docs`. Refusals are `{"error": {"code", "message", "field"}}`, by',
+        '`/api/openapi.json`, and shows it at `/api/docs`. Refusals are `{"error": {"code", "message", "field", "path"}}`, by',
         "[these codes](errors.md). Customer.io's own APIs are described by Customer.io; [what is not the",
         "same](../how-to/move-from-customerio.md#what-is-not-the-same) is said elsewhere.",
         "",
     ]
+    described = document()
+    schemas = described["components"]["schemas"]
     for (method, path), operation in OPERATIONS.items():
-        parts += [f"## {method} {path}", "", f"{operation.summary}.", "", *_asked(operation)]
+        asked = _asked(operation, described["paths"][path][method.lower()], schemas)
+        parts += [f"## {method} {path}", "", f"{operation.summary}.", "", *asked]
     return "\n".join(parts)
 
 
-def _asked(operation: Operation) -> Iterator[str]:
+def _asked(operation: Operation, described: Schema, schemas: dict[str, Schema]) -> Iterator[str]:
     """What an operation takes and answers, as far as its schemas say."""
-    rows = [f"| `?{name}` | {_type(schema)} |" for name, schema in operation.query.items()]
-    rows += [f"| `{name}` | {_type(schema)} |" for name, schema in _fields(operation.body)]
+    rows = [
+        f"| `?{one['name']}` | {_type(_resolved(one['schema'], schemas))} |"
+        for one in described["parameters"]
+        if one["in"] == "query"
+    ]
+    body = described.get("requestBody", {})
+    rows += [f"| `{name}` | {_type(schema)} |" for name, schema in _fields(body, schemas)]
     if rows:
         yield from ("| takes | |", "|---|---|", *rows, "")
-    answered = [f"`{name}`" for name, _ in _fields(operation.answer)]
+    answered = [f"`{name}`" for name, _ in _fields(described["responses"][str(operation.status)], schemas)]
     refused = f" Refuses with {', '.join(map(str, operation.refused))}, too." if operation.refused else ""
     yield f"Answers {operation.status}{': ' + ', '.join(answered) if answered else ''}.{refused}"
     yield ""
 
 
-def _fields(schema: Schema | None) -> list[tuple[str, Schema]]:
-    if schema is None:
-        return []
-    if "$ref" in schema:
-        schema = SCHEMAS[schema["$ref"].rpartition("/")[2]]
-    return list(schema.get("properties", {}).items())
+def _fields(described: Schema, schemas: dict[str, Schema]) -> list[tuple[str, Schema]]:
+    """The fields of a JSON body."""
+    schema = described.get("content", {}).get("application/json", {}).get("schema", {})
+    found = _resolved(schema, schemas).get("properties", {})
+    return [(name, _resolved(one, schemas)) for name, one in found.items()]
+
+
+def _resolved(schema: Schema, schemas: dict[str, Schema]) -> Schema:
+    """A schema itself, where it is one that has a name, or may be null besides."""
+    for one in schema.get("anyOf", ()):
+        if schemas.get(one.get("$ref", "").rpartition("/")[2], {}).get("enum"):
+            return _resolved(one, schemas)
+    return schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
 
 
 def _type(schema: Schema) -> str:

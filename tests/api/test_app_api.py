@@ -314,7 +314,7 @@ async def test_our_own_api_counts_devices_and_pushes(door):
         ("/api/v1/devices/%00", 404, "not_found", None),
         (f"/api/v1/devices/{'t' * 5000}", 400, "too_large", "token"),
         ("/api/v1/devices/t/history?limit=0", 400, "out_of_range", "limit"),
-        ("/api/v1/devices/t/history?limit=x", 400, "out_of_range", "limit"),
+        ("/api/v1/devices/t/history?limit=x", 400, "wrong_type", "limit"),
         ("/api/v1/stats/pushes?days=100000", 400, "out_of_range", "days"),
         (f"/api/v1/stats/pushes?days={'9' * 5000}", 400, "out_of_range", "days"),
     ],

@@ -116,7 +116,7 @@ async def test_a_sample_is_of_devices_or_of_the_devices_of_people(ann):
 @pytest.mark.parametrize(
     ("body", "field", "said"),
     [
-        ({}, "filter", "expected an object"),
+        ({}, "filter", "is needed"),
         ({"filter": "platform ="}, "filter", "character 11: expected a value, found the end"),
         ({"filter": {"device": []}}, "filter.device", "expected an object"),
         ({"filter": "platform = ios", "unit": "phone"}, "unit", "expected device or person"),

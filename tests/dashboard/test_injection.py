@@ -8,6 +8,8 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import msgspec
+
 from pushkeeper.api.openapi.operations import OPERATIONS
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.ui.page import Look
@@ -33,7 +35,15 @@ SQL = (
     "{condition}{}%s%(x)s$1:x",
     '"; drop table people; --',
 )
-QUERIES = sorted({*ASKED, *(name for operation in OPERATIONS.values() for name in operation.query or {})})
+QUERIES = sorted(
+    {*ASKED}
+    | {
+        field.encode_name
+        for operation in OPERATIONS.values()
+        if operation.query is not None
+        for field in msgspec.structs.fields(operation.query)
+    }
+)
 OPERATORS = ("eq", "neq", "in", "contains", "starts_with", "gt", "lt", "before", "after", "exists")
 
 

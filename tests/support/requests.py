@@ -72,7 +72,8 @@ _FILTER = {
         },
     ]
 }
-_AUDIENCE = {"name": "people", "description": "some", "filter": _FILTER, "unit": "person", "within_ms": 100}
+_ASKED_AUDIENCE = {"filter": _FILTER, "unit": "person"}
+_AUDIENCE = {**_ASKED_AUDIENCE, "name": "people", "description": "some"}
 _CDP = {
     "type": "track",
     "messageId": "01",
@@ -220,9 +221,9 @@ _WITHOUT: list[Any] = [{}]
 
 SAMPLES: dict[str, list[Any]] = {
     "PATCH /api/v1/options": [_OPTIONS],
-    **{
-        f"POST /api/v1/audiences{of}": [_AUDIENCE] for of in ("", "/count", "/explain", "/preview", "/sample")
-    },
+    **{f"POST /api/v1/audiences/{verb}": [_ASKED_AUDIENCE] for verb in ("explain", "preview", "sample")},
+    "POST /api/v1/audiences/count": [{**_ASKED_AUDIENCE, "within_ms": 100}],
+    "POST /api/v1/audiences": [_AUDIENCE],
     "PUT /api/v1/audiences/{id}": [_AUDIENCE],
     "POST /api/v1/broadcasts": _BROADCASTS,
     "POST /api/v1/broadcasts/preview": _BROADCASTS,

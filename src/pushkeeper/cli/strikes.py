@@ -38,15 +38,13 @@ def undo(*, yes: bool, why: str | None, name: str, json: bool, **options: Any) -
     A device that came back since stays as it is. Each that changes has a line in its history that says so. Without --yes
     it is only told what would change.
     """
-    from pushkeeper.api.native.strikes import meant_of, outcome_json
-    from pushkeeper.errors import BadRequest
+    from pushkeeper.services.schemas.strikes import UndoOutcome, UndoRequest
+    from pushkeeper.web import typed
 
     asked = {key: options.pop(key) for key in ("since", "until", "route", "credential", "reason", "only")}
-    meant = meant_of({key: value for key, value in asked.items() if value is not None})
-    if yes and not why:
-        raise BadRequest("why", "is needed, for whoever reads the history", "missing")
-    outcome = run(_undo(name, options, meant, why=why or "", dry_run=not yes, quiet=json))
-    answer(outcome_json(outcome), _told(outcome), json=json)
+    wanted = typed.read({**asked, "why": why, "dry_run": not yes}, UndoRequest)
+    outcome = run(_undo(name, options, wanted.meant(), why=why or "", dry_run=not yes, quiet=json))
+    answer(UndoOutcome.of(outcome), _told(outcome), json=json)
 
 
 async def _undo(

@@ -84,6 +84,13 @@ def optional_time(value: object, field: str) -> datetime | None:
     return found
 
 
+def time(value: object, field: str) -> datetime:
+    """The same of a time that is needed."""
+    if (found := optional_time(value, field)) is None:
+        raise BadRequest(field, "is needed", "missing")
+    return found
+
+
 def whole(value: object) -> object:
     """42 for 42.0, which is the same number in JSON; a float that may have lost digits, and anything else, unchanged."""
     if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT_IN_A_FLOAT:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -31,7 +31,7 @@ from pushkeeper.observability.meters import PROCESS
 from pushkeeper.observability.metrics import Metric
 from pushkeeper.services import validation
 from pushkeeper.store.admin.workspaces import Workspace
-from pushkeeper.web import response
+from pushkeeper.web import response, typed
 from pushkeeper.web.body import LARGE_BYTES, by_size, decode, parse
 from pushkeeper.web.response import Answer
 
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
     from pushkeeper.observability.meters import Count, Spread
     from pushkeeper.web.body import Check
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 log = logger("api")
 
@@ -102,6 +104,22 @@ class Call(msgspec.Struct, frozen=True):
         """
         body, checks = await by_size(len(self.raw_body), parse, self.raw_body)
         return validation.as_object(body, "body"), checks
+
+    async def read(self, kind: type[T]) -> T:
+        """The request of this kind that the body is; an empty body is an empty one.
+
+        Raises:
+            BadRequest: it is none; names the first field that is wrong.
+        """
+        return typed.read(await self.json(), kind)
+
+    def queried(self, kind: type[T]) -> T:
+        """The parameters of the query, as a request of this kind.
+
+        Raises:
+            BadRequest: one is unknown or malformed.
+        """
+        return typed.query(self.query_string, kind)
 
     def query(self, name: str) -> str | None:
         return QueryParams(self.query_string).get(name)

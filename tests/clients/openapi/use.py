@@ -14,15 +14,15 @@ from pushkeeper_client.models import (
     ApiError,
     Comparison,
     ComparisonOperator,
-    Content,
-    CountAudienceBody,
+    CountRequest,
     FilterAnd,
     FilterAttribute,
     FilterDevice,
     FilterDeviceDevice,
     NewTemplate,
-    NewTemplateKind,
-    NewTemplateTranslations,
+    NewTemplateTranslationsType0,
+    TemplateContent,
+    TemplateKind,
 )
 
 
@@ -35,13 +35,13 @@ def main(url: str, ca: str, key: str) -> None:
     client = AuthenticatedClient(base_url=url, token=key, verify_ssl=context)
     of_device = FilterDevice(device=FilterDeviceDevice(attribute=attribute("platform", "ios")))
     tree = FilterAnd(and_=[FilterAttribute(attribute=attribute("plan", "pro")), of_device])
-    counted = count_audience.sync(client=client, body=CountAudienceBody(filter_=tree))
+    counted = count_audience.sync(client=client, body=CountRequest(filter_=tree))
     assert counted is not None
     assert not isinstance(counted, ApiError)
-    translations = NewTemplateTranslations()
-    translations["de"] = Content(title="Hallo")
+    translations = NewTemplateTranslationsType0()
+    translations["de"] = TemplateContent(title="Hallo")
     new = NewTemplate(
-        kind=NewTemplateKind.TRANSACTIONAL, name="Welcome", title="Hello", translations=translations
+        kind=TemplateKind.TRANSACTIONAL, name="Welcome", title="Hello", translations=translations
     )
     made = create_template.sync(client=client, body=new)
     assert made is not None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from pushkeeper.api.content import content_of
 from pushkeeper.api.customerio.parse import (
     MAX_TOKEN_BYTES,
     identifier_field,
@@ -17,6 +16,7 @@ from pushkeeper.core.identity import IdentifierKind
 from pushkeeper.core.model import Platform
 from pushkeeper.errors import BadRequest
 from pushkeeper.services import validation
+from pushkeeper.services.messages.content import content_of
 from pushkeeper.services.messages.transactional import TransactionalPush
 from pushkeeper.store.people.people import Naming
 

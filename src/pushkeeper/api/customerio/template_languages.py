@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pushkeeper.api.content import content_of
 from pushkeeper.errors import BadRequest, NotFound
+from pushkeeper.services.messages.content import content_of
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import Content

@@ -6,32 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pushkeeper.api.content import content_of
 from pushkeeper.api.customerio import app_api, template_metrics
 from pushkeeper.api.customerio.template_languages import change_variant, content_id, languages, variant_json
 from pushkeeper.api.native import devices
-from pushkeeper.core.messages.personalize import WhenUndefined
-from pushkeeper.errors import BadRequest, NotFound
+from pushkeeper.errors import NotFound
 from pushkeeper.services import validation
-from pushkeeper.store.messages.templates import Draft, TemplateKind
+from pushkeeper.services.schemas.templates import NewTemplate, TemplatesQuery
+from pushkeeper.store.messages.templates import TemplateKind
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.core.model import Content
     from pushkeeper.store.messages.templates import Template
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
-
-MAX_NAME_BYTES = 255
-MAX_DESCRIPTION_BYTES = 2_000
-_MAX_LANGUAGE_BYTES = 35
-_KINDS = tuple(TemplateKind)
 
 
 def routes(context: Context) -> Sequence[Route]:
@@ -65,15 +58,12 @@ class _Templates:
     # Ours.
 
     async def all(self, call: Call) -> Answer:
-        kind = call.query("kind")
-        found = await self._templates.all(
-            call.workspace.workspace_id,
-            None if kind is None else TemplateKind(validation.one_of(kind, "kind", _KINDS)),
-        )
+        kind = call.queried(TemplatesQuery).kind
+        found = await self._templates.all(call.workspace.workspace_id, kind)
         return response.of_json({"templates": [template_json(template) for template in found]})
 
     async def make(self, call: Call) -> Answer:
-        made = await self._templates.make(call.workspace.workspace_id, await _draft(call))
+        made = await self._templates.make(call.workspace.workspace_id, (await call.read(NewTemplate)).draft())
         return response.of_json({"template": template_json(made)}, 201)
 
     async def one(self, call: Call) -> Answer:
@@ -81,7 +71,9 @@ class _Templates:
         return response.of_json({"template": template_json(found)})
 
     async def change(self, call: Call) -> Answer:
-        changed = await self._templates.change(call.workspace.workspace_id, _number(call), await _draft(call))
+        changed = await self._templates.change(
+            call.workspace.workspace_id, _number(call), (await call.read(NewTemplate)).draft()
+        )
         return response.of_json({"template": template_json(changed)})
 
     async def delete(self, call: Call) -> Answer:
@@ -174,47 +166,6 @@ def message_json(template: Template) -> dict[str, Any]:
         "created_at": int(template.created_at.timestamp()),
         "updated_at": int(template.updated_at.timestamp()),
     }
-
-
-async def _draft(call: Call) -> Draft:
-    body = await call.json()
-    kind = TemplateKind(validation.one_of(body.get("kind"), "kind", _KINDS))
-    audience = body.get("audience")
-    if audience is not None and kind is not TemplateKind.BROADCAST:
-        raise BadRequest("audience", "a transactional message goes to whom its sender names")
-    return Draft(
-        kind=kind,
-        name=validation.text(body.get("name"), "name", max_bytes=MAX_NAME_BYTES),
-        trigger_name=validation.optional_text(
-            body.get("trigger_name"), "trigger_name", max_bytes=MAX_NAME_BYTES
-        )
-        or None,
-        description=validation.optional_text(
-            body.get("description"), "description", max_bytes=MAX_DESCRIPTION_BYTES
-        )
-        or "",
-        content=content_of(body),
-        translations=_translations(validation.optional_object(body.get("translations"), "translations")),
-        when_undefined=WhenUndefined(
-            validation.one_of(body.get("when_undefined") or "fail", "when_undefined", tuple(WhenUndefined))
-        ),
-        # Receipts and codes go to everybody; what is sent to many does not, unless its author says so.
-        send_to_unsubscribed=validation.optional_flag(
-            body.get("send_to_unsubscribed"),
-            "send_to_unsubscribed",
-            default=kind is TemplateKind.TRANSACTIONAL,
-        ),
-        audience=audience,
-    )
-
-
-def _translations(given: Mapping[str, Any]) -> dict[str, Content]:
-    found = {}
-    for language, content in given.items():
-        place = f"translations.{language[:_MAX_LANGUAGE_BYTES]}"
-        validation.text(language, "translations", max_bytes=_MAX_LANGUAGE_BYTES)
-        found[language] = content_of(validation.as_object(content, place), f"{place}.")
-    return found
 
 
 def _number(call: Call) -> int:

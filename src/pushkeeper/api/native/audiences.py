@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pushkeeper.api.customerio.segments import MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES
 from pushkeeper.api.native.devices import device_json, render
 from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.filters.to_text import text_of
-from pushkeeper.errors import BadRequest
 from pushkeeper.services import validation
+from pushkeeper.services.schemas.audiences import AudienceRequest, CountRequest, NewAudience
+from pushkeeper.services.schemas.base import PageQuery
 from pushkeeper.store.audiences.audiences import Estimate
-from pushkeeper.store.people.segments import Draft
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 
 _SAMPLE = 20
 _PAGE = 100
-_LARGEST_PAGE = 1_000
-MAX_WITHIN_MS = 30_000
 
 
 def routes(context: Context) -> Sequence[Route]:
@@ -58,31 +55,33 @@ class _Asked:
         self._audiences = context.services.audiences
 
     async def count(self, call: Call) -> Answer:
-        body, unit = await _asked(call)
-        workspace, filter_ = call.workspace.workspace_id, body.get("filter")
-        within = validation.optional_whole(body.get("within_ms"), "within_ms", least=1, most=MAX_WITHIN_MS)
-        if within is None:
+        asked = await call.read(CountRequest)
+        workspace, filter_, unit = call.workspace.workspace_id, asked.filter, asked.unit
+        if asked.within_ms is None:
             return response.of_json(size_json(await self._audiences.size(workspace, filter_, unit)))
-        size = await self._audiences.estimate(workspace, filter_, unit, within_s=within / 1000)
+        size = await self._audiences.estimate(workspace, filter_, unit, within_s=asked.within_ms / 1000)
         return response.of_json(size_json(size))
 
     async def sample(self, call: Call) -> Answer:
-        body, unit = await _asked(call)
-        limit = _limit(call, usual=_SAMPLE)
-        after = validation.key_of_page(call.query("start"))
+        limit, after = _page(call, usual=_SAMPLE)
+        asked = await call.read(AudienceRequest)
         found = await self._audiences.devices(
-            call.workspace.workspace_id, body.get("filter"), unit, after=after, limit=limit + 1
+            call.workspace.workspace_id,
+            asked.filter,
+            asked.unit,
+            after=validation.key_of_page(after),
+            limit=limit + 1,
         )
         return response.of_json(_devices_json(found, limit))
 
     async def preview(self, call: Call) -> Answer:
-        body, unit = await _asked(call)
-        preview = await self._audiences.preview(call.workspace.workspace_id, body.get("filter"), unit)
+        asked = await call.read(AudienceRequest)
+        preview = await self._audiences.preview(call.workspace.workspace_id, asked.filter, asked.unit)
         return response.of_json(preview_json(preview))
 
     async def explain(self, call: Call) -> Answer:
-        body, unit = await _asked(call)
-        plan = await self._audiences.explain(call.workspace.workspace_id, body.get("filter"), unit)
+        asked = await call.read(AudienceRequest)
+        plan = await self._audiences.explain(call.workspace.workspace_id, asked.filter, asked.unit)
         return response.of_json(plan_json(plan))
 
 
@@ -100,7 +99,7 @@ class _Kept:
         )
 
     async def make(self, call: Call) -> Answer:
-        made = await self._audiences.make(call.workspace.workspace_id, await _draft(call))
+        made = await self._audiences.make(call.workspace.workspace_id, (await call.read(NewAudience)).draft())
         return response.of_json({"audience": audience_json(made, ())}, 201)
 
     async def one(self, call: Call) -> Answer:
@@ -110,7 +109,10 @@ class _Kept:
 
     async def change(self, call: Call) -> Answer:
         return await self._shown(
-            call, await self._audiences.change(call.workspace.workspace_id, _number(call), await _draft(call))
+            call,
+            await self._audiences.change(
+                call.workspace.workspace_id, _number(call), (await call.read(NewAudience)).draft()
+            ),
         )
 
     async def _shown(self, call: Call, segment: Segment) -> Answer:
@@ -123,10 +125,11 @@ class _Kept:
 
     async def members(self, call: Call) -> Answer:
         """Its devices where it is one of devices, else its people; a page at a time."""
-        workspace, limit = call.workspace.workspace_id, _limit(call, usual=_PAGE)
+        workspace = call.workspace.workspace_id
+        limit, start = _page(call, usual=_PAGE)
         segment = await self._audiences.segment(workspace, _number(call))
         if segment.unit is not Unit.DEVICE:
-            _, after = validation.page(None, call.query("start"), usual=limit, most=limit)
+            _, after = validation.page(None, start, usual=limit, most=limit)
             people = await self._audiences.members(
                 workspace, segment.segment_id, after=after, limit=limit + 1
             )
@@ -135,7 +138,7 @@ class _Kept:
             workspace,
             segment.filter,
             Unit.DEVICE,
-            after=validation.key_of_page(call.query("start")),
+            after=validation.key_of_page(start),
             limit=limit + 1,
         )
         return response.of_json(_devices_json(devices, limit))
@@ -216,40 +219,11 @@ def _devices_json(found: Sequence[Device], limit: int) -> dict[str, Any]:
     }
 
 
-async def _asked(call: Call) -> tuple[dict[str, Any], Unit]:
-    """What is asked, and what is counted: devices, unless people are asked for."""
-    body = await call.json()
-    return body, _unit(body)
-
-
-async def _draft(call: Call) -> Draft:
-    """An audience as it is to be.
-
-    Raises:
-        BadRequest: a field is missing or malformed.
-    """
-    body = await call.json()
-    if body.get("filter") is None:
-        raise BadRequest("filter", "is needed", "missing")
-    return Draft(
-        name=validation.text(body.get("name"), "name", max_bytes=MAX_NAME_BYTES),
-        description=validation.optional_text(
-            body.get("description"), "description", max_bytes=MAX_DESCRIPTION_BYTES
-        )
-        or "",
-        filter=body["filter"],
-        unit=_unit(body),
-    )
-
-
-def _unit(body: dict[str, Any]) -> Unit:
-    return Unit(validation.one_of(body.get("unit", Unit.DEVICE.value), "unit", tuple(Unit)))
-
-
 def _number(call: Call) -> int:
     return validation.number_of_path(call.segment("id"), "audience")
 
 
-def _limit(call: Call, *, usual: int) -> int:
-    text = call.query("limit")
-    return usual if text is None else validation.number(text, "limit", most=_LARGEST_PAGE)
+def _page(call: Call, *, usual: int) -> tuple[int, str | None]:
+    """How many are wanted, and after which."""
+    query = call.queried(PageQuery)
+    return query.limit or usual, query.start

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pushkeeper.api.content import native_content_of
 from pushkeeper.api.customerio.parse import MAX_EVENT_NAME_BYTES, known_token
 from pushkeeper.api.customerio.segments import MAX_NAME_BYTES
 from pushkeeper.api.customerio.triggers import MAX_DATA_BYTES, MAX_RECIPIENTS, recipients_of
@@ -19,6 +18,7 @@ from pushkeeper.core.messages.personalize import WhenUndefined
 from pushkeeper.errors import BadRequest, TooLarge
 from pushkeeper.services import validation
 from pushkeeper.services.broadcasts.creation import BroadcastRequest
+from pushkeeper.services.messages.content import native_content_of
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import Token

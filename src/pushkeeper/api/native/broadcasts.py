@@ -12,6 +12,7 @@ from pushkeeper.api.native.broadcast_request import change_of, request_of, versi
 from pushkeeper.api.native.devices import device_json, render
 from pushkeeper.errors import BadRequest
 from pushkeeper.services import validation
+from pushkeeper.services.schemas.broadcasts import BroadcastsQuery
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from pushkeeper.web.response import Answer
 
 MAX_BODY_BYTES = 10_000_000  # ten thousand tokens of installations
-_PAGE = 20
-_LARGEST_PAGE = 100
 
 
 def routes(context: Context) -> Sequence[Route]:
@@ -75,9 +74,9 @@ class _Broadcasts:
         return response.of_json({"preview": [_said_json(one) for one in said]})
 
     async def all(self, call: Call) -> Answer:
-        text = call.query("limit")
-        limit = _PAGE if text is None else validation.number(text, "limit", most=_LARGEST_PAGE)
-        _, before = validation.page(None, call.query("start"), usual=limit, most=limit)
+        query = call.queried(BroadcastsQuery)
+        limit = query.limit
+        _, before = validation.page(None, query.start, usual=limit, most=limit)
         found = await self._room.all(call.workspace.workspace_id, before=before or None, limit=limit + 1)
         page = found[:limit]
         following = validation.next_page(page[-1].broadcast_id) if len(found) > limit else None

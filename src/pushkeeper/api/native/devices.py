@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 from pushkeeper.api.customerio.parse import MAX_TOKEN_BYTES
 from pushkeeper.core.delivery.device_status import LastStatus
 from pushkeeper.core.devices.tokens import token_of
-from pushkeeper.core.filters.values import meanings
-from pushkeeper.core.identity import cio_id, person_of_cio_id
-from pushkeeper.core.model import Platform
+from pushkeeper.core.identity import cio_id
 from pushkeeper.errors import BadRequest, PushkeeperError
 from pushkeeper.services import validation
-from pushkeeper.store.devices.devices import Search
+from pushkeeper.services.schemas.devices import DaysQuery, DeviceLinesQuery, DeviceQuery, DevicesQuery
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 
@@ -29,9 +27,8 @@ if TYPE_CHECKING:
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
-MAX_LINES = 1000
 _PAGE = 100
-MAX_DAYS = 366
+_DAYS = 30
 
 
 def routes(context: Context) -> Sequence[Route]:
@@ -60,17 +57,18 @@ class _Native:
         self._context = context
 
     async def device(self, call: Call) -> Answer:
-        device = await self._device(call)
+        device = await self._device(call, call.queried(DeviceQuery))
         [way] = await self._context.services.routes.of_devices(call.workspace.workspace_id, [device])
         return response.of_json(device_json(device) | route_json(way))
 
     async def devices(self, call: Call) -> Answer:
         """Devices by what they are, a page at a time."""
-        limit = _number(call, "limit", default=_PAGE, most=MAX_LINES)
+        query = call.queried(DevicesQuery)
+        limit = query.limit or _PAGE
         found = await self._context.services.people.search(
             call.workspace.workspace_id,
-            _search(call),
-            after=validation.key_of_page(call.query("start")),
+            query.search(),
+            after=validation.key_of_page(query.start),
             limit=limit + 1,
         )
         page = found[:limit]
@@ -80,9 +78,9 @@ class _Native:
         return response.of_json({"devices": shown, "next": following})
 
     async def pushes(self, call: Call) -> Answer:
-        device = await self._device(call)
-        limit = _number(call, "limit", default=_PAGE, most=MAX_LINES)
-        lines = await self._context.services.people.pushes(device, limit=limit)
+        query = call.queried(DeviceLinesQuery)
+        device = await self._device(call, query)
+        lines = await self._context.services.people.pushes(device, limit=query.limit or _PAGE)
         return response.of_json(
             {
                 "pushes": [
@@ -92,17 +90,18 @@ class _Native:
         )
 
     async def history(self, call: Call) -> Answer:
+        query = call.queried(DeviceLinesQuery)
         lines = await self._context.services.people.history(
             call.workspace.workspace_id,
             _token(call),
-            _whose(call),
-            limit=_number(call, "limit", default=100, most=MAX_LINES),
+            query.owner(),
+            limit=query.limit or _PAGE,
         )
         return response.of_json({"history": [line_json(line) for line in lines]})
 
-    async def _device(self, call: Call) -> Device:
+    async def _device(self, call: Call, query: DeviceQuery) -> Device:
         return await self._context.services.people.device(
-            call.workspace.workspace_id, _token(call), _whose(call)
+            call.workspace.workspace_id, _token(call), query.owner()
         )
 
     async def device_counts(self, call: Call) -> Answer:
@@ -121,7 +120,7 @@ class _Native:
         )
 
     async def push_counts(self, call: Call) -> Answer:
-        days = _number(call, "days", default=30, most=MAX_DAYS)
+        days = call.queried(DaysQuery).days or _DAYS
         counts = await self._context.services.deliveries.answers(call.workspace.workspace_id, days=days)
         return response.of_json({"days": days, "counts": counts})
 
@@ -189,51 +188,5 @@ def _person(person_id: PersonId | None) -> str | None:
     return None if person_id is None else cio_id(person_id)
 
 
-def _search(call: Call) -> Search:
-    """What the query asks for.
-
-    Raises:
-        BadRequest: a value is malformed.
-    """
-    status, platform = call.query("last_status"), call.query("platform")
-    if status is not None:
-        validation.one_of(status or "unused", "last_status", ("unused", *filter(None, LastStatus)))
-    if platform is not None:
-        validation.one_of(platform, "platform", tuple(Platform))
-    return Search(
-        status=None if status is None else LastStatus("" if status == "unused" else status.lower()),
-        platform=None if platform is None else Platform(platform.lower()),
-        app=call.query("app"),
-        used_since=validation.optional_time(call.query("used_since"), "used_since"),
-        used_before=validation.optional_time(call.query("used_before"), "used_before"),
-        attribute=_attribute(call.query("attribute")),
-    )
-
-
-def _attribute(text: str | None) -> tuple[str, tuple[str | float | bool, ...]] | None:
-    if text is None:
-        return None
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise BadRequest("attribute", "expected name=value")
-    return name, meanings(value)
-
-
 def _token(call: Call) -> Token:
     return token_of(validation.text(call.segment("token"), "token", max_bytes=MAX_TOKEN_BYTES))
-
-
-def _whose(call: Call) -> PersonId | None:
-    """The person whose device of a token is meant, where several share it."""
-    text = call.query("person")
-    if text is None:
-        return None
-    person = person_of_cio_id(text)
-    if person is None:
-        raise BadRequest("person", "expected a cio_id")
-    return person
-
-
-def _number(call: Call, name: str, *, default: int, most: int) -> int:
-    text = call.query(name)
-    return default if text is None else validation.number(text, name, most=most)

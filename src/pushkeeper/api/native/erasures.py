@@ -9,6 +9,7 @@ from pushkeeper.api.native.devices import render
 from pushkeeper.core import identity
 from pushkeeper.services import validation
 from pushkeeper.services.people import AskedBy
+from pushkeeper.services.schemas.people import ErasuresQuery
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 
@@ -55,7 +56,7 @@ class _Erasures:
 
     async def all(self, call: Call) -> Answer:
         """The last ones; with an identifier, those of whoever had it."""
-        text = call.query("identifier")
+        text = call.queried(ErasuresQuery).identifier
         of = None if text is None else _identifier(text)
         found = await self._registry.receipts(call.workspace.workspace_id, of)
         return response.of_json({"erasures": [receipt_json(one) for one in found]})

@@ -10,6 +10,7 @@ from pushkeeper.api.customerio import parse
 from pushkeeper.api.native.devices import render
 from pushkeeper.core import identity
 from pushkeeper.services import validation
+from pushkeeper.services.schemas.explain import ExplainQuery
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 
@@ -38,12 +39,13 @@ class _Explain:
         self._explanations = context.services.explanations
 
     async def why(self, call: Call) -> Answer:
-        person, token = call.query("person"), call.query("device")
+        query = call.queried(ExplainQuery)
+        person, token = query.person, query.device
         found = await self._explanations.why(
             call.workspace.workspace_id,
             person=None if person is None else parse.checked(identity.of_path(person), "person"),
             device=None if token is None else parse.known_token(token, "device"),
-            message=validation.optional_text(call.query("message"), "message", max_bytes=MAX_MESSAGE_BYTES),
+            message=validation.optional_text(query.message, "message", max_bytes=MAX_MESSAGE_BYTES),
         )
         return response.of_json(explanation_json(found))
 

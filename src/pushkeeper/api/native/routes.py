@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+from msgspec import UNSET
+
 from pushkeeper.api.native.devices import render
-from pushkeeper.errors import BadRequest
+from pushkeeper.services.schemas.routes import PauseRequest
+from pushkeeper.services.schemas.workspace import OptionsChange
 from pushkeeper.store.admin import workspaces
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
@@ -46,9 +50,7 @@ class _Native:
         return response.of_json({"routes": [route_json(facts) for facts in found]})
 
     async def pause(self, call: Call) -> Answer:
-        reason = (await call.json()).get("reason", "")
-        if not isinstance(reason, str):
-            raise BadRequest("reason", "expected a text", "wrong_type")
+        reason = (await call.read(PauseRequest)).reason or ""
         await self._routing.pause(call.workspace.workspace_id, call.segment("route"), reason=reason)
         return response.of_json({"route": call.segment("route"), "paused": True})
 
@@ -70,7 +72,9 @@ class _Native:
         return response.of_json({"options": asdict(chosen)})
 
     async def choose(self, call: Call) -> Answer:
-        chosen = await workspaces.choose(self._database, call.workspace.workspace_id, await call.json())
+        changes = msgspec.structs.asdict(await call.read(OptionsChange))
+        given = {name: value for name, value in changes.items() if value is not UNSET}
+        chosen = await workspaces.choose(self._database, call.workspace.workspace_id, given)
         return response.of_json({"options": asdict(chosen)})
 
 

@@ -9,6 +9,8 @@ from pushkeeper.api.native.devices import render
 from pushkeeper.core.identity import cio_id
 from pushkeeper.errors import NotFound
 from pushkeeper.services import validation
+from pushkeeper.services.schemas.base import PageQuery
+from pushkeeper.services.schemas.workspace import PushesQuery
 from pushkeeper.store.admin import audit, credentials, keys
 from pushkeeper.store.messages import pages as delivery_pages
 from pushkeeper.web import response
@@ -26,8 +28,7 @@ if TYPE_CHECKING:
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
-_PAGE, _LARGEST_PAGE = 50, 1_000
-ENDINGS = ("accepted", "bounced", "failed", "expired", "unknown", "skipped")
+_PAGE = 50
 
 
 def routes(context: Context) -> Sequence[Route]:
@@ -58,8 +59,7 @@ class _Workspace:
         return response.of_json({"keys": found})
 
     async def audit(self, call: Call) -> Answer:
-        limit = _limit(call)
-        _, before = validation.page(None, call.query("start"), usual=limit, most=limit)
+        limit, before = _page(call)
         wanted = audit.Wanted(
             before=before or None, workspace_id=call.workspace.workspace_id, limit=limit + 1
         )
@@ -69,17 +69,17 @@ class _Workspace:
 
     async def pushes(self, call: Call) -> Answer:
         """The pushes of a message to many, by their devices."""
+        query = call.queried(PushesQuery)
         message_id = _message_id(call)
-        workspace, limit = call.workspace.workspace_id, _limit(call)
+        workspace, limit = call.workspace.workspace_id, query.limit or _PAGE
         if await delivery_pages.message(self._database, workspace, message_id) is None:
             raise NotFound("message: not found in this workspace")
-        ending = call.query("ending")
         page = await delivery_pages.of_message(
             self._database,
             workspace,
             message_id,
-            None if ending is None else validation.one_of(ending, "ending", ENDINGS),
-            after=validation.key_of_page(call.query("start")),
+            query.ending,
+            after=validation.key_of_page(query.start),
             limit=limit,
         )
         following = None if page.following is None else page.following.hex()
@@ -87,8 +87,7 @@ class _Workspace:
 
     async def calls(self, call: Call) -> Answer:
         """The last calls of a webhook's endpoint, and what it said."""
-        limit = _limit(call)
-        _, before = validation.page(None, call.query("start"), usual=limit, most=limit)
+        limit, before = _page(call)
         found = await self._webhooks.calls(
             call.workspace.workspace_id,
             validation.number_of_path(call.segment("id"), "webhook"),
@@ -154,6 +153,8 @@ def _message_id(call: Call) -> UUID:
         raise NotFound("message: not found in this workspace") from None
 
 
-def _limit(call: Call) -> int:
-    text = call.query("limit")
-    return _PAGE if text is None else validation.number(text, "limit", most=_LARGEST_PAGE)
+def _page(call: Call) -> tuple[int, int]:
+    """How many are wanted, and before which number; 0 from the newest on."""
+    query = call.queried(PageQuery)
+    limit = query.limit or _PAGE
+    return validation.page(None, query.start, usual=limit, most=limit)

@@ -9,6 +9,7 @@ from pushkeeper.api.openapi.operations import TAGS
 from pushkeeper.api.openapi.page import page
 from pushkeeper.api.openapi.schema import ref
 from pushkeeper.api.openapi.schemas import SCHEMAS
+from pushkeeper.api.openapi.structs import Structs
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import MAX_KEYLESS_BYTES, Surface, let_in
 from pushkeeper.web.response import Answer
@@ -47,10 +48,16 @@ _SEGMENTS = {
 
 def document() -> dict[str, Any]:
     """The description."""
+    operations = [operation for tag in TAGS for operation in tag.operations.values()]
+    queries = [operation.query for operation in operations if operation.query is not None]
+    given = [kind for operation in operations for kind in (operation.body, operation.answer)]
+    structs = Structs(
+        [*queries, *(kind for kind in given if kind is not None and not isinstance(kind, dict))]
+    )
     paths: dict[str, dict[str, Any]] = {}
     for tag in TAGS:
         for (method, path), operation in tag.operations.items():
-            paths.setdefault(path, {})[method.lower()] = _operation(path, operation, tag.name)
+            paths.setdefault(path, {})[method.lower()] = _operation(path, operation, tag.name, structs)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -64,14 +71,14 @@ def document() -> dict[str, Any]:
         "tags": [{"name": tag.name, "description": tag.description} for tag in TAGS],
         "paths": paths,
         "components": {
-            "schemas": SCHEMAS,
+            "schemas": SCHEMAS | structs.components(without=queries),
             "securitySchemes": {"app_api_key": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{"app_api_key": []}],
     }
 
 
-def _operation(path: str, operation: Operation, tag: str) -> dict[str, Any]:
+def _operation(path: str, operation: Operation, tag: str, structs: Structs) -> dict[str, Any]:
     named = [part[1:-1] for part in path.split("/") if part.startswith("{")]
     parameters = [
         {
@@ -90,7 +97,7 @@ def _operation(path: str, operation: Operation, tag: str) -> dict[str, Any]:
             "description": schema.get("description", ""),
             "schema": {key: one for key, one in schema.items() if key != "description"},
         }
-        for name, schema in operation.query.items()
+        for name, schema in (structs.parameters(operation.query) if operation.query else {}).items()
     ]
     refusals = sorted({*_ALWAYS, *operation.refused, *((413,) if operation.body else ())})
     described: dict[str, Any] = {
@@ -100,20 +107,20 @@ def _operation(path: str, operation: Operation, tag: str) -> dict[str, Any]:
         "description": operation.description,
         "parameters": parameters,
         "responses": {
-            str(operation.status): _done(operation),
+            str(operation.status): _done(operation, structs),
             **{str(status): _response(_SAID[status], ref("ApiError")) for status in refusals},
         },
     }
     if operation.body is not None:
         described["requestBody"] = {
             "required": not operation.body_is_optional,
-            "content": {"application/json": {"schema": operation.body}},
+            "content": {"application/json": {"schema": structs.of(operation.body)}},
         }
     return described
 
 
-def _done(operation: Operation) -> dict[str, Any]:
-    described = _response("Done", operation.answer)
+def _done(operation: Operation, structs: Structs) -> dict[str, Any]:
+    described = _response("Done", None if operation.answer is None else structs.of(operation.answer))
     if operation.csv:
         described["content"]["text/csv"] = {"schema": {"type": "string"}}
     return described

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pushkeeper.api.openapi.operation import LIMIT, START, Operation, Operations
-from pushkeeper.api.openapi.schema import Schema, list_of, record, ref, whole
-from pushkeeper.api.openapi.schemas import COUNT, FLAG, MAYBE_TEXT, OBJECT, UNIT
+from pushkeeper.api.openapi.operation import Operation, Operations
+from pushkeeper.api.openapi.schema import Schema, list_of, record, ref
+from pushkeeper.api.openapi.schemas import COUNT, FLAG, MAYBE_TEXT, OBJECT
+from pushkeeper.services.schemas.audiences import AudienceRequest, CountRequest, NewAudience
+from pushkeeper.services.schemas.base import PageQuery
 
-_AUDIENCE: Schema = record({"filter": ref("Filter")}, unit=UNIT)
 _ONE: Schema = record({"audience": ref("Audience")})
 
 AUDIENCES: Operations = {
@@ -14,13 +15,7 @@ AUDIENCES: Operations = {
         id="countAudience",
         summary="Count an audience",
         description="How many people and devices match a filter. With `within_ms`, an estimate where counting takes longer.",
-        body={
-            **_AUDIENCE,
-            "properties": {
-                **_AUDIENCE["properties"],
-                "within_ms": {**whole(1, 30_000), "type": ["integer", "null"]},
-            },
-        },
+        body=CountRequest,
         answer=record(
             {"people": COUNT, "devices": COUNT},
             estimated=FLAG,
@@ -33,8 +28,8 @@ AUDIENCES: Operations = {
         id="sampleAudience",
         summary="List devices of a filter",
         description="Devices that match a filter, in an order that stays the same, one page at a time.",
-        query={"start": START, **LIMIT},
-        body=_AUDIENCE,
+        query=PageQuery,
+        body=AudienceRequest,
         answer=record({"devices": list_of(ref("Device")), "next": MAYBE_TEXT}),
         refused=(504,),
     ),
@@ -42,7 +37,7 @@ AUDIENCES: Operations = {
         id="compareAudience",
         summary="Compare both readings of a filter",
         description="The devices that would be included or excluded wrongly if the filter were evaluated per person.",
-        body=_AUDIENCE,
+        body=AudienceRequest,
         answer=record(
             {
                 "people": COUNT,
@@ -58,7 +53,7 @@ AUDIENCES: Operations = {
         id="explainAudience",
         summary="Explain the query of a filter",
         description="How a filter is evaluated, how long that takes, and which indexes would make it faster.",
-        body=_AUDIENCE,
+        body=AudienceRequest,
         answer=record(
             {
                 "people": COUNT,
@@ -80,7 +75,7 @@ AUDIENCES: Operations = {
         id="createAudience",
         summary="Save an audience",
         description="Saves a filter under a name. Its members are those who match it whenever it is used.",
-        body=ref("NewAudience"),
+        body=NewAudience,
         status=201,
         answer=_ONE,
     ),
@@ -95,7 +90,7 @@ AUDIENCES: Operations = {
         id="replaceAudience",
         summary="Replace an audience",
         description="Replaces a saved audience. What was already sent to it is not affected.",
-        body=ref("NewAudience"),
+        body=NewAudience,
         answer=_ONE,
         refused=(404,),
     ),
@@ -111,7 +106,7 @@ AUDIENCES: Operations = {
         id="listAudienceMembers",
         summary="List the members of an audience",
         description="The devices of an audience of devices, else its people, one page at a time.",
-        query={"start": START, **LIMIT},
+        query=PageQuery,
         answer=record({"next": MAYBE_TEXT}, devices=list_of(ref("Device")), people=list_of(OBJECT)),
         refused=(404, 504),
     ),

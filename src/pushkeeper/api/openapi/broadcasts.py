@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pushkeeper.api.openapi.operation import LIMIT, START, Operation, Operations
-from pushkeeper.api.openapi.schema import Schema, list_of, record, ref, whole
+from pushkeeper.api.openapi.operation import Operation, Operations
+from pushkeeper.api.openapi.schema import Schema, list_of, record, ref
 from pushkeeper.api.openapi.schemas import MAYBE_TEXT, OBJECT, TEXT, VERSION
+from pushkeeper.services.schemas.broadcasts import BroadcastsQuery
+from pushkeeper.services.schemas.workspace import PushesQuery
 
 _ONE: Schema = record({"broadcast": ref("Broadcast")})
 _MAYBE_OBJECT: Schema = {"type": ["object", "null"], "additionalProperties": True}
@@ -28,7 +30,7 @@ BROADCASTS: Operations = {
         id="listBroadcasts",
         summary="List broadcasts",
         description="Broadcasts, newest first, one page at a time.",
-        query={"start": START, "limit": {**whole(1, 100), "description": "The most items of a page."}},
+        query=BroadcastsQuery,
         answer=record({"broadcasts": list_of(ref("Broadcast")), "next": MAYBE_TEXT}),
     ),
     ("POST", "/api/v1/broadcasts"): Operation(
@@ -107,14 +109,7 @@ BROADCASTS: Operations = {
         id="listMessagePushes",
         summary="List the pushes of a message",
         description="The pushes of a message to many devices, one page at a time.",
-        query={
-            "ending": {
-                "enum": ["accepted", "bounced", "failed", "expired", "unknown", "skipped"],
-                "description": "How they ended.",
-            },
-            "start": START,
-            **LIMIT,
-        },
+        query=PushesQuery,
         answer=record({"pushes": list_of(OBJECT), "next": MAYBE_TEXT}),
         refused=(404,),
     ),

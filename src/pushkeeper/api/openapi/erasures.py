@@ -5,6 +5,7 @@ from __future__ import annotations
 from pushkeeper.api.openapi.operation import Operation, Operations
 from pushkeeper.api.openapi.schema import list_of, record, ref
 from pushkeeper.api.openapi.schemas import TEXT
+from pushkeeper.services.schemas.people import ErasuresQuery
 
 ERASURES: Operations = {
     ("POST", "/api/v1/customers/{identifier}/erase"): Operation(
@@ -19,7 +20,7 @@ ERASURES: Operations = {
         id="listErasures",
         summary="List receipts of erasures",
         description="The last hundred receipts, or those of one identifier, newest first.",
-        query={"identifier": {**TEXT, "description": "An identifier that the person had."}},
+        query=ErasuresQuery,
         answer=record({"erasures": list_of(ref("Erasure"))}),
     ),
     ("GET", "/api/v1/erasures/{id}"): Operation(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pushkeeper.api.openapi.schema import Schema, whole
+if TYPE_CHECKING:
+    from msgspec import Struct
 
-START: Schema = {"type": "string", "description": "The `next` of the page before."}
-LIMIT: dict[str, Schema] = {"limit": {**whole(1, 1_000), "description": "The most items of a page."}}
+    from pushkeeper.api.openapi.schema import Schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +17,9 @@ class Operation:
 
     Attributes:
         id: what generated clients call it.
-        query: parameters by name.
+        query: the struct that its parameters are read into.
+        body: the struct that its body is read into.
+        answer: the struct that it answers with, or a schema.
         refused: statuses that it may answer beside those that all may.
         body_is_optional: it may be called without a body.
         csv: it may answer with a table, if `format=csv` is asked for.
@@ -25,10 +28,10 @@ class Operation:
     id: str
     summary: str
     description: str
-    answer: Schema | None
+    answer: type[Struct] | Schema | None
     status: int = 200
-    query: dict[str, Schema] = field(default_factory=dict)
-    body: Schema | None = None
+    query: type[Struct] | None = None
+    body: type[Struct] | Schema | None = None
     body_is_optional: bool = False
     refused: tuple[int, ...] = ()
     csv: bool = False

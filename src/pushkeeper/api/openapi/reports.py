@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from pushkeeper.api.openapi.operation import START, Operation, Operations
-from pushkeeper.api.openapi.schema import Schema, list_of, record, whole
+from typing import TYPE_CHECKING
+
+from pushkeeper.api.openapi.operation import Operation, Operations
+from pushkeeper.api.openapi.schema import Schema, list_of, record
 from pushkeeper.api.openapi.schemas import COUNT, MAYBE_TEXT, OBJECT, TEXT
+from pushkeeper.services.schemas.reports import ReachQuery, ReportDaysQuery, ReportPageQuery, ReportQuery
+
+if TYPE_CHECKING:
+    from msgspec import Struct
 
 _COUNTED: dict[str, Schema] = {"counted_at": MAYBE_TEXT}
-_DAYS: dict[str, Schema] = {"days": {**whole(1, 800), "description": "How many days."}}
 
 
 def _report(
-    name: str, summary: str, description: str, beside: dict[str, Schema], **query: Schema
+    name: str, summary: str, description: str, beside: dict[str, Schema], query: type[Struct] = ReportQuery
 ) -> Operations:
     words = "".join(word.capitalize() for word in name.split("-"))
     operation = Operation(
         id=f"get{words}Report",
         summary=summary,
         description=description,
-        query={**query, "format": {"enum": ["json", "csv"], "description": "The format of the answer."}},
+        query=query,
         answer=record({name.replace("-", "_"): list_of(OBJECT), **beside}),
         csv=True,
     )
@@ -31,7 +36,7 @@ REPORTS: Operations = {
         "Get the reach",
         "People who can be reached, and devices by platform, app version and last status, now and over time.",
         {"people": COUNT, "people_with_device": COUNT, "people_reachable": COUNT, "counted_at": TEXT},
-        span={"enum": ["2d", "30d", "1y"], "description": "How far back it goes."},
+        ReachQuery,
     ),
     **_report(
         "cohorts",
@@ -44,11 +49,15 @@ REPORTS: Operations = {
         "Get pushes by day",
         "How pushes ended, day by day. It is kept when the pushes are deleted.",
         {},
-        **_DAYS,
+        ReportDaysQuery,
     ),
-    **_report("reasons", "Get reasons of failures", "Why pushes did not reach their devices.", {}, **_DAYS),
-    **_report("bounces", "Get bounces", "Refusals by route, reason, platform and app version.", {}, **_DAYS),
-    **_report("bounces-by-day", "Get bounces by day", "Refusals by reason, day by day.", {}, **_DAYS),
+    **_report(
+        "reasons", "Get reasons of failures", "Why pushes did not reach their devices.", {}, ReportDaysQuery
+    ),
+    **_report(
+        "bounces", "Get bounces", "Refusals by route, reason, platform and app version.", {}, ReportDaysQuery
+    ),
+    **_report("bounces-by-day", "Get bounces by day", "Refusals by reason, day by day.", {}, ReportDaysQuery),
     **_report(
         "revivals",
         "Get revivals",
@@ -60,8 +69,7 @@ REPORTS: Operations = {
         "Get results of broadcasts",
         "The results of broadcasts beside what their preflight expected.",
         {"next": MAYBE_TEXT},
-        start=START,
-        limit={**whole(1, 500), "description": "The most items of a page."},
+        ReportPageQuery,
     ),
     **_report("token-ages", "Get devices by age", "Devices by how long ago they were last used.", _COUNTED),
     **_report(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pushkeeper.api.openapi.operation import Operation, Operations
 from pushkeeper.api.openapi.schema import list_of, record
 from pushkeeper.api.openapi.schemas import COUNT, FLAG, OBJECT, TEXT
+from pushkeeper.services.schemas.devices import DaysQuery
+from pushkeeper.services.schemas.routes import PauseRequest
 
 _ROUTE = "/api/v1/routes/{route}"
 
@@ -19,7 +21,7 @@ ROUTES: Operations = {
         id="pauseRoute",
         summary="Pause a route",
         description="Sends nothing on a route until it is resumed. Pushes wait.",
-        body={"type": "object", "properties": {"reason": TEXT}},
+        body=PauseRequest,
         body_is_optional=True,
         answer=record({"route": TEXT, "paused": FLAG}),
         refused=(404, 409),
@@ -49,7 +51,7 @@ ROUTES: Operations = {
         id="countPushes",
         summary="Count answers of the push services",
         description="What the push services answered in the last days.",
-        query={"days": {"type": "integer", "minimum": 1, "maximum": 366, "description": "How many days."}},
+        query=DaysQuery,
         answer=record({"days": COUNT, "counts": list_of(OBJECT)}),
     ),
 }

@@ -83,6 +83,7 @@ UNIT: Schema = {"enum": [unit.value for unit in Unit]}
 _AUDIENCE_NAME: dict[str, Schema] = {"name": {"type": "string", "minLength": 1, "maxLength": 255}}
 SCHEMAS: dict[str, Schema] = {
     **FILTERS,
+    "UnixTime": UNIX,
     "Content": {"type": "object", "properties": _CONTENT},
     "ApiError": record(
         {
@@ -118,7 +119,6 @@ SCHEMAS: dict[str, Schema] = {
         {**TEMPLATE_PARTS, "id": {"type": "integer"}, "created_at": TEXT, "updated_at": TEXT},
         **_TEMPLATE_MORE,
     ),
-    "NewTemplate": record(TEMPLATE_PARTS, **_TEMPLATE_MORE),
     "Audience": record(
         {
             "id": COUNT,
@@ -136,7 +136,6 @@ SCHEMAS: dict[str, Schema] = {
             ),
         }
     ),
-    "NewAudience": record({**_AUDIENCE_NAME, "filter": ref("Filter")}, description=MAYBE_TEXT, unit=UNIT),
     "NewBroadcast": {
         "type": "object",
         "description": "Exactly one of audience, ids, emails, per_user_data and devices says to whom it goes",
@@ -242,5 +241,4 @@ SCHEMAS: dict[str, Schema] = {
         }
     ),
     "Options": record(_OPTIONS),
-    "OptionsChange": {"type": "object", "properties": _OPTIONS, "additionalProperties": False},
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pushkeeper.api.openapi.operation import Operation, Operations
 from pushkeeper.api.openapi.schema import Schema, list_of, record, ref
-from pushkeeper.api.openapi.schemas import TEMPLATE_PARTS
+from pushkeeper.services.schemas.templates import NewTemplate, TemplatesQuery
 
 _ONE: Schema = record({"template": ref("Template")})
 
@@ -13,14 +13,14 @@ TEMPLATES: Operations = {
         id="listTemplates",
         summary="List templates",
         description="Templates, oldest first.",
-        query={"kind": {**TEMPLATE_PARTS["kind"], "description": "Only those of this kind."}},
+        query=TemplatesQuery,
         answer=record({"templates": list_of(ref("Template"))}),
     ),
     ("POST", "/api/v1/templates"): Operation(
         id="createTemplate",
         summary="Create a template",
         description="Creates a template. Its texts are Liquid.",
-        body=ref("NewTemplate"),
+        body=NewTemplate,
         status=201,
         answer=_ONE,
         refused=(409,),
@@ -36,7 +36,7 @@ TEMPLATES: Operations = {
         id="replaceTemplate",
         summary="Replace a template",
         description="Replaces a template. Messages that are already queued are not affected.",
-        body=ref("NewTemplate"),
+        body=NewTemplate,
         answer=_ONE,
         refused=(404, 409),
     ),

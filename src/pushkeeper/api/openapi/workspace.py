@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pushkeeper.api.openapi.operation import LIMIT, START, Operation, Operations
+from pushkeeper.api.openapi.operation import Operation, Operations
 from pushkeeper.api.openapi.schema import Schema, list_of, record, ref
 from pushkeeper.api.openapi.schemas import COUNT, MAYBE_TEXT, OBJECT, TEXT
+from pushkeeper.services.schemas.base import PageQuery
+from pushkeeper.services.schemas.workspace import OptionsChange
 
 _LINE: Schema = record(
     {
@@ -46,7 +48,7 @@ WORKSPACE: Operations = {
         id="changeOptions",
         summary="Change options",
         description="Changes the options that are given, and leaves the others.",
-        body=ref("OptionsChange"),
+        body=OptionsChange,
         body_is_optional=True,
         answer=record({"options": ref("Options")}),
         refused=(409,),
@@ -67,14 +69,14 @@ WORKSPACE: Operations = {
         id="listAuditLog",
         summary="List the audit log",
         description="What users did in this workspace, newest first, one page at a time.",
-        query={"start": START, **LIMIT},
+        query=PageQuery,
         answer=record({"audit": list_of(_LINE), "next": MAYBE_TEXT}),
     ),
     ("GET", "/api/v1/webhooks/{id}/calls"): Operation(
         id="listWebhookCalls",
         summary="List the calls of a webhook",
         description="The last calls of a webhook's endpoint and its answers, newest first, one page at a time.",
-        query={"start": START, **LIMIT},
+        query=PageQuery,
         answer=record({"calls": list_of(_CALL), "next": MAYBE_TEXT}),
         refused=(404,),
     ),

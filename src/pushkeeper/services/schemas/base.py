@@ -1,0 +1,32 @@
+"""What requests share: strictness about names, pages, and types that OpenAPI describes by a schema of its own."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+from msgspec import Meta, Struct
+
+MAX_NAME_BYTES = 255
+MAX_DESCRIPTION_BYTES = 2_000
+LARGEST_PAGE = 1_000
+
+
+class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a client sends: a field that is none of the struct's is refused, and null is the same as absent."""
+
+
+Time: TypeAlias = Annotated[
+    int | float | str, Meta(description="Unix seconds, or a time with its zone: 2026-12-24T18:00:00Z.")
+]
+Filter: TypeAlias = Annotated[dict[str, Any] | str, Meta(extra_json_schema={"x-schema": "Filter"})]
+Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_BYTES)]
+Id: TypeAlias = Annotated[int, Meta(ge=1, le=2**62)]
+Start: TypeAlias = Annotated[str, Meta(description="The `next` of the page before.")]
+Limit: TypeAlias = Annotated[int, Meta(ge=1, le=LARGEST_PAGE, description="The most items of a page.")]
+
+
+class PageQuery(Request, frozen=True, kw_only=True):
+    """A page of a list."""
+
+    start: Start | None = None
+    limit: Limit | None = None

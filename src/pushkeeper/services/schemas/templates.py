@@ -1,0 +1,136 @@
+"""Templates and the contents of messages."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from pushkeeper.core.messages.personalize import WhenUndefined
+from pushkeeper.core.model import Content, Priority
+from pushkeeper.errors import BadRequest
+from pushkeeper.services import validation
+from pushkeeper.services.messages.content import MAX_TTL_S, content_of, native_content_of
+from pushkeeper.services.schemas.base import MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, Filter, Name, Request
+from pushkeeper.store.messages.templates import Draft, TemplateKind
+
+_MAX_LANGUAGE_BYTES = 35
+Sound: TypeAlias = Literal["", "default", "none"]
+Ttl: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_TTL_S)]
+
+
+class CustomPayload(Request, frozen=True, kw_only=True):
+    """Bodies that replace all the rest, by platform."""
+
+    ios: dict[str, Any] | None = None
+    android: dict[str, Any] | None = None
+
+
+class TemplateContent(Request, frozen=True, kw_only=True):
+    """What a push says; its texts may be Liquid."""
+
+    title: str | None = None
+    message: str | None = None
+    link: str | None = None
+    image_url: str | None = None
+    sound: Sound | None = None
+    custom_data: dict[str, Any] | None = None
+    custom_payload: CustomPayload | None = None
+
+    def content(self) -> Content:
+        """The same, as it is stored.
+
+        Raises:
+            BadRequest: a field is malformed.
+        """
+        return content_of(msgspec.to_builtins(self))
+
+
+class PlatformContent(Request, frozen=True, kw_only=True):
+    """What a push says otherwise on one platform; null takes away what is common."""
+
+    title: str | UnsetType | None = UNSET
+    message: str | UnsetType | None = UNSET
+    link: str | UnsetType | None = UNSET
+    image_url: str | UnsetType | None = UNSET
+    sound: Sound | UnsetType | None = UNSET
+    custom_data: dict[str, Any] | UnsetType | None = UNSET
+    priority: Priority | UnsetType | None = UNSET
+    collapse_id: str | UnsetType | None = UNSET
+    ttl_s: Ttl | UnsetType | None = UNSET
+
+
+class NewContent(TemplateContent, frozen=True, kw_only=True):
+    """What a push says, how it is delivered, and what is otherwise on a platform."""
+
+    priority: Priority | None = None
+    collapse_id: str | None = None
+    ttl_s: Ttl | None = None
+    ios: PlatformContent | None = None
+    android: PlatformContent | None = None
+
+    def content(self) -> Content:
+        """The same, as it is stored.
+
+        Raises:
+            BadRequest: a field is malformed.
+        """
+        return native_content_of(msgspec.to_builtins(self))
+
+
+class NewTemplate(TemplateContent, frozen=True, kw_only=True):
+    """A template as its author wants it."""
+
+    kind: TemplateKind
+    name: Name
+    trigger_name: str | None = None
+    description: str | None = None
+    translations: dict[str, TemplateContent] | None = None
+    when_undefined: WhenUndefined | None = None
+    send_to_unsubscribed: bool | None = None
+    audience: Filter | None = None
+
+    def draft(self) -> Draft:
+        """The same, as it is stored.
+
+        Raises:
+            BadRequest: a text is blank or too long, or there is an audience where there can be none.
+        """
+        if self.audience is not None and self.kind is not TemplateKind.BROADCAST:
+            raise BadRequest(
+                "audience", "a transactional message goes to whom its sender names", "conflicting_fields"
+            )
+        to_all = self.send_to_unsubscribed
+        return Draft(
+            kind=self.kind,
+            name=validation.text(self.name, "name", max_bytes=MAX_NAME_BYTES),
+            trigger_name=validation.optional_text(self.trigger_name, "trigger_name", max_bytes=MAX_NAME_BYTES)
+            or None,
+            description=validation.optional_text(
+                self.description, "description", max_bytes=MAX_DESCRIPTION_BYTES
+            )
+            or "",
+            content=self.content(),
+            translations={
+                language: _translation(language, said) for language, said in (self.translations or {}).items()
+            },
+            when_undefined=self.when_undefined or WhenUndefined.FAIL,
+            # Receipts and codes go to everybody; what is sent to many does not, unless its author says so.
+            send_to_unsubscribed=self.kind is TemplateKind.TRANSACTIONAL if to_all is None else to_all,
+            audience=self.audience,
+        )
+
+
+class TemplatesQuery(Request, frozen=True, kw_only=True):
+    """Templates of all kinds, or of one."""
+
+    kind: Annotated[TemplateKind, Meta(description="Only those of this kind.")] | None = None
+
+
+def _translation(language: str, said: TemplateContent) -> Content:
+    validation.text(language, "translations", max_bytes=_MAX_LANGUAGE_BYTES)
+    try:
+        return said.content()
+    except BadRequest as error:
+        raise error.under(("translations", language)) from None

@@ -1,0 +1,34 @@
+"""What a workspace chose, and lists about it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, UnsetType
+
+from pushkeeper.services.schemas.base import PageQuery, Request
+
+
+class OptionsChange(Request, frozen=True, kw_only=True):
+    """The options that change; what is not given stays as it is."""
+
+    suppress_after: Annotated[int, Meta(ge=1, le=100)] | UnsetType = UNSET
+    min_strike_gap_s: Annotated[int, Meta(ge=0, le=31_536_000)] | UnsetType = UNSET
+    suppress_on_definitive: bool | UnsetType = UNSET
+    delete_unregistered: bool | UnsetType = UNSET
+    max_pushes_per_s: Annotated[int, Meta(ge=1, le=1000000)] | UnsetType | None = UNSET
+    ramp_s: Annotated[int, Meta(ge=0, le=3_600)] | UnsetType = UNSET
+    token_ownership: Literal["move", "share"] | UnsetType = UNSET
+    allow_placeholder_ids: bool | UnsetType = UNSET
+
+
+class PushesQuery(PageQuery, frozen=True, kw_only=True):
+    """The pushes of a message."""
+
+    ending: (
+        Annotated[
+            Literal["accepted", "bounced", "failed", "expired", "unknown", "skipped"],
+            Meta(description="How they ended."),
+        ]
+        | None
+    ) = None
