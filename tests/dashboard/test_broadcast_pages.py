@@ -17,6 +17,8 @@ from pushkeeper.services.broadcasts.creation import BroadcastRequest
 from pushkeeper.store.broadcasts.progress import Minute
 from pushkeeper.store.messages.templates import Draft, TemplateKind
 from pushkeeper.store.people.segments import Draft as Audience
+from pushkeeper.worker.jobs.estimates import Estimator
+from pushkeeper.worker.jobs.runner import Jobs
 from tests.dashboard.test_forms import wrong
 
 if TYPE_CHECKING:
@@ -49,6 +51,13 @@ async def kept(browser: Browser, place: Place, **changes: Any) -> Seen:
 def number_of(seen: Seen) -> int:
     assert seen.status == 303, seen.page.text
     return int(seen.location.rpartition("/")[2])
+
+
+async def estimated(place: Place, number: int) -> None:
+    """Make the estimate of a broadcast, as a worker would."""
+    estimator = Estimator(place.site.store.services.broadcasts.estimates)
+    await Jobs(place.site.database, estimator).finish()
+    assert (await made(place, number)).estimate.state == "done"
 
 
 async def made(place: Place, number: int) -> Any:
@@ -294,7 +303,21 @@ async def test_a_draft_says_what_is_to_be_expected_and_is_started_paused_resumed
     await place.device("eve", platform=Platform.IOS)
     number = number_of(await kept(operator, place))
     path = place.path(f"/broadcasts/{number}")
-    draft = (await operator.get(path)).page.text
+    pending = await operator.get(path)
+    assert [part.get("data-every") for part in pending.page.all("div") if part.get("id") == "standing"] == [
+        "1"
+    ]
+    assert [part for part in pending.page.all("section") if part.get("data-test") == "estimate-pending"]
+    assert "waits for a worker, and none is running" in pending.page.text
+    await place.site.database.rows(
+        "insert into workers (worker_id, host, pid) values (gen_random_uuid(), 'here', 1)"
+    )
+    assert "waits for a worker" not in (await operator.get(path)).page.text
+    await place.site.database.rows("delete from workers")
+    await estimated(place, number)
+    seen = await operator.get(path)
+    assert [part.get("data-every") for part in seen.page.all("div") if part.get("id") == "standing"] == [None]
+    draft = seen.page.text
     assert "Would be sent to" in draft
     assert "of 3 devices of 3 people in its audience" in draft
     assert "There are no credentials for this platform, app and environment" in draft
@@ -302,6 +325,7 @@ async def test_a_draft_says_what_is_to_be_expected_and_is_started_paused_resumed
     assert "Start it" not in (await viewer.get(path)).page.text
     await place.device("joe", platform=Platform.ANDROID)
     assert (await operator.post(f"{path}/preflight")).status == 303
+    await estimated(place, number)
     assert "of 4 devices" in (await operator.get(path)).page.text
 
     for what, state in (("start", "scheduled"), ("pause", "paused"), ("resume", "scheduled")):
@@ -321,6 +345,7 @@ async def test_a_draft_says_for_how_many_devices_the_time_zone_is_not_known(
     operator: Browser, place: Place
 ) -> None:
     seen = await kept(operator, place, opens="08:00", closes="20:00")
+    await estimated(place, number_of(seen))
     zones = {"treated_as": "UTC", "unknown": 2, "missing": 7, "names": {"GMT+9": 2}}
     await place.site.database.rows(
         "update broadcasts set preflight = preflight || $2 where workspace_id = $1",

@@ -10,7 +10,7 @@ from pushkeeper.core.model import Content, Platform
 from pushkeeper.services.broadcasts.creation import BroadcastRequest
 from pushkeeper.store.broadcasts import broadcasts
 from pushkeeper.store.messages.templates import Draft, TemplateKind
-from tests.dashboard.test_broadcast_pages import FORM, can_send, kept, made, number_of, typed
+from tests.dashboard.test_broadcast_pages import FORM, can_send, estimated, kept, made, number_of, typed
 
 if TYPE_CHECKING:
     from support.dashboard import Browser, Place
@@ -78,11 +78,16 @@ async def test_what_was_foreseen_of_a_former_draft_is_not_kept_with_the_changed_
 ) -> None:
     await place.device("ann")
     number = number_of(await kept(operator, place))
+    await estimated(place, number)
     before = await made(place, number)
     changed = {**FORM, "filter": "nobody"}
     assert (await operator.post(place.path(f"/broadcasts/{number}/edit"), changed)).status == 303
     # Somebody had it looked at before it was changed, and that took longer.
-    await broadcasts.set_preflight(place.site.database, before, before.preflight, datetime.now(UTC))
+    await place.site.database.in_transaction(
+        lambda connection: broadcasts.set_preflight(connection, before, before.preflight, datetime.now(UTC))
+    )
+    assert (await made(place, number)).preflight is None
+    await estimated(place, number)
     assert (before.preflight["devices"], (await made(place, number)).preflight["devices"]) == (1, 0)
 
 
@@ -94,6 +99,7 @@ async def test_one_device_that_is_left_out_is_one(operator: Browser, place: Plac
     number = (
         await room.create(workspace, BroadcastRequest(content=content, audience="everybody"))
     ).broadcast_id
+    await estimated(place, number)
     text = (await operator.get(place.path(f"/broadcasts/{number}"))).page.text
     assert "It says nothing on Android: 1 device is left out." in text
 

@@ -31,7 +31,8 @@ async def test_a_draft_says_something_else_to_others_and_is_sent_so(stage: Stage
     changed = changed["broadcast"]
     assert (changed["id"], changed["state"], changed["idempotency_key"]) == (draft["id"], "draft", "once")
     assert (changed["name"], changed["dry_run"], changed["per_second"]) == ("After", False, 50)
-    assert changed["preflight"]["people"] == 1
+    assert changed["estimate"]["state"] == "pending"
+    assert (await stage.estimated(draft["id"]))["preflight"]["people"] == 1
     await stage.do(draft["id"], "start")
     over = await stage.over(draft["id"])
     assert over["endings"] == {"accepted": 2}

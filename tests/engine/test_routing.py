@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
@@ -81,7 +81,12 @@ async def test_the_route_that_is_shown_is_the_one_that_is_taken(bare: Tenant, na
     listed = (await bare.call("GET", "/api/v1/devices"))["devices"]
     assert {device["token"]: device["route"] for device in listed} == shown
     everybody = {"name": "b", "content": {"message": "Hello"}, "audience": {"filter": "everybody"}}
-    draft = (await bare.call("POST", "/api/v1/broadcasts", everybody, expect=201))["broadcast"]["preflight"]
+    number = (await bare.call("POST", "/api/v1/broadcasts", everybody, expect=201))["broadcast"]["id"]
+
+    async def estimated() -> Any:
+        return (await bare.call("GET", f"/api/v1/broadcasts/{number}"))["broadcast"]["estimate"]["figures"]
+
+    draft = await eventually(estimated)
     without = sum(route is None for route in shown.values())
     assert (draft["left_out"].get("no_route"), draft["reachable"]) == (without, len(shown) - without)
     for person in range(len(shown)):

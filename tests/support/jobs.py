@@ -11,8 +11,11 @@ from pushkeeper.core.destination import Destinations
 from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Content, Environment, Provider, Secret
+from pushkeeper.rendering.renderer import Renderer
 from pushkeeper.services.broadcasts.creation import BroadcastRequest
+from pushkeeper.services.broadcasts.forecast import Estimates
 from pushkeeper.services.broadcasts.planner import Planning
+from pushkeeper.services.broadcasts.service import Broadcasts
 from pushkeeper.services.broadcasts.triggered import Triggers
 from pushkeeper.services.exports import Exports
 from pushkeeper.services.messages.templates import Templates
@@ -26,6 +29,7 @@ from pushkeeper.store.messages.templates import Draft, TemplateKind
 from pushkeeper.store.people.people import AttributeChange, Naming
 from pushkeeper.wiring import CHECKS
 from pushkeeper.worker.jobs.broadcasts import Planner
+from pushkeeper.worker.jobs.estimates import Estimator
 from pushkeeper.worker.jobs.exports import Exporter
 from pushkeeper.worker.jobs.recipient_files import Files
 from pushkeeper.worker.jobs.webhooks import Poster
@@ -63,6 +67,10 @@ class Shop:
             case "export":
                 everybody = {"attribute": {"field": "id", "operator": "exists"}}
                 return (await Exports(self.database, VAULT).of_people(self.workspace_id, everybody)).export_id
+            case "estimate":
+                request = BroadcastRequest(content=Content(title="Hello"), audience="everybody")
+                made = await Broadcasts(self.database, CHECKS, Renderer()).create(self.workspace_id, request)
+                return made.broadcast_id
             case "webhook":
                 return await self.ask_for_call(self.url)
         raise NotImplementedError(f"say here how somebody asks for a job of the kind {kind.name}")
@@ -109,6 +117,8 @@ class Shop:
             case "export":
                 text = [one async for one in Exports(self.database, VAULT).text(self.workspace_id, item)]
                 return bool(row["state"] == "done" and "ann" in "".join(text))
+            case "estimate":
+                return bool(row["state"] == "done")
             case "webhook":
                 [found] = await webhooks.of_workspace(self.database, self.workspace_id, item)
                 return found.waiting == 0 and found.failing_since is None
@@ -154,7 +164,7 @@ async def shops(database: Database, count: int = 2) -> AsyncIterator[list[Shop]]
     try:
         yield found
     finally:
-        for table in {kind.table for kind in KINDS.values()}:
+        for table in sorted({kind.table for kind in KINDS.values()}):  # estimates before their broadcasts
             await database.rows(
                 f"delete from {table} where workspace_id = any ($1)", [shop.workspace_id for shop in found]
             )
@@ -171,6 +181,8 @@ def work(database: Database, kind: Kind) -> Work:
             return Files(database, destinations=ANYWHERE)
         case "export":
             return Exporter(Exports(database, VAULT))
+        case "estimate":
+            return Estimator(Estimates(database))
         case "webhook":
             return Poster(database, VAULT, Figures(), destinations=ANYWHERE)
     raise NotImplementedError(kind.name)

@@ -230,7 +230,7 @@ SAMPLES: dict[str, list[Any]] = {
     "PUT /api/v1/broadcasts/{id}": _BROADCASTS,
     **{
         f"POST /api/v1/broadcasts/{{id}}/{verb}": _WITHOUT
-        for verb in ("cancel", "pause", "preflight", "resume", "start")
+        for verb in ("cancel", "estimate", "pause", "preflight", "resume", "start")
     },
     "PUT /api/v1/customers/{identifier}": [_IDENTIFY["attributes"]],
     "PUT /api/v1/customers/{identifier}/devices": [{"device": _DEVICE}],

@@ -46,7 +46,16 @@ class Stage:
         answer = await self.tenant.call(
             "POST", "/api/v1/broadcasts", {"content": CONTENT, **asked}, expect=expect
         )
-        return answer["broadcast"] if expect == 201 else answer["error"]
+        return await self.estimated(answer["broadcast"]["id"]) if expect == 201 else answer["error"]
+
+    async def estimated(self, number: int) -> Any:
+        """The broadcast, once its estimate is made or has failed."""
+
+        async def ask() -> Any:
+            found = await self.read(number)
+            return found if found["estimate"]["state"] != "pending" else None
+
+        return await eventually(ask)
 
     async def send(self, **asked: Any) -> int:
         number: int = (await self.make(start=True, **asked))["id"]

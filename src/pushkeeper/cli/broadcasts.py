@@ -102,7 +102,7 @@ def broadcast_create(*, name: str, json: bool, **options: Any) -> None:
     request, start = request_of(_body(options))
 
     async def create(room: Broadcasts, workspace: WorkspaceId) -> Broadcast:
-        return await room.create(workspace, request, start=start)
+        return await _estimated(room, await room.create(workspace, request, start=start))
 
     _tell_draft(run(_with_broadcasts(name, options, create)), name, json=json)
 
@@ -123,6 +123,7 @@ def broadcast_change(*, number: int, name: str, json: bool, **options: Any) -> N
 
     async def change(room: Broadcasts, workspace: WorkspaceId) -> Broadcast:
         changed = await room.change(workspace, number, request, version=version)
+        changed = await _estimated(room, changed)
         return await room.start(workspace, number, version=changed.version) if start else changed
 
     _tell_draft(run(_with_broadcasts(name, options, change)), name, json=json)
@@ -132,7 +133,9 @@ def broadcast_change(*, number: int, name: str, json: bool, **options: Any) -> N
 @_one
 def broadcast_preflight(*, number: int, name: str, json: bool, **options: Any) -> None:
     """Look at what is to be expected of broadcast NUMBER as things stand now."""
-    found = run(_with_broadcasts(name, options, lambda room, workspace: room.preflight(workspace, number)))
+    found = run(
+        _with_broadcasts(name, options, lambda room, workspace: room.estimates.make_now(workspace, number))
+    )
     shown = None if found is None else msgspec.to_builtins(found)
     answer({"preflight": shown}, _preflight(shown), json=json)
 
@@ -225,6 +228,17 @@ def _body(options: dict[str, Any]) -> dict[str, Any]:
     return body | {name: value for name, value in more.items() if value is not None}
 
 
+async def _estimated(room: Broadcasts, broadcast: Broadcast) -> Broadcast:
+    """The broadcast with its estimate, which is made here: there may be no worker."""
+    from contextlib import suppress
+
+    from pushkeeper.errors import TooManyRequests
+
+    with suppress(TooManyRequests):  # a worker makes it later
+        await room.estimates.make_now(broadcast.workspace_id, broadcast.broadcast_id)
+    return await room.one(broadcast.workspace_id, broadcast.broadcast_id)
+
+
 async def _followed(room: Broadcasts, workspace: WorkspaceId, number: int, *, follow: bool) -> Standing:
     """How it stands; or once it is over, with a bar until then."""
     from rich.console import Console
@@ -265,7 +279,9 @@ def _tell_draft(broadcast: Broadcast, name: str, *, json: bool) -> None:
     from pushkeeper.api.native.broadcasts import broadcast_json
 
     number = broadcast.broadcast_id
-    lines = [f"Broadcast {number} is {broadcast.shown_state}.", "", _preflight(broadcast.preflight)]
+    pending = broadcast.estimate is not None and broadcast.estimate.state == "pending"
+    told = "Its estimate is not made yet." if pending else _preflight(broadcast.preflight)
+    lines = [f"Broadcast {number} is {broadcast.shown_state}.", "", told]
     if broadcast.state == "draft":
         lines += ["", f"Send it by: pushkeeper broadcast start {number} --workspace {name}"]
     answer({"broadcast": broadcast_json(broadcast)}, "\n".join(lines), json=json)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group(short_help="See what workers have yet to do, and why it fails; retry or cancel it.")
 def jobs() -> None:
-    """See what workers have yet to do: plans and files of broadcasts, exports, and webhooks that fail.
+    """See what workers have yet to do: plans, files and estimates of broadcasts, exports, and webhooks that fail.
 
     What fails is tried again, ever more seldom, and is given up with its reason after ten attempts.
     """

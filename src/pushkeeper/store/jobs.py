@@ -93,6 +93,18 @@ EXPORT = Kind(
     at_once=2,
     per_workspace=1,
 )
+ESTIMATE = Kind(
+    name="estimate",
+    table="broadcast_estimates",
+    key="broadcast_id",
+    open=SQL["estimates"],
+    fail=SQL["fail_estimate"],
+    retry=SQL["retry_estimate"],
+    cancel=SQL["cancel_estimate"],
+    at_once=3,
+    per_workspace=1,
+    most_attempts=4,  # somebody waits to read it
+)
 # An item is a webhook: one call at a time goes to an endpoint, and what can't be told to it waits in its row (store/webhooks.py).
 WEBHOOK = Kind(
     name="webhook",
@@ -108,10 +120,11 @@ WEBHOOK = Kind(
     look_s=1.0,
     channel=None,
 )
-KINDS = (PLAN, FILE, EXPORT, WEBHOOK)
+KINDS = (PLAN, FILE, ESTIMATE, EXPORT, WEBHOOK)
 
 _ALL = " union all ".join(
-    query.removesuffix(";") for query in (SQL["of_broadcasts"], SQL["of_exports"], SQL["of_webhooks"])
+    query.removesuffix(";")
+    for query in (SQL["of_broadcasts"], SQL["of_estimates"], SQL["of_exports"], SQL["of_webhooks"])
 )
 
 

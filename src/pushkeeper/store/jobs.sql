@@ -22,6 +22,13 @@ select b.workspace_id, b.broadcast_id as item_id, b.next_attempt_at as due_at, b
 from broadcasts b
 where b.state = 'fetching' and (b.claimed_until > now() or b.paused_at is null);
 
+-- name: estimates
+-- Estimates of broadcasts that are to be made, or are being made.
+-- across workspaces: whoever counts does so for all.
+select e.workspace_id, e.broadcast_id as item_id, e.next_attempt_at as due_at, e.claimed_until
+from broadcast_estimates e
+where e.state = 'pending';
+
 -- name: exports
 -- Exports that are to be written, or are being written.
 -- across workspaces: whoever writes does so for all.
@@ -109,6 +116,11 @@ with failed as (
 delete from broadcast_people p using failed f
 where p.workspace_id = f.workspace_id and p.broadcast_id = f.broadcast_id and not f.listed;
 
+-- name: fail_estimate
+-- An estimate can't be made, and why.
+update broadcast_estimates set state = 'failed', failure = $4, claimed_until = null, claim_id = null, last_error = $4
+where workspace_id = $1 and broadcast_id = $2 and claim_id = $3 and state = 'pending';
+
 -- name: fail_export
 -- An export can't be written, and why; what there is of it goes.
 with failed as (
@@ -136,6 +148,16 @@ select b.workspace_id, case when b.file_url is not null and not b.listed then 'f
     b.created_at
 from broadcasts b
 where b.state in ('scheduled', 'fetching', 'planning', 'failed') and {whose};
+
+-- name: of_estimates
+-- Estimates that are not made, or can't be.
+-- across workspaces: whoever reads chooses whose.
+select e.workspace_id, 'estimate' as kind, e.broadcast_id as item_id, b.name,
+    case when e.state = 'failed' then 'failed' when e.claimed_until > now() then 'running'
+        when e.last_error is not null then 'put_off' else 'waiting' end as state,
+    e.attempts, e.next_attempt_at, coalesce(e.failure, e.last_error) as reason, e.asked_at as created_at
+from broadcast_estimates e join broadcasts b using (workspace_id, broadcast_id)
+where e.state in ('pending', 'failed') and {whose};
 
 -- name: of_exports
 -- Exports that are not written, or can't be.
@@ -187,6 +209,12 @@ update broadcasts set
 where workspace_id = $1 and broadcast_id = $2 and state in ('scheduled', 'fetching', 'planning', 'failed')
 returning broadcast_id;
 
+-- name: retry_estimate
+-- An estimate is made again, now and with all its attempts.
+update broadcast_estimates set state = 'pending', failure = null, last_error = null, attempts = 0, next_attempt_at = now()
+where workspace_id = $1 and broadcast_id = $2 and state in ('pending', 'failed')
+returning broadcast_id;
+
 -- name: retry_export
 -- An export is written again, now and with all its attempts.
 update exports set state = 'pending', failure = null, last_error = null, attempts = 0, next_attempt_at = now(),
@@ -200,6 +228,11 @@ update webhooks set disabled = false, failures = 0, failing_since = null, failur
     due_at = now()
 where workspace_id = $1 and webhook_id = $2
 returning webhook_id;
+
+-- name: cancel_estimate
+-- An estimate is not wanted any more.
+delete from broadcast_estimates where workspace_id = $1 and broadcast_id = $2 and state in ('pending', 'failed')
+returning broadcast_id;
 
 -- name: cancel_export
 -- An export is not wanted any more; what there is of it goes.

@@ -28,6 +28,7 @@ from pushkeeper.wiring.store import Store, shown_url, store
 from pushkeeper.wiring.surfaces import api, dashboard_context
 from pushkeeper.worker.jobs.broadcasts import Planner
 from pushkeeper.worker.jobs.erasures import Eraser
+from pushkeeper.worker.jobs.estimates import Estimator
 from pushkeeper.worker.jobs.exports import Exporter
 from pushkeeper.worker.jobs.recipient_files import Files
 from pushkeeper.worker.jobs.reports import Counting
@@ -97,6 +98,7 @@ def chores(opened: Store, settings: Settings, figures: Figures) -> tuple[Chore, 
         Poster(opened.database, opened.vault, figures, destinations=destinations),
         Planner(Planning(opened.database)),
         Files(opened.database, destinations=destinations),
+        Estimator(opened.services.broadcasts.estimates),
         Exporter(opened.services.exports),
     )
     return (

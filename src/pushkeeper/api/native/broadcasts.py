@@ -13,6 +13,7 @@ from pushkeeper.api.native.devices import device_json, render
 from pushkeeper.errors import BadRequest
 from pushkeeper.services import validation
 from pushkeeper.services.schemas.broadcasts import BroadcastsQuery
+from pushkeeper.store.broadcasts.broadcasts import EstimateState
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 
@@ -42,6 +43,7 @@ def routes(context: Context) -> Sequence[Route]:
         surface.route("/api/v1/broadcasts/preview", POST=broadcasts.preview),
         surface.route("/api/v1/broadcasts/{id}", GET=broadcasts.one, PUT=broadcasts.change),
         surface.route("/api/v1/broadcasts/{id}/minutes", GET=broadcasts.minutes),
+        surface.route("/api/v1/broadcasts/{id}/estimate", POST=broadcasts.estimate),
         surface.route("/api/v1/broadcasts/{id}/preflight", POST=broadcasts.preflight),
         surface.route("/api/v1/broadcasts/{id}/start", POST=broadcasts.start),
         surface.route("/api/v1/broadcasts/{id}/pause", POST=broadcasts.pause),
@@ -90,9 +92,14 @@ class _Broadcasts:
         found = await self._room.minutes(call.workspace.workspace_id, _number(call))
         return response.of_json({"minutes": found})
 
+    async def estimate(self, call: Call) -> Answer:
+        found = await self._room.estimate(call.workspace.workspace_id, _number(call))
+        return response.of_json({"estimate": estimate_json(found)}, 202)
+
     async def preflight(self, call: Call) -> Answer:
-        found = await self._room.preflight(call.workspace.workspace_id, _number(call))
-        return response.of_json({"preflight": None if found is None else msgspec.to_builtins(found)})
+        """What `estimate` does, by its former name and answer."""
+        found = await self._room.estimate(call.workspace.workspace_id, _number(call))
+        return response.of_json({"preflight": found.preflight, "estimate": estimate_json(found)})
 
     async def start(self, call: Call) -> Answer:
         body = await call.json()
@@ -154,6 +161,21 @@ def broadcast_json(broadcast: Broadcast) -> dict[str, Any]:
         "expires_at": None if broadcast.started_at is None else broadcast.expires_at,
         "left_out": None if broadcast.preflight is None else broadcast.preflight["no_content"],
         "preflight": broadcast.preflight,
+        "estimate": estimate_json(broadcast),
+    }
+
+
+def estimate_json(broadcast: Broadcast) -> dict[str, Any] | None:
+    """The estimate of a broadcast: pending, done with its figures, or failed with the reason."""
+    estimate = broadcast.estimate
+    if estimate is None:
+        return None
+    done = estimate.state is EstimateState.DONE
+    return {
+        "state": estimate.state,
+        "requested_at": estimate.asked_at,
+        "reason": estimate.reason,
+        "figures": broadcast.preflight if done else None,
     }
 
 

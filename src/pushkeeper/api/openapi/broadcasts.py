@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pushkeeper.api.openapi.operation import Operation, Operations
 from pushkeeper.api.openapi.schema import Schema, list_of, record, ref
-from pushkeeper.api.openapi.schemas import MAYBE_TEXT, OBJECT, TEXT, VERSION
+from pushkeeper.api.openapi.schemas import ESTIMATE, MAYBE_TEXT, OBJECT, TEXT, VERSION
 from pushkeeper.services.schemas.broadcasts import BroadcastsQuery
 from pushkeeper.services.schemas.workspace import PushesQuery
 
@@ -36,7 +36,7 @@ BROADCASTS: Operations = {
     ("POST", "/api/v1/broadcasts"): Operation(
         id="createBroadcast",
         summary="Create a broadcast",
-        description="Creates a broadcast and answers with its preflight. It is a draft unless `start` is true.",
+        description="Creates a broadcast, a draft unless `start` is true. Its `estimate` is pending at first.",
         body=ref("NewBroadcast"),
         status=201,
         answer=_ONE,
@@ -73,7 +73,7 @@ BROADCASTS: Operations = {
     ("PUT", "/api/v1/broadcasts/{id}"): Operation(
         id="replaceBroadcast",
         summary="Replace a draft",
-        description="Replaces a draft and answers with its new preflight. It starts if `start` is true.",
+        description="Replaces a draft, whose `estimate` is pending then. It starts if `start` is true.",
         body=ref("NewBroadcast"),
         answer=_ONE,
         refused=(403, 404, 409),
@@ -85,12 +85,21 @@ BROADCASTS: Operations = {
         answer=record({"minutes": list_of(OBJECT)}),
         refused=(404,),
     ),
+    ("POST", "/api/v1/broadcasts/{id}/estimate"): Operation(
+        id="estimateBroadcast",
+        summary="Estimate a broadcast again",
+        description="Requests another estimate of what to expect of a broadcast that has not begun. A worker makes it: poll "
+        "the broadcast until its `estimate` is `done` or `failed`.",
+        status=202,
+        answer=record({"estimate": ESTIMATE}),
+        refused=(404, 409),
+    ),
     ("POST", "/api/v1/broadcasts/{id}/preflight"): Operation(
         id="preflightBroadcast",
-        summary="Check a broadcast before it starts",
-        description="What to expect of a broadcast as things are now. It is saved with the broadcast until that starts.",
-        answer=record({"preflight": _MAYBE_OBJECT}),
-        refused=(404,),
+        summary="Estimate a broadcast again (former name)",
+        description="Does what `estimate` does, and answers with the figures of the estimate before.",
+        answer=record({"preflight": _MAYBE_OBJECT, "estimate": ESTIMATE}),
+        refused=(404, 409),
     ),
     **_step(
         "start",

@@ -18,6 +18,16 @@ OBJECT: Schema = {"type": "object", "additionalProperties": True}
 COUNT: Schema = {"type": "integer"}
 FLAG: Schema = {"type": "boolean"}
 VERSION: Schema = whole(1, 2**31 - 1)
+ESTIMATE: Schema = {
+    "type": ["object", "null"],
+    "properties": {
+        "state": {"enum": ["pending", "done", "failed"]},
+        "requested_at": TEXT,
+        "reason": {**MAYBE_TEXT, "description": "why it failed, or the last attempt did"},
+        "figures": {"type": ["object", "null"], "additionalProperties": True},
+    },
+    "description": "what to expect of the broadcast; null where no estimate was requested",
+}
 TIME: Schema = {"type": ["integer", "string"], "description": "unix seconds, or 2026-12-24T18:00:00Z"}
 UNIX: Schema = {"type": "integer", "minimum": 0, "maximum": int(TOO_LATE.timestamp()) - 1}
 
@@ -225,6 +235,7 @@ SCHEMAS: dict[str, Schema] = {
             "content": OBJECT,
             "created_at": TEXT,
             "preflight": {"type": ["object", "null"], "additionalProperties": True},
+            "estimate": ESTIMATE,
         }
     ),
     "Erasure": record(

@@ -149,11 +149,7 @@ class _Broadcasts:
         return csv_of("results", _RESULTS, standing.tallies)
 
     async def preflight(self, visit: Visit) -> Done:
-        number = visit.number("broadcast", "broadcast")
-        found = await self._room.preflight(visit.workspace_id, number)
-        if found is None:
-            return self._done(visit, "Its audience takes too long to count.", bad=True)
-        return self._done(visit, "Looked at again, as things stand now.")
+        return await self._change(visit, self._room.estimate, "The estimate is being made again.")
 
     async def start(self, visit: Visit) -> Done:
         start = partial(self._room.start, version=version_of(visit.form))
@@ -172,10 +168,10 @@ class _Broadcasts:
         await do(visit.workspace_id, visit.number("broadcast", "broadcast"))
         return self._done(visit, notice)
 
-    def _done(self, visit: Visit, notice: str, *, bad: bool = False) -> Done:
+    def _done(self, visit: Visit, notice: str) -> Done:
         number = visit.number("broadcast", "broadcast")
         return Done(
-            answer=led_to(visit.to("broadcasts", number), self._names.note(notice, bad=bad)),
+            answer=led_to(visit.to("broadcasts", number), self._names.note(notice)),
             target=str(number),
         )
 
@@ -257,5 +253,6 @@ def _facts(standing: Standing) -> dict[str, Any]:
         "tallies": standing.tallies,
         "waiting": [one for one in standing.waiting if one.paused],
         "compared": standing.compared,
+        "lacks_worker": standing.lacks_worker,
         "no_end": labels.NO_END_BECAUSE.get((progress.unknown or Unknown.OVER).value, ""),
     }

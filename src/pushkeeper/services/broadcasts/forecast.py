@@ -1,63 +1,133 @@
-"""Preflight: what is to be expected of a broadcast before it is sent."""
+"""Estimates: what is to be expected of a broadcast before it is sent, counted by workers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from pushkeeper.core.broadcasts import forecast
 from pushkeeper.core.broadcasts.forecast import Asks, Facts, RouteState, ZoneState
 from pushkeeper.core.delivery.rate_limit import FCM_PER_S
 from pushkeeper.core.delivery.route_choice import choose_route
-from pushkeeper.core.model import Content, Provider
-from pushkeeper.store.broadcasts import forecasts
-from pushkeeper.store.broadcasts.planning import Address
+from pushkeeper.core.model import Provider
+from pushkeeper.errors import NotFound, TooSlow
+from pushkeeper.services.audiences import read_whole
+from pushkeeper.store.broadcasts import broadcasts, estimates, forecasts
+from pushkeeper.store.broadcasts.planning import Address, Whom
 from pushkeeper.store.delivery import routes
+from pushkeeper.store.jobs import ClaimLost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.core.broadcasts.forecast import Kind, Preflight
     from pushkeeper.core.model import Platform, TokenShape, WorkspaceId
-    from pushkeeper.store.broadcasts.planning import Whom
-    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.broadcasts.broadcasts import Broadcast
+    from pushkeeper.store.db.database import Connection, Database
     from pushkeeper.store.delivery.routes import Route
+    from pushkeeper.store.jobs import Claim
+
+TOO_SLOW = "its audience takes too long to count"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flight:
-    """A broadcast to check: its audience, content and rate; `zone` as in a preflight's facts."""
+async def audience_of(database: Database, workspace: WorkspaceId, broadcast: Broadcast) -> Whom:
+    """The devices that a broadcast would go to now.
 
-    workspace_id: WorkspaceId
-    broadcast_id: int
-    whom: Whom
-    content: Content
-    asks: Asks
-    per_s: float | None
-    zone: str | None
+    Raises:
+        BadRequest: its saved audience does not exist any more.
+    """
+    node = None
+    if broadcast.audience is not None:
+        node = await read_whole(database.of(workspace).rows, workspace, broadcast.audience)
+    return Whom(
+        now=datetime.now(UTC),
+        node=node,
+        unit=broadcast.unit,
+        listed=broadcast.listed,
+        device_ids=broadcast.device_ids,
+    )
 
 
-class Preflights:
-    """Looks at broadcasts before they are sent."""
+class Estimates:
+    """Makes the estimates of all workspaces' broadcasts."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def look(self, flight: Flight) -> Preflight:
+    async def make(self, claim: Claim) -> None:
+        """Make an estimate that is claimed and save it; `ClaimLost` where another was requested meanwhile.
+
+        Raises:
+            BadRequest: its saved audience does not exist any more.
+            TooManyRequests: the database counts too many audiences already.
+        """
+        workspace, number = claim.workspace_id, claim.item_id
+        broadcast = await broadcasts.one(self._database, workspace, number)
+        if broadcast is None:
+            raise ClaimLost
+        found = await self._preflight(broadcast)
+
+        async def work(connection: Connection) -> None:
+            # In the order in which a change locks both.
+            await broadcasts.lock(connection, workspace, number)
+            asked_at = await estimates.lock(connection, claim)
+            if asked_at is None:
+                raise ClaimLost
+            await _save(connection, broadcast, found, asked_at)
+
+        await self._database.of(workspace).in_transaction(work)
+
+    async def make_now(self, workspace: WorkspaceId, broadcast_id: int) -> Preflight | None:
+        """Make the estimate of a broadcast at once and save it, whoever else makes it; None when it takes too long.
+
+        Raises:
+            BadRequest: its saved audience does not exist any more.
+            NotFound: the broadcast does not exist.
+            TooManyRequests: the database counts too many audiences already.
+        """
+        broadcast, now = await broadcasts.one(self._database, workspace, broadcast_id), datetime.now(UTC)
+        if broadcast is None:
+            raise NotFound("broadcast: not found")
+        found = await self._preflight(broadcast)
+        asked_at = now if broadcast.estimate is None else broadcast.estimate.asked_at
+
+        async def work(connection: Connection) -> None:
+            now = await broadcasts.lock(connection, workspace, broadcast_id)
+            if now is not None and now.version == broadcast.version:
+                await _save(connection, broadcast, found, asked_at)
+
+        await self._database.of(workspace).in_transaction(work)
+        return found
+
+    async def _preflight(self, broadcast: Broadcast) -> Preflight | None:
+        try:
+            return await self.look(broadcast)
+        except TooSlow:
+            return None  # another attempt would take as long
+
+    async def look(self, broadcast: Broadcast) -> Preflight:
         """What is to be expected of it, as things stand now.
 
         Raises:
             TooSlow: its audience cannot be counted within a minute.
         """
-        workspace, broadcast_id, whom = flight.workspace_id, flight.broadcast_id, flight.whom
+        workspace, broadcast_id = broadcast.workspace_id, broadcast.broadcast_id
+        whom = await audience_of(self._database, workspace, broadcast)
+        zone = broadcast.schedule.time_zone if broadcast.schedule.by_zone else None
+        asks = Asks(
+            send_to_unsubscribed=broadcast.send_to_unsubscribed,
+            skip_without_permission=broadcast.skip_without_permission,
+            one_per_phone=broadcast.one_per_phone,
+        )
         kinds = await forecasts.kinds(
             self._database,
             workspace,
             broadcast_id,
             whom,
-            flight.asks,
-            by_zone=flight.zone is not None,
+            asks,
+            by_zone=zone is not None,
         )
         unknown_zones = {}
         if any(kind.zone is ZoneState.UNKNOWN for kind in kinds):
@@ -69,12 +139,12 @@ class Preflights:
             kinds=kinds,
             routes=await self._routes(workspace, kinds),
             history=await forecasts.history(self._database, workspace),
-            per_s=flight.per_s,
+            per_s=broadcast.per_s,
             fastest_per_s=await forecasts.fastest_per_s(self._database, workspace),
-            zone=flight.zone,
+            zone=zone,
             unknown_zones=unknown_zones,
         )
-        return forecast.foresee(flight.content, facts)
+        return forecast.foresee(broadcast.content, facts)
 
     async def _routes(
         self, workspace: WorkspaceId, kinds: Sequence[Kind]
@@ -87,6 +157,15 @@ class Preflights:
             if route is not None:
                 found[address] = _state(route)
         return found
+
+
+async def _save(
+    connection: Connection, broadcast: Broadcast, found: Preflight | None, asked_at: datetime
+) -> None:
+    if found is not None:
+        await broadcasts.set_preflight(connection, broadcast, msgspec.to_builtins(found), asked_at)
+    failure = TOO_SLOW if found is None else None
+    await estimates.finish(connection, broadcast.workspace_id, broadcast.broadcast_id, failure=failure)
 
 
 def _state(route: Route) -> RouteState:

@@ -6,28 +6,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from pushkeeper.core.broadcasts import progress, schedule
-from pushkeeper.core.broadcasts.forecast import Asks
 from pushkeeper.core.filters.nodes import Or
-from pushkeeper.errors import BadRequest, Conflict, NotFound, TooManyRequests, TooSlow
+from pushkeeper.errors import BadRequest, Conflict, NotFound
 from pushkeeper.services.audiences import read_whole
 from pushkeeper.services.broadcasts import creation
 from pushkeeper.services.broadcasts.creation import Creation
-from pushkeeper.services.broadcasts.forecast import Flight, Preflights
+from pushkeeper.services.broadcasts.forecast import Estimates, audience_of
 from pushkeeper.services.messages.preview import Previews
 from pushkeeper.services.messages.templates import Letter
-from pushkeeper.store.broadcasts import broadcasts
+from pushkeeper.store.broadcasts import broadcasts, estimates
 from pushkeeper.store.broadcasts import progress as broadcast_progress
-from pushkeeper.store.broadcasts.broadcasts import Broadcast, BroadcastState
-from pushkeeper.store.broadcasts.planning import Whom
+from pushkeeper.store.broadcasts.broadcasts import Broadcast, BroadcastState, EstimateState
 from pushkeeper.store.db.statements import LostRace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from pushkeeper.core.broadcasts.forecast import Preflight
     from pushkeeper.core.broadcasts.progress import Progress
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.rendering.renderer import Renderer
@@ -43,16 +38,22 @@ _ACCEPTED = "accepted"
 _NOT_FOUND = "broadcast: not found"
 _TO_BE_PLANNED = frozenset({BroadcastState.SCHEDULED, BroadcastState.FETCHING, BroadcastState.PLANNING})
 _UNDER_WAY = _TO_BE_PLANNED | {BroadcastState.PLANNED}
+_ENDED = frozenset({BroadcastState.PLANNED, BroadcastState.CANCELLED, BroadcastState.FAILED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How a broadcast does: how far it has come, what came of it, and what it waits for."""
+    """How a broadcast does: how far it has come, what came of it, and what it waits for.
+
+    Attributes:
+        lacks_worker: its estimate is to be made, and no worker is alive that could.
+    """
 
     broadcast: Broadcast
     progress: Progress
     tallies: Sequence[Tally]
     waiting: Sequence[Waiting]
+    lacks_worker: bool = False
 
     @property
     def compared(self) -> dict[str, Any] | None:
@@ -76,13 +77,13 @@ class Broadcasts:
         """`checks` maps each platform to its content validators."""
         self._database = database
         self._creation = Creation(database, checks)
-        self._preflights = Preflights(database)
+        self.estimates = Estimates(database)
         self._previews = Previews(database, checks, renderer)
 
     async def create(
         self, workspace: WorkspaceId, request: BroadcastRequest, *, start: bool = False
     ) -> Broadcast:
-        """Create a broadcast, a draft unless it is to `start`; one of the same idempotency key is returned.
+        """Create a broadcast, a draft unless it is to `start`, and request its estimate; one of the same idempotency key is returned.
 
         Raises:
             BadRequest: the content says nothing, is not Liquid, or a provider would refuse it; the audience is no filter;
@@ -93,19 +94,18 @@ class Broadcasts:
         """
         checked = await self._creation.check(workspace, request)
 
-        async def work(connection: Connection) -> tuple[int, bool]:
+        async def work(connection: Connection) -> int:
             if request.once is not None:
                 known = await broadcasts.once(connection, workspace, request.once[0])
                 if known is not None:
-                    return _same(known, request.once[1]), False
+                    return _same(known, request.once[1])
             made = await creation.insert(connection, workspace, checked, start=start)
             if made is None:
                 raise LostRace  # another call with the same key was first; it is found now
-            return made, True
+            await estimates.request(connection, workspace, made)
+            return made
 
-        number, is_new = await self._database.of(workspace).in_transaction(work)
-        if is_new:
-            await self.preflight(workspace, number)
+        number = await self._database.of(workspace).in_transaction(work)
         return await self.one(workspace, number)
 
     async def change(
@@ -116,7 +116,7 @@ class Broadcasts:
         *,
         version: int | None = None,
     ) -> Broadcast:
-        """Replace a draft; its number and its idempotency key stay.
+        """Replace a draft, and request its estimate; its number and its idempotency key stay.
 
         Raises:
             BadRequest, Forbidden: as `create` does.
@@ -130,10 +130,9 @@ class Broadcasts:
                 raise Conflict(f"broadcast: it is {broadcast.state}, and only a draft can be changed")
             _require_version(broadcast, version)
             await creation.replace(connection, broadcast, checked)
+            await estimates.request(connection, workspace, broadcast_id)
 
-        await self._change(workspace, broadcast_id, work)
-        await self.preflight(workspace, broadcast_id)
-        return await self.one(workspace, broadcast_id)
+        return await self._change(workspace, broadcast_id, work)
 
     async def preview(self, workspace: WorkspaceId, request: BroadcastRequest) -> list[Said]:
         """What it would say on each platform to somebody of its audience; where people are named, to somebody of all.
@@ -152,7 +151,7 @@ class Broadcasts:
         """What a broadcast that was made says on each platform to somebody of its audience."""
         letter = Letter(content=broadcast.content, wording=broadcast.wording)
         try:
-            node = (await self._whom(workspace, broadcast)).node
+            node = (await audience_of(self._database, workspace, broadcast)).node
         except BadRequest:
             node = Or(())  # its saved audience was deleted since: nobody is in it
         return await self._previews.say(workspace, letter, node, broadcast.unit)
@@ -172,35 +171,20 @@ class Broadcasts:
         """The broadcasts of a workspace before a number, the newest first."""
         return await broadcasts.of_workspace(self._database, workspace, before=before, limit=limit)
 
-    async def preflight(self, workspace: WorkspaceId, broadcast_id: int) -> Preflight | None:
-        """Look at what is to be expected of a broadcast now, and keep it with it; None when that takes too long.
+    async def estimate(self, workspace: WorkspaceId, broadcast_id: int) -> Broadcast:
+        """Request another estimate of what to expect; a worker makes it, and the broadcast has its figures then.
 
         Raises:
+            Conflict: the broadcast has begun.
             NotFound: it does not exist.
         """
-        broadcast = await self.one(workspace, broadcast_id)
-        # What is created to start at once may have begun by now, and was asked for before.
-        asked_at = datetime.now(UTC) if broadcast.started_at is None else broadcast.created_at
-        flight = Flight(
-            workspace_id=workspace,
-            broadcast_id=broadcast_id,
-            whom=await self._whom(workspace, broadcast),
-            content=broadcast.content,
-            asks=Asks(
-                send_to_unsubscribed=broadcast.send_to_unsubscribed,
-                skip_without_permission=broadcast.skip_without_permission,
-                one_per_phone=broadcast.one_per_phone,
-            ),
-            per_s=broadcast.per_s,
-            zone=broadcast.schedule.time_zone if broadcast.schedule.by_zone else None,
-        )
-        try:
-            found = await self._preflights.look(flight)
-        except (TooSlow, TooManyRequests):
-            return None
-        told = msgspec.to_builtins(found)
-        await broadcasts.set_preflight(self._database, broadcast, told, asked_at)
-        return found
+
+        async def work(connection: Connection, broadcast: Broadcast) -> None:
+            if broadcast.started_at is not None or broadcast.state in _ENDED:
+                raise Conflict("broadcast: it has begun or ended, and is not estimated any more")
+            await estimates.request(connection, workspace, broadcast_id)
+
+        return await self._change(workspace, broadcast_id, work)
 
     async def standing(self, workspace: WorkspaceId, broadcast_id: int) -> Standing:
         """How a broadcast does.
@@ -234,7 +218,14 @@ class Broadcasts:
             last_due_at=max((one.last_at for one in waiting if one.later), default=None),
             bound_per_s=broadcast.per_s,
         )
-        return Standing(broadcast=broadcast, progress=progress.tell(facts), tallies=tallies, waiting=waiting)
+        pending = broadcast.estimate is not None and broadcast.estimate.state is EstimateState.PENDING
+        return Standing(
+            broadcast=broadcast,
+            progress=progress.tell(facts),
+            tallies=tallies,
+            waiting=waiting,
+            lacks_worker=pending and not await estimates.has_worker(self._database),
+        )
 
     async def minutes(self, workspace: WorkspaceId, broadcast_id: int) -> list[Minute]:
         """How many of its pushes came to what, minute by minute (UTC) since it began.
@@ -326,18 +317,6 @@ class Broadcasts:
 
         await self._database.of(workspace).in_transaction(locked)
         return await self.one(workspace, broadcast_id)
-
-    async def _whom(self, workspace: WorkspaceId, broadcast: Broadcast) -> Whom:
-        node = None
-        if broadcast.audience is not None:
-            node = await read_whole(self._database.of(workspace).rows, workspace, broadcast.audience)
-        return Whom(
-            now=datetime.now(UTC),
-            node=node,
-            unit=broadcast.unit,
-            listed=broadcast.listed,
-            device_ids=broadcast.device_ids,
-        )
 
 
 def _require_version(broadcast: Broadcast, version: int | None) -> None:

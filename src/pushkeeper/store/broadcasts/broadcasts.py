@@ -97,6 +97,21 @@ class Definition:
 _JSON = ("content", "wording", "schedule")
 
 
+class EstimateState(StrEnum):
+    PENDING = "pending"  # a worker is to make it, or makes it
+    DONE = "done"  # its figures are the broadcast's `preflight`
+    FAILED = "failed"  # it is not tried any more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """An estimate of what to expect of a broadcast; `reason` is why it failed, or why the last attempt did."""
+
+    state: EstimateState
+    asked_at: datetime
+    reason: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broadcast(Definition):
     """A broadcast: its definition and its progress.
@@ -109,6 +124,8 @@ class Broadcast(Definition):
         devices: for how many it was planned so far.
         last_device, last_person: how far the plan of this pass has come, in the order of their keys.
         free_at: from when on its rate has slots.
+        preflight: the figures of its last estimate.
+        estimate: None where none was requested.
         waiting: not all that was planned is settled.
         stop_reason: why its message is not sent on, where it is not.
         last_error: why the last of so many `attempts` at its plan failed, where there is another; None where it did not.
@@ -129,6 +146,7 @@ class Broadcast(Definition):
     free_at: datetime
     failure: str | None
     preflight: dict[str, Any] | None
+    estimate: Estimate | None
     created_at: datetime
     started_at: datetime | None
     planned_at: datetime | None
@@ -356,13 +374,11 @@ def _key(broadcast: Broadcast) -> tuple[WorkspaceId, int]:
 
 
 async def set_preflight(
-    database: Database, broadcast: Broadcast, preflight: dict[str, Any], asked_at: datetime
+    connection: Connection, broadcast: Broadcast, preflight: dict[str, Any], asked_at: datetime
 ) -> None:
     """Save what was forecast of it, unless it was changed meanwhile or had begun when that was asked for."""
-    workspace, number = broadcast.workspace_id, broadcast.broadcast_id
-    await database.of(workspace).rows(
-        SQL["set_preflight"], workspace, number, broadcast.version, preflight, asked_at
-    )
+    key = broadcast.workspace_id, broadcast.broadcast_id
+    await connection.execute(SQL["set_preflight"], *key, broadcast.version, preflight, asked_at)
 
 
 def of_row(row: Row) -> Broadcast:
@@ -375,4 +391,8 @@ def of_row(row: Row) -> Broadcast:
     values["passes"] = msgspec.convert(values["passes"], tuple[Pass, ...])
     values["content"] = msgspec.convert(values["content"], Content)
     values["wording"] = msgspec.convert(values["wording"], Wording | None)
-    return Broadcast(**values)
+    state, asked_at, reason = (values.pop(f"estimate_{name}") for name in ("state", "asked_at", "reason"))
+    estimate = None
+    if state is not None:
+        estimate = Estimate(state=EstimateState(state), asked_at=asked_at, reason=reason)
+    return Broadcast(**values, estimate=estimate)

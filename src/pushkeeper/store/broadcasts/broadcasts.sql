@@ -65,8 +65,10 @@ select b.broadcast_id, b.workspace_id, b.version, b.message_id, b.state, b.name,
     case when b.state in ('scheduled', 'fetching', 'planning') then b.last_error end as last_error,
     exists (select from batches q where q.workspace_id = b.workspace_id and q.message_id = b.message_id)
         or exists (select from held_verdicts h where h.workspace_id = b.workspace_id and h.message_id = b.message_id)
-        as waiting
-from broadcasts b left join messages m using (workspace_id, message_id)
+        as waiting, e.state as estimate_state, e.asked_at as estimate_asked_at, coalesce(e.failure, e.last_error) as estimate_reason
+from broadcasts b
+    left join messages m using (workspace_id, message_id)
+    left join broadcast_estimates e on e.workspace_id = b.workspace_id and e.broadcast_id = b.broadcast_id
 where b.workspace_id = $1 and {which};
 
 -- name: messages_of

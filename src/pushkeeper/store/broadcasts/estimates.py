@@ -1,0 +1,41 @@
+"""Estimates of what to expect of a broadcast, which workers make: requested, and what came of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pushkeeper.store.db.database import PLAN_CHANNEL, load_queries
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.jobs import Claim
+
+SQL = load_queries(__name__)
+
+
+async def request(connection: Connection, workspace: WorkspaceId, broadcast_id: int) -> None:
+    """Request an estimate, in place of any former one; workers are notified at the commit."""
+    await connection.execute(SQL["request"], workspace, broadcast_id)
+    await connection.execute(f"notify {PLAN_CHANNEL}")
+
+
+async def lock(connection: Connection, claim: Claim) -> datetime | None:
+    """When a claimed estimate was requested, locked until the transaction ends; None where the claim is lost."""
+    found: datetime | None = await connection.fetchval(SQL["lock"], *claim.row)
+    return found
+
+
+async def finish(
+    connection: Connection, workspace: WorkspaceId, broadcast_id: int, *, failure: str | None
+) -> None:
+    """The estimate is done, or has failed for good; whoever else works at it has lost the claim."""
+    await connection.execute(SQL["finish"], workspace, broadcast_id, failure)
+
+
+async def has_worker(database: Database) -> bool:
+    """Whether a worker is alive that could make an estimate."""
+    found: bool = await database.value(SQL["has_worker"])
+    return found
