@@ -256,3 +256,27 @@ DECIDE_NOTHING = {
     ("broadcasts", "ignore_missing"),
     ("broadcasts", "send_to_unsubscribed"),  # its message has it as well, and that decides
 }
+
+
+async def test_the_rule_is_put_into_the_statements_that_ask(database: Database) -> None:
+    """A function that is called for each device would run a query for each that looks for other tokens of its phone."""
+    asked: dict[str, tuple[str, list[object]]] = {
+        "worker": (queue.SQL["targets"], [[1], [1]]),
+        "explain": (explanations.SQL["devices"], [1, None, [], 50]),
+        "preflight": (
+            forecasts.SQL["kinds"]
+            .replace("{asks}", "false, true, true, null")
+            .replace("{zone}", "'known'")
+            .replace("{listed}", "")
+            .replace("{condition}", "true"),
+            [1, 0],
+        ),
+    }
+    for name, (query, parameters) in asked.items():
+        plan = await database.rows(f"explain (verbose, costs off) {query}", *parameters)
+        text = "\n".join(row["QUERY PLAN"] for row in plan)
+        assert "same_phone" in text or name == "explain", name
+        assert "phone_id" in text, name
+        assert not any(
+            f"{called}(" in text for called in ("skip_reason", "later_tokens", "push_is_disabled")
+        ), name

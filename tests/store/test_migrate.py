@@ -102,6 +102,24 @@ async def test_migrated_one_by_one_is_the_same_as_all_at_once(empty: Database, a
     assert one_by_one == at_once
 
 
+FUNCTIONS = """
+    select p.oid::regprocedure::text as name, pg_get_functiondef(p.oid) as text from pg_proc p
+    where p.pronamespace = 'public'::regnamespace and p.prokind = 'f'
+"""
+
+
+async def test_every_function_is_written_down_as_migrations_left_it(empty: Database) -> None:
+    for migration in migrate.migrations():
+        await empty.value(f"do $do$ begin execute $sql${migration.sql}$sql$; end $do$")
+    left = {row["name"]: row["text"] for row in await empty.rows(FUNCTIONS)}
+    for name in left:
+        await empty.owned.rows(f"drop function {name} cascade")
+    await empty.owned.in_transaction(lambda connection: connection.execute(migrate.functions()))
+    written = {row["name"]: row["text"] for row in await empty.rows(FUNCTIONS)}
+    assert len(left) > 30
+    assert written == left
+
+
 async def test_a_second_time_applies_nothing_and_changes_nothing(empty: Database) -> None:
     assert [m.number for m in await migrate.migrate(empty)] == [m.number for m in migrate.migrations()]
     before = schema_of(empty)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # One number for "the schema is being changed": every process that would change it waits its turn.
 _SCHEMA_LOCK = 0x70757368
+_FILES = resources.files("pushkeeper.store").joinpath("migrations")
+_FUNCTIONS = "functions.sql"
 _BY_MONTH = ("device_history", "events")
 _DAYS_AHEAD = 3
 _MONTHS_AHEAD = 2
@@ -47,11 +49,16 @@ class Migration:
 def migrations() -> list[Migration]:
     """All numbered SQL files, in order."""
     found = []
-    for file in resources.files("pushkeeper.store").joinpath("migrations").iterdir():
-        if file.name.endswith(".sql"):
+    for file in _FILES.iterdir():
+        if file.name.endswith(".sql") and file.name != _FUNCTIONS:
             number, _, name = file.name.removesuffix(".sql").partition("_")
             found.append(Migration(int(number), name.replace("_", " "), file.read_text(encoding="utf-8")))
     return sorted(found, key=lambda migration: migration.number)
+
+
+def functions() -> str:
+    """The statements that create every function of the schema, or replace it."""
+    return _FILES.joinpath(_FUNCTIONS).read_text(encoding="utf-8")
 
 
 async def migrate(database: Database) -> list[Migration]:
@@ -79,6 +86,7 @@ async def migrate(database: Database) -> list[Migration]:
                 migration.checksum,
             )
         if fresh:
+            await connection.execute(functions())
             await connection.execute("select bound_times()", timeout=_LONGEST_SCAN_S)
         await cells.bound(connection)
         return fresh, await row_security.lock(connection)
