@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import ast
-from functools import cache
 from pathlib import Path
 
 import pytest
 
+from support.started import STARTING, calls, modules
+
 ROOT = Path(__file__).parents[2]
-SRC = ROOT / "src" / "pushkeeper"
-STARTING = {"create_task", "ensure_future", "TaskGroup", "run_coroutine_threadsafe"}
-# A stranger to us.
-OTHERS = ("simulator",)
 # Who starts tasks: the test that shows what becomes of an error in them. Whoever awaits a task that is done is told its error.
 STARTED_BY = {
     "services/api_keys.py": "api/test_not_now.py::test_every_route_says_so_with_a_time_to_come_back",
     "cli/children.py": "journey/test_workers.py::test_serve_runs_workers_beside_it_restarts_what_dies_and_drains_all",
+    "cli/starting.py": "journey/test_without_database.py::test_while_it_waits_it_is_alive_and_says_when_to_come_back",
+    "store/db/connections.py": "store/test_patience.py::test_a_statement_that_takes_longer_is_cut_off_and_the_server_told_to_cancel_it",
     "cli/server.py": "store/test_embedded.py::test_who_looks_after_the_server_outlives_any_error",
     "cli/supervisor.py": "journey/test_processes.py::test_one_that_is_killed_is_missed_by_nobody_and_comes_back",
     "dashboard/ui/live.py": "dashboard/test_live.py::test_what_many_watch_is_asked_for_once",
@@ -39,17 +38,6 @@ STARTED_BY = {
     "worker/worker.py": "worker/test_tasks.py::test_every_task_of_a_worker_outlives_every_error_of_the_driver",
     "worker/provider_clients.py": "worker/test_tasks.py::test_a_sender_that_cannot_be_closed_is_no_reason_to_lose_outcomes",
 }
-
-
-@cache
-def modules() -> dict[str, ast.Module]:
-    files = [file for file in SRC.rglob("*.py") if file.relative_to(SRC).parts[0] not in OTHERS]
-    return {str(file.relative_to(SRC)): ast.parse(file.read_text()) for file in files}
-
-
-def calls(module: ast.Module, names: set[str]) -> list[ast.Call]:
-    found = [node for node in ast.walk(module) if isinstance(node, ast.Call)]
-    return [call for call in found if isinstance(call.func, ast.Attribute) and call.func.attr in names]
 
 
 def test_who_starts_tasks_is_known() -> None:

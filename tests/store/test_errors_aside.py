@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 from structlog.testing import capture_logs
 
+from pushkeeper.interprocess.figures import SharedFigures
+from pushkeeper.interprocess.memory import SharedMemory
 from pushkeeper.observability.meters import Series
 from pushkeeper.observability.metrics import Metric
-from pushkeeper.services.metrics_snapshot import Measures
+from pushkeeper.services import metrics_snapshot
+from pushkeeper.services.metrics_snapshot import Measures, publish
 from pushkeeper.store.db import watchdog
 from pushkeeper.store.db.watchdog import Watchdog
 from support.engine import eventually
@@ -36,6 +41,28 @@ async def test_a_scrape_is_answered_whatever_the_database_says(
         found = await measures.gather()
     assert Series(Metric.DATABASE_UP, (), 0.0) in found
     assert Series(Metric.DATABASE_UP, (), 1.0) in await measures.gather()
+
+
+async def test_figures_that_cannot_be_published_at_first_are_published_later(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics_snapshot, "EVERY_S", 0.0)
+    original, left = psutil.Process.num_fds, [OSError("too many open files")] * 3
+
+    def num_fds(process: psutil.Process) -> int:
+        if left:
+            raise left.pop()
+        found: int = original(process)
+        return found
+
+    monkeypatch.setattr(psutil.Process, "num_fds", num_fds)
+    with SharedMemory.made(1) as memory, capture_logs() as said:
+        publishing = asyncio.create_task(publish(Measures(database), SharedFigures(memory, 1)))
+        await eventually(lambda: _is(memory.pid(1) == os.getpid()))
+        publishing.cancel()
+        await asyncio.wait([publishing])
+        assert memory.published(1)
+    assert [line["event"] for line in said] == ["figures_not_published"] * 3
 
 
 @each_error

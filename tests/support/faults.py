@@ -47,7 +47,8 @@ ANY_OTHER = "any other"
 class Faults:
     """For each of some tasks, by name: the errors that its next statements raise, one after the other.
 
-    Tasks without a name are `ANY_OTHER`, this very test among them.
+    Tasks without a name go by that of the function that they run, where that is to meet some; else they are `ANY_OTHER`,
+    this very test among them.
 
     Attributes:
         left: what each task has still to meet.
@@ -79,10 +80,16 @@ class Faults:
 
         monkeypatch.setattr(asyncpg.Connection, name, asked)
 
-    def _strike(self) -> None:
+    def _named(self) -> str:
         current = asyncio.current_task()
         assert current is not None
-        name = ANY_OTHER if current.get_name().startswith("Task-") else current.get_name()
+        if not current.get_name().startswith("Task-"):
+            return current.get_name()
+        code = getattr(current.get_coro(), "cr_code", None)
+        return code.co_name if code is not None and code.co_name in self.left else ANY_OTHER
+
+    def _strike(self) -> None:
+        name = self._named()
         left = self.left.get(name)
         if left:
             error = left.pop(0)

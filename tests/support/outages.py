@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pushkeeper.store.db.database import Database
+from support.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,8 +41,7 @@ async def read_only(database: Database, administrator: Database) -> AsyncIterato
 
 
 @asynccontextmanager
-async def locked(database: Database, administrator: Database) -> AsyncIterator[None]:
-    """Somebody has every table, and nobody waits for long."""
+async def _every_table_held(database: Database) -> AsyncIterator[None]:
     holder = await Database.open(database.url, connections=1)
     rows = await holder.owned.rows(
         "select format('%I', relname) as name from pg_class where relnamespace = 'public'::regnamespace "
@@ -48,11 +49,52 @@ async def locked(database: Database, administrator: Database) -> AsyncIterator[N
     )
     tables = ", ".join(row["name"] for row in rows)
     try:
-        async with set_to(database, administrator, "lock_timeout", "3"), holder.owned._together() as held:
+        async with holder.owned._together() as held:
             await held.execute(f"lock table {tables} in access exclusive mode")
             yield
     finally:
         await holder.close()
+
+
+@asynccontextmanager
+async def locked(database: Database, administrator: Database) -> AsyncIterator[None]:
+    """Somebody has every table, and nobody waits for long."""
+    async with set_to(database, administrator, "lock_timeout", "3"), _every_table_held(database):
+        yield
+
+
+@asynccontextmanager
+async def locked_for_good(database: Database, administrator: Database) -> AsyncIterator[None]:
+    """Somebody has every table, and who waits for one is told nothing."""
+    del administrator
+    async with _every_table_held(database):
+        yield
+
+
+@asynccontextmanager
+async def silent(database: Database, administrator: Database) -> AsyncIterator[None]:
+    """Every process of the server stands still, and the kernel takes what is sent to it."""
+    del database
+    with frozen(Path(await administrator.owned.value("show data_directory"))):
+        yield
+
+
+@asynccontextmanager
+async def unsynced(database: Database, administrator: Database) -> AsyncIterator[None]:
+    """The server answers, but what is committed waits for a standby that is not there."""
+    del database
+    await _wait_for_standby(administrator, "set synchronous_standby_names = 'nobody'", "nobody")
+    try:
+        yield
+    finally:
+        await _wait_for_standby(administrator, "reset synchronous_standby_names", "")
+
+
+async def _wait_for_standby(administrator: Database, change: str, expected: str) -> None:
+    await administrator.owned.rows(f"alter system {change}")
+    await administrator.owned.rows("select pg_reload_conf()")
+    while await administrator.owned.value("show synchronous_standby_names") != expected:
+        pass
 
 
 @asynccontextmanager
@@ -70,3 +112,5 @@ async def gone(database: Database, administrator: Database) -> AsyncIterator[Non
 
 
 OUTAGES = (read_only, locked, gone)
+# Those in which nothing is refused: whoever asks gets no answer at all, or none to what is written.
+UNANSWERED = (silent, locked_for_good, unsynced)

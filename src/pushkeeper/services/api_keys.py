@@ -16,6 +16,7 @@ from pushkeeper.interprocess.rate_limits import RateLimits
 from pushkeeper.observability.meters import PROCESS
 from pushkeeper.observability.metrics import Metric
 from pushkeeper.store.admin import workspaces
+from pushkeeper.store.db import patience
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -133,7 +134,8 @@ class Keys:
             looking = self._looking[kind, digest] = asyncio.create_task(look())
             # Whoever asked may have left before the answer.
             looking.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return await asyncio.shield(looking)
+        with patience.spent():
+            return await asyncio.shield(looking)
 
     def _count(self, kind: str, workspace: WorkspaceId, per_s: int) -> None:
         if wait_s := self._limits.take(kind, workspace, per_s):

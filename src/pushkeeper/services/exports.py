@@ -16,6 +16,7 @@ from pushkeeper.core.identity import cio_id
 from pushkeeper.core.model import PersonId, Secret, WorkspaceId
 from pushkeeper.errors import BadRequest, Misconfigured, NotFound
 from pushkeeper.store import exports
+from pushkeeper.store.db import patience
 from pushkeeper.store.messages import messages
 from pushkeeper.store.messages.messages import Wanted
 from pushkeeper.store.people import segments
@@ -123,6 +124,7 @@ class Exports:
         number = 0
         while (part := await exports.part(self._database, workspace, export_id, number)) is not None:
             yield part
+            patience.renew()
             number += 1
 
     async def write(self, claim: Claim) -> None:

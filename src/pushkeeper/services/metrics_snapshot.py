@@ -19,7 +19,7 @@ from pushkeeper.observability.logs import logger
 from pushkeeper.observability.meters import PROCESS, Series
 from pushkeeper.observability.metrics import Metric
 from pushkeeper.store import jobs
-from pushkeeper.store.db import unreadable
+from pushkeeper.store.db import patience, unreadable
 from pushkeeper.store.delivery import routes, workers
 from pushkeeper.store.reports import metrics
 
@@ -81,6 +81,7 @@ class Kept(Generic[T]):
         return self._asking
 
     async def _answered(self) -> T:
+        patience.unlimited()  # it is for others too
         began = time.monotonic()
         try:
             answer = await self._ask()
@@ -239,18 +240,21 @@ def _of_queue(waiting: Iterable[metrics.Waiting]) -> Iterator[Series]:
 
 async def publish(measures: Measures, shared: SharedFigures) -> None:
     """Let the other processes of the service read this one's figures, until cancelled."""
-    shared.begin(measures.own())
+    begun = _publish(measures, shared.begin)
     try:
         while True:
             await asyncio.sleep(EVERY_S)
-            _publish(measures, shared)
+            begun = _publish(measures, shared.publish if begun else shared.begin) or begun
     finally:
-        _publish(measures, shared)
+        _publish(measures, shared.publish)
 
 
-def _publish(measures: Measures, shared: SharedFigures) -> None:
+def _publish(measures: Measures, write: Callable[[Iterable[Series]], None]) -> bool:
+    """Whether that was possible."""
     try:
-        shared.publish(measures.own())
+        write(measures.own())
     except Exception:
         # Out of file descriptors, say: the service is not to end for want of its figures.
         log.exception("figures_not_published")
+        return False
+    return True

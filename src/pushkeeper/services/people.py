@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pushkeeper.core.model import device_id
 from pushkeeper.errors import NotFound
+from pushkeeper.store.db import patience
 from pushkeeper.store.db.group_commit import Combiner
 from pushkeeper.store.devices import devices
 from pushkeeper.store.people import blocklist, erasures, events, people
@@ -83,7 +84,9 @@ class Registry:
         Raises:
             TooManyRequests: too many of the workspace wait already; none of these was taken.
         """
-        return await asyncio.gather(*self._calls.submit(calls), return_exceptions=True)
+        answers = self._calls.submit(calls)
+        with patience.spent():
+            return await asyncio.gather(*answers, return_exceptions=True)
 
     async def forget_device(
         self, workspace: WorkspaceId, identifier: Identifier, token: Token, *, request_id: str = ""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from itertools import takewhile
 from typing import TYPE_CHECKING, cast
 
 from starlette.routing import Route, Router
 
 from pushkeeper.core.client_address import client_of, is_trusted
-from pushkeeper.store.db.connections import set_deadline
+from pushkeeper.store.db import patience
 from pushkeeper.web import paths, response
 from pushkeeper.web.endpoint import log, meters_of, request_id_of
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 _ONLY_TLS = (b"strict-transport-security", b"max-age=31536000")
 _BEGINNING = 3  # segments of a path that choose its router
-_WAITS_S = 5.0  # for turns and connections, so that nobody waits ten seconds for an answer that does not come
 
 
 class PathRouter:
@@ -57,7 +55,6 @@ class PathRouter:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        set_deadline(time.monotonic() + _WAITS_S)
         raw_path = cast("bytes", scope.get("raw_path") or scope["path"].encode())
         scope["path"] = path = paths.without_extra_slashes(raw_path.decode("latin-1"), self._known)
         if self._trusted_proxies:
@@ -68,7 +65,8 @@ class PathRouter:
         for length in range(_BEGINNING, 0, -1):
             router = self._routers.get(tuple(segments[:length]))
             if router is not None:
-                await router(scope, receive, send)
+                with patience.limited():
+                    await router(scope, receive, send)
                 return
         await _no_such_route(scope, receive, send)
 

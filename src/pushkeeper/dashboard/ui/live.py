@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pushkeeper.dashboard.ui.response import EVENTS, Answer
 from pushkeeper.errors import PushkeeperError, TooManyRequests, Unreachable
 from pushkeeper.observability.logs import logger
+from pushkeeper.store.db import patience
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
@@ -69,6 +70,7 @@ class Live:
             shown, said_at = "", time.monotonic()
             yield b"retry: 1000\n\n"
             while (now := time.monotonic()) < ends_at:
+                patience.renew()
                 try:
                     frame = await look()
                 except Unreachable as error:

@@ -7,6 +7,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pushkeeper.store.db import patience
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
@@ -77,6 +79,7 @@ class Answer:
         if self.parts is not None and not head:
             async with aclosing(self.parts) as parts:
                 async for part in parts:
+                    patience.renew()
                     await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
-import time
 from contextlib import suppress
-from contextvars import ContextVar
-from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 from weakref import WeakSet
 
 import asyncpg
+from asyncpg import connect_utils
 
 from pushkeeper.observability.logs import logger
 from pushkeeper.store.db.driver_errors import ReadOnly
@@ -25,8 +24,6 @@ log = logger("database")
 CONNECT_S = 3.0  # one host
 STATEMENT_CACHE_SIZE = 100
 _DEFAULT_PORT = 5432
-_ACQUIRE_S = 30.0
-_LEAST_ACQUIRE_S = 2.0  # who has worked for long already (a large upload) still gets one that is free
 
 # A peer that acknowledges nothing for ten seconds is gone: its host, its network, or the entry in a firewall's table.
 _USER_TIMEOUT_MS = 10_000
@@ -44,23 +41,6 @@ _SERVER_SETTINGS = {
     "tcp_user_timeout": str(_USER_TIMEOUT_MS),
     "client_connection_check_interval": "5s",
 }
-
-_deadline: ContextVar[float] = ContextVar("deadline", default=inf)
-
-
-def deadline() -> float:
-    """Until when, by the monotonic clock, whoever this task works for waits for a turn or a connection."""
-    return _deadline.get()
-
-
-def set_deadline(at: float) -> None:
-    """Set until when this task, and those that it starts, wait for a turn or a connection."""
-    _deadline.set(at)
-
-
-def patience_s(most_s: float = _ACQUIRE_S) -> float:
-    """How long to wait for a turn or a connection from now on."""
-    return min(most_s, max(_deadline.get() - time.monotonic(), _LEAST_ACQUIRE_S))
 
 
 class Host(NamedTuple):
@@ -88,6 +68,20 @@ class Connection(asyncpg.Connection):  # type: ignore[misc] # it has no types
         """The connection behind what a pool lends."""
         return self
 
+    def cut_off(self) -> None:
+        """End it at once, and have the server cancel what it does for it.
+
+        By itself the server would notice after seconds that nobody waits; in a commit that waits for a standby, never.
+        """
+        if self._protocol is None:
+            return
+        cancelling = asyncio.get_running_loop().create_task(
+            _cancel(self._addr, self._params, self._protocol.backend_pid, self._protocol.backend_secret)
+        )
+        _cancellations.add(cancelling)
+        cancelling.add_done_callback(_cancellations.discard)
+        self.terminate()
+
 
 def _watch_the_wire(wire: socket.socket) -> None:
     if wire.family not in (socket.AF_INET, socket.AF_INET6):
@@ -96,6 +90,24 @@ def _watch_the_wire(wire: socket.socket) -> None:
     for name, value in {**_KEEPALIVE, "TCP_USER_TIMEOUT": _USER_TIMEOUT_MS}.items():
         if (option := getattr(socket, name, None)) is not None:  # not every system has all of them
             wire.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+_cancellations: set[asyncio.Task[None]] = set()
+
+
+async def _cancel(address: Any, parameters: Any, pid: int, secret: int) -> None:  # noqa: ANN401 - the driver's own
+    """Ask a server to cancel what a process of it does."""
+    try:
+        async with asyncio.timeout(CONNECT_S):
+            await connect_utils._cancel(  # noqa: SLF001 - what it has in public waits for the server
+                loop=asyncio.get_running_loop(),
+                addr=address,
+                params=parameters,
+                backend_pid=pid,
+                backend_secret=secret,
+            )
+    except Exception as error:  # noqa: BLE001 - it looks by itself, in a while
+        log.info("statement_not_cancelled", error=str(error) or type(error).__name__)
 
 
 class Connector:

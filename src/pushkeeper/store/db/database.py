@@ -12,7 +12,7 @@ from pushkeeper.core.delivery.delivery_id import DeliveryIds
 from pushkeeper.core.identifier_hash import IdentifierHashes
 from pushkeeper.core.model import Secret
 from pushkeeper.errors import Misconfigured
-from pushkeeper.store.db import opening, queries, surveys, unreadable
+from pushkeeper.store.db import opening, patience, queries, surveys, unreadable
 from pushkeeper.store.db.connections import STATEMENT_CACHE_SIZE, where
 from pushkeeper.store.db.listening import listening
 from pushkeeper.store.db.pools import Pools
@@ -57,7 +57,9 @@ _KEEP_SCHEMA = (
     "select set_config('search_path', array_to_string(array(select quote_ident(schema) "
     "from unnest(current_schemas(false)) schema), ', '), false)"
 )
-_FOR_SURVEYS = "set local work_mem = '64MB'; set local plan_cache_mode = force_custom_plan"
+# What reads much may take long, but not because somebody has a table locked.
+_NO_LONG_LOCKS = f"set local lock_timeout = '{patience.ANSWER_S:g}s'"
+_FOR_SURVEYS = f"set local work_mem = '64MB'; set local plan_cache_mode = force_custom_plan; {_NO_LONG_LOCKS}"
 
 
 def storable(text: str) -> str:
@@ -202,7 +204,7 @@ class Database(Statements):
         return self._pools.acquired(self._pool)
 
     def _acquired_for_survey(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
-        return self._pools.acquired(self._survey_pool)
+        return self._pools.acquired(self._survey_pool, may_take_long=True)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[asyncpg.Connection]:
@@ -236,7 +238,7 @@ class Database(Statements):
         begin = self._role(*workspaces)
 
         def begun() -> AbstractAsyncContextManager[asyncpg.Connection]:
-            return self._begun(f"begin read only; {begin}")
+            return self._begun(f"begin read only; {_NO_LONG_LOCKS}; {begin}", may_take_long=True)
 
         here = Statements(begun, begun)
         if (replica := self.replica) is None:
@@ -306,9 +308,9 @@ class Database(Statements):
                     await self._take_role(connection)
 
     @asynccontextmanager
-    async def _begun(self, begin: str) -> AsyncIterator[asyncpg.Connection]:
+    async def _begun(self, begin: str, *, may_take_long: bool = False) -> AsyncIterator[asyncpg.Connection]:
         """A transaction that begins so, in one round trip."""
-        async with self._acquired() as connection:
+        async with self._pools.acquired(self._pool, may_take_long=may_take_long) as connection:
             await connection.execute(begin)
             try:
                 yield connection

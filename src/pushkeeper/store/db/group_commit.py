@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from math import inf
 from time import perf_counter
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from pushkeeper.errors import TooManyRequests, Unreachable
 from pushkeeper.observability.meters import PROCESS
 from pushkeeper.observability.metrics import Metric
-from pushkeeper.store.db.connections import deadline, set_deadline
+from pushkeeper.store.db import patience
 from pushkeeper.store.db.turns import Keys, Turns, Waiting
 
 if TYPE_CHECKING:
@@ -24,16 +25,19 @@ _SLOW_S = 0.05
 _AMPLE = 32  # calls
 _SERIAL = 20  # serial calls in one commit: each takes about a millisecond
 _SERIAL_LANES = 3
+_LONGEST_REST_S = 0.5
 
 
 class _Waiting(Waiting[Call], Generic[Call, Result]):
-    __slots__ = ("answer", "deadline", "since")
+    __slots__ = ("answer", "deadline", "since", "until")
 
-    def __init__(self, call: Call, keys: Keys, answer: asyncio.Future[Result], since: float) -> None:
+    def __init__(
+        self, call: Call, keys: Keys, answer: asyncio.Future[Result], times: tuple[float, float, float]
+    ) -> None:
+        """`times`: it waits since then, its commit is to begin by then, and to end by then."""
         super().__init__(call, keys)
         self.answer = answer
-        self.since = since
-        self.deadline = deadline()
+        self.since, self.deadline, self.until = times
 
 
 class Combiner(Generic[Call, Result]):
@@ -91,7 +95,8 @@ class Combiner(Generic[Call, Result]):
             TooManyRequests: its owner has too many that wait.
         """
         [answer] = self.submit([call])
-        return await answer
+        with patience.spent():
+            return await answer
 
     def submit(self, calls: Sequence[Call]) -> list[asyncio.Future[Result]]:
         """The same without waiting, for some calls of one owner: what is submitted one after the other keeps that order.
@@ -101,9 +106,10 @@ class Combiner(Generic[Call, Result]):
         """
         loop = asyncio.get_running_loop()
         # The loop's own clock stands still within a turn.
-        now = perf_counter()
+        now = time.monotonic()
+        times = perf_counter(), now + patience.for_turn_s(inf), now + patience.for_answer_s()
         waiting: list[_Waiting[Call, Result]] = [
-            _Waiting(call, self._keys(call), loop.create_future(), now) for call in calls
+            _Waiting(call, self._keys(call), loop.create_future(), times) for call in calls
         ]
         before = self._turns.unfinished(waiting[0].owner) if waiting else 0
         if before and before + len(waiting) > self._most_unfinished:
@@ -159,10 +165,10 @@ class Combiner(Generic[Call, Result]):
 
     async def _run(self, group: list[_Waiting[Call, Result]]) -> None:
         began_at = perf_counter()
-        # Not the time of whoever's call had this commit begin.
-        set_deadline(min(waiting.deadline for waiting in group))
         now = time.monotonic()
         in_time = [waiting for waiting in group if waiting.deadline > now]
+        # Not that of whoever's call had this commit begin.
+        within_s = min((waiting.until for waiting in in_time), default=now) - now
         try:
             if len(in_time) < len(group):
                 late = [waiting for waiting in group if waiting.deadline <= now]
@@ -170,13 +176,15 @@ class Combiner(Generic[Call, Result]):
                     late, Unreachable("the database is too busy: what came before was not written in time")
                 )
             if in_time:
-                await self._write(in_time)
+                with patience.limited(within_s):
+                    await self._write(in_time)
         finally:
             took_s = perf_counter() - began_at
             self._durations.observe(took_s)
         if group[0].serial:
-            # All are answered. The owner's next begin later, so that the half of processor and database is for others.
-            await asyncio.sleep(took_s)
+            # All are answered. The owner's next begin later, so that the half of processor and database is for others; but
+            # soon enough to be answered in time themselves.
+            await asyncio.sleep(min(took_s, _LONGEST_REST_S))
 
     async def _write(self, group: list[_Waiting[Call, Result]]) -> None:
         """Commit a group; where that fails each owner's part of it, and then the halves of those that fail, in order."""

@@ -42,6 +42,15 @@ def malformed(url: str) -> Misconfigured:
     return Misconfigured(f"database URL: {where(url)} is not usable: malformed address")
 
 
+def without_address(error: Unreachable) -> str:
+    """Why a database cannot be opened now, for those who are not to know where it is."""
+    if isinstance(error, ReadOnly):
+        return "the database takes no writes: it is a standby, or read-only"
+    if isinstance(error.__cause__, Unreachable):
+        return error.__cause__.message
+    return "the database does not answer"
+
+
 async def require_primary(database: Database) -> None:
     """See that the server may write.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,8 +12,8 @@ import asyncpg
 
 from pushkeeper.errors import Unreachable
 from pushkeeper.observability.logs import logger
-from pushkeeper.store.db import driver_errors
-from pushkeeper.store.db.connections import STATEMENT_CACHE_SIZE, Connection, Connector, patience_s, where
+from pushkeeper.store.db import driver_errors, patience
+from pushkeeper.store.db.connections import STATEMENT_CACHE_SIZE, Connection, Connector, where
 from pushkeeper.store.db.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -93,25 +93,37 @@ class Pools:
         return Connections(size - idle, idle, sum(pool.get_max_size() for pool in self._pools))
 
     @asynccontextmanager
-    async def acquired(self, pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
-        """One of a pool's connections.
+    async def acquired(
+        self, pool: asyncpg.Pool, *, may_take_long: bool = False
+    ) -> AsyncIterator[asyncpg.Connection]:
+        """One of a pool's connections, for as long as whoever it is for waits; what may take long has its own limits.
 
         Raises:
             Unreachable: none is free in time, or the server does not answer; and what the driver raises, translated.
         """
         self._watchdog.check()
-        connecting, wait_s, began = True, patience_s(), time.monotonic()
+        connecting, wait_s, began = True, patience.for_turn_s(), time.monotonic()
+        if not wait_s:
+            raise Unreachable("the database is too busy: what was asked so far took too long")
+        use = _Use()
         try:
-            async with pool.acquire(timeout=wait_s) as connection:
-                connecting = False
-                with self._watchdog.watching(), _used(connection.itself()):
-                    yield connection
+            with ExitStack() as waiting:
+                waiting.enter_context(patience.spent())
+                async with pool.acquire(timeout=wait_s) as connection:
+                    connecting = False
+                    if may_take_long:
+                        waiting.close()
+                    within_s = inf if may_take_long else patience.for_answer_s()
+                    with self._watchdog.watching(), use.on(connection.itself(), within_s):
+                        yield connection
         except Exception as error:
             ours = driver_errors.translated(error, connecting=connecting)
             if ours is None:
                 raise
             if connecting and isinstance(error, TimeoutError) and time.monotonic() - began >= wait_s:
                 ours = Unreachable(f"the database gave no connection within {wait_s:.0f} s")
+            if use.is_over:
+                ours = Unreachable("the database is too busy: what was asked took too long")
             if isinstance(ours, Unreachable):
                 await self._heed(ours, error)
             raise ours from error
@@ -155,13 +167,34 @@ class Pools:
         self._connector.leave(lambda _: True)
 
 
-@contextmanager
-def _used(connection: Connection) -> Iterator[None]:
-    connection.in_use = True
-    try:
-        yield
-    finally:
-        connection.in_use = False
+class _Use:
+    """The use of a connection, which is ended when it takes too long.
+
+    The connection is cut off rather than the task cancelled, since the driver would wait until the server has cancelled.
+
+    Attributes:
+        is_over: whether it did.
+    """
+
+    is_over = False
+
+    @contextmanager
+    def on(self, connection: Connection, within_s: float) -> Iterator[None]:
+        """While a connection is in use, which is for so long at most."""
+        connection.in_use = True
+        timer = None
+        if within_s < inf:
+            timer = asyncio.get_running_loop().call_later(within_s, self._end, connection)
+        try:
+            yield
+        finally:
+            connection.in_use = False
+            if timer is not None:
+                timer.cancel()
+
+    def _end(self, connection: Connection) -> None:
+        self.is_over = True
+        connection.cut_off()
 
 
 async def _nothing(_: asyncpg.Connection) -> None:

@@ -15,6 +15,7 @@ from pushkeeper.errors import Unreachable
 from pushkeeper.observability.logs import logger
 from pushkeeper.observability.meters import PROCESS
 from pushkeeper.observability.metrics import Metric
+from pushkeeper.store.db import patience
 from pushkeeper.store.db.connections import where
 from pushkeeper.store.db.driver_errors import Busy, Cancelled, ReadOnly
 from pushkeeper.store.db.queries import load_queries
@@ -296,7 +297,7 @@ class Replica:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[asyncpg.Connection]:
-        async with self._pools.acquired(self._pool) as connection:
+        async with self._pools.acquired(self._pool, may_take_long=True) as connection:
             try:
                 yield connection
             finally:
@@ -317,6 +318,7 @@ class Replica:
             self._returning = asyncio.create_task(self._return())
 
     async def _return(self) -> None:
+        patience.unlimited()
         try:
             while self.trouble is not None:
                 await asyncio.sleep(_RETRY_S)

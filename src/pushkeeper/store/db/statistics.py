@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -11,10 +11,11 @@ import msgspec
 
 from pushkeeper.errors import Unreachable
 from pushkeeper.observability.logs import logger
+from pushkeeper.store.db import patience
 from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
 SQL = load_queries(__name__)
@@ -47,7 +48,7 @@ class Statistics:
         unknown = [table for table in _SURVEYED if (workspace, table) not in self._known]
         if not unknown:
             return False
-        async with self._learning, self._acquired() as connection:
+        async with self._turn(), self._acquired() as connection:
             found = {table: await self._held(connection, table, workspace) for table in unknown}
             many = {(workspace, table) for table, (held, _) in found.items() if held == _MANY}
             with suppress(asyncpg.LockNotAvailableError):
@@ -57,6 +58,22 @@ class Statistics:
                         await connection.execute(SQL["look_again"])
                 self._known |= many
         return not many and len(unknown) == len(_SURVEYED)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        wait_s = patience.for_turn_s()
+        try:
+            with patience.spent():
+                async with asyncio.timeout(wait_s):
+                    await self._learning.acquire()
+        except TimeoutError:
+            raise Unreachable(
+                f"the database was not looked at within {wait_s:.0f} s: it is too busy"
+            ) from None
+        try:
+            yield
+        finally:
+            self._learning.release()
 
     def committed(self) -> None:
         """Look at sizes after 8 transactions, after 16, 32 and so on: a new database grows fast, an old one does not."""
@@ -72,6 +89,7 @@ class Statistics:
             looking.cancel()
 
     async def _look_again(self) -> None:
+        patience.unlimited()
         try:
             async with self._acquired() as connection:
                 outgrown = [row["name"] for row in await connection.fetch(SQL["outgrown"])]

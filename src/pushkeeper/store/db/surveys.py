@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from pushkeeper.errors import TooManyRequests, TooSlow
-from pushkeeper.store.db.connections import patience_s
+from pushkeeper.store.db import patience
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -93,10 +93,11 @@ class Surveys:
 
 
 async def _acquire(turns: asyncio.Semaphore) -> None:
-    wait_s = patience_s(WAITS_S)
+    wait_s = patience.for_turn_s(WAITS_S)
     try:
-        async with asyncio.timeout(wait_s):
-            await turns.acquire()
+        with patience.spent():
+            async with asyncio.timeout(wait_s):
+                await turns.acquire()
     except TimeoutError:
         raise TooManyRequests(
             f"too many requests: other searches of this workspace were not done within {wait_s:.0f} s",

@@ -10,6 +10,7 @@ import msgspec
 
 from pushkeeper.errors import Unreachable
 from pushkeeper.observability.logs import logger
+from pushkeeper.store.db import patience
 from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class UnreadableRows:
             self._writing.cancel()
 
     async def _write(self) -> None:
+        patience.unlimited()
         while self._to_write:
             some, self._to_write = self._to_write, {}
             rows = [(*place, why) for place, why in some.items()]
