@@ -214,6 +214,19 @@ async def test_two_who_are_at_the_same_undo_take_each_strike_back_once(books: Bo
         await books.ledger.go_on(books.tenant, number + 1)
 
 
+async def test_of_many_devices_some_are_looked_at_and_said_to_be_a_part_of_them(books: Books) -> None:
+    tokens = [f"one-of-many-{number}" for number in range(64)]
+    await books.register(*tokens)
+    for parts in (1, 7, 64, 1 << 16):
+        seen = await books.ledger.verify(books.tenant, parts=parts, within_s=0.0)
+        assert seen.share == 1 / parts
+        assert (seen.devices == len(tokens)) == (parts == 1)
+    # However they are cut, all of them are each device once.
+    for parts in (1, 7, 300):
+        whole = await books.ledger.verify(books.tenant, parts=parts)
+        assert (whole.devices, whole.share) == (len(tokens), 1.0)
+
+
 async def test_what_does_not_add_up_is_named(books: Books) -> None:
     await books.register("a", "b", "c", "d")
     await books.verified()

@@ -9,6 +9,7 @@ import pytest
 
 from pushkeeper.errors import Conflict, NotFound
 from pushkeeper.store.admin import workspaces
+from pushkeeper.store.reports import reach
 
 if TYPE_CHECKING:
     from pushkeeper.store.db.database import Database
@@ -52,6 +53,21 @@ async def test_the_beginning_of_a_key_finds_its_row_but_is_not_the_key(database:
     assert not holder.matches(keys.app_api_key[:12] + "0" * 28)
 
 
+@pytest.mark.parametrize(("took_ms", "people"), [(60, 0), (61, 7)])
+async def test_what_takes_long_to_count_is_listed_as_it_was_last_counted(
+    database: Database, took_ms: int, people: int
+) -> None:
+    name = a_name()
+    made, _ = await workspaces.create(database, name)
+    await reach.count(database, made.workspace_id, first=True)
+    await database.rows(
+        "update reach_now set took_ms = $2, people = 7 where workspace_id = $1", made.workspace_id, took_ms
+    )
+    (facts,) = [found for found in await workspaces.list_all(database) if found.name == name]
+    assert (facts.people, facts.devices) == (people, 0)
+    assert (facts.counted_at is None) == (people == 0)
+
+
 @pytest.mark.parametrize("unknown", ["", "unknown", "x" * 1000])
 async def test_an_unknown_key_is_nobodys(database: Database, unknown: str) -> None:
     assert await workspaces.holder_of_site(database, unknown) is None
@@ -73,6 +89,7 @@ async def test_a_name_is_given_once_and_found_by(database: Database) -> None:
     with pytest.raises(NotFound, match="not found"):
         await workspaces.by_name(database, a_name())
     (facts,) = [found for found in await workspaces.list_all(database) if found.name == name]
+    assert facts.counted_at is None
     assert (facts.workspace_id, facts.site_id, facts.people, facts.devices) == (
         made.workspace_id,
         keys.site_id,

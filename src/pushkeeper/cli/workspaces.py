@@ -60,7 +60,7 @@ def workspace_create(*, name: str, json: bool, **options: Any) -> None:
 @on_store
 @as_json
 def workspace_list(*, json: bool, **options: Any) -> None:
-    """List the workspaces with how much each holds."""
+    """List the workspaces with how much each holds; the size of a large one is as workers last counted it."""
     from pushkeeper import wiring
     from pushkeeper.store.admin import workspaces
 
@@ -75,6 +75,7 @@ def workspace_list(*, json: bool, **options: Any) -> None:
             "site_id": w.site_id,
             "people": w.people,
             "devices": w.devices,
+            "counted_at": w.counted_at,
             "created_at": w.created_at,
         }
         for w in found

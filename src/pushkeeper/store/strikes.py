@@ -59,12 +59,17 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """What was found of some devices: how many there are, how many have no history left, and how many it does not fit."""
+    """What was found of some devices: how many there are, how many have no history left, and how many it does not fit.
+
+    Attributes:
+        share: of all devices of the workspace that these are.
+    """
 
     devices: int
     untold: int
     wrong: int
     examples: list[dict[str, Any]]
+    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

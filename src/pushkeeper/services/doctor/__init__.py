@@ -45,8 +45,10 @@ class Doctor:
         self._keep = keep
         self._open_prober = open_prober
 
-    async def examine(self, *, probes: bool) -> list[Finding]:
+    async def examine(self, *, probes: bool, whole_history: bool = False) -> list[Finding]:
         """All findings, in the order in which one thing stands on another; with `probes`, the providers are asked too.
+
+        Of large workspaces the history of some devices is looked at, unless the `whole_history` is wanted.
 
         While the schema is not this release's, nothing is asked that stands on it.
         """
@@ -59,7 +61,7 @@ class Doctor:
             finding.state is State.WRONG and finding.check in {"database", "migrations"} for finding in found
         ):
             return found
-        for name, check in self._checks():
+        for name, check in self._checks(whole_history=whole_history):
             found += await self._safely(name, check)
         opened = await sending.keys(self._database, self._vault, self._open_prober)
         found += sending.of_keys(opened, datetime.now(UTC))
@@ -67,7 +69,7 @@ class Doctor:
             found += await sending.of_probes(opened)
         return found
 
-    def _checks(self) -> list[tuple[str, Callable[[], Awaitable[list[Finding]]]]]:
+    def _checks(self, *, whole_history: bool) -> list[tuple[str, Callable[[], Awaitable[list[Finding]]]]]:
         """What is asked of a database whose schema is ours."""
         database = self._database
         return [
@@ -78,7 +80,7 @@ class Doctor:
             ("webhooks", lambda: sending.of_webhooks(database)),
             ("jobs", lambda: device_status.of_jobs(database)),
             ("rows", lambda: device_status.of_rows(database)),
-            ("ledger", lambda: device_status.of_ledger(database)),
+            ("ledger", lambda: device_status.of_ledger(database, whole=whole_history)),
         ]
 
     async def _of_server(self) -> list[Finding]:

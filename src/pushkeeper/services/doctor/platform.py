@@ -11,7 +11,7 @@ from cryptography import x509
 from pushkeeper.errors import Misconfigured, Unreachable
 from pushkeeper.services.doctor.finding import attention, ok, span, wrong
 from pushkeeper.store.admin import diagnostics
-from pushkeeper.store.db import cells, migrate, retention, surveys
+from pushkeeper.store.db import cells, connection_budget, migrate, retention
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,9 +30,6 @@ _SOON = timedelta(days=14)
 _LONG_TRANSACTION_S = 600.0
 SKEW_S = (1.0, 30.0)
 _NEXT_DAYS = 3
-_BESIDE = (
-    surveys.AT_ONCE + 1
-)  # connections of a process besides those of its setting: for searches, and one that listens
 # The first releases whose `ipaddress` knows which addresses are private (CVE-2024-4032), with others' fixes.
 _MENDED_PYTHONS = {(3, 11): (3, 11, 10), (3, 12): (3, 12, 4)}
 # Hours in which workers may have been away without a partition being late.
@@ -149,9 +146,8 @@ def _settings(server: Server) -> Iterator[Finding]:
 
 def planned(settings: Settings, limit: int) -> list[Finding]:
     """Whether the processes that the settings ask for may open all their connections."""
-    wanted = settings.processes * (settings.database_connections + _BESIDE)
-    wanted += settings.workers * (settings.worker_connections + _BESIDE)
-    if wanted <= 0.9 * limit:
+    wanted = connection_budget.wanted(settings)
+    if connection_budget.fits(settings, limit):
         return []
     said = f"{settings.processes} processes that answer and {settings.workers} workers may open {wanted} of {limit} connections"
     return [attention("connections", said, "raise max_connections, or run fewer processes")]

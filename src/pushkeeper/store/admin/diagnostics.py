@@ -66,6 +66,12 @@ async def server(database: Database) -> Server:
     return Server(**row)
 
 
+async def connections_limit(database: Database) -> int:
+    """How many connections the server has for us and others like us."""
+    limit: int = await database.value(SQL["connections"])
+    return limit
+
+
 async def write(database: Database) -> None:
     """See that a write goes through.
 

@@ -61,3 +61,8 @@ with room as materialized (select repeat(n::text, 300) as filling from generate_
 select current_setting('transaction_read_only')::bool as read_only, (select count(*) from room) as rows,
     case when not current_setting('transaction_read_only')::bool
         then pg_logical_emit_message(true, 'pushkeeper', 'is this written?')::text end as written;
+
+-- name: connections
+-- How many connections users that are no superusers may have open.
+select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+    - coalesce(current_setting('reserved_connections', true), '0')::int;

@@ -11,13 +11,17 @@ from made, unnest($2::text[], $3::text[], $4::bytea[]) as k (kind, key_id, secre
 returning workspace_id;
 
 -- name: all
--- Every workspace with how much it holds, oldest first.
+-- Every workspace with how much it holds, oldest first: counted now, or as it was last counted where that took more than $1
+-- milliseconds.
 -- across workspaces: the installation is listed.
-select w.workspace_id, w.name, w.created_at,
-    (select count(*) from people p where p.workspace_id = w.workspace_id) as people,
-    (select count(*) from devices d where d.workspace_id = w.workspace_id) as devices,
+select w.workspace_id, w.name, w.created_at, r.counted_at,
+    case when r.counted_at is null then (select count(*) from people p where p.workspace_id = w.workspace_id)
+        else r.people end as people,
+    case when r.counted_at is null then (select count(*) from devices d where d.workspace_id = w.workspace_id)
+        else (select coalesce(sum(c.devices), 0)::bigint from device_counts c where c.workspace_id = w.workspace_id)
+        end as devices,
     (select key_id from keys k where k.workspace_id = w.workspace_id and k.kind = 'track' limit 1) as site_id
-from workspaces w
+from workspaces w left join reach_now r on r.workspace_id = w.workspace_id and r.took_ms > $1
 order by w.workspace_id;
 
 -- name: names
