@@ -10,19 +10,11 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from pushkeeper.core.delivery.outcome import (
-    Accepted,
-    BadCredentials,
-    Heal,
-    Scope,
-    Throttled,
-    Verdict,
-    our_fault,
-)
+from pushkeeper.core.delivery.outcome import Accepted, BadCredentials, Heal, Scope, Throttled, Verdict
 from pushkeeper.core.model import Content, DeviceId, Environment, IdKind, PersonId, Platform, Push, Token
-from pushkeeper.observability.logs import logger
 from pushkeeper.providers.apns import message, verdict
 from pushkeeper.providers.credentials import AppleCertificate, AppleKey, ProviderTokens, utc_now
+from pushkeeper.providers.judging import judged
 from pushkeeper.providers.shared.apns_reasons import OUTAGE_WAIT_S
 from pushkeeper.providers.shared.retry_after import said_at
 from pushkeeper.providers.transport.address import Address
@@ -38,7 +30,6 @@ if TYPE_CHECKING:
 
     OnVerdicts: TypeAlias = Callable[[Sequence[tuple[Push, Verdict]]], None]
 
-log = logger("providers")
 
 ENDPOINT_URLS = {
     Environment.PRODUCTION: "https://api.push.apple.com",
@@ -174,20 +165,13 @@ class ApnsClient:
 
     def _read(self, answers: Sequence[tuple[_Sent, Answer]]) -> None:
         now = utc_now()
-        verdicts = [(sent.push, self._understood(sent, answer, now)) for sent, answer in answers]
+        verdicts = judged(answers, lambda sent, answer: self._verdict(sent, answer, now))
         if self._leave and self._connections_proven:
             # Once only until something is accepted: opening and closing fast looks like an attack.
             self._connections_proven = False
             self._pool.close_connections()
         self._leave = False
         self._on_verdicts(verdicts)
-
-    def _understood(self, sent: _Sent, answer: Answer, now: datetime) -> Verdict:
-        try:
-            return self._verdict(sent, answer, now)
-        except Exception as error:
-            log.exception("answer_not_understood", delivery_id=sent.push.delivery_id)
-            return our_fault("not_understood", error)
 
     def _verdict(self, sent: _Sent, answer: Answer, now: datetime) -> Verdict:
         found = verdict.read(

@@ -24,6 +24,7 @@ from pushkeeper.observability.logs import logger
 from pushkeeper.providers.credentials import utc_now
 from pushkeeper.providers.fcm import message, verdict
 from pushkeeper.providers.fcm.access_tokens import AccessTokens
+from pushkeeper.providers.judging import judged
 from pushkeeper.providers.shared.retry_after import said_at
 from pushkeeper.providers.transport.address import Address
 from pushkeeper.providers.transport.limits import Limits
@@ -205,14 +206,7 @@ class FcmClient:
 
     def _read(self, answers: Sequence[tuple[_Sent, Answer]]) -> None:
         now = self._clock()
-        self._on_verdicts([(sent.push, self._understood(sent, answer, now)) for sent, answer in answers])
-
-    def _understood(self, sent: _Sent, answer: Answer, now: datetime) -> Verdict:
-        try:
-            return self._verdict(sent, answer, now)
-        except Exception as error:
-            log.exception("answer_not_understood", delivery_id=sent.push.delivery_id)
-            return our_fault("not_understood", error)
+        self._on_verdicts(judged(answers, lambda sent, answer: self._verdict(sent, answer, now)))
 
     def _verdict(self, sent: _Sent, answer: Answer, now: datetime) -> Verdict:
         push = sent.push
