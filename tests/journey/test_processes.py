@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from pushkeeper import config
-from support.processes import answer, running
+from support.processes import answer, refusal, running
 from support.service import Workspace, eventually
 
 PER_S = 20
@@ -197,11 +197,30 @@ def test_one_that_is_killed_is_missed_by_nobody_and_comes_back(service, workspac
                     assert told[name] >= value, name
 
 
+def test_one_that_hangs_is_noticed_killed_and_replaced(service):
+    hung = children(service, "serve")["api-2"]
+    hung.suspend()
+    # Nobody waits for it.
+    for _ in range(20):
+        with urllib.request.urlopen(f"{service['url']}/healthz", timeout=10) as alive:
+            assert alive.status == 200
+    psutil.wait_procs([hung], timeout=60)
+    assert not hung.is_running()
+    eventually(lambda: set(children(service, "serve")) == {"api-1", "api-2"})
+    said = [json.loads(line) for line in service.log().splitlines() if "child_process_hangs" in line]
+    assert [(line["child"], line["pid"], line["silent_s"]) for line in said] == [("api-2", hung.pid, 10.0)]
+
+
+def test_more_processes_than_the_database_has_connections_for_are_refused(folder):
+    said = refusal("serve", "--data", folder / "many", "--port", "0", "--processes", "64")
+    assert "max_connections" in said["message"]
+
+
 def test_each_line_of_the_log_says_which_process_it_is_from(service):
     lines = [json.loads(line) for line in service.log().splitlines()]
     assert {line["process"] for line in lines} >= {"serve", "api-1", "api-2"}
     started = [line["child"] for line in lines if line["event"] == "child_process_started"]
-    assert sorted(started) == ["api-1", "api-1", "api-2", "worker-1"]
+    assert sorted(started) == ["api-1", "api-1", "api-2", "api-2", "worker-1"]
 
 
 def test_all_end_when_they_are_told_to_and_none_is_left_when_the_supervisor_is_killed(service):

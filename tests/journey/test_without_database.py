@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import socket
+import ssl
 import sys
 import tempfile
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
@@ -23,7 +26,9 @@ from support.processes import CLEAN
 from support.wire import wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
+
+    from pushkeeper.store.db.database import Database
 
 KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 WAIT = {("serve",), ("worker",)}
@@ -140,26 +145,88 @@ def test_a_standby_is_called_one(path, standby, file) -> None:
 
 @pytest.mark.parametrize("path", sorted(WAIT), ids=" ".join)
 async def test_what_serves_waits_for_its_database(path, database, nobody, tmp_path) -> None:
-    port = nobody.getsockname()[1]
-    name = urlsplit(database.url)
-    url = f"postgresql://{name.username}@/{name.path.lstrip('/')}?host=127.0.0.1:{port}"
     more = ("--port", "0") if path == ("serve",) else ()
+    async with _waiting(database, nobody, tmp_path, *path, *more) as process:
+        await _logged(process, "start_waits_for_the_database")
+        async with wire(database.url, nobody):
+            assert json.loads(await process.stdout.readline())["pid"] == process.pid
+            process.terminate()
+            assert await process.wait() == 0
+
+
+@pytest.mark.parametrize("more", [(), ("--processes", "2"), ("--tls-self-signed",)], ids=" ".join)
+async def test_while_it_waits_it_is_alive_and_says_when_to_come_back(
+    more, database, nobody, tmp_path
+) -> None:
+    async with _waiting(database, nobody, tmp_path, "serve", "--port", "0", *more) as process:
+        port = (await _logged(process, "answering_while_starting"))["port"]
+        assert (await _asked(port, more, "GET", "/healthz"))[0] == 200
+        for method, path in (
+            ("GET", "/readyz"),
+            ("PUT", "/api/v1/customers/1"),
+            ("GET", "/"),
+            ("GET", "/metrics"),
+        ):
+            status, headers, said = await _asked(port, more, method, path)
+            assert status == 503
+            assert 1 <= int(headers["retry-after"]) <= 10
+            assert "the database does not answer" in said
+            assert str(nobody.getsockname()[1]) not in said
+        async with wire(database.url, nobody):
+            statuses = {503}
+            while 200 not in statuses:
+                statuses.add((await _asked(port, more, "GET", "/readyz"))[0])
+            assert statuses == {200, 503}
+            facts = json.loads(await process.stdout.readline())
+            assert urlsplit(facts["url"]).port == port
+            process.terminate()
+            assert await process.wait() == 0
+
+
+async def _asked(port: int, more: tuple[str, ...], method: str, path: str) -> tuple[int, dict[str, str], str]:
+    """Status, headers and body of one call, on a connection of its own."""
+    secured = "--tls-self-signed" in more
+
+    def ask() -> tuple[int, dict[str, str], str]:
+        connection = (
+            http.client.HTTPSConnection(
+                "localhost", port, timeout=60, context=ssl._create_unverified_context()
+            )
+            if secured
+            else http.client.HTTPConnection("localhost", port, timeout=60)
+        )
+        with closing(connection):
+            connection.request(method, path)
+            answer = connection.getresponse()
+            return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read().decode()
+
+    return await asyncio.to_thread(ask)
+
+
+async def _logged(process: Any, event: str) -> dict[str, Any]:
+    """The next line of the log about this event."""
+    while event.encode() not in (said := await process.stderr.readline()):
+        assert said, "it ended"
+    found: dict[str, Any] = json.loads(said)
+    return found
+
+
+@asynccontextmanager
+async def _waiting(
+    database: Database, nobody: socket.socket, folder: Path, *command: str
+) -> AsyncIterator[Any]:
+    """A process whose database does not answer yet."""
+    name = urlsplit(database.url)
+    url = f"postgresql://{name.username}@/{name.path.lstrip('/')}?host=127.0.0.1:{nobody.getsockname()[1]}"
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "pushkeeper", *path, *more, "--json", "--data", str(tmp_path)),
+        *(sys.executable, "-m", "pushkeeper", *command, "--json", "--data", str(folder)),
         env={**CLEAN, "PUSHKEEPER_SECRET_KEY": KEY, "PUSHKEEPER_DATABASE_URL": url},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    assert process.stdout is not None
-    assert process.stderr is not None
     try:
         async with asyncio.timeout(60):
-            while b"start_waits_for_the_database" not in (said := await process.stderr.readline()):
-                assert said, "it ended"
-            async with wire(database.url, nobody):
-                assert json.loads(await process.stdout.readline())["pid"] == process.pid
-                process.terminate()
-                assert await process.wait() == 0
+            yield process
     finally:
         if process.returncode is None:
             process.kill()

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import pytest
 
 from pushkeeper.interprocess.memory import SharedMemory
-from pushkeeper.interprocess.turns import Turns
+from pushkeeper.interprocess.turns import FewestFirst, NobodyElse
 from support.bounded import QUIET, answered, heard, request, serving, status
 
 PATIENT_S = 30.0
@@ -20,8 +20,8 @@ def memory():
 
 
 def both(memory, stack, secured, **more):
-    one = stack.enter_context(serving(QUIET, secured, turns=Turns(memory, 1, **more)))
-    other = stack.enter_context(serving(QUIET, secured, turns=Turns(memory, 2, **more), socket_of=one))
+    one = stack.enter_context(serving(QUIET, secured, turns=FewestFirst(memory, 1, **more)))
+    other = stack.enter_context(serving(QUIET, secured, turns=FewestFirst(memory, 2, **more), socket_of=one))
     return one, other
 
 
@@ -45,11 +45,13 @@ def test_connections_are_spread_evenly(memory, secured):
 
 def test_who_has_more_connections_lets_others_accept_until_they_have_as_many(memory):
     with ExitStack() as stack:
-        one = stack.enter_context(serving(turns=Turns(memory, 1, patience_s=PATIENT_S)))
+        one = stack.enter_context(serving(turns=FewestFirst(memory, 1, patience_s=PATIENT_S)))
         memory.occupy(2, 0)
         for _ in range(6):
             opened(one, stack)
-        other = stack.enter_context(serving(turns=Turns(memory, 2, patience_s=PATIENT_S), socket_of=one))
+        other = stack.enter_context(
+            serving(turns=FewestFirst(memory, 2, patience_s=PATIENT_S), socket_of=one)
+        )
         memory.occupy(2, 2)
         for _ in range(6):
             opened(one, stack)
@@ -58,7 +60,7 @@ def test_who_has_more_connections_lets_others_accept_until_they_have_as_many(mem
 
 def test_one_that_hangs_keeps_nobody_waiting_for_long(memory):
     with ExitStack() as stack:
-        one = stack.enter_context(serving(turns=Turns(memory, 1)))
+        one = stack.enter_context(serving(turns=FewestFirst(memory, 1)))
         # The second never accepts, as if it were stopped.
         for _ in range(20):
             opened(one, stack)
@@ -68,7 +70,7 @@ def test_one_that_hangs_keeps_nobody_waiting_for_long(memory):
 def test_too_many_connections_are_told_so(memory):
     few = type(QUIET)(connections=2)
     with ExitStack() as stack:
-        site = stack.enter_context(serving(few, turns=Turns(memory, 1)))
+        site = stack.enter_context(serving(few, turns=FewestFirst(memory, 1)))
         held = [stack.enter_context(site.tcp()) for _ in range(2)]
         for client in held:
             client.sendall(request("/held"))
@@ -79,3 +81,11 @@ def test_too_many_connections_are_told_so(memory):
             assert b"retry-after: 1\r\n" in said
         site.release()
         assert [answered(client) for client in held] == [200, 200]
+
+
+def test_a_process_that_still_starts_accepts_only_while_no_other_answers(memory):
+    turns = NobodyElse(memory)
+    assert not turns.is_ours
+    memory.occupy(1, 0)
+    memory.occupy(2, 0)
+    assert turns.is_ours

@@ -20,6 +20,7 @@ log = logger("readiness")
 
 FRESH_FOR_S = 1.0
 WITHIN_S = 3.0
+_RETRY_AFTER = (b"retry-after", b"2")
 
 
 class Readiness:
@@ -32,7 +33,7 @@ class Readiness:
     async def __call__(self) -> Answer:
         reason = await self._in_the_way.current()
         if reason:
-            return response.of_json({"status": "unavailable", "reason": reason}, 503)
+            return response.of_json({"status": "unavailable", "reason": reason}, 503, _RETRY_AFTER)
         return response.of_json({"status": "ok"})
 
     async def _look(self) -> str:

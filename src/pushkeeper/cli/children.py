@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,15 @@ from pushkeeper import config
 from pushkeeper.observability.logs import logger
 from pushkeeper.observability.meters import PROCESS
 from pushkeeper.observability.metrics import Metric
+from pushkeeper.store.admin import diagnostics
+from pushkeeper.store.db import connection_budget
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from pushkeeper.config import Settings
+    from pushkeeper.store.db.database import Database
 
 log = logger("fleet")
 
@@ -29,6 +33,10 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 STEADY_AFTER_S = 60.0  # who ran so long and died did not die of its start
 DRAINED_WITHIN_S = 15.0
+BEAT_S = 1.0
+# Beats that a child may miss; and before its first one, in which Python has yet to load all.
+MISSED_BEATS = 10
+MISSED_AT_START = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +48,7 @@ class Child:
         command: the words behind `pushkeeper`.
         inherits: the file descriptors that it has of ours.
         ended: called after each of its ends.
-        ready: set when it has said so, by a line on its standard output.
+        ready: set when it has said so, by a line on its standard output that is not empty; empty ones are its heartbeat.
     """
 
     kind: str
@@ -57,11 +65,31 @@ def workers(count: int) -> list[Child]:
     return [Child(kind="worker", name=name, command=("worker", "--child", name)) for name in names]
 
 
+async def fitted(settings: Settings, database: Database) -> Settings:
+    """The settings with no more connections for each process than the server has for all; of a pooler that is not known.
+
+    Raises:
+        Misconfigured: it has too few for so many processes.
+    """
+    if database.is_pooled:
+        return settings
+    found = connection_budget.fitted(settings, await diagnostics.connections_limit(database))
+    if found != settings:
+        log.warning(
+            "fewer_connections_than_set",
+            database_connections=found.database_connections,
+            worker_connections=found.worker_connections,
+        )
+    return found
+
+
 class Fleet:
     """Children that are kept running until told to stop."""
 
-    def __init__(self, settings: Settings, children: Sequence[Child]) -> None:
+    def __init__(self, settings: Settings, children: Sequence[Child], *, beat_s: float = BEAT_S) -> None:
+        """A child whose heartbeat was not heard for ten times `beat_s` is killed, and started again."""
         self._settings = settings
+        self._beat_s = beat_s
         self._children = children
         self._stopping = asyncio.Event()
 
@@ -102,40 +130,81 @@ class Fleet:
                 env=config.environment(self._settings, os.environ),
                 pass_fds=child.inherits,
             )
-        except OSError as error:
-            return {"error": str(error)}
+        except Exception as error:  # noqa: BLE001 - no memory, files or processes left: it is tried again
+            return {"error": str(error) or type(error).__name__}
         log.info("child_process_started", child=child.name, pid=process.pid)
-        listening = asyncio.create_task(_until_ready(process, child.ready))
-        try:
-            return {"pid": process.pid, "code": await self._until_its_end(child, process)}
-        finally:
-            listening.cancel()
+        return {"pid": process.pid, "code": await self._until_its_end(child, process)}
 
     async def _until_its_end(self, child: Child, process: Process) -> int:
         ended = asyncio.create_task(process.wait())
         stopping = asyncio.create_task(self._stopping.wait())
+        hanging = asyncio.create_task(self._until_it_hangs(child, process))
         try:
-            await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({ended, stopping, hanging}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()
             if not ended.done():
                 process.terminate()
+        if hanging.done() and hanging.exception() is None:
+            process.kill()
+        try:
+            return await self._within_drain(child, process, ended)
+        finally:
+            hanging.cancel()
+
+    async def _within_drain(self, child: Child, process: Process, ended: asyncio.Task[int]) -> int:
         with suppress(TimeoutError):
             return await asyncio.wait_for(asyncio.shield(ended), DRAINED_WITHIN_S)
         log.warning("child_process_does_not_end", child=child.name, pid=process.pid)
         process.kill()
         return await ended
 
+    async def _until_it_hangs(self, child: Child, process: Process) -> None:
+        """Hear a child's heartbeat until that stops, as its event loop does, or is stopped.
 
-async def _until_ready(process: Process, ready: asyncio.Event) -> None:
-    assert process.stdout is not None  # noqa: S101 - it was started with a pipe
-    if await process.stdout.readline():
-        ready.set()
+        What counts is how often nothing was heard, not for how long: this process may have been stopped itself.
+        """
+        assert process.stdout is not None  # noqa: S101 - it was started with a pipe
+        missed, most = 0, MISSED_AT_START
+        while missed < most:
+            try:
+                async with asyncio.timeout(self._beat_s):
+                    line = await process.stdout.readline()
+            except TimeoutError:
+                missed += 1
+                continue
+            if not line:
+                await asyncio.Event().wait()  # it has closed it: its end is near
+            missed, most = 0, MISSED_BEATS
+            if line.strip():
+                child.ready.set()
+        log.error(
+            "child_process_hangs", child=child.name, pid=process.pid, silent_s=round(missed * self._beat_s, 1)
+        )
 
 
 def pause_s(deaths: int) -> float:
     """How long to wait after so many deaths in a row: longer each time, half a minute at most."""
     return float(min(FIRST_PAUSE_S * 2 ** min(max(deaths - 1, 0), 10), LONGEST_PAUSE_S))
+
+
+@asynccontextmanager
+async def heartbeat() -> AsyncIterator[None]:
+    """In a child: let the parent hear that the event loop runs, as long as this lasts."""
+    beating = asyncio.create_task(_beat(sys.stdout.fileno()))
+    try:
+        yield
+    finally:
+        beating.cancel()
+
+
+async def _beat(fd: int) -> None:
+    while True:
+        # It is closed once the parent is gone, and full while that is stopped.
+        with suppress(OSError):
+            if select.select([], [fd], [], 0)[1]:
+                os.write(fd, b"\n")
+        await asyncio.sleep(BEAT_S)
 
 
 def end_with_parent() -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import uvicorn
 
 from pushkeeper import config
 from pushkeeper.cli.common import answer, as_json, on_signals, on_store, run, settings_of
@@ -105,18 +104,24 @@ def serve(
 
 async def _serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) -> None:
     from pushkeeper import wiring
+    from pushkeeper.cli.children import fitted
+    from pushkeeper.cli.starting import opened_store
     from pushkeeper.cli.supervisor import supervise
     from pushkeeper.observability import logs
+    from pushkeeper.store.db.connection_budget import FOR_SUPERVISOR
     from pushkeeper.store.db.embedded import only_server
 
     several = settings.processes > 1
-    logs.configure(json=not os.isatty(2), process="serve" if several or settings.workers else None)
+    beside = several or settings.workers > 0
+    logs.configure(json=not os.isatty(2), process="serve" if beside else None)
     certificate = _certificate(settings)
+    connections = FOR_SUPERVISOR if several else settings.database_connections
     with _listen(settings) as listener, _folder_lock(settings, only_server):
-        connections = 4 if several else settings.database_connections
-        async with wiring.store(settings, connections=connections, waiting=True) as opened:
+        async with opened_store(settings, listener, certificate, connections=connections) as opened:
             if settings.worker:
                 await wiring.require_notifications(opened.database)
+            if beside:
+                settings = await fitted(settings, opened.database)
             url = _url(settings, listener, secure=certificate is not None)
             facts = {
                 "url": url,
@@ -135,23 +140,27 @@ async def _serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) ->
 
 async def _serve_as_child(settings: Settings, name: str, socket_fd: int, memory_fd: int, slot: int) -> None:
     """Answer at the parent's socket, beside others."""
-    from pushkeeper import wiring
-    from pushkeeper.cli.children import end_with_parent
+    from pushkeeper.cli.children import end_with_parent, heartbeat
+    from pushkeeper.cli.starting import opened_store
     from pushkeeper.interprocess import Place, SharedMemory
     from pushkeeper.observability import logs
 
     logs.configure(json=not os.isatty(2), process=name)
     end_with_parent()
     place = Place(SharedMemory(memory_fd, settings.processes), slot)
+    certificate = _certificate(settings)
 
     def ready() -> None:
         answer({"pid": os.getpid()}, "", json=True, file=logs.standard_output())
 
     with socket.socket(fileno=socket_fd) as listener:
-        async with wiring.store(
-            settings, connections=settings.database_connections, migrating=False, waiting=True
-        ) as opened:
-            await _answer(settings, opened, listener, _certificate(settings), ready, place)
+        async with (
+            heartbeat(),
+            opened_store(
+                settings, listener, certificate, connections=settings.database_connections, place=place
+            ) as opened,
+        ):
+            await _answer(settings, opened, listener, certificate, ready, place)
 
 
 async def _answer(
@@ -164,6 +173,7 @@ async def _answer(
 ) -> None:
     """Answer calls until told to stop; and send, where there is no other process for it."""
     from pushkeeper import wiring
+    from pushkeeper.cli.starting import uvicorn_config
     from pushkeeper.services.metrics_snapshot import Measures, publish
     from pushkeeper.web.limits import limits_of
     from pushkeeper.web.server import Server
@@ -172,7 +182,7 @@ async def _answer(
     url = _url(settings, listener, secure=certificate is not None)
     app = wiring.api(opened, url, settings, ending, place)
     server = Server(
-        _uvicorn_config(app, certificate), limits_of(settings), ready, place.turns if place else None
+        uvicorn_config(app, certificate), limits_of(settings), ready, place.turns if place else None
     )
     sender = None if place else _sender(settings, opened)
 
@@ -211,24 +221,6 @@ def _sender(settings: Settings, opened: Store) -> Worker | Fleet | None:
     if settings.workers:
         return Fleet(settings, workers(settings.workers))
     return wiring.worker(opened, settings) if settings.worker else None
-
-
-def _uvicorn_config(app: Any, certificate: ServedCertificate | None) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=5,
-        ssl_certfile=certificate.cert_file if certificate else None,
-        ssl_keyfile=certificate.key_file if certificate else None,
-        # Of TLS 1.2 only what encrypts and authenticates in one, with keys that are forgotten; 1.3 has nothing else.
-        ssl_ciphers="ECDHE+AESGCM:ECDHE+CHACHA20",
-    )
 
 
 def _certificate(settings: Settings) -> ServedCertificate | None:
@@ -316,13 +308,17 @@ def worker(*, child: str | None, json: bool, **options: Any) -> None:
 
 async def _work(settings: Settings, ready: Callable[[dict[str, Any]], None], child: str | None) -> None:
     from pushkeeper import wiring
-    from pushkeeper.cli.children import end_with_parent
+    from pushkeeper.cli.children import end_with_parent, heartbeat
     from pushkeeper.observability import logs
 
     logs.configure(json=not os.isatty(2), process=child)
     if child is not None:
         end_with_parent()
-    async with wiring.store(settings, connections=settings.worker_connections, waiting=True) as opened:
+    connections = settings.worker_connections
+    async with (
+        heartbeat() if child is not None else nullcontext(),
+        wiring.store(settings, connections=connections, on_wait=lambda _: None) as opened,
+    ):
         await wiring.require_notifications(opened.database)
         sender = wiring.worker(opened, settings)
         on_signals(sender.stop)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pushkeeper.interprocess.figures import SharedFigures
 from pushkeeper.interprocess.memory import SharedMemory
 from pushkeeper.interprocess.rate_limits import RateLimits
-from pushkeeper.interprocess.turns import Turns
+from pushkeeper.interprocess.turns import FewestFirst, NobodyElse, Turns
 
-__all__ = ["Place", "SharedMemory"]
+__all__ = ["Place", "SharedMemory", "Turns"]
 
 
 class Place:
@@ -17,7 +17,8 @@ class Place:
         self._memory = memory
         self._slot = slot
         self.limits = RateLimits(memory)
-        self.turns = Turns(memory, slot)
+        self.turns = FewestFirst(memory, slot)
+        self.turns_while_starting = NobodyElse(memory)
         self.figures = SharedFigures(memory, slot)
 
     def leave(self) -> None:

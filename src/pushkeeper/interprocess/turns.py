@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from pushkeeper.interprocess.memory import SharedMemory
 
 
-class Turns:
+class Turns(Protocol):
+    """When one of several processes accepts a connection.
+
+    Attributes:
+        patience_s: for how long another process is waited for, when it is its turn, as it may hang.
+    """
+
+    patience_s: float
+
+    def tell(self, connections: int) -> None:
+        """Say how many this process has open."""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is this process's turn."""
+
+
+class FewestFirst:
     """The process that has the fewest connections accepts the next one."""
 
     def __init__(self, memory: SharedMemory, slot: int, *, patience_s: float = 0.005) -> None:
-        """One that does not accept when it is its turn, as it hangs, is waited for with some patience."""
         self.patience_s = patience_s
         self._memory = memory
         self._slot = slot
@@ -27,3 +43,20 @@ class Turns:
         memory = self._memory
         ours = memory.connections(self._slot)
         return all(memory.connections(slot) >= ours for slot in memory.alive())
+
+
+class NobodyElse:
+    """This process accepts while there is no other that could: what it has to say is no better than nothing."""
+
+    patience_s = 1.0
+
+    def __init__(self, memory: SharedMemory) -> None:
+        self._memory = memory
+
+    def tell(self, connections: int) -> None:
+        """It has no part in what others share."""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether no process of the service answers."""
+        return not self._memory.alive()

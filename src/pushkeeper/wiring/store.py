@@ -61,12 +61,16 @@ class Store:
 
 @asynccontextmanager
 async def store(
-    settings: Settings, *, connections: int = 4, migrating: bool = True, waiting: bool = False
+    settings: Settings,
+    *,
+    connections: int = 4,
+    migrating: bool = True,
+    on_wait: Callable[[str], None] | None = None,
 ) -> AsyncIterator[Store]:
     """Open the store, starting the embedded PostgreSQL where no database URL is set.
 
-    Unless it is told not to, it brings the schema up to date. With `waiting` it waits for a database that does not answer
-    yet, or is still a standby.
+    Unless it is told not to, it brings the schema up to date. With `on_wait` it waits for a database that does not answer
+    yet, or is still a standby, and calls this with what it waits for, without the address.
 
     Raises:
         Misconfigured: the data folder, the secret key or the database cannot be used.
@@ -83,6 +87,7 @@ async def store(
             else vault.read_key(settings.secret_key.value.decode())
         )
         opened = vault.Vault(key)
+        say = on_wait or (lambda _: None)
 
         async def open_one() -> tuple[Database, list[Migration]]:
             return await _opened(
@@ -94,10 +99,10 @@ async def store(
                     embedded=embedded is not None,
                 ),
                 IdentifierHashes(opened.key_for("identifiers")),
-                migrating=migrating,
+                say if migrating else None,
             )
 
-        database, applied = await (_waited_for(open_one) if waiting else open_one())
+        database, applied = await (_waited_for(open_one, say) if on_wait else open_one())
         try:
             if settings.replica_url is not None:
                 await database.add_replica(settings.replica_url, max_lag_s=settings.replica_max_lag_s)
@@ -117,25 +122,28 @@ async def store(
 
 
 async def _opened(
-    database: Database, hashes: IdentifierHashes, *, migrating: bool
+    database: Database, hashes: IdentifierHashes, migrating: Callable[[str], None] | None
 ) -> tuple[Database, list[Migration]]:
+    """With the schema up to date, unless `migrating` is None; it is called when that begins."""
     try:
         database.hashes = hashes
-        if not migrating:
+        if migrating is None:
             return database, []
         await opening.require_primary(database)
+        migrating("the database's schema is being brought up to date")
         return database, await migrate.migrate(database)
     except BaseException:
         await database.close()
         raise
 
 
-async def _waited_for(open_one: Callable[[], Awaitable[T]]) -> T:
+async def _waited_for(open_one: Callable[[], Awaitable[T]], say: Callable[[str], None]) -> T:
     said_at = -inf
     while True:
         try:
             return await open_one()
         except Unreachable as error:
+            say(opening.without_address(error))
             if time.monotonic() - said_at >= _SAID_EVERY_S:
                 said_at = time.monotonic()
                 log.warning("start_waits_for_the_database", reason=error.message)
