@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import processes
 from benchmarks.figures import Figure, percentile
-from benchmarks.fleet import call, fleet, queue_is_empty
+from benchmarks.fleet import BY, call, fleet, queue_is_empty
 from pushkeeper.core.model import Content
 from pushkeeper.services.broadcasts.creation import BroadcastRequest
 
@@ -57,13 +57,13 @@ class _Bench:
         """Seconds from the start to the first push, and from the cancel to the last; below zero is before it."""
         workspace = self._found.workspace_id
         asked = BroadcastRequest(content=_CONTENT, audience="everybody", send_to_unsubscribed=True)
-        number = (await self._rooms.create(workspace, asked)).broadcast_id
-        await self._rooms.start(workspace, number)
+        number = (await self._rooms.create(BY, workspace, asked)).broadcast_id
+        await self._rooms.start(BY, workspace, number)
         before, started_at = await self._seen(), time.time()
         await self._until(lambda seen: seen > before)
         first_at = min(at for at in await self._latest() if at >= started_at)
         await self._until(lambda seen: seen >= before + self._devices * _CANCELLED_AFTER)
-        await self._rooms.cancel(workspace, number)
+        await self._rooms.cancel(BY, workspace, number)
         cancelled_at = time.time()
         await queue_is_empty(self._found)
         return first_at - started_at, max((await self._latest())[-1] - cancelled_at, 0.0)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from benchmarks import paint, processes
 from benchmarks.figures import Figure, percentile
 from benchmarks.fixtures import Size, loaded
+from benchmarks.fleet import BY
 from benchmarks.pages import PAGES
 from pushkeeper.core.identity import cio_id
 from pushkeeper.core.model import PersonId
@@ -77,7 +78,7 @@ async def _count(found: Loaded) -> None:
 async def log_in(store: Store) -> tuple[str, str]:
     """The cookie of somebody who may look at everything: its name and its value."""
     users = store.services.accounts
-    _, entry = await users.add("bench@example.com", Role.ADMIN)
+    _, entry = await users.add(BY, "bench@example.com", Role.ADMIN)
     token = await users.follow(entry.token, secrets.token_urlsafe(24))
     return cookies.names(secure=False).session, token
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import processes
 from pushkeeper import config, wiring
+from pushkeeper.core.actor import job
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Environment, Platform, Token
 from pushkeeper.store.admin import credentials, workspaces
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.admin.workspaces import NewKeys
     from pushkeeper.store.db.database import Connection
 
+BY = job("benchmark")  # who makes the changes that benchmarks make past the surfaces
 _PAGE = 2_000
 _LOOK_S = 0.1
 _MINTED_AT_ONCE = 50_000

@@ -21,7 +21,7 @@ from benchmarks import load, processes
 from benchmarks.dashboard import log_in
 from benchmarks.figures import percentile
 from benchmarks.fixtures import Size, fill
-from benchmarks.fleet import add_credentials, call, fleet, person_of, queue_is_empty, register
+from benchmarks.fleet import BY, add_credentials, call, fleet, person_of, queue_is_empty, register
 from benchmarks.sink import Sink
 from benchmarks.troubles import DEVICES, TROUBLES, Noisy, nothing
 from pushkeeper.core.model import Content, Platform
@@ -167,9 +167,9 @@ class _Bench:
     @classmethod
     async def of(cls, quiet: Fleet, noisy: Fleet, sink: Sink, port: int, scale: float) -> _Bench:
         webhook = Wanted(name="hook", endpoint=sink.address("/hook"), events=("push_sent",))
-        await quiet.store.services.webhooks.make(quiet.workspace_id, webhook)
+        await quiet.store.services.webhooks.make(BY, quiet.workspace_id, webhook)
         draft = Draft(kind=TemplateKind.BROADCAST, name="news", content=Content(title="News"))
-        template = await quiet.store.services.templates.make(noisy.workspace_id, draft)
+        template = await quiet.store.services.templates.make(BY, noisy.workspace_id, draft)
         rows = await quiet.store.database.rows(
             "select token from devices where workspace_id = $1", quiet.workspace_id
         )
@@ -229,9 +229,9 @@ class _Bench:
             asked = BroadcastRequest(
                 content=Content(title=title), audience="platform = android", send_to_unsubscribed=True
             )
-            number = (await rooms.create(workspace, asked)).broadcast_id
+            number = (await rooms.create(BY, workspace, asked)).broadcast_id
             started[title] = time.time()
-            await rooms.start(workspace, number)
+            await rooms.start(BY, workspace, number)
             await asyncio.sleep(min(_EVERY_S, max(until - time.monotonic(), 0)))
         return started
 

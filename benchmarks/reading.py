@@ -16,6 +16,7 @@ import psutil
 
 from benchmarks.figures import Beside, Figure, percentile
 from benchmarks.fixtures import Size, loaded
+from benchmarks.fleet import BY
 from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Content
@@ -138,12 +139,13 @@ async def _plan(found: Loaded, devices: int) -> Figure:
     """Every page of it, as a worker's planner does it; nobody sends what it plans."""
     rooms = found.store.services.broadcasts
     made = await rooms.create(
+        BY,
         found.workspace_id,
         BroadcastRequest(
             content=Content(title="News", message="Some"), audience="everybody", send_to_unsubscribed=True
         ),
     )
-    await rooms.start(found.workspace_id, made.broadcast_id)
+    await rooms.start(BY, found.workspace_id, made.broadcast_id)
     planner = Planner(Planning(found.store.database), most_batches=devices)
     process, held = psutil.Process(), [0]
     before = process.memory_info().rss

@@ -14,7 +14,7 @@ import msgspec
 
 from benchmarks import load, processes
 from benchmarks.fixtures import Size, device, loaded, run_long
-from benchmarks.fleet import Fleet, add_credentials, mint, queue_is_empty
+from benchmarks.fleet import BY, Fleet, add_credentials, mint, queue_is_empty
 from benchmarks.meter import SQL, Cost, Meter
 from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.identity import Identifier, IdentifierKind
@@ -164,8 +164,8 @@ class _Growing:
         """A broadcast to everybody, cut into batches that nobody sends."""
         rooms = self._store.services.broadcasts
         asked = BroadcastRequest(content=_CONTENT, audience="everybody", send_to_unsubscribed=True)
-        made = await rooms.create(self._workspace, asked)
-        await rooms.start(self._workspace, made.broadcast_id)
+        made = await rooms.create(BY, self._workspace, asked)
+        await rooms.start(BY, self._workspace, made.broadcast_id)
         planner = Planner(Planning(self._database), most_batches=self._size.devices)
         async with self.meter.of("plan, a device", self._size.devices):
             await Jobs(self._database, planner).finish()
@@ -225,9 +225,11 @@ class _Growing:
         rooms = self._store.services.broadcasts
         devices = [(Token(token), "devices") for token in tokens]
         made = await rooms.create(
-            self._workspace, BroadcastRequest(content=_CONTENT, devices=devices, send_to_unsubscribed=True)
+            BY,
+            self._workspace,
+            BroadcastRequest(content=_CONTENT, devices=devices, send_to_unsubscribed=True),
         )
-        await rooms.start(self._workspace, made.broadcast_id)
+        await rooms.start(BY, self._workspace, made.broadcast_id)
         await queue_is_empty(fleet)
         sent = await self._database.value(
             "select coalesce(sum(pushes), 0) from broadcast_tallies "

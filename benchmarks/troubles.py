@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import load
-from benchmarks.fleet import person_of, queue_is_empty
+from benchmarks.fleet import BY, person_of, queue_is_empty
 from pushkeeper.core.model import Content
 from pushkeeper.services.broadcasts.creation import BroadcastRequest
 from pushkeeper.store.webhooks import Wanted
@@ -73,7 +73,7 @@ async def slow_files(noisy: Noisy) -> AsyncIterator[None]:
             "select broadcast_id from broadcasts where workspace_id = $1 and state = 'fetching'", workspace
         )
         for row in rows:
-            await rooms.cancel(workspace, row["broadcast_id"])
+            await rooms.cancel(BY, workspace, row["broadcast_id"])
 
 
 @asynccontextmanager
@@ -83,6 +83,7 @@ async def slow_webhooks(noisy: Noisy) -> AsyncIterator[None]:
     workspace = noisy.fleet.workspace_id
     made = [
         await webhooks.make(
+            BY,
             workspace,
             Wanted(name=f"slow {n}", endpoint=noisy.sink.address("/slow"), events=("push_sent",)),
         )
@@ -90,13 +91,13 @@ async def slow_webhooks(noisy: Noisy) -> AsyncIterator[None]:
     ]
     rooms = noisy.fleet.store.services.broadcasts
     asked = BroadcastRequest(content=Content(title="News"), audience="everybody", send_to_unsubscribed=True)
-    await rooms.start(workspace, (await rooms.create(workspace, asked)).broadcast_id)
+    await rooms.start(BY, workspace, (await rooms.create(BY, workspace, asked)).broadcast_id)
     await queue_is_empty(noisy.fleet)
     try:
         yield
     finally:
         for webhook, _ in made:
-            await webhooks.delete(workspace, webhook.webhook_id)
+            await webhooks.delete(BY, workspace, webhook.webhook_id)
 
 
 def surveys(noisy: Noisy) -> AbstractAsyncContextManager[None]:

@@ -19,6 +19,7 @@ from pushkeeper import config, wiring
 from pushkeeper.cli.demo import story
 from pushkeeper.services.strikes import Meant
 from pushkeeper.store.admin import workspaces
+from support.actors import BY
 from support.processes import running
 from support.service import Workspace, eventually
 
@@ -106,7 +107,7 @@ async def tell_of_undos(data_dir: Path, name: str) -> None:
             ("sandbox key on the production route", 2_070, "2 days"),
             ("wrong topic", 61_480, "-1 day"),
         ):
-            undo = await store.services.strikes.begin(workspace, meant, why=f"{why} (ann@example.com)")
+            undo = await store.services.strikes.begin(BY, workspace, meant, why=f"{why} (ann@example.com)")
             await store.database.rows(
                 "update undos set meant_devices = $2 * 2, devices = $2, strikes = $2 * 2, "
                 "advanced_at = now() - $3::text::interval where undo_id = $1",

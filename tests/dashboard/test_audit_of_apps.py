@@ -47,7 +47,7 @@ async def test_an_app_key_reads_what_was_done_without_names_and_addresses(
     ]
     assert len({line["user_id"] for line in lines}) == 2
     for line in lines:
-        assert set(line) == {"audit_id", "at", "user_id", "action", "target", "outcome", "detail"}
+        assert set(line) == {"audit_id", "at", "actor", "user_id", "action", "target", "outcome", "detail"}
     # Who looks after the users sees all of it.
     [mine] = [
         line for line in (await admin.get("/audit.csv")).text.splitlines() if f"{place.name},,done" in line

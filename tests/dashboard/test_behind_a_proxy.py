@@ -14,6 +14,7 @@ from pushkeeper.core.client_address import networks_of
 from pushkeeper.core.roles import Role
 from pushkeeper.store.admin import sessions
 from pushkeeper.web.router import PathRouter
+from support.actors import BY
 from support.dashboard import PASSWORD, served
 from support.databases import own_database
 from support.inside import Inside
@@ -97,7 +98,7 @@ async def test_a_browser_in_which_somebody_logged_in_stays_open_to_them(
         assert await browser().log_in(OURS, PASSWORD) == 429
         assert await hers.log_in(OURS, PASSWORD) == 303
         # Where a link was followed it is known too.
-        _, entry = await site.users.add("new@example.com", Role.VIEWER)
+        _, entry = await site.users.add(BY, "new@example.com", Role.VIEWER)
         new = browser()
         done = await new.post(f"/link/{entry.token}", {"password": PASSWORD, "again": PASSWORD})
         assert done.status == 303

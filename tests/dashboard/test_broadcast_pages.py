@@ -19,6 +19,7 @@ from pushkeeper.store.messages.templates import Draft, TemplateKind
 from pushkeeper.store.people.segments import Draft as Audience
 from pushkeeper.worker.jobs.estimates import Estimator
 from pushkeeper.worker.jobs.runner import Jobs
+from support.actors import BY
 from tests.dashboard.test_forms import wrong
 
 if TYPE_CHECKING:
@@ -205,10 +206,10 @@ async def test_a_broadcast_is_there_to_be_read_when_its_audience_is_gone(
     await place.device("ann", platform=Platform.ANDROID)
     room, workspace = place.site.store.services.audiences, place.workspace.workspace_id
     segment = (
-        await room.make(workspace, Audience(name="Gone", filter="platform = android", unit=Unit.DEVICE))
+        await room.make(BY, workspace, Audience(name="Gone", filter="platform = android", unit=Unit.DEVICE))
     ).segment_id
     number = number_of(await kept(operator, place, filter=f"segment {segment}"))
-    await room.delete_segment(workspace, segment)
+    await room.delete_segment(BY, workspace, segment)
     seen = await operator.get(place.path(f"/broadcasts/{number}"))
     assert seen.status == 200
     assert "The sale begins" in seen.page.text
@@ -223,7 +224,7 @@ async def test_over_a_template_only_what_is_otherwise_is_typed_again(operator: B
         content=Content(title="News", message="There is some", sound="default"),
         translations={"de": Content(title="Neues")},
     )
-    template = await room.make(place.workspace.workspace_id, draft)
+    template = await room.make(BY, place.workspace.workspace_id, draft)
     asked = {**FORM, "title": "", "message": "There is more", "template": str(template.template_id)}
     number = number_of(await operator.post(place.path("/broadcasts/new"), asked))
     form = await operator.get(place.path(f"/broadcasts/{number}/edit"))
@@ -246,7 +247,7 @@ async def test_what_only_the_api_can_say_is_not_changed_by_the_form(operator: Br
         ),
         BroadcastRequest(content=Content(title="x"), devices=[(device.token, "devices[0]")]),
     ):
-        number = (await room.create(place.workspace.workspace_id, asked)).broadcast_id
+        number = (await room.create(BY, place.workspace.workspace_id, asked)).broadcast_id
         path = place.path(f"/broadcasts/{number}/edit")
         assert (await operator.get(path)).status == 404
         page = (await operator.get(place.path(f"/broadcasts/{number}"))).page

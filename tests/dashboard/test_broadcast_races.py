@@ -13,6 +13,7 @@ from pushkeeper.core.broadcasts.schedule import Schedule
 from pushkeeper.core.model import Content
 from pushkeeper.services.broadcasts.creation import BroadcastRequest
 from pushkeeper.store.db.database import Database
+from support.actors import BY
 from tests.dashboard.test_broadcast_pages import can_send
 
 if TYPE_CHECKING:
@@ -41,9 +42,9 @@ async def test_a_broadcast_is_paused_and_cancelled_on_the_connection_that_holds_
     await can_send(place)
     workspace = place.workspace.workspace_id
     async with asyncio.timeout(20):
-        made = await narrow.create(workspace, ASKED)
-        await narrow.start(workspace, made.broadcast_id)
-        paused = await narrow.pause(workspace, made.broadcast_id)
+        made = await narrow.create(BY, workspace, ASKED)
+        await narrow.start(BY, workspace, made.broadcast_id)
+        paused = await narrow.pause(BY, workspace, made.broadcast_id)
         assert paused.shown_state == "paused"
-        cancelled = await narrow.cancel(workspace, made.broadcast_id)
+        cancelled = await narrow.cancel(BY, workspace, made.broadcast_id)
         assert cancelled.shown_state == "cancelled"

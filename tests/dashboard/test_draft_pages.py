@@ -10,6 +10,7 @@ from pushkeeper.core.model import Content, Platform
 from pushkeeper.services.broadcasts.creation import BroadcastRequest
 from pushkeeper.store.broadcasts import broadcasts
 from pushkeeper.store.messages.templates import Draft, TemplateKind
+from support.actors import BY
 from tests.dashboard.test_broadcast_pages import FORM, can_send, estimated, kept, made, number_of, typed
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ async def test_a_draft_that_is_kept_as_it_is_stays_as_it_is(operator: Browser, p
     draft = Draft(
         kind=TemplateKind.BROADCAST, name="News", content=Content(title="News"), send_to_unsubscribed=True
     )
-    template = await place.site.store.services.templates.make(place.workspace.workspace_id, draft)
+    template = await place.site.store.services.templates.make(BY, place.workspace.workspace_id, draft)
     asked = BroadcastRequest(
         template_id=template.template_id,
         audience="everybody",
@@ -29,7 +30,7 @@ async def test_a_draft_that_is_kept_as_it_is_stays_as_it_is(operator: Browser, p
         per_s=1_234_567 / 60,
         schedule=Schedule(expires_after_s=2_000_001),
     )
-    kept = await place.site.store.services.broadcasts.create(place.workspace.workspace_id, asked)
+    kept = await place.site.store.services.broadcasts.create(BY, place.workspace.workspace_id, asked)
     path = place.path(f"/broadcasts/{kept.broadcast_id}/edit")
     form = (await operator.get(path)).page
     sent = {field["name"]: field.get("value") or "" for field in form.all("input") if _is_sent(field)}
@@ -97,7 +98,7 @@ async def test_one_device_that_is_left_out_is_one(operator: Browser, place: Plac
     content = Content(custom_payload={"ios": {"aps": {"alert": "x"}}})
     room, workspace = place.site.store.services.broadcasts, place.workspace.workspace_id
     number = (
-        await room.create(workspace, BroadcastRequest(content=content, audience="everybody"))
+        await room.create(BY, workspace, BroadcastRequest(content=content, audience="everybody"))
     ).broadcast_id
     await estimated(place, number)
     text = (await operator.get(place.path(f"/broadcasts/{number}"))).page.text
@@ -115,10 +116,10 @@ async def test_translations_of_a_template_that_is_gone_are_not_lost_by_the_form(
         translations={"de": Content(title="Neues")},
     )
     workspace, room = place.workspace.workspace_id, place.site.store.services.templates
-    template = await room.make(workspace, draft)
+    template = await room.make(BY, workspace, draft)
     asked = BroadcastRequest(template_id=template.template_id, audience="everybody")
-    number = (await place.site.store.services.broadcasts.create(workspace, asked)).broadcast_id
+    number = (await place.site.store.services.broadcasts.create(BY, workspace, asked)).broadcast_id
     path = place.path(f"/broadcasts/{number}/edit")
     assert (await operator.get(path)).status == 200
-    await room.delete(workspace, template.template_id)
+    await room.delete(BY, workspace, template.template_id)
     assert (await operator.get(path)).status == 404

@@ -152,6 +152,7 @@ async def test_before_there_is_anybody_the_log_in_says_how_there_will_be(
     database: Database, folder: Path
 ) -> None:
     async with own_database(database) as own, served(own, folder) as site:
+        await own.rows("delete from audit_log")
         await own.rows("delete from sessions")
         await own.rows("delete from users")
         seen = await site.browser().get("/login")

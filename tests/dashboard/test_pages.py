@@ -16,6 +16,7 @@ from pushkeeper.store.devices.devices import Registration, SettleEvent
 from pushkeeper.store.messages.templates import Draft, TemplateKind
 from pushkeeper.store.people.people import Naming
 from pushkeeper.wiring import CHECKS
+from support.actors import BY
 from support.hostile import HOSTILE, held
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ async def told_of(site: Site, place: Place, name: str) -> dict[str, str]:
     device = await place.device(name, **{"app_version": name[:60], name[:40]: name})
     await place.settled(device, SettleEvent.REFUSED, SettleEvent.REFUSED, reason=name[:60])
     template = await Templates(site.database, CHECKS).make(
+        BY,
         workspace,
         Draft(
             kind=TemplateKind.TRANSACTIONAL,
@@ -86,7 +88,7 @@ async def test_pages_of_the_installation_hold_nothing_of_elsewhere(admin: Browse
 
 async def test_the_ways_in_hold_nothing_of_elsewhere(nobody: Browser, site: Site) -> None:
     held(await nobody.get("/login"))
-    _, entry = await site.users.add("held@example.com", (await site.users.all())[0].role)
+    _, entry = await site.users.add(BY, "held@example.com", (await site.users.all())[0].role)
     held(await nobody.get(f"/link/{entry.token}"))
 
 

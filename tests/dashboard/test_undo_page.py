@@ -16,6 +16,7 @@ import pytest_asyncio
 from pushkeeper.dashboard.ui import undo_jobs
 from pushkeeper.services.strikes import Ledger, Meant
 from pushkeeper.store.devices.devices import SettleEvent
+from support.actors import BY
 from support.engine import eventually
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ async def test_what_was_shown_is_taken_back_and_told(site: Site, admin: Browser,
         hour.place.name,
     )
     assert (line["target"], line["outcome"]) == (f"undo {row['undo']}", "done")
-    assert "reason=BadDeviceToken" in line["detail"]
+    assert "reason: none → BadDeviceToken" in line["detail"]
 
 
 async def test_what_has_changed_meanwhile_is_shown_again_and_not_done(admin: Browser, hour: Hour) -> None:
@@ -232,7 +233,7 @@ async def test_what_was_cut_short_is_shown_as_far_as_it_came_and_gone_on_with(
     workspace = hour.place.workspace.workspace_id
     now = datetime.now(UTC)
     number = await Ledger(site.database).begin(
-        workspace, Meant(since=now - timedelta(hours=1), until=now), why=WHY
+        BY, workspace, Meant(since=now - timedelta(hours=1), until=now), why=WHY
     )
     seen = await admin.get(hour.place.path("/undo/former"))
     assert 'data-every="1"' in seen.text

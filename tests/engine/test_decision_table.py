@@ -477,6 +477,8 @@ async def test_fcm_invalid_argument_message_a_message_that_three_devices_call_ma
     row = await tenant.database.row("select * from messages where message_id = $1", message_id)
     assert row is not None
     assert row["stop_reason"] == "malformed: fcm 400 INVALID_ARGUMENT"
+    [line] = await tenant.audited("message.stop")
+    assert (line["actor"], line["user_name"], line["detail"]) == ("job", "guard", row["stop_reason"])
     await tenant.register("bob", later[0], "android")
     device = await tenant.database.row(
         "select device_id, person_id from devices where workspace_id = $1 and token = $2",
@@ -555,6 +557,9 @@ async def test_apns_expired_provider_token_an_expired_provider_token_is_renewed_
     assert batch["attempt"] == len(refused) - 1
     route = (await tenant.routes())["apns:production:com.example.app"]
     assert route["pause_reason"] == "credentials 403 ExpiredProviderToken"
+    [line] = await tenant.audited("route.pause")
+    assert (line["actor"], line["user_name"], line["outcome"]) == ("job", "credentials", "done")
+    assert (line["target"], line["detail"]) == (route["route"], route["pause_reason"])
     assert [alert["alert"] for alert in route["alerts"]] == [
         "Apple calls a young token expired: is this machine's clock right?"
     ]

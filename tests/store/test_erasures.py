@@ -16,6 +16,7 @@ from pushkeeper.store.people import erasures
 from pushkeeper.store.people.events import NewEvent
 from pushkeeper.store.people.people import Naming
 from pushkeeper.worker.jobs.erasures import Eraser
+from support.actors import BY
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
@@ -36,7 +37,7 @@ async def did(registry: Registry, tenant: WorkspaceId, who: Identifier, *names: 
 
 
 async def erase(registry: Registry, tenant: WorkspaceId, who: Identifier = ANN) -> int:
-    return (await registry.erase(tenant, who, by=AskedBy.API)).erasure_id
+    return (await registry.erase(BY, tenant, who, by=AskedBy.API)).erasure_id
 
 
 async def look(database: Database, tenant: WorkspaceId, *, webhooks_have_s: float = 60.0) -> list[int]:

@@ -22,6 +22,7 @@ from pushkeeper.store.devices import devices
 from pushkeeper.store.devices.devices import Registration, SettleEvent, Settlement
 from pushkeeper.store.messages import messages
 from pushkeeper.store.people.people import Naming
+from support.actors import BY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,7 +92,9 @@ class Books:
         self, since: datetime, *, dry_run: bool = False, until: datetime | None = None, **meant: Any
     ) -> Any:
         asked = Meant(since=since, until=until or await self.now(), **meant)
-        return await self.ledger.undo(self.tenant, asked, why="the key was wrong", dry_run=dry_run)
+        if dry_run:
+            return await self.ledger.foresee(self.tenant, asked)
+        return await self.ledger.undo(BY, self.tenant, asked, why="the key was wrong")
 
 
 @pytest_asyncio.fixture
@@ -202,7 +205,7 @@ async def test_two_who_are_at_the_same_undo_take_each_strike_back_once(books: Bo
     await books.say("a", "b", "c")
     await books.say("a", "b")
     meant = Meant(since=began, until=datetime.now(UTC) + timedelta(seconds=1))
-    number = await books.ledger.begin(books.tenant, meant, why="a key of the sandbox")
+    number = await books.ledger.begin(BY, books.tenant, meant, why="a key of the sandbox")
     [undo] = await books.ledger.all(books.tenant, limit=1)
     assert (undo.meant_devices, undo.strikes, undo.under_way) == (3, 0, True)
     await asyncio.gather(*(books.ledger.go_on(books.tenant, number) for _ in range(4)))

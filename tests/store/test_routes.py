@@ -40,6 +40,7 @@ from pushkeeper.store.devices.devices import Registration
 from pushkeeper.store.messages import messages
 from pushkeeper.store.people.people import Naming
 from pushkeeper.store.webhooks import Wanted
+from support.actors import BY
 
 VAULT = Vault(Secret(bytes(32)))
 APNS = NewCredential(
@@ -218,7 +219,7 @@ async def test_resuming_a_route_lets_go_on_what_waits_there_and_nothing_else(des
     await desk.pause(ANDROID, whole=True)
     on_android = await desk.in_lane(ANDROID, devices=2)
     await desk.in_lane(APPLE_LEG, devices=3)
-    assert await desk.routing.resume(desk.workspace_id, ANDROID) == 2
+    assert await desk.routing.resume(BY, desk.workspace_id, ANDROID) == 2
     assert await desk.claim() == [on_android]
     assert (await desk.route(ANDROID)).pause_reason is None
     assert (await desk.route(APPLE_LEG)).pause_reason == "credentials"
@@ -234,16 +235,16 @@ async def test_nobody_decides_on_the_routes_of_another_workspace(desk):
         desk.routing.discard,
     ):
         with pytest.raises(NotFound, match="fcm:my-project"):
-            await decide(other.workspace_id, ANDROID)
+            await decide(BY, other.workspace_id, ANDROID)
     assert (await desk.route(ANDROID)).paused_at is not None
 
 
 async def test_an_operator_pauses_once_and_says_why(desk):
-    await desk.routing.pause(desk.workspace_id, ANDROID, reason="maintenance")
+    await desk.routing.pause(BY, desk.workspace_id, ANDROID, reason="maintenance")
     paused = await desk.route(ANDROID)
     assert (paused.pause_kind, paused.pause_reason, paused.probe_at) == ("operator", "maintenance", None)
     with pytest.raises(Conflict, match="paused already"):
-        await desk.routing.pause(desk.workspace_id, ANDROID)
+        await desk.routing.pause(BY, desk.workspace_id, ANDROID)
 
 
 async def test_a_paused_route_keeps_its_first_reason(desk):
@@ -279,7 +280,7 @@ async def test_new_credentials_let_go_on_what_waited_and_have_to_prove_themselve
 async def test_every_worker_is_told_of_a_change_at_its_commit(desk):
     heard = asyncio.Event()
     async with desk.database.listening([(ROUTES_CHANNEL, lambda _: heard.set())]):
-        await desk.routing.pause(desk.workspace_id, IOS)
+        await desk.routing.pause(BY, desk.workspace_id, IOS)
         await asyncio.wait_for(heard.wait(), 10)
 
 
@@ -328,7 +329,7 @@ async def test_applied_refusals_are_strikes_and_the_guard_believes_such_for_a_wh
     await desk.hold(ANDROID, "held-token", held_refusals.GUARD)
     await desk.hold(ANDROID, "held-token", held_refusals.GUARD)
     await desk.pause(ANDROID, kind=PauseKind.GUARD)
-    assert await desk.routing.apply(desk.workspace_id, ANDROID) == 2
+    assert await desk.routing.apply(BY, desk.workspace_id, ANDROID) == 2
     assert await desk.status("held-token") == "suppressed"
     route = await desk.route(ANDROID)
     assert route.paused_at is None
@@ -342,7 +343,7 @@ async def test_discarded_refusals_change_no_device_and_their_pushes_go_again(des
     wanted = Wanted(name="ours", endpoint="https://example.com/", events=("push_attempted", "push_bounced"))
     hook = await webhooks.insert(desk.database, desk.workspace_id, wanted, Secret(b"sealed"), most=10)
     assert hook is not None
-    assert await desk.routing.discard(desk.workspace_id, ANDROID) == 2
+    assert await desk.routing.discard(BY, desk.workspace_id, ANDROID) == 2
     assert await desk.status("held-token") == ""
     assert await desk.endings() == []
     told = await webhooks.waiting(desk.database, desk.workspace_id, hook, most=10)
@@ -353,14 +354,14 @@ async def test_discarded_refusals_change_no_device_and_their_pushes_go_again(des
 async def test_a_refusal_that_is_held_counts_for_its_generation_alone(desk):
     await desk.hold(ANDROID, "held-token")
     await desk.register("held-token")
-    await desk.routing.apply(desk.workspace_id, ANDROID)
+    await desk.routing.apply(BY, desk.workspace_id, ANDROID)
     assert await desk.status("held-token") == ""
     assert await desk.endings() == [("bounced", "fcm_sender_id_mismatch")]
 
 
 async def test_applying_to_a_route_that_was_paused_for_another_reason_leaves_it_paused(desk):
     await desk.pause(ANDROID, kind=PauseKind.CREDENTIALS)
-    await desk.routing.apply(desk.workspace_id, ANDROID)
+    await desk.routing.apply(BY, desk.workspace_id, ANDROID)
     assert (await desk.route(ANDROID)).paused_at is not None
 
 

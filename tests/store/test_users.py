@@ -14,6 +14,7 @@ from argon2 import PasswordHasher
 from pushkeeper.core.roles import Role
 from pushkeeper.errors import BadRequest, Conflict, NotFound, TooManyRequests, Unauthorized
 from pushkeeper.services.accounts import Users
+from support.actors import BY
 from support.databases import own_database
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def room(own: Database) -> Users:
 
 
 async def joined(room: Users, name: str, role: Role = Role.ADMIN) -> User:
-    made, entry = await room.add(name, role)
+    made, entry = await room.add(BY, name, role)
     await room.follow(entry.token, PASSWORD)
     return await room.one(made.user_id)
 
@@ -76,7 +77,7 @@ async def test_there_is_no_set_up_link_once_there_is_somebody(room: Users) -> No
 
 
 async def test_what_is_kept_of_links_and_sessions_opens_nothing(own: Database, room: Users) -> None:
-    _, entry = await room.add("ann", Role.VIEWER)
+    _, entry = await room.add(BY, "ann", Role.VIEWER)
     token = await room.follow(entry.token, PASSWORD)
     rows = await own.rows(
         "select row_to_json(t)::text as said from users t union all select row_to_json(t)::text from sessions t"
@@ -177,7 +178,7 @@ async def test_whoever_is_logged_in_can_change_the_password_whatever_strangers_d
     for number in range(60):
         with suppress(Unauthorized, TooManyRequests):
             await room.log_in("ann", "wrong", f"10.0.{number}.66")
-    await room.change_password(user, PASSWORD, "another password", token=token)
+    await room.change_password(BY, user, PASSWORD, "another password", token=token)
     found, _ = await room.log_in("ann", "another password", "10.0.0.1", device=room.known_device(user))
     assert found.name == "ann"
 
@@ -218,8 +219,8 @@ async def test_another_password_ends_all_other_sessions(room: Users) -> None:
     _, elsewhere = await room.log_in("ann", PASSWORD, "10.0.0.2")
     _, here = await room.log_in("ann", PASSWORD, "10.0.0.1")
     with pytest.raises(Unauthorized):
-        await room.change_password(user, "wrong", "another password", token=here)
-    await room.change_password(user, PASSWORD, "another password", token=here)
+        await room.change_password(BY, user, "wrong", "another password", token=here)
+    await room.change_password(BY, user, PASSWORD, "another password", token=here)
     assert await room.holder(here) is not None
     assert await room.holder(elsewhere) is None
     with pytest.raises(Unauthorized):
@@ -229,7 +230,7 @@ async def test_another_password_ends_all_other_sessions(room: Users) -> None:
 async def test_a_new_link_sets_another_password_and_logs_out(room: Users) -> None:
     user = await joined(room, "ann")
     _, before = await room.log_in("ann", PASSWORD, "10.0.0.1")
-    first, second = await room.new_link(user.user_id), await room.new_link(user.user_id)
+    first, second = await room.new_link(BY, user.user_id), await room.new_link(BY, user.user_id)
     with pytest.raises(NotFound):
         await room.follow(first.token, "another password")
     await room.follow(second.token, "another password")
@@ -238,7 +239,7 @@ async def test_a_new_link_sets_another_password_and_logs_out(room: Users) -> Non
 
 @pytest.mark.parametrize("password", ["short", "xxxxxxxxxxxx", "ann"])
 async def test_a_link_is_not_used_up_by_a_password_that_is_none(room: Users, password: str) -> None:
-    _, entry = await room.add("ann", Role.VIEWER)
+    _, entry = await room.add(BY, "ann", Role.VIEWER)
     with pytest.raises(BadRequest) as refused:
         await room.follow(entry.token, password)
     assert refused.value.field == "password"
@@ -249,37 +250,37 @@ async def test_who_is_kept_out_is_out_at_once_and_until_let_back(room: Users) ->
     await joined(room, "boss")
     user = await joined(room, "ann", Role.OPERATOR)
     _, token = await room.log_in("ann", PASSWORD, "10.0.0.1")
-    link = await room.new_link(user.user_id)
-    await room.keep_out(user.user_id)
+    link = await room.new_link(BY, user.user_id)
+    await room.keep_out(BY, user.user_id)
     assert await room.holder(token) is None
     with pytest.raises(Unauthorized):
         await room.log_in("ann", PASSWORD, "10.0.0.1")
     with pytest.raises(NotFound):
         await room.follow(link.token, "another password")
     with pytest.raises(Conflict):
-        await room.new_link(user.user_id)
-    await room.let_back(user.user_id)
+        await room.new_link(BY, user.user_id)
+    await room.let_back(BY, user.user_id)
     await room.log_in("ann", PASSWORD, "10.0.0.1")
 
 
 async def test_somebody_stays_an_admin_who_can_log_in(room: Users) -> None:
     boss = await joined(room, "boss")
-    await room.add("not yet", Role.ADMIN)
+    await room.add(BY, "not yet", Role.ADMIN)
     with pytest.raises(Conflict):
-        await room.keep_out(boss.user_id)
+        await room.keep_out(BY, boss.user_id)
     with pytest.raises(Conflict):
-        await room.let_be(boss.user_id, Role.VIEWER)
+        await room.let_be(BY, boss.user_id, Role.VIEWER)
     other = await joined(room, "other")
     done = await asyncio.gather(
-        room.keep_out(boss.user_id), room.keep_out(other.user_id), return_exceptions=True
+        room.keep_out(BY, boss.user_id), room.keep_out(BY, other.user_id), return_exceptions=True
     )
     assert sorted(type(one).__name__ for one in done) == ["Conflict", "NoneType"]
 
 
 async def test_a_name_is_taken_whatever_its_case(room: Users) -> None:
-    await room.add("Ann", Role.VIEWER)
+    await room.add(BY, "Ann", Role.VIEWER)
     with pytest.raises(Conflict):
-        await room.add("aNN", Role.ADMIN)
+        await room.add(BY, "aNN", Role.ADMIN)
 
 
 @pytest.mark.parametrize(
@@ -302,7 +303,7 @@ async def test_a_session_ends_when_it_is_idle_and_when_it_is_old(
 
 async def test_what_is_over_is_forgotten(own: Database, room: Users) -> None:
     await joined(room, "ann")
-    _, entry = await room.add("ben", Role.VIEWER)
+    _, entry = await room.add(BY, "ben", Role.VIEWER)
     _, token = await room.log_in("ann", PASSWORD, "10.0.0.1")
     with pytest.raises(Unauthorized):
         await room.log_in("ann", "wrong", "10.0.0.1")

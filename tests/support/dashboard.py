@@ -23,6 +23,7 @@ from pushkeeper.store.delivery.pushes import insert as insert_pushes
 from pushkeeper.store.devices.devices import Registration, SettleEvent, Settlement, settle
 from pushkeeper.store.messages.messages import new_id
 from pushkeeper.store.people.people import AttributeChange, Naming
+from support.actors import BY
 from support.serving import bound, exchange, serving
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Site:
 
     async def with_users(self) -> Site:
         for role in Role:
-            _, entry = await self.users.add(f"{role.value}@example.com", role)
+            _, entry = await self.users.add(BY, f"{role.value}@example.com", role)
             self._tokens[role] = await self.users.follow(entry.token, PASSWORD)
         return self
 

@@ -105,6 +105,15 @@ class Tenant:
     async def routes(self) -> dict[str, Any]:
         return {route["route"]: route for route in (await self.call("GET", "/api/v1/routes"))["routes"]}
 
+    async def audited(self, action: str) -> list[dict[str, Any]]:
+        """The lines of the audit log that this is called, of this workspace."""
+        rows = await self.database.rows(
+            "select * from audit_log where workspace_id = $1 and action = $2 order by audit_id",
+            self.workspace_id,
+            action,
+        )
+        return [dict(row) for row in rows]
+
     async def send_to_all(self, content: Content) -> None:
         """A broadcast to all devices, in the queue."""
         await self.engine.triggers.send_to_all(self.workspace_id, content, send_to_unsubscribed=True)

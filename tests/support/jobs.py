@@ -34,6 +34,7 @@ from pushkeeper.worker.jobs.exports import Exporter
 from pushkeeper.worker.jobs.recipient_files import Files
 from pushkeeper.worker.jobs.webhooks import Poster
 from pushkeeper.worker.metrics import Figures
+from support.actors import BY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -66,10 +67,14 @@ class Shop:
                 return await self.ask_for_file(self.url)
             case "export":
                 everybody = {"attribute": {"field": "id", "operator": "exists"}}
-                return (await Exports(self.database, VAULT).of_people(self.workspace_id, everybody)).export_id
+                return (
+                    await Exports(self.database, VAULT).of_people(BY, self.workspace_id, everybody)
+                ).export_id
             case "estimate":
                 request = BroadcastRequest(content=Content(title="Hello"), audience="everybody")
-                made = await Broadcasts(self.database, CHECKS, Renderer()).create(self.workspace_id, request)
+                made = await Broadcasts(self.database, CHECKS, Renderer()).create(
+                    BY, self.workspace_id, request
+                )
                 return made.broadcast_id
             case "webhook":
                 return await self.ask_for_call(self.url)
@@ -77,15 +82,17 @@ class Shop:
 
     async def ask_for_file(self, url: str) -> int:
         template = await Templates(self.database, CHECKS).make(
-            self.workspace_id, Draft(kind=TemplateKind.BROADCAST, name="News", content=Content(title="Hello"))
+            BY,
+            self.workspace_id,
+            Draft(kind=TemplateKind.BROADCAST, name="News", content=Content(title="Hello")),
         )
         request = BroadcastRequest(template_id=template.template_id, unit=Unit.PERSON, file_url=url)
-        return await Triggers(self.database, {}).trigger(self.workspace_id, request)
+        return await Triggers(self.database, {}).trigger(BY, self.workspace_id, request)
 
     async def ask_for_call(self, endpoint: str, events: int = 1) -> int:
         """A webhook that so many events wait for."""
         wanted = webhooks.Wanted(name="ours", endpoint="https://example.com/", events=("push_sent",))
-        made, _ = await Webhooks(self.database, VAULT).make(self.workspace_id, wanted)
+        made, _ = await Webhooks(self.database, VAULT).make(BY, self.workspace_id, wanted)
         key = self.workspace_id, made.webhook_id
         # Past the door, which refuses what can't be called.
         change = "update webhooks set endpoint = $3 where workspace_id = $1 and webhook_id = $2"

@@ -94,7 +94,7 @@ NOTHING: Mapping[str, str] = {
     "webhook_calls": "webhook_id call at event_id object_type metric message_id attempt status failure took_ms workspace_id",
     "object_notes": "note_id workspace_id at",
     "export_parts": "export_id part workspace_id",
-    "audit_log": "audit_id at user_id user_name workspace_id workspace action outcome address",
+    "audit_log": "audit_id at actor user_id user_name workspace_id workspace action outcome address",
     "erasures": "workspace_id erasure_id asked_by request_id asked_at counts done_at asked_in due_at claimed_until looks "
     "failure",
     "blocked": "workspace_id kind person blocked_at hashed",

@@ -36,6 +36,7 @@ from pushkeeper.worker import settle
 from pushkeeper.worker.lanes import Pause
 from pushkeeper.worker.metrics import Figures
 from pushkeeper.worker.results import Answered, NotSent, SetAside, Slice, Work
+from support.actors import BY
 
 ACCEPTED = Verdict(code="fcm_accepted", outcome=Accepted(provider_id="id"), status=200)
 REFUSED = Verdict(
@@ -245,7 +246,7 @@ async def test_bad_credentials_hold_the_push_pause_the_route_and_bounce_nobody(d
         assert paused.probe_at is not None
     assert await desk.claim() == []
     assert await desk.status("t1") == ""
-    assert await Routing(desk.database).resume(desk.workspace_id, route.name) == 1
+    assert await Routing(desk.database).resume(BY, desk.workspace_id, route.name) == 1
     [released] = await desk.claim()
     assert released.batch.attempt == 0
 

@@ -25,7 +25,7 @@ from pushkeeper.api.customerio import (
     triggers,
     webhooks,
 )
-from pushkeeper.api.health import Readiness, alive
+from pushkeeper.api.health import Ready, alive
 from pushkeeper.api.metrics import PATH, Prometheus
 from pushkeeper.api.native import (
     audiences,
@@ -40,6 +40,7 @@ from pushkeeper.api.native import (
 )
 from pushkeeper.api.native import routes as native_routes
 from pushkeeper.services.metrics_snapshot import Measures
+from pushkeeper.services.readiness import Readiness
 from pushkeeper.web.router import OpenPath, PathRouter
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def build(context: Context, beside: Sequence[Route] = ()) -> ASGIApp:
         *track_v2.routes(context),
         *delivery_reports.routes(context),
         Route("/healthz", OpenPath(alive)),
-        Route("/readyz", OpenPath(Readiness(context.services.database))),
+        Route("/readyz", OpenPath(Ready(Readiness(context.services.database)))),
         Route(
             PATH,
             Prometheus(

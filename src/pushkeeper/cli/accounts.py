@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushkeeper.cli.audited import noted
 from pushkeeper.cli.common import answer, as_json, on_store, run, settings_of, table
+from pushkeeper.cli.use_cases import actor, with_services
 from pushkeeper.core.roles import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from pushkeeper.services.accounts import Entry, Users
-    from pushkeeper.store.admin.accounts import User
-
-T = TypeVar("T")
+    from pushkeeper.services.accounts import Entry, User
+    from pushkeeper.services.services import Services
 
 _ROLES = click.Choice([role.value for role in Role])
 
@@ -37,10 +33,11 @@ def user() -> None:
 def user_add(*, name: str, role: str, json: bool, **options: Any) -> None:
     """Make the user NAME, and print the link by which they set their password."""
 
-    async def work(users: Users) -> tuple[User, Entry]:
-        return await users.add(name, Role(role))
+    async def work(services: Services) -> tuple[User, Entry]:
+        return await services.accounts.add(actor(), name, Role(role))
 
-    made, entry = run(_noted("user.add", name, options, work))
+    # The options are read once more, for the link.
+    made, entry = run(with_services(dict(options), work))
     _show_link(made, entry, options, json=json)
 
 
@@ -49,13 +46,7 @@ def user_add(*, name: str, role: str, json: bool, **options: Any) -> None:
 @as_json
 def user_list(*, json: bool, **options: Any) -> None:
     """List the users, and when each was last logged in."""
-    from pushkeeper import wiring
-
-    async def work() -> list[User]:
-        async with wiring.store(settings_of(options)) as store:
-            return await store.services.accounts.all()
-
-    found = run(work())
+    found = run(with_services(options, lambda services: services.accounts.all()))
     shown = [
         {
             "name": one.name,
@@ -81,11 +72,11 @@ def user_list(*, json: bool, **options: Any) -> None:
 def user_link(*, name: str, json: bool, **options: Any) -> None:
     """Print a link by which the user NAME sets another password."""
 
-    async def work(users: Users) -> tuple[User, Entry]:
-        found = await users.named(name)
-        return found, await users.new_link(found.user_id)
+    async def work(services: Services) -> tuple[User, Entry]:
+        found = await services.accounts.named(name)
+        return found, await services.accounts.new_link(actor(), found.user_id)
 
-    found, entry = run(_noted("user.link", name, options, work))
+    found, entry = run(with_services(dict(options), work))
     _show_link(found, entry, options, json=json)
 
 
@@ -97,10 +88,11 @@ def user_link(*, name: str, json: bool, **options: Any) -> None:
 def user_role(*, name: str, role: str, json: bool, **options: Any) -> None:
     """Let the user NAME be a viewer, operator or admin."""
 
-    async def work(users: Users) -> None:
-        await users.let_be((await users.named(name)).user_id, Role(role))
+    async def work(services: Services) -> None:
+        found = await services.accounts.named(name)
+        await services.accounts.let_be(actor(), found.user_id, Role(role))
 
-    run(_noted("user.role", name, options, work))
+    run(with_services(options, work))
     answer({"name": name, "role": role}, f"{name} is {role} now.", json=json)
 
 
@@ -112,19 +104,14 @@ def user_role(*, name: str, role: str, json: bool, **options: Any) -> None:
 def user_disable(*, name: str, undo: bool, json: bool, **options: Any) -> None:
     """Log the user NAME out everywhere, and keep them out."""
 
-    async def work(users: Users) -> None:
-        found = await users.named(name)
-        await (users.let_back(found.user_id) if undo else users.keep_out(found.user_id))
+    async def work(services: Services) -> None:
+        found = await services.accounts.named(name)
+        change = services.accounts.let_back if undo else services.accounts.keep_out
+        await change(actor(), found.user_id)
 
-    run(_noted("user.enable" if undo else "user.disable", name, options, work))
+    run(with_services(options, work))
     text = f"{name} may log in again." if undo else f"{name} is logged out and kept out."
     answer({"name": name, "disabled": not undo}, text, json=json)
-
-
-async def _noted(action: str, name: str, options: dict[str, Any], work: Callable[[Users], Awaitable[T]]) -> T:
-
-    # The options are read once more, for the link.
-    return await noted(action, name, dict(options), lambda store: work(store.services.accounts))
 
 
 def _show_link(found: User, entry: Entry, options: dict[str, Any], *, json: bool) -> None:

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import click
 import msgspec
 
-from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, settings_of, table
+from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, table
+from pushkeeper.cli.use_cases import actor, with_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.services.audiences import Audiences
-    from pushkeeper.store.devices.devices import Device
+    from pushkeeper.services.audiences import Audiences, Preview
+    from pushkeeper.services.people import Device
+    from pushkeeper.services.services import Services
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -63,13 +65,14 @@ def audience_sample(*, filter_: str, unit: str, limit: int, name: str, json: boo
     from pushkeeper.api.native.devices import device_json
     from pushkeeper.core.filters.nodes import Unit
 
-    found = run(
-        _with_audiences(
-            name,
-            options,
-            lambda room, workspace: room.sample(workspace, read_filter(filter_), Unit(unit), limit=limit),
-        )
-    )
+    async def work(services: Services, workspace: WorkspaceId) -> list[Device]:
+        asked = read_filter(filter_)
+        found = await services.audiences.sample(workspace, asked, Unit(unit), limit=limit)
+        if json:  # people see the tokens' beginnings alone
+            await services.audit.tokens_read(actor(), workspace, len(found))
+        return found
+
+    found = run(with_workspace(name, options, work))
     text = table([_row(device) for device in found], _HEADINGS) if found else "No device."
     answer({"devices": [device_json(device) for device in found]}, text, json=json)
 
@@ -81,11 +84,13 @@ def audience_preview(*, filter_: str, unit: str, name: str, json: bool, **option
     from pushkeeper.api.native.audiences import preview_json
     from pushkeeper.core.filters.nodes import Unit
 
-    preview = run(
-        _with_audiences(
-            name, options, lambda room, workspace: room.preview(workspace, read_filter(filter_), Unit(unit))
-        )
-    )
+    async def work(services: Services, workspace: WorkspaceId) -> Preview:
+        found = await services.audiences.preview(workspace, read_filter(filter_), Unit(unit))
+        if json:
+            await services.audit.tokens_read(actor(), workspace, found.examples)
+        return found
+
+    preview = run(with_workspace(name, options, work))
     size, differences = preview.size, preview.apart.differences
     wrongly = f"take in {differences.wrongly_included:,} devices wrongly, and leave out {differences.wrongly_excluded:,}"
     lines = [f"{size.people:,} people, {size.devices:,} devices", f"Read of people it would {wrongly}."]
@@ -122,12 +127,7 @@ def audience_explain(*, filter_: str, unit: str, name: str, json: bool, **option
 async def _with_audiences(
     name: str, options: dict[str, Any], ask: Callable[[Audiences, WorkspaceId], Awaitable[T]]
 ) -> T:
-    from pushkeeper import wiring
-    from pushkeeper.store.admin import workspaces
-
-    async with wiring.store(settings_of(options)) as store:
-        found = await workspaces.by_name(store.database, name)
-        return await ask(store.services.audiences, found.workspace_id)
+    return await with_workspace(name, options, lambda services, workspace: ask(services.audiences, workspace))
 
 
 def read_filter(text: str) -> object:

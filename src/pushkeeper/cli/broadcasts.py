@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import msgspec
 
-from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, settings_of, table
+from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, table
+from pushkeeper.cli.use_cases import actor, with_workspace
 from pushkeeper.core.delivery.reason_codes import MEANINGS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.services.broadcasts.service import Broadcasts, Standing
-    from pushkeeper.store.broadcasts.broadcasts import Broadcast
+    from pushkeeper.services.broadcasts.service import Broadcast, Broadcasts, Standing
 
 T = TypeVar("T")
 
@@ -102,7 +102,7 @@ def broadcast_create(*, name: str, json: bool, **options: Any) -> None:
     request, start = request_of(_body(options))
 
     async def create(room: Broadcasts, workspace: WorkspaceId) -> Broadcast:
-        return await _estimated(room, await room.create(workspace, request, start=start))
+        return await _estimated(room, await room.create(actor(), workspace, request, start=start))
 
     _tell_draft(run(_with_broadcasts(name, options, create)), name, json=json)
 
@@ -122,9 +122,9 @@ def broadcast_change(*, number: int, name: str, json: bool, **options: Any) -> N
     request, start = request_of(_body(options))
 
     async def change(room: Broadcasts, workspace: WorkspaceId) -> Broadcast:
-        changed = await room.change(workspace, number, request, version=version)
+        changed = await room.change(actor(), workspace, number, request, version=version)
         changed = await _estimated(room, changed)
-        return await room.start(workspace, number, version=changed.version) if start else changed
+        return await room.start(actor(), workspace, number, version=changed.version) if start else changed
 
     _tell_draft(run(_with_broadcasts(name, options, change)), name, json=json)
 
@@ -150,7 +150,7 @@ def broadcast_start(
     """Let the draft NUMBER go out: at once, or when its hour comes."""
 
     async def start(room: Broadcasts, workspace: WorkspaceId) -> Standing:
-        await room.start(workspace, number, version=if_version)
+        await room.start(actor(), workspace, number, version=if_version)
         return await _followed(room, workspace, number, follow=follow and not json)
 
     _tell(run(_with_broadcasts(name, options, start)), json=json)
@@ -160,21 +160,21 @@ def broadcast_start(
 @_one
 def broadcast_pause(*, number: int, name: str, json: bool, **options: Any) -> None:
     """Let nothing more of broadcast NUMBER leave, until it is resumed."""
-    _change(name, options, lambda room, workspace: room.pause(workspace, number), json=json)
+    _change(name, options, lambda room, workspace: room.pause(actor(), workspace, number), json=json)
 
 
 @broadcast.command("resume", short_help="Let it go on.")
 @_one
 def broadcast_resume(*, number: int, name: str, json: bool, **options: Any) -> None:
     """Let broadcast NUMBER go on."""
-    _change(name, options, lambda room, workspace: room.resume(workspace, number), json=json)
+    _change(name, options, lambda room, workspace: room.resume(actor(), workspace, number), json=json)
 
 
 @broadcast.command("cancel", short_help="End it.")
 @_one
 def broadcast_cancel(*, number: int, name: str, json: bool, **options: Any) -> None:
     """End broadcast NUMBER: nothing more of it leaves."""
-    _change(name, options, lambda room, workspace: room.cancel(workspace, number), json=json)
+    _change(name, options, lambda room, workspace: room.cancel(actor(), workspace, number), json=json)
 
 
 @broadcast.command("status", short_help="Say how far it has come.")
@@ -372,9 +372,6 @@ def _preflight(found: dict[str, Any] | None) -> str:
 async def _with_broadcasts(
     name: str, options: dict[str, Any], ask: Callable[[Broadcasts, WorkspaceId], Awaitable[T]]
 ) -> T:
-    from pushkeeper import wiring
-    from pushkeeper.store.admin import workspaces
-
-    async with wiring.store(settings_of(options)) as store:
-        found = await workspaces.by_name(store.database, name)
-        return await ask(store.services.broadcasts, found.workspace_id)
+    return await with_workspace(
+        name, options, lambda services, workspace: ask(services.broadcasts, workspace)
+    )

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, settings_of
+from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run
+from pushkeeper.cli.use_cases import actor, with_workspace
 from pushkeeper.core.model import Environment, Provider
-from pushkeeper.errors import BadRequest, NotFound
+from pushkeeper.errors import BadRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pushkeeper.store.admin.credentials import NewCredential
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.services.credentials import NewCredential
+    from pushkeeper.services.services import Services
 
 READABLE = click.Path(path_type=Path, dir_okay=False)
 
@@ -141,18 +144,12 @@ def _apns(options: dict[str, Any]) -> NewCredential:
 def _put(
     name: str, new: NewCredential, *, json: bool, options: dict[str, Any], must_exist: bool = False
 ) -> None:
-    from pushkeeper import wiring
-    from pushkeeper.store.admin import credentials as stored
-    from pushkeeper.store.admin import workspaces
+    from pushkeeper.services.credentials import EXPIRES_SOON
 
-    async def work() -> int:
-        async with wiring.store(settings_of(options)) as store:
-            found = await workspaces.by_name(store.database, name)
-            if must_exist and not await stored.exists(store.database, found.workspace_id, new):
-                raise NotFound(f"credentials: {name!r} has none for {new.app}; `credentials add` adds them")
-            return await stored.put(store.database, store.vault, found.workspace_id, new)
+    async def work(services: Services, workspace: WorkspaceId) -> tuple[int, bool]:
+        return await services.credentials.put(actor(), workspace, new, must_exist=must_exist)
 
-    credential_id = run(work())
+    credential_id, _ = run(with_workspace(name, options, work))
     shown = {
         "credential_id": credential_id,
         "workspace": name,
@@ -164,7 +161,7 @@ def _put(
     }
     text = f"{new.provider.value} credentials for {new.app} are in {name!r}, sealed."
     ends_at = new.facts.get("expires_at")
-    if ends_at is not None and ends_at - datetime.now(UTC) < stored.EXPIRES_SOON:
+    if ends_at is not None and ends_at - datetime.now(UTC) < EXPIRES_SOON:
         text += f" The certificate expires on {ends_at:%Y-%m-%d}: get a new one, or a .p8 key, which does not expire."
     answer(shown, text, json=json)
 

@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, settings_of, table
+from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, table
+from pushkeeper.cli.use_cases import actor, with_workspace
 from pushkeeper.core import identity
 from pushkeeper.core.devices.tokens import token_of
 from pushkeeper.core.model import Content
 
 if TYPE_CHECKING:
+    from pushkeeper.core.model import WorkspaceId
     from pushkeeper.services.messages.transactional import Queued
+    from pushkeeper.services.people import Device, HistoryLine
     from pushkeeper.services.routes import DeviceRoute
-    from pushkeeper.store.devices.devices import Device, HistoryLine
+    from pushkeeper.services.services import Services
 
 
 @click.group()
@@ -29,18 +32,14 @@ def device() -> None:
 @as_json
 def device_show(*, token: str, name: str, json: bool, **options: Any) -> None:
     """Show the device of TOKEN: its owner, its last status, and the route that a push to it takes."""
-    from pushkeeper import wiring
     from pushkeeper.api.native.devices import route_json
-    from pushkeeper.store.admin import workspaces
 
-    async def work() -> tuple[Device, DeviceRoute]:
-        async with wiring.store(settings_of(options)) as store:
-            workspace = (await workspaces.by_name(store.database, name)).workspace_id
-            device = await store.services.people.device(workspace, token_of(token))
-            [way] = await store.services.routes.of_devices(workspace, [device])
-            return device, way
+    async def work(services: Services, workspace: WorkspaceId) -> tuple[Device, DeviceRoute]:
+        device = await services.people.device(workspace, token_of(token))
+        [way] = await services.routes.of_devices(workspace, [device])
+        return device, way
 
-    found, way = run(work())
+    found, way = run(with_workspace(name, options, work))
     shown = {
         "token": found.token.value,
         "platform": found.platform,
@@ -74,15 +73,11 @@ def device_show(*, token: str, name: str, json: bool, **options: Any) -> None:
 @as_json
 def device_history(*, token: str, limit: int, name: str, json: bool, **options: Any) -> None:
     """Show what happened to the device of TOKEN, the newest first; it outlives the device."""
-    from pushkeeper import wiring
-    from pushkeeper.store.admin import workspaces
 
-    async def work() -> list[HistoryLine]:
-        async with wiring.store(settings_of(options)) as store:
-            found = await workspaces.by_name(store.database, name)
-            return await store.services.people.history(found.workspace_id, token_of(token), limit=limit)
+    async def work(services: Services, workspace: WorkspaceId) -> list[HistoryLine]:
+        return await services.people.history(workspace, token_of(token), limit=limit)
 
-    lines = run(work())
+    lines = run(with_workspace(name, options, work))
     rows = [
         [
             f"{line.at:%Y-%m-%d %H:%M:%S}",
@@ -107,24 +102,18 @@ def device_history(*, token: str, limit: int, name: str, json: bool, **options: 
 @as_json
 def send(*, name: str, to: str, title: str | None, message: str | None, json: bool, **options: Any) -> None:
     """Queue a push to all devices of a person; a running worker sends it."""
-    from pushkeeper import wiring
     from pushkeeper.services.messages.transactional import TransactionalPush
-    from pushkeeper.store.admin import workspaces
-    from pushkeeper.store.people.people import Naming
+    from pushkeeper.services.people import Naming
 
-    async def work() -> Queued:
-        async with wiring.store(settings_of(options)) as store:
-            found = await workspaces.by_name(store.database, name)
-            room = store.services.people
-            person = await room.person(found.workspace_id, identity.of_path(to))
-            cio_id = identity.Identifier(identity.IdentifierKind.CIO_ID, person.cio_id)
-            push = TransactionalPush(
-                naming=Naming(workspace_id=found.workspace_id, path=cio_id),
-                content=Content(title=title, message=message),
-            )
-            return await store.services.transactional.accept(push)
+    async def work(services: Services, workspace: WorkspaceId) -> Queued:
+        person = await services.people.person(workspace, identity.of_path(to))
+        cio_id = identity.Identifier(identity.IdentifierKind.CIO_ID, person.cio_id)
+        push = TransactionalPush(
+            naming=Naming(workspace_id=workspace, path=cio_id), content=Content(title=title, message=message)
+        )
+        return await services.transactional.send(actor(), workspace, push)
 
-    queued = run(work())
+    queued = run(with_workspace(name, options, work))
     shown = {"delivery_id": str(queued.delivery_id), "queued_at": int(queued.queued_at.timestamp())}
     answer(shown, f"Queued as {queued.delivery_id}.", json=json)
 

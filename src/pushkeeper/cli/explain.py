@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, settings_of
+from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run
+from pushkeeper.cli.use_cases import with_workspace
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from pushkeeper.core.explain.explain import Explanation
     from pushkeeper.core.explain.facts import Step
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.services.services import Services
 
 _SHOWN = 3  # pushes that made a status what it is
 _MARKS = {True: ("yes", "green"), False: ("no ", "red"), None: ("   ", None)}
@@ -29,23 +32,19 @@ def explain(
     *, person: str | None, token: str | None, message: str | None, name: str, json: bool, **options: Any
 ) -> None:
     """Say why a person or a device did or didn't get a message; without one, whether a push would reach them now."""
-    from pushkeeper import wiring
     from pushkeeper.api.native.explain import explanation_json
     from pushkeeper.core import identity
     from pushkeeper.core.devices.tokens import token_of
-    from pushkeeper.store.admin import workspaces
 
-    async def ask() -> Explanation:
-        async with wiring.store(settings_of(options)) as store:
-            found = await workspaces.by_name(store.database, name)
-            return await store.services.explanations.why(
-                found.workspace_id,
-                person=None if person is None else identity.of_path(person),
-                device=None if token is None else token_of(token),
-                message=message,
-            )
+    async def ask(services: Services, workspace: WorkspaceId) -> Explanation:
+        return await services.explanations.why(
+            workspace,
+            person=None if person is None else identity.of_path(person),
+            device=None if token is None else token_of(token),
+            message=message,
+        )
 
-    found = run(ask())
+    found = run(with_workspace(name, options, ask))
     answer(explanation_json(found), _told(found), json=json)
 
 

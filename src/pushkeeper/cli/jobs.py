@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushkeeper.cli.audited import noted_in
-from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, settings_of, table
+from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, table
+from pushkeeper.cli.use_cases import actor, with_workspace
 
 if TYPE_CHECKING:
-    from pushkeeper.store.admin.workspaces import Workspace
-    from pushkeeper.store.jobs import Job
-    from pushkeeper.wiring import Store
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.services.jobs import Job
+    from pushkeeper.services.services import Services
 
 
 @click.group(short_help="See what workers have yet to do, and why it fails; retry or cancel it.")
@@ -57,11 +57,10 @@ def jobs_list(*, name: str, json: bool, **options: Any) -> None:
 def jobs_retry(*, kind: str, job: int, name: str, json: bool, **options: Any) -> None:
     """Let the JOB of a KIND have its next attempt now, and all of its attempts again."""
 
-    async def work(store: Store, found: Workspace) -> Job:
+    async def work(services: Services, workspace: WorkspaceId) -> Job:
+        return await services.jobs.retry(actor(), workspace, kind, job)
 
-        return await store.services.jobs.retry(found.workspace_id, kind, job)
-
-    run(noted_in(name, "job.retry", f"{kind} {job}", options, work))
+    run(with_workspace(name, options, work))
     answer({"kind": kind, "id": job, "retried": True}, f"{kind} {job} is tried again now.", json=json)
 
 
@@ -74,18 +73,12 @@ def jobs_retry(*, kind: str, job: int, name: str, json: bool, **options: Any) ->
 def jobs_cancel(*, kind: str, job: int, name: str, json: bool, **options: Any) -> None:
     """Let nobody work at the JOB of a KIND any more."""
 
-    async def work(store: Store, found: Workspace) -> Job:
+    async def work(services: Services, workspace: WorkspaceId) -> Job:
+        return await services.jobs.cancel(actor(), workspace, kind, job)
 
-        return await store.services.jobs.cancel(found.workspace_id, kind, job)
-
-    run(noted_in(name, "job.cancel", f"{kind} {job}", options, work))
+    run(with_workspace(name, options, work))
     answer({"kind": kind, "id": job, "cancelled": True}, f"{kind} {job} is cancelled.", json=json)
 
 
 async def _all(name: str, options: dict[str, Any]) -> list[Job]:
-    from pushkeeper import wiring
-    from pushkeeper.store.admin import workspaces
-
-    async with wiring.store(settings_of(options)) as store:
-        found = await workspaces.by_name(store.database, name)
-        return await store.services.jobs.all(found.workspace_id)
+    return await with_workspace(name, options, lambda services, workspace: services.jobs.all(workspace))

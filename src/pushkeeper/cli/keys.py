@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from pushkeeper.cli.audited import noted_in
-from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, settings_of, table
+from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, table
+from pushkeeper.cli.use_cases import actor, with_services, with_workspace
 from pushkeeper.core import cell
 
 if TYPE_CHECKING:
-    from pushkeeper.store.admin.keys import KeyFacts, NewKey
-    from pushkeeper.store.admin.workspaces import KeyKind, Workspace
-    from pushkeeper.wiring import Store
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.services.api_keys import KeyKind, NewKey
+    from pushkeeper.services.services import Services
 
 _KINDS = {"track": "the Track API", "app": "the App API and our own", "cdp": "the Pipelines API"}
 _NAMES = {"track": "api_key", "app": "app_api_key", "cdp": "write_key"}
@@ -34,15 +34,9 @@ def keys() -> None:
 @as_json
 def keys_list(*, name: str, json: bool, **options: Any) -> None:
     """List the keys by the site id, or the beginning of the key."""
-    from pushkeeper import wiring
-    from pushkeeper.store.admin import keys, workspaces
-
-    async def work() -> list[KeyFacts]:
-        async with wiring.store(settings_of(options)) as store:
-            found = await workspaces.by_name(store.database, name)
-            return await keys.of_workspace(store.database, found.workspace_id)
-
-    found = run(work())
+    found = run(
+        with_workspace(name, options, lambda services, workspace: services.api_keys.of_workspace(workspace))
+    )
     rows = [[one.kind, one.key_id, _KINDS[one.kind], f"{one.created_at:%Y-%m-%d}"] for one in found]
     answer({"keys": found}, table(rows, ["kind", "id", "opens", "made"]), json=json)
 
@@ -54,12 +48,11 @@ def keys_list(*, name: str, json: bool, **options: Any) -> None:
 @as_json
 def keys_add(*, kind: str, name: str, json: bool, **options: Any) -> None:
     """Make another key of KIND, beside those that there are, and print it, which is shown this once."""
-    from pushkeeper.store.admin import keys
 
-    async def work(store: Store, workspace: Workspace) -> NewKey:
-        return await keys.make(store.database, workspace.workspace_id, cast("KeyKind", kind))
+    async def work(services: Services, workspace: WorkspaceId) -> NewKey:
+        return await services.api_keys.make(actor(), workspace, cast("KeyKind", kind))
 
-    made = run(noted_in(name, "key.make", kind, options, work))
+    made = run(with_workspace(name, options, work))
     shown = {_NAMES[kind]: made.secret}
     if kind == "track":
         shown = {"site_id": made.key_id, **shown}
@@ -76,12 +69,9 @@ def keys_map(*, cells: tuple[int, ...], json: bool, **options: Any) -> None:
 
     Without a CELL, of the cell that the database is. What begins with none of them belongs to cell 0, the default back end.
     """
-    from pushkeeper import wiring
-    from pushkeeper.store.db import cells as stored
 
     async def own() -> tuple[int, ...]:
-        async with wiring.store(settings_of(options)) as store:
-            return (await stored.of(store.database),)
+        return (await with_services(options, lambda services: services.workspaces.cell()),)
 
     found = {one: f"cell{number}" for number in cells or run(own()) for one in cell.beginnings(number)}
     lines = [f"{beginning} {backend}" for beginning, backend in found.items()]
@@ -99,12 +89,11 @@ def keys_revoke(*, kind: str, key_id: str, name: str, json: bool, **options: Any
 
     ID is what `keys list` shows: a site id, or the beginning of a key.
     """
-    from pushkeeper.store.admin import keys
 
-    async def work(store: Store, workspace: Workspace) -> None:
-        await keys.revoke(store.database, workspace.workspace_id, kind, key_id)
+    async def work(services: Services, workspace: WorkspaceId) -> None:
+        await services.api_keys.revoke(actor(), workspace, kind, key_id)
 
-    run(noted_in(name, "key.revoke", f"{kind} {key_id}", options, work))
+    run(with_workspace(name, options, work))
     answer(
         {"kind": kind, "key_id": key_id},
         "The key is revoked; all processes refuse it within a second.",

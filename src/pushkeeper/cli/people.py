@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, settings_of, table
+from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, table
+from pushkeeper.cli.use_cases import actor, with_workspace
 from pushkeeper.core import identity
 
 if TYPE_CHECKING:
-    from pushkeeper.store.admin.workspaces import Workspace
-    from pushkeeper.store.people.erasures import Receipt
-    from pushkeeper.store.people.people import Person
-    from pushkeeper.wiring import Store
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.services.people import Receipt
+    from pushkeeper.services.services import Services
 
 
 @click.group()
@@ -32,24 +32,18 @@ def person_erase(*, identifier: str, yes: bool, name: str, json: bool, **options
 
     They are deleted at once; what is left of them elsewhere is erased by the service, or the next time that it runs.
     """
-    from pushkeeper import wiring
     from pushkeeper.api.native.erasures import receipt_json
-    from pushkeeper.cli.audited import noted_in
-    from pushkeeper.store.admin import workspaces
-    from pushkeeper.store.people.erasures import AskedBy
+    from pushkeeper.services.people import AskedBy
 
     who = identity.of_path(identifier)
 
-    async def meant() -> Person:
-        async with wiring.store(settings_of(options)) as store:
-            found = await workspaces.by_name(store.database, name)
-            return await store.services.people.person(found.workspace_id, who)
-
-    async def erase(store: Store, found: Workspace) -> Receipt:
-        return await store.services.people.erase(found.workspace_id, who, by=AskedBy.COMMAND_LINE)
+    async def erase(services: Services, workspace: WorkspaceId) -> Receipt:
+        return await services.people.erase(actor(), workspace, who, by=AskedBy.COMMAND_LINE)
 
     if not yes:
-        known = run(meant())
+        known = run(
+            with_workspace(name, options, lambda services, workspace: services.people.person(workspace, who))
+        )
         shown = {"id": known.id, "email": known.email, "cio_id": known.cio_id}
         lines = [f"{key:<7} {value or '-'}" for key, value in shown.items()]
         answer(
@@ -58,8 +52,7 @@ def person_erase(*, identifier: str, yes: bool, name: str, json: bool, **options
             json=json,
         )
         return
-    # Not whom: the log is what stays.
-    receipt = run(noted_in(name, "person.erase", "a person", options, erase))
+    receipt = run(with_workspace(name, options, erase))
     text = f"Deleted; what is left is being erased. The receipt is {receipt.erasure_id}."
     answer(receipt_json(receipt), text, json=json)
 
@@ -71,17 +64,13 @@ def person_erase(*, identifier: str, yes: bool, name: str, json: bool, **options
 @as_json
 def person_receipts(*, identifier: str | None, name: str, json: bool, **options: Any) -> None:
     """Show the last hundred receipts, the newest first."""
-    from pushkeeper import wiring
     from pushkeeper.api.native.erasures import receipt_json
-    from pushkeeper.store.admin import workspaces
 
-    async def work() -> list[Receipt]:
-        async with wiring.store(settings_of(options)) as store:
-            found = await workspaces.by_name(store.database, name)
-            of = None if identifier is None else identity.of_path(identifier)
-            return await store.services.people.receipts(found.workspace_id, of)
+    async def work(services: Services, workspace: WorkspaceId) -> list[Receipt]:
+        of = None if identifier is None else identity.of_path(identifier)
+        return await services.people.receipts(workspace, of)
 
-    receipts = run(work())
+    receipts = run(with_workspace(name, options, work))
     rows = [
         [
             str(one.erasure_id),

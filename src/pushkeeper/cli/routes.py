@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, settings_of, table
+from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, table
+from pushkeeper.cli.use_cases import actor, with_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -60,7 +61,7 @@ def routes_pause(*, route: str, reason: str, name: str, json: bool, **options: A
     """Send nothing more on ROUTE, on any machine, until it is resumed; what is for it waits."""
     run(
         _with_routing(
-            name, options, lambda routing, workspace: routing.pause(workspace, route, reason=reason)
+            name, options, lambda routing, workspace: routing.pause(actor(), workspace, route, reason=reason)
         )
     )
     answer({"route": route, "paused": True}, f"{route} is paused.", json=json)
@@ -73,7 +74,9 @@ def routes_pause(*, route: str, reason: str, name: str, json: bool, **options: A
 @as_json
 def routes_resume(*, route: str, name: str, json: bool, **options: Any) -> None:
     """Let ROUTE go on, with what waits on it."""
-    released = run(_with_routing(name, options, lambda routing, workspace: routing.resume(workspace, route)))
+    released = run(
+        _with_routing(name, options, lambda routing, workspace: routing.resume(actor(), workspace, route))
+    )
     text = f"{route} goes on; {released:,} pushes that waited are due."
     answer({"route": route, "released": released}, text, json=json)
 
@@ -85,7 +88,9 @@ def routes_resume(*, route: str, name: str, json: bool, **options: Any) -> None:
 @as_json
 def routes_apply(*, route: str, name: str, json: bool, **options: Any) -> None:
     """Believe the refusals that are held on ROUTE: each is a strike of its device."""
-    applied = run(_with_routing(name, options, lambda routing, workspace: routing.apply(workspace, route)))
+    applied = run(
+        _with_routing(name, options, lambda routing, workspace: routing.apply(actor(), workspace, route))
+    )
     answer(
         {"route": route, "applied": applied}, f"{applied:,} refusals count against their devices.", json=json
     )
@@ -98,7 +103,9 @@ def routes_apply(*, route: str, name: str, json: bool, **options: Any) -> None:
 @as_json
 def routes_discard(*, route: str, name: str, json: bool, **options: Any) -> None:
     """Drop the refusals that are held on ROUTE: no device changes, and their pushes are sent again."""
-    dropped = run(_with_routing(name, options, lambda routing, workspace: routing.discard(workspace, route)))
+    dropped = run(
+        _with_routing(name, options, lambda routing, workspace: routing.discard(actor(), workspace, route))
+    )
     text = f"{dropped:,} refusals are dropped; their pushes are due again."
     answer({"route": route, "discarded": dropped}, text, json=json)
 
@@ -106,9 +113,4 @@ def routes_discard(*, route: str, name: str, json: bool, **options: Any) -> None
 async def _with_routing(
     name: str, options: dict[str, Any], ask: Callable[[Routing, WorkspaceId], Awaitable[Any]]
 ) -> Any:
-    from pushkeeper import wiring
-    from pushkeeper.store.admin import workspaces
-
-    async with wiring.store(settings_of(options)) as store:
-        found = await workspaces.by_name(store.database, name)
-        return await ask(store.services.routes, found.workspace_id)
+    return await with_workspace(name, options, lambda services, workspace: ask(services.routes, workspace))

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, progress, run, settings_of, table
+from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, progress, run, table
+from pushkeeper.cli.use_cases import actor, with_workspace
 
 if TYPE_CHECKING:
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.services.services import Services
     from pushkeeper.services.strikes import Meant, Outcome
 
 
@@ -50,14 +53,13 @@ def undo(*, yes: bool, why: str | None, name: str, json: bool, **options: Any) -
 async def _undo(
     name: str, options: dict[str, Any], meant: Meant, *, why: str, dry_run: bool, quiet: bool
 ) -> Outcome:
-    from pushkeeper import wiring
-    from pushkeeper.store.admin import workspaces
-
-    async with wiring.store(settings_of(options)) as store:
-        found = await workspaces.by_name(store.database, name)
-        ledger = store.services.strikes
+    async def work(services: Services, workspace: WorkspaceId) -> Outcome:
         with progress("devices", quiet=quiet) as told:
-            return await ledger.undo(found.workspace_id, meant, why=why, dry_run=dry_run, told=told)
+            if dry_run:
+                return await services.strikes.foresee(workspace, meant, told)
+            return await services.strikes.undo(actor(), workspace, meant, why=why, told=told)
+
+    return await with_workspace(name, options, work)
 
 
 def _told(outcome: Outcome) -> str:

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushkeeper.cli.common import answer, as_json, on_store, run, settings_of, table
+from pushkeeper.cli.common import answer, as_json, on_store, run, table
+from pushkeeper.cli.use_cases import actor, with_services, with_workspace
 
 if TYPE_CHECKING:
-    from pushkeeper.store.admin.workspaces import Options
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.services.services import Services
+    from pushkeeper.services.workspaces import Options
 
 
 OPTIONS = (
@@ -36,15 +39,7 @@ def workspace() -> None:
 @as_json
 def workspace_create(*, name: str, json: bool, **options: Any) -> None:
     """Make the workspace NAME and print its keys, which are shown this once."""
-    from pushkeeper import wiring
-    from pushkeeper.store.admin import workspaces
-
-    async def work() -> workspaces.NewKeys:
-        async with wiring.store(settings_of(options)) as store:
-            _, keys = await workspaces.create(store.database, name)
-        return keys
-
-    keys = run(work())
+    _, keys = run(with_services(options, lambda services: services.workspaces.create(actor(), name)))
     shown = {
         "workspace": name,
         "site_id": keys.site_id,
@@ -61,14 +56,7 @@ def workspace_create(*, name: str, json: bool, **options: Any) -> None:
 @as_json
 def workspace_list(*, json: bool, **options: Any) -> None:
     """List the workspaces with how much each holds; the size of a large one is as workers last counted it."""
-    from pushkeeper import wiring
-    from pushkeeper.store.admin import workspaces
-
-    async def work() -> list[workspaces.WorkspaceFacts]:
-        async with wiring.store(settings_of(options)) as store:
-            return await workspaces.list_all(store.database)
-
-    found = run(work())
+    found = run(with_services(options, lambda services: services.workspaces.all()))
     shown = [
         {
             "workspace": w.name,
@@ -122,23 +110,17 @@ def workspace_list(*, json: bool, **options: Any) -> None:
 @as_json
 def workspace_options(*, name: str, json: bool, **options: Any) -> None:
     """Show the options of the workspace NAME (lifecycle of devices, pace of routes, ids), and change those that are given."""
-    from pushkeeper import wiring
-    from pushkeeper.store.admin import workspaces
-
     chosen_now = {option: options.pop(option) for option in OPTIONS}
     changes = {option: value for option, value in chosen_now.items() if value is not None}
     if changes.get("max_pushes_per_s") == 0:
         changes["max_pushes_per_s"] = None
-    settings = settings_of(options)
 
-    async def work() -> Options:
-        async with wiring.store(settings) as store:
-            found = await workspaces.by_name(store.database, name)
-            if changes:
-                return await workspaces.choose(store.database, found.workspace_id, changes)
-            return await workspaces.options(store.database, found.workspace_id)
+    async def work(services: Services, workspace: WorkspaceId) -> Options:
+        if changes:
+            return await services.workspaces.choose(actor(), workspace, changes)
+        return await services.workspaces.options(workspace)
 
-    chosen = asdict(run(work()))
+    chosen = asdict(run(with_workspace(name, options, work)))
     shown = {option: "none" if value is None else str(value).lower() for option, value in chosen.items()}
     answer(
         {"workspace": name, "options": chosen},

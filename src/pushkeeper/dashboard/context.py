@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from pushkeeper.core.delivery.outcome import Verdict
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.services.broadcasts.creation import BroadcastRequest
+    from pushkeeper.services.credentials import AppleApp, Credential, NewCredential
     from pushkeeper.services.services import Services
-    from pushkeeper.store.admin.credentials import AppleApp, Credential, NewCredential
     from pushkeeper.web.cookies import Names
 
 

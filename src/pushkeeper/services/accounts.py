@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from argon2 import PasswordHasher
-from argon2.exceptions import Argon2Error, InvalidHashError
-
+from pushkeeper.core.actor import Actor, ActorKind
 from pushkeeper.core.client_address import network_of
 from pushkeeper.core.known_browser import KnownDevices
 from pushkeeper.core.model import Secret
@@ -26,18 +23,23 @@ from pushkeeper.core.roles import (
     password_fault,
 )
 from pushkeeper.errors import BadRequest, Conflict, NotFound, TooManyRequests, Unauthorized
+from pushkeeper.services import audit
+from pushkeeper.services.audit import audited
+from pushkeeper.services.passwords import Passwords
 from pushkeeper.store.admin import accounts, sessions
+from pushkeeper.store.admin.accounts import User
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from pushkeeper.store.admin.accounts import Link, User
+    from argon2 import PasswordHasher
+
+    from pushkeeper.services.audit import AuditEntry
+    from pushkeeper.store.admin.accounts import Link
     from pushkeeper.store.db.database import Connection, Database
 
-T = TypeVar("T")
+__all__ = ["Entry", "User", "Users"]
 
-_HASHING_AT_ONCE = 1  # of strangers, and of others: 64 MiB each
-_HASHING_WAITS = 20
 _NO_LINK = "link: it was used, has ended, or never was; ask an admin, or run `pushkeeper user link`"
 _NO_USER = "user: not found"
 _LAST_ADMIN = "user: nobody else is an admin who can log in"
@@ -51,29 +53,6 @@ class Entry:
     expires_at: datetime
 
 
-class _Queue:
-    """What takes memory and a tenth of a second, and is done beside the event loop, so many at once."""
-
-    def __init__(self) -> None:
-        self._hashing = asyncio.Semaphore(_HASHING_AT_ONCE)
-        self._waiting = 0
-
-    async def __call__(self, work: Callable[[], T]) -> T:
-        """Do it when it is its turn.
-
-        Raises:
-            TooManyRequests: too many wait.
-        """
-        if self._waiting >= _HASHING_WAITS:
-            raise TooManyRequests("password: too many are being looked at; try again in a moment")
-        self._waiting += 1
-        try:
-            async with self._hashing:
-                return await asyncio.to_thread(work)
-        finally:
-            self._waiting -= 1
-
-
 class Users:
     """The users of this installation.
 
@@ -85,12 +64,8 @@ class Users:
         self, database: Database, hasher: PasswordHasher | None = None, *, device_key: Secret | None = None
     ) -> None:
         self._database = database
-        self._hasher = hasher or PasswordHasher()
+        self._passwords = Passwords(hasher)
         self._devices = KnownDevices(device_key or Secret(secrets.token_bytes(32)))
-        # Strangers wait for each other, and nobody else for them.
-        self._strangers = _Queue()
-        self._known = _Queue()
-        self._nobodys_hash: str | None = None
 
     # Who there is.
 
@@ -102,7 +77,8 @@ class Users:
         """Whether there is any user."""
         return await accounts.are_there(self._database)
 
-    async def add(self, name: str, role: Role) -> tuple[User, Entry]:
+    @audited("user.add", "name")
+    async def add(self, audit_entry: AuditEntry, name: str, role: Role) -> tuple[User, Entry]:
         """Make a user, and the link by which they set their password.
 
         Raises:
@@ -115,9 +91,11 @@ class Users:
             made = await accounts.insert(connection, name, key_of(name), role)
             if made is None:
                 raise Conflict(f"name: there is a user named {name!r} already")
+            await audit_entry.done_with(connection)
             return made, await _link(connection, made)
 
         made, entry = await self._database.in_transaction(work)
+        audit_entry.changed("role", None, role.value)
         return await self.one(made), entry
 
     async def one(self, user: UserId) -> User:
@@ -142,7 +120,8 @@ class Users:
             raise NotFound(_NO_USER)
         return found[0]
 
-    async def let_be(self, user: UserId, role: Role) -> None:
+    @audited("user.role", "user")
+    async def let_be(self, entry: AuditEntry, user: UserId, role: Role) -> None:
         """Give a user another role.
 
         Raises:
@@ -150,32 +129,53 @@ class Users:
             Conflict: nobody would be an admin.
         """
         leaves = role is not Role.ADMIN
-        await self._change(user, lambda connection: accounts.set_role(connection, user, role), leaves=leaves)
+        before = await self._named_in(entry, user)
+        await self._change(
+            entry, user, lambda connection: accounts.set_role(connection, user, role), leaves=leaves
+        )
+        entry.changed("role", before.role.value, role.value)
 
-    async def keep_out(self, user: UserId) -> None:
+    @audited("user.disable", "user")
+    async def keep_out(self, entry: AuditEntry, user: UserId) -> None:
         """Disable a user: they are logged out everywhere, and cannot come back until somebody lets them.
 
         Raises:
             NotFound: it does not exist.
             Conflict: nobody would be an admin.
         """
+        await self._named_in(entry, user)
 
         async def work(connection: Connection) -> None:
             await accounts.set_disabled(connection, user, disabled=True)
             await sessions.end_of(connection, user)
 
-        await self._change(user, work, leaves=True)
+        await self._change(entry, user, work, leaves=True)
 
-    async def let_back(self, user: UserId) -> None:
+    @audited("user.enable", "user")
+    async def let_back(self, entry: AuditEntry, user: UserId) -> None:
         """Let a user who was kept out log in again.
 
         Raises:
             NotFound: it does not exist.
         """
-        await self._change(user, lambda connection: accounts.set_disabled(connection, user, disabled=False))
+        await self._named_in(entry, user)
+        await self._change(
+            entry, user, lambda connection: accounts.set_disabled(connection, user, disabled=False)
+        )
+
+    async def _named_in(self, entry: AuditEntry, user: UserId) -> User:
+        """The user that is changed, by whose name the audit log shows them."""
+        found = await self.one(user)
+        entry.target = found.name
+        return found
 
     async def _change(
-        self, user: UserId, work: Callable[[Connection], Awaitable[None]], *, leaves: bool = False
+        self,
+        entry: AuditEntry,
+        user: UserId,
+        work: Callable[[Connection], Awaitable[None]],
+        *,
+        leaves: bool = False,
     ) -> None:
         """Change a user; where they leave the admins, another has to be there."""
 
@@ -186,6 +186,7 @@ class Users:
             others = [one for one in everybody.values() if one.user_id != user and _is_admin(one)]
             if leaves and not others and _is_admin(everybody[user]):
                 raise Conflict(_LAST_ADMIN)
+            await entry.done_with(connection)
             await work(connection)
 
         await self._database.in_transaction(changed)
@@ -198,14 +199,15 @@ class Users:
             return None
         return await self._database.in_transaction(lambda connection: _link(connection, None))
 
-    async def new_link(self, user: UserId) -> Entry:
+    @audited("user.link", "user")
+    async def new_link(self, entry: AuditEntry, user: UserId) -> Entry:
         """A link by which a user sets another password; those that they had are used up.
 
         Raises:
             NotFound: it does not exist.
             Conflict: they are kept out.
         """
-        if (await self.one(user)).disabled_at is not None:
+        if (await self._named_in(entry, user)).disabled_at is not None:
             raise Conflict("user: they are disabled; enable them first")
         return await self._database.in_transaction(lambda connection: _link(connection, user))
 
@@ -232,7 +234,7 @@ class Users:
         known = await self.link(token)
         name = known.user.name if known.user else _checked_name(name)
         _check_password(password, name)
-        password_hash = await self._known(lambda: self._hasher.hash(password))
+        password_hash = await self._passwords.hash(password)
 
         async def work(connection: Connection) -> str:
             used = await accounts.use_link(connection, _hash(token))
@@ -241,6 +243,7 @@ class Users:
             user = used[0] or await _first_admin(connection, name)
             await accounts.set_password(connection, user, password_hash)
             await sessions.end_of(connection, user)
+            await audit.write_with(connection, _actor(user, name, address), "user.set_password")
             return await _start(connection, user, address)
 
         return await self._database.in_transaction(work)
@@ -260,9 +263,15 @@ class Users:
         found = await accounts.by_key(self._database, key_of(name))
         number = None if found is None else self._devices.read(device, found[0].user_id, datetime.now(UTC))
         source = network_of(address) if number is None else f"device {number}"
-        user = await self._checked(name, found, password, source, known=number is not None)
+        try:
+            user = await self._checked(name, found, password, source, known=number is not None)
+        except Unauthorized as error:
+            # Not the name: people type passwords where names belong.
+            await audit.write_refused(self._database, _actor(None, "", address), "user.log_in", error.message)
+            raise
 
         async def work(connection: Connection) -> str:
+            await audit.write_with(connection, _actor(user.user_id, user.name, address), "user.log_in")
             return await _start(connection, user.user_id, address)
 
         return user, await self._database.in_transaction(work)
@@ -282,7 +291,7 @@ class Users:
         # Noted before it is known: those that are tried at the same time count too.
         await sessions.note_failure(self._database, name_hash, source)
         user, password_hash = found or (None, None)
-        good = await self._verify(password_hash, password, self._known if known else self._strangers)
+        good = await self._passwords.verify(password_hash, password, known=known)
         if user is None or not good or user.disabled_at is not None:
             raise Unauthorized("password: it is wrong, or there is nobody of this name")
         await sessions.forget_failures(self._database, name_hash, source)
@@ -292,11 +301,16 @@ class Users:
         """Who is logged in by this; None when that is over or never was."""
         return await sessions.find(self._database, _hash(token))
 
-    async def log_out(self, token: str) -> None:
+    @audited("user.log_out")
+    async def log_out(self, entry: AuditEntry, token: str) -> None:
         """End a session."""
+        del entry
         await sessions.end(self._database, _hash(token))
 
-    async def change_password(self, user: User, former: str, password: str, *, token: str) -> None:
+    @audited("user.change_password")
+    async def change_password(
+        self, entry: AuditEntry, user: User, former: str, password: str, *, token: str
+    ) -> None:
         """Give a user another password; they are logged out everywhere but here.
 
         Raises:
@@ -304,37 +318,23 @@ class Users:
             Unauthorized: the former one is wrong.
             TooManyRequests: it was wrong too often.
         """
+        entry.target = user.name
         _check_password(password, user.name)
         # Whoever is logged in is no stranger.
         found = await accounts.by_key(self._database, key_of(user.name))
         await self._checked(user.name, found, former, f"user {user.user_id}", known=True)
-        password_hash = await self._known(lambda: self._hasher.hash(password))
+        password_hash = await self._passwords.hash(password)
 
         async def work(connection: Connection) -> None:
             await accounts.set_password(connection, user.user_id, password_hash)
             await sessions.end_of(connection, user.user_id, but=_hash(token))
+            await entry.done_with(connection)
 
         await self._database.in_transaction(work)
 
     async def clean(self) -> None:
         """Forget what is over."""
         await sessions.clean(self._database)
-
-    # Passwords.
-
-    async def _verify(self, password_hash: str | None, password: str, queue: _Queue) -> bool:
-        """Whether this is the password; it takes as long where there is none to compare it with."""
-        if self._nobodys_hash is None:
-            self._nobodys_hash = await self._known(lambda: self._hasher.hash(secrets.token_urlsafe(16)))
-        against = password_hash or self._nobodys_hash
-
-        def verify() -> bool:
-            try:
-                return self._hasher.verify(against, password)
-            except (Argon2Error, InvalidHashError):
-                return False
-
-        return await queue(verify) and password_hash is not None
 
 
 async def _link(connection: Connection, user: UserId | None) -> Entry:
@@ -355,6 +355,10 @@ async def _start(connection: Connection, user: UserId, address: str) -> str:
     token = secrets.token_urlsafe(32)
     await sessions.start(connection, _hash(token), user, address)
     return token
+
+
+def _actor(user: UserId | None, name: str, address: str) -> Actor:
+    return Actor(kind=ActorKind.USER, user_id=user, name=name, address=address)
 
 
 def _checked_name(given: str) -> str:

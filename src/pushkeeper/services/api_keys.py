@@ -1,4 +1,4 @@
-"""Who is calling: keys, compared by their hashes and in constant time."""
+"""Keys: who is calling, by their hashes and in constant time; and how they are made, listed and revoked."""
 
 from __future__ import annotations
 
@@ -8,27 +8,46 @@ import math
 import os
 import time
 from base64 import b64decode
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pushkeeper.core import cell
+from pushkeeper.core.actor import Actor, ActorKind
 from pushkeeper.errors import TooManyRequests, Unauthorized, Unreachable, WrongCell
 from pushkeeper.interprocess.rate_limits import RateLimits
 from pushkeeper.observability.meters import PROCESS
 from pushkeeper.observability.metrics import Metric
-from pushkeeper.store.admin import workspaces
+from pushkeeper.services.audit import audited
+from pushkeeper.store.admin import keys, workspaces
+from pushkeeper.store.admin.keys import KeyFacts, NewKey
+from pushkeeper.store.admin.workspaces import KeyKind, Workspace
 from pushkeeper.store.db import patience
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.admin.workspaces import KeyHolder, Workspace
+    from pushkeeper.services.audit import AuditEntry
+    from pushkeeper.store.admin.workspaces import KeyHolder
     from pushkeeper.store.db.database import Database
+
+__all__ = ["ApiKeys", "Caller", "KeyFacts", "KeyKind", "Keys", "NewKey"]
 
 _REMEMBERED_S = 0.8  # a key that is revoked is refused everywhere within a second
 _MOST_REMEMBERED = 10_000
 _MISROUTED_FOR_S = 60
 _LONGEST_KEY = 1_000  # bytes, with its scheme, far above those of ours: the rest is not looked up
+
+
+@dataclass(frozen=True, slots=True)
+class Caller(Workspace):
+    """The workspace that a call is for, and what may be shown of the key that it came with: a site id, or a beginning."""
+
+    key_id: str = ""
+
+    def at(self, address: str) -> Actor:
+        """Who makes a change by this call, which came from there."""
+        return Actor(kind=ActorKind.KEY, name=self.key_id, address=address)
 
 
 class Keys:
@@ -52,10 +71,10 @@ class Keys:
         self._requests_per_s = requests_per_s
         self._limits = limits or RateLimits()
         self._salt = os.urandom(16)
-        self._allowed: dict[tuple[str, bytes], tuple[float, Workspace]] = {}
-        self._looking: dict[tuple[str, bytes], asyncio.Task[Workspace]] = {}
+        self._allowed: dict[tuple[str, bytes], tuple[float, Caller]] = {}
+        self._looking: dict[tuple[str, bytes], asyncio.Task[Caller]] = {}
 
-    async def track(self, authorization: bytes) -> Workspace:
+    async def track(self, authorization: bytes) -> Caller:
         """The workspace of a site id and API key, in basic authentication.
 
         Raises:
@@ -64,7 +83,7 @@ class Keys:
         """
         return await self._of("track", authorization, self._holder_of_site)
 
-    async def app(self, authorization: bytes) -> Workspace:
+    async def app(self, authorization: bytes) -> Caller:
         """The workspace of an App API key, as bearer.
 
         Raises:
@@ -73,7 +92,7 @@ class Keys:
         """
         return await self._of("app", authorization, self._holder_of_bearer)
 
-    async def cdp(self, key: str) -> Workspace:
+    async def cdp(self, key: str) -> Caller:
         """The workspace of a write key, as it stands in a body or a path.
 
         Raises:
@@ -82,7 +101,7 @@ class Keys:
         """
         return await self._of("cdp", key.encode("utf-8", "replace"), self._holder_of_write_key)
 
-    async def cdp_header(self, authorization: bytes) -> Workspace:
+    async def cdp_header(self, authorization: bytes) -> Caller:
         """The workspace of a write key, as the user of basic authentication or as bearer.
 
         Raises:
@@ -101,8 +120,8 @@ class Keys:
             self._limits.owe(kind, workspace, items - 1)
 
     async def _of(
-        self, kind: str, authorization: bytes, look_up: Callable[[str], Awaitable[Workspace]]
-    ) -> Workspace:
+        self, kind: str, authorization: bytes, look_up: Callable[[str], Awaitable[Caller]]
+    ) -> Caller:
         if len(authorization) > _LONGEST_KEY:
             raise Unauthorized("unauthorized")
         digest = hashlib.blake2b(authorization, digest_size=16, key=self._salt).digest()
@@ -114,13 +133,13 @@ class Keys:
         return allowed
 
     async def _looked_up(
-        self, kind: str, digest: bytes, authorization: str, look_up: Callable[[str], Awaitable[Workspace]]
-    ) -> Workspace:
+        self, kind: str, digest: bytes, authorization: str, look_up: Callable[[str], Awaitable[Caller]]
+    ) -> Caller:
         """Whose it is, looked up once for all who ask meanwhile; as it was when that began, it is remembered."""
         looking = self._looking.get((kind, digest))
         if looking is None:
 
-            async def look() -> Workspace:
+            async def look() -> Caller:
                 until = time.monotonic() + _REMEMBERED_S
                 try:
                     found = await look_up(authorization)
@@ -144,23 +163,23 @@ class Keys:
                 retry_after_s=math.ceil(wait_s),
             )
 
-    async def _holder_of_site(self, authorization: str) -> Workspace:
+    async def _holder_of_site(self, authorization: str) -> Caller:
         site_id, api_key = _basic(authorization)
         return self._checked(await workspaces.holder_of_site(self._database, site_id), site_id, api_key)
 
-    async def _holder_of_write_key(self, key: str) -> Workspace:
+    async def _holder_of_write_key(self, key: str) -> Caller:
         if not key or "\0" in key:
             raise Unauthorized("unauthorized")
         return self._checked(await workspaces.holder_of_key(self._database, "cdp", key), key, key)
 
-    async def _holder_of_bearer(self, authorization: str) -> Workspace:
+    async def _holder_of_bearer(self, authorization: str) -> Caller:
         scheme, _, key = authorization.partition(" ")
         key = key.strip()
         if scheme.lower() != "bearer" or not key or "\0" in key:
             raise Unauthorized("unauthorized")
         return self._checked(await workspaces.holder_of_key(self._database, "app", key), key, key)
 
-    def _checked(self, holder: KeyHolder | None, name: str, key: str) -> Workspace:
+    def _checked(self, holder: KeyHolder | None, name: str, key: str) -> Caller:
         """The holder's workspace: `name` is the key or site id by which the holder was looked for."""
         named = cell.of_key(name)
         if holder is None and named not in {None, self._cell}:
@@ -168,7 +187,38 @@ class Keys:
             raise WrongCell(f"the key is of cell {named}, and this is cell {self._cell}")
         if holder is None or not holder.matches(key):
             raise Unauthorized("unauthorized")
-        return holder.workspace
+        workspace = holder.workspace
+        # A site id is no secret; of a key that is its own name, the beginning is shown.
+        shown = name if name != key else workspaces.public_part(key)
+        return Caller(workspace.workspace_id, workspace.name, shown)
+
+
+class ApiKeys:
+    """The keys of all workspaces, as operators make, list and revoke them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def of_workspace(self, workspace: WorkspaceId) -> list[KeyFacts]:
+        """The keys of a workspace, by their kinds, the oldest first."""
+        return await keys.of_workspace(self._database, workspace)
+
+    @audited("key.make", "kind")
+    async def make(self, entry: AuditEntry, workspace: WorkspaceId, kind: KeyKind) -> NewKey:
+        """Make another key of a kind, beside those that there are."""
+        made = await keys.make(self._database, workspace, kind)
+        entry.target = f"{kind} {made.key_id}"
+        return made
+
+    @audited("key.revoke", "kind", "key_id")
+    async def revoke(self, entry: AuditEntry, workspace: WorkspaceId, kind: str, key_id: str) -> None:
+        """Let a key open nothing any more; processes that know it forget it within a second.
+
+        Raises:
+            NotFound: there is no such key.
+            Conflict: it is the last of its kind.
+        """
+        await keys.revoke(self._database, workspace, kind, key_id, entry.done_with)
 
 
 def not_here(message: str) -> Unreachable:

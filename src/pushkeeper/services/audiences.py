@@ -6,18 +6,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pushkeeper.core.filters import from_text, to_text
 from pushkeeper.core.filters import saved as filter_saved
+from pushkeeper.core.filters import to_text
 from pushkeeper.core.filters.evaluate import Reading, failing
-from pushkeeper.core.filters.nodes import BadFilter, InSegment, Unit
+from pushkeeper.core.filters.nodes import InSegment, Unit
 from pushkeeper.core.filters.saved import Definition
 from pushkeeper.errors import BadRequest, Conflict, NotFound
+from pushkeeper.services.audit import audited
+from pushkeeper.services.filters import expanded, read_filter, read_whole
 from pushkeeper.store import explanations
 from pushkeeper.store.audiences import audiences, plans
-from pushkeeper.store.audiences.audiences import Audience
+from pushkeeper.store.audiences.audiences import LONGEST_S, Audience, Estimate, Size
+from pushkeeper.store.audiences.plans import AudiencePlan
 from pushkeeper.store.people import pages as person_pages
 from pushkeeper.store.people import placeholders, resolution, segments
 from pushkeeper.store.people.people import Naming
+from pushkeeper.store.people.segments import Draft, Segment, Use
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,12 +29,26 @@ if TYPE_CHECKING:
     from pushkeeper.core.filters.nodes import Node
     from pushkeeper.core.identity import Identifier
     from pushkeeper.core.model import DeviceId, PersonId, WorkspaceId
-    from pushkeeper.store.audiences.audiences import Differences, Estimate, Size
-    from pushkeeper.store.audiences.plans import AudiencePlan
+    from pushkeeper.services.audit import AuditEntry
+    from pushkeeper.store.audiences.audiences import Differences
     from pushkeeper.store.db.database import Connection, Database
     from pushkeeper.store.devices.devices import Device
     from pushkeeper.store.people.people import Member
-    from pushkeeper.store.people.segments import Draft, Fetch, Segment, Use
+
+__all__ = [
+    "LONGEST_S",
+    "Apart",
+    "AudiencePlan",
+    "Audiences",
+    "Draft",
+    "Estimate",
+    "Preview",
+    "Segment",
+    "Size",
+    "Use",
+    "read_filter",
+    "read_whole",
+]
 
 _NOT_FOUND = "segment: not found"
 
@@ -54,6 +72,11 @@ class Preview:
 
     size: Size
     apart: Apart
+
+    @property
+    def examples(self) -> int:
+        """How many devices it shows."""
+        return len(self.apart.differences.included) + len(self.apart.differences.excluded)
 
 
 class Audiences:
@@ -79,7 +102,8 @@ class Audiences:
             raise NotFound(_NOT_FOUND)
         return found
 
-    async def make(self, workspace: WorkspaceId, draft: Draft) -> Segment:
+    @audited("audience.make")
+    async def make(self, entry: AuditEntry, workspace: WorkspaceId, draft: Draft) -> Segment:
         """Make a segment: an empty list, or a saved audience where it has a filter.
 
         Raises:
@@ -90,41 +114,55 @@ class Audiences:
             await segments.lock(connection, workspace)
             if draft.filter is not None:
                 await read_whole(connection.fetch, workspace, draft.filter)
+            await entry.done_with(connection)
             return await segments.insert(connection, workspace, draft)
 
-        return await self._database.of(workspace).in_transaction(work)
+        made = await self._database.of(workspace).in_transaction(work)
+        entry.target = f"{made.segment_id} {made.name}"
+        return made
 
-    async def change(self, workspace: WorkspaceId, segment_id: int, draft: Draft) -> Segment:
+    @audited("audience.change", "segment_id")
+    async def change(
+        self, entry: AuditEntry, workspace: WorkspaceId, segment_id: int, draft: Draft
+    ) -> Segment:
         """Let a saved audience be so; what was sent to it stays sent.
 
         Raises:
             BadRequest: the filter is none, names a segment that there is not, or itself.
             NotFound: there is no saved audience of this number.
         """
+        before = await self.segment(workspace, segment_id)
 
-        async def work(connection: Connection) -> Segment | None:
+        async def work(connection: Connection) -> Segment:
             await segments.lock(connection, workspace)
             await read_whole(connection.fetch, workspace, draft.filter)
             saved = await segments.saved(connection.fetch, workspace)
             saved[segment_id] = Definition(draft.unit or Unit.DEVICE, read_filter(draft.filter))
             for other in saved:
-                _expanded(InSegment(other), saved)
-            return await segments.change(connection, workspace, segment_id, draft)
+                expanded(InSegment(other), saved)
+            changed = await segments.change(connection, workspace, segment_id, draft)
+            if changed is None:
+                raise NotFound(_NOT_FOUND)
+            await entry.done_with(connection)
+            return changed
 
         changed = await self._database.of(workspace).in_transaction(work)
-        if changed is None:
-            raise NotFound(_NOT_FOUND)
+        entry.target = f"{segment_id} {changed.name}"
+        entry.changed_fields(before, changed, "name", "unit")
+        entry.replaced_fields(before, changed, "description", "filter")
         return changed
 
-    async def delete_segment(self, workspace: WorkspaceId, segment_id: int) -> None:
+    @audited("audience.delete", "segment_id")
+    async def delete_segment(self, entry: AuditEntry, workspace: WorkspaceId, segment_id: int) -> None:
         """Delete a segment; the people stay.
 
         Raises:
             Conflict: another audience, or a broadcast's, names it.
             NotFound: it does not exist.
         """
+        before = await self.segment(workspace, segment_id)
 
-        async def work(connection: Connection) -> bool:
+        async def work(connection: Connection) -> None:
             await segments.lock(connection, workspace)
             saved = await segments.saved(connection.fetch, workspace)
             users = [other for other, made in saved.items() if segment_id in filter_saved.named(made.node)]
@@ -132,10 +170,12 @@ class Audiences:
                 raise Conflict(f"segment: the audience of segment {users[0]} names it")
             if templates := await segments.templates_naming(connection.fetch, workspace, segment_id):
                 raise Conflict(f"segment: the audience of template {templates[0]} names it")
-            return await segments.delete(connection, workspace, segment_id)
+            if not await segments.delete(connection, workspace, segment_id):
+                raise NotFound(_NOT_FOUND)
+            await entry.done_with(connection)
 
-        if not await self._database.of(workspace).in_transaction(work):
-            raise NotFound(_NOT_FOUND)
+        await self._database.of(workspace).in_transaction(work)
+        entry.target = f"{segment_id} {before.name}"
 
     async def templates_naming(self, workspace: WorkspaceId, segment_id: int) -> list[int]:
         """The templates whose audience names a segment.
@@ -192,7 +232,7 @@ class Audiences:
         """The segments that a person is in, the oldest first."""
         put_into = await segments.of_person(self._database, workspace, person)
         saved = await segments.saved(self._database.of(workspace).rows, workspace)
-        nodes = {one: _expanded(InSegment(one), saved) for one in saved}
+        nodes = {one: expanded(InSegment(one), saved) for one in saved}
         true = await audiences.true_of(self._database, workspace, person, nodes, datetime.now(UTC))
         matching = [one for one in await self.segments(workspace) if one.segment_id in true] if true else []
         return sorted([*put_into, *matching], key=lambda one: one.segment_id)
@@ -230,7 +270,7 @@ class Audiences:
             BadRequest: the filter is none.
         """
         saved = await segments.saved(self._database.of(workspace).rows, workspace)
-        node = _expanded(read_filter(given), saved)
+        node = expanded(read_filter(given), saved)
         return await person_pages.search(self._database, workspace, node, after=after, limit=limit)
 
     async def size(self, workspace: WorkspaceId, given: object, unit: Unit) -> Size:
@@ -341,46 +381,6 @@ class Audiences:
     async def _by_hand(self, workspace: WorkspaceId, segment_id: int) -> None:
         if (await self.segment(workspace, segment_id)).filter is not None:
             raise BadRequest("segment", "it is a filter's, and nobody is put into it by hand")
-
-
-def read_filter(given: object) -> Node:
-    """The filter that a tree or a text says.
-
-    Raises:
-        BadRequest: it is none.
-    """
-    try:
-        return from_text.read(given)
-    except BadFilter as error:
-        raise _refused(error) from None
-
-
-async def read_whole(fetch: Fetch, workspace: WorkspaceId, given: object) -> Node:
-    """The filter that a tree or a text says, with the saved audiences that it names put in.
-
-    `fetch` is a database's `rows`, or a connection's `fetch`.
-
-    Raises:
-        BadRequest: it is none, or names a segment that there is not.
-    """
-    node = read_filter(given)
-    named = filter_saved.named(node)
-    if not named:
-        return node
-    if unknown := named - await segments.ids(fetch, workspace):
-        raise BadRequest("filter", f"there is no segment {min(unknown)}")
-    return _expanded(node, await segments.saved(fetch, workspace))
-
-
-def _expanded(node: Node, saved: Mapping[int, Definition]) -> Node:
-    try:
-        return filter_saved.expanded(node, saved)
-    except BadFilter as error:
-        raise _refused(error) from None
-
-
-def _refused(error: BadFilter) -> BadRequest:
-    return BadRequest(error.place, error.message)
 
 
 def _of_segment(segment_id: int) -> dict[str, dict[str, int]]:

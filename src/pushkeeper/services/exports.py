@@ -15,8 +15,10 @@ from pushkeeper.core.filters.nodes import BadFilter
 from pushkeeper.core.identity import cio_id
 from pushkeeper.core.model import PersonId, Secret, WorkspaceId
 from pushkeeper.errors import BadRequest, Misconfigured, NotFound
+from pushkeeper.services.audit import audited
 from pushkeeper.store import exports
 from pushkeeper.store.db import patience
+from pushkeeper.store.exports import Export
 from pushkeeper.store.messages import messages
 from pushkeeper.store.messages.messages import Wanted
 from pushkeeper.store.people import segments
@@ -25,10 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from pushkeeper.core.filters.nodes import Node
+    from pushkeeper.services.audit import AuditEntry
     from pushkeeper.store.admin.vault import Vault
     from pushkeeper.store.db.database import Connection, Database, Row
-    from pushkeeper.store.exports import Export
     from pushkeeper.store.jobs import Claim
+
+__all__ = ["LINK_S", "METRICS", "Export", "Exports"]
 
 LINK_S = 900
 _PAGE = 2_000
@@ -52,8 +56,13 @@ class Exports:
         self._database = database
         self._vault = vault
 
+    @audited("export.make")
     async def of_people(
-        self, workspace: WorkspaceId, given: object, attributes: Sequence[str] | None = None
+        self,
+        entry: AuditEntry,
+        workspace: WorkspaceId,
+        given: object,
+        attributes: Sequence[str] | None = None,
     ) -> Export:
         """Request an export of the people that match a filter: with these attributes, or with all of them.
 
@@ -61,17 +70,22 @@ class Exports:
             BadRequest: it is no filter, or with the audiences that it names too large.
         """
         await self._node(workspace, given)
-        return await self._ask(workspace, "customers", given, attributes)
+        return _noted(entry, await self._ask(workspace, "customers", given, attributes))
 
+    @audited("export.make")
     async def of_deliveries(
-        self, workspace: WorkspaceId, wanted: dict[str, Any], attributes: Sequence[str] | None = None
+        self,
+        entry: AuditEntry,
+        workspace: WorkspaceId,
+        wanted: dict[str, Any],
+        attributes: Sequence[str] | None = None,
     ) -> Export:
         """Request an export of deliveries: of `template_id`, with `metric`, created between `since` and `until` (unix s), or `drafts`.
 
         Each comes with these attributes of its recipient.
         """
         _wanted(wanted)
-        return await self._ask(workspace, "deliveries", wanted, attributes)
+        return _noted(entry, await self._ask(workspace, "deliveries", wanted, attributes))
 
     async def all(self, workspace: WorkspaceId) -> list[Export]:
         """The last hundred exports of a workspace, the newest first."""
@@ -88,7 +102,8 @@ class Exports:
             raise NotFound(_NOT_FOUND)
         return found[0]
 
-    async def link(self, workspace: WorkspaceId, export_id: int) -> str:
+    @audited("export.link", "export_id")
+    async def link(self, entry: AuditEntry, workspace: WorkspaceId, export_id: int) -> str:
         """What opens an export to whoever has it, for a quarter of an hour.
 
         Raises:
@@ -97,6 +112,7 @@ class Exports:
         found = await self.one(workspace, export_id)
         if found.state != "done":
             raise NotFound(f"export: it is {found.state}")
+        entry.detail = f"{found.kind}, {found.lines:,} lines"
         said = f"{workspace} {export_id} {int(time.time()) + LINK_S}"
         return _link_of(workspace, self._vault.seal(Secret(said.encode()), _LABEL))
 
@@ -296,3 +312,8 @@ def _person(row: Row, columns: Sequence[str]) -> list[object]:
         own["attributes"] = attributes
     # An app may have set its own `created_at`, which takes precedence.
     return [attributes[name] if name in attributes else own.get(name) for name in columns]
+
+
+def _noted(entry: AuditEntry, made: Export) -> Export:
+    entry.target, entry.detail = str(made.export_id), made.kind
+    return made

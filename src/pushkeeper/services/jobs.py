@@ -5,15 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pushkeeper.errors import Conflict, NotFound
+from pushkeeper.services.audit import audited
 from pushkeeper.store import jobs
 from pushkeeper.store.broadcasts import broadcasts
 from pushkeeper.store.db import unreadable
+from pushkeeper.store.delivery import workers
+from pushkeeper.store.jobs import Job
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.services.audit import AuditEntry
     from pushkeeper.store.db.database import Connection, Database
     from pushkeeper.store.db.unreadable import UnreadableRow
-    from pushkeeper.store.jobs import Job
+
+__all__ = ["Job", "Jobs"]
 
 _KINDS = {kind.name: kind for kind in jobs.KINDS}
 _NOT_FOUND = "job: not found, or already done"
@@ -33,7 +38,12 @@ class Jobs:
         """The rows that workers and pages could not read in the last day, the latest first."""
         return await unreadable.of_workspace(self._database, workspace)
 
-    async def retry(self, workspace: WorkspaceId, kind: str, item: int) -> Job:
+    async def workers(self) -> int:
+        """How many workers are alive."""
+        return await workers.alive(self._database)
+
+    @audited("job.retry", "kind", "item")
+    async def retry(self, entry: AuditEntry, workspace: WorkspaceId, kind: str, item: int) -> Job:
         """Let a job have its next attempt now, and all of its attempts again.
 
         Raises:
@@ -42,9 +52,11 @@ class Jobs:
         found = await self._one(workspace, kind, item)
         if not await jobs.change(self._database, workspace, _KINDS[kind].retry, item):
             raise NotFound(_NOT_FOUND)
+        entry.changed("state", found.state, "waiting")
         return found
 
-    async def cancel(self, workspace: WorkspaceId, kind: str, item: int) -> Job:
+    @audited("job.cancel", "kind", "item")
+    async def cancel(self, entry: AuditEntry, workspace: WorkspaceId, kind: str, item: int) -> Job:
         """Let nobody work at a job any more.
 
         Raises:
@@ -59,6 +71,7 @@ class Jobs:
             await self._cancel_broadcast(workspace, item)
         elif not await jobs.change(self._database, workspace, cancel, item):
             raise NotFound(_NOT_FOUND)
+        entry.changed("state", found.state, "cancelled")
         return found
 
     async def _cancel_broadcast(self, workspace: WorkspaceId, item: int) -> None:

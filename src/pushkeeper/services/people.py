@@ -7,24 +7,46 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pushkeeper.core.model import device_id
 from pushkeeper.errors import NotFound
+from pushkeeper.services.audit import audited
 from pushkeeper.store.db import patience
 from pushkeeper.store.db.group_commit import Combiner
 from pushkeeper.store.devices import devices
-from pushkeeper.store.people import blocklist, erasures, events, people
-from pushkeeper.store.people.erasures import AskedBy
+from pushkeeper.store.devices.devices import Device, HistoryLine, PushLine, Registration, Search
+from pushkeeper.store.people import blocklist, erasures, events, people, topics
+from pushkeeper.store.people.erasures import AskedBy, Receipt
+from pushkeeper.store.people.events import EventKind, NewEvent
 from pushkeeper.store.people.ingest import Act, Call, Tell, anonymous_keys, keys_of, write
+from pushkeeper.store.people.people import AttributeChange, Member, Naming, Person
+from pushkeeper.store.people.placeholders import refusal as placeholder_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pushkeeper.core.identity import Identifier
     from pushkeeper.core.model import PersonId, Token, WorkspaceId
+    from pushkeeper.services.audit import AuditEntry
     from pushkeeper.store.db.database import Connection, Database
-    from pushkeeper.store.devices.devices import Device, HistoryLine, PushLine, Registration, Search
-    from pushkeeper.store.people.erasures import Receipt
-    from pushkeeper.store.people.people import AttributeChange, Naming, Person
 
-__all__ = ["Act", "AskedBy", "Call", "Registry", "Tell"]
+__all__ = [
+    "Act",
+    "AskedBy",
+    "AttributeChange",
+    "Call",
+    "Device",
+    "EventKind",
+    "HistoryLine",
+    "Member",
+    "Naming",
+    "NewEvent",
+    "Person",
+    "PushLine",
+    "Receipt",
+    "Registration",
+    "Registry",
+    "Search",
+    "Tell",
+    "placeholder_refusal",
+]
 
 
 class Registry:
@@ -102,8 +124,15 @@ class Registry:
         """Delete a person with all their devices and have the rest erased; whether there was one."""
         return bool(await self.do(self.forgetting_person(workspace, identifier, request_id=request_id)))
 
+    @audited("person.erase")
     async def erase(
-        self, workspace: WorkspaceId, identifier: Identifier, *, by: AskedBy, request_id: str = ""
+        self,
+        entry: AuditEntry,
+        workspace: WorkspaceId,
+        identifier: Identifier,
+        *,
+        by: AskedBy,
+        request_id: str = "",
     ) -> Receipt:
         """Delete a person and have all that is left of them erased; of somebody who is gone, the receipt that there is.
 
@@ -112,11 +141,15 @@ class Registry:
         """
         begun = await self.do(self.forgetting_person(workspace, identifier, by=by, request_id=request_id))
         if begun is not None:
-            return await self.receipt(workspace, cast("int", begun))
-        found = await self.receipts(workspace, identifier)
-        if not found:
-            raise NotFound(f"{identifier.kind}: nobody has this identifier")
-        return found[0]
+            receipt = await self.receipt(workspace, cast("int", begun))
+        else:
+            found = await self.receipts(workspace, identifier)
+            if not found:
+                raise NotFound(f"{identifier.kind}: nobody has this identifier")
+            receipt = found[0]
+        # Not whom: the log is what stays.
+        entry.target = f"erasure {receipt.erasure_id}"
+        return receipt
 
     async def note(self, workspace: WorkspaceId, said: dict[str, Any]) -> None:
         """Keep what is said of objects and of relationships to them, as it is said."""
@@ -325,6 +358,10 @@ class Registry:
             workspace,
             [{kind: value} for kind, value in known.items() if value is not None],
         )
+
+    async def topics(self, workspace: WorkspaceId) -> list[Any]:
+        """The subscription preferences of the newest people, from which the topics that there are are told."""
+        return await topics.preferences(self._database, workspace)
 
     async def drain(self) -> None:
         """Wait until all that was called is committed."""

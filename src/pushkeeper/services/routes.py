@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.core.delivery.route_choice import choose_route, no_route_reason
 from pushkeeper.errors import Conflict, NotFound
+from pushkeeper.services.audit import audited
 from pushkeeper.store.delivery import held_refusals, routes
-from pushkeeper.store.delivery.routes import PauseKind
+from pushkeeper.store.delivery.routes import Alert, PauseKind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from pushkeeper.core.model import RouteId, WorkspaceId
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.services.audit import AuditEntry
     from pushkeeper.store.db.database import Connection, Database
-    from pushkeeper.store.delivery.routes import Alert, Health, Route
+    from pushkeeper.store.delivery.routes import Health, Route
     from pushkeeper.store.devices.devices import Device
+
+__all__ = ["Alert", "DeviceRoute", "PauseKind", "RouteFacts", "Routing"]
 
 _PAGE = 1_000
 _ALL = (held_refusals.UNPROVEN, held_refusals.GUARD)
@@ -72,7 +76,8 @@ class Routing:
         ways = await routes.of_workspaces(self._database, [workspace])
         return [_device_route(device, ways) for device in devices]
 
-    async def pause(self, workspace: WorkspaceId, name: str, *, reason: str = "") -> None:
+    @audited("route.pause", "name")
+    async def pause(self, entry: AuditEntry, workspace: WorkspaceId, name: str, *, reason: str = "") -> None:
         """Send nothing more on this route, until it is resumed; what is for it waits.
 
         Raises:
@@ -80,20 +85,24 @@ class Routing:
             Conflict: it is paused already.
         """
         route = await self._named(workspace, name)
+        entry.detail = reason
 
-        async def work(connection: Connection) -> list[RouteId]:
-            return await routes.pause(
+        async def work(connection: Connection) -> None:
+            await entry.done_with(connection)
+            paused = await routes.pause(
                 connection,
                 route,
                 kind=PauseKind.OPERATOR,
-                reason=reason or "paused by an operator",
+                reason=entry.by.signed(reason) or "paused by an operator",
                 probe_after_s=None,
             )
+            if not paused:
+                raise Conflict(f"route: {name!r} is paused already")
 
-        if not await self._database.of(workspace).in_transaction(work):
-            raise Conflict(f"route: {name!r} is paused already")
+        await self._database.of(workspace).in_transaction(work)
 
-    async def resume(self, workspace: WorkspaceId, name: str) -> int:
+    @audited("route.resume", "name")
+    async def resume(self, entry: AuditEntry, workspace: WorkspaceId, name: str) -> int:
         """Let a route go on, and return for how many devices work waits on it; held verdicts stay held.
 
         Raises:
@@ -102,12 +111,16 @@ class Routing:
         route = await self._named(workspace, name)
 
         async def work(connection: Connection) -> int:
+            await entry.done_with(connection)
             await routes.resume(connection, workspace, [route.route_id])
             return await routes.waiting(connection, workspace, [route.route_id])
 
-        return await self._database.of(workspace).in_transaction(work)
+        released = await self._database.of(workspace).in_transaction(work)
+        entry.detail = f"{released:,} pushes released"
+        return released
 
-    async def apply(self, workspace: WorkspaceId, name: str) -> int:
+    @audited("route.apply", "name")
+    async def apply(self, entry: AuditEntry, workspace: WorkspaceId, name: str) -> int:
         """Believe the refusals that are held on a route: each is its device's strike; returns how many there were.
 
         A route that the fleet guard paused goes on, and for an hour the guard lets such refusals through.
@@ -121,9 +134,12 @@ class Routing:
             await routes.believe(connection, workspace, [route.route_id])
 
         await self._database.of(workspace).in_transaction(believe)
-        return await self._decide(route, held_refusals.apply)
+        applied = await self._decide(route, held_refusals.apply)
+        entry.detail = f"{applied:,} refusals applied"
+        return applied
 
-    async def discard(self, workspace: WorkspaceId, name: str) -> int:
+    @audited("route.discard", "name")
+    async def discard(self, entry: AuditEntry, workspace: WorkspaceId, name: str) -> int:
         """Drop the refusals that are held on a route: no device changes, and their pushes are sent again.
 
         A route that the fleet guard paused goes on. Returns how many refusals there were.
@@ -131,7 +147,9 @@ class Routing:
         Raises:
             NotFound: the workspace has no route of this name.
         """
-        return await self._decide(await self._named(workspace, name), held_refusals.discard)
+        discarded = await self._decide(await self._named(workspace, name), held_refusals.discard)
+        entry.detail = f"{discarded:,} refusals discarded"
+        return discarded
 
     async def _decide(self, route: Route, decide: Callable[..., Awaitable[int]]) -> int:
         decided, own = 0, self._database.of(route.workspace_id)

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pushkeeper.services.accounts import Users
+from pushkeeper.services.api_keys import ApiKeys
 from pushkeeper.services.audiences import Audiences
+from pushkeeper.services.audit import Audit
 from pushkeeper.services.broadcasts.service import Broadcasts
 from pushkeeper.services.broadcasts.triggered import Triggers
+from pushkeeper.services.credentials import Credentials
 from pushkeeper.services.explanations import Explanations
 from pushkeeper.services.exports import Exports
 from pushkeeper.services.jobs import Jobs
+from pushkeeper.services.listings import Listings
 from pushkeeper.services.messages.snippets import Snippets
 from pushkeeper.services.messages.templates import Templates
 from pushkeeper.services.messages.transactional import Sending
@@ -23,6 +27,7 @@ from pushkeeper.services.reports.reach import Census
 from pushkeeper.services.routes import Routing
 from pushkeeper.services.strikes import Ledger
 from pushkeeper.services.webhooks import Webhooks
+from pushkeeper.services.workspaces import Workspaces
 
 if TYPE_CHECKING:
     from pushkeeper.rendering.renderer import Renderer
@@ -36,13 +41,17 @@ class Services:
     """What the APIs, the dashboard, the command line and the worker call."""
 
     accounts: Users
+    api_keys: ApiKeys
     audiences: Audiences
+    audit: Audit
     broadcasts: Broadcasts
     deliveries: Reporting
+    credentials: Credentials
     explanations: Explanations
     exports: Exports
     insights: Insights
     jobs: Jobs
+    listings: Listings
     people: Registry
     reach: Census
     routes: Routing
@@ -52,6 +61,7 @@ class Services:
     transactional: Sending
     triggered: Triggers
     webhooks: Webhooks
+    workspaces: Workspaces
     database: Database
     vault: Vault
 
@@ -64,13 +74,17 @@ class Services:
         """The use cases on a database; `checks` are what the providers of each platform hold against a content."""
         return cls(
             accounts=Users(database, device_key=vault.key_for("known device")),
+            api_keys=ApiKeys(database),
             audiences=Audiences(database),
+            audit=Audit(database),
             broadcasts=Broadcasts(database, checks, renderer),
             deliveries=Reporting(database),
+            credentials=Credentials(database, vault),
             explanations=Explanations(database),
             exports=Exports(database, vault),
             insights=Insights(database),
             jobs=Jobs(database),
+            listings=Listings(database),
             people=Registry(database),
             reach=Census(database),
             routes=Routing(database),
@@ -80,6 +94,7 @@ class Services:
             transactional=Sending(database, checks),
             triggered=Triggers(database, checks),
             webhooks=Webhooks(database, vault),
+            workspaces=Workspaces(database),
             database=database,
             vault=vault,
         )

@@ -14,19 +14,23 @@ from typing import TYPE_CHECKING, Any
 from pushkeeper.core.delivery.reason_codes import STRIKES, similar
 from pushkeeper.core.delivery.status_replay import Balance, Only, fold
 from pushkeeper.errors import BadRequest, NotFound
+from pushkeeper.services.audit import audited
 from pushkeeper.store import strikes as strike_store
 from pushkeeper.store.admin import workspaces
 from pushkeeper.store.db import patience
 from pushkeeper.store.db.pagination import Page
 from pushkeeper.store.delivery import routes
-from pushkeeper.store.strikes import Checked, Selection
+from pushkeeper.store.strikes import Checked, Selection, Undo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pushkeeper.core.model import DeviceId, WorkspaceId
+    from pushkeeper.services.audit import Actor, AuditEntry
     from pushkeeper.store.db.database import Connection, Database
-    from pushkeeper.store.strikes import Standing, Told, Undo
+    from pushkeeper.store.strikes import Standing, Told
+
+__all__ = ["MOST_BACK", "Example", "Ledger", "Meant", "Outcome", "Undo"]
 
 _PAGE = 500
 _PARTS = 16
@@ -141,13 +145,28 @@ class Ledger:
         """What was taken back, the newest first."""
         return await strike_store.of_workspace(self._database, workspace, limit=limit)
 
+    async def foresee(
+        self,
+        workspace: WorkspaceId,
+        meant: Meant,
+        told: Callable[[int, int], None] = lambda _, __: None,
+    ) -> Outcome:
+        """What taking these strikes back would change; nothing does.
+
+        Raises:
+            BadRequest: the times are no range, or too far back.
+            NotFound: there is no route or credential of this name.
+        """
+        _check(meant)
+        return await self._go_through(workspace, meant, None, told)
+
     async def undo(
         self,
+        by: Actor,
         workspace: WorkspaceId,
         meant: Meant,
         *,
         why: str,
-        dry_run: bool,
         told: Callable[[int, int], None] = lambda _, __: None,
     ) -> Outcome:
         """Take strikes back: each device stands as its history comes to without them, with a line that says so.
@@ -160,12 +179,10 @@ class Ledger:
             BadRequest: the times are no range, or too far back, or there is no such reason code.
             NotFound: there is no route or credential of this name.
         """
-        if dry_run:
-            _check(meant)
-            return await self._go_through(workspace, meant, None, told)
-        return await self.go_on(workspace, await self.begin(workspace, meant, why=why), told)
+        return await self.go_on(workspace, await self.begin(by, workspace, meant, why=why), told)
 
-    async def begin(self, workspace: WorkspaceId, meant: Meant, *, why: str) -> int:
+    @audited("strikes.undo")
+    async def begin(self, entry: AuditEntry, workspace: WorkspaceId, meant: Meant, *, why: str) -> int:
         """Note that these strikes are taken back, and return the number under which `go_on` does it.
 
         Those that are still to come are not meant: it may go on much later.
@@ -179,11 +196,30 @@ class Ledger:
         _, devices = await strike_store.meant(
             self._database, workspace, await self._selection(workspace, meant)
         )
-        return await self._database.of(workspace).in_transaction(
-            lambda connection: strike_store.insert(
-                connection, workspace, meant.shown(), why=why, devices=devices
+
+        async def work(connection: Connection) -> int:
+            await entry.done_with(connection)
+            return await strike_store.insert(
+                connection, workspace, meant.shown(), why=entry.by.signed(why), devices=devices
             )
-        )
+
+        number = await self._database.of(workspace).in_transaction(work)
+        entry.target = f"undo {number}"
+        for name, value in meant.shown().items():
+            entry.changed(name, None, value)
+        entry.detail = f"{devices:,} devices meant; {why}"
+        return number
+
+    @audited("strikes.resume", "undo_id")
+    async def resume(self, entry: AuditEntry, workspace: WorkspaceId, undo_id: int) -> None:
+        """Say who lets an undo go on that was cut short; `go_on` does it.
+
+        Raises:
+            NotFound: there is no undo of this number.
+        """
+        if await strike_store.one(self._database, workspace, undo_id) is None:
+            raise NotFound("undo: not found")
+        entry.target = f"undo {undo_id}"
 
     async def go_on(
         self,

@@ -30,8 +30,8 @@ from pushkeeper.observability.logs import logger, write_request
 from pushkeeper.observability.meters import PROCESS
 from pushkeeper.observability.metrics import Metric
 from pushkeeper.services import validation
-from pushkeeper.store.admin.workspaces import Workspace
-from pushkeeper.web import response, typed
+from pushkeeper.services.api_keys import Caller
+from pushkeeper.web import forms, response, typed
 from pushkeeper.web.body import LARGE_BYTES, by_size, decode, parse
 from pushkeeper.web.response import Answer
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
+    from pushkeeper.core.actor import Actor
     from pushkeeper.observability.meters import Count, Spread
     from pushkeeper.web.body import Check
 
@@ -65,13 +66,19 @@ class Call(msgspec.Struct, frozen=True):
     `charge` counts bytes that its body is unpacked to, and raises Unreachable when the server has no room for them.
     """
 
-    workspace: Workspace
+    workspace: Caller
     segments: Mapping[str, str]
     query_string: bytes
     headers: Sequence[tuple[bytes, bytes]]
     raw_body: bytes
     request_id: str
     charge: Callable[[int], None]
+    address: str = ""
+
+    @property
+    def actor(self) -> Actor:
+        """Who makes a change by this call."""
+        return self.workspace.at(self.address)
 
     def segment(self, name: str) -> str:
         """A segment of the path, decoded after the path was split: a token may hold any character.
@@ -125,10 +132,10 @@ class Call(msgspec.Struct, frozen=True):
         return QueryParams(self.query_string).get(name)
 
 
-NOBODY = Workspace(WorkspaceId(0), "")
+NOBODY = Caller(WorkspaceId(0), "")
 
 
-async def let_in(authorization: bytes) -> Workspace:
+async def let_in(authorization: bytes) -> Caller:
     """Ask for no key; what the call is about says whose it is."""
     del authorization
     return NOBODY
@@ -146,7 +153,7 @@ class Surface:
     """An API: `authenticate` reads an Authorization header, or raises Unauthorized; `render` is a refusal's body."""
 
     name: str  # the label of its metrics
-    authenticate: Callable[[bytes], Awaitable[Workspace]]
+    authenticate: Callable[[bytes], Awaitable[Caller]]
     render: Callable[[PushkeeperError, int], Any]
     bad_request: int = 400
     too_large: int = 413  # what a body over the limit is answered
@@ -248,6 +255,7 @@ class _Resource:
                     body,
                     request_id,
                     scope.get("state", {}).get("charge", _uncounted),
+                    forms.address_of(scope),
                 )
             )
         except PushkeeperError as error:

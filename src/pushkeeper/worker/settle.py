@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from pushkeeper.core.actor import job
 from pushkeeper.core.delivery.outcome import Accepted, BadMessage
 from pushkeeper.core.delivery.retry import ACCEPTED
 from pushkeeper.errors import Unreachable
 from pushkeeper.observability.logs import logger
+from pushkeeper.services.audit import write_with
 from pushkeeper.store import webhooks
 from pushkeeper.store.db import driver_errors
 from pushkeeper.store.delivery import accepted_pushes, held_refusals, pushes, queue, routes
@@ -274,8 +276,11 @@ async def _stop_malformed(connection: Connection, facts: Sequence[Answered]) -> 
         return set()
     counted = [(*message, len(said), f"malformed: {said[0]}") for message, said in malformed.items()]
     stopped = await messages.count_malformed(connection, counted)
+    whose = {message_id: workspace for workspace, message_id in malformed}
     for message_id, reason in stopped:
         log.warning("message_stopped", message_id=str(message_id), reason=reason)
+        by, workspace = job("guard"), whose[message_id]
+        await write_with(connection, by, "message.stop", workspace, f"message {message_id}", reason)
     return {message_id for message_id, _ in stopped}
 
 
@@ -292,6 +297,8 @@ async def _write_routes(connection: Connection, slice_: Slice, facts: Sequence[F
         )
         if stopped:
             log.warning("route_paused", route=pause.route.name, whole=pause.whole, reason=pause.reason)
+            workspace, name = pause.route.workspace_id, pause.route.name
+            await write_with(connection, job(pause.kind.value), "route.pause", workspace, name, pause.reason)
     for rest in slice_.rests:
         await routes.throttle(
             connection,

@@ -6,8 +6,10 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from pushkeeper.core.actor import job
 from pushkeeper.core.delivery.outcome import Accepted, Refused
 from pushkeeper.observability.logs import logger
+from pushkeeper.services.audit import write_with
 from pushkeeper.store.db import migrate, unreadable
 from pushkeeper.store.delivery import queue, routes, workers
 from pushkeeper.store.devices import spellings
@@ -121,5 +123,7 @@ async def _probe(database: Database, lanes: Lanes, senders: Senders, route: Rout
 async def _resume(database: Database, route: Route) -> None:
     async def work(connection: Connection) -> None:
         await routes.resume(connection, route.workspace_id, [route.route_id])
+        detail = "the provider takes its key again"
+        await write_with(connection, job("probe"), "route.resume", route.workspace_id, route.name, detail)
 
     await database.in_transaction(work)

@@ -11,7 +11,8 @@ from pushkeeper.api.customerio.app_api import person_named, person_of, render
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.services import validation
-from pushkeeper.store.people.activities import TYPES, Asked
+from pushkeeper.services.reports.deliveries import ACTIVITY_TYPES as TYPES
+from pushkeeper.services.reports.deliveries import AskedActivities as Asked
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.store.people.activities import Activity
-    from pushkeeper.store.people.people import Person
+    from pushkeeper.services.people import Person
+    from pushkeeper.services.reports.deliveries import Activity
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.store.devices.devices import Device
-    from pushkeeper.store.people.people import Member, Person
+    from pushkeeper.services.people import Device, Member, Person
     from pushkeeper.web.endpoint import Call, Handler
     from pushkeeper.web.response import Answer
 

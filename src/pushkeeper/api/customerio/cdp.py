@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pushkeeper.api.context import Context
     from pushkeeper.api.customerio.cdp_item import Said
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.admin.workspaces import Workspace
+    from pushkeeper.services.api_keys import Caller
     from pushkeeper.web.body import Check
     from pushkeeper.web.endpoint import Call, Handler
 
@@ -84,7 +84,7 @@ class _Cdp:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def holder(self, authorization: bytes) -> Workspace:
+    async def holder(self, authorization: bytes) -> Caller:
         """Whose the key in the header is; nobody's where there is none that is good: it may be in the body."""
         try:
             return await self._context.keys.cdp_header(authorization)

@@ -15,16 +15,13 @@ from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.placeholders import placeholder
 from pushkeeper.errors import BadRequest
 from pushkeeper.services import validation
-from pushkeeper.services.people import Call, Tell
+from pushkeeper.services.people import Call, Naming, Tell, placeholder_refusal
 from pushkeeper.services.reports.deliveries import AppReport
 from pushkeeper.services.validation import OnBad
-from pushkeeper.store.people import placeholders
-from pushkeeper.store.people.people import Naming
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.services.people import Registry
-    from pushkeeper.store.people.events import EventKind
+    from pushkeeper.services.people import EventKind, Registry
     from pushkeeper.web.body import Check
 
 Said: TypeAlias = Call | AppReport
@@ -179,7 +176,7 @@ class _Reader:
         word = placeholder(email) if email else None
         if word is None or self._user is None:
             return email
-        self._on_bad(placeholders.refusal("traits.email", word))
+        self._on_bad(placeholder_refusal("traits.email", word))
         return None
 
     def _read_anonymous_id(self) -> str | None:

@@ -20,10 +20,8 @@ from pushkeeper.observability.meters import PROCESS
 from pushkeeper.observability.metrics import Metric
 from pushkeeper.services import validation
 from pushkeeper.services.api_keys import not_here
-from pushkeeper.services.people import Tell
-from pushkeeper.services.reports.deliveries import AppReport
-from pushkeeper.store.people.people import Naming
-from pushkeeper.store.reports.app_reports import AppMetric
+from pushkeeper.services.people import Naming, Tell
+from pushkeeper.services.reports.deliveries import AppMetric, AppReport
 from pushkeeper.web.endpoint import MAX_KEYLESS_BYTES, Surface, let_in
 
 if TYPE_CHECKING:

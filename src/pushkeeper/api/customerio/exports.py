@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.store.exports import Export
+    from pushkeeper.services.exports import Export
     from pushkeeper.web.endpoint import Call
 
 _WINDOW = timedelta(days=183)  # six months, as messages are listed
@@ -58,19 +58,19 @@ class _Exports:
     async def of_people(self, call: Call) -> Answer:
         body = await call.json()
         made = await self._exports.of_people(
-            call.workspace.workspace_id, body.get("filters"), _columns(body.get("attributes"))
+            call.actor, call.workspace.workspace_id, body.get("filters"), _columns(body.get("attributes"))
         )
         return response.of_json({"export": export_json(made)})
 
     async def of_deliveries(self, call: Call) -> Answer:
         body = await call.json()
         made = await self._exports.of_deliveries(
-            call.workspace.workspace_id, _wanted(body), _columns(body.get("attributes"))
+            call.actor, call.workspace.workspace_id, _wanted(body), _columns(body.get("attributes"))
         )
         return response.of_json({"export": export_json(made)})
 
     async def link(self, call: Call) -> Answer:
-        link = await self._exports.link(call.workspace.workspace_id, _number(call))
+        link = await self._exports.link(call.actor, call.workspace.workspace_id, _number(call))
         return response.of_json({"url": f"{self._url}/exports/{link}"})
 
     async def file(self, call: Call) -> Answer:

@@ -12,10 +12,11 @@ from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.core.model import Content, Platform
 from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.services import validation
+from pushkeeper.services.messages.templates import TemplateKind
 from pushkeeper.services.reports import deliveries
+from pushkeeper.services.reports.deliveries import DeliveriesPage as Page
 from pushkeeper.services.reports.deliveries import Metric
-from pushkeeper.store.messages.messages import Page, Wanted
-from pushkeeper.store.messages.templates import TemplateKind
+from pushkeeper.services.reports.deliveries import WantedDeliveries as Wanted
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 
@@ -27,9 +28,8 @@ if TYPE_CHECKING:
     from pushkeeper.api.context import Context
     from pushkeeper.core.delivery.delivery_id import DeliveryId
     from pushkeeper.core.model import PersonId, WorkspaceId
-    from pushkeeper.store.messages.messages import DeliveryFacts
-    from pushkeeper.store.people.people import Person
-    from pushkeeper.store.reports.app_reports import Reported
+    from pushkeeper.services.people import Person
+    from pushkeeper.services.reports.deliveries import DeliveryFacts, Reported
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
@@ -148,16 +148,20 @@ class _Messages:
 
     async def send_draft(self, call: Call) -> Answer:
         delivery_id = self._delivery(call)
-        await self._context.services.transactional.send_draft(call.workspace.workspace_id, delivery_id)
+        await self._context.services.transactional.send_draft(
+            call.actor, call.workspace.workspace_id, delivery_id
+        )
         return response.about(delivery_id, {"delivery_id": str(delivery_id)})
 
     async def drop_draft(self, call: Call) -> Answer:
         delivery_id = self._delivery(call)
-        await self._context.services.transactional.drop_draft(call.workspace.workspace_id, delivery_id)
+        await self._context.services.transactional.drop_draft(
+            call.actor, call.workspace.workspace_id, delivery_id
+        )
         return response.empty(delivery_id)
 
     def _delivery(self, call: Call) -> DeliveryId:
-        ids = self._context.services.database.delivery_ids
+        ids = self._context.services.listings.delivery_ids
         found = ids.read_of(call.workspace.workspace_id, call.segment("id"))
         if found is None:
             raise NotFound("message: not found")

@@ -17,16 +17,14 @@ from pushkeeper.core.model import Environment, Platform, id_kind_of
 from pushkeeper.core.placeholders import placeholder
 from pushkeeper.errors import BadRequest, TooLarge
 from pushkeeper.services import validation
-from pushkeeper.store.devices.devices import Registration
-from pushkeeper.store.people.events import NewEvent
-from pushkeeper.store.people.people import AttributeChange
+from pushkeeper.services.people import AttributeChange, NewEvent, Registration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.core.model import Token
+    from pushkeeper.services.people import EventKind
     from pushkeeper.services.validation import OnBad
-    from pushkeeper.store.people.events import EventKind
 
 MAX_ID_BYTES = 150
 MAX_TOKEN_BYTES = 4096

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pushkeeper.api.customerio.app_api import person_of, render
-from pushkeeper.store.people import topics
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.store.people.people import Person
+    from pushkeeper.services.people import Person
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
@@ -76,7 +75,7 @@ class _Preferences:
         )
 
     async def topics(self, call: Call) -> Answer:
-        chosen = await topics.preferences(self._context.services.database, call.workspace.workspace_id)
+        chosen = await self._context.services.people.topics(call.workspace.workspace_id)
         found = sorted({topic for one in chosen for topic in topics_of(one)})
         return response.of_json({"topics": [topic_json(topic) for topic in found]})
 

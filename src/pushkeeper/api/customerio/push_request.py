@@ -18,7 +18,7 @@ from pushkeeper.errors import BadRequest
 from pushkeeper.services import validation
 from pushkeeper.services.messages.content import content_of
 from pushkeeper.services.messages.transactional import TransactionalPush
-from pushkeeper.store.people.people import Naming
+from pushkeeper.services.people import Naming
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import Token, WorkspaceId

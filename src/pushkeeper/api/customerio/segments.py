@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pushkeeper.api.customerio.app_api import members_json, person_of, render
 from pushkeeper.api.customerio.track_v1 import segment_of
 from pushkeeper.services import validation
-from pushkeeper.store.people.segments import Draft
+from pushkeeper.services.audiences import Draft
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.store.people.segments import Segment
+    from pushkeeper.services.audiences import Segment
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
@@ -59,7 +59,7 @@ class _Segments:
             given.get("description"), "segment.description", max_bytes=MAX_DESCRIPTION_BYTES
         )
         draft = Draft(name=name, description=description or "")
-        made = await self._audiences.make(call.workspace.workspace_id, draft)
+        made = await self._audiences.make(call.actor, call.workspace.workspace_id, draft)
         return response.of_json({"segment": segment_json(made)})
 
     async def one(self, call: Call) -> Answer:
@@ -67,7 +67,7 @@ class _Segments:
         return response.of_json({"segment": segment_json(found)})
 
     async def delete(self, call: Call) -> Answer:
-        await self._audiences.delete_segment(call.workspace.workspace_id, segment_of(call))
+        await self._audiences.delete_segment(call.actor, call.workspace.workspace_id, segment_of(call))
         return response.empty()
 
     async def count(self, call: Call) -> Answer:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.store.messages.snippets import Snippet
+    from pushkeeper.services.messages.snippets import Snippet
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
@@ -43,17 +43,17 @@ class _Snippets:
 
     async def make(self, call: Call) -> Answer:
         try:
-            made = await self._snippets.make(call.workspace.workspace_id, *await _asked(call))
+            made = await self._snippets.make(call.actor, call.workspace.workspace_id, *await _asked(call))
         except BadRequest as error:  # 422 as documented, where their PUT of the same answers 400
             return response.of_json(triggers.render(error, _UNPROCESSABLE), _UNPROCESSABLE)
         return response.of_json({"snippet": snippet_json(made)})
 
     async def put(self, call: Call) -> Answer:
-        kept = await self._snippets.put(call.workspace.workspace_id, *await _asked(call))
+        kept = await self._snippets.put(call.actor, call.workspace.workspace_id, *await _asked(call))
         return response.of_json({"snippet": snippet_json(kept)})
 
     async def delete(self, call: Call) -> Answer:
-        await self._snippets.delete(call.workspace.workspace_id, call.segment("snippet"))
+        await self._snippets.delete(call.actor, call.workspace.workspace_id, call.segment("snippet"))
         return response.empty()
 
 

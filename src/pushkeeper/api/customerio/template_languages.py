@@ -13,8 +13,7 @@ from pushkeeper.services.messages.content import content_of
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import Content
-    from pushkeeper.services.messages.templates import Templates
-    from pushkeeper.store.messages.templates import Template
+    from pushkeeper.services.messages.templates import Template, Templates
     from pushkeeper.web.endpoint import Call
 
 _OURS = {"subject": "title", "body": "message"}
@@ -59,7 +58,7 @@ async def change_variant(call: Call, templates: Templates, template: Template, l
     body = await call.json()
     try:
         return await templates.change(
-            call.workspace.workspace_id, template.template_id, _changed(template, language, body)
+            call.actor, call.workspace.workspace_id, template.template_id, _changed(template, language, body)
         )
     except BadRequest as refused:
         raise _as_spelled(refused, language, body) from None

@@ -10,8 +10,8 @@ from pushkeeper.services.reports.deliveries import PERIODS, Metric
 from pushkeeper.web import response
 
 if TYPE_CHECKING:
+    from pushkeeper.services.messages.templates import Template
     from pushkeeper.services.reports.deliveries import Reporting
-    from pushkeeper.store.messages.templates import Template
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 

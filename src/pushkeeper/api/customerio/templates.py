@@ -11,8 +11,8 @@ from pushkeeper.api.customerio.template_languages import change_variant, content
 from pushkeeper.api.native import devices
 from pushkeeper.errors import NotFound
 from pushkeeper.services import validation
+from pushkeeper.services.messages.templates import TemplateKind
 from pushkeeper.services.schemas.templates import NewTemplate, TemplatesQuery
-from pushkeeper.store.messages.templates import TemplateKind
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.store.messages.templates import Template
+    from pushkeeper.services.messages.templates import Template
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
@@ -63,7 +63,9 @@ class _Templates:
         return response.of_json({"templates": [template_json(template) for template in found]})
 
     async def make(self, call: Call) -> Answer:
-        made = await self._templates.make(call.workspace.workspace_id, (await call.read(NewTemplate)).draft())
+        made = await self._templates.make(
+            call.actor, call.workspace.workspace_id, (await call.read(NewTemplate)).draft()
+        )
         return response.of_json({"template": template_json(made)}, 201)
 
     async def one(self, call: Call) -> Answer:
@@ -72,12 +74,12 @@ class _Templates:
 
     async def change(self, call: Call) -> Answer:
         changed = await self._templates.change(
-            call.workspace.workspace_id, _number(call), (await call.read(NewTemplate)).draft()
+            call.actor, call.workspace.workspace_id, _number(call), (await call.read(NewTemplate)).draft()
         )
         return response.of_json({"template": template_json(changed)})
 
     async def delete(self, call: Call) -> Answer:
-        await self._templates.delete(call.workspace.workspace_id, _number(call))
+        await self._templates.delete(call.actor, call.workspace.workspace_id, _number(call))
         return response.empty()
 
     # Customer.io's.

@@ -10,8 +10,7 @@ from pushkeeper.core import identity
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import BadRequest, NotFound, PushkeeperError, Unauthorized, WrongCell
 from pushkeeper.services import validation
-from pushkeeper.services.people import Tell
-from pushkeeper.store.people.people import Naming
+from pushkeeper.services.people import Naming, Tell
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 from pushkeeper.web.response import Answer

@@ -21,9 +21,8 @@ from pushkeeper.errors import (
 )
 from pushkeeper.services import validation
 from pushkeeper.services.people import Call as Told
-from pushkeeper.services.people import Tell
+from pushkeeper.services.people import Naming, Tell
 from pushkeeper.services.reports.deliveries import AppReport
-from pushkeeper.store.people.people import Naming
 from pushkeeper.web import response
 from pushkeeper.web.body import by_size, size_of_part
 from pushkeeper.web.endpoint import Surface

@@ -9,7 +9,7 @@ from pushkeeper.api.customerio.app_api import render
 from pushkeeper.api.customerio.template_languages import change_variant, content_id, languages, variant_json
 from pushkeeper.errors import NotFound
 from pushkeeper.services import validation
-from pushkeeper.store.messages.templates import TemplateKind
+from pushkeeper.services.messages.templates import TemplateKind
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.store.broadcasts.broadcasts import Broadcast
-    from pushkeeper.store.messages.templates import Template
+    from pushkeeper.services.broadcasts.service import Broadcast
+    from pushkeeper.services.messages.templates import Template
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 

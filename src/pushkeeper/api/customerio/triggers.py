@@ -16,7 +16,7 @@ from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge
 from pushkeeper.services import validation
 from pushkeeper.services.broadcasts.creation import BroadcastRequest
 from pushkeeper.services.broadcasts.recipients import Recipient
-from pushkeeper.store.broadcasts.broadcasts import BroadcastState
+from pushkeeper.services.broadcasts.service import BroadcastState
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 
@@ -76,7 +76,9 @@ class _Triggers:
 
     async def trigger(self, call: Call) -> Answer:
         request = request_of(await call.json(), _number(call))
-        number = await self._context.services.triggered.trigger(call.workspace.workspace_id, request)
+        number = await self._context.services.triggered.trigger(
+            call.actor, call.workspace.workspace_id, request
+        )
         return response.of_json({"id": number})
 
     async def one(self, call: Call) -> Answer:

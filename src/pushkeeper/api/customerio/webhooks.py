@@ -8,7 +8,7 @@ from pushkeeper.api.customerio.app_api import render
 from pushkeeper.core.destination import url_fault
 from pushkeeper.errors import BadRequest
 from pushkeeper.services import validation
-from pushkeeper.store.webhooks import EVENTS, Change, Wanted
+from pushkeeper.services.webhooks import EVENTS, Change, Wanted
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.store.webhooks import Webhook
+    from pushkeeper.services.webhooks import Webhook
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
@@ -51,7 +51,7 @@ class _Webhooks:
 
     async def make(self, call: Call) -> Answer:
         """The key that calls are signed with is in this answer and in no other."""
-        made, key = await self._webhooks.make(call.workspace.workspace_id, await _wanted(call))
+        made, key = await self._webhooks.make(call.actor, call.workspace.workspace_id, await _wanted(call))
         return response.of_json({**webhook_json(made), "signing_key": key})
 
     async def one(self, call: Call) -> Answer:
@@ -59,11 +59,13 @@ class _Webhooks:
         return response.of_json(webhook_json(found))
 
     async def change(self, call: Call) -> Answer:
-        changed = await self._webhooks.change(call.workspace.workspace_id, _number(call), await _change(call))
+        changed = await self._webhooks.change(
+            call.actor, call.workspace.workspace_id, _number(call), await _change(call)
+        )
         return response.of_json(webhook_json(changed))
 
     async def delete(self, call: Call) -> Answer:
-        await self._webhooks.delete(call.workspace.workspace_id, _number(call))
+        await self._webhooks.delete(call.actor, call.workspace.workspace_id, _number(call))
         return response.empty()
 
 

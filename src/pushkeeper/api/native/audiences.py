@@ -8,9 +8,9 @@ from pushkeeper.api.native.devices import device_json, render
 from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.filters.to_text import text_of
 from pushkeeper.services import validation
+from pushkeeper.services.audiences import Estimate
 from pushkeeper.services.schemas.audiences import AudienceRequest, CountRequest, NewAudience
 from pushkeeper.services.schemas.base import PageQuery
-from pushkeeper.store.audiences.audiences import Estimate
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 
@@ -20,12 +20,8 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.services.audiences import Preview
-    from pushkeeper.store.audiences.audiences import Size
-    from pushkeeper.store.audiences.plans import AudiencePlan
-    from pushkeeper.store.devices.devices import Device
-    from pushkeeper.store.people.people import Member
-    from pushkeeper.store.people.segments import Segment, Use
+    from pushkeeper.services.audiences import AudiencePlan, Preview, Segment, Size, Use
+    from pushkeeper.services.people import Device, Member
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
@@ -53,6 +49,7 @@ class _Asked:
 
     def __init__(self, context: Context) -> None:
         self._audiences = context.services.audiences
+        self._audit = context.services.audit
 
     async def count(self, call: Call) -> Answer:
         asked = await call.read(CountRequest)
@@ -72,11 +69,13 @@ class _Asked:
             after=validation.key_of_page(after),
             limit=limit + 1,
         )
+        await self._audit.tokens_read(call.actor, call.workspace.workspace_id, len(found[:limit]))
         return response.of_json(_devices_json(found, limit))
 
     async def preview(self, call: Call) -> Answer:
         asked = await call.read(AudienceRequest)
         preview = await self._audiences.preview(call.workspace.workspace_id, asked.filter, asked.unit)
+        await self._audit.tokens_read(call.actor, call.workspace.workspace_id, preview.examples)
         return response.of_json(preview_json(preview))
 
     async def explain(self, call: Call) -> Answer:
@@ -90,6 +89,7 @@ class _Kept:
 
     def __init__(self, context: Context) -> None:
         self._audiences = context.services.audiences
+        self._audit = context.services.audit
 
     async def all(self, call: Call) -> Answer:
         workspace = call.workspace.workspace_id
@@ -99,7 +99,9 @@ class _Kept:
         )
 
     async def make(self, call: Call) -> Answer:
-        made = await self._audiences.make(call.workspace.workspace_id, (await call.read(NewAudience)).draft())
+        made = await self._audiences.make(
+            call.actor, call.workspace.workspace_id, (await call.read(NewAudience)).draft()
+        )
         return response.of_json({"audience": audience_json(made, ())}, 201)
 
     async def one(self, call: Call) -> Answer:
@@ -111,7 +113,7 @@ class _Kept:
         return await self._shown(
             call,
             await self._audiences.change(
-                call.workspace.workspace_id, _number(call), (await call.read(NewAudience)).draft()
+                call.actor, call.workspace.workspace_id, _number(call), (await call.read(NewAudience)).draft()
             ),
         )
 
@@ -120,7 +122,7 @@ class _Kept:
         return response.of_json({"audience": audience_json(segment, uses.get(segment.segment_id, ()))})
 
     async def delete(self, call: Call) -> Answer:
-        await self._audiences.delete_segment(call.workspace.workspace_id, _number(call))
+        await self._audiences.delete_segment(call.actor, call.workspace.workspace_id, _number(call))
         return response.empty()
 
     async def members(self, call: Call) -> Answer:
@@ -141,6 +143,7 @@ class _Kept:
             after=validation.key_of_page(start),
             limit=limit + 1,
         )
+        await self._audit.tokens_read(call.actor, workspace, len(devices[:limit]))
         return response.of_json(_devices_json(devices, limit))
 
 

@@ -12,8 +12,8 @@ from pushkeeper.api.native.broadcast_request import change_of, request_of, versi
 from pushkeeper.api.native.devices import device_json, render
 from pushkeeper.errors import BadRequest
 from pushkeeper.services import validation
+from pushkeeper.services.broadcasts.service import EstimateState
 from pushkeeper.services.schemas.broadcasts import BroadcastsQuery
-from pushkeeper.store.broadcasts.broadcasts import EstimateState
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 
@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.services.broadcasts.service import Standing
+    from pushkeeper.services.broadcasts.service import Broadcast, Standing
     from pushkeeper.services.messages.preview import Said
-    from pushkeeper.store.broadcasts.broadcasts import Broadcast
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
@@ -55,24 +54,27 @@ def routes(context: Context) -> Sequence[Route]:
 class _Broadcasts:
     def __init__(self, context: Context) -> None:
         self._room = context.services.broadcasts
+        self._audit = context.services.audit
 
     async def make(self, call: Call) -> Answer:
         key = call.header(b"idempotency-key").decode("latin-1")
         request, start = request_of(await call.json(), key)
-        made = await self._room.create(call.workspace.workspace_id, request, start=start)
+        made = await self._room.create(call.actor, call.workspace.workspace_id, request, start=start)
         return response.of_json({"broadcast": broadcast_json(made)}, 201)
 
     async def change(self, call: Call) -> Answer:
         request, start, version = change_of(await call.json())
         workspace, number = call.workspace.workspace_id, _number(call)
-        changed = await self._room.change(workspace, number, request, version=version)
+        changed = await self._room.change(call.actor, workspace, number, request, version=version)
         if start:
-            changed = await self._room.start(workspace, number, version=changed.version)
+            changed = await self._room.start(call.actor, workspace, number, version=changed.version)
         return response.of_json({"broadcast": broadcast_json(changed)})
 
     async def preview(self, call: Call) -> Answer:
         request, _ = request_of(await call.json())
         said = await self._room.preview(call.workspace.workspace_id, request)
+        shown_to = sum(one.to is not None for one in said)
+        await self._audit.tokens_read(call.actor, call.workspace.workspace_id, shown_to)
         return response.of_json({"preview": [_said_json(one) for one in said]})
 
     async def all(self, call: Call) -> Answer:
@@ -117,7 +119,7 @@ class _Broadcasts:
         return await self._changed(call, self._room.cancel)
 
     async def _changed(self, call: Call, change: Callable[..., Awaitable[Broadcast]]) -> Answer:
-        changed = await change(call.workspace.workspace_id, _number(call))
+        changed = await change(call.actor, call.workspace.workspace_id, _number(call))
         return response.of_json({"broadcast": broadcast_json(changed)})
 
 

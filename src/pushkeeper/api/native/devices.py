@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pushkeeper.api.context import Context
     from pushkeeper.core.delivery.delivery_id import DeliveryIds
     from pushkeeper.core.model import PersonId, Token
+    from pushkeeper.services.people import Device, HistoryLine, PushLine
     from pushkeeper.services.routes import DeviceRoute
-    from pushkeeper.store.devices.devices import Device, HistoryLine, PushLine
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
@@ -74,6 +74,7 @@ class _Native:
         page = found[:limit]
         following = page[-1].device_id.hex() if len(found) > limit else None
         ways = await self._context.services.routes.of_devices(call.workspace.workspace_id, page)
+        await self._context.services.audit.tokens_read(call.actor, call.workspace.workspace_id, len(page))
         shown = [device_json(device) | route_json(way) for device, way in zip(page, ways, strict=True)]
         return response.of_json({"devices": shown, "next": following})
 
@@ -84,7 +85,7 @@ class _Native:
         return response.of_json(
             {
                 "pushes": [
-                    push_json(device, line, self._context.services.database.delivery_ids) for line in lines
+                    push_json(device, line, self._context.services.listings.delivery_ids) for line in lines
                 ]
             }
         )

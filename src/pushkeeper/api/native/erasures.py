@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.api.context import Context
     from pushkeeper.core.identity import Identifier
-    from pushkeeper.store.people.erasures import Receipt
+    from pushkeeper.services.people import Receipt
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
@@ -44,6 +44,7 @@ class _Erasures:
     async def erase(self, call: Call) -> Answer:
         """Begin, and say where the receipt is."""
         found = await self._registry.erase(
+            call.actor,
             call.workspace.workspace_id,
             _identifier(call.segment("identifier")),
             by=AskedBy.API,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.store.jobs import Job
+    from pushkeeper.services.jobs import Job
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
@@ -40,11 +40,11 @@ class _Jobs:
         return response.of_json({"jobs": [job_json(job) for job in found]})
 
     async def retry(self, call: Call) -> Answer:
-        await self._jobs.retry(call.workspace.workspace_id, call.segment("kind"), _number(call))
+        await self._jobs.retry(call.actor, call.workspace.workspace_id, call.segment("kind"), _number(call))
         return response.empty()
 
     async def cancel(self, call: Call) -> Answer:
-        await self._jobs.cancel(call.workspace.workspace_id, call.segment("kind"), _number(call))
+        await self._jobs.cancel(call.actor, call.workspace.workspace_id, call.segment("kind"), _number(call))
         return response.empty()
 
 

@@ -10,10 +10,19 @@ from pushkeeper.api.native.devices import render
 from pushkeeper.core import csv_text
 from pushkeeper.core.devices.token_age import Age, Week
 from pushkeeper.services import validation
-from pushkeeper.services.reports.insights import Cohort, FlatResult, Result, Revival, flat
+from pushkeeper.services.reports.insights import (
+    Bounce,
+    BounceDay,
+    Cohort,
+    FlatResult,
+    PushDay,
+    Reason,
+    Result,
+    Revival,
+    flat,
+)
+from pushkeeper.services.reports.reach import DeviceCount
 from pushkeeper.services.schemas.reports import ReachQuery, ReportDaysQuery, ReportPageQuery, ReportQuery
-from pushkeeper.store.reports.insights import Bounce, BounceDay, PushDay, Reason
-from pushkeeper.store.reports.reach import DeviceCount
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 from pushkeeper.web.response import Answer

@@ -11,7 +11,6 @@ from msgspec import UNSET
 from pushkeeper.api.native.devices import render
 from pushkeeper.services.schemas.routes import PauseRequest
 from pushkeeper.services.schemas.workspace import OptionsChange
-from pushkeeper.store.admin import workspaces
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 
@@ -43,7 +42,7 @@ def routes(context: Context) -> Sequence[Route]:
 class _Native:
     def __init__(self, context: Context) -> None:
         self._routing = context.services.routes
-        self._database = context.services.database
+        self._workspaces = context.services.workspaces
 
     async def all(self, call: Call) -> Answer:
         found = await self._routing.all(call.workspace.workspace_id)
@@ -51,7 +50,9 @@ class _Native:
 
     async def pause(self, call: Call) -> Answer:
         reason = (await call.read(PauseRequest)).reason or ""
-        await self._routing.pause(call.workspace.workspace_id, call.segment("route"), reason=reason)
+        await self._routing.pause(
+            call.actor, call.workspace.workspace_id, call.segment("route"), reason=reason
+        )
         return response.of_json({"route": call.segment("route"), "paused": True})
 
     async def resume(self, call: Call) -> Answer:
@@ -64,17 +65,17 @@ class _Native:
         return await self._decided(call, self._routing.discard, "discarded")
 
     async def _decided(self, call: Call, decide: Callable[..., Awaitable[int]], name: str) -> Answer:
-        count = await decide(call.workspace.workspace_id, call.segment("route"))
+        count = await decide(call.actor, call.workspace.workspace_id, call.segment("route"))
         return response.of_json({"route": call.segment("route"), name: count})
 
     async def options(self, call: Call) -> Answer:
-        chosen = await workspaces.options(self._database, call.workspace.workspace_id)
+        chosen = await self._workspaces.options(call.workspace.workspace_id)
         return response.of_json({"options": asdict(chosen)})
 
     async def choose(self, call: Call) -> Answer:
         changes = msgspec.structs.asdict(await call.read(OptionsChange))
         given = {name: value for name, value in changes.items() if value is not UNSET}
-        chosen = await workspaces.choose(self._database, call.workspace.workspace_id, given)
+        chosen = await self._workspaces.choose(call.actor, call.workspace.workspace_id, given)
         return response.of_json({"options": asdict(chosen)})
 
 

@@ -38,7 +38,9 @@ class _Undo:
 
     async def undo(self, call: Call) -> Answer:
         wanted = await call.read(UndoRequest)
-        outcome = await self._ledger.undo(
-            call.workspace.workspace_id, wanted.meant(), why=wanted.why or "", dry_run=wanted.is_dry_run
-        )
+        workspace, meant = call.workspace.workspace_id, wanted.meant()
+        if wanted.is_dry_run:
+            outcome = await self._ledger.foresee(workspace, meant)
+        else:
+            outcome = await self._ledger.undo(call.actor, workspace, meant, why=wanted.why or "")
         return response.of_json(UndoOutcome.of(outcome))

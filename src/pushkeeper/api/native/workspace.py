@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from pushkeeper.api.native.devices import render
+from pushkeeper.core.actor import ActorKind
 from pushkeeper.core.identity import cio_id
 from pushkeeper.errors import NotFound
 from pushkeeper.services import validation
+from pushkeeper.services.audit import Wanted
 from pushkeeper.services.schemas.base import PageQuery
-from pushkeeper.services.schemas.workspace import PushesQuery
-from pushkeeper.store.admin import audit, credentials, keys
-from pushkeeper.store.messages import pages as delivery_pages
+from pushkeeper.services.schemas.workspace import AuditQuery, PushesQuery
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.store.admin.audit import Line
-    from pushkeeper.store.messages.pages import ShownDelivery
-    from pushkeeper.store.webhooks import Logged
+    from pushkeeper.services.audit import Line
+    from pushkeeper.services.listings import ShownDelivery
+    from pushkeeper.services.webhooks import Logged
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
@@ -46,24 +46,31 @@ def routes(context: Context) -> Sequence[Route]:
 
 class _Workspace:
     def __init__(self, context: Context) -> None:
-        self._database = context.services.database
+        self._listings = context.services.listings
+        self._credentials = context.services.credentials
+        self._keys = context.services.api_keys
+        self._audit = context.services.audit
         self._webhooks = context.services.webhooks
 
     async def credentials(self, call: Call) -> Answer:
         """What may be shown of them; a secret never is."""
-        found = await credentials.of_workspace(self._database, call.workspace.workspace_id)
+        found = await self._credentials.of_workspace(call.workspace.workspace_id)
         return response.of_json({"credentials": found})
 
     async def keys(self, call: Call) -> Answer:
-        found = await keys.of_workspace(self._database, call.workspace.workspace_id)
+        found = await self._keys.of_workspace(call.workspace.workspace_id)
         return response.of_json({"keys": found})
 
     async def audit(self, call: Call) -> Answer:
-        limit, before = _page(call)
-        wanted = audit.Wanted(
-            before=before or None, workspace_id=call.workspace.workspace_id, limit=limit + 1
+        query = call.queried(AuditQuery)
+        limit, before = _page_of(query)
+        wanted = Wanted(
+            before=before or None,
+            workspace_id=call.workspace.workspace_id,
+            actor=query.actor,
+            limit=limit + 1,
         )
-        found = await audit.page(self._database, wanted)
+        found = await self._audit.lines(wanted)
         following = validation.next_page(found[limit - 1].audit_id) if len(found) > limit else None
         return response.of_json({"audit": [audit_json(one) for one in found[:limit]], "next": following})
 
@@ -72,10 +79,9 @@ class _Workspace:
         query = call.queried(PushesQuery)
         message_id = _message_id(call)
         workspace, limit = call.workspace.workspace_id, query.limit or _PAGE
-        if await delivery_pages.message(self._database, workspace, message_id) is None:
+        if await self._listings.message(workspace, message_id) is None:
             raise NotFound("message: not found in this workspace")
-        page = await delivery_pages.of_message(
-            self._database,
+        page = await self._listings.pushes(
             workspace,
             message_id,
             query.ending,
@@ -107,6 +113,10 @@ def audit_json(line: Line) -> dict[str, Any]:
     return {
         "audit_id": line.audit_id,
         "at": line.at,
+        "actor": {
+            "kind": line.actor,
+            "name": None if line.actor is ActorKind.USER else line.user_name,
+        },
         "user_id": line.user_id,
         "action": line.action,
         "target": line.target,
@@ -155,6 +165,9 @@ def _message_id(call: Call) -> UUID:
 
 def _page(call: Call) -> tuple[int, int]:
     """How many are wanted, and before which number; 0 from the newest on."""
-    query = call.queried(PageQuery)
+    return _page_of(call.queried(PageQuery))
+
+
+def _page_of(query: PageQuery) -> tuple[int, int]:
     limit = query.limit or _PAGE
     return validation.page(None, query.start, usual=limit, most=limit)

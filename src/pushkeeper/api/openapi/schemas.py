@@ -9,7 +9,7 @@ from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.messages.personalize import WhenUndefined
 from pushkeeper.core.model import Platform
 from pushkeeper.core.times import TOO_LATE
-from pushkeeper.store.messages.templates import TemplateKind
+from pushkeeper.services.messages.templates import TemplateKind
 
 TEXT: Schema = {"type": "string"}
 MAYBE_TEXT: Schema = {"type": ["string", "null"]}

@@ -6,15 +6,25 @@ from pushkeeper.api.openapi.operation import Operation, Operations
 from pushkeeper.api.openapi.schema import Schema, list_of, record, ref
 from pushkeeper.api.openapi.schemas import COUNT, MAYBE_TEXT, OBJECT, TEXT
 from pushkeeper.services.schemas.base import PageQuery
-from pushkeeper.services.schemas.workspace import OptionsChange
+from pushkeeper.services.schemas.workspace import AuditQuery, OptionsChange
 
 _LINE: Schema = record(
     {
         "audit_id": COUNT,
         "at": TEXT,
+        "actor": record(
+            {
+                "kind": {"enum": ["user", "key", "command_line", "job"]},
+                "name": {
+                    "type": ["string", "null"],
+                    "description": "The site id or public beginning of a key, the operating system's user at the "
+                    "command line, or the kind of job; null for users.",
+                },
+            }
+        ),
         "user_id": {
             "type": ["integer", "null"],
-            "description": "The dashboard's number of the user; null for the command line.",
+            "description": "The dashboard's number of the user; null for other actors.",
         },
         "action": TEXT,
         "target": TEXT,
@@ -68,8 +78,9 @@ WORKSPACE: Operations = {
     ("GET", "/api/v1/audit"): Operation(
         id="listAuditLog",
         summary="List the audit log",
-        description="What users did in this workspace, newest first, one page at a time.",
-        query=PageQuery,
+        description="What users, keys, commands and jobs changed in this workspace, newest first, one page at a time. "
+        "Calls that send data, such as registrations and pushes, are not in the log.",
+        query=AuditQuery,
         answer=record({"audit": list_of(_LINE), "next": MAYBE_TEXT}),
     ),
     ("GET", "/api/v1/webhooks/{id}/calls"): Operation(

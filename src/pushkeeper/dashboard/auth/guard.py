@@ -1,4 +1,4 @@
-"""The gate: who may go through which door is decided here and nowhere else, and what they change is written down."""
+"""The gate: who may go through which door is decided here and nowhere else."""
 
 from __future__ import annotations
 
@@ -28,8 +28,6 @@ from pushkeeper.errors import (
     http_status,
 )
 from pushkeeper.observability.logs import logger, write_request
-from pushkeeper.store.admin import audit, workspaces
-from pushkeeper.store.admin.audit import Act, Outcome
 from pushkeeper.web import cookies, forms
 
 if TYPE_CHECKING:
@@ -40,7 +38,6 @@ if TYPE_CHECKING:
     from pushkeeper.core.roles import Role
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
-    from pushkeeper.store.admin.accounts import User
 
 log = logger("dashboard")
 
@@ -129,7 +126,7 @@ class Gate:
             if door.role is not None:
                 raise Unauthorized("log in first")
             return visit
-        known = await workspaces.names(self._context.services.database)
+        known = await self._context.services.workspaces.names()
         name = visit.segments.get("workspace")
         wanted = [
             one
@@ -150,36 +147,18 @@ class Gate:
         forms.refuse_other_sites(scope, self._context.url)
         values, files = await forms.form(scope, receive)
         visit = replace(visit, form=Form(values, files))
-        if door.role is None:
-            return await self._entered(visit, door)
-        line = await audit.begin(self._context.services.database, _act(visit, door.action, visit.user))
         try:
             _let_through(visit, door.role)
-            done = await door.do(visit)
-        except PushkeeperError as error:
-            await self._end(line, Outcome.REFUSED, detail=error.message)
-            return await self._again(visit, door, error)
-        except BaseException:
-            await self._end(line, Outcome.FAILED)
+        except Forbidden as error:
+            workspace = visit.workspace_id if "workspace" in visit.segments else None
+            await self._context.services.audit.refused(
+                visit.actor, door.action, error.message, workspace, _target(visit)
+            )
             raise
-        await self._end(line, Outcome.DONE, target=done.target, detail=done.detail)
-        return done.answer
-
-    async def _entered(self, visit: Visit, door: Change) -> Answer:
-        """What nobody need be logged in for: who came in is written, and a wrong password, of which there are not many."""
         try:
-            done = await door.do(visit)
+            return (await door.do(visit)).answer
         except PushkeeperError as error:
-            if isinstance(error, Unauthorized):
-                line = await audit.begin(self._context.services.database, _act(visit, door.action, None))
-                await self._end(line, Outcome.REFUSED, detail=error.message)
             return await self._again(visit, door, error)
-        line = await audit.begin(self._context.services.database, _act(visit, door.action, done.user))
-        await self._end(line, Outcome.DONE, target=done.target)
-        return done.answer
-
-    async def _end(self, line: int, outcome: Outcome, *, target: str = "", detail: str = "") -> None:
-        await audit.end(self._context.services.database, line, outcome, target=target, detail=detail)
 
     async def _again(self, visit: Visit, door: Change, error: PushkeeperError) -> Answer:
         """The form once more, with what was typed and what is wrong with it; else the error alone."""
@@ -235,18 +214,9 @@ def _let_through(visit: Visit, role: Role | None) -> None:
         raise Forbidden(f"this is for {role.value}s: ask an admin")
 
 
-def _act(visit: Visit, action: str, user: User | None) -> Act:
-    workspace = visit.workspace if "workspace" in visit.segments else None
-    others = [value for name, value in visit.segments.items() if name not in {"workspace", "link"}]
-    return Act(
-        user_id=user.user_id if user else None,
-        user_name=user.name if user else "",
-        workspace_id=workspace.workspace_id if workspace else None,
-        workspace=workspace.name if workspace else "",
-        action=action,
-        target=" ".join(others),
-        address=visit.address,
-    )
+def _target(visit: Visit) -> str:
+    """What of an address says on what; a link is a secret."""
+    return " ".join(value for name, value in visit.segments.items() if name not in {"workspace", "link"})
 
 
 def _header(scope: Scope, wanted: bytes) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
-    from pushkeeper.store.admin.accounts import User
+    from pushkeeper.services.accounts import User
 
 LINK = "/link/{link}"
 # A session ends by itself on the server; the browser may keep its cookie for as long.
@@ -64,7 +64,7 @@ class _Entering:
         return self._let_in(user, token, _next(visit))
 
     async def log_out(self, visit: Visit) -> Done:
-        await self._users.log_out(visit.held)
+        await self._users.log_out(visit.actor, visit.held)
         return Done(answer=led_to(path_of("login"), self._names.drop(self._names.session)))
 
     async def link(self, visit: Visit) -> Answer:
@@ -90,6 +90,7 @@ class _Entering:
 
     async def change(self, visit: Visit) -> Done:
         await self._users.change_password(
+            visit.actor,
             visit.known_user,
             visit.form.raw("former"),
             _twice(visit),
@@ -101,7 +102,7 @@ class _Entering:
     def _let_in(self, user: User, token: str, path: str) -> Done:
         kept = self._names.set(self._names.session, token, lives_s=_COOKIE_LIVES_S)
         known = self._names.set(self._names.device, self._users.known_device(user), lives_s=_DEVICE_LIVES_S)
-        return Done(answer=led_to(path, kept, known), user=user)
+        return Done(answer=led_to(path, kept, known))
 
 
 def _twice(visit: Visit) -> str:

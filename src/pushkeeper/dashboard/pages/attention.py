@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.core.delivery.reason_codes import MEANINGS
 from pushkeeper.dashboard.ui.labels import plural
-from pushkeeper.store.admin.credentials import EXPIRES_SOON
-from pushkeeper.store.delivery.routes import PauseKind
+from pushkeeper.services.credentials import EXPIRES_SOON
+from pushkeeper.services.routes import PauseKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pushkeeper.services.routes import RouteFacts
-    from pushkeeper.store.admin.credentials import CredentialFacts
-    from pushkeeper.store.delivery.routes import Alert
-    from pushkeeper.store.jobs import Job
-    from pushkeeper.store.webhooks import Webhook
+    from pushkeeper.services.credentials import CredentialFacts
+    from pushkeeper.services.jobs import Job
+    from pushkeeper.services.routes import Alert, RouteFacts
+    from pushkeeper.services.webhooks import Webhook
 
 _ALERT_STANDS = timedelta(days=1)
 _FAILED_STANDS = timedelta(days=7)

@@ -10,16 +10,15 @@ from urllib.parse import urlencode
 from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.filters.to_text import text_of
 from pushkeeper.core.identity import cio_id
+from pushkeeper.core.pagination import Page
 from pushkeeper.dashboard.pages import devices, people
 from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, ROWS, Column, csv_of_pages
 from pushkeeper.dashboard.ui.page import look
 from pushkeeper.dashboard.ui.page_request import said_of
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.errors import BadRequest, TooManyRequests, TooSlow
-from pushkeeper.store.audiences.audiences import LONGEST_S
-from pushkeeper.store.db.pagination import Page
-from pushkeeper.store.devices import pages as device_pages
-from pushkeeper.store.people import pages as person_pages
+from pushkeeper.services.audiences import LONGEST_S
+from pushkeeper.services.listings import FIRST_DEVICE, FIRST_PERSON
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -29,8 +28,9 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
-    from pushkeeper.store.audiences.plans import AudiencePlan
-    from pushkeeper.store.devices.devices import Device
+    from pushkeeper.services.audiences import AudiencePlan
+    from pushkeeper.services.listings import DeviceKey, ShownDevice, ShownPerson
+    from pushkeeper.services.people import Device
 
 COUNTED_WITHIN_S = 0.6  # while somebody types; half of it for counting, half for an estimate
 COMPARED_WITHIN_S = 2.0
@@ -124,7 +124,7 @@ class Trying:
     def __init__(self, context: Context) -> None:
         self._audiences = context.services.audiences
         self._context = context
-        self._database = context.services.database
+        self._listings = context.services.listings
 
     # As parts of a page. What is wrong with a filter that is being typed is said where it is counted, and nowhere else.
 
@@ -162,10 +162,10 @@ class Trying:
         node = await self._audiences.read(visit.workspace_id, one.filter)
         if one.unit is Unit.DEVICE:
             return await csv_of_pages(
-                "audience", devices.COLUMNS, self._devices(visit, node, CSV_ROWS), device_pages.FIRST
+                "audience", devices.COLUMNS, self._devices(visit, node, CSV_ROWS), FIRST_DEVICE
             )
         return await csv_of_pages(
-            "audience", people.COLUMNS, self._people(visit, node, CSV_ROWS), person_pages.FIRST
+            "audience", people.COLUMNS, self._people(visit, node, CSV_ROWS), FIRST_PERSON
         )
 
     async def apart_csv(self, visit: Visit) -> Answer:
@@ -253,17 +253,17 @@ class Trying:
 
     def _devices(
         self, visit: Visit, node: Node, limit: int
-    ) -> Callable[[device_pages.Key], Awaitable[Page[device_pages.ShownDevice, device_pages.Key]]]:
-        async def read(after: device_pages.Key) -> Page[device_pages.ShownDevice, device_pages.Key]:
-            return await device_pages.page(self._database, visit.workspace_id, node, after=after, limit=limit)
+    ) -> Callable[[DeviceKey], Awaitable[Page[ShownDevice, DeviceKey]]]:
+        async def read(after: DeviceKey) -> Page[ShownDevice, DeviceKey]:
+            return await self._listings.devices(visit.workspace_id, node, after=after, limit=limit)
 
         return read
 
     def _people(
         self, visit: Visit, node: Node, limit: int
-    ) -> Callable[[int], Awaitable[Page[person_pages.ShownPerson, int]]]:
-        async def read(after: int) -> Page[person_pages.ShownPerson, int]:
-            return await person_pages.page(self._database, visit.workspace_id, node, after=after, limit=limit)
+    ) -> Callable[[int], Awaitable[Page[ShownPerson, int]]]:
+        async def read(after: int) -> Page[ShownPerson, int]:
+            return await self._listings.people(visit.workspace_id, node, after=after, limit=limit)
 
         return read
 

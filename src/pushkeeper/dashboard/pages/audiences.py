@@ -15,8 +15,7 @@ from pushkeeper.dashboard.ui.page import Done, change, look
 from pushkeeper.dashboard.ui.render import page, pretty_json
 from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest, PushkeeperError
-from pushkeeper.services.audiences import read_filter
-from pushkeeper.store.people.segments import Draft
+from pushkeeper.services.audiences import Draft, read_filter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
-    from pushkeeper.store.people.segments import Segment, Use
+    from pushkeeper.services.audiences import Segment, Use
 
 _MAX_NAME_BYTES = 255
 _MAX_DESCRIPTION_BYTES = 2_000
@@ -96,7 +95,7 @@ class _Audiences:
         return await self._written(visit, None)
 
     async def make(self, visit: Visit) -> Done:
-        made = await self._audiences.make(visit.workspace_id, _draft(visit))
+        made = await self._audiences.make(visit.actor, visit.workspace_id, _draft(visit))
         return self._done(visit, made, "It is saved.")
 
     async def show(self, visit: Visit) -> Answer:
@@ -117,14 +116,14 @@ class _Audiences:
 
     async def change(self, visit: Visit) -> Done:
         number = visit.number("audience", "audience")
-        changed = await self._audiences.change(visit.workspace_id, number, _draft(visit))
+        changed = await self._audiences.change(visit.actor, visit.workspace_id, number, _draft(visit))
         return self._done(visit, changed, "It is changed. What was sent to it stays sent.")
 
     async def delete(self, visit: Visit) -> Done:
         segment = await self._audiences.segment(visit.workspace_id, visit.number("audience", "audience"))
-        await self._audiences.delete_segment(visit.workspace_id, segment.segment_id)
+        await self._audiences.delete_segment(visit.actor, visit.workspace_id, segment.segment_id)
         notice = self._names.note(f"{segment.name} is deleted. The people and devices stay.")
-        return Done(answer=led_to(visit.to("audiences"), notice), target=segment.name)
+        return Done(answer=led_to(visit.to("audiences"), notice))
 
     async def _written(self, visit: Visit, segment: Segment | None) -> Answer:
         """The form with what was typed, or is asked for, or else is saved; and what its filter comes to."""
@@ -173,7 +172,7 @@ class _Audiences:
 
     def _done(self, visit: Visit, segment: Segment, notice: str) -> Done:
         answer = led_to(visit.to("audiences", segment.segment_id), self._names.note(notice))
-        return Done(answer=answer, target=segment.name, detail=_text(segment) or "")
+        return Done(answer=answer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,8 +14,8 @@ from pushkeeper.errors import NotFound
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.dashboard.context import Context
-    from pushkeeper.store.broadcasts.broadcasts import Broadcast
-    from pushkeeper.store.messages.templates import Template
+    from pushkeeper.services.broadcasts.service import Broadcast
+    from pushkeeper.services.messages.templates import Template
 
 _HOUR_S = 3_600
 _SAYS = ("title", "message", "link", "image_url")

@@ -12,15 +12,15 @@ from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.pages.audience_preview import COUNTED_WITHIN_S, unit_of
 from pushkeeper.dashboard.pages.broadcast_draft import can_be_typed, template_of, when_of, written_of
-from pushkeeper.dashboard.ui import datetimes, labels
+from pushkeeper.dashboard.ui import datetimes
 from pushkeeper.dashboard.ui.page import Done, change, look
 from pushkeeper.dashboard.ui.page_request import Form, said_of
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest, Conflict, Forbidden, NotFound, TooManyRequests, TooSlow
 from pushkeeper.services import validation
-from pushkeeper.store.broadcasts.broadcasts import BroadcastState
-from pushkeeper.store.messages.templates import TemplateKind
+from pushkeeper.services.broadcasts.service import BroadcastState
+from pushkeeper.services.messages.templates import TemplateKind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
     from pushkeeper.services.broadcasts.creation import BroadcastRequest
+    from pushkeeper.services.broadcasts.service import Broadcast
     from pushkeeper.services.messages.preview import Said
-    from pushkeeper.store.broadcasts.broadcasts import Broadcast
 
 _HOUR_S = 3_600
 _MOST_HOURS = 28 * 24
@@ -105,7 +105,9 @@ class _Compose:
     async def make(self, visit: Visit) -> Done:
         """Keep a draft, and go to what is to be expected of it."""
         asked = self._asked(visit.form)
-        return await self._kept(visit, lambda: self._broadcasts.create(visit.workspace_id, asked))
+        return await self._kept(
+            visit, lambda: self._broadcasts.create(visit.actor, visit.workspace_id, asked)
+        )
 
     async def change(self, visit: Visit) -> Done:
         """Let the draft be so."""
@@ -113,7 +115,8 @@ class _Compose:
         await self._broadcasts.one(visit.workspace_id, number)
         version = version_of(visit.form)
         return await self._kept(
-            visit, lambda: self._broadcasts.change(visit.workspace_id, number, asked, version=version)
+            visit,
+            lambda: self._broadcasts.change(visit.actor, visit.workspace_id, number, asked, version=version),
         )
 
     async def _kept(self, visit: Visit, keep: Callable[[], Awaitable[Broadcast]]) -> Done:
@@ -123,11 +126,7 @@ class _Compose:
             raise _beside_its_field(error) from None
         except NotFound as error:
             raise BadRequest("template", error.message, is_sentence=True) from None
-        return Done(
-            answer=led_to(visit.to("broadcasts", made.broadcast_id)),
-            target=str(made.broadcast_id),
-            detail=labels.broadcast_name(made),
-        )
+        return Done(answer=led_to(visit.to("broadcasts", made.broadcast_id)))
 
     async def preview(self, visit: Visit) -> Answer:
         """What is typed, as phones show it."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlencode
 
 from pushkeeper.core.broadcasts.progress import Unknown
+from pushkeeper.core.pagination import Page
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.pages.broadcast_draft import can_be_typed, template_of
 from pushkeeper.dashboard.pages.broadcast_form import version_of
@@ -18,7 +19,6 @@ from pushkeeper.dashboard.ui.page import Done, change, look
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.services.reports.insights import flat
-from pushkeeper.store.db.pagination import Page
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -29,10 +29,8 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
-    from pushkeeper.services.broadcasts.service import Standing
+    from pushkeeper.services.broadcasts.service import Broadcast, Minute, Standing, Tally
     from pushkeeper.services.reports.insights import FlatResult
-    from pushkeeper.store.broadcasts.broadcasts import Broadcast
-    from pushkeeper.store.broadcasts.progress import Minute, Tally
 
 ENDINGS = ("accepted", "bounced", "failed", "expired", "unknown", "skipped")
 INKS = {"accepted": "sent", "bounced": "bounced", "not sent": "suppressed", "left out": "unused"}
@@ -149,7 +147,8 @@ class _Broadcasts:
         return csv_of("results", _RESULTS, standing.tallies)
 
     async def preflight(self, visit: Visit) -> Done:
-        return await self._change(visit, self._room.estimate, "The estimate is being made again.")
+        await self._room.estimate(visit.workspace_id, visit.number("broadcast", "broadcast"))
+        return self._done(visit, "The estimate is being made again.")
 
     async def start(self, visit: Visit) -> Done:
         start = partial(self._room.start, version=version_of(visit.form))
@@ -165,15 +164,12 @@ class _Broadcasts:
         return await self._change(visit, self._room.cancel, "It is cancelled: nothing more of it leaves.")
 
     async def _change(self, visit: Visit, do: Callable[..., Awaitable[Broadcast]], notice: str) -> Done:
-        await do(visit.workspace_id, visit.number("broadcast", "broadcast"))
+        await do(visit.actor, visit.workspace_id, visit.number("broadcast", "broadcast"))
         return self._done(visit, notice)
 
     def _done(self, visit: Visit, notice: str) -> Done:
         number = visit.number("broadcast", "broadcast")
-        return Done(
-            answer=led_to(visit.to("broadcasts", number), self._names.note(notice)),
-            target=str(number),
-        )
+        return Done(answer=led_to(visit.to("broadcasts", number), self._names.note(notice)))
 
     async def _standing(self, visit: Visit) -> Standing:
         return await self._room.standing(visit.workspace_id, visit.number("broadcast", "broadcast"))

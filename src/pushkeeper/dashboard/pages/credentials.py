@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pushkeeper.core.delivery.outcome import Accepted, Refused
-from pushkeeper.core.model import Environment, Provider
+from pushkeeper.core.model import Environment
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.pages.attention import expires_at
 from pushkeeper.dashboard.ui import labels
@@ -15,8 +15,7 @@ from pushkeeper.dashboard.ui.page import Done, change, look
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest, Misconfigured, NotFound
-from pushkeeper.store.admin import credentials
-from pushkeeper.store.admin.credentials import AppleApp
+from pushkeeper.services.credentials import EXPIRES_SOON, AppleApp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
-    from pushkeeper.store.admin.credentials import CredentialFacts, NewCredential
+    from pushkeeper.services.credentials import CredentialFacts, NewCredential
 
 _COLUMNS: Sequence[Column[CredentialFacts]] = (
     Column("credential", lambda one: one.credential_id),
@@ -60,11 +59,12 @@ def doors(context: Context) -> Sequence[Door]:
 class _Credentials:
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._credentials = context.services.credentials
         self._names = context.cookies
 
     async def csv(self, visit: Visit) -> Answer:
         """All credentials, without their secrets."""
-        known = await credentials.of_workspace(self._context.services.database, visit.workspace_id)
+        known = await self._credentials.of_workspace(visit.workspace_id)
         return csv_of("credentials", _COLUMNS, known)
 
     async def choose(self, visit: Visit) -> Answer:
@@ -82,7 +82,7 @@ class _Credentials:
     async def _replaced(self, visit: Visit) -> CredentialFacts | None:
         """The credentials in whose place others are uploaded, of which what may stay is filled in."""
         replaced = visit.asked("replace")
-        known = await credentials.of_workspace(self._context.services.database, visit.workspace_id)
+        known = await self._credentials.of_workspace(visit.workspace_id)
         return next((one for one in known if str(one.credential_id) == replaced), None)
 
     async def add_fcm(self, visit: Visit) -> Done:
@@ -115,20 +115,15 @@ class _Credentials:
         return await self._put(visit, read)
 
     async def _put(self, visit: Visit, new: NewCredential) -> Done:
-        there = await credentials.exists(self._context.services.database, visit.workspace_id, new)
-        credential_id = await credentials.put(
-            self._context.services.database, self._context.services.vault, visit.workspace_id, new
-        )
-        said = "They are replaced: what waited is sent." if there else "They are kept, sealed."
-        if (ends_at := new.facts.get("expires_at")) and ends_at - datetime.now(
-            UTC
-        ) < credentials.EXPIRES_SOON:
+        credential_id, replaced = await self._credentials.put(visit.actor, visit.workspace_id, new)
+        said = "They are replaced: what waited is sent." if replaced else "They are kept, sealed."
+        if (ends_at := new.facts.get("expires_at")) and ends_at - datetime.now(UTC) < EXPIRES_SOON:
             said += f" The certificate expires on {ends_at:%Y-%m-%d}."
         answer = led_to(
             visit.to("routes", "credentials", credential_id),
             self._names.note(f"{said} Test them now: nobody is pushed to."),
         )
-        return Done(answer=answer, target=_name(new), detail="replaced" if there else "added")
+        return Done(answer=answer)
 
     async def show(self, visit: Visit) -> Answer:
         """One credential, without its secret."""
@@ -144,12 +139,7 @@ class _Credentials:
         """Ask the provider, with a token that nobody has."""
         facts = await self._facts(visit)
         try:
-            opened = await credentials.read(
-                self._context.services.database,
-                self._context.services.vault,
-                visit.workspace_id,
-                facts.credential_id,
-            )
+            opened = await self._credentials.opened(visit.actor, visit.workspace_id, facts.credential_id)
             verdict = await self._context.providers.probe(opened)
         except Misconfigured as error:
             raise BadRequest("credentials", error.message) from error
@@ -158,11 +148,11 @@ class _Credentials:
             visit.to("routes", "credentials", facts.credential_id),
             self._names.note(said, bad=not well),
         )
-        return Done(answer=answer, target=_name(facts), detail="well" if well else said)
+        return Done(answer=answer)
 
     async def _facts(self, visit: Visit) -> CredentialFacts:
         wanted = visit.number("credential", "credential")
-        for one in await credentials.of_workspace(self._context.services.database, visit.workspace_id):
+        for one in await self._credentials.of_workspace(visit.workspace_id):
             if one.credential_id == wanted:
                 return one
         raise NotFound("credential: not found")
@@ -176,13 +166,6 @@ def _read(verdict: Verdict) -> tuple[bool, str]:
         return True, f"The provider takes them: it answered {answer} to a token that nobody has."
     means = f": {labels.because(verdict.code)} ({verdict.code})"
     return False, f"The provider does not take them. It answered {answer or 'nothing'}{means}."
-
-
-def _name(one: NewCredential | CredentialFacts) -> str:
-    parts = [one.provider.value, one.app]
-    if one.provider is Provider.APNS:
-        parts.insert(1, one.environment.value)
-    return ":".join(parts)
 
 
 def _file(visit: Visit, name: str) -> bytes:

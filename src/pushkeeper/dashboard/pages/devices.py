@@ -11,6 +11,7 @@ from pushkeeper.core.devices.tokens import token_of
 from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id, person_of_cio_id
 from pushkeeper.core.model import Content, DeviceId, PersonId
+from pushkeeper.core.pagination import Page
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.pages import timeline
 from pushkeeper.dashboard.ui import filter_completion, labels
@@ -20,12 +21,10 @@ from pushkeeper.dashboard.ui.page_request import MAX_QUERY_CHARACTERS
 from pushkeeper.dashboard.ui.render import data, page
 from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest, NotFound
+from pushkeeper.services.listings import FIRST_DEVICE as FIRST
+from pushkeeper.services.listings import DeviceKey as Key
 from pushkeeper.services.messages.transactional import TransactionalPush
-from pushkeeper.store.audiences import suggestions
-from pushkeeper.store.db.pagination import Page
-from pushkeeper.store.devices import pages as device_pages
-from pushkeeper.store.devices.pages import FIRST, Key
-from pushkeeper.store.people.people import Naming
+from pushkeeper.services.people import Naming
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
-    from pushkeeper.store.devices.pages import ShownDevice
+    from pushkeeper.services.listings import ShownDevice
 
 _COUNTED_WHOLE = 20_000  # devices, which are counted as fast as a sample of many is
 _SHORTEST_TOKEN = 20
@@ -77,14 +76,14 @@ def doors(context: Context) -> Sequence[Door]:
         look("/w/{workspace}/devices/complete", devices.complete),
         look(one, devices.show),
         look(f"{one}/timeline.csv", devices.timeline_csv),
-        change(f"{one}/push", "device.test_push", devices.push, devices.show, Role.OPERATOR),
+        change(f"{one}/push", "push.send", devices.push, devices.show, Role.OPERATOR),
     ]
 
 
 class _Devices:
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._database = context.services.database
+        self._listings = context.services.listings
 
     async def show_all(self, visit: Visit) -> Answer:
         """A page of devices; a whole token leads to its device."""
@@ -98,9 +97,7 @@ class _Devices:
         except BadRequest as error:
             told = {"filter": text, "problem": error, "total": total, "shown": None, "next": None}
             return replace(page(visit, "devices.html", **told), status=400)
-        shown = await device_pages.page(
-            self._database, visit.workspace_id, node, after=start_of(visit), limit=ROWS
-        )
+        shown = await self._listings.devices(visit.workspace_id, node, after=start_of(visit), limit=ROWS)
         following = _address(visit, text, shown.following) if shown.following else None
         told = {"filter": text, "problem": None, "total": total, "shown": shown, "next": following}
         return page(visit, "devices.html", **told)
@@ -110,9 +107,7 @@ class _Devices:
         node = await self._node(visit, visit.asked("filter"))
 
         async def read(after: Key) -> Page[ShownDevice, Key]:
-            return await device_pages.page(
-                self._database, visit.workspace_id, node, after=after, limit=CSV_ROWS
-            )
+            return await self._listings.devices(visit.workspace_id, node, after=after, limit=CSV_ROWS)
 
         return await csv_of_pages("devices", COLUMNS, read, FIRST)
 
@@ -129,7 +124,7 @@ class _Devices:
         if node is not None and (exact or total <= _COUNTED_WHOLE):
             size = await self._context.services.audiences.size(visit.workspace_id, text, Unit.DEVICE)
         elif node is not None:
-            share = await device_pages.share(self._database, visit.workspace_id, node)
+            share = await self._listings.share_of_devices(visit.workspace_id, node)
         return page(
             visit, "devices_count.html", filter=text, problem=None, size=size, share=share, total=total
         )
@@ -139,14 +134,14 @@ class _Devices:
         # Spaces count here: they say whether a word is whole.
         text = (visit.query.get("text") or "")[:MAX_QUERY_CHARACTERS]
         at = visit.asked_number("at")
-        described = await suggestions.of_workspace(self._database, visit.workspace_id)
+        described = await self._listings.known(visit.workspace_id)
         found = filter_completion.complete(text, len(text) if at is None else min(at, len(text)), described)
         return data({"start": found.start, "end": found.end, "offers": found.offers})
 
     async def show(self, visit: Visit) -> Answer:
         """One device; of one that is gone, what happened to it."""
         device_id = _device_id(visit)
-        shown = await device_pages.read(self._database, visit.workspace_id, device_id)
+        shown = await self._listings.device(visit.workspace_id, device_id)
         start = timeline.Start.parse(visit.asked("start"))
         told = await self._timeline(visit, device_id, shown, start)
         if shown is None and not told.events:
@@ -172,7 +167,7 @@ class _Devices:
 
     async def timeline_csv(self, visit: Visit) -> Answer:
         device_id = _device_id(visit)
-        shown = await device_pages.read(self._database, visit.workspace_id, device_id)
+        shown = await self._listings.device(visit.workspace_id, device_id)
 
         async def read(start: timeline.Start) -> Page[Event, timeline.Start]:
             told = await self._timeline(visit, device_id, shown, start)
@@ -182,7 +177,7 @@ class _Devices:
 
     async def push(self, visit: Visit) -> Done:
         """Queue a push to this device alone, and go to what comes of it."""
-        shown = await device_pages.read(self._database, visit.workspace_id, _device_id(visit))
+        shown = await self._listings.device(visit.workspace_id, _device_id(visit))
         if shown is None:
             raise NotFound("device: not found")
         title, message = visit.form.text("title"), visit.form.text("message")
@@ -190,30 +185,28 @@ class _Devices:
             raise BadRequest("title", "a push needs a title or a message")
         device = shown.device
         who = Identifier(IdentifierKind.CIO_ID, cio_id(device.person_id))
-        queued = await self._context.services.transactional.accept(
+        queued = await self._context.services.transactional.send(
+            visit.actor,
+            visit.workspace_id,
             TransactionalPush(
                 naming=Naming(workspace_id=visit.workspace_id, path=who, create=False),
                 content=Content(title=title or None, message=message or None),
                 to=device.token,
-            )
+            ),
         )
-        return Done(
-            answer=led_to(visit.to("messages", queued.delivery_id)),
-            target=device.token.masked,
-            detail=str(queued.delivery_id),
-        )
+        return Done(answer=led_to(visit.to("messages", queued.delivery_id)))
 
     async def _timeline(
         self, visit: Visit, device_id: DeviceId, shown: ShownDevice | None, start: timeline.Start
     ) -> Timeline:
         limit = timeline.PAGE + 1
-        delivery = partial(self._database.delivery_ids.of, visit.workspace_id)
-        lines = await device_pages.history(
-            self._database, visit.workspace_id, device_id, before=start.line, limit=limit
+        delivery = partial(self._listings.delivery_ids.of, visit.workspace_id)
+        lines = await self._listings.device_history(
+            visit.workspace_id, device_id, before=start.line, limit=limit
         )
         if shown is None:
             return timeline.timeline(start, lines, [], PersonId(0), delivery)
-        pushes = await device_pages.pushes(self._database, shown.device, before=start.message, limit=limit)
+        pushes = await self._listings.device_pushes(shown.device, before=start.message, limit=limit)
         return timeline.timeline(start, lines, pushes, shown.device.person_id, delivery)
 
     async def _node(self, visit: Visit, text: str) -> Node | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
-    from pushkeeper.store.people.erasures import Receipt
+    from pushkeeper.services.people import Receipt
 
 _COLUMNS: Sequence[Column[Receipt]] = (
     Column("erasure", lambda one: one.erasure_id),
@@ -71,11 +71,7 @@ class _Erasures:
         """Delete a person, have the rest erased, and go to the receipt."""
         who = Identifier(IdentifierKind.CIO_ID, visit.segments["person"])
         receipt = await self._registry.erase(
-            visit.workspace_id, who, by=AskedBy.DASHBOARD, request_id=visit.request_id
+            visit.actor, visit.workspace_id, who, by=AskedBy.DASHBOARD, request_id=visit.request_id
         )
         notice = self._names.note("The person is deleted; what is left of them is being erased.")
-        return Done(
-            answer=led_to(visit.to("erasures", receipt.erasure_id), notice),
-            # Not whom: that is what is erased.
-            target=f"erasure {receipt.erasure_id}",
-        )
+        return Done(answer=led_to(visit.to("erasures", receipt.erasure_id), notice))

@@ -16,7 +16,6 @@ from pushkeeper.dashboard.ui.page import look
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest, NotFound, PushkeeperError
-from pushkeeper.store.devices import pages as device_pages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +53,7 @@ def doors(context: Context) -> Sequence[Door]:
 class _Explain:
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._database = context.services.database
+        self._listings = context.services.listings
 
     async def show(self, visit: Visit) -> Answer:
         """The form, and the answer where something is asked; a whole token leads to its device's key, and out of the address."""
@@ -85,7 +84,7 @@ class _Explain:
         if found is None or found.message is None or found.person is None:
             return ""
         person = person_of_cio_id(found.person)
-        ids = self._database.delivery_ids
+        ids = self._listings.delivery_ids
         return "" if person is None else ids.text(visit.workspace_id, UUID(found.message), person)
 
     async def _why(self, visit: Visit, asked: Asked, device: Token | DeviceId | None) -> Explanation:
@@ -111,9 +110,9 @@ class _Explain:
 
     async def _is_known(self, visit: Visit, key: DeviceId) -> bool:
         """Whether there is or was a device of this key."""
-        if await device_pages.read(self._database, visit.workspace_id, key):
+        if await self._listings.device(visit.workspace_id, key):
             return True
-        return bool(await device_pages.history(self._database, visit.workspace_id, key, before=None, limit=1))
+        return bool(await self._listings.device_history(visit.workspace_id, key, before=None, limit=1))
 
     async def _name(self, visit: Visit, found: Explanation | None) -> str:
         """What the person is best known by."""

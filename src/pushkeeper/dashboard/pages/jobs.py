@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
-    from pushkeeper.store.jobs import Job
+    from pushkeeper.services.jobs import Job
 
 _COLUMNS: Sequence[Column[Job]] = (
     Column("kind", lambda one: one.kind),
@@ -61,14 +61,14 @@ class _Jobs:
 
     async def retry(self, visit: Visit) -> Done:
         kind, number = visit.segments["job_kind"], visit.number("job", "job")
-        await self._jobs.retry(visit.workspace_id, kind, number)
+        await self._jobs.retry(visit.actor, visit.workspace_id, kind, number)
         return self._done(visit, f"{kind} {number}", "is tried again now")
 
     async def cancel(self, visit: Visit) -> Done:
         kind, number = visit.segments["job_kind"], visit.number("job", "job")
-        await self._jobs.cancel(visit.workspace_id, kind, number)
+        await self._jobs.cancel(visit.actor, visit.workspace_id, kind, number)
         return self._done(visit, f"{kind} {number}", "is cancelled")
 
     def _done(self, visit: Visit, target: str, what: str) -> Done:
         notice = self._names.note(f"{target.capitalize()} {what}.")
-        return Done(answer=led_to(visit.to("jobs"), notice), target=target)
+        return Done(answer=led_to(visit.to("jobs"), notice))

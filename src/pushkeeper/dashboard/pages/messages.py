@@ -15,21 +15,21 @@ from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, ROWS, Column, csv_of,
 from pushkeeper.dashboard.ui.page import look
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.errors import BadRequest, NotFound
+from pushkeeper.services.listings import FIRST_MESSAGE as FIRST
+from pushkeeper.services.listings import WantedMessages as Wanted
 from pushkeeper.services.reports import deliveries
-from pushkeeper.store.messages import pages as delivery_pages
-from pushkeeper.store.messages.pages import FIRST, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.core.delivery.delivery_id import DeliveryId
+    from pushkeeper.core.pagination import Page
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
-    from pushkeeper.store.db.pagination import Page
-    from pushkeeper.store.messages.messages import PushRecord
-    from pushkeeper.store.messages.pages import ShownDelivery, ShownMessage
+    from pushkeeper.services.listings import ShownDelivery, ShownMessage
+    from pushkeeper.services.reports.deliveries import PushRecord
 
 METRICS = (
     *("sent", "bounced", "failed", "dropped", "undeliverable"),
@@ -89,12 +89,12 @@ def doors(context: Context) -> Sequence[Door]:
 class _Messages:
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._database = context.services.database
+        self._listings = context.services.listings
 
     async def show_all(self, visit: Visit) -> Answer:
         wanted, asked = _wanted(visit)
         after = _uuid(visit.asked("start")) if visit.asked("start") else FIRST
-        shown = await delivery_pages.page(self._database, visit.workspace_id, wanted, after=after, limit=ROWS)
+        shown = await self._listings.messages(visit.workspace_id, wanted, after=after, limit=ROWS)
         following = {**asked, "start": shown.following.hex} if shown.following else None
         return page(
             visit,
@@ -109,9 +109,7 @@ class _Messages:
         wanted, _ = _wanted(visit)
 
         async def read(after: UUID) -> Page[ShownMessage, UUID]:
-            return await delivery_pages.page(
-                self._database, visit.workspace_id, wanted, after=after, limit=CSV_ROWS
-            )
+            return await self._listings.messages(visit.workspace_id, wanted, after=after, limit=CSV_ROWS)
 
         return await csv_of_pages("messages", _COLUMNS, read, FIRST)
 
@@ -142,7 +140,7 @@ class _Messages:
         return csv_of("pushes", _PUSHES, facts.pushes)
 
     def _delivery_id(self, visit: Visit) -> DeliveryId:
-        found = self._database.delivery_ids.read_of(visit.workspace_id, visit.segments["delivery"])
+        found = self._listings.delivery_ids.read_of(visit.workspace_id, visit.segments["delivery"])
         if found is None:
             raise NotFound("message: not found")
         return found
@@ -150,13 +148,11 @@ class _Messages:
     async def to_many(self, visit: Visit) -> Answer:
         """A message that went to many, with its deliveries one by one."""
         message_id = _uuid(visit.segments["message"])
-        message = await delivery_pages.message(self._database, visit.workspace_id, message_id)
+        message = await self._listings.message(visit.workspace_id, message_id)
         if message is None:
             raise NotFound("message: not found")
         ending, after = _ending(visit), _device_key(visit)
-        shown = await delivery_pages.of_message(
-            self._database, visit.workspace_id, message_id, ending, after=after, limit=ROWS
-        )
+        shown = await self._listings.pushes(visit.workspace_id, message_id, ending, after=after, limit=ROWS)
         here = visit.to("messages", "to-many", message_id)
         asked = {"ending": ending} if ending else {}
         following = {**asked, "start": shown.following.hex()} if shown.following else None
@@ -174,8 +170,8 @@ class _Messages:
         message_id, ending = _uuid(visit.segments["message"]), _ending(visit)
 
         async def read(after: bytes) -> Page[ShownDelivery, bytes]:
-            return await delivery_pages.of_message(
-                self._database, visit.workspace_id, message_id, ending, after=after, limit=CSV_ROWS
+            return await self._listings.pushes(
+                visit.workspace_id, message_id, ending, after=after, limit=CSV_ROWS
             )
 
         return await csv_of_pages("deliveries", _DELIVERIES, read, b"")

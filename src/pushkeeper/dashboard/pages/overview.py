@@ -16,8 +16,6 @@ from pushkeeper.dashboard.ui.page_request import path_of
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.services.reports.reach import Span
-from pushkeeper.store.admin import credentials, keys
-from pushkeeper.store.delivery import workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,8 +24,7 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
-    from pushkeeper.services.reports.reach import Standing
-    from pushkeeper.store.reports.reach import DeviceCount, Hour, Moment
+    from pushkeeper.services.reports.reach import DeviceCount, Hour, Moment, Standing
 
 _MOST_VERSIONS = 12
 
@@ -102,8 +99,8 @@ class _Overview:
             context.services.reach.now(workspace),
             context.services.routes.all(workspace),
             context.services.webhooks.all(workspace),
-            credentials.of_workspace(context.services.database, workspace),
-            workers.alive(context.services.database),
+            context.services.credentials.of_workspace(workspace),
+            context.services.jobs.workers(),
             under_way(context, workspace),
         )
         facts = attention.Facts(
@@ -125,7 +122,7 @@ class _Overview:
         hours, moments = await asyncio.gather(
             context.services.reach.hours(workspace), context.services.reach.over_time(workspace, span)
         )
-        held = await keys.of_workspace(context.services.database, workspace)
+        held = await context.services.api_keys.of_workspace(workspace)
         return page(
             visit,
             "overview.html",

@@ -12,17 +12,16 @@ from uuid import UUID
 from pushkeeper.core import times
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id, of_path, person_of_cio_id
 from pushkeeper.core.model import PersonId
+from pushkeeper.core.pagination import Page
 from pushkeeper.dashboard.ui import labels
 from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, ROWS, Column, csv_of, csv_of_pages
 from pushkeeper.dashboard.ui.page import look
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest, NotFound
-from pushkeeper.store.db.pagination import Page
-from pushkeeper.store.messages import pages as delivery_pages
-from pushkeeper.store.people import pages as person_pages
-from pushkeeper.store.people.activities import Asked
-from pushkeeper.store.people.pages import FIRST
+from pushkeeper.services.listings import FIRST_MESSAGE
+from pushkeeper.services.listings import FIRST_PERSON as FIRST
+from pushkeeper.services.reports.deliveries import AskedActivities as Asked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,11 +31,9 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
-    from pushkeeper.store.devices.devices import Device
-    from pushkeeper.store.messages.pages import OwnDelivery
-    from pushkeeper.store.people.activities import Activity
-    from pushkeeper.store.people.pages import ShownPerson
-    from pushkeeper.store.people.people import Person
+    from pushkeeper.services.listings import OwnDelivery, ShownPerson
+    from pushkeeper.services.people import Device, Person
+    from pushkeeper.services.reports.deliveries import Activity
 
 _ACTIVITIES = 30
 _DELIVERIES = 10
@@ -97,7 +94,7 @@ def doors(context: Context) -> Sequence[Door]:
 class _People:
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._database = context.services.database
+        self._listings = context.services.listings
 
     async def show_all(self, visit: Visit) -> Answer:
         """A page of people; what somebody is known by leads to them."""
@@ -112,9 +109,7 @@ class _People:
             said = BadRequest("filter", f"nobody is known by this, and as a filter: {error.message}")
             told = {"filter": text, "problem": said, "total": total, "shown": None, "next": None}
             return replace(page(visit, "people.html", **told), status=400)
-        shown = await person_pages.page(
-            self._database, visit.workspace_id, node, after=start_of(visit), limit=ROWS
-        )
+        shown = await self._listings.people(visit.workspace_id, node, after=start_of(visit), limit=ROWS)
         following = _address(visit, text, shown.following) if shown.following else None
         told = {"filter": text, "problem": None, "total": total, "shown": shown, "next": following}
         return page(visit, "people.html", **told)
@@ -124,9 +119,7 @@ class _People:
         node = await self._node(visit, visit.asked("filter"))
 
         async def read(after: int) -> Page[ShownPerson, int]:
-            return await person_pages.page(
-                self._database, visit.workspace_id, node, after=after, limit=CSV_ROWS
-            )
+            return await self._listings.people(visit.workspace_id, node, after=after, limit=CSV_ROWS)
 
         return await csv_of_pages("people", COLUMNS, read, FIRST)
 
@@ -178,7 +171,7 @@ class _People:
             found = await self._deliveries(visit, person, before, CSV_ROWS)
             return Page(found, found[-1].message_id if len(found) == CSV_ROWS else None, whole=True)
 
-        return await csv_of_pages("deliveries", _DELIVERY_COLUMNS, read, delivery_pages.FIRST)
+        return await csv_of_pages("deliveries", _DELIVERY_COLUMNS, read, FIRST_MESSAGE)
 
     async def devices_csv(self, visit: Visit) -> Answer:
         person = await self._person(visit)
@@ -194,8 +187,8 @@ class _People:
         )
 
     async def _deliveries(self, visit: Visit, person: Person, before: UUID, limit: int) -> list[OwnDelivery]:
-        return await delivery_pages.of_person(
-            self._database, visit.workspace_id, person.person_id, before=before, limit=limit
+        return await self._listings.deliveries_of(
+            visit.workspace_id, person.person_id, before=before, limit=limit
         )
 
     async def _node(self, visit: Visit, text: str) -> Node | None:
@@ -261,7 +254,7 @@ def _before_message(visit: Visit) -> UUID:
         BadRequest: the address was not ours.
     """
     try:
-        return UUID(visit.asked("before_message")) if visit.asked("before_message") else delivery_pages.FIRST
+        return UUID(visit.asked("before_message")) if visit.asked("before_message") else FIRST_MESSAGE
     except ValueError:
         raise BadRequest("before", "expected the address of a next page") from None
 

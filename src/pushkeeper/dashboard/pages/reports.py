@@ -15,8 +15,16 @@ from pushkeeper.dashboard.ui.page import look
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.dashboard.ui.response import CSV, Answer
 from pushkeeper.errors import BadRequest
-from pushkeeper.services.reports.insights import Cohort, FlatResult, Revival, flat
-from pushkeeper.store.reports.insights import Bounce, BounceDay, PushDay, Reason
+from pushkeeper.services.reports.insights import (
+    Bounce,
+    BounceDay,
+    Cohort,
+    FlatResult,
+    PushDay,
+    Reason,
+    Revival,
+    flat,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence

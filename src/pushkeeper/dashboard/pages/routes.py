@@ -11,11 +11,11 @@ from pushkeeper.dashboard.ui.page import Done, change, look
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import NotFound
-from pushkeeper.store.admin import credentials
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from pushkeeper.core.actor import Actor
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
@@ -57,13 +57,13 @@ def doors(context: Context) -> Sequence[Door]:
 class _Routes:
     def __init__(self, context: Context) -> None:
         self._routing = context.services.routes
-        self._database = context.services.database
+        self._credentials = context.services.credentials
         self._names = context.cookies
 
     async def show_all(self, visit: Visit) -> Answer:
         """All routes, and the credentials that they are of."""
         found = await self._routing.all(visit.workspace_id)
-        known = await credentials.of_workspace(self._database, visit.workspace_id)
+        known = await self._credentials.of_workspace(visit.workspace_id)
         template = "routes_live.html" if visit.fragment else "routes.html"
         return page(visit, template, routes=found, credentials=known)
 
@@ -81,10 +81,8 @@ class _Routes:
 
     async def pause(self, visit: Visit) -> Done:
         reason = visit.form.text("reason")
-        who = visit.known_user.name
-        said = f"{reason} ({who})" if reason else f"paused by {who}"
-        await self._routing.pause(visit.workspace_id, visit.segments["route"], reason=said)
-        return self._done(visit, "It is paused. What is for it waits, on every machine.", reason)
+        await self._routing.pause(visit.actor, visit.workspace_id, visit.segments["route"], reason=reason)
+        return self._done(visit, "It is paused. What is for it waits, on every machine.")
 
     async def resume(self, visit: Visit) -> Done:
         return await self._decided(
@@ -112,12 +110,12 @@ class _Routes:
     async def _decided(
         self,
         visit: Visit,
-        decide: Callable[[WorkspaceId, str], Awaitable[int]],
+        decide: Callable[[Actor, WorkspaceId, str], Awaitable[int]],
         say: Callable[[int], str],
     ) -> Done:
-        count = await decide(visit.workspace_id, visit.segments["route"])
-        return self._done(visit, say(count), f"{count:,}")
+        count = await decide(visit.actor, visit.workspace_id, visit.segments["route"])
+        return self._done(visit, say(count))
 
-    def _done(self, visit: Visit, notice: str, detail: str) -> Done:
+    def _done(self, visit: Visit, notice: str) -> Done:
         answer = led_to(visit.to("routes", visit.segments["route"]), self._names.note(notice))
-        return Done(answer=answer, target=visit.segments["route"], detail=detail)
+        return Done(answer=answer)

@@ -11,7 +11,6 @@ from pushkeeper.dashboard.ui.page import Done, change, look
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest
-from pushkeeper.store.admin import keys, workspaces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Form, Visit
     from pushkeeper.dashboard.ui.response import Answer
-    from pushkeeper.store.admin.keys import KeyFacts
-    from pushkeeper.store.admin.workspaces import Choice, KeyKind
+    from pushkeeper.services.api_keys import KeyFacts, KeyKind
+    from pushkeeper.services.workspaces import Choice
 
 KIND_NAMES: dict[str, str] = {
     "track": "Site id and API key (Track)",
@@ -53,35 +52,35 @@ def doors(context: Context) -> Sequence[Door]:
 
 class _Settings:
     def __init__(self, context: Context) -> None:
-        self._database = context.services.database
+        self._workspaces = context.services.workspaces
+        self._keys = context.services.api_keys
         self._names = context.cookies
 
     async def show(self, visit: Visit) -> Answer:
-        chosen = await workspaces.options(self._database, visit.workspace_id)
-        held = await keys.of_workspace(self._database, visit.workspace_id)
+        chosen = await self._workspaces.options(visit.workspace_id)
+        held = await self._keys.of_workspace(visit.workspace_id)
         return page(visit, "settings.html", options=asdict(chosen), keys=held, kind_names=KIND_NAMES)
 
     async def csv(self, visit: Visit) -> Answer:
-        held = await keys.of_workspace(self._database, visit.workspace_id)
+        held = await self._keys.of_workspace(visit.workspace_id)
         return csv_of("keys", _COLUMNS, held)
 
     async def choose(self, visit: Visit) -> Done:
-        former = asdict(await workspaces.options(self._database, visit.workspace_id))
+        former = asdict(await self._workspaces.options(visit.workspace_id))
         wanted = _chosen(visit.form)
         changes = {name: value for name, value in wanted.items() if former[name] != value}
-        await workspaces.choose(self._database, visit.workspace_id, changes)
-        said = ", ".join(f"{name} = {value}" for name, value in changes.items())
+        await self._workspaces.choose(visit.actor, visit.workspace_id, changes)
         notice = self._names.note(
-            "The options are changed, on every machine." if said else "Nothing was to be changed."
+            "The options are changed, on every machine." if changes else "Nothing was to be changed."
         )
-        return Done(answer=led_to(visit.to("settings"), notice), detail=said)
+        return Done(answer=led_to(visit.to("settings"), notice))
 
     async def make_key(self, visit: Visit) -> Done:
         """The key is on this page and on no other; those that there were go on to work."""
         kind = visit.form.text("kind")
         if kind not in KIND_NAMES:
             raise BadRequest("kind", "expected track, app or cdp")
-        made = await keys.make(self._database, visit.workspace_id, cast("KeyKind", kind))
+        made = await self._keys.make(visit.actor, visit.workspace_id, cast("KeyKind", kind))
         shown = (
             {"Site id": made.key_id, "API key": made.secret}
             if kind == "track"
@@ -89,13 +88,13 @@ class _Settings:
         )
         assert visit.workspace is not None  # noqa: S101 - the gate looked it up
         answer = page(visit, "new_keys.html", workspace=visit.workspace.name, keys=shown)
-        return Done(answer=answer, target=kind, detail=made.key_id)
+        return Done(answer=answer)
 
     async def revoke(self, visit: Visit) -> Done:
         kind, key_id = visit.segments["kind"], visit.segments["key"]
-        await keys.revoke(self._database, visit.workspace_id, kind, key_id)
+        await self._keys.revoke(visit.actor, visit.workspace_id, kind, key_id)
         notice = self._names.note("The key is revoked; all processes refuse it within a second.")
-        return Done(answer=led_to(visit.to("settings"), notice), target=f"{kind} {key_id}")
+        return Done(answer=led_to(visit.to("settings"), notice))
 
 
 def _chosen(form: Form) -> dict[str, Choice]:

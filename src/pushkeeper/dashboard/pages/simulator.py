@@ -20,8 +20,7 @@ from pushkeeper.dashboard.ui.render import page
 from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest, Conflict, Forbidden, NotFound, Unreachable
 from pushkeeper.services.messages.transactional import TransactionalPush
-from pushkeeper.store.devices import pages as device_pages
-from pushkeeper.store.people.people import Naming
+from pushkeeper.services.people import Naming
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.services.listings import ShownDevice
     from pushkeeper.services.routes import RouteFacts
 
 T = TypeVar("T")
@@ -179,7 +179,7 @@ class _Panel:
         tokens = await self._tokens(visit, "uninstall")
         await self._control.post("/uninstall", {"tokens": tokens})
         return self._done(
-            visit, f"{labels.plural(len(tokens), 'app')} uninstalled. Push, and see them bounce.", len(tokens)
+            visit, f"{labels.plural(len(tokens), 'app')} uninstalled. Push, and see them bounce."
         )
 
     async def install(self, visit: Visit) -> Done:
@@ -189,7 +189,6 @@ class _Panel:
         return self._done(
             visit,
             f"{labels.plural(len(tokens), 'app')} installed again. They come back when they register.",
-            len(tokens),
         )
 
     async def push(self, visit: Visit) -> Done:
@@ -214,7 +213,7 @@ class _Panel:
             # Whoever went meanwhile is not pushed to.
             if isinstance(result, BaseException) and not isinstance(result, BadRequest | NotFound):
                 raise result
-        return self._done(visit, f"{labels.plural(len(pushes), 'push', 'pushes')} queued.", len(pushes))
+        return self._done(visit, f"{labels.plural(len(pushes), 'push', 'pushes')} queued.")
 
     async def trouble(self, visit: Visit) -> Done:
         """Let a whole service be in trouble, or well again."""
@@ -224,12 +223,12 @@ class _Panel:
         told = None if trouble == "none" else trouble
         await self._control.post("/trouble", {"service": service, "trouble": told})
         said = "is well again" if told is None else TROUBLES[trouble]
-        return self._done(visit, f"{SERVICES[service]} {said} now.", f"{service} {trouble}")
+        return self._done(visit, f"{SERVICES[service]} {said} now.")
 
     async def _tokens(self, visit: Visit, what: str) -> list[str]:
         return [one.device.token.value for one in await self._chosen(visit, what)]
 
-    async def _chosen(self, visit: Visit, what: str) -> Sequence[device_pages.ShownDevice]:
+    async def _chosen(self, visit: Visit, what: str) -> Sequence[ShownDevice]:
         """Some devices, others each time.
 
         Raises:
@@ -250,14 +249,14 @@ class _Panel:
 
     async def _some(
         self, workspace: WorkspaceId, statuses: tuple[str, ...], count: int
-    ) -> Sequence[device_pages.ShownDevice]:
-        return await device_pages.some(
-            self._context.services.database, workspace, statuses, after=os.urandom(16), limit=count
+    ) -> Sequence[ShownDevice]:
+        return await self._context.services.listings.some_devices(
+            workspace, statuses, after=os.urandom(16), limit=count
         )
 
-    def _done(self, visit: Visit, notice: str, detail: object) -> Done:
+    def _done(self, visit: Visit, notice: str) -> Done:
         answer = led_to(visit.to("simulator"), self._names.note(notice))
-        return Done(answer=answer, detail=str(detail))
+        return Done(answer=answer)
 
 
 def _simulated(routes: Sequence[RouteFacts], about: About) -> list[RouteFacts]:

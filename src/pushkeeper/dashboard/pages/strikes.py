@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 from pushkeeper.core.delivery.status_replay import Only
 from pushkeeper.core.identity import cio_id
@@ -19,18 +18,16 @@ from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.dashboard.ui.undo_jobs import Undoing
 from pushkeeper.errors import BadRequest, Conflict, NotFound, TooManyRequests, TooSlow
 from pushkeeper.services.strikes import Meant
-from pushkeeper.store.audiences import suggestions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from pushkeeper.core.pagination import Page
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
-    from pushkeeper.services.strikes import Example, Outcome
-    from pushkeeper.store.db.pagination import Page
-    from pushkeeper.store.strikes import Undo
+    from pushkeeper.services.strikes import Example, Outcome, Undo
 
 _LAST = 100
 _MAX_WHY_CHARACTERS = 300
@@ -73,7 +70,7 @@ def doors(context: Context) -> Sequence[Door]:
         look(f"{here}/devices.csv", undo.devices_csv, role),
         look(f"{here}/former", undo.show_former, role),
         change(here, "strikes.undo", undo.do, undo.show, role),
-        change(f"{here}/{{undo}}/go-on", "strikes.undo", undo.go_on, undo.show, role),
+        change(f"{here}/{{undo}}/go-on", "strikes.resume", undo.go_on, undo.show, role),
     ]
 
 
@@ -102,7 +99,7 @@ class _Undo:
         self._context = context
         self._ledger = context.services.strikes
         self._routing = context.services.routes
-        self._database = context.services.database
+        self._listings = context.services.listings
         self._names = context.cookies
         self._undoing = Undoing(context.services.strikes)
 
@@ -117,7 +114,7 @@ class _Undo:
                 problem = error
         told = visit.with_form(values={**_as_form(asked), "why": [visit.form.text("why")]}, problem=problem)
         routes = [facts.route for facts in await self._routing.all(visit.workspace_id)]
-        described = await suggestions.of_workspace(self._database, visit.workspace_id)
+        described = await self._listings.known(visit.workspace_id)
         return page(
             told,
             "undo.html",
@@ -159,32 +156,27 @@ class _Undo:
         shown = await self._tried(visit, asked)
         if shown.seal != visit.form.text("seal"):
             raise Conflict("undo: what it changes is no longer what was shown; look at it again, below")
-        asked_for = urlencode({name: value for name, value in asked.items() if value})
-        number = await self._ledger.begin(
-            visit.workspace_id, shown.meant, why=f"{why} ({visit.known_user.name})"
-        )
-        return await self._done(visit, number, f"{asked_for}: ")
+        number = await self._ledger.begin(visit.actor, visit.workspace_id, shown.meant, why=why)
+        return await self._done(visit, number)
 
     async def go_on(self, visit: Visit) -> Done:
         """Take back what is left of an undo that was cut short."""
-        return await self._done(visit, visit.number("undo", "undo"), "")
+        number = visit.number("undo", "undo")
+        await self._ledger.resume(visit.actor, visit.workspace_id, number)
+        return await self._done(visit, number)
 
-    async def _done(self, visit: Visit, number: int, asked_for: str) -> Done:
+    async def _done(self, visit: Visit, number: int) -> Done:
         outcome = await self._undoing.go_on(visit.workspace_id, number)
         if outcome is None:
             said = "It goes on by itself, and how far it is stands below."
         else:
             changed = sum(outcome.changed.values())
             said = f"{labels.plural(outcome.strikes, 'strike')} taken back; {labels.plural(changed, 'device')} changed."
-        return Done(
-            answer=led_to(visit.to("undo"), self._names.note(said)),
-            target=f"undo {number}",
-            detail=f"{asked_for}{said}",
-        )
+        return Done(answer=led_to(visit.to("undo"), self._names.note(said)))
 
     async def _tried(self, visit: Visit, asked: Mapping[str, str]) -> Shown:
         meant = _meant(asked)
-        outcome = await self._ledger.undo(visit.workspace_id, meant, why="", dry_run=True)
+        outcome = await self._ledger.foresee(visit.workspace_id, meant)
         return Shown(meant, outcome)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
-    from pushkeeper.store.messages.templates import Template
+    from pushkeeper.services.messages.templates import Template
 
 _COLUMNS: Sequence[Column[Template]] = (
     Column("template", lambda one: one.template_id),

@@ -9,14 +9,14 @@ from uuid import UUID
 
 from pushkeeper.dashboard.ui import labels
 from pushkeeper.errors import BadRequest
-from pushkeeper.store.devices.pages import Line, LineKey
+from pushkeeper.services.listings import Line, LineKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pushkeeper.core.delivery.delivery_id import DeliveryId
     from pushkeeper.core.model import PersonId
-    from pushkeeper.store.devices.devices import HistoryLine, PushLine
+    from pushkeeper.services.people import HistoryLine, PushLine
 
     Delivery: TypeAlias = Callable[[UUID, PersonId], DeliveryId]
 

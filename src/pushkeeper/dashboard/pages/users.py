@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
-    from pushkeeper.services.accounts import Entry
-    from pushkeeper.store.admin.accounts import User
+    from pushkeeper.services.accounts import Entry, User
 
 
 def state_of(user: User) -> str:
@@ -69,7 +68,7 @@ class _Users:
         return csv_of("users", _COLUMNS, await self._users.all())
 
     async def add(self, visit: Visit) -> Done:
-        user, entry = await self._users.add(visit.form.text("name"), _role(visit))
+        user, entry = await self._users.add(visit.actor, visit.form.text("name"), _role(visit))
         return self._link(visit, user, entry)
 
     async def show(self, visit: Visit) -> Answer:
@@ -78,21 +77,21 @@ class _Users:
 
     async def let_be(self, visit: Visit) -> Done:
         user, role = await self._one(visit), _role(visit)
-        await self._users.let_be(user.user_id, role)
-        return self._done(user, f"{user.name} is {role.value} now.", role.value)
+        await self._users.let_be(visit.actor, user.user_id, role)
+        return self._done(user, f"{user.name} is {role.value} now.")
 
     async def new_link(self, visit: Visit) -> Done:
         user = await self._one(visit)
-        return self._link(visit, user, await self._users.new_link(user.user_id))
+        return self._link(visit, user, await self._users.new_link(visit.actor, user.user_id))
 
     async def disable(self, visit: Visit) -> Done:
         user = await self._one(visit)
-        await self._users.keep_out(user.user_id)
+        await self._users.keep_out(visit.actor, user.user_id)
         return self._done(user, f"{user.name} is logged out everywhere and kept out.")
 
     async def enable(self, visit: Visit) -> Done:
         user = await self._one(visit)
-        await self._users.let_back(user.user_id)
+        await self._users.let_back(visit.actor, user.user_id)
         return self._done(user, f"{user.name} may log in again.")
 
     async def _one(self, visit: Visit) -> User:
@@ -101,11 +100,11 @@ class _Users:
     def _link(self, visit: Visit, user: User, entry: Entry) -> Done:
         """The link is on this page and on no other."""
         answer = page(visit, "user_link.html", user=user, entry=entry, url=f"{self._url}/link/{entry.token}")
-        return Done(answer=answer, target=user.name, detail=user.role.value)
+        return Done(answer=answer)
 
-    def _done(self, user: User, notice: str, detail: str = "") -> Done:
+    def _done(self, user: User, notice: str) -> Done:
         answer = led_to(f"/users/{user.user_id}", self._names.note(notice))
-        return Done(answer=answer, target=user.name, detail=detail)
+        return Done(answer=answer)
 
 
 def _role(visit: Visit) -> Role:

@@ -6,24 +6,25 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.core.destination import url_fault
 from pushkeeper.core.identity import cio_id
+from pushkeeper.core.pagination import Page
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, ROWS, Column, csv_of, csv_of_pages
 from pushkeeper.dashboard.ui.page import Done, change, look
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest
-from pushkeeper.store import webhooks
-from pushkeeper.store.db.pagination import Page
-from pushkeeper.store.webhooks import OTHER_CHANNELS_EVENTS, POSTED_EVENTS, Change, Wanted
+from pushkeeper.services.webhooks import OTHER_CHANNELS_EVENTS, POSTED_EVENTS, Change, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
+    from pushkeeper.core.actor import Actor
+    from pushkeeper.core.model import WorkspaceId
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
-    from pushkeeper.store.webhooks import Logged, Waiting, Webhook
+    from pushkeeper.services.webhooks import Logged, Waiting, Webhook
 
 _MAX_NAME_CHARACTERS = 200
 _MAX_ENDPOINT_CHARACTERS = 2_000
@@ -91,7 +92,7 @@ def doors(context: Context) -> Sequence[Door]:
 class _Webhooks:
     def __init__(self, context: Context) -> None:
         self._webhooks = context.services.webhooks
-        self._database = context.services.database
+        self._audit = context.services.audit
         self._caller = context.caller
         self._names = context.cookies
 
@@ -107,16 +108,16 @@ class _Webhooks:
 
     async def add(self, visit: Visit) -> Done:
         """The key that calls are signed with is on this page and on no other."""
-        made, key = await self._webhooks.make(visit.workspace_id, _wanted(visit))
+        made, key = await self._webhooks.make(visit.actor, visit.workspace_id, _wanted(visit))
         answer = page(visit, "webhook_key.html", webhook=made, key=key)
-        return Done(answer=answer, target=made.name, detail=made.endpoint)
+        return Done(answer=answer)
 
     async def show(self, visit: Visit) -> Answer:
         """One webhook, with the last calls of its endpoint and what waits for it."""
         webhook = await self._webhooks.one(visit.workspace_id, visit.number("webhook", "webhook"))
         after = visit.asked_number("start") or 0
-        waiting = await webhooks.waiting(
-            self._database, visit.workspace_id, webhook.webhook_id, most=ROWS + 1, after=after
+        waiting = await self._webhooks.waiting(
+            visit.workspace_id, webhook.webhook_id, most=ROWS + 1, after=after
         )
         shown = waiting[:ROWS]
         before = visit.asked_number("before")
@@ -142,8 +143,8 @@ class _Webhooks:
         webhook = await self._webhooks.one(visit.workspace_id, visit.number("webhook", "webhook"))
 
         async def read(after: int) -> Page[Waiting, int]:
-            found = await webhooks.waiting(
-                self._database, visit.workspace_id, webhook.webhook_id, most=CSV_ROWS, after=after
+            found = await self._webhooks.waiting(
+                visit.workspace_id, webhook.webhook_id, most=CSV_ROWS, after=after
             )
             following = found[-1].outbox_id if len(found) == CSV_ROWS else None
             return Page(found, following, whole=True)
@@ -166,41 +167,47 @@ class _Webhooks:
             full_resolution=wanted.full_resolution,
             with_content=wanted.with_content,
         )
-        changed = await self._webhooks.change(visit.workspace_id, former.webhook_id, change)
-        return self._done(visit, changed, "It is changed.", changed.endpoint)
+        changed = await self._webhooks.change(visit.actor, visit.workspace_id, former.webhook_id, change)
+        return self._done(visit, changed, "It is changed.")
 
     async def pause(self, visit: Visit) -> Done:
-        return await self._set(visit, "It is paused. What happens waits for it.", disabled=True)
+        return await self._set(visit, self._webhooks.pause, "It is paused. What happens waits for it.")
 
     async def enable(self, visit: Visit) -> Done:
-        return await self._set(visit, "It is enabled, and goes on where it stopped, at once.", disabled=False)
+        return await self._set(
+            visit, self._webhooks.enable, "It is enabled, and goes on where it stopped, at once."
+        )
 
-    async def _set(self, visit: Visit, notice: str, *, disabled: bool) -> Done:
+    async def _set(
+        self, visit: Visit, do: Callable[[Actor, WorkspaceId, int], Awaitable[Webhook]], notice: str
+    ) -> Done:
         number = visit.number("webhook", "webhook")
-        changed = await self._webhooks.change(visit.workspace_id, number, Change(disabled=disabled))
+        changed = await do(visit.actor, visit.workspace_id, number)
         return self._done(visit, changed, notice)
 
     async def ping(self, visit: Visit) -> Done:
         webhook = await self._webhooks.one(visit.workspace_id, visit.number("webhook", "webhook"))
-        taken, said = await self._caller.ping(visit.workspace_id, webhook.webhook_id)
+        async with self._audit.change(
+            visit.actor, "webhook.ping", visit.workspace_id, f"{webhook.webhook_id} {webhook.name}"
+        ) as entry:
+            taken, said = await self._caller.ping(visit.workspace_id, webhook.webhook_id)
+            entry.detail = said
         notice = (
             f"The endpoint took the ping: {said}."
             if taken
             else f"The endpoint did not take the ping: {said}."
         )
-        return self._done(visit, webhook, notice, said, bad=not taken)
+        return self._done(visit, webhook, notice, bad=not taken)
 
     async def delete(self, visit: Visit) -> Done:
         webhook = await self._webhooks.one(visit.workspace_id, visit.number("webhook", "webhook"))
-        await self._webhooks.delete(visit.workspace_id, webhook.webhook_id)
+        await self._webhooks.delete(visit.actor, visit.workspace_id, webhook.webhook_id)
         notice = self._names.note(f"{webhook.name} is deleted, and what waited for it.")
-        return Done(answer=led_to(visit.to("webhooks"), notice), target=webhook.name)
+        return Done(answer=led_to(visit.to("webhooks"), notice))
 
-    def _done(
-        self, visit: Visit, webhook: Webhook, notice: str, detail: str = "", *, bad: bool = False
-    ) -> Done:
+    def _done(self, visit: Visit, webhook: Webhook, notice: str, *, bad: bool = False) -> Done:
         answer = led_to(visit.to("webhooks", webhook.webhook_id), self._names.note(notice, bad=bad))
-        return Done(answer=answer, target=webhook.name, detail=detail)
+        return Done(answer=answer)
 
 
 def _groups() -> list[tuple[str, list[str]]]:

@@ -9,7 +9,6 @@ from pushkeeper.dashboard.ui.csv_download import Column, csv_of
 from pushkeeper.dashboard.ui.page import Done, change, look
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.errors import BadRequest
-from pushkeeper.store.admin import workspaces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.ui.page import Door
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
-    from pushkeeper.store.admin.workspaces import Workspace
+    from pushkeeper.services.workspaces import Workspace
 
 _MAX_NAME_CHARACTERS = 100
 _COLUMNS: Sequence[Column[Workspace]] = (Column("workspace", lambda one: one.name),)
@@ -50,11 +49,11 @@ class _Workspaces:
         # An address cannot hold a segment that is only dots.
         if not name or len(name) > _MAX_NAME_CHARACTERS or not name.isprintable() or not name.strip("."):
             raise BadRequest("name", f"expected 1 to {_MAX_NAME_CHARACTERS} characters")
-        _, keys = await workspaces.create(self._context.services.database, name)
+        _, keys = await self._context.services.workspaces.create(visit.actor, name)
         shown = {
             "Site id": keys.site_id,
             "API key": keys.api_key,
             "App API key": keys.app_api_key,
             "Write key": keys.write_key,
         }
-        return Done(answer=page(visit, "new_keys.html", workspace=name, keys=shown), target=name)
+        return Done(answer=page(visit, "new_keys.html", workspace=name, keys=shown))

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pushkeeper.core import csv_text
+from pushkeeper.core.pagination import Page
 from pushkeeper.dashboard.ui.response import CSV, Answer
-from pushkeeper.store.db.pagination import Page
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence

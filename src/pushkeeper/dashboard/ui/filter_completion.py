@@ -14,7 +14,7 @@ from pushkeeper.core.filters.from_json import DEVICE_FIELDS, DEVICE_TEXTS, DEVIC
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from pushkeeper.store.audiences.suggestions import Known
+    from pushkeeper.services.listings import Known
 
 MOST = 12
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|<=|>=|!=|[=<>(),]|[^\s"=<>!(),]+')

@@ -12,8 +12,8 @@ from pushkeeper.core.filters.to_text import text_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pushkeeper.store.broadcasts.broadcasts import Broadcast
-    from pushkeeper.store.reports.reach import Moment
+    from pushkeeper.services.broadcasts.service import Broadcast
+    from pushkeeper.services.reports.reach import Moment
 
 STATUSES = ("sent", "", "bounced", "suppressed")
 STATUS_NAMES: Mapping[str, str] = {

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from pushkeeper.dashboard.ui.page_request import Visit
     from pushkeeper.dashboard.ui.response import Answer
-    from pushkeeper.store.admin.accounts import User
 
     Handler: TypeAlias = Callable[[Visit], Awaitable[Answer]]
     Changer: TypeAlias = Callable[[Visit], Awaitable["Done"]]
@@ -20,16 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What was changed, for the audit log, and what is shown after it.
-
-    Attributes:
-        user: who did it, where they were not logged in before.
-    """
+    """Something was changed, by a use case that wrote its line of the audit log; and what is shown after it."""
 
     answer: Answer
-    target: str = ""
-    detail: str = ""
-    user: User | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +42,7 @@ class Change:
     """What a form is sent to.
 
     Attributes:
-        action: what the audit log calls it.
+        action: what the audit log calls it where it is refused for lack of the role; the rest its use case writes.
         do: makes the change.
         again: the page with the form, which is shown once more with what was typed and what is wrong with it.
     """

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from pushkeeper.core.actor import Actor, ActorKind
 from pushkeeper.errors import BadRequest, NotFound, PushkeeperError
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.core.roles import Role
-    from pushkeeper.store.admin.accounts import User
-    from pushkeeper.store.admin.workspaces import Workspace
+    from pushkeeper.services.accounts import User
+    from pushkeeper.services.workspaces import Workspace
 
 MAX_QUERY_CHARACTERS = 4_000
 _BIGINT_DIGITS = 18
@@ -113,6 +114,17 @@ class Visit:
         """Who is logged in, on a page for which somebody must be."""
         assert self.user is not None  # noqa: S101 - the gate let nobody else in
         return self.user
+
+    @property
+    def actor(self) -> Actor:
+        """Who makes a change by this request."""
+        user = self.user
+        return Actor(
+            kind=ActorKind.USER,
+            user_id=user.user_id if user else None,
+            name=user.name if user else "",
+            address=self.address,
+        )
 
     @property
     def workspace_id(self) -> WorkspaceId:

@@ -2,72 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pushkeeper.core.broadcasts import progress, schedule
 from pushkeeper.core.filters.nodes import Or
 from pushkeeper.errors import BadRequest, Conflict, NotFound
 from pushkeeper.services.audiences import read_whole
+from pushkeeper.services.audit import audited
 from pushkeeper.services.broadcasts import creation
 from pushkeeper.services.broadcasts.creation import Creation
 from pushkeeper.services.broadcasts.forecast import Estimates, audience_of
+from pushkeeper.services.broadcasts.standing import Standing
 from pushkeeper.services.messages.preview import Previews
 from pushkeeper.services.messages.templates import Letter
 from pushkeeper.store.broadcasts import broadcasts, estimates
 from pushkeeper.store.broadcasts import progress as broadcast_progress
 from pushkeeper.store.broadcasts.broadcasts import Broadcast, BroadcastState, EstimateState
+from pushkeeper.store.broadcasts.progress import Minute, Tally
 from pushkeeper.store.db.statements import LostRace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from pushkeeper.core.broadcasts.progress import Progress
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.rendering.renderer import Renderer
+    from pushkeeper.services.audit import AuditEntry
     from pushkeeper.services.broadcasts.creation import BroadcastRequest
     from pushkeeper.services.messages.preview import Said
     from pushkeeper.services.messages.templates import Checks
-    from pushkeeper.store.broadcasts.progress import Minute, Tally, Waiting
+    from pushkeeper.store.broadcasts.progress import Waiting
     from pushkeeper.store.db.database import Connection, Database
+
+__all__ = ["Broadcast", "BroadcastState", "Broadcasts", "EstimateState", "Minute", "Standing", "Tally"]
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_DEVICE = "no_device"
-_ACCEPTED = "accepted"
 _NOT_FOUND = "broadcast: not found"
 _TO_BE_PLANNED = frozenset({BroadcastState.SCHEDULED, BroadcastState.FETCHING, BroadcastState.PLANNING})
+# What the audit log writes as it was and is, and of what only that it changed.
+_WRITTEN = ("state", "paused_at", "name", "template_id", "unit", "per_s", "send_to_unsubscribed", "dry_run")
+_NAMED = ("content", "audience", "device_ids", "schedule", "skip_without_permission", "one_per_phone")
 _UNDER_WAY = _TO_BE_PLANNED | {BroadcastState.PLANNED}
 _ENDED = frozenset({BroadcastState.PLANNED, BroadcastState.CANCELLED, BroadcastState.FAILED})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """How a broadcast does: how far it has come, what came of it, and what it waits for.
-
-    Attributes:
-        lacks_worker: its estimate is to be made, and no worker is alive that could.
-    """
-
-    broadcast: Broadcast
-    progress: Progress
-    tallies: Sequence[Tally]
-    waiting: Sequence[Waiting]
-    lacks_worker: bool = False
-
-    @property
-    def compared(self) -> dict[str, Any] | None:
-        """What was accepted beside what was foreseen, once all of it is sent; None where it never was, or nothing was."""
-        foreseen = (self.broadcast.preflight or {}).get("accepted")
-        is_sent = self.broadcast.state is BroadcastState.PLANNED and self.broadcast.is_over
-        if foreseen is None or not is_sent or self.broadcast.dry_run:
-            return None
-        accepted = sum(tally.pushes for tally in self.tallies if tally.ending == _ACCEPTED)
-        return {
-            "accepted": accepted,
-            "foreseen": foreseen,
-            "within": foreseen["least"] <= accepted <= foreseen["most"],
-        }
 
 
 class Broadcasts:
@@ -80,8 +57,9 @@ class Broadcasts:
         self.estimates = Estimates(database)
         self._previews = Previews(database, checks, renderer)
 
+    @audited("broadcast.make")
     async def create(
-        self, workspace: WorkspaceId, request: BroadcastRequest, *, start: bool = False
+        self, entry: AuditEntry, workspace: WorkspaceId, request: BroadcastRequest, *, start: bool = False
     ) -> Broadcast:
         """Create a broadcast, a draft unless it is to `start`, and request its estimate; one of the same idempotency key is returned.
 
@@ -98,18 +76,25 @@ class Broadcasts:
             if request.once is not None:
                 known = await broadcasts.once(connection, workspace, request.once[0])
                 if known is not None:
+                    entry.detail = "it was there already, by its idempotency key"
                     return _same(known, request.once[1])
             made = await creation.insert(connection, workspace, checked, start=start)
             if made is None:
                 raise LostRace  # another call with the same key was first; it is found now
             await estimates.request(connection, workspace, made)
+            await entry.done_with(connection)
             return made
 
         number = await self._database.of(workspace).in_transaction(work)
-        return await self.one(workspace, number)
+        made = await self.one(workspace, number)
+        entry.target = f"{number} {made.name or ''}".strip()
+        entry.changed("state", None, made.state)
+        return made
 
+    @audited("broadcast.change", "broadcast_id")
     async def change(
         self,
+        entry: AuditEntry,
         workspace: WorkspaceId,
         broadcast_id: int,
         request: BroadcastRequest,
@@ -132,7 +117,7 @@ class Broadcasts:
             await creation.replace(connection, broadcast, checked)
             await estimates.request(connection, workspace, broadcast_id)
 
-        return await self._change(workspace, broadcast_id, work)
+        return await self._change(workspace, broadcast_id, work, entry)
 
     async def preview(self, workspace: WorkspaceId, request: BroadcastRequest) -> list[Said]:
         """What it would say on each platform to somebody of its audience; where people are named, to somebody of all.
@@ -238,8 +223,9 @@ class Broadcasts:
             return []
         return await broadcast_progress.minutes(self._database, workspace, broadcast.message_id, _EVER)
 
+    @audited("broadcast.start", "broadcast_id")
     async def start(
-        self, workspace: WorkspaceId, broadcast_id: int, *, version: int | None = None
+        self, entry: AuditEntry, workspace: WorkspaceId, broadcast_id: int, *, version: int | None = None
     ) -> Broadcast:
         """Start a draft: it goes out at once, or at its scheduled time.
 
@@ -255,9 +241,10 @@ class Broadcasts:
             due = schedule.passes(broadcast.schedule, datetime.now(UTC))
             await broadcasts.start(connection, broadcast, due)
 
-        return await self._change(workspace, broadcast_id, work)
+        return await self._change(workspace, broadcast_id, work, entry)
 
-    async def pause(self, workspace: WorkspaceId, broadcast_id: int) -> Broadcast:
+    @audited("broadcast.pause", "broadcast_id")
+    async def pause(self, entry: AuditEntry, workspace: WorkspaceId, broadcast_id: int) -> Broadcast:
         """Let nothing more of it leave until it is resumed; what is on its way to a phone already arrives.
 
         Raises:
@@ -271,9 +258,10 @@ class Broadcasts:
                 raise Conflict("broadcast: it is paused already")
             await broadcasts.pause(connection, broadcast)
 
-        return await self._change(workspace, broadcast_id, work)
+        return await self._change(workspace, broadcast_id, work, entry)
 
-    async def resume(self, workspace: WorkspaceId, broadcast_id: int) -> Broadcast:
+    @audited("broadcast.resume", "broadcast_id")
+    async def resume(self, entry: AuditEntry, workspace: WorkspaceId, broadcast_id: int) -> Broadcast:
         """Let it go on.
 
         Raises:
@@ -286,9 +274,10 @@ class Broadcasts:
                 raise Conflict("broadcast: it is not paused")
             await broadcasts.resume(connection, broadcast)
 
-        return await self._change(workspace, broadcast_id, work)
+        return await self._change(workspace, broadcast_id, work, entry)
 
-    async def cancel(self, workspace: WorkspaceId, broadcast_id: int) -> Broadcast:
+    @audited("broadcast.cancel", "broadcast_id")
+    async def cancel(self, entry: AuditEntry, workspace: WorkspaceId, broadcast_id: int) -> Broadcast:
         """End it: nothing more of it leaves, and for each device that was planned there is a record that says so.
 
         Raises:
@@ -301,22 +290,31 @@ class Broadcasts:
                 await _require_under_way(connection, broadcast)
             await broadcasts.cancel(connection, broadcast)
 
-        return await self._change(workspace, broadcast_id, work)
+        return await self._change(workspace, broadcast_id, work, entry)
 
     async def _change(
         self,
         workspace: WorkspaceId,
         broadcast_id: int,
         work: Callable[[Connection, Broadcast], Awaitable[None]],
+        entry: AuditEntry | None = None,
     ) -> Broadcast:
-        async def locked(connection: Connection) -> None:
+        async def locked(connection: Connection) -> Broadcast:
             found = await broadcasts.lock(connection, workspace, broadcast_id)
             if found is None:
                 raise NotFound(_NOT_FOUND)
             await work(connection, found)
+            if entry is not None:
+                await entry.done_with(connection)
+            return found
 
-        await self._database.of(workspace).in_transaction(locked)
-        return await self.one(workspace, broadcast_id)
+        before = await self._database.of(workspace).in_transaction(locked)
+        after = await self.one(workspace, broadcast_id)
+        if entry is not None:
+            entry.target = f"{broadcast_id} {after.name or ''}".strip()
+            entry.changed_fields(before, after, *_WRITTEN)
+            entry.replaced_fields(before, after, *_NAMED)
+        return after
 
 
 def _require_version(broadcast: Broadcast, version: int | None) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.errors import BadRequest, NotFound, TooManyRequests
+from pushkeeper.services.audit import audited
 from pushkeeper.services.broadcasts import creation
 from pushkeeper.services.broadcasts.creation import BroadcastRequest, Creation
 from pushkeeper.store.broadcasts import broadcasts
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from pushkeeper.core.model import Content, WorkspaceId
+    from pushkeeper.services.audit import AuditEntry
     from pushkeeper.services.messages.templates import Checks
     from pushkeeper.store.broadcasts.broadcasts import Broadcast
     from pushkeeper.store.db.database import Database
@@ -47,7 +49,8 @@ class Triggers:
         )
         return await self._send(workspace, request)
 
-    async def trigger(self, workspace: WorkspaceId, request: BroadcastRequest) -> int:
+    @audited("broadcast.trigger")
+    async def trigger(self, entry: AuditEntry, workspace: WorkspaceId, request: BroadcastRequest) -> int:
         """Commit a broadcast of a template, and return its number; without recipients it goes to the template's audience.
 
         Raises:
@@ -58,6 +61,7 @@ class Triggers:
         """
         template_id = request.template_id
         assert template_id is not None  # noqa: S101 - it is in the path
+        entry.target = str(template_id)
         found = await templates.of_workspace(self._database, workspace, TemplateKind.BROADCAST, template_id)
         if not found:
             raise NotFound("broadcast: not found")
@@ -65,7 +69,9 @@ class Triggers:
             raise TooManyRequests(f"broadcast: {MOST_UNDER_PLAN} of it are still being planned")
         if request.recipients is None and request.file_url is None and request.audience is None:
             request = replace(request, audience=found[0].audience)
-        return await self._send(workspace, request)
+        number = await self._send(workspace, request)
+        entry.target, entry.detail = f"{template_id} {found[0].name}", f"broadcast {number}"
+        return number
 
     async def one(self, workspace: WorkspaceId, template_id: int, broadcast_id: int) -> Broadcast:
         """A broadcast of a template.

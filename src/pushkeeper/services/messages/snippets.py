@@ -9,13 +9,17 @@ from pushkeeper.core.messages.liquid import is_liquid
 from pushkeeper.core.messages.snippets import MAX_NAME_CHARACTERS, MAX_VALUE_CHARACTERS
 from pushkeeper.core.model import Content
 from pushkeeper.errors import BadRequest, NotFound
+from pushkeeper.services.audit import audited
 from pushkeeper.services.messages.templates import check_liquid, snippets_of
 from pushkeeper.store.messages import snippets, templates
+from pushkeeper.store.messages.snippets import Snippet
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.services.audit import AuditEntry
     from pushkeeper.store.db.database import Database
-    from pushkeeper.store.messages.snippets import Snippet
+
+__all__ = ["MOST", "Snippet", "Snippets"]
 
 MOST = 500  # of a workspace
 
@@ -30,7 +34,8 @@ class Snippets:
         """The snippets of a workspace, by name."""
         return await snippets.of_workspace(self._database, workspace)
 
-    async def make(self, workspace: WorkspaceId, name: str, value: str) -> Snippet:
+    @audited("snippet.make", "name")
+    async def make(self, entry: AuditEntry, workspace: WorkspaceId, name: str, value: str) -> Snippet:
         """Create a snippet.
 
         Raises:
@@ -40,18 +45,22 @@ class Snippets:
         made = await snippets.insert(self._database, workspace, name, value)
         if made is None:
             raise BadRequest("name", "A snippet with that name already exists", is_sentence=True)
+        entry.target = name
         return made
 
-    async def put(self, workspace: WorkspaceId, name: str, value: str) -> Snippet:
+    @audited("snippet.put", "name")
+    async def put(self, entry: AuditEntry, workspace: WorkspaceId, name: str, value: str) -> Snippet:
         """Save a snippet, replacing one of the same name; messages that were sent are not affected.
 
         Raises:
             BadRequest: its name or value is malformed, or there are too many.
         """
         name, value = await self._checked(workspace, name, value)
+        entry.target = name
         return await snippets.put(self._database, workspace, name, value)
 
-    async def delete(self, workspace: WorkspaceId, name: str) -> None:
+    @audited("snippet.delete", "name")
+    async def delete(self, entry: AuditEntry, workspace: WorkspaceId, name: str) -> None:
         """Delete a snippet that no template uses.
 
         Raises:
@@ -60,6 +69,7 @@ class Snippets:
         """
         if name in await self._used(workspace):
             raise BadRequest("name", "unable to delete snippet in use", is_sentence=True)
+        entry.target = name
         if not await snippets.delete(self._database, workspace, name):
             raise NotFound("snippet: not found")
 

@@ -15,16 +15,37 @@ from pushkeeper.core.messages.liquid import BadTemplate
 from pushkeeper.core.messages.personalize import Wording
 from pushkeeper.core.model import PHONES, Content
 from pushkeeper.errors import BadRequest, NotFound, TooLarge
+from pushkeeper.services.audit import audited
 from pushkeeper.store.admin import credentials
 from pushkeeper.store.messages import templates
+from pushkeeper.store.messages.templates import Draft, Template, TemplateKind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 
     from pushkeeper.core.model import Platform, Provider, WorkspaceId
     from pushkeeper.errors import Path
+    from pushkeeper.services.audit import AuditEntry
     from pushkeeper.store.db.database import Database
-    from pushkeeper.store.messages.templates import Draft, Template, TemplateKind
+
+__all__ = [
+    "Addressed",
+    "Check",
+    "Checks",
+    "Draft",
+    "Find",
+    "Letter",
+    "LetterCheck",
+    "Telling",
+    "Template",
+    "TemplateKind",
+    "Templates",
+    "check_liquid",
+    "letter_of",
+    "says_something",
+    "snippets_of",
+    "to_all_phones",
+]
 
 _NOT_FOUND = "template: not found"
 
@@ -222,7 +243,8 @@ class Templates:
         self._database = database
         self._check = LetterCheck(database, checks)
 
-    async def make(self, workspace: WorkspaceId, draft: Draft) -> Template:
+    @audited("template.make")
+    async def make(self, entry: AuditEntry, workspace: WorkspaceId, draft: Draft) -> Template:
         """Keep a new template.
 
         Raises:
@@ -230,9 +252,14 @@ class Templates:
             Conflict: another has its trigger name.
         """
         await self._require(draft)
-        return await self.one(workspace, await templates.insert(self._database, workspace, draft))
+        made = await self.one(workspace, await templates.insert(self._database, workspace, draft))
+        entry.target = f"{made.template_id} {made.name}"
+        return made
 
-    async def change(self, workspace: WorkspaceId, template_id: int, draft: Draft) -> Template:
+    @audited("template.change", "template_id")
+    async def change(
+        self, entry: AuditEntry, workspace: WorkspaceId, template_id: int, draft: Draft
+    ) -> Template:
         """Let a template be so; what was queued from it stays as it is.
 
         Raises:
@@ -241,18 +268,26 @@ class Templates:
             NotFound: it does not exist.
         """
         await self._require(draft)
+        before = await self.one(workspace, template_id)
         if not await templates.change(self._database, workspace, template_id, draft):
             raise NotFound(_NOT_FOUND)
-        return await self.one(workspace, template_id)
+        after = await self.one(workspace, template_id)
+        entry.target = f"{template_id} {after.name}"
+        entry.changed_fields(before, after, "name", "trigger_name", "when_undefined", "send_to_unsubscribed")
+        entry.replaced_fields(before, after, "description", "content", "translations", "audience")
+        return after
 
-    async def delete(self, workspace: WorkspaceId, template_id: int) -> None:
+    @audited("template.delete", "template_id")
+    async def delete(self, entry: AuditEntry, workspace: WorkspaceId, template_id: int) -> None:
         """Forget a template; what was sent from it stays.
 
         Raises:
             NotFound: it does not exist.
         """
+        before = await self.one(workspace, template_id)
         if not await templates.delete(self._database, workspace, template_id):
             raise NotFound(_NOT_FOUND)
+        entry.target = f"{template_id} {before.name}"
 
     async def all(self, workspace: WorkspaceId, kind: TemplateKind | None = None) -> list[Template]:
         """The templates of a workspace, the oldest first."""

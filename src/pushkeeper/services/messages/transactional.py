@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pushkeeper.core.model import PersonId, Platform, Token, device_id
 from pushkeeper.errors import BadRequest, Conflict, Forbidden, NotFound
+from pushkeeper.services.audit import audited
 from pushkeeper.services.messages.templates import (
     Letter,
     LetterCheck,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.delivery.delivery_id import DeliveryId
     from pushkeeper.core.model import Content, WorkspaceId
+    from pushkeeper.services.audit import AuditEntry
     from pushkeeper.services.messages.templates import Checks
     from pushkeeper.store.db.database import Connection, Database
     from pushkeeper.store.devices.devices import Registration
@@ -128,7 +130,16 @@ class Sending:
             await self._make_template(push)
         return Queued(delivery_id=answer, queued_at=now, send_at=send_at if send_at > now else None)
 
-    async def send_draft(self, workspace: WorkspaceId, delivery_id: DeliveryId) -> None:
+    @audited("push.send")
+    async def send(self, entry: AuditEntry, workspace: WorkspaceId, push: TransactionalPush) -> Queued:
+        """Accept a push from somebody at the dashboard or the command line, as `accept` does of a client's."""
+        assert push.naming.workspace_id == workspace  # noqa: S101 - the line is written in the push's workspace
+        queued = await self.accept(push)
+        entry.target = str(queued.delivery_id)
+        return queued
+
+    @audited("draft.send", "delivery_id")
+    async def send_draft(self, entry: AuditEntry, workspace: WorkspaceId, delivery_id: DeliveryId) -> None:
         """Send what was drafted.
 
         Raises:
@@ -138,8 +149,10 @@ class Sending:
             self._database, workspace, delivery_id.message_id, messages.LIVES
         ):
             raise NotFound(_NO_DRAFT)
+        entry.changed("state", "draft", "queued")
 
-    async def drop_draft(self, workspace: WorkspaceId, delivery_id: DeliveryId) -> None:
+    @audited("draft.drop", "delivery_id")
+    async def drop_draft(self, entry: AuditEntry, workspace: WorkspaceId, delivery_id: DeliveryId) -> None:
         """Do not send what was drafted.
 
         Raises:
@@ -147,6 +160,7 @@ class Sending:
         """
         if not await messages.drop_draft(self._database, workspace, delivery_id.message_id):
             raise NotFound(_NO_DRAFT)
+        entry.changed("state", "draft", "dropped")
 
     async def drain(self) -> None:
         """Wait until all that was accepted is committed."""

@@ -12,9 +12,15 @@ from pushkeeper.store.db.group_commit import Combiner
 from pushkeeper.store.db.turns import Keys
 from pushkeeper.store.devices import devices
 from pushkeeper.store.messages import messages, template_series
+from pushkeeper.store.messages.messages import DeliveryFacts, PushRecord
+from pushkeeper.store.messages.messages import Page as DeliveriesPage
+from pushkeeper.store.messages.messages import Wanted as WantedDeliveries
 from pushkeeper.store.people import activities
+from pushkeeper.store.people.activities import TYPES as ACTIVITY_TYPES
+from pushkeeper.store.people.activities import Activity
+from pushkeeper.store.people.activities import Asked as AskedActivities
 from pushkeeper.store.reports import app_reports
-from pushkeeper.store.reports.app_reports import Report
+from pushkeeper.store.reports.app_reports import AppMetric, Report, Reported
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,11 +30,29 @@ if TYPE_CHECKING:
     from pushkeeper.core.model import PersonId, Token, WorkspaceId
     from pushkeeper.store.db.database import Connection, Database
     from pushkeeper.store.devices.devices import Count
-    from pushkeeper.store.messages.messages import AnswerCount, DeliveryFacts, Listed, Page, Wanted
+    from pushkeeper.store.messages.messages import AnswerCount, Listed, Page, Wanted
     from pushkeeper.store.messages.template_series import Period
     from pushkeeper.store.messages.templates import Template
-    from pushkeeper.store.people.activities import Activity, Asked, Feed
-    from pushkeeper.store.reports.app_reports import AppMetric, Reported
+    from pushkeeper.store.people.activities import Asked, Feed
+
+__all__ = [
+    "ACTIVITY_TYPES",
+    "NO_DEVICE",
+    "PERIODS",
+    "Activity",
+    "AppMetric",
+    "AppReport",
+    "AskedActivities",
+    "DeliveriesPage",
+    "DeliveryFacts",
+    "Metric",
+    "PushRecord",
+    "Reported",
+    "Reporting",
+    "WantedDeliveries",
+    "failure_message",
+    "metrics",
+]
 
 
 class Metric(StrEnum):

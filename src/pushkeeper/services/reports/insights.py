@@ -10,7 +10,7 @@ import msgspec
 
 from pushkeeper.core.devices import token_age
 from pushkeeper.store.reports import insights
-from pushkeeper.store.reports.insights import Insight
+from pushkeeper.store.reports.insights import Bounce, BounceDay, Insight, PushDay, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,7 +18,23 @@ if TYPE_CHECKING:
     from pushkeeper.core.devices.token_age import Age, Week
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.db.database import Database
-    from pushkeeper.store.reports.insights import Began, Bounce, BounceDay, Last, PushDay, Reason
+    from pushkeeper.store.reports.insights import Began, Last
+
+__all__ = [
+    "MOST_BOUNCES",
+    "MOST_DAYS",
+    "Bounce",
+    "BounceDay",
+    "Cohort",
+    "Counted",
+    "FlatResult",
+    "Insights",
+    "PushDay",
+    "Reason",
+    "Result",
+    "Revival",
+    "flat",
+]
 
 T = TypeVar("T")
 

@@ -8,13 +8,27 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pushkeeper.store.reports import reach
+from pushkeeper.store.reports.reach import DeviceCount, Hour, Moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.db.database import Database
-    from pushkeeper.store.reports.reach import DeviceCount, Hour, Moment, ReachNow
+    from pushkeeper.store.reports.reach import ReachNow
+
+__all__ = [
+    "DAILY_KEPT",
+    "HOURLY_KEPT",
+    "HOURS",
+    "Census",
+    "DeviceCount",
+    "Hour",
+    "Moment",
+    "Span",
+    "Standing",
+    "is_old",
+]
 
 HOURS = 48
 HOURLY_KEPT = timedelta(days=14)

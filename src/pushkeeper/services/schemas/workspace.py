@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
+from pushkeeper.core.actor import ActorKind
 from pushkeeper.services.schemas.base import PageQuery, Request
 
 
@@ -20,6 +21,12 @@ class OptionsChange(Request, frozen=True, kw_only=True):
     ramp_s: Annotated[int, Meta(ge=0, le=3_600)] | UnsetType = UNSET
     token_ownership: Literal["move", "share"] | UnsetType = UNSET
     allow_placeholder_ids: bool | UnsetType = UNSET
+
+
+class AuditQuery(PageQuery, frozen=True, kw_only=True):
+    """Lines of the audit log."""
+
+    actor: Annotated[ActorKind, Meta(description="Of this kind of actor alone.")] | None = None
 
 
 class PushesQuery(PageQuery, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""The audit log: what users did, written before they do it and again when it is done."""
+"""The audit log: who changed what, written before it is done and again when it is done."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from pushkeeper.core.actor import ActorKind
 from pushkeeper.store.db.database import load_queries, storable
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.core.roles import UserId
-    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.database import Connection, Database
 
 SQL = load_queries(__name__)
 
@@ -21,7 +22,7 @@ _MAX_CHARACTERS = 500
 
 
 class Outcome(StrEnum):
-    """What came of what a user did."""
+    """The result of a change."""
 
     BEGUN = "begun"  # put there before it is done; it stays when nobody came back to say more
     DONE = "done"  # it was done
@@ -31,19 +32,20 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """What a user is about to do.
+    """What somebody is about to do.
 
     Attributes:
-        user_id: None of the command line, and of those who are not logged in.
+        user_id: None of what is no user, and of those who are not logged in.
+        user_name: the actor's name: also of a key, at the command line, or of a job.
         workspace_id: None where it is about the installation.
         target: on what, in a word that holds no secret.
     """
 
+    actor: ActorKind = ActorKind.USER
     user_id: UserId | None
     user_name: str
     action: str
     workspace_id: WorkspaceId | None = None
-    workspace: str = ""
     target: str = ""
     address: str = ""
 
@@ -54,6 +56,7 @@ class Line(Act):
 
     audit_id: int
     at: datetime
+    workspace: str
     outcome: Outcome
     detail: str
 
@@ -65,22 +68,36 @@ class Wanted:
     before: int | None = None
     workspace_id: WorkspaceId | None = None
     user_id: UserId | None = None
+    actor: ActorKind | None = None
     limit: int
 
 
 async def begin(database: Database, act: Act) -> int:
-    """Write what a user is about to do, and return the number of its line."""
-    begun: int = await database.value(
-        SQL["begin"],
+    """Write what somebody is about to do, and return the number of its line."""
+    begun: int = await database.value(SQL["begin"], *_values(act), Outcome.BEGUN.value, "")
+    return begun
+
+
+async def write(database: Database, act: Act, outcome: Outcome, detail: str = "") -> None:
+    """Write a whole line, of what is over."""
+    await database.value(SQL["begin"], *_values(act), outcome.value, _short(detail))
+
+
+async def write_with(connection: Connection, act: Act, detail: str = "") -> None:
+    """Write the line of what is done in this transaction."""
+    await connection.fetchval(SQL["begin"], *_values(act), Outcome.DONE.value, _short(detail))
+
+
+def _values(act: Act) -> list[object]:
+    return [
+        act.actor.value,
         act.user_id,
         storable(act.user_name),
         act.workspace_id,
-        act.workspace,
         act.action,
         _short(act.target),
         act.address,
-    )
-    return begun
+    ]
 
 
 async def end(
@@ -90,10 +107,19 @@ async def end(
     await database.rows(SQL["end"], audit_id, outcome.value, _short(target), _short(detail))
 
 
+async def done_with(connection: Connection, audit_id: int) -> None:
+    """Write that it is done, in the transaction of the change."""
+    await connection.execute(SQL["done"], audit_id)
+
+
 async def page(database: Database, wanted: Wanted) -> list[Line]:
     """Lines of the log, the newest first."""
-    rows = await database.rows(SQL["page"], wanted.before, wanted.workspace_id, wanted.user_id, wanted.limit)
-    return [Line(**{**row, "outcome": Outcome(row["outcome"])}) for row in rows]
+    rows = await database.rows(
+        SQL["page"], wanted.before, wanted.workspace_id, wanted.user_id, wanted.actor, wanted.limit
+    )
+    return [
+        Line(**{**row, "actor": ActorKind(row["actor"]), "outcome": Outcome(row["outcome"])}) for row in rows
+    ]
 
 
 def _short(text: str) -> str:

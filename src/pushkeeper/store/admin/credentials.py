@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pushkeeper.core.model import Environment, Provider, Secret, WorkspaceId
 from pushkeeper.errors import NotFound
 from pushkeeper.store.db.database import load_queries
+from pushkeeper.store.db.statements import nothing_else
 from pushkeeper.store.delivery import held_refusals, routes
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.store.admin.vault import Vault
     from pushkeeper.store.db.database import Connection, Database, Row
+    from pushkeeper.store.db.statements import Also
 
 SQL = load_queries(__name__)
 
@@ -58,10 +60,13 @@ class AppleApp:
     ca_pem: str | None = None
 
 
-async def put(database: Database, vault: Vault, workspace: WorkspaceId, new: NewCredential) -> int:
+async def put(
+    database: Database, vault: Vault, workspace: WorkspaceId, new: NewCredential, also: Also = nothing_else
+) -> int:
     """Add or replace a credential and return its id.
 
-    Its routes go on, and have to prove themselves again; what was held on them is sent again.
+    Its routes go on, and have to prove themselves again; what was held on them is sent again. `also` is done in the same
+    transaction.
     """
 
     async def work(connection: Connection) -> int:
@@ -77,6 +82,7 @@ async def put(database: Database, vault: Vault, workspace: WorkspaceId, new: New
             new.endpoint_url,
             new.ca_pem,
         )
+        await also(connection)
         legs = ["", "apple"] if new.provider is Provider.FCM else [""]
         opened = await routes.fresh(connection, workspace, credential_id, legs)
         while await held_refusals.discard(connection, opened, (held_refusals.UNPROVEN, held_refusals.GUARD)):

@@ -10,6 +10,7 @@ from pushkeeper.core import cell
 from pushkeeper.errors import Conflict, NotFound
 from pushkeeper.store.admin.workspaces import hash_of_key, public_part
 from pushkeeper.store.db.database import load_queries
+from pushkeeper.store.db.statements import nothing_else
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.admin.workspaces import KeyKind
     from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.statements import Also
 
 SQL = load_queries(__name__)
 
@@ -53,8 +55,10 @@ async def make(database: Database, workspace: WorkspaceId, kind: KeyKind) -> New
     return NewKey(kind, key_id, secret)
 
 
-async def revoke(database: Database, workspace: WorkspaceId, kind: str, key_id: str) -> None:
-    """Let a key open nothing any more; processes that know it forget it within a second.
+async def revoke(
+    database: Database, workspace: WorkspaceId, kind: str, key_id: str, also: Also = nothing_else
+) -> None:
+    """Let a key open nothing any more; processes that know it forget it within a second. `also` is done in the same transaction.
 
     Raises:
         NotFound: there is no such key.
@@ -68,5 +72,6 @@ async def revoke(database: Database, workspace: WorkspaceId, kind: str, key_id: 
         if len(found) == 1:
             raise Conflict("key: it is the last of its kind; make another one first")
         await connection.execute(SQL["delete"], workspace, kind, key_id)
+        await also(connection)
 
     await database.of(workspace).in_transaction(work)

@@ -12,12 +12,14 @@ from pushkeeper.core.model import WorkspaceId
 from pushkeeper.errors import BadRequest, Conflict, NotFound
 from pushkeeper.store.db import cells
 from pushkeeper.store.db.database import ROUTES_CHANNEL, load_queries
+from pushkeeper.store.db.statements import nothing_else
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.statements import Also
 
 SQL = load_queries(__name__)
 
@@ -156,8 +158,10 @@ async def options(database: Database, workspace: WorkspaceId) -> Options:
     return Options(**row)
 
 
-async def choose(database: Database, workspace: WorkspaceId, changes: Mapping[str, Choice]) -> Options:
-    """Change some of a workspace's options, by name, and return them all; its workers hear of it.
+async def choose(
+    database: Database, workspace: WorkspaceId, changes: Mapping[str, Choice], also: Also = nothing_else
+) -> Options:
+    """Change some of a workspace's options, by name, and return them all; its workers hear of it. `also` is done with it.
 
     Raises:
         BadRequest: there is no such option, or it cannot have that value.
@@ -181,6 +185,7 @@ async def choose(database: Database, workspace: WorkspaceId, changes: Mapping[st
             chosen.token_ownership,
             chosen.allow_placeholder_ids,
         )
+        await also(connection)
         await connection.execute(f"notify {ROUTES_CHANNEL}")
 
     await database.of(workspace).in_transaction(work)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+from pushkeeper.core.pagination import Page
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+
+__all__ = ["Page", "filled"]
 
 R = TypeVar("R")
 K = TypeVar("K")
@@ -21,18 +24,6 @@ _PIECE_S = (
     0.025  # what a piece is to take; what is on disk takes ten times that, so none is to be much longer
 )
 _GROWTH = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[R, K]):
-    """Rows in their order, and the key to go on after; None when nothing comes after them.
-
-    `whole` says that as many were found as were asked for, or all; else the time was up, and there may be more.
-    """
-
-    rows: Sequence[R]
-    following: K | None
-    whole: bool
 
 
 async def filled(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import asyncpg
 
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _ATTEMPTS_ON_CONFLICT = 5
+
+
+Also: TypeAlias = "Callable[[Connection], Awaitable[None]]"  # what is done in the same transaction
+
+
+async def nothing_else(connection: Connection) -> None:
+    """Do nothing in the same transaction."""
+    del connection
 
 
 class LostRace(Exception):

@@ -1,0 +1,52 @@
+"""What every command that asks the services shares: they are opened for it, and it acts as whoever runs it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pushkeeper.cli.common import settings_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from pushkeeper.core.actor import Actor
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.services.services import Services
+
+T = TypeVar("T")
+
+
+async def with_services(options: dict[str, Any], work: Callable[[Services], Awaitable[T]]) -> T:
+    """Do something with the services of the installation that these options name."""
+    from pushkeeper import wiring
+
+    async with wiring.store(settings_of(options)) as store:
+        return await work(store.services)
+
+
+async def with_workspace(
+    name: str, options: dict[str, Any], work: Callable[[Services, WorkspaceId], Awaitable[T]]
+) -> T:
+    """The same in the workspace of a name.
+
+    Raises:
+        NotFound: there is none.
+    """
+
+    async def named(services: Services) -> T:
+        return await work(services, (await services.workspaces.by_name(name)).workspace_id)
+
+    return await with_services(options, named)
+
+
+def actor() -> Actor:
+    """Whoever runs this command, by the operating system's name of them."""
+    from pushkeeper.core.actor import Actor, ActorKind
+
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number that has no name
+        name = str(os.getuid())
+    return Actor(kind=ActorKind.COMMAND_LINE, name=name)

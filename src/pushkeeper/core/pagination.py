@@ -1,0 +1,24 @@
+"""A page of a listing, and where the next one begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+R = TypeVar("R")
+K = TypeVar("K")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[R, K]):
+    """Rows in their order, and the key to go on after; None when nothing comes after them.
+
+    `whole` says that as many were found as were asked for, or all; else the time was up, and there may be more.
+    """
+
+    rows: Sequence[R]
+    following: K | None
+    whole: bool

@@ -1,0 +1,46 @@
+"""How a broadcast does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pushkeeper.store.broadcasts.broadcasts import BroadcastState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushkeeper.core.broadcasts.progress import Progress
+    from pushkeeper.store.broadcasts.broadcasts import Broadcast
+    from pushkeeper.store.broadcasts.progress import Tally, Waiting
+
+_ACCEPTED = "accepted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a broadcast does: how far it has come, what came of it, and what it waits for.
+
+    Attributes:
+        lacks_worker: its estimate is to be made, and no worker is alive that could.
+    """
+
+    broadcast: Broadcast
+    progress: Progress
+    tallies: Sequence[Tally]
+    waiting: Sequence[Waiting]
+    lacks_worker: bool = False
+
+    @property
+    def compared(self) -> dict[str, Any] | None:
+        """What was accepted beside what was foreseen, once all of it is sent; None where it never was, or nothing was."""
+        foreseen = (self.broadcast.preflight or {}).get("accepted")
+        is_sent = self.broadcast.state is BroadcastState.PLANNED and self.broadcast.is_over
+        if foreseen is None or not is_sent or self.broadcast.dry_run:
+            return None
+        accepted = sum(tally.pushes for tally in self.tallies if tally.ending == _ACCEPTED)
+        return {
+            "accepted": accepted,
+            "foreseen": foreseen,
+            "within": foreseen["least"] <= accepted <= foreseen["most"],
+        }

@@ -1,0 +1,64 @@
+"""Filters as they are given: trees or texts, with the saved audiences that they name put in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pushkeeper.core.filters import from_text
+from pushkeeper.core.filters import saved as filter_saved
+from pushkeeper.core.filters.nodes import BadFilter
+from pushkeeper.errors import BadRequest
+from pushkeeper.store.people import segments
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pushkeeper.core.filters.nodes import Node
+    from pushkeeper.core.filters.saved import Definition
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.people.segments import Fetch
+
+
+def read_filter(given: object) -> Node:
+    """The filter that a tree or a text says.
+
+    Raises:
+        BadRequest: it is none.
+    """
+    try:
+        return from_text.read(given)
+    except BadFilter as error:
+        raise _refused(error) from None
+
+
+async def read_whole(fetch: Fetch, workspace: WorkspaceId, given: object) -> Node:
+    """The filter that a tree or a text says, with the saved audiences that it names put in.
+
+    `fetch` is a database's `rows`, or a connection's `fetch`.
+
+    Raises:
+        BadRequest: it is none, or names a segment that there is not.
+    """
+    node = read_filter(given)
+    named = filter_saved.named(node)
+    if not named:
+        return node
+    if unknown := named - await segments.ids(fetch, workspace):
+        raise BadRequest("filter", f"there is no segment {min(unknown)}")
+    return expanded(node, await segments.saved(fetch, workspace))
+
+
+def expanded(node: Node, saved: Mapping[int, Definition]) -> Node:
+    """A filter with the saved audiences that it names put in.
+
+    Raises:
+        BadRequest: it names itself, or is too large with them.
+    """
+    try:
+        return filter_saved.expanded(node, saved)
+    except BadFilter as error:
+        raise _refused(error) from None
+
+
+def _refused(error: BadFilter) -> BadRequest:
+    return BadRequest(error.place, error.message)

@@ -1,0 +1,79 @@
+"""Workspaces, and what each chooses."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+from pushkeeper.services.audit import audited
+from pushkeeper.store.admin import workspaces
+from pushkeeper.store.admin.workspaces import Choice, NewKeys, Options, Workspace, WorkspaceFacts
+from pushkeeper.store.db import cells
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.services.audit import AuditEntry
+    from pushkeeper.store.db.database import Database
+
+__all__ = ["Choice", "NewKeys", "Options", "Workspace", "WorkspaceFacts", "Workspaces"]
+
+_OPTIONS = tuple(field.name for field in fields(Options))
+
+
+class Workspaces:
+    """The workspaces of the installation."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @audited("workspace.create", "name")
+    async def create(self, entry: AuditEntry, name: str) -> tuple[Workspace, NewKeys]:
+        """Make a workspace and its keys.
+
+        Raises:
+            Conflict: the name is taken.
+        """
+        made, keys = await workspaces.create(self._database, name)
+        entry.changed("site_id", None, keys.site_id)
+        return made, keys
+
+    async def all(self) -> list[WorkspaceFacts]:
+        """Every workspace and how much it holds, oldest first."""
+        return await workspaces.list_all(self._database)
+
+    async def names(self) -> list[Workspace]:
+        """The workspaces by their names, a thousand at most."""
+        return await workspaces.names(self._database)
+
+    async def by_name(self, name: str) -> Workspace:
+        """The workspace of this name.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return await workspaces.by_name(self._database, name)
+
+    async def cell(self) -> int:
+        """Which of several databases behind one address this is."""
+        return await cells.of(self._database)
+
+    async def options(self, workspace: WorkspaceId) -> Options:
+        """What a workspace chose."""
+        return await workspaces.options(self._database, workspace)
+
+    @audited("options.change")
+    async def choose(
+        self, entry: AuditEntry, workspace: WorkspaceId, changes: Mapping[str, Choice]
+    ) -> Options:
+        """Change some of a workspace's options, by name, and return them all; its workers hear of it.
+
+        Raises:
+            BadRequest: there is no such option, or it cannot have that value.
+            Conflict: tokens are to move, and there are some that people share.
+        """
+        before = await self.options(workspace)
+        chosen = await workspaces.choose(self._database, workspace, changes, entry.done_with)
+        entry.changed_fields(before, chosen, *_OPTIONS)
+        return chosen
