@@ -42,7 +42,7 @@ def test_a_token_in_an_exceptions_message_is_masked():
 
 FAILS_TO_LOG = """
 import asyncio, logging, sys, threading, warnings
-from pushkeeper import telemetry
+from pushkeeper.observability import logs as telemetry
 
 class Unshowable:
     def __repr__(self):

@@ -1,8 +1,8 @@
-"""A process in which our libraries are imported already, and which forks for each command that a test gives.
+"""A process in which all is imported already, and which forks for each command that a test gives.
 
-A command costs its own work then, and not a second start of Python. What a command imports of ours it imports itself, in its
-own order, as a process that was started for it does. Run as a script, with the path of its socket; ends when its standard
-input is closed.
+A command costs its own work then, and not another start of Python. The first time it is given it imports our modules itself,
+in its own order, as a process that was started for it does. Run as a script, with the path of its socket; ends when its
+standard input is closed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LARGEST = 1 << 17  # of arguments and environment together
 
 def main() -> None:
     """Serve commands, each by a process of its own that another waits for."""
-    _import_libraries()
+    _import_all()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(sys.argv[1])
         listener.listen()
@@ -43,14 +43,12 @@ def main() -> None:
                     return
 
 
-def _import_libraries() -> None:
+def _import_all() -> None:
     import pushkeeper
 
     for module in pkgutil.walk_packages(pushkeeper.__path__, "pushkeeper."):
         if not module.name.endswith("__main__"):
             import_module(module.name)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "pushkeeper"]:
-        del sys.modules[name]
     gc.collect()
     gc.freeze()
 
@@ -84,6 +82,9 @@ def _become(told: dict[str, Any], files: list[int]) -> None:
     words: list[str] = told["words"]
     sys.argv = ["pushkeeper", *words]
     sys.orig_argv = [sys.executable, "-m", "pushkeeper", *words]
+    if told["is_first"]:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "pushkeeper"]:
+            del sys.modules[name]
     from pushkeeper.__main__ import main as command
 
     command()
