@@ -100,7 +100,7 @@ def test_a_python_client_of_it_type_checks_and_works(described, service, shop):
         pytest.skip("openapi-python-client is not installed")
     run(
         *(PYTHON.with_name("openapi-python-client"), "generate", "--path", "openapi.json"),
-        *("--meta", "none", "--output-path", "pushkeeper_client", "--overwrite"),
+        *("--meta", "none", "--output-path", "pushkeeper_client", "--overwrite", "--fail-on-warning"),
         cwd=described,
         env={**os.environ, "PATH": f"{PYTHON.parent}{os.pathsep}{os.environ['PATH']}"},
     )

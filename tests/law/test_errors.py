@@ -60,3 +60,25 @@ def test_what_a_docstring_raises_is_in_the_tree(file: Path) -> None:
 
 def test_docstrings_do_name_errors() -> None:
     assert {"BadRequest", "NotFound"} <= raised_by_docstrings(SRC / "services/people.py")
+
+
+def _start(text: ast.expr) -> str:
+    """A text as it begins, with what is put into it as `{…}`."""
+    parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+    return "".join(
+        str(part.value) if isinstance(part, ast.Constant) else f"{{{ast.unparse(part)}}}" for part in parts
+    )
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(SRC)))
+def test_the_name_of_a_field_is_not_written_into_the_sentence_about_it(file: Path) -> None:
+    glued = [
+        ast.unparse(call)
+        for call in ast.walk(ast.parse(file.read_text()))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id in {"BadRequest", "TooLarge"}
+        and len(call.args) > 1
+        and _start(call.args[1]).startswith(f"{_start(call.args[0])}:")
+    ]
+    assert not glued

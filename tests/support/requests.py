@@ -135,7 +135,7 @@ _OPERATIONS = [
 ]
 _REPORT = {"delivery_id": "x", "metric": "opened", "recipient": "t", "timestamp": NOW, "href": "/"}
 _PUSH_EVENT = {"delivery_id": "x", "event": "opened", "device_id": "t", "timestamp": NOW}
-_BROADCAST = {
+_BROADCAST: dict[str, Any] = {
     "name": "sale",
     "template": None,
     "content": _OUR_CONTENT,
@@ -154,7 +154,7 @@ _BROADCAST = {
     "idempotency_key": "once",
     "start": False,
 }
-_BROADCASTS = [
+_BROADCASTS: list[dict[str, Any]] = [
     {**_BROADCAST, "audience": {"filter": _FILTER, "unit": "device"}},
     {**_BROADCAST, "audience": {"id": 7}},
     {**_BROADCAST, "ids": ["42", 43]},
@@ -227,10 +227,11 @@ SAMPLES: dict[str, list[Any]] = {
     "PUT /api/v1/audiences/{id}": [_AUDIENCE],
     "POST /api/v1/broadcasts": _BROADCASTS,
     "POST /api/v1/broadcasts/preview": _BROADCASTS,
-    "PUT /api/v1/broadcasts/{id}": _BROADCASTS,
+    "POST /api/v1/broadcasts/{id}/start": [{"version": 1}],
+    "PUT /api/v1/broadcasts/{id}": [{**one, "version": 1} for one in _BROADCASTS],
     **{
         f"POST /api/v1/broadcasts/{{id}}/{verb}": _WITHOUT
-        for verb in ("cancel", "estimate", "pause", "preflight", "resume", "start")
+        for verb in ("cancel", "estimate", "pause", "preflight", "resume")
     },
     "PUT /api/v1/customers/{identifier}": [_IDENTIFY["attributes"]],
     "PUT /api/v1/customers/{identifier}/devices": [{"device": _DEVICE}],

@@ -62,8 +62,8 @@ def audience_count(*, filter_: str, unit: str, name: str, json: bool, **options:
 @_asks
 def audience_sample(*, filter_: str, unit: str, limit: int, name: str, json: bool, **options: Any) -> None:
     """Show some of the devices that FILTER is true of, the same whenever it is asked."""
-    from pushkeeper.api.native.devices import device_json
     from pushkeeper.core.filters.nodes import Unit
+    from pushkeeper.services.schemas.devices import DeviceView
 
     async def work(services: Services, workspace: WorkspaceId) -> list[Device]:
         asked = read_filter(filter_)
@@ -74,15 +74,15 @@ def audience_sample(*, filter_: str, unit: str, limit: int, name: str, json: boo
 
     found = run(with_workspace(name, options, work))
     text = table([_row(device) for device in found], _HEADINGS) if found else "No device."
-    answer({"devices": [device_json(device) for device in found]}, text, json=json)
+    answer({"devices": [DeviceView.of(device) for device in found]}, text, json=json)
 
 
 @audience.command("preview", short_help="Show whom a reading by people gets wrong.")
 @_asks
 def audience_preview(*, filter_: str, unit: str, name: str, json: bool, **options: Any) -> None:
     """Say which devices FILTER takes in or leaves out wrongly when it is read of people."""
-    from pushkeeper.api.native.audiences import preview_json
     from pushkeeper.core.filters.nodes import Unit
+    from pushkeeper.services.schemas.audiences import PreviewView
 
     async def work(services: Services, workspace: WorkspaceId) -> Preview:
         found = await services.audiences.preview(workspace, read_filter(filter_), Unit(unit))
@@ -98,16 +98,16 @@ def audience_preview(*, filter_: str, unit: str, name: str, json: bool, **option
     rows += [["left out", *_row(device)] for device in differences.excluded]
     if rows:
         lines += ["", table(rows, ["wrongly", *_HEADINGS])]
-    answer(preview_json(preview), "\n".join(lines), json=json)
+    answer(PreviewView.of(preview), "\n".join(lines), json=json)
 
 
 @audience.command("explain", short_help="Show how it is counted, and what would be faster.")
 @_asks
 def audience_explain(*, filter_: str, unit: str, name: str, json: bool, **options: Any) -> None:
     """Show how PostgreSQL counts FILTER, how long that takes, and which indexes would make it faster."""
-    from pushkeeper.api.native.audiences import plan_json
     from pushkeeper.core.filters.nodes import Unit
     from pushkeeper.core.filters.to_text import text_of
+    from pushkeeper.services.schemas.audiences import PlanView
 
     plan = run(
         _with_audiences(
@@ -121,7 +121,7 @@ def audience_explain(*, filter_: str, unit: str, name: str, json: bool, **option
     for one in plan.advice:
         found = f"{text_of(one.index.node)} leaves {one.share:.1%} of the devices; an index finds them:"
         lines += ["", found, f"  {one.index.sql};"]
-    answer(plan_json(plan), "\n".join(lines), json=json)
+    answer(PlanView.of(plan), "\n".join(lines), json=json)
 
 
 async def _with_audiences(

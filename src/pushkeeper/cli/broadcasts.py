@@ -97,7 +97,7 @@ def broadcast_create(*, name: str, json: bool, **options: Any) -> None:
     FILTER is a text such as 'platform = ios and person.plan = pro', its JSON, or everybody. All else that the API takes
     (what one platform is told, people or devices by name, an event, an idempotency key) can be in the FILE.
     """
-    from pushkeeper.api.native.broadcast_request import request_of
+    from pushkeeper.services.schemas.broadcasts import request_of
 
     request, start = request_of(_body(options))
 
@@ -116,7 +116,7 @@ def broadcast_create(*, name: str, json: bool, **options: Any) -> None:
 @as_json
 def broadcast_change(*, number: int, name: str, json: bool, **options: Any) -> None:
     """Let the draft NUMBER be as it is asked for now, by what `create` takes; of what it was before nothing stays."""
-    from pushkeeper.api.native.broadcast_request import request_of
+    from pushkeeper.services.schemas.broadcasts import request_of
 
     version = options.pop("if_version")
     request, start = request_of(_body(options))
@@ -268,15 +268,15 @@ def _change(
     *,
     json: bool,
 ) -> None:
-    from pushkeeper.api.native.broadcasts import broadcast_json
+    from pushkeeper.services.schemas.broadcast_view import BroadcastView
 
     changed = run(_with_broadcasts(name, options, change))
     text = f"Broadcast {changed.broadcast_id} is {changed.shown_state}."
-    answer({"broadcast": broadcast_json(changed)}, text, json=json)
+    answer({"broadcast": BroadcastView.of(changed)}, text, json=json)
 
 
 def _tell_draft(broadcast: Broadcast, name: str, *, json: bool) -> None:
-    from pushkeeper.api.native.broadcasts import broadcast_json
+    from pushkeeper.services.schemas.broadcast_view import BroadcastView
 
     number = broadcast.broadcast_id
     pending = broadcast.estimate is not None and broadcast.estimate.state == "pending"
@@ -284,11 +284,11 @@ def _tell_draft(broadcast: Broadcast, name: str, *, json: bool) -> None:
     lines = [f"Broadcast {number} is {broadcast.shown_state}.", "", told]
     if broadcast.state == "draft":
         lines += ["", f"Send it by: pushkeeper broadcast start {number} --workspace {name}"]
-    answer({"broadcast": broadcast_json(broadcast)}, "\n".join(lines), json=json)
+    answer({"broadcast": BroadcastView.of(broadcast)}, "\n".join(lines), json=json)
 
 
 def _tell(standing: Standing, *, json: bool) -> None:
-    from pushkeeper.api.native.broadcasts import standing_json
+    from pushkeeper.services.schemas.broadcast_view import BroadcastView
 
     broadcast, done = standing.broadcast, standing.progress
     exactly = "" if done.exact else "about "
@@ -323,7 +323,7 @@ def _tell(standing: Standing, *, json: bool) -> None:
         between = f"{foreseen['least']:,} to {foreseen['most']:,}"
         said = "as" if kept else "other than"
         lines += ["", f"Accepted {standing.compared['accepted']:,}, {said} foreseen ({between})."]
-    answer({"broadcast": standing_json(standing)}, "\n".join(lines), json=json)
+    answer({"broadcast": BroadcastView.of_standing(standing)}, "\n".join(lines), json=json)
 
 
 def _preflight(found: dict[str, Any] | None) -> str:

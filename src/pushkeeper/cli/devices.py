@@ -32,7 +32,6 @@ def device() -> None:
 @as_json
 def device_show(*, token: str, name: str, json: bool, **options: Any) -> None:
     """Show the device of TOKEN: its owner, its last status, and the route that a push to it takes."""
-    from pushkeeper.api.native.devices import route_json
 
     async def work(services: Services, workspace: WorkspaceId) -> tuple[Device, DeviceRoute]:
         device = await services.people.device(workspace, token_of(token))
@@ -53,7 +52,8 @@ def device_show(*, token: str, name: str, json: bool, **options: Any) -> None:
         "registered_at": found.registered_at,
         "attributes": found.attributes,
         "dropped_attributes": found.dropped_attributes,
-        **route_json(way),
+        "route": way.route and way.route.name,
+        "no_route_reason": way.reason or None,
     }
     told = {**shown, "token": found.token.masked, "last_status": _status(found.status)}
     del told["no_route_reason"]

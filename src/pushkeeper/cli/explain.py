@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pushkeeper.core.explain.explain import Explanation
-    from pushkeeper.core.explain.facts import Step
+    from pushkeeper.core.explain.facts import TraceStep
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.services.services import Services
 
@@ -32,7 +32,6 @@ def explain(
     *, person: str | None, token: str | None, message: str | None, name: str, json: bool, **options: Any
 ) -> None:
     """Say why a person or a device did or didn't get a message; without one, whether a push would reach them now."""
-    from pushkeeper.api.native.explain import explanation_json
     from pushkeeper.core import identity
     from pushkeeper.core.devices.tokens import token_of
 
@@ -45,7 +44,7 @@ def explain(
         )
 
     found = run(with_workspace(name, options, ask))
-    answer(explanation_json(found), _told(found), json=json)
+    answer(found, _told(found), json=json)
 
 
 def _told(found: Explanation) -> str:
@@ -61,7 +60,7 @@ def _told(found: Explanation) -> str:
     return "\n".join(lines)
 
 
-def _step(step: Step) -> str:
+def _step(step: TraceStep) -> str:
     mark, colour = _MARKS[step.so]
     lines = [f"  {click.style(mark, fg=colour)}  {step.step.value:<10}  {_at(step.at):<19}  {step.said}"]
     made_by = [line for line in step.facts.get("made_by", ()) if line["answer"]][:_SHOWN]

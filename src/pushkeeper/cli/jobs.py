@@ -29,7 +29,7 @@ def jobs() -> None:
 @as_json
 def jobs_list(*, name: str, json: bool, **options: Any) -> None:
     """List a workspace's jobs that are not done, the newest first."""
-    from pushkeeper.api.native.jobs import job_json
+    from pushkeeper.services.schemas.jobs import JobListView, JobView
 
     found = run(_all(name, options))
     rows = [
@@ -45,7 +45,7 @@ def jobs_list(*, name: str, json: bool, **options: Any) -> None:
     ]
     headings = ["kind", "id", "state", "attempts", "next attempt (UTC)", "reason"]
     text = table(rows, headings) if rows else "Everything is done."
-    answer({"jobs": [job_json(job) for job in found]}, text, json=json)
+    answer(JobListView(jobs=[JobView.of(job) for job in found]), text, json=json)
 
 
 @jobs.command("retry")

@@ -32,8 +32,8 @@ def person_erase(*, identifier: str, yes: bool, name: str, json: bool, **options
 
     They are deleted at once; what is left of them elsewhere is erased by the service, or the next time that it runs.
     """
-    from pushkeeper.api.native.erasures import receipt_json
     from pushkeeper.services.people import AskedBy
+    from pushkeeper.services.schemas.people import ErasureView
 
     who = identity.of_path(identifier)
 
@@ -54,7 +54,7 @@ def person_erase(*, identifier: str, yes: bool, name: str, json: bool, **options
         return
     receipt = run(with_workspace(name, options, erase))
     text = f"Deleted; what is left is being erased. The receipt is {receipt.erasure_id}."
-    answer(receipt_json(receipt), text, json=json)
+    answer(ErasureView.of(receipt), text, json=json)
 
 
 @person.command("receipts")
@@ -64,7 +64,7 @@ def person_erase(*, identifier: str, yes: bool, name: str, json: bool, **options
 @as_json
 def person_receipts(*, identifier: str | None, name: str, json: bool, **options: Any) -> None:
     """Show the last hundred receipts, the newest first."""
-    from pushkeeper.api.native.erasures import receipt_json
+    from pushkeeper.services.schemas.people import ErasureView
 
     async def work(services: Services, workspace: WorkspaceId) -> list[Receipt]:
         of = None if identifier is None else identity.of_path(identifier)
@@ -82,4 +82,4 @@ def person_receipts(*, identifier: str | None, name: str, json: bool, **options:
         for one in receipts
     ]
     text = table(rows, ["receipt", "status", "asked at", "by", "rows"]) if rows else "There are none."
-    answer([receipt_json(one) for one in receipts], text, json=json)
+    answer([ErasureView.of(one) for one in receipts], text, json=json)

@@ -31,7 +31,7 @@ def routes() -> None:
 @as_json
 def routes_list(*, name: str, json: bool, **options: Any) -> None:
     """List a workspace's routes: how each stands, what it did in 24 hours, and what waits or is held on it."""
-    from pushkeeper.api.native.routes import route_json
+    from pushkeeper.services.schemas.routes import RouteListView, RouteView
 
     found = run(_with_routing(name, options, lambda routing, workspace: routing.all(workspace)))
     rows = [
@@ -48,7 +48,7 @@ def routes_list(*, name: str, json: bool, **options: Any) -> None:
     ]
     headings = ["route", "state", "accepted", "refused", "waiting", "held", "why, or what to look at"]
     text = table(rows, headings) if rows else "No credentials yet."
-    answer({"routes": [route_json(facts) for facts in found]}, text, json=json)
+    answer(RouteListView(routes=[RouteView.of(facts) for facts in found]), text, json=json)
 
 
 @routes.command("pause")

@@ -41,8 +41,8 @@ def undo(*, yes: bool, why: str | None, name: str, json: bool, **options: Any) -
     A device that came back since stays as it is. Each that changes has a line in its history that says so. Without --yes
     it is only told what would change.
     """
+    from pushkeeper.services import typed
     from pushkeeper.services.schemas.strikes import UndoOutcome, UndoRequest
-    from pushkeeper.web import typed
 
     asked = {key: options.pop(key) for key in ("since", "until", "route", "credential", "reason", "only")}
     wanted = typed.read({**asked, "why": why, "dry_run": not yes}, UndoRequest)

@@ -20,6 +20,7 @@ OnBad: TypeAlias = "Callable[[BadRequest], None]"  # takes the error of a skippe
 
 MAX_NAME_BYTES = 150
 MAX_VALUE_BYTES = 1000
+MAX_EVENT_NAME_BYTES = 100
 MAX_ATTRIBUTES = 300
 _LONGEST_INTEGER = 2**63
 _EXACT_IN_A_FLOAT = 2**53

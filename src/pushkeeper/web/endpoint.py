@@ -29,9 +29,9 @@ from pushkeeper.errors import (
 from pushkeeper.observability.logs import logger, write_request
 from pushkeeper.observability.meters import PROCESS
 from pushkeeper.observability.metrics import Metric
-from pushkeeper.services import validation
+from pushkeeper.services import typed, validation
 from pushkeeper.services.api_keys import Caller
-from pushkeeper.web import forms, response, typed
+from pushkeeper.web import forms, response
 from pushkeeper.web.body import LARGE_BYTES, by_size, decode, parse
 from pushkeeper.web.response import Answer
 
@@ -126,7 +126,7 @@ class Call(msgspec.Struct, frozen=True):
         Raises:
             BadRequest: one is unknown or malformed.
         """
-        return typed.query(self.query_string, kind)
+        return typed.query(QueryParams(self.query_string), kind)
 
     def query(self, name: str) -> str | None:
         return QueryParams(self.query_string).get(name)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.api import app
 from pushkeeper.api.context import Context
-from pushkeeper.api.native.broadcast_request import request_of
 from pushkeeper.config import Settings
 from pushkeeper.core.client_address import networks_of
 from pushkeeper.services.api_keys import Keys
+from pushkeeper.services.schemas.broadcasts import request_of
 from pushkeeper.wiring import providers
 from pushkeeper.worker.jobs.webhooks import Poster
 from pushkeeper.worker.metrics import Figures

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pushkeeper.api.customerio.parse import checked, id_type, one_identifier
+from pushkeeper.api.customerio.parse import id_type
 from pushkeeper.api.customerio.push_request import transactional_push
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import BadRequest, NotFound, PushkeeperError, Unauthorized
 from pushkeeper.services import validation
+from pushkeeper.services.identifiers import checked, one_identifier
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 

@@ -14,7 +14,7 @@ from pushkeeper.core import identity, times
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.placeholders import placeholder
 from pushkeeper.errors import BadRequest
-from pushkeeper.services import validation
+from pushkeeper.services import identifiers, validation
 from pushkeeper.services.people import Call, Naming, Tell, placeholder_refusal
 from pushkeeper.services.reports.deliveries import AppReport
 from pushkeeper.services.validation import OnBad
@@ -166,7 +166,7 @@ class _Reader:
         """The email among the traits; if it is invalid or a placeholder, only the email is dropped from a user's item."""
         try:
             email = validation.optional_text(
-                traits.get("email"), "traits.email", max_bytes=parse.MAX_ID_BYTES
+                traits.get("email"), "traits.email", max_bytes=identifiers.MAX_ID_BYTES
             )
         except BadRequest as error:
             if self._user is None:
@@ -201,7 +201,7 @@ class _Reader:
         properties = validation.optional_object(self._item.get("properties"), "properties")
         name = self._item.get("name") or properties.get("url") or properties.get("path") or kind
         if isinstance(name, str):
-            name = name.strip().encode()[: parse.MAX_EVENT_NAME_BYTES].decode(errors="ignore")
+            name = name.strip().encode()[: validation.MAX_EVENT_NAME_BYTES].decode(errors="ignore")
         return self._happened(name, properties, kind)
 
     def track(self) -> list[Said]:
@@ -254,7 +254,7 @@ class _Reader:
         ]
 
     def _forget_device(self, properties: dict[str, Any]) -> list[Said]:
-        token = parse.known_token(self._device(properties).get("token"), _TOKEN)
+        token = identifiers.known_token(self._device(properties).get("token"), _TOKEN)
         request_id, once = self._request_id, self._once
         if self._user is None:
             return [
@@ -324,10 +324,12 @@ def _anonymous_id(found: object, field: str) -> str | None:
 
 def _user(found: object) -> Identifier | None:
     """Whom a userId names; nobody by none, an empty one and the word null."""
-    text = validation.optional_text(parse.number_as_text(found), "userId", max_bytes=parse.MAX_ID_BYTES)
+    text = validation.optional_text(
+        identifiers.number_as_text(found), "userId", max_bytes=identifiers.MAX_ID_BYTES
+    )
     if text is None or text.strip() in _NOBODY:
         return None
-    return parse.checked(identity.of_path(text), "userId")
+    return identifiers.checked(identity.of_path(text), "userId")
 
 
 def _happened_at(item: dict[str, Any], sent_with: object, received_at: datetime) -> datetime:

@@ -16,8 +16,16 @@ from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Environment, Platform, id_kind_of
 from pushkeeper.core.placeholders import placeholder
 from pushkeeper.errors import BadRequest, TooLarge
-from pushkeeper.services import validation
+from pushkeeper.services import identifiers, validation
+from pushkeeper.services.identifiers import (
+    MAX_ID_BYTES,
+    NO_PHONE_NUMBERS,
+    checked,
+    known_token,
+    number_as_text,
+)
 from pushkeeper.services.people import AttributeChange, NewEvent, Registration
+from pushkeeper.services.validation import MAX_EVENT_NAME_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,9 +34,6 @@ if TYPE_CHECKING:
     from pushkeeper.services.people import EventKind
     from pushkeeper.services.validation import OnBad
 
-MAX_ID_BYTES = 150
-MAX_TOKEN_BYTES = 4096
-MAX_EVENT_NAME_BYTES = 100
 MAX_EVENT_DATA_BYTES = 100_000
 _MOST_DROPPED_SHOWN = 20
 _PLATFORMS = tuple(Platform)
@@ -36,7 +41,6 @@ _ENVIRONMENTS = tuple(Environment)
 _EVENT_KINDS = ("event", "page", "screen")
 _IDENTIFIERS = (IdentifierKind.ID, IdentifierKind.EMAIL)
 _ID_TYPES = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
-_NO_PHONE_NUMBERS = "phone numbers are not supported as identifiers; use id, email or cio_id"
 _DOTTED_PREFERENCE = re.compile(r"cio_subscription_preferences\.[^.]+\..+", re.DOTALL)
 _NOT_ATTRIBUTES = frozenset(
     {"id", "email", "cio_id", "anonymous_id", "cio_relationships", "_update", "_timestamp"}
@@ -44,63 +48,6 @@ _NOT_ATTRIBUTES = frozenset(
 
 
 # People.
-
-
-def checked(found: Identifier, field: str) -> Identifier:
-    """An identifier that can be kept.
-
-    Raises:
-        BadRequest, TooLarge: it is over 150 bytes, or has a NUL character.
-    """
-    _check(found.value, field)
-    return found
-
-
-def _check(value: str, field: str) -> None:
-    if "\0" in value:
-        raise BadRequest(field, "NUL characters cannot be kept")
-    if not value.strip():
-        raise BadRequest(field, "is needed, and cannot be empty", "missing")
-    if len(value.encode()) > MAX_ID_BYTES:
-        raise TooLarge(field, f"cannot be longer than {MAX_ID_BYTES} bytes")
-
-
-def identifiers_in(given: object, field: str) -> dict[str, Any]:
-    """The identifiers of an object without null ones, nor empty ones beside others; an empty one alone is refused by its name later.
-
-    Raises:
-        BadRequest: it is no object.
-    """
-    there = {name: value for name, value in validation.as_object(given, field).items() if value is not None}
-    if len(there) == 1:
-        return there
-    return {name: value for name, value in there.items() if not isinstance(value, str) or value.strip()}
-
-
-def one_identifier(given: object, field: str, kinds: Sequence[IdentifierKind]) -> Identifier:
-    """The one identifier of an object like `{"email": "a@example.com"}`; a null one, or an empty one beside it, is absent.
-
-    Customer.io's newer calls have `internal` for a cio_id, with its prefix.
-
-    Raises:
-        BadRequest, TooLarge: there are none or several, it is a phone number, or it cannot be stored.
-    """
-    identifiers = identifiers_in(given, field)
-    if "phone" in identifiers:
-        raise BadRequest(f"{field}.phone", _NO_PHONE_NUMBERS)
-    if list(identifiers) == ["internal"] and IdentifierKind.CIO_ID in kinds:
-        place = f"{field}.internal"
-        prefixed = validation.text(identifiers["internal"], place, max_bytes=MAX_ID_BYTES)
-        return checked(Identifier(IdentifierKind.CIO_ID, prefixed.removeprefix("cio_")), place)
-    named = {kind: value for kind in kinds if (value := identifiers.get(kind.value)) is not None}
-    if len(named) != 1 or len(identifiers) != 1:
-        words = " or ".join(filter(None, (", ".join(kinds[:-1]), kinds[-1])))
-        raise BadRequest(field, f"expected exactly one of {words}")
-    [(kind, value)] = named.items()
-    place = f"{field}.{kind}"
-    return checked(
-        Identifier(kind, validation.text(number_as_text(value), place, max_bytes=MAX_ID_BYTES)), place
-    )
 
 
 def identifier_field(given: object, field: str, path: Identifier) -> str:
@@ -117,7 +64,7 @@ def id_type(asked: str | None) -> IdentifierKind:
     """
     asked = (asked or "id").lower()
     if asked == "phone":
-        raise BadRequest("id_type", _NO_PHONE_NUMBERS)
+        raise BadRequest("id_type", NO_PHONE_NUMBERS)
     return IdentifierKind(validation.one_of(asked, "id_type", _ID_TYPES))
 
 
@@ -142,7 +89,7 @@ def anonymous_id(value: object, field: str = "anonymous_id") -> str | None:
     found = validation.optional_text(number_as_text(value), field, max_bytes=MAX_ID_BYTES)
     if found is None or not found.strip() or placeholder(found):
         return None
-    _check(found, field)
+    identifiers.require_storable(found, field)
     return found
 
 
@@ -179,12 +126,6 @@ def is_true(value: object) -> bool:
 def is_false(value: object) -> bool:
     """The counterparts of what `is_true` takes."""
     return value is False or value == 0 or (isinstance(value, str) and value.lower() in {"false", "0"})
-
-
-def number_as_text(value: object) -> object:
-    """Callers have numeric ids."""
-    number = validation.whole(value)
-    return str(number) if isinstance(number, int) and not isinstance(number, bool) else value
 
 
 # Devices.
@@ -308,18 +249,6 @@ def token(value: object, field: str) -> Token:
     if flaw := tokens.flaw(found):
         raise BadRequest(field, flaw)
     return found
-
-
-def known_token(value: object, field: str) -> Token:
-    """A push token to look up a device by; texts that can't be a token are accepted, as older releases registered them.
-
-    Raises:
-        BadRequest, TooLarge: it is none, or too long.
-    """
-    found = validation.text(value, field, max_bytes=MAX_TOKEN_BYTES)
-    if "\0" in found:
-        raise BadRequest(field, "NUL characters cannot be kept")
-    return tokens.token_of(found)
 
 
 # Events.

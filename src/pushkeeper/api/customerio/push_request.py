@@ -6,16 +6,14 @@ import re
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pushkeeper.api.customerio.parse import (
-    MAX_TOKEN_BYTES,
     identifier_field,
-    known_token,
-    one_identifier,
     registration,
 )
 from pushkeeper.core.identity import IdentifierKind
 from pushkeeper.core.model import Platform
 from pushkeeper.errors import BadRequest
 from pushkeeper.services import validation
+from pushkeeper.services.identifiers import MAX_TOKEN_BYTES, known_token, one_identifier
 from pushkeeper.services.messages.content import content_of
 from pushkeeper.services.messages.transactional import TransactionalPush
 from pushkeeper.services.people import Naming

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from pushkeeper.api.customerio import app_api, template_metrics
 from pushkeeper.api.customerio.template_languages import change_variant, content_id, languages, variant_json
 from pushkeeper.api.native import devices
 from pushkeeper.errors import NotFound
 from pushkeeper.services import validation
 from pushkeeper.services.messages.templates import TemplateKind
-from pushkeeper.services.schemas.templates import NewTemplate, TemplatesQuery
+from pushkeeper.services.schemas.templates import (
+    NewTemplate,
+    OneTemplateView,
+    TemplateListView,
+    TemplatesQuery,
+    TemplateView,
+)
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 
@@ -60,23 +64,23 @@ class _Templates:
     async def all(self, call: Call) -> Answer:
         kind = call.queried(TemplatesQuery).kind
         found = await self._templates.all(call.workspace.workspace_id, kind)
-        return response.of_json({"templates": [template_json(template) for template in found]})
+        return response.of_json(TemplateListView(templates=[TemplateView.of(template) for template in found]))
 
     async def make(self, call: Call) -> Answer:
         made = await self._templates.make(
             call.actor, call.workspace.workspace_id, (await call.read(NewTemplate)).draft()
         )
-        return response.of_json({"template": template_json(made)}, 201)
+        return response.of_json(OneTemplateView(template=TemplateView.of(made)), 201)
 
     async def one(self, call: Call) -> Answer:
         found = await self._templates.one(call.workspace.workspace_id, _number(call))
-        return response.of_json({"template": template_json(found)})
+        return response.of_json(OneTemplateView(template=TemplateView.of(found)))
 
     async def change(self, call: Call) -> Answer:
         changed = await self._templates.change(
             call.actor, call.workspace.workspace_id, _number(call), (await call.read(NewTemplate)).draft()
         )
-        return response.of_json({"template": template_json(changed)})
+        return response.of_json(OneTemplateView(template=TemplateView.of(changed)))
 
     async def delete(self, call: Call) -> Answer:
         await self._templates.delete(call.actor, call.workspace.workspace_id, _number(call))
@@ -133,24 +137,6 @@ class _Templates:
         return await self._templates.one(
             call.workspace.workspace_id, _number(call), TemplateKind.TRANSACTIONAL
         )
-
-
-def template_json(template: Template) -> dict[str, Any]:
-    """A template as our API takes and gives it."""
-    return {
-        "id": template.template_id,
-        "kind": template.kind,
-        "name": template.name,
-        "trigger_name": template.trigger_name,
-        "description": template.description,
-        **msgspec.to_builtins(template.content),
-        "translations": msgspec.to_builtins(template.translations),
-        "when_undefined": template.when_undefined,
-        "send_to_unsubscribed": template.send_to_unsubscribed,
-        "audience": template.audience,
-        "created_at": template.created_at,
-        "updated_at": template.updated_at,
-    }
 
 
 def message_json(template: Template) -> dict[str, Any]:

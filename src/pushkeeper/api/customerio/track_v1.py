@@ -9,7 +9,7 @@ from pushkeeper.api.customerio import parse
 from pushkeeper.core import identity
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import BadRequest, NotFound, PushkeeperError, Unauthorized, WrongCell
-from pushkeeper.services import validation
+from pushkeeper.services import identifiers, validation
 from pushkeeper.services.people import Naming, Tell
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
@@ -123,7 +123,7 @@ class _Track:
         await self._context.services.people.forget_device(
             call.workspace.workspace_id,
             identifier(call),
-            parse.known_token(call.segment("device_id"), "device_id"),
+            identifiers.known_token(call.segment("device_id"), "device_id"),
             request_id=call.request_id,
         )
         return DONE
@@ -140,8 +140,8 @@ class _Track:
 
     async def merge(self, call: Call) -> Answer:
         body = await call.json()
-        primary = parse.one_identifier(body.get("primary"), "primary", _ID_TYPES)
-        secondary = parse.one_identifier(body.get("secondary"), "secondary", _ID_TYPES)
+        primary = identifiers.one_identifier(body.get("primary"), "primary", _ID_TYPES)
+        secondary = identifiers.one_identifier(body.get("secondary"), "secondary", _ID_TYPES)
         registry, workspace = self._context.services.people, call.workspace.workspace_id
         await registry.do(registry.merging(workspace, primary, secondary, request_id=call.request_id))
         return DONE
@@ -209,9 +209,9 @@ class _Track:
 def identifier(call: Call) -> Identifier:
     """Whom the path names."""
     segment = validation.text(
-        call.segment("identifier"), "identifier", max_bytes=parse.MAX_ID_BYTES + len("cio_")
+        call.segment("identifier"), "identifier", max_bytes=identifiers.MAX_ID_BYTES + len("cio_")
     )
-    return parse.checked(identity.of_path(segment), "identifier")
+    return identifiers.checked(identity.of_path(segment), "identifier")
 
 
 def segment_of(call: Call) -> int:
@@ -249,6 +249,6 @@ async def _members(call: Call) -> list[Identifier]:
     who = {}
     for one in ids:
         with suppress(BadRequest):
-            found = parse.one_identifier({kind.value: one}, "ids", (kind,))
+            found = identifiers.one_identifier({kind.value: one}, "ids", (kind,))
             who[found.key] = found
     return list(who.values())

@@ -19,7 +19,7 @@ from pushkeeper.errors import (
     Unauthorized,
     Unreachable,
 )
-from pushkeeper.services import validation
+from pushkeeper.services import identifiers, validation
 from pushkeeper.services.people import Call as Told
 from pushkeeper.services.people import Naming, Tell
 from pushkeeper.services.reports.deliveries import AppReport
@@ -175,7 +175,7 @@ def _delivery(call: Call, item: dict[str, Any]) -> _Ops:
     identifiers = validation.as_object(item.get("identifiers"), "identifiers")
     delivery = validation.text(identifiers.get("id"), "identifiers.id", max_bytes=validation.MAX_VALUE_BYTES)
     attributes = validation.optional_object(item.get("attributes"), "attributes")
-    name = validation.text(item.get("name"), "name", max_bytes=parse.MAX_EVENT_NAME_BYTES).strip()
+    name = validation.text(item.get("name"), "name", max_bytes=validation.MAX_EVENT_NAME_BYTES).strip()
     found = delivery_reports.report(
         delivery,
         name,
@@ -190,7 +190,7 @@ def _delivery(call: Call, item: dict[str, Any]) -> _Ops:
 
 
 def _named(item: dict[str, Any], field: str = "identifiers") -> Identifier:
-    return parse.one_identifier(item.get(field), field, _KINDS)
+    return identifiers.one_identifier(item.get(field), field, _KINDS)
 
 
 def _identify(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
@@ -221,9 +221,9 @@ def _event(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
     workspace, once = call.workspace.workspace_id, parse.once("track", item.get("id"))
     body = {**item, "type": _EVENTS[item["action"].lower()]}
     event = parse.event(body, data_field="attributes")
-    identifiers = parse.identifiers_in(item.get("identifiers"), "identifiers")
-    if list(identifiers) == ["anonymous_id"]:
-        anonymous_id = parse.anonymous_id(identifiers["anonymous_id"], "identifiers.anonymous_id")
+    named = identifiers.identifiers_in(item.get("identifiers"), "identifiers")
+    if list(named) == ["anonymous_id"]:
+        anonymous_id = parse.anonymous_id(named["anonymous_id"], "identifiers.anonymous_id")
         return [Tell(workspace_id=workspace, anonymous_id=anonymous_id, event=event, once=once)]
     path = _named(item)
     naming = Naming(workspace_id=workspace, path=path, field=f"identifiers.{path.kind}")
@@ -245,7 +245,7 @@ def _add_device(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
 
 def _delete_device(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
     device = validation.as_object(item.get("device"), "device")
-    token = parse.known_token(device.get("token"), "device.token")
+    token = identifiers.known_token(device.get("token"), "device.token")
     workspace, path = call.workspace.workspace_id, _named(item)
     return [context.services.people.forgetting_device(workspace, path, token, request_id=call.request_id)]
 

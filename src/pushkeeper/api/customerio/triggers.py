@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pushkeeper.api.customerio import app_api
-from pushkeeper.api.customerio.parse import MAX_ID_BYTES, checked, number_as_text, one_identifier
 from pushkeeper.api.customerio.triggered_broadcasts import trigger_json
 from pushkeeper.core.destination import url_fault
 from pushkeeper.core.filters.nodes import Unit
-from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge
 from pushkeeper.services import validation
 from pushkeeper.services.broadcasts.creation import BroadcastRequest
-from pushkeeper.services.broadcasts.recipients import Recipient
+from pushkeeper.services.broadcasts.named import MAX_DATA_BYTES, recipients_of
 from pushkeeper.services.broadcasts.service import BroadcastState
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
@@ -30,11 +28,7 @@ if TYPE_CHECKING:
     from pushkeeper.web.response import Answer
 
 MAX_BODY_BYTES = 25_000_000
-MAX_DATA_BYTES = 50_000
-MAX_RECIPIENTS = 10_000
 MAX_URL_BYTES = 2_000
-_KINDS = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
-_NAMES = (*(kind.value for kind in _KINDS), "internal", "phone")
 _WAYS = ("recipients", "ids", "emails", "per_user_data", "data_file_url")
 _FLAGS = {
     "id_ignore_missing": ("ids", "per_user_data", "data_file_url"),
@@ -135,35 +129,6 @@ def _flag(body: dict[str, Any], flag: str, way: str | None) -> bool:
     if given is not None and way not in _FLAGS[flag]:
         raise BadRequest(flag, f"goes with {' or '.join(_FLAGS[flag])}")
     return validation.optional_flag(given, flag, default=False)
-
-
-def recipients_of(body: dict[str, Any], way: str) -> list[Recipient]:
-    """The people that are named in one way: `ids`, `emails`, or `per_user_data`.
-
-    Raises:
-        BadRequest, TooLarge: the list, or one in it, is malformed.
-    """
-    given = body[way]
-    if not isinstance(given, list) or not 1 <= len(given) <= MAX_RECIPIENTS:
-        raise BadRequest(way, f"expected a list of 1 to {MAX_RECIPIENTS}", "wrong_type")
-    if way == "per_user_data":
-        return [_with_data(one, f"{way}[{n}]") for n, one in enumerate(given)]
-    kind = IdentifierKind.ID if way == "ids" else IdentifierKind.EMAIL
-    return [_named(kind, one, f"{way}[{n}]") for n, one in enumerate(given)]
-
-
-def _with_data(given: object, place: str) -> Recipient:
-    one = validation.as_object(given, place)
-    named = {name: one[name] for name in _NAMES if name in one}
-    who = one_identifier(named, place, _KINDS)
-    name = next(name for name, value in named.items() if value is not None)
-    data = validation.optional_object(one.get("data"), f"{place}.data")
-    return Recipient(who=who, place=f"{place}.{name}", data=data)
-
-
-def _named(kind: IdentifierKind, value: object, place: str) -> Recipient:
-    text = validation.text(number_as_text(value), place, max_bytes=MAX_ID_BYTES)
-    return Recipient(who=checked(Identifier(kind, text), place), place=place)
 
 
 def _url(given: object) -> str:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pushkeeper.api.native.devices import device_json, render
+from pushkeeper.api.native.devices import render
 from pushkeeper.core.filters.nodes import Unit
-from pushkeeper.core.filters.to_text import text_of
 from pushkeeper.services import validation
-from pushkeeper.services.audiences import Estimate
-from pushkeeper.services.schemas.audiences import AudienceRequest, CountRequest, NewAudience
+from pushkeeper.services.schemas.audiences import (
+    AudienceListView,
+    AudienceRequest,
+    AudienceView,
+    CountRequest,
+    MembersView,
+    MemberView,
+    NewAudience,
+    OneAudienceView,
+    PlanView,
+    PreviewView,
+    SizeView,
+)
 from pushkeeper.services.schemas.base import PageQuery
+from pushkeeper.services.schemas.devices import DevicePageView, DeviceView
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 
@@ -20,7 +31,7 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.services.audiences import AudiencePlan, Preview, Segment, Size, Use
+    from pushkeeper.services.audiences import Segment
     from pushkeeper.services.people import Device, Member
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
@@ -55,9 +66,9 @@ class _Asked:
         asked = await call.read(CountRequest)
         workspace, filter_, unit = call.workspace.workspace_id, asked.filter, asked.unit
         if asked.within_ms is None:
-            return response.of_json(size_json(await self._audiences.size(workspace, filter_, unit)))
+            return response.of_json(SizeView.of(await self._audiences.size(workspace, filter_, unit)))
         size = await self._audiences.estimate(workspace, filter_, unit, within_s=asked.within_ms / 1000)
-        return response.of_json(size_json(size))
+        return response.of_json(SizeView.of(size))
 
     async def sample(self, call: Call) -> Answer:
         limit, after = _page(call, usual=_SAMPLE)
@@ -70,18 +81,18 @@ class _Asked:
             limit=limit + 1,
         )
         await self._audit.tokens_read(call.actor, call.workspace.workspace_id, len(found[:limit]))
-        return response.of_json(_devices_json(found, limit))
+        return response.of_json(_devices_page(found, limit))
 
     async def preview(self, call: Call) -> Answer:
         asked = await call.read(AudienceRequest)
         preview = await self._audiences.preview(call.workspace.workspace_id, asked.filter, asked.unit)
         await self._audit.tokens_read(call.actor, call.workspace.workspace_id, preview.examples)
-        return response.of_json(preview_json(preview))
+        return response.of_json(PreviewView.of(preview))
 
     async def explain(self, call: Call) -> Answer:
         asked = await call.read(AudienceRequest)
         plan = await self._audiences.explain(call.workspace.workspace_id, asked.filter, asked.unit)
-        return response.of_json(plan_json(plan))
+        return response.of_json(PlanView.of(plan))
 
 
 class _Kept:
@@ -95,14 +106,16 @@ class _Kept:
         workspace = call.workspace.workspace_id
         found, uses = await self._audiences.segments(workspace), await self._audiences.uses(workspace)
         return response.of_json(
-            {"audiences": [audience_json(segment, uses.get(segment.segment_id, ())) for segment in found]}
+            AudienceListView(
+                audiences=[AudienceView.of(segment, uses.get(segment.segment_id, ())) for segment in found]
+            )
         )
 
     async def make(self, call: Call) -> Answer:
         made = await self._audiences.make(
             call.actor, call.workspace.workspace_id, (await call.read(NewAudience)).draft()
         )
-        return response.of_json({"audience": audience_json(made, ())}, 201)
+        return response.of_json(OneAudienceView(audience=AudienceView.of(made)), 201)
 
     async def one(self, call: Call) -> Answer:
         return await self._shown(
@@ -119,7 +132,9 @@ class _Kept:
 
     async def _shown(self, call: Call, segment: Segment) -> Answer:
         uses = await self._audiences.uses(call.workspace.workspace_id)
-        return response.of_json({"audience": audience_json(segment, uses.get(segment.segment_id, ()))})
+        return response.of_json(
+            OneAudienceView(audience=AudienceView.of(segment, uses.get(segment.segment_id, ())))
+        )
 
     async def delete(self, call: Call) -> Answer:
         await self._audiences.delete_segment(call.actor, call.workspace.workspace_id, _number(call))
@@ -135,7 +150,7 @@ class _Kept:
             people = await self._audiences.members(
                 workspace, segment.segment_id, after=after, limit=limit + 1
             )
-            return response.of_json(_people_json(people, limit))
+            return response.of_json(_people_page(people, limit))
         devices = await self._audiences.devices(
             workspace,
             segment.filter,
@@ -144,82 +159,23 @@ class _Kept:
             limit=limit + 1,
         )
         await self._audit.tokens_read(call.actor, workspace, len(devices[:limit]))
-        return response.of_json(_devices_json(devices, limit))
+        return response.of_json(_devices_page(devices, limit))
 
 
-def audience_json(segment: Segment, uses: Sequence[Use]) -> dict[str, Any]:
-    """A saved audience, or a list of people kept by hand, which has no filter; and what names it."""
-    return {
-        "id": segment.segment_id,
-        "name": segment.name,
-        "description": segment.description,
-        "type": "list" if segment.filter is None else "filter",
-        "filter": segment.filter,
-        "unit": segment.unit or Unit.PERSON,
-        "created_at": segment.created_at,
-        "updated_at": segment.updated_at,
-        "used_by": uses,
-    }
-
-
-def size_json(size: Size | Estimate) -> dict[str, Any]:
-    """How many there are; of an estimate also how far off that may be."""
-    found = {"people": size.people, "devices": size.devices}
-    if not isinstance(size, Estimate):
-        return found
-    return {
-        **found,
-        "estimated": True,
-        "people_margin": size.people_margin,
-        "devices_margin": size.devices_margin,
-    }
-
-
-def preview_json(preview: Preview) -> dict[str, Any]:
-    """How large an audience is, and whom a reading by people gets wrong, with the clause that makes the difference."""
-    differences, clauses = preview.apart.differences, preview.apart.clauses
-    examples = [("included", device) for device in differences.included]
-    examples += [("excluded", device) for device in differences.excluded]
-    return {
-        "people": preview.size.people,
-        "devices": preview.size.devices,
-        "wrongly_included": differences.wrongly_included,
-        "wrongly_excluded": differences.wrongly_excluded,
-        "examples": [
-            {"wrongly": wrongly, "device": device_json(device), "clause": clauses.get(device.device_id)}
-            for wrongly, device in examples
-        ],
-    }
-
-
-def plan_json(plan: AudiencePlan) -> dict[str, Any]:
-    """How an audience is counted, how long that takes, and which indexes would make it faster."""
-    return {
-        "people": plan.size.people,
-        "devices": plan.size.devices,
-        "took_ms": round(plan.took_ms, 1),
-        "scans": plan.scans,
-        "advice": [
-            {"clause": text_of(one.index.node), "sql": one.index.sql, "share": round(one.share, 4)}
-            for one in plan.advice
-        ],
-    }
-
-
-def _people_json(found: Sequence[Member], limit: int) -> dict[str, Any]:
+def _people_page(found: Sequence[Member], limit: int) -> MembersView:
     page = found[:limit]
-    return {
-        "people": [{"id": one.id, "email": one.email, "cio_id": one.cio_id} for one in page],
-        "next": validation.next_page(page[-1].person_id) if len(found) > limit else None,
-    }
+    return MembersView(
+        people=[MemberView(id=one.id, email=one.email, cio_id=one.cio_id) for one in page],
+        next=validation.next_page(page[-1].person_id) if len(found) > limit else None,
+    )
 
 
-def _devices_json(found: Sequence[Device], limit: int) -> dict[str, Any]:
+def _devices_page(found: Sequence[Device], limit: int) -> DevicePageView:
     page = found[:limit]
-    return {
-        "devices": [device_json(device) for device in page],
-        "next": page[-1].device_id.hex() if len(found) > limit else None,
-    }
+    return DevicePageView(
+        devices=[DeviceView.of(device) for device in page],
+        next=page[-1].device_id.hex() if len(found) > limit else None,
+    )
 
 
 def _number(call: Call) -> int:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pushkeeper.api.native.broadcast_request import change_of, request_of, version_of
-from pushkeeper.api.native.devices import device_json, render
-from pushkeeper.errors import BadRequest
+from pushkeeper.api.native.devices import render
 from pushkeeper.services import validation
-from pushkeeper.services.broadcasts.service import EstimateState
-from pushkeeper.services.schemas.broadcasts import BroadcastsQuery
+from pushkeeper.services.schemas.broadcast_view import (
+    BroadcastPageView,
+    BroadcastView,
+    EstimateView,
+    OneBroadcastView,
+    OneEstimateView,
+    PreflightEstimateView,
+)
+from pushkeeper.services.schemas.broadcasts import BroadcastsQuery, StartRequest, change_of, request_of
+from pushkeeper.services.schemas.devices import DeviceView
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 
@@ -23,7 +28,7 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.services.broadcasts.service import Broadcast, Standing
+    from pushkeeper.services.broadcasts.service import Broadcast
     from pushkeeper.services.messages.preview import Said
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
@@ -60,7 +65,7 @@ class _Broadcasts:
         key = call.header(b"idempotency-key").decode("latin-1")
         request, start = request_of(await call.json(), key)
         made = await self._room.create(call.actor, call.workspace.workspace_id, request, start=start)
-        return response.of_json({"broadcast": broadcast_json(made)}, 201)
+        return response.of_json(OneBroadcastView(broadcast=BroadcastView.of(made)), 201)
 
     async def change(self, call: Call) -> Answer:
         request, start, version = change_of(await call.json())
@@ -68,7 +73,7 @@ class _Broadcasts:
         changed = await self._room.change(call.actor, workspace, number, request, version=version)
         if start:
             changed = await self._room.start(call.actor, workspace, number, version=changed.version)
-        return response.of_json({"broadcast": broadcast_json(changed)})
+        return response.of_json(OneBroadcastView(broadcast=BroadcastView.of(changed)))
 
     async def preview(self, call: Call) -> Answer:
         request, _ = request_of(await call.json())
@@ -84,11 +89,13 @@ class _Broadcasts:
         found = await self._room.all(call.workspace.workspace_id, before=before or None, limit=limit + 1)
         page = found[:limit]
         following = validation.next_page(page[-1].broadcast_id) if len(found) > limit else None
-        return response.of_json({"broadcasts": [broadcast_json(one) for one in page], "next": following})
+        return response.of_json(
+            BroadcastPageView(broadcasts=[BroadcastView.of(one) for one in page], next=following)
+        )
 
     async def one(self, call: Call) -> Answer:
         standing = await self._room.standing(call.workspace.workspace_id, _number(call))
-        return response.of_json({"broadcast": standing_json(standing)})
+        return response.of_json(OneBroadcastView(broadcast=BroadcastView.of_standing(standing)))
 
     async def minutes(self, call: Call) -> Answer:
         found = await self._room.minutes(call.workspace.workspace_id, _number(call))
@@ -96,18 +103,18 @@ class _Broadcasts:
 
     async def estimate(self, call: Call) -> Answer:
         found = await self._room.estimate(call.workspace.workspace_id, _number(call))
-        return response.of_json({"estimate": estimate_json(found)}, 202)
+        return response.of_json(OneEstimateView(estimate=EstimateView.of(found)), 202)
 
     async def preflight(self, call: Call) -> Answer:
         """What `estimate` does, by its former name and answer."""
         found = await self._room.estimate(call.workspace.workspace_id, _number(call))
-        return response.of_json({"preflight": found.preflight, "estimate": estimate_json(found)})
+        return response.of_json(
+            PreflightEstimateView(preflight=found.preflight, estimate=EstimateView.of(found))
+        )
 
     async def start(self, call: Call) -> Answer:
-        body = await call.json()
-        if unknown := sorted(body.keys() - {"version"}):
-            raise BadRequest(unknown[0][:40], "there is no such field", "unknown_field")
-        return await self._changed(call, partial(self._room.start, version=version_of(body)))
+        version = (await call.read(StartRequest)).version
+        return await self._changed(call, partial(self._room.start, version=version))
 
     async def pause(self, call: Call) -> Answer:
         return await self._changed(call, self._room.pause)
@@ -120,95 +127,16 @@ class _Broadcasts:
 
     async def _changed(self, call: Call, change: Callable[..., Awaitable[Broadcast]]) -> Answer:
         changed = await change(call.actor, call.workspace.workspace_id, _number(call))
-        return response.of_json({"broadcast": broadcast_json(changed)})
-
-
-def broadcast_json(broadcast: Broadcast) -> dict[str, Any]:
-    """A broadcast: what it says, to whom, when, and how it stands."""
-    wording = broadcast.wording
-    return {
-        "id": broadcast.broadcast_id,
-        "version": broadcast.version,
-        "message_id": None if broadcast.message_id is None else str(broadcast.message_id),
-        "name": broadcast.name,
-        "state": broadcast.shown_state,
-        "failure": broadcast.failure or broadcast.stop_reason,
-        "retry": None
-        if broadcast.last_error is None
-        else {
-            "reason": broadcast.last_error,
-            "attempts": broadcast.attempts,
-            "next_attempt_at": broadcast.next_attempt_at,
-        },
-        "template": broadcast.template_id,
-        "content": msgspec.to_builtins(broadcast.content),
-        "data": wording.data if wording else {},
-        "audience": None
-        if broadcast.audience is None
-        else {"filter": broadcast.audience, "unit": broadcast.unit},
-        "named": _named(broadcast),
-        "schedule": msgspec.to_builtins(broadcast.schedule),
-        "per_second": broadcast.per_s,
-        "send_to_unsubscribed": broadcast.send_to_unsubscribed,
-        "skip_without_permission": broadcast.skip_without_permission,
-        "one_per_phone": broadcast.one_per_phone,
-        "dry_run": broadcast.dry_run,
-        "idempotency_key": broadcast.once,
-        "created_at": broadcast.created_at,
-        "due_at": broadcast.pass_at,
-        "started_at": broadcast.started_at,
-        "planned_at": broadcast.planned_at,
-        "paused_at": broadcast.paused_at,
-        "cancelled_at": broadcast.cancelled_at,
-        "expires_at": None if broadcast.started_at is None else broadcast.expires_at,
-        "left_out": None if broadcast.preflight is None else broadcast.preflight["no_content"],
-        "preflight": broadcast.preflight,
-        "estimate": estimate_json(broadcast),
-    }
-
-
-def estimate_json(broadcast: Broadcast) -> dict[str, Any] | None:
-    """The estimate of a broadcast: pending, done with its figures, or failed with the reason."""
-    estimate = broadcast.estimate
-    if estimate is None:
-        return None
-    done = estimate.state is EstimateState.DONE
-    return {
-        "state": estimate.state,
-        "requested_at": estimate.asked_at,
-        "reason": estimate.reason,
-        "figures": broadcast.preflight if done else None,
-    }
-
-
-def standing_json(standing: Standing) -> dict[str, Any]:
-    """A broadcast with how far it has come, what came of it, and whether that is what was foreseen."""
-    endings = Counter[str]()
-    for tally in standing.tallies:
-        endings[tally.ending] += tally.pushes
-    return {
-        **broadcast_json(standing.broadcast),
-        "progress": msgspec.to_builtins(standing.progress),
-        "endings": dict(endings),
-        "results": standing.tallies,
-        "waiting": standing.waiting,
-        "compared": standing.compared,
-    }
+        return response.of_json(OneBroadcastView(broadcast=BroadcastView.of(changed)))
 
 
 def _said_json(said: Said) -> dict[str, Any]:
     return {
         "platform": said.platform,
-        "to": None if said.to is None else device_json(said.to.device),
+        "to": None if said.to is None else DeviceView.of(said.to.device),
         "content": None if said.content is None else msgspec.to_builtins(said.content),
         "problem": said.problem or None,
     }
-
-
-def _named(broadcast: Broadcast) -> dict[str, Any] | None:
-    if broadcast.device_ids is not None:
-        return {"devices": len(broadcast.device_ids)}
-    return {"people": True} if broadcast.listed else None
 
 
 def _number(call: Call) -> int:

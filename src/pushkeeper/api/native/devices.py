@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pushkeeper.api.customerio.parse import MAX_TOKEN_BYTES
 from pushkeeper.core.delivery.device_status import LastStatus
 from pushkeeper.core.devices.tokens import token_of
-from pushkeeper.core.identity import cio_id
 from pushkeeper.errors import BadRequest, PushkeeperError
 from pushkeeper.services import validation
-from pushkeeper.services.schemas.devices import DaysQuery, DeviceLinesQuery, DeviceQuery, DevicesQuery
+from pushkeeper.services.identifiers import MAX_TOKEN_BYTES
+from pushkeeper.services.schemas.devices import (
+    DaysQuery,
+    DeviceHistoryView,
+    DeviceLinesQuery,
+    DevicePageView,
+    DeviceQuery,
+    DevicesQuery,
+    DeviceView,
+    HistoryLineView,
+    PushListView,
+    PushView,
+)
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 
@@ -20,10 +30,8 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.core.delivery.delivery_id import DeliveryIds
-    from pushkeeper.core.model import PersonId, Token
-    from pushkeeper.services.people import Device, HistoryLine, PushLine
-    from pushkeeper.services.routes import DeviceRoute
+    from pushkeeper.core.model import Token
+    from pushkeeper.services.people import Device
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
@@ -59,7 +67,7 @@ class _Native:
     async def device(self, call: Call) -> Answer:
         device = await self._device(call, call.queried(DeviceQuery))
         [way] = await self._context.services.routes.of_devices(call.workspace.workspace_id, [device])
-        return response.of_json(device_json(device) | route_json(way))
+        return response.of_json(DeviceView.of(device, way))
 
     async def devices(self, call: Call) -> Answer:
         """Devices by what they are, a page at a time."""
@@ -75,20 +83,15 @@ class _Native:
         following = page[-1].device_id.hex() if len(found) > limit else None
         ways = await self._context.services.routes.of_devices(call.workspace.workspace_id, page)
         await self._context.services.audit.tokens_read(call.actor, call.workspace.workspace_id, len(page))
-        shown = [device_json(device) | route_json(way) for device, way in zip(page, ways, strict=True)]
-        return response.of_json({"devices": shown, "next": following})
+        shown = [DeviceView.of(device, way) for device, way in zip(page, ways, strict=True)]
+        return response.of_json(DevicePageView(devices=shown, next=following))
 
     async def pushes(self, call: Call) -> Answer:
         query = call.queried(DeviceLinesQuery)
         device = await self._device(call, query)
         lines = await self._context.services.people.pushes(device, limit=query.limit or _PAGE)
-        return response.of_json(
-            {
-                "pushes": [
-                    push_json(device, line, self._context.services.listings.delivery_ids) for line in lines
-                ]
-            }
-        )
+        ids = self._context.services.listings.delivery_ids
+        return response.of_json(PushListView(pushes=[PushView.of(device, line, ids) for line in lines]))
 
     async def history(self, call: Call) -> Answer:
         query = call.queried(DeviceLinesQuery)
@@ -98,7 +101,7 @@ class _Native:
             query.owner(),
             limit=query.limit or _PAGE,
         )
-        return response.of_json({"history": [line_json(line) for line in lines]})
+        return response.of_json(DeviceHistoryView(history=[HistoryLineView.of(line) for line in lines]))
 
     async def _device(self, call: Call, query: DeviceQuery) -> Device:
         return await self._context.services.people.device(
@@ -124,69 +127,6 @@ class _Native:
         days = call.queried(DaysQuery).days or _DAYS
         counts = await self._context.services.deliveries.answers(call.workspace.workspace_id, days=days)
         return response.of_json({"days": days, "counts": counts})
-
-
-def device_json(device: Device) -> dict[str, Any]:
-    """A device, with the key of its person."""
-    return {
-        "token": device.token.value,
-        "id_kind": device.id_kind,
-        "platform": device.platform,
-        "person": cio_id(device.person_id),
-        "app": device.app,
-        "environment": device.environment,
-        "last_status": device.status,
-        "strikes": device.strikes,
-        "generation": device.generation,
-        "attributes": device.attributes,
-        "dropped_attributes": device.dropped_attributes,
-        "created_at": device.created_at,
-        "registered_at": device.registered_at,
-        "last_used": device.last_used,
-    }
-
-
-def route_json(way: DeviceRoute) -> dict[str, Any]:
-    """The route that a push to a device would take now, by its name, or why there is none."""
-    return {"route": way.route and way.route.name, "no_route_reason": way.reason or None}
-
-
-def push_json(device: Device, line: PushLine, ids: DeliveryIds) -> dict[str, Any]:
-    """What came of one push, by the delivery that it belongs to."""
-    return {
-        "delivery_id": ids.text(device.workspace_id, line.message_id, device.person_id),
-        "ending": line.ending,
-        "reason": line.reason,
-        "provider": line.provider,
-        "provider_status": line.provider_status,
-        "provider_reason": line.provider_reason,
-        "attempts": line.attempts,
-        "settled_at": line.settled_at,
-    }
-
-
-def line_json(line: HistoryLine) -> dict[str, Any]:
-    """One line of history, with the answer that caused it."""
-    return {
-        "at": line.at,
-        "event": line.event,
-        "from_status": line.from_status,
-        "to_status": line.to_status,
-        "from_person": _person(line.from_person_id),
-        "to_person": _person(line.to_person_id),
-        "generation": line.generation,
-        "message": line.message_id,
-        "provider": line.provider,
-        "provider_status": line.provider_status,
-        "provider_reason": line.provider_reason,
-        "request_id": line.request_id,
-        "strikes": line.strikes,
-        "undone": line.undone,
-    }
-
-
-def _person(person_id: PersonId | None) -> str | None:
-    return None if person_id is None else cio_id(person_id)
 
 
 def _token(call: Call) -> Token:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pushkeeper.api.customerio import parse
 from pushkeeper.api.native.devices import render
 from pushkeeper.core import identity
-from pushkeeper.services import validation
+from pushkeeper.services import identifiers, validation
 from pushkeeper.services.people import AskedBy
-from pushkeeper.services.schemas.people import ErasuresQuery
+from pushkeeper.services.schemas.people import (
+    BegunErasureView,
+    ErasureListView,
+    ErasuresQuery,
+    ErasureView,
+    OneErasureView,
+)
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 
@@ -20,7 +25,6 @@ if TYPE_CHECKING:
 
     from pushkeeper.api.context import Context
     from pushkeeper.core.identity import Identifier
-    from pushkeeper.services.people import Receipt
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
@@ -52,7 +56,9 @@ class _Erasures:
         )
         address = f"{self._url}/api/v1/erasures/{found.erasure_id}"
         return response.of_json(
-            {"erasure": receipt_json(found), "receipt": address}, 202, (b"location", address.encode())
+            BegunErasureView(erasure=ErasureView.of(found), receipt=address),
+            202,
+            (b"location", address.encode()),
         )
 
     async def all(self, call: Call) -> Answer:
@@ -60,27 +66,12 @@ class _Erasures:
         text = call.queried(ErasuresQuery).identifier
         of = None if text is None else _identifier(text)
         found = await self._registry.receipts(call.workspace.workspace_id, of)
-        return response.of_json({"erasures": [receipt_json(one) for one in found]})
+        return response.of_json(ErasureListView(erasures=[ErasureView.of(one) for one in found]))
 
     async def one(self, call: Call) -> Answer:
         number = validation.number_of_path(call.segment("id"), "erasure")
         found = await self._registry.receipt(call.workspace.workspace_id, number)
-        return response.of_json({"erasure": receipt_json(found)})
-
-
-def receipt_json(receipt: Receipt) -> dict[str, Any]:
-    """A receipt: what was erased, and nothing of whom."""
-    return {
-        "id": receipt.erasure_id,
-        "status": "pending" if receipt.done_at is None else "done",
-        "asked_at": receipt.asked_at,
-        "asked_by": receipt.asked_by,
-        "request_id": receipt.request_id,
-        "done_at": receipt.done_at,
-        "counts": receipt.counts,
-        "identifiers": [one.hex() for one in receipt.hashes],
-        "failure": receipt.failure,
-    }
+        return response.of_json(OneErasureView(erasure=ErasureView.of(found)))
 
 
 def _identifier(text: str) -> Identifier:
@@ -89,5 +80,5 @@ def _identifier(text: str) -> Identifier:
     Raises:
         BadRequest: it is too long, or holds what cannot be stored.
     """
-    text = validation.text(text, "identifier", max_bytes=parse.MAX_ID_BYTES + len("cio_"))
-    return parse.checked(identity.of_path(text), "identifier")
+    text = validation.text(text, "identifier", max_bytes=identifiers.MAX_ID_BYTES + len("cio_"))
+    return identifiers.checked(identity.of_path(text), "identifier")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from pushkeeper.api.customerio import parse
 from pushkeeper.api.native.devices import render
 from pushkeeper.core import identity
-from pushkeeper.services import validation
+from pushkeeper.services import identifiers, validation
 from pushkeeper.services.schemas.explain import ExplainQuery
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
@@ -20,7 +17,6 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.core.explain.explain import Explanation
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
@@ -43,14 +39,8 @@ class _Explain:
         person, token = query.person, query.device
         found = await self._explanations.why(
             call.workspace.workspace_id,
-            person=None if person is None else parse.checked(identity.of_path(person), "person"),
-            device=None if token is None else parse.known_token(token, "device"),
+            person=None if person is None else identifiers.checked(identity.of_path(person), "person"),
+            device=None if token is None else identifiers.known_token(token, "device"),
             message=validation.optional_text(query.message, "message", max_bytes=MAX_MESSAGE_BYTES),
         )
-        return response.of_json(explanation_json(found))
-
-
-def explanation_json(found: Explanation) -> dict[str, Any]:
-    """The answer, the trace, and the smallest change that would have helped."""
-    shown: dict[str, Any] = msgspec.to_builtins(found)
-    return shown
+        return response.of_json(found)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pushkeeper.api.native.devices import render
 from pushkeeper.services import validation
+from pushkeeper.services.schemas.jobs import JobListView, JobView
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.services.jobs import Job
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
@@ -37,7 +37,7 @@ class _Jobs:
 
     async def all(self, call: Call) -> Answer:
         found = await self._jobs.all(call.workspace.workspace_id)
-        return response.of_json({"jobs": [job_json(job) for job in found]})
+        return response.of_json(JobListView(jobs=[JobView.of(job) for job in found]))
 
     async def retry(self, call: Call) -> Answer:
         await self._jobs.retry(call.actor, call.workspace.workspace_id, call.segment("kind"), _number(call))
@@ -46,20 +46,6 @@ class _Jobs:
     async def cancel(self, call: Call) -> Answer:
         await self._jobs.cancel(call.actor, call.workspace.workspace_id, call.segment("kind"), _number(call))
         return response.empty()
-
-
-def job_json(job: Job) -> dict[str, Any]:
-    """A job that is not done."""
-    return {
-        "kind": job.kind,
-        "id": job.item_id,
-        "name": job.name,
-        "state": job.state,
-        "attempts": job.attempts,
-        "reason": job.reason,
-        "next_attempt_at": None if job.state == "failed" else job.next_attempt_at,
-        "created_at": job.created_at,
-    }
 
 
 def _number(call: Call) -> int:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import UNSET
 
 from pushkeeper.api.native.devices import render
-from pushkeeper.services.schemas.routes import PauseRequest
-from pushkeeper.services.schemas.workspace import OptionsChange
+from pushkeeper.services.schemas.routes import PauseRequest, RouteListView, RouteView
+from pushkeeper.services.schemas.workspace import ChosenOptionsView, OptionsChange
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import Surface
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.services.routes import RouteFacts
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
@@ -46,7 +44,7 @@ class _Native:
 
     async def all(self, call: Call) -> Answer:
         found = await self._routing.all(call.workspace.workspace_id)
-        return response.of_json({"routes": [route_json(facts) for facts in found]})
+        return response.of_json(RouteListView(routes=[RouteView.of(facts) for facts in found]))
 
     async def pause(self, call: Call) -> Answer:
         reason = (await call.read(PauseRequest)).reason or ""
@@ -70,44 +68,10 @@ class _Native:
 
     async def options(self, call: Call) -> Answer:
         chosen = await self._workspaces.options(call.workspace.workspace_id)
-        return response.of_json({"options": asdict(chosen)})
+        return response.of_json(ChosenOptionsView.of(chosen))
 
     async def choose(self, call: Call) -> Answer:
         changes = msgspec.structs.asdict(await call.read(OptionsChange))
         given = {name: value for name, value in changes.items() if value is not UNSET}
         chosen = await self._workspaces.choose(call.actor, call.workspace.workspace_id, given)
-        return response.of_json({"options": asdict(chosen)})
-
-
-def route_json(facts: RouteFacts) -> dict[str, Any]:
-    """One route: how it stands, what it did in 24 hours, and what waits or is held on it."""
-    route, health = facts.route, facts.health
-    return {
-        "route": route.name,
-        "state": facts.state,
-        "accepted_at": route.accepted_at,
-        "paused_at": route.paused_at,
-        "pause_kind": route.pause_kind,
-        "pause_reason": route.pause_reason,
-        "probe_at": route.probe_at,
-        "throttled_until": route.throttled_until,
-        "last_24_hours": {
-            "accepted": health.accepted,
-            "ambiguous": health.ambiguous,
-            "definite": health.definite,
-            "other": health.other,
-        },
-        "waiting": health.waiting,
-        "held": health.held_verdicts,
-        "alerts": [
-            {
-                "reason": alert.reason,
-                "alert": alert.alert,
-                "detail": alert.detail,
-                "times": alert.times,
-                "first_at": alert.first_at,
-                "last_at": alert.last_at,
-            }
-            for alert in facts.alerts
-        ],
-    }
+        return response.of_json(ChosenOptionsView.of(chosen))

@@ -50,7 +50,9 @@ def document() -> dict[str, Any]:
     """The description."""
     operations = [operation for tag in TAGS for operation in tag.operations.values()]
     queries = [operation.query for operation in operations if operation.query is not None]
-    given = [kind for operation in operations for kind in (operation.body, operation.answer)]
+    given = [
+        kind for operation in operations for kind in (operation.body, operation.answer, *operation.parts)
+    ]
     structs = Structs(
         [*queries, *(kind for kind in given if kind is not None and not isinstance(kind, dict))]
     )

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pushkeeper.api.openapi.operation import Operation, Operations
-from pushkeeper.api.openapi.schema import Schema, list_of, record, ref
-from pushkeeper.api.openapi.schemas import ESTIMATE, MAYBE_TEXT, OBJECT, TEXT, VERSION
-from pushkeeper.services.schemas.broadcasts import BroadcastsQuery
+from pushkeeper.api.openapi.schema import Schema, list_of, record
+from pushkeeper.api.openapi.schemas import MAYBE_TEXT, OBJECT, TEXT
+from pushkeeper.services.schemas.broadcast_view import (
+    BroadcastPageView,
+    OneBroadcastView,
+    OneEstimateView,
+    PreflightEstimateView,
+)
+from pushkeeper.services.schemas.broadcasts import (
+    BroadcastChange,
+    BroadcastsQuery,
+    NewBroadcast,
+    StartRequest,
+)
 from pushkeeper.services.schemas.workspace import PushesQuery
 
-_ONE: Schema = record({"broadcast": ref("Broadcast")})
+if TYPE_CHECKING:
+    from msgspec import Struct
+
 _MAYBE_OBJECT: Schema = {"type": ["object", "null"], "additionalProperties": True}
 
 
-def _step(step: str, summary: str, description: str, body: Schema | None = None) -> Operations:
+def _step(step: str, summary: str, description: str, body: type[Struct] | None = None) -> Operations:
     operation = Operation(
         id=f"{step}Broadcast",
         summary=summary,
         description=description,
         body=body,
         body_is_optional=body is not None,
-        answer=_ONE,
+        answer=OneBroadcastView,
         refused=(404, 409),
     )
     return {("POST", f"/api/v1/broadcasts/{{id}}/{step}"): operation}
@@ -31,22 +46,22 @@ BROADCASTS: Operations = {
         summary="List broadcasts",
         description="Broadcasts, newest first, one page at a time.",
         query=BroadcastsQuery,
-        answer=record({"broadcasts": list_of(ref("Broadcast")), "next": MAYBE_TEXT}),
+        answer=BroadcastPageView,
     ),
     ("POST", "/api/v1/broadcasts"): Operation(
         id="createBroadcast",
         summary="Create a broadcast",
         description="Creates a broadcast, a draft unless `start` is true. Its `estimate` is pending at first.",
-        body=ref("NewBroadcast"),
+        body=NewBroadcast,
         status=201,
-        answer=_ONE,
+        answer=OneBroadcastView,
         refused=(403, 404, 409),
     ),
     ("POST", "/api/v1/broadcasts/preview"): Operation(
         id="previewBroadcast",
         summary="Preview a broadcast",
         description="What a broadcast would show on each platform to one member of its audience. Nothing is saved.",
-        body=ref("NewBroadcast"),
+        body=NewBroadcast,
         answer=record(
             {
                 "preview": list_of(
@@ -67,15 +82,15 @@ BROADCASTS: Operations = {
         id="getBroadcast",
         summary="Get a broadcast",
         description="One broadcast: its progress, when it is expected to end, and its results.",
-        answer=_ONE,
+        answer=OneBroadcastView,
         refused=(404,),
     ),
     ("PUT", "/api/v1/broadcasts/{id}"): Operation(
         id="replaceBroadcast",
         summary="Replace a draft",
         description="Replaces a draft, whose `estimate` is pending then. It starts if `start` is true.",
-        body=ref("NewBroadcast"),
-        answer=_ONE,
+        body=BroadcastChange,
+        answer=OneBroadcastView,
         refused=(403, 404, 409),
     ),
     ("GET", "/api/v1/broadcasts/{id}/minutes"): Operation(
@@ -91,21 +106,21 @@ BROADCASTS: Operations = {
         description="Requests another estimate of what to expect of a broadcast that has not begun. A worker makes it: poll "
         "the broadcast until its `estimate` is `done` or `failed`.",
         status=202,
-        answer=record({"estimate": ESTIMATE}),
+        answer=OneEstimateView,
         refused=(404, 409),
     ),
     ("POST", "/api/v1/broadcasts/{id}/preflight"): Operation(
         id="preflightBroadcast",
         summary="Estimate a broadcast again (former name)",
         description="Does what `estimate` does, and answers with the figures of the estimate before.",
-        answer=record({"preflight": _MAYBE_OBJECT, "estimate": ESTIMATE}),
+        answer=PreflightEstimateView,
         refused=(404, 409),
     ),
     **_step(
         "start",
         "Start a broadcast",
         "Starts a draft, at once or at its scheduled time. With `version`, it is refused if the draft has another by now.",
-        body={"type": "object", "properties": {"version": VERSION}, "additionalProperties": False},
+        body=StartRequest,
     ),
     **_step("pause", "Pause a broadcast", "Stops sending until the broadcast is resumed."),
     **_step("resume", "Resume a broadcast", "Continues a paused broadcast."),

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from pushkeeper.api.openapi.operation import Operation, Operations
-from pushkeeper.api.openapi.schema import list_of, record, ref
-from pushkeeper.api.openapi.schemas import COUNT, MAYBE_TEXT, OBJECT, TEXT
-from pushkeeper.services.schemas.devices import DeviceLinesQuery, DeviceQuery, DevicesQuery
+from pushkeeper.api.openapi.schema import list_of, record
+from pushkeeper.api.openapi.schemas import COUNT, OBJECT
+from pushkeeper.core.explain.explain import Explanation
+from pushkeeper.services.schemas.devices import (
+    DeviceHistoryView,
+    DeviceLinesQuery,
+    DevicePageView,
+    DeviceQuery,
+    DevicesQuery,
+    DeviceView,
+    PushListView,
+)
 from pushkeeper.services.schemas.explain import ExplainQuery
 from pushkeeper.services.schemas.strikes import UndoOutcome, UndoRequest
 
@@ -15,14 +24,14 @@ DEVICES: Operations = {
         summary="List devices",
         description="Devices that match all filters given, ordered by key, one page at a time.",
         query=DevicesQuery,
-        answer=record({"devices": list_of(ref("Device")), "next": MAYBE_TEXT}),
+        answer=DevicePageView,
     ),
     ("GET", "/api/v1/devices/{token}"): Operation(
         id="getDevice",
         summary="Get a device",
         description="One device, by its token or installation id.",
         query=DeviceQuery,
-        answer=ref("Device"),
+        answer=DeviceView,
         refused=(404,),
     ),
     ("GET", "/api/v1/devices/{token}/history"): Operation(
@@ -30,7 +39,7 @@ DEVICES: Operations = {
         summary="List what happened to a device",
         description="Registrations, moves and changes of status, newest first. They are kept after the device is deleted.",
         query=DeviceLinesQuery,
-        answer=record({"history": list_of(OBJECT)}),
+        answer=DeviceHistoryView,
         refused=(404,),
     ),
     ("GET", "/api/v1/devices/{token}/pushes"): Operation(
@@ -38,7 +47,7 @@ DEVICES: Operations = {
         summary="List the pushes to a device",
         description="The pushes to a device and how each ended, newest first.",
         query=DeviceLinesQuery,
-        answer=record({"pushes": list_of(OBJECT)}),
+        answer=PushListView,
         refused=(404,),
     ),
     ("GET", "/api/v1/stats/devices"): Operation(
@@ -55,17 +64,7 @@ EXPLANATIONS: Operations = {
         summary="Explain a delivery",
         description="Why a person did or did not get a message, or whether a push would reach them now.",
         query=ExplainQuery,
-        answer=record(
-            {
-                "person": MAYBE_TEXT,
-                "message": MAYBE_TEXT,
-                "got": {"type": ["boolean", "null"]},
-                "said": TEXT,
-                "change": MAYBE_TEXT,
-                "steps": list_of(OBJECT),
-                "devices": list_of(OBJECT),
-            }
-        ),
+        answer=Explanation,
         refused=(404,),
     ),
     ("POST", "/api/v1/undo"): Operation(

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pushkeeper.api.openapi.operation import Operation, Operations
-from pushkeeper.api.openapi.schema import list_of, record, ref
-from pushkeeper.api.openapi.schemas import TEXT
-from pushkeeper.services.schemas.people import ErasuresQuery
+from pushkeeper.services.schemas.people import (
+    BegunErasureView,
+    ErasureListView,
+    ErasuresQuery,
+    OneErasureView,
+)
 
 ERASURES: Operations = {
     ("POST", "/api/v1/customers/{identifier}/erase"): Operation(
         id="erasePerson",
         summary="Erase a person",
         description="Deletes a person and all data about them. The receipt shows when that is complete.",
-        answer=record({"erasure": ref("Erasure"), "receipt": TEXT}),
+        answer=BegunErasureView,
         status=202,
         refused=(404,),
     ),
@@ -21,13 +24,13 @@ ERASURES: Operations = {
         summary="List receipts of erasures",
         description="The last hundred receipts, or those of one identifier, newest first.",
         query=ErasuresQuery,
-        answer=record({"erasures": list_of(ref("Erasure"))}),
+        answer=ErasureListView,
     ),
     ("GET", "/api/v1/erasures/{id}"): Operation(
         id="getErasure",
         summary="Get the receipt of an erasure",
         description="Whether an erasure is complete, and how many rows of each kind were erased.",
-        answer=record({"erasure": ref("Erasure")}),
+        answer=OneErasureView,
         refused=(404,),
     ),
 }

@@ -22,6 +22,7 @@ class Operation:
         answer: the struct that it answers with, or a schema.
         refused: statuses that it may answer beside those that all may.
         body_is_optional: it may be called without a body.
+        parts: structs that the schema of its answer names.
         csv: it may answer with a table, if `format=csv` is asked for.
     """
 
@@ -35,6 +36,7 @@ class Operation:
     body_is_optional: bool = False
     refused: tuple[int, ...] = ()
     csv: bool = False
+    parts: tuple[type[Struct], ...] = ()
 
 
 Operations = dict[tuple[str, str], Operation]  # by method and path

@@ -6,7 +6,8 @@ from pushkeeper.api.openapi.operation import Operation, Operations
 from pushkeeper.api.openapi.schema import list_of, record
 from pushkeeper.api.openapi.schemas import COUNT, FLAG, OBJECT, TEXT
 from pushkeeper.services.schemas.devices import DaysQuery
-from pushkeeper.services.schemas.routes import PauseRequest
+from pushkeeper.services.schemas.jobs import JobListView
+from pushkeeper.services.schemas.routes import PauseRequest, RouteListView
 
 _ROUTE = "/api/v1/routes/{route}"
 
@@ -15,7 +16,7 @@ ROUTES: Operations = {
         id="listRoutes",
         summary="List routes",
         description="The state of every route, with its queued pushes and held refusals.",
-        answer=record({"routes": list_of(OBJECT)}),
+        answer=RouteListView,
     ),
     ("POST", f"{_ROUTE}/pause"): Operation(
         id="pauseRoute",
@@ -61,7 +62,7 @@ JOBS: Operations = {
         id="listJobs",
         summary="List jobs",
         description="Jobs that are not done: waiting, running, postponed after a failed attempt, or failed permanently, with the reason.",
-        answer=record({"jobs": list_of(OBJECT)}),
+        answer=JobListView,
     ),
     ("POST", "/api/v1/jobs/{kind}/{job}/retry"): Operation(
         id="retryJob",

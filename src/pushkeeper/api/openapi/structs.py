@@ -26,6 +26,7 @@ class Structs:
     def __init__(self, kinds: Iterable[Kind]) -> None:
         found = list(dict.fromkeys(kinds))
         refs, components = msgspec.json.schema_components(found, ref_template="#/components/schemas/{name}")
+        refs = tuple(map(_plain, refs))
         self._refs = dict(zip(found, refs, strict=True))
         self._components = components
 
@@ -41,7 +42,7 @@ class Structs:
     def components(self, without: Iterable[Kind]) -> dict[str, Schema]:
         """All of them by their names, but these, which nothing refers to."""
         hidden = {kind.__name__ for kind in without}
-        return {name: _plain(one) for name, one in self._components.items() if name not in hidden}
+        return {_shown(name): _plain(one) for name, one in self._components.items() if name not in hidden}
 
 
 def _plain(schema: Any) -> Any:  # noqa: ANN401 - JSON
@@ -52,9 +53,14 @@ def _plain(schema: Any) -> Any:  # noqa: ANN401 - JSON
         return schema
     if "x-schema" in schema:
         return ref(schema["x-schema"]) | {k: one for k, one in schema.items() if k == "description"}
+    if "$ref" in schema:
+        schema = schema | {"$ref": _shown(schema["$ref"])}
     found = {name: _plain(one) for name, one in schema.items()}
     if isinstance(found.get("title"), str):
         del found["title"]
+    if isinstance(found.get("description"), str):
+        # Of a docstring: what follows is for those who read the code.
+        found["description"] = found["description"].partition("\n\n")[0].replace("\n", " ")
     if not isinstance(found.get("default"), dict):
         # Generators of clients take a field with a default for one that has to be sent.
         found.pop("default", None)
@@ -64,6 +70,11 @@ def _plain(schema: Any) -> Any:  # noqa: ANN401 - JSON
         # Without it some generators take it for an empty object.
         found["additionalProperties"] = True
     return _joined(found)
+
+
+def _shown(name: str) -> str:
+    """The name of a struct as clients have it."""
+    return name.removesuffix("View")
 
 
 def _joined(schema: Schema) -> Schema:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pushkeeper.api.openapi.operation import Operation, Operations
-from pushkeeper.api.openapi.schema import Schema, list_of, record, ref
-from pushkeeper.services.schemas.templates import NewTemplate, TemplatesQuery
-
-_ONE: Schema = record({"template": ref("Template")})
+from pushkeeper.services.schemas.templates import (
+    NewTemplate,
+    OneTemplateView,
+    TemplateListView,
+    TemplatesQuery,
+)
 
 TEMPLATES: Operations = {
     ("GET", "/api/v1/templates"): Operation(
@@ -14,7 +16,7 @@ TEMPLATES: Operations = {
         summary="List templates",
         description="Templates, oldest first.",
         query=TemplatesQuery,
-        answer=record({"templates": list_of(ref("Template"))}),
+        answer=TemplateListView,
     ),
     ("POST", "/api/v1/templates"): Operation(
         id="createTemplate",
@@ -22,14 +24,14 @@ TEMPLATES: Operations = {
         description="Creates a template. Its texts are Liquid.",
         body=NewTemplate,
         status=201,
-        answer=_ONE,
+        answer=OneTemplateView,
         refused=(409,),
     ),
     ("GET", "/api/v1/templates/{id}"): Operation(
         id="getTemplate",
         summary="Get a template",
         description="One template.",
-        answer=_ONE,
+        answer=OneTemplateView,
         refused=(404,),
     ),
     ("PUT", "/api/v1/templates/{id}"): Operation(
@@ -37,7 +39,7 @@ TEMPLATES: Operations = {
         summary="Replace a template",
         description="Replaces a template. Messages that are already queued are not affected.",
         body=NewTemplate,
-        answer=_ONE,
+        answer=OneTemplateView,
         refused=(404, 409),
     ),
     ("DELETE", "/api/v1/templates/{id}"): Operation(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pushkeeper.api.openapi.operation import Operation, Operations
-from pushkeeper.api.openapi.schema import Schema, list_of, record, ref
+from pushkeeper.api.openapi.schema import Schema, list_of, record
 from pushkeeper.api.openapi.schemas import COUNT, MAYBE_TEXT, OBJECT, TEXT
 from pushkeeper.services.schemas.base import PageQuery
-from pushkeeper.services.schemas.workspace import AuditQuery, OptionsChange
+from pushkeeper.services.schemas.workspace import AuditQuery, ChosenOptionsView, OptionsChange
 
 _LINE: Schema = record(
     {
@@ -52,7 +52,7 @@ WORKSPACE: Operations = {
         id="getOptions",
         summary="Get the options",
         description="The options of the workspace.",
-        answer=record({"options": ref("Options")}),
+        answer=ChosenOptionsView,
     ),
     ("PATCH", "/api/v1/options"): Operation(
         id="changeOptions",
@@ -60,7 +60,7 @@ WORKSPACE: Operations = {
         description="Changes the options that are given, and leaves the others.",
         body=OptionsChange,
         body_is_optional=True,
-        answer=record({"options": ref("Options")}),
+        answer=ChosenOptionsView,
         refused=(409,),
     ),
     ("GET", "/api/v1/credentials"): Operation(

@@ -11,7 +11,7 @@ import msgspec
 
 from pushkeeper.core.explain import obstacles as explain_verdict
 from pushkeeper.core.explain import trace as explain_steps
-from pushkeeper.core.explain.facts import Step
+from pushkeeper.core.explain.facts import TraceStep
 from pushkeeper.core.identity import cio_id
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     platform: str | None
     got: bool | None
     said: str
-    steps: tuple[Step, ...]
+    steps: tuple[TraceStep, ...]
     changes: tuple[str, ...]
 
 
@@ -45,7 +45,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     got: bool | None
     said: str
     change: str | None
-    steps: tuple[Step, ...]
+    steps: tuple[TraceStep, ...]
     devices: tuple[Trace, ...]
 
 

@@ -13,7 +13,7 @@ from pushkeeper.core.delivery.device_status import LastStatus
 from pushkeeper.core.model import Content, PersonId, Platform, Token, TokenShape, token_shape
 
 
-class Name(StrEnum):
+class StepName(StrEnum):
     """What a step of a trace is about, in the order in which it matters."""
 
     KNOWN = "known"  # whether the person and the device are there
@@ -28,10 +28,10 @@ class Name(StrEnum):
     REPORTS = "reports"  # what the app told of it
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
+class TraceStep(msgspec.Struct, frozen=True, kw_only=True):
     """One fact. `so` is whether it lets the push through; None where it only tells."""
 
-    step: Name
+    step: StepName
     so: bool | None
     said: str
     at: datetime | None = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pushkeeper.core.broadcasts.schedule import canonical_zone
 from pushkeeper.core.delivery.device_status import LastStatus
 from pushkeeper.core.delivery.eligibility import SkipReason, preferences, respects, skip_reasons
-from pushkeeper.core.explain.facts import DeviceFor, Name, NoRoute, Step
+from pushkeeper.core.explain.facts import DeviceFor, NoRoute, StepName, TraceStep
 from pushkeeper.core.identity import cio_id
 
 if TYPE_CHECKING:
@@ -27,33 +27,37 @@ PREFERENCES = {
 }
 
 
-def of_person(facts: Facts) -> tuple[Step, ...]:
+def of_person(facts: Facts) -> tuple[TraceStep, ...]:
     """What is so for all of the person's devices."""
     person = facts.person
     if person is None:
-        return (Step(step=Name.KNOWN, so=False, said="nobody here has this name"),)
+        return (TraceStep(step=StepName.KNOWN, so=False, said="nobody here has this name"),)
     known_by = ", ".join(f"{kind} {value}" for kind, value in person.known_by.items())
-    known = Step(step=Name.KNOWN, so=True, said=f"the person is known by {known_by}", at=person.created_at)
+    known = TraceStep(
+        step=StepName.KNOWN, so=True, said=f"the person is known by {known_by}", at=person.created_at
+    )
     return (known, *_of_broadcast(facts))
 
 
-def _of_broadcast(facts: Facts) -> Iterator[Step]:
+def _of_broadcast(facts: Facts) -> Iterator[TraceStep]:
     message = facts.message
     broadcast = None if message is None else message.broadcast
     if broadcast is None:
         return
     about = f"broadcast {broadcast.number}"
     if broadcast.cancelled_at is not None:
-        yield Step(step=Name.PLAN, so=None, said=f"{about} was cancelled", at=broadcast.cancelled_at)
+        yield TraceStep(step=StepName.PLAN, so=None, said=f"{about} was cancelled", at=broadcast.cancelled_at)
     elif broadcast.paused_at is not None:
-        yield Step(step=Name.PLAN, so=False, said=f"{about} is paused", at=broadcast.paused_at)
+        yield TraceStep(step=StepName.PLAN, so=False, said=f"{about} is paused", at=broadcast.paused_at)
     elif broadcast.started_at is None:
-        yield Step(step=Name.PLAN, so=False, said=f"{about} is {broadcast.state}", at=broadcast.due_at)
+        yield TraceStep(
+            step=StepName.PLAN, so=False, said=f"{about} is {broadcast.state}", at=broadcast.due_at
+        )
     else:
-        yield Step(step=Name.PLAN, so=True, said=f"{about} began", at=broadcast.started_at)
+        yield TraceStep(step=StepName.PLAN, so=True, said=f"{about} began", at=broadcast.started_at)
 
 
-def of_device(facts: Facts, one: OfDevice) -> Iterator[Step]:
+def of_device(facts: Facts, one: OfDevice) -> Iterator[TraceStep]:
     """What is so for one device, in the order in which it matters."""
     yield _known(one)
     if facts.message is not None and facts.message.broadcast is not None:
@@ -73,38 +77,38 @@ def of_device(facts: Facts, one: OfDevice) -> Iterator[Step]:
         yield from _reports(one)
 
 
-def _known(one: OfDevice) -> Step:
+def _known(one: OfDevice) -> TraceStep:
     device = one.device
     if device is None:
         gone = next((line for line in one.history if line.event == "deleted"), None)
-        return Step(
-            step=Name.KNOWN,
+        return TraceStep(
+            step=StepName.KNOWN,
             so=False,
             said="the device is gone" if gone else "no device is known by this token",
             at=gone.at if gone else None,
         )
     at = device.registered_at
     said = f"the device is known: {device.platform.value}, last used {device.last_used:%Y-%m-%d}"
-    return Step(step=Name.KNOWN, so=True, said=said, at=at)
+    return TraceStep(step=StepName.KNOWN, so=True, said=said, at=at)
 
 
-def _audience(broadcast: Broadcast, one: OfDevice) -> Step:
+def _audience(broadcast: Broadcast, one: OfDevice) -> TraceStep:
     planned = one.push is not None or one.waiting is not None or one.held is not None
     if planned:
-        return Step(step=Name.AUDIENCE, so=True, said="the broadcast was planned for this device")
+        return TraceStep(step=StepName.AUDIENCE, so=True, said="the broadcast was planned for this device")
     if broadcast.named:
-        return Step(step=Name.AUDIENCE, so=False, said="the broadcast does not name it")
+        return TraceStep(step=StepName.AUDIENCE, so=False, said="the broadcast does not name it")
     if one.clause is not None:
         said = f"the audience's filter is not true of it now: {one.clause}"
-        return Step(step=Name.AUDIENCE, so=False, said=said, facts={"clause": one.clause})
-    return Step(step=Name.AUDIENCE, so=True, said="the audience's filter is true of it now")
+        return TraceStep(step=StepName.AUDIENCE, so=False, said=said, facts={"clause": one.clause})
+    return TraceStep(step=StepName.AUDIENCE, so=True, said="the audience's filter is true of it now")
 
 
-def _owners(facts: Facts, one: OfDevice) -> Iterator[Step]:
+def _owners(facts: Facts, one: OfDevice) -> Iterator[TraceStep]:
     for line in reversed(one.history):
         if line.event in {"registered", "moved", "deleted", "merged"}:
-            yield Step(
-                step=Name.OWNER,
+            yield TraceStep(
+                step=StepName.OWNER,
                 so=None,
                 said=f"{line.event} {_between(line)}",
                 at=line.at,
@@ -114,7 +118,9 @@ def _owners(facts: Facts, one: OfDevice) -> Iterator[Step]:
     if person is None or device is None:
         return
     theirs = device.person_id == person.person_id
-    yield Step(step=Name.OWNER, so=theirs, said="it is theirs" if theirs else "it is somebody else's now")
+    yield TraceStep(
+        step=StepName.OWNER, so=theirs, said="it is theirs" if theirs else "it is somebody else's now"
+    )
 
 
 def _between(line: Line) -> str:
@@ -128,14 +134,14 @@ def _shown(person: PersonId | None) -> str | None:
     return None if person is None else cio_id(person)
 
 
-def _status(one: OfDevice, device: Device) -> Step:
+def _status(one: OfDevice, device: Device) -> TraceStep:
     made = [line for line in one.history if line.event in _MADE_IT][:_SHOWN_LINES]
     since = next((line.at for line in made if line.to_status == device.status.value), None)
     said = f"its last status is {device.status.value or 'unused'}"
     if device.status in {LastStatus.BOUNCED, LastStatus.SUPPRESSED} and device.failure_reason:
         said += f", for {device.failure_reason}"
-    return Step(
-        step=Name.STATUS,
+    return TraceStep(
+        step=StepName.STATUS,
         so=device.status is not LastStatus.SUPPRESSED,
         said=said,
         at=since,
@@ -158,12 +164,12 @@ def _told(line: Line) -> dict[str, object]:
     }
 
 
-def _preferences(facts: Facts, device: Device) -> Iterator[Step]:
+def _preferences(facts: Facts, device: Device) -> Iterator[TraceStep]:
     for reason in preferences(device_for(facts.person, device)):
         respected = respects(facts.message, reason)
         said = PREFERENCES[reason]
-        yield Step(
-            step=Name.PREFERENCE,
+        yield TraceStep(
+            step=StepName.PREFERENCE,
             so=not respected,
             said=said if respected else f"{said}; it is sent all the same",
         )
@@ -182,28 +188,28 @@ def device_for(person: Person | None, device: Device) -> DeviceFor:
     )
 
 
-def _content(facts: Facts, device: Device) -> Step:
+def _content(facts: Facts, device: Device) -> TraceStep:
     against = _FOR_PLATFORM.intersection(skip_reasons(device_for(facts.person, device), facts.message))
     said = (
         "the message says nothing to this platform"
         if against
         else "the message says something to this platform"
     )
-    return Step(step=Name.CONTENT, so=not against, said=said)
+    return TraceStep(step=StepName.CONTENT, so=not against, said=said)
 
 
-def _route(one: OfDevice) -> Step:
+def _route(one: OfDevice) -> TraceStep:
     route = one.route
     if isinstance(route, NoRoute):
-        return Step(step=Name.ROUTE, so=False, said=route.reason)
+        return TraceStep(step=StepName.ROUTE, so=False, said=route.reason)
     if route.pause_reason is not None:
         said = f"{route.name} is paused: {route.pause_reason}"
-        return Step(step=Name.ROUTE, so=False, said=said, at=route.paused_at)
+        return TraceStep(step=StepName.ROUTE, so=False, said=said, at=route.paused_at)
     proved = "is well" if route.accepted_at is not None else "has accepted nothing yet"
-    return Step(step=Name.ROUTE, so=True, said=f"{route.name} {proved}", at=route.accepted_at)
+    return TraceStep(step=StepName.ROUTE, so=True, said=f"{route.name} {proved}", at=route.accepted_at)
 
 
-def _zone(broadcast: Broadcast, one: OfDevice) -> Iterator[Step]:
+def _zone(broadcast: Broadcast, one: OfDevice) -> Iterator[TraceStep]:
     if broadcast.zone is None:
         return
     known = canonical_zone(one.zone)
@@ -214,30 +220,36 @@ def _zone(broadcast: Broadcast, one: OfDevice) -> Iterator[Step]:
     else:
         said = f"its time zone {one.zone!r} is unknown: treated as {broadcast.zone}"
     facts = {"zone": known or broadcast.zone, "said": one.zone}
-    yield Step(step=Name.PLAN, so=None, said=said, facts=facts)
+    yield TraceStep(step=StepName.PLAN, so=None, said=said, facts=facts)
 
 
-def _plan(facts: Facts, one: OfDevice) -> Step:
+def _plan(facts: Facts, one: OfDevice) -> TraceStep:
     if one.waiting is not None:
         return _in_queue(facts, one.waiting)
     if one.push is not None:
         said = "it came to its end at this device"
-        return Step(step=Name.PLAN, so=None, said=said, at=one.push.settled_at)
+        return TraceStep(step=StepName.PLAN, so=None, said=said, at=one.push.settled_at)
     if one.held is not None:
-        return Step(step=Name.PLAN, so=None, said=f"a refusal is held, and not believed yet: {one.held}")
-    return Step(step=Name.PLAN, so=False, said="it was not planned for this device")
+        return TraceStep(
+            step=StepName.PLAN, so=None, said=f"a refusal is held, and not believed yet: {one.held}"
+        )
+    return TraceStep(step=StepName.PLAN, so=False, said="it was not planned for this device")
 
 
-def _in_queue(facts: Facts, waiting: Waiting) -> Step:
+def _in_queue(facts: Facts, waiting: Waiting) -> TraceStep:
     if waiting.parked:
-        return Step(step=Name.PLAN, so=False, said="it waits until somebody lets it go on", at=waiting.due_at)
+        return TraceStep(
+            step=StepName.PLAN, so=False, said="it waits until somebody lets it go on", at=waiting.due_at
+        )
     if waiting.claimed:
-        return Step(step=Name.PLAN, so=None, said="a worker has it in hand", at=waiting.due_at)
+        return TraceStep(step=StepName.PLAN, so=None, said="a worker has it in hand", at=waiting.due_at)
     when = "since" if waiting.due_at <= facts.now else "from"
-    return Step(step=Name.PLAN, so=None, said=f"it is in the queue, due {when} then", at=waiting.due_at)
+    return TraceStep(
+        step=StepName.PLAN, so=None, said=f"it is in the queue, due {when} then", at=waiting.due_at
+    )
 
 
-def _attempts(one: OfDevice) -> Iterator[Step]:
+def _attempts(one: OfDevice) -> Iterator[TraceStep]:
     push = one.push
     if push is None:
         return
@@ -251,8 +263,12 @@ def _attempts(one: OfDevice) -> Iterator[Step]:
         "detail": push.detail,
         "attempts": push.attempts,
     }
-    yield Step(
-        step=Name.ATTEMPTS, so=push.ending == "accepted", said=ended(push), at=push.settled_at, facts=facts
+    yield TraceStep(
+        step=StepName.ATTEMPTS,
+        so=push.ending == "accepted",
+        said=ended(push),
+        at=push.settled_at,
+        facts=facts,
     )
 
 
@@ -275,10 +291,10 @@ def ended(push: Push) -> str:
     return " ".join(filter(None, [f"failed: {push.reason}", answer, push.detail]))
 
 
-def _reports(one: OfDevice) -> Iterator[Step]:
+def _reports(one: OfDevice) -> Iterator[TraceStep]:
     if one.push is None or one.push.ending != "accepted":
         return
     for metric, at in sorted(one.reports.items(), key=lambda report: report[1]):
-        yield Step(step=Name.REPORTS, so=True, said=f"the app told: {metric}", at=at)
+        yield TraceStep(step=StepName.REPORTS, so=True, said=f"the app told: {metric}", at=at)
     if not one.reports:
-        yield Step(step=Name.REPORTS, so=None, said="the app has told nothing of it")
+        yield TraceStep(step=StepName.REPORTS, so=None, said="the app has told nothing of it")

@@ -15,6 +15,10 @@ class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a client sends: a field that is none of the struct's is refused, and null is the same as absent."""
 
 
+class View(Struct, frozen=True, kw_only=True, gc=False):
+    """What a client is answered; in the OpenAPI document without the `View` of its name."""
+
+
 Time: TypeAlias = Annotated[
     int | float | str, Meta(description="Unix seconds, or a time with its zone: 2026-12-24T18:00:00Z.")
 ]

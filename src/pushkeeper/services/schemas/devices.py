@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from uuid import UUID
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from pushkeeper.core.delivery.device_status import LastStatus
 from pushkeeper.core.filters.values import meanings
-from pushkeeper.core.identity import person_of_cio_id
-from pushkeeper.core.model import PersonId, Platform
+from pushkeeper.core.identity import cio_id, person_of_cio_id
+from pushkeeper.core.model import IdKind, PersonId, Platform
 from pushkeeper.errors import BadRequest
 from pushkeeper.services import validation
-from pushkeeper.services.schemas.base import Limit, PageQuery, Request
+from pushkeeper.services.schemas.base import Limit, PageQuery, Request, View
 from pushkeeper.store.devices.devices import Search
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from pushkeeper.core.delivery.delivery_id import DeliveryIds
+    from pushkeeper.services.routes import DeviceRoute
+    from pushkeeper.store.devices.devices import Device, HistoryLine, PushLine
 
 MAX_DAYS = 366
 # The time of a query: digits, or a text with its zone.
@@ -24,6 +33,136 @@ _Moment: TypeAlias = Annotated[
         extra_json_schema={"x-schema": "UnixTime"},
     ),
 ]
+
+
+class DeviceView(View, frozen=True, kw_only=True):
+    """A device, with the key of its person; the route that a push would take now, or why there is none, where that is asked."""
+
+    token: str
+    id_kind: IdKind
+    platform: Platform
+    person: str
+    app: str
+    environment: str
+    last_status: LastStatus
+    strikes: int
+    generation: int
+    attributes: dict[str, Any]
+    dropped_attributes: Annotated[
+        dict[str, str],
+        Meta(
+            description="Attributes of the last registration that could not be stored, each with the reason."
+        ),
+    ]
+    created_at: datetime
+    registered_at: datetime
+    last_used: datetime
+    route: str | UnsetType | None = UNSET
+    no_route_reason: str | UnsetType | None = UNSET
+
+    @classmethod
+    def of(cls, device: Device, way: DeviceRoute | None = None) -> Self:
+        return cls(
+            token=device.token.value,
+            id_kind=device.id_kind,
+            platform=device.platform,
+            person=cio_id(device.person_id),
+            app=device.app,
+            environment=device.environment,
+            last_status=device.status,
+            strikes=device.strikes,
+            generation=device.generation,
+            attributes=device.attributes,
+            dropped_attributes=device.dropped_attributes,
+            created_at=device.created_at,
+            registered_at=device.registered_at,
+            last_used=device.last_used,
+            route=UNSET if way is None else None if way.route is None else way.route.name,
+            no_route_reason=UNSET if way is None else way.reason or None,
+        )
+
+
+class DevicePageView(View, frozen=True, kw_only=True):
+    """A page of devices."""
+
+    devices: list[DeviceView]
+    next: str | None
+
+
+class PushView(View, frozen=True, kw_only=True):
+    """What came of one push to a device."""
+
+    delivery_id: str
+    ending: str
+    reason: str
+    provider: str | None
+    provider_status: int | None
+    provider_reason: str | None
+    attempts: int
+    settled_at: datetime
+
+    @classmethod
+    def of(cls, device: Device, line: PushLine, ids: DeliveryIds) -> Self:
+        return cls(
+            delivery_id=ids.text(device.workspace_id, line.message_id, device.person_id),
+            ending=line.ending,
+            reason=line.reason,
+            provider=line.provider,
+            provider_status=line.provider_status,
+            provider_reason=line.provider_reason,
+            attempts=line.attempts,
+            settled_at=line.settled_at,
+        )
+
+
+class PushListView(View, frozen=True, kw_only=True):
+    """The pushes to a device, newest first."""
+
+    pushes: list[PushView]
+
+
+class HistoryLineView(View, frozen=True, kw_only=True):
+    """One thing that happened to a device, with the provider's answer that caused it."""
+
+    at: datetime
+    event: str
+    from_status: str | None
+    to_status: str | None
+    from_person: str | None
+    to_person: str | None
+    generation: int
+    message: UUID | None
+    provider: str | None
+    provider_status: int | None
+    provider_reason: str | None
+    request_id: str | None
+    strikes: int | None
+    undone: bool
+
+    @classmethod
+    def of(cls, line: HistoryLine) -> Self:
+        return cls(
+            at=line.at,
+            event=line.event,
+            from_status=line.from_status,
+            to_status=line.to_status,
+            from_person=_person(line.from_person_id),
+            to_person=_person(line.to_person_id),
+            generation=line.generation,
+            message=line.message_id,
+            provider=line.provider,
+            provider_status=line.provider_status,
+            provider_reason=line.provider_reason,
+            request_id=line.request_id,
+            strikes=line.strikes,
+            undone=line.undone,
+        )
+
+
+class DeviceHistoryView(View, frozen=True, kw_only=True):
+    """What happened to a device, newest first."""
+
+    history: list[HistoryLineView]
 
 
 class DevicesQuery(PageQuery, frozen=True, kw_only=True):
@@ -105,3 +244,7 @@ class DaysQuery(Request, frozen=True, kw_only=True):
     """The last days."""
 
     days: Annotated[int, Meta(ge=1, le=MAX_DAYS, description="How many days.")] | None = None
+
+
+def _person(person_id: PersonId | None) -> str | None:
+    return None if person_id is None else cio_id(person_id)

@@ -2,14 +2,67 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
-from pushkeeper.services.schemas.base import Request
+from pushkeeper.services.schemas.base import Request, View
+from pushkeeper.store.people.erasures import AskedBy
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from pushkeeper.store.people.erasures import Receipt
 
 
 class ErasuresQuery(Request, frozen=True, kw_only=True):
     """Receipts of everybody, or of whoever had an identifier."""
 
     identifier: Annotated[str, Meta(description="An identifier that the person had.")] | None = None
+
+
+class ErasureView(View, frozen=True, kw_only=True):
+    """The receipt of an erasure: what was erased, and nothing of whom."""
+
+    id: int
+    status: Literal["pending", "done"]
+    asked_at: datetime
+    asked_by: AskedBy
+    request_id: str
+    done_at: datetime | None
+    counts: dict[str, int]
+    identifiers: Annotated[list[str], Meta(description="Keyed hashes of what the person was known by.")]
+    failure: str | None
+
+    @classmethod
+    def of(cls, receipt: Receipt) -> Self:
+        return cls(
+            id=receipt.erasure_id,
+            status="pending" if receipt.done_at is None else "done",
+            asked_at=receipt.asked_at,
+            asked_by=receipt.asked_by,
+            request_id=receipt.request_id,
+            done_at=receipt.done_at,
+            counts=receipt.counts,
+            identifiers=[one.hex() for one in receipt.hashes],
+            failure=receipt.failure,
+        )
+
+
+class OneErasureView(View, frozen=True, kw_only=True):
+    """One receipt."""
+
+    erasure: ErasureView
+
+
+class BegunErasureView(OneErasureView, frozen=True, kw_only=True):
+    """An erasure that begins, and where its receipt is."""
+
+    receipt: str
+
+
+class ErasureListView(View, frozen=True, kw_only=True):
+    """Receipts, newest first."""
+
+    erasures: list[ErasureView]

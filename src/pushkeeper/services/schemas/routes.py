@@ -1,11 +1,95 @@
-"""Pausing routes."""
+"""Routes: how they stand, and pausing them."""
 
 from __future__ import annotations
 
-from pushkeeper.services.schemas.base import Request
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pushkeeper.services.schemas.base import Request, View
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from pushkeeper.services.routes import RouteFacts
 
 
 class PauseRequest(Request, frozen=True, kw_only=True):
     """Why a route is paused."""
 
     reason: str | None = None
+
+
+class HealthView(View, frozen=True, kw_only=True):
+    """What the push service answered in 24 hours."""
+
+    accepted: int
+    ambiguous: int
+    definite: int
+    other: int
+
+
+class AlertView(View, frozen=True, kw_only=True):
+    """What somebody should look at."""
+
+    reason: str
+    alert: str
+    detail: str
+    times: int
+    first_at: datetime
+    last_at: datetime
+
+
+class RouteView(View, frozen=True, kw_only=True):
+    """One route: how it stands, what it did in 24 hours, and what waits or is held on it."""
+
+    route: str
+    state: str
+    accepted_at: datetime | None
+    paused_at: datetime | None
+    pause_kind: str | None
+    pause_reason: str | None
+    probe_at: datetime | None
+    throttled_until: datetime | None
+    last_24_hours: HealthView
+    waiting: int
+    held: int
+    alerts: list[AlertView]
+
+    @classmethod
+    def of(cls, facts: RouteFacts) -> Self:
+        route, health = facts.route, facts.health
+        return cls(
+            route=route.name,
+            state=facts.state,
+            accepted_at=route.accepted_at,
+            paused_at=route.paused_at,
+            pause_kind=route.pause_kind,
+            pause_reason=route.pause_reason,
+            probe_at=route.probe_at,
+            throttled_until=route.throttled_until,
+            last_24_hours=HealthView(
+                accepted=health.accepted,
+                ambiguous=health.ambiguous,
+                definite=health.definite,
+                other=health.other,
+            ),
+            waiting=health.waiting,
+            held=health.held_verdicts,
+            alerts=[
+                AlertView(
+                    reason=one.reason,
+                    alert=one.alert,
+                    detail=one.detail,
+                    times=one.times,
+                    first_at=one.first_at,
+                    last_at=one.last_at,
+                )
+                for one in facts.alerts
+            ],
+        )
+
+
+class RouteListView(View, frozen=True, kw_only=True):
+    """All routes."""
+
+    routes: list[RouteView]

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from pushkeeper.core.messages.personalize import WhenUndefined
-from pushkeeper.core.model import Content, Priority
+from pushkeeper.core.model import Content, Platform, Priority
 from pushkeeper.errors import BadRequest
 from pushkeeper.services import validation
-from pushkeeper.services.messages.content import MAX_TTL_S, content_of, native_content_of
-from pushkeeper.services.schemas.base import MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, Filter, Name, Request
+from pushkeeper.services.messages.content import content_of
+from pushkeeper.services.schemas.base import (
+    MAX_DESCRIPTION_BYTES,
+    MAX_NAME_BYTES,
+    Filter,
+    Name,
+    Request,
+    View,
+)
 from pushkeeper.store.messages.templates import Draft, TemplateKind
 
+if TYPE_CHECKING:
+    from typing import Self
+
+    from pushkeeper.store.messages.templates import Template
+
 _MAX_LANGUAGE_BYTES = 35
+MAX_TTL_S = 28 * 86_400  # FCM's longest
 Sound: TypeAlias = Literal["", "default", "none"]
 Ttl: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_TTL_S)]
 
@@ -76,7 +90,18 @@ class NewContent(TemplateContent, frozen=True, kw_only=True):
         Raises:
             BadRequest: a field is malformed.
         """
-        return native_content_of(msgspec.to_builtins(self))
+        otherwise = {Platform.ANDROID: self.android, Platform.IOS: self.ios}
+        return msgspec.structs.replace(
+            super().content(),
+            priority=self.priority,
+            collapse_id=self.collapse_id or None,
+            ttl_s=self.ttl_s,
+            platforms={
+                platform.value: _otherwise(platform, given)
+                for platform, given in otherwise.items()
+                if given is not None
+            },
+        )
 
 
 class NewTemplate(TemplateContent, frozen=True, kw_only=True):
@@ -122,6 +147,74 @@ class NewTemplate(TemplateContent, frozen=True, kw_only=True):
         )
 
 
+class ContentView(View, frozen=True, kw_only=True):
+    """What a push says; a field that it does not have is not there."""
+
+    title: str | UnsetType = UNSET
+    message: str | UnsetType = UNSET
+    link: str | UnsetType = UNSET
+    image_url: str | UnsetType = UNSET
+    sound: Literal["default", "none"] | UnsetType = UNSET
+    custom_data: dict[str, Any] | UnsetType = UNSET
+    custom_payload: dict[str, dict[str, Any]] | UnsetType = UNSET
+    priority: Priority | UnsetType = UNSET
+    collapse_id: str | UnsetType = UNSET
+    ttl_s: int | UnsetType = UNSET
+    platforms: dict[str, dict[str, Any]] | UnsetType = UNSET
+
+    @classmethod
+    def of_content(cls, content: Content) -> Self:
+        return cls(**msgspec.to_builtins(content))
+
+
+class TemplateView(ContentView, frozen=True, kw_only=True):
+    """A template."""
+
+    id: int
+    kind: TemplateKind
+    name: str
+    trigger_name: str | None
+    description: str
+    translations: Annotated[dict[str, ContentView], Meta(description="Contents by language.")]
+    when_undefined: WhenUndefined
+    send_to_unsubscribed: bool
+    audience: Filter | None
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, template: Template) -> Self:
+        return cls(
+            **msgspec.to_builtins(template.content),
+            id=template.template_id,
+            kind=template.kind,
+            name=template.name,
+            trigger_name=template.trigger_name,
+            description=template.description,
+            translations={
+                language: ContentView.of_content(content)
+                for language, content in template.translations.items()
+            },
+            when_undefined=template.when_undefined,
+            send_to_unsubscribed=template.send_to_unsubscribed,
+            audience=template.audience,
+            created_at=template.created_at,
+            updated_at=template.updated_at,
+        )
+
+
+class OneTemplateView(View, frozen=True, kw_only=True):
+    """One template."""
+
+    template: TemplateView
+
+
+class TemplateListView(View, frozen=True, kw_only=True):
+    """Templates, oldest first."""
+
+    templates: list[TemplateView]
+
+
 class TemplatesQuery(Request, frozen=True, kw_only=True):
     """Templates of all kinds, or of one."""
 
@@ -134,3 +227,18 @@ def _translation(language: str, said: TemplateContent) -> Content:
         return said.content()
     except BadRequest as error:
         raise error.under(("translations", language)) from None
+
+
+def _otherwise(platform: Platform, given: PlatformContent) -> dict[str, Any]:
+    """The fields that are given, as they are kept; null takes what is common away."""
+    fields: dict[str, Any] = msgspec.to_builtins(given)
+    try:
+        content = content_of(fields)
+    except BadRequest as error:
+        raise error.under(platform.value) from None
+    read = msgspec.structs.asdict(content) | {
+        "priority": given.priority,
+        "collapse_id": given.collapse_id or None,
+        "ttl_s": given.ttl_s,
+    }
+    return {name: read[name] for name in fields}

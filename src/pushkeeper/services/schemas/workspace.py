@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
 from pushkeeper.core.actor import ActorKind
-from pushkeeper.services.schemas.base import PageQuery, Request
+from pushkeeper.services.schemas.base import PageQuery, Request, View
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from pushkeeper.store.admin.workspaces import Options
 
 
 class OptionsChange(Request, frozen=True, kw_only=True):
@@ -21,6 +27,29 @@ class OptionsChange(Request, frozen=True, kw_only=True):
     ramp_s: Annotated[int, Meta(ge=0, le=3_600)] | UnsetType = UNSET
     token_ownership: Literal["move", "share"] | UnsetType = UNSET
     allow_placeholder_ids: bool | UnsetType = UNSET
+
+
+class OptionsView(View, frozen=True, kw_only=True):
+    """What a workspace chose; the defaults are the documented lifecycle."""
+
+    suppress_after: int
+    min_strike_gap_s: int
+    suppress_on_definitive: bool
+    delete_unregistered: bool
+    max_pushes_per_s: int | None
+    ramp_s: int
+    token_ownership: Literal["move", "share"]
+    allow_placeholder_ids: bool
+
+
+class ChosenOptionsView(View, frozen=True, kw_only=True):
+    """All options of a workspace."""
+
+    options: OptionsView
+
+    @classmethod
+    def of(cls, options: Options) -> Self:
+        return cls(options=OptionsView(**asdict(options)))
 
 
 class AuditQuery(PageQuery, frozen=True, kw_only=True):

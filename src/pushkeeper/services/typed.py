@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from msgspec import inspect
-from starlette.datastructures import QueryParams
 
 from pushkeeper.errors import BadRequest
 from pushkeeper.services.validation import whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pushkeeper.errors import Path
 
@@ -45,7 +44,7 @@ _WORDS = {
     "array": "a list",
     "null": "null",
 }
-_BOUNDS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
+_BOUNDS = {">=": "of at least", "<=": "of at most", ">": "above", "<": "below"}
 
 
 def read(value: object, kind: type[T]) -> T:
@@ -57,13 +56,13 @@ def read(value: object, kind: type[T]) -> T:
     return _read(value, kind, strict=True)
 
 
-def query(query_string: bytes, kind: type[T]) -> T:
-    """The parameters of a query; the last where one is repeated.
+def query(parameters: Mapping[str, str], kind: type[T]) -> T:
+    """The request of this kind that the parameters of a query are.
 
     Raises:
         BadRequest: one is unknown, or its value is none that it can have.
     """
-    return _read(dict(QueryParams(query_string)), kind, strict=False)
+    return _read(dict(parameters), kind, strict=False)
 
 
 def _read(value: object, kind: type[T], *, strict: bool) -> T:
@@ -101,7 +100,7 @@ def _of_value(path: Path, problem: str, kind: type[msgspec.Struct]) -> BadReques
         return _of_length(path, *length.groups())
     if bound := _BOUND.fullmatch(problem):
         number = float(bound[2])
-        return BadRequest(path, f"expected a number of {_BOUNDS[bound[1]]} {number:,.15g}", "out_of_range")
+        return BadRequest(path, f"expected a number {_BOUNDS[bound[1]]} {number:,.15g}", "out_of_range")
     if problem.startswith("Invalid enum value") and (words := _words_at(kind, path)):
         return BadRequest(path, f"expected {' or '.join(words)}", "unknown_value")
     return BadRequest(
@@ -119,7 +118,7 @@ def _of_length(path: Path, kind: str, comparison: str, length: str) -> BadReques
     if kind == "str" and comparison == ">=":
         return BadRequest(path, "is needed, and cannot be empty", "missing")
     what = "characters" if kind == "str" else "items"
-    problem = f"expected {_BOUNDS[comparison]} {int(length):,} {what}"
+    problem = f"expected {'at least' if comparison == '>=' else 'at most'} {int(length):,} {what}"
     return BadRequest(path, problem, "too_large" if comparison == "<=" else "out_of_range")
 
 

@@ -1,0 +1,45 @@
+"""Jobs that are not done."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from pushkeeper.services.schemas.base import View
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from pushkeeper.store.jobs import Job
+
+
+class JobView(View, frozen=True, kw_only=True):
+    """A job that is not done."""
+
+    kind: str
+    id: int
+    name: str
+    state: Literal["waiting", "running", "put_off", "failed"]
+    attempts: int
+    reason: str | None
+    next_attempt_at: datetime | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        return cls(
+            kind=job.kind,
+            id=job.item_id,
+            name=job.name,
+            state=job.state,  # type: ignore[arg-type]  # the statement's words
+            attempts=job.attempts,
+            reason=job.reason,
+            next_attempt_at=None if job.state == "failed" else job.next_attempt_at,
+            created_at=job.created_at,
+        )
+
+
+class JobListView(View, frozen=True, kw_only=True):
+    """All jobs that are not done."""
+
+    jobs: list[JobView]
