@@ -153,6 +153,9 @@ async def test_the_servers_processes_for_surveys_leave_the_processor_to_others_w
     try:
         pid = await ours.surveying(1).value("select pg_backend_pid()")
         assert _niceness(pid) == _niceness(await ours.value("select pg_backend_pid()")) + 10
+        # Parallel workers are children of the server, and would not have it.
+        assert await ours.surveying(1).value("show max_parallel_workers_per_gather") == "0"
+        assert await ours.value("show max_parallel_workers_per_gather") != "0"
     finally:
         await ours.close()
 

@@ -264,7 +264,7 @@ class Database(Statements):
         self, work: Callable[[asyncpg.Connection], Awaitable[T]], within_s: float, *workspaces: int
     ) -> T:
         """Run a survey, by the role of these workspaces or of all, for whoever has their turn."""
-        begin = f"{_FOR_SURVEYS}; {self._role(*workspaces)}"
+        begin = f"{_FOR_SURVEYS}; {self._role(*workspaces)}; {surveys.niceness(embedded=self._embedded)}"
 
         async def here() -> T:
             async with self._surveys.begun(begin, within_s) as connection:

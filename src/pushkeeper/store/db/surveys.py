@@ -118,6 +118,11 @@ def of_one_here() -> int:
     return max(min((os.cpu_count() or 1) // 2, OF_ONE_WORKSPACE), 1)
 
 
+def niceness(*, embedded: bool) -> str:
+    """What a survey's transaction sets beside `be_nice`: parallel workers are children of the server, and would not have it."""
+    return "set local max_parallel_workers_per_gather = 0" if embedded else ""
+
+
 def be_nice(connection: asyncpg.Connection) -> None:
     """Let the server's process behind a connection leave the processor to others; it is on this machine, and may be ours."""
     pid = connection.get_server_pid()
