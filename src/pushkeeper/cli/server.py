@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pushkeeper import config
-from pushkeeper.cli.common import answer, as_json, on_signals, on_store, run, settings_of
+from pushkeeper.cli.common import answer, as_json, collect_rarely, on_signals, on_store, run, settings_of
 from pushkeeper.errors import Conflict, Misconfigured
 
 if TYPE_CHECKING:
@@ -185,6 +185,7 @@ async def _answer(
         uvicorn_config(app, certificate), limits_of(settings), ready, place.turns if place else None
     )
     sender = None if place else _sender(settings, opened)
+    collect_rarely()
 
     def stop() -> None:
         server.should_exit = True
@@ -321,6 +322,7 @@ async def _work(settings: Settings, ready: Callable[[dict[str, Any]], None], chi
     ):
         await wiring.require_notifications(opened.database)
         sender = wiring.worker(opened, settings)
+        collect_rarely()
         on_signals(sender.stop)
         ready({"database_url": wiring.shown_url(opened), "pid": os.getpid()})
         async with _kept_running(opened.embedded):

@@ -6,7 +6,6 @@ the push services; here are the worker and the doctor.
 
 from __future__ import annotations
 
-import gc
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -68,14 +67,7 @@ __all__ = [
 
 
 def worker(opened: Store, settings: Settings) -> Worker:
-    """A worker; the process's garbage collector is told that what is there already stays.
-
-    A push makes few objects that can be in a cycle: to look for those as often as Python does by itself is a tenth of
-    all that a worker does.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    """A worker."""
 
     def open_one(credential: Credential, on_verdicts: OnVerdicts) -> Sender:
         return open_sender(credential, on_verdicts, outage_wait_s=settings.apns_outage_wait_s)
