@@ -4,11 +4,8 @@ import asyncio
 import contextlib
 import http.client
 import json
-import os
 import secrets
 import socket
-import subprocess
-import tempfile
 import threading
 from collections import Counter
 from contextlib import contextmanager
@@ -19,10 +16,10 @@ import psutil
 import pytest
 
 from support import crowd
+from support.disk import fill, small_disk
 from support.processes import run, running
 from support.service import Http, Workspace, eventually
 
-DISK_MB = 160
 FILES = 20
 # A setting of the server holds for whoever would undo it, too.
 WRITING = {"PGOPTIONS": "-c default_transaction_read_only=off"}
@@ -82,29 +79,6 @@ class Writers:
         assert all(1 <= again_s <= 10 for _, again_s, _ in self.refused), Counter(self.refused)
         for token in self.acknowledged:
             assert self._workspace.device(token)["token"] == token
-
-
-@contextmanager
-def small_disk():
-    """A folder on a disk of its own."""
-    with tempfile.TemporaryDirectory(prefix="pk-") as folder:
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", folder]
-        if subprocess.run(mount, check=False, capture_output=True).returncode:
-            pytest.skip("mounting a disk is not allowed here")
-        try:
-            yield Path(folder)
-        finally:
-            subprocess.run(["umount", folder], check=True)
-
-
-def fill(disk):
-    """Take all room that is left, and the file that has it."""
-    ballast = disk / "ballast"
-    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
-        while True:
-            file.write(bytes(4096))
-    assert os.statvfs(disk).f_bavail == 0
-    return ballast
 
 
 def ready(service):

@@ -19,6 +19,7 @@ from pushkeeper.store.devices import devices
 from pushkeeper.store.people import people, resolution
 from pushkeeper.worker.jobs.broadcasts import Planner
 from pushkeeper.worker.jobs.runner import Jobs
+from support.engine import eventually
 
 PAGE = 1_000
 
@@ -75,10 +76,13 @@ def broadcast(url, workspace, title):
             workspace, Content(title=title), send_to_unsubscribed=True
         )
         await Jobs(database, Planner(Planning(database))).finish()
-        return await database.value(
-            "select message_id from broadcasts where workspace_id = $1 and broadcast_id = $2",
-            workspace,
-            number,
+        # It is made when the broadcast begins, which a worker may have taken up first.
+        return await eventually(
+            lambda: database.value(
+                "select message_id from broadcasts where workspace_id = $1 and broadcast_id = $2",
+                workspace,
+                number,
+            )
         )
 
     return _on(url, work)

@@ -56,10 +56,17 @@ class Service:
         self._held += [(on_verdicts, push) for push in pushes]
 
     def accept(self) -> None:
-        """Answer all that is held."""
+        """Accept all that is held."""
+        self.answer(ACCEPTED)
+
+    def answer(self, verdict: Verdict, *tokens: str) -> None:
+        """Answer so what is held for these tokens; without any, all that is held."""
         held, self._held = self._held, []
         for on_verdicts, push in held:
-            on_verdicts([(push, ACCEPTED)])
+            if not tokens or push.token.value in tokens:
+                on_verdicts([(push, verdict)])
+            else:
+                self._held.append((on_verdicts, push))
 
 
 class _Sender:
@@ -124,6 +131,13 @@ class Shift:
             )
         )
         self.people = people
+
+    async def register(self, number: int, token: str) -> None:
+        """Another phone of a person."""
+        registration = Registration(
+            token=Token(token), platform=Platform.ANDROID, last_used=datetime.now(UTC)
+        )
+        await Registry(self.database).register(self._naming(number), registration)
 
     def _naming(self, number: int) -> Naming:
         return Naming(workspace_id=self.workspace_id, path=of_path(f"person-{number}"))
@@ -199,3 +213,13 @@ async def shift(database: Database, *, people: int = 1, lease_s: float = 15.0) -
         if made._running is not None:
             await made.stop()
         await renderer.aclose()
+
+
+@asynccontextmanager
+async def sending(database: Database, *, people: int, lease_s: float = 15.0) -> AsyncIterator[Shift]:
+    """A worker that has sent everybody a push, and was not answered yet."""
+    async with shift(database, people=people, lease_s=lease_s) as made:
+        made.start()
+        await made.push()
+        await made.until_sent(people)
+        yield made

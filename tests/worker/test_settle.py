@@ -32,7 +32,7 @@ from pushkeeper.store.delivery.routes import PauseKind
 from pushkeeper.store.devices import devices
 from pushkeeper.store.devices.devices import Registration
 from pushkeeper.store.people.people import Naming
-from pushkeeper.worker import settle
+from pushkeeper.worker import slices
 from pushkeeper.worker.lanes import Pause
 from pushkeeper.worker.metrics import Figures
 from pushkeeper.worker.results import Answered, NotSent, SetAside, Slice, Work
@@ -96,7 +96,7 @@ class Desk:
         return Answered(work, push, await self.route(), verdict, decision)
 
     async def write(self, *facts, **learned):
-        return await settle.write(self.database, Slice(facts=facts, **learned), Figures())
+        return await slices.write(self.database, Slice(facts=facts, **learned), Figures())
 
     async def pushes(self):
         rows = await self.database.rows(
@@ -162,6 +162,22 @@ async def test_a_worker_that_lost_its_claim_writes_nothing(desk):
     assert late.unsettled == {}
     await desk.write(await desk.answered(work, ACCEPTED, Settled(end=End.ACCEPTED)))
     assert await desk.pushes() == [("accepted", "fcm_accepted", 200, 1)]
+
+
+async def test_what_may_have_been_put_back_into_the_queue_already_is_not_put_there_twice(desk):
+    for token in ("t1", "t2", "t3"):
+        await desk.register("ann", token)
+    await desk.queue("ann")
+    [work] = await desk.claim()
+    verdict = Verdict(code="no_response", outcome=Unanswered(silence=Silence.LOST))
+    again = [await desk.answered(work, verdict, Deferred(due_at=datetime.now(UTC)), which=0)]
+    await desk.write(*again)
+    # The answer to this commit was lost, and the server that could say what became of it is no more.
+    work.unsettled = {target.device_id: target.planned_for for target in work.batch.targets}
+    unknown = [*again, await desk.answered(work, verdict, Deferred(due_at=datetime.now(UTC)), which=1)]
+    await slices.Attempt(Slice(facts=unknown), Figures(), cautious=True).write(desk.database)
+    left = [(row["attempt"], row["devices"]) for row in await desk.queued()]
+    assert left == [(0, 1), (1, 1), (1, 1)]
 
 
 async def test_what_is_settled_of_a_batch_is_not_claimed_again(desk):

@@ -18,7 +18,7 @@ from support.databases import own_database
 from support.engine import eventually
 from support.faults import BUGS, NOT_NOW, UNEXPECTED, Faults
 from support.outages import set_to
-from support.shift import shift
+from support.shift import sending, shift
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -113,10 +113,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 async def test_one_outcome_whose_values_are_refused_costs_itself_alone(
     alone: Database, sqlstate: str
 ) -> None:
-    async with shift(alone, people=20) as at:
-        at.start()
-        await at.push()
-        await at.until_sent(20)
+    async with sending(alone, people=20) as at:
         bad = at.service.sent[7].device_id.hex()
         await refuse(alone, sqlstate, rf"new.ending = 'accepted' and new.device_id = '\x{bad}'")
         at.service.accept()
@@ -129,10 +126,7 @@ async def test_one_outcome_whose_values_are_refused_costs_itself_alone(
 async def test_one_outcome_that_is_refused_for_no_value_of_it_is_kept_and_holds_up_nobody(
     alone: Database, sqlstate: str
 ) -> None:
-    async with shift(alone, people=20) as at:
-        at.start()
-        await at.push()
-        await at.until_sent(20)
+    async with sending(alone, people=20) as at:
         bad = at.service.sent[7].device_id.hex()
         await refuse(alone, sqlstate, rf"new.device_id = '\x{bad}'")
         at.service.accept()
@@ -158,10 +152,7 @@ async def ended(at: Shift, count: int) -> bool:
 async def test_while_nothing_can_be_written_nothing_is_claimed_and_all_is_kept(
     alone: Database, sqlstate: str
 ) -> None:
-    async with shift(alone, people=20) as at:
-        at.start()
-        await at.push()
-        await at.until_sent(20)
+    async with sending(alone, people=20) as at:
         await refuse(alone, sqlstate, "true")
         at.service.accept()
         await at.until(lambda: at.worker._settler.waits)
@@ -190,10 +181,7 @@ def task_failures(at: Shift) -> Counter[str]:
 async def test_a_server_that_cancels_what_takes_long_is_given_less_at_once(
     alone: Database, database: Database
 ) -> None:
-    async with shift(alone, people=60) as at:
-        at.start()
-        await at.push()
-        await at.until_sent(60)
+    async with sending(alone, people=30) as at:
         await alone.owned.rows(
             "create function slow() returns trigger language plpgsql as "
             "$$ begin perform pg_sleep(0.05); return new; end $$"
@@ -201,19 +189,16 @@ async def test_a_server_that_cancels_what_takes_long_is_given_less_at_once(
         await alone.owned.rows(
             "create trigger slow before insert on pushes for each row execute function slow()"
         )
-        async with set_to(alone, database, "statement_timeout", "1000"):
+        async with set_to(alone, database, "statement_timeout", "500"):
             at.service.accept()
-            await at.until_ended({("accepted", "fcm_accepted"): 60})
+            await at.until_ended({("accepted", "fcm_accepted"): 30})
         assert task_failures(at)["settle"] > 0
-        assert len(at.service.sent) == 60
+        assert len(at.service.sent) == 30
 
 
 @pytest.mark.usefixtures("quick")
 async def test_a_lease_that_ran_out_while_outcomes_were_kept_costs_no_repeat(alone: Database) -> None:
-    async with shift(alone, people=5, lease_s=0.6) as at:
-        at.start()
-        await at.push()
-        await at.until_sent(5)
+    async with sending(alone, people=5, lease_s=0.6) as at:
         await refuse(alone, "25006", "true")
         await alone.owned.rows("create table held as select batch_id, lease_until from batches")
         at.service.accept()
@@ -227,10 +212,7 @@ async def test_a_lease_that_ran_out_while_outcomes_were_kept_costs_no_repeat(alo
 
 @pytest.mark.usefixtures("quick")
 async def test_what_comes_again_while_it_is_in_hand_is_not_sent_again(alone: Database) -> None:
-    async with shift(alone, people=5, lease_s=60.0) as at:
-        at.start()
-        await at.push()
-        await at.until_sent(5)
+    async with sending(alone, people=5, lease_s=60.0) as at:
         first = await alone.rows("select batch_id, claim_id from batches order by 1")
         await alone.rows("update batches set lease_until = now() - interval '1 minute'")
         await alone.rows(f"notify {WORK_CHANNEL}")
@@ -247,10 +229,7 @@ async def test_what_comes_again_while_it_is_in_hand_is_not_sent_again(alone: Dat
 
 @pytest.mark.usefixtures("quick")
 async def test_what_another_worker_has_by_now_is_written_by_nobody_else(alone: Database) -> None:
-    async with shift(alone, people=5, lease_s=0.3) as at:
-        at.start()
-        await at.push()
-        await at.until_sent(5)
+    async with sending(alone, people=5, lease_s=0.3) as at:
         await alone.rows(
             "update batches set claim_id = gen_random_uuid(), lease_until = now() + interval '1 hour'"
         )
@@ -261,10 +240,7 @@ async def test_what_another_worker_has_by_now_is_written_by_nobody_else(alone: D
 
 @pytest.mark.usefixtures("quick")
 async def test_a_sender_that_cannot_be_closed_is_no_reason_to_lose_outcomes(alone: Database) -> None:
-    async with shift(alone, people=5) as at:
-        at.start()
-        await at.push()
-        await at.until_sent(5)
+    async with sending(alone, people=5) as at:
         at.service.cannot_be_closed = True
         await at.stop()
         assert await at.endings() == {("accepted", "fcm_accepted"): 5}

@@ -5,46 +5,28 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
-from time import perf_counter
 from typing import TYPE_CHECKING
 
-from pushkeeper.core.actor import job
-from pushkeeper.core.delivery.outcome import Accepted, BadMessage
-from pushkeeper.core.delivery.retry import ACCEPTED
 from pushkeeper.errors import Unreachable
 from pushkeeper.observability.logs import logger
-from pushkeeper.services.audit import write_with
-from pushkeeper.store import webhooks
-from pushkeeper.store.db import driver_errors
-from pushkeeper.store.delivery import accepted_pushes, held_refusals, pushes, queue, routes
-from pushkeeper.store.devices import devices
-from pushkeeper.store.messages import messages
+from pushkeeper.store.db import commits, driver_errors
 from pushkeeper.worker.results import (
     Answered,
     Fact,
     NotSent,
     SetAside,
     Slice,
-    acceptance,
-    failed_attempt,
-    held_verdict,
-    push_row,
-    requeues,
-    settlement,
     unrecordable,
 )
+from pushkeeper.worker.slices import Attempt, write
 from pushkeeper.worker.tasks import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from uuid import UUID
 
-    from pushkeeper.core.model import DeviceId, WorkspaceId
-    from pushkeeper.store.db.database import Connection, Database
-    from pushkeeper.store.delivery.accepted_pushes import Acceptance
+    from pushkeeper.store.db.database import Database
     from pushkeeper.worker.metrics import Figures
-    from pushkeeper.worker.results import Work
 
 log = logger("settle")
 
@@ -62,6 +44,8 @@ class Settler:
     cancels what takes long, the smaller slice may pass. A slice of which something is refused is halved too, until the fact
     that is at fault stands alone. One whose own values cannot be stored becomes a record without its words; with any other
     error it is put aside and tried again later, as that may be nobody's fault but the server's.
+
+    Where a connection is lost the slice may have been committed. The server is asked, before anything else is written.
     """
 
     def __init__(
@@ -86,6 +70,8 @@ class Settler:
         self._unsaid = Slice(facts=())  # what the lanes had to say, and is not written yet
         self._refused = False  # something in the last slice was
         self._size = SLICE_SIZE
+        self._in_doubt: Attempt | None = None
+        self._cautious = False  # some that wait may have been written, and nobody knows
         self._wake = asyncio.Event()
         self._give_up_at: float | None = None  # set while closing
 
@@ -117,14 +103,19 @@ class Settler:
 
     async def _write_some(self) -> None:
         """Try to write the facts that have waited longest."""
+        if self._in_doubt is not None and not await self._has_learned(self._in_doubt):
+            return
         facts = self._waiting[: self._size]
         slice_ = self._unsaid.followed_by(self._review(facts))
         self._unsaid = replace(slice_, facts=())
         if self._refused:
             slice_ = Slice(facts=slice_.facts)
+        attempt = Attempt(slice_, self._figures, cautious=self._cautious)
         try:
-            stopped = await write(self._database, slice_, self._figures)
+            stopped = await attempt.write(self._database)
         except Unreachable as error:
+            if attempt.transaction is not None:
+                self._in_doubt = attempt
             self._size = max(len(facts) // 2, 1)
             await self._pause(error)
         except Exception as error:  # noqa: BLE001 - logged where the fact that is at fault stands alone
@@ -134,12 +125,34 @@ class Settler:
                 self._unsaid = Slice(facts=())
             self._take_off(facts, stopped)
 
+    async def _has_learned(self, attempt: Attempt) -> bool:
+        """Whether it is known now what became of an attempt of which the answer was lost.
+
+        What was committed is written once more, which changes nothing: a crash may have taken the transaction, and another
+        one have its number. What was told of routes is not.
+        """
+        assert attempt.transaction is not None  # noqa: S101 - there is no doubt without
+        try:
+            ending = await commits.ending(self._database, attempt.transaction)
+        except Exception as error:  # noqa: BLE001 - logged there
+            await self._pause(error)
+            return False
+        self._in_doubt = None
+        self._cautious |= ending is not commits.Ending.ABORTED
+        if ending is commits.Ending.COMMITTED:
+            log.info("slice_was_committed")
+            self._on_written((), attempt.stopped)
+            if not self._refused:
+                self._unsaid = Slice(facts=())
+        return True
+
     def _take_off(self, facts: Sequence[Fact], stopped: set[UUID]) -> None:
         """These are written."""
         self._backoff.succeeded()
         self._refused = False
         self._size = min(2 * self._size, SLICE_SIZE)
         del self._waiting[: len(facts)]
+        self._cautious &= bool(self._waiting)
         self._on_written(facts, stopped)
 
     async def _pause(self, error: Exception) -> None:
@@ -152,7 +165,7 @@ class Settler:
             await asyncio.sleep(pause_s)
             return
         log.warning("outcomes_given_up", facts=len(self._waiting))
-        facts, self._waiting = self._waiting, []
+        facts, self._waiting, self._in_doubt = self._waiting, [], None
         self._on_written(facts, set())
 
     async def _single_out(self, facts: Sequence[Fact], error: Exception) -> None:
@@ -198,153 +211,3 @@ class Settler:
         fact = self._waiting.pop(0)
         await self._pause(error)
         asyncio.get_running_loop().call_later(ASIDE_S, self.add, [fact])
-
-
-async def write(database: Database, slice_: Slice, figures: Figures) -> set[UUID]:
-    """Write a slice: routes first, then pushes, statuses with their history, what waits, and the batches left over.
-
-    Facts of a batch whose claim was lost are dropped: whoever has the claim now settles it. Returns the messages that
-    stop by what their devices' providers said.
-    """
-    began_at = perf_counter()
-    by_batch: dict[int, list[Fact]] = {}
-    for fact in slice_.facts:
-        by_batch.setdefault(fact.work.batch.claim.batch_id, []).append(fact)
-
-    async def work(connection: Connection) -> tuple[list[Fact], set[UUID]]:
-        claims = [group[0].work.batch.claim for group in by_batch.values()]
-        ours = await queue.still_claimed(connection, claims)
-        mine = [fact for batch_id in ours for fact in by_batch[batch_id]]
-        await _write_routes(connection, slice_, mine)
-        stopped = await _write_pushes(connection, mine)
-        await _write_held(connection, mine)
-        failed = [attempt for fact in mine if (attempt := failed_attempt(fact)) is not None]
-        if failed:
-            await webhooks.tell_of_attempts(connection, failed)
-        again = requeues(mine, datetime.now(UTC))
-        for new in again:
-            await queue.requeue(connection, new)
-        await _write_batches(connection, mine, {new.batch.claim.batch_id for new in again})
-        # Last: all workers write to these rows, and the lock ends with the commit.
-        await routes.count(connection, slice_.results)
-        return mine, stopped
-
-    written, stopped = await database.in_transaction(work)
-    figures.settled(written, took_s=perf_counter() - began_at)
-    for fact in written:
-        fact.work.unsettled.pop(fact.device_id, None)
-    for batch_id in set(by_batch) - {fact.work.batch.claim.batch_id for fact in written}:
-        by_batch[batch_id][0].work.unsettled.clear()
-    return stopped
-
-
-async def _write_pushes(connection: Connection, facts: Sequence[Fact]) -> set[UUID]:
-    """The rows of pushes, and what becomes of their devices; returns the messages that stop by it."""
-    # A device that hears something else too, in the same slice, hears all of it in order.
-    mixed = {fact.device_id for fact in facts if isinstance(fact, Answered) and fact.decision != ACCEPTED}
-    accepted: list[Acceptance] = []
-    others: list[Fact] = []
-    for fact in facts:
-        taken = acceptance(fact)
-        if taken is None or fact.device_id in mixed:
-            others.append(fact)
-        else:
-            accepted.append(taken)
-    left = await accepted_pushes.settle(connection, accepted) if accepted else set()
-    new = await pushes.insert(connection, [row for fact in others if (row := push_row(fact)) is not None])
-    concerned = left | new
-    heard = [
-        fact
-        for fact in facts
-        if concerned and isinstance(fact, Answered) and (fact.push.message_id, fact.device_id) in concerned
-    ]
-    settlements = [done for fact in heard if (done := settlement(fact)) is not None]
-    if settlements:
-        await devices.settle(connection, settlements)
-    return await _stop_malformed(connection, heard)
-
-
-async def _stop_malformed(connection: Connection, facts: Sequence[Answered]) -> set[UUID]:
-    malformed: dict[tuple[WorkspaceId, UUID], list[str]] = {}
-    for fact in facts:
-        if isinstance(fact.verdict.outcome, BadMessage) and fact.verdict.outcome.malformed:
-            words = [fact.route.provider.value, str(fact.verdict.status), fact.verdict.reason]
-            malformed.setdefault((fact.route.workspace_id, fact.push.message_id), []).append(
-                " ".join(words).strip()
-            )
-    if not malformed:
-        return set()
-    counted = [(*message, len(said), f"malformed: {said[0]}") for message, said in malformed.items()]
-    stopped = await messages.count_malformed(connection, counted)
-    whose = {message_id: workspace for workspace, message_id in malformed}
-    for message_id, reason in stopped:
-        log.warning("message_stopped", message_id=str(message_id), reason=reason)
-        by, workspace = job("guard"), whose[message_id]
-        await write_with(connection, by, "message.stop", workspace, f"message {message_id}", reason)
-    return {message_id for message_id, _ in stopped}
-
-
-async def _write_routes(connection: Connection, slice_: Slice, facts: Sequence[Fact]) -> None:
-    """What the lanes learned: a route that took a push has proved itself, and what was held until then is believed."""
-    for pause in slice_.pauses:
-        stopped = await routes.pause(
-            connection,
-            pause.route,
-            whole=pause.whole,
-            kind=pause.kind,
-            reason=pause.reason,
-            probe_after_s=pause.probe_after_s,
-        )
-        if stopped:
-            log.warning("route_paused", route=pause.route.name, whole=pause.whole, reason=pause.reason)
-            workspace, name = pause.route.workspace_id, pause.route.name
-            await write_with(connection, job(pause.kind.value), "route.pause", workspace, name, pause.reason)
-    for rest in slice_.rests:
-        await routes.throttle(
-            connection,
-            rest.route,
-            whole=rest.whole,
-            rest_s=rest.rest_s,
-            slowed_to_per_s=rest.slowed_to_per_s,
-        )
-        log.warning("route_throttled", route=rest.route.name, rest_s=rest.rest_s, per_s=rest.slowed_to_per_s)
-    for alarm in slice_.alarms:
-        await routes.alert(connection, alarm.route, alarm.reason, alarm.text, alarm.detail)
-    proved = {
-        fact.route.key
-        for fact in facts
-        if isinstance(fact, Answered)
-        and fact.route.accepted_at is None
-        and isinstance(fact.verdict.outcome, Accepted)
-        and not fact.verdict.outcome.dry_run
-    }
-    if proved:
-        await routes.mark_accepted(connection, sorted(proved))
-        while await held_refusals.apply(connection, sorted(proved), (held_refusals.UNPROVEN,)):
-            pass
-
-
-async def _write_held(connection: Connection, facts: Sequence[Fact]) -> None:
-    held = [verdict for fact in facts if (verdict := held_verdict(fact)) is not None]
-    if held:
-        await held_refusals.hold(connection, held)
-
-
-async def _write_batches(connection: Connection, facts: Sequence[Fact], requeued: set[int]) -> None:
-    """Take what is settled off the queue.
-
-    A batch that goes on is left as it is, as whoever might claim it again passes over pushes that have their row; only
-    devices that wait in another batch by now have to leave this one.
-    """
-    done: dict[int, tuple[Work, set[DeviceId]]] = {}
-    for fact in facts:
-        done.setdefault(fact.work.batch.claim.batch_id, (fact.work, set()))[1].add(fact.device_id)
-    finished = []
-    for batch_id, (work, settled) in done.items():
-        if len(settled) == len(work.unsettled):
-            finished.append(work.batch.claim)
-        elif batch_id in requeued:
-            left = [(device, person) for device, person in work.unsettled.items() if device not in settled]
-            await queue.shrink(connection, work.batch.claim, left)
-    if finished:
-        await queue.delete(connection, finished)

@@ -24,6 +24,7 @@ from pushkeeper.core.model import (
     WorkspaceId,
     token_shape,
 )
+from pushkeeper.store.db.commits import Transaction
 from pushkeeper.store.db.database import columns, load_queries
 from pushkeeper.store.db.unreadable import UNREADABLE
 
@@ -290,10 +291,21 @@ async def renew(database: Database, claims: Collection[Claim], *, lease_s: float
     return {row["batch_id"] for row in rows}
 
 
-async def still_claimed(connection: Connection, claims: Collection[Claim]) -> set[int]:
-    """Which of these batches are still ours; they stay so until the transaction ends."""
+async def still_claimed(
+    connection: Connection, claims: Collection[Claim]
+) -> tuple[set[int], Transaction | None]:
+    """Which of these batches are still ours, until the transaction ends; and which transaction that is."""
     rows = await connection.fetch(SQL["still_claimed"], *_columns(claims))
-    return {row["batch_id"] for row in rows}
+    if not rows:
+        return set(), None
+    transaction = Transaction(number=rows[0]["number"], server_started_at=rows[0]["server_started_at"])
+    return {row["batch_id"] for row in rows}, transaction
+
+
+async def devices(connection: Connection, claims: Collection[Claim]) -> dict[int, set[DeviceId] | None]:
+    """Those of these batches that there are still, whoever has them, with their devices where they are named one by one."""
+    rows = await connection.fetch(SQL["devices"], *_columns(claims)[:2])
+    return {row["batch_id"]: row["device_ids"] and set(row["device_ids"]) for row in rows}
 
 
 async def release(database: Database, claims: Collection[Claim]) -> None:

@@ -189,13 +189,18 @@ where b.workspace_id = c.workspace_id and b.batch_id = c.batch_id and b.claim_id
 returning b.batch_id;
 
 -- name: still_claimed
--- Which of these claims still stand; they stay so until the transaction ends.
-select b.batch_id
+-- Which of these claims still stand; they stay so until the transaction ends, of which this is the number.
+select b.batch_id, pg_current_xact_id()::text as number, pg_postmaster_start_time() as server_started_at
 from batches b
     join unnest($1::bigint[], $2::bigint[], $3::uuid[]) as c (workspace_id, batch_id, claim_id)
         using (workspace_id, batch_id, claim_id)
 order by b.batch_id
 for update of b;
+
+-- name: devices
+-- Those of these batches that there are still, with their devices where they name them one by one.
+select batch_id, device_ids
+from batches b join unnest($1::bigint[], $2::bigint[]) as k (workspace_id, batch_id) using (workspace_id, batch_id);
 
 -- name: shrink
 -- A batch keeps the devices that are not settled yet.
