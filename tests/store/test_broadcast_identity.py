@@ -17,11 +17,13 @@ from pushkeeper.core.model import Content, Platform, Token, message_day, uuid7
 from pushkeeper.services.broadcasts.planner import Planning
 from pushkeeper.store.broadcasts import broadcasts, planning
 from pushkeeper.store.broadcasts.broadcasts import Broadcast, BroadcastState, Definition
+from pushkeeper.store.db import migrate
 from pushkeeper.store.devices.devices import Registration
 from pushkeeper.store.messages.messages import LIVES
 from pushkeeper.store.people.people import Naming
 from pushkeeper.worker.jobs.broadcasts import Planner
 from pushkeeper.worker.jobs.runner import Jobs
+from support.databases import former_database
 from support.examples import examples
 
 if TYPE_CHECKING:
@@ -165,3 +167,37 @@ async def test_what_it_says_may_change_until_it_is_started_and_what_was_sent_doe
         "select content from messages where workspace_id = $1 and message_id = $2", tenant, began.message_id
     )
     assert said == {"title": "Another"}
+
+
+SEED = """
+insert into workspaces (workspace_id, name) overriding system value values (1, 'w');
+insert into people (workspace_id, person_id, attributes) overriding system value values (1, 1, '{}');
+insert into messages (message_id, workspace_id, kind, content, wording, send_to_unsubscribed, expires_at)
+select ('00000000-0000-7000-8000-00000000000' || n)::uuid, 1, 'broadcast', jsonb_build_object('title', 'B' || n), null, n = 1,
+    now() + interval '1 day' from generate_series(1, 4) n;
+insert into message_people (workspace_id, message_id, person_id, data)
+select 1, message_id, 1, '{"a": 1}' from messages;
+insert into broadcasts (workspace_id, message_id, state, listed, saved, preflight, planned_at, started_at)
+select 1, ('00000000-0000-7000-8000-00000000000' || n)::uuid, state, true, saved::jsonb, '{}', planned_at, started_at
+from (values (1, 'draft', null, null::timestamptz, null::timestamptz), (2, 'planning', null, null, null),
+    (3, 'planning', '{}', null, now()), (4, 'planned', '{}', now(), now())) v (n, state, saved, planned_at, started_at);
+"""
+
+
+async def test_migrated_broadcasts_say_what_they_said_and_only_those_that_began_keep_their_message(
+    database: Database,
+) -> None:
+    async with former_database(database, before=33) as former:
+        await former.owned.value(f"do $do$ begin {SEED} end $do$")
+        await migrate.migrate(former)
+        rows = await former.owned.rows(
+            "select b.*, (select data from broadcast_people p where p.broadcast_id = b.broadcast_id) as named, "
+            "(select state from broadcast_estimates e where e.broadcast_id = b.broadcast_id) as estimate "
+            "from broadcasts b order by content ->> 'title'"
+        )
+        assert [row["content"]["title"] for row in rows] == ["B1", "B2", "B3", "B4"]
+        assert [row["send_to_unsubscribed"] for row in rows] == [True, False, False, False]
+        assert [row["message_id"] is not None for row in rows] == [False, False, True, True]
+        assert [row["named"] for row in rows] == [{"a": 1}] * 4
+        assert {(row["version"], row["estimate"]) for row in rows} == {(1, "done")}
+        assert await former.owned.value("select count(*) from messages") == 2
