@@ -65,6 +65,11 @@ class Sent:
         )
 
 
+def rarely(value: object, usual: object) -> st.SearchStrategy[Any]:
+    """What would hide all that follows it in the rule, were it as frequent as the rest."""
+    return st.sampled_from([usual, usual, usual, usual, value])
+
+
 def some(**values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
     """Attributes of which any may be missing."""
     return st.fixed_dictionaries({}, optional=values)
@@ -72,16 +77,16 @@ def some(**values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
 
 attributes_of_phones = some(
     push_enabled=st.sampled_from([True, False, "false", "FALSE", "true", "", None, 0, ["false"]]),
-    phone_id=st.sampled_from(["one", "two", "", None]),
-    device_model=st.sampled_from(["Pixel 8", "Pixel 9", "", None]),
+    phone_id=st.sampled_from(["one", "", None]),
+    device_model=st.sampled_from(["Pixel 8", "", None]),
 )
 phones = st.builds(
     Phone,
     platform=st.sampled_from(PLATFORMS),
-    status=st.sampled_from(["", "sent", "bounced", "suppressed"]),
+    status=st.sampled_from(["", "sent", "bounced"]) | rarely("suppressed", "sent"),
     attributes=attributes_of_phones,
     last_used_day=st.integers(0, 2),
-    is_moved=st.booleans(),
+    is_moved=rarely(value=True, usual=False),
 )
 preferences: st.SearchStrategy[Any] = st.sampled_from(
     [
@@ -95,7 +100,7 @@ preferences: st.SearchStrategy[Any] = st.sampled_from(
         None,
     ]
 )
-people = st.tuples(st.booleans(), some(cio_subscription_preferences=preferences))
+people = st.tuples(rarely(value=True, usual=False), some(cio_subscription_preferences=preferences))
 messages = st.builds(
     Sent,
     content=st.sampled_from(
@@ -108,7 +113,7 @@ messages = st.builds(
     send_to_unsubscribed=st.booleans(),
     skip_without_permission=st.booleans(),
     one_per_phone=st.booleans(),
-    platforms=st.none() | st.lists(st.sampled_from(PLATFORMS), unique=True).map(tuple),
+    platforms=st.none() | st.none() | st.lists(st.sampled_from(PLATFORMS), unique=True).map(tuple),
 )
 
 
@@ -199,7 +204,7 @@ class World:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(person=people, several=st.lists(phones, min_size=1, max_size=5), sent=messages)
+@given(person=people, several=st.lists(phones, min_size=6, max_size=12), sent=messages)
 async def test_worker_preflight_and_explain_leave_out_the_same_for_the_same_reason(
     database: Database,
     tenant: WorkspaceId,
