@@ -21,7 +21,7 @@ from pushkeeper.core.identity import cio_id
 from pushkeeper.core.model import PersonId
 from pushkeeper.core.roles import Role
 from pushkeeper.errors import Misconfigured
-from pushkeeper.store.db.database import read_queries
+from pushkeeper.store.db.queries import read_queries
 from pushkeeper.web import cookies
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from pushkeeper import config, wiring
 from pushkeeper.simulator import keys as simulator_keys
 from pushkeeper.simulator.world import PROJECT, TOPIC
 from pushkeeper.store.admin import workspaces
-from pushkeeper.store.db.database import read_queries
+from pushkeeper.store.db.queries import read_queries
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.admin.workspaces import NewKeys
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
 
 SQL = read_queries(resources.files("benchmarks").joinpath("sql", "fixtures.sql").read_text(encoding="utf-8"))
 

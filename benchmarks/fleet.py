@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.admin.workspaces import NewKeys
-    from pushkeeper.store.db.database import Connection
+    from pushkeeper.store.db.driver import Connection
 
 BY = job("benchmark")  # who makes the changes that benchmarks make past the surfaces
 _PAGE = 2_000

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from benchmarks import processes
-from pushkeeper.store.db.database import read_queries
+from pushkeeper.store.db.queries import read_queries
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

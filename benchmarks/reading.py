@@ -23,7 +23,7 @@ from pushkeeper.core.model import Content
 from pushkeeper.errors import Misconfigured, TooSlow
 from pushkeeper.services.broadcasts.creation import BroadcastRequest
 from pushkeeper.services.broadcasts.planner import Planning
-from pushkeeper.store.db.database import read_queries
+from pushkeeper.store.db.queries import read_queries
 from pushkeeper.worker.jobs.broadcasts import Planner
 from pushkeeper.worker.jobs.runner import Jobs
 

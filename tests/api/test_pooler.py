@@ -16,7 +16,7 @@ import pytest
 from pushkeeper.errors import Misconfigured
 from pushkeeper.store.admin import workspaces
 from pushkeeper.store.db.database import Database
-from pushkeeper.store.db.opening import require_notifications
+from pushkeeper.store.db.server_checks import require_notifications
 from support.databases import own_database
 
 from .conftest import may_send

@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 from benchmarks.fixtures import Size, fill, push
 from pushkeeper import config, wiring
-from pushkeeper.store.db.database import read_queries
+from pushkeeper.store.db.queries import read_queries
 from support.pictures import PICTURES, size, small
 from support.service import Workspace, eventually
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.db.database import Connection
+    from pushkeeper.store.db.driver import Connection
     from support.processes import Running
     from tests.browser.conftest import Watched
 

@@ -100,3 +100,43 @@ def test_statements_are_written_in_the_store_alone() -> None:
 @pytest.mark.parametrize("text", ["select 1", "\n  with a as (select 1)", "notify jobs", "CREATE INDEX i"])
 def test_what_begins_as_a_statement_is_found(text: str) -> None:
     assert sql_in(ast.parse(repr(text))) == [1]
+
+
+def imports() -> dict[str, set[str]]:
+    """Which modules of ours each imports, for types too."""
+    files = {
+        ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): file
+        for file in PACKAGE.rglob("*.py")
+    }
+    found: dict[str, set[str]] = {}
+    for module, file in files.items():
+        named = [
+            (node.module or "", alias.name)
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        ]
+        both = {f"{package}.{name}" if f"{package}.{name}" in files else package for package, name in named}
+        found[module] = both & files.keys() - {module}
+    return found
+
+
+def in_a_circle(imported: dict[str, set[str]]) -> set[str]:
+    """Those that remain when all are taken away, again and again, that import nothing or that nothing imports."""
+    left = dict(imported)
+    while True:
+        wanted = set().union(*left.values()) if left else set()
+        loose = {
+            module for module, others in left.items() if not others & left.keys() or module not in wanted
+        }
+        if not loose:
+            return set(left)
+        left = {module: others for module, others in left.items() if module not in loose}
+
+
+def test_no_modules_import_each_other_in_a_circle_not_even_for_types() -> None:
+    assert in_a_circle(imports()) == set()
+
+
+def test_a_circle_is_found() -> None:
+    assert in_a_circle({"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set()}) == {"b", "c"}

@@ -26,7 +26,8 @@ from pushkeeper.store.reports.insights import Insight
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
 
 PEOPLE = 7_000
 DEVICES = 10_000

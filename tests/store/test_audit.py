@@ -14,7 +14,8 @@ from support.actors import BY
 
 if TYPE_CHECKING:
     from pushkeeper.services.audit import Line
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
 
 
 async def last(database: Database, tenant: WorkspaceId) -> Line:

@@ -27,7 +27,8 @@ from pushkeeper.worker.metrics import Figures
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.services.people import Registry
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
     from pushkeeper.store.devices.devices import Device
 
 

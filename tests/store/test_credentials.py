@@ -15,7 +15,8 @@ from pushkeeper.store.admin.credentials import NewCredential
 from pushkeeper.store.admin.vault import Vault
 
 if TYPE_CHECKING:
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
 
 VAULT = Vault(Secret(bytes(32)))
 PRIVATE_KEY = f"-----BEGIN PRIVATE KEY-----\n{secrets.token_hex(40)}\n-----END PRIVATE KEY-----\n"

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
 
 from pushkeeper.errors import Misconfigured, Unreachable
 from pushkeeper.store.db.connections import where
-from pushkeeper.store.db.database import Connection, Database, columns, storable
+from pushkeeper.store.db.database import Database, columns, storable
 from pushkeeper.store.db.listening import LISTENING
+
+if TYPE_CHECKING:
+    from pushkeeper.store.db.driver import Connection
 
 PASSWORD = "a-password-that-nobody-may-read"
 

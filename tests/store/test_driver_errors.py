@@ -13,7 +13,8 @@ from pushkeeper.store.db import driver_errors
 from pushkeeper.store.db.driver_errors import Busy, ReadOnly
 
 if TYPE_CHECKING:
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
 
 # PostgreSQL's Appendix A, as the driver has it; what is no error cannot be raised.
 ALL = sorted(

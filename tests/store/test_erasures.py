@@ -21,7 +21,8 @@ from support.actors import BY
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.services.people import Registry
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
 
 ANN, BEN = (Identifier(IdentifierKind.ID, name) for name in ("ann", "ben"))
 

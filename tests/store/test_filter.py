@@ -54,7 +54,8 @@ from support.examples import examples
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import PersonId, WorkspaceId
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 FIELDS = ["plan", "visits", "a.b", 'quo"te', "app_version", "nobody has it"]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.db.database import Connection
+    from pushkeeper.store.db.driver import Connection
     from support.standby import Server
 
 HALF_WRITTEN = "select pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0') % 8192 = 0 and pg_current_wal_insert_lsn() > pg_current_wal_flush_lsn()"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.db.database import Connection
+    from pushkeeper.store.db.driver import Connection
 
 TENANTS = (
     "select c.relname as name from pg_class c join pg_attribute a on a.attrelid = c.oid "

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.db.database import Connection
+    from pushkeeper.store.db.driver import Connection
 
 KEEP = Keep(pushes_days=90, history_days=400, events_days=90, exports_days=30, outbox_days=30)
 NAMED = "select c.relname from pg_class c where c.relnamespace = to_regnamespace($1) and c.relkind in ('r', 'p', 'S', 'i')"

@@ -31,7 +31,8 @@ from support.examples import examples
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
 
 MESSAGE = UUID("01931000-0000-7000-8000-000000000000")
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.db.database import Connection
+    from pushkeeper.store.db.driver import Connection
 
 LOCK = 8_812_001
 WAITS = f"select pg_advisory_xact_lock_shared({LOCK}), $1::bigint as workspace, $2::int as number"

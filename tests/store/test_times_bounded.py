@@ -10,7 +10,8 @@ from pushkeeper.store.db import migrate
 from support.databases import own_database
 
 if TYPE_CHECKING:
-    from pushkeeper.store.db.database import Database, Row
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Row
 
 BEYOND = ("-infinity", "infinity", "0001-01-01 00:00+00", "1969-12-31 23:59:59+00", "2200-01-01 00:00+00")
 WITHIN = ("1970-01-01 00:00+00", "2026-11-01 10:00+00", "2199-12-31 23:59:59+00")

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pushkeeper.store.admin.workspaces import NewKeys, Workspace
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
     from pushkeeper.store.devices.devices import Device
 
 PASSWORD = "correct horse battery"

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
     from pushkeeper.services.audit import AuditEntry
     from pushkeeper.store.admin.accounts import Link
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
 
 __all__ = ["Entry", "User", "Users"]
 

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from pushkeeper.core.model import DeviceId, PersonId, WorkspaceId
     from pushkeeper.services.audit import AuditEntry
     from pushkeeper.store.audiences.audiences import Differences
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
     from pushkeeper.store.devices.devices import Device
     from pushkeeper.store.people.people import Member
 

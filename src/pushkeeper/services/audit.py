@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
 
 __all__ = ["Actor", "ActorKind", "Audit", "AuditEntry", "Line", "Outcome", "Wanted", "audited"]
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from pushkeeper.core.filters.nodes import Node
     from pushkeeper.services.audit import AuditEntry
     from pushkeeper.store.admin.vault import Vault
-    from pushkeeper.store.db.database import Connection, Database, Row
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection, Row
     from pushkeeper.store.jobs import Claim
 
 __all__ = ["LINK_S", "METRICS", "Export", "Exports"]

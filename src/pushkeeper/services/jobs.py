@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.errors import Conflict, NotFound
 from pushkeeper.services.audit import audited
-from pushkeeper.store import jobs
+from pushkeeper.store import jobs, unreadable_rows
 from pushkeeper.store.broadcasts import broadcasts
-from pushkeeper.store.db import unreadable
 from pushkeeper.store.delivery import workers
 from pushkeeper.store.jobs import Job
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.services.audit import AuditEntry
-    from pushkeeper.store.db.database import Connection, Database
-    from pushkeeper.store.db.unreadable import UnreadableRow
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
+    from pushkeeper.store.unreadable_rows import UnreadableRow
 
 __all__ = ["Job", "Jobs"]
 
@@ -36,7 +36,7 @@ class Jobs:
 
     async def unreadable_rows(self, workspace: WorkspaceId) -> list[UnreadableRow]:
         """The rows that workers and pages could not read in the last day, the latest first."""
-        return await unreadable.of_workspace(self._database, workspace)
+        return await unreadable_rows.of_workspace(self._database, workspace)
 
     async def workers(self) -> int:
         """How many workers are alive."""

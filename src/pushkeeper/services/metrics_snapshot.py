@@ -18,8 +18,8 @@ from pushkeeper.observability import logs
 from pushkeeper.observability.logs import logger
 from pushkeeper.observability.meters import PROCESS, Series
 from pushkeeper.observability.metrics import Metric
-from pushkeeper.store import jobs
-from pushkeeper.store.db import patience, unreadable
+from pushkeeper.store import jobs, unreadable_rows
+from pushkeeper.store.db import patience
 from pushkeeper.store.delivery import routes, workers
 from pushkeeper.store.reports import metrics
 
@@ -188,7 +188,7 @@ class Measures:
         ]
         found += [
             Series(Metric.UNREADABLE_ROWS, (one.workspace, one.table_name), float(one.rows))
-            for one in await unreadable.counts(self._database)
+            for one in await unreadable_rows.counts(self._database)
         ]
         for hook in await metrics.hooks(self._database):
             labels = (hook.workspace, str(hook.webhook_id))

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from pushkeeper.core.identity import Identifier
     from pushkeeper.core.model import PersonId, Token, WorkspaceId
     from pushkeeper.services.audit import AuditEntry
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
 
 __all__ = [
     "Act",

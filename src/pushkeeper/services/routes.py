@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.services.audit import AuditEntry
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
     from pushkeeper.store.delivery.routes import Health, Route
     from pushkeeper.store.devices.devices import Device
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.model import DeviceId, WorkspaceId
     from pushkeeper.services.audit import Actor, AuditEntry
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
     from pushkeeper.store.strikes import Standing, Told
 
 __all__ = ["MOST_BACK", "Example", "Ledger", "Meant", "Outcome", "Undo"]

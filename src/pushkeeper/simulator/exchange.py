@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - switches are set by their types
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
@@ -130,3 +133,15 @@ class Profile:
     refused_share: float = 0.0
     lost_share: float = 0.0
     latency_ms: float = 0.0
+
+
+class Owner(Protocol):
+    """What a connection uses of the listener that it came through."""
+
+    profile: Profile
+    service: Callable[[Link], Session]
+
+    def joined(self, connection: Link) -> None: ...
+    def left(self, connection: Link) -> None: ...
+    def answer(self, session: Session, request: Request) -> Answer: ...
+    def struck(self, fault: str, share: float) -> bool: ...

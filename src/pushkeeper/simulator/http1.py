@@ -16,13 +16,13 @@ from pushkeeper.simulator.exchange import Answer, Drop, Later, Never, Reply, Req
 if TYPE_CHECKING:
     import ssl
 
-    from pushkeeper.simulator.listener import Listener
+    from pushkeeper.simulator.exchange import Owner
 
 
 class Http1Connection(asyncio.Protocol):
     """One client's connection, as long-lived as the profile lets it be."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Owner) -> None:
         self._listener = listener
         self.profile = listener.profile
         self._loop = asyncio.get_running_loop()

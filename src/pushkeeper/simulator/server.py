@@ -19,7 +19,7 @@ from pushkeeper.simulator.exchange import Answer, Drop, Later, Never, Reply, Req
 if TYPE_CHECKING:
     import ssl
 
-    from pushkeeper.simulator.listener import Listener
+    from pushkeeper.simulator.exchange import Owner
 
 __all__ = ["Connection", "ErrorCode", "Setting"]
 
@@ -40,7 +40,7 @@ _NO_AUTHORITY = Reply(((b":status", b"400"), (b"content-length", b"0")))
 class Connection(asyncio.Protocol):
     """One client's connection: what is done to it from outside are the faults that a test or a script wants."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Owner) -> None:
         self._listener = listener
         self.profile = listener.profile
         self._loop = asyncio.get_running_loop()

@@ -14,7 +14,7 @@ from pushkeeper.core.filters.evaluate import DeviceFacts, Facts, Happened
 from pushkeeper.core.filters.nodes import Unit, events_in
 from pushkeeper.core.identity import cio_id
 from pushkeeper.core.model import Content, DeviceId, PersonId, Platform, Token, message_day
-from pushkeeper.store.db.database import load_queries
+from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.filters.nodes import Node
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.db.database import Database, Row
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Row
 
 SQL = load_queries(__name__)
 

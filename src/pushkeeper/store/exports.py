@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from pushkeeper.store.audiences import filter_sql
-from pushkeeper.store.db.database import PLAN_CHANNEL, columns, load_queries, storable
+from pushkeeper.store.db.database import PLAN_CHANNEL, columns, storable
+from pushkeeper.store.db.queries import load_queries
 from pushkeeper.store.jobs import ClaimLost
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from pushkeeper.core.delivery.delivery_id import DeliveryId
     from pushkeeper.core.filters.nodes import Node
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.db.database import Connection, Database, Row
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection, Row
     from pushkeeper.store.jobs import Claim
 
 SQL = load_queries(__name__)

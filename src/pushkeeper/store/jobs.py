@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pushkeeper.core import job_retry
-from pushkeeper.store.db.database import PLAN_CHANNEL, load_queries, storable
+from pushkeeper.store.db.database import PLAN_CHANNEL, storable
+from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
 
 SQL = load_queries(__name__)
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from pushkeeper.core.delivery.device_status import LastStatus
 from pushkeeper.core.delivery.status_replay import Balance, Line, Only
 from pushkeeper.core.model import DeviceId, Platform, Token
-from pushkeeper.store.db.database import columns, load_queries
+from pushkeeper.store.db.database import columns
+from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.delivery.reason_codes import Answers
     from pushkeeper.core.model import PersonId, RouteId, WorkspaceId
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
 
 SQL = load_queries(__name__)
 

@@ -10,14 +10,16 @@ from uuid import UUID
 import msgspec
 
 from pushkeeper.core.model import PersonId, WorkspaceId
-from pushkeeper.store.db.database import columns, load_queries, storable
+from pushkeeper.store.db.database import columns, storable
+from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.core.delivery.delivery_id import DeliveryId
     from pushkeeper.core.model import Secret
-    from pushkeeper.store.db.database import Connection, Database, Row
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection, Row
     from pushkeeper.store.jobs import Claim
 
 SQL = load_queries(__name__)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from pushkeeper.errors import Misconfigured
 from pushkeeper.services.broadcasts.planner import Planning
 from pushkeeper.services.doctor import Doctor
-from pushkeeper.store.db.opening import require_notifications
 from pushkeeper.store.db.retention import Keep
+from pushkeeper.store.db.server_checks import require_notifications
 from pushkeeper.wiring.providers import (
     CHECKS,
     CHECKS_OF_PROVIDERS,

@@ -17,7 +17,7 @@ from pushkeeper.observability.logs import logger
 from pushkeeper.rendering.renderer import Renderer
 from pushkeeper.services.services import Services
 from pushkeeper.store.admin import vault
-from pushkeeper.store.db import cells, migrate, opening
+from pushkeeper.store.db import cells, migrate, opening, server_checks
 from pushkeeper.store.db.database import Database
 from pushkeeper.store.db.embedded import EmbeddedPostgres
 from pushkeeper.wiring.providers import CHECKS
@@ -129,7 +129,7 @@ async def _opened(
         database.hashes = hashes
         if migrating is None:
             return database, []
-        await opening.require_primary(database)
+        await server_checks.require_primary(database)
         migrating("the database's schema is being brought up to date")
         return database, await migrate.migrate(database)
     except BaseException:

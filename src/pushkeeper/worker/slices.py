@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.model import DeviceId, WorkspaceId
     from pushkeeper.store.db import commits
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
     from pushkeeper.store.delivery.accepted_pushes import Acceptance
     from pushkeeper.store.delivery.queue import Claim
     from pushkeeper.worker.metrics import Figures

@@ -10,7 +10,8 @@ from pushkeeper.core.actor import job
 from pushkeeper.core.delivery.outcome import Accepted, Refused
 from pushkeeper.observability.logs import logger
 from pushkeeper.services.audit import write_with
-from pushkeeper.store.db import migrate, unreadable
+from pushkeeper.store import unreadable_rows
+from pushkeeper.store.db import migrate
 from pushkeeper.store.delivery import queue, routes, workers
 from pushkeeper.store.devices import spellings
 from pushkeeper.store.messages import messages
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from uuid import UUID
 
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
     from pushkeeper.store.delivery.routes import Route
     from pushkeeper.store.delivery.workers import Figure
     from pushkeeper.worker.lanes import Lanes
@@ -68,7 +70,7 @@ def tidying(database: Database, figures: Figures) -> list[Task]:
         "partitions": (PARTITIONS_S, migrate.make_partitions),
         "events": (PARTITIONS_S, events.clean),
         "spellings": (PARTITIONS_S, spellings.merge_all),
-        "unreadable": (PARTITIONS_S, unreadable.clean),
+        "unreadable": (PARTITIONS_S, unreadable_rows.clean),
     }
 
     def task(name: str, seconds: float, job: Callable[[Database], Awaitable[object]]) -> Task:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from pushkeeper.services.broadcasts.recipients import Recipient
     from pushkeeper.services.messages.templates import Checks, Letter
     from pushkeeper.store.broadcasts.broadcasts import Broadcast
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

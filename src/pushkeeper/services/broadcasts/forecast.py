@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from pushkeeper.core.broadcasts.forecast import Kind, Preflight
     from pushkeeper.core.model import Platform, TokenShape, WorkspaceId
     from pushkeeper.store.broadcasts.broadcasts import Broadcast
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
     from pushkeeper.store.delivery.routes import Route
     from pushkeeper.store.jobs import Claim
 

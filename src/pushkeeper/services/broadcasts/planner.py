@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from pushkeeper.core.model import RouteId, WorkspaceId
     from pushkeeper.store.broadcasts.broadcasts import Broadcast
     from pushkeeper.store.broadcasts.planning import Address, Page
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
     from pushkeeper.store.delivery.routes import Route
     from pushkeeper.store.jobs import Claim
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.identity import Identifier
     from pushkeeper.core.model import DeviceId, PersonId, Token, WorkspaceId
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from pushkeeper.services.messages.preview import Said
     from pushkeeper.services.messages.templates import Checks
     from pushkeeper.store.broadcasts.progress import Waiting
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
 
 __all__ = ["Broadcast", "BroadcastState", "Broadcasts", "EstimateState", "Minute", "Standing", "Tally"]
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from pushkeeper.errors import TooManyRequests, TooSlow
 from pushkeeper.services.doctor.finding import attention, ok, wrong
 from pushkeeper.services.strikes import Ledger
-from pushkeeper.store import jobs
+from pushkeeper.store import jobs, unreadable_rows
 from pushkeeper.store.admin import workspaces
-from pushkeeper.store.db import unreadable
 
 if TYPE_CHECKING:
     from pushkeeper.services.doctor.finding import Finding
@@ -64,7 +63,7 @@ async def of_jobs(database: Database) -> list[Finding]:
 
 async def of_rows(database: Database) -> list[Finding]:
     """Rows that could not be read in the last day."""
-    found = await unreadable.counts(database)
+    found = await unreadable_rows.counts(database)
     todo = "see `row_unreadable` in the log for the rows' keys, and report the error"
     return [
         attention(

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from pushkeeper.core.model import Content, WorkspaceId
     from pushkeeper.services.audit import AuditEntry
     from pushkeeper.services.messages.templates import Checks
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
     from pushkeeper.store.devices.devices import Registration
     from pushkeeper.store.messages.templates import Template
     from pushkeeper.store.people.people import Naming

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.delivery.delivery_id import DeliveryId
     from pushkeeper.core.model import PersonId, Token, WorkspaceId
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
     from pushkeeper.store.devices.devices import Count
     from pushkeeper.store.messages.messages import AnswerCount, Listed, Page, Wanted
     from pushkeeper.store.messages.template_series import Period

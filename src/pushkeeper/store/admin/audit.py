@@ -7,14 +7,16 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pushkeeper.core.actor import ActorKind
-from pushkeeper.store.db.database import load_queries, storable
+from pushkeeper.store.db.database import storable
+from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.core.roles import UserId
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
 
 SQL = load_queries(__name__)
 

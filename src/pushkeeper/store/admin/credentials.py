@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pushkeeper.core.model import Environment, Provider, Secret, WorkspaceId
 from pushkeeper.errors import NotFound
-from pushkeeper.store.db.database import load_queries
+from pushkeeper.store.db.queries import load_queries
 from pushkeeper.store.db.statements import nothing_else
 from pushkeeper.store.delivery import held_refusals, routes
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pushkeeper.store.admin.vault import Vault
-    from pushkeeper.store.db.database import Connection, Database, Row
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection, Row
     from pushkeeper.store.db.statements import Also
 
 SQL = load_queries(__name__)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pushkeeper.store.db.database import load_queries
 from pushkeeper.store.db.driver_errors import ReadOnly
+from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
 
 SQL = load_queries(__name__)
 

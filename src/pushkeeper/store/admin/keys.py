@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pushkeeper.core import cell
 from pushkeeper.errors import Conflict, NotFound
 from pushkeeper.store.admin.workspaces import hash_of_key, public_part
-from pushkeeper.store.db.database import load_queries
+from pushkeeper.store.db.queries import load_queries
 from pushkeeper.store.db.statements import nothing_else
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.admin.workspaces import KeyKind
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
     from pushkeeper.store.db.statements import Also
 
 SQL = load_queries(__name__)

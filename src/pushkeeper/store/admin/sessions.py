@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.core.roles import FAILURES_WITHIN, IDLE, LONGEST, Failures
 from pushkeeper.store.admin.accounts import as_user
-from pushkeeper.store.db.database import load_queries
+from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
     from pushkeeper.core.roles import UserId
     from pushkeeper.store.admin.accounts import User
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
 
 SQL = load_queries(__name__)
 

@@ -11,14 +11,16 @@ from pushkeeper.core import cell
 from pushkeeper.core.model import WorkspaceId
 from pushkeeper.errors import BadRequest, Conflict, NotFound
 from pushkeeper.store.db import cells
-from pushkeeper.store.db.database import ROUTES_CHANNEL, load_queries
+from pushkeeper.store.db.database import ROUTES_CHANNEL
+from pushkeeper.store.db.queries import load_queries
 from pushkeeper.store.db.statements import nothing_else
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
     from pushkeeper.store.db.statements import Also
 
 SQL = load_queries(__name__)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.errors import TooSlow
 from pushkeeper.store.audiences import filter_sql
-from pushkeeper.store.db.database import load_queries
+from pushkeeper.store.db.queries import load_queries
 from pushkeeper.store.devices.devices import as_device
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import msgspec
 
 from pushkeeper.core.filters.nodes import And, Unit
 from pushkeeper.store.audiences import audiences, filter_index
-from pushkeeper.store.db.database import load_queries
+from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

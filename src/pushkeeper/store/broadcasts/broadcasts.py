@@ -13,7 +13,8 @@ from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.core.messages.personalize import Wording
 from pushkeeper.core.model import Content, DeviceId, PersonId
-from pushkeeper.store.db.database import HALT_CHANNEL, PLAN_CHANNEL, WORK_CHANNEL, columns, load_queries
+from pushkeeper.store.db.database import HALT_CHANNEL, PLAN_CHANNEL, WORK_CHANNEL, columns
+from pushkeeper.store.db.queries import load_queries
 from pushkeeper.store.delivery import queue
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.db.database import Connection, Database, Row
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection, Row
     from pushkeeper.store.jobs import Claim
 
 SQL = load_queries(__name__)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pushkeeper.store.db.database import PLAN_CHANNEL, load_queries
+from pushkeeper.store.db.database import PLAN_CHANNEL
+from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
     from pushkeeper.store.jobs import Claim
 
 SQL = load_queries(__name__)

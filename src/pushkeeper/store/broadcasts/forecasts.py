@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pushkeeper.core.broadcasts.forecast import DayOf, Kind, ZoneState, by_day
 from pushkeeper.core.model import Platform, TokenShape
 from pushkeeper.store.broadcasts import planning
-from pushkeeper.store.db.database import load_queries
+from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
     from pushkeeper.core.broadcasts.forecast import Asks

@@ -10,7 +10,8 @@ from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.model import Platform, TokenShape, minted_at
 from pushkeeper.store.audiences import filter_sql
 from pushkeeper.store.broadcasts import broadcasts
-from pushkeeper.store.db.database import PLAN_CHANNEL, WORK_CHANNEL, columns, load_queries
+from pushkeeper.store.db.database import PLAN_CHANNEL, WORK_CHANNEL, columns
+from pushkeeper.store.db.queries import load_queries
 from pushkeeper.store.jobs import ClaimLost
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.filters.nodes import Node
     from pushkeeper.core.model import DeviceId, PersonId, RouteId, WorkspaceId
     from pushkeeper.store.broadcasts.broadcasts import Broadcast
-    from pushkeeper.store.db.database import Connection, Row
+    from pushkeeper.store.db.driver import Connection, Row
     from pushkeeper.store.jobs import Claim
 
 SQL = load_queries(__name__)

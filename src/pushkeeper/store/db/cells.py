@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.core import cell as cells
 from pushkeeper.errors import BadRequest, Conflict
-from pushkeeper.store.db.database import load_queries
+from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
-    from pushkeeper.store.db.database import Connection, Database, Row
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection, Row
 
 SQL = load_queries(__name__)
 

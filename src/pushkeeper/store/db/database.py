@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -12,10 +12,11 @@ from pushkeeper.core.delivery.delivery_id import DeliveryIds
 from pushkeeper.core.identifier_hash import IdentifierHashes
 from pushkeeper.core.model import Secret
 from pushkeeper.errors import Misconfigured
-from pushkeeper.store.db import opening, patience, queries, surveys, unreadable
+from pushkeeper.store.db import opening, patience, surveys, unreadable
 from pushkeeper.store.db.connections import STATEMENT_CACHE_SIZE, where
 from pushkeeper.store.db.listening import listening
 from pushkeeper.store.db.pools import Pools
+from pushkeeper.store.db.queries import load_queries
 from pushkeeper.store.db.replica import Replica
 from pushkeeper.store.db.statements import Reads, Statements
 from pushkeeper.store.db.statistics import Statistics
@@ -23,25 +24,15 @@ from pushkeeper.store.db.unreadable import UnreadableRows
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     import asyncpg
 
+    from pushkeeper.store.db.driver import Connection, Row
     from pushkeeper.store.db.pools import Connections
 
 T = TypeVar("T")
-Row: TypeAlias = "Mapping[str, Any]"
-
-
-class Connection(Protocol):
-    """What we use of the driver's connection."""
-
-    async def fetch(self, query: str, *args: object, timeout: float | None = None) -> list[Row]: ...  # noqa: ASYNC109 - the driver's own parameter
-    async def fetchrow(self, query: str, *args: object, timeout: float | None = None) -> Row | None: ...  # noqa: ASYNC109 - likewise
-    async def fetchval(self, query: str, *args: object) -> Any: ...  # noqa: ANN401 - a column has any type
-    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str: ...  # noqa: ASYNC109 - the driver's own parameter
-
 
 WORK_CHANNEL = "pushkeeper_work"  # NOTIFY on it says that something is due
 PLAN_CHANNEL = "pushkeeper_plan"
@@ -75,7 +66,6 @@ def columns(rows: Sequence[Sequence[object]], width: int) -> list[list[object]]:
 
 
 # By these names all of the store has them from here.
-load_queries, read_queries = queries.load_queries, queries.read_queries
 SQL = load_queries(__name__)
 
 

@@ -15,7 +15,8 @@ from pushkeeper.store.db import cells, retention, row_security
 from pushkeeper.store.devices import spellings
 
 if TYPE_CHECKING:
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
 
 # One number for "the schema is being changed": every process that would change it waits its turn.
 _SCHEMA_LOCK = 0x70757368

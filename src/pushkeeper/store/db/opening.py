@@ -1,21 +1,12 @@
-"""Opening a database: what is wrong with its address, for whoever set it, and what its server has to be able to."""
+"""Opening a database: what is wrong with its address, for whoever set it."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import asyncpg
 
 from pushkeeper.errors import Misconfigured, PushkeeperError, Unreachable
 from pushkeeper.store.db.connections import where
 from pushkeeper.store.db.driver_errors import ReadOnly
-from pushkeeper.store.db.listening import NotHeard
-from pushkeeper.store.db.queries import load_queries
-
-if TYPE_CHECKING:
-    from pushkeeper.store.db.database import Database
-
-SQL = load_queries(__name__)
 
 _NOT_LETTING_US_IN = (
     asyncpg.InvalidAuthorizationSpecificationError,
@@ -49,34 +40,3 @@ def without_address(error: Unreachable) -> str:
     if isinstance(error.__cause__, Unreachable):
         return error.__cause__.message
     return "the database does not answer"
-
-
-async def require_primary(database: Database) -> None:
-    """See that the server may write.
-
-    Raises:
-        Unreachable: it is a standby.
-    """
-    if await database.value(SQL["standby"]):
-        raise ReadOnly(
-            f"database URL: PostgreSQL at {where(database.url)} is a standby: nothing can be written; point it at the primary",
-            retry_after_s=5,
-        )
-
-
-async def require_notifications(database: Database) -> None:
-    """See that what is notified arrives, as a worker needs it.
-
-    Raises:
-        Misconfigured: it does not: the address is that of a pooler.
-    """
-    if not database.is_pooled:
-        return
-    try:
-        async with database.listening([]):
-            pass
-    except NotHeard as error:
-        raise Misconfigured(
-            f"database URL: {where(database.url)} is a pooler of transactions (PgBouncer), through which notifications do not "
-            "arrive; give workers the address of PostgreSQL itself, and run `serve --no-worker` through the pooler"
-        ) from error

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from datetime import datetime
 
-    from pushkeeper.store.db.database import Row
+    from pushkeeper.store.db.driver import Row
     from pushkeeper.store.db.pools import Pools
 
 T = TypeVar("T")

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from pushkeeper.core.model import uuid7
-from pushkeeper.store.db.database import load_queries
+from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.db.database import Connection, Database, Row
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection, Row
     from pushkeeper.store.people.segments import Fetch
 
 SQL = load_queries(__name__)

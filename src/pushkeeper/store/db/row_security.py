@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pushkeeper.store.db.database import load_queries
+from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
-    from pushkeeper.store.db.database import Connection
+    from pushkeeper.store.db.driver import Connection
 
 SQL = load_queries(__name__)
 

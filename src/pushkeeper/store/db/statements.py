@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
 
-    from pushkeeper.store.db.database import Connection, Row
+    from pushkeeper.store.db.driver import Connection, Row
 
 T = TypeVar("T")
 

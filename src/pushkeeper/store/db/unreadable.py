@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,12 +15,9 @@ from pushkeeper.store.db.queries import load_queries
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
-    from datetime import datetime
 
     import asyncpg
 
-    from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.db.database import Database
 
 SQL = load_queries(__name__)
 log = logger("store")
@@ -29,27 +25,6 @@ log = logger("store")
 UNREADABLE = "unreadable"  # the failure reason when a row cannot be read
 _MOST_TO_WRITE = 1_000
 _AGAIN_AFTER_S = 60.0  # a row that is read often is recorded once a minute
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnreadableRow:
-    """A row that could not be read, by its table and key: the reason, and when it was first and last seen."""
-
-    table_name: str
-    key: str
-    reason: str
-    first_at: datetime
-    last_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Count:
-    """The number of unreadable rows in one table of a workspace, and the reason of one of them."""
-
-    workspace: str
-    table_name: str
-    rows: int
-    reason: str
 
 
 class UnreadableRows:
@@ -111,18 +86,3 @@ def decoded(text: str) -> Any:  # noqa: ANN401 - JSON of any shape
     except (msgspec.DecodeError, RecursionError) as error:
         # Raising would cost the whole result, not this row.
         return {UNREADABLE: type(error).__name__}
-
-
-async def of_workspace(database: Database, workspace: WorkspaceId) -> list[UnreadableRow]:
-    """The rows of a workspace that could not be read in the last day, the latest first; two hundred at most."""
-    return [UnreadableRow(**row) for row in await database.of(workspace).rows(SQL["of_workspace"], workspace)]
-
-
-async def counts(database: Database) -> list[Count]:
-    """How many rows could not be read in the last day, by workspace and table."""
-    return [Count(**row) for row in await database.rows(SQL["counts"])]
-
-
-async def clean(database: Database) -> None:
-    """Forget rows that have been readable for a week."""
-    await database.rows(SQL["clean"])

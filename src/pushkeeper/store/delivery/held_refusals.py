@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pushkeeper.store import webhooks
-from pushkeeper.store.db.database import columns, load_queries, storable
+from pushkeeper.store.db.database import columns, storable
+from pushkeeper.store.db.queries import load_queries
 from pushkeeper.store.delivery import pushes
 from pushkeeper.store.delivery.pushes import PushRow
 from pushkeeper.store.devices import devices
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from pushkeeper.core.model import DeviceId, PersonId, RouteId, RouteKey, WorkspaceId
-    from pushkeeper.store.db.database import Connection
+    from pushkeeper.store.db.driver import Connection
 
 SQL = load_queries(__name__)
 

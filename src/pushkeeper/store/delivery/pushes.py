@@ -9,12 +9,13 @@ from uuid import UUID
 import msgspec
 
 from pushkeeper.core.model import DeviceId, PersonId, RouteId, WorkspaceId, message_day
-from pushkeeper.store.db.database import columns, load_queries, storable
+from pushkeeper.store.db.database import columns, storable
+from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.store.db.database import Connection
+    from pushkeeper.store.db.driver import Connection
 
 SQL = load_queries(__name__)
 

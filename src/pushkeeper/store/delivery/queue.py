@@ -25,13 +25,15 @@ from pushkeeper.core.model import (
     token_shape,
 )
 from pushkeeper.store.db.commits import Transaction
-from pushkeeper.store.db.database import columns, load_queries
+from pushkeeper.store.db.database import columns
+from pushkeeper.store.db.queries import load_queries
 from pushkeeper.store.db.unreadable import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from pushkeeper.store.db.database import Connection, Database, Row
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection, Row
 
 SQL = load_queries(__name__)
 

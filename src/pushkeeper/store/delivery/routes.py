@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.core.delivery.refusal_guard import Result
 from pushkeeper.core.model import Environment, Provider, RouteId, WorkspaceId
-from pushkeeper.store.db.database import ROUTES_CHANNEL, WORK_CHANNEL, columns, load_queries, storable
+from pushkeeper.store.db.database import ROUTES_CHANNEL, WORK_CHANNEL, columns, storable
+from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from pushkeeper.core.model import RouteKey
-    from pushkeeper.store.db.database import Connection, Database, Row
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection, Row
 
 SQL = load_queries(__name__)
 

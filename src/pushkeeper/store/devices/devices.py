@@ -26,12 +26,14 @@ from pushkeeper.core.model import (
     token_shape,
 )
 from pushkeeper.errors import BadRequest
-from pushkeeper.store.db.database import GONE_CHANNEL, columns, load_queries, storable
+from pushkeeper.store.db.database import GONE_CHANNEL, columns, storable
+from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.store.db.database import Connection, Database, Row
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection, Row
 
 SQL = load_queries(__name__)
 

@@ -10,7 +10,7 @@ from pushkeeper.core.filters.nodes import And, Unit
 from pushkeeper.core.model import DeviceId, PersonId
 from pushkeeper.store.audiences import filter_sql
 from pushkeeper.store.db import pagination
-from pushkeeper.store.db.database import load_queries
+from pushkeeper.store.db.queries import load_queries
 from pushkeeper.store.devices.devices import Device, HistoryLine, PushLine, as_device
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.filters.nodes import Node
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.db.database import Database, Row
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Row
 
 SQL = load_queries(__name__)
 

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pushkeeper.core.devices.spellings import Spelled, merge
-from pushkeeper.store.db.database import columns, load_queries
+from pushkeeper.store.db.database import columns
+from pushkeeper.store.db.queries import load_queries
 from pushkeeper.store.devices import devices
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.core.devices.spellings import Merged
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
 
 SQL = load_queries(__name__)
 

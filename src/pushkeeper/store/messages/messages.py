@@ -20,7 +20,8 @@ from pushkeeper.core.model import (
     minted_at,
     uuid7,
 )
-from pushkeeper.store.db.database import WORK_CHANNEL, columns, load_queries
+from pushkeeper.store.db.database import WORK_CHANNEL, columns
+from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.delivery.delivery_id import DeliveryId
     from pushkeeper.core.messages.personalize import Wording
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
 
 SQL = load_queries(__name__)
 

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from pushkeeper.core.model import PersonId, message_day
 from pushkeeper.store.db import pagination
-from pushkeeper.store.db.database import columns, load_queries
+from pushkeeper.store.db.database import columns
+from pushkeeper.store.db.queries import load_queries
 from pushkeeper.store.messages import messages
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.delivery.delivery_id import DeliveryId
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.db.database import Database, Row
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Row
 
 SQL = load_queries(__name__)
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pushkeeper.core.identity import cio_id
 from pushkeeper.core.messages.personalize import Reader
 from pushkeeper.core.model import DeviceId, PersonId
-from pushkeeper.store.db.database import columns, load_queries
+from pushkeeper.store.db.database import columns
+from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.db.database import Database, Row
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Row
 
     K = TypeVar("K", bound=Hashable)
 

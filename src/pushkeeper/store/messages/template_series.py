@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pushkeeper.store.db.database import load_queries
+from pushkeeper.store.db.queries import load_queries
 from pushkeeper.store.messages.templates import TemplateKind
 
 if TYPE_CHECKING:

@@ -11,13 +11,14 @@ import msgspec
 from pushkeeper.core.messages.personalize import WhenUndefined
 from pushkeeper.core.model import Content
 from pushkeeper.errors import Conflict
-from pushkeeper.store.db.database import load_queries
+from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.db.database import Database, Row
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Row
 
 SQL = load_queries(__name__)
 

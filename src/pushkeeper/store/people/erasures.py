@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.core import csv_text
 from pushkeeper.core.identity import cio_id
-from pushkeeper.store.db.database import load_queries, storable
+from pushkeeper.store.db.database import storable
+from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
     from datetime import datetime
 
     from pushkeeper.core.model import PersonId, WorkspaceId
-    from pushkeeper.store.db.database import Connection, Database, Row
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection, Row
 
 SQL = load_queries(__name__)
 

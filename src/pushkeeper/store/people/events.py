@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from pushkeeper.core.model import DeviceId, PersonId, WorkspaceId, device_id
-from pushkeeper.store.db.database import columns, load_queries
+from pushkeeper.store.db.database import columns
+from pushkeeper.store.db.queries import load_queries
 from pushkeeper.store.devices.devices import Registration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
 
 SQL = load_queries(__name__)
 

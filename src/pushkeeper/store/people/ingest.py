@@ -9,7 +9,7 @@ import msgspec
 
 from pushkeeper.core.identity import IdentifierKind
 from pushkeeper.core.model import DeviceId, WorkspaceId, device_id
-from pushkeeper.store.db.database import Connection
+from pushkeeper.store.db.driver import Connection
 from pushkeeper.store.db.turns import Keys
 from pushkeeper.store.devices import devices
 from pushkeeper.store.devices.devices import Registration

@@ -10,7 +10,7 @@ from pushkeeper.core import identity
 from pushkeeper.core.filters.nodes import And
 from pushkeeper.store.audiences import filter_sql
 from pushkeeper.store.db import pagination
-from pushkeeper.store.db.database import load_queries
+from pushkeeper.store.db.queries import load_queries
 from pushkeeper.store.people.people import Member
 
 if TYPE_CHECKING:

@@ -11,14 +11,16 @@ from pushkeeper.core import identity
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import PersonId, WorkspaceId
 from pushkeeper.errors import BadRequest
-from pushkeeper.store.db.database import columns, load_queries
+from pushkeeper.store.db.database import columns
+from pushkeeper.store.db.queries import load_queries
 from pushkeeper.store.db.statements import LostRace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
 
 SQL = load_queries(__name__)
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from pushkeeper.core.identity import IdentifierKind
 from pushkeeper.core.placeholders import meaning, placeholder
 from pushkeeper.errors import BadRequest
-from pushkeeper.store.db.database import load_queries
+from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pushkeeper.store.db.database import Connection
+    from pushkeeper.store.db.driver import Connection
     from pushkeeper.store.people.people import Naming
 
 SQL = load_queries(__name__)

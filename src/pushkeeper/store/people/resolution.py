@@ -10,7 +10,8 @@ import msgspec
 from pushkeeper.core import identity
 from pushkeeper.core.identity import Create, Drop, Identifier, IdentifierKind, Known, Plan, Update
 from pushkeeper.errors import Conflict
-from pushkeeper.store.db.database import columns, load_queries
+from pushkeeper.store.db.database import columns
+from pushkeeper.store.db.queries import load_queries
 from pushkeeper.store.db.statements import LostRace
 from pushkeeper.store.people import failed_changes
 from pushkeeper.store.people.failed_changes import FailedChange
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.identifier_hash import IdentifierHashes
     from pushkeeper.core.model import PersonId, WorkspaceId
-    from pushkeeper.store.db.database import Connection
+    from pushkeeper.store.db.driver import Connection
     from pushkeeper.store.people.people import Naming
 
 SQL = load_queries("pushkeeper.store.people.people")

@@ -9,7 +9,7 @@ from pushkeeper.core.filters import from_text
 from pushkeeper.core.filters import saved as filter_saved
 from pushkeeper.core.filters.nodes import BadFilter, Unit
 from pushkeeper.core.filters.saved import Definition
-from pushkeeper.store.db.database import load_queries
+from pushkeeper.store.db.queries import load_queries
 from pushkeeper.store.people.people import Member
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.filters.nodes import Node
     from pushkeeper.core.model import PersonId, WorkspaceId
-    from pushkeeper.store.db.database import Connection, Database, Row
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection, Row
 
 SQL = load_queries(__name__)
 

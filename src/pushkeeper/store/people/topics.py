@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pushkeeper.store.db.database import load_queries
+from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId

@@ -10,13 +10,15 @@ from uuid import UUID
 import msgspec
 
 from pushkeeper.core.model import PersonId, Token, WorkspaceId
-from pushkeeper.store.db.database import columns, load_queries
+from pushkeeper.store.db.database import columns
+from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.core.delivery.delivery_id import DeliveryId
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
 
 SQL = load_queries(__name__)
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pushkeeper.core.model import WorkspaceId
-from pushkeeper.store.db.database import load_queries
+from pushkeeper.store.db.queries import load_queries
 from pushkeeper.store.reports.reach import COUNT_MEMORY, COUNT_WITHIN_S, REACH_CHANNEL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.store.db.database import Connection, Database
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
 
 SQL = load_queries(__name__)
 

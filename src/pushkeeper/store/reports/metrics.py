@@ -12,7 +12,7 @@ from pushkeeper.core.delivery.reason_codes import MEANINGS
 from pushkeeper.core.delivery.reason_codes import OTHER as OTHER_REASON
 from pushkeeper.observability.meters import Series, Spread
 from pushkeeper.observability.metrics import Kind, Metric
-from pushkeeper.store.db.database import load_queries
+from pushkeeper.store.db.queries import load_queries
 from pushkeeper.store.delivery.workers import Figure
 
 if TYPE_CHECKING:
