@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from support.outages import gone, locked, read_only
-from support.theirs import calls, one_of_each
+from support.theirs import calls, one_of_each, with_write_key
 
 # What is answered without the database, whatever it is asked; and links and forms, of which there are none.
 NEEDS_NONE = {
@@ -66,7 +66,7 @@ class Sweep:
         self._connection.close()
 
     def ask(self, method, path, body, template, key):
-        data = None if body is None else json.dumps({**body, "writeKey": self._door.keys.write_key})
+        data = None if body is None else json.dumps(with_write_key(path, body, self._door.keys.write_key))
         self._connection.request(method, path, data, {"authorization": key})
         answer = self._connection.getresponse()
         said = answer.read()

@@ -13,7 +13,7 @@ import pytest
 
 from pushkeeper.services import api_keys
 from support.outages import UNANSWERED, unsynced
-from support.theirs import calls, one_of_each
+from support.theirs import calls, one_of_each, with_write_key
 
 from .test_not_now import NEEDS_NONE, reports
 
@@ -35,7 +35,7 @@ Call = tuple[str, str, Any]  # method, path and body
 async def ask(door, call: Call, key):
     """Status and headers of one call on a connection of its own, and how long it took."""
     method, path, body = call
-    data = b"" if body is None else json.dumps({**body, "writeKey": door.keys.write_key}).encode()
+    data = b"" if body is None else json.dumps(with_write_key(path, body, door.keys.write_key)).encode()
     lines = [f"{method} {path} HTTP/1.1", "Host: localhost", f"Authorization: {key}", "Connection: close"]
     began = time.monotonic()
     reader, writer = await asyncio.open_connection("127.0.0.1", door.port)

@@ -14,13 +14,13 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
-from pushkeeper.api import health
 from pushkeeper.dashboard.ui.live import Live
 from pushkeeper.dashboard.ui.undo_jobs import Undoing
 from pushkeeper.errors import Unreachable
-from pushkeeper.services import api_keys
+from pushkeeper.services import api_keys, readiness
 from pushkeeper.services.strikes import Meant
 from pushkeeper.store.db import listening, replica, watchdog
+from support.actors import BY
 from support.dashboard import served
 from support.databases import own_database
 from support.engine import eventually
@@ -117,7 +117,7 @@ class Service:
         now = datetime.now(UTC)
         meant = Meant(since=now - timedelta(hours=1), until=now)
         workspace = self.place.workspace.workspace_id
-        await self.undoing.go_on(workspace, await ledger.begin(workspace, meant, why="a test"))
+        await self.undoing.go_on(workspace, await ledger.begin(BY, workspace, meant, why="a test"))
 
 
 # By who starts it and what it runs: what has it run.
@@ -145,7 +145,7 @@ def test_each_task_that_is_started_is_among_them() -> None:
 @pytest_asyncio.fixture(scope="module")
 async def service(database, tmp_path_factory) -> AsyncIterator[Service]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(health, "FRESH_FOR_S", 0.0)
+        patch.setattr(readiness, "FRESH_FOR_S", 0.0)
         patch.setattr(api_keys, "_REMEMBERED_S", 0.0)
         patch.setattr(listening, "BEAT_S", 0.0)
         patch.setattr(replica, "_RETRY_S", 0.0)

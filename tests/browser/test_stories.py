@@ -245,7 +245,7 @@ def test_a_test_push_is_sent_and_its_page_tells_what_came_of_it(
     page.get_by_label("Title").fill("A test from the browser")
     page.get_by_role("button", name="Send it to this device").click()
     expect(page.get_by_role("heading", name="A test from the browser")).to_be_visible()
-    expect(page.locator("#live").get_by_text("accepted")).to_be_visible()
+    expect(page.locator("#live").get_by_text("accepted", exact=True)).to_be_visible()
     expect(page.locator("#live").get_by_text(re.compile("(APNs|FCM) 200"))).to_be_visible()
 
 

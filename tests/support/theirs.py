@@ -132,6 +132,7 @@ def bodies(theirs: Theirs) -> list[dict[str, Any]]:
         ),
         {**broadcast, "devices": [theirs["token"]]},
         {"name": theirs["snippet"], "value": "ours"},
+        {"reason": "x"},
         {**broadcast, "per_user_data": [{"cio_id": theirs["person"], "data": {}}]},
         {"recipients": filters[0]},
         {"per_user_data": [{"cio_id": theirs["person"], "data": {}}]},
@@ -158,6 +159,11 @@ def bodies(theirs: Theirs) -> list[dict[str, Any]]:
             },
         },
     ]
+
+
+def with_write_key(path: str, body: dict[str, Any], key: str) -> dict[str, Any]:
+    """A body as `path` wants it: the Data Pipelines API takes its key there too, and our own API no field that it doesn't know."""
+    return {**body, "writeKey": key} if path.startswith("/v1/") else body
 
 
 def calls(table, theirs: Theirs):
