@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _AT_ONCE = 32  # connections accepted before others are answered
 _NO_TIMEOUT_S = 86_400.0
 _REST_S = 0.1  # when the system has no more files
+_HEARD_S = 0.5  # of the end: for connections that have not said yet what they want
+_HEARD_AGAIN_S = 0.01
 _TURN_S = 0.001  # from one look whose turn it is to the next
 
 
@@ -73,12 +75,22 @@ class Server(uvicorn.Server):
         for listener in self._listeners:
             self._loop.remove_reader(listener)
         self._listeners.clear()
+        await self._hear_those_who_arrive()
         while (arriving := self.capacity.arriving.oldest()) is not None:
             self.capacity.forget(arriving)
             arriving.drop()
         await super().shutdown(sockets)
         if self._timer is not None:
             self._timer.cancel()
+
+    async def _hear_those_who_arrive(self) -> None:
+        """Give a connection that was accepted a moment ago the time to say what it wants: its request is on the way."""
+        waitings = (self.capacity.arriving, self.capacity.heads)
+        until = self._loop.time() + _HEARD_S
+        while (  # noqa: ASYNC110 - the end is rare, and every connection would need an event
+            any(one.oldest() is not None for one in waitings) and self._loop.time() < until
+        ):
+            await asyncio.sleep(_HEARD_AGAIN_S)
 
     def _sweep(self) -> None:
         """Look by and by whose time is up."""
