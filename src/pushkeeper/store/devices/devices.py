@@ -275,7 +275,7 @@ async def move(
 
 async def of_person(database: Database, workspace: WorkspaceId, person: PersonId) -> list[Device]:
     """A person's devices, the last used first."""
-    return [as_device(row) for row in await database.of(workspace).rows(SQL["of_person"], workspace, person)]
+    return (await of_people(database, workspace, [person])).get(person, [])
 
 
 async def of_people(
@@ -284,8 +284,7 @@ async def of_people(
     """The devices of people, the last used of each first; who has none is missing."""
     found: dict[PersonId, list[Device]] = {}
     for row in await database.of(workspace).rows(SQL["of_people"], workspace, list(people)):
-        device = as_device(row)
-        found.setdefault(device.person_id, []).append(device)
+        found.setdefault(row["person_id"], []).append(as_device(row))
     return found
 
 

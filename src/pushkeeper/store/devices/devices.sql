@@ -230,14 +230,6 @@ union all
 select workspace_id, device_id, 'deleted', status, null, null, $2, null, generation, $4
 from dropped;
 
--- name: of_person
--- A person's devices, the last used first.
-select device_id, workspace_id, person_id, token, id_kind, platform, app, environment, attributes, status, strikes,
-    generation, created_at, registered_at, last_used, dropped_attributes
-from devices
-where workspace_id = $1 and person_id = $2
-order by last_used desc, device_id;
-
 -- name: of_people
 -- The devices of people, the last used first.
 select device_id, workspace_id, person_id, token, id_kind, platform, app, environment, attributes, status, strikes,
