@@ -62,7 +62,7 @@ $(HA): requirements/ha.lock
 	touch $@
 
 # In namespaces of its own, of the network and of processes: nothing that it starts outlives it, or is seen from outside.
-test-ha: $(READY) $(HA) ## Pull cables on a PostgreSQL cluster, 20 minutes (as root; needs etcd-server, haproxy, iproute2)
+test-ha: $(READY) $(HA) ## Pull cables on a PostgreSQL cluster, 10 minutes (as root; needs etcd-server, haproxy, iproute2)
 	unshare --net --mount --pid --fork --kill-child --mount-proc $(BIN)/python -m pytest tests/ha $(ARGS)
 
 fast: $(READY) ## Run what needs no database and no other process: pure rules, provider tables, the worker's decisions, the law
