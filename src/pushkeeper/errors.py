@@ -117,7 +117,8 @@ def path_of(field: str) -> Path:
     for n, part in enumerate(field.split(".")):
         found = _INDEXES.search(part)
         name, indexes = (part[: found.start()], found[0]) if found else (part, "")
-        if name or n:
+        # A field that begins with an index has no name before it.
+        if name or n or (field and not found):
             path.append(name)
         path += [int(index) for index in indexes[1:-1].split("][") if index]
     return tuple(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pushkeeper.errors import BadRequest, TooLarge, path_of, shown_path
@@ -17,6 +17,9 @@ def test_a_path_is_read_from_what_is_shown_of_it(path: tuple[str | int, ...]) ->
 
 
 @given(st.text(max_size=30))
+@example(".")
+@example("")
+@example("a..b.")
 def test_any_text_is_a_path_that_shows_as_that_text(text: str) -> None:
     if "[" not in text:
         assert shown_path(path_of(text)) == text
