@@ -154,3 +154,14 @@ def test_who_waits_to_be_asked_for_its_body_is_waited_for(secured):
         assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
         connection.sendall(b"x")
         assert answered(connection) == 200
+
+
+@pytest.mark.parametrize("sent", [b"", request("/")[:-2]], ids=["nothing yet", "half a head"])
+def test_who_arrives_while_the_server_ends_is_answered(secured, sent):
+    with serving(QUIET, secured) as site, site.connect() as connection:
+        connection.sendall(sent)
+        site.until(lambda: (site.capacity.heads if sent else site.capacity.arriving).since)
+        site.server.should_exit = True
+        site.until(lambda: not site.server._listeners)  # it accepts no more
+        connection.sendall(request("/")[len(sent) :])
+        assert answered(connection) == 200
