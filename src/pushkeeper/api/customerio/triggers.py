@@ -102,12 +102,12 @@ def request_of(body: dict[str, Any], template_id: int) -> BroadcastRequest:
     """Read a trigger of a broadcast template.
 
     Raises:
-        BadRequest, TooLarge: a field is malformed, several say to whom it goes, or a flag does not fit what does.
+        BadRequest, TooLarge: a field is malformed, several fields name recipients, or a flag does not apply to the one that does.
     """
     # The Go client sends an empty filter where none is given: the broadcast's own audience is meant.
     ways = [way for way in _WAYS if body.get(way) is not None and (way, body[way]) != ("recipients", {})]
     if len(ways) > 1:
-        raise BadRequest(ways[1], f"only one of {', '.join(_WAYS)} may say to whom it goes")
+        raise BadRequest(ways[1], f"only one of {', '.join(_WAYS)} may name the recipients")
     way = ways[0] if ways else None
     ignored = {flag: _flag(body, flag, way) for flag in _FLAGS}
     data = validation.optional_object(body.get("data"), "data")

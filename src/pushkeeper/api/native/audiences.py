@@ -1,4 +1,4 @@
-"""Our own API for audiences: how large one is, who is in it, who differs as it is read of people or devices; and kept."""
+"""Our own API for audiences: count, sample, explain and compare one, and save it."""
 
 from __future__ import annotations
 

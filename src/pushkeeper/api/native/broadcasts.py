@@ -1,4 +1,4 @@
-"""Our own API for broadcasts: made, looked at beforehand, started, paused, resumed, cancelled, and what came of them."""
+"""Our own API for broadcasts: create, preview, estimate, start, pause, resume and cancel them, and read their results."""
 
 from __future__ import annotations
 

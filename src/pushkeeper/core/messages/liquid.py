@@ -50,7 +50,7 @@ Values: TypeAlias = Mapping[str, Any]
 
 
 class WhenUndefined(StrEnum):
-    """What becomes of a text with a variable that this person has no value for; a test or a default always may ask."""
+    """How to render a variable that has no value for this person. Conditions and `default` filters may always use one."""
 
     FAIL = "fail"  # it is not sent to them, as Customer.io does it
     EMPTY = "empty"  # it is sent without the value, as Liquid does it

@@ -188,7 +188,7 @@ class Insights:
         return await insights.bounces_by_day(self._database, workspace, days)
 
     async def broadcasts(self, workspace: WorkspaceId, *, before: int | None, limit: int) -> list[Result]:
-        """Broadcasts that began, the newest first: what was foreseen, and what came of them."""
+        """Broadcasts that began, the newest first: their estimates and their results."""
         found = await insights.broadcasts(self._database, workspace, before or (1 << 62), limit)
         return [_result(one) for one in found]
 

@@ -1,4 +1,4 @@
-"""Broadcasts, as they are answered: their definition, how they stand, and what came of them."""
+"""Broadcasts as responses show them: definition, progress and results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Estimates of what to expect of a broadcast, which workers make: requested, and what came of them."""
+"""Estimates of broadcasts: requested here, made by workers, kept with their results."""
 
 from __future__ import annotations
 
