@@ -9,13 +9,12 @@ import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
-import click
 import pytest
 import yaml
 
 from pushkeeper import config
-from pushkeeper.cli import main
 from support import crowd
+from support.command_line import parsed
 from support.processes import answer, running
 from support.service import Workspace, eventually
 
@@ -36,13 +35,6 @@ def composed():
     text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
     assert "${" not in text
     return yaml.safe_load(text)["services"]
-
-
-def parsed(words):
-    """A command as click reads it: raises where there is no such command or option."""
-    name, command, rest = main.resolve_command(click.Context(main), list(words))
-    assert command is not None
-    return command.make_context(name, rest)
 
 
 def test_the_commands_of_the_compose_file_are_commands_of_ours_and_its_settings_settings():

@@ -2,7 +2,16 @@
 
 import json
 
-from support.processes import answer, run
+import pytest
+
+from support.processes import answer, run, running
+
+
+@pytest.fixture(scope="module")
+def service(folder):
+    """One of its own: the doctor examines all workspaces, and what other tests left in a shared one may be ill."""
+    with running("serve", "--data", folder / "doctor", "--port", "0") as started:
+        yield started
 
 
 def test_where_no_service_has_run_it_says_so_and_makes_nothing(folder):

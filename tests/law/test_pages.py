@@ -4,19 +4,18 @@ import re
 import shutil
 import subprocess
 
-import click
 import pytest
 import yaml
 from starlette.routing import Match
 
 from pushkeeper import wiring
-from pushkeeper.cli import main
 from pushkeeper.config import Settings
 from pushkeeper.core.delivery.delivery_id import DeliveryIds
 from pushkeeper.core.model import Secret
 from pushkeeper.store.admin.vault import Vault
 from pushkeeper.store.db.database import Database
 from pushkeeper.web.router import PathRouter
+from support.command_line import parsed, resolved
 from support.pages import DOCS, blocks, commands
 from support.pictures import PICTURES, size
 
@@ -33,20 +32,9 @@ def test_a_command_that_is_printed_is_one(page, words):
     rest = [re.sub(r"^([a-z]+)(\|[a-z]+)+$", r"\1", word) for word in words]  # count|sample|preview
     if "…" in rest:
         rest = rest[: rest.index("…")]  # said in passing: that there is such a command
-        name, command, rest = resolved(rest)
-        assert command is not None
+        resolved(rest)
         return
-    name, command, rest = resolved(rest)
-    command.make_context(name, rest)
-
-
-def resolved(words):
-    """The command that these words name, and its options."""
-    name, command, rest = main.resolve_command(click.Context(main), words)
-    while isinstance(command, click.Group) and rest:
-        name, command, rest = command.resolve_command(click.Context(command), rest)
-    assert command is not None
-    return name, command, rest
+    parsed(rest)
 
 
 def test_commands_are_found_at_all():

@@ -174,7 +174,7 @@ def run(*command, env=None):
 def answer(*command, env=None):
     """The JSON that a command answers."""
     done = run(*command, "--json", env=env)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, (done.stdout, done.stderr)
     return json.loads(done.stdout)
 
 
