@@ -51,7 +51,7 @@ test: $(READY) $(PYTHON_CLIENTS) $(NODE_CLIENTS) $(SITE) ## Run every test, on a
 OLDEST ?= /usr/lib/postgresql/15/bin
 
 test-oldest: $(READY) ## Run the rings of store, engine and worker on the oldest PostgreSQL that is supported
-	$(BIN)/python -m pytest -n logical --dist loadfile --postgres $(OLDEST) tests/store tests/engine tests/worker
+	$(BIN)/python -m pytest -n logical --dist loadfile --postgres $(OLDEST) tests/store tests/services tests/worker
 
 # Patroni has an environment of its own.
 HA := tests/ha/.venv/.ready

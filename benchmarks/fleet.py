@@ -19,7 +19,7 @@ from pushkeeper.store.admin import credentials, workspaces
 from pushkeeper.store.devices import devices
 from pushkeeper.store.devices.devices import Registration
 from pushkeeper.store.people import resolution
-from pushkeeper.store.people.people import Naming
+from pushkeeper.store.people.people import PersonReference
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -134,7 +134,7 @@ async def register(found: Fleet, platform: Platform, count: int) -> None:
 async def _register_page(found: Fleet, platform: Platform, tokens: Sequence[str]) -> None:
     now = await found.store.database.value("select now()")
     namings = [
-        Naming(workspace_id=found.workspace_id, path=Identifier(IdentifierKind.ID, person_of(token)))
+        PersonReference(workspace_id=found.workspace_id, path=Identifier(IdentifierKind.ID, person_of(token)))
         for token in tokens
     ]
 

@@ -19,7 +19,7 @@ from pushkeeper.errors import Misconfigured
 from pushkeeper.store.admin import workspaces
 
 if TYPE_CHECKING:
-    from benchmarks.load import Seen
+    from benchmarks.load import LoadResult
     from pushkeeper.core.delivery.delivery_id import DeliveryId
 
 REQUESTS = 20_000
@@ -122,14 +122,16 @@ class _Bench:
         path = f"/api/v1/customers/person-{number}/devices"
         return load.request("PUT", path, self._authorization, {"device": device})
 
-    async def _load(self, requests: list[bytes], *, per_s: float | None = None) -> tuple[Seen, float]:
+    async def _load(self, requests: list[bytes], *, per_s: float | None = None) -> tuple[LoadResult, float]:
         cpu_s = processes.cpu_s(*self._used)
         seen = await load.run(load.Plan(port=self._port, requests=requests, per_s=per_s))
         if set(seen.statuses) != {_OK}:
             raise Misconfigured(f"bench: not all was answered 200: {seen.statuses}")
         return seen, processes.cpu_s(*self._used) - cpu_s
 
-    def _figure(self, name: str, seen: Seen, cpu_s: float, beside: tuple[Beside, ...], goal: str) -> Figure:
+    def _figure(
+        self, name: str, seen: LoadResult, cpu_s: float, beside: tuple[Beside, ...], goal: str
+    ) -> Figure:
         took_s = sorted(seen.latencies_s)
         return Figure(
             name=name,

@@ -30,7 +30,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     per_s: float | None = None
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
+class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
     """What came back: how long it took in all and each, when each was answered (seconds of the epoch), and bodies."""
 
     took_s: float
@@ -94,10 +94,10 @@ class _Run:
         self.statuses: dict[int, int] = {}
         self.bodies: list[str] = []
 
-    async def run(self) -> Seen:
+    async def run(self) -> LoadResult:
         self._started = time.perf_counter()
         await asyncio.gather(*(self._one() for _ in range(self._plan.connections)))
-        return Seen(
+        return LoadResult(
             took_s=time.perf_counter() - self._started,
             latencies_s=self.latencies_s,
             answered_at=self.answered_at,
@@ -139,7 +139,7 @@ def request(method: str, path: str, authorization: str, body: Any = None) -> byt
     return head.encode() + content
 
 
-async def run(plan: Plan) -> Seen:
+async def run(plan: Plan) -> LoadResult:
     """Carry a plan out in a process of its own."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks.load"),
@@ -148,7 +148,7 @@ async def run(plan: Plan) -> Seen:
         cwd=ROOT,
     )
     answer, _ = await process.communicate(msgspec.json.encode(plan))
-    return msgspec.json.decode(answer, type=Seen)
+    return msgspec.json.decode(answer, type=LoadResult)
 
 
 def main() -> None:

@@ -23,20 +23,20 @@ from benchmarks.figures import percentile
 from benchmarks.fixtures import Size, fill
 from benchmarks.fleet import BY, add_credentials, call, fleet, person_of, queue_is_empty, register
 from benchmarks.sink import Sink
-from benchmarks.troubles import DEVICES, TROUBLES, Noisy, nothing
+from benchmarks.troubles import DEVICES, TROUBLES, NoisyNeighbour, nothing
 from pushkeeper.core.model import Content, Platform
 from pushkeeper.errors import Misconfigured
 from pushkeeper.services.broadcasts.creation import BroadcastRequest
 from pushkeeper.store.admin import workspaces
 from pushkeeper.store.messages.templates import Draft, TemplateKind
-from pushkeeper.store.webhooks import Wanted
+from pushkeeper.store.webhooks import WebhookDefinition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
     from benchmarks.fleet import Fleet
-    from benchmarks.load import Seen
+    from benchmarks.load import LoadResult
 
 SECONDS = 12
 QUICK_SECONDS = 1
@@ -57,7 +57,7 @@ _PAGES = ("", "/devices", "/devices?filter=platform%20%3D%20ios", "/people", "/b
 _OK = 200
 
 
-class Felt(msgspec.Struct, frozen=True, kw_only=True):
+class Latencies(msgspec.Struct, frozen=True, kw_only=True):
     """What a workspace sees, in milliseconds.
 
     Attributes:
@@ -79,7 +79,7 @@ class Beside(msgspec.Struct, frozen=True, kw_only=True):
     """The same while a neighbour makes trouble, and how many times what it is while that is quiet."""
 
     trouble: str
-    felt: Felt
+    felt: Latencies
     times: dict[str, float]
 
     def row(self) -> list[str]:
@@ -119,7 +119,7 @@ async def measure(*, seconds: int = SECONDS, people: int = PEOPLE, scale: float 
             with served as facts:
                 bench = await _Bench.of(quiet, noisy, sink, urlsplit(facts["url"]).port or 80, scale)
                 await bench.felt(nothing, _WARM_UP_S)
-                quiets, felt = list[Felt](), dict[str, Felt]()
+                quiets, felt = list[Latencies](), dict[str, Latencies]()
                 for place, (name, trouble) in enumerate(TROUBLES.items()):
                     if place % _QUIET_EVERY == 0:
                         quiets.append(await bench.felt(nothing, seconds))
@@ -129,14 +129,14 @@ async def measure(*, seconds: int = SECONDS, people: int = PEOPLE, scale: float 
                 return [_beside(name, one, quiet_felt) for name, one in ({_QUIET: quiet_felt} | felt).items()]
 
 
-def _medians(felt: list[Felt]) -> Felt:
-    names = Felt.__struct_fields__
-    return Felt(**{name: median(getattr(one, name) for one in felt) for name in names})
+def _medians(felt: list[Latencies]) -> Latencies:
+    names = Latencies.__struct_fields__
+    return Latencies(**{name: median(getattr(one, name) for one in felt) for name in names})
 
 
-def _beside(name: str, felt: Felt, quiet: Felt) -> Beside:
+def _beside(name: str, felt: Latencies, quiet: Latencies) -> Beside:
     times = {
-        field: getattr(felt, field) / max(getattr(quiet, field), 0.1) for field in Felt.__struct_fields__
+        field: getattr(felt, field) / max(getattr(quiet, field), 0.1) for field in Latencies.__struct_fields__
     }
     return Beside(trouble=name, felt=felt, times=times)
 
@@ -160,13 +160,13 @@ async def _noisy(quiet: Fleet, people: int) -> Fleet:
 @dataclass(frozen=True, slots=True)
 class _Bench:
     quiet: Fleet
-    noisy: Noisy
+    noisy: NoisyNeighbour
     cookie: str
     phones: list[str]
 
     @classmethod
     async def of(cls, quiet: Fleet, noisy: Fleet, sink: Sink, port: int, scale: float) -> _Bench:
-        webhook = Wanted(name="hook", endpoint=sink.address("/hook"), events=("push_sent",))
+        webhook = WebhookDefinition(name="hook", endpoint=sink.address("/hook"), events=("push_sent",))
         await quiet.store.services.webhooks.make(BY, quiet.workspace_id, webhook)
         draft = Draft(kind=TemplateKind.BROADCAST, name="news", content=Content(title="News"))
         template = await quiet.store.services.templates.make(BY, noisy.workspace_id, draft)
@@ -175,12 +175,14 @@ class _Bench:
         )
         return cls(
             quiet=quiet,
-            noisy=Noisy(noisy, port, sink, template.template_id, scale),
+            noisy=NoisyNeighbour(noisy, port, sink, template.template_id, scale),
             cookie="=".join(await log_in(quiet.store)),
             phones=[row["token"] for row in rows],
         )
 
-    async def felt(self, trouble: Callable[[Noisy], AbstractAsyncContextManager[None]], seconds: int) -> Felt:
+    async def felt(
+        self, trouble: Callable[[NoisyNeighbour], AbstractAsyncContextManager[None]], seconds: int
+    ) -> Latencies:
         """What the quiet workspace sees of a trouble in so many seconds."""
         self.noisy.sink.taken.clear()
         before = (await self._journal(0, 1))["total"]
@@ -235,14 +237,14 @@ class _Bench:
             await asyncio.sleep(min(_EVERY_S, max(until - time.monotonic(), 0)))
         return started
 
-    async def _is_all_there(self, seen: Seen, started: dict[str, float], before: int) -> bool:
+    async def _is_all_there(self, seen: LoadResult, started: dict[str, float], before: int) -> bool:
         accepted = {one for body in seen.bodies if (one := _delivery_of(body))}
         if not accepted <= self._told().keys():
             return False
         pushed, titles = await self._arrivals(before)
         return set(started) <= titles.keys() and accepted <= pushed.keys()
 
-    async def _found(self, seen: Seen, started: dict[str, float], before: int) -> Felt:
+    async def _found(self, seen: LoadResult, started: dict[str, float], before: int) -> Latencies:
         if set(seen.statuses) != {_OK}:
             raise Misconfigured(f"bench: not all was answered 200: {seen.statuses}")
         pushed, titles = await self._arrivals(before)
@@ -255,7 +257,7 @@ class _Bench:
                 hooks.append(max(told.get(delivery, now) - arrived, 0.0))
             else:
                 (pages if "<html" in body else registrations).append(took_s)
-        return Felt(
+        return Latencies(
             push_p99_ms=percentile(sorted(pushes), 0.99),
             registration_p99_ms=percentile(sorted(registrations), 0.99),
             broadcast_ms=max(titles.get(title, now) - at for title, at in started.items()) * 1000,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import liquid
 
 from benchmarks.figures import Beside, Figure
-from pushkeeper.core.messages.personalize import Reader, Speaker, Wording
+from pushkeeper.core.messages.personalize import MessageRenderer, PersonalizedContent, RenderContext
 from pushkeeper.core.model import Content, Platform, WorkspaceId
 from pushkeeper.rendering.renderer import Renderer
 
@@ -32,7 +32,7 @@ _BODY = "Hello {{ person.first_name }}, it goes on until {{ person.until }}. Tha
 async def measure(*, people: int = PEOPLE) -> list[Figure]:
     """Texts/s, and CPU for 10,000 texts: what a message says costs two of them."""
     readers = [
-        Reader(
+        RenderContext(
             person={"first_name": f"Ann {n}", "plan": "plus", "until": "May", "offers": _OFFERS}, device={}
         )
         for n in range(people)
@@ -44,9 +44,9 @@ async def measure(*, people: int = PEOPLE) -> list[Figure]:
     ]
 
 
-async def _rendered(name: str, text: str, readers: Sequence[Reader]) -> Figure:
+async def _rendered(name: str, text: str, readers: Sequence[RenderContext]) -> Figure:
     """A text by the renderer, as a worker has it render a batch; seconds of the clock, beside the same text here."""
-    speaker = Speaker(Content(title=text), Wording())
+    speaker = MessageRenderer(Content(title=text), PersonalizedContent())
     batches = [
         [(reader, Platform.IOS) for reader in readers[at : at + _BATCH]]
         for at in range(0, len(readers), _BATCH)
@@ -73,8 +73,8 @@ async def _rendered(name: str, text: str, readers: Sequence[Reader]) -> Figure:
     )
 
 
-def _variables(readers: Sequence[Reader]) -> Figure:
-    speaker = Speaker(Content(title=_TITLE, message=_BODY), Wording())
+def _variables(readers: Sequence[RenderContext]) -> Figure:
+    speaker = MessageRenderer(Content(title=_TITLE, message=_BODY), PersonalizedContent())
     environment = liquid.Environment()
     title, body = environment.from_string(_TITLE), environment.from_string(_BODY)
 

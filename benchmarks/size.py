@@ -71,7 +71,7 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
 RELATION_HEADINGS = ["table", "index", "rows", "MB filled", "MB churned", "MB rebuilt"]
 
 
-class Grown(msgspec.Struct, frozen=True, kw_only=True):
+class SizeResult(msgspec.Struct, frozen=True, kw_only=True):
     """All that was measured with so many devices."""
 
     devices: int
@@ -79,7 +79,7 @@ class Grown(msgspec.Struct, frozen=True, kw_only=True):
     relations: list[Relation]
 
 
-async def measure(*, devices: int = DEVICES) -> Grown:
+async def measure(*, devices: int = DEVICES) -> SizeResult:
     """Fill a workspace with so many devices, and do to it what is done to one."""
     with tempfile.TemporaryDirectory(prefix="pk-bench-") as folder:
         size = Size(devices=devices, people=devices * 7 // 10, events=0, history=devices <= _HISTORY_UP_TO)
@@ -87,7 +87,7 @@ async def measure(*, devices: int = DEVICES) -> Grown:
             return await measured(found, size, Path(folder))
 
 
-async def measured(found: Loaded, size: Size, folder: Path) -> Grown:
+async def measured(found: Loaded, size: Size, folder: Path) -> SizeResult:
     """The same, of a workspace that is filled."""
     database = found.store.database
     await database.owned.rows(SQL["by_hand_only"])
@@ -114,7 +114,7 @@ async def measured(found: Loaded, size: Size, folder: Path) -> Grown:
         )
         for (table, index), (rows, size_bytes) in churned.items()
     ]
-    return Grown(devices=size.devices, costs=growing.meter.costs, relations=relations)
+    return SizeResult(devices=size.devices, costs=growing.meter.costs, relations=relations)
 
 
 class _Growing:

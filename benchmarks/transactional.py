@@ -16,7 +16,7 @@ from pushkeeper.errors import Misconfigured
 
 if TYPE_CHECKING:
     from benchmarks.fleet import Fleet
-    from benchmarks.load import Seen
+    from benchmarks.load import LoadResult
 
 REQUESTS = 4_000
 QUICK_REQUESTS = 100
@@ -51,7 +51,7 @@ class _Bench:
         )
         return [person_of(row["token"]) for row in rows]
 
-    async def load(self, people: list[str], per_s: float | None) -> Seen:
+    async def load(self, people: list[str], per_s: float | None) -> LoadResult:
         """One push to each."""
         requests = [
             load.request(
@@ -89,7 +89,7 @@ class _Bench:
             goal="accepted to provider: p99 100 ms",
         )
 
-    async def _waits(self, seen: Seen) -> list[float]:
+    async def _waits(self, seen: LoadResult) -> list[float]:
         """Seconds from the answer to the request's arrival, of each push; below zero is at once."""
         arrived = await self._arrivals()
         waits = []

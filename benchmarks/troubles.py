@@ -11,7 +11,7 @@ from benchmarks import load
 from benchmarks.fleet import BY, person_of, queue_is_empty
 from pushkeeper.core.model import Content
 from pushkeeper.services.broadcasts.creation import BroadcastRequest
-from pushkeeper.store.webhooks import Wanted
+from pushkeeper.store.webhooks import WebhookDefinition
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -35,7 +35,7 @@ _LOOP = '{% for i in (1..ROUNDS) %}{% assign y = trigger.a | where: "x", 1 %}{% 
 
 
 @dataclass(frozen=True, slots=True)
-class Noisy:
+class NoisyNeighbour:
     """The workspace that makes the trouble, with its devices, people and a template, and requests of a size; and where everything is."""
 
     fleet: Fleet
@@ -53,14 +53,14 @@ class Noisy:
 
 
 @asynccontextmanager
-async def nothing(noisy: Noisy) -> AsyncIterator[None]:
+async def nothing(noisy: NoisyNeighbour) -> AsyncIterator[None]:
     """None."""
     del noisy
     yield
 
 
 @asynccontextmanager
-async def slow_files(noisy: Noisy) -> AsyncIterator[None]:
+async def slow_files(noisy: NoisyNeighbour) -> AsyncIterator[None]:
     """Broadcasts whose files come a byte at a time."""
     triggers = f"/v1/campaigns/{noisy.template_id}/triggers"
     asked = noisy.request(triggers, {"data_file_url": noisy.sink.address("/file"), "id_ignore_missing": True})
@@ -77,7 +77,7 @@ async def slow_files(noisy: Noisy) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def slow_webhooks(noisy: Noisy) -> AsyncIterator[None]:
+async def slow_webhooks(noisy: NoisyNeighbour) -> AsyncIterator[None]:
     """Endpoints that take seconds, and have as many calls waiting as the workspace has devices."""
     webhooks = noisy.fleet.store.services.webhooks
     workspace = noisy.fleet.workspace_id
@@ -85,7 +85,7 @@ async def slow_webhooks(noisy: Noisy) -> AsyncIterator[None]:
         await webhooks.make(
             BY,
             workspace,
-            Wanted(name=f"slow {n}", endpoint=noisy.sink.address("/slow"), events=("push_sent",)),
+            WebhookDefinition(name=f"slow {n}", endpoint=noisy.sink.address("/slow"), events=("push_sent",)),
         )
         for n in range(_WEBHOOKS)
     ]
@@ -100,7 +100,7 @@ async def slow_webhooks(noisy: Noisy) -> AsyncIterator[None]:
             await webhooks.delete(BY, workspace, webhook.webhook_id)
 
 
-def surveys(noisy: Noisy) -> AbstractAsyncContextManager[None]:
+def surveys(noisy: NoisyNeighbour) -> AbstractAsyncContextManager[None]:
     """Searches of everybody by hundreds of conditions that no index helps with."""
     conditions = [
         {"attribute": {"field": f"field{n}", "operator": "contains", "value": f"x{n}"}}
@@ -111,7 +111,7 @@ def surveys(noisy: Noisy) -> AbstractAsyncContextManager[None]:
     )
 
 
-def batches(noisy: Noisy) -> AbstractAsyncContextManager[None]:
+def batches(noisy: NoisyNeighbour) -> AbstractAsyncContextManager[None]:
     """Batches of an SDK, all about one person, who is suppressed by each item."""
     item = {"type": "track", "event": "User Suppressed", "userId": "somebody"}
     body = {"writeKey": noisy.fleet.keys.write_key, "batch": [item] * round(_ITEMS * noisy.scale)}
@@ -119,7 +119,7 @@ def batches(noisy: Noisy) -> AbstractAsyncContextManager[None]:
 
 
 @asynccontextmanager
-async def templates(noisy: Noisy) -> AsyncIterator[None]:
+async def templates(noisy: NoisyNeighbour) -> AsyncIterator[None]:
     """Pushes whose text goes through a list again and again: as many as keep a process busy for seconds."""
     token = await noisy.fleet.store.database.of(noisy.fleet.workspace_id).value(
         "select token from devices where workspace_id = $1 limit 1", noisy.fleet.workspace_id
@@ -134,7 +134,7 @@ async def templates(noisy: Noisy) -> AsyncIterator[None]:
     yield
 
 
-def bodies(noisy: Noisy) -> AbstractAsyncContextManager[None]:
+def bodies(noisy: NoisyNeighbour) -> AbstractAsyncContextManager[None]:
     """Bodies of megabytes, of nothing but empty lists."""
     request = noisy.request(
         f"/v1/campaigns/{noisy.template_id}/triggers", {"ids": [[]] * round(_EMPTY_LISTS * noisy.scale)}
@@ -142,7 +142,7 @@ def bodies(noisy: Noisy) -> AbstractAsyncContextManager[None]:
     return _again(noisy.port, request, _BODIES)
 
 
-TROUBLES: dict[str, Callable[[Noisy], AbstractAsyncContextManager[None]]] = {
+TROUBLES: dict[str, Callable[[NoisyNeighbour], AbstractAsyncContextManager[None]]] = {
     "slow data files": slow_files,
     "slow webhooks": slow_webhooks,
     "searches": surveys,

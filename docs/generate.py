@@ -19,7 +19,7 @@ from pushkeeper.api.openapi import document
 from pushkeeper.api.openapi.operations import OPERATIONS
 from pushkeeper.cli import main
 from pushkeeper.core.delivery import decision_table, device_status, reason_codes
-from pushkeeper.core.delivery.device_status import LastStatus, Standing
+from pushkeeper.core.delivery.device_status import DeviceState, LastStatus
 from pushkeeper.observability import metrics as told
 from pushkeeper.observability.metrics import Kind, Scope
 from pushkeeper.simulator import profiles
@@ -87,7 +87,7 @@ def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Co
 
 def status_page() -> str:
     named = {LastStatus.UNUSED: "unused"}
-    events: dict[str, Callable[[Standing], Standing]] = {
+    events: dict[str, Callable[[DeviceState], DeviceState]] = {
         "accepted by the push service": lambda s: device_status.accepted(s, s.generation),
         "refused because of the device (a strike)": lambda s: _there(device_status.refused(s, s.generation)),
         "identified or registered again, same token": device_status.registered,
@@ -120,13 +120,13 @@ def status_page() -> str:
 
 
 def _became(
-    rule: Callable[[Standing], Standing], before: LastStatus, strikes: int, named: dict[LastStatus, str]
+    rule: Callable[[DeviceState], DeviceState], before: LastStatus, strikes: int, named: dict[LastStatus, str]
 ) -> str:
-    after = rule(Standing(status=before, strikes=strikes)).status
+    after = rule(DeviceState(status=before, strikes=strikes)).status
     return named.get(after, after.value)
 
 
-def _there(standing: Standing | None) -> Standing:
+def _there(standing: DeviceState | None) -> DeviceState:
     if standing is None:
         raise ValueError("the documented lifecycle deletes no device")
     return standing
@@ -249,7 +249,7 @@ _COLOURS = {"unused": "#8a93a3", "sent": "#1f9d63", "bounced": "#c47f0a", "suppr
 
 def _changes() -> dict[tuple[str, str], list[str]]:
     """Each change of status with what makes it, by the rules themselves."""
-    rules: dict[str, Callable[[Standing], Standing]] = {
+    rules: dict[str, Callable[[DeviceState], DeviceState]] = {
         "accepted": lambda s: device_status.accepted(s, s.generation),
         "refused": lambda s: _there(device_status.refused(s, s.generation)),
         "registered again": device_status.registered,
@@ -258,7 +258,7 @@ def _changes() -> dict[tuple[str, str], list[str]]:
     found: dict[tuple[str, str], list[str]] = {}
     for before in LastStatus:
         for what, rule in rules.items():
-            after = rule(Standing(status=before, strikes=strikes.get(before, 0))).status
+            after = rule(DeviceState(status=before, strikes=strikes.get(before, 0))).status
             if after is not before:
                 found.setdefault((_named(before), _named(after)), []).append(what)
     return found

@@ -17,7 +17,7 @@ from pushkeeper.core.delivery.delivery_id import DeliveryIds
 from pushkeeper.core.model import PersonId, Secret, WorkspaceId
 from pushkeeper.observability.meters import PROCESS
 from pushkeeper.observability.metrics import Metric
-from pushkeeper.services.metrics_snapshot import Measures
+from pushkeeper.services.metrics_snapshot import MetricsSnapshot
 from pushkeeper.store.admin.vault import Vault
 from pushkeeper.store.admin.workspaces import NewKeys
 from support.inside import Inside, routes_of
@@ -154,5 +154,5 @@ async def test_reports_that_name_another_cells_delivery_are_to_be_sent_again(cel
 
 
 async def test_metrics_name_the_cell(cell: Cell) -> None:
-    series = await Measures(cell.database, HERE).gather()
+    series = await MetricsSnapshot(cell.database, HERE).gather()
     assert [one.labels for one in series if one.metric is Metric.CELL] == [(str(HERE),)]

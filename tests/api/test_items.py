@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from pushkeeper.api.customerio.dropped_parts import Drops
+from pushkeeper.api.customerio.dropped_parts import DroppedParts
 from pushkeeper.core.model import WorkspaceId
 from pushkeeper.errors import TooLarge
 from pushkeeper.observability.meters import PROCESS
@@ -242,7 +242,7 @@ def _dropped(kind: str) -> float:
 
 def test_what_is_dropped_is_logged_with_its_reason_without_tokens_and_not_without_end() -> None:
     secret = "APA91b" + "x1" * 70
-    drops = Drops("cdp", "request", WorkspaceId(77_777))
+    drops = DroppedParts("cdp", "request", WorkspaceId(77_777))
     for index in range(200):
         drops.add("item", TooLarge(("traits", secret), "is too long"), index)
     before = _dropped("item")

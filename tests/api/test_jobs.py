@@ -12,7 +12,7 @@ from support.jobs import KINDS, shops
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 
 
-async def failed(door: Any, shop: Any, kind: jobs.Kind) -> int:
+async def failed(door: Any, shop: Any, kind: jobs.JobKind) -> int:
     """An item of the door's workspace that is given up."""
     item: int = await shop.ask(kind)
     claims = await jobs.claim(shop.database, kind, most=1_000, lease_s=60.0)
@@ -26,7 +26,7 @@ async def failed(door: Any, shop: Any, kind: jobs.Kind) -> int:
 
 @every_kind
 async def test_a_job_that_failed_is_listed_with_its_reason_and_retried(
-    sender: Any, other_door: Any, kind: jobs.Kind
+    sender: Any, other_door: Any, kind: jobs.JobKind
 ) -> None:
     async with shops(sender.database, 1) as [shop]:
         shop.workspace_id = sender.workspace_id
@@ -49,7 +49,7 @@ async def test_a_job_that_failed_is_listed_with_its_reason_and_retried(
 
 
 @every_kind
-async def test_a_job_that_is_cancelled_is_worked_at_no_more(sender: Any, kind: jobs.Kind) -> None:
+async def test_a_job_that_is_cancelled_is_worked_at_no_more(sender: Any, kind: jobs.JobKind) -> None:
     async with shops(sender.database, 1) as [shop]:
         shop.workspace_id = sender.workspace_id
         item = await shop.ask(kind)

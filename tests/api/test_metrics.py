@@ -8,10 +8,10 @@ import pytest
 
 from pushkeeper.api.metrics import Prometheus, exposition
 from pushkeeper.core.model import Secret
-from pushkeeper.observability.meters import Series, Spread
+from pushkeeper.observability.meters import Histogram, Series
 from pushkeeper.observability.metrics import Kind, Metric
 from pushkeeper.services import metrics_snapshot
-from pushkeeper.services.metrics_snapshot import Kept, Measures
+from pushkeeper.services.metrics_snapshot import CachedAnswer, MetricsSnapshot
 
 TOKEN = "d9G-secret-of-this-phone_" + "x1" * 60
 SECRET = Secret(b"a-token-for-prometheus")
@@ -53,9 +53,9 @@ async def test_what_is_told_is_the_table_and_the_table_is_what_is_told(door):
 
 async def test_each_series_has_the_labels_of_its_metric(door):
     await door.app("GET", "/api/v1/options")
-    for series in await Measures(door.database).gather():
+    for series in await MetricsSnapshot(door.database).gather():
         assert len(series.labels) == len(series.metric.value.labels), series
-        assert isinstance(series.value, Spread) is (series.metric.value.kind is Kind.HISTOGRAM)
+        assert isinstance(series.value, Histogram) is (series.metric.value.kind is Kind.HISTOGRAM)
 
 
 def test_names_are_as_prometheus_asks_for():
@@ -120,7 +120,7 @@ async def test_no_token_no_identifier_and_no_made_up_method_becomes_a_label(door
 async def test_devices_are_counted_by_workspace_platform_and_status(door, workspace):
     await door.track("PUT", "/api/v1/customers/ann/devices", {"device": {"id": TOKEN, "platform": "ios"}})
     made, _ = workspace
-    series = await Measures(door.database).gather()
+    series = await MetricsSnapshot(door.database).gather()
     counted = {s.labels: s.value for s in series if s.metric is Metric.DEVICES}
     assert counted[made.name, "ios", "unused"] == 1.0
 
@@ -200,7 +200,7 @@ async def _asked(database, token, **about):
         raise AssertionError("there is no body to be read")
 
     scope = {"type": "http", "client": ("127.0.0.1", 1234), "http_version": "1.1", **about}
-    await Prometheus(Measures(database), token)(scope, receive, send)
+    await Prometheus(MetricsSnapshot(database), token)(scope, receive, send)
     return sent[0]["status"]
 
 
@@ -217,7 +217,7 @@ async def test_a_database_that_is_away_leaves_out_what_is_its_and_the_rest_is_to
 
 
 def test_a_spread_counts_what_is_up_to_each_bound():
-    spread = Spread((1.0, 2.0))
+    spread = Histogram((1.0, 2.0))
     for observed in (0.5, 1.0, 1.5, 2.5, 9.0):
         spread.observe(observed)
     text = exposition([Series(Metric.COMMIT_CALLS, ("x",), spread)], "").body.decode()
@@ -246,7 +246,7 @@ async def test_what_takes_long_is_asked_for_a_bounded_share_of_the_time(fails, t
             raise TimeoutError
         return began
 
-    kept = Kept(scan, fresh_for_s=0.0, times=times)
+    kept = CachedAnswer(scan, fresh_for_s=0.0, times=times)
     for _ in range(3):
         await kept.last(within_s=60.0)
         for _ in range(5):  # what is asked beside an old answer begins, ends, and is taken note of

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from pushkeeper.errors import Unauthorized
-from pushkeeper.services.api_keys import Keys
+from pushkeeper.services.api_keys import Authenticator
 from pushkeeper.store.admin import keys as stored
 
 WAITING = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query ~ 'secret_hash'"
@@ -18,7 +18,7 @@ async def test_a_key_that_is_revoked_is_refused_by_all_processes_within_a_second
     made, _ = workspace
     new = await stored.make(database, made.workspace_id, "app")
     bearer = f"Bearer {new.secret}".encode()
-    processes = [Keys(database), Keys(database)]
+    processes = [Authenticator(database), Authenticator(database)]
     for keys in processes:
         assert (await keys.app(bearer)).workspace_id == made.workspace_id
     await stored.revoke(database, made.workspace_id, "app", new.key_id)
@@ -31,7 +31,7 @@ async def test_a_key_that_is_revoked_is_refused_by_all_processes_within_a_second
 
 async def test_calls_that_come_together_look_their_key_up_once(workspace, database):
     made, new = workspace
-    keys = Keys(database)
+    keys = Authenticator(database)
     held, let_go = asyncio.Event(), asyncio.Event()
 
     async def lock(connection):
@@ -54,7 +54,7 @@ async def test_calls_that_come_together_look_their_key_up_once(workspace, databa
 
 
 async def test_calls_with_a_wrong_key_that_come_together_are_all_refused(workspace, database):
-    keys = Keys(database)
+    keys = Authenticator(database)
     calls = [keys.app(b"Bearer nobodys-key-at-all") for _ in range(5)]
     found = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(one) for one in found] == [Unauthorized] * 5

@@ -6,23 +6,23 @@ import secrets
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Content
 from pushkeeper.errors import Forbidden
-from pushkeeper.services.messages.transactional import Queued, Sending, TransactionalPush
+from pushkeeper.services.messages.transactional import Queued, TransactionalPush, TransactionalPushes
 from pushkeeper.store.admin import workspaces
-from pushkeeper.store.people.people import Naming
+from pushkeeper.store.people.people import PersonReference
 from pushkeeper.store.reports import metrics
 
 
 def hello(workspace_id, number):
     path = Identifier(IdentifierKind.ID, f"p{number}")
     return TransactionalPush(
-        naming=Naming(workspace_id=workspace_id, path=path), content=Content(title="Hello")
+        naming=PersonReference(workspace_id=workspace_id, path=path), content=Content(title="Hello")
     )
 
 
 async def test_a_workspace_that_cannot_send_does_not_break_up_the_commits_of_one_that_can(sender):
     database, able = sender.database, sender.workspace_id
     unable = (await workspaces.create(database, secrets.token_hex(8)))[0].workspace_id
-    sending = Sending(database, {})
+    sending = TransactionalPushes(database, {})
     answers = await asyncio.gather(
         *(sending.accept(hello(workspace, number)) for number in range(20) for workspace in (unable, able)),
         return_exceptions=True,

@@ -14,11 +14,11 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
-from pushkeeper.dashboard.ui.live import Live
-from pushkeeper.dashboard.ui.undo_jobs import Undoing
+from pushkeeper.dashboard.ui.live import LiveStreams
+from pushkeeper.dashboard.ui.undo_jobs import UndoJobs
 from pushkeeper.errors import Unreachable
 from pushkeeper.services import api_keys, readiness
-from pushkeeper.services.strikes import Meant
+from pushkeeper.services.strikes import StrikeSelector
 from pushkeeper.store.db import listening, replica, watchdog
 from support.actors import BY
 from support.dashboard import served
@@ -56,7 +56,7 @@ class Service:
 
     place: Place
     inside: Inside
-    undoing: Undoing
+    undoing: UndoJobs
 
     @property
     def _basic(self) -> str:
@@ -110,12 +110,12 @@ class Service:
         async def ask() -> object:
             return await self.database.value("select 1")
 
-        await Live(asyncio.Event()).shared("key", ask)
+        await LiveStreams(asyncio.Event()).shared("key", ask)
 
     async def undo(self) -> None:
         ledger = self.place.site.store.services.strikes
         now = datetime.now(UTC)
-        meant = Meant(since=now - timedelta(hours=1), until=now)
+        meant = StrikeSelector(since=now - timedelta(hours=1), until=now)
         workspace = self.place.workspace.workspace_id
         await self.undoing.go_on(workspace, await ledger.begin(BY, workspace, meant, why="a test"))
 
@@ -154,7 +154,7 @@ async def service(database, tmp_path_factory) -> AsyncIterator[Service]:
             async with served(own, tmp_path_factory.mktemp("service")) as site:
                 place = await site.workspace()
                 inside = Inside.of(site, app_of(site), None)
-                yield Service(place, inside, Undoing(site.store.services.strikes))
+                yield Service(place, inside, UndoJobs(site.store.services.strikes))
 
 
 @pytest.mark.parametrize("task", TASKS, ids="-".join)

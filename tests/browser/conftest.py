@@ -17,7 +17,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from pushkeeper import config, wiring
 from pushkeeper.cli.demo import story
-from pushkeeper.services.strikes import Meant
+from pushkeeper.services.strikes import StrikeSelector
 from pushkeeper.store.admin import workspaces
 from support.actors import BY
 from support.processes import running
@@ -79,7 +79,7 @@ def told(service: Running, simulator: Running) -> Workspace:
         for _ in done:
             pass
 
-    fleet = story.Fleet(
+    fleet = story.DemoDevices(
         track=story.Http(service["url"], f"Basic {basic}"),
         app=story.Http(service["url"], f"Bearer {keys['app_api_key']}"),
         simulator=story.Http(simulator["control_url"]),
@@ -102,7 +102,7 @@ async def tell_of_undos(data_dir: Path, name: str) -> None:
     async with wiring.store(config.load({"data_dir": data_dir}, environ={})) as store:
         workspace = (await workspaces.by_name(store.database, name)).workspace_id
         since = datetime.now(UTC) - timedelta(hours=2)
-        meant = Meant(since=since, until=since + timedelta(hours=1), reason="BadDeviceToken")
+        meant = StrikeSelector(since=since, until=since + timedelta(hours=1), reason="BadDeviceToken")
         for why, devices, silent in (
             ("sandbox key on the production route", 2_070, "2 days"),
             ("wrong topic", 61_480, "-1 day"),

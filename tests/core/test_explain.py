@@ -13,14 +13,14 @@ from pushkeeper.core.explain.explain import explain
 from pushkeeper.core.explain.facts import (
     Broadcast,
     Device,
-    Facts,
+    DeviceEvidence,
+    Evidence,
     Message,
     NoRoute,
-    OfDevice,
     Person,
     Push,
+    QueuedPush,
     Route,
-    Waiting,
 )
 from pushkeeper.core.explain.obstacles import REMEDIES
 from pushkeeper.core.model import Content, PersonId, Platform, Token
@@ -44,7 +44,7 @@ PHONE = Device(
     same_phone=False,
 )
 ROUTE = Route(name="apns:production:app", accepted_at=NOW, paused_at=None, pause_reason=None)
-ONE = OfDevice(key="00" * 16, device=PHONE, route=ROUTE)
+ONE = DeviceEvidence(key="00" * 16, device=PHONE, route=ROUTE)
 PUSH = Push(
     ending="accepted",
     reason="apns_accepted",
@@ -80,7 +80,7 @@ MESSAGE = Message(
 
 
 def asked(*devices, message=MESSAGE, person=ANN):
-    return explain(Facts(now=NOW, person=person, message=message, devices=devices or (ONE,)))
+    return explain(Evidence(now=NOW, person=person, message=message, devices=devices or (ONE,)))
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_held_refusal_is_open():
 )
 def test_what_waits_is_open_unless_somebody_holds_it(waiting, got):
     usual = {"due_at": NOW, "parked": False, "claimed": False, "attempt": 0}
-    assert asked(replace(ONE, waiting=Waiting(**{**usual, **waiting}))).got is got
+    assert asked(replace(ONE, waiting=QueuedPush(**{**usual, **waiting}))).got is got
 
 
 @pytest.mark.parametrize(

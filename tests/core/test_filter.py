@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pushkeeper.core.filters.evaluate import DeviceFacts, Facts, Reading, failing, matches
+from pushkeeper.core.filters.evaluate import DeviceFacts, EvaluationContext, PersonFacts, failing, matches
 from pushkeeper.core.filters.from_json import read
-from pushkeeper.core.filters.nodes import MAX_DEPTH, MAX_NODES, Among, BadFilter, Condition, Subject
+from pushkeeper.core.filters.nodes import MAX_DEPTH, MAX_NODES, BadFilter, Condition, OneOf, Subject
 
-ANN = Facts({"id": "42", "cio_id": "00000000002a"}, {"plan": "pro", "visits": 3, "vip": True}, {7})
+ANN = PersonFacts({"id": "42", "cio_id": "00000000002a"}, {"plan": "pro", "visits": 3, "vip": True}, {7})
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 
@@ -40,7 +40,7 @@ def attribute(field, operator="exists", **more):
     ],
 )
 def test_a_filter_is_true_of_a_person_or_not(given, true):
-    assert matches(read(given), Reading(ANN, NOW)) is true
+    assert matches(read(given), EvaluationContext(ANN, NOW)) is true
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_filter_too_deep_or_too_large_is_refused():
 
 IPHONE = DeviceFacts({"platform": "ios", "last_status": "suppressed"}, {"app_version": "4.10"})
 PIXEL = DeviceFacts({"platform": "android", "last_status": "sent"}, {"app_version": "4.2"})
-TWO_PHONES = Facts({"id": "ann"}, {}, devices=(IPHONE, PIXEL))
+TWO_PHONES = PersonFacts({"id": "ann"}, {}, devices=(IPHONE, PIXEL))
 SUPPRESSED = attribute("last_status", "eq", value="suppressed")
 
 
@@ -132,19 +132,19 @@ SUPPRESSED = attribute("last_status", "eq", value="suppressed")
 )
 def test_people_and_devices_are_different_audiences(given, of_person, of_iphone, of_pixel):
     node = read(given)
-    assert matches(node, Reading(TWO_PHONES, NOW)) is of_person
-    assert matches(node, Reading(TWO_PHONES, NOW, IPHONE)) is of_iphone
-    assert matches(node, Reading(TWO_PHONES, NOW, PIXEL)) is of_pixel
+    assert matches(node, EvaluationContext(TWO_PHONES, NOW)) is of_person
+    assert matches(node, EvaluationContext(TWO_PHONES, NOW, IPHONE)) is of_iphone
+    assert matches(node, EvaluationContext(TWO_PHONES, NOW, PIXEL)) is of_pixel
 
 
 def test_the_clause_that_keeps_a_device_out_is_found():
     android = attribute("platform", "eq", value="android")
     first, second = {"segment": {"id": 7}}, {"device": {"and": [SUPPRESSED, android]}}
     node = read({"and": [first, second]})
-    ann = Facts({}, {}, {7}, (IPHONE,))
-    assert failing(node, Reading(ann, NOW, IPHONE)) == Condition(
-        Subject.DEVICE, "platform", Among(("android",))
+    ann = PersonFacts({}, {}, {7}, (IPHONE,))
+    assert failing(node, EvaluationContext(ann, NOW, IPHONE)) == Condition(
+        Subject.DEVICE, "platform", OneOf(("android",))
     )
-    assert failing(node, Reading(ann, NOW)) == read(second)
-    assert failing(node, Reading(TWO_PHONES, NOW)) == read(first)
-    assert failing(read(first), Reading(ann, NOW)) is None
+    assert failing(node, EvaluationContext(ann, NOW)) == read(second)
+    assert failing(node, EvaluationContext(TWO_PHONES, NOW)) == read(first)
+    assert failing(read(first), EvaluationContext(ann, NOW)) is None

@@ -7,18 +7,18 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushkeeper.core.filters.evaluate import DeviceFacts, Facts, Reading, matches
+from pushkeeper.core.filters.evaluate import DeviceFacts, EvaluationContext, PersonFacts, matches
 from pushkeeper.core.filters.nodes import (
-    Among,
     And,
     Condition,
+    DeviceCondition,
     Exists,
     Match,
     Node,
     Not,
-    OfDevice,
+    OneOf,
     Or,
-    Saved,
+    SavedAudience,
     Subject,
     Unit,
 )
@@ -27,10 +27,10 @@ from pushkeeper.core.model import PHONES, Platform
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 PLATFORM = st.lists(st.sampled_from([one.value for one in Platform]), min_size=1, max_size=2).map(
-    lambda values: Condition(Subject.DEVICE, "platform", Among(tuple(values)))
+    lambda values: Condition(Subject.DEVICE, "platform", OneOf(tuple(values)))
 )
 LEAF = PLATFORM | st.sampled_from(
-    [Condition(Subject.PERSON, "plan", Among(("pro",))), Condition(Subject.DEVICE, "platform", Exists())]
+    [Condition(Subject.PERSON, "plan", OneOf(("pro",))), Condition(Subject.DEVICE, "platform", Exists())]
 )
 NODES: st.SearchStrategy[Node] = st.recursive(
     LEAF,
@@ -38,8 +38,8 @@ NODES: st.SearchStrategy[Node] = st.recursive(
         st.lists(inner, max_size=3).map(lambda nodes: And(tuple(nodes)))
         | st.lists(inner, max_size=3).map(lambda nodes: Or(tuple(nodes)))
         | inner.map(Not)
-        | st.builds(OfDevice, inner, st.sampled_from(Match))
-        | st.builds(Saved, st.just(1), st.sampled_from(Unit), inner)
+        | st.builds(DeviceCondition, inner, st.sampled_from(Match))
+        | st.builds(SavedAudience, st.just(1), st.sampled_from(Unit), inner)
     ),
     max_leaves=8,
 )
@@ -50,10 +50,10 @@ def test_no_device_is_reached_on_a_platform_that_is_not_named(
     node: Node, platform: Platform, plan: str
 ) -> None:
     device = DeviceFacts(fields={"platform": platform.value}, attributes={})
-    facts = Facts(
+    facts = PersonFacts(
         identifiers={}, attributes={"plan": plan}, segments=frozenset(), devices=[device], events=[]
     )
-    if matches(node, Reading(facts, NOW, device)):
+    if matches(node, EvaluationContext(facts, NOW, device)):
         assert platform in platforms(node, Unit.DEVICE)
 
 

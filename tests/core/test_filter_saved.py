@@ -4,18 +4,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pushkeeper.core.filters.evaluate import DeviceFacts, Facts, Reading, failing, matches
+from pushkeeper.core.filters.evaluate import DeviceFacts, EvaluationContext, PersonFacts, failing, matches
 from pushkeeper.core.filters.from_text import parse
 from pushkeeper.core.filters.nodes import (
     MAX_NODES,
-    Among,
     And,
     BadFilter,
     Condition,
     InSegment,
     Not,
+    OneOf,
     Or,
-    Saved,
+    SavedAudience,
     Subject,
     Unit,
 )
@@ -25,11 +25,11 @@ NOW = datetime(2026, 7, 1, tzinfo=UTC)
 IPHONES = Definition(Unit.DEVICE, parse("platform = ios"))
 PEOPLE_WITH_IPHONES = Definition(Unit.PERSON, parse("platform = ios"))
 IPHONE, ANDROID = DeviceFacts({"platform": "ios"}), DeviceFacts({"platform": "android"})
-BOTH = Facts({}, {}, devices=(IPHONE, ANDROID))
+BOTH = PersonFacts({}, {}, devices=(IPHONE, ANDROID))
 
 
 def truth(text, saved, device=None, facts=BOTH):
-    return matches(expanded(parse(text), saved), Reading(facts, NOW, device))
+    return matches(expanded(parse(text), saved), EvaluationContext(facts, NOW, device))
 
 
 def test_a_filter_names_segments_wherever_they_stand():
@@ -39,7 +39,9 @@ def test_a_filter_names_segments_wherever_they_stand():
 def test_a_segment_that_is_not_saved_stays_a_list():
     node = parse("segment 1 or not segment 2")
     assert expanded(node, {}) is node
-    assert expanded(node, {2: IPHONES}) == Or((InSegment(1), Not(Saved(2, Unit.DEVICE, IPHONES.node))))
+    assert expanded(node, {2: IPHONES}) == Or(
+        (InSegment(1), Not(SavedAudience(2, Unit.DEVICE, IPHONES.node)))
+    )
 
 
 def test_an_audience_of_devices_is_of_the_device_itself_and_of_people_who_have_one():
@@ -47,13 +49,13 @@ def test_an_audience_of_devices_is_of_the_device_itself_and_of_people_who_have_o
     assert truth("segment 1", saved, IPHONE)
     assert not truth("segment 1", saved, ANDROID)
     assert truth("segment 1", saved)
-    assert not truth("segment 1", saved, facts=Facts({}, {}, devices=(ANDROID,)))
+    assert not truth("segment 1", saved, facts=PersonFacts({}, {}, devices=(ANDROID,)))
 
 
 def test_an_audience_of_people_is_of_all_devices_that_they_have():
     saved = {1: PEOPLE_WITH_IPHONES}
     assert truth("segment 1 and platform = android", saved, ANDROID)
-    assert not truth("segment 1", saved, ANDROID, Facts({}, {}, devices=(ANDROID,)))
+    assert not truth("segment 1", saved, ANDROID, PersonFacts({}, {}, devices=(ANDROID,)))
 
 
 def test_audiences_name_audiences():
@@ -97,6 +99,6 @@ def test_what_is_too_much_together_is_refused():
 def test_the_failing_clause_is_that_within_the_audience():
     saved = {1: Definition(Unit.DEVICE, parse("platform = ios and app = x"))}
     node = expanded(parse("segment 1"), saved)
-    ios = Condition(Subject.DEVICE, "platform", Among(("ios",)))
-    assert failing(node, Reading(BOTH, NOW, ANDROID)) == ios
-    assert failing(node, Reading(BOTH, NOW)) == node
+    ios = Condition(Subject.DEVICE, "platform", OneOf(("ios",)))
+    assert failing(node, EvaluationContext(BOTH, NOW, ANDROID)) == ios
+    assert failing(node, EvaluationContext(BOTH, NOW)) == node

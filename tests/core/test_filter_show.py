@@ -9,10 +9,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pushkeeper.core.filters.evaluate import DeviceFacts, Facts, Happened, Reading, matches
+from pushkeeper.core.filters.evaluate import (
+    DeviceFacts,
+    EvaluationContext,
+    PerformedEvent,
+    PersonFacts,
+    matches,
+)
 from pushkeeper.core.filters.from_json import read
 from pushkeeper.core.filters.from_text import parse
-from pushkeeper.core.filters.nodes import BadFilter, Saved, Unit
+from pushkeeper.core.filters.nodes import BadFilter, SavedAudience, Unit
 from pushkeeper.core.filters.to_text import text_of
 from support.examples import examples
 
@@ -118,20 +124,20 @@ DEVICES = st.builds(
     st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=4),
 )
 FACTS = st.builds(
-    Facts,
+    PersonFacts,
     st.fixed_dictionaries({"id": st.sampled_from(["pro", "3"])}),
     st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=5),
     st.sampled_from([(), (7,)]),
     st.lists(DEVICES, max_size=3).map(tuple),
     st.lists(
-        st.builds(Happened, st.sampled_from(["bought", "in", "came back"]), st.just(NOW)), max_size=2
+        st.builds(PerformedEvent, st.sampled_from(["bought", "in", "came back"]), st.just(NOW)), max_size=2
     ).map(tuple),
 )
 
 
 @settings(max_examples=examples(400))
 @given(TREES, st.lists(FACTS, min_size=1, max_size=4))
-def test_what_is_written_is_read_as_the_same(tree: Any, people: list[Facts]) -> None:
+def test_what_is_written_is_read_as_the_same(tree: Any, people: list[PersonFacts]) -> None:
     try:
         node = read(tree)
     except BadFilter:
@@ -139,7 +145,10 @@ def test_what_is_written_is_read_as_the_same(tree: Any, people: list[Facts]) -> 
     text = text_of(node)
     again = parse(text)
     for facts in people:
-        readings = [Reading(facts, NOW), *(Reading(facts, NOW, device) for device in facts.devices)]
+        readings = [
+            EvaluationContext(facts, NOW),
+            *(EvaluationContext(facts, NOW, device) for device in facts.devices),
+        ]
         for reading in readings:
             assert matches(node, reading) == matches(again, reading), text
 
@@ -166,4 +175,4 @@ def test_what_people_would_type_is_shown_as_they_would_type_it(text: str) -> Non
 
 
 def test_a_saved_audience_is_shown_by_its_number() -> None:
-    assert text_of(Saved(3, Unit.DEVICE, parse("platform = ios"))) == "segment 3"
+    assert text_of(SavedAudience(3, Unit.DEVICE, parse("platform = ios"))) == "segment 3"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushkeeper.core.delivery.refusal_guard import FleetGuard, Result, Wave
+from pushkeeper.core.delivery.refusal_guard import RefusalGuard, Result, Wave
 from pushkeeper.core.model import DeviceId
 
 
@@ -13,9 +13,9 @@ def device(number: int) -> DeviceId:
     return DeviceId(number.to_bytes(16, "big"))
 
 
-def seen(*results: tuple[Result, int], now: float = 0.0) -> FleetGuard:
+def seen(*results: tuple[Result, int], now: float = 0.0) -> RefusalGuard:
     """A guard that has seen so many of each, every one of another device."""
-    guard, number = FleetGuard(), 0
+    guard, number = RefusalGuard(), 0
     for result, count in results:
         for _ in range(count):
             number += 1
@@ -40,7 +40,7 @@ def test_what_is_usual_for_a_route_is_no_wave() -> None:
 
 
 def test_one_device_that_is_refused_often_is_no_wave() -> None:
-    guard = FleetGuard()
+    guard = RefusalGuard()
     for _ in range(100):
         guard.observe(Result.AMBIGUOUS, device(1), 0.0)
     assert guard.wave(0.0) is None
@@ -67,7 +67,7 @@ results = st.lists(st.tuples(st.sampled_from(Result), st.integers(0, 300)), max_
 def test_it_remembers_two_hundred_results_and_says_of_them_what_counting_says(
     observed: list[tuple[Result, int]],
 ) -> None:
-    guard = FleetGuard()
+    guard = RefusalGuard()
     for result, number in observed:
         if result is Result.ACCEPTED:
             guard.observe_accepted(1, 0.0)

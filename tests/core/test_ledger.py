@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pushkeeper.core.delivery.device_status import LastStatus
-from pushkeeper.core.delivery.status_replay import Balance, Line, fold
+from pushkeeper.core.delivery.status_replay import HistoryEvent, ReplayedStatus, fold
 
 START = datetime(2026, 7, 1, 14, tzinfo=UTC)
 UNUSED, SENT, BOUNCED, SUPPRESSED = LastStatus
@@ -18,7 +18,7 @@ def history(
 ):
     """Lines numbered from 1, a minute apart."""
     return [
-        Line(
+        HistoryEvent(
             number=number,
             at=START + timedelta(minutes=number),
             event=event,
@@ -107,6 +107,6 @@ def test_what_was_undone_counts_no_more_whatever_is_undone_after_it():
 
 def test_the_last_strike_that_counts_says_when_and_why():
     found = fold(history(REGISTERED, ACCEPTED, FIRST, SECOND), suppress_after=2, without=frozenset({4}))
-    assert found == Balance(
+    assert found == ReplayedStatus(
         status=BOUNCED, strikes=1, struck_at=START + timedelta(minutes=3), reason="BadDeviceToken"
     )

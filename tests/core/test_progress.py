@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pushkeeper.core.broadcasts.progress import Facts, Unknown, lately, tell
+from pushkeeper.core.broadcasts.progress import ProgressInput, Unknown, lately, tell
 
 NOW = datetime(2026, 11, 26, 12, 3, 30, tzinfo=UTC)
-GOING = Facts(
+GOING = ProgressInput(
     now=NOW,
     started=True,
     paused=False,
@@ -27,7 +27,7 @@ GOING = Facts(
 
 
 def going(**changes):
-    return Facts(**{**{name: getattr(GOING, name) for name in GOING.__struct_fields__}, **changes})
+    return ProgressInput(**{**{name: getattr(GOING, name) for name in GOING.__struct_fields__}, **changes})
 
 
 def test_the_end_is_told_from_the_rate_of_late():

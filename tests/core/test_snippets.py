@@ -8,24 +8,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushkeeper.core.messages.liquid import BadTemplate, Budget, TooMuchWork, compile_text
+from pushkeeper.core.messages.liquid import BadTemplate, Budget, RenderBudgetExceeded, compile_text
 from pushkeeper.core.messages.personalize import (
     BadContent,
-    NotRenderable,
-    Reader,
-    Speaker,
+    MessageRenderer,
+    PersonalizedContent,
+    RenderContext,
+    RenderError,
     WhenUndefined,
-    Wording,
     snippets_of,
 )
 from pushkeeper.core.model import Content, Platform
 
-ANN = Reader(person={"name": "Ann", "plan": "pro"}, device={})
+ANN = RenderContext(person={"name": "Ann", "plan": "pro"}, device={})
 NAMES = st.text(string.ascii_letters + string.digits + " _-é", min_size=1, max_size=12)
 
 
 def said(title: str, snippets: dict[str, str], when: WhenUndefined = WhenUndefined.FAIL) -> str | None:
-    speaker = Speaker(Content(title=title), Wording(snippets=snippets, when_undefined=when))
+    speaker = MessageRenderer(
+        Content(title=title), PersonalizedContent(snippets=snippets, when_undefined=when)
+    )
     return speaker.say(ANN, Platform.IOS).title
 
 
@@ -71,9 +73,9 @@ def test_json_is_data() -> None:
 
 
 def test_a_missing_one_is_as_a_missing_variable() -> None:
-    with pytest.raises(NotRenderable, match=r"snippets\.gone is undefined"):
+    with pytest.raises(RenderError, match=r"snippets\.gone is undefined"):
         said("{{ snippets.gone }}", {"other": "x"})
-    with pytest.raises(NotRenderable, match=r"snippets\.gone is undefined"):
+    with pytest.raises(RenderError, match=r"snippets\.gone is undefined"):
         said("{{ snippets.gone }}", {})
     assert said("{{ snippets.gone | default: 'x' }}", {}) == "x"
     assert said("a{{ snippets.gone }}", {}, WhenUndefined.EMPTY) == "a"
@@ -82,16 +84,18 @@ def test_a_missing_one_is_as_a_missing_variable() -> None:
 def test_what_a_snippet_lacks_is_said_only_where_it_is_used() -> None:
     snippets = {"needs": "{{ customer.city }}"}
     assert said("{% if false %}{{ snippets.needs }}{% endif %}ok", snippets) == "ok"
-    with pytest.raises(NotRenderable, match=r"customer\.city is undefined"):
+    with pytest.raises(RenderError, match=r"customer\.city is undefined"):
         said("{{ snippets.needs }}", snippets)
     assert said("in {{ snippets.needs }}", snippets, WhenUndefined.EMPTY) == "in "
 
 
 def test_a_snippet_is_charged_to_the_push_and_rendered_once() -> None:
     loop = {"loop": "{% for n in (1..1000) %}{{ n }}{% endfor %}"}
-    speaker = Speaker(Content(title="{{ snippets.loop | size }}"), Wording(snippets=loop))
-    plain = Speaker(Content(title="{{ trigger.x | size }}"), Wording(data={"x": ""}))
-    many = Speaker(Content(title="{{ snippets.loop | size }}" * 5), Wording(snippets=loop))
+    speaker = MessageRenderer(Content(title="{{ snippets.loop | size }}"), PersonalizedContent(snippets=loop))
+    plain = MessageRenderer(Content(title="{{ trigger.x | size }}"), PersonalizedContent(data={"x": ""}))
+    many = MessageRenderer(
+        Content(title="{{ snippets.loop | size }}" * 5), PersonalizedContent(snippets=loop)
+    )
     spent = []
     for one in (speaker, plain, many):
         budget = Budget()
@@ -101,7 +105,7 @@ def test_a_snippet_is_charged_to_the_push_and_rendered_once() -> None:
     once, without, five = spent
     assert once > without + 20_000
     assert five < 2 * once
-    with pytest.raises(TooMuchWork):
+    with pytest.raises(RenderBudgetExceeded):
         speaker.say(ANN, Platform.IOS, Budget(10_000))
 
 
@@ -112,8 +116,8 @@ def test_what_takes_long_in_a_snippet_is_not_quick() -> None:
         ("{{ customer.name | upcase }}", True),
         ("{{ 'now' | date: '%Y' }}", False),
     ):
-        assert Speaker(content, Wording(snippets={"a": value})).is_quick_for(ANN) is quick
-    assert not Speaker(content, Wording(snippets={"a": "x" * 5_000})).is_quick_for(ANN)
+        assert MessageRenderer(content, PersonalizedContent(snippets={"a": value})).is_quick_for(ANN) is quick
+    assert not MessageRenderer(content, PersonalizedContent(snippets={"a": "x" * 5_000})).is_quick_for(ANN)
 
 
 def test_a_snippet_that_is_no_liquid_is_refused_by_its_name() -> None:

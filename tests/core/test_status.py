@@ -11,16 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushkeeper.core.delivery import device_status
-from pushkeeper.core.delivery.device_status import LastStatus, Standing, Suppression
+from pushkeeper.core.delivery.device_status import DeviceState, LastStatus, Suppression
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 THIS = 7
-UNUSED = Standing(status=LastStatus.UNUSED, strikes=0, generation=THIS)
-SENT = Standing(status=LastStatus.SENT, strikes=0, generation=THIS)
-BOUNCED = Standing(status=LastStatus.BOUNCED, strikes=1, generation=THIS)
-SUPPRESSED = Standing(status=LastStatus.SUPPRESSED, strikes=2, generation=THIS)
+UNUSED = DeviceState(status=LastStatus.UNUSED, strikes=0, generation=THIS)
+SENT = DeviceState(status=LastStatus.SENT, strikes=0, generation=THIS)
+BOUNCED = DeviceState(status=LastStatus.BOUNCED, strikes=1, generation=THIS)
+SUPPRESSED = DeviceState(status=LastStatus.SUPPRESSED, strikes=2, generation=THIS)
 
 # The event, the standing before, the status and the strikes after.
 TABLE = [
@@ -40,7 +40,7 @@ TABLE = [
 
 Outcome = tuple[str, int]  # what a push came to, and how many registrations ago it was sent
 
-OUTCOMES: dict[str, Callable[[Standing, int], Standing | None]] = {
+OUTCOMES: dict[str, Callable[[DeviceState, int], DeviceState | None]] = {
     "accepted": device_status.accepted,
     "refused": device_status.refused,
     "refused_as_stale": device_status.refused_as_stale,
@@ -49,20 +49,20 @@ outcomes = st.tuples(st.sampled_from(sorted(OUTCOMES)), st.integers(0, 3))
 events = st.lists(outcomes | st.just("registered"), max_size=20)
 
 
-def happen(event: str, standing: Standing) -> Standing:
+def happen(event: str, standing: DeviceState) -> DeviceState:
     if event == "registered":
         return device_status.registered(standing)
     return there(OUTCOMES[event](standing, standing.generation))
 
 
-def there(standing: Standing | None) -> Standing:
+def there(standing: DeviceState | None) -> DeviceState:
     """The documented lifecycle deletes no device."""
     assert standing is not None
     return standing
 
 
-def after(happened: Sequence[Outcome | str]) -> Standing:
-    standing = Standing()
+def after(happened: Sequence[Outcome | str]) -> DeviceState:
+    standing = DeviceState()
     for event in happened:
         if isinstance(event, str):
             standing = device_status.registered(standing)
@@ -73,17 +73,19 @@ def after(happened: Sequence[Outcome | str]) -> Standing:
 
 
 @pytest.mark.parametrize(("event", "before", "status_after", "strikes_after"), TABLE)
-def test_the_table_row_by_row(event: str, before: Standing, status_after: str, strikes_after: int) -> None:
+def test_the_table_row_by_row(event: str, before: DeviceState, status_after: str, strikes_after: int) -> None:
     found = happen(event, before)
     assert (found.status.value, found.strikes) == (status_after, strikes_after)
 
 
 def test_a_new_device_is_unused_and_of_the_first_generation() -> None:
-    assert Standing() == Standing(status=LastStatus.UNUSED, strikes=0, generation=1, stale_generation=None)
+    assert DeviceState() == DeviceState(
+        status=LastStatus.UNUSED, strikes=0, generation=1, stale_generation=None
+    )
 
 
 @pytest.mark.parametrize("before", [UNUSED, SENT, BOUNCED, SUPPRESSED])
-def test_a_registration_raises_the_generation_by_one(before: Standing) -> None:
+def test_a_registration_raises_the_generation_by_one(before: DeviceState) -> None:
     assert device_status.registered(before).generation == THIS + 1
 
 
@@ -91,25 +93,25 @@ def test_a_registration_raises_the_generation_by_one(before: Standing) -> None:
 @pytest.mark.parametrize("before", [UNUSED, SENT, BOUNCED, SUPPRESSED, replace(SENT, stale_generation=THIS)])
 @pytest.mark.parametrize("other", [THIS - 1, THIS + 1])
 def test_an_answer_to_another_generation_changes_nothing(
-    outcome: Callable[[Standing, int], Standing | None], before: Standing, other: int
+    outcome: Callable[[DeviceState, int], DeviceState | None], before: DeviceState, other: int
 ) -> None:
     assert outcome(before, other) == before
 
 
 @pytest.mark.parametrize("before", [UNUSED, SENT, BOUNCED, SUPPRESSED])
-def test_a_refusal_older_than_the_registration_is_only_noted(before: Standing) -> None:
+def test_a_refusal_older_than_the_registration_is_only_noted(before: DeviceState) -> None:
     assert device_status.refused_as_stale(before, THIS) == replace(before, stale_generation=THIS)
 
 
 @pytest.mark.parametrize("before", [UNUSED, SENT, BOUNCED, SUPPRESSED])
-def test_a_second_one_for_the_same_generation_is_a_strike(before: Standing) -> None:
+def test_a_second_one_for_the_same_generation_is_a_strike(before: DeviceState) -> None:
     noted = there(device_status.refused_as_stale(before, THIS))
     assert device_status.refused_as_stale(noted, THIS) == device_status.refused(noted, THIS)
 
 
 @pytest.mark.parametrize("clears", [lambda s: device_status.accepted(s, THIS), device_status.registered])
 def test_an_acceptance_and_a_registration_clear_what_was_noted(
-    clears: Callable[[Standing], Standing],
+    clears: Callable[[DeviceState], DeviceState],
 ) -> None:
     noted = there(device_status.refused_as_stale(SENT, THIS))
     cleared = clears(noted)

@@ -10,7 +10,7 @@ from pushkeeper.core.messages.liquid import (
     MAX_OUTPUT_CHARACTERS,
     MAX_SOURCE_CHARACTERS,
     BadTemplate,
-    NotRenderable,
+    RenderError,
     WhenUndefined,
     compile_text,
     is_liquid,
@@ -39,7 +39,7 @@ def test_it_says(text: str, said: str) -> None:
 
 @pytest.mark.parametrize("text", ["{{ customer.nickname }}", "{{ nobody.knows }}", "{{ nobody | upcase }}"])
 def test_a_value_that_is_missing_fails_or_is_empty_as_the_author_chose(text: str) -> None:
-    with pytest.raises(NotRenderable, match="undefined"):
+    with pytest.raises(RenderError, match="undefined"):
         compile_text(text).render(VALUES)
     assert compile_text(text, WhenUndefined.EMPTY).render(VALUES) == ""
 
@@ -83,7 +83,7 @@ RUNAWAYS = [
 
 @pytest.mark.parametrize("text", RUNAWAYS)
 def test_what_would_run_away_or_fail_is_stopped(text: str) -> None:
-    with pytest.raises(NotRenderable):
+    with pytest.raises(RenderError):
         compile_text(text).render(VALUES)
 
 
@@ -122,6 +122,6 @@ pieces = st.sampled_from(
 def test_whatever_is_written_is_refused_rendered_within_bounds_or_not_renderable(parts: list[str]) -> None:
     try:
         said = compile_text("".join(parts)).render(VALUES)
-    except (BadTemplate, NotRenderable):
+    except (BadTemplate, RenderError):
         return
     assert len(said) <= MAX_OUTPUT_CHARACTERS + MAX_SOURCE_CHARACTERS

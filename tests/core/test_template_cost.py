@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushkeeper.core.messages import liquid
-from pushkeeper.core.messages.liquid import MAX_UNITS, BadTemplate, Budget, NotRenderable, compile_text
+from pushkeeper.core.messages.liquid import MAX_UNITS, BadTemplate, Budget, RenderError, compile_text
 from pushkeeper.core.messages.liquid_source import MAX_SOURCE_CHARACTERS
 
 MAX_S_PER_UNIT = 1e-6  # on a busy machine; on a quiet one it is a tenth
@@ -67,7 +67,7 @@ def spent_on(text: str, values: dict[str, Any]) -> tuple[int, float]:
     """The units that a text was charged, and the CPU-seconds that it took."""
     compiled, budget = compile_text(text), Budget()
     started = time.thread_time()
-    with suppress(NotRenderable):
+    with suppress(RenderError):
         compiled.render(values, budget)
     return MAX_UNITS - max(budget.left, 0), time.thread_time() - started
 
@@ -92,9 +92,9 @@ def test_a_filter_takes_no_longer_than_it_is_charged_for(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(liquid._FILTERS))
 def test_what_goes_into_a_filter_is_charged_for_before_it_runs(name: str) -> None:
     """Also a filter that a new version of the library may bring."""
-    with pytest.raises(NotRenderable, match="too much work"):
+    with pytest.raises(RenderError, match="too much work"):
         compile_text("{{ value | " + name + " }}").render({"value": list(range(MAX_UNITS))})
-    with pytest.raises(NotRenderable, match="too much work"):
+    with pytest.raises(RenderError, match="too much work"):
         compile_text("{{ 'x' | " + name + ": value }}").render({"value": "x" * MAX_UNITS})
 
 
@@ -200,7 +200,7 @@ WHERE_A_RANGE_CAN_BE = [
 @pytest.mark.parametrize("text", WHERE_A_RANGE_CAN_BE)
 def test_a_range_is_bounded_where_it_is_made(text: str) -> None:
     for number in ("5002", "99999999", "9" * 30):
-        with pytest.raises(NotRenderable, match="a range has at most 5000 numbers"):
+        with pytest.raises(RenderError, match="a range has at most 5000 numbers"):
             compile_text(text.replace("5002", number)).render({})
 
 
@@ -208,7 +208,7 @@ def test_one_budget_is_shared_by_all_that_is_rendered_with_it() -> None:
     budget = Budget(6_000)
     compiled = compile_text("{{ 'x' | append: s }}")
     compiled.render({"s": "x" * 1_000}, budget)
-    with pytest.raises(NotRenderable, match="too much work"):
+    with pytest.raises(RenderError, match="too much work"):
         compiled.render({"s": "x" * 1_000}, budget)
 
 
@@ -224,7 +224,7 @@ WRONG_VALUES = [
 
 @pytest.mark.parametrize(("text", "value"), WRONG_VALUES)
 def test_whatever_a_filter_cannot_do_is_a_reason_and_no_error(text: str, value: object) -> None:
-    with pytest.raises(NotRenderable):
+    with pytest.raises(RenderError):
         compile_text(text).render({"a": value})
 
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushkeeper.core.devices.token_age import EXPIRES_AFTER_DAYS, Used, ages, calendar
+from pushkeeper.core.devices.token_age import EXPIRES_AFTER_DAYS, UsageCount, ages, calendar
 
 TODAY = date(2026, 11, 26)
 
 used = st.lists(
     st.builds(
-        Used,
+        UsageCount,
         platform=st.sampled_from(["ios", "android", "web"]),
         days=st.integers(0, 730),
         devices=st.integers(1, 1_000),
@@ -26,7 +26,7 @@ used = st.lists(
     [(0, 0, 7), (6, 0, 7), (7, 7, 30), (89, 30, 90), (269, 180, 270), (270, 270, None), (730, 270, None)],
 )
 def test_a_device_is_of_one_age(days, since, until):
-    found = ages([Used("ios", days, 3, 1)])
+    found = ages([UsageCount("ios", days, 3, 1)])
     assert [(age.since_days, age.until_days) for age in found if age.devices] == [(since, until)]
     assert len(found) == 6
 
@@ -40,7 +40,7 @@ def test_every_device_is_counted_once(told):
     ("days", "week"), [(0, 38), (1, 38), (263, 1), (264, 0), (269, 0), (270, None), (400, None)]
 )
 def test_fcm_forgets_an_android_device_in_the_week_of_its_270th_day(days, week):
-    weeks = calendar([Used("android", days, 5, 2), Used("ios", days, 7, 0)], TODAY)
+    weeks = calendar([UsageCount("android", days, 5, 2), UsageCount("ios", days, 7, 0)], TODAY)
     assert [(n, one.devices) for n, one in enumerate(weeks) if one.devices] == (
         [] if week is None else [(week, 3)]
     )

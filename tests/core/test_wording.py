@@ -6,17 +6,17 @@ import pytest
 
 from pushkeeper.core.messages.personalize import (
     BadContent,
-    NotRenderable,
-    Reader,
-    Speaker,
+    MessageRenderer,
+    PersonalizedContent,
+    RenderContext,
+    RenderError,
     WhenUndefined,
-    Wording,
     check,
     liquid_texts,
 )
 from pushkeeper.core.model import Content, Platform
 
-ANN = Reader(
+ANN = RenderContext(
     person={"first_name": "Ann", "language": "de-AT"}, device={"platform": "ios"}, data={"seat": "4A"}
 )
 HELLO = Content(
@@ -31,7 +31,7 @@ def test_a_content_is_rendered_wherever_there_is_a_text() -> None:
         custom_data={"deep": [{"a": "{{ trigger.seat }}", "n": 7}, "as it is"], "plain": True},
         custom_payload={"ios": {"aps": {"alert": "{{ trigger.gate }}", "badge": 1}}},
     )
-    said = Speaker(content, Wording(data={"gate": "B"})).say(ANN, Platform.IOS)
+    said = MessageRenderer(content, PersonalizedContent(data={"gate": "B"})).say(ANN, Platform.IOS)
     assert said == Content(
         title="Ann",
         link="app://ios",
@@ -41,7 +41,9 @@ def test_a_content_is_rendered_wherever_there_is_a_text() -> None:
 
 
 def test_what_is_told_of_one_person_alone_goes_before_what_is_told_of_all() -> None:
-    said = Speaker(HELLO, Wording(data={"seat": "any", "gate": "B"})).say(ANN, Platform.IOS)
+    said = MessageRenderer(HELLO, PersonalizedContent(data={"seat": "any", "gate": "B"})).say(
+        ANN, Platform.IOS
+    )
     assert (said.title, said.message) == ("Hello Ann", "Seat 4A, B")
 
 
@@ -60,25 +62,25 @@ def test_what_is_told_of_one_person_alone_goes_before_what_is_told_of_all() -> N
     ],
 )
 def test_the_language_is_the_senders_or_the_persons(chosen: str | None, persons: object, title: str) -> None:
-    wording = Wording(
+    wording = PersonalizedContent(
         translations={"de": Content(title="Hallo"), "fr-CA": Content(title="Salut")}, language=chosen
     )
-    reader = Reader(person={} if persons is None else {"language": persons}, device={})
-    assert Speaker(Content(title="Hello"), wording).say(reader, Platform.IOS).title == title
+    reader = RenderContext(person={} if persons is None else {"language": persons}, device={})
+    assert MessageRenderer(Content(title="Hello"), wording).say(reader, Platform.IOS).title == title
 
 
 def test_who_lacks_a_value_is_told_nothing_or_told_without_it() -> None:
-    stranger = Reader(person={}, device={})
+    stranger = RenderContext(person={}, device={})
     content = Content(title="Hello {{ customer.first_name }}")
-    with pytest.raises(NotRenderable, match="first_name"):
-        Speaker(content, Wording()).say(stranger, Platform.IOS)
-    lenient = Wording(when_undefined=WhenUndefined.EMPTY)
-    assert Speaker(content, lenient).say(stranger, Platform.IOS).title == "Hello "
+    with pytest.raises(RenderError, match="first_name"):
+        MessageRenderer(content, PersonalizedContent()).say(stranger, Platform.IOS)
+    lenient = PersonalizedContent(when_undefined=WhenUndefined.EMPTY)
+    assert MessageRenderer(content, lenient).say(stranger, Platform.IOS).title == "Hello "
 
 
 def test_a_content_without_liquid_is_the_same_object_to_everybody() -> None:
     content = Content(title="Hello", custom_data={"a": ["b"]})
-    speaker = Speaker(content, Wording())
+    speaker = MessageRenderer(content, PersonalizedContent())
     assert speaker.say(ANN, Platform.IOS) is content
     assert not liquid_texts(content)
     assert liquid_texts(HELLO) == [HELLO.title, HELLO.message]

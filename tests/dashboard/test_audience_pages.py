@@ -16,8 +16,8 @@ from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Platform, WorkspaceId
 from pushkeeper.dashboard.pages import audience_preview
-from pushkeeper.dashboard.pages.audience_preview import Tried
-from pushkeeper.dashboard.ui.page_request import Visit
+from pushkeeper.dashboard.pages.audience_preview import PreviewedFilter
+from pushkeeper.dashboard.ui.page_request import PageRequest
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.store.admin.workspaces import Workspace
 from pushkeeper.store.audiences.audiences import Estimate, Size
@@ -340,7 +340,7 @@ async def test_what_is_nobodys_number_or_unit_is_said(viewer: Browser, caveat: C
 @pytest.mark.parametrize("slow", [False, True])
 def test_what_cannot_be_counted_in_time_is_estimated_and_says_so(*, slow: bool) -> None:
     """A test has no million devices: the part of the page is written as it is for those who have."""
-    visit = Visit(
+    visit = PageRequest(
         method="GET",
         path="/",
         segments={},
@@ -354,7 +354,7 @@ def test_what_cannot_be_counted_in_time_is_estimated_and_says_so(*, slow: bool) 
     seen = page(
         visit,
         "audience_count.html",
-        tried=Tried(filter="platform = ios", unit=Unit.DEVICE, at="new"),
+        tried=PreviewedFilter(filter="platform = ios", unit=Unit.DEVICE, at="new"),
         counts=None if slow else {Unit.DEVICE: size, Unit.PERSON: Size(people=1_000, devices=1_300)},
         slow=slow,
         problem=None,

@@ -25,11 +25,11 @@ from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.identity import cio_id
 from pushkeeper.core.model import Content
 from pushkeeper.core.roles import Role
-from pushkeeper.dashboard.ui.page import Change
+from pushkeeper.dashboard.ui.page import Action
 from pushkeeper.services.broadcasts.creation import BroadcastRequest
-from pushkeeper.services.strikes import Meant
+from pushkeeper.services.strikes import StrikeSelector
 from pushkeeper.store.people.segments import Draft as Audience
-from pushkeeper.store.webhooks import Wanted
+from pushkeeper.store.webhooks import WebhookDefinition
 from support.actors import BY
 from support.dashboard import PASSWORD
 from support.doors import all_doors
@@ -215,10 +215,12 @@ async def things(site: Site, place: Place, folder: Path, tmp_path: Path) -> Thin
     audience = Audience(name="n", filter="platform = android", unit=Unit.DEVICE)
     asked = BroadcastRequest(content=Content(title="t", message="m"), audience="everybody")
     webhook, _ = await services.webhooks.make(
-        BY, workspace, Wanted(name="n", endpoint="https://a.example/", events=("push_sent",))
+        BY, workspace, WebhookDefinition(name="n", endpoint="https://a.example/", events=("push_sent",))
     )
     since = datetime.now(UTC) - timedelta(hours=1)
-    undo = await services.strikes.begin(BY, workspace, Meant(since=since, until=datetime.now(UTC)), why="x")
+    undo = await services.strikes.begin(
+        BY, workspace, StrikeSelector(since=since, until=datetime.now(UTC)), why="x"
+    )
     user, _ = await services.accounts.add(BY, f"{secrets.token_hex(4)}@example.com", Role.VIEWER)
     export = await services.exports.of_people(BY, workspace, {"and": []})
     key = await services.api_keys.make(BY, workspace, "app")
@@ -267,7 +269,7 @@ def _pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
 
 
 def test_every_form_is_tried_or_has_a_reason_not_to_be(site: Site) -> None:
-    changes = {door.path for door in all_doors(site) if isinstance(door, Change)}
+    changes = {door.path for door in all_doors(site) if isinstance(door, Action)}
     assert changes == set(FORMS) | set(OTHER_FORMS)
     assert not set(FORMS) & set(OTHER_FORMS)
 
@@ -276,7 +278,7 @@ def test_every_form_is_tried_or_has_a_reason_not_to_be(site: Site) -> None:
 async def test_a_form_leaves_one_line_with_the_user_and_their_address(
     site: Site, things: Things, path: str
 ) -> None:
-    [door] = [one for one in all_doors(site) if isinstance(one, Change) and one.path == path]
+    [door] = [one for one in all_doors(site) if isinstance(one, Action) and one.path == path]
     await things.ready_for(path)
     admin = site.browser(Role.ADMIN)
     filled = re.sub(r"{([^}]+)}", lambda match: quote(things.parts[match[1]], safe=""), path)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.store.admin import audit
-from pushkeeper.store.admin.audit import Wanted
+from pushkeeper.store.admin.audit import AuditFilter
 
 if TYPE_CHECKING:
     from support.dashboard import Browser, Place
@@ -39,7 +39,7 @@ async def test_an_operator_erases_a_person_and_comes_to_the_receipt(operator: Br
     assert str(receipt.erasure_id) in (await operator.get(place.path("/erasures.csv"))).text
     # Whom it was about is in no log.
     [line] = await audit.page(
-        place.site.database, Wanted(workspace_id=place.workspace.workspace_id, limit=10)
+        place.site.database, AuditFilter(workspace_id=place.workspace.workspace_id, limit=10)
     )
     assert (line.action, line.target) == ("person.erase", f"erasure {receipt.erasure_id}")
     assert (await operator.post(f"{path}/erase", {})).status == 303, "there is one receipt"

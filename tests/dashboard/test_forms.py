@@ -174,7 +174,7 @@ async def test_a_form_that_shows_no_email_leaves_what_a_webhook_asks_of_it(
     site: Site, admin: Browser, place: Place
 ) -> None:
     workspace = place.workspace.workspace_id
-    wanted = webhooks.Wanted(
+    wanted = webhooks.WebhookDefinition(
         name="ours", endpoint="https://example.com/", events=("email_sent", "push_sent"), disabled=True
     )
     number = await webhooks.insert(site.database, workspace, wanted, Secret(b"sealed"), most=10)

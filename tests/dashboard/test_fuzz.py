@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from pushkeeper import config, wiring
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard import app as dashboard
-from pushkeeper.dashboard.ui.page import Change, Look
+from pushkeeper.dashboard.ui.page import Action, View
 from support.examples import examples
 
 if TYPE_CHECKING:
-    from pushkeeper.dashboard.ui.page import Door
+    from pushkeeper.dashboard.ui.page import PageRoute
     from support.dashboard import Place, Site
 
 WORDS = st.sampled_from(
@@ -117,14 +117,14 @@ async def test_no_page_breaks(site: Site) -> None:
     browser = site.browser(Role.ADMIN)
     headers = {"cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies.items())}
 
-    def call(door: Door, segments: list[str], given: dict[str, str]) -> int:
+    def call(door: PageRoute, segments: list[str], given: dict[str, str]) -> int:
         names = iter(segments)
         path = re.sub(
             r"{([^}]+)}", lambda one: place.name if one[1] == "workspace" else quoted(next(names)), door.path
         )
         connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=60)
         try:
-            if isinstance(door, Look):
+            if isinstance(door, View):
                 connection.request("GET", f"{path}?{encoded(given)}", headers=headers)
             else:
                 sent = encoded(given)
@@ -146,7 +146,7 @@ async def test_no_page_breaks(site: Site) -> None:
         assert status in {200, 303, 400, 403, 404, 409, 413, 422, 429}, (
             status,
             door.path,
-            isinstance(door, Change),
+            isinstance(door, Action),
         )
 
     await asyncio.to_thread(fuzz)  # the server needs the loop meanwhile

@@ -12,16 +12,16 @@ import pytest
 from benchmarks.pages import NOT_MEASURED, PAGES
 from pushkeeper import api
 from pushkeeper.core.roles import Role
-from pushkeeper.dashboard.ui.page import Change, Look
+from pushkeeper.dashboard.ui.page import Action, View
 from support.doors import ASKED, NOTHING, all_doors, filled
 from support.inside import Inside, app_of
 
 if TYPE_CHECKING:
-    from pushkeeper.dashboard.ui.page import Door
+    from pushkeeper.dashboard.ui.page import PageRoute
     from support.dashboard import Browser, Place, Seen, Site
 
 
-def address(door: Door, place: Place) -> str:
+def address(door: PageRoute, place: Place) -> str:
     return re.sub(r"{([^}]+)}", lambda match: NOTHING.get(match[1]) or place.name, door.path)
 
 
@@ -37,10 +37,10 @@ async def test_a_door_opens_to_whom_it_is_for_and_to_nobody_else(
     wrong, shut = [], 0
     for door in all_doors(site):
         # What ends the session that tests share, or counts as a wrong password.
-        if isinstance(door, Change) and (door.path == "/login" or (door.path == "/logout" and role)):
+        if isinstance(door, Action) and (door.path == "/login" or (door.path == "/logout" and role)):
             continue
         path = address(door, place)
-        seen = await browser.get(path) if isinstance(door, Look) else await browser.post(path)
+        seen = await browser.get(path) if isinstance(door, View) else await browser.post(path)
         may = door.role is None or (role is not None and role.includes(door.role))
         shut += not may
         hold(seen)
@@ -85,7 +85,7 @@ async def test_no_form_that_another_site_sends_changes_anything(
     admin, nobody = Inside.of(site, app, Role.ADMIN), Inside.of(site, app, None)
     lines = await site.database.value("select count(*) from audit_log")
     through = []
-    changes = [door for door in all_doors(site) if isinstance(door, Change)]
+    changes = [door for door in all_doors(site) if isinstance(door, Action)]
     for door in changes:
         browser = nobody if door.role is None else admin
         seen = await browser.post(address(door, place), {"name": "taken over"}, **FORGERIES[forgery])
@@ -98,13 +98,13 @@ async def test_no_form_that_another_site_sends_changes_anything(
 
 def test_every_change_has_a_name_for_the_audit_log_and_no_look_changes(site: Site) -> None:
     doors = all_doors(site)
-    changes = [door for door in doors if isinstance(door, Change)]
+    changes = [door for door in doors if isinstance(door, Action)]
     assert all(re.fullmatch(r"[a-z]+\.[a-z_]+", door.action) for door in changes)
     assert len({(door.path, type(door)) for door in doors}) == len(doors)
 
 
 def test_every_page_has_its_line_in_the_benchmark_of_pages(site: Site) -> None:
-    looks = {door.path for door in all_doors(site) if isinstance(door, Look)}
+    looks = {door.path for door in all_doors(site) if isinstance(door, View)}
     pages = {path for path in looks if not path.endswith(".csv")} - set(NOT_MEASURED)
     assert {page.path for page in PAGES} == pages
     assert looks.issuperset(NOT_MEASURED)
@@ -116,7 +116,7 @@ def test_only_the_way_in_needs_no_user(site: Site) -> None:
 
 
 async def test_credentials_keys_users_and_options_are_for_admins(site: Site) -> None:
-    admins = {door.action for door in all_doors(site) if isinstance(door, Change) and door.role is Role.ADMIN}
+    admins = {door.action for door in all_doors(site) if isinstance(door, Action) and door.role is Role.ADMIN}
     assert admins == {
         *("credentials.put", "key.make", "key.revoke", "options.change", "workspace.create"),
         *("user.add", "user.role", "user.link", "user.disable", "user.enable"),
@@ -216,7 +216,7 @@ async def test_no_address_breaks_a_page(site: Site, place: Place) -> None:
     }
     broken = []
     for door in all_doors(site):
-        if not isinstance(door, Look) or "simulator" in door.path:
+        if not isinstance(door, View) or "simulator" in door.path:
             continue
         for nasty in NASTY:
             query = "&".join(f"{name}={quote(nasty, safe='%')}" for name in ASKED)

@@ -12,7 +12,7 @@ import msgspec
 
 from pushkeeper.api.openapi.operations import OPERATIONS
 from pushkeeper.core.roles import Role
-from pushkeeper.dashboard.ui.page import Look
+from pushkeeper.dashboard.ui.page import View
 from support.doors import ASKED, NOTHING, all_doors, filled
 from support.inside import Inside, app_of, routes_of
 
@@ -86,7 +86,7 @@ async def test_no_address_is_part_of_a_query(site: Site) -> None:
     here = {"workspace": place.name}
     there = {**NOTHING, **here, "device": device.device_id.hex(), "person": f"{device.person_id:012x}"}
     for door in all_doors(site):
-        if isinstance(door, Look) and "simulator" not in door.path:
+        if isinstance(door, View) and "simulator" not in door.path:
             for number, evil in enumerate(SQL):
                 await attack.ask("GET", attacked(door.path, evil, there if number % 2 else here))
     for method, path in routes_of(attack.inside.app):

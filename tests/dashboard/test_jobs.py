@@ -10,14 +10,14 @@ from pushkeeper.store import jobs
 from support.jobs import KINDS, shops
 
 if TYPE_CHECKING:
-    from pushkeeper.store.jobs import Kind
+    from pushkeeper.store.jobs import JobKind
     from support.dashboard import Browser, Place, Site
     from support.jobs import Shop
 
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 
 
-async def put_off(site: Site, shop: Shop, kind: Kind, *, fails: bool) -> int:
+async def put_off(site: Site, shop: Shop, kind: JobKind, *, fails: bool) -> int:
     item: int = await shop.ask(kind)
     for claim in await jobs.claim(site.database, kind, most=1_000, lease_s=60.0):
         if claim.item_id != item:
@@ -31,7 +31,7 @@ async def put_off(site: Site, shop: Shop, kind: Kind, *, fails: bool) -> int:
 
 @every_kind
 async def test_what_failed_stands_in_the_list_and_on_the_overview_and_is_retried(
-    site: Site, operator: Browser, viewer: Browser, place: Place, kind: Kind
+    site: Site, operator: Browser, viewer: Browser, place: Place, kind: JobKind
 ) -> None:
     async with shops(site.database, 1) as [shop]:
         shop.workspace_id = place.workspace.workspace_id
@@ -51,7 +51,9 @@ async def test_what_failed_stands_in_the_list_and_on_the_overview_and_is_retried
 
 
 @every_kind
-async def test_what_is_put_off_is_cancelled(site: Site, operator: Browser, place: Place, kind: Kind) -> None:
+async def test_what_is_put_off_is_cancelled(
+    site: Site, operator: Browser, place: Place, kind: JobKind
+) -> None:
     async with shops(site.database, 1) as [shop]:
         shop.workspace_id = place.workspace.workspace_id
         await place.credential()
@@ -66,7 +68,7 @@ async def test_what_is_put_off_is_cancelled(site: Site, operator: Browser, place
 
 @pytest.mark.parametrize("kind", [jobs.PLAN, jobs.FILE], ids=["plan", "file"])
 async def test_the_page_of_a_broadcast_says_why_its_plan_is_put_off(
-    site: Site, viewer: Browser, place: Place, kind: Kind
+    site: Site, viewer: Browser, place: Place, kind: JobKind
 ) -> None:
     async with shops(site.database, 1) as [shop]:
         shop.workspace_id = place.workspace.workspace_id

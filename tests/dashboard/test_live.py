@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pushkeeper.dashboard.ui import live
-from pushkeeper.dashboard.ui.live import Frame, Live
+from pushkeeper.dashboard.ui.live import Frame, LiveStreams
 from pushkeeper.errors import NotFound, TooManyRequests, Unreachable
 from pushkeeper.web import forms
 from tests.dashboard.test_broadcast_pages import kept, number_of
 
 if TYPE_CHECKING:
-    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.dashboard.ui.response import PageResponse
     from support.dashboard import Browser, Place, Site
 
 
-def stream(told: Live, state: str, *frames: Frame) -> Answer:
+def stream(told: LiveStreams, state: str, *frames: Frame) -> PageResponse:
     coming = iter(frames)
 
     async def look() -> Frame:
@@ -30,7 +30,7 @@ def stream(told: Live, state: str, *frames: Frame) -> Answer:
 
 async def test_each_frame_is_sent_once_until_it_stands_otherwise() -> None:
     answer = stream(
-        Live(asyncio.Event()),
+        LiveStreams(asyncio.Event()),
         "sending",
         Frame("<p>1</p>\n<p>2</p>", "sending"),
         Frame("<p>1</p>\n<p>2</p>", "sending"),
@@ -47,7 +47,7 @@ async def test_each_frame_is_sent_once_until_it_stands_otherwise() -> None:
 
 
 async def test_whatever_is_in_a_frame_it_stays_one_event() -> None:
-    answer = stream(Live(asyncio.Event()), "a", Frame("\u2028x\r\n\r\nevent: turned\rdata: y", "a"))
+    answer = stream(LiveStreams(asyncio.Event()), "a", Frame("\u2028x\r\n\r\nevent: turned\rdata: y", "a"))
     assert answer.parts is not None
     await anext(answer.parts)
     event = (await anext(answer.parts)).decode()
@@ -59,7 +59,7 @@ async def test_whatever_is_in_a_frame_it_stays_one_event() -> None:
 
 async def test_it_ends_when_the_process_does() -> None:
     ending = asyncio.Event()
-    answer = stream(Live(ending), "a", Frame("x", "a"))
+    answer = stream(LiveStreams(ending), "a", Frame("x", "a"))
     assert answer.parts is not None
     parts = answer.parts
     assert [await anext(parts), await anext(parts)][1].startswith(b"event: shown")
@@ -68,7 +68,7 @@ async def test_it_ends_when_the_process_does() -> None:
 
 
 async def test_it_ends_when_what_is_shown_cannot_be_had() -> None:
-    told = Live(asyncio.Event())
+    told = LiveStreams(asyncio.Event())
 
     for error in (NotFound("the broadcast is gone"), KeyError("a bug")):
 
@@ -90,13 +90,13 @@ async def test_while_the_database_cannot_answer_a_stream_stays_open_and_then_goe
             raise away.pop()
         return Frame("x", "b")
 
-    answer = Live(asyncio.Event()).answer("a", look)
+    answer = LiveStreams(asyncio.Event()).answer("a", look)
     assert answer.parts is not None
     assert [part async for part in answer.parts] == [b"retry: 1000\n\n", b"event: turned\ndata: b\n\n"]
 
 
 async def test_who_comes_when_too_many_watch_is_sent_away_and_who_leaves_makes_room() -> None:
-    told = Live(asyncio.Event())
+    told = LiveStreams(asyncio.Event())
     parts = []
     for _ in range(live.MOST_STREAMS):
         answer = stream(told, "a", Frame("x", "a"))
@@ -112,7 +112,7 @@ async def test_who_comes_when_too_many_watch_is_sent_away_and_who_leaves_makes_r
 
 
 async def test_what_many_watch_is_asked_for_once() -> None:
-    told, asked = Live(asyncio.Event()), []
+    told, asked = LiveStreams(asyncio.Event()), []
     both, going = asyncio.Event(), asyncio.Event()
 
     async def ask() -> int:

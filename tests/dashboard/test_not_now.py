@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pushkeeper.core.roles import Role
-from pushkeeper.dashboard.ui.page import Look
+from pushkeeper.dashboard.ui.page import View
 from support.dashboard import served
 from support.databases import own_database
 from support.doors import NOTHING, all_doors
@@ -43,7 +43,7 @@ async def test_every_door_says_so_with_a_time_to_come_back(
             ]
             answers = await asyncio.gather(
                 *(
-                    browser.get(path) if isinstance(door, Look) else browser.post(path)
+                    browser.get(path) if isinstance(door, View) else browser.post(path)
                     for door, path in zip(doors, paths, strict=True)
                 )
             )

@@ -14,7 +14,7 @@ from pushkeeper.core.model import Content, Platform
 from pushkeeper.services.messages.templates import Templates
 from pushkeeper.store.devices.devices import Registration, SettleEvent
 from pushkeeper.store.messages.templates import Draft, TemplateKind
-from pushkeeper.store.people.people import Naming
+from pushkeeper.store.people.people import PersonReference
 from pushkeeper.wiring import CHECKS
 from support.actors import BY
 from support.hostile import HOSTILE, held
@@ -220,7 +220,7 @@ async def test_a_device_shows_what_its_last_registration_lost(
         dropped_attributes={"flags": "value for attribute 'flags' cannot be longer than 1000 bytes"},
     )
     ann = Identifier(IdentifierKind.ID, "ann")
-    await site.registry.register(Naming(workspace_id=place.workspace.workspace_id, path=ann), again)
+    await site.registry.register(PersonReference(workspace_id=place.workspace.workspace_id, path=ann), again)
     seen = await admin.get(path)
     assert 'data-test="dropped"' in seen.text
     assert "flags value for attribute 'flags' cannot be longer than 1000 bytes" in seen.page.text

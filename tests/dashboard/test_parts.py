@@ -16,7 +16,7 @@ from pushkeeper.core.delivery.delivery_id import DeliveryIds
 from pushkeeper.core.filters import from_text
 from pushkeeper.core.model import Environment, PersonId, Provider, RouteId, Secret, WorkspaceId
 from pushkeeper.dashboard.pages import attention, timeline
-from pushkeeper.dashboard.pages.attention import Facts
+from pushkeeper.dashboard.pages.attention import AttentionInput
 from pushkeeper.dashboard.pages.timeline import PAGE, Start
 from pushkeeper.dashboard.ui import labels
 from pushkeeper.dashboard.ui.filter_completion import complete
@@ -28,7 +28,7 @@ from pushkeeper.store.audiences.suggestions import Known
 from pushkeeper.store.db import pagination
 from pushkeeper.store.delivery.routes import Alert, Health, PauseKind, Route
 from pushkeeper.store.devices.devices import HistoryLine, PushLine
-from pushkeeper.store.devices.pages import Line, LineKey
+from pushkeeper.store.devices.pages import HistoryRow, LineKey
 from pushkeeper.store.webhooks import Webhook
 from pushkeeper.web import cookies
 
@@ -130,7 +130,7 @@ def test_wherever_and_is_offered_what_was_taken_so_far_is_a_filter(data: st.Data
 # The timeline.
 
 
-def line(minutes: int, number: int) -> Line:
+def line(minutes: int, number: int) -> HistoryRow:
     at = NOW - timedelta(minutes=minutes)
     told = HistoryLine(
         at=at,
@@ -148,7 +148,7 @@ def line(minutes: int, number: int) -> Line:
         strikes=1,
         undone=False,
     )
-    return Line(told, LineKey(at, number))
+    return HistoryRow(told, LineKey(at, number))
 
 
 def push(minutes: int) -> PushLine:
@@ -193,7 +193,7 @@ def test_a_push_that_turned_the_device_is_told_of_once_with_what_it_made_of_it()
     refused = push(5)
     refused = replace(refused, ending="bounced", reason="apns_unregistered")
     turned = line(5, 1)
-    turned = Line(replace(turned.line, message_id=refused.message_id), turned.key)
+    turned = HistoryRow(replace(turned.line, message_id=refused.message_id), turned.key)
     [event, earlier] = timeline.timeline(Start(), [turned], [refused, push(9)], PersonId(1), delivery).events
     assert (event.what, event.to_status) == ("A push was refused", "bounced")
     assert event.because == labels.because("apns_unregistered")
@@ -265,7 +265,7 @@ def needs(**changes: Any) -> list[str]:
         "now": NOW,
         **changes,
     }
-    return [todo.what for todo in attention.todos(Facts(**facts))]
+    return [todo.what for todo in attention.todos(AttentionInput(**facts))]
 
 
 def test_where_all_is_well_nothing_needs_anybody() -> None:
@@ -329,7 +329,7 @@ def test_an_alert_of_yesterday_needs_nobody() -> None:
 
 @pytest.mark.parametrize("kind", PauseKind)
 def test_of_every_kind_of_pause_it_is_said_what_to_do(kind: PauseKind) -> None:
-    facts = Facts(
+    facts = AttentionInput(
         routes=[route(paused_at=NOW, pause_kind=kind, pause_reason="why")],
         credentials=[],
         webhooks=[],

@@ -15,11 +15,11 @@ import pytest
 from pushkeeper.core.csv_text import cell
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Content
-from pushkeeper.services.messages.transactional import Sending, TransactionalPush
+from pushkeeper.services.messages.transactional import TransactionalPush, TransactionalPushes
 from pushkeeper.store.delivery.pushes import PushRow, insert
 from pushkeeper.store.devices.devices import SettleEvent
 from pushkeeper.store.messages.messages import new_id
-from pushkeeper.store.people.people import AttributeChange, Naming
+from pushkeeper.store.people.people import AttributeChange, PersonReference
 
 if TYPE_CHECKING:
     from support.dashboard import Browser, Page, Place, Site
@@ -146,11 +146,11 @@ async def test_messages_are_listed_filtered_and_read_one_by_one(
         "insert into credentials (workspace_id, provider, kind, app, sealed) values ($1, 'fcm', 'service_account', 'p', '')",
         workspace,
     )
-    sending = Sending(site.database, {})
+    sending = TransactionalPushes(site.database, {})
     deliveries = []
     for number in range(55):
         await place.device(f"m{number}")
-        naming = Naming(workspace_id=workspace, path=Identifier(IdentifierKind.ID, f"m{number}"))
+        naming = PersonReference(workspace_id=workspace, path=Identifier(IdentifierKind.ID, f"m{number}"))
         push = TransactionalPush(naming=naming, content=Content(title=f"Order {number}"))
         deliveries.append(str((await sending.accept(push)).delivery_id))
     item = re.escape(place.path("/messages/")) + "([^/?]{56})"
@@ -224,7 +224,7 @@ async def test_a_person_shows_which_identifier_was_not_applied(viewer: Browser, 
     owner, ann = (Identifier(IdentifierKind.ID, name) for name in ("owner", "ann"))
     taken = Identifier(IdentifierKind.EMAIL, "taken@example.com")
     for path in (owner, ann):
-        naming = Naming(workspace_id=place.workspace.workspace_id, path=path, others=(taken,))
+        naming = PersonReference(workspace_id=place.workspace.workspace_id, path=path, others=(taken,))
         person = await place.site.registry.identify(naming, AttributeChange(changed_at=0))
     page = (await viewer.get(place.path(f"/people/{person:012x}"))).page
     assert "The email was not applied" in page.text

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from pushkeeper.dashboard.ui import undo_jobs
-from pushkeeper.services.strikes import Ledger, Meant
+from pushkeeper.services.strikes import Strikes, StrikeSelector
 from pushkeeper.store.devices.devices import SettleEvent
 from support.actors import BY
 from support.engine import eventually
@@ -232,8 +232,8 @@ async def test_what_was_cut_short_is_shown_as_far_as_it_came_and_gone_on_with(
 ) -> None:
     workspace = hour.place.workspace.workspace_id
     now = datetime.now(UTC)
-    number = await Ledger(site.database).begin(
-        BY, workspace, Meant(since=now - timedelta(hours=1), until=now), why=WHY
+    number = await Strikes(site.database).begin(
+        BY, workspace, StrikeSelector(since=now - timedelta(hours=1), until=now), why=WHY
     )
     seen = await admin.get(hour.place.path("/undo/former"))
     assert 'data-every="1"' in seen.text

@@ -23,7 +23,7 @@ STARTED_BY = {
     "dashboard/ui/undo_jobs.py": "dashboard/test_undo_page.py::test_what_was_cut_short_is_shown_as_far_as_it_came_and_gone_on_with",
     "services/metrics_snapshot.py": "store/test_errors_aside.py::test_a_scrape_is_answered_whatever_the_database_says",
     "providers/fcm/access_tokens.py": "providers/test_fcm_access.py::test_whatever_goes_wrong_while_asking_is_an_answer_and_it_is_asked_again",
-    "providers/transport/pool.py": "wire/test_pool.py::test_whatever_goes_wrong_while_connecting_is_answered_and_tried_again",
+    "providers/transport/pool.py": "providers/transport/test_pool.py::test_whatever_goes_wrong_while_connecting_is_answered_and_tried_again",
     "rendering/renderer.py": "rendering/test_renderer.py::test_a_process_that_cannot_be_started_is_nobodys_fault",
     "store/db/group_commit.py": "store/test_combine.py::test_an_unreachable_server_is_told_to_every_caller_of_the_group_and_not_asked_again_for_each",
     "store/db/listening.py": "worker/test_tasks.py::test_every_task_of_a_worker_outlives_every_error_of_the_driver",

@@ -13,17 +13,17 @@ import pytest_asyncio
 from pglast import parse_plpgsql
 
 from pushkeeper.core.filters.nodes import (
-    Among,
     And,
     Condition,
+    DeviceCondition,
     InSegment,
     Match,
     Not,
-    OfDevice,
+    OneOf,
     Or,
     Order,
     Performed,
-    Saved,
+    SavedAudience,
     Subject,
     Unit,
 )
@@ -46,18 +46,18 @@ QUERIES = {f"{name_of(file)}.{name}": query for file in FILES for name, query in
 GLOBAL_KEYS = {"keys": {"keys_pkey"}, "audit_log": {"audit_log_pkey"}, "workspaces": {"workspaces_name_key"}}
 OUTSIDE = {"workspaces", "users"}  # what a tenant's row may refer to by its own key alone
 
-PERSON = Condition(Subject.PERSON, "plan", Among(("pro",)))
-DEVICE = Condition(Subject.DEVICE, "platform", Among(("ios",)))
+PERSON = Condition(Subject.PERSON, "plan", OneOf(("pro",)))
+DEVICE = Condition(Subject.DEVICE, "platform", OneOf(("ios",)))
 LEAVES: tuple[Node, ...] = (
     PERSON,
     DEVICE,
-    Condition(Subject.IDENTIFIER, "email", Among(("a@b.example",))),
+    Condition(Subject.IDENTIFIER, "email", OneOf(("a@b.example",))),
     InSegment(1),
     Performed("bought", order=Order.GTE, count=1),
     Performed("bought", order=Order.LT, count=3, within_s=60),
-    *(OfDevice(DEVICE, match) for match in Match),
-    Saved(1, Unit.PERSON, PERSON),
-    Saved(1, Unit.DEVICE, DEVICE),
+    *(DeviceCondition(DEVICE, match) for match in Match),
+    SavedAudience(1, Unit.PERSON, PERSON),
+    SavedAudience(1, Unit.DEVICE, DEVICE),
 )
 NODES: tuple[Node, ...] = (*LEAVES, *(Not(leaf) for leaf in LEAVES), And(LEAVES), Or(LEAVES))
 OF_DEVICES = re.compile(r"devices d (\{people\}|join|tablesample)|join devices d on")
@@ -128,7 +128,7 @@ def test_a_query_that_says_that_it_crosses_workspaces_does(name: str, tenants: f
 
 
 def test_whom_a_broadcast_goes_to_is_bound_whatever_it_asks_for(tenants: frozenset[str]) -> None:
-    whom = planning.Whom(now=NOW, again=NOW.date(), device_ids=[], node=PERSON)
+    whom = planning.Targeting(now=NOW, again=NOW.date(), device_ids=[], node=PERSON)
     where = planning.conditions(whom, first=13)
     for query in (planning.SQL["devices"].replace("{people}", audiences.JOINED), planning.SQL["listed"]):
         assert unbound(query.replace("{condition}", where.sql), tenants) == []

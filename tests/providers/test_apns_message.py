@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pushkeeper.core.model import Content, Platform, Push
 from pushkeeper.errors import BadRequest, TooLarge
 from pushkeeper.providers.apns import message
-from pushkeeper.providers.shared.json_template import Form, Hole, Slot
+from pushkeeper.providers.shared.json_template import JsonTemplate, Placeholder, Slot
 
 TOKEN = "00fc13adff785122b4ad28809a3420982341241421348097878e577c991de8f0"
 EXPIRES_AT = datetime(2026, 11, 23, 13, tzinfo=UTC)
@@ -31,7 +31,7 @@ def compose(push: Push, authorization: bytes | None = b"bearer jwt"):
 
 def filled(tree: object, push: Push) -> object:
     """The plain composition: every slot replaced by the device's own value."""
-    values = {Hole.DELIVERY_ID: push.delivery_id, Hole.TOKEN: push.token.value}
+    values = {Placeholder.DELIVERY_ID: push.delivery_id, Placeholder.TOKEN: push.token.value}
     match tree:
         case Slot(hole=hole):
             return values[hole]
@@ -226,5 +226,5 @@ def test_what_apns_would_refuse_is_refused_by_name(content, field):
 
 
 def test_a_hole_cannot_be_forged_by_content():
-    form = Form({"a": "\x001\x00", "t": Slot(Hole.TOKEN), "d": Slot(Hole.DELIVERY_ID)})
+    form = JsonTemplate({"a": "\x001\x00", "t": Slot(Placeholder.TOKEN), "d": Slot(Placeholder.DELIVERY_ID)})
     assert msgspec.json.decode(form.fill((b'"d"', b'"t"'))) == {"a": "\x001\x00", "t": "t", "d": "d"}

@@ -120,7 +120,7 @@ def taken_by_both(make_push, content):
     push = make_push("ab" * 32, content, platform=Platform.IOS)
     body = fcm.Composer(authority="a", project_id="p").request(push, b"bearer", push.keep_until).body
     ask = fcm_message.read(body)
-    assert isinstance(ask, fcm_message.Ask)
+    assert isinstance(ask, fcm_message.SendRequest)
     assert not ask.urgent_data
 
 

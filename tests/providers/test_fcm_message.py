@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pushkeeper.core.model import Content, IdKind, Platform, Push
 from pushkeeper.errors import BadRequest, TooLarge
 from pushkeeper.providers.fcm import message
-from pushkeeper.providers.shared.json_template import Hole, Slot
+from pushkeeper.providers.shared.json_template import Placeholder, Slot
 
 TOKEN = "fMEP0vJqS0:APA91bH"
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -176,11 +176,11 @@ def test_a_custom_payload_for_an_iphone_may_be_of_either_form(make_push, custom)
 def filled(tree: object, push: Push) -> object:
     """The plain composition: every slot replaced by the device's own value."""
     values = {
-        Hole.DELIVERY_ID: push.delivery_id,
-        Hole.TOKEN: push.token.value,
-        Hole.IDENTITY: str(push.identity),
-        Hole.TTL: f"{int((push.expires_at - NOW).total_seconds())}s",
-        Hole.EXPIRES_AT: str(int(push.expires_at.timestamp())),
+        Placeholder.DELIVERY_ID: push.delivery_id,
+        Placeholder.TOKEN: push.token.value,
+        Placeholder.IDENTITY: str(push.identity),
+        Placeholder.TTL: f"{int((push.expires_at - NOW).total_seconds())}s",
+        Placeholder.EXPIRES_AT: str(int(push.expires_at.timestamp())),
     }
     match tree:
         case Slot(hole=hole):

@@ -143,7 +143,7 @@ def _is_taken(platform: Platform, given: dict[str, Any]) -> bool:
     except BadRequest:
         return False
     body = message.body(content, platform, IdKind.TOKEN, dry_run=False)
-    assert isinstance(fcm_message.read(msgspec.json.encode(_filled(body))), fcm_message.Ask)
+    assert isinstance(fcm_message.read(msgspec.json.encode(_filled(body))), fcm_message.SendRequest)
     return True
 
 
@@ -160,7 +160,7 @@ def test_our_check_and_the_simulator_agree_on_any_message(given, camel):
     rest = {name: value for name, value in given.items() if name not in targets}
     decided = fcm_message.read(msgspec.json.encode({"message": {**rest, "token": "x"}}))
     if all(given.get(name) is None or isinstance(given[name], str) for name in targets):
-        assert not isinstance(decided, fcm_message.Ask), given
+        assert not isinstance(decided, fcm_message.SendRequest), given
 
 
 def _camelled(value: Any) -> Any:

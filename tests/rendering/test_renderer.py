@@ -17,8 +17,14 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pushkeeper.core.messages.liquid import BadTemplate, NotRenderable, compile_text
-from pushkeeper.core.messages.personalize import BadContent, Reader, Speaker, WhenUndefined, Wording
+from pushkeeper.core.messages.liquid import BadTemplate, RenderError, compile_text
+from pushkeeper.core.messages.personalize import (
+    BadContent,
+    MessageRenderer,
+    PersonalizedContent,
+    RenderContext,
+    WhenUndefined,
+)
 from pushkeeper.core.model import Content, Platform, WorkspaceId
 from pushkeeper.rendering.frames import NotRendered, Rendered, Said
 from pushkeeper.rendering.renderer import Renderer
@@ -34,9 +40,12 @@ HEAVY = Content(title="{% for i in (1..5000) %}{% assign y = trigger.a | where: 
 DATA = {"a": [{"x": 1}] * 2_000}
 
 
-def people(many: int, **more: object) -> list[tuple[Reader, Platform]]:
+def people(many: int, **more: object) -> list[tuple[RenderContext, Platform]]:
     return [
-        (Reader(person={"name": f"Ann {n}", "n": n, "tags": ["a", "b"], **more}, device={}), Platform.IOS)
+        (
+            RenderContext(person={"name": f"Ann {n}", "n": n, "tags": ["a", "b"], **more}, device={}),
+            Platform.IOS,
+        )
         for n in range(many)
     ]
 
@@ -58,13 +67,13 @@ def titles(said):
 
 
 async def test_what_is_quick_needs_no_process(renderer: Renderer) -> None:
-    said = await renderer.say(ONE, Speaker(QUICK, Wording()), people(3))
+    said = await renderer.say(ONE, MessageRenderer(QUICK, PersonalizedContent()), people(3))
     assert titles(said) == ["Hello Ann 0", "Hello Ann 1", "Hello Ann 2"]
     assert renderer.pid is None
 
 
 async def test_a_loop_is_rendered_in_the_process_which_stays(renderer: Renderer) -> None:
-    speaker = Speaker(LOOP, Wording())
+    speaker = MessageRenderer(LOOP, PersonalizedContent())
     said = await renderer.say(ONE, speaker, people(200))
     assert titles(said) == [f"ab Ann {n}" for n in range(200)]
     pid = renderer.pid
@@ -74,7 +83,7 @@ async def test_a_loop_is_rendered_in_the_process_which_stays(renderer: Renderer)
 
 
 async def test_what_is_quick_to_write_and_much_to_do_is_rendered_in_the_process(renderer: Renderer) -> None:
-    speaker = Speaker(Content(title="{{ customer.long | size }}"), Wording())
+    speaker = MessageRenderer(Content(title="{{ customer.long | size }}"), PersonalizedContent())
     assert titles(await renderer.say(ONE, speaker, people(1, long="x" * 30_000))) == ["30000"]
     assert renderer.pid is not None
 
@@ -91,7 +100,7 @@ async def test_others_have_their_turn_on_the_loop_while_much_that_is_quick_is_re
             turns += 1
 
     counting = asyncio.create_task(count())
-    speaker = Speaker(Content(title="{{ customer.long | upcase | size }}"), Wording())
+    speaker = MessageRenderer(Content(title="{{ customer.long | upcase | size }}"), PersonalizedContent())
     said = await renderer.say(ONE, speaker, people(3_000, long="x" * 4_000))
     counting.cancel()
     assert titles(said) == ["4000"] * 3_000
@@ -99,18 +108,18 @@ async def test_others_have_their_turn_on_the_loop_while_much_that_is_quick_is_re
 
 
 async def test_what_is_quick_has_no_more_time_either(renderer: Renderer) -> None:
-    speaker = Speaker(QUICK, Wording())
+    speaker = MessageRenderer(QUICK, PersonalizedContent())
     said = await renderer.say(ONE, speaker, people(50_000), within_s=0.05)
     assert said[0] is not None
     assert said[-1] is None
 
 
 async def test_too_much_work_is_the_reason_for_that_person_alone(renderer: Renderer) -> None:
-    speaker = Speaker(
+    speaker = MessageRenderer(
         Content(
             title="{% for a in customer.list %}{% assign y = customer.list | sum %}{% endfor %}{{ customer.n }}"
         ),
-        Wording(),
+        PersonalizedContent(),
     )
     readers = people(3, list=[1])
     readers[1] = people(1, list=[1] * 4_000)[0]
@@ -122,15 +131,17 @@ async def test_too_much_work_is_the_reason_for_that_person_alone(renderer: Rende
 
 
 async def test_a_missing_value_is_the_same_reason_as_here(renderer: Renderer) -> None:
-    speaker = Speaker(Content(title="{% for i in (1..2) %}{{ customer.plan }}{% endfor %}"), Wording())
+    speaker = MessageRenderer(
+        Content(title="{% for i in (1..2) %}{{ customer.plan }}{% endfor %}"), PersonalizedContent()
+    )
     [said] = await renderer.say(ONE, speaker, people(1))
-    with pytest.raises(NotRenderable) as here:
+    with pytest.raises(RenderError) as here:
         speaker.say(*people(1)[0])
     assert said == NotRendered(str(here.value))
 
 
 async def test_a_process_that_is_killed_in_the_middle_loses_nobody(renderer: Renderer) -> None:
-    speaker = Speaker(LOOP, Wording())
+    speaker = MessageRenderer(LOOP, PersonalizedContent())
     await renderer.say(ONE, speaker, people(1))
     pid = pid_of(renderer)
     saying = asyncio.create_task(renderer.say(ONE, speaker, people(2_000)))
@@ -143,7 +154,7 @@ async def test_a_process_that_is_killed_in_the_middle_loses_nobody(renderer: Ren
 
 async def test_a_process_that_is_stopped_is_replaced() -> None:
     renderer = Renderer(answers_within_s=0.5)
-    speaker = Speaker(LOOP, Wording())
+    speaker = MessageRenderer(LOOP, PersonalizedContent())
     await renderer.say(ONE, speaker, people(1))
     os.kill(pid_of(renderer), signal.SIGSTOP)
     assert titles(await renderer.say(ONE, speaker, people(2))) == ["ab Ann 0", "ab Ann 1"]
@@ -152,11 +163,11 @@ async def test_a_process_that_is_stopped_is_replaced() -> None:
 
 async def test_who_takes_longer_than_the_deadline_is_told_nothing_and_the_others_are() -> None:
     renderer = Renderer(deadline_s=0.03)
-    speaker = Speaker(
+    speaker = MessageRenderer(
         Content(
             title="{% for a in customer.list %}{% assign y = customer.list | sum %}{% endfor %}{{ customer.n }}"
         ),
-        Wording(),
+        PersonalizedContent(),
     )
     readers = people(3, list=[1])
     readers[1] = people(1, list=[1] * 4_000)[0]
@@ -170,7 +181,7 @@ async def test_who_takes_longer_than_the_deadline_is_told_nothing_and_the_others
 
 async def test_who_takes_more_memory_than_there_may_be_is_told_nothing_and_the_next_is() -> None:
     renderer = Renderer(memory_bytes=64 * 2**20)
-    speaker = Speaker(LOOP, Wording())
+    speaker = MessageRenderer(LOOP, PersonalizedContent())
     [said] = await renderer.say(ONE, speaker, people(1, blob="x" * 64 * 2**20))
     assert isinstance(said, NotRendered)
     assert titles(await renderer.say(ONE, speaker, people(1))) == ["ab Ann 0"]
@@ -178,15 +189,17 @@ async def test_who_takes_more_memory_than_there_may_be_is_told_nothing_and_the_n
 
 
 async def test_one_workspace_waits_for_no_more_than_a_turn_of_another(renderer: Renderer) -> None:
-    heavy = asyncio.create_task(renderer.say(ONE, Speaker(HEAVY, Wording(data=DATA)), people(300)))
-    done = asyncio.create_task(renderer.say(OTHER, Speaker(LOOP, Wording()), people(1)))
+    heavy = asyncio.create_task(
+        renderer.say(ONE, MessageRenderer(HEAVY, PersonalizedContent(data=DATA)), people(300))
+    )
+    done = asyncio.create_task(renderer.say(OTHER, MessageRenderer(LOOP, PersonalizedContent()), people(1)))
     assert titles(await done) == ["ab Ann 0"]
     assert not heavy.done()
     heavy.cancel()
 
 
 async def test_several_messages_of_a_workspace_are_rendered_side_by_side(renderer: Renderer) -> None:
-    speaker = Speaker(LOOP, Wording())
+    speaker = MessageRenderer(LOOP, PersonalizedContent())
     many = await asyncio.gather(*(renderer.say(ONE, speaker, people(n)) for n in range(1, 200, 20)))
     assert [titles(said) for said in many] == [
         [f"ab Ann {each}" for each in range(n)] for n in range(1, 200, 20)
@@ -194,8 +207,8 @@ async def test_several_messages_of_a_workspace_are_rendered_side_by_side(rendere
 
 
 async def test_what_is_not_rendered_in_time_is_filled_in_later(renderer: Renderer) -> None:
-    await renderer.say(ONE, Speaker(LOOP, Wording()), people(1))
-    said = await renderer.say(ONE, Speaker(LOOP, Wording()), people(2_000), within_s=0.05)
+    await renderer.say(ONE, MessageRenderer(LOOP, PersonalizedContent()), people(1))
+    said = await renderer.say(ONE, MessageRenderer(LOOP, PersonalizedContent()), people(2_000), within_s=0.05)
     assert None in said
 
     async def filled_in() -> bool:
@@ -206,16 +219,18 @@ async def test_what_is_not_rendered_in_time_is_filled_in_later(renderer: Rendere
 
 
 async def test_whose_turn_does_not_come_in_time_keeps_nobody_else(renderer: Renderer) -> None:
-    speaker = Speaker(HEAVY, Wording(data=DATA))
-    await renderer.say(ONE, Speaker(LOOP, Wording()), people(1))
+    speaker = MessageRenderer(HEAVY, PersonalizedContent(data=DATA))
+    await renderer.say(ONE, MessageRenderer(LOOP, PersonalizedContent()), people(1))
     said = await renderer.say(ONE, speaker, people(1_000), within_s=0.3)
     assert None in said
-    assert titles(await renderer.say(ONE, Speaker(LOOP, Wording()), people(1))) == ["ab Ann 0"]
+    assert titles(await renderer.say(ONE, MessageRenderer(LOOP, PersonalizedContent()), people(1))) == [
+        "ab Ann 0"
+    ]
 
 
 async def test_the_process_has_limits_and_none_of_our_environment(renderer: Renderer, monkeypatch) -> None:
     monkeypatch.setenv("PUSHKEEPER_SECRET_KEY", "not for everybody")
-    await renderer.say(ONE, Speaker(LOOP, Wording()), people(1))
+    await renderer.say(ONE, MessageRenderer(LOOP, PersonalizedContent()), people(1))
     process = Path(f"/proc/{renderer.pid}")
     assert b"PUSHKEEPER" not in (process / "environ").read_bytes()
     limits = (process / "limits").read_text().splitlines()
@@ -226,20 +241,30 @@ async def test_the_process_has_limits_and_none_of_our_environment(renderer: Rend
 async def test_a_process_that_cannot_be_started_is_nobodys_fault(renderer: Renderer, monkeypatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(sys, "executable", "/nowhere/python")
-        assert await renderer.say(ONE, Speaker(LOOP, Wording()), people(2)) == [None, None]
-    assert titles(await renderer.say(ONE, Speaker(LOOP, Wording()), people(1))) == ["ab Ann 0"]
+        assert await renderer.say(ONE, MessageRenderer(LOOP, PersonalizedContent()), people(2)) == [
+            None,
+            None,
+        ]
+    assert titles(await renderer.say(ONE, MessageRenderer(LOOP, PersonalizedContent()), people(1))) == [
+        "ab Ann 0"
+    ]
 
 
 async def test_a_process_that_ends_as_it_starts_is_nobodys_fault(renderer: Renderer, monkeypatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(sys, "executable", shutil.which("true"))
-        assert await renderer.say(ONE, Speaker(LOOP, Wording()), people(2)) == [None, None]
-    assert titles(await renderer.say(ONE, Speaker(LOOP, Wording()), people(1))) == ["ab Ann 0"]
+        assert await renderer.say(ONE, MessageRenderer(LOOP, PersonalizedContent()), people(2)) == [
+            None,
+            None,
+        ]
+    assert titles(await renderer.say(ONE, MessageRenderer(LOOP, PersonalizedContent()), people(1))) == [
+        "ab Ann 0"
+    ]
 
 
 async def test_closing_ends_the_process() -> None:
     renderer = Renderer()
-    await renderer.say(ONE, Speaker(LOOP, Wording()), people(1))
+    await renderer.say(ONE, MessageRenderer(LOOP, PersonalizedContent()), people(1))
     pid = pid_of(renderer)
     await renderer.aclose()
     with pytest.raises(ProcessLookupError):
@@ -249,13 +274,13 @@ async def test_closing_ends_the_process() -> None:
 PARENT = """
     import asyncio, sys
     from pushkeeper.core.model import Content, Platform
-    from pushkeeper.core.messages.personalize import Reader, Speaker, Wording
+    from pushkeeper.core.messages.personalize import MessageRenderer, PersonalizedContent, RenderContext
     from pushkeeper.rendering.renderer import Renderer
 
     async def main():
         renderer = Renderer()
-        loop = Speaker(Content(title="{% for i in (1..2) %}{{ i }}{% endfor %}"), Wording())
-        await renderer.say(1, loop, [(Reader(person={}, device={}), Platform.IOS)])
+        loop = MessageRenderer(Content(title="{% for i in (1..2) %}{{ i }}{% endfor %}"), PersonalizedContent())
+        await renderer.say(1, loop, [(RenderContext(person={}, device={}), Platform.IOS)])
         print("pid", renderer.pid, flush=True)
         sys.stdin.read()
 
@@ -309,11 +334,13 @@ def runner():
 @given(texts)
 def test_the_process_says_what_is_said_here(runner, text: str) -> None:
     loop, shared = runner
-    speaker = Speaker(Content(title="{% for z in (1..1) %}{% endfor %}" + text), Wording())
+    speaker = MessageRenderer(
+        Content(title="{% for z in (1..1) %}{% endfor %}" + text), PersonalizedContent()
+    )
     reader = people(1)[0]
     try:
         here: Said = Rendered(speaker.say(*reader))
-    except (BadContent, NotRenderable) as error:
+    except (BadContent, RenderError) as error:
         here = NotRendered(str(error))
     [there] = loop.run(shared.say(ONE, speaker, [reader]))
     assert there == here

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pushkeeper.simulator.gate import Gate
+from pushkeeper.simulator.gate import OriginGuard
 
 JSON = "application/json"
 MINT = b'{"platform": "android"}'
@@ -72,7 +72,7 @@ PAGES: list[dict[str, str]] = [
 
 def test_all_calls_are_tried(desk: Any) -> None:
     gate = desk.simulator._control.config.app
-    assert isinstance(gate, Gate)
+    assert isinstance(gate, OriginGuard)
     routed: Any = gate._app
     paths = {(route.path, "POST" in route.methods) for route in routed.routes}
     assert paths == {*((path, True) for path, _ in WRITES), *((path, False) for path in READS)}
@@ -177,7 +177,7 @@ async def test_the_name_that_a_simulator_was_given_is_its_own(desk: Any) -> None
         if message["type"] == "http.response.start":
             answers.append(message["status"])
 
-    gate = Gate(app, "Simulator")
+    gate = OriginGuard(app, "Simulator")
     for host in (b"simulator:8394", b"SIMULATOR", b"simulator.evil.example", b"other"):
         scope = {"type": "http", "method": "GET", "headers": [(b"host", host)]}
         await gate(scope, desk.control, send)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pushkeeper.simulator import Origin, World, fcm_message
 from pushkeeper.simulator.fcm_errors import Decision
-from pushkeeper.simulator.fcm_message import Ask
+from pushkeeper.simulator.fcm_message import SendRequest
 
 APPLE = Origin(platform="ios", provider="apns")
 
@@ -56,7 +56,7 @@ def test_another_seed_mints_other_tokens():
 
 @given(st.binary())
 def test_no_bytes_upset_the_reader_of_messages(body):
-    assert isinstance(fcm_message.read(body), Ask | Decision)
+    assert isinstance(fcm_message.read(body), SendRequest | Decision)
     assert isinstance(fcm_message.target_of(body), str)
 
 
@@ -78,4 +78,6 @@ def test_no_json_upsets_the_reader_of_messages(message, validate_only):
 )
 def test_every_map_of_strings_is_a_message(data, title):
     message = {"token": "t", "data": data, "notification": {"title": title}}
-    assert fcm_message.read(json.dumps({"message": message}).encode()) == Ask("token", "t", dry_run=False)
+    assert fcm_message.read(json.dumps({"message": message}).encode()) == SendRequest(
+        "token", "t", dry_run=False
+    )

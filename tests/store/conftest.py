@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pushkeeper.services.people import Registry
+from pushkeeper.services.people import People
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
@@ -22,5 +22,5 @@ def tenant(workspace: tuple[Workspace, NewKeys]) -> WorkspaceId:
 
 
 @pytest.fixture
-def registry(database: Database) -> Registry:
-    return Registry(database)
+def registry(database: Database) -> People:
+    return People(database)

@@ -9,17 +9,17 @@ import pytest
 from pushkeeper.core.actor import Actor, ActorKind
 from pushkeeper.core.model import WorkspaceId
 from pushkeeper.errors import Conflict
-from pushkeeper.services.audit import Audit, Outcome, Wanted
+from pushkeeper.services.audit import Audit, AuditFilter, Outcome
 from support.actors import BY
 
 if TYPE_CHECKING:
-    from pushkeeper.services.audit import Line
+    from pushkeeper.services.audit import AuditLine
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.db.driver import Connection
 
 
-async def last(database: Database, tenant: WorkspaceId) -> Line:
-    [line] = await Audit(database).lines(Wanted(workspace_id=tenant, limit=1))
+async def last(database: Database, tenant: WorkspaceId) -> AuditLine:
+    [line] = await Audit(database).lines(AuditFilter(workspace_id=tenant, limit=1))
     return line
 
 
@@ -84,5 +84,5 @@ async def test_long_values_are_cut_and_no_line_is_of_another_workspace(
         entry.changed("text", "x" * 1_000, "y" * 1_000)
     line = await last(database, tenant)
     assert len(line.detail) < 200
-    assert await Audit(database).lines(Wanted(workspace_id=WorkspaceId(tenant + 10**9), limit=1)) == []
-    assert await Audit(database).lines(Wanted(workspace_id=tenant, actor=ActorKind.KEY, limit=1)) == []
+    assert await Audit(database).lines(AuditFilter(workspace_id=WorkspaceId(tenant + 10**9), limit=1)) == []
+    assert await Audit(database).lines(AuditFilter(workspace_id=tenant, actor=ActorKind.KEY, limit=1)) == []

@@ -20,7 +20,7 @@ from pushkeeper.store.broadcasts.broadcasts import Broadcast, BroadcastState, De
 from pushkeeper.store.db import migrate
 from pushkeeper.store.devices.devices import Registration
 from pushkeeper.store.messages.messages import LIVES
-from pushkeeper.store.people.people import Naming
+from pushkeeper.store.people.people import PersonReference
 from pushkeeper.worker.jobs.broadcasts import Planner
 from pushkeeper.worker.jobs.runner import Jobs
 from support.databases import former_database
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.services.people import Registry
+    from pushkeeper.services.people import People
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.db.driver import Connection
 
 ZONES = ("Pacific/Kiritimati", "Asia/Tokyo", "Europe/Berlin", "America/New_York", "Pacific/Honolulu", None)
 
 
-async def people_of(registry: Registry, tenant: WorkspaceId, zones: Sequence[str | None]) -> None:
+async def people_of(registry: People, tenant: WorkspaceId, zones: Sequence[str | None]) -> None:
     for number, zone in enumerate(zones):
         registration = Registration(
             token=Token(f"{number:064x}"),
@@ -45,7 +45,9 @@ async def people_of(registry: Registry, tenant: WorkspaceId, zones: Sequence[str
             last_used=datetime.now(UTC),
             attributes={} if zone is None else {"timezone": zone},
         )
-        await registry.register(Naming(workspace_id=tenant, path=of_path(f"p{number}")), registration)
+        await registry.register(
+            PersonReference(workspace_id=tenant, path=of_path(f"p{number}")), registration
+        )
 
 
 async def started(database: Database, tenant: WorkspaceId, *, created_days_ago: int) -> int:
@@ -103,7 +105,7 @@ async def planned_pass(database: Database, tenant: WorkspaceId, number: int) -> 
 )
 async def test_it_is_the_same_from_the_first_pass_to_the_last_whatever_days_they_are_on(
     database: Database,
-    registry: Registry,
+    registry: People,
     tenant: WorkspaceId,
     created: int,
     began: int,

@@ -14,11 +14,11 @@ from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Platform, Token
 from pushkeeper.services.accounts import Users
 from pushkeeper.services.reports.insights import Insights
-from pushkeeper.services.reports.reach import Census, Span, is_old
+from pushkeeper.services.reports.reach import ReachReports, Span, is_old
 from pushkeeper.store.devices import devices
 from pushkeeper.store.devices.devices import Registration, SettleEvent, Settlement
 from pushkeeper.store.messages.messages import new_id
-from pushkeeper.store.people.people import AttributeChange, Naming
+from pushkeeper.store.people.people import AttributeChange, PersonReference
 from pushkeeper.store.reports import reach
 from pushkeeper.store.reports.reach import MOST_VERSIONS, OTHER_VERSIONS, DeviceCount, ReachNow
 from pushkeeper.worker.jobs.reports import Counting
@@ -26,22 +26,22 @@ from pushkeeper.worker.metrics import Figures
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.services.people import Registry
+    from pushkeeper.services.people import People
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.db.driver import Connection
     from pushkeeper.store.devices.devices import Device
 
 
 @pytest.fixture
-def census(database: Database) -> Census:
-    return Census(database)
+def census(database: Database) -> ReachReports:
+    return ReachReports(database)
 
 
 async def registered(
-    registry: Registry, tenant: WorkspaceId, person: str, version: str | None = "1.0"
+    registry: People, tenant: WorkspaceId, person: str, version: str | None = "1.0"
 ) -> Device:
     token = Token(secrets.token_hex(32))
-    naming = Naming(workspace_id=tenant, path=Identifier(IdentifierKind.ID, person))
+    naming = PersonReference(workspace_id=tenant, path=Identifier(IdentifierKind.ID, person))
     attributes = {} if version is None else {"app_version": version}
     await registry.register(
         naming,
@@ -67,14 +67,14 @@ async def settled(database: Database, device: Device, *events: SettleEvent) -> N
 
 
 async def test_a_person_is_reachable_by_any_device_that_is_not_known_to_refuse(
-    database: Database, census: Census, registry: Registry, tenant: WorkspaceId
+    database: Database, census: ReachReports, registry: People, tenant: WorkspaceId
 ) -> None:
     refused = SettleEvent.REFUSED
     await registered(registry, tenant, "unused")
     await settled(database, await registered(registry, tenant, "bounced"), refused)
     await settled(database, await registered(registry, tenant, "one of two"), refused, refused)
     await settled(database, await registered(registry, tenant, "one of two"), SettleEvent.ACCEPTED)
-    naming = Naming(workspace_id=tenant, path=Identifier(IdentifierKind.ID, "without"))
+    naming = PersonReference(workspace_id=tenant, path=Identifier(IdentifierKind.ID, "without"))
     await registry.identify(naming, AttributeChange(changed_at=0))
     standing = await census.now(tenant)
     assert (standing.reach.people, standing.reach.people_with_device, standing.reach.people_reachable) == (
@@ -91,7 +91,7 @@ async def test_a_person_is_reachable_by_any_device_that_is_not_known_to_refuse(
 
 
 async def test_devices_are_counted_by_platform_and_app_version(
-    census: Census, registry: Registry, tenant: WorkspaceId
+    census: ReachReports, registry: People, tenant: WorkspaceId
 ) -> None:
     for version in ("1.0", "1.0", "2.0", None):
         await registered(registry, tenant, "ann", version)
@@ -103,7 +103,7 @@ async def test_devices_are_counted_by_platform_and_app_version(
 
 
 async def test_of_many_versions_the_rarest_are_counted_as_one(
-    census: Census, registry: Registry, tenant: WorkspaceId
+    census: ReachReports, registry: People, tenant: WorkspaceId
 ) -> None:
     for number in range(MOST_VERSIONS + 3):
         for _ in range(2 if number < MOST_VERSIONS else 1):
@@ -114,7 +114,7 @@ async def test_of_many_versions_the_rarest_are_counted_as_one(
 
 
 async def test_the_first_count_of_an_hour_is_kept_and_no_later_one(
-    database: Database, census: Census, registry: Registry, tenant: WorkspaceId
+    database: Database, census: ReachReports, registry: People, tenant: WorkspaceId
 ) -> None:
     await registered(registry, tenant, "ann")
     for due in await census.due():
@@ -129,7 +129,7 @@ async def test_the_first_count_of_an_hour_is_kept_and_no_later_one(
 
 
 async def test_who_looks_while_it_is_counted_for_the_first_time_is_told_that_count(
-    census: Census, registry: Registry, tenant: WorkspaceId
+    census: ReachReports, registry: People, tenant: WorkspaceId
 ) -> None:
     await registered(registry, tenant, "ann")
     told = await asyncio.gather(*(census.now(tenant) for _ in range(5)))
@@ -138,7 +138,7 @@ async def test_who_looks_while_it_is_counted_for_the_first_time_is_told_that_cou
 
 
 async def test_a_workspace_is_due_once_an_hour_and_when_somebody_asks(
-    database: Database, census: Census, tenant: WorkspaceId
+    database: Database, census: ReachReports, tenant: WorkspaceId
 ) -> None:
     assert tenant in await reach.due(database)
     for due in await census.due():
@@ -155,7 +155,7 @@ async def test_a_workspace_is_due_once_an_hour_and_when_somebody_asks(
 
 
 async def test_what_takes_long_to_count_is_left_to_a_worker(
-    database: Database, census: Census, registry: Registry, tenant: WorkspaceId
+    database: Database, census: ReachReports, registry: People, tenant: WorkspaceId
 ) -> None:
     await census.now(tenant)
     await database.rows(
@@ -184,11 +184,11 @@ def test_a_count_stands_fifty_times_as_long_as_it_took() -> None:
 
 
 async def test_hours_say_what_was_accepted_and_which_devices_turned(
-    database: Database, census: Census, registry: Registry, tenant: WorkspaceId
+    database: Database, census: ReachReports, registry: People, tenant: WorkspaceId
 ) -> None:
     device = await registered(registry, tenant, "ann")
     await settled(database, device, SettleEvent.ACCEPTED, SettleEvent.REFUSED, SettleEvent.REFUSED)
-    naming = Naming(workspace_id=tenant, path=Identifier(IdentifierKind.ID, "ann"))
+    naming = PersonReference(workspace_id=tenant, path=Identifier(IdentifierKind.ID, "ann"))
     await registry.register(
         naming, Registration(token=device.token, platform=Platform.IOS, last_used=datetime.now(UTC))
     )
@@ -208,7 +208,7 @@ async def test_hours_say_what_was_accepted_and_which_devices_turned(
 
 
 async def test_of_long_ago_the_first_count_of_each_day_is_kept(
-    database: Database, census: Census, tenant: WorkspaceId
+    database: Database, census: ReachReports, tenant: WorkspaceId
 ) -> None:
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     kept, gone = now - timedelta(days=20), now - timedelta(days=900)
@@ -224,7 +224,7 @@ async def test_of_long_ago_the_first_count_of_each_day_is_kept(
 
 
 async def test_a_worker_counts_what_is_due_and_forgets_what_is_over(
-    database: Database, census: Census, tenant: WorkspaceId
+    database: Database, census: ReachReports, tenant: WorkspaceId
 ) -> None:
     users = Users(database)
     await database.rows(

@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from pushkeeper.core.broadcasts.forecast import Asks
+from pushkeeper.core.broadcasts.forecast import SendRules
 from pushkeeper.core.delivery.eligibility import SkipReason, skip_reason, skip_reasons
 from pushkeeper.core.explain.trace import device_for
 from pushkeeper.core.model import Content, DeviceId, PersonId, Platform
 from pushkeeper.store import explanations
 from pushkeeper.store.broadcasts import forecasts
-from pushkeeper.store.broadcasts.planning import Whom
+from pushkeeper.store.broadcasts.planning import Targeting
 from pushkeeper.store.delivery import queue
 from pushkeeper.store.messages.messages import new_id
 from support.examples import examples
@@ -57,8 +57,8 @@ class Sent:
     platforms: tuple[str, ...] | None
 
     @property
-    def asks(self) -> Asks:
-        return Asks(
+    def asks(self) -> SendRules:
+        return SendRules(
             send_to_unsubscribed=self.send_to_unsubscribed,
             skip_without_permission=self.skip_without_permission,
             one_per_phone=self.one_per_phone,
@@ -226,7 +226,7 @@ async def test_worker_preflight_and_explain_leave_out_the_same_for_the_same_reas
         assert skip_reason(targets[one.device_id], device.platform, sent.content) == by_python, one
         # A preflight counts devices as they are, and those of all platforms.
         first[next(skip_reasons(device, sent_to_all(sent)), None)] += 1
-    kinds = await forecasts.kinds(database, tenant, 0, Whom(now=NOW), sent.asks, by_zone=False)
+    kinds = await forecasts.kinds(database, tenant, 0, Targeting(now=NOW), sent.asks, by_zone=False)
     counted: Counter[SkipReason | None] = Counter()
     for kind in kinds:
         counted[skip_reason(kind.skip, kind.platform, sent.content)] += kind.devices

@@ -10,17 +10,17 @@ import pytest
 
 from pushkeeper.core import csv_text
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
-from pushkeeper.services.people import AskedBy, Tell
+from pushkeeper.services.people import AskedBy, PersonUpdate
 from pushkeeper.store import exports
 from pushkeeper.store.people import erasures
 from pushkeeper.store.people.events import NewEvent
-from pushkeeper.store.people.people import Naming
+from pushkeeper.store.people.people import PersonReference
 from pushkeeper.worker.jobs.erasures import Eraser
 from support.actors import BY
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.services.people import Registry
+    from pushkeeper.services.people import People
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.db.driver import Connection
 
@@ -31,13 +31,13 @@ def event(name: str) -> NewEvent:
     return NewEvent(kind="event", name=name, data={}, happened_at=datetime.now(UTC))
 
 
-async def did(registry: Registry, tenant: WorkspaceId, who: Identifier, *names: str) -> None:
-    naming = Naming(workspace_id=tenant, path=who)
+async def did(registry: People, tenant: WorkspaceId, who: Identifier, *names: str) -> None:
+    naming = PersonReference(workspace_id=tenant, path=who)
     for name in names:
-        await registry.tell(Tell(workspace_id=tenant, naming=naming, event=event(name)))
+        await registry.tell(PersonUpdate(workspace_id=tenant, naming=naming, event=event(name)))
 
 
-async def erase(registry: Registry, tenant: WorkspaceId, who: Identifier = ANN) -> int:
+async def erase(registry: People, tenant: WorkspaceId, who: Identifier = ANN) -> int:
     return (await registry.erase(BY, tenant, who, by=AskedBy.API)).erasure_id
 
 
@@ -48,12 +48,12 @@ async def look(database: Database, tenant: WorkspaceId, *, webhooks_have_s: floa
     return await erasures.look(database, tenant, claimed, webhooks_have_s=webhooks_have_s)
 
 
-async def is_pending(registry: Registry, tenant: WorkspaceId, number: int) -> bool:
+async def is_pending(registry: People, tenant: WorkspaceId, number: int) -> bool:
     return (await registry.receipt(tenant, number)).done_at is None
 
 
 async def test_an_erasure_is_done_once_a_look_finds_nothing_any_more(
-    database: Database, registry: Registry, tenant: WorkspaceId
+    database: Database, registry: People, tenant: WorkspaceId
 ) -> None:
     await did(registry, tenant, ANN, "a", "b", "c")
     number = await erase(registry, tenant)
@@ -65,7 +65,7 @@ async def test_an_erasure_is_done_once_a_look_finds_nothing_any_more(
 
 
 async def test_what_is_done_since_by_whoever_has_the_identifier_now_is_theirs(
-    database: Database, registry: Registry, tenant: WorkspaceId
+    database: Database, registry: People, tenant: WorkspaceId
 ) -> None:
     await did(registry, tenant, ANN, "before")
     relation = {"type": "person", "identifiers": {"id": "ann"}, "cio_relationships": []}
@@ -73,15 +73,17 @@ async def test_what_is_done_since_by_whoever_has_the_identifier_now_is_theirs(
     both = {**thing, "cio_relationships": [{"identifiers": {"id": "ann"}}, {"identifiers": {"id": "ben"}}]}
     for said in (relation, both):
         await registry.note(tenant, said)
-    await registry.tell(Tell(workspace_id=tenant, anonymous_id="a1", event=event("before, unknown")))
+    await registry.tell(PersonUpdate(workspace_id=tenant, anonymous_id="a1", event=event("before, unknown")))
     await registry.tell(
-        Tell(workspace_id=tenant, naming=Naming(workspace_id=tenant, path=ANN), anonymous_id="a1")
+        PersonUpdate(
+            workspace_id=tenant, naming=PersonReference(workspace_id=tenant, path=ANN), anonymous_id="a1"
+        )
     )
     await erase(registry, tenant)
     await did(registry, tenant, ANN, "since")
     for said in (relation, both):
         await registry.note(tenant, said)
-    await registry.tell(Tell(workspace_id=tenant, anonymous_id="a1", event=event("since, unknown")))
+    await registry.tell(PersonUpdate(workspace_id=tenant, anonymous_id="a1", event=event("since, unknown")))
     await look(database, tenant)
     await look(database, tenant)
     names = await database.rows("select name from events where workspace_id = $1 order by name", tenant)
@@ -97,7 +99,7 @@ async def test_what_is_done_since_by_whoever_has_the_identifier_now_is_theirs(
 
 
 async def test_an_erasure_waits_for_who_began_before_it(
-    database: Database, registry: Registry, tenant: WorkspaceId
+    database: Database, registry: People, tenant: WorkspaceId
 ) -> None:
     """Whoever has read a person before they were deleted may still write of them."""
     await did(registry, tenant, ANN, "a")
@@ -124,7 +126,7 @@ async def test_an_erasure_waits_for_who_began_before_it(
 
 @pytest.mark.parametrize("what", ["batch", "export", "webhook"])
 async def test_an_erasure_waits_for_what_may_still_be_written(
-    database: Database, registry: Registry, tenant: WorkspaceId, what: str
+    database: Database, registry: People, tenant: WorkspaceId, what: str
 ) -> None:
     await did(registry, tenant, ANN, "a")
     person = (await registry.person(tenant, ANN)).person_id
@@ -170,7 +172,7 @@ async def test_an_erasure_waits_for_what_may_still_be_written(
 
 
 async def test_one_that_fails_stops_no_other_and_says_so_without_its_words(
-    database: Database, registry: Registry, tenant: WorkspaceId
+    database: Database, registry: People, tenant: WorkspaceId
 ) -> None:
     numbers = []
     for who in (ANN, BEN):
@@ -194,7 +196,7 @@ async def test_one_that_fails_stops_no_other_and_says_so_without_its_words(
 
 
 async def test_rows_of_exports_go_one_by_one_and_the_rest_stays_byte_for_byte(
-    database: Database, registry: Registry, tenant: WorkspaceId
+    database: Database, registry: People, tenant: WorkspaceId
 ) -> None:
     await did(registry, tenant, ANN, "a")
     person = (await registry.person(tenant, ANN)).person_id
@@ -218,12 +220,12 @@ async def test_rows_of_exports_go_one_by_one_and_the_rest_stays_byte_for_byte(
 
 
 async def test_what_is_suppressed_is_kept_by_its_hash_and_so_is_what_was_before(
-    database: Database, registry: Registry, tenant: WorkspaceId
+    database: Database, registry: People, tenant: WorkspaceId
 ) -> None:
     for number, who in enumerate((ANN, BEN)):
         email = Identifier(IdentifierKind.EMAIL, f"{who.value}@x.io")
-        naming = Naming(workspace_id=tenant, path=who, others=(email,))
-        await registry.tell(Tell(workspace_id=tenant, naming=naming))
+        naming = PersonReference(workspace_id=tenant, path=who, others=(email,))
+        await registry.tell(PersonUpdate(workspace_id=tenant, naming=naming))
         if number == 0:
             await registry.do(registry.suppressing(tenant, who))
         else:
@@ -234,22 +236,22 @@ async def test_what_is_suppressed_is_kept_by_its_hash_and_so_is_what_was_before(
                 "select $1, k.kind, k.key, gen_random_uuid() from (values ('id', 'ben'), ('email', 'ben@x.io')) k (kind, key)",
                 tenant,
             )
-    named = [Naming(workspace_id=tenant, path=who) for who in (ANN, BEN)]
+    named = [PersonReference(workspace_id=tenant, path=who) for who in (ANN, BEN)]
     by_email = [
-        Naming(workspace_id=tenant, path=Identifier(IdentifierKind.EMAIL, f"{who}@X.io"))
+        PersonReference(workspace_id=tenant, path=Identifier(IdentifierKind.EMAIL, f"{who}@X.io"))
         for who in ("ann", "ben")
     ]
     for naming in (*named, *by_email):
-        assert await registry.tell(Tell(workspace_id=tenant, naming=naming)) is None
+        assert await registry.tell(PersonUpdate(workspace_id=tenant, naming=naming)) is None
     await Eraser(database).look()
     for naming in (*named, *by_email):
-        assert await registry.tell(Tell(workspace_id=tenant, naming=naming)) is None
+        assert await registry.tell(PersonUpdate(workspace_id=tenant, naming=naming)) is None
     kept = await database.rows("select key, hashed from blocked where workspace_id = $1", tenant)
     assert len(kept) == 4
     assert all(row["hashed"] and len(row["key"]) == 32 for row in kept)
     await registry.do(registry.unsuppressing(tenant, ANN))
-    assert await registry.tell(Tell(workspace_id=tenant, naming=by_email[0])) is not None, (
+    assert await registry.tell(PersonUpdate(workspace_id=tenant, naming=by_email[0])) is not None, (
         "all of one person's"
     )
     await registry.do(registry.unsuppressing(tenant, BEN))
-    assert await registry.tell(Tell(workspace_id=tenant, naming=named[1])) is not None
+    assert await registry.tell(PersonUpdate(workspace_id=tenant, naming=named[1])) is not None

@@ -16,7 +16,7 @@ from pushkeeper.interprocess.memory import SharedMemory
 from pushkeeper.observability.meters import Series
 from pushkeeper.observability.metrics import Metric
 from pushkeeper.services import metrics_snapshot
-from pushkeeper.services.metrics_snapshot import Measures, publish
+from pushkeeper.services.metrics_snapshot import MetricsSnapshot, publish
 from pushkeeper.store.db import watchdog
 from pushkeeper.store.db.watchdog import Watchdog
 from support.engine import eventually
@@ -35,7 +35,7 @@ each_error = pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
 async def test_a_scrape_is_answered_whatever_the_database_says(
     database: Database, monkeypatch: pytest.MonkeyPatch, error: Callable[[], Exception]
 ) -> None:
-    measures, faults = Measures(database), Faults(monkeypatch)
+    measures, faults = MetricsSnapshot(database), Faults(monkeypatch)
     faults.meet([ANY_OTHER], [error])
     with capture_logs():
         found = await measures.gather()
@@ -57,7 +57,7 @@ async def test_figures_that_cannot_be_published_at_first_are_published_later(
 
     monkeypatch.setattr(psutil.Process, "num_fds", num_fds)
     with SharedMemory.made(1) as memory, capture_logs() as said:
-        publishing = asyncio.create_task(publish(Measures(database), SharedFigures(memory, 1)))
+        publishing = asyncio.create_task(publish(MetricsSnapshot(database), SharedFigures(memory, 1)))
         await eventually(lambda: _is(memory.pid(1) == os.getpid()))
         publishing.cancel()
         await asyncio.wait([publishing])

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from pushkeeper.core.delivery.retry import End
-from pushkeeper.observability.meters import Series, Spread
+from pushkeeper.observability.meters import Histogram, Series
 from pushkeeper.observability.metrics import Metric
 from pushkeeper.store.delivery import workers
 from pushkeeper.store.reports import metrics
@@ -145,7 +145,7 @@ async def test_only_what_changed_is_told_again(empty: Database) -> None:
 
 
 async def test_a_spread_is_stored_by_its_bounds_and_read_as_it_was(empty: Database) -> None:
-    spread = Spread(Metric.SETTLE_DURATION.value.bounds)
+    spread = Histogram(Metric.SETTLE_DURATION.value.bounds)
     for seconds in (0.0005, 0.02, 3.0, 99.0):
         spread.observe(seconds)
     told = metrics.written([Series(Metric.SETTLE_DURATION, (), spread)])
@@ -157,7 +157,7 @@ async def test_a_spread_is_stored_by_its_bounds_and_read_as_it_was(empty: Databa
     await workers.beat(empty, uuid4(), news)
     await workers.beat(empty, uuid4(), news)
     (found,) = metrics.read(await workers.figures(empty))
-    assert isinstance(found.value, Spread)
+    assert isinstance(found.value, Histogram)
     assert found.value.counts == [2 * count for count in spread.counts]
     assert found.value.total == pytest.approx(2 * spread.total)
 
@@ -175,7 +175,7 @@ def test_what_only_another_release_knows_is_left_out() -> None:
     assert found[Metric.WEBHOOK_POSTS] == 2.0
     assert Metric.PUSHES not in found
     spread = found[Metric.SETTLE_DURATION]
-    assert isinstance(spread, Spread)
+    assert isinstance(spread, Histogram)
     assert sum(spread.counts) == 4
 
 

@@ -15,30 +15,36 @@ from hypothesis import strategies as st
 
 from pushkeeper.core.filters import from_json
 from pushkeeper.core.filters import values as filter_values
-from pushkeeper.core.filters.evaluate import DeviceFacts, Facts, Happened, Reading, matches
+from pushkeeper.core.filters.evaluate import (
+    DeviceFacts,
+    EvaluationContext,
+    PerformedEvent,
+    PersonFacts,
+    matches,
+)
 from pushkeeper.core.filters.nodes import (
-    Among,
     And,
     BadFilter,
     Condition,
     Contains,
+    DeviceCondition,
     Exists,
     InSegment,
     Match,
     Node,
     Not,
     Number,
-    OfDevice,
+    OneOf,
     Or,
     Order,
     Performed,
-    Recent,
-    Saved,
+    SavedAudience,
     StartsWith,
     Subject,
     Time,
     Unit,
     Version,
+    WithinLast,
 )
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.core.model import Platform, Token, device_id
@@ -48,7 +54,7 @@ from pushkeeper.store.devices import devices
 from pushkeeper.store.devices.devices import Registration
 from pushkeeper.store.people import events, people, resolution, segments
 from pushkeeper.store.people.events import NewEvent
-from pushkeeper.store.people.people import AttributeChange, Naming
+from pushkeeper.store.people.people import AttributeChange, PersonReference
 from pushkeeper.store.people.segments import Draft
 from support.examples import examples
 
@@ -123,13 +129,13 @@ orders = st.sampled_from(Order)
 moments = st.sampled_from(TIMES).map(filter_values.seconds_of)
 text_tests = st.one_of(
     st.just(Exists()),
-    st.builds(Among, st.lists(st.sampled_from(TEXTS), min_size=1, max_size=3).map(tuple)),
+    st.builds(OneOf, st.lists(st.sampled_from(TEXTS), min_size=1, max_size=3).map(tuple)),
     st.builds(Contains, st.sampled_from(TEXTS)),
     st.builds(StartsWith, st.sampled_from(TEXTS)),
 )
 number_tests = st.builds(Number, orders, st.sampled_from(NUMBERS))
 time_tests = st.one_of(
-    st.builds(Time, orders, moments), st.builds(Recent, st.sampled_from(SECONDS)), st.just(Exists())
+    st.builds(Time, orders, moments), st.builds(WithinLast, st.sampled_from(SECONDS)), st.just(Exists())
 )
 json_tests = st.one_of(
     text_tests, number_tests, time_tests, st.builds(Version, orders, st.sampled_from(VERSIONS))
@@ -156,20 +162,20 @@ of_devices = st.one_of(
         Condition,
         st.just(Subject.DEVICE),
         st.just("strikes"),
-        number_tests | st.builds(Among, st.just(("0", "2", "x"))),
+        number_tests | st.builds(OneOf, st.just(("0", "2", "x"))),
     ),
     st.builds(Condition, st.just(Subject.DEVICE), st.sampled_from(["app", "failure_reason"]), text_tests),
     st.builds(
         Condition,
         st.just(Subject.DEVICE),
         st.just("last_status"),
-        st.builds(Among, st.sampled_from(STATUSES).map(lambda one: one[:1])),
+        st.builds(OneOf, st.sampled_from(STATUSES).map(lambda one: one[:1])),
     ),
     st.builds(
         Condition,
         st.just(Subject.DEVICE),
         st.just("platform"),
-        st.builds(Among, st.sampled_from([("ios",), ("android",), ("ios", "android")])),
+        st.builds(OneOf, st.sampled_from([("ios",), ("android",), ("ios", "android")])),
     ),
 )
 
@@ -187,16 +193,16 @@ def joined(leaves: st.SearchStrategy[Node], most: int) -> st.SearchStrategy[Node
 
 
 leaves: st.SearchStrategy[Node] = of_people | st.builds(
-    OfDevice, joined(of_devices, 4), st.sampled_from(Match)
+    DeviceCondition, joined(of_devices, 4), st.sampled_from(Match)
 )
 # Saved audiences in filters, and in audiences.
 nodes: st.SearchStrategy[Node] = joined(
     leaves
     | st.builds(
-        Saved,
+        SavedAudience,
         st.just(1),
         st.sampled_from(Unit),
-        joined(leaves | st.builds(Saved, st.just(2), st.sampled_from(Unit), joined(leaves, 3)), 4),
+        joined(leaves | st.builds(SavedAudience, st.just(2), st.sampled_from(Unit), joined(leaves, 3)), 4),
     ),
     8,
 )
@@ -207,7 +213,7 @@ class Crowd:
     """People with all sorts of attributes, up to three devices each, and three segments of which the first is empty."""
 
     workspace: WorkspaceId
-    facts: dict[PersonId, Facts]
+    facts: dict[PersonId, PersonFacts]
     devices: dict[bytes, tuple[PersonId, DeviceFacts]]
     segments: list[int]
 
@@ -222,8 +228,8 @@ class Crowd:
                 return And(tuple(map(self.placed, inner)))
             case Or(inner):
                 return Or(tuple(map(self.placed, inner)))
-            case Saved(number, unit, inner):
-                return Saved(number, unit, self.placed(inner))
+            case SavedAudience(number, unit, inner):
+                return SavedAudience(number, unit, self.placed(inner))
         return node
 
 
@@ -245,7 +251,7 @@ async def crowd(database: Database) -> Crowd:
 
     async def work(connection: Connection) -> None:
         namings = [
-            Naming(
+            PersonReference(
                 workspace_id=workspace,
                 path=Identifier(IdentifierKind.ID, f"p{number}"),
                 others=(Identifier(IdentifierKind.EMAIL, f"P{number}@example.com"),) if number % 3 else (),
@@ -278,7 +284,9 @@ async def make_one(connection: Connection, crowd: Crowd, number: int, person: Pe
     known_by = {"id": f"p{number}", "cio_id": cio_id(person)}
     if number % 3:
         known_by["email"] = f"P{number}@example.com"
-    did = [Happened(("bought", "left")[n % 2], TIMES[(number + n) % len(TIMES)]) for n in range(number % 5)]
+    did = [
+        PerformedEvent(("bought", "left")[n % 2], TIMES[(number + n) % len(TIMES)]) for n in range(number % 5)
+    ]
     await events.insert(
         connection,
         [
@@ -292,7 +300,9 @@ async def make_one(connection: Connection, crowd: Crowd, number: int, person: Pe
         ],
     )
     own = [await make_device(connection, crowd, number * 3 + n, person) for n in range(number % 4)]
-    crowd.facts[person] = Facts(known_by, some_attributes(number), set(member_of), tuple(own), tuple(did))
+    crowd.facts[person] = PersonFacts(
+        known_by, some_attributes(number), set(member_of), tuple(own), tuple(did)
+    )
 
 
 async def make_device(connection: Connection, crowd: Crowd, number: int, person: PersonId) -> DeviceFacts:
@@ -342,7 +352,9 @@ async def test_sql_and_python_mean_the_same_people(database: Database, crowd: Cr
         crowd.workspace,
         *where.parameters,
     )
-    wanted = {person for person, facts in crowd.facts.items() if matches(placed, Reading(facts, NOW))}
+    wanted = {
+        person for person, facts in crowd.facts.items() if matches(placed, EvaluationContext(facts, NOW))
+    }
     assert {row["person_id"] for row in found} == wanted
 
 
@@ -360,7 +372,7 @@ async def test_sql_and_python_mean_the_same_devices(database: Database, crowd: C
     wanted = {
         key
         for key, (person, device) in crowd.devices.items()
-        if matches(placed, Reading(crowd.facts[person], NOW, device))
+        if matches(placed, EvaluationContext(crowd.facts[person], NOW, device))
     }
     assert {bytes(row["device_id"]) for row in found} == wanted
 

@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from pushkeeper.core.delivery.status_replay import Only
+from pushkeeper.core.delivery.status_replay import StrikeFilter
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Environment, Platform, Provider, Secret, Token, device_id
 from pushkeeper.errors import BadRequest, NotFound
-from pushkeeper.services.strikes import Ledger, Meant
+from pushkeeper.services.strikes import Strikes, StrikeSelector
 from pushkeeper.store.admin import credentials, vault, workspaces
 from pushkeeper.store.admin.credentials import NewCredential
 from pushkeeper.store.delivery import routes
 from pushkeeper.store.devices import devices
 from pushkeeper.store.devices.devices import Registration, SettleEvent, Settlement
 from pushkeeper.store.messages import messages
-from pushkeeper.store.people.people import Naming
+from pushkeeper.store.people.people import PersonReference
 from support.actors import BY
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pushkeeper.core.model import RouteId, WorkspaceId
-    from pushkeeper.services.people import Registry
+    from pushkeeper.services.people import People
     from pushkeeper.store.db.database import Database
 
 FCM, APPLE = "fcm:project", "fcm:project:apple"
@@ -37,16 +37,18 @@ FCM, APPLE = "fcm:project", "fcm:project:apple"
 class Books:
     """Devices of one workspace, and the ledger of them."""
 
-    def __init__(self, database: Database, registry: Registry, tenant: WorkspaceId) -> None:
+    def __init__(self, database: Database, registry: People, tenant: WorkspaceId) -> None:
         self.database = database
         self.registry = registry
         self.tenant = tenant
-        self.ledger = Ledger(database)
+        self.ledger = Strikes(database)
         self.routes: dict[str, RouteId] = {}
 
     async def register(self, *tokens: str) -> None:
         for token in tokens:
-            naming = Naming(workspace_id=self.tenant, path=Identifier(IdentifierKind.ID, f"of {token}"))
+            naming = PersonReference(
+                workspace_id=self.tenant, path=Identifier(IdentifierKind.ID, f"of {token}")
+            )
             told = Registration(token=Token(token), platform=Platform.ANDROID, last_used=datetime.now(UTC))
             await self.registry.register(naming, told)
 
@@ -91,14 +93,14 @@ class Books:
     async def undo(
         self, since: datetime, *, dry_run: bool = False, until: datetime | None = None, **meant: Any
     ) -> Any:
-        asked = Meant(since=since, until=until or await self.now(), **meant)
+        asked = StrikeSelector(since=since, until=until or await self.now(), **meant)
         if dry_run:
             return await self.ledger.foresee(self.tenant, asked)
         return await self.ledger.undo(BY, self.tenant, asked, why="the key was wrong")
 
 
 @pytest_asyncio.fixture
-async def books(database: Database, registry: Registry, tenant: WorkspaceId, tmp_path: Path) -> Books:
+async def books(database: Database, registry: People, tenant: WorkspaceId, tmp_path: Path) -> Books:
     new = NewCredential(
         provider=Provider.FCM,
         kind="service_account",
@@ -162,7 +164,7 @@ async def test_only_what_is_meant_is_taken_back(books: Books) -> None:
     assert (await books.undo(since, route=APPLE, dry_run=True)).devices == 1
     assert (await books.undo(since, credential="fcm:project", dry_run=True)).devices == 2
     assert (await books.undo(since, until=middle, dry_run=True)).strikes == 2
-    only = await books.undo(since, only=Only.SUPPRESSED)
+    only = await books.undo(since, only=StrikeFilter.SUPPRESSED)
     assert only.changed == {("suppressed", "bounced"): 2}
     assert [await books.status(token) for token in "ab"] == ["bounced 1"] * 2
     await books.undo(since, route=FCM)
@@ -204,7 +206,7 @@ async def test_two_who_are_at_the_same_undo_take_each_strike_back_once(books: Bo
     await books.register("a", "b", "c")
     await books.say("a", "b", "c")
     await books.say("a", "b")
-    meant = Meant(since=began, until=datetime.now(UTC) + timedelta(seconds=1))
+    meant = StrikeSelector(since=began, until=datetime.now(UTC) + timedelta(seconds=1))
     number = await books.ledger.begin(BY, books.tenant, meant, why="a key of the sandbox")
     [undo] = await books.ledger.all(books.tenant, limit=1)
     assert (undo.meant_devices, undo.strikes, undo.under_way) == (3, 0, True)

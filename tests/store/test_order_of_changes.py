@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pushkeeper.core.identity import Identifier, IdentifierKind
-from pushkeeper.services.people import Registry, Tell
+from pushkeeper.services.people import People, PersonUpdate
 from pushkeeper.store.people import people
-from pushkeeper.store.people.people import AttributeChange, Naming
+from pushkeeper.store.people.people import AttributeChange, PersonReference
 from support.examples import examples
 
 if TYPE_CHECKING:
@@ -91,9 +91,9 @@ def without_nulls(value: Any) -> Any:
     return {name: without_nulls(one) for name, one in value.items() if one is not None}
 
 
-def telling(tenant: WorkspaceId, person: str, change: AttributeChange) -> Tell:
-    naming = Naming(workspace_id=tenant, path=Identifier(IdentifierKind.ID, person))
-    return Tell(workspace_id=tenant, naming=naming, change=change)
+def telling(tenant: WorkspaceId, person: str, change: AttributeChange) -> PersonUpdate:
+    naming = PersonReference(workspace_id=tenant, path=Identifier(IdentifierKind.ID, person))
+    return PersonUpdate(workspace_id=tenant, naming=naming, change=change)
 
 
 @settings(
@@ -101,7 +101,7 @@ def telling(tenant: WorkspaceId, person: str, change: AttributeChange) -> Tell:
 )
 @given(histories)
 async def test_a_person_is_what_changes_come_to_by_time_and_arrival(
-    registry: Registry, tenant: WorkspaceId, history: list[AttributeChange]
+    registry: People, tenant: WorkspaceId, history: list[AttributeChange]
 ) -> None:
     expected = folded(sorted(history, key=lambda change: change.changed_at))
     at_once, one_by_one = secrets.token_hex(8), secrets.token_hex(8)
@@ -114,7 +114,7 @@ async def test_a_person_is_what_changes_come_to_by_time_and_arrival(
 
 
 async def test_a_time_without_a_fraction_may_be_any_of_its_second(
-    registry: Registry, tenant: WorkspaceId
+    registry: People, tenant: WorkspaceId
 ) -> None:
     for at, value, expected in ((7.5, 1, 1), (7, 2, 2), (7.25, 3, 3), (7.125, 4, 3), (6, 5, 3)):
         change = AttributeChange(attributes={"plan": value}, changed_at=at)
@@ -123,7 +123,7 @@ async def test_a_time_without_a_fraction_may_be_any_of_its_second(
         assert found.attributes == {"plan": expected}
 
 
-async def test_no_more_times_are_kept_than_there_is_room_for(registry: Registry, tenant: WorkspaceId) -> None:
+async def test_no_more_times_are_kept_than_there_is_room_for(registry: People, tenant: WorkspaceId) -> None:
     stays = AttributeChange(attributes={"stays": 1}, changed_at=1)
     await registry.do(telling(tenant, "anna", stays))
     for at in range(2, 8):

@@ -21,13 +21,13 @@ from pushkeeper.store.admin.vault import Vault
 from pushkeeper.store.broadcasts.planning import Address
 from pushkeeper.store.delivery import routes
 from pushkeeper.store.devices.devices import Registration
-from pushkeeper.store.people.people import Naming
+from pushkeeper.store.people.people import PersonReference
 from pushkeeper.worker.jobs.broadcasts import Planner
 from pushkeeper.worker.jobs.runner import Jobs
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.services.people import Registry
+    from pushkeeper.services.people import People
     from pushkeeper.store.db.database import Database
 
 APPS = ("", "com.example.app", "my-project", "another")
@@ -60,7 +60,7 @@ async def add_routes(database: Database, tenant: WorkspaceId) -> None:
 async def test_each_kind_of_device_is_planned_for_the_lane_of_its_route(
     database: Database,
     tenant: WorkspaceId,
-    registry: Registry,
+    registry: People,
     monkeypatch: pytest.MonkeyPatch,
     most_kinds: int,
 ) -> None:
@@ -79,7 +79,9 @@ async def test_each_kind_of_device_is_planned_for_the_lane_of_its_route(
             environment=Environment(environment) if environment else None,
             last_used=datetime.now(UTC),
         )
-        await registry.register(Naming(workspace_id=tenant, path=of_path(f"p{number}")), registration)
+        await registry.register(
+            PersonReference(workspace_id=tenant, path=of_path(f"p{number}")), registration
+        )
         route = choose_route(Address(platform, app, environment, token_shape(platform, token)), ways)
         expected[0 if route is None else route.route_id] += 1
     assert len(expected) > 2

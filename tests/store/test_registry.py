@@ -21,12 +21,12 @@ from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.store.admin import workspaces
 from pushkeeper.store.devices import devices
 from pushkeeper.store.devices.devices import HistoryLine, Registration, SettleEvent, Settlement
-from pushkeeper.store.people.people import MAX_ATTRIBUTES, AttributeChange, Naming
+from pushkeeper.store.people.people import MAX_ATTRIBUTES, AttributeChange, PersonReference
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pushkeeper.services.people import Registry
+    from pushkeeper.services.people import People
     from pushkeeper.store.db.database import Database
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -37,8 +37,8 @@ ANNA, BEN = Identifier(IdentifierKind.ID, "anna"), Identifier(IdentifierKind.ID,
 ANNAS_EMAIL = Identifier(IdentifierKind.EMAIL, "Anna@Example.com")
 
 
-def by(tenant: WorkspaceId, path: Identifier, *others: Identifier, create: bool = True) -> Naming:
-    return Naming(workspace_id=tenant, path=path, others=others, create=create)
+def by(tenant: WorkspaceId, path: Identifier, *others: Identifier, create: bool = True) -> PersonReference:
+    return PersonReference(workspace_id=tenant, path=path, others=others, create=create)
 
 
 def change(at: int = 1, *removed: str, unsubscribed: Any = None, **attributes: Any) -> AttributeChange:
@@ -69,7 +69,7 @@ async def settle(database: Database, tenant: WorkspaceId, *events: SettleEvent, 
 
 
 async def registered(
-    registry: Registry, naming: Naming, registration: Registration | None = None
+    registry: People, naming: PersonReference, registration: Registration | None = None
 ) -> PersonId:
     person = await registry.register(naming, registration or phone())
     assert person is not None
@@ -82,7 +82,7 @@ def told(lines: list[HistoryLine]) -> list[tuple[str, str | None, str | None]]:
 
 
 async def test_an_identified_person_is_read_back_by_every_identifier(
-    registry: Registry, tenant: WorkspaceId
+    registry: People, tenant: WorkspaceId
 ) -> None:
     person = await registry.identify(by(tenant, ANNA, ANNAS_EMAIL), change(plan="gold"))
     assert person is not None
@@ -94,7 +94,7 @@ async def test_an_identified_person_is_read_back_by_every_identifier(
 
 
 async def test_a_person_of_one_workspace_is_nobody_in_another(
-    database: Database, registry: Registry, tenant: WorkspaceId
+    database: Database, registry: People, tenant: WorkspaceId
 ) -> None:
     other, _ = await workspaces.create(database, secrets.token_hex(8))
     person = await registered(registry, by(tenant, ANNA))
@@ -108,7 +108,7 @@ async def test_a_person_of_one_workspace_is_nobody_in_another(
     assert (await registry.device(tenant, TOKEN)).person_id == person
 
 
-async def test_attributes_merge_and_removed_ones_go(registry: Registry, tenant: WorkspaceId) -> None:
+async def test_attributes_merge_and_removed_ones_go(registry: People, tenant: WorkspaceId) -> None:
     await registry.identify(by(tenant, ANNA), change(1, plan="gold", city="Ulm", nested={"a": None}))
     await registry.identify(by(tenant, ANNA), change(2, "city", "never there", plan="silver", age=33))
     anna = await registry.person(tenant, ANNA)
@@ -117,7 +117,7 @@ async def test_attributes_merge_and_removed_ones_go(registry: Registry, tenant: 
 
 
 async def test_an_attribute_that_is_set_to_what_it_is_was_set_then(
-    registry: Registry, tenant: WorkspaceId
+    registry: People, tenant: WorkspaceId
 ) -> None:
     await registry.identify(by(tenant, ANNA), change(1, plan="gold"))
     await registry.identify(by(tenant, ANNA), change(3, plan="gold"))
@@ -127,7 +127,7 @@ async def test_an_attribute_that_is_set_to_what_it_is_was_set_then(
 
 
 async def test_who_is_merged_gives_what_is_lacked_with_its_times(
-    registry: Registry, tenant: WorkspaceId
+    registry: People, tenant: WorkspaceId
 ) -> None:
     topics = "cio_subscription_preferences.topics"
     await registry.identify(by(tenant, ANNA), change(5, "city", plan="gold"))
@@ -160,7 +160,7 @@ async def test_who_is_merged_gives_what_is_lacked_with_its_times(
     }
 
 
-async def test_unsubscribed_stays_until_it_is_said_again(registry: Registry, tenant: WorkspaceId) -> None:
+async def test_unsubscribed_stays_until_it_is_said_again(registry: People, tenant: WorkspaceId) -> None:
     await registry.identify(by(tenant, ANNA), change(unsubscribed=True))
     await registry.identify(by(tenant, ANNA), change(plan="gold"))
     assert (await registry.person(tenant, ANNA)).unsubscribed is True
@@ -169,7 +169,7 @@ async def test_unsubscribed_stays_until_it_is_said_again(registry: Registry, ten
 
 
 async def test_changes_by_two_names_of_one_person_are_both_made_in_order(
-    registry: Registry, tenant: WorkspaceId
+    registry: People, tenant: WorkspaceId
 ) -> None:
     await registry.identify(by(tenant, ANNA, ANNAS_EMAIL), change())
     await asyncio.gather(
@@ -190,7 +190,7 @@ async def test_changes_by_two_names_of_one_person_are_both_made_in_order(
     ],
 )
 async def test_a_bad_call_fails_alone_and_changes_nothing(
-    registry: Registry, tenant: WorkspaceId, bad: AttributeChange
+    registry: People, tenant: WorkspaceId, bad: AttributeChange
 ) -> None:
     names = [Identifier(IdentifierKind.ID, f"p{n}") for n in range(20)]
     answers = await asyncio.gather(
@@ -211,15 +211,13 @@ async def test_a_bad_call_fails_alone_and_changes_nothing(
 
 @pytest.mark.parametrize("value", ["a NUL: \0", secrets.token_hex(5000)])
 async def test_an_identifier_that_cannot_be_stored_is_a_bad_request(
-    registry: Registry, tenant: WorkspaceId, value: str
+    registry: People, tenant: WorkspaceId, value: str
 ) -> None:
     with pytest.raises(BadRequest):
         await registry.identify(by(tenant, Identifier(IdentifierKind.ID, value)), change())
 
 
-async def test_the_limit_counts_what_would_be_there_in_the_end(
-    registry: Registry, tenant: WorkspaceId
-) -> None:
+async def test_the_limit_counts_what_would_be_there_in_the_end(registry: People, tenant: WorkspaceId) -> None:
     await registry.identify(by(tenant, ANNA), change(**{f"a{n}": n for n in range(MAX_ATTRIBUTES)}))
     await registry.identify(by(tenant, ANNA), change(2, "a0", "a1", b0=0, b1=1))
     with pytest.raises(BadRequest, match="300"):
@@ -227,15 +225,13 @@ async def test_the_limit_counts_what_would_be_there_in_the_end(
     assert len((await registry.person(tenant, ANNA)).attributes) == MAX_ATTRIBUTES
 
 
-async def test_a_call_that_may_not_create_creates_nobody(registry: Registry, tenant: WorkspaceId) -> None:
+async def test_a_call_that_may_not_create_creates_nobody(registry: People, tenant: WorkspaceId) -> None:
     assert await registry.identify(by(tenant, ANNA, create=False), change(plan="gold")) is None
     with pytest.raises(NotFound):
         await registry.person(tenant, ANNA)
 
 
-async def test_a_registered_device_is_read_back_as_it_was_told(
-    registry: Registry, tenant: WorkspaceId
-) -> None:
+async def test_a_registered_device_is_read_back_as_it_was_told(registry: People, tenant: WorkspaceId) -> None:
     person = await registered(
         registry,
         by(tenant, ANNA),
@@ -262,7 +258,7 @@ async def test_a_registered_device_is_read_back_as_it_was_told(
     assert told(await registry.history(tenant, TOKEN)) == [("registered", None, "")]
 
 
-async def test_the_same_person_again_merges_the_device(registry: Registry, tenant: WorkspaceId) -> None:
+async def test_the_same_person_again_merges_the_device(registry: People, tenant: WorkspaceId) -> None:
     first = Registration(
         token=TOKEN, platform=Platform.IOS, last_used=NOON, app="com.example.app", attributes={"a": 1, "b": 2}
     )
@@ -278,7 +274,7 @@ async def test_the_same_person_again_merges_the_device(registry: Registry, tenan
 
 
 async def test_last_used_keeps_the_latest_of_one_person_and_is_taken_anew_by_the_next(
-    registry: Registry, tenant: WorkspaceId
+    registry: People, tenant: WorkspaceId
 ) -> None:
     seen = []
     for who, at in [(ANNA, NOON), (ANNA, NOON - HOUR), (ANNA, NOON + HOUR), (BEN, NOON - HOUR)]:
@@ -288,7 +284,7 @@ async def test_last_used_keeps_the_latest_of_one_person_and_is_taken_anew_by_the
 
 
 async def test_a_registration_revives_a_suppressed_device_and_says_so(
-    database: Database, registry: Registry, tenant: WorkspaceId
+    database: Database, registry: People, tenant: WorkspaceId
 ) -> None:
     await registered(registry, by(tenant, ANNA))
     await settle(database, tenant, SettleEvent.REFUSED, SettleEvent.REFUSED)
@@ -308,7 +304,7 @@ async def test_a_registration_revives_a_suppressed_device_and_says_so(
 
 
 async def test_a_token_that_another_person_has_moves(
-    database: Database, registry: Registry, tenant: WorkspaceId
+    database: Database, registry: People, tenant: WorkspaceId
 ) -> None:
     anna = await registered(registry, by(tenant, ANNA))
     await settle(database, tenant, SettleEvent.ACCEPTED)
@@ -321,24 +317,20 @@ async def test_a_token_that_another_person_has_moves(
 
 
 async def test_whoever_gets_a_device_is_not_told_what_the_former_owner_kept_with_it(
-    registry: Registry, tenant: WorkspaceId
+    registry: People, tenant: WorkspaceId
 ) -> None:
     await registered(registry, by(tenant, ANNA), phone(plan_badge="gold", app_version="3.1"))
     await registered(registry, by(tenant, BEN), phone(app_version="3.2", city=None))
     assert (await registry.device(tenant, TOKEN)).attributes == {"app_version": "3.2"}
 
 
-async def test_a_null_inside_an_attribute_of_a_device_is_kept(
-    registry: Registry, tenant: WorkspaceId
-) -> None:
+async def test_a_null_inside_an_attribute_of_a_device_is_kept(registry: People, tenant: WorkspaceId) -> None:
     for nested in ({"a": None}, {"b": [None, {"c": None}]}):
         await registered(registry, by(tenant, ANNA), phone(nested=nested))
         assert (await registry.device(tenant, TOKEN)).attributes == {"nested": nested}
 
 
-async def test_a_device_does_not_gather_attributes_without_end(
-    registry: Registry, tenant: WorkspaceId
-) -> None:
+async def test_a_device_does_not_gather_attributes_without_end(registry: People, tenant: WorkspaceId) -> None:
     most: dict[str, Any] = {f"a{n}": n for n in range(devices.MAX_ATTRIBUTES)}
     await registered(registry, by(tenant, ANNA), phone(**most))
     await registered(registry, by(tenant, ANNA), phone(a0=None, b0=0))
@@ -349,7 +341,7 @@ async def test_a_device_does_not_gather_attributes_without_end(
 
 
 async def test_a_device_with_too_many_attributes_does_not_break_up_the_commit_it_shares(
-    registry: Registry, tenant: WorkspaceId, database: Database
+    registry: People, tenant: WorkspaceId, database: Database
 ) -> None:
     most: dict[str, Any] = {f"a{n}": n for n in range(devices.MAX_ATTRIBUTES)}
     await registered(registry, by(tenant, ANNA), phone(**most))
@@ -374,7 +366,7 @@ async def test_a_device_with_too_many_attributes_does_not_break_up_the_commit_it
 
 
 async def test_a_person_with_too_many_attributes_does_not_break_up_the_commit_they_share(
-    registry: Registry, tenant: WorkspaceId, database: Database
+    registry: People, tenant: WorkspaceId, database: Database
 ) -> None:
     await registry.identify(by(tenant, ANNA), change(**{f"a{n}": n for n in range(MAX_ATTRIBUTES)}))
     before = await registry.person(tenant, ANNA)
@@ -397,14 +389,14 @@ async def test_a_person_with_too_many_attributes_does_not_break_up_the_commit_th
     assert transactions < len(names), "they share a commit: broken up, each has one of its own"
 
 
-async def test_a_cio_id_of_nobody_registers_nothing(registry: Registry, tenant: WorkspaceId) -> None:
+async def test_a_cio_id_of_nobody_registers_nothing(registry: People, tenant: WorkspaceId) -> None:
     nobody = Identifier(IdentifierKind.CIO_ID, "0000ffffffff")
     assert await registry.register(by(tenant, nobody), phone()) is None
     with pytest.raises(NotFound):
         await registry.device(tenant, TOKEN)
 
 
-async def test_a_persons_devices_come_last_used_first(registry: Registry, tenant: WorkspaceId) -> None:
+async def test_a_persons_devices_come_last_used_first(registry: People, tenant: WorkspaceId) -> None:
     for hours in (2, 0, 1):
         await registered(
             registry, by(tenant, ANNA), phone(Token(f"token-{hours}"), last_used=NOON - hours * HOUR)
@@ -414,7 +406,7 @@ async def test_a_persons_devices_come_last_used_first(registry: Registry, tenant
 
 
 async def test_only_the_owner_can_forget_a_device_and_its_history_outlives_it(
-    registry: Registry, tenant: WorkspaceId
+    registry: People, tenant: WorkspaceId
 ) -> None:
     anna = await registered(registry, by(tenant, ANNA))
     await registry.identify(by(tenant, BEN), change())
@@ -436,7 +428,7 @@ async def test_only_the_owner_can_forget_a_device_and_its_history_outlives_it(
 
 
 async def test_a_forgotten_person_takes_devices_and_names_along_and_may_come_back_as_somebody_new(
-    registry: Registry, tenant: WorkspaceId
+    registry: People, tenant: WorkspaceId
 ) -> None:
     first = await registered(registry, by(tenant, ANNA, ANNAS_EMAIL))
     assert await registry.forget_person(tenant, ANNAS_EMAIL) is True
@@ -456,14 +448,14 @@ async def test_a_forgotten_person_takes_devices_and_names_along_and_may_come_bac
 
 
 async def test_a_token_that_was_never_registered_has_no_history(
-    registry: Registry, tenant: WorkspaceId
+    registry: People, tenant: WorkspaceId
 ) -> None:
     with pytest.raises(NotFound):
         await registry.history(tenant, TOKEN)
 
 
 async def test_registrations_of_one_token_keep_their_order_however_many_come_at_once(
-    registry: Registry, tenant: WorkspaceId
+    registry: People, tenant: WorkspaceId
 ) -> None:
     names = [Identifier(IdentifierKind.ID, f"p{n}") for n in range(30)]
     people = await asyncio.gather(*(registered(registry, by(tenant, name)) for name in names))
@@ -474,7 +466,7 @@ async def test_registrations_of_one_token_keep_their_order_however_many_come_at_
     assert all(line.at < following.at for line, following in pairwise(lines))
 
 
-async def test_what_is_drained_is_committed(registry: Registry, tenant: WorkspaceId) -> None:
+async def test_what_is_drained_is_committed(registry: People, tenant: WorkspaceId) -> None:
     calls = [
         asyncio.create_task(registry.register(by(tenant, ANNA), phone(Token(f"token-{n}"))))
         for n in range(10)
@@ -486,7 +478,7 @@ async def test_what_is_drained_is_committed(registry: Registry, tenant: Workspac
 
 
 async def test_what_was_handed_over_is_committed_before_the_store_closes(
-    database: Database, registry: Registry, tenant: WorkspaceId, tmp_path: Path
+    database: Database, registry: People, tenant: WorkspaceId, tmp_path: Path
 ) -> None:
     async with wiring.store(Settings(data_dir=tmp_path, database_url=database.url)) as opened:
         people = opened.services.people

@@ -14,11 +14,11 @@ from pushkeeper.core import identity
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import PersonId, Platform, Token, WorkspaceId
 from pushkeeper.errors import NotFound
-from pushkeeper.services.people import Registry, Tell
+from pushkeeper.services.people import People, PersonUpdate
 from pushkeeper.store.db.database import Database
 from pushkeeper.store.devices.devices import Registration
 from pushkeeper.store.people.events import NewEvent
-from pushkeeper.store.people.people import AttributeChange, Naming
+from pushkeeper.store.people.people import AttributeChange, PersonReference
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Sequence
@@ -29,10 +29,10 @@ NOTHING = AttributeChange(changed_at=1)
 
 
 @pytest_asyncio.fixture
-async def rivals(database: Database) -> AsyncIterator[tuple[Registry, Registry]]:
+async def rivals(database: Database) -> AsyncIterator[tuple[People, People]]:
     """Two registries that share nothing but the server."""
     here, there = [await Database.open(database.url, connections=3) for _ in range(2)]
-    yield Registry(here), Registry(there)
+    yield People(here), People(there)
     await here.close()
     await there.close()
 
@@ -76,7 +76,7 @@ async def at_once(calls: Sequence[Awaitable[object]]) -> None:
 )
 async def test_two_that_create_the_same_person_make_one(
     database: Database,
-    rivals: tuple[Registry, Registry],
+    rivals: tuple[People, People],
     tenant: WorkspaceId,
     here: tuple[str, ...],
     there: tuple[str, ...],
@@ -84,7 +84,9 @@ async def test_two_that_create_the_same_person_make_one(
     for n in range(ROUNDS):
         names = {"id": an_id(f"p{n}"), "email": an_email(f"p{n}@example.com")}
         namings = [
-            Naming(workspace_id=tenant, path=names[path], others=tuple(names[other] for other in others))
+            PersonReference(
+                workspace_id=tenant, path=names[path], others=tuple(names[other] for other in others)
+            )
             for path, *others in (here, there)
         ]
         found = await asyncio.gather(
@@ -97,13 +99,13 @@ async def test_two_that_create_the_same_person_make_one(
 
 
 async def test_many_at_once_make_one_person_for_each_name(
-    database: Database, rivals: tuple[Registry, Registry], tenant: WorkspaceId
+    database: Database, rivals: tuple[People, People], tenant: WorkspaceId
 ) -> None:
     names = [an_id(f"p{n}") for n in range(100)]
     orders = (names, names[::-1])
     found = await asyncio.gather(
         *(
-            registry.register(Naming(workspace_id=tenant, path=name), phone(f"{name.value}-{side}"))
+            registry.register(PersonReference(workspace_id=tenant, path=name), phone(f"{name.value}-{side}"))
             for side, (registry, order) in enumerate(zip(rivals, orders, strict=True))
             for name in order
         )
@@ -114,11 +116,11 @@ async def test_many_at_once_make_one_person_for_each_name(
 
 
 async def test_a_registration_that_meets_a_deletion_of_the_person_leaves_no_device_without_one(
-    database: Database, rivals: tuple[Registry, Registry], tenant: WorkspaceId
+    database: Database, rivals: tuple[People, People], tenant: WorkspaceId
 ) -> None:
     here, there = rivals
     for n in range(ROUNDS):
-        name = Naming(workspace_id=tenant, path=an_id(f"p{n}"))
+        name = PersonReference(workspace_id=tenant, path=an_id(f"p{n}"))
         await here.register(name, phone(f"old-{n}"))
         await at_once(
             [
@@ -142,11 +144,11 @@ async def test_a_registration_that_meets_a_deletion_of_the_person_leaves_no_devi
 
 
 async def test_a_registration_that_was_answered_after_the_deletion_is_there(
-    rivals: tuple[Registry, Registry], tenant: WorkspaceId
+    rivals: tuple[People, People], tenant: WorkspaceId
 ) -> None:
     here, there = rivals
     for n in range(ROUNDS):
-        name = Naming(workspace_id=tenant, path=an_id(f"p{n}"))
+        name = PersonReference(workspace_id=tenant, path=an_id(f"p{n}"))
         await here.register(name, phone(f"old-{n}"))
         forgetting = asyncio.create_task(there.forget_person(tenant, name.path))
         await here.register(name, phone(f"new-{n}"))
@@ -160,11 +162,11 @@ async def test_a_registration_that_was_answered_after_the_deletion_is_there(
 
 
 async def test_an_update_that_meets_a_deletion_of_the_person_does_not_fail(
-    rivals: tuple[Registry, Registry], tenant: WorkspaceId
+    rivals: tuple[People, People], tenant: WorkspaceId
 ) -> None:
     here, there = rivals
     for n in range(ROUNDS):
-        name = Naming(workspace_id=tenant, path=an_id(f"p{n}"))
+        name = PersonReference(workspace_id=tenant, path=an_id(f"p{n}"))
         await here.identify(name, NOTHING)
         await at_once(
             [
@@ -177,37 +179,39 @@ async def test_an_update_that_meets_a_deletion_of_the_person_does_not_fail(
 
 
 async def test_a_person_whose_new_email_somebody_else_takes_meanwhile_keeps_one(
-    database: Database, rivals: tuple[Registry, Registry], tenant: WorkspaceId
+    database: Database, rivals: tuple[People, People], tenant: WorkspaceId
 ) -> None:
     here, there = rivals
     for n in range(ROUNDS):
         former, wanted = an_email(f"former{n}@example.com"), an_email(f"wanted{n}@example.com")
-        person = await here.identify(Naming(workspace_id=tenant, path=former), NOTHING)
+        person = await here.identify(PersonReference(workspace_id=tenant, path=former), NOTHING)
         assert person is not None
         by_cio_id = Identifier(IdentifierKind.CIO_ID, identity.cio_id(person))
         await at_once(
             [
-                here.identify(Naming(workspace_id=tenant, path=by_cio_id, others=(wanted,)), NOTHING),
-                there.identify(Naming(workspace_id=tenant, path=wanted), NOTHING),
+                here.identify(
+                    PersonReference(workspace_id=tenant, path=by_cio_id, others=(wanted,)), NOTHING
+                ),
+                there.identify(PersonReference(workspace_id=tenant, path=wanted), NOTHING),
             ]
         )
         assert person in await people_with(database, tenant, former, wanted)
         assert await people_with(database, tenant, wanted)
 
 
-def tied(tenant: WorkspaceId, who: str, anonymous_id: str) -> Tell:
-    naming = Naming(workspace_id=tenant, path=an_id(who))
-    return Tell(workspace_id=tenant, naming=naming, anonymous_id=anonymous_id)
+def tied(tenant: WorkspaceId, who: str, anonymous_id: str) -> PersonUpdate:
+    naming = PersonReference(workspace_id=tenant, path=an_id(who))
+    return PersonUpdate(workspace_id=tenant, naming=naming, anonymous_id=anonymous_id)
 
 
 async def test_of_two_who_identify_with_one_anonymous_id_one_gets_all_that_waits(
-    database: Database, rivals: tuple[Registry, Registry], tenant: WorkspaceId
+    database: Database, rivals: tuple[People, People], tenant: WorkspaceId
 ) -> None:
     looked = NewEvent(kind="event", name="looked", data={}, happened_at=NOON)
     ids = [f"a{n}" for n in range(ROUNDS)]
     for one in ids:
-        await rivals[0].tell(Tell(workspace_id=tenant, anonymous_id=one, event=looked))
-        await rivals[0].tell(Tell(workspace_id=tenant, anonymous_id=one, registration=phone(one)))
+        await rivals[0].tell(PersonUpdate(workspace_id=tenant, anonymous_id=one, event=looked))
+        await rivals[0].tell(PersonUpdate(workspace_id=tenant, anonymous_id=one, registration=phone(one)))
     # Each process in its own order, so that two wait for each other.
     here, there = ([tied(tenant, who, one) for one in ids] for who in ("ann", "ben"))
     await at_once([rivals[0].do_all(here), rivals[1].do_all(there[::-1])])
@@ -221,12 +225,12 @@ async def test_of_two_who_identify_with_one_anonymous_id_one_gets_all_that_waits
 
 
 async def test_an_anonymous_id_is_tied_to_whoever_identifies_and_is_not_deleted_meanwhile(
-    database: Database, rivals: tuple[Registry, Registry], tenant: WorkspaceId
+    database: Database, rivals: tuple[People, People], tenant: WorkspaceId
 ) -> None:
     here, there = rivals
     for n in range(ROUNDS):
         ann, anonymous_id = an_id(f"p{n}"), f"a{n}"
-        await here.identify(Naming(workspace_id=tenant, path=ann), NOTHING)
+        await here.identify(PersonReference(workspace_id=tenant, path=ann), NOTHING)
         await at_once([here.tell(tied(tenant, ann.value, anonymous_id)), there.forget_person(tenant, ann)])
         is_tied = await database.value(
             "select count(*) = 1 from anonymous_ids where workspace_id = $1 and anonymous_id = $2",

@@ -19,15 +19,15 @@ from pushkeeper.core.model import Platform, Token
 from pushkeeper.observability.metrics import Metric
 from pushkeeper.services.doctor import State
 from pushkeeper.services.doctor.replica import of_replica
-from pushkeeper.services.metrics_snapshot import Measures
-from pushkeeper.services.people import Registry
+from pushkeeper.services.metrics_snapshot import MetricsSnapshot
+from pushkeeper.services.people import People
 from pushkeeper.store.audiences import audiences
 from pushkeeper.store.audiences.audiences import Audience
 from pushkeeper.store.broadcasts import forecasts
 from pushkeeper.store.devices import pages as device_pages
 from pushkeeper.store.devices.devices import Registration
 from pushkeeper.store.people import pages as person_pages
-from pushkeeper.store.people.people import Naming
+from pushkeeper.store.people.people import PersonReference
 from pushkeeper.store.reports import insights, reach
 from support.examples import examples
 from support.standby import answered_by, reading_from, replica_of, server_of, standby_of
@@ -99,12 +99,12 @@ ANSWERS: list[Callable[[Database, WorkspaceId, Node], Awaitable[object]]] = [
 async def test_as_soon_as_something_is_written_every_answer_has_it(
     database: Database, replicated: Database, tenant: WorkspaceId, told: list[tuple[str, Platform]], text: str
 ) -> None:
-    registry = Registry(database)
+    registry = People(database)
     for name, platform in told:
         phone = Registration(
             token=Token(f"{name}-{platform}".ljust(64, "x")), platform=platform, last_used=NOW
         )
-        await registry.register(Naming(workspace_id=tenant, path=of_path(name)), phone)
+        await registry.register(PersonReference(workspace_id=tenant, path=of_path(name)), phone)
     node = from_text.read(text)
     before = answered_by("replica")
     for answer in ANSWERS:
@@ -137,7 +137,7 @@ async def test_metrics_say_whether_it_is_asked_and_how_far_it_is_behind(
     database: Database, standby: Server, tenant: WorkspaceId
 ) -> None:
     async def read(opened: Database) -> dict[Metric, object]:
-        return {one.metric: one.value for one in await Measures(opened).gather()}
+        return {one.metric: one.value for one in await MetricsSnapshot(opened).gather()}
 
     assert not {Metric.REPLICA_UP, Metric.REPLICA_LAG} & set(await read(database))
     async with reading_from(standby.url, database) as opened:

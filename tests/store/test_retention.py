@@ -13,11 +13,11 @@ import pytest_asyncio
 from pushkeeper.core.model import Content, DeviceId, PersonId, minted_at, uuid7
 from pushkeeper.store.admin import workspaces
 from pushkeeper.store.db import migrate, retention
-from pushkeeper.store.db.retention import Forgotten, Keep
+from pushkeeper.store.db.retention import DeletedRows, Keep
 from pushkeeper.store.delivery import pushes, queue
 from pushkeeper.store.messages import messages
 from pushkeeper.store.people import activities
-from pushkeeper.store.people.activities import Asked
+from pushkeeper.store.people.activities import ActivitiesPage
 from support.databases import own_database
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ async def test_what_is_to_be_kept_for_ever_is_kept(past: Past) -> None:
     await past.month("device_history", 4000)
     tables = await past.tables()
     assert await retention.drop_partitions(past.database, ALL) == []
-    assert await retention.forget(past.database, past.workspace, ALL, NOW) == Forgotten()
+    assert await retention.forget(past.database, past.workspace, ALL, NOW) == DeletedRows()
     assert await past.tables() == tables
 
 
@@ -355,7 +355,7 @@ async def test_what_reads_over_a_range_that_is_gone_finds_what_is_left(past: Pas
         before=uuid7(1 << 47, bytes(10)), since=NOW - timedelta(days=183), until=NOW, limit=100
     )
     assert await messages.of_person(past.database, past.workspace, ANN, page) == [past.delivery(young)]
-    wanted = messages.Wanted(
+    wanted = messages.DeliveriesFilter(
         after_message=uuid7(1 << 47, bytes(10)),
         after_device=b"",
         since=NOW - timedelta(days=183),
@@ -367,7 +367,7 @@ async def test_what_reads_over_a_range_that_is_gone_finds_what_is_left(past: Pas
     )
     listed = await messages.of_workspace(past.database, past.workspace, wanted)
     assert [one.delivery_id for one in listed] == [past.delivery(young)]
-    asked = Asked(before=NOW + timedelta(days=1), before_id="", type=None, name=None, limit=100)
+    asked = ActivitiesPage(before=NOW + timedelta(days=1), before_id="", type=None, name=None, limit=100)
     did = await activities.of_person(past.database, past.workspace, ANN, asked)
     assert [one.message_id for one in did if one.type == "sent_push"] == [young]
     counted = await messages.answers(past.database, past.workspace, days=366)

@@ -25,8 +25,8 @@ from pushkeeper.core.model import (
     uuid7,
 )
 from pushkeeper.errors import BadRequest, Conflict, NotFound
-from pushkeeper.services.people import Registry
-from pushkeeper.services.routes import Routing
+from pushkeeper.services.people import People
+from pushkeeper.services.routes import Routes
 from pushkeeper.store import webhooks
 from pushkeeper.store.admin import credentials, workspaces
 from pushkeeper.store.admin.credentials import NewCredential
@@ -38,8 +38,8 @@ from pushkeeper.store.delivery.routes import PauseKind
 from pushkeeper.store.devices import devices
 from pushkeeper.store.devices.devices import Registration
 from pushkeeper.store.messages import messages
-from pushkeeper.store.people.people import Naming
-from pushkeeper.store.webhooks import Wanted
+from pushkeeper.store.people.people import PersonReference
+from pushkeeper.store.webhooks import WebhookDefinition
 from support.actors import BY
 
 VAULT = Vault(Secret(bytes(32)))
@@ -60,7 +60,7 @@ FCM = NewCredential(
     secret=Secret(b"account"),
 )
 ANDROID, APPLE_LEG, IOS = "fcm:my-project", "fcm:my-project:apple", "apns:production:com.example.app"
-ALL_ROOM = queue.Room(devices=1_000, not_urgent=1_000, lanes={})
+ALL_ROOM = queue.ClaimLimits(devices=1_000, not_urgent=1_000, lanes={})
 
 
 @dataclass
@@ -69,7 +69,7 @@ class Desk:
 
     database: Any
     workspace_id: WorkspaceId
-    routing: Routing
+    routing: Routes
 
     async def put(self, new):
         return await credentials.put(self.database, VAULT, self.workspace_id, new)
@@ -132,11 +132,11 @@ class Desk:
         return [batch.message_id for batch in claimed if batch.workspace_id == self.workspace_id]
 
     async def register(self, token):
-        naming = Naming(workspace_id=self.workspace_id, path=of_path(token))
+        naming = PersonReference(workspace_id=self.workspace_id, path=of_path(token))
         registration = Registration(
             token=Token(token), platform=Platform.ANDROID, last_used=datetime.now(UTC)
         )
-        await Registry(self.database).register(naming, registration)
+        await People(self.database).register(naming, registration)
         return await devices.read(self.database, self.workspace_id, Token(token))
 
     async def hold(self, name, token, why=held_refusals.UNPROVEN):
@@ -182,7 +182,7 @@ class Desk:
 @pytest_asyncio.fixture
 async def desk(database, workspace):
     made, _ = workspace
-    found = Desk(database, made.workspace_id, Routing(database))
+    found = Desk(database, made.workspace_id, Routes(database))
     await found.put(FCM)
     await found.put(APNS)
     return found
@@ -340,7 +340,9 @@ async def test_discarded_refusals_change_no_device_and_their_pushes_go_again(des
     first = await desk.hold(ANDROID, "held-token", held_refusals.GUARD)
     second = await desk.hold(ANDROID, "held-token", held_refusals.UNPROVEN)
     await desk.pause(ANDROID, kind=PauseKind.GUARD)
-    wanted = Wanted(name="ours", endpoint="https://example.com/", events=("push_attempted", "push_bounced"))
+    wanted = WebhookDefinition(
+        name="ours", endpoint="https://example.com/", events=("push_attempted", "push_bounced")
+    )
     hook = await webhooks.insert(desk.database, desk.workspace_id, wanted, Secret(b"sealed"), most=10)
     assert hook is not None
     assert await desk.routing.discard(BY, desk.workspace_id, ANDROID) == 2
@@ -409,9 +411,9 @@ async def test_a_lane_is_claimed_from_as_far_as_it_has_room(desk):
     route = await desk.route(ANDROID)
     first = [await desk.in_lane(ANDROID, devices=10) for _ in range(3)]
     on_ios = await desk.in_lane(IOS, devices=10)
-    room = queue.Room(devices=1_000, not_urgent=1_000, lanes={route.route_id: 15})
+    room = queue.ClaimLimits(devices=1_000, not_urgent=1_000, lanes={route.route_id: 15})
     assert set(await desk.claim(room)) == {first[0], first[1], on_ios}
-    closed = queue.Room(devices=1_000, not_urgent=1_000, lanes={route.route_id: 0})
+    closed = queue.ClaimLimits(devices=1_000, not_urgent=1_000, lanes={route.route_id: 0})
     assert await desk.claim(closed) == []
     assert await desk.claim() == [first[2]]
 
@@ -421,10 +423,10 @@ async def test_a_broadcast_leaves_room_for_what_is_urgent(desk):
     for _ in range(3):
         await desk.in_lane(IOS, devices=10, priority=1)
     urgent = [await desk.in_lane("", devices=1, priority=0) for _ in range(3)]
-    claimed = await desk.claim(queue.Room(devices=10, not_urgent=2, lanes={}))
+    claimed = await desk.claim(queue.ClaimLimits(devices=10, not_urgent=2, lanes={}))
     assert set(urgent) < set(claimed)
     assert len(claimed) == 4
-    assert await desk.claim(queue.Room(devices=10, not_urgent=0, lanes={})) == []
+    assert await desk.claim(queue.ClaimLimits(devices=10, not_urgent=0, lanes={})) == []
 
 
 async def test_workspaces_take_turns_however_much_one_has_queued(desk):
@@ -436,7 +438,7 @@ async def test_workspaces_take_turns_however_much_one_has_queued(desk):
         await desk.in_lane(IOS, devices=10)
     late = await theirs.in_lane(IOS, devices=10)
     claimed = await queue.claim(
-        desk.database, room=queue.Room(devices=20, not_urgent=20, lanes={}), lease_s=60
+        desk.database, room=queue.ClaimLimits(devices=20, not_urgent=20, lanes={}), lease_s=60
     )
     assert late in [batch.message_id for batch in claimed]
 

@@ -17,14 +17,14 @@ from pushkeeper.core.model import Platform, Token
 from pushkeeper.errors import Misconfigured
 from pushkeeper.services.audiences import Audiences
 from pushkeeper.services.doctor import State, platform
-from pushkeeper.services.people import Registry
+from pushkeeper.services.people import People
 from pushkeeper.store import jobs
 from pushkeeper.store.admin import workspaces
 from pushkeeper.store.db import migrate, retention
 from pushkeeper.store.db.database import Database
 from pushkeeper.store.db.retention import Keep
 from pushkeeper.store.devices.devices import Registration
-from pushkeeper.store.people.people import Naming
+from pushkeeper.store.people.people import PersonReference
 from pushkeeper.store.reports import insights, reach
 from pushkeeper.store.reports.insights import Insight
 from support.schemas import side_by_side
@@ -54,9 +54,9 @@ async def tenants(both: tuple[Database, Database]) -> tuple[WorkspaceId, Workspa
 
 
 async def register(database: Database, workspace: WorkspaceId) -> None:
-    by = Naming(workspace_id=workspace, path=of_path("ann"))
+    by = PersonReference(workspace_id=workspace, path=of_path("ann"))
     phone = Registration(token=Token("T" * 64), platform=Platform.IOS, last_used=datetime.now(UTC))
-    await Registry(database).register(by, phone)
+    await People(database).register(by, phone)
 
 
 async def names(database: Database, schema: str) -> set[str]:

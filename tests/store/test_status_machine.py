@@ -16,16 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushkeeper.core.delivery import device_status
-from pushkeeper.core.delivery.device_status import LastStatus, Standing, Suppression
-from pushkeeper.core.delivery.status_replay import Line, fold
+from pushkeeper.core.delivery.device_status import DeviceState, LastStatus, Suppression
+from pushkeeper.core.delivery.status_replay import HistoryEvent, fold
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import DeviceId, PersonId, Platform, Token, WorkspaceId, device_id
-from pushkeeper.services.strikes import Ledger
+from pushkeeper.services.strikes import Strikes
 from pushkeeper.store.admin import workspaces
 from pushkeeper.store.devices import devices
 from pushkeeper.store.devices.devices import HistoryLine, Registration, SettleEvent, Settlement
 from pushkeeper.store.people import resolution
-from pushkeeper.store.people.people import Naming
+from pushkeeper.store.people.people import PersonReference
 from support.examples import examples
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Came(NamedTuple):
     event: SettleEvent
     definite: bool = False
 
-    def rule(self, standing: Standing, generation: int, options: Suppression) -> Standing | None:
+    def rule(self, standing: DeviceState, generation: int, options: Suppression) -> DeviceState | None:
         """What the table makes of it; all strikes are of one moment, so that any gap is too short but none."""
         match self.event:
             case SettleEvent.ACCEPTED:
@@ -100,7 +100,7 @@ class Owned(NamedTuple):
     """A device as the model has it."""
 
     person: PersonId
-    standing: Standing
+    standing: DeviceState
 
 
 class Stored(NamedTuple):
@@ -172,7 +172,7 @@ class World:
         )
         if row is None:
             return None
-        standing = Standing(
+        standing = DeviceState(
             LastStatus(row["status"]), row["strikes"], row["generation"], row["stale_generation"]
         )
         return Stored(Owned(row["person_id"], standing), row["version"])
@@ -201,7 +201,8 @@ async def new_world(database: Database, options: Suppression) -> World:
     chosen = await workspaces.choose(database, workspace, asdict(options))
     assert chosen.suppress_after == options.suppress_after
     namings = [
-        Naming(workspace_id=workspace, path=Identifier(IdentifierKind.ID, name)) for name in ("anna", "ben")
+        PersonReference(workspace_id=workspace, path=Identifier(IdentifierKind.ID, name))
+        for name in ("anna", "ben")
     ]
     anna, ben = await database.in_transaction(
         lambda connection: resolution.resolve(connection, namings, database.hashes)
@@ -231,7 +232,7 @@ def assert_chained(lines: Sequence[HistoryLine]) -> None:
 def assert_folds_to(lines: Sequence[HistoryLine], owned: Owned | None, options: Suppression) -> None:
     balance = fold(
         (
-            Line(
+            HistoryEvent(
                 number=number,
                 at=line.at,
                 event=line.event,
@@ -276,7 +277,7 @@ class Model:
                 assert given not in self.generations[device]
                 self.generations[device].add(given)
                 before = self.devices[device]
-                standing = Standing() if before is None else device_status.registered(before.standing)
+                standing = DeviceState() if before is None else device_status.registered(before.standing)
                 self.touched.add(device)
                 self.devices[device] = Owned(self.world.people[person], replace(standing, generation=given))
             case TakePush(device):
@@ -392,7 +393,7 @@ def one_step(
 ) -> Owned | None:
     match step:
         case Register(_, person):
-            standing = Standing() if owned is None else device_status.registered(owned.standing)
+            standing = DeviceState() if owned is None else device_status.registered(owned.standing)
             return Owned(world.people[person], replace(standing, generation=NEW))
         case Settle(((_, outcome),)) if owned is not None:
             ruled = outcome.rule(owned.standing, sent_to, world.options)
@@ -501,5 +502,5 @@ async def test_a_strike_of_a_transaction_that_began_before_the_strike_before_it_
 
 async def test_in_the_end_all_ledgers_add_up(worlds: list[World]) -> None:
     for world in worlds:
-        checked = await Ledger(world.database).verify(world.workspace)
+        checked = await Strikes(world.database).verify(world.workspace)
         assert (checked.wrong, checked.untold) == (0, 0), checked.examples

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Platform, Token
-from pushkeeper.services.people import Call, Registry, Tell
+from pushkeeper.services.people import Call, People, PersonUpdate
 from pushkeeper.store.admin import workspaces
 from pushkeeper.store.devices.devices import Registration
 from pushkeeper.store.people import events, people
 from pushkeeper.store.people.events import NewEvent
-from pushkeeper.store.people.people import AttributeChange, Naming
+from pushkeeper.store.people.people import AttributeChange, PersonReference
 from support.examples import examples
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ histories = st.lists(st.tuples(st.integers(0, 1), said), max_size=40)
 
 
 @pytest.fixture
-def registry(database: Database) -> Registry:
-    return Registry(database)
+def registry(database: Database) -> People:
+    return People(database)
 
 
 @pytest_asyncio.fixture
@@ -69,7 +69,7 @@ def by_id(value: str) -> Identifier:
 class Writer:
     """Calls of one workspace, from what a history says."""
 
-    def __init__(self, registry: Registry, workspace: WorkspaceId) -> None:
+    def __init__(self, registry: People, workspace: WorkspaceId) -> None:
         self._registry = registry
         self._workspace = workspace
         self._at = NOON
@@ -81,23 +81,25 @@ class Writer:
         return made
 
     def _identify(self, person: str, name: str, value: int, *, create: bool = True) -> Call:
-        naming = Naming(workspace_id=self._workspace, path=by_id(person), create=create)
+        naming = PersonReference(workspace_id=self._workspace, path=by_id(person), create=create)
         change = AttributeChange(attributes={name: value}, changed_at=0)
-        return Tell(workspace_id=self._workspace, naming=naming, change=change)
+        return PersonUpdate(workspace_id=self._workspace, naming=naming, change=change)
 
     def _update(self, person: str, name: str, value: int) -> Call:
         return self._identify(person, name, value, create=False)
 
     def _identify_as(self, person: str, known_as: str) -> Call:
-        naming = Naming(workspace_id=self._workspace, path=by_id(person))
-        return Tell(workspace_id=self._workspace, naming=naming, anonymous_id=known_as)
+        naming = PersonReference(workspace_id=self._workspace, path=by_id(person))
+        return PersonUpdate(workspace_id=self._workspace, naming=naming, anonymous_id=known_as)
 
     def _register(self, person: str, token: str) -> Call:
-        naming = Naming(workspace_id=self._workspace, path=by_id(person))
-        return Tell(workspace_id=self._workspace, naming=naming, registration=self._phone(token))
+        naming = PersonReference(workspace_id=self._workspace, path=by_id(person))
+        return PersonUpdate(workspace_id=self._workspace, naming=naming, registration=self._phone(token))
 
     def _register_nobodys(self, known_as: str, token: str) -> Call:
-        return Tell(workspace_id=self._workspace, anonymous_id=known_as, registration=self._phone(token))
+        return PersonUpdate(
+            workspace_id=self._workspace, anonymous_id=known_as, registration=self._phone(token)
+        )
 
     def _forget_device(self, person: str, token: str) -> Call:
         return self._registry.forgetting_device(self._workspace, by_id(person), Token(token))
@@ -118,14 +120,14 @@ class Writer:
         return self._registry.merging(self._workspace, by_id(person), by_id(other))
 
     def _event(self, person: str, name: str, once: str | None) -> Call:
-        naming = Naming(workspace_id=self._workspace, path=by_id(person))
+        naming = PersonReference(workspace_id=self._workspace, path=by_id(person))
         event = NewEvent(kind="event", name=name, data={}, happened_at=self._at)
         key = None if once is None else once.encode() * 16
-        return Tell(workspace_id=self._workspace, naming=naming, event=event, once=key)
+        return PersonUpdate(workspace_id=self._workspace, naming=naming, event=event, once=key)
 
     def _nobodys_event(self, known_as: str) -> Call:
         event = NewEvent(kind="event", name="looked", data={}, happened_at=self._at)
-        return Tell(workspace_id=self._workspace, anonymous_id=known_as, event=event)
+        return PersonUpdate(workspace_id=self._workspace, anonymous_id=known_as, event=event)
 
     def _phone(self, token: str) -> Registration:
         return Registration(token=Token(token), platform=Platform.IOS, last_used=self._at)
@@ -175,7 +177,7 @@ async def state(database: Database, workspace: WorkspaceId) -> dict[str, Any]:
 )
 @given(histories)
 async def test_calls_made_at_once_come_to_what_they_come_to_one_by_one(
-    database: Database, registry: Registry, history: list[tuple[int, tuple[Any, ...]]]
+    database: Database, registry: People, history: list[tuple[int, tuple[Any, ...]]]
 ) -> None:
     tenants = [(await workspaces.create(database, secrets.token_hex(8)))[0].workspace_id for _ in range(2)]
     at_once, one_by_one = (Writer(registry, tenant) for tenant in tenants)
@@ -213,7 +215,7 @@ SPOKEN_FOR = [
 )
 async def test_order_holds_for_what_calls_concern_without_naming_it(
     database: Database,
-    registry: Registry,
+    registry: People,
     tenant: WorkspaceId,
     calls: list[tuple[Any, ...]],
     name: str,
@@ -225,7 +227,7 @@ async def test_order_holds_for_what_calls_concern_without_naming_it(
 
 
 async def test_a_call_with_an_id_counts_once_even_among_its_equals(
-    database: Database, registry: Registry, tenant: WorkspaceId
+    database: Database, registry: People, tenant: WorkspaceId
 ) -> None:
     writer = Writer(registry, tenant)
     await registry.do_all([writer.call(("event", "ann", "bought", "1")) for _ in range(20)])
@@ -234,7 +236,7 @@ async def test_a_call_with_an_id_counts_once_even_among_its_equals(
 
 
 async def test_ids_are_forgotten_after_a_day_and_nobodys_devices_after_ninety(
-    database: Database, registry: Registry, tenant: WorkspaceId
+    database: Database, registry: People, tenant: WorkspaceId
 ) -> None:
     writer = Writer(registry, tenant)
     await registry.do(writer.call(("event", "ann", "bought", "1")))
@@ -255,13 +257,13 @@ async def test_ids_are_forgotten_after_a_day_and_nobodys_devices_after_ninety(
 
 
 async def test_a_refusal_with_an_id_is_not_remembered(
-    database: Database, registry: Registry, tenant: WorkspaceId
+    database: Database, registry: People, tenant: WorkspaceId
 ) -> None:
     full = AttributeChange(attributes={f"a{n}": n for n in range(people.MAX_ATTRIBUTES)}, changed_at=0)
-    naming = Naming(workspace_id=tenant, path=by_id("ann"))
+    naming = PersonReference(workspace_id=tenant, path=by_id("ann"))
     await registry.identify(naming, full)
     one_more = AttributeChange(attributes={"b": 1}, changed_at=0)
-    told = Tell(workspace_id=tenant, naming=naming, change=one_more, once=b"1" * 16)
+    told = PersonUpdate(workspace_id=tenant, naming=naming, change=one_more, once=b"1" * 16)
     [refused] = await registry.do_all([told])
     assert isinstance(refused, Exception)
     assert await database.value("select count(*) from seen_once where workspace_id = $1", tenant) == 0

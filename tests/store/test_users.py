@@ -251,7 +251,7 @@ async def test_who_is_kept_out_is_out_at_once_and_until_let_back(room: Users) ->
     user = await joined(room, "ann", Role.OPERATOR)
     _, token = await room.log_in("ann", PASSWORD, "10.0.0.1")
     link = await room.new_link(BY, user.user_id)
-    await room.keep_out(BY, user.user_id)
+    await room.disable(BY, user.user_id)
     assert await room.holder(token) is None
     with pytest.raises(Unauthorized):
         await room.log_in("ann", PASSWORD, "10.0.0.1")
@@ -259,7 +259,7 @@ async def test_who_is_kept_out_is_out_at_once_and_until_let_back(room: Users) ->
         await room.follow(link.token, "another password")
     with pytest.raises(Conflict):
         await room.new_link(BY, user.user_id)
-    await room.let_back(BY, user.user_id)
+    await room.enable(BY, user.user_id)
     await room.log_in("ann", PASSWORD, "10.0.0.1")
 
 
@@ -267,12 +267,12 @@ async def test_somebody_stays_an_admin_who_can_log_in(room: Users) -> None:
     boss = await joined(room, "boss")
     await room.add(BY, "not yet", Role.ADMIN)
     with pytest.raises(Conflict):
-        await room.keep_out(BY, boss.user_id)
+        await room.disable(BY, boss.user_id)
     with pytest.raises(Conflict):
-        await room.let_be(BY, boss.user_id, Role.VIEWER)
+        await room.set_role(BY, boss.user_id, Role.VIEWER)
     other = await joined(room, "other")
     done = await asyncio.gather(
-        room.keep_out(BY, boss.user_id), room.keep_out(BY, other.user_id), return_exceptions=True
+        room.disable(BY, boss.user_id), room.disable(BY, other.user_id), return_exceptions=True
     )
     assert sorted(type(one).__name__ for one in done) == ["Conflict", "NoneType"]
 

@@ -12,7 +12,7 @@ import pytest
 from pushkeeper.core.model import Secret
 from pushkeeper.store import webhooks
 from pushkeeper.store.jobs import Claim
-from pushkeeper.store.webhooks import KEPT_CALLS, Call, Wanted
+from pushkeeper.store.webhooks import KEPT_CALLS, Call, WebhookDefinition
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 
 async def made(database: Database, tenant: WorkspaceId) -> int:
-    wanted = Wanted(name="ours", endpoint="https://example.com/hook", events=("push_sent",))
+    wanted = WebhookDefinition(name="ours", endpoint="https://example.com/hook", events=("push_sent",))
     found = await webhooks.insert(database, tenant, wanted, Secret(b"sealed"), most=10)
     assert found is not None
     return found
@@ -145,5 +145,5 @@ async def test_a_turn_that_somebody_else_has_by_now_settles_nothing(
 async def test_a_workspace_has_so_many_webhooks_and_no_more(database: Database, tenant: WorkspaceId) -> None:
     for _ in range(10):
         await made(database, tenant)
-    wanted = Wanted(name="ours", endpoint="https://example.com/hook", events=("push_sent",))
+    wanted = WebhookDefinition(name="ours", endpoint="https://example.com/hook", events=("push_sent",))
     assert await webhooks.insert(database, tenant, wanted, Secret(b"sealed"), most=10) is None

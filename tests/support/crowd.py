@@ -47,7 +47,7 @@ def load(url, workspace_name, tokens, *, platform=Platform.IOS, of="p"):
 
             async def register(connection, page=page, start=start):
                 namings = [
-                    people.Naming(
+                    people.PersonReference(
                         workspace_id=workspace, path=Identifier(IdentifierKind.ID, f"{of}{start + number}")
                     )
                     for number in range(len(page))

@@ -22,7 +22,7 @@ from pushkeeper.store.delivery.pushes import PushRow
 from pushkeeper.store.delivery.pushes import insert as insert_pushes
 from pushkeeper.store.devices.devices import Registration, SettleEvent, Settlement, settle
 from pushkeeper.store.messages.messages import new_id
-from pushkeeper.store.people.people import AttributeChange, Naming
+from pushkeeper.store.people.people import AttributeChange, PersonReference
 from support.actors import BY
 from support.serving import bound, exchange, serving
 
@@ -193,8 +193,10 @@ class Place:
 
         await self.site.database.in_transaction(work)
 
-    def _naming(self, name: str) -> Naming:
-        return Naming(workspace_id=self.workspace.workspace_id, path=Identifier(IdentifierKind.ID, name))
+    def _naming(self, name: str) -> PersonReference:
+        return PersonReference(
+            workspace_id=self.workspace.workspace_id, path=Identifier(IdentifierKind.ID, name)
+        )
 
 
 @dataclass

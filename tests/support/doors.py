@@ -11,7 +11,7 @@ from pushkeeper.dashboard import app as dashboard
 from support.inside import SIMULATOR_URL
 
 if TYPE_CHECKING:
-    from pushkeeper.dashboard.ui.page import Door
+    from pushkeeper.dashboard.ui.page import PageRoute
     from support.dashboard import Site
 
 # What stands for a segment of an address: nothing that there is, so that whoever is let through finds nothing.
@@ -37,7 +37,7 @@ NOTHING = {
 }
 
 
-def all_doors(site: Site) -> list[Door]:
+def all_doors(site: Site) -> list[PageRoute]:
     """Every door of a dashboard that has all of them."""
     settings = config.Settings(data_dir=Path(), simulator_url=SIMULATOR_URL)
     return list(dashboard.all_doors(wiring.dashboard_context(site.store, site.url, settings)))

@@ -19,14 +19,14 @@ from pushkeeper.services.broadcasts.service import Broadcasts
 from pushkeeper.services.broadcasts.triggered import Triggers
 from pushkeeper.services.exports import Exports
 from pushkeeper.services.messages.templates import Templates
-from pushkeeper.services.people import Registry
+from pushkeeper.services.people import People
 from pushkeeper.services.webhooks import Webhooks
 from pushkeeper.store import jobs, webhooks
 from pushkeeper.store.admin import credentials, workspaces
 from pushkeeper.store.admin.credentials import NewCredential
 from pushkeeper.store.admin.vault import Vault
 from pushkeeper.store.messages.templates import Draft, TemplateKind
-from pushkeeper.store.people.people import AttributeChange, Naming
+from pushkeeper.store.people.people import AttributeChange, PersonReference
 from pushkeeper.wiring import CHECKS
 from pushkeeper.worker.jobs.broadcasts import Planner
 from pushkeeper.worker.jobs.estimates import Estimator
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.db.database import Database
-    from pushkeeper.store.jobs import Kind
+    from pushkeeper.store.jobs import JobKind
     from pushkeeper.worker.jobs.runner import Work
 
 ANYWHERE = Destinations(private=True)
@@ -56,7 +56,7 @@ class Shop:
         self.workspace_id = workspace_id
         self.url = url  # at which a file of its people is
 
-    async def ask(self, kind: Kind) -> int:
+    async def ask(self, kind: JobKind) -> int:
         """Ask for a job, and return its item's number."""
         match kind.name:
             case "plan":
@@ -91,7 +91,9 @@ class Shop:
 
     async def ask_for_call(self, endpoint: str, events: int = 1) -> int:
         """A webhook that so many events wait for."""
-        wanted = webhooks.Wanted(name="ours", endpoint="https://example.com/", events=("push_sent",))
+        wanted = webhooks.WebhookDefinition(
+            name="ours", endpoint="https://example.com/", events=("push_sent",)
+        )
         made, _ = await Webhooks(self.database, VAULT).make(BY, self.workspace_id, wanted)
         key = self.workspace_id, made.webhook_id
         # Past the door, which refuses what can't be called.
@@ -105,7 +107,7 @@ class Shop:
         )
         return made.webhook_id
 
-    async def row(self, kind: Kind, item: int) -> dict[str, Any]:
+    async def row(self, kind: JobKind, item: int) -> dict[str, Any]:
         row = await self.database.row(
             f"select *, {kind.next} > now() as is_later from {kind.table} where workspace_id = $1 and {kind.key} = $2",
             self.workspace_id,
@@ -114,7 +116,7 @@ class Shop:
         assert row is not None
         return dict(row)
 
-    async def is_done(self, kind: Kind, item: int) -> bool:
+    async def is_done(self, kind: JobKind, item: int) -> bool:
         row = await self.row(kind, item)
         match kind.name:
             case "plan":
@@ -131,13 +133,13 @@ class Shop:
                 return found.waiting == 0 and found.failing_since is None
         raise NotImplementedError(kind.name)
 
-    async def failure(self, kind: Kind, item: int) -> str | None:
+    async def failure(self, kind: JobKind, item: int) -> str | None:
         """Why it is given up; None where it is not."""
         row = await self.row(kind, item)
         is_over = row["disabled"] if kind.name == "webhook" else row["state"] == "failed"
         return row["failure"] if is_over else None
 
-    async def make_due(self, kind: Kind) -> None:
+    async def make_due(self, kind: JobKind) -> None:
         await self.database.rows(
             f"update {kind.table} set {kind.next} = now() where workspace_id = $1", self.workspace_id
         )
@@ -165,8 +167,8 @@ async def shops(database: Database, count: int = 2) -> AsyncIterator[list[Shop]]
             environment=Environment.PRODUCTION, facts={}, secret=Secret(b"{}"),
         )  # fmt: skip
         await credentials.put(database, VAULT, made.workspace_id, new)
-        ann = Naming(workspace_id=made.workspace_id, path=Identifier(IdentifierKind.ID, "ann"))
-        await Registry(database).identify(ann, AttributeChange(attributes={}, changed_at=0))
+        ann = PersonReference(workspace_id=made.workspace_id, path=Identifier(IdentifierKind.ID, "ann"))
+        await People(database).identify(ann, AttributeChange(attributes={}, changed_at=0))
         found.append(Shop(database, made.workspace_id, url))
     try:
         yield found
@@ -179,7 +181,7 @@ async def shops(database: Database, count: int = 2) -> AsyncIterator[list[Shop]]
         await server.wait_closed()
 
 
-def work(database: Database, kind: Kind) -> Work:
+def work(database: Database, kind: JobKind) -> Work:
     """What does jobs of a kind."""
     match kind.name:
         case "plan":

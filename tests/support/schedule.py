@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 # What starts processes and waits for them takes longest; the pure rings, whose files take a second each, even out the end.
 _RINGS = (
-    *("journey", "clients", "browser", "engine", "dashboard", "api", "store", "worker", "wire"),
-    *("simulator", "web", "rendering", "shared", "law", "providers", "core"),
+    *("journey", "clients", "browser", "services", "dashboard", "api", "store", "worker"),
+    *("simulator", "web", "rendering", "interprocess", "law", "providers", "core"),
 )
 # Their files share a service, and a story in it, which take long to start.
 _TOGETHER = ("browser", "clients")

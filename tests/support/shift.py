@@ -13,13 +13,13 @@ from pushkeeper.core.delivery.outcome import Accepted, Verdict
 from pushkeeper.core.identity import of_path
 from pushkeeper.core.model import Content, Environment, Platform, Provider, Secret, Token
 from pushkeeper.rendering.renderer import Renderer
-from pushkeeper.services.messages.transactional import Sending, TransactionalPush
-from pushkeeper.services.people import Registry
+from pushkeeper.services.messages.transactional import TransactionalPush, TransactionalPushes
+from pushkeeper.services.people import People
 from pushkeeper.store.admin import credentials, workspaces
 from pushkeeper.store.admin.credentials import NewCredential
 from pushkeeper.store.admin.vault import Vault
 from pushkeeper.store.devices.devices import Registration
-from pushkeeper.store.people.people import Naming
+from pushkeeper.store.people.people import PersonReference
 from pushkeeper.worker.metrics import Figures
 from pushkeeper.worker.provider_clients import Providers
 from pushkeeper.worker.worker import Worker
@@ -118,7 +118,7 @@ class Shift:
                 secret=Secret(b"{}"),
             ),
         )
-        registry = Registry(self.database)
+        registry = People(self.database)
         await asyncio.gather(
             *(
                 registry.register(
@@ -137,14 +137,14 @@ class Shift:
         registration = Registration(
             token=Token(token), platform=Platform.ANDROID, last_used=datetime.now(UTC)
         )
-        await Registry(self.database).register(self._naming(number), registration)
+        await People(self.database).register(self._naming(number), registration)
 
-    def _naming(self, number: int) -> Naming:
-        return Naming(workspace_id=self.workspace_id, path=of_path(f"person-{number}"))
+    def _naming(self, number: int) -> PersonReference:
+        return PersonReference(workspace_id=self.workspace_id, path=of_path(f"person-{number}"))
 
     async def push(self) -> None:
         """A push to everybody."""
-        sending = Sending(self.database, {})
+        sending = TransactionalPushes(self.database, {})
         content = Content(title="Hello")
         await asyncio.gather(
             *(

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import pytest
 
 from pushkeeper.interprocess.memory import SharedMemory
-from pushkeeper.interprocess.turns import FewestFirst, NobodyElse
+from pushkeeper.interprocess.turns import AcceptAlways, FewestFirst
 from support.bounded import QUIET, answered, heard, request, serving, status
 
 PATIENT_S = 30.0
@@ -84,7 +84,7 @@ def test_too_many_connections_are_told_so(memory):
 
 
 def test_a_process_that_still_starts_accepts_only_while_no_other_answers(memory):
-    turns = NobodyElse(memory)
+    turns = AcceptAlways(memory)
     assert not turns.is_ours
     memory.occupy(1, 0)
     memory.occupy(2, 0)

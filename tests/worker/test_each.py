@@ -14,7 +14,7 @@ from pushkeeper.observability.meters import Series
 from pushkeeper.observability.metrics import Metric
 from pushkeeper.services.accounts import Users
 from pushkeeper.services.reports.insights import Insights
-from pushkeeper.services.reports.reach import Census
+from pushkeeper.services.reports.reach import ReachReports
 from pushkeeper.store.admin import workspaces
 from pushkeeper.store.db.retention import Keep
 from pushkeeper.store.reports import reach
@@ -90,7 +90,7 @@ async def test_a_workspace_that_can_not_be_counted_holds_up_no_other_and_no_othe
         "insert into login_failures (at, name_hash, address) values (now() - interval '1 day', $1, '')",
         bytes(32),
     )
-    await Counting(Census(alone), Insights(alone), Users(alone), Figures()).look()
+    await Counting(ReachReports(alone), Insights(alone), Users(alone), Figures()).look()
     counted = [await reach.now(alone, workspace) is not None for workspace in several]
     assert counted == [False, True, True]
     assert await alone.value("select count(*) from login_failures") == 0

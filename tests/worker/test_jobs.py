@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.db.database import Database
-    from pushkeeper.store.jobs import Claim, Kind
+    from pushkeeper.store.jobs import Claim, JobKind
     from pushkeeper.worker.jobs.runner import Work
 
 ERRORS = (
@@ -73,7 +73,7 @@ class Failing:
 class Stalling:
     """Work that never ends."""
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: JobKind) -> None:
         self.kind = kind
         self.begun = asyncio.Event()
 
@@ -87,7 +87,9 @@ class Stalling:
 
 @every_kind
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-async def test_whatever_an_item_raises_costs_it_alone(alone: Database, kind: Kind, error: Exception) -> None:
+async def test_whatever_an_item_raises_costs_it_alone(
+    alone: Database, kind: JobKind, error: Exception
+) -> None:
     async with shops(alone) as (bad, good):
         poison, wanted = await bad.ask(kind), await good.ask(kind)
         failing = Failing(work(alone, kind), bad.workspace_id, error)
@@ -110,7 +112,7 @@ async def test_whatever_an_item_raises_costs_it_alone(alone: Database, kind: Kin
 
 
 @every_kind
-async def test_what_is_asked_for_wrongly_is_tried_once(alone: Database, kind: Kind) -> None:
+async def test_what_is_asked_for_wrongly_is_tried_once(alone: Database, kind: JobKind) -> None:
     async with shops(alone, 1) as [shop]:
         item = await shop.ask(kind)
         failing = Failing(work(alone, kind), shop.workspace_id, BadRequest("x", "there is no such thing"))
@@ -119,7 +121,7 @@ async def test_what_is_asked_for_wrongly_is_tried_once(alone: Database, kind: Ki
 
 
 @every_kind
-async def test_a_database_that_does_not_answer_is_no_attempt(alone: Database, kind: Kind) -> None:
+async def test_a_database_that_does_not_answer_is_no_attempt(alone: Database, kind: JobKind) -> None:
     async with shops(alone, 1) as [shop]:
         item = await shop.ask(kind)
         for _ in range(kind.most_attempts + 1):
@@ -133,7 +135,7 @@ async def test_a_database_that_does_not_answer_is_no_attempt(alone: Database, ki
 
 
 @every_kind
-async def test_a_worker_that_stops_gives_back_what_it_has_in_hand(alone: Database, kind: Kind) -> None:
+async def test_a_worker_that_stops_gives_back_what_it_has_in_hand(alone: Database, kind: JobKind) -> None:
     async with shops(alone, 1) as [shop]:
         item = await shop.ask(kind)
         stalling = Stalling(kind)
@@ -150,7 +152,7 @@ async def test_a_worker_that_stops_gives_back_what_it_has_in_hand(alone: Databas
 
 @every_kind
 async def test_what_a_dead_worker_had_is_done_by_another_and_given_up_if_it_kills_each(
-    alone: Database, kind: Kind
+    alone: Database, kind: JobKind
 ) -> None:
     async with shops(alone) as (shop, other):
         item, deadly = await shop.ask(kind), await other.ask(kind)
@@ -176,7 +178,7 @@ async def test_what_a_dead_worker_had_is_done_by_another_and_given_up_if_it_kill
 
 
 @every_kind
-async def test_a_lease_is_renewed_while_it_is_worked_at(alone: Database, kind: Kind) -> None:
+async def test_a_lease_is_renewed_while_it_is_worked_at(alone: Database, kind: JobKind) -> None:
     async with shops(alone, 1) as [shop]:
         item = await shop.ask(kind)
         runner = Jobs(alone, Stalling(kind), lease_s=0.3)
@@ -190,7 +192,7 @@ async def test_a_lease_is_renewed_while_it_is_worked_at(alone: Database, kind: K
 
 
 @every_kind
-async def test_each_workspace_has_its_turn_and_its_share(alone: Database, kind: Kind) -> None:
+async def test_each_workspace_has_its_turn_and_its_share(alone: Database, kind: JobKind) -> None:
     async with shops(alone, 3) as several:
         many = several[0]
         for _ in range(6):
@@ -213,7 +215,7 @@ async def test_each_workspace_has_its_turn_and_its_share(alone: Database, kind: 
 
 
 @every_kind
-async def test_workers_that_claim_at_once_share_what_there_is(alone: Database, kind: Kind) -> None:
+async def test_workers_that_claim_at_once_share_what_there_is(alone: Database, kind: JobKind) -> None:
     async with shops(alone, 3) as several:
         for shop in several:
             for _ in range(3):

@@ -9,7 +9,7 @@ from msgspec.structs import replace as with_changes
 from pushkeeper.core.broadcasts.schedule import Schedule, Window
 from pushkeeper.core.delivery.device_status import LastStatus
 from pushkeeper.core.delivery.eligibility import SkipReason
-from pushkeeper.core.delivery.route_choice import Ways, choose_route
+from pushkeeper.core.delivery.route_choice import RouteTable, choose_route
 from pushkeeper.core.model import (
     Content,
     DeviceId,
@@ -23,7 +23,7 @@ from pushkeeper.core.model import (
     WorkspaceId,
     uuid7,
 )
-from pushkeeper.store.delivery.queue import MessageToSend, StandingDevice, Target
+from pushkeeper.store.delivery.queue import ClaimedDevice, MessageToSend, Target
 from pushkeeper.store.delivery.routes import Route
 from pushkeeper.worker import final_check
 from pushkeeper.worker.final_check import Expire, Go, Later, Skip, Stop, Wait
@@ -31,7 +31,7 @@ from pushkeeper.worker.final_check import Expire, Go, Later, Skip, Stop, Wait
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ANN, BOB = PersonId(1), PersonId(2)
 
-PHONE = StandingDevice(
+PHONE = ClaimedDevice(
     person_id=ANN,
     token=Token("token"),
     id_kind=IdKind.TOKEN,
@@ -74,7 +74,7 @@ OTHER_APP = route(5, Provider.APNS, "com.example.other")
 
 
 def fate(*, target=TARGET, message=MESSAGE, routes=(FCM, FCM_APPLE), now=NOW):
-    return final_check.decide(target, message, Ways(routes), now)
+    return final_check.decide(target, message, RouteTable(routes), now)
 
 
 def with_phone(**changes):

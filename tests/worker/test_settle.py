@@ -21,9 +21,9 @@ from pushkeeper.core.delivery.outcome import (
 from pushkeeper.core.delivery.retry import Deferred, End, Held, Hold, Settled
 from pushkeeper.core.identity import of_path
 from pushkeeper.core.model import Content, Environment, Platform, Provider, Push, Secret, Token
-from pushkeeper.services.messages.transactional import Sending, TransactionalPush
-from pushkeeper.services.people import Registry
-from pushkeeper.services.routes import Routing
+from pushkeeper.services.messages.transactional import TransactionalPush, TransactionalPushes
+from pushkeeper.services.people import People
+from pushkeeper.services.routes import Routes
 from pushkeeper.store.admin import credentials, vault
 from pushkeeper.store.admin.credentials import NewCredential
 from pushkeeper.store.delivery import queue as push_queue
@@ -31,7 +31,7 @@ from pushkeeper.store.delivery import routes
 from pushkeeper.store.delivery.routes import PauseKind
 from pushkeeper.store.devices import devices
 from pushkeeper.store.devices.devices import Registration
-from pushkeeper.store.people.people import Naming
+from pushkeeper.store.people.people import PersonReference
 from pushkeeper.worker import slices
 from pushkeeper.worker.lanes import Pause
 from pushkeeper.worker.metrics import Figures
@@ -51,24 +51,24 @@ class Desk:
         self.database = database
         self.workspace_id = workspace_id
         self.safe = safe
-        self.registry = Registry(database)
-        self.sending = Sending(database, {})
+        self.registry = People(database)
+        self.sending = TransactionalPushes(database, {})
 
     async def register(self, person, token):
         await self.registry.register(
-            Naming(workspace_id=self.workspace_id, path=of_path(person)),
+            PersonReference(workspace_id=self.workspace_id, path=of_path(person)),
             Registration(token=Token(token), platform=Platform.ANDROID, last_used=datetime.now(UTC)),
         )
 
     async def queue(self, person):
         push = TransactionalPush(
-            naming=Naming(workspace_id=self.workspace_id, path=of_path(person)),
+            naming=PersonReference(workspace_id=self.workspace_id, path=of_path(person)),
             content=Content(title="Hello"),
         )
         return await self.sending.accept(push)
 
     async def claim(self):
-        room = push_queue.Room(devices=1_000, not_urgent=1_000, lanes={})
+        room = push_queue.ClaimLimits(devices=1_000, not_urgent=1_000, lanes={})
         claimed = await push_queue.claim(self.database, room=room, lease_s=60)
         return [Work(batch) for batch in claimed if batch.workspace_id == self.workspace_id]
 
@@ -262,7 +262,7 @@ async def test_bad_credentials_hold_the_push_pause_the_route_and_bounce_nobody(d
         assert paused.probe_at is not None
     assert await desk.claim() == []
     assert await desk.status("t1") == ""
-    assert await Routing(desk.database).resume(BY, desk.workspace_id, route.name) == 1
+    assert await Routes(desk.database).resume(BY, desk.workspace_id, route.name) == 1
     [released] = await desk.claim()
     assert released.batch.attempt == 0
 
@@ -297,7 +297,7 @@ async def test_an_unproven_refusal_is_held_and_pauses_nothing(desk):
     held = Held(scope=Scope.CREDENTIAL, reason=Hold.UNPROVEN)
     await desk.write(await desk.answered(work, verdict, held))
     assert await desk.queued() == []
-    [facts, _] = await Routing(desk.database).all(desk.workspace_id)
+    [facts, _] = await Routes(desk.database).all(desk.workspace_id)
     assert facts.health.held_verdicts == 1
     assert facts.route.paused_at is None
     assert await desk.status("t1") == ""

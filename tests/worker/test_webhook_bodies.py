@@ -15,16 +15,16 @@ import pytest_asyncio
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.messages.links import link_id
 from pushkeeper.core.model import DeviceId, Platform, Secret, Token
-from pushkeeper.services.people import Registry
+from pushkeeper.services.people import People
 from pushkeeper.store import webhooks
 from pushkeeper.store.delivery import pushes
 from pushkeeper.store.delivery.pushes import PushRow
 from pushkeeper.store.devices.devices import Registration
 from pushkeeper.store.messages import messages
-from pushkeeper.store.people.people import Naming
+from pushkeeper.store.people.people import PersonReference
 from pushkeeper.store.reports import app_reports
 from pushkeeper.store.reports.app_reports import AppMetric, Report
-from pushkeeper.store.webhooks import POSTED_EVENTS, FailedAttempt, Wanted
+from pushkeeper.store.webhooks import POSTED_EVENTS, FailedAttempt, WebhookDefinition
 from pushkeeper.worker.jobs.webhooks import posted_json
 from support.webhook_schemas import SCHEMAS
 
@@ -47,7 +47,7 @@ class Tenant:
     def __init__(self, database: Database, workspace: WorkspaceId) -> None:
         self.database = database
         self.workspace = workspace
-        self.registry = Registry(database)
+        self.registry = People(database)
 
     @staticmethod
     def tokens(known_by: dict[str, str]) -> list[Token]:
@@ -59,7 +59,7 @@ class Tenant:
         """Somebody with phones of three platforms."""
         who = [Identifier(IdentifierKind(kind), value) for kind, value in known_by.items()]
         path = who[0] if who else Identifier(IdentifierKind.ID, "nobody")
-        naming = Naming(workspace_id=self.workspace, path=path, others=tuple(who[1:]))
+        naming = PersonReference(workspace_id=self.workspace, path=path, others=tuple(who[1:]))
         for platform, token in zip(Platform, self.tokens(known_by), strict=True):
             device = Registration(token=token, platform=platform, last_used=datetime.now(UTC))
             await self.registry.register(naming, device)
@@ -142,7 +142,9 @@ async def tenant(database: Database, workspace: Any) -> Tenant:
 
 
 async def hook(tenant: Tenant, **more: Any) -> None:
-    wanted = Wanted(name="ours", endpoint="https://example.com/", events=tuple(sorted(POSTED_EVENTS)), **more)
+    wanted = WebhookDefinition(
+        name="ours", endpoint="https://example.com/", events=tuple(sorted(POSTED_EVENTS)), **more
+    )
     assert await webhooks.insert(tenant.database, tenant.workspace, wanted, Secret(b"sealed"), most=10)
 
 

@@ -39,7 +39,7 @@ from pushkeeper.api.native import (
     workspace,
 )
 from pushkeeper.api.native import routes as native_routes
-from pushkeeper.services.metrics_snapshot import Measures
+from pushkeeper.services.metrics_snapshot import MetricsSnapshot
 from pushkeeper.services.readiness import Readiness
 from pushkeeper.web.router import OpenPath, PathRouter
 
@@ -63,7 +63,8 @@ def build(context: Context, beside: Sequence[Route] = ()) -> ASGIApp:
         Route(
             PATH,
             Prometheus(
-                Measures(context.services.database, context.cell, context.figures), context.metrics_token
+                MetricsSnapshot(context.services.database, context.cell, context.figures),
+                context.metrics_token,
             ),
         ),
         *app_api.routes(context),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.client_address import Network
     from pushkeeper.core.model import Secret
     from pushkeeper.interprocess.figures import SharedFigures
-    from pushkeeper.services.api_keys import Keys
+    from pushkeeper.services.api_keys import Authenticator
     from pushkeeper.services.services import Services
 
 
@@ -30,7 +30,7 @@ class Context:
     """
 
     services: Services
-    keys: Keys
+    keys: Authenticator
     url: str
     cell: int = 0
     metrics_token: Secret | None = None

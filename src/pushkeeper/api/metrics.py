@@ -9,7 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pushkeeper.observability.meters import Spread
+from pushkeeper.observability.meters import Histogram
 from pushkeeper.observability.metrics import Metric
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import request_id_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.model import Secret
     from pushkeeper.observability.meters import Series
-    from pushkeeper.services.metrics_snapshot import Measures
+    from pushkeeper.services.metrics_snapshot import MetricsSnapshot
 
 PATH = "/metrics"
 _BY_PROXY = frozenset({b"forwarded", b"via", b"x-real-ip"})
@@ -34,9 +34,9 @@ _REFUSED = "metrics are for this machine, or for who has the token of the settin
 class Prometheus:
     """The answer to a scrape."""
 
-    def __init__(self, measures: Measures, token: Secret | None) -> None:
+    def __init__(self, snapshot: MetricsSnapshot, token: Secret | None) -> None:
         """With a token it is asked of everybody; without one only callers on this machine are answered."""
-        self._measures = measures
+        self._snapshot = snapshot
         self._token = token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,7 +57,7 @@ class Prometheus:
         return scheme.lower() == b"bearer" and secrets.compare_digest(given.strip(), self._token.value)
 
     async def _metrics(self, accept: str) -> Answer:
-        series = await self._measures.gather()
+        series = await self._snapshot.gather()
         # In a thread: thousands of lines would hold up every call for as long as they take.
         return await asyncio.to_thread(exposition, series, accept)
 
@@ -93,14 +93,14 @@ class _Families:
             family = Family(what.name, what.help, what.kind.value, what.unit)
             for series in several:
                 labels = dict(zip(what.labels, series.labels, strict=True))
-                if isinstance(series.value, Spread):
+                if isinstance(series.value, Histogram):
                     _add_spread(family, labels, series.value)
                 else:
                     family.add_sample(what.exposed, labels, series.value)
             yield family
 
 
-def _add_spread(family: Family, labels: dict[str, str], spread: Spread) -> None:
+def _add_spread(family: Family, labels: dict[str, str], spread: Histogram) -> None:
     up_to = 0
     for bound, count in zip((*spread.bounds, inf), spread.counts, strict=True):
         up_to += count

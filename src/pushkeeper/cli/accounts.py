@@ -90,7 +90,7 @@ def user_role(*, name: str, role: str, json: bool, **options: Any) -> None:
 
     async def work(services: Services) -> None:
         found = await services.accounts.named(name)
-        await services.accounts.let_be(actor(), found.user_id, Role(role))
+        await services.accounts.set_role(actor(), found.user_id, Role(role))
 
     run(with_services(options, work))
     answer({"name": name, "role": role}, f"{name} is {role} now.", json=json)
@@ -106,7 +106,7 @@ def user_disable(*, name: str, undo: bool, json: bool, **options: Any) -> None:
 
     async def work(services: Services) -> None:
         found = await services.accounts.named(name)
-        change = services.accounts.let_back if undo else services.accounts.keep_out
+        change = services.accounts.enable if undo else services.accounts.disable
         await change(actor(), found.user_id)
 
     run(with_services(options, work))

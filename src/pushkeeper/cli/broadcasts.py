@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.services.broadcasts.service import Broadcast, Broadcasts, Standing
+    from pushkeeper.services.broadcasts.service import Broadcast, Broadcasts, BroadcastStatus
 
 T = TypeVar("T")
 
@@ -149,7 +149,7 @@ def broadcast_start(
 ) -> None:
     """Let the draft NUMBER go out: at once, or when its hour comes."""
 
-    async def start(room: Broadcasts, workspace: WorkspaceId) -> Standing:
+    async def start(room: Broadcasts, workspace: WorkspaceId) -> BroadcastStatus:
         await room.start(actor(), workspace, number, version=if_version)
         return await _followed(room, workspace, number, follow=follow and not json)
 
@@ -183,7 +183,7 @@ def broadcast_cancel(*, number: int, name: str, json: bool, **options: Any) -> N
 def broadcast_status(*, number: int, follow: bool, name: str, json: bool, **options: Any) -> None:
     """Say how far broadcast NUMBER has come, when it will be over, and what came of it."""
 
-    async def look(room: Broadcasts, workspace: WorkspaceId) -> Standing:
+    async def look(room: Broadcasts, workspace: WorkspaceId) -> BroadcastStatus:
         return await _followed(room, workspace, number, follow=follow and not json)
 
     _tell(run(_with_broadcasts(name, options, look)), json=json)
@@ -239,7 +239,9 @@ async def _estimated(room: Broadcasts, broadcast: Broadcast) -> Broadcast:
     return await room.one(broadcast.workspace_id, broadcast.broadcast_id)
 
 
-async def _followed(room: Broadcasts, workspace: WorkspaceId, number: int, *, follow: bool) -> Standing:
+async def _followed(
+    room: Broadcasts, workspace: WorkspaceId, number: int, *, follow: bool
+) -> BroadcastStatus:
     """How it stands; or once it is over, with a bar until then."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -287,7 +289,7 @@ def _tell_draft(broadcast: Broadcast, name: str, *, json: bool) -> None:
     answer({"broadcast": BroadcastView.of(broadcast)}, "\n".join(lines), json=json)
 
 
-def _tell(standing: Standing, *, json: bool) -> None:
+def _tell(standing: BroadcastStatus, *, json: bool) -> None:
     from pushkeeper.services.schemas.broadcast_view import BroadcastView
 
     broadcast, done = standing.broadcast, standing.progress

@@ -83,7 +83,7 @@ async def fitted(settings: Settings, database: Database) -> Settings:
     return found
 
 
-class Fleet:
+class Children:
     """Children that are kept running until told to stop."""
 
     def __init__(self, settings: Settings, children: Sequence[Child], *, beat_s: float = BEAT_S) -> None:

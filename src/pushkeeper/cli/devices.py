@@ -103,13 +103,14 @@ def device_history(*, token: str, limit: int, name: str, json: bool, **options: 
 def send(*, name: str, to: str, title: str | None, message: str | None, json: bool, **options: Any) -> None:
     """Queue a push to all devices of a person; a running worker sends it."""
     from pushkeeper.services.messages.transactional import TransactionalPush
-    from pushkeeper.services.people import Naming
+    from pushkeeper.services.people import PersonReference
 
     async def work(services: Services, workspace: WorkspaceId) -> Queued:
         person = await services.people.person(workspace, identity.of_path(to))
         cio_id = identity.Identifier(identity.IdentifierKind.CIO_ID, person.cio_id)
         push = TransactionalPush(
-            naming=Naming(workspace_id=workspace, path=cio_id), content=Content(title=title, message=message)
+            naming=PersonReference(workspace_id=workspace, path=cio_id),
+            content=Content(title=title, message=message),
         )
         return await services.transactional.send(actor(), workspace, push)
 

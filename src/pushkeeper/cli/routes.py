@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.services.routes import Routing
+    from pushkeeper.services.routes import Routes
 
 
 @click.group(short_help="See the routes; pause and resume them; decide on what is held.")
@@ -111,6 +111,6 @@ def routes_discard(*, route: str, name: str, json: bool, **options: Any) -> None
 
 
 async def _with_routing(
-    name: str, options: dict[str, Any], ask: Callable[[Routing, WorkspaceId], Awaitable[Any]]
+    name: str, options: dict[str, Any], ask: Callable[[Routes, WorkspaceId], Awaitable[Any]]
 ) -> Any:
     return await with_workspace(name, options, lambda services, workspace: ask(services.routes, workspace))

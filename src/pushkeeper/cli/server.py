@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from contextlib import AbstractContextManager
 
-    from pushkeeper.cli.children import Fleet
+    from pushkeeper.cli.children import Children
     from pushkeeper.config import Settings
     from pushkeeper.interprocess import Place
     from pushkeeper.store.db.embedded import EmbeddedPostgres
@@ -174,7 +174,7 @@ async def _answer(
     """Answer calls until told to stop; and send, where there is no other process for it."""
     from pushkeeper import wiring
     from pushkeeper.cli.starting import uvicorn_config
-    from pushkeeper.services.metrics_snapshot import Measures, publish
+    from pushkeeper.services.metrics_snapshot import MetricsSnapshot, publish
     from pushkeeper.web.limits import limits_of
     from pushkeeper.web.server import Server
 
@@ -201,7 +201,7 @@ async def _answer(
         if sender is not None:
             group.create_task(sender.run())
         if place is not None:
-            publishing = group.create_task(publish(Measures(opened.database), place.figures))
+            publishing = group.create_task(publish(MetricsSnapshot(opened.database), place.figures))
         await server.serve([listener])
         stop()
         if publishing is not None:
@@ -214,13 +214,13 @@ async def _setup_url(settings: Settings, opened: Store, url: str) -> str | None:
     return None if entry is None else f"{url}/link/{entry.token}"
 
 
-def _sender(settings: Settings, opened: Store) -> Worker | Fleet | None:
+def _sender(settings: Settings, opened: Store) -> Worker | Children | None:
     """Who sends: this process, others that it looks after, or nobody here."""
     from pushkeeper import wiring
-    from pushkeeper.cli.children import Fleet, workers
+    from pushkeeper.cli.children import Children, workers
 
     if settings.workers:
-        return Fleet(settings, workers(settings.workers))
+        return Children(settings, workers(settings.workers))
     return wiring.worker(opened, settings) if settings.worker else None
 
 

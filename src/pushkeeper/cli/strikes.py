@@ -12,7 +12,7 @@ from pushkeeper.cli.use_cases import actor, with_workspace
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.services.services import Services
-    from pushkeeper.services.strikes import Meant, Outcome
+    from pushkeeper.services.strikes import StrikeSelector, UndoResult
 
 
 @click.command(short_help="Take strikes back that were nobody's fault.")
@@ -51,9 +51,9 @@ def undo(*, yes: bool, why: str | None, name: str, json: bool, **options: Any) -
 
 
 async def _undo(
-    name: str, options: dict[str, Any], meant: Meant, *, why: str, dry_run: bool, quiet: bool
-) -> Outcome:
-    async def work(services: Services, workspace: WorkspaceId) -> Outcome:
+    name: str, options: dict[str, Any], meant: StrikeSelector, *, why: str, dry_run: bool, quiet: bool
+) -> UndoResult:
+    async def work(services: Services, workspace: WorkspaceId) -> UndoResult:
         with progress("devices", quiet=quiet) as told:
             if dry_run:
                 return await services.strikes.foresee(workspace, meant, told)
@@ -62,7 +62,7 @@ async def _undo(
     return await with_workspace(name, options, work)
 
 
-def _told(outcome: Outcome) -> str:
+def _told(outcome: UndoResult) -> str:
     done = outcome.undo_id is not None
     lines = [f"{outcome.strikes:,} strikes of {outcome.devices:,} devices are meant."]
     rows = [

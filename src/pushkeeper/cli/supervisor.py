@@ -6,11 +6,11 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pushkeeper.cli.children import Child, Fleet, workers
+from pushkeeper.cli.children import Child, Children, workers
 from pushkeeper.cli.common import on_signals
 from pushkeeper.interprocess import Place, SharedMemory
 from pushkeeper.interprocess.figures import SUPERVISOR
-from pushkeeper.services.metrics_snapshot import Measures, publish
+from pushkeeper.services.metrics_snapshot import MetricsSnapshot, publish
 
 if TYPE_CHECKING:
     import socket
@@ -33,7 +33,7 @@ async def supervise(
     with SharedMemory.made(settings.processes) as memory:
         answering = [_answering(slot, listener, memory) for slot in range(1, settings.processes + 1)]
         sending = workers(max(settings.workers, 1)) if settings.worker else []
-        fleet = Fleet(settings, [*answering, *sending])
+        fleet = Children(settings, [*answering, *sending])
 
         def stop() -> None:
             # Who calls now is refused as soon as no child listens any more.
@@ -43,7 +43,7 @@ async def supervise(
         on_signals(stop)
         async with asyncio.TaskGroup() as group:
             beside = [
-                group.create_task(publish(Measures(database), Place(memory, SUPERVISOR).figures)),
+                group.create_task(publish(MetricsSnapshot(database), Place(memory, SUPERVISOR).figures)),
                 group.create_task(_announce(answering, ready)),
             ]
             await fleet.run()

@@ -32,8 +32,8 @@ from pushkeeper.dashboard.pages import (
     workspaces,
 )
 from pushkeeper.dashboard.ui import assets
-from pushkeeper.dashboard.ui.page import look
-from pushkeeper.dashboard.ui.response import Answer
+from pushkeeper.dashboard.ui.page import view
+from pushkeeper.dashboard.ui.response import PageResponse
 from pushkeeper.errors import NotFound
 from pushkeeper.web import forms
 
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from pushkeeper.dashboard.context import Context
-    from pushkeeper.dashboard.ui.page import Door
-    from pushkeeper.dashboard.ui.page_request import Visit
+    from pushkeeper.dashboard.ui.page import PageRoute
+    from pushkeeper.dashboard.ui.page_request import PageRequest
 
 
 def all_routes(context: Context) -> list[Route]:
@@ -52,37 +52,37 @@ def all_routes(context: Context) -> list[Route]:
     return [*guard.routes(context, all_doors(context)), Route("/static/{digest}/{name}", _Static())]
 
 
-def all_doors(context: Context) -> Sequence[Door]:
-    """All doors of the dashboard; the last is for what is none."""
+def all_doors(context: Context) -> Sequence[PageRoute]:
+    """All routes of the dashboard; the last answers every other path."""
     return [
-        *login.doors(context),
-        *workspaces.doors(context),
-        *overview.doors(context),
-        *devices.doors(context),
-        *people.doors(context),
-        *erasures.doors(context),
-        *audiences.doors(context),
-        *broadcast_form.doors(context),
-        *broadcasts.doors(context),
-        *messages.doors(context),
-        *explain.doors(context),
-        *reports.doors(context),
-        *templates.doors(context),
-        *credentials.doors(context),
-        *routes.doors(context),
-        *strikes.doors(context),
-        *webhooks.doors(context),
-        *jobs.doors(context),
-        *settings.doors(context),
-        *simulator.doors(context),
-        *users.doors(context),
-        *audit.doors(context),
-        look("/w/{workspace}/{rest:path}", _nothing),
+        *login.page_routes(context),
+        *workspaces.page_routes(context),
+        *overview.page_routes(context),
+        *devices.page_routes(context),
+        *people.page_routes(context),
+        *erasures.page_routes(context),
+        *audiences.page_routes(context),
+        *broadcast_form.page_routes(context),
+        *broadcasts.page_routes(context),
+        *messages.page_routes(context),
+        *explain.page_routes(context),
+        *reports.page_routes(context),
+        *templates.page_routes(context),
+        *credentials.page_routes(context),
+        *routes.page_routes(context),
+        *strikes.page_routes(context),
+        *webhooks.page_routes(context),
+        *jobs.page_routes(context),
+        *settings.page_routes(context),
+        *simulator.page_routes(context),
+        *users.page_routes(context),
+        *audit.page_routes(context),
+        view("/w/{workspace}/{rest:path}", _nothing),
     ]
 
 
-async def _nothing(visit: Visit) -> Answer:
-    del visit
+async def _nothing(request: PageRequest) -> PageResponse:
+    del request
     raise NotFound("page: not found")
 
 
@@ -94,10 +94,10 @@ class _Static:
         zips, head = forms.zips(scope), scope["method"] == "HEAD"
         file = assets.by_path().get(scope["path"])
         if file is None:
-            answer = Answer(status=404, body=b"not found", content_type=b"text/plain; charset=utf-8")
+            answer = PageResponse(status=404, body=b"not found", content_type=b"text/plain; charset=utf-8")
         else:
             encoding = ((b"content-encoding", b"gzip"),) if zips else ()
-            answer = Answer(
+            answer = PageResponse(
                 body=file.zipped if zips else file.body,
                 content_type=file.content_type,
                 headers=(assets.FOR_EVER, *encoding),

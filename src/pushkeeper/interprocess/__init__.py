@@ -5,7 +5,7 @@ from __future__ import annotations
 from pushkeeper.interprocess.figures import SharedFigures
 from pushkeeper.interprocess.memory import SharedMemory
 from pushkeeper.interprocess.rate_limits import RateLimits
-from pushkeeper.interprocess.turns import FewestFirst, NobodyElse, Turns
+from pushkeeper.interprocess.turns import AcceptAlways, FewestFirst, Turns
 
 __all__ = ["Place", "SharedMemory", "Turns"]
 
@@ -18,7 +18,7 @@ class Place:
         self._slot = slot
         self.limits = RateLimits(memory)
         self.turns = FewestFirst(memory, slot)
-        self.turns_while_starting = NobodyElse(memory)
+        self.turns_while_starting = AcceptAlways(memory)
         self.figures = SharedFigures(memory, slot)
 
     def leave(self) -> None:

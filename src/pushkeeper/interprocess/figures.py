@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from pushkeeper.observability.meters import Series, Spread
+from pushkeeper.observability.meters import Histogram, Series
 from pushkeeper.observability.metrics import Kind, Merge, Metric
 
 if TYPE_CHECKING:
@@ -81,16 +81,16 @@ def _is_shared(series: Series) -> bool:
     return what.kind is not Kind.INFO and what.merge is not Merge.OWN
 
 
-def _together(series: Series, ours: float | Spread) -> float | Spread:
+def _together(series: Series, ours: float | Histogram) -> float | Histogram:
     theirs = series.value
-    if isinstance(ours, Spread) and isinstance(theirs, Spread):
+    if isinstance(ours, Histogram) and isinstance(theirs, Histogram):
         # Not in its place: it goes on counting.
-        sum_of = Spread(ours.bounds)
+        sum_of = Histogram(ours.bounds)
         sum_of.counts = [a + b for a, b in zip(ours.counts, theirs.counts, strict=True)]
         sum_of.total = ours.total + theirs.total
         return sum_of
-    assert not isinstance(ours, Spread)  # noqa: S101 - of one metric
-    assert not isinstance(theirs, Spread)  # noqa: S101
+    assert not isinstance(ours, Histogram)  # noqa: S101 - of one metric
+    assert not isinstance(theirs, Histogram)  # noqa: S101
     return min(ours, theirs) if series.metric.value.merge is Merge.LEAST else ours + theirs
 
 
@@ -99,8 +99,8 @@ def _counted(several: Iterable[Series]) -> Iterator[Series]:
     return (series for series in several if series.metric.value.kind in {Kind.COUNTER, Kind.HISTOGRAM})
 
 
-def _plain(value: float | Spread) -> float | tuple[list[int], float]:
-    return (value.counts, value.total) if isinstance(value, Spread) else value
+def _plain(value: float | Histogram) -> float | tuple[list[int], float]:
+    return (value.counts, value.total) if isinstance(value, Histogram) else value
 
 
 def _read(published: bytes) -> list[Series]:
@@ -108,7 +108,7 @@ def _read(published: bytes) -> list[Series]:
     for name, labels, value in _DECODER.decode(published) if published else ():
         metric = _METRICS[name]
         if isinstance(value, tuple):
-            spread = Spread(metric.value.bounds)
+            spread = Histogram(metric.value.bounds)
             spread.counts, spread.total = value
             found.append(Series(metric, labels, spread))
         else:

@@ -45,7 +45,7 @@ class FewestFirst:
         return all(memory.connections(slot) >= ours for slot in memory.alive())
 
 
-class NobodyElse:
+class AcceptAlways:
     """This process accepts while there is no other that could: what it has to say is no better than nothing."""
 
     patience_s = 1.0

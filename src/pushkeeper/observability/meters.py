@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pushkeeper.observability.metrics import Metric
 
 
-class Count:
+class Counter:
     """A number that only grows."""
 
     __slots__ = ("value",)
@@ -19,7 +19,7 @@ class Count:
         self.value = 0.0
 
 
-class Spread:
+class Histogram:
     """How often what was observed was up to each bound (the last place is for what is above all), and its sum."""
 
     __slots__ = ("bounds", "counts", "total")
@@ -40,28 +40,28 @@ class Series:
 
     metric: Metric
     labels: tuple[str, ...]
-    value: float | Spread
+    value: float | Histogram
 
 
 class Meters:
     """Counts and spreads by metric and labels. Whoever counts often asks for theirs once, and keeps it."""
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[Metric, tuple[str, ...]], Count] = {}
-        self._spreads: dict[tuple[Metric, tuple[str, ...]], Spread] = {}
+        self._counts: dict[tuple[Metric, tuple[str, ...]], Counter] = {}
+        self._spreads: dict[tuple[Metric, tuple[str, ...]], Histogram] = {}
 
-    def count(self, metric: Metric, *labels: str) -> Count:
+    def count(self, metric: Metric, *labels: str) -> Counter:
         """The count of these labels."""
         found = self._counts.get((metric, labels))
         if found is None:
-            found = self._counts[metric, labels] = Count()
+            found = self._counts[metric, labels] = Counter()
         return found
 
-    def spread(self, metric: Metric, *labels: str) -> Spread:
+    def spread(self, metric: Metric, *labels: str) -> Histogram:
         """The spread of these labels."""
         found = self._spreads.get((metric, labels))
         if found is None:
-            found = self._spreads[metric, labels] = Spread(metric.value.bounds)
+            found = self._spreads[metric, labels] = Histogram(metric.value.bounds)
         return found
 
     def series(self) -> list[Series]:

@@ -15,15 +15,15 @@ from typing import BinaryIO
 
 import msgspec
 
-from pushkeeper.core.messages.liquid import NotRenderable
-from pushkeeper.core.messages.personalize import BadContent, Speaker
+from pushkeeper.core.messages.liquid import RenderError
+from pushkeeper.core.messages.personalize import BadContent, MessageRenderer
 from pushkeeper.rendering.frames import (
     LENGTH_BYTES,
-    Answer,
     Group,
     Message,
     NotRendered,
     Rendered,
+    RenderReply,
     Said,
     framed,
 )
@@ -36,16 +36,16 @@ class _Speakers:
     """The messages that were rendered lately."""
 
     def __init__(self) -> None:
-        self._speakers: OrderedDict[bytes, Speaker] = OrderedDict()
+        self._speakers: OrderedDict[bytes, MessageRenderer] = OrderedDict()
         self._characters = 0
 
-    def of(self, message: bytes) -> Speaker:
+    def of(self, message: bytes) -> MessageRenderer:
         """The message, compiled; BadContent when it is not Liquid."""
         if (found := self._speakers.get(message)) is not None:
             self._speakers.move_to_end(message)
             return found
         told = msgspec.json.decode(message, type=Message)
-        made = self._speakers[message] = Speaker(told.content, told.wording)
+        made = self._speakers[message] = MessageRenderer(told.content, told.wording)
         self._characters += made.characters
         while self._characters > MAX_SPEAKERS_CHARACTERS and len(self._speakers) > 1:
             _, forgotten = self._speakers.popitem(last=False)
@@ -78,7 +78,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, limits: _Limits) -> None:
     decoder = msgspec.json.Decoder(Group)
     while head := requests.read(LENGTH_BYTES):
         group = decoder.decode(requests.read(int.from_bytes(head, "big")))
-        answers.write(framed(msgspec.json.encode(Answer(_render(speakers, group, limits)))))
+        answers.write(framed(msgspec.json.encode(RenderReply(_render(speakers, group, limits)))))
         answers.flush()
 
 
@@ -89,7 +89,7 @@ def _render(speakers: _Speakers, group: Group, limits: _Limits) -> list[Said]:
         limits.begin()
         try:
             said.append(Rendered(speakers.of(bytes(group.message)).say(reader, platform)))
-        except (NotRenderable, BadContent) as error:
+        except (RenderError, BadContent) as error:
             said.append(NotRendered(str(error)))
         finally:
             limits.end()
@@ -106,7 +106,7 @@ def main() -> None:
     limits = _Limits(deadline_s, memory_bytes)
     gc.freeze()
     answers = sys.stdout.buffer
-    answers.write(framed(msgspec.json.encode(Answer([]))))
+    answers.write(framed(msgspec.json.encode(RenderReply([]))))
     answers.flush()
     serve(sys.stdin.buffer, answers, limits)
 

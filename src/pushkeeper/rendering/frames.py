@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from pushkeeper.core.messages.personalize import Reader, Wording
+from pushkeeper.core.messages.personalize import PersonalizedContent, RenderContext
 from pushkeeper.core.model import Content, Platform
 
 LENGTH_BYTES = 4
@@ -16,14 +16,14 @@ class Message(msgspec.Struct, frozen=True):
     """A message to be rendered."""
 
     content: Content
-    wording: Wording
+    wording: PersonalizedContent
 
 
 class Group(msgspec.Struct, frozen=True):
     """People whom one message is to be rendered for; `message` is a `Message`, encoded once for many groups."""
 
     message: msgspec.Raw
-    readers: list[tuple[Reader, Platform]]
+    readers: list[tuple[RenderContext, Platform]]
 
 
 class NotRendered(msgspec.Struct, frozen=True, tag=True):
@@ -41,7 +41,7 @@ class Rendered(msgspec.Struct, frozen=True, tag=True):
 Said: TypeAlias = Rendered | NotRendered
 
 
-class Answer(msgspec.Struct, frozen=True):
+class RenderReply(msgspec.Struct, frozen=True):
     """What is said to the first of a group, one at least; to nobody, once, when the process is ready."""
 
     said: list[Said]

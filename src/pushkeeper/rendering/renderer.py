@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from pushkeeper.core.messages.liquid import Budget, NotRenderable, TooMuchWork
+from pushkeeper.core.messages.liquid import Budget, RenderBudgetExceeded, RenderError
 from pushkeeper.core.messages.personalize import BadContent
 from pushkeeper.observability.logs import logger
 from pushkeeper.rendering.frames import (
     LENGTH_BYTES,
-    Answer,
     Group,
     Message,
     NotRendered,
     Rendered,
+    RenderReply,
     Said,
     framed,
 )
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import Sequence
 
-    from pushkeeper.core.messages.personalize import Reader, Speaker
+    from pushkeeper.core.messages.personalize import MessageRenderer, RenderContext
     from pushkeeper.core.model import Platform, WorkspaceId
 
 log = logger("rendering")
@@ -50,7 +50,7 @@ _FAILED = NotRendered("it could not be rendered")
 _TOO_MUCH = NotRendered("Liquid: too much work")
 _KEPT_OF_ENVIRONMENT = ("LANG", "LC_ALL", "PATH", "PYTHONPATH", "TZ")
 
-Whom: TypeAlias = "tuple[Reader, Platform]"
+Reader: TypeAlias = "tuple[RenderContext, Platform]"
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class _Job:
     """
 
     message: msgspec.Raw
-    left: deque[tuple[int, Whom]]
+    left: deque[tuple[int, Reader]]
     said: list[Said | None]
     alone: int = 0
     deaths: int = 0
@@ -95,8 +95,8 @@ class Renderer:
     async def say(
         self,
         workspace: WorkspaceId,
-        speaker: Speaker,
-        readers: Sequence[Whom],
+        speaker: MessageRenderer,
+        readers: Sequence[Reader],
         *,
         within_s: float | None = None,
     ) -> list[Said | None]:
@@ -116,8 +116,8 @@ class Renderer:
     async def _there(
         self,
         workspace: WorkspaceId,
-        speaker: Speaker,
-        left: deque[tuple[int, Whom]],
+        speaker: MessageRenderer,
+        left: deque[tuple[int, Reader]],
         said: list[Said | None],
         limit: asyncio.Timeout,
     ) -> None:
@@ -230,23 +230,23 @@ class Renderer:
         return await process.wait()
 
 
-async def _answer(process: Process) -> Answer:
+async def _answer(process: Process) -> RenderReply:
     assert process.stdout is not None  # noqa: S101 - it was started with a pipe
     head = await process.stdout.readexactly(LENGTH_BYTES)
     body = await process.stdout.readexactly(int.from_bytes(head, "big"))
-    return msgspec.json.decode(body, type=Answer)
+    return msgspec.json.decode(body, type=RenderReply)
 
 
-async def _here(speaker: Speaker, readers: Sequence[Whom], said: list[Said | None]) -> None:
+async def _here(speaker: MessageRenderer, readers: Sequence[Reader], said: list[Said | None]) -> None:
     """Say to everybody what is quick, until somebody needs more than may be had here."""
     began = time.monotonic()
     for place, (reader, platform) in enumerate(readers):
         try:
             if speaker.is_quick_for(reader):
                 said[place] = Rendered(speaker.say(reader, platform, Budget(LOCAL_UNITS)))
-        except TooMuchWork:
+        except RenderBudgetExceeded:
             return
-        except (NotRenderable, BadContent) as error:
+        except (RenderError, BadContent) as error:
             said[place] = NotRendered(str(error))
         except Exception as error:
             log.exception("person_not_rendered")

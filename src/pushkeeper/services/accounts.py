@@ -122,7 +122,7 @@ class Users:
         return found[0]
 
     @audited("user.role", "user")
-    async def let_be(self, entry: AuditEntry, user: UserId, role: Role) -> None:
+    async def set_role(self, entry: AuditEntry, user: UserId, role: Role) -> None:
         """Give a user another role.
 
         Raises:
@@ -137,7 +137,7 @@ class Users:
         entry.changed("role", before.role.value, role.value)
 
     @audited("user.disable", "user")
-    async def keep_out(self, entry: AuditEntry, user: UserId) -> None:
+    async def disable(self, entry: AuditEntry, user: UserId) -> None:
         """Disable a user: they are logged out everywhere, and cannot come back until somebody lets them.
 
         Raises:
@@ -153,7 +153,7 @@ class Users:
         await self._change(entry, user, work, leaves=True)
 
     @audited("user.enable", "user")
-    async def let_back(self, entry: AuditEntry, user: UserId) -> None:
+    async def enable(self, entry: AuditEntry, user: UserId) -> None:
         """Let a user who was kept out log in again.
 
         Raises:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.admin.workspaces import KeyHolder
     from pushkeeper.store.db.database import Database
 
-__all__ = ["ApiKeys", "Caller", "KeyFacts", "KeyKind", "Keys", "NewKey"]
+__all__ = ["ApiKeys", "Authenticator", "Caller", "KeyFacts", "KeyKind", "NewKey"]
 
 _REMEMBERED_S = 0.8  # a key that is revoked is refused everywhere within a second
 _MOST_REMEMBERED = 10_000
@@ -50,7 +50,7 @@ class Caller(Workspace):
         return Actor(kind=ActorKind.KEY, name=self.key_id, address=address)
 
 
-class Keys:
+class Authenticator:
     """Looks keys up; an Authorization header that was good is remembered for less than a second, by a digest of it alone.
 
     Each kind of key of a workspace may make so many calls in a second, counted by `limits`. Calls that come while their key

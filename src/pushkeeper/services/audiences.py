@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.core.filters import saved as filter_saved
 from pushkeeper.core.filters import to_text
-from pushkeeper.core.filters.evaluate import Reading, failing
+from pushkeeper.core.filters.evaluate import EvaluationContext, failing
 from pushkeeper.core.filters.nodes import InSegment, Unit
 from pushkeeper.core.filters.saved import Definition
 from pushkeeper.errors import BadRequest, Conflict, NotFound
@@ -20,7 +20,7 @@ from pushkeeper.store.audiences.audiences import LONGEST_S, Audience, Estimate, 
 from pushkeeper.store.audiences.plans import AudiencePlan
 from pushkeeper.store.people import pages as person_pages
 from pushkeeper.store.people import placeholders, resolution, segments
-from pushkeeper.store.people.people import Naming
+from pushkeeper.store.people.people import PersonReference
 from pushkeeper.store.people.segments import Draft, Segment, Use
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LONGEST_S",
-    "Apart",
     "AudiencePlan",
     "Audiences",
     "Draft",
@@ -46,6 +45,7 @@ __all__ = [
     "Preview",
     "Segment",
     "Size",
+    "UnitDifference",
     "Use",
     "read_filter",
     "read_whole",
@@ -55,7 +55,7 @@ _NOT_FOUND = "segment: not found"
 
 
 @dataclass(frozen=True, slots=True)
-class Apart:
+class UnitDifference:
     """Whom a filter means otherwise if it is read of people instead of devices.
 
     Attributes:
@@ -72,7 +72,7 @@ class Preview:
     """How large an audience is, and who differs if its filter is read of people instead of devices."""
 
     size: Size
-    apart: Apart
+    apart: UnitDifference
 
     @property
     def examples(self) -> int:
@@ -199,7 +199,7 @@ class Audiences:
             NotFound: there is no segment of this number.
         """
         await self._by_hand(workspace, segment_id)
-        namings = [Naming(workspace_id=workspace, path=one, field="ids") for one in who]
+        namings = [PersonReference(workspace_id=workspace, path=one, field="ids") for one in who]
 
         async def work(connection: Connection) -> None:
             for refusal in (await placeholders.refused(connection, dict(enumerate(namings)))).values():
@@ -219,7 +219,7 @@ class Audiences:
             NotFound: there is no segment of this number.
         """
         await self._by_hand(workspace, segment_id)
-        namings = [Naming(workspace_id=workspace, path=one, create=False) for one in who]
+        namings = [PersonReference(workspace_id=workspace, path=one, create=False) for one in who]
 
         async def work(connection: Connection) -> None:
             found = await resolution.resolve(connection, namings, self._database.hashes)
@@ -322,7 +322,7 @@ class Audiences:
         size = await audiences.size(self._database, audience)
         return Preview(size, await self._apart(audience, audiences.LONGEST_S))
 
-    async def apart(self, workspace: WorkspaceId, given: object, *, within_s: float) -> Apart:
+    async def apart(self, workspace: WorkspaceId, given: object, *, within_s: float) -> UnitDifference:
         """Which devices a filter is true of only if it is read of people, or only if not, and why.
 
         Raises:
@@ -365,7 +365,7 @@ class Audiences:
         node = await read_whole(self._database.of(workspace).rows, workspace, given)
         return Audience(workspace_id=workspace, node=node, unit=unit, now=datetime.now(UTC))
 
-    async def _apart(self, audience: Audience, within_s: float) -> Apart:
+    async def _apart(self, audience: Audience, within_s: float) -> UnitDifference:
         found = await audiences.differences(self._database, audience, within_s=within_s)
         clauses = {}
         included = {device.device_id for device in found.included}
@@ -374,10 +374,10 @@ class Audiences:
                 self._database, audience.workspace_id, device.person_id, audience.node
             )
             of_device = own.get(device.device_id) if device.device_id in included else None
-            missing = failing(audience.node, Reading(known, audience.now, of_device))
+            missing = failing(audience.node, EvaluationContext(known, audience.now, of_device))
             if missing is not None:
                 clauses[device.device_id] = to_text.text_of(missing)
-        return Apart(found, clauses)
+        return UnitDifference(found, clauses)
 
     async def _by_hand(self, workspace: WorkspaceId, segment_id: int) -> None:
         if (await self.segment(workspace, segment_id)).filter is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 from pushkeeper.core.actor import Actor, ActorKind
 from pushkeeper.errors import PushkeeperError
 from pushkeeper.store.admin import audit
-from pushkeeper.store.admin.audit import Line, Outcome, Wanted
+from pushkeeper.store.admin.audit import AuditFilter, AuditLine, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.db.driver import Connection
 
-__all__ = ["Actor", "ActorKind", "Audit", "AuditEntry", "Line", "Outcome", "Wanted", "audited"]
+__all__ = ["Actor", "ActorKind", "Audit", "AuditEntry", "AuditFilter", "AuditLine", "Outcome", "audited"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -74,7 +74,7 @@ class Audit:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def lines(self, wanted: Wanted) -> list[Line]:
+    async def lines(self, wanted: AuditFilter) -> list[AuditLine]:
         """Lines of the log, the newest first."""
         return await audit.page(self._database, wanted)
 
@@ -171,8 +171,8 @@ async def write_refused(database: Database, by: Actor, action: str, why: str) ->
     await audit.write(database, _act(by, action, None, ""), Outcome.REFUSED, why)
 
 
-def _act(by: Actor, action: str, workspace: WorkspaceId | None, target: str) -> audit.Act:
-    return audit.Act(
+def _act(by: Actor, action: str, workspace: WorkspaceId | None, target: str) -> audit.NewAuditLine:
+    return audit.NewAuditLine(
         actor=by.kind,
         user_id=by.user_id,
         user_name=by.name,

@@ -11,7 +11,7 @@ from pushkeeper.core.explain import explain
 from pushkeeper.core.explain import facts as explain_facts
 from pushkeeper.core.filters import from_text, to_text
 from pushkeeper.core.filters import saved as filter_saved
-from pushkeeper.core.filters.evaluate import Facts, Reading, failing
+from pushkeeper.core.filters.evaluate import EvaluationContext, PersonFacts, failing
 from pushkeeper.core.filters.nodes import BadFilter, Unit, events_in
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import DeviceId, PersonId, device_id
@@ -67,7 +67,7 @@ class Explanations:
         if device is None and told is None:
             keys = [one.device_id for one in found]
         everything = [*dict.fromkeys([*(one.device_id for one in found), *keys])]
-        happening = explanations.Happening()
+        happening = explanations.DeliveryEvent()
         if told is not None and (sent := told.message_id) is not None:
             happening = await explanations.happening(self._database, workspace, sent, who, everything)
             if device is None:
@@ -76,12 +76,12 @@ class Explanations:
         history = await explanations.history(self._database, workspace, everything)
         ways = await routes.of_workspaces(self._database, [workspace])
         there = {one.device_id: one for one in found}
-        facts = explain_facts.Facts(
+        facts = explain_facts.Evidence(
             now=now,
             person=None if about is None else about.told,
             message=None if told is None else told.told,
             devices=[
-                explain_facts.OfDevice(
+                explain_facts.DeviceEvidence(
                     key=key.hex(),
                     device=None if key not in there else there[key].told,
                     history=history[key],
@@ -183,7 +183,7 @@ class Explanations:
             return {}
         own = [one for one in found if one.told.person_id == person.told.person_id]
         did = await explanations.events(self._database, workspace, person.told.person_id, events_in(node))
-        known = Facts(
+        known = PersonFacts(
             identifiers=person.told.known_by,
             attributes=person.attributes,
             segments=person.segments,
@@ -193,7 +193,7 @@ class Explanations:
         clauses = {}
         for one in found:
             of_device = one.facts if message.unit is Unit.DEVICE else None
-            missing = failing(node, Reading(known, now, of_device))
+            missing = failing(node, EvaluationContext(known, now, of_device))
             if missing is not None:
                 clauses[one.device_id] = to_text.text_of(missing)
         return clauses
@@ -215,7 +215,7 @@ _MOST_DIGITS = 18
 
 
 def _concerned(
-    keys: Sequence[DeviceId], found: Sequence[Device], happening: explanations.Happening
+    keys: Sequence[DeviceId], found: Sequence[Device], happening: explanations.DeliveryEvent
 ) -> list[DeviceId]:
     """The devices that the person has, and those to which something of the message happened."""
     theirs = {one.device_id for one in found}

@@ -20,7 +20,7 @@ from pushkeeper.store import exports
 from pushkeeper.store.db import patience
 from pushkeeper.store.exports import Export
 from pushkeeper.store.messages import messages
-from pushkeeper.store.messages.messages import Wanted
+from pushkeeper.store.messages.messages import DeliveriesFilter
 from pushkeeper.store.people import segments
 
 if TYPE_CHECKING:
@@ -278,9 +278,9 @@ class _Pages:
         return found
 
 
-def _wanted(asked: dict[str, Any]) -> Wanted:
+def _wanted(asked: dict[str, Any]) -> DeliveriesFilter:
     """What an export of deliveries asks for, from its first page."""
-    return Wanted(
+    return DeliveriesFilter(
         after_message=_LAST_ID,
         after_device=b"",
         since=datetime.fromtimestamp(asked["since"], tz=UTC),

@@ -9,12 +9,11 @@ from pushkeeper.store.audiences import suggestions
 from pushkeeper.store.audiences.suggestions import Known
 from pushkeeper.store.devices import pages as devices
 from pushkeeper.store.devices.pages import FIRST as FIRST_DEVICE
+from pushkeeper.store.devices.pages import HistoryRow, LineKey, ShownDevice
 from pushkeeper.store.devices.pages import Key as DeviceKey
-from pushkeeper.store.devices.pages import Line, LineKey, ShownDevice
 from pushkeeper.store.messages import pages as messages
 from pushkeeper.store.messages.pages import FIRST as FIRST_MESSAGE
-from pushkeeper.store.messages.pages import OwnDelivery, ShownDelivery, ShownMessage
-from pushkeeper.store.messages.pages import Wanted as WantedMessages
+from pushkeeper.store.messages.pages import MessagesFilter, OwnDelivery, ShownDelivery, ShownMessage
 from pushkeeper.store.people import pages as people
 from pushkeeper.store.people.pages import FIRST as FIRST_PERSON
 from pushkeeper.store.people.pages import ShownPerson
@@ -35,16 +34,16 @@ __all__ = [
     "FIRST_MESSAGE",
     "FIRST_PERSON",
     "DeviceKey",
+    "HistoryRow",
     "Known",
-    "Line",
     "LineKey",
     "Listings",
+    "MessagesFilter",
     "OwnDelivery",
     "ShownDelivery",
     "ShownDevice",
     "ShownMessage",
     "ShownPerson",
-    "WantedMessages",
 ]
 
 
@@ -77,7 +76,7 @@ class Listings:
 
     async def device_history(
         self, workspace: WorkspaceId, device: DeviceId, *, before: LineKey | None, limit: int
-    ) -> list[Line]:
+    ) -> list[HistoryRow]:
         """What happened to a device before something that did, the newest first; it outlives the device."""
         return await devices.history(self._database, workspace, device, before=before, limit=limit)
 
@@ -108,7 +107,7 @@ class Listings:
         return await messages.of_person(self._database, workspace, person, before=before, limit=limit)
 
     async def messages(
-        self, workspace: WorkspaceId, wanted: WantedMessages, *, after: UUID, limit: int
+        self, workspace: WorkspaceId, wanted: MessagesFilter, *, after: UUID, limit: int
     ) -> Page[ShownMessage, UUID]:
         """Messages after one of them."""
         return await messages.page(self._database, workspace, wanted, after=after, limit=limit)

@@ -41,7 +41,7 @@ SLOW_FOR_S = 60.0
 SLOW_TIMES = 50.0  # of many devices it takes long: at most a fiftieth of the time is spent on it
 
 
-class Kept(Generic[T]):
+class CachedAnswer(Generic[T]):
     """A question's last answer. One that is too old is asked for again, by one caller for all.
 
     It is fresh for `fresh_for_s`, or for so many `times` as long as it took, whichever is longer.
@@ -97,7 +97,7 @@ class Kept(Generic[T]):
             log.warning("figures_not_asked", error=str(error))
 
 
-class Measures:
+class MetricsSnapshot:
     """Gathers all series for a scrape; what a scan of devices tells is kept for a minute, or fifty times as long as it takes."""
 
     def __init__(self, database: Database, cell: int = 0, shared: SharedFigures | None = None) -> None:
@@ -107,9 +107,9 @@ class Measures:
         self._shared = shared
         self._process = psutil.Process()
         self._postgresql = ""
-        self._quick = Kept(self._ask_quick, fresh_for_s=QUICK_FOR_S)
-        self._slow = Kept(self._ask_slow, fresh_for_s=SLOW_FOR_S, times=SLOW_TIMES)
-        self._replica = Kept(self._ask_replica, fresh_for_s=QUICK_FOR_S)
+        self._quick = CachedAnswer(self._ask_quick, fresh_for_s=QUICK_FOR_S)
+        self._slow = CachedAnswer(self._ask_slow, fresh_for_s=SLOW_FOR_S, times=SLOW_TIMES)
+        self._replica = CachedAnswer(self._ask_replica, fresh_for_s=QUICK_FOR_S)
 
     async def gather(self) -> list[Series]:
         """Every series; without those of the database and of the workers while that does not answer."""
@@ -229,7 +229,7 @@ def _of_routes(known: _Known, held: Mapping[tuple[int, str], int]) -> Iterator[S
             yield Series(Metric.HELD_VERDICTS, (workspace, route.name, why), float(count))
 
 
-def _of_queue(waiting: Iterable[metrics.Waiting]) -> Iterator[Series]:
+def _of_queue(waiting: Iterable[metrics.QueueDepth]) -> Iterator[Series]:
     for line in waiting:
         labels = (line.workspace, str(line.priority))
         yield Series(Metric.QUEUE_BATCHES, (*labels, line.state), float(line.batches))
@@ -238,21 +238,21 @@ def _of_queue(waiting: Iterable[metrics.Waiting]) -> Iterator[Series]:
             yield Series(Metric.QUEUE_OLDEST, labels, line.oldest_due_s)
 
 
-async def publish(measures: Measures, shared: SharedFigures) -> None:
+async def publish(snapshot: MetricsSnapshot, shared: SharedFigures) -> None:
     """Let the other processes of the service read this one's figures, until cancelled."""
-    begun = _publish(measures, shared.begin)
+    begun = _publish(snapshot, shared.begin)
     try:
         while True:
             await asyncio.sleep(EVERY_S)
-            begun = _publish(measures, shared.publish if begun else shared.begin) or begun
+            begun = _publish(snapshot, shared.publish if begun else shared.begin) or begun
     finally:
-        _publish(measures, shared.publish)
+        _publish(snapshot, shared.publish)
 
 
-def _publish(measures: Measures, write: Callable[[Iterable[Series]], None]) -> bool:
+def _publish(snapshot: MetricsSnapshot, write: Callable[[Iterable[Series]], None]) -> bool:
     """Whether that was possible."""
     try:
-        write(measures.own())
+        write(snapshot.own())
     except Exception:
         # Out of file descriptors, say: the service is not to end for want of its figures.
         log.exception("figures_not_published")

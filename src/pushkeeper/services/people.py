@@ -1,4 +1,4 @@
-"""The registry of people and their devices: identify, register, move, forget, merge, suppress, erase; and what they did."""
+"""People and their devices: identify, register, move, forget, merge, suppress, erase; and what they did."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pushkeeper.store.devices.devices import Device, HistoryLine, PushLine, Regi
 from pushkeeper.store.people import blocklist, erasures, events, people, topics
 from pushkeeper.store.people.erasures import AskedBy, Receipt
 from pushkeeper.store.people.events import EventKind, NewEvent
-from pushkeeper.store.people.ingest import Act, Call, Tell, anonymous_keys, keys_of, write
-from pushkeeper.store.people.people import AttributeChange, Member, Naming, Person
+from pushkeeper.store.people.ingest import Call, Command, PersonUpdate, anonymous_keys, keys_of, write
+from pushkeeper.store.people.people import AttributeChange, Member, Person, PersonReference
 from pushkeeper.store.people.placeholders import refusal as placeholder_refusal
 
 if TYPE_CHECKING:
@@ -29,28 +29,28 @@ if TYPE_CHECKING:
     from pushkeeper.store.db.driver import Connection
 
 __all__ = [
-    "Act",
     "AskedBy",
     "AttributeChange",
     "Call",
+    "Command",
     "Device",
     "EventKind",
     "HistoryLine",
     "Member",
-    "Naming",
     "NewEvent",
+    "People",
     "Person",
+    "PersonReference",
+    "PersonUpdate",
     "PushLine",
     "Receipt",
     "Registration",
-    "Registry",
     "Search",
-    "Tell",
     "placeholder_refusal",
 ]
 
 
-class Registry:
+class People:
     """The people and devices of all workspaces.
 
     Writes return after their commit. Concurrent ones are committed together; calls that concern the same person or the
@@ -61,15 +61,15 @@ class Registry:
         self._database = database
         self._calls: Combiner[Call, object] = Combiner(self._commit, keys_of, name="registry")
 
-    async def identify(self, naming: Naming, change: AttributeChange) -> PersonId | None:
+    async def identify(self, naming: PersonReference, change: AttributeChange) -> PersonId | None:
         """Create or update a person; None when nobody is meant and nobody may be created.
 
         Raises:
             BadRequest: the person would have more than 300 attributes.
         """
-        return await self.tell(Tell(workspace_id=naming.workspace_id, naming=naming, change=change))
+        return await self.tell(PersonUpdate(workspace_id=naming.workspace_id, naming=naming, change=change))
 
-    async def register(self, naming: Naming, registration: Registration) -> PersonId | None:
+    async def register(self, naming: PersonReference, registration: Registration) -> PersonId | None:
         """Give a person a device, creating the person if need be.
 
         A token that another person has moves to this one; the same token again revives a bounced or suppressed device.
@@ -79,10 +79,10 @@ class Registry:
             BadRequest: the device would have more than 300 attributes.
         """
         return await self.tell(
-            Tell(workspace_id=naming.workspace_id, naming=naming, registration=registration)
+            PersonUpdate(workspace_id=naming.workspace_id, naming=naming, registration=registration)
         )
 
-    async def tell(self, told: Tell) -> PersonId | None:
+    async def tell(self, told: PersonUpdate) -> PersonId | None:
         """Write what is told, and return whom it was about.
 
         Raises:
@@ -158,7 +158,7 @@ class Registry:
         async def work(connection: Connection) -> None:
             await events.note(connection, workspace, said)
 
-        await self.do(Act(workspace_id=workspace, work=work))
+        await self.do(Command(workspace_id=workspace, work=work))
 
     # What is done to people and devices, to be done by `do` or among others by `do_all`.
 
@@ -170,7 +170,7 @@ class Registry:
         *,
         request_id: str = "",
         once: bytes | None = None,
-    ) -> Act:
+    ) -> Command:
         """Deletes a device of this person; answers whether they had it."""
         only = device_id(workspace, token)
 
@@ -180,7 +180,9 @@ class Registry:
                 return False
             return await devices.delete(connection, workspace, person, only=only, request_id=request_id) > 0
 
-        return Act(workspace_id=workspace, keys=(only, (workspace, *identifier.key)), work=work, once=once)
+        return Command(
+            workspace_id=workspace, keys=(only, (workspace, *identifier.key)), work=work, once=once
+        )
 
     def forgetting_token(
         self,
@@ -190,7 +192,7 @@ class Registry:
         *,
         request_id: str = "",
         once: bytes | None = None,
-    ) -> Act:
+    ) -> Command:
         """Deletes the device of this token, whoever owns it: its app reports that nobody is logged in.
 
         Calls of one anonymous id keep their order; it names nobody.
@@ -203,7 +205,7 @@ class Registry:
                 await devices.delete(connection, workspace, person, only=only, request_id=request_id)
 
         keys = (only, *anonymous_keys(workspace, anonymous_id))
-        return Act(workspace_id=workspace, keys=keys, work=work, once=once)
+        return Command(workspace_id=workspace, keys=keys, work=work, once=once)
 
     def forgetting_person(
         self,
@@ -213,13 +215,13 @@ class Registry:
         request_id: str = "",
         by: AskedBy = AskedBy.API,
         once: bytes | None = None,
-    ) -> Act:
+    ) -> Command:
         """Deletes a person with all their devices; answers by the number of their erasure, None when there was nobody."""
 
         async def work(connection: Connection) -> int | None:
             return await self._forget(connection, workspace, identifier, by, request_id)
 
-        return Act(workspace_id=workspace, whole=True, work=work, once=once)
+        return Command(workspace_id=workspace, whole=True, work=work, once=once)
 
     def suppressing(
         self,
@@ -229,7 +231,7 @@ class Registry:
         request_id: str = "",
         by: AskedBy = AskedBy.API,
         once: bytes | None = None,
-    ) -> Act:
+    ) -> Command:
         """Deletes a person and keeps all their identifiers from being used again."""
 
         async def work(connection: Connection) -> None:
@@ -239,21 +241,21 @@ class Registry:
             blocked = {*keys, *([] if identifier.person_id else [identifier.key])}
             await blocklist.block(connection, workspace, sorted(blocked), self._database.hashes)
 
-        return Act(workspace_id=workspace, whole=True, work=work, once=once)
+        return Command(workspace_id=workspace, whole=True, work=work, once=once)
 
     def unsuppressing(
         self, workspace: WorkspaceId, identifier: Identifier, *, once: bytes | None = None
-    ) -> Act:
+    ) -> Command:
         """Lets an identifier be used again; brings nobody back."""
 
         async def work(connection: Connection) -> None:
             await blocklist.unblock(connection, workspace, identifier.key, self._database.hashes)
 
-        return Act(workspace_id=workspace, whole=True, work=work, once=once)
+        return Command(workspace_id=workspace, whole=True, work=work, once=once)
 
     def merging(
         self, workspace: WorkspaceId, primary: Identifier, secondary: Identifier, *, request_id: str = ""
-    ) -> Act:
+    ) -> Command:
         """Gives a person what another has, devices too, and deletes the other; nothing where either is unknown."""
 
         async def work(connection: Connection) -> bool:
@@ -269,7 +271,7 @@ class Registry:
             await people.delete(connection, workspace, other)
             return True
 
-        return Act(workspace_id=workspace, whole=True, work=work)
+        return Command(workspace_id=workspace, whole=True, work=work)
 
     # Reads.
 

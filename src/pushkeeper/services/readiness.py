@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.errors import Unreachable
 from pushkeeper.observability.logs import logger
-from pushkeeper.services.metrics_snapshot import Kept
+from pushkeeper.services.metrics_snapshot import CachedAnswer
 from pushkeeper.store.admin import diagnostics
 from pushkeeper.store.db import migrate
 
@@ -25,7 +25,7 @@ class Readiness:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._in_the_way = Kept(self._look, fresh_for_s=FRESH_FOR_S)
+        self._in_the_way = CachedAnswer(self._look, fresh_for_s=FRESH_FOR_S)
 
     async def in_the_way(self) -> str:
         """What keeps a call from being answered; empty when nothing does."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.delivery.routes import Health, Route
     from pushkeeper.store.devices.devices import Device
 
-__all__ = ["Alert", "DeviceRoute", "PauseKind", "RouteFacts", "Routing"]
+__all__ = ["Alert", "DeviceRoute", "PauseKind", "RouteFacts", "Routes"]
 
 _PAGE = 1_000
 _ALL = (held_refusals.UNPROVEN, held_refusals.GUARD)
@@ -53,7 +53,7 @@ class DeviceRoute:
     reason: str = ""
 
 
-class Routing:
+class Routes:
     """What a provider can refuse as a whole: seen, paused, resumed, and its held verdicts decided on."""
 
     def __init__(self, database: Database) -> None:

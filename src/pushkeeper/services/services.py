@@ -19,13 +19,13 @@ from pushkeeper.services.jobs import Jobs
 from pushkeeper.services.listings import Listings
 from pushkeeper.services.messages.snippets import Snippets
 from pushkeeper.services.messages.templates import Templates
-from pushkeeper.services.messages.transactional import Sending
-from pushkeeper.services.people import Registry
-from pushkeeper.services.reports.deliveries import Reporting
+from pushkeeper.services.messages.transactional import TransactionalPushes
+from pushkeeper.services.people import People
+from pushkeeper.services.reports.deliveries import DeliveryReports
 from pushkeeper.services.reports.insights import Insights
-from pushkeeper.services.reports.reach import Census
-from pushkeeper.services.routes import Routing
-from pushkeeper.services.strikes import Ledger
+from pushkeeper.services.reports.reach import ReachReports
+from pushkeeper.services.routes import Routes
+from pushkeeper.services.strikes import Strikes
 from pushkeeper.services.webhooks import Webhooks
 from pushkeeper.services.workspaces import Workspaces
 
@@ -45,20 +45,20 @@ class Services:
     audiences: Audiences
     audit: Audit
     broadcasts: Broadcasts
-    deliveries: Reporting
+    deliveries: DeliveryReports
     credentials: Credentials
     explanations: Explanations
     exports: Exports
     insights: Insights
     jobs: Jobs
     listings: Listings
-    people: Registry
-    reach: Census
-    routes: Routing
+    people: People
+    reach: ReachReports
+    routes: Routes
     snippets: Snippets
-    strikes: Ledger
+    strikes: Strikes
     templates: Templates
-    transactional: Sending
+    transactional: TransactionalPushes
     triggered: Triggers
     webhooks: Webhooks
     workspaces: Workspaces
@@ -78,20 +78,20 @@ class Services:
             audiences=Audiences(database),
             audit=Audit(database),
             broadcasts=Broadcasts(database, checks, renderer),
-            deliveries=Reporting(database),
+            deliveries=DeliveryReports(database),
             credentials=Credentials(database, vault),
             explanations=Explanations(database),
             exports=Exports(database, vault),
             insights=Insights(database),
             jobs=Jobs(database),
             listings=Listings(database),
-            people=Registry(database),
-            reach=Census(database),
-            routes=Routing(database),
+            people=People(database),
+            reach=ReachReports(database),
+            routes=Routes(database),
             snippets=Snippets(database),
-            strikes=Ledger(database),
+            strikes=Strikes(database),
             templates=Templates(database, checks),
-            transactional=Sending(database, checks),
+            transactional=TransactionalPushes(database, checks),
             triggered=Triggers(database, checks),
             webhooks=Webhooks(database, vault),
             workspaces=Workspaces(database),

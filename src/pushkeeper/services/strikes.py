@@ -1,4 +1,4 @@
-"""The ledger of devices: their statuses checked against their history, and strikes that were nobody's fault taken back."""
+"""Strikes of devices: last statuses checked against their history, and strikes that were nobody's fault taken back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.core.delivery.reason_codes import STRIKES, similar
-from pushkeeper.core.delivery.status_replay import Balance, Only, fold
+from pushkeeper.core.delivery.status_replay import ReplayedStatus, StrikeFilter, fold
 from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.services.audit import audited
 from pushkeeper.store import strikes as strike_store
@@ -20,7 +20,7 @@ from pushkeeper.store.admin import workspaces
 from pushkeeper.store.db import patience
 from pushkeeper.store.db.pagination import Page
 from pushkeeper.store.delivery import routes
-from pushkeeper.store.strikes import Checked, Selection, Undo
+from pushkeeper.store.strikes import CheckResult, Selection, Undo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from pushkeeper.services.audit import Actor, AuditEntry
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.db.driver import Connection
-    from pushkeeper.store.strikes import Standing, Told
+    from pushkeeper.store.strikes import StoredDevice, StrikeLine
 
-__all__ = ["MOST_BACK", "Example", "Ledger", "Meant", "Outcome", "Undo"]
+__all__ = ["MOST_BACK", "Example", "StrikeSelector", "Strikes", "Undo", "UndoResult"]
 
 _PAGE = 500
 _PARTS = 16
@@ -43,7 +43,7 @@ _NO_WORD = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*|[FNP][0-9]{1,2}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Meant:
+class StrikeSelector:
     """Which strikes an operator means, by the names of things.
 
     Attributes:
@@ -57,7 +57,7 @@ class Meant:
     route: str | None = None
     credential: str | None = None
     reason: str | None = None
-    only: Only = Only.ALL
+    only: StrikeFilter = StrikeFilter.ALL
 
     def shown(self) -> dict[str, Any]:
         """As it is kept."""
@@ -70,7 +70,7 @@ class Meant:
         }
 
     @classmethod
-    def kept(cls, shown: dict[str, Any]) -> Meant:
+    def kept(cls, shown: dict[str, Any]) -> StrikeSelector:
         """The same, as it was kept."""
         return cls(
             since=datetime.fromisoformat(shown["since"]),
@@ -78,7 +78,7 @@ class Meant:
             route=shown.get("route"),
             credential=shown.get("credential"),
             reason=shown.get("reason"),
-            only=Only(shown["only"]),
+            only=StrikeFilter(shown["only"]),
         )
 
 
@@ -86,12 +86,12 @@ class Meant:
 class Example:
     """A device that changes: as it stood, and as it stands then."""
 
-    before: Standing
-    after: Balance
+    before: StoredDevice
+    after: ReplayedStatus
 
 
 @dataclass(slots=True, kw_only=True)
-class Outcome:
+class UndoResult:
     """What taking strikes back changes, or would.
 
     Attributes:
@@ -112,13 +112,15 @@ class Outcome:
     undo_id: int | None = None
 
 
-class Ledger:
+class Strikes:
     """The history of all workspaces' devices."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def verify(self, workspace: WorkspaceId, *, parts: int = _PARTS, within_s: float = inf) -> Checked:
+    async def verify(
+        self, workspace: WorkspaceId, *, parts: int = _PARTS, within_s: float = inf
+    ) -> CheckResult:
         """Whether each device's history comes to its status; of as many of them as can be looked at in that time.
 
         Of many `parts`, 65,536 at most, each takes less long; they are looked at in no order, so that some are a sample of all.
@@ -140,7 +142,7 @@ class Ledger:
             )
             devices, untold, wrong = devices + found.devices, untold + found.untold, wrong + found.wrong
             examples += found.examples
-        return Checked(devices=devices, untold=untold, wrong=wrong, examples=examples, share=seen / parts)
+        return CheckResult(devices=devices, untold=untold, wrong=wrong, examples=examples, share=seen / parts)
 
     async def all(self, workspace: WorkspaceId, *, limit: int) -> list[Undo]:
         """What was taken back, the newest first."""
@@ -149,9 +151,9 @@ class Ledger:
     async def foresee(
         self,
         workspace: WorkspaceId,
-        meant: Meant,
+        meant: StrikeSelector,
         told: Callable[[int, int], None] = lambda _, __: None,
-    ) -> Outcome:
+    ) -> UndoResult:
         """What taking these strikes back would change; nothing does.
 
         Raises:
@@ -165,11 +167,11 @@ class Ledger:
         self,
         by: Actor,
         workspace: WorkspaceId,
-        meant: Meant,
+        meant: StrikeSelector,
         *,
         why: str,
         told: Callable[[int, int], None] = lambda _, __: None,
-    ) -> Outcome:
+    ) -> UndoResult:
         """Take strikes back: each device stands as its history comes to without them, with a line that says so.
 
         A device that came back since, or that other strikes made what it is, stays as it is; one that is gone stays gone.
@@ -183,7 +185,9 @@ class Ledger:
         return await self.go_on(workspace, await self.begin(by, workspace, meant, why=why), told)
 
     @audited("strikes.undo")
-    async def begin(self, entry: AuditEntry, workspace: WorkspaceId, meant: Meant, *, why: str) -> int:
+    async def begin(
+        self, entry: AuditEntry, workspace: WorkspaceId, meant: StrikeSelector, *, why: str
+    ) -> int:
         """Note that these strikes are taken back, and return the number under which `go_on` does it.
 
         Those that are still to come are not meant: it may go on much later.
@@ -227,7 +231,7 @@ class Ledger:
         workspace: WorkspaceId,
         undo_id: int,
         told: Callable[[int, int], None] = lambda _, __: None,
-    ) -> Outcome:
+    ) -> UndoResult:
         """Take those strikes back that are not yet; twice at the same time does no harm.
 
         Raises:
@@ -236,14 +240,14 @@ class Ledger:
         found = await strike_store.one(self._database, workspace, undo_id)
         if found is None:
             raise NotFound("undo: not found")
-        outcome = await self._go_through(workspace, Meant.kept(found.selection), undo_id, told)
+        outcome = await self._go_through(workspace, StrikeSelector.kept(found.selection), undo_id, told)
         await self._database.of(workspace).in_transaction(
             lambda connection: strike_store.finish(connection, workspace, undo_id)
         )
         return outcome
 
     async def changes(
-        self, workspace: WorkspaceId, meant: Meant, *, after: bytes = b""
+        self, workspace: WorkspaceId, meant: StrikeSelector, *, after: bytes = b""
     ) -> Page[Example, bytes]:
         """The devices after a key that would change, a page of them.
 
@@ -258,11 +262,15 @@ class Ledger:
         return Page(found.changes, found.keys[-1], whole=True)
 
     async def _go_through(
-        self, workspace: WorkspaceId, meant: Meant, undo_id: int | None, told: Callable[[int, int], None]
-    ) -> Outcome:
+        self,
+        workspace: WorkspaceId,
+        meant: StrikeSelector,
+        undo_id: int | None,
+        told: Callable[[int, int], None],
+    ) -> UndoResult:
         selection = await self._selection(workspace, meant)
         strikes, devices = await strike_store.meant(self._database, workspace, selection)
-        outcome = Outcome(strikes=strikes, devices=devices, undo_id=undo_id)
+        outcome = UndoResult(strikes=strikes, devices=devices, undo_id=undo_id)
         after, done = b"", 0
         while page := await self._page(workspace, selection, after, undo_id):
             page.add_to(outcome)
@@ -283,7 +291,7 @@ class Ledger:
         await self._database.of(workspace).in_transaction(page.undo)
         return page
 
-    async def _selection(self, workspace: WorkspaceId, meant: Meant) -> Selection:
+    async def _selection(self, workspace: WorkspaceId, meant: StrikeSelector) -> Selection:
         return Selection(
             since=meant.since,
             until=meant.until,
@@ -293,7 +301,7 @@ class Ledger:
             only=meant.only,
         )
 
-    async def _routes(self, workspace: WorkspaceId, meant: Meant) -> tuple[Any, ...] | None:
+    async def _routes(self, workspace: WorkspaceId, meant: StrikeSelector) -> tuple[Any, ...] | None:
         if meant.route is None and meant.credential is None:
             return None
         found = await routes.of_workspaces(self._database, [workspace])
@@ -345,7 +353,7 @@ class _Page:
         if self._undo_id is not None:
             await self._write(connection, self._undo_id, there, history)
 
-    def _without(self, told: list[Told]) -> Balance | None:
+    def _without(self, told: list[StrikeLine]) -> ReplayedStatus | None:
         meant = frozenset(one.line.number for one in told if one.meant)
         return fold((one.line for one in told), suppress_after=self._suppress_after, without=meant)
 
@@ -353,8 +361,8 @@ class _Page:
         self,
         connection: Connection,
         undo_id: int,
-        there: dict[DeviceId, Standing],
-        history: dict[DeviceId, list[Told]],
+        there: dict[DeviceId, StoredDevice],
+        history: dict[DeviceId, list[StrikeLine]],
     ) -> None:
         numbers = [one.line.number for told in history.values() for one in told if one.meant]
         await strike_store.mark(connection, self._workspace, undo_id, list(history), numbers)
@@ -367,7 +375,7 @@ class _Page:
             connection, self._workspace, undo_id, strikes=len(numbers), devices=len(struck)
         )
 
-    def add_to(self, outcome: Outcome) -> None:
+    def add_to(self, outcome: UndoResult) -> None:
         """Add this page, which is committed, to all."""
         outcome.changed.update((one.before.status.value, one.after.status.value) for one in self.changes)
         outcome.unchanged += self._unchanged
@@ -375,7 +383,7 @@ class _Page:
         outcome.examples += self.changes[: _EXAMPLES - len(outcome.examples)]
 
 
-def _check(meant: Meant) -> None:
+def _check(meant: StrikeSelector) -> None:
     if meant.until <= meant.since:
         raise BadRequest("until", "is not after since")
     if meant.since < datetime.now(UTC) - MOST_BACK:

@@ -15,11 +15,11 @@ from pushkeeper.store.webhooks import (
     KEPT_CALLS,
     OTHER_CHANNELS_EVENTS,
     POSTED_EVENTS,
-    Change,
-    Logged,
-    Waiting,
-    Wanted,
+    LoggedCall,
+    PendingCall,
     Webhook,
+    WebhookChange,
+    WebhookDefinition,
 )
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ __all__ = [
     "MOST_WEBHOOKS",
     "OTHER_CHANNELS_EVENTS",
     "POSTED_EVENTS",
-    "Change",
-    "Logged",
-    "Waiting",
-    "Wanted",
+    "LoggedCall",
+    "PendingCall",
     "Webhook",
+    "WebhookChange",
+    "WebhookDefinition",
     "Webhooks",
     "seal_label",
 ]
@@ -54,7 +54,9 @@ class Webhooks:
         self._vault = vault
 
     @audited("webhook.add")
-    async def make(self, entry: AuditEntry, workspace: WorkspaceId, wanted: Wanted) -> tuple[Webhook, str]:
+    async def make(
+        self, entry: AuditEntry, workspace: WorkspaceId, wanted: WebhookDefinition
+    ) -> tuple[Webhook, str]:
         """Make a webhook, and return it with the key that its calls are signed with, which is shown this once.
 
         Raises:
@@ -88,7 +90,7 @@ class Webhooks:
 
     @audited("webhook.change", "webhook_id")
     async def change(
-        self, entry: AuditEntry, workspace: WorkspaceId, webhook_id: int, change: Change
+        self, entry: AuditEntry, workspace: WorkspaceId, webhook_id: int, change: WebhookChange
     ) -> Webhook:
         """Change a webhook; failed calls are retried at once.
 
@@ -104,7 +106,7 @@ class Webhooks:
         Raises:
             NotFound: it does not exist.
         """
-        return await self._changed(entry, workspace, webhook_id, Change(disabled=True))
+        return await self._changed(entry, workspace, webhook_id, WebhookChange(disabled=True))
 
     @audited("webhook.enable", "webhook_id")
     async def enable(self, entry: AuditEntry, workspace: WorkspaceId, webhook_id: int) -> Webhook:
@@ -113,10 +115,10 @@ class Webhooks:
         Raises:
             NotFound: it does not exist.
         """
-        return await self._changed(entry, workspace, webhook_id, Change(disabled=False))
+        return await self._changed(entry, workspace, webhook_id, WebhookChange(disabled=False))
 
     async def _changed(
-        self, entry: AuditEntry, workspace: WorkspaceId, webhook_id: int, change: Change
+        self, entry: AuditEntry, workspace: WorkspaceId, webhook_id: int, change: WebhookChange
     ) -> Webhook:
         before = await self.one(workspace, webhook_id)
         if not await webhooks.change(self._database, workspace, webhook_id, change):
@@ -143,13 +145,13 @@ class Webhooks:
 
     async def waiting(
         self, workspace: WorkspaceId, webhook_id: int, *, most: int, after: int = 0
-    ) -> list[Waiting]:
+    ) -> list[PendingCall]:
         """What waits to be posted to a webhook, in its order, after an event."""
         return await webhooks.waiting(self._database, workspace, webhook_id, most=most, after=after)
 
     async def calls(
         self, workspace: WorkspaceId, webhook_id: int, *, before: int | None = None, most: int = KEPT_CALLS
-    ) -> list[Logged]:
+    ) -> list[LoggedCall]:
         """What its endpoint was called with before a call, and what it said: the newest first, the last 200 at most.
 
         Raises:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from pushkeeper.simulator import fcm_errors, fcm_message, fcm_topics
 from pushkeeper.simulator.exchange import Answer, Headers, Profile, Reply, Request
 from pushkeeper.simulator.fcm_errors import Decision
-from pushkeeper.simulator.fcm_message import Ask
+from pushkeeper.simulator.fcm_message import SendRequest
 from pushkeeper.simulator.quota import RetryAfter, RetryAfterHeader, Window, wait_s
 from pushkeeper.simulator.world import FCM_TOKEN_SHAPE, FID_SHAPE
 
@@ -107,7 +107,7 @@ class Fcm:
             return self._wait(request, ask.target, *used_up)
         return self._settle(request, ask, installation, self._truth(ask, installation))
 
-    def _admit(self, request: Request) -> Ask | fcm_topics.Call | Decision:
+    def _admit(self, request: Request) -> SendRequest | fcm_topics.Call | Decision:
         method, path = request.fields[b":method"], request.fields.get(b":path", b"")
         sending = _SEND_PATH.fullmatch(path) if method == b"POST" else None
         if sending is not None:
@@ -138,7 +138,7 @@ class Fcm:
     def _registered(self, token: str) -> Installation | Decision:
         """The installation of a token that could be sent to, or FCM's refusal of the token."""
         installation = self._world.installations.get(token)
-        decided = self._truth(Ask("token", token, dry_run=False), installation)
+        decided = self._truth(SendRequest("token", token, dry_run=False), installation)
         return installation if installation is not None and decided.http == _HTTP_OK else decided
 
     def _busy(self) -> tuple[Decision, float] | None:
@@ -173,7 +173,7 @@ class Fcm:
         further = self._retry_after.after(left_s, self._world.clock())
         return Reply((*reply.headers, *further), reply.body)
 
-    def _truth(self, ask: Ask, installation: Installation | None) -> Decision:
+    def _truth(self, ask: SendRequest, installation: Installation | None) -> Decision:
         if ask.kind in {"topic", "condition"}:
             return self._accepted(ask)
         if installation is None or installation.origin.provider != "fcm":
@@ -188,7 +188,7 @@ class Fcm:
             decided = fcm_errors.by_code(400, "INVALID_ARGUMENT")
         return decided or self._accepted(ask)
 
-    def _gone(self, ask: Ask, installation: Installation) -> Decision | None:
+    def _gone(self, ask: SendRequest, installation: Installation) -> Decision | None:
         if not self._is_gone(installation) or (ask.dry_run and not self._rules.dry_run_finds_unregistered):
             return None
         at_apple = installation.origin.platform == "ios" and self._rules.gone_at_apple_form == "apple_gone"
@@ -201,7 +201,7 @@ class Fcm:
         silent = days is not None and self._world.days_silent(installation) >= days
         return silent and installation.origin.platform == "android"
 
-    def _never_was(self, ask: Ask) -> Decision:
+    def _never_was(self, ask: SendRequest) -> Decision:
         """A token of the right shape was somebody's once; of another shape it never was one."""
         shape = FID_SHAPE if ask.kind == "fid" else FCM_TOKEN_SHAPE
         if shape.fullmatch(ask.target):
@@ -210,7 +210,7 @@ class Fcm:
             return fcm_errors.invalid("message.fid", "Invalid installation id")
         return fcm_errors.FORMS[self._rules.unknown_token_form]
 
-    def _accepted(self, ask: Ask) -> Decision:
+    def _accepted(self, ask: SendRequest) -> Decision:
         if ask.dry_run:
             return Decision(_HTTP_OK, "", self._name + b'fake_message_id"\n}\n')
         number = self._world.next_id()
@@ -219,7 +219,7 @@ class Fcm:
             _HTTP_OK, "", b'%s0:%d%%%016x"\n}\n' % (self._name, stamp, number & 0xFFFFFFFFFFFFFFFF)
         )
 
-    def _follow(self, request: Request, ask: Ask, installation: Installation, step: Step) -> Answer:
+    def _follow(self, request: Request, ask: SendRequest, installation: Installation, step: Step) -> Answer:
         if step.loses_the_answer and not step.processed:
             self._world.record(ask.target, "fcm", (request.headers, request.body), (None, ""))
             return step.carry_out(Reply(()))
@@ -227,7 +227,7 @@ class Fcm:
         reply = self._settle(request, ask, installation, decided)
         return step.carry_out(step.with_headers(reply))
 
-    def _scripted(self, step: Step, ask: Ask) -> Decision:
+    def _scripted(self, step: Step, ask: SendRequest) -> Decision:
         apple = fcm_errors.apns_error(step.apns_status, step.apns_reason) if step.apns_reason else None
         if step.body is not None:
             return Decision(
@@ -240,7 +240,7 @@ class Fcm:
         return fcm_errors.by_code(step.status or _HTTP_OK, step.reason, apple)
 
     def _settle(
-        self, request: Request, ask: Ask, installation: Installation | None, decided: Decision
+        self, request: Request, ask: SendRequest, installation: Installation | None, decided: Decision
     ) -> Reply:
         if decided.http == _HTTP_OK and installation is not None and not ask.dry_run:
             self._world.count_accepted(installation)

@@ -19,7 +19,7 @@ _SHOWN = frozenset({"alert", "badge", "sound"})
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class SendRequest:
     """A well-formed send.
 
     Attributes:
@@ -34,7 +34,7 @@ class Ask:
     urgent_data: bool = False
 
 
-def read(body: bytes) -> Ask | Decision:
+def read(body: bytes) -> SendRequest | Decision:
     """Read a request's body; what is wrong with it is answered as FCM answers it."""
     try:
         request = msgspec.json.decode(body)
@@ -54,7 +54,7 @@ def read(body: bytes) -> Ask | Decision:
     if refusal is not None:
         return refusal
     dry_run = request.get("validate_only", request.get("validateOnly")) is True
-    return Ask(named[0], message[named[0]], dry_run, _is_urgent_data(message))
+    return SendRequest(named[0], message[named[0]], dry_run, _is_urgent_data(message))
 
 
 def _refused_target(message: dict[str, Any]) -> Decision | None:

@@ -22,7 +22,7 @@ _OWN_SITES = {"", "none", "same-origin"}
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^:@\[\]]+)(:[0-9]+)?")
 
 
-class Gate:
+class OriginGuard:
     """Lets programs and pages of the same origin through, under the names of this machine and one more."""
 
     def __init__(self, app: ASGIApp, host: str) -> None:

@@ -18,7 +18,7 @@ from pushkeeper.simulator.apns_auth import SigningKey
 from pushkeeper.simulator.control import Control, ControlServer, Service
 from pushkeeper.simulator.exchange import Profile
 from pushkeeper.simulator.fcm import Fcm
-from pushkeeper.simulator.gate import Gate
+from pushkeeper.simulator.gate import OriginGuard
 from pushkeeper.simulator.journal import JOURNAL_SIZE
 from pushkeeper.simulator.listener import Listener
 from pushkeeper.simulator.oauth import OAuth
@@ -133,7 +133,9 @@ class Simulator:
             "apns": self.apns,
             "apns_sandbox": self.apns_sandbox,
         }
-        app = Gate(Control(self.world, self.oauth, doors, self.client_certificate).app(), self._place.host)
+        app = OriginGuard(
+            Control(self.world, self.oauth, doors, self.client_certificate).app(), self._place.host
+        )
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
         self._control = ControlServer(config)
         self._control_task = asyncio.create_task(self._control.serve(sockets=[self._control_socket]))

@@ -10,7 +10,7 @@ import msgspec
 from pushkeeper.core.broadcasts.schedule import Schedule
 from pushkeeper.core.delivery.device_status import LastStatus
 from pushkeeper.core.explain import facts
-from pushkeeper.core.filters.evaluate import DeviceFacts, Facts, Happened
+from pushkeeper.core.filters.evaluate import DeviceFacts, PerformedEvent, PersonFacts
 from pushkeeper.core.filters.nodes import Unit, events_in
 from pushkeeper.core.identity import cio_id
 from pushkeeper.core.model import Content, DeviceId, PersonId, Platform, Token, message_day
@@ -68,11 +68,11 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Happening:
+class DeliveryEvent:
     """What of a message happened at devices, by their keys; what an app told without naming a device is under the empty key."""
 
     pushes: Mapping[DeviceId, facts.Push] = field(default_factory=dict)
-    waiting: Mapping[DeviceId, facts.Waiting] = field(default_factory=dict)
+    waiting: Mapping[DeviceId, facts.QueuedPush] = field(default_factory=dict)
     held: Mapping[DeviceId, str] = field(default_factory=dict)
     reports: Mapping[DeviceId, Mapping[str, datetime]] = field(default_factory=dict)
 
@@ -94,12 +94,12 @@ async def person(database: Database, workspace: WorkspaceId, person_id: PersonId
 
 async def events(
     database: Database, workspace: WorkspaceId, person_id: PersonId, names: Collection[str]
-) -> list[Happened]:
+) -> list[PerformedEvent]:
     """What a person did of these things."""
     if not names:
         return []
     rows = await database.of(workspace).rows(SQL["events"], workspace, person_id, list(names), _EVENTS)
-    return [Happened(row["name"], row["happened_at"]) for row in rows]
+    return [PerformedEvent(row["name"], row["happened_at"]) for row in rows]
 
 
 async def devices(
@@ -112,11 +112,11 @@ async def devices(
 
 async def asked_by(
     database: Database, workspace: WorkspaceId, person_id: PersonId, node: Node
-) -> tuple[Facts, dict[DeviceId, DeviceFacts]]:
+) -> tuple[PersonFacts, dict[DeviceId, DeviceFacts]]:
     """What a filter asks of a person, and of each of their devices; of a person who is gone there is nothing."""
     about = await person(database, workspace, person_id)
     own = {one.device_id: one.facts for one in await devices(database, workspace, person_id, ())}
-    known = Facts(
+    known = PersonFacts(
         identifiers={} if about is None else about.told.known_by,
         attributes={} if about is None else about.attributes,
         segments=() if about is None else about.segments,
@@ -134,12 +134,12 @@ async def once_theirs(database: Database, workspace: WorkspaceId, person_id: Per
 
 async def history(
     database: Database, workspace: WorkspaceId, keys: Sequence[DeviceId]
-) -> dict[DeviceId, list[facts.Line]]:
+) -> dict[DeviceId, list[facts.HistoryEvent]]:
     """The last lines of these devices' history, the newest first."""
-    found: dict[DeviceId, list[facts.Line]] = {key: [] for key in keys}
+    found: dict[DeviceId, list[facts.HistoryEvent]] = {key: [] for key in keys}
     for row in await database.of(workspace).rows(SQL["history"], workspace, list(keys), _LINES):
         line = dict(row)
-        found[line.pop("device_id")].append(facts.Line(**line))
+        found[line.pop("device_id")].append(facts.HistoryEvent(**line))
     return found
 
 
@@ -161,7 +161,7 @@ async def happening(
     message_id: UUID,
     person_id: PersonId | None,
     keys: Sequence[DeviceId],
-) -> Happening:
+) -> DeliveryEvent:
     """What of a message happened at these devices, and at others that the person had then."""
     day = message_day(message_id)
     pushed = await database.of(workspace).rows(
@@ -173,10 +173,10 @@ async def happening(
     reports: dict[DeviceId, dict[str, datetime]] = {}
     for row in reported:
         reports.setdefault(row["device_id"], {})[row["metric"]] = row["at"]
-    return Happening(
+    return DeliveryEvent(
         pushes={row["device_id"]: facts.Push(**_without_key(row)) for row in pushed},
         waiting={
-            row["device_id"]: facts.Waiting(**{**_without_key(row), "claimed": bool(row["claimed"])})
+            row["device_id"]: facts.QueuedPush(**{**_without_key(row), "claimed": bool(row["claimed"])})
             for row in queued
         },
         held={row["device_id"]: row["held"] for row in held},

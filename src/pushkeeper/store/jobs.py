@@ -23,7 +23,7 @@ _LONGEST_REASON = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class JobKind:
     """One kind of job.
 
     Attributes:
@@ -58,9 +58,9 @@ class Kind:
 MOST_BATCHES = 400  # of one broadcast in the queue before its plan waits
 
 
-def plan(most_batches: int = MOST_BATCHES) -> Kind:
+def plan(most_batches: int = MOST_BATCHES) -> JobKind:
     """Planning of which so many batches of one broadcast may wait in the queue before its plan does."""
-    return Kind(
+    return JobKind(
         name="plan",
         table="broadcasts",
         key="broadcast_id",
@@ -73,7 +73,7 @@ def plan(most_batches: int = MOST_BATCHES) -> Kind:
 
 
 PLAN = plan()
-FILE = Kind(
+FILE = JobKind(
     name="file",
     table="broadcasts",
     key="broadcast_id",
@@ -84,7 +84,7 @@ FILE = Kind(
     per_workspace=2,
     most_attempts=4,  # whoever triggered it waits to hear of it
 )
-EXPORT = Kind(
+EXPORT = JobKind(
     name="export",
     table="exports",
     key="export_id",
@@ -95,7 +95,7 @@ EXPORT = Kind(
     at_once=2,
     per_workspace=1,
 )
-ESTIMATE = Kind(
+ESTIMATE = JobKind(
     name="estimate",
     table="broadcast_estimates",
     key="broadcast_id",
@@ -108,7 +108,7 @@ ESTIMATE = Kind(
     most_attempts=4,  # somebody waits to read it
 )
 # An item is a webhook: one call at a time goes to an endpoint, and what can't be told to it waits in its row (store/webhooks.py).
-WEBHOOK = Kind(
+WEBHOOK = JobKind(
     name="webhook",
     table="webhooks",
     key="webhook_id",
@@ -155,7 +155,7 @@ class ClaimLost(Exception):
     """The item was cancelled or changed, or somebody else has it by now: nothing more may be written of it."""
 
 
-async def claim(database: Database, kind: Kind, *, most: int, lease_s: float) -> list[Claim]:
+async def claim(database: Database, kind: JobKind, *, most: int, lease_s: float) -> list[Claim]:
     """Claim up to so many items that are due."""
 
     async def work(connection: Connection) -> list[Claim]:
@@ -167,35 +167,35 @@ async def claim(database: Database, kind: Kind, *, most: int, lease_s: float) ->
     return await database.in_transaction(work)
 
 
-async def renew(database: Database, kind: Kind, claim: Claim, *, lease_s: float) -> bool:
+async def renew(database: Database, kind: JobKind, claim: Claim, *, lease_s: float) -> bool:
     """Keep an item for another lease; False when it is somebody else's by now."""
     kept = await database.of(claim.workspace_id).value(kind.query(SQL["renew"]), *claim.row, lease_s)
     return kept is not None
 
 
-async def finish(database: Database, kind: Kind, claim: Claim) -> None:
+async def finish(database: Database, kind: JobKind, claim: Claim) -> None:
     """An attempt did something; what is left of the item, if anything is, has its turn after all others."""
     await database.of(claim.workspace_id).rows(kind.query(SQL["finish"]), *claim.row)
 
 
-async def give_back(database: Database, kind: Kind, claim: Claim, *, wait_s: float) -> None:
+async def give_back(database: Database, kind: JobKind, claim: Claim, *, wait_s: float) -> None:
     """An attempt ended for a reason that is none of the item's, and does not count."""
     await database.of(claim.workspace_id).rows(kind.query(SQL["give_back"]), *claim.row, wait_s)
 
 
-async def put_off(database: Database, kind: Kind, claim: Claim, *, wait_s: float, reason: str) -> None:
+async def put_off(database: Database, kind: JobKind, claim: Claim, *, wait_s: float, reason: str) -> None:
     """An attempt failed; there is another after so long."""
     await database.of(claim.workspace_id).rows(
         kind.query(SQL["put_off"]), *claim.row, wait_s, storable(reason)[:_LONGEST_REASON]
     )
 
 
-async def fail(database: Database, kind: Kind, claim: Claim, *, reason: str) -> None:
+async def fail(database: Database, kind: JobKind, claim: Claim, *, reason: str) -> None:
     """The last attempt failed."""
     await database.of(claim.workspace_id).rows(kind.fail, *claim.row, storable(reason)[:_LONGEST_REASON])
 
 
-async def next_due_s(database: Database, kind: Kind) -> float | None:
+async def next_due_s(database: Database, kind: JobKind) -> float | None:
     """Seconds until the next item that is not due yet; None when there is none."""
     found: float | None = await database.value(kind.query(SQL["next_due_s"]))
     return found
@@ -222,7 +222,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Troubled:
+class FailingJob:
     """A job that failed, or fails again and again."""
 
     workspace: str
@@ -248,9 +248,9 @@ async def standing(database: Database) -> list[tuple[str, str, int]]:
     return [(row["kind"], row["state"], row["jobs"]) for row in rows]
 
 
-async def troubled(database: Database) -> list[Troubled]:
+async def troubled(database: Database) -> list[FailingJob]:
     """Jobs that failed in the last week, or failed more than twice in a row; webhooks are told of by themselves."""
-    return [Troubled(**row) for row in await database.rows(of_all(SQL["troubled"]))]
+    return [FailingJob(**row) for row in await database.rows(of_all(SQL["troubled"]))]
 
 
 async def change(database: Database, workspace: WorkspaceId, statement: str, item: int) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.core.delivery.device_status import LastStatus
-from pushkeeper.core.delivery.status_replay import Balance, Line, Only
+from pushkeeper.core.delivery.status_replay import HistoryEvent, ReplayedStatus, StrikeFilter
 from pushkeeper.core.model import DeviceId, Platform, Token
 from pushkeeper.store.db.database import columns
 from pushkeeper.store.db.queries import load_queries
@@ -34,7 +34,7 @@ class Selection:
     routes: tuple[RouteId, ...] | None = None
     answers: Answers | None = None
     reason: str | None = None
-    only: Only = Only.ALL
+    only: StrikeFilter = StrikeFilter.ALL
 
     def condition(self, first: int) -> tuple[str, list[object]]:
         """The condition over `device_history h`, with its parameters from `$first` on."""
@@ -54,13 +54,13 @@ class Selection:
         if self.reason is not None:
             written.append(f"h.provider_reason = ${first + len(parameters)}::text")
             parameters.append(self.reason)
-        if self.only is Only.SUPPRESSED:
+        if self.only is StrikeFilter.SUPPRESSED:
             written.append("h.to_status = 'suppressed'")
         return f"({' and '.join(written)})", parameters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class CheckResult:
     """What was found of some devices: how many there are, how many have no history left, and how many it does not fit.
 
     Attributes:
@@ -75,7 +75,7 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class StoredDevice:
     """A device as it stands."""
 
     device_id: DeviceId
@@ -88,10 +88,10 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class StrikeLine:
     """A line of history, and whether it is one of the strikes that are meant."""
 
-    line: Line
+    line: HistoryEvent
     meant: bool
 
 
@@ -117,14 +117,14 @@ class Undo:
 
 async def check(
     database: Database, workspace: WorkspaceId, first: bytes, end: bytes | None, *, examples: int
-) -> Checked:
+) -> CheckResult:
     """Whether the history of devices with keys from the first on, and before the end, comes to how they stand.
 
     Raises:
         TooSlow: it takes longer than a minute.
     """
     [row] = await database.survey(SQL["broken"], workspace, first, end, examples)
-    return Checked(**row)
+    return CheckResult(**row)
 
 
 async def meant(database: Database, workspace: WorkspaceId, selection: Selection) -> tuple[int, int]:
@@ -147,11 +147,11 @@ async def struck(
 
 async def lock(
     connection: Connection, workspace: WorkspaceId, keys: Sequence[DeviceId]
-) -> dict[DeviceId, Standing]:
+) -> dict[DeviceId, StoredDevice]:
     """These devices as they stand, which nobody changes until the transaction ends; one that is gone is missing."""
     rows = await connection.fetch(SQL["lock"], workspace, list(keys))
     return {
-        row["device_id"]: Standing(
+        row["device_id"]: StoredDevice(
             **{
                 **row,
                 "token": Token(row["token"]),
@@ -165,17 +165,17 @@ async def lock(
 
 async def lines(
     connection: Connection, workspace: WorkspaceId, keys: Sequence[DeviceId], selection: Selection
-) -> dict[DeviceId, list[Told]]:
+) -> dict[DeviceId, list[StrikeLine]]:
     """The history of these devices, the oldest line first."""
     condition, parameters = selection.condition(3)
     query = SQL["lines"].replace("{meant}", condition)
-    found: dict[DeviceId, list[Told]] = {key: [] for key in keys}
+    found: dict[DeviceId, list[StrikeLine]] = {key: [] for key in keys}
     for row in await connection.fetch(query, workspace, list(keys), *parameters):
         facts = dict(row)
         is_meant = facts.pop("meant")
         for name in ("from_status", "to_status"):
             facts[name] = None if facts[name] is None else LastStatus(facts[name])
-        found[facts.pop("device_id")].append(Told(Line(**facts), is_meant))
+        found[facts.pop("device_id")].append(StrikeLine(HistoryEvent(**facts), is_meant))
     return found
 
 
@@ -194,7 +194,7 @@ async def restore(
     connection: Connection,
     workspace: WorkspaceId,
     undo_id: int,
-    balances: Sequence[tuple[DeviceId, Balance]],
+    balances: Sequence[tuple[DeviceId, ReplayedStatus]],
 ) -> None:
     """Let devices stand so, each with its line that says why."""
     rows = [(key, b.status.value, b.strikes, b.struck_at, b.reason) for key, b in balances]

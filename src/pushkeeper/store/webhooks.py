@@ -54,7 +54,7 @@ KEPT_CALLS = 200  # of each webhook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class WebhookDefinition:
     """A webhook as its owner wants it."""
 
     name: str
@@ -66,7 +66,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class WebhookChange:
     """The changes to a webhook; None leaves a field unchanged."""
 
     name: str | None = None
@@ -115,7 +115,7 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class WebhookTarget:
     """A webhook as whoever calls it needs it."""
 
     webhook_id: int
@@ -128,7 +128,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class PendingCall:
     """One thing to be posted: what happened, to whom, and the message that it is about."""
 
     outbox_id: int
@@ -175,7 +175,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Logged:
+class LoggedCall:
     """A call as it was logged; its number is the webhook's own, `delivery_id` what it told of, if it told of a delivery."""
 
     delivery_id: DeliveryId | None
@@ -198,7 +198,7 @@ class Logged:
 
 
 async def insert(
-    database: Database, workspace: WorkspaceId, wanted: Wanted, sealed: Secret, *, most: int
+    database: Database, workspace: WorkspaceId, wanted: WebhookDefinition, sealed: Secret, *, most: int
 ) -> int | None:
     """Make a webhook whose calls are signed with this key, sealed already, and return its number.
 
@@ -214,7 +214,7 @@ async def of_workspace(database: Database, workspace: WorkspaceId, only: int | N
     return [Webhook(**row) for row in await database.of(workspace).rows(SQL["all"], workspace, only)]
 
 
-async def change(database: Database, workspace: WorkspaceId, webhook_id: int, change: Change) -> bool:
+async def change(database: Database, workspace: WorkspaceId, webhook_id: int, change: WebhookChange) -> bool:
     """Change a webhook; return whether it exists. Failed calls are retried at once."""
     changed = await database.of(workspace).value(SQL["change"], workspace, webhook_id, *_columns(change))
     return changed is not None
@@ -225,18 +225,18 @@ async def delete(database: Database, workspace: WorkspaceId, webhook_id: int) ->
     return await database.of(workspace).value(SQL["delete"], workspace, webhook_id) is not None
 
 
-async def turn(database: Database, workspace: WorkspaceId, webhook_id: int) -> Turn | None:
+async def turn(database: Database, workspace: WorkspaceId, webhook_id: int) -> WebhookTarget | None:
     """A webhook as whoever calls it needs it; None where it is gone."""
     row = await database.of(workspace).row(SQL["turn"], workspace, webhook_id)
-    return None if row is None else Turn(**row)
+    return None if row is None else WebhookTarget(**row)
 
 
 async def waiting(
     database: Database, workspace: WorkspaceId, webhook_id: int, *, most: int, after: int = 0
-) -> list[Waiting]:
+) -> list[PendingCall]:
     """What waits for a webhook, the oldest first, after one of them."""
     rows = await database.of(workspace).rows(SQL["waiting"], workspace, webhook_id, most, after)
-    return [Waiting(**row) for row in rows]
+    return [PendingCall(**row) for row in rows]
 
 
 async def settle(
@@ -272,10 +272,10 @@ async def log(database: Database, workspace: WorkspaceId, webhook_id: int, call:
 
 async def calls(
     database: Database, workspace: WorkspaceId, webhook_id: int, *, before: int | None, most: int
-) -> list[Logged]:
+) -> list[LoggedCall]:
     """The last calls of a webhook before one of them, the newest first; older ones are not kept."""
     rows = await database.of(workspace).rows(SQL["calls"], workspace, webhook_id, before, most)
-    return [Logged(**row, delivery_id=_delivery(database, workspace, row)) for row in rows]
+    return [LoggedCall(**row, delivery_id=_delivery(database, workspace, row)) for row in rows]
 
 
 def _delivery(database: Database, workspace: WorkspaceId, row: Row) -> DeliveryId | None:
@@ -301,7 +301,7 @@ async def tell_of_attempts(connection: Connection, attempts: Sequence[FailedAtte
     await connection.execute(SQL["tell_of_attempts"], *columns(rows, 7))
 
 
-def _columns(wanted: Wanted | Change) -> tuple[object, ...]:
+def _columns(wanted: WebhookDefinition | WebhookChange) -> tuple[object, ...]:
     return (
         wanted.name,
         wanted.endpoint,

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from pushkeeper.core.actor import Actor
-    from pushkeeper.observability.meters import Count, Spread
+    from pushkeeper.observability.meters import Counter, Histogram
     from pushkeeper.web.body import Check
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -135,7 +135,7 @@ class Call(msgspec.Struct, frozen=True):
 NOBODY = Caller(WorkspaceId(0), "")
 
 
-async def let_in(authorization: bytes) -> Caller:
+async def no_auth(authorization: bytes) -> Caller:
     """Ask for no key; what the call is about says whose it is."""
     del authorization
     return NOBODY
@@ -149,7 +149,7 @@ Handler: TypeAlias = "Callable[[Call], Awaitable[Answer]]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surface:
+class ApiStyle:
     """An API: `authenticate` reads an Authorization header, or raises Unauthorized; `render` is a refusal's body."""
 
     name: str  # the label of its metrics
@@ -201,11 +201,11 @@ def _preflight(methods: Sequence[str]) -> Handler:
 class _Resource:
     """One path, guarded: whatever happens in a handler becomes an answer in its API's shape."""
 
-    def __init__(self, surface: Surface, template: str, handlers: Mapping[str, Handler]) -> None:
+    def __init__(self, surface: ApiStyle, template: str, handlers: Mapping[str, Handler]) -> None:
         self._surface = surface
         self._template = template
         self._handlers = {**handlers, **({"HEAD": handlers["GET"]} if "GET" in handlers else {})}
-        self._meters: dict[tuple[str, int], tuple[Count, Spread]] = {}
+        self._meters: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -231,7 +231,7 @@ class _Resource:
             delivery_id=None if about is None else str(about),
         )
 
-    def _meter(self, method: str, status: int) -> tuple[Count, Spread]:
+    def _meter(self, method: str, status: int) -> tuple[Counter, Histogram]:
         """What counts such calls; whoever makes up a method does not make up a label."""
         if method not in self._handlers:
             return meters_of(self._surface.name, self._template, "other", status)
@@ -273,7 +273,7 @@ class _Resource:
         return response.of_json(body, status, (b"allow", ", ".join(self._handlers).encode()))
 
 
-def meters_of(surface: str, template: str, method: str, status: int) -> tuple[Count, Spread]:
+def meters_of(surface: str, template: str, method: str, status: int) -> tuple[Counter, Histogram]:
     """What counts the calls of this kind, and how long they took."""
     calls = PROCESS.count(Metric.HTTP_REQUESTS, surface, template, method, str(status))
     return calls, PROCESS.spread(Metric.HTTP_DURATION, surface, f"{status // 100}xx")

@@ -10,7 +10,7 @@ from pushkeeper.api import app
 from pushkeeper.api.context import Context
 from pushkeeper.config import Settings
 from pushkeeper.core.client_address import networks_of
-from pushkeeper.services.api_keys import Keys
+from pushkeeper.services.api_keys import Authenticator
 from pushkeeper.services.schemas.broadcasts import request_of
 from pushkeeper.wiring import providers
 from pushkeeper.worker.jobs.webhooks import Poster
@@ -44,7 +44,7 @@ def api(
     return app.build(
         Context(
             services=opened.services,
-            keys=Keys(
+            keys=Authenticator(
                 opened.database,
                 cell=opened.cell,
                 requests_per_s=settings.requests_per_s,

@@ -11,11 +11,11 @@ import msgspec
 from pushkeeper.core.broadcasts.schedule import known_zone
 from pushkeeper.core.delivery.eligibility import SkipReason, skip_reason
 from pushkeeper.store.db.unreadable import UNREADABLE
-from pushkeeper.store.delivery.queue import StandingDevice
+from pushkeeper.store.delivery.queue import ClaimedDevice
 from pushkeeper.store.delivery.routes import Route
 
 if TYPE_CHECKING:
-    from pushkeeper.core.delivery.route_choice import Ways
+    from pushkeeper.core.delivery.route_choice import RouteTable
     from pushkeeper.store.delivery.queue import MessageToSend, Target
 
 
@@ -50,14 +50,14 @@ class Later(msgspec.Struct, frozen=True, gc=False):
 class Go(msgspec.Struct, frozen=True, gc=False):
     """Send it, to this device, on this route."""
 
-    device: StandingDevice
+    device: ClaimedDevice
     route: Route
 
 
 Fate: TypeAlias = Skip | Expire | Stop | Wait | Later | Go
 
 
-def decide(target: Target, message: MessageToSend, ways: Ways[Route], now: datetime) -> Fate:
+def decide(target: Target, message: MessageToSend, ways: RouteTable[Route], now: datetime) -> Fate:
     """What becomes of a target at the last hop; the first thing that stands against sending it names the reason."""
     if message.cancelled:
         return Skip(SkipReason.CANCELLED)
@@ -74,7 +74,7 @@ def decide(target: Target, message: MessageToSend, ways: Ways[Route], now: datet
 
 
 def _of_message(
-    target: Target, device: StandingDevice, message: MessageToSend, ways: Ways[Route], now: datetime
+    target: Target, device: ClaimedDevice, message: MessageToSend, ways: RouteTable[Route], now: datetime
 ) -> Fate:
     if message.stop_reason is not None:
         code, _, detail = message.stop_reason.partition(": ")
@@ -89,7 +89,7 @@ def _of_message(
     return _on_its_way(device, ways)
 
 
-def _on_its_way(device: StandingDevice, ways: Ways[Route]) -> Fate:
+def _on_its_way(device: ClaimedDevice, ways: RouteTable[Route]) -> Fate:
     route = ways.of(device)
     if route is None:
         return Skip(SkipReason.NO_ROUTE)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.core.delivery import rate_limit
 from pushkeeper.core.delivery.rate_limit import Breaker, Bucket, RetryBudget, Tally
-from pushkeeper.core.delivery.refusal_guard import FleetGuard, Result
+from pushkeeper.core.delivery.refusal_guard import RefusalGuard, Result
 from pushkeeper.core.model import Provider
 from pushkeeper.store.delivery.routes import PauseKind
 
@@ -63,7 +63,7 @@ class Lane:
     accepted: bool
     unsettled: int = 0
     closed_until: float = 0.0  # forestalls a pause that is about to be written
-    guard: FleetGuard = field(default_factory=FleetGuard)
+    guard: RefusalGuard = field(default_factory=RefusalGuard)
     tripped: bool = False  # by this worker's own guard, until the pause that follows is lifted
     noticed: bool = False
     answered: Tally = field(default_factory=lambda: Tally(1.0))

@@ -24,7 +24,7 @@ from pushkeeper.core.delivery.outcome import (
     Unavailable,
 )
 from pushkeeper.core.delivery.rate_limit import Breaker, DevicePace, Phase
-from pushkeeper.core.delivery.refusal_guard import FleetGuard, Result, Wave
+from pushkeeper.core.delivery.refusal_guard import RefusalGuard, Result, Wave
 from pushkeeper.core.delivery.retry import Hold
 from pushkeeper.core.model import Provider
 from pushkeeper.store.delivery.routes import PauseKind
@@ -122,7 +122,7 @@ class Lanes:
                 stopped.append(route)
             if lane.route.paused_at and not route.paused_at:
                 # An operator, or a probe, has answered what the pause asked.
-                lane.guard, lane.tripped, lane.noticed, lane.closed_until = FleetGuard(), False, False, 0.0
+                lane.guard, lane.tripped, lane.noticed, lane.closed_until = RefusalGuard(), False, False, 0.0
             lane.route, lane.looked = route, None
             lane.accepted = lane.accepted or route.accepted_at is not None
         return stopped

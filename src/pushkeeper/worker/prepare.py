@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from uuid import UUID
 
-    from pushkeeper.core.delivery.route_choice import Ways
+    from pushkeeper.core.delivery.route_choice import RouteTable
     from pushkeeper.core.model import Content, Provider
     from pushkeeper.rendering.renderer import Renderer
     from pushkeeper.store.db.database import Database
@@ -77,7 +77,7 @@ class Lookout:
                 return told
 
     def look(
-        self, work: Work, target: Target, message: MessageToSend, ways: Ways[Route], moment: Moment
+        self, work: Work, target: Target, message: MessageToSend, ways: RouteTable[Route], moment: Moment
     ) -> Fact | ClaimedPush:
         """What becomes of one target: a push that may leave now, which its lane counts, or what came of it already."""
         if self._recalls.is_stale(target.device_id, moment.read_at):

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pushkeeper.core.messages.personalize import BadContent, Speaker
+from pushkeeper.core.messages.personalize import BadContent, MessageRenderer
 from pushkeeper.errors import BadRequest, TooLarge
 from pushkeeper.observability.logs import logger
 from pushkeeper.rendering.frames import NotRendered
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from uuid import UUID
 
-    from pushkeeper.core.messages.personalize import Wording
+    from pushkeeper.core.messages.personalize import PersonalizedContent
     from pushkeeper.core.model import Content, DeviceId, PersonId, Platform, Provider, WorkspaceId
     from pushkeeper.rendering.frames import Said
     from pushkeeper.rendering.renderer import Renderer
     from pushkeeper.store.db.database import Database
-    from pushkeeper.store.delivery.queue import ClaimedBatch, MessageToSend, StandingDevice, Target
-    from pushkeeper.store.messages.render_context import Readers
+    from pushkeeper.store.delivery.queue import ClaimedBatch, ClaimedDevice, MessageToSend, Target
+    from pushkeeper.store.messages.render_context import RenderContexts
     from pushkeeper.worker.provider_clients import Check
 
 log = logger("rendering")
@@ -63,7 +63,7 @@ class Rendering:
         self._said: dict[tuple[UUID, DeviceId], Said | None] = {}
         # Where what was not rendered in time is told once it is, and until when.
         self._late: dict[tuple[UUID, DeviceId], tuple[list[Said | None], int, float]] = {}
-        self._speakers: dict[UUID, Speaker] = {}
+        self._speakers: dict[UUID, MessageRenderer] = {}
         self._characters = 0  # of all speakers
         self._by_platform: dict[tuple[UUID, Platform], Content] = {}
         self._too_large: dict[tuple[UUID, Platform, Provider, int], NotSayable | None] = {}
@@ -106,7 +106,7 @@ class Rendering:
         workspace: WorkspaceId,
         message: MessageToSend,
         to: Mapping[DeviceId, tuple[PersonId, Platform]],
-        known: Readers,
+        known: RenderContexts,
     ) -> None:
         message_id, content, wording = message.message_id, message.content, message.wording
         if content is None or wording is None or message.cancelled or message.paused:
@@ -153,7 +153,7 @@ class Rendering:
         return said[place] is not None
 
     def content(
-        self, message: MessageToSend, target: Target, device: StandingDevice, provider: Provider
+        self, message: MessageToSend, target: Target, device: ClaimedDevice, provider: Provider
     ) -> Content | NotSayable | NotYet:
         """Render the message for this target and its device."""
         content = message.content
@@ -167,7 +167,7 @@ class Rendering:
             return NotSayable("template", rendered.reason)
         return self._checked(rendered.content, device, provider)
 
-    def _checked(self, said: Content, device: StandingDevice, provider: Provider) -> Content | NotSayable:
+    def _checked(self, said: Content, device: ClaimedDevice, provider: Provider) -> Content | NotSayable:
         if not said.says_something_to(device.platform):
             return NotSayable("template", "nothing is left of it for this person")
         try:
@@ -181,7 +181,7 @@ class Rendering:
         return said
 
     def _fitting(
-        self, message_id: UUID, content: Content, device: StandingDevice, provider: Provider
+        self, message_id: UUID, content: Content, device: ClaimedDevice, provider: Provider
     ) -> Content | NotSayable:
         """A message that is the same for everybody, if it fits together with the token; measured once per length of token."""
         own = self._on(message_id, content, device.platform)
@@ -207,10 +207,10 @@ class Rendering:
             found = self._by_platform[key] = content.on(platform)
         return found
 
-    def _speaker(self, message_id: UUID, content: Content, wording: Wording) -> Speaker:
+    def _speaker(self, message_id: UUID, content: Content, wording: PersonalizedContent) -> MessageRenderer:
         # What a message says does not change, and it comes back with each of its batches.
         if (found := self._speakers.get(message_id)) is None:
-            found = Speaker(content, wording)
+            found = MessageRenderer(content, wording)
             self._characters += found.characters
             if len(self._speakers) >= _MESSAGES_AT_ONCE or self._characters > _LIQUID_AT_ONCE:
                 self._speakers.clear()

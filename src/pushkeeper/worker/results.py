@@ -13,7 +13,7 @@ import msgspec
 from pushkeeper.core.delivery.outcome import Accepted, Certainty, Scope, Verdict
 from pushkeeper.core.delivery.retry import ACCEPTED, Decision, Deferred, End, Held, Hold, Settled
 from pushkeeper.core.model import Push, RouteId
-from pushkeeper.store.delivery.accepted_pushes import Acceptance, Kind
+from pushkeeper.store.delivery.accepted_pushes import Acceptance, AcceptanceGroup
 from pushkeeper.store.delivery.held_refusals import HeldVerdict
 from pushkeeper.store.delivery.pushes import PushRow
 from pushkeeper.store.delivery.queue import ClaimedBatch, Requeue, Target
@@ -223,7 +223,7 @@ def acceptance(fact: Fact) -> Acceptance | None:
     if not isinstance(fact, Answered) or fact.decision != ACCEPTED or fact.push.dry_run:
         return None
     push, verdict, batch = fact.push, fact.verdict, fact.work.batch
-    kind = Kind(
+    kind = AcceptanceGroup(
         push.message_id,
         batch.workspace_id,
         fact.route.provider.value,

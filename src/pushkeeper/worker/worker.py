@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from pushkeeper.core.delivery.retry import End
-from pushkeeper.core.delivery.route_choice import Ways
+from pushkeeper.core.delivery.route_choice import RouteTable
 from pushkeeper.errors import Unreachable
 from pushkeeper.observability.logs import logger
 from pushkeeper.store.db.database import GONE_CHANNEL, HALT_CHANNEL, ROUTES_CHANNEL, WORK_CHANNEL
@@ -179,7 +179,7 @@ class Worker:
         devices = self._max_unsettled - self._unsettled()
         if devices <= 0:
             return False
-        room = queue.Room(
+        room = queue.ClaimLimits(
             devices=devices,
             not_urgent=max(devices - KEPT_FOR_URGENT, 0),
             lanes=self._lanes.rooms(time.monotonic()),
@@ -260,7 +260,7 @@ class Worker:
         self._dispatch.hand_over(going)
 
     def _look(
-        self, work: Work, target: Target, message: MessageToSend, ways: Ways[Route], moment: Moment
+        self, work: Work, target: Target, message: MessageToSend, ways: RouteTable[Route], moment: Moment
     ) -> Fact | ClaimedPush:
         try:
             return self._lookout.look(work, target, message, ways, moment)
@@ -268,14 +268,14 @@ class Worker:
             log.exception("target_not_looked_at", device_id=target.device_id.hex())
             return NotSent(work, target, End.FAILED, "unsendable", type(error).__name__)
 
-    async def _ways(self, workspaces: Sequence[WorkspaceId]) -> dict[WorkspaceId, Ways[Route]]:
+    async def _ways(self, workspaces: Sequence[WorkspaceId]) -> dict[WorkspaceId, RouteTable[Route]]:
         """The routes of these workspaces, with a sender ready for each that is not paused."""
         found: dict[WorkspaceId, list[Route]] = {}
         for route in await self._refresh(workspaces):
             trouble = None if route.paused_at else await self._dispatch.senders.ready(route, drain_s=DRAIN_S)
             ready = replace(route, pause_reason=trouble) if trouble else route
             found.setdefault(route.workspace_id, []).append(ready)
-        return {workspace: Ways(several) for workspace, several in found.items()}
+        return {workspace: RouteTable(several) for workspace, several in found.items()}
 
     def _messages(self) -> set[tuple[WorkspaceId, UUID]]:
         """The messages of which something is under way."""
@@ -343,4 +343,4 @@ class Worker:
         self._wake.set()
 
 
-_NO_WAYS: Ways[Route] = Ways(())
+_NO_WAYS: RouteTable[Route] = RouteTable(())

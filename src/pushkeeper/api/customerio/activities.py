@@ -12,9 +12,9 @@ from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.services import validation
 from pushkeeper.services.reports.deliveries import ACTIVITY_TYPES as TYPES
-from pushkeeper.services.reports.deliveries import AskedActivities as Asked
+from pushkeeper.services.reports.deliveries import ActivitiesPage
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import Surface
+from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,7 @@ _LAST = datetime(9999, 12, 31, tzinfo=UTC)
 def routes(context: Context) -> Sequence[Route]:
     """The routes of activities."""
     activities = _Activities(context)
-    surface = Surface(name="app_api", authenticate=context.keys.app, render=render)
+    surface = ApiStyle(name="app_api", authenticate=context.keys.app, render=render)
     return [
         surface.route("/v1/customers/{id}/activities", GET=activities.of_person),
         surface.route("/v1/activities", GET=activities.all),
@@ -94,7 +94,7 @@ class _Activities:
         following = "" if feed.following is None else _next(*feed.following)
         return response.of_json({"activities": shown, "next": following})
 
-    async def _of(self, call: Call, person: Person, asked: Asked | None) -> Answer:
+    async def _of(self, call: Call, person: Person, asked: ActivitiesPage | None) -> Answer:
         if asked is None:
             return response.of_json({"activities": [], "next": ""})
         one_more = replace(asked, limit=asked.limit + 1)
@@ -134,7 +134,7 @@ def activity_json(activity: Activity, person: Person | None) -> dict[str, Any]:
     }
 
 
-def _asked(call: Call) -> Asked | None:
+def _asked(call: Call) -> ActivitiesPage | None:
     """The requested page; None for a type that Customer.io documents but that cannot occur here.
 
     Raises:
@@ -145,7 +145,7 @@ def _asked(call: Call) -> Asked | None:
     kind = call.query("type")
     if kind and kind not in TYPES and kind in THEIRS:
         return None
-    return Asked(
+    return ActivitiesPage(
         before=before,
         before_id=before_id,
         type=validation.one_of(kind, "type", TYPES) if kind else None,

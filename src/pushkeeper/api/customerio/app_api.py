@@ -14,7 +14,7 @@ from pushkeeper.errors import BadRequest, NotFound, PushkeeperError, Unauthorize
 from pushkeeper.services import validation
 from pushkeeper.services.identifiers import checked, one_identifier
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import Surface
+from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,8 +46,8 @@ _TYPED_DEVICE_ATTRIBUTES = frozenset(
 def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
     app = _App(context)
-    reads = Surface(name="app_api", authenticate=context.keys.app, render=render)
-    sends = Surface(name="app_api", authenticate=context.keys.app, render=render_send)
+    reads = ApiStyle(name="app_api", authenticate=context.keys.app, render=render)
+    sends = ApiStyle(name="app_api", authenticate=context.keys.app, render=render_send)
     return [
         reads.route("/v1/customers", GET=app.people_by_email, POST=app.search),
         reads.route("/v1/customers/attributes", POST=app.people),

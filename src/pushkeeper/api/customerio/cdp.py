@@ -14,15 +14,15 @@ from urllib.parse import urlsplit
 import msgspec
 
 from pushkeeper.api.customerio.cdp_item import DEVICE_FIELDS, Item, cut_attributes, cut_unread, read_item
-from pushkeeper.api.customerio.dropped_parts import Drops
+from pushkeeper.api.customerio.dropped_parts import DroppedParts
 from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge, Unauthorized, WrongCell
 from pushkeeper.services import validation
 from pushkeeper.services.api_keys import not_here
-from pushkeeper.services.people import Tell
+from pushkeeper.services.people import PersonUpdate
 from pushkeeper.services.reports.deliveries import AppReport
 from pushkeeper.web import response
 from pushkeeper.web.body import by_size, inflate, loads, parse, size_of_part
-from pushkeeper.web.endpoint import NOBODY, Surface
+from pushkeeper.web.endpoint import NOBODY, ApiStyle
 from pushkeeper.web.response import Answer
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
     cdp = _Cdp(context)
     # By 400 both SDKs throw away what they sent; a status that they do not know may be sent to for ever.
-    surface = Surface(name="cdp", authenticate=cdp.holder, render=render, too_large=400, cross_origin=True)
+    surface = ApiStyle(name="cdp", authenticate=cdp.holder, render=render, too_large=400, cross_origin=True)
     single: dict[str, Handler] = {}
     for kind in _KINDS:
         # The browser library says it in one letter.
@@ -74,7 +74,7 @@ class _Opened:
 
     workspace: WorkspaceId
     request_id: str
-    drops: Drops
+    drops: DroppedParts
     body: dict[str, Any]
     checks: Sequence[Check]
     size: int
@@ -108,7 +108,7 @@ class _Cdp:
     def one(self, kind: str) -> Handler:
         """The handler of one kind of call."""
 
-        async def work(call: Call, drops: Drops) -> None:
+        async def work(call: Call, drops: DroppedParts) -> None:
             opened = await self._opened(call, drops)
             found = self._read(opened, opened.body, None, kind=kind)
             await self._done([(None, one) for one in found], drops)
@@ -118,7 +118,7 @@ class _Cdp:
     async def batch(self, call: Call) -> Answer:
         return await _forgiving(self._batch)(call)
 
-    async def _batch(self, call: Call, drops: Drops) -> None:
+    async def _batch(self, call: Call, drops: DroppedParts) -> None:
         opened = await self._opened(call, drops)
         items = opened.body.get("batch")
         if not isinstance(items, list):
@@ -167,7 +167,7 @@ class _Cdp:
             opened.drops.add("item", error, index)
             return []
 
-    async def _done(self, said: Sequence[tuple[int | None, Said]], drops: Drops) -> None:
+    async def _done(self, said: Sequence[tuple[int | None, Said]], drops: DroppedParts) -> None:
         """Write everything that could be read, in order."""
         for _, report in said:
             if isinstance(report, AppReport):
@@ -179,10 +179,10 @@ class _Cdp:
             if isinstance(done, BaseException) and not isinstance(done, BadRequest):
                 raise done
             if isinstance(done, BadRequest):
-                is_registered = isinstance(one, Tell) and one.registration is not None
+                is_registered = isinstance(one, PersonUpdate) and one.registration is not None
                 drops.add("attribute" if is_registered else "item", done, index)
 
-    async def _opened(self, call: Call, drops: Drops) -> _Opened:
+    async def _opened(self, call: Call, drops: DroppedParts) -> _Opened:
         """The body, and whose key it came with, which is known before anything is made of the body's JSON."""
         encoding = call.header(b"content-encoding")
         raw = await inflate(call.raw_body, encoding=encoding, most=MAX_BATCH_BYTES, field="batch")
@@ -203,11 +203,11 @@ class _Cdp:
         )
 
 
-def _forgiving(work: Callable[[Call, Drops], Awaitable[None]]) -> Handler:
+def _forgiving(work: Callable[[Call, DroppedParts], Awaitable[None]]) -> Handler:
     """A handler that drops what is invalid and lists it in its 200 response, unless strict mode is requested."""
 
     async def handler(call: Call) -> Answer:
-        drops = Drops("cdp", call.request_id)
+        drops = DroppedParts("cdp", call.request_id)
         try:
             await work(call, drops)
         except WrongCell as error:

@@ -15,13 +15,13 @@ from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.placeholders import placeholder
 from pushkeeper.errors import BadRequest
 from pushkeeper.services import identifiers, validation
-from pushkeeper.services.people import Call, Naming, Tell, placeholder_refusal
+from pushkeeper.services.people import Call, PersonReference, PersonUpdate, placeholder_refusal
 from pushkeeper.services.reports.deliveries import AppReport
 from pushkeeper.services.validation import OnBad
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.services.people import EventKind, Registry
+    from pushkeeper.services.people import EventKind, People
     from pushkeeper.web.body import Check
 
 Said: TypeAlias = Call | AppReport
@@ -98,13 +98,13 @@ def cut_attributes(given: dict[str, Any], kind: str | None, checks: Sequence[Che
     return spoiled
 
 
-def read_item(registry: Registry, workspace: WorkspaceId, item: Item) -> list[Said]:
+def read_item(people: People, workspace: WorkspaceId, item: Item) -> list[Said]:
     """Read one item.
 
     Raises:
         BadRequest, TooLarge: a field is missing, malformed or too long.
     """
-    reader = _Reader(registry, workspace, item)
+    reader = _Reader(people, workspace, item)
     match item.kind or validation.one_of(item.given.get("type"), "type", _KINDS):
         case "identify":
             return reader.identify()
@@ -119,8 +119,8 @@ def read_item(registry: Registry, workspace: WorkspaceId, item: Item) -> list[Sa
 
 
 class _Reader:
-    def __init__(self, registry: Registry, workspace: WorkspaceId, item: Item) -> None:
-        self._registry = registry
+    def __init__(self, people: People, workspace: WorkspaceId, item: Item) -> None:
+        self._people = people
         self._workspace = workspace
         self._item = item.given
         self._request_id = item.request_id
@@ -143,9 +143,11 @@ class _Reader:
         others = (by_email,) if by_email is not None and by_email.key != path.key else ()
         change = parse.change(traits, at=self._at, field="traits", on_bad=self._on_bad)
         field = "traits.email" if self._user is None else "userId"
-        naming = Naming(workspace_id=self._workspace, path=path, others=others, field=field, within="traits.")
+        naming = PersonReference(
+            workspace_id=self._workspace, path=path, others=others, field=field, within="traits."
+        )
         return [
-            Tell(
+            PersonUpdate(
                 workspace_id=self._workspace,
                 naming=naming,
                 change=change,
@@ -194,8 +196,10 @@ class _Reader:
         former = _anonymous_id(self._item.get("previousId"), "previousId")
         if self._user is None or former is None:
             return []
-        naming = Naming(workspace_id=self._workspace, path=self._user, field="userId")
-        return [Tell(workspace_id=self._workspace, naming=naming, anonymous_id=former, once=self._once)]
+        naming = PersonReference(workspace_id=self._workspace, path=self._user, field="userId")
+        return [
+            PersonUpdate(workspace_id=self._workspace, naming=naming, anonymous_id=former, once=self._once)
+        ]
 
     def view(self, kind: EventKind) -> list[Said]:
         properties = validation.optional_object(self._item.get("properties"), "properties")
@@ -241,10 +245,10 @@ class _Reader:
         naming = (
             None
             if self._user is None
-            else Naming(workspace_id=self._workspace, path=self._user, field="userId")
+            else PersonReference(workspace_id=self._workspace, path=self._user, field="userId")
         )
         return [
-            Tell(
+            PersonUpdate(
                 workspace_id=self._workspace,
                 naming=naming,
                 anonymous_id=self._anonymous_id if naming is None else None,
@@ -258,12 +262,12 @@ class _Reader:
         request_id, once = self._request_id, self._once
         if self._user is None:
             return [
-                self._registry.forgetting_token(
+                self._people.forgetting_token(
                     self._workspace, token, self._anonymous_id, request_id=request_id, once=once
                 )
             ]
         return [
-            self._registry.forgetting_device(
+            self._people.forgetting_device(
                 self._workspace, self._user, token, request_id=request_id, once=once
             )
         ]
@@ -293,22 +297,22 @@ class _Reader:
     def _end(self, name: str) -> list[Said]:
         if self._user is None:
             raise BadRequest("userId", "is needed, and cannot be empty", "missing")
-        registry, user, once = self._registry, self._user, self._once
+        people, user, once = self._people, self._user, self._once
         if name == "User Unsuppressed":
-            return [registry.unsuppressing(self._workspace, user, once=once)]
-        done = registry.suppressing if name == "User Suppressed" else registry.forgetting_person
+            return [people.unsuppressing(self._workspace, user, once=once)]
+        done = people.suppressing if name == "User Suppressed" else people.forgetting_person
         return [done(self._workspace, user, request_id=self._request_id, once=once)]
 
     def _happened(self, name: object, properties: dict[str, Any], kind: EventKind) -> list[Said]:
         field = "event" if kind == "event" else "name"
         event = parse.happened(name, field, properties, "properties", kind=kind, at=self._at)
         if self._user is not None:
-            naming = Naming(workspace_id=self._workspace, path=self._user, field="userId")
-            return [Tell(workspace_id=self._workspace, naming=naming, event=event, once=self._once)]
+            naming = PersonReference(workspace_id=self._workspace, path=self._user, field="userId")
+            return [PersonUpdate(workspace_id=self._workspace, naming=naming, event=event, once=self._once)]
         if self._anonymous_id is None:
             raise BadRequest("userId", "is needed, or an anonymousId", "missing")
         return [
-            Tell(
+            PersonUpdate(
                 workspace_id=self._workspace,
                 anonymous_id=self._anonymous_id,
                 event=event,

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.api.customerio import parse
-from pushkeeper.api.customerio.dropped_parts import Drops
+from pushkeeper.api.customerio.dropped_parts import DroppedParts
 from pushkeeper.api.customerio.track_v1 import DONE, render
 from pushkeeper.core import cell, times
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
@@ -20,9 +20,9 @@ from pushkeeper.observability.meters import PROCESS
 from pushkeeper.observability.metrics import Metric
 from pushkeeper.services import identifiers, validation
 from pushkeeper.services.api_keys import not_here
-from pushkeeper.services.people import Naming, Tell
+from pushkeeper.services.people import PersonReference, PersonUpdate
 from pushkeeper.services.reports.deliveries import AppMetric, AppReport
-from pushkeeper.web.endpoint import MAX_KEYLESS_BYTES, Surface, let_in
+from pushkeeper.web.endpoint import MAX_KEYLESS_BYTES, ApiStyle, no_auth
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,9 +39,9 @@ _METRICS = frozenset(AppMetric)
 def routes(context: Context) -> Sequence[Route]:
     """The routes that need no key."""
     doors = _Doors(context)
-    surface = Surface(
+    surface = ApiStyle(
         name="track_v1",
-        authenticate=let_in,
+        authenticate=no_auth,
         render=render,
         max_body_bytes=MAX_KEYLESS_BYTES,
         cross_origin=True,
@@ -109,7 +109,7 @@ class _Doors:
                 action=body.get("action"),
             )
         except BadRequest as error:
-            drops = Drops("metrics", call.request_id)
+            drops = DroppedParts("metrics", call.request_id)
             drops.add("item", error)
             drops.record()
             return DONE
@@ -138,7 +138,9 @@ class _Doors:
             return DONE
         workspace = delivery_id.workspace_id
         path = Identifier(IdentifierKind.CIO_ID, cio_id(delivery_id.person_id))
-        naming = Naming(workspace_id=workspace, path=path)
+        naming = PersonReference(workspace_id=workspace, path=path)
         change = parse.change({"unsubscribed": unsubscribed})
-        await self._context.services.people.tell(Tell(workspace_id=workspace, naming=naming, change=change))
+        await self._context.services.people.tell(
+            PersonUpdate(workspace_id=workspace, naming=naming, change=change)
+        )
         return replace(DONE, delivery_id=delivery_id)

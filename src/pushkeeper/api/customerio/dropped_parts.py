@@ -47,7 +47,7 @@ def problem(error: PushkeeperError, index: int | None = None) -> dict[str, Any]:
     return {**place, "reason": reason_of(error), "field": field, "message": error.message}
 
 
-class Drops:
+class DroppedParts:
     """What was dropped from one request; `surface` is the API's name."""
 
     def __init__(self, surface: str, request_id: str, workspace: WorkspaceId | None = None) -> None:

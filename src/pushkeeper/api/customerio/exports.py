@@ -10,7 +10,7 @@ from pushkeeper.errors import BadRequest
 from pushkeeper.services import validation
 from pushkeeper.services.exports import METRICS
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import MAX_KEYLESS_BYTES, Surface, let_in
+from pushkeeper.web.endpoint import MAX_KEYLESS_BYTES, ApiStyle, no_auth
 from pushkeeper.web.response import Answer
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ _LARGEST_NUMBER = 2**63 - 1
 def routes(context: Context) -> Sequence[Route]:
     """The routes of exports."""
     exports = _Exports(context)
-    surface = Surface(name="app_api", authenticate=context.keys.app, render=render)
-    link = Surface(name="app_api", authenticate=let_in, render=render, max_body_bytes=MAX_KEYLESS_BYTES)
+    surface = ApiStyle(name="app_api", authenticate=context.keys.app, render=render)
+    link = ApiStyle(name="app_api", authenticate=no_auth, render=render, max_body_bytes=MAX_KEYLESS_BYTES)
     return [
         surface.route("/v1/exports", GET=exports.all),
         surface.route("/v1/exports/customers", POST=exports.of_people),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.api.customerio.app_api import render
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import MAX_KEYLESS_BYTES, Surface, let_in
+from pushkeeper.web.endpoint import MAX_KEYLESS_BYTES, ApiStyle, no_auth
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 def routes(context: Context) -> Sequence[Route]:
     """The routes of this information."""
     info = _Info(context)
-    surface = Surface(name="app_api", authenticate=context.keys.app, render=render)
+    surface = ApiStyle(name="app_api", authenticate=context.keys.app, render=render)
     # Customer.io's call needs no key either.
-    public = Surface(name="app_api", authenticate=let_in, render=render, max_body_bytes=MAX_KEYLESS_BYTES)
+    public = ApiStyle(name="app_api", authenticate=no_auth, render=render, max_body_bytes=MAX_KEYLESS_BYTES)
     return [
         surface.route("/v1/workspaces", GET=info.workspaces),
         public.route("/v1/info/ip_addresses", GET=info.addresses),

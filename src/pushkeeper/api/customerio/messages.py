@@ -14,11 +14,10 @@ from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.services import validation
 from pushkeeper.services.messages.templates import TemplateKind
 from pushkeeper.services.reports import deliveries
+from pushkeeper.services.reports.deliveries import DeliveriesFilter, Metric
 from pushkeeper.services.reports.deliveries import DeliveriesPage as Page
-from pushkeeper.services.reports.deliveries import Metric
-from pushkeeper.services.reports.deliveries import WantedDeliveries as Wanted
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import Surface
+from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,8 +46,8 @@ _LAST_NUMBER = 2**63 - 1
 def routes(context: Context) -> Sequence[Route]:
     """The routes of messages."""
     messages = _Messages(context)
-    surface = Surface(name="app_api", authenticate=context.keys.app, render=render)
-    native_surface = Surface(name="native", authenticate=context.keys.app, render=devices.render)
+    surface = ApiStyle(name="app_api", authenticate=context.keys.app, render=render)
+    native_surface = ApiStyle(name="native", authenticate=context.keys.app, render=devices.render)
     return [
         surface.route("/v1/messages", GET=messages.all),
         surface.route("/v1/messages/{id}", GET=messages.one),
@@ -184,7 +183,7 @@ class _Messages:
         message, device = _start(call.query("start"))
         if (call.query("type") or "push").lower() != "push":
             return response.of_json({"messages": [], "next": ""})
-        wanted = Wanted(
+        wanted = DeliveriesFilter(
             after_message=message,
             after_device=device,
             since=since,

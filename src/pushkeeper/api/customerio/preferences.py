@@ -9,7 +9,7 @@ import msgspec
 
 from pushkeeper.api.customerio.app_api import person_of, render
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import Surface
+from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,7 +35,7 @@ _MOST_DIGITS = 10
 def routes(context: Context) -> Sequence[Route]:
     """The routes of preferences and relationships."""
     preferences = _Preferences(context)
-    surface = Surface(name="app_api", authenticate=context.keys.app, render=render)
+    surface = ApiStyle(name="app_api", authenticate=context.keys.app, render=render)
     one = "/v1/customers/{id}"
     return [
         surface.route(f"{one}/subscription_preferences", GET=preferences.subscriptions),

@@ -16,7 +16,7 @@ from pushkeeper.services import validation
 from pushkeeper.services.identifiers import MAX_TOKEN_BYTES, known_token, one_identifier
 from pushkeeper.services.messages.content import content_of
 from pushkeeper.services.messages.transactional import TransactionalPush
-from pushkeeper.services.people import Naming
+from pushkeeper.services.people import PersonReference
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import Token, WorkspaceId
@@ -37,7 +37,7 @@ def transactional_push(body: dict[str, Any], workspace: WorkspaceId, *, request_
     path = one_identifier(identifiers, "identifiers", _KINDS)
     custom_device = body.get("custom_device")
     return TransactionalPush(
-        naming=Naming(
+        naming=PersonReference(
             workspace_id=workspace, path=path, field=identifier_field(identifiers, "identifiers", path)
         ),
         content=content_of(body),

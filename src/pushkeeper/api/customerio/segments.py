@@ -9,7 +9,7 @@ from pushkeeper.api.customerio.track_v1 import segment_of
 from pushkeeper.services import validation
 from pushkeeper.services.audiences import Draft
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import Surface
+from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ _LARGEST_PAGE = 30_000
 def routes(context: Context) -> Sequence[Route]:
     """The routes of segments."""
     segments = _Segments(context)
-    surface = Surface(name="app_api", authenticate=context.keys.app, render=render)
+    surface = ApiStyle(name="app_api", authenticate=context.keys.app, render=render)
     one = "/v1/segments/{segment}"
     return [
         surface.route("/v1/segments", GET=segments.all, POST=segments.make),

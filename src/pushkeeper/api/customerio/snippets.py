@@ -8,7 +8,7 @@ from pushkeeper.api.customerio import triggers
 from pushkeeper.errors import BadRequest
 from pushkeeper.services import validation
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import Surface
+from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ _UNPROCESSABLE = 422
 def routes(context: Context) -> Sequence[Route]:
     """The routes of snippets."""
     snippets = _Snippets(context)
-    surface = Surface(name="triggers", authenticate=context.keys.app, render=triggers.render)
+    surface = ApiStyle(name="triggers", authenticate=context.keys.app, render=triggers.render)
     return [
         surface.route("/v1/snippets", GET=snippets.all, POST=snippets.make, PUT=snippets.put),
         surface.route("/v1/snippets/{snippet}", DELETE=snippets.delete),

@@ -11,7 +11,7 @@ from pushkeeper.web import response
 
 if TYPE_CHECKING:
     from pushkeeper.services.messages.templates import Template
-    from pushkeeper.services.reports.deliveries import Reporting
+    from pushkeeper.services.reports.deliveries import DeliveryReports
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
@@ -26,7 +26,7 @@ class Window(NamedTuple):
     steps: int
 
 
-async def metrics(call: Call, reporting: Reporting, template: Template) -> Answer:
+async def metrics(call: Call, reporting: DeliveryReports, template: Template) -> Answer:
     """Each metric of the template's deliveries, period by period, the oldest first.
 
     Raises:
@@ -41,7 +41,7 @@ async def metrics(call: Call, reporting: Reporting, template: Template) -> Answe
     return response.of_json({"metric": {"series": series}})
 
 
-async def links(call: Call, reporting: Reporting, template: Template) -> Answer:
+async def links(call: Call, reporting: DeliveryReports, template: Template) -> Answer:
     """Clicks on each link in the template's deliveries, by period; with `unique`, only each person's first click.
 
     Raises:

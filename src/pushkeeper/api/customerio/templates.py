@@ -18,7 +18,7 @@ from pushkeeper.services.schemas.templates import (
     TemplateView,
 )
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import Surface
+from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 def routes(context: Context) -> Sequence[Route]:
     """The routes of templates."""
     templates = _Templates(context)
-    native_surface = Surface(name="native", authenticate=context.keys.app, render=devices.render)
-    surface = Surface(name="app_api", authenticate=context.keys.app, render=app_api.render)
+    native_surface = ApiStyle(name="native", authenticate=context.keys.app, render=devices.render)
+    surface = ApiStyle(name="app_api", authenticate=context.keys.app, render=app_api.render)
     one = "/v1/transactional/{id}"
     return [
         native_surface.route("/api/v1/templates", GET=templates.all, POST=templates.make),

@@ -10,9 +10,9 @@ from pushkeeper.core import identity
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import BadRequest, NotFound, PushkeeperError, Unauthorized, WrongCell
 from pushkeeper.services import identifiers, validation
-from pushkeeper.services.people import Naming, Tell
+from pushkeeper.services.people import PersonReference, PersonUpdate
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import Surface
+from pushkeeper.web.endpoint import ApiStyle
 from pushkeeper.web.response import Answer
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ _ID_TYPES = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
 def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
     track = _Track(context)
-    surface = Surface(name="track_v1", authenticate=context.keys.track, render=render)
-    merges = Surface(name="track_v1", authenticate=context.keys.track, render=render_merge)
+    surface = ApiStyle(name="track_v1", authenticate=context.keys.track, render=render)
+    merges = ApiStyle(name="track_v1", authenticate=context.keys.track, render=render_merge)
     person, segment = "/api/v1/customers/{identifier}", "/api/v1/segments/{segment}"
     return [
         surface.route(f"{person}/devices", PUT=track.register),
@@ -85,14 +85,14 @@ class _Track:
 
     async def identify(self, call: Call) -> Answer:
         body = await call.json()
-        naming = Naming(
+        naming = PersonReference(
             workspace_id=call.workspace.workspace_id,
             path=identifier(call),
             others=parse.other_identifiers(body),
             create=not validation.optional_flag(body.get("_update"), "_update", default=False),
         )
         await self._context.services.people.tell(
-            Tell(
+            PersonUpdate(
                 workspace_id=naming.workspace_id,
                 naming=naming,
                 change=parse.change(body),
@@ -115,7 +115,7 @@ class _Track:
             id_field="id",
             request_id=call.request_id,
         )
-        naming = Naming(workspace_id=call.workspace.workspace_id, path=identifier(call))
+        naming = PersonReference(workspace_id=call.workspace.workspace_id, path=identifier(call))
         await self._context.services.people.register(naming, device)
         return DONE
 
@@ -129,21 +129,21 @@ class _Track:
         return DONE
 
     async def suppress(self, call: Call) -> Answer:
-        registry, workspace = self._context.services.people, call.workspace.workspace_id
-        await registry.do(registry.suppressing(workspace, identifier(call), request_id=call.request_id))
+        people, workspace = self._context.services.people, call.workspace.workspace_id
+        await people.do(people.suppressing(workspace, identifier(call), request_id=call.request_id))
         return DONE
 
     async def unsuppress(self, call: Call) -> Answer:
-        registry = self._context.services.people
-        await registry.do(registry.unsuppressing(call.workspace.workspace_id, identifier(call)))
+        people = self._context.services.people
+        await people.do(people.unsuppressing(call.workspace.workspace_id, identifier(call)))
         return DONE
 
     async def merge(self, call: Call) -> Answer:
         body = await call.json()
         primary = identifiers.one_identifier(body.get("primary"), "primary", _ID_TYPES)
         secondary = identifiers.one_identifier(body.get("secondary"), "secondary", _ID_TYPES)
-        registry, workspace = self._context.services.people, call.workspace.workspace_id
-        await registry.do(registry.merging(workspace, primary, secondary, request_id=call.request_id))
+        people, workspace = self._context.services.people, call.workspace.workspace_id
+        await people.do(people.merging(workspace, primary, secondary, request_id=call.request_id))
         return DONE
 
     # Events.
@@ -152,9 +152,9 @@ class _Track:
         body = await call.json()
         workspace = call.workspace.workspace_id
         await self._context.services.people.tell(
-            Tell(
+            PersonUpdate(
                 workspace_id=workspace,
-                naming=Naming(workspace_id=workspace, path=identifier(call)),
+                naming=PersonReference(workspace_id=workspace, path=identifier(call)),
                 event=parse.event(body),
                 once=parse.once("track", body.get("id")),
             )
@@ -164,7 +164,7 @@ class _Track:
     async def anonymous_event(self, call: Call) -> Answer:
         body = await call.json()
         await self._context.services.people.tell(
-            Tell(
+            PersonUpdate(
                 workspace_id=call.workspace.workspace_id,
                 anonymous_id=parse.anonymous_id(body.get("anonymous_id")),
                 event=parse.event(body),
@@ -180,7 +180,7 @@ class _Track:
         if not others:
             raise BadRequest("data", "a form needs an id or an email")
         workspace = call.workspace.workspace_id
-        naming = Naming(
+        naming = PersonReference(
             workspace_id=workspace,
             path=others[0],
             others=others[1:],
@@ -188,7 +188,7 @@ class _Track:
             within="data.",
         )
         await self._context.services.people.tell(
-            Tell(
+            PersonUpdate(
                 workspace_id=workspace,
                 naming=naming,
                 change=parse.change(data),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.api.customerio import delivery_reports, parse
-from pushkeeper.api.customerio.dropped_parts import Drops, problem
+from pushkeeper.api.customerio.dropped_parts import DroppedParts, problem
 from pushkeeper.api.customerio.track_v1 import DONE, refused_key
 from pushkeeper.core import times
 from pushkeeper.core.identity import Identifier, IdentifierKind
@@ -21,11 +21,11 @@ from pushkeeper.errors import (
 )
 from pushkeeper.services import identifiers, validation
 from pushkeeper.services.people import Call as Told
-from pushkeeper.services.people import Naming, Tell
+from pushkeeper.services.people import PersonReference, PersonUpdate
 from pushkeeper.services.reports.deliveries import AppReport
 from pushkeeper.web import response
 from pushkeeper.web.body import by_size, size_of_part
-from pushkeeper.web.endpoint import Surface
+from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -51,7 +51,7 @@ _OBJECT_ACTIONS = frozenset(
 def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
     track = _TrackV2(context)
-    surface = Surface(name="track_v2", authenticate=context.keys.track, render=render)
+    surface = ApiStyle(name="track_v2", authenticate=context.keys.track, render=render)
     return [
         surface.route("/api/v2/entity", POST=track.entity),
         surface.route("/api/v2/batch", POST=track.batch),
@@ -106,7 +106,7 @@ class _TrackV2:
         ]
         if not refused:
             return DONE
-        drops = Drops("track_v2", call.request_id, call.workspace.workspace_id)
+        drops = DroppedParts("track_v2", call.request_id, call.workspace.workspace_id)
         for place, error in refused:
             drops.add("item", error, place)
         drops.record()
@@ -199,9 +199,9 @@ def _identify(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
     attributes = validation.optional_object(item.get("attributes"), "attributes")
     change = parse.change({**attributes, "_timestamp": item.get("timestamp")})
     update = validation.optional_flag(attributes.get("_update"), "attributes._update", default=False)
-    tell = Tell(
+    tell = PersonUpdate(
         workspace_id=workspace,
-        naming=Naming(
+        naming=PersonReference(
             workspace_id=workspace,
             path=path,
             others=parse.other_identifiers(attributes),
@@ -224,10 +224,10 @@ def _event(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
     named = identifiers.identifiers_in(item.get("identifiers"), "identifiers")
     if list(named) == ["anonymous_id"]:
         anonymous_id = parse.anonymous_id(named["anonymous_id"], "identifiers.anonymous_id")
-        return [Tell(workspace_id=workspace, anonymous_id=anonymous_id, event=event, once=once)]
+        return [PersonUpdate(workspace_id=workspace, anonymous_id=anonymous_id, event=event, once=once)]
     path = _named(item)
-    naming = Naming(workspace_id=workspace, path=path, field=f"identifiers.{path.kind}")
-    return [Tell(workspace_id=workspace, naming=naming, event=event, once=once)]
+    naming = PersonReference(workspace_id=workspace, path=path, field=f"identifiers.{path.kind}")
+    return [PersonUpdate(workspace_id=workspace, naming=naming, event=event, once=once)]
 
 
 def _add_device(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
@@ -239,8 +239,8 @@ def _add_device(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
         id_field="token",
         request_id=call.request_id,
     )
-    naming = Naming(workspace_id=workspace, path=path, field=f"identifiers.{path.kind}")
-    return [Tell(workspace_id=workspace, naming=naming, registration=device)]
+    naming = PersonReference(workspace_id=workspace, path=path, field=f"identifiers.{path.kind}")
+    return [PersonUpdate(workspace_id=workspace, naming=naming, registration=device)]
 
 
 def _delete_device(context: Context, call: Call, item: dict[str, Any]) -> _Ops:

@@ -11,7 +11,7 @@ from pushkeeper.errors import NotFound
 from pushkeeper.services import validation
 from pushkeeper.services.messages.templates import TemplateKind
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import Surface
+from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ _MOST_TRIGGERS = 1_000
 def routes(context: Context) -> Sequence[Route]:
     """The routes of API-triggered broadcasts."""
     broadcasts = _Broadcasts(context)
-    surface = Surface(name="app_api", authenticate=context.keys.app, render=render)
+    surface = ApiStyle(name="app_api", authenticate=context.keys.app, render=render)
     one = "/v1/broadcasts/{id}"
     action = f"{one}/actions/{{action}}"
     return [

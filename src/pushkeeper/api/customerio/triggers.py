@@ -16,7 +16,7 @@ from pushkeeper.services.broadcasts.creation import BroadcastRequest
 from pushkeeper.services.broadcasts.named import MAX_DATA_BYTES, recipients_of
 from pushkeeper.services.broadcasts.service import BroadcastState
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import Surface
+from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,8 +40,8 @@ _FLAGS = {
 def routes(context: Context) -> Sequence[Route]:
     """The routes of broadcasts."""
     broadcasts = _Triggers(context)
-    reads = Surface(name="app_api", authenticate=context.keys.app, render=app_api.render)
-    triggers = Surface(
+    reads = ApiStyle(name="app_api", authenticate=context.keys.app, render=app_api.render)
+    triggers = ApiStyle(
         name="triggers",
         authenticate=context.keys.app,
         render=render,

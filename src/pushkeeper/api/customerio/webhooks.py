@@ -8,9 +8,9 @@ from pushkeeper.api.customerio.app_api import render
 from pushkeeper.core.destination import url_fault
 from pushkeeper.errors import BadRequest
 from pushkeeper.services import validation
-from pushkeeper.services.webhooks import EVENTS, Change, Wanted
+from pushkeeper.services.webhooks import EVENTS, WebhookChange, WebhookDefinition
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import Surface
+from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ _FLAGS = ("disabled", "full_resolution", "with_content")
 def routes(context: Context) -> Sequence[Route]:
     """The routes of reporting webhooks."""
     webhooks = _Webhooks(context)
-    surface = Surface(name="app_api", authenticate=context.keys.app, render=render)
+    surface = ApiStyle(name="app_api", authenticate=context.keys.app, render=render)
     return [
         surface.route("/v1/reporting_webhooks", GET=webhooks.all, POST=webhooks.make),
         surface.route(
@@ -86,9 +86,9 @@ def webhook_json(webhook: Webhook) -> dict[str, Any]:
     }
 
 
-async def _wanted(call: Call) -> Wanted:
+async def _wanted(call: Call) -> WebhookDefinition:
     body = await call.json()
-    return Wanted(
+    return WebhookDefinition(
         name=_name(body.get("name")),
         endpoint=_endpoint(body.get("endpoint")),
         events=_events(body.get("events")),
@@ -96,11 +96,11 @@ async def _wanted(call: Call) -> Wanted:
     )
 
 
-async def _change(call: Call) -> Change:
+async def _change(call: Call) -> WebhookChange:
     """The fields of a webhook in the body; null counts as absent."""
     body = await call.json()
     given = {name: value for name, value in body.items() if value is not None}
-    return Change(
+    return WebhookChange(
         name=_name(given["name"]) if "name" in given else None,
         endpoint=_endpoint(given["endpoint"]) if "endpoint" in given else None,
         events=_events(given["events"]) if "events" in given else None,

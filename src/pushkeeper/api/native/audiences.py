@@ -23,7 +23,7 @@ from pushkeeper.services.schemas.audiences import (
 from pushkeeper.services.schemas.base import PageQuery
 from pushkeeper.services.schemas.devices import DevicePageView, DeviceView
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import Surface
+from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,7 @@ _PAGE = 100
 def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
     asked, kept = _Asked(context), _Kept(context)
-    surface = Surface(name="native", authenticate=context.keys.app, render=render)
+    surface = ApiStyle(name="native", authenticate=context.keys.app, render=render)
     return [
         surface.route("/api/v1/audiences/count", POST=asked.count),
         surface.route("/api/v1/audiences/sample", POST=asked.sample),

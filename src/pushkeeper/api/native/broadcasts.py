@@ -20,7 +20,7 @@ from pushkeeper.services.schemas.broadcast_view import (
 from pushkeeper.services.schemas.broadcasts import BroadcastsQuery, StartRequest, change_of, request_of
 from pushkeeper.services.schemas.devices import DeviceView
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import Surface
+from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.api.context import Context
     from pushkeeper.services.broadcasts.service import Broadcast
-    from pushkeeper.services.messages.preview import Said
+    from pushkeeper.services.messages.preview import PlatformPreview
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
@@ -39,7 +39,7 @@ MAX_BODY_BYTES = 10_000_000  # ten thousand tokens of installations
 def routes(context: Context) -> Sequence[Route]:
     """The routes of broadcasts."""
     broadcasts = _Broadcasts(context)
-    surface = Surface(
+    surface = ApiStyle(
         name="native", authenticate=context.keys.app, render=render, max_body_bytes=MAX_BODY_BYTES
     )
     return [
@@ -130,7 +130,7 @@ class _Broadcasts:
         return response.of_json(OneBroadcastView(broadcast=BroadcastView.of(changed)))
 
 
-def _said_json(said: Said) -> dict[str, Any]:
+def _said_json(said: PlatformPreview) -> dict[str, Any]:
     return {
         "platform": said.platform,
         "to": None if said.to is None else DeviceView.of(said.to.device),

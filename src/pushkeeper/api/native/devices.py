@@ -22,7 +22,7 @@ from pushkeeper.services.schemas.devices import (
     PushView,
 )
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import Surface
+from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ _DAYS = 30
 def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
     native = _Native(context)
-    surface = Surface(name="native", authenticate=context.keys.app, render=render)
+    surface = ApiStyle(name="native", authenticate=context.keys.app, render=render)
     return [
         surface.route("/api/v1/devices", GET=native.devices),
         surface.route("/api/v1/devices/{token}", GET=native.device),

@@ -16,7 +16,7 @@ from pushkeeper.services.schemas.people import (
     OneErasureView,
 )
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import Surface
+from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
     erasures = _Erasures(context)
-    surface = Surface(name="native", authenticate=context.keys.app, render=render)
+    surface = ApiStyle(name="native", authenticate=context.keys.app, render=render)
     return [
         surface.route("/api/v1/customers/{identifier}/erase", POST=erasures.erase),
         surface.route("/api/v1/erasures", GET=erasures.all),
@@ -42,12 +42,12 @@ def routes(context: Context) -> Sequence[Route]:
 
 class _Erasures:
     def __init__(self, context: Context) -> None:
-        self._registry = context.services.people
+        self._people = context.services.people
         self._url = context.url
 
     async def erase(self, call: Call) -> Answer:
         """Begin, and say where the receipt is."""
-        found = await self._registry.erase(
+        found = await self._people.erase(
             call.actor,
             call.workspace.workspace_id,
             _identifier(call.segment("identifier")),
@@ -65,12 +65,12 @@ class _Erasures:
         """The last ones; with an identifier, those of whoever had it."""
         text = call.queried(ErasuresQuery).identifier
         of = None if text is None else _identifier(text)
-        found = await self._registry.receipts(call.workspace.workspace_id, of)
+        found = await self._people.receipts(call.workspace.workspace_id, of)
         return response.of_json(ErasureListView(erasures=[ErasureView.of(one) for one in found]))
 
     async def one(self, call: Call) -> Answer:
         number = validation.number_of_path(call.segment("id"), "erasure")
-        found = await self._registry.receipt(call.workspace.workspace_id, number)
+        found = await self._people.receipt(call.workspace.workspace_id, number)
         return response.of_json(OneErasureView(erasure=ErasureView.of(found)))
 
 

@@ -9,7 +9,7 @@ from pushkeeper.core import identity
 from pushkeeper.services import identifiers, validation
 from pushkeeper.services.schemas.explain import ExplainQuery
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import Surface
+from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ MAX_MESSAGE_BYTES = 100
 def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
     explain = _Explain(context)
-    surface = Surface(name="native", authenticate=context.keys.app, render=render)
+    surface = ApiStyle(name="native", authenticate=context.keys.app, render=render)
     return [surface.route("/api/v1/explain", GET=explain.why)]
 
 

@@ -8,7 +8,7 @@ from pushkeeper.api.native.devices import render
 from pushkeeper.services import validation
 from pushkeeper.services.schemas.jobs import JobListView, JobView
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import Surface
+from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
     jobs = _Jobs(context)
-    surface = Surface(name="native", authenticate=context.keys.app, render=render)
+    surface = ApiStyle(name="native", authenticate=context.keys.app, render=render)
     return [
         surface.route("/api/v1/jobs", GET=jobs.all),
         surface.route("/api/v1/jobs/{kind}/{job}/retry", POST=jobs.retry),

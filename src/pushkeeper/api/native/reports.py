@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pushkeeper.api.native.devices import render
 from pushkeeper.core import csv_text
-from pushkeeper.core.devices.token_age import Age, Week
+from pushkeeper.core.devices.token_age import AgeBand, ExpiryWeek
 from pushkeeper.services import validation
 from pushkeeper.services.reports.insights import (
     Bounce,
@@ -24,7 +24,7 @@ from pushkeeper.services.reports.insights import (
 from pushkeeper.services.reports.reach import DeviceCount
 from pushkeeper.services.schemas.reports import ReachQuery, ReportDaysQuery, ReportPageQuery, ReportQuery
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import Surface
+from pushkeeper.web.endpoint import ApiStyle
 from pushkeeper.web.response import Answer
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Table(NamedTuple):
 def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
     reports = _Reports(context)
-    surface = Surface(name="native", authenticate=context.keys.app, render=render)
+    surface = ApiStyle(name="native", authenticate=context.keys.app, render=render)
     of: dict[str, tuple[type[ReportQuery], Read]] = {
         "/api/v1/reports/reach": (ReachQuery, reports.reach),
         "/api/v1/reports/cohorts": (ReportQuery, reports.cohorts),
@@ -75,16 +75,16 @@ def routes(context: Context) -> Sequence[Route]:
 
 class _Reports:
     def __init__(self, context: Context) -> None:
-        self._census = context.services.reach
+        self._reach = context.services.reach
         self._insights = context.services.insights
 
     async def reach(self, workspace: WorkspaceId, query: ReachQuery) -> Table:
         """How the workspace stands, and stood."""
-        standing = await self._census.now(workspace)
+        standing = await self._reach.now(workspace)
         beside = {
             **asdict(standing.reach),
-            "over_time": await self._census.over_time(workspace, query.span),
-            "hours": await self._census.hours(workspace),
+            "over_time": await self._reach.over_time(workspace, query.span),
+            "hours": await self._reach.hours(workspace),
         }
         return Table(DeviceCount, standing.devices, beside)
 
@@ -95,10 +95,10 @@ class _Reports:
         return _counted(Revival, await self._insights.revivals(workspace))
 
     async def token_ages(self, workspace: WorkspaceId, _: ReportQuery) -> Table:
-        return _counted(Age, await self._insights.token_ages(workspace))
+        return _counted(AgeBand, await self._insights.token_ages(workspace))
 
     async def token_calendar(self, workspace: WorkspaceId, _: ReportQuery) -> Table:
-        return _counted(Week, await self._insights.token_calendar(workspace))
+        return _counted(ExpiryWeek, await self._insights.token_calendar(workspace))
 
     async def pushes(self, workspace: WorkspaceId, query: ReportDaysQuery) -> Table:
         return Table(PushDay, await self._insights.pushes(workspace, query.days))

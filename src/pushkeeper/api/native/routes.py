@@ -11,7 +11,7 @@ from pushkeeper.api.native.devices import render
 from pushkeeper.services.schemas.routes import PauseRequest, RouteListView, RouteView
 from pushkeeper.services.schemas.workspace import ChosenOptionsView, OptionsChange
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import Surface
+from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
     native = _Native(context)
-    surface = Surface(name="native", authenticate=context.keys.app, render=render)
+    surface = ApiStyle(name="native", authenticate=context.keys.app, render=render)
     return [
         surface.route("/api/v1/routes", GET=native.all),
         surface.route("/api/v1/routes/{route}/pause", POST=native.pause),

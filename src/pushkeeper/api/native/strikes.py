@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pushkeeper.api.native.devices import render
 from pushkeeper.services.schemas.strikes import UndoOutcome, UndoRequest
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import Surface
+from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,23 +24,23 @@ _LAST = 100
 def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
     undo = _Undo(context)
-    surface = Surface(name="native", authenticate=context.keys.app, render=render)
+    surface = ApiStyle(name="native", authenticate=context.keys.app, render=render)
     return [surface.route("/api/v1/undo", GET=undo.all, POST=undo.undo)]
 
 
 class _Undo:
     def __init__(self, context: Context) -> None:
-        self._ledger = context.services.strikes
+        self._strikes = context.services.strikes
 
     async def all(self, call: Call) -> Answer:
-        found = await self._ledger.all(call.workspace.workspace_id, limit=_LAST)
+        found = await self._strikes.all(call.workspace.workspace_id, limit=_LAST)
         return response.of_json({"undone": found})
 
     async def undo(self, call: Call) -> Answer:
         wanted = await call.read(UndoRequest)
         workspace, meant = call.workspace.workspace_id, wanted.meant()
         if wanted.is_dry_run:
-            outcome = await self._ledger.foresee(workspace, meant)
+            outcome = await self._strikes.foresee(workspace, meant)
         else:
-            outcome = await self._ledger.undo(call.actor, workspace, meant, why=wanted.why or "")
+            outcome = await self._strikes.undo(call.actor, workspace, meant, why=wanted.why or "")
         return response.of_json(UndoOutcome.of(outcome))

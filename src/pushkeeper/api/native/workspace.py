@@ -10,11 +10,11 @@ from pushkeeper.core.actor import ActorKind
 from pushkeeper.core.identity import cio_id
 from pushkeeper.errors import NotFound
 from pushkeeper.services import validation
-from pushkeeper.services.audit import Wanted
+from pushkeeper.services.audit import AuditFilter
 from pushkeeper.services.schemas.base import PageQuery
 from pushkeeper.services.schemas.workspace import AuditQuery, PushesQuery
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import Surface
+from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.services.audit import Line
+    from pushkeeper.services.audit import AuditLine
     from pushkeeper.services.listings import ShownDelivery
-    from pushkeeper.services.webhooks import Logged
+    from pushkeeper.services.webhooks import LoggedCall
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
@@ -34,7 +34,7 @@ _PAGE = 50
 def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
     native = _Workspace(context)
-    surface = Surface(name="native", authenticate=context.keys.app, render=render)
+    surface = ApiStyle(name="native", authenticate=context.keys.app, render=render)
     return [
         surface.route("/api/v1/credentials", GET=native.credentials),
         surface.route("/api/v1/keys", GET=native.keys),
@@ -64,7 +64,7 @@ class _Workspace:
     async def audit(self, call: Call) -> Answer:
         query = call.queried(AuditQuery)
         limit, before = _page_of(query)
-        wanted = Wanted(
+        wanted = AuditFilter(
             before=before or None,
             workspace_id=call.workspace.workspace_id,
             actor=query.actor,
@@ -104,7 +104,7 @@ class _Workspace:
         return response.of_json({"calls": [call_json(one) for one in found[:limit]], "next": following})
 
 
-def audit_json(line: Line) -> dict[str, Any]:
+def audit_json(line: AuditLine) -> dict[str, Any]:
     """One line, without the name (an e-mail address) and the network address of a user of the dashboard.
 
     App keys are in back-ends and with third parties, and workspaces share the dashboard's users. The number is enough to
@@ -125,7 +125,7 @@ def audit_json(line: Line) -> dict[str, Any]:
     }
 
 
-def call_json(one: Logged) -> dict[str, Any]:
+def call_json(one: LoggedCall) -> dict[str, Any]:
     """One call of an endpoint: what it told of, and what was said to that."""
     return {
         "call": one.call,

@@ -11,7 +11,7 @@ from pushkeeper.api.openapi.schema import ref
 from pushkeeper.api.openapi.schemas import SCHEMAS
 from pushkeeper.api.openapi.structs import Structs
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import MAX_KEYLESS_BYTES, Surface, let_in
+from pushkeeper.web.endpoint import MAX_KEYLESS_BYTES, ApiStyle, no_auth
 from pushkeeper.web.response import Answer
 
 if TYPE_CHECKING:
@@ -135,9 +135,9 @@ def _response(said: str, schema: Schema | None) -> dict[str, Any]:
 
 def routes() -> Sequence[Route]:
     """The routes of the description, which need no key."""
-    surface = Surface(
+    surface = ApiStyle(
         name="openapi",
-        authenticate=let_in,
+        authenticate=no_auth,
         render=lambda error, _: {"error": {"message": error.message}},
         max_body_bytes=MAX_KEYLESS_BYTES,
     )

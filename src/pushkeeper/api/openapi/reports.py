@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pushkeeper.api.openapi.operation import Operation, Operations
 from pushkeeper.api.openapi.schema import Schema, list_of, record, ref
 from pushkeeper.api.openapi.schemas import COUNT, MAYBE_TEXT, TEXT
-from pushkeeper.core.devices.token_age import Age, Week
+from pushkeeper.core.devices.token_age import AgeBand, ExpiryWeek
 from pushkeeper.services.reports.insights import Bounce, BounceDay, Cohort, PushDay, Reason, Result, Revival
 from pushkeeper.services.reports.reach import DeviceCount
 from pushkeeper.services.schemas.reports import ReachQuery, ReportDaysQuery, ReportPageQuery, ReportQuery
@@ -103,10 +103,10 @@ REPORTS: Operations = {
         ReportPageQuery,
     ),
     **_report(
-        Age, "token-ages", "Get devices by age", "Devices by how long ago they were last used.", _COUNTED
+        AgeBand, "token-ages", "Get devices by age", "Devices by how long ago they were last used.", _COUNTED
     ),
     **_report(
-        Week,
+        ExpiryWeek,
         "token-calendar",
         "Get expiries of tokens",
         "The weeks in which FCM expires the tokens of Android devices that are not used.",

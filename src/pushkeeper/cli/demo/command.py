@@ -54,7 +54,7 @@ def demo(*, devices: int, once: bool, json: bool) -> None:
             )
             keys = _set_up(data, simulator)
         basic = b64encode(f"{keys['site_id']}:{keys['api_key']}".encode()).decode()
-        fleet = story.Fleet(
+        fleet = story.DemoDevices(
             track=story.Http(service["url"], f"Basic {basic}"),
             app=story.Http(service["url"], f"Bearer {keys['app_api_key']}"),
             simulator=story.Http(simulator["control_url"]),
@@ -160,7 +160,7 @@ def _bar(console: Console) -> Any:
     return told
 
 
-def _show(console: Console, rounds: list[story.Round], fleet: story.Fleet) -> None:
+def _show(console: Console, rounds: list[story.Round], fleet: story.DemoDevices) -> None:
     told = Table(title="What happened", title_justify="left", box=None, header_style="bold")
     told.add_column("round")
     for status in story.STATUSES:
@@ -172,7 +172,7 @@ def _show(console: Console, rounds: list[story.Round], fleet: story.Fleet) -> No
     console.print("\n", _answers(fleet), sep="")
 
 
-def _by_platform(fleet: story.Fleet) -> Table:
+def _by_platform(fleet: story.DemoDevices) -> Table:
     counts = fleet.by_platform()
     shown = Table(
         title="Devices by platform and last status", title_justify="left", box=None, header_style="bold"
@@ -188,7 +188,7 @@ def _by_platform(fleet: story.Fleet) -> Table:
     return shown
 
 
-def _answers(fleet: story.Fleet) -> Table:
+def _answers(fleet: story.DemoDevices) -> Table:
     shown = Table(
         title="What the push services answered", title_justify="left", box=None, header_style="bold"
     )

@@ -118,7 +118,7 @@ class Round:
 
 
 @dataclass(slots=True)
-class Fleet:
+class DemoDevices:
     """The demo's devices, and the doors through which it does things to them."""
 
     track: Http
@@ -247,7 +247,7 @@ class Fleet:
             self.told(label, len(whom), pool.map(call, whom))
 
 
-def tell(fleet: Fleet, devices: int, *, seed: int = 7) -> list[Round]:
+def tell(fleet: DemoDevices, devices: int, *, seed: int = 7) -> list[Round]:
     """Play the story and return its rounds."""
     rounds: list[Round] = []
 

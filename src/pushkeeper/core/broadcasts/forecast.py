@@ -32,7 +32,7 @@ class ZoneState(StrEnum):
     MISSING = "missing"
 
 
-class Kind(msgspec.Struct, frozen=True, kw_only=True):
+class DeviceGroup(msgspec.Struct, frozen=True, kw_only=True):
     """Devices of an audience that are alike in what decides; `devices` is how many.
 
     Attributes:
@@ -56,7 +56,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     devices: int
 
 
-class Asks(msgspec.Struct, frozen=True, kw_only=True):
+class SendRules(msgspec.Struct, frozen=True, kw_only=True):
     """What a broadcast respects, as `core.delivery.eligibility.Message` has it."""
 
     send_to_unsubscribed: bool
@@ -72,7 +72,7 @@ class RouteState(NamedTuple):
     per_s: float | None
 
 
-class DayOf(NamedTuple):
+class DailyOutcomes(NamedTuple):
     """What came of the pushes of one day to devices of a platform that were used so long ago."""
 
     platform: str
@@ -145,7 +145,7 @@ class Preflight(msgspec.Struct, frozen=True, kw_only=True):
 Routes: TypeAlias = Mapping[tuple[Platform, str, str, TokenShape], RouteState]
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
+class ForecastInput(msgspec.Struct, frozen=True, kw_only=True):
     """What a preflight is made from: the audience by kinds, the routes by kind of device, and what came of former pushes.
 
     `per_s` is the broadcast's own limit; `fastest_per_s` the best rate that the workspace reached recently. `zone` is used for
@@ -154,19 +154,19 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     at: datetime
     people: int
-    kinds: Sequence[Kind]
+    kinds: Sequence[DeviceGroup]
     routes: Routes
-    history: Sequence[DayOf]
+    history: Sequence[DailyOutcomes]
     per_s: float | None = None
     fastest_per_s: float | None = None
     zone: str | None = None
     unknown_zones: Mapping[str, int] = {}
 
 
-def foresee(content: Content, facts: Facts) -> Preflight:
+def foresee(content: Content, facts: ForecastInput) -> Preflight:
     """What is to be expected."""
     left_out, no_content, suppressed = Counter[str](), Counter[str](), Counter[str]()
-    going: list[Kind] = []
+    going: list[DeviceGroup] = []
     for kind in facts.kinds:
         reason = _reason(kind, content, facts)
         if reason is None:
@@ -197,18 +197,18 @@ def foresee(content: Content, facts: Facts) -> Preflight:
     )
 
 
-def _reason(kind: Kind, content: Content, facts: Facts) -> SkipReason | None:
+def _reason(kind: DeviceGroup, content: Content, facts: ForecastInput) -> SkipReason | None:
     reason = skip_reason(kind.skip, kind.platform, content)
     if reason is None and _address(kind) not in facts.routes:
         return SkipReason.NO_ROUTE
     return reason
 
 
-def _address(kind: Kind) -> tuple[Platform, str, str, TokenShape]:
+def _address(kind: DeviceGroup) -> tuple[Platform, str, str, TokenShape]:
     return kind.platform, kind.app, kind.environment, kind.shape
 
 
-def _paused(going: Iterable[Kind], routes: Routes) -> list[PausedRoute]:
+def _paused(going: Iterable[DeviceGroup], routes: Routes) -> list[PausedRoute]:
     waiting = Counter[RouteState]()
     for kind in going:
         route = routes[_address(kind)]
@@ -217,7 +217,7 @@ def _paused(going: Iterable[Kind], routes: Routes) -> list[PausedRoute]:
     return [PausedRoute(r.name, r.pause_reason or "", devices) for r, devices in waiting.most_common()]
 
 
-def _zones(treated_as: str, going: Iterable[Kind], names: Mapping[str, int]) -> Zones:
+def _zones(treated_as: str, going: Iterable[DeviceGroup], names: Mapping[str, int]) -> Zones:
     counts = Counter[ZoneState]()
     for kind in going:
         counts[kind.zone] += kind.devices
@@ -225,7 +225,7 @@ def _zones(treated_as: str, going: Iterable[Kind], names: Mapping[str, int]) -> 
     return Zones(treated_as=treated_as, unknown=unknown, missing=missing, names=dict(names))
 
 
-def _rate(going: Sequence[Kind], facts: Facts) -> float | None:
+def _rate(going: Sequence[DeviceGroup], facts: ForecastInput) -> float | None:
     """The slowest of what bounds it: its own rate, the routes' together, and what was reached of late."""
     taken = {facts.routes[_address(kind)] for kind in going}
     of_routes = [route.per_s for route in taken]
@@ -242,7 +242,7 @@ class _Share(NamedTuple):
     deviation: float
 
 
-def _accepted(going: Sequence[Kind], history: Sequence[DayOf]) -> Range | None:
+def _accepted(going: Sequence[DeviceGroup], history: Sequence[DailyOutcomes]) -> Range | None:
     steps = Counter[tuple[str, int]]()
     for kind in going:
         steps[kind.platform.value, kind.seen] += kind.devices
@@ -260,7 +260,7 @@ def _accepted(going: Sequence[Kind], history: Sequence[DayOf]) -> Range | None:
     return Range(max(0, math.floor(likely - off)), round(likely), min(most, math.ceil(likely + off)))
 
 
-def _share(platform: str, seen: int, history: Sequence[DayOf]) -> _Share | None:
+def _share(platform: str, seen: int, history: Sequence[DailyOutcomes]) -> _Share | None:
     """What is known of such devices, or else of their platform, or of all."""
     for days in (
         [day for day in history if (day.platform, day.seen) == (platform, seen)],
@@ -272,7 +272,7 @@ def _share(platform: str, seen: int, history: Sequence[DayOf]) -> _Share | None:
     return None
 
 
-def _of_days(days: Sequence[DayOf]) -> _Share:
+def _of_days(days: Sequence[DailyOutcomes]) -> _Share:
     accepted = sum(day.accepted for day in days)
     results = sum(day.accepted + day.bounced for day in days)
     # Half a push of each kind keeps a share off 0 and 1, of which nothing is certain.
@@ -282,14 +282,14 @@ def _of_days(days: Sequence[DayOf]) -> _Share:
     return _Share(mean, math.sqrt(between + unsure))
 
 
-def _off(day: DayOf, mean: float) -> float:
+def _off(day: DailyOutcomes, mean: float) -> float:
     results = day.accepted + day.bounced
     return day.accepted / results - mean if results else 0.0
 
 
-def by_day(rows: Iterable[tuple[str, int, str, int]]) -> list[DayOf]:
+def by_day(rows: Iterable[tuple[str, int, str, int]]) -> list[DailyOutcomes]:
     """Results of one day, given as (platform, step, ending, pushes), as shares are made from them."""
     found: defaultdict[tuple[str, int], Counter[str]] = defaultdict(Counter)
     for platform, seen, ending, pushes in rows:
         found[platform, seen][ending] += pushes
-    return [DayOf(*key, counts["accepted"], counts["bounced"]) for key, counts in found.items()]
+    return [DailyOutcomes(*key, counts["accepted"], counts["bounced"]) for key, counts in found.items()]

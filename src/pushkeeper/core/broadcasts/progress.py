@@ -42,7 +42,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     unknown: Unknown | None
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
+class ProgressInput(msgspec.Struct, frozen=True, kw_only=True):
     """What progress is told from.
 
     Attributes:
@@ -73,7 +73,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     bound_per_s: float | None
 
 
-def tell(facts: Facts) -> Progress:
+def tell(facts: ProgressInput) -> Progress:
     """How far it has come, and when it will be over."""
     devices, exact = _devices(facts)
     devices = max(devices, facts.settled)
@@ -91,7 +91,7 @@ def tell(facts: Facts) -> Progress:
     )
 
 
-def _devices(facts: Facts) -> tuple[int, bool]:
+def _devices(facts: ProgressInput) -> tuple[int, bool]:
     """For how many devices it is: of a plan under way, by the share of all keys that it has come to."""
     if facts.all_planned or not facts.planned:
         return facts.planned, facts.all_planned
@@ -101,7 +101,7 @@ def _devices(facts: Facts) -> tuple[int, bool]:
     return (round(facts.planned / share) if share > 0 else facts.planned), False
 
 
-def _unknown(facts: Facts, remaining: int, per_s: float) -> Unknown | None:
+def _unknown(facts: ProgressInput, remaining: int, per_s: float) -> Unknown | None:
     if facts.over:
         return Unknown.OVER
     if not facts.started:
@@ -115,7 +115,7 @@ def _unknown(facts: Facts, remaining: int, per_s: float) -> Unknown | None:
     return None
 
 
-def _ends_at(facts: Facts, remaining: int, per_s: float) -> datetime:
+def _ends_at(facts: ProgressInput, remaining: int, per_s: float) -> datetime:
     rate = per_s if facts.bound_per_s is None else min(per_s or facts.bound_per_s, facts.bound_per_s)
     by_rate = facts.now + timedelta(seconds=remaining / rate) if rate else facts.now
     return max(by_rate, facts.last_due_at or by_rate)

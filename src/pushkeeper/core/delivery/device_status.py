@@ -54,7 +54,7 @@ class Event(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class DeviceState:
     """How a device stands.
 
     Here the generation counts the registrations; the store numbers them so that a device which was deleted and comes
@@ -84,15 +84,15 @@ _AFTER: dict[tuple[LastStatus, Event], LastStatus] = {
 }
 
 
-def registered(standing: Standing) -> Standing:
+def registered(standing: DeviceState) -> DeviceState:
     """The standing after the same token was registered or identified again: a new generation, without strikes."""
-    return Standing(
+    return DeviceState(
         status=_AFTER[standing.status, Event.IDENTIFIED],
         generation=standing.generation + 1,
     )
 
 
-def accepted(standing: Standing, generation: int) -> Standing:
+def accepted(standing: DeviceState, generation: int) -> DeviceState:
     """The standing after the provider took a push that was sent to this generation."""
     if generation != standing.generation:
         return standing
@@ -101,13 +101,13 @@ def accepted(standing: Standing, generation: int) -> Standing:
 
 
 def refused(
-    standing: Standing,
+    standing: DeviceState,
     generation: int,
     *,
     definite: bool = True,
     at: datetime | None = None,
     options: Suppression = DOCUMENTED,
-) -> Standing | None:
+) -> DeviceState | None:
     """The standing after a strike: a push sent to this generation was finally refused because of the device.
 
     `definite` says that the provider names the device as gone, `at` is when it said so (None: long after the last
@@ -129,19 +129,19 @@ def refused(
     return replace(standing, status=status, strikes=max(strikes, standing.strikes), struck_at=at)
 
 
-def _too_soon(standing: Standing, at: datetime | None, options: Suppression) -> bool:
+def _too_soon(standing: DeviceState, at: datetime | None, options: Suppression) -> bool:
     if at is None or standing.struck_at is None:
         return False
     return (at - standing.struck_at).total_seconds() < options.min_strike_gap_s
 
 
 def refused_as_stale(
-    standing: Standing,
+    standing: DeviceState,
     generation: int,
     *,
     at: datetime | None = None,
     options: Suppression = DOCUMENTED,
-) -> Standing | None:
+) -> DeviceState | None:
     """The standing after a refusal that is older than the registration: noted once, a strike the second time."""
     if generation != standing.generation:
         return standing

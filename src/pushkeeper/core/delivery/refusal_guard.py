@@ -26,7 +26,7 @@ class Wave(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bars:
+class Thresholds:
     """When a wave is one. The numbers are ours; nobody publishes better ones."""
 
     window_s: float = 600.0
@@ -38,14 +38,14 @@ class Bars:
     definite_share: float = 0.5
 
 
-DEFAULT_BARS = Bars()
+DEFAULT_BARS = Thresholds()
 _NOBODY = DeviceId(b"")
 
 
-class FleetGuard:
+class RefusalGuard:
     """Watches the last 200 results of one route, none older than ten minutes."""
 
-    def __init__(self, bars: Bars = DEFAULT_BARS) -> None:
+    def __init__(self, bars: Thresholds = DEFAULT_BARS) -> None:
         self._bars = bars
         self._results: deque[tuple[float, Result, DeviceId]] = deque()
         self._devices: dict[Result, dict[DeviceId, int]] = {Result.AMBIGUOUS: {}, Result.DEFINITE: {}}

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class Addressed(Protocol):
+class RoutedDevice(Protocol):
     """What of a device decides its route.
 
     Attributes:
@@ -28,7 +28,7 @@ class Addressed(Protocol):
     def shape(self) -> TokenShape: ...
 
 
-class Way(Protocol):
+class RouteTarget(Protocol):
     """What of a route decides for whom it is."""
 
     @property
@@ -41,10 +41,10 @@ class Way(Protocol):
     def leg(self) -> str: ...
 
 
-AnyWay = TypeVar("AnyWay", bound=Way)
+AnyWay = TypeVar("AnyWay", bound=RouteTarget)
 
 
-class Ways(Generic[AnyWay]):
+class RouteTable(Generic[AnyWay]):
     """A workspace's routes; which of them a kind of device goes by is found once."""
 
     __slots__ = ("_chosen", "_routes")
@@ -53,7 +53,7 @@ class Ways(Generic[AnyWay]):
         self._routes = routes
         self._chosen: dict[tuple[Platform, str, str, TokenShape], AnyWay | None] = {}
 
-    def of(self, device: Addressed) -> AnyWay | None:
+    def of(self, device: RoutedDevice) -> AnyWay | None:
         """The route for a device."""
         kind = (device.platform, device.app, device.environment, device.shape)
         if kind not in self._chosen:
@@ -61,7 +61,7 @@ class Ways(Generic[AnyWay]):
         return self._chosen[kind]
 
 
-def choose_route(device: Addressed, routes: Sequence[AnyWay]) -> AnyWay | None:
+def choose_route(device: RoutedDevice, routes: Sequence[AnyWay]) -> AnyWay | None:
     """The route for a device among its workspace's: None rather than a guess between several.
 
     An iPhone's token goes only to the service that can have issued it: any other would reject it as a bad token, through no
@@ -72,7 +72,7 @@ def choose_route(device: Addressed, routes: Sequence[AnyWay]) -> AnyWay | None:
     return fitting[0] if len(fitting) == 1 else None
 
 
-def no_route_reason(device: Addressed, routes: Sequence[AnyWay]) -> str:
+def no_route_reason(device: RoutedDevice, routes: Sequence[AnyWay]) -> str:
     """Why `choose_route` finds no route for a device."""
     if device.platform is Platform.WEB:
         return "pushes to web devices are not supported"
@@ -90,7 +90,7 @@ def no_route_reason(device: Addressed, routes: Sequence[AnyWay]) -> str:
     return "there are no credentials for its app and environment"
 
 
-def _fitting(device: Addressed, routes: Sequence[AnyWay]) -> list[AnyWay]:
+def _fitting(device: RoutedDevice, routes: Sequence[AnyWay]) -> list[AnyWay]:
     fitting = [route for route in routes if _fits(device, route)]
     if device.platform is not Platform.IOS:
         return [
@@ -110,7 +110,7 @@ def _fitting(device: Addressed, routes: Sequence[AnyWay]) -> list[AnyWay]:
     return by_fcm or by_apns
 
 
-def _fits(device: Addressed, route: Way) -> bool:
+def _fits(device: RoutedDevice, route: RouteTarget) -> bool:
     if route.provider is Provider.FCM:
         # An iPhone's app id is a bundle id, which says nothing of the project that it is in.
         return device.platform is Platform.IOS or device.app in {"", route.app}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _CLEAN = frozenset({LastStatus.UNUSED, LastStatus.SENT})
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class HistoryEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a device's history.
 
     Attributes:
@@ -41,7 +41,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     undone: bool = False
 
 
-class Balance(msgspec.Struct, frozen=True, kw_only=True):
+class ReplayedStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How a device stands by its history; `struck_at` and `reason` are of the last strike that counts."""
 
     status: LastStatus
@@ -50,7 +50,7 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-class Only(StrEnum):
+class StrikeFilter(StrEnum):
     """Which strikes are meant."""
 
     ALL = "all"  # whatever the device became by them
@@ -58,8 +58,8 @@ class Only(StrEnum):
 
 
 def fold(
-    lines: Iterable[Line], *, suppress_after: int, without: frozenset[int] = frozenset()
-) -> Balance | None:
+    lines: Iterable[HistoryEvent], *, suppress_after: int, without: frozenset[int] = frozenset()
+) -> ReplayedStatus | None:
     """What lines come to, the oldest first; None of a device that is gone, or of which nothing is known.
 
     Args:
@@ -67,7 +67,7 @@ def fold(
         suppress_after: how many strikes suppress.
         without: the numbers of strikes that are left out besides those that were undone.
     """
-    balance: Balance | None = None
+    balance: ReplayedStatus | None = None
     recorded: int | None = None
     for line in lines:
         if balance is None and line.from_status is not None:
@@ -78,7 +78,7 @@ def fold(
     return balance
 
 
-def _is_strike(line: Line, recorded: int | None) -> bool:
+def _is_strike(line: HistoryEvent, recorded: int | None) -> bool:
     """Whether a push service refused the device by it, and that counted; `recorded` are the strikes of the line before.
 
     The first doubt about the registration is only noted.
@@ -90,43 +90,45 @@ def _is_strike(line: Line, recorded: int | None) -> bool:
     return line.strikes > recorded
 
 
-def _begun(line: Line, status: LastStatus, suppress_after: int) -> Balance:
+def _begun(line: HistoryEvent, status: LastStatus, suppress_after: int) -> ReplayedStatus:
     """How it stood before the first line that is left."""
     if line.event == "refused" and line.strikes:
-        return Balance(status=status, strikes=line.strikes - 1)
+        return ReplayedStatus(status=status, strikes=line.strikes - 1)
     strikes = {LastStatus.BOUNCED: 1, LastStatus.SUPPRESSED: suppress_after}
-    return Balance(status=status, strikes=strikes.get(status, 0))
+    return ReplayedStatus(status=status, strikes=strikes.get(status, 0))
 
 
-def _after(balance: Balance | None, line: Line, suppress_after: int, *, counts: bool) -> Balance | None:
+def _after(
+    balance: ReplayedStatus | None, line: HistoryEvent, suppress_after: int, *, counts: bool
+) -> ReplayedStatus | None:
     match line.event:
         case "deleted":
             return None
         case "registered" | "refreshed" | "moved":
             return _registered(balance, line)
         case "accepted":
-            return Balance(status=LastStatus.SENT)
+            return ReplayedStatus(status=LastStatus.SENT)
         case "undone" | "merged":
             return balance
     return _struck(balance, line, suppress_after) if counts and balance is not None else balance
 
 
-def _registered(balance: Balance | None, line: Line) -> Balance:
+def _registered(balance: ReplayedStatus | None, line: HistoryEvent) -> ReplayedStatus:
     status = line.to_status or LastStatus.UNUSED
     if status in _CLEAN:
         # A revived device was sent before, or not: as it stands now, which taking strikes back may have changed.
         revived = balance is not None and line.event != "registered" and balance.status is LastStatus.SENT
-        return Balance(status=LastStatus.SENT if revived else status)
+        return ReplayedStatus(status=LastStatus.SENT if revived else status)
     # A merge hands a device on as it is.
-    return balance or Balance(status=status, strikes=line.strikes or 1)
+    return balance or ReplayedStatus(status=status, strikes=line.strikes or 1)
 
 
-def _struck(balance: Balance, line: Line, suppress_after: int) -> Balance:
+def _struck(balance: ReplayedStatus, line: HistoryEvent, suppress_after: int) -> ReplayedStatus:
     strikes = min(balance.strikes + 1, suppress_after)
     # One that was over at the first was named as gone, which a workspace may choose to be enough.
     at_once = line.to_status is LastStatus.SUPPRESSED and line.from_status in _CLEAN
     over = strikes >= suppress_after or at_once or balance.status is LastStatus.SUPPRESSED
-    return Balance(
+    return ReplayedStatus(
         status=LastStatus.SUPPRESSED if over else LastStatus.BOUNCED,
         strikes=strikes,
         struck_at=line.at,

@@ -22,7 +22,7 @@ _STEPS = (7, 30, 90, 180, EXPIRES_AFTER_DAYS)
 _WEEK = 7
 
 
-class Used(msgspec.Struct, frozen=True):
+class UsageCount(msgspec.Struct, frozen=True):
     """A count of devices by platform and whole days since their last use; some are suppressed."""
 
     platform: str
@@ -31,7 +31,7 @@ class Used(msgspec.Struct, frozen=True):
     suppressed: int
 
 
-class Age(msgspec.Struct, frozen=True, kw_only=True):
+class AgeBand(msgspec.Struct, frozen=True, kw_only=True):
     """Devices that were last used at least `since_days` and less than `until_days` ago; None: no limit."""
 
     platform: str
@@ -41,14 +41,14 @@ class Age(msgspec.Struct, frozen=True, kw_only=True):
     suppressed: int
 
 
-class Week(msgspec.Struct, frozen=True, kw_only=True):
+class ExpiryWeek(msgspec.Struct, frozen=True, kw_only=True):
     """Devices that FCM expires in the week from this day on, unless their app is opened before."""
 
     begins: date
     devices: int
 
 
-def ages(used: Iterable[Used]) -> list[Age]:
+def ages(used: Iterable[UsageCount]) -> list[AgeBand]:
     """Devices by platform and age, the youngest first, including empty steps."""
     counted: dict[str, list[Counter[str]]] = {}
     for one in used:
@@ -57,7 +57,7 @@ def ages(used: Iterable[Used]) -> list[Age]:
         told["devices"] += one.devices
         told["suppressed"] += one.suppressed
     return [
-        Age(
+        AgeBand(
             platform=platform,
             since_days=0 if step == 0 else _STEPS[step - 1],
             until_days=_STEPS[step] if step < len(_STEPS) else None,
@@ -69,13 +69,13 @@ def ages(used: Iterable[Used]) -> list[Age]:
     ]
 
 
-def calendar(used: Iterable[Used], today: date) -> list[Week]:
+def calendar(used: Iterable[UsageCount], today: date) -> list[ExpiryWeek]:
     """The weeks from today until FCM would have expired all current Android devices."""
     weeks = [0] * (EXPIRES_AFTER_DAYS // _WEEK + 1)
     for one in used:
         if one.platform == Platform.ANDROID and one.days < EXPIRES_AFTER_DAYS:
             weeks[(EXPIRES_AFTER_DAYS - one.days) // _WEEK] += one.devices - one.suppressed
     return [
-        Week(begins=today + timedelta(days=number * _WEEK), devices=devices)
+        ExpiryWeek(begins=today + timedelta(days=number * _WEEK), devices=devices)
         for number, devices in enumerate(weeks)
     ]

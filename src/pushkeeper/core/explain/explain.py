@@ -17,7 +17,7 @@ from pushkeeper.core.identity import cio_id
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.core.explain.facts import Facts, OfDevice
+    from pushkeeper.core.explain.facts import DeviceEvidence, Evidence
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +49,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     devices: tuple[Trace, ...]
 
 
-def explain(facts: Facts) -> Explanation:
+def explain(facts: Evidence) -> Explanation:
     """Why, in order."""
     traces = tuple(_trace(facts, one) for one in facts.devices)
     got, said, change = _sum(facts, traces)
@@ -64,7 +64,7 @@ def explain(facts: Facts) -> Explanation:
     )
 
 
-def _sum(facts: Facts, traces: Sequence[Trace]) -> tuple[bool | None, str, str | None]:
+def _sum(facts: Evidence, traces: Sequence[Trace]) -> tuple[bool | None, str, str | None]:
     """Whether it came to any device, in a sentence, and the smallest change that would have helped."""
     if facts.person is None and not traces:
         return False, "nobody here has this name", "identify the person"
@@ -75,7 +75,7 @@ def _sum(facts: Facts, traces: Sequence[Trace]) -> tuple[bool | None, str, str |
     return best.got, _sentence(traces, best), needed
 
 
-def _trace(facts: Facts, one: OfDevice) -> Trace:
+def _trace(facts: Evidence, one: DeviceEvidence) -> Trace:
     steps = explain_steps.of_device(facts, one)
     got, said, obstacles = explain_verdict.verdict(facts, one)
     device = one.device

@@ -70,7 +70,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
         return token_shape(self.platform, self.token)
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class HistoryEvent(msgspec.Struct, frozen=True, kw_only=True):
     """A line of the device's history."""
 
     at: datetime
@@ -100,7 +100,7 @@ class Push(msgspec.Struct, frozen=True, kw_only=True):
     settled_at: datetime
 
 
-class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+class QueuedPush(msgspec.Struct, frozen=True, kw_only=True):
     """What of the message is still in the queue for the device."""
 
     due_at: datetime
@@ -168,7 +168,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         return self.broadcast is not None and self.broadcast.one_per_phone
 
 
-class DeviceFor(msgspec.Struct, frozen=True, kw_only=True):
+class EligibilityDevice(msgspec.Struct, frozen=True, kw_only=True):
     """A device as `core.delivery.eligibility` asks for it: with what its person says, and whether it is theirs."""
 
     is_theirs: bool
@@ -180,7 +180,7 @@ class DeviceFor(msgspec.Struct, frozen=True, kw_only=True):
     same_phone: bool
 
 
-class OfDevice(msgspec.Struct, frozen=True, kw_only=True):
+class DeviceEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one device and the message.
 
     Attributes:
@@ -194,20 +194,20 @@ class OfDevice(msgspec.Struct, frozen=True, kw_only=True):
 
     key: str
     device: Device | None
-    history: Sequence[Line] = ()
+    history: Sequence[HistoryEvent] = ()
     clause: str | None = None
     route: Route | NoRoute
     push: Push | None = None
-    waiting: Waiting | None = None
+    waiting: QueuedPush | None = None
     held: str | None = None
     reports: Mapping[str, datetime] = {}
     zone: str | None = None
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known. `person` is whom it is about; None when nobody has that name, or the device is nobody's."""
 
     now: datetime
     person: Person | None
     message: Message | None
-    devices: Sequence[OfDevice]
+    devices: Sequence[DeviceEvidence]

@@ -11,7 +11,7 @@ from pushkeeper.core.explain.trace import PREFERENCES, device_for, ended
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pushkeeper.core.explain.facts import Device, Facts, Message, OfDevice, Push
+    from pushkeeper.core.explain.facts import Device, DeviceEvidence, Evidence, Message, Push
 
 
 class Obstacle(NamedTuple):
@@ -36,7 +36,7 @@ REMEDIES: dict[SkipReason, str] = {
 }
 
 
-def verdict(facts: Facts, one: OfDevice) -> tuple[bool | None, str, list[Obstacle]]:
+def verdict(facts: Evidence, one: DeviceEvidence) -> tuple[bool | None, str, list[Obstacle]]:
     """Whether the device got it (None: that is open), in a sentence, and all that stood, or stands, in the way."""
     push = one.push
     if push is not None and push.ending == "accepted":
@@ -56,7 +56,7 @@ def verdict(facts: Facts, one: OfDevice) -> tuple[bool | None, str, list[Obstacl
     return True, "a push would reach it", []
 
 
-def _of_waiting(facts: Facts, one: OfDevice) -> tuple[bool | None, str, list[Obstacle]]:
+def _of_waiting(facts: Evidence, one: DeviceEvidence) -> tuple[bool | None, str, list[Obstacle]]:
     waiting = one.waiting
     obstacles = list(_obstacles(facts, one))
     if waiting is not None and waiting.parked:
@@ -97,7 +97,7 @@ def _mended(push: Push) -> str:
     return f"mend what the push service says of the message: {push.provider_reason or push.detail or push.reason}"
 
 
-def _others(facts: Facts, one: OfDevice, push: Push) -> list[Obstacle]:
+def _others(facts: Evidence, one: DeviceEvidence, push: Push) -> list[Obstacle]:
     """What else stands in the way now, besides what did then, and what it has led to."""
     known = {_OF_SKIPS.get(push.reason)}
     if push.ending == "bounced":
@@ -105,7 +105,7 @@ def _others(facts: Facts, one: OfDevice, push: Push) -> list[Obstacle]:
     return [obstacle for obstacle in _obstacles(facts, one) if obstacle.change not in known]
 
 
-def _obstacles(facts: Facts, one: OfDevice) -> Iterator[Obstacle]:
+def _obstacles(facts: Evidence, one: DeviceEvidence) -> Iterator[Obstacle]:
     """Everything that stands in the way as things are now, the first first."""
     device, message = one.device, facts.message
     if device is None:

@@ -7,13 +7,22 @@ from typing import TYPE_CHECKING
 from pushkeeper.core.broadcasts.schedule import canonical_zone
 from pushkeeper.core.delivery.device_status import LastStatus
 from pushkeeper.core.delivery.eligibility import SkipReason, preferences, respects, skip_reasons
-from pushkeeper.core.explain.facts import DeviceFor, NoRoute, StepName, TraceStep
+from pushkeeper.core.explain.facts import EligibilityDevice, NoRoute, StepName, TraceStep
 from pushkeeper.core.identity import cio_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pushkeeper.core.explain.facts import Broadcast, Device, Facts, Line, OfDevice, Person, Push, Waiting
+    from pushkeeper.core.explain.facts import (
+        Broadcast,
+        Device,
+        DeviceEvidence,
+        Evidence,
+        HistoryEvent,
+        Person,
+        Push,
+        QueuedPush,
+    )
     from pushkeeper.core.model import PersonId
 
 _MADE_IT = {"refused", "refused_as_stale", "accepted", "refreshed", "registered", "moved", "undone"}
@@ -27,7 +36,7 @@ PREFERENCES = {
 }
 
 
-def of_person(facts: Facts) -> tuple[TraceStep, ...]:
+def of_person(facts: Evidence) -> tuple[TraceStep, ...]:
     """What is so for all of the person's devices."""
     person = facts.person
     if person is None:
@@ -39,7 +48,7 @@ def of_person(facts: Facts) -> tuple[TraceStep, ...]:
     return (known, *_of_broadcast(facts))
 
 
-def _of_broadcast(facts: Facts) -> Iterator[TraceStep]:
+def _of_broadcast(facts: Evidence) -> Iterator[TraceStep]:
     message = facts.message
     broadcast = None if message is None else message.broadcast
     if broadcast is None:
@@ -57,7 +66,7 @@ def _of_broadcast(facts: Facts) -> Iterator[TraceStep]:
         yield TraceStep(step=StepName.PLAN, so=True, said=f"{about} began", at=broadcast.started_at)
 
 
-def of_device(facts: Facts, one: OfDevice) -> Iterator[TraceStep]:
+def of_device(facts: Evidence, one: DeviceEvidence) -> Iterator[TraceStep]:
     """What is so for one device, in the order in which it matters."""
     yield _known(one)
     if facts.message is not None and facts.message.broadcast is not None:
@@ -77,7 +86,7 @@ def of_device(facts: Facts, one: OfDevice) -> Iterator[TraceStep]:
         yield from _reports(one)
 
 
-def _known(one: OfDevice) -> TraceStep:
+def _known(one: DeviceEvidence) -> TraceStep:
     device = one.device
     if device is None:
         gone = next((line for line in one.history if line.event == "deleted"), None)
@@ -92,7 +101,7 @@ def _known(one: OfDevice) -> TraceStep:
     return TraceStep(step=StepName.KNOWN, so=True, said=said, at=at)
 
 
-def _audience(broadcast: Broadcast, one: OfDevice) -> TraceStep:
+def _audience(broadcast: Broadcast, one: DeviceEvidence) -> TraceStep:
     planned = one.push is not None or one.waiting is not None or one.held is not None
     if planned:
         return TraceStep(step=StepName.AUDIENCE, so=True, said="the broadcast was planned for this device")
@@ -104,7 +113,7 @@ def _audience(broadcast: Broadcast, one: OfDevice) -> TraceStep:
     return TraceStep(step=StepName.AUDIENCE, so=True, said="the audience's filter is true of it now")
 
 
-def _owners(facts: Facts, one: OfDevice) -> Iterator[TraceStep]:
+def _owners(facts: Evidence, one: DeviceEvidence) -> Iterator[TraceStep]:
     for line in reversed(one.history):
         if line.event in {"registered", "moved", "deleted", "merged"}:
             yield TraceStep(
@@ -123,7 +132,7 @@ def _owners(facts: Facts, one: OfDevice) -> Iterator[TraceStep]:
     )
 
 
-def _between(line: Line) -> str:
+def _between(line: HistoryEvent) -> str:
     before, after = _shown(line.from_person), _shown(line.to_person)
     if line.event == "registered":
         return f"for {after}"
@@ -134,7 +143,7 @@ def _shown(person: PersonId | None) -> str | None:
     return None if person is None else cio_id(person)
 
 
-def _status(one: OfDevice, device: Device) -> TraceStep:
+def _status(one: DeviceEvidence, device: Device) -> TraceStep:
     made = [line for line in one.history if line.event in _MADE_IT][:_SHOWN_LINES]
     since = next((line.at for line in made if line.to_status == device.status.value), None)
     said = f"its last status is {device.status.value or 'unused'}"
@@ -149,7 +158,7 @@ def _status(one: OfDevice, device: Device) -> TraceStep:
     )
 
 
-def _told(line: Line) -> dict[str, object]:
+def _told(line: HistoryEvent) -> dict[str, object]:
     answer = " ".join(
         str(part) for part in (line.provider, line.provider_status, line.provider_reason) if part
     )
@@ -164,7 +173,7 @@ def _told(line: Line) -> dict[str, object]:
     }
 
 
-def _preferences(facts: Facts, device: Device) -> Iterator[TraceStep]:
+def _preferences(facts: Evidence, device: Device) -> Iterator[TraceStep]:
     for reason in preferences(device_for(facts.person, device)):
         respected = respects(facts.message, reason)
         said = PREFERENCES[reason]
@@ -175,9 +184,9 @@ def _preferences(facts: Facts, device: Device) -> Iterator[TraceStep]:
         )
 
 
-def device_for(person: Person | None, device: Device) -> DeviceFor:
+def device_for(person: Person | None, device: Device) -> EligibilityDevice:
     """The device with what its person says; of nobody in particular it is whose it is."""
-    return DeviceFor(
+    return EligibilityDevice(
         is_theirs=person is None or device.person_id == person.person_id,
         status=device.status,
         platform=device.platform,
@@ -188,7 +197,7 @@ def device_for(person: Person | None, device: Device) -> DeviceFor:
     )
 
 
-def _content(facts: Facts, device: Device) -> TraceStep:
+def _content(facts: Evidence, device: Device) -> TraceStep:
     against = _FOR_PLATFORM.intersection(skip_reasons(device_for(facts.person, device), facts.message))
     said = (
         "the message says nothing to this platform"
@@ -198,7 +207,7 @@ def _content(facts: Facts, device: Device) -> TraceStep:
     return TraceStep(step=StepName.CONTENT, so=not against, said=said)
 
 
-def _route(one: OfDevice) -> TraceStep:
+def _route(one: DeviceEvidence) -> TraceStep:
     route = one.route
     if isinstance(route, NoRoute):
         return TraceStep(step=StepName.ROUTE, so=False, said=route.reason)
@@ -209,7 +218,7 @@ def _route(one: OfDevice) -> TraceStep:
     return TraceStep(step=StepName.ROUTE, so=True, said=f"{route.name} {proved}", at=route.accepted_at)
 
 
-def _zone(broadcast: Broadcast, one: OfDevice) -> Iterator[TraceStep]:
+def _zone(broadcast: Broadcast, one: DeviceEvidence) -> Iterator[TraceStep]:
     if broadcast.zone is None:
         return
     known = canonical_zone(one.zone)
@@ -223,7 +232,7 @@ def _zone(broadcast: Broadcast, one: OfDevice) -> Iterator[TraceStep]:
     yield TraceStep(step=StepName.PLAN, so=None, said=said, facts=facts)
 
 
-def _plan(facts: Facts, one: OfDevice) -> TraceStep:
+def _plan(facts: Evidence, one: DeviceEvidence) -> TraceStep:
     if one.waiting is not None:
         return _in_queue(facts, one.waiting)
     if one.push is not None:
@@ -236,7 +245,7 @@ def _plan(facts: Facts, one: OfDevice) -> TraceStep:
     return TraceStep(step=StepName.PLAN, so=False, said="it was not planned for this device")
 
 
-def _in_queue(facts: Facts, waiting: Waiting) -> TraceStep:
+def _in_queue(facts: Evidence, waiting: QueuedPush) -> TraceStep:
     if waiting.parked:
         return TraceStep(
             step=StepName.PLAN, so=False, said="it waits until somebody lets it go on", at=waiting.due_at
@@ -249,7 +258,7 @@ def _in_queue(facts: Facts, waiting: Waiting) -> TraceStep:
     )
 
 
-def _attempts(one: OfDevice) -> Iterator[TraceStep]:
+def _attempts(one: DeviceEvidence) -> Iterator[TraceStep]:
     push = one.push
     if push is None:
         return
@@ -291,7 +300,7 @@ def ended(push: Push) -> str:
     return " ".join(filter(None, [f"failed: {push.reason}", answer, push.detail]))
 
 
-def _reports(one: OfDevice) -> Iterator[TraceStep]:
+def _reports(one: DeviceEvidence) -> Iterator[TraceStep]:
     if one.push is None or one.push.ending != "accepted":
         return
     for metric, at in sorted(one.reports.items(), key=lambda report: report[1]):

@@ -11,28 +11,28 @@ import msgspec
 
 from pushkeeper.core.filters import values as filter_values
 from pushkeeper.core.filters.nodes import (
-    Among,
     And,
     Condition,
     Contains,
+    DeviceCondition,
     Exists,
     InSegment,
     Match,
     Node,
     Not,
     Number,
-    OfDevice,
+    OneOf,
     Or,
     Order,
     Performed,
-    Recent,
-    Saved,
+    SavedAudience,
     StartsWith,
     Subject,
     Test,
     Time,
     Unit,
     Version,
+    WithinLast,
 )
 
 if TYPE_CHECKING:
@@ -54,24 +54,24 @@ class DeviceFacts(msgspec.Struct, frozen=True):
     attributes: Mapping[str, Any] = {}
 
 
-class Happened(msgspec.Struct, frozen=True):
+class PerformedEvent(msgspec.Struct, frozen=True):
     """Something that the person did."""
 
     name: str
     at: datetime
 
 
-class Facts(msgspec.Struct, frozen=True):
+class PersonFacts(msgspec.Struct, frozen=True):
     """What is known of a person: what they are known by, attributes as JSON, segments, devices and what they did."""
 
     identifiers: Mapping[str, str]
     attributes: Mapping[str, Any]
     segments: Collection[int] = ()
     devices: Sequence[DeviceFacts] = ()
-    events: Sequence[Happened] = ()
+    events: Sequence[PerformedEvent] = ()
 
 
-class Reading(msgspec.Struct, frozen=True):
+class EvaluationContext(msgspec.Struct, frozen=True):
     """Of whom a filter is to be true, and when: of a person, or of one of their devices.
 
     Attributes:
@@ -79,12 +79,12 @@ class Reading(msgspec.Struct, frozen=True):
         device: the device, in an audience of devices.
     """
 
-    facts: Facts
+    facts: PersonFacts
     now: datetime
     device: DeviceFacts | None = None
 
 
-def matches(node: Node, reading: Reading) -> bool:
+def matches(node: Node, reading: EvaluationContext) -> bool:
     """Whether it is true."""
     match node:
         case And(nodes):
@@ -96,21 +96,23 @@ def matches(node: Node, reading: Reading) -> bool:
     return _leaf(node, reading)
 
 
-def _leaf(node: InSegment | Performed | OfDevice | Condition | Saved, reading: Reading) -> bool:
+def _leaf(
+    node: InSegment | Performed | DeviceCondition | Condition | SavedAudience, reading: EvaluationContext
+) -> bool:
     match node:
-        case Saved():
+        case SavedAudience():
             return any(matches(node.node, own) for own in _readings(node.unit, reading))
         case InSegment(segment_id):
             return segment_id in reading.facts.segments
         case Performed():
             return _performed(node, reading)
-        case OfDevice(inner, wanted):
+        case DeviceCondition(inner, wanted):
             return _of_device(inner, wanted, reading)
         case Condition(subject, field, test):
             return _passes(test, _value(subject, field, reading), reading.now)
 
 
-def failing(node: Node, reading: Reading) -> Node | None:
+def failing(node: Node, reading: EvaluationContext) -> Node | None:
     """The smallest clause that keeps somebody out: of "and" its first false part, and so on within; None of nobody."""
     if matches(node, reading):
         return None
@@ -119,29 +121,34 @@ def failing(node: Node, reading: Reading) -> Node | None:
     if isinstance(node, Or) and len(node.nodes) == 1:
         return failing(node.nodes[0], reading)
     if (
-        isinstance(node, OfDevice)
+        isinstance(node, DeviceCondition)
         and node.match is not Match.NONE
         and isinstance(node.node, And)
         and reading.device
     ):
         return failing(node.node, reading)
-    if isinstance(node, Saved) and len(readings := _readings(node.unit, reading)) == 1:
+    if isinstance(node, SavedAudience) and len(readings := _readings(node.unit, reading)) == 1:
         return failing(node.node, readings[0])
     return node
 
 
-def _readings(unit: Unit, reading: Reading) -> list[Reading]:
+def _readings(unit: Unit, reading: EvaluationContext) -> list[EvaluationContext]:
     """How a saved audience is read within another filter: of the person, of the device, or of any that they have."""
     facts, now = reading.facts, reading.now
     if unit is Unit.PERSON:
-        return [Reading(facts, now)]
-    return [reading] if reading.device else [Reading(facts, now, device) for device in facts.devices]
+        return [EvaluationContext(facts, now)]
+    return (
+        [reading] if reading.device else [EvaluationContext(facts, now, device) for device in facts.devices]
+    )
 
 
-def _of_device(inner: Node, wanted: Match, reading: Reading) -> bool:
+def _of_device(inner: Node, wanted: Match, reading: EvaluationContext) -> bool:
     if reading.device is not None:
         return matches(inner, reading) is not (wanted is Match.NONE)
-    each = (matches(inner, Reading(reading.facts, reading.now, device)) for device in reading.facts.devices)
+    each = (
+        matches(inner, EvaluationContext(reading.facts, reading.now, device))
+        for device in reading.facts.devices
+    )
     match wanted:
         case Match.ANY:
             return any(each)
@@ -151,7 +158,7 @@ def _of_device(inner: Node, wanted: Match, reading: Reading) -> bool:
             return not any(each)
 
 
-def _performed(node: Performed, reading: Reading) -> bool:
+def _performed(node: Performed, reading: EvaluationContext) -> bool:
     now = filter_values.seconds_of(reading.now)
     count = 0
     for event in reading.facts.events:
@@ -165,7 +172,7 @@ def _performed(node: Performed, reading: Reading) -> bool:
     return _ORDERS[node.order](count, node.count)
 
 
-def _value(subject: Subject, field: str, reading: Reading) -> object:
+def _value(subject: Subject, field: str, reading: EvaluationContext) -> object:
     device = reading.device
     match subject:
         case Subject.IDENTIFIER:
@@ -183,7 +190,7 @@ def _passes(test: Test, value: object, now: datetime) -> bool:
     if value is _MISSING or isinstance(test, Exists):
         return value is not _MISSING
     match test:
-        case Among(values):
+        case OneOf(values):
             return any(_same(value, meaning) for text in values for meaning in filter_values.meanings(text))
         case Contains(text):
             if isinstance(value, list):
@@ -194,7 +201,7 @@ def _passes(test: Test, value: object, now: datetime) -> bool:
     return _in_order(test, value, now)
 
 
-def _in_order(test: Number | Version | Time | Recent, value: object, now: datetime) -> bool:
+def _in_order(test: Number | Version | Time | WithinLast, value: object, now: datetime) -> bool:
     match test:
         case Number(order, bound):
             number = filter_values.number(value)
@@ -205,7 +212,7 @@ def _in_order(test: Number | Version | Time | Recent, value: object, now: dateti
         case Time(order, bound):
             at = _seconds(value)
             return at is not None and _ORDERS[order](at, bound)
-        case Recent(seconds):
+        case WithinLast(seconds):
             at, until = _seconds(value), filter_values.seconds_of(now)
             return at is not None and until - seconds <= at <= until
 

@@ -14,27 +14,27 @@ from pushkeeper.core.filters.nodes import (
     MAX_NODES,
     MAX_VALUE_BYTES,
     MAX_VALUES,
-    Among,
     And,
     BadFilter,
     Condition,
     Contains,
+    DeviceCondition,
     Exists,
     InSegment,
     Match,
     Node,
     Not,
     Number,
-    OfDevice,
+    OneOf,
     Or,
     Order,
     Performed,
-    Recent,
     StartsWith,
     Subject,
     Test,
     Time,
     Version,
+    WithinLast,
 )
 from pushkeeper.core.model import Platform
 
@@ -142,7 +142,7 @@ class _Reader:
         self._of_device = True
         inner = self.node({kind: one for kind, one in given.items() if kind != "match"}, place, depth + 1)
         self._of_device = False
-        return OfDevice(inner, Match(match))
+        return DeviceCondition(inner, Match(match))
 
     def _list(self, given: object, place: str, depth: int) -> tuple[Node, ...]:
         if not isinstance(given, list):
@@ -230,8 +230,8 @@ def _order(field: str, order: Order, value: Any, place: str) -> Number | Version
 
 def _check_subject(subject: Subject, field: str, test: Test, place: str) -> None:
     """Refuse a test that a field of a kind cannot pass."""
-    timed = isinstance(test, Time | Recent)
-    if subject is Subject.IDENTIFIER and not isinstance(test, Exists | Among | Contains | StartsWith):
+    timed = isinstance(test, Time | WithinLast)
+    if subject is Subject.IDENTIFIER and not isinstance(test, Exists | OneOf | Contains | StartsWith):
         raise BadFilter(f"{place}.operator", f"{field} has no order")
     if subject is not Subject.DEVICE:
         return
@@ -241,22 +241,22 @@ def _check_subject(subject: Subject, field: str, test: Test, place: str) -> None
                 f"{place}.operator", f"{field} is a time: expected before, after, within_last_s or exists"
             )
     elif field == "strikes":
-        if not isinstance(test, Number | Exists | Among):
+        if not isinstance(test, Number | Exists | OneOf):
             raise BadFilter(
                 f"{place}.operator", "strikes is a number: expected eq, neq, in, gt, gte, lt or lte"
             )
-    elif not isinstance(test, Exists | Among | Contains | StartsWith):
+    elif not isinstance(test, Exists | OneOf | Contains | StartsWith):
         raise BadFilter(f"{place}.operator", f"{field} is a text, which has no order")
     known = DEVICE_TEXTS.get(field)
-    if known is not None and isinstance(test, Among) and not set(test.values) <= set(known):
+    if known is not None and isinstance(test, OneOf) and not set(test.values) <= set(known):
         raise BadFilter(f"{place}.value", "expected " + " or ".join(one or "empty" for one in known))
 
 
 def _lowered(test: Test) -> Test:
     # What an email is looked for by has no case.
     match test:
-        case Among(values):
-            return Among(tuple(value.lower() for value in values))
+        case OneOf(values):
+            return OneOf(tuple(value.lower() for value in values))
         case Contains(text):
             return Contains(text.lower())
         case StartsWith(text):
@@ -291,11 +291,11 @@ def _list_of_texts(value: Any, place: str) -> tuple[str, ...]:  # noqa: ANN401 -
 
 
 _READERS: dict[str, Callable[[Any, str], Test]] = {
-    "eq": lambda value, place: Among((_text(value, place),)),
-    "in": lambda value, place: Among(_list_of_texts(value, place)),
+    "eq": lambda value, place: OneOf((_text(value, place),)),
+    "in": lambda value, place: OneOf(_list_of_texts(value, place)),
     "contains": lambda value, place: Contains(_text(value, place)),
     "starts_with": lambda value, place: StartsWith(_text(value, place)),
     "before": lambda value, place: Time(Order.LT, _time(value, place)),
     "after": lambda value, place: Time(Order.GT, _time(value, place)),
-    "within_last_s": lambda value, place: Recent(_within(value, place)),
+    "within_last_s": lambda value, place: WithinLast(_within(value, place)),
 }

@@ -17,11 +17,11 @@ from pushkeeper.core.filters.nodes import (
     And,
     BadFilter,
     Condition,
+    DeviceCondition,
     InSegment,
     Match,
     Node,
     Not,
-    OfDevice,
     Or,
     Performed,
     Subject,
@@ -167,7 +167,7 @@ class _Parser:
         inner = self._closed()
         if not _only_devices(inner):
             self._expected(f"conditions on devices only within {token.text}", opening)
-        return OfDevice(inner, Match(token.text.lower()))
+        return DeviceCondition(inner, Match(token.text.lower()))
 
     def _closed(self) -> Node:
         inner = self._either()
@@ -287,7 +287,7 @@ def _only_devices(node: Node) -> bool:
 def _of_devices(node: Node) -> Node:
     """The tree with what stands together on devices said of one device."""
     if _only_devices(node):
-        return OfDevice(node)
+        return DeviceCondition(node)
     match node:
         case And(nodes):
             return And(_together(nodes, And))
@@ -306,5 +306,5 @@ def _together(nodes: tuple[Node, ...], kind: type[And | Or]) -> tuple[Node, ...]
         if not _only_devices(node):
             found.append(_of_devices(node))
         elif node is own[0]:
-            found.append(OfDevice(node if len(own) == 1 else kind(tuple(own))))
+            found.append(DeviceCondition(node if len(own) == 1 else kind(tuple(own))))
     return tuple(found)

@@ -62,7 +62,7 @@ class Exists(msgspec.Struct, frozen=True):
     """There is one at all."""
 
 
-class Among(msgspec.Struct, frozen=True):
+class OneOf(msgspec.Struct, frozen=True):
     """It is one of these, by their text, as the App API shows them."""
 
     values: tuple[str, ...]
@@ -89,7 +89,7 @@ class Time(msgspec.Struct, frozen=True):
     bound: Decimal
 
 
-class Recent(msgspec.Struct, frozen=True):
+class WithinLast(msgspec.Struct, frozen=True):
     """It is a time of the last so many seconds."""
 
     seconds: int
@@ -107,7 +107,7 @@ class StartsWith(msgspec.Struct, frozen=True):
     text: str
 
 
-Test: TypeAlias = Exists | Among | Number | Version | Time | Recent | Contains | StartsWith
+Test: TypeAlias = Exists | OneOf | Number | Version | Time | WithinLast | Contains | StartsWith
 
 
 class And(msgspec.Struct, frozen=True):
@@ -138,7 +138,7 @@ class Condition(msgspec.Struct, frozen=True):
     test: Test
 
 
-class OfDevice(msgspec.Struct, frozen=True):
+class DeviceCondition(msgspec.Struct, frozen=True):
     """What is to be true of one and the same device; `match` says of how many of a person's."""
 
     node: Node
@@ -155,7 +155,7 @@ class Performed(msgspec.Struct, frozen=True):
     within_s: int | None = None
 
 
-class Saved(msgspec.Struct, frozen=True):
+class SavedAudience(msgspec.Struct, frozen=True):
     """To be in a saved audience: its own filter, read as it says itself, whatever it stands in.
 
     One of people is true of all devices that they have; one of devices is true of people who have such a device.
@@ -166,7 +166,7 @@ class Saved(msgspec.Struct, frozen=True):
     node: Node
 
 
-Node: TypeAlias = And | Or | Not | InSegment | Condition | OfDevice | Performed | Saved
+Node: TypeAlias = And | Or | Not | InSegment | Condition | DeviceCondition | Performed | SavedAudience
 
 
 def inner_nodes(node: Node) -> tuple[Node, ...]:
@@ -174,9 +174,9 @@ def inner_nodes(node: Node) -> tuple[Node, ...]:
     match node:
         case And(nodes) | Or(nodes):
             return nodes
-        case Not(inner) | OfDevice(inner):
+        case Not(inner) | DeviceCondition(inner):
             return (inner,)
-        case Saved():
+        case SavedAudience():
             return (node.node,)
     return ()
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pushkeeper.core.filters.nodes import (
-    Among,
     And,
     Condition,
+    DeviceCondition,
     Match,
     Not,
-    OfDevice,
+    OneOf,
     Or,
-    Saved,
+    SavedAudience,
     Subject,
     Unit,
 )
@@ -38,10 +38,10 @@ def _can(node: Node, platform: Platform, *, be: bool) -> bool:
             return of_each(_can(inner, platform, be=be) for inner in nodes)
         case Not(inner):
             return _can(inner, platform, be=not be)
-        case OfDevice(inner, match):
+        case DeviceCondition(inner, match):
             return _can(inner, platform, be=be is not (match is Match.NONE))
-        case Saved(_, Unit.DEVICE, inner):
+        case SavedAudience(_, Unit.DEVICE, inner):
             return _can(inner, platform, be=be)
-        case Condition(Subject.DEVICE, "platform", Among(values)):
+        case Condition(Subject.DEVICE, "platform", OneOf(values)):
             return (platform.value in values) is be
     return True

@@ -15,7 +15,7 @@ from pushkeeper.core.filters.nodes import (
     Node,
     Not,
     Or,
-    Saved,
+    SavedAudience,
     Unit,
     inner_nodes,
 )
@@ -76,12 +76,12 @@ class _Expander:
     def _all(self, nodes: tuple[Node, ...], depth: int, within: tuple[int, ...]) -> tuple[Node, ...]:
         return tuple(self.node(inner, depth + 1, within) for inner in nodes)
 
-    def _put_in(self, segment_id: int, depth: int, within: tuple[int, ...]) -> Saved:
+    def _put_in(self, segment_id: int, depth: int, within: tuple[int, ...]) -> SavedAudience:
         if segment_id in within:
             way = " in ".join(f"segment {one}" for one in (*within[within.index(segment_id) :], segment_id))
             raise BadFilter(self._place, f"an audience cannot be in itself: {way}")
         found = self._saved[segment_id]
-        return Saved(segment_id, found.unit, self.node(found.node, depth + 1, (*within, segment_id)))
+        return SavedAudience(segment_id, found.unit, self.node(found.node, depth + 1, (*within, segment_id)))
 
 
 def _size(node: Node) -> int:

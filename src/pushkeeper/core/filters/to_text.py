@@ -11,25 +11,25 @@ from pushkeeper.core.filters import values as filter_values
 from pushkeeper.core.filters.from_json import DEVICE_FIELDS, DEVICE_TIMES, OWN_ATTRIBUTE
 from pushkeeper.core.filters.from_text import EVERYBODY, NOBODY, RESERVED, UNUSED
 from pushkeeper.core.filters.nodes import (
-    Among,
     And,
     Condition,
     Contains,
+    DeviceCondition,
     Exists,
     InSegment,
     Match,
     Not,
     Number,
-    OfDevice,
+    OneOf,
     Or,
     Order,
     Performed,
-    Recent,
-    Saved,
+    SavedAudience,
     StartsWith,
     Subject,
     Time,
     Version,
+    WithinLast,
 )
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ _PARTS_OF_A_VERSION = 3  # fewer are a number, in a field that is not called one
 def text_of(node: Node) -> str:
     """The filter as text; of a saved audience its number."""
     match node:
-        case OfDevice(inner, Match.ANY):
+        case DeviceCondition(inner, Match.ANY):
             return _node(_of_device(inner))
         case And(nodes) | Or(nodes) if sum(map(_is_any, nodes)) == 1:
             # Alone among others, it needs no "any( )": nothing else could be taken to be about the same device.
@@ -56,11 +56,11 @@ def text_of(node: Node) -> str:
 
 
 def _is_any(node: Node) -> bool:
-    return isinstance(node, OfDevice) and node.match is Match.ANY
+    return isinstance(node, DeviceCondition) and node.match is Match.ANY
 
 
 def _plain(node: Node, word: str) -> str:
-    if isinstance(node, OfDevice) and _is_any(node):
+    if isinstance(node, DeviceCondition) and _is_any(node):
         written = _node(_of_device(node.node))
         return f"({written})" if word == " and " and isinstance(node.node, Or) else written
     return _closed(node)
@@ -76,7 +76,7 @@ def _node(node: Node) -> str:
             return _word(node).join(map(_closed, nodes))
         case Not(inner):
             return _negated(inner)
-        case OfDevice(inner, match):
+        case DeviceCondition(inner, match):
             return f"{match}({_node(_of_device(inner))})"
     return _leaf(node)
 
@@ -90,9 +90,9 @@ def _closed(node: Node) -> str:
     return f"({_node(node)})" if isinstance(node, And | Or) and node.nodes else _node(node)
 
 
-def _leaf(node: InSegment | Saved | Condition | Performed) -> str:
+def _leaf(node: InSegment | SavedAudience | Condition | Performed) -> str:
     match node:
-        case InSegment(segment_id) | Saved(segment_id):
+        case InSegment(segment_id) | SavedAudience(segment_id):
             return f"segment {segment_id}"
         case Condition(subject, field, test):
             return f"{_field(subject, field)} {_test(field, test)}"
@@ -104,7 +104,7 @@ def _leaf(node: InSegment | Saved | Condition | Performed) -> str:
 
 def _negated(inner: Node) -> str:
     match inner:
-        case Condition(subject, field, Among([value])):
+        case Condition(subject, field, OneOf([value])):
             return f"{_field(subject, field)} != {_value(field, value)}"
     return f"not {_closed(inner)}"
 
@@ -139,9 +139,9 @@ def _test(field: str, test: Test) -> str:
     match test:
         case Exists():
             return "exists"
-        case Among([value]):
+        case OneOf([value]):
             return f"= {_value(field, value)}"
-        case Among(values):
+        case OneOf(values):
             return f"in ({', '.join(_value(field, value) for value in values)})"
         case Contains(text):
             return f"contains {_quoted(text)}"
@@ -150,7 +150,7 @@ def _test(field: str, test: Test) -> str:
     return _order(field, test)
 
 
-def _order(field: str, test: Number | Version | Time | Recent) -> str:
+def _order(field: str, test: Number | Version | Time | WithinLast) -> str:
     match test:
         case Number(order, bound):
             return f"{_SIGNS[order]} {bound:f}"
@@ -162,7 +162,7 @@ def _order(field: str, test: Number | Version | Time | Recent) -> str:
             words = {Order.LT: "before", Order.GT: "after"}
             sign = _SIGNS[order] if field in DEVICE_TIMES else words.get(order, _SIGNS[order])
             return f"{sign} {_moment(bound)}"
-        case Recent(seconds):
+        case WithinLast(seconds):
             return f"within {_duration(seconds)}"
 
 

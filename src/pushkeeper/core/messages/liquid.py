@@ -56,11 +56,11 @@ class WhenUndefined(StrEnum):
     EMPTY = "empty"  # it is sent without the value, as Liquid does it
 
 
-class NotRenderable(Exception):
+class RenderError(Exception):
     """Why a template says nothing to this person: a value that is missing, a filter that fails, too much of anything."""
 
 
-class TooMuchWork(NotRenderable):
+class RenderBudgetExceeded(RenderError):
     """It needs more than the budget; with a larger one it may do."""
 
 
@@ -97,14 +97,14 @@ class Compiled:
             budget.charge(_PER_TEXT)
             self._compiled.render_with_context(Context(self._compiled, values, budget), buffer)
         except BudgetSpent:
-            raise TooMuchWork("Liquid: too much work") from None
-        except NotRenderable:  # of a snippet, which is rendered where it is used
+            raise RenderBudgetExceeded("Liquid: too much work") from None
+        except RenderError:  # of a snippet, which is rendered where it is used
             raise
         except UndefinedError as error:
-            raise NotRenderable(str(error.message)[:_MAX_MESSAGE_CHARACTERS]) from None
+            raise RenderError(str(error.message)[:_MAX_MESSAGE_CHARACTERS]) from None
         except Exception as error:  # noqa: BLE001 - whatever a filter cannot do with what it is given is the text's fault
             said = error.message if isinstance(error, LiquidError) else type(error).__name__
-            raise NotRenderable(f"Liquid: {said}"[:_MAX_MESSAGE_CHARACTERS]) from None
+            raise RenderError(f"Liquid: {said}"[:_MAX_MESSAGE_CHARACTERS]) from None
         return buffer.getvalue()
 
 
@@ -206,8 +206,8 @@ __all__ = [
     "BadTemplate",
     "Budget",
     "Compiled",
-    "NotRenderable",
-    "TooMuchWork",
+    "RenderBudgetExceeded",
+    "RenderError",
     "WhenUndefined",
     "compile_text",
     "is_liquid",

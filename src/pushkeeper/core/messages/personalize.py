@@ -11,7 +11,7 @@ from pushkeeper.core.messages.liquid import (
     MAX_SOURCE_CHARACTERS,
     BadTemplate,
     Budget,
-    NotRenderable,
+    RenderError,
     Values,
     WhenUndefined,
     compile_text,
@@ -37,7 +37,7 @@ class BadContent(Exception):
         self.message = message
 
 
-class Wording(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PersonalizedContent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A message that is not the same to everybody.
 
     Attributes:
@@ -56,7 +56,7 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     snippets: dict[str, str] = {}
 
 
-class Reader(msgspec.Struct, frozen=True, kw_only=True):
+class RenderContext(msgspec.Struct, frozen=True, kw_only=True):
     """Whom it is said to.
 
     Attributes:
@@ -110,14 +110,14 @@ def _check(name: str, value: object) -> None:
         raise BadContent(name, str(error)) from None
 
 
-class Speaker:
+class MessageRenderer:
     """One message, compiled.
 
     Attributes:
         characters: how much Liquid there is in it, of which its memory is a multiple.
     """
 
-    def __init__(self, content: Content, wording: Wording) -> None:
+    def __init__(self, content: Content, wording: PersonalizedContent) -> None:
         """BadContent when it is not Liquid."""
         contents = [content, *wording.translations.values()]
         for one in contents:
@@ -129,12 +129,12 @@ class Speaker:
         self._compiled: dict[str, _Compiled] = {}
         self._snippets: Snippets | None = None
 
-    def is_quick_for(self, reader: Reader) -> bool:
+    def is_quick_for(self, reader: RenderContext) -> bool:
         """Whether what they read is cheap to compile and has nothing but cheap tags and filters in it."""
         compiled = self._compiled_in(self._language_for(reader), if_quick=True)
         return compiled is not None and compiled.is_quick and self._compiled_snippets().is_quick
 
-    def say(self, reader: Reader, platform: Platform, budget: Budget | None = None) -> Content:
+    def say(self, reader: RenderContext, platform: Platform, budget: Budget | None = None) -> Content:
         """What it says to them on this platform; NotRenderable or BadContent when it cannot be said.
 
         `budget` is what all its texts together may cost; None: what a push may.
@@ -161,7 +161,7 @@ class Speaker:
                 raise BadContent("snippets", str(error)) from None
         return self._snippets
 
-    def _language_for(self, reader: Reader) -> str:
+    def _language_for(self, reader: RenderContext) -> str:
         """The language of the translation that they read; "" for none."""
         language = self.wording.language or reader.person.get("language")
         if self._translations and isinstance(language, str):
@@ -258,11 +258,11 @@ def _texts(value: object) -> list[str]:
 
 __all__ = [
     "BadContent",
-    "NotRenderable",
-    "Reader",
-    "Speaker",
+    "MessageRenderer",
+    "PersonalizedContent",
+    "RenderContext",
+    "RenderError",
     "WhenUndefined",
-    "Wording",
     "check",
     "liquid_texts",
 ]

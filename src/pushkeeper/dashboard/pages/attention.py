@@ -41,7 +41,7 @@ _ALERTS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Todo:
+class AttentionItem:
     """One thing that needs somebody; `where` are the segments of the page where it is dealt with."""
 
     tone: str
@@ -52,7 +52,7 @@ class Todo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class AttentionInput:
     """What is looked at."""
 
     routes: Sequence[RouteFacts]
@@ -63,15 +63,15 @@ class Facts:
     jobs: Sequence[Job] = ()
 
 
-def todos(facts: Facts) -> list[Todo]:
+def todos(facts: AttentionInput) -> list[AttentionItem]:
     """What needs somebody, the worst first."""
     found = [*_workers(facts), *_routes(facts), *_webhooks(facts), *_jobs(facts), *_certificates(facts)]
     return sorted(found, key=lambda todo: todo.tone != _BAD)
 
 
-def _workers(facts: Facts) -> Iterator[Todo]:
+def _workers(facts: AttentionInput) -> Iterator[AttentionItem]:
     if not facts.workers and facts.credentials:
-        yield Todo(
+        yield AttentionItem(
             tone=_BAD,
             what="No worker is running: nothing is sent",
             do="Start one with `pushkeeper worker`, or `pushkeeper serve` without `--no-worker`.",
@@ -80,11 +80,11 @@ def _workers(facts: Facts) -> Iterator[Todo]:
         )
 
 
-def _routes(facts: Facts) -> Iterator[Todo]:
+def _routes(facts: AttentionInput) -> Iterator[AttentionItem]:
     for one in facts.routes:
         route, where = one.route, ("routes", one.route.name)
         if route.pause_kind is not None:
-            yield Todo(
+            yield AttentionItem(
                 tone=_WARN if route.pause_kind is PauseKind.OPERATOR else _BAD,
                 what=f"{route.name} is paused: {route.pause_reason}",
                 do=_WHAT_TO_DO[route.pause_kind],
@@ -93,7 +93,7 @@ def _routes(facts: Facts) -> Iterator[Todo]:
             )
             continue  # its alerts are what it was paused for
         if one.health.held_verdicts:
-            yield Todo(
+            yield AttentionItem(
                 tone=_WARN,
                 what=f"{plural(one.health.held_verdicts, 'refusal')} held on {route.name}",
                 do="They may be a setting's fault. They count once the route accepts a push; or say yourself whose fault "
@@ -103,7 +103,7 @@ def _routes(facts: Facts) -> Iterator[Todo]:
             )
         for alert in one.alerts:
             if facts.now - alert.last_at < _ALERT_STANDS:
-                yield Todo(
+                yield AttentionItem(
                     tone=_WARN,
                     what=f"{route.name}: {alert.alert}",
                     do=f"{_meant(alert)} Said {plural(alert.times, 'time')}.".strip(),
@@ -120,12 +120,12 @@ def _meant(alert: Alert) -> str:
     return alert.detail or (f"{meaning[:1].upper()}{meaning[1:]}." if meaning else "")
 
 
-def _webhooks(facts: Facts) -> Iterator[Todo]:
+def _webhooks(facts: AttentionInput) -> Iterator[AttentionItem]:
     for webhook in facts.webhooks:
         if webhook.failing_since is None:
             continue
         given_up = webhook.disabled
-        yield Todo(
+        yield AttentionItem(
             tone=_BAD if given_up else _WARN,
             what=f"Webhook {webhook.name!r} {'was given up' if given_up else 'is failing'}: {webhook.failure}",
             do=f"{plural(webhook.waiting, 'call')} {'waits' if webhook.waiting == 1 else 'wait'}. "
@@ -135,13 +135,13 @@ def _webhooks(facts: Facts) -> Iterator[Todo]:
         )
 
 
-def _jobs(facts: Facts) -> Iterator[Todo]:
+def _jobs(facts: AttentionInput) -> Iterator[AttentionItem]:
     """Those that failed in the last week, or failed several times; webhooks have lines of their own."""
     for job in facts.jobs:
         has_failed = job.state == "failed"
         stands = facts.now - job.created_at < _FAILED_STANDS if has_failed else job.attempts >= _OFTEN
         if job.kind != "webhook" and job.reason is not None and stands:
-            yield Todo(
+            yield AttentionItem(
                 tone=_BAD if has_failed else _WARN,
                 what=f"{job.kind.capitalize()} {job.item_id} {'failed' if has_failed else 'is put off'}: {job.reason}",
                 do="Retry it when the reason is gone."
@@ -152,13 +152,13 @@ def _jobs(facts: Facts) -> Iterator[Todo]:
             )
 
 
-def _certificates(facts: Facts) -> Iterator[Todo]:
+def _certificates(facts: AttentionInput) -> Iterator[AttentionItem]:
     for credential in facts.credentials:
         ends_at = expires_at(credential)
         if ends_at is None or ends_at - facts.now > EXPIRES_SOON:
             continue
         over = ends_at <= facts.now
-        yield Todo(
+        yield AttentionItem(
             tone=_BAD if over else _WARN,
             what=f"The certificate of {credential.app} {'has expired' if over else 'expires'} on {ends_at:%Y-%m-%d}",
             do="Upload a new one in its place, or a .p8 signing key, which does not expire.",

@@ -13,7 +13,7 @@ from pushkeeper.core.identity import cio_id
 from pushkeeper.core.pagination import Page
 from pushkeeper.dashboard.pages import devices, people
 from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, ROWS, Column, csv_of_pages
-from pushkeeper.dashboard.ui.page import look
+from pushkeeper.dashboard.ui.page import view
 from pushkeeper.dashboard.ui.page_request import said_of
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.errors import BadRequest, TooManyRequests, TooSlow
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.filters.nodes import Node
     from pushkeeper.dashboard.context import Context
-    from pushkeeper.dashboard.ui.page import Door
-    from pushkeeper.dashboard.ui.page_request import Visit
-    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.dashboard.ui.page import PageRoute
+    from pushkeeper.dashboard.ui.page_request import PageRequest
+    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.audiences import AudiencePlan
     from pushkeeper.services.listings import DeviceKey, ShownDevice, ShownPerson
     from pushkeeper.services.people import Device
@@ -38,7 +38,7 @@ _NOT_COMPARED: dict[str, Any] = {"apart": None, "too_long": False, "named": {}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
+class PreviewedFilter:
     """A filter that is looked at, and what it is read of; `at` is the page that it stands on: `new`, or an audience's number."""
 
     filter: str
@@ -78,16 +78,16 @@ _COLUMNS: Sequence[Column[_Apart]] = (
 )
 
 
-def tried(visit: Visit) -> Tried:
+def tried(request: PageRequest) -> PreviewedFilter:
     """What the address asks to be looked at.
 
     Raises:
         BadRequest: the unit is none, or the filter is too long.
     """
-    at = visit.asked("at")
-    return Tried(
-        filter=visit.asked("filter"),
-        unit=unit_of(visit.asked("unit")),
+    at = request.asked("at")
+    return PreviewedFilter(
+        filter=request.asked("filter"),
+        unit=unit_of(request.asked("unit")),
         at=at if at.isascii() and at.isdigit() else "new",
     )
 
@@ -104,21 +104,21 @@ def unit_of(text: str) -> Unit:
         raise BadRequest("unit", "expected device or person") from None
 
 
-def doors(context: Context) -> Sequence[Door]:
-    """The doors of what is told while one writes."""
-    trying = Trying(context)
+def page_routes(context: Context) -> Sequence[PageRoute]:
+    """The routes of what is told while one writes."""
+    trying = FilterPreview(context)
     here = "/w/{workspace}/audiences"
     return [
-        look(f"{here}/count", trying.show_count),
-        look(f"{here}/apart", trying.show_apart),
-        look(f"{here}/members", trying.show_members),
-        look(f"{here}/plan", trying.show_plan),
-        look(f"{here}/members.csv", trying.csv),
-        look(f"{here}/apart.csv", trying.apart_csv),
+        view(f"{here}/count", trying.show_count),
+        view(f"{here}/apart", trying.show_apart),
+        view(f"{here}/members", trying.show_members),
+        view(f"{here}/plan", trying.show_plan),
+        view(f"{here}/members.csv", trying.csv),
+        view(f"{here}/apart.csv", trying.apart_csv),
     ]
 
 
-class Trying:
+class FilterPreview:
     """What is told of a filter."""
 
     def __init__(self, context: Context) -> None:
@@ -128,54 +128,54 @@ class Trying:
 
     # As parts of a page. What is wrong with a filter that is being typed is said where it is counted, and nowhere else.
 
-    async def show_count(self, visit: Visit) -> Answer:
-        one = tried(visit)
+    async def show_count(self, request: PageRequest) -> PageResponse:
+        one = tried(request)
         try:
-            told = await self.counts(visit, one, exact=visit.asked("exact") == "yes")
+            told = await self.counts(request, one, exact=request.asked("exact") == "yes")
         except BadRequest as error:
-            return page(visit, "audience_count.html", tried=one, counts=None, slow=False, problem=error)
-        return page(visit, "audience_count.html", tried=one, problem=None, **told)
+            return page(request, "audience_count.html", tried=one, counts=None, slow=False, problem=error)
+        return page(request, "audience_count.html", tried=one, problem=None, **told)
 
-    async def show_apart(self, visit: Visit) -> Answer:
-        one, whole = tried(visit), visit.asked("exact") == "yes"
+    async def show_apart(self, request: PageRequest) -> PageResponse:
+        one, whole = tried(request), request.asked("exact") == "yes"
         try:
-            told = await self.apart(visit, one, within_s=LONGEST_S if whole else COMPARED_WITHIN_S)
+            told = await self.apart(request, one, within_s=LONGEST_S if whole else COMPARED_WITHIN_S)
         except BadRequest:
             told = dict(_NOT_COMPARED)
-        return page(visit, "audience_apart.html", tried=one, **told)
+        return page(request, "audience_apart.html", tried=one, **told)
 
-    async def show_members(self, visit: Visit) -> Answer:
-        one = tried(visit)
+    async def show_members(self, request: PageRequest) -> PageResponse:
+        one = tried(request)
         try:
-            told = await self.members(visit, one)
+            told = await self.members(request, one)
         except BadRequest:
             told = {"shown": None, "next": None}
-        return page(visit, "audience_members.html", tried=one, **told)
+        return page(request, "audience_members.html", tried=one, **told)
 
-    async def show_plan(self, visit: Visit) -> Answer:
-        one = tried(visit)
-        return page(visit, "audience_plan.html", tried=one, **await self.plan(visit, one))
+    async def show_plan(self, request: PageRequest) -> PageResponse:
+        one = tried(request)
+        return page(request, "audience_plan.html", tried=one, **await self.plan(request, one))
 
-    async def csv(self, visit: Visit) -> Answer:
+    async def csv(self, request: PageRequest) -> PageResponse:
         """All devices that it is true of, or all people."""
-        one = tried(visit)
-        node = await self._audiences.read(visit.workspace_id, one.filter)
+        one = tried(request)
+        node = await self._audiences.read(request.workspace_id, one.filter)
         if one.unit is Unit.DEVICE:
             return await csv_of_pages(
-                "audience", devices.COLUMNS, self._devices(visit, node, CSV_ROWS), FIRST_DEVICE
+                "audience", devices.COLUMNS, self._devices(request, node, CSV_ROWS), FIRST_DEVICE
             )
         return await csv_of_pages(
-            "audience", people.COLUMNS, self._people(visit, node, CSV_ROWS), FIRST_PERSON
+            "audience", people.COLUMNS, self._people(request, node, CSV_ROWS), FIRST_PERSON
         )
 
-    async def apart_csv(self, visit: Visit) -> Answer:
+    async def apart_csv(self, request: PageRequest) -> PageResponse:
         """All devices in which the two readings differ: those that are wrongly taken in, and then those that are left out."""
-        one = tried(visit)
+        one = tried(request)
 
         async def read(start: tuple[bool, bytes]) -> Page[_Apart, tuple[bool, bytes]]:
             included, after = start
             found = await self._audiences.differing(
-                visit.workspace_id, one.filter, included=included, after=after, limit=CSV_ROWS
+                request.workspace_id, one.filter, included=included, after=after, limit=CSV_ROWS
             )
             rows = [_Apart(device, included=included) for device in found]
             if len(rows) == CSV_ROWS:
@@ -186,7 +186,9 @@ class Trying:
 
     # What they tell.
 
-    async def counts(self, visit: Visit, one: Tried, *, exact: bool = False) -> dict[str, Any]:
+    async def counts(
+        self, request: PageRequest, one: PreviewedFilter, *, exact: bool = False
+    ) -> dict[str, Any]:
         """How many people and devices there are of each reading; `slow` when not even an estimate is there in time.
 
         Raises:
@@ -194,7 +196,7 @@ class Trying:
         """
         if not one.filter:
             return {"counts": None, "slow": False}
-        asked = (visit.workspace_id, one.filter)
+        asked = (request.workspace_id, one.filter)
         try:
             found = await asyncio.gather(
                 *(
@@ -208,7 +210,9 @@ class Trying:
             return {"counts": None, "slow": True}
         return {"counts": dict(zip(Unit, found, strict=True)), "slow": False}
 
-    async def apart(self, visit: Visit, one: Tried, *, within_s: float = COMPARED_WITHIN_S) -> dict[str, Any]:
+    async def apart(
+        self, request: PageRequest, one: PreviewedFilter, *, within_s: float = COMPARED_WITHIN_S
+    ) -> dict[str, Any]:
         """Whom the two readings differ in; `too_long` when that cannot be told in time.
 
         Raises:
@@ -217,14 +221,14 @@ class Trying:
         if not one.filter:
             return dict(_NOT_COMPARED)
         try:
-            found = await self._audiences.apart(visit.workspace_id, one.filter, within_s=within_s)
+            found = await self._audiences.apart(request.workspace_id, one.filter, within_s=within_s)
         except (TooSlow, TooManyRequests):
             return {**_NOT_COMPARED, "too_long": True}
         examples = (*found.differences.included, *found.differences.excluded)
-        named = await people.named(self._context, visit, (device.person_id for device in examples))
+        named = await people.named(self._context, request, (device.person_id for device in examples))
         return {"apart": found, "too_long": False, "named": named}
 
-    async def members(self, visit: Visit, one: Tried) -> dict[str, Any]:
+    async def members(self, request: PageRequest, one: PreviewedFilter) -> dict[str, Any]:
         """A page of devices, or of people.
 
         Raises:
@@ -232,41 +236,41 @@ class Trying:
         """
         if not one.filter:
             return {"shown": None, "next": None}
-        node = await self._audiences.read(visit.workspace_id, one.filter)
+        node = await self._audiences.read(request.workspace_id, one.filter)
         if one.unit is Unit.DEVICE:
-            some = await self._devices(visit, node, ROWS)(devices.start_of(visit))
+            some = await self._devices(request, node, ROWS)(devices.start_of(request))
             start = None if some.following is None else devices.start(some.following)
-            return {"shown": some, "next": _following(visit, one, start)}
-        found = await self._people(visit, node, ROWS)(people.start_of(visit))
+            return {"shown": some, "next": _following(request, one, start)}
+        found = await self._people(request, node, ROWS)(people.start_of(request))
         start = None if found.following is None else people.start(found.following)
-        return {"shown": found, "next": _following(visit, one, start)}
+        return {"shown": found, "next": _following(request, one, start)}
 
-    async def plan(self, visit: Visit, one: Tried) -> dict[str, Any]:
+    async def plan(self, request: PageRequest, one: PreviewedFilter) -> dict[str, Any]:
         """How it is counted, and what would be faster; or why that is not told."""
         plan: AudiencePlan | None = None
         problem = ""
         try:
-            plan = await self._audiences.explain(visit.workspace_id, one.filter, one.unit)
+            plan = await self._audiences.explain(request.workspace_id, one.filter, one.unit)
         except (BadRequest, TooSlow, TooManyRequests) as error:
             problem = said_of(error)
         return {"plan": plan, "plan_problem": problem, "text_of": text_of}
 
     def _devices(
-        self, visit: Visit, node: Node, limit: int
+        self, request: PageRequest, node: Node, limit: int
     ) -> Callable[[DeviceKey], Awaitable[Page[ShownDevice, DeviceKey]]]:
         async def read(after: DeviceKey) -> Page[ShownDevice, DeviceKey]:
-            return await self._listings.devices(visit.workspace_id, node, after=after, limit=limit)
+            return await self._listings.devices(request.workspace_id, node, after=after, limit=limit)
 
         return read
 
     def _people(
-        self, visit: Visit, node: Node, limit: int
+        self, request: PageRequest, node: Node, limit: int
     ) -> Callable[[int], Awaitable[Page[ShownPerson, int]]]:
         async def read(after: int) -> Page[ShownPerson, int]:
-            return await self._listings.people(visit.workspace_id, node, after=after, limit=limit)
+            return await self._listings.people(request.workspace_id, node, after=after, limit=limit)
 
         return read
 
 
-def _following(visit: Visit, one: Tried, start: str | None) -> str | None:
-    return f"{visit.to('audiences', one.at)}?{one.query(start=start)}#members" if start else None
+def _following(request: PageRequest, one: PreviewedFilter, start: str | None) -> str | None:
+    return f"{request.to('audiences', one.at)}?{one.query(start=start)}#members" if start else None

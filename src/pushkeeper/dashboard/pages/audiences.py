@@ -9,9 +9,9 @@ from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.filters.to_text import text_of
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.pages import audience_preview
-from pushkeeper.dashboard.pages.audience_preview import Tried, Trying
+from pushkeeper.dashboard.pages.audience_preview import FilterPreview, PreviewedFilter
 from pushkeeper.dashboard.ui.csv_download import Column, csv_of
-from pushkeeper.dashboard.ui.page import Done, change, look
+from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.render import page, pretty_json
 from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest, PushkeeperError
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.dashboard.context import Context
-    from pushkeeper.dashboard.ui.page import Door
-    from pushkeeper.dashboard.ui.page_request import Visit
-    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.dashboard.ui.page import PageRoute
+    from pushkeeper.dashboard.ui.page_request import PageRequest
+    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.audiences import Segment, Use
 
 _MAX_NAME_BYTES = 255
@@ -31,7 +31,7 @@ _MAX_DESCRIPTION_BYTES = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class AudienceRow:
     """A segment as it is listed: its filter as text (None of a list), and what names it."""
 
     segment: Segment
@@ -46,7 +46,7 @@ class Listed:
         return "filter of people" if self.segment.unit is Unit.PERSON else "filter of devices"
 
 
-_COLUMNS: Sequence[Column[Listed]] = (
+_COLUMNS: Sequence[Column[AudienceRow]] = (
     Column("audience", lambda one: one.segment.segment_id),
     Column("name", lambda one: one.segment.name),
     Column("description", lambda one: one.segment.description),
@@ -57,122 +57,124 @@ _COLUMNS: Sequence[Column[Listed]] = (
 )
 
 
-def doors(context: Context) -> Sequence[Door]:
-    """The doors of audiences."""
+def page_routes(context: Context) -> Sequence[PageRoute]:
+    """The routes of audiences."""
     audiences = _Audiences(context)
     here, one, role = "/w/{workspace}/audiences", "/w/{workspace}/audiences/{audience}", Role.OPERATOR
     return [
-        look(here, audiences.show_all),
-        look(f"{here}.csv", audiences.csv),
-        look(f"{here}/new", audiences.new),
-        change(f"{here}/new", "audience.make", audiences.make, audiences.new, role),
-        *audience_preview.doors(context),
-        look(one, audiences.show),
-        change(one, "audience.change", audiences.change, audiences.show, role),
-        change(f"{one}/delete", "audience.delete", audiences.delete, audiences.show, role),
+        view(here, audiences.show_all),
+        view(f"{here}.csv", audiences.csv),
+        view(f"{here}/new", audiences.new),
+        action(f"{here}/new", "audience.make", audiences.make, audiences.new, role),
+        *audience_preview.page_routes(context),
+        view(one, audiences.show),
+        action(one, "audience.change", audiences.change, audiences.show, role),
+        action(f"{one}/delete", "audience.delete", audiences.delete, audiences.show, role),
     ]
 
 
 class _Audiences:
     def __init__(self, context: Context) -> None:
         self._audiences = context.services.audiences
-        self._census = context.services.reach
-        self._trying = Trying(context)
+        self._reach = context.services.reach
+        self._trying = FilterPreview(context)
         self._names = context.cookies
 
-    async def show_all(self, visit: Visit) -> Answer:
+    async def show_all(self, request: PageRequest) -> PageResponse:
         """All audiences, the newest first."""
-        listed = await self._listed(visit)
+        listed = await self._listed(request)
         # How many devices there are matters to whoever has no audience yet.
-        devices = 0 if listed else await self._devices(visit)
-        return page(visit, "audiences.html", listed=listed[::-1], devices=devices)
+        devices = 0 if listed else await self._devices(request)
+        return page(request, "audiences.html", listed=listed[::-1], devices=devices)
 
-    async def csv(self, visit: Visit) -> Answer:
-        return csv_of("audiences", _COLUMNS, await self._listed(visit))
+    async def csv(self, request: PageRequest) -> PageResponse:
+        return csv_of("audiences", _COLUMNS, await self._listed(request))
 
-    async def new(self, visit: Visit) -> Answer:
+    async def new(self, request: PageRequest) -> PageResponse:
         """One that is not saved yet."""
-        return await self._written(visit, None)
+        return await self._written(request, None)
 
-    async def make(self, visit: Visit) -> Done:
-        made = await self._audiences.make(visit.actor, visit.workspace_id, _draft(visit))
-        return self._done(visit, made, "It is saved.")
+    async def make(self, request: PageRequest) -> ActionResult:
+        made = await self._audiences.make(request.actor, request.workspace_id, _draft(request))
+        return self._done(request, made, "It is saved.")
 
-    async def show(self, visit: Visit) -> Answer:
+    async def show(self, request: PageRequest) -> PageResponse:
         """One of them; a list, which has no filter, with who is in it."""
-        segment = await self._audiences.segment(visit.workspace_id, visit.number("audience", "audience"))
+        segment = await self._audiences.segment(request.workspace_id, request.number("audience", "audience"))
         if segment.filter is not None:
-            return await self._written(visit, segment)
-        listing = Tried(filter=naming(segment.segment_id), unit=Unit.PERSON, at=str(segment.segment_id))
+            return await self._written(request, segment)
+        listing = PreviewedFilter(
+            filter=naming(segment.segment_id), unit=Unit.PERSON, at=str(segment.segment_id)
+        )
         return page(
-            visit,
+            request,
             "audience_list.html",
             segment=segment,
-            uses=await self._uses(visit, segment),
+            uses=await self._uses(request, segment),
             tried=listing,
             naming=listing.filter,
-            **await self._trying.members(visit, listing),
+            **await self._trying.members(request, listing),
         )
 
-    async def change(self, visit: Visit) -> Done:
-        number = visit.number("audience", "audience")
-        changed = await self._audiences.change(visit.actor, visit.workspace_id, number, _draft(visit))
-        return self._done(visit, changed, "It is changed. What was sent to it stays sent.")
+    async def change(self, request: PageRequest) -> ActionResult:
+        number = request.number("audience", "audience")
+        changed = await self._audiences.change(request.actor, request.workspace_id, number, _draft(request))
+        return self._done(request, changed, "It is changed. What was sent to it stays sent.")
 
-    async def delete(self, visit: Visit) -> Done:
-        segment = await self._audiences.segment(visit.workspace_id, visit.number("audience", "audience"))
-        await self._audiences.delete_segment(visit.actor, visit.workspace_id, segment.segment_id)
+    async def delete(self, request: PageRequest) -> ActionResult:
+        segment = await self._audiences.segment(request.workspace_id, request.number("audience", "audience"))
+        await self._audiences.delete_segment(request.actor, request.workspace_id, segment.segment_id)
         notice = self._names.note(f"{segment.name} is deleted. The people and devices stay.")
-        return Done(answer=led_to(visit.to("audiences"), notice))
+        return ActionResult(answer=led_to(request.to("audiences"), notice))
 
-    async def _written(self, visit: Visit, segment: Segment | None) -> Answer:
+    async def _written(self, request: PageRequest, segment: Segment | None) -> PageResponse:
         """The form with what was typed, or is asked for, or else is saved; and what its filter comes to."""
-        typed = _typed(visit, segment)
-        one, problem = typed.tried, _problem(visit)
+        typed = _typed(request, segment)
+        one, problem = typed.tried, _problem(request)
         told: dict[str, Any] = dict(_NOTHING_TOLD)
         if problem is None and one.filter:
             try:
-                told |= await self._told(visit, one)
+                told |= await self._told(request, one)
             except BadRequest as error:
                 problem = error
         answer = page(
-            visit,
+            request,
             "audience.html",
             segment=segment,
             typed=typed,
             tried=one,
             problem=problem,
-            uses=await self._uses(visit, segment) if segment else (),
+            uses=await self._uses(request, segment) if segment else (),
             naming=naming(segment.segment_id) if segment else "",
             **told,
         )
         return answer if problem is None else replace(answer, status=400)
 
-    async def _told(self, visit: Visit, one: Tried) -> dict[str, Any]:
+    async def _told(self, request: PageRequest, one: PreviewedFilter) -> dict[str, Any]:
         """Who is in it; and where there is no script to ask for them, how many, and how it is counted."""
-        told = await self._trying.members(visit, one)
-        if visit.asked("count") == "yes":
-            told |= await self._trying.counts(visit, one)
-            told |= await self._trying.apart(visit, one)
-        if visit.asked("plan") == "yes":
-            told |= await self._trying.plan(visit, one)
+        told = await self._trying.members(request, one)
+        if request.asked("count") == "yes":
+            told |= await self._trying.counts(request, one)
+            told |= await self._trying.apart(request, one)
+        if request.asked("plan") == "yes":
+            told |= await self._trying.plan(request, one)
         return told
 
-    async def _listed(self, visit: Visit) -> list[Listed]:
-        found = await self._audiences.segments(visit.workspace_id)
-        uses = await self._audiences.uses(visit.workspace_id)
-        return [Listed(one, _text(one), uses.get(one.segment_id, ())) for one in found]
+    async def _listed(self, request: PageRequest) -> list[AudienceRow]:
+        found = await self._audiences.segments(request.workspace_id)
+        uses = await self._audiences.uses(request.workspace_id)
+        return [AudienceRow(one, _text(one), uses.get(one.segment_id, ())) for one in found]
 
-    async def _uses(self, visit: Visit, segment: Segment) -> Sequence[Use]:
-        return (await self._audiences.uses(visit.workspace_id)).get(segment.segment_id, ())
+    async def _uses(self, request: PageRequest, segment: Segment) -> Sequence[Use]:
+        return (await self._audiences.uses(request.workspace_id)).get(segment.segment_id, ())
 
-    async def _devices(self, visit: Visit) -> int:
-        standing = await self._census.now(visit.workspace_id)
+    async def _devices(self, request: PageRequest) -> int:
+        standing = await self._reach.now(request.workspace_id)
         return sum(count.devices for count in standing.devices)
 
-    def _done(self, visit: Visit, segment: Segment, notice: str) -> Done:
-        answer = led_to(visit.to("audiences", segment.segment_id), self._names.note(notice))
-        return Done(answer=answer)
+    def _done(self, request: PageRequest, segment: Segment, notice: str) -> ActionResult:
+        answer = led_to(request.to("audiences", segment.segment_id), self._names.note(notice))
+        return ActionResult(answer=answer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +183,7 @@ class _Typed:
 
     name: str
     description: str
-    tried: Tried
+    tried: PreviewedFilter
 
 
 _NOTHING_TOLD: dict[str, Any] = {
@@ -198,13 +200,13 @@ _NOTHING_TOLD: dict[str, Any] = {
 }
 
 
-def _typed(visit: Visit, segment: Segment | None) -> _Typed:
+def _typed(request: PageRequest, segment: Segment | None) -> _Typed:
     """What was sent, or else what the address asks for, or else what is saved."""
     at = "new" if segment is None else str(segment.segment_id)
-    if visit.form.is_sent:
-        said = {name: _said(visit, name) for name in ("name", "description", "filter", "unit")}
-    elif "filter" in visit.query:
-        said = {name: visit.asked(name) for name in ("name", "description", "filter", "unit")}
+    if request.form.is_sent:
+        said = {name: _said(request, name) for name in ("name", "description", "filter", "unit")}
+    elif "filter" in request.query:
+        said = {name: request.asked(name) for name in ("name", "description", "filter", "unit")}
     elif segment is not None:
         said = {"name": segment.name, "description": segment.description, "filter": _text(segment) or ""}
         said["unit"] = segment.unit or Unit.DEVICE
@@ -214,22 +216,22 @@ def _typed(visit: Visit, segment: Segment | None) -> _Typed:
     return _Typed(
         name=said["name"],
         description=said["description"],
-        tried=Tried(filter=said["filter"], unit=unit, at=at),
+        tried=PreviewedFilter(filter=said["filter"], unit=unit, at=at),
     )
 
 
-def _problem(visit: Visit) -> PushkeeperError | None:
+def _problem(request: PageRequest) -> PushkeeperError | None:
     """What was wrong with the filter that was sent."""
-    return visit.form.problem if visit.form.about == "filter" else None
+    return request.form.problem if request.form.about == "filter" else None
 
 
-def _draft(visit: Visit) -> Draft:
+def _draft(request: PageRequest) -> Draft:
     """The audience that the form says.
 
     Raises:
         BadRequest: something of it is none.
     """
-    name, description, filter_ = (_said(visit, field) for field in ("name", "description", "filter"))
+    name, description, filter_ = (_said(request, field) for field in ("name", "description", "filter"))
     if not filter_:
         raise BadRequest("filter", "say whom it is to be true of; all of them is: everybody")
     if not name or len(name.encode()) > _MAX_NAME_BYTES:
@@ -240,12 +242,12 @@ def _draft(visit: Visit) -> Draft:
         name=name,
         description=description,
         filter=filter_,
-        unit=audience_preview.unit_of(_said(visit, "unit")),
+        unit=audience_preview.unit_of(_said(request, "unit")),
     )
 
 
-def _said(visit: Visit, name: str) -> str:
-    return visit.form.text(name).replace("\0", "")
+def _said(request: PageRequest, name: str) -> str:
+    return request.form.text(name).replace("\0", "")
 
 
 def _text(segment: Segment) -> str | None:

@@ -9,19 +9,19 @@ from pushkeeper.core.model import WorkspaceId
 from pushkeeper.core.pagination import Page
 from pushkeeper.core.roles import Role, UserId
 from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, ROWS, Column, csv_of_pages
-from pushkeeper.dashboard.ui.page import look
+from pushkeeper.dashboard.ui.page import view
 from pushkeeper.dashboard.ui.render import page
-from pushkeeper.services.audit import ActorKind, Line, Wanted
+from pushkeeper.services.audit import ActorKind, AuditFilter, AuditLine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.dashboard.context import Context
-    from pushkeeper.dashboard.ui.page import Door
-    from pushkeeper.dashboard.ui.page_request import Visit
-    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.dashboard.ui.page import PageRoute
+    from pushkeeper.dashboard.ui.page_request import PageRequest
+    from pushkeeper.dashboard.ui.response import PageResponse
 
-_COLUMNS: Sequence[Column[Line]] = (
+_COLUMNS: Sequence[Column[AuditLine]] = (
     Column("at", lambda one: one.at),
     Column("actor", lambda one: one.actor),
     Column("user", lambda one: one.user_name),
@@ -34,10 +34,10 @@ _COLUMNS: Sequence[Column[Line]] = (
 )
 
 
-def doors(context: Context) -> Sequence[Door]:
-    """The doors of the audit log."""
+def page_routes(context: Context) -> Sequence[PageRoute]:
+    """The routes of the audit log."""
     log = _Audit(context)
-    return [look("/audit", log.show, Role.ADMIN), look("/audit.csv", log.csv, Role.ADMIN)]
+    return [view("/audit", log.show, Role.ADMIN), view("/audit.csv", log.csv, Role.ADMIN)]
 
 
 class _Audit:
@@ -45,15 +45,15 @@ class _Audit:
         self._users = context.services.accounts
         self._audit = context.services.audit
 
-    async def show(self, visit: Visit) -> Answer:
-        asked = {name: said for name in ("workspace", "user", "actor") if (said := visit.asked(name))}
-        found = await self._audit.lines(_wanted(visit, visit.asked_number("start"), ROWS + 1))
+    async def show(self, request: PageRequest) -> PageResponse:
+        asked = {name: said for name in ("workspace", "user", "actor") if (said := request.asked(name))}
+        found = await self._audit.lines(_wanted(request, request.asked_number("start"), ROWS + 1))
         shown = found[:ROWS]
         following = (
             f"/audit?{urlencode({**asked, 'start': shown[-1].audit_id})}" if len(found) > ROWS else None
         )
         return page(
-            visit,
+            request,
             "audit.html",
             lines=shown,
             asked=asked,
@@ -62,21 +62,21 @@ class _Audit:
             next=following,
         )
 
-    async def csv(self, visit: Visit) -> Answer:
-        async def read(before: int | None) -> Page[Line, int | None]:
-            found = await self._audit.lines(_wanted(visit, before, CSV_ROWS))
+    async def csv(self, request: PageRequest) -> PageResponse:
+        async def read(before: int | None) -> Page[AuditLine, int | None]:
+            found = await self._audit.lines(_wanted(request, before, CSV_ROWS))
             following = found[-1].audit_id if len(found) == CSV_ROWS else None
             return Page(found, following, whole=True)
 
         return await csv_of_pages("audit", _COLUMNS, read, None)
 
 
-def _wanted(visit: Visit, before: int | None, limit: int) -> Wanted:
-    workspace, user = visit.asked_number("workspace"), visit.asked_number("user")
-    return Wanted(
+def _wanted(request: PageRequest, before: int | None, limit: int) -> AuditFilter:
+    workspace, user = request.asked_number("workspace"), request.asked_number("user")
+    return AuditFilter(
         before=before,
         workspace_id=None if workspace is None else WorkspaceId(workspace),
         user_id=None if user is None else UserId(user),
-        actor=ActorKind(kind) if (kind := visit.asked("actor")) in set(ActorKind) else None,
+        actor=ActorKind(kind) if (kind := request.asked("actor")) in set(ActorKind) else None,
         limit=limit,
     )

@@ -13,7 +13,7 @@ from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.pages.audience_preview import COUNTED_WITHIN_S, unit_of
 from pushkeeper.dashboard.pages.broadcast_draft import can_be_typed, template_of, when_of, written_of
 from pushkeeper.dashboard.ui import datetimes
-from pushkeeper.dashboard.ui.page import Done, change, look
+from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.page_request import Form, said_of
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.dashboard.ui.response import led_to
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from pushkeeper.dashboard.context import Context
-    from pushkeeper.dashboard.ui.page import Door
-    from pushkeeper.dashboard.ui.page_request import Visit
-    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.dashboard.ui.page import PageRoute
+    from pushkeeper.dashboard.ui.page_request import PageRequest
+    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.broadcasts.creation import BroadcastRequest
     from pushkeeper.services.broadcasts.service import Broadcast
-    from pushkeeper.services.messages.preview import Said
+    from pushkeeper.services.messages.preview import PlatformPreview
 
 _HOUR_S = 3_600
 _MOST_HOURS = 28 * 24
@@ -42,17 +42,17 @@ _TICKS = ("send_to_unsubscribed", "skip_without_permission", "one_per_phone", "d
 _WITHIN = ("content", "schedule", "window", "throttle", "audience")
 
 
-def doors(context: Context) -> Sequence[Door]:
-    """The doors of broadcasts that are being written."""
+def page_routes(context: Context) -> Sequence[PageRoute]:
+    """The routes of broadcasts that are being written."""
     compose = _Compose(context)
     here = "/w/{workspace}/broadcasts"
     return [
-        look(f"{here}/new", compose.form, Role.OPERATOR),
-        change(f"{here}/new", "broadcast.make", compose.make, compose.form, Role.OPERATOR),
-        look(f"{here}/{{broadcast}}/edit", compose.edit, Role.OPERATOR),
-        change(f"{here}/{{broadcast}}/edit", "broadcast.change", compose.change, compose.edit, Role.OPERATOR),
-        look(f"{here}/preview", compose.preview, Role.OPERATOR),
-        look(f"{here}/size", compose.size, Role.OPERATOR),
+        view(f"{here}/new", compose.form, Role.OPERATOR),
+        action(f"{here}/new", "broadcast.make", compose.make, compose.form, Role.OPERATOR),
+        view(f"{here}/{{broadcast}}/edit", compose.edit, Role.OPERATOR),
+        action(f"{here}/{{broadcast}}/edit", "broadcast.change", compose.change, compose.edit, Role.OPERATOR),
+        view(f"{here}/preview", compose.preview, Role.OPERATOR),
+        view(f"{here}/size", compose.size, Role.OPERATOR),
     ]
 
 
@@ -64,101 +64,105 @@ class _Compose:
         self._templates = context.services.templates
         self._read = context.read_broadcast
 
-    async def form(self, visit: Visit) -> Answer:
+    async def form(self, request: PageRequest) -> PageResponse:
         """An empty form, or one with what another broadcast said (`from`) or to whom it is to go (`audience`)."""
         written: Mapping[str, str] = {}
-        if not visit.form.is_sent:
-            number = visit.asked_number("from")
+        if not request.form.is_sent:
+            number = request.asked_number("from")
             if number is not None:
-                like = await self._broadcasts.one(visit.workspace_id, number)
-                template = await template_of(self._context, visit.workspace_id, like)
+                like = await self._broadcasts.one(request.workspace_id, number)
+                template = await template_of(self._context, request.workspace_id, like)
                 written = written_of(like, template)
-            elif audience := visit.asked("audience"):
-                written = {"filter": audience, "unit": unit_of(visit.asked("unit")).value}
-            elif number_of_it := visit.asked("template"):
+            elif audience := request.asked("audience"):
+                written = {"filter": audience, "unit": unit_of(request.asked("unit")).value}
+            elif number_of_it := request.asked("template"):
                 written = {"template": number_of_it}
-        return await self._shown(visit, written, None)
+        return await self._shown(request, written, None)
 
-    async def edit(self, visit: Visit) -> Answer:
+    async def edit(self, request: PageRequest) -> PageResponse:
         """A draft, to be changed."""
-        draft = await self._broadcasts.one(visit.workspace_id, visit.number("broadcast", "broadcast"))
+        draft = await self._broadcasts.one(request.workspace_id, request.number("broadcast", "broadcast"))
         if draft.state is not BroadcastState.DRAFT:
             raise Conflict(f"broadcast: it is {draft.state}, and only a draft is changed")
-        template = await template_of(self._context, visit.workspace_id, draft)
+        template = await template_of(self._context, request.workspace_id, draft)
         if not can_be_typed(draft, template):
             raise NotFound("broadcast: this one says or names what only our API can change")
         version = str(draft.version)
-        if isinstance(visit.form.problem, Conflict):
+        if isinstance(request.form.problem, Conflict):
             # It was told that it is another: sent again, what is typed takes its place.
-            visit = visit.with_form(values={**visit.form.values, "version": [version]})
+            request = request.with_form(values={**request.form.values, "version": [version]})
         written = {**written_of(draft, template), **when_of(draft), "version": version}
-        return await self._shown(visit, written, draft)
+        return await self._shown(request, written, draft)
 
-    async def _shown(self, visit: Visit, written: Mapping[str, str], draft: Broadcast | None) -> Answer:
+    async def _shown(
+        self, request: PageRequest, written: Mapping[str, str], draft: Broadcast | None
+    ) -> PageResponse:
         """The form, with what was typed or else was written before."""
-        if not visit.form.is_sent:
-            visit = replace(visit, form=Form({name: [text] for name, text in written.items()}))
-        templates = await self._templates.all(visit.workspace_id, TemplateKind.BROADCAST)
+        if not request.form.is_sent:
+            request = replace(request, form=Form({name: [text] for name, text in written.items()}))
+        templates = await self._templates.all(request.workspace_id, TemplateKind.BROADCAST)
         named = [("", "none"), *((str(one.template_id), one.name) for one in templates)]
-        return page(visit, "compose.html", templates=named, draft=draft)
+        return page(request, "compose.html", templates=named, draft=draft)
 
-    async def make(self, visit: Visit) -> Done:
+    async def make(self, request: PageRequest) -> ActionResult:
         """Keep a draft, and go to what is to be expected of it."""
-        asked = self._asked(visit.form)
+        asked = self._asked(request.form)
         return await self._kept(
-            visit, lambda: self._broadcasts.create(visit.actor, visit.workspace_id, asked)
+            request, lambda: self._broadcasts.create(request.actor, request.workspace_id, asked)
         )
 
-    async def change(self, visit: Visit) -> Done:
+    async def change(self, request: PageRequest) -> ActionResult:
         """Let the draft be so."""
-        number, asked = visit.number("broadcast", "broadcast"), self._asked(visit.form)
-        await self._broadcasts.one(visit.workspace_id, number)
-        version = version_of(visit.form)
+        number, asked = request.number("broadcast", "broadcast"), self._asked(request.form)
+        await self._broadcasts.one(request.workspace_id, number)
+        version = version_of(request.form)
         return await self._kept(
-            visit,
-            lambda: self._broadcasts.change(visit.actor, visit.workspace_id, number, asked, version=version),
+            request,
+            lambda: self._broadcasts.change(
+                request.actor, request.workspace_id, number, asked, version=version
+            ),
         )
 
-    async def _kept(self, visit: Visit, keep: Callable[[], Awaitable[Broadcast]]) -> Done:
+    async def _kept(self, request: PageRequest, keep: Callable[[], Awaitable[Broadcast]]) -> ActionResult:
         try:
             made = await keep()
         except BadRequest as error:
             raise _beside_its_field(error) from None
         except NotFound as error:
             raise BadRequest("template", error.message, is_sentence=True) from None
-        return Done(answer=led_to(visit.to("broadcasts", made.broadcast_id)))
+        return ActionResult(answer=led_to(request.to("broadcasts", made.broadcast_id)))
 
-    async def preview(self, visit: Visit) -> Answer:
+    async def preview(self, request: PageRequest) -> PageResponse:
         """What is typed, as phones show it."""
         said, problem = [], ""
         try:
-            said = await self._previewed(visit)
+            said = await self._previewed(request)
         except (BadRequest, NotFound, Forbidden) as error:
             # Half of a filter is no filter: the preview says less, the form itself says what is wrong.
             problem = said_of(error)
-        return page(visit, "phones.html", said=said, problem=problem)
+        return page(request, "phones.html", said=said, problem=problem)
 
-    async def _previewed(self, visit: Visit) -> list[Said]:
-        typed = {name: visit.asked(name) for name in visit.query}
+    async def _previewed(self, request: PageRequest) -> list[PlatformPreview]:
+        typed = {name: request.asked(name) for name in request.query}
         typed["filter"] = typed.get("filter") or EVERYBODY
         asked = self._asked(Form({name: [text] for name, text in typed.items()}))
         try:
-            return await self._broadcasts.preview(visit.workspace_id, asked)
+            return await self._broadcasts.preview(request.workspace_id, asked)
         except BadRequest as error:
             raise _beside_its_field(error) from None
 
-    async def size(self, visit: Visit) -> Answer:
+    async def size(self, request: PageRequest) -> PageResponse:
         """How many what is typed is true of."""
-        text, unit = visit.asked("filter"), unit_of(visit.asked("unit"))
+        text, unit = request.asked("filter"), unit_of(request.asked("unit"))
         size, problem = None, None
         if text:
             try:
                 size = await self._audiences.estimate(
-                    visit.workspace_id, text, unit, within_s=COUNTED_WITHIN_S
+                    request.workspace_id, text, unit, within_s=COUNTED_WITHIN_S
                 )
             except (BadRequest, TooSlow, TooManyRequests) as error:
                 problem = error
-        return page(visit, "compose_size.html", text=text, size=size, problem=problem)
+        return page(request, "compose_size.html", text=text, size=size, problem=problem)
 
     def _asked(self, form: Form) -> BroadcastRequest:
         try:

@@ -14,8 +14,8 @@ from pushkeeper.dashboard.pages.broadcast_draft import can_be_typed, template_of
 from pushkeeper.dashboard.pages.broadcast_form import version_of
 from pushkeeper.dashboard.ui import labels
 from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, ROWS, Column, csv_of, csv_of_pages
-from pushkeeper.dashboard.ui.live import Frame, Live
-from pushkeeper.dashboard.ui.page import Done, change, look
+from pushkeeper.dashboard.ui.live import Frame, LiveStreams
+from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.services.reports.insights import flat
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.dashboard.context import Context
-    from pushkeeper.dashboard.ui.page import Door
-    from pushkeeper.dashboard.ui.page_request import Visit
-    from pushkeeper.dashboard.ui.response import Answer
-    from pushkeeper.services.broadcasts.service import Broadcast, Minute, Standing, Tally
+    from pushkeeper.dashboard.ui.page import PageRoute
+    from pushkeeper.dashboard.ui.page_request import PageRequest
+    from pushkeeper.dashboard.ui.response import PageResponse
+    from pushkeeper.services.broadcasts.service import Broadcast, BroadcastStatus, Minute, Tally
     from pushkeeper.services.reports.insights import FlatResult
 
 ENDINGS = ("accepted", "bounced", "failed", "expired", "unknown", "skipped")
@@ -75,22 +75,22 @@ _RESULTS: Sequence[Column[Tally]] = (
 )
 
 
-def doors(context: Context) -> Sequence[Door]:
-    """The doors of broadcasts."""
+def page_routes(context: Context) -> Sequence[PageRoute]:
+    """The routes of broadcasts."""
     room = _Broadcasts(context)
     here, one = "/w/{workspace}/broadcasts", "/w/{workspace}/broadcasts/{broadcast}"
     operator = Role.OPERATOR
     return [
-        look(here, room.show_all),
-        look(f"{here}.csv", room.csv),
-        look(one, room.show),
-        look(f"{one}/live", room.live),
-        look(f"{one}/results.csv", room.results_csv),
-        change(f"{one}/preflight", "broadcast.preflight", room.preflight, room.show, operator),
-        change(f"{one}/start", "broadcast.start", room.start, room.show, operator),
-        change(f"{one}/pause", "broadcast.pause", room.pause, room.show, operator),
-        change(f"{one}/resume", "broadcast.resume", room.resume, room.show, operator),
-        change(f"{one}/cancel", "broadcast.cancel", room.cancel, room.show, operator),
+        view(here, room.show_all),
+        view(f"{here}.csv", room.csv),
+        view(one, room.show),
+        view(f"{one}/live", room.live),
+        view(f"{one}/results.csv", room.results_csv),
+        action(f"{one}/preflight", "broadcast.preflight", room.preflight, room.show, operator),
+        action(f"{one}/start", "broadcast.start", room.start, room.show, operator),
+        action(f"{one}/pause", "broadcast.pause", room.pause, room.show, operator),
+        action(f"{one}/resume", "broadcast.resume", room.resume, room.show, operator),
+        action(f"{one}/cancel", "broadcast.cancel", room.cancel, room.show, operator),
     ]
 
 
@@ -99,87 +99,89 @@ class _Broadcasts:
         self._context = context
         self._room = context.services.broadcasts
         self._names = context.cookies
-        self._live = Live(context.ending)
+        self._live = LiveStreams(context.ending)
 
-    async def show_all(self, visit: Visit) -> Answer:
-        found = await self._page(visit, visit.asked_number("start"), ROWS)
-        following = f"{visit.to('broadcasts')}?{urlencode({'start': found.following})}"
-        return page(visit, "broadcasts.html", rows=found.rows, next=following if found.following else None)
+    async def show_all(self, request: PageRequest) -> PageResponse:
+        found = await self._page(request, request.asked_number("start"), ROWS)
+        following = f"{request.to('broadcasts')}?{urlencode({'start': found.following})}"
+        return page(request, "broadcasts.html", rows=found.rows, next=following if found.following else None)
 
-    async def csv(self, visit: Visit) -> Answer:
+    async def csv(self, request: PageRequest) -> PageResponse:
         async def read(before: int | None) -> Page[Row, int | None]:
-            return await self._page(visit, before, CSV_ROWS)
+            return await self._page(request, before, CSV_ROWS)
 
         return await csv_of_pages("broadcasts", _COLUMNS, read, None)
 
-    async def show(self, visit: Visit) -> Answer:
+    async def show(self, request: PageRequest) -> PageResponse:
         """One broadcast: of a draft what is to be expected of it, else how it goes and what came of it."""
-        standing = await self._standing(visit)
+        standing = await self._standing(request)
         facts = _facts(standing)
         if facts["state"] == "draft":
-            template = await template_of(self._context, visit.workspace_id, standing.broadcast)
+            template = await template_of(self._context, request.workspace_id, standing.broadcast)
             facts["editable"] = can_be_typed(standing.broadcast, template)
         if facts["begun"]:
-            facts["chart"] = await self._chart(visit)
-        if visit.fragment:
-            return page(visit, "broadcast_standing.html", **facts)
-        said = await self._room.shown(visit.workspace_id, standing.broadcast)
-        return page(visit, "broadcast.html", **facts, said=said)
+            facts["chart"] = await self._chart(request)
+        if request.fragment:
+            return page(request, "broadcast_standing.html", **facts)
+        said = await self._room.shown(request.workspace_id, standing.broadcast)
+        return page(request, "broadcast.html", **facts, said=said)
 
-    async def live(self, visit: Visit) -> Answer:
+    async def live(self, request: PageRequest) -> PageResponse:
         """How it goes, as it goes; once it stands otherwise than the page has it (`state`), that and no more."""
-        number = visit.number("broadcast", "broadcast")
-        await self._room.one(visit.workspace_id, number)
+        number = request.number("broadcast", "broadcast")
+        await self._room.one(request.workspace_id, number)
 
         async def ask() -> tuple[dict[str, Any], dict[str, Any]]:
-            standing = await self._room.standing(visit.workspace_id, number)
-            return _facts(standing), await self._chart(visit)
+            standing = await self._room.standing(request.workspace_id, number)
+            return _facts(standing), await self._chart(request)
 
         async def look_again() -> Frame:
             facts, chart = await self._live.shared(number, ask)
-            shown = page(visit, "broadcast_progress.html", **facts, chart=chart)
+            shown = page(request, "broadcast_progress.html", **facts, chart=chart)
             return Frame(shown.body.decode(), facts["stands"])
 
-        return self._live.answer(visit.asked("state"), look_again)
+        return self._live.answer(request.asked("state"), look_again)
 
-    async def results_csv(self, visit: Visit) -> Answer:
-        standing = await self._standing(visit)
+    async def results_csv(self, request: PageRequest) -> PageResponse:
+        standing = await self._standing(request)
         return csv_of("results", _RESULTS, standing.tallies)
 
-    async def preflight(self, visit: Visit) -> Done:
-        await self._room.estimate(visit.workspace_id, visit.number("broadcast", "broadcast"))
-        return self._done(visit, "The estimate is being made again.")
+    async def preflight(self, request: PageRequest) -> ActionResult:
+        await self._room.estimate(request.workspace_id, request.number("broadcast", "broadcast"))
+        return self._done(request, "The estimate is being made again.")
 
-    async def start(self, visit: Visit) -> Done:
-        start = partial(self._room.start, version=version_of(visit.form))
-        return await self._change(visit, start, "It is started.")
+    async def start(self, request: PageRequest) -> ActionResult:
+        start = partial(self._room.start, version=version_of(request.form))
+        return await self._change(request, start, "It is started.")
 
-    async def pause(self, visit: Visit) -> Done:
-        return await self._change(visit, self._room.pause, "It is paused: nothing more of it leaves.")
+    async def pause(self, request: PageRequest) -> ActionResult:
+        return await self._change(request, self._room.pause, "It is paused: nothing more of it leaves.")
 
-    async def resume(self, visit: Visit) -> Done:
-        return await self._change(visit, self._room.resume, "It goes on.")
+    async def resume(self, request: PageRequest) -> ActionResult:
+        return await self._change(request, self._room.resume, "It goes on.")
 
-    async def cancel(self, visit: Visit) -> Done:
-        return await self._change(visit, self._room.cancel, "It is cancelled: nothing more of it leaves.")
+    async def cancel(self, request: PageRequest) -> ActionResult:
+        return await self._change(request, self._room.cancel, "It is cancelled: nothing more of it leaves.")
 
-    async def _change(self, visit: Visit, do: Callable[..., Awaitable[Broadcast]], notice: str) -> Done:
-        await do(visit.actor, visit.workspace_id, visit.number("broadcast", "broadcast"))
-        return self._done(visit, notice)
+    async def _change(
+        self, request: PageRequest, do: Callable[..., Awaitable[Broadcast]], notice: str
+    ) -> ActionResult:
+        await do(request.actor, request.workspace_id, request.number("broadcast", "broadcast"))
+        return self._done(request, notice)
 
-    def _done(self, visit: Visit, notice: str) -> Done:
-        number = visit.number("broadcast", "broadcast")
-        return Done(answer=led_to(visit.to("broadcasts", number), self._names.note(notice)))
+    def _done(self, request: PageRequest, notice: str) -> ActionResult:
+        number = request.number("broadcast", "broadcast")
+        return ActionResult(answer=led_to(request.to("broadcasts", number), self._names.note(notice)))
 
-    async def _standing(self, visit: Visit) -> Standing:
-        return await self._room.standing(visit.workspace_id, visit.number("broadcast", "broadcast"))
+    async def _standing(self, request: PageRequest) -> BroadcastStatus:
+        return await self._room.standing(request.workspace_id, request.number("broadcast", "broadcast"))
 
-    async def _chart(self, visit: Visit) -> dict[str, Any]:
-        found = await self._room.minutes(visit.workspace_id, visit.number("broadcast", "broadcast"))
+    async def _chart(self, request: PageRequest) -> dict[str, Any]:
+        found = await self._room.minutes(request.workspace_id, request.number("broadcast", "broadcast"))
         return chart_of(found)
 
-    async def _page(self, visit: Visit, before: int | None, limit: int) -> Page[Row, int | None]:
-        return await page_of(self._context, visit.workspace_id, before, limit)
+    async def _page(self, request: PageRequest, before: int | None, limit: int) -> Page[Row, int | None]:
+        return await page_of(self._context, request.workspace_id, before, limit)
 
 
 async def page_of(
@@ -225,7 +227,7 @@ def _minute(at: datetime) -> int:
     return int(at.timestamp()) // 60
 
 
-def _facts(standing: Standing) -> dict[str, Any]:
+def _facts(standing: BroadcastStatus) -> dict[str, Any]:
     """What the page of a broadcast shows of how it stands."""
     broadcast, progress = standing.broadcast, standing.progress
     endings = Counter[str]()

@@ -11,7 +11,7 @@ from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.pages.attention import expires_at
 from pushkeeper.dashboard.ui import labels
 from pushkeeper.dashboard.ui.csv_download import Column, csv_of
-from pushkeeper.dashboard.ui.page import Done, change, look
+from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest, Misconfigured, NotFound
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.delivery.outcome import Verdict
     from pushkeeper.dashboard.context import Context
-    from pushkeeper.dashboard.ui.page import Door
-    from pushkeeper.dashboard.ui.page_request import Visit
-    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.dashboard.ui.page import PageRoute
+    from pushkeeper.dashboard.ui.page_request import PageRequest
+    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.credentials import CredentialFacts, NewCredential
 
 _COLUMNS: Sequence[Column[CredentialFacts]] = (
@@ -41,18 +41,18 @@ _ADD = "/w/{workspace}/routes/add"
 _ONE = "/w/{workspace}/routes/credentials/{credential}"
 
 
-def doors(context: Context) -> Sequence[Door]:
-    """The doors of credentials."""
+def page_routes(context: Context) -> Sequence[PageRoute]:
+    """The routes of credentials."""
     room = _Credentials(context)
     return [
-        look("/w/{workspace}/routes/credentials.csv", room.csv),
-        look(_ADD, room.choose, Role.ADMIN),
-        look(f"{_ADD}/fcm", room.fcm, Role.ADMIN),
-        change(f"{_ADD}/fcm", "credentials.put", room.add_fcm, room.fcm, Role.ADMIN),
-        look(f"{_ADD}/apns", room.apns, Role.ADMIN),
-        change(f"{_ADD}/apns", "credentials.put", room.add_apns, room.apns, Role.ADMIN),
-        look(_ONE, room.show),
-        change(f"{_ONE}/probe", "credentials.probe", room.probe, room.show, Role.OPERATOR),
+        view("/w/{workspace}/routes/credentials.csv", room.csv),
+        view(_ADD, room.choose, Role.ADMIN),
+        view(f"{_ADD}/fcm", room.fcm, Role.ADMIN),
+        action(f"{_ADD}/fcm", "credentials.put", room.add_fcm, room.fcm, Role.ADMIN),
+        view(f"{_ADD}/apns", room.apns, Role.ADMIN),
+        action(f"{_ADD}/apns", "credentials.put", room.add_apns, room.apns, Role.ADMIN),
+        view(_ONE, room.show),
+        action(f"{_ONE}/probe", "credentials.probe", room.probe, room.show, Role.OPERATOR),
     ]
 
 
@@ -62,40 +62,40 @@ class _Credentials:
         self._credentials = context.services.credentials
         self._names = context.cookies
 
-    async def csv(self, visit: Visit) -> Answer:
+    async def csv(self, request: PageRequest) -> PageResponse:
         """All credentials, without their secrets."""
-        known = await self._credentials.of_workspace(visit.workspace_id)
+        known = await self._credentials.of_workspace(request.workspace_id)
         return csv_of("credentials", _COLUMNS, known)
 
-    async def choose(self, visit: Visit) -> Answer:
+    async def choose(self, request: PageRequest) -> PageResponse:
         """For which service."""
-        return page(visit, "credentials_add.html")
+        return page(request, "credentials_add.html")
 
-    async def fcm(self, visit: Visit) -> Answer:
+    async def fcm(self, request: PageRequest) -> PageResponse:
         """The form for a service account."""
-        return page(visit, "credentials_fcm.html", former=await self._replaced(visit))
+        return page(request, "credentials_fcm.html", former=await self._replaced(request))
 
-    async def apns(self, visit: Visit) -> Answer:
+    async def apns(self, request: PageRequest) -> PageResponse:
         """The form for a signing key or a certificate."""
-        return page(visit, "credentials_apns.html", former=await self._replaced(visit))
+        return page(request, "credentials_apns.html", former=await self._replaced(request))
 
-    async def _replaced(self, visit: Visit) -> CredentialFacts | None:
+    async def _replaced(self, request: PageRequest) -> CredentialFacts | None:
         """The credentials in whose place others are uploaded, of which what may stay is filled in."""
-        replaced = visit.asked("replace")
-        known = await self._credentials.of_workspace(visit.workspace_id)
+        replaced = request.asked("replace")
+        known = await self._credentials.of_workspace(request.workspace_id)
         return next((one for one in known if str(one.credential_id) == replaced), None)
 
-    async def add_fcm(self, visit: Visit) -> Done:
-        account = _file(visit, "service_account")
+    async def add_fcm(self, request: PageRequest) -> ActionResult:
+        account = _file(request, "service_account")
         return await self._put(
-            visit,
+            request,
             self._context.providers.fcm(
-                account, endpoint_url=visit.form.text("endpoint") or None, ca_pem=_ca(visit)
+                account, endpoint_url=request.form.text("endpoint") or None, ca_pem=_ca(request)
             ),
         )
 
-    async def add_apns(self, visit: Visit) -> Done:
-        form = visit.form
+    async def add_apns(self, request: PageRequest) -> ActionResult:
+        form = request.form
         if form.text("environment") not in list(Environment):
             raise BadRequest("environment", "expected production or sandbox")
         if not form.text("topic"):
@@ -104,55 +104,57 @@ class _Credentials:
             topic=form.text("topic"),
             environment=Environment(form.text("environment")),
             endpoint_url=form.text("endpoint") or None,
-            ca_pem=_ca(visit),
+            ca_pem=_ca(request),
         )
         if form.text("with") == "certificate":
             return await self._put(
-                visit, self._context.providers.apns_certificate(_file(visit, "certificate"), app=app)
+                request, self._context.providers.apns_certificate(_file(request, "certificate"), app=app)
             )
         key_id, team_id = form.text("key_id"), form.text("team_id")
-        read = self._context.providers.apns_key(_file(visit, "key"), key_id=key_id, team_id=team_id, app=app)
-        return await self._put(visit, read)
+        read = self._context.providers.apns_key(
+            _file(request, "key"), key_id=key_id, team_id=team_id, app=app
+        )
+        return await self._put(request, read)
 
-    async def _put(self, visit: Visit, new: NewCredential) -> Done:
-        credential_id, replaced = await self._credentials.put(visit.actor, visit.workspace_id, new)
+    async def _put(self, request: PageRequest, new: NewCredential) -> ActionResult:
+        credential_id, replaced = await self._credentials.put(request.actor, request.workspace_id, new)
         said = "They are replaced: what waited is sent." if replaced else "They are kept, sealed."
         if (ends_at := new.facts.get("expires_at")) and ends_at - datetime.now(UTC) < EXPIRES_SOON:
             said += f" The certificate expires on {ends_at:%Y-%m-%d}."
         answer = led_to(
-            visit.to("routes", "credentials", credential_id),
+            request.to("routes", "credentials", credential_id),
             self._names.note(f"{said} Test them now: nobody is pushed to."),
         )
-        return Done(answer=answer)
+        return ActionResult(answer=answer)
 
-    async def show(self, visit: Visit) -> Answer:
+    async def show(self, request: PageRequest) -> PageResponse:
         """One credential, without its secret."""
-        found = await self._facts(visit)
+        found = await self._facts(request)
         routes = [
             one
-            for one in await self._context.services.routes.all(visit.workspace_id)
+            for one in await self._context.services.routes.all(request.workspace_id)
             if one.route.credential_id == found.credential_id
         ]
-        return page(visit, "credential.html", credential=found, expires_at=expires_at(found), routes=routes)
+        return page(request, "credential.html", credential=found, expires_at=expires_at(found), routes=routes)
 
-    async def probe(self, visit: Visit) -> Done:
+    async def probe(self, request: PageRequest) -> ActionResult:
         """Ask the provider, with a token that nobody has."""
-        facts = await self._facts(visit)
+        facts = await self._facts(request)
         try:
-            opened = await self._credentials.opened(visit.actor, visit.workspace_id, facts.credential_id)
+            opened = await self._credentials.opened(request.actor, request.workspace_id, facts.credential_id)
             verdict = await self._context.providers.probe(opened)
         except Misconfigured as error:
             raise BadRequest("credentials", error.message) from error
         well, said = _read(verdict)
         answer = led_to(
-            visit.to("routes", "credentials", facts.credential_id),
+            request.to("routes", "credentials", facts.credential_id),
             self._names.note(said, bad=not well),
         )
-        return Done(answer=answer)
+        return ActionResult(answer=answer)
 
-    async def _facts(self, visit: Visit) -> CredentialFacts:
-        wanted = visit.number("credential", "credential")
-        for one in await self._credentials.of_workspace(visit.workspace_id):
+    async def _facts(self, request: PageRequest) -> CredentialFacts:
+        wanted = request.number("credential", "credential")
+        for one in await self._credentials.of_workspace(request.workspace_id):
             if one.credential_id == wanted:
                 return one
         raise NotFound("credential: not found")
@@ -168,13 +170,13 @@ def _read(verdict: Verdict) -> tuple[bool, str]:
     return False, f"The provider does not take them. It answered {answer or 'nothing'}{means}."
 
 
-def _file(visit: Visit, name: str) -> bytes:
-    found = visit.form.files.get(name, b"")
+def _file(request: PageRequest, name: str) -> bytes:
+    found = request.form.files.get(name, b"")
     if not found:
         raise BadRequest(name, "choose the file")
     return found
 
 
-def _ca(visit: Visit) -> str | None:
+def _ca(request: PageRequest) -> str | None:
     """A CA of one's own, in PEM."""
-    return visit.form.files.get("ca", b"").decode("utf-8", "replace") or None
+    return request.form.files.get("ca", b"").decode("utf-8", "replace") or None

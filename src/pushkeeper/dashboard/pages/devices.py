@@ -16,7 +16,7 @@ from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.pages import timeline
 from pushkeeper.dashboard.ui import filter_completion, labels
 from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, ROWS, Column, csv_of_pages
-from pushkeeper.dashboard.ui.page import Done, change, look
+from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.page_request import MAX_QUERY_CHARACTERS
 from pushkeeper.dashboard.ui.render import data, page
 from pushkeeper.dashboard.ui.response import led_to
@@ -24,7 +24,7 @@ from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.services.listings import FIRST_DEVICE as FIRST
 from pushkeeper.services.listings import DeviceKey as Key
 from pushkeeper.services.messages.transactional import TransactionalPush
-from pushkeeper.services.people import Naming
+from pushkeeper.services.people import PersonReference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from pushkeeper.core.filters.nodes import Node
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.pages.timeline import Event, Timeline
-    from pushkeeper.dashboard.ui.page import Door
-    from pushkeeper.dashboard.ui.page_request import Visit
-    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.dashboard.ui.page import PageRoute
+    from pushkeeper.dashboard.ui.page_request import PageRequest
+    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.listings import ShownDevice
 
 _COUNTED_WHOLE = 20_000  # devices, which are counted as fast as a sample of many is
@@ -65,18 +65,18 @@ _EVENTS: Sequence[Column[Event]] = (
 )
 
 
-def doors(context: Context) -> Sequence[Door]:
-    """The doors of devices."""
+def page_routes(context: Context) -> Sequence[PageRoute]:
+    """The routes of devices."""
     devices = _Devices(context)
     one = "/w/{workspace}/devices/{device}"
     return [
-        look("/w/{workspace}/devices", devices.show_all),
-        look("/w/{workspace}/devices.csv", devices.csv),
-        look("/w/{workspace}/devices/count", devices.count),
-        look("/w/{workspace}/devices/complete", devices.complete),
-        look(one, devices.show),
-        look(f"{one}/timeline.csv", devices.timeline_csv),
-        change(f"{one}/push", "push.send", devices.push, devices.show, Role.OPERATOR),
+        view("/w/{workspace}/devices", devices.show_all),
+        view("/w/{workspace}/devices.csv", devices.csv),
+        view("/w/{workspace}/devices/count", devices.count),
+        view("/w/{workspace}/devices/complete", devices.complete),
+        view(one, devices.show),
+        view(f"{one}/timeline.csv", devices.timeline_csv),
+        action(f"{one}/push", "push.send", devices.push, devices.show, Role.OPERATOR),
     ]
 
 
@@ -85,152 +85,152 @@ class _Devices:
         self._context = context
         self._listings = context.services.listings
 
-    async def show_all(self, visit: Visit) -> Answer:
+    async def show_all(self, request: PageRequest) -> PageResponse:
         """A page of devices; a whole token leads to its device."""
-        text = visit.asked("filter")
-        if found := await self._of_token(visit, text):
-            return led_to(visit.to("devices", found))
-        standing = await self._context.services.reach.now(visit.workspace_id)
+        text = request.asked("filter")
+        if found := await self._of_token(request, text):
+            return led_to(request.to("devices", found))
+        standing = await self._context.services.reach.now(request.workspace_id)
         total = sum(count.devices for count in standing.devices)
         try:
-            node = await self._node(visit, text)
+            node = await self._node(request, text)
         except BadRequest as error:
             told = {"filter": text, "problem": error, "total": total, "shown": None, "next": None}
-            return replace(page(visit, "devices.html", **told), status=400)
-        shown = await self._listings.devices(visit.workspace_id, node, after=start_of(visit), limit=ROWS)
-        following = _address(visit, text, shown.following) if shown.following else None
+            return replace(page(request, "devices.html", **told), status=400)
+        shown = await self._listings.devices(request.workspace_id, node, after=start_of(request), limit=ROWS)
+        following = _address(request, text, shown.following) if shown.following else None
         told = {"filter": text, "problem": None, "total": total, "shown": shown, "next": following}
-        return page(visit, "devices.html", **told)
+        return page(request, "devices.html", **told)
 
-    async def csv(self, visit: Visit) -> Answer:
+    async def csv(self, request: PageRequest) -> PageResponse:
         """All devices of which the filter is true."""
-        node = await self._node(visit, visit.asked("filter"))
+        node = await self._node(request, request.asked("filter"))
 
         async def read(after: Key) -> Page[ShownDevice, Key]:
-            return await self._listings.devices(visit.workspace_id, node, after=after, limit=CSV_ROWS)
+            return await self._listings.devices(request.workspace_id, node, after=after, limit=CSV_ROWS)
 
         return await csv_of_pages("devices", COLUMNS, read, FIRST)
 
-    async def count(self, visit: Visit) -> Answer:
+    async def count(self, request: PageRequest) -> PageResponse:
         """How many devices the filter is true of: counted where that is quick or asked for, else told from a sample."""
-        text, exact = visit.asked("filter"), visit.asked("exact") == "yes"
+        text, exact = request.asked("filter"), request.asked("exact") == "yes"
         try:
-            node = await self._node(visit, text)
+            node = await self._node(request, text)
         except BadRequest as error:
-            return page(visit, "devices_count.html", filter=text, problem=error, size=None, share=None)
-        standing = await self._context.services.reach.now(visit.workspace_id)
+            return page(request, "devices_count.html", filter=text, problem=error, size=None, share=None)
+        standing = await self._context.services.reach.now(request.workspace_id)
         total = sum(count.devices for count in standing.devices)
         size = share = None
         if node is not None and (exact or total <= _COUNTED_WHOLE):
-            size = await self._context.services.audiences.size(visit.workspace_id, text, Unit.DEVICE)
+            size = await self._context.services.audiences.size(request.workspace_id, text, Unit.DEVICE)
         elif node is not None:
-            share = await self._listings.share_of_devices(visit.workspace_id, node)
+            share = await self._listings.share_of_devices(request.workspace_id, node)
         return page(
-            visit, "devices_count.html", filter=text, problem=None, size=size, share=share, total=total
+            request, "devices_count.html", filter=text, problem=None, size=size, share=share, total=total
         )
 
-    async def complete(self, visit: Visit) -> Answer:
+    async def complete(self, request: PageRequest) -> PageResponse:
         """What may come next in a filter that is being typed."""
         # Spaces count here: they say whether a word is whole.
-        text = (visit.query.get("text") or "")[:MAX_QUERY_CHARACTERS]
-        at = visit.asked_number("at")
-        described = await self._listings.known(visit.workspace_id)
+        text = (request.query.get("text") or "")[:MAX_QUERY_CHARACTERS]
+        at = request.asked_number("at")
+        described = await self._listings.known(request.workspace_id)
         found = filter_completion.complete(text, len(text) if at is None else min(at, len(text)), described)
         return data({"start": found.start, "end": found.end, "offers": found.offers})
 
-    async def show(self, visit: Visit) -> Answer:
+    async def show(self, request: PageRequest) -> PageResponse:
         """One device; of one that is gone, what happened to it."""
-        device_id = _device_id(visit)
-        shown = await self._listings.device(visit.workspace_id, device_id)
-        start = timeline.Start.parse(visit.asked("start"))
-        told = await self._timeline(visit, device_id, shown, start)
+        device_id = _device_id(request)
+        shown = await self._listings.device(request.workspace_id, device_id)
+        start = timeline.Start.parse(request.asked("start"))
+        told = await self._timeline(request, device_id, shown, start)
         if shown is None and not told.events:
             raise NotFound("device: not found")
         following = (
-            f"{visit.to('devices', device_id.hex())}?{urlencode({'start': str(told.following)})}"
+            f"{request.to('devices', device_id.hex())}?{urlencode({'start': str(told.following)})}"
             if told.following
             else None
         )
         way = None
         if shown is not None:
-            [way] = await self._context.services.routes.of_devices(visit.workspace_id, [shown.device])
+            [way] = await self._context.services.routes.of_devices(request.workspace_id, [shown.device])
         return page(
-            visit,
+            request,
             "device.html",
             shown=shown,
             way=way,
             device_id=device_id.hex(),
             told=told,
-            latest=not visit.asked("start"),
+            latest=not request.asked("start"),
             next=following,
         )
 
-    async def timeline_csv(self, visit: Visit) -> Answer:
-        device_id = _device_id(visit)
-        shown = await self._listings.device(visit.workspace_id, device_id)
+    async def timeline_csv(self, request: PageRequest) -> PageResponse:
+        device_id = _device_id(request)
+        shown = await self._listings.device(request.workspace_id, device_id)
 
         async def read(start: timeline.Start) -> Page[Event, timeline.Start]:
-            told = await self._timeline(visit, device_id, shown, start)
+            told = await self._timeline(request, device_id, shown, start)
             return Page(told.events, told.following, whole=True)
 
         return await csv_of_pages("timeline", _EVENTS, read, timeline.Start())
 
-    async def push(self, visit: Visit) -> Done:
+    async def push(self, request: PageRequest) -> ActionResult:
         """Queue a push to this device alone, and go to what comes of it."""
-        shown = await self._listings.device(visit.workspace_id, _device_id(visit))
+        shown = await self._listings.device(request.workspace_id, _device_id(request))
         if shown is None:
             raise NotFound("device: not found")
-        title, message = visit.form.text("title"), visit.form.text("message")
+        title, message = request.form.text("title"), request.form.text("message")
         if not (title or message):
             raise BadRequest("title", "a push needs a title or a message")
         device = shown.device
         who = Identifier(IdentifierKind.CIO_ID, cio_id(device.person_id))
         queued = await self._context.services.transactional.send(
-            visit.actor,
-            visit.workspace_id,
+            request.actor,
+            request.workspace_id,
             TransactionalPush(
-                naming=Naming(workspace_id=visit.workspace_id, path=who, create=False),
+                naming=PersonReference(workspace_id=request.workspace_id, path=who, create=False),
                 content=Content(title=title or None, message=message or None),
                 to=device.token,
             ),
         )
-        return Done(answer=led_to(visit.to("messages", queued.delivery_id)))
+        return ActionResult(answer=led_to(request.to("messages", queued.delivery_id)))
 
     async def _timeline(
-        self, visit: Visit, device_id: DeviceId, shown: ShownDevice | None, start: timeline.Start
+        self, request: PageRequest, device_id: DeviceId, shown: ShownDevice | None, start: timeline.Start
     ) -> Timeline:
         limit = timeline.PAGE + 1
-        delivery = partial(self._listings.delivery_ids.of, visit.workspace_id)
+        delivery = partial(self._listings.delivery_ids.of, request.workspace_id)
         lines = await self._listings.device_history(
-            visit.workspace_id, device_id, before=start.line, limit=limit
+            request.workspace_id, device_id, before=start.line, limit=limit
         )
         if shown is None:
             return timeline.timeline(start, lines, [], PersonId(0), delivery)
         pushes = await self._listings.device_pushes(shown.device, before=start.message, limit=limit)
         return timeline.timeline(start, lines, pushes, shown.device.person_id, delivery)
 
-    async def _node(self, visit: Visit, text: str) -> Node | None:
-        return await self._context.services.audiences.read(visit.workspace_id, text) if text else None
+    async def _node(self, request: PageRequest, text: str) -> Node | None:
+        return await self._context.services.audiences.read(request.workspace_id, text) if text else None
 
-    async def _of_token(self, visit: Visit, text: str) -> str | None:
+    async def _of_token(self, request: PageRequest, text: str) -> str | None:
         """The key of the device whose token this is, whole."""
         token = token_of(text)
         if len(token.value) < _SHORTEST_TOKEN or any(letter.isspace() for letter in token.value):
             return None
         try:
-            device = await self._context.services.people.device(visit.workspace_id, token)
+            device = await self._context.services.people.device(request.workspace_id, token)
         except NotFound:
             return None
         return device.device_id.hex()
 
 
-def start_of(visit: Visit) -> Key:
+def start_of(request: PageRequest) -> Key:
     """Where the page begins.
 
     Raises:
         BadRequest: the address was not ours.
     """
-    start = visit.asked("start")
+    start = request.asked("start")
     if not start:
         return FIRST
     person, _, device = start.partition(".")
@@ -249,22 +249,22 @@ def start(key: Key) -> str:
     return f"{cio_id(PersonId(key.person_id))}.{key.device_id.hex()}"
 
 
-def _address(visit: Visit, text: str, key: Key) -> str:
+def _address(request: PageRequest, text: str, key: Key) -> str:
     asked = {
         **({"filter": text} if text else {}),
         "start": start(key),
     }
-    return f"{visit.to('devices')}?{urlencode(asked)}"
+    return f"{request.to('devices')}?{urlencode(asked)}"
 
 
-def _device_id(visit: Visit) -> DeviceId:
+def _device_id(request: PageRequest) -> DeviceId:
     """The key in the address.
 
     Raises:
         NotFound: it is none.
     """
     try:
-        key = bytes.fromhex(visit.segments["device"])
+        key = bytes.fromhex(request.segments["device"])
     except ValueError:
         key = b""
     if len(key) != 16:  # noqa: PLR2004 - a device's key

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.ui.csv_download import Column, csv_of
-from pushkeeper.dashboard.ui.page import Done, change, look
+from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.services.people import AskedBy
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.dashboard.context import Context
-    from pushkeeper.dashboard.ui.page import Door
-    from pushkeeper.dashboard.ui.page_request import Visit
-    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.dashboard.ui.page import PageRoute
+    from pushkeeper.dashboard.ui.page_request import PageRequest
+    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.people import Receipt
 
 _COLUMNS: Sequence[Column[Receipt]] = (
@@ -32,15 +32,15 @@ _COLUMNS: Sequence[Column[Receipt]] = (
 )
 
 
-def doors(context: Context) -> Sequence[Door]:
-    """The doors of erasures."""
+def page_routes(context: Context) -> Sequence[PageRoute]:
+    """The routes of erasures."""
     erasures = _Erasures(context)
     all_of_them = "/w/{workspace}/erasures"
     return [
-        look(all_of_them, erasures.show_all),
-        look(f"{all_of_them}.csv", erasures.csv),
-        look(f"{all_of_them}/{{erasure}}", erasures.show),
-        change(
+        view(all_of_them, erasures.show_all),
+        view(f"{all_of_them}.csv", erasures.csv),
+        view(f"{all_of_them}/{{erasure}}", erasures.show),
+        action(
             "/w/{workspace}/people/{person}/erase",
             "person.erase",
             erasures.erase,
@@ -52,26 +52,26 @@ def doors(context: Context) -> Sequence[Door]:
 
 class _Erasures:
     def __init__(self, context: Context) -> None:
-        self._registry = context.services.people
+        self._people = context.services.people
         self._names = context.cookies
 
-    async def show_all(self, visit: Visit) -> Answer:
+    async def show_all(self, request: PageRequest) -> PageResponse:
         """The last hundred receipts."""
-        return page(visit, "erasures.html", receipts=await self._registry.receipts(visit.workspace_id))
+        return page(request, "erasures.html", receipts=await self._people.receipts(request.workspace_id))
 
-    async def csv(self, visit: Visit) -> Answer:
-        return csv_of("erasures", _COLUMNS, await self._registry.receipts(visit.workspace_id))
+    async def csv(self, request: PageRequest) -> PageResponse:
+        return csv_of("erasures", _COLUMNS, await self._people.receipts(request.workspace_id))
 
-    async def show(self, visit: Visit) -> Answer:
+    async def show(self, request: PageRequest) -> PageResponse:
         """One receipt."""
-        number = visit.number("erasure", "erasure")
-        return page(visit, "erasure.html", receipt=await self._registry.receipt(visit.workspace_id, number))
+        number = request.number("erasure", "erasure")
+        return page(request, "erasure.html", receipt=await self._people.receipt(request.workspace_id, number))
 
-    async def erase(self, visit: Visit) -> Done:
+    async def erase(self, request: PageRequest) -> ActionResult:
         """Delete a person, have the rest erased, and go to the receipt."""
-        who = Identifier(IdentifierKind.CIO_ID, visit.segments["person"])
-        receipt = await self._registry.erase(
-            visit.actor, visit.workspace_id, who, by=AskedBy.DASHBOARD, request_id=visit.request_id
+        who = Identifier(IdentifierKind.CIO_ID, request.segments["person"])
+        receipt = await self._people.erase(
+            request.actor, request.workspace_id, who, by=AskedBy.DASHBOARD, request_id=request.request_id
         )
         notice = self._names.note("The person is deleted; what is left of them is being erased.")
-        return Done(answer=led_to(visit.to("erasures", receipt.erasure_id), notice))
+        return ActionResult(answer=led_to(request.to("erasures", receipt.erasure_id), notice))

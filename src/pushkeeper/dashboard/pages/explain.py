@@ -12,7 +12,7 @@ from pushkeeper.core.devices.tokens import token_of
 from pushkeeper.core.identity import Identifier, person_of_cio_id
 from pushkeeper.core.model import DeviceId
 from pushkeeper.dashboard.pages import people
-from pushkeeper.dashboard.ui.page import look
+from pushkeeper.dashboard.ui.page import view
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest, NotFound, PushkeeperError
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from pushkeeper.core.explain.explain import Explanation
     from pushkeeper.core.model import Token
     from pushkeeper.dashboard.context import Context
-    from pushkeeper.dashboard.ui.page import Door
-    from pushkeeper.dashboard.ui.page_request import Visit
-    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.dashboard.ui.page import PageRoute
+    from pushkeeper.dashboard.ui.page_request import PageRequest
+    from pushkeeper.dashboard.ui.response import PageResponse
 
 _KEY_BYTES = 16
 _LONGEST_ID = 150
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ExplainForm:
     """What the form holds, each empty where nothing is said."""
 
     person: str
@@ -45,9 +45,9 @@ class Asked:
         return bool(self.person or self.device or self.message)
 
 
-def doors(context: Context) -> Sequence[Door]:
+def page_routes(context: Context) -> Sequence[PageRoute]:
     """The door of why."""
-    return [look("/w/{workspace}/explain", _Explain(context).show)]
+    return [view("/w/{workspace}/explain", _Explain(context).show)]
 
 
 class _Explain:
@@ -55,69 +55,71 @@ class _Explain:
         self._context = context
         self._listings = context.services.listings
 
-    async def show(self, visit: Visit) -> Answer:
+    async def show(self, request: PageRequest) -> PageResponse:
         """The form, and the answer where something is asked; a whole token leads to its device's key, and out of the address."""
-        asked = Asked(**{name: visit.asked(name) for name in ("person", "device", "message")})
+        asked = ExplainForm(**{name: request.asked(name) for name in ("person", "device", "message")})
         found, problem = None, None
         try:
-            device = await self._device(visit, asked)
+            device = await self._device(request, asked)
             if isinstance(device, bytes) and device.hex() != asked.device:
                 said = {"person": asked.person, "device": device.hex(), "message": asked.message}
                 query = urlencode({name: value for name, value in said.items() if value})
-                return led_to(f"{visit.to('explain')}?{query}")
-            found = await self._why(visit, asked, device) if asked.is_asked else None
+                return led_to(f"{request.to('explain')}?{query}")
+            found = await self._why(request, asked, device) if asked.is_asked else None
         except (BadRequest, NotFound) as error:
             problem = _named(error)
         answer = page(
-            visit,
+            request,
             "explain.html",
             asked=asked,
             found=found,
             problem=problem,
-            delivery=self._delivery(visit, found),
-            named=await self._name(visit, found),
+            delivery=self._delivery(request, found),
+            named=await self._name(request, found),
         )
         return answer if problem is None else replace(answer, status=400)
 
-    def _delivery(self, visit: Visit, found: Explanation | None) -> str:
+    def _delivery(self, request: PageRequest, found: Explanation | None) -> str:
         """The delivery that it is about, where both its message and its person are known."""
         if found is None or found.message is None or found.person is None:
             return ""
         person = person_of_cio_id(found.person)
         ids = self._listings.delivery_ids
-        return "" if person is None else ids.text(visit.workspace_id, UUID(found.message), person)
+        return "" if person is None else ids.text(request.workspace_id, UUID(found.message), person)
 
-    async def _why(self, visit: Visit, asked: Asked, device: Token | DeviceId | None) -> Explanation:
+    async def _why(
+        self, request: PageRequest, asked: ExplainForm, device: Token | DeviceId | None
+    ) -> Explanation:
         return await self._context.services.explanations.why(
-            visit.workspace_id,
+            request.workspace_id,
             person=_identifier(asked.person),
             device=device,
             message=asked.message or None,
         )
 
-    async def _device(self, visit: Visit, asked: Asked) -> Token | DeviceId | None:
+    async def _device(self, request: PageRequest, asked: ExplainForm) -> Token | DeviceId | None:
         """The device that is meant: by its key, or by its token, which is turned into its key where there is such a device."""
         if not asked.device:
             return None
         key = _key(asked.device)
-        if key is not None and await self._is_known(visit, key):
+        if key is not None and await self._is_known(request, key):
             return key
         token = token_of(asked.device)
         try:
-            return (await self._context.services.people.device(visit.workspace_id, token)).device_id
+            return (await self._context.services.people.device(request.workspace_id, token)).device_id
         except NotFound:
             return token
 
-    async def _is_known(self, visit: Visit, key: DeviceId) -> bool:
+    async def _is_known(self, request: PageRequest, key: DeviceId) -> bool:
         """Whether there is or was a device of this key."""
-        if await self._listings.device(visit.workspace_id, key):
+        if await self._listings.device(request.workspace_id, key):
             return True
-        return bool(await self._listings.device_history(visit.workspace_id, key, before=None, limit=1))
+        return bool(await self._listings.device_history(request.workspace_id, key, before=None, limit=1))
 
-    async def _name(self, visit: Visit, found: Explanation | None) -> str:
+    async def _name(self, request: PageRequest, found: Explanation | None) -> str:
         """What the person is best known by."""
         person = person_of_cio_id(found.person) if found and found.person else None
-        return "" if person is None else (await people.named(self._context, visit, [person]))[person]
+        return "" if person is None else (await people.named(self._context, request, [person]))[person]
 
 
 def _identifier(text: str) -> Identifier | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.ui.csv_download import Column, csv_of
-from pushkeeper.dashboard.ui.page import Done, change, look
+from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.dashboard.ui.response import led_to
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.dashboard.context import Context
-    from pushkeeper.dashboard.ui.page import Door
-    from pushkeeper.dashboard.ui.page_request import Visit
-    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.dashboard.ui.page import PageRoute
+    from pushkeeper.dashboard.ui.page_request import PageRequest
+    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.jobs import Job
 
 _COLUMNS: Sequence[Column[Job]] = (
@@ -31,15 +31,15 @@ _COLUMNS: Sequence[Column[Job]] = (
 )
 
 
-def doors(context: Context) -> Sequence[Door]:
-    """The doors of jobs."""
+def page_routes(context: Context) -> Sequence[PageRoute]:
+    """The routes of jobs."""
     room = _Jobs(context)
     one = "/w/{workspace}/jobs/{job_kind}/{job}"
     return [
-        look("/w/{workspace}/jobs", room.show),
-        look("/w/{workspace}/jobs.csv", room.csv),
-        change(f"{one}/retry", "job.retry", room.retry, room.show, Role.OPERATOR),
-        change(f"{one}/cancel", "job.cancel", room.cancel, room.show, Role.OPERATOR),
+        view("/w/{workspace}/jobs", room.show),
+        view("/w/{workspace}/jobs.csv", room.csv),
+        action(f"{one}/retry", "job.retry", room.retry, room.show, Role.OPERATOR),
+        action(f"{one}/cancel", "job.cancel", room.cancel, room.show, Role.OPERATOR),
     ]
 
 
@@ -48,27 +48,27 @@ class _Jobs:
         self._jobs = context.services.jobs
         self._names = context.cookies
 
-    async def show(self, visit: Visit) -> Answer:
+    async def show(self, request: PageRequest) -> PageResponse:
         return page(
-            visit,
+            request,
             "jobs.html",
-            jobs=await self._jobs.all(visit.workspace_id),
-            unreadable=await self._jobs.unreadable_rows(visit.workspace_id),
+            jobs=await self._jobs.all(request.workspace_id),
+            unreadable=await self._jobs.unreadable_rows(request.workspace_id),
         )
 
-    async def csv(self, visit: Visit) -> Answer:
-        return csv_of("jobs", _COLUMNS, await self._jobs.all(visit.workspace_id))
+    async def csv(self, request: PageRequest) -> PageResponse:
+        return csv_of("jobs", _COLUMNS, await self._jobs.all(request.workspace_id))
 
-    async def retry(self, visit: Visit) -> Done:
-        kind, number = visit.segments["job_kind"], visit.number("job", "job")
-        await self._jobs.retry(visit.actor, visit.workspace_id, kind, number)
-        return self._done(visit, f"{kind} {number}", "is tried again now")
+    async def retry(self, request: PageRequest) -> ActionResult:
+        kind, number = request.segments["job_kind"], request.number("job", "job")
+        await self._jobs.retry(request.actor, request.workspace_id, kind, number)
+        return self._done(request, f"{kind} {number}", "is tried again now")
 
-    async def cancel(self, visit: Visit) -> Done:
-        kind, number = visit.segments["job_kind"], visit.number("job", "job")
-        await self._jobs.cancel(visit.actor, visit.workspace_id, kind, number)
-        return self._done(visit, f"{kind} {number}", "is cancelled")
+    async def cancel(self, request: PageRequest) -> ActionResult:
+        kind, number = request.segments["job_kind"], request.number("job", "job")
+        await self._jobs.cancel(request.actor, request.workspace_id, kind, number)
+        return self._done(request, f"{kind} {number}", "is cancelled")
 
-    def _done(self, visit: Visit, target: str, what: str) -> Done:
+    def _done(self, request: PageRequest, target: str, what: str) -> ActionResult:
         notice = self._names.note(f"{target.capitalize()} {what}.")
-        return Done(answer=led_to(visit.to("jobs"), notice))
+        return ActionResult(answer=led_to(request.to("jobs"), notice))

@@ -12,11 +12,11 @@ from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.core.model import DeviceId, Token
 from pushkeeper.dashboard.ui import datetimes, labels
 from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, ROWS, Column, csv_of, csv_of_pages
-from pushkeeper.dashboard.ui.page import look
+from pushkeeper.dashboard.ui.page import view
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.services.listings import FIRST_MESSAGE as FIRST
-from pushkeeper.services.listings import WantedMessages as Wanted
+from pushkeeper.services.listings import MessagesFilter
 from pushkeeper.services.reports import deliveries
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from pushkeeper.core.delivery.delivery_id import DeliveryId
     from pushkeeper.core.pagination import Page
     from pushkeeper.dashboard.context import Context
-    from pushkeeper.dashboard.ui.page import Door
-    from pushkeeper.dashboard.ui.page_request import Visit
-    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.dashboard.ui.page import PageRoute
+    from pushkeeper.dashboard.ui.page_request import PageRequest
+    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.listings import ShownDelivery, ShownMessage
     from pushkeeper.services.reports.deliveries import PushRecord
 
@@ -73,16 +73,16 @@ _DELIVERIES: Sequence[Column[ShownDelivery]] = (
 )
 
 
-def doors(context: Context) -> Sequence[Door]:
-    """The doors of messages."""
+def page_routes(context: Context) -> Sequence[PageRoute]:
+    """The routes of messages."""
     messages = _Messages(context)
     return [
-        look("/w/{workspace}/messages", messages.show_all),
-        look("/w/{workspace}/messages.csv", messages.csv),
-        look("/w/{workspace}/messages/to-many/{message}", messages.to_many),
-        look("/w/{workspace}/messages/to-many/{message}/deliveries.csv", messages.to_many_csv),
-        look("/w/{workspace}/messages/{delivery}", messages.show),
-        look("/w/{workspace}/messages/{delivery}/pushes.csv", messages.pushes_csv),
+        view("/w/{workspace}/messages", messages.show_all),
+        view("/w/{workspace}/messages.csv", messages.csv),
+        view("/w/{workspace}/messages/to-many/{message}", messages.to_many),
+        view("/w/{workspace}/messages/to-many/{message}/deliveries.csv", messages.to_many_csv),
+        view("/w/{workspace}/messages/{delivery}", messages.show),
+        view("/w/{workspace}/messages/{delivery}/pushes.csv", messages.pushes_csv),
     ]
 
 
@@ -91,42 +91,42 @@ class _Messages:
         self._context = context
         self._listings = context.services.listings
 
-    async def show_all(self, visit: Visit) -> Answer:
-        wanted, asked = _wanted(visit)
-        after = _uuid(visit.asked("start")) if visit.asked("start") else FIRST
-        shown = await self._listings.messages(visit.workspace_id, wanted, after=after, limit=ROWS)
+    async def show_all(self, request: PageRequest) -> PageResponse:
+        wanted, asked = _wanted(request)
+        after = _uuid(request.asked("start")) if request.asked("start") else FIRST
+        shown = await self._listings.messages(request.workspace_id, wanted, after=after, limit=ROWS)
         following = {**asked, "start": shown.following.hex} if shown.following else None
         return page(
-            visit,
+            request,
             "messages.html",
             asked=asked,
             metrics=METRICS,
             shown=shown,
-            next=f"{visit.to('messages')}?{urlencode(following)}" if following else None,
+            next=f"{request.to('messages')}?{urlencode(following)}" if following else None,
         )
 
-    async def csv(self, visit: Visit) -> Answer:
-        wanted, _ = _wanted(visit)
+    async def csv(self, request: PageRequest) -> PageResponse:
+        wanted, _ = _wanted(request)
 
         async def read(after: UUID) -> Page[ShownMessage, UUID]:
-            return await self._listings.messages(visit.workspace_id, wanted, after=after, limit=CSV_ROWS)
+            return await self._listings.messages(request.workspace_id, wanted, after=after, limit=CSV_ROWS)
 
         return await csv_of_pages("messages", _COLUMNS, read, FIRST)
 
-    async def show(self, visit: Visit) -> Answer:
+    async def show(self, request: PageRequest) -> PageResponse:
         """One delivery, with what came of it at each device."""
-        delivery_id = self._delivery_id(visit)
+        delivery_id = self._delivery_id(request)
         facts, reported, person = await asyncio.gather(
-            self._context.services.deliveries.delivery(visit.workspace_id, delivery_id),
+            self._context.services.deliveries.delivery(request.workspace_id, delivery_id),
             self._context.services.deliveries.reported(delivery_id),
             self._context.services.people.people(
-                visit.workspace_id, [Identifier(IdentifierKind.CIO_ID, cio_id(delivery_id.person_id))]
+                request.workspace_id, [Identifier(IdentifierKind.CIO_ID, cio_id(delivery_id.person_id))]
             ),
         )
         happened = deliveries.metrics(facts, reported)
         return page(
-            visit,
-            "delivery_live.html" if visit.fragment else "delivery.html",
+            request,
+            "delivery_live.html" if request.fragment else "delivery.html",
             delivery_id=delivery_id,
             facts=facts,
             person=person[0] if person else None,
@@ -135,29 +135,31 @@ class _Messages:
             masked=_masked,
         )
 
-    async def pushes_csv(self, visit: Visit) -> Answer:
-        facts = await self._context.services.deliveries.delivery(visit.workspace_id, self._delivery_id(visit))
+    async def pushes_csv(self, request: PageRequest) -> PageResponse:
+        facts = await self._context.services.deliveries.delivery(
+            request.workspace_id, self._delivery_id(request)
+        )
         return csv_of("pushes", _PUSHES, facts.pushes)
 
-    def _delivery_id(self, visit: Visit) -> DeliveryId:
-        found = self._listings.delivery_ids.read_of(visit.workspace_id, visit.segments["delivery"])
+    def _delivery_id(self, request: PageRequest) -> DeliveryId:
+        found = self._listings.delivery_ids.read_of(request.workspace_id, request.segments["delivery"])
         if found is None:
             raise NotFound("message: not found")
         return found
 
-    async def to_many(self, visit: Visit) -> Answer:
+    async def to_many(self, request: PageRequest) -> PageResponse:
         """A message that went to many, with its deliveries one by one."""
-        message_id = _uuid(visit.segments["message"])
-        message = await self._listings.message(visit.workspace_id, message_id)
+        message_id = _uuid(request.segments["message"])
+        message = await self._listings.message(request.workspace_id, message_id)
         if message is None:
             raise NotFound("message: not found")
-        ending, after = _ending(visit), _device_key(visit)
-        shown = await self._listings.pushes(visit.workspace_id, message_id, ending, after=after, limit=ROWS)
-        here = visit.to("messages", "to-many", message_id)
+        ending, after = _ending(request), _device_key(request)
+        shown = await self._listings.pushes(request.workspace_id, message_id, ending, after=after, limit=ROWS)
+        here = request.to("messages", "to-many", message_id)
         asked = {"ending": ending} if ending else {}
         following = {**asked, "start": shown.following.hex()} if shown.following else None
         return page(
-            visit,
+            request,
             "to_many.html",
             message=message,
             ending=ending or "",
@@ -166,12 +168,12 @@ class _Messages:
             next=f"{here}?{urlencode(following)}" if following else None,
         )
 
-    async def to_many_csv(self, visit: Visit) -> Answer:
-        message_id, ending = _uuid(visit.segments["message"]), _ending(visit)
+    async def to_many_csv(self, request: PageRequest) -> PageResponse:
+        message_id, ending = _uuid(request.segments["message"]), _ending(request)
 
         async def read(after: bytes) -> Page[ShownDelivery, bytes]:
             return await self._listings.pushes(
-                visit.workspace_id, message_id, ending, after=after, limit=CSV_ROWS
+                request.workspace_id, message_id, ending, after=after, limit=CSV_ROWS
             )
 
         return await csv_of_pages("deliveries", _DELIVERIES, read, b"")
@@ -182,13 +184,13 @@ def _masked(push: PushRecord) -> str:
     return push.device_id.hex() if push.token is None else Token(push.token).masked
 
 
-def _wanted(visit: Visit) -> tuple[Wanted, dict[str, str]]:
+def _wanted(request: PageRequest) -> tuple[MessagesFilter, dict[str, str]]:
     """What the address asks for, and the same to be put into another address.
 
     Raises:
         BadRequest: something of it is none.
     """
-    asked = {name: said for name in ("metric", "kind", "template", "until") if (said := visit.asked(name))}
+    asked = {name: said for name in ("metric", "kind", "template", "until") if (said := request.asked(name))}
     if asked.get("metric", METRICS[0]) not in METRICS:
         raise BadRequest("metric", f"expected one of {', '.join(METRICS)}")
     if asked.get("kind", KINDS[0]) not in KINDS:
@@ -199,10 +201,10 @@ def _wanted(visit: Visit) -> tuple[Wanted, dict[str, str]]:
             until = datetimes.typed(asked["until"], "UTC", "until")
         except BadRequest:
             raise BadRequest("until", "expected a day, as 2026-01-31") from None
-    wanted = Wanted(
+    wanted = MessagesFilter(
         metric=asked.get("metric"),
         kind=asked.get("kind"),
-        template_id=visit.asked_number("template"),
+        template_id=request.asked_number("template"),
         until=until,
     )
     return wanted, asked
@@ -215,15 +217,15 @@ def _uuid(text: str) -> UUID:
         raise NotFound("message: not found") from None
 
 
-def _ending(visit: Visit) -> str | None:
-    asked = visit.asked("ending")
+def _ending(request: PageRequest) -> str | None:
+    asked = request.asked("ending")
     if asked and asked not in ENDINGS:
         raise BadRequest("ending", f"expected one of {', '.join(ENDINGS)}")
     return asked or None
 
 
-def _device_key(visit: Visit) -> bytes:
+def _device_key(request: PageRequest) -> bytes:
     try:
-        return DeviceId(bytes.fromhex(visit.asked("start")))
+        return DeviceId(bytes.fromhex(request.asked("start")))
     except ValueError:
         raise BadRequest("start", "expected the address of a next page") from None

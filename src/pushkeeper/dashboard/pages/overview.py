@@ -11,7 +11,7 @@ from pushkeeper.dashboard.pages import attention
 from pushkeeper.dashboard.pages.broadcasts import under_way
 from pushkeeper.dashboard.ui import labels
 from pushkeeper.dashboard.ui.csv_download import Column, csv_of
-from pushkeeper.dashboard.ui.page import look
+from pushkeeper.dashboard.ui.page import view
 from pushkeeper.dashboard.ui.page_request import path_of
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.dashboard.ui.response import led_to
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pushkeeper.dashboard.context import Context
-    from pushkeeper.dashboard.ui.page import Door
-    from pushkeeper.dashboard.ui.page_request import Visit
-    from pushkeeper.dashboard.ui.response import Answer
-    from pushkeeper.services.reports.reach import DeviceCount, Hour, Moment, Standing
+    from pushkeeper.dashboard.ui.page import PageRoute
+    from pushkeeper.dashboard.ui.page_request import PageRequest
+    from pushkeeper.dashboard.ui.response import PageResponse
+    from pushkeeper.services.reports.reach import DeviceCount, Hour, Moment, WorkspaceCounts
 
 _MOST_VERSIONS = 12
 
@@ -52,15 +52,15 @@ _COUNTS: Sequence[Column[DeviceCount]] = (
 )
 
 
-def doors(context: Context) -> Sequence[Door]:
-    """The doors of the overview."""
+def page_routes(context: Context) -> Sequence[PageRoute]:
+    """The routes of the overview."""
     overview = _Overview(context)
     return [
-        look("/", overview.start),
-        look("/w/{workspace}", overview.show),
-        look("/w/{workspace}/overview/status.csv", overview.status_csv),
-        look("/w/{workspace}/overview/hours.csv", overview.hours_csv),
-        look("/w/{workspace}/overview/versions.csv", overview.versions_csv),
+        view("/", overview.start),
+        view("/w/{workspace}", overview.show),
+        view("/w/{workspace}/overview/status.csv", overview.status_csv),
+        view("/w/{workspace}/overview/hours.csv", overview.hours_csv),
+        view("/w/{workspace}/overview/versions.csv", overview.versions_csv),
     ]
 
 
@@ -85,16 +85,16 @@ class _Overview:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def start(self, visit: Visit) -> Answer:
+    async def start(self, request: PageRequest) -> PageResponse:
         """The workspace that was looked at last, or the first, or where one is made."""
-        if not visit.workspaces:
+        if not request.workspaces:
             return led_to(path_of("workspaces"))
-        return led_to(path_of("w", (visit.workspace or visit.workspaces[0]).name))
+        return led_to(path_of("w", (request.workspace or request.workspaces[0]).name))
 
-    async def show(self, visit: Visit) -> Answer:
+    async def show(self, request: PageRequest) -> PageResponse:
         """The page; or, of a fragment, what of it changes while somebody looks."""
-        context, workspace = self._context, visit.workspace_id
-        span = _span(visit)
+        context, workspace = self._context, request.workspace_id
+        span = _span(request)
         standing, routes, webhooks, known, alive, going = await asyncio.gather(
             context.services.reach.now(workspace),
             context.services.routes.all(workspace),
@@ -103,7 +103,7 @@ class _Overview:
             context.services.jobs.workers(),
             under_way(context, workspace),
         )
-        facts = attention.Facts(
+        facts = attention.AttentionInput(
             routes=routes,
             credentials=known,
             webhooks=webhooks,
@@ -117,14 +117,14 @@ class _Overview:
             "todos": attention.todos(facts),
             "under_way": going,
         }
-        if visit.fragment:
-            return page(visit, "overview_live.html", **live)
+        if request.fragment:
+            return page(request, "overview_live.html", **live)
         hours, moments = await asyncio.gather(
             context.services.reach.hours(workspace), context.services.reach.over_time(workspace, span)
         )
         held = await context.services.api_keys.of_workspace(workspace)
         return page(
-            visit,
+            request,
             "overview.html",
             **live,
             span=span,
@@ -138,20 +138,20 @@ class _Overview:
             url=context.url,
         )
 
-    async def status_csv(self, visit: Visit) -> Answer:
-        moments = await self._context.services.reach.over_time(visit.workspace_id, _span(visit))
+    async def status_csv(self, request: PageRequest) -> PageResponse:
+        moments = await self._context.services.reach.over_time(request.workspace_id, _span(request))
         return csv_of("devices-by-last-status", _MOMENTS, moments)
 
-    async def hours_csv(self, visit: Visit) -> Answer:
-        return csv_of("per-hour", _HOURS, await self._context.services.reach.hours(visit.workspace_id))
+    async def hours_csv(self, request: PageRequest) -> PageResponse:
+        return csv_of("per-hour", _HOURS, await self._context.services.reach.hours(request.workspace_id))
 
-    async def versions_csv(self, visit: Visit) -> Answer:
-        standing = await self._context.services.reach.now(visit.workspace_id)
+    async def versions_csv(self, request: PageRequest) -> PageResponse:
+        standing = await self._context.services.reach.now(request.workspace_id)
         return csv_of("devices-by-version", _COUNTS, standing.devices)
 
 
-def _span(visit: Visit) -> Span:
-    asked = visit.asked("span")
+def _span(request: PageRequest) -> Span:
+    asked = request.asked("span")
     return Span(asked) if asked in list(Span) else Span.DAYS_30
 
 
@@ -159,7 +159,7 @@ def _version(count: DeviceCount) -> str:
     return f"{labels.platform(count.platform)} {count.app_version or 'unknown'}"
 
 
-def _bars(standing: Standing, name: Callable[[DeviceCount], str]) -> list[Bar]:
+def _bars(standing: WorkspaceCounts, name: Callable[[DeviceCount], str]) -> list[Bar]:
     """Devices by what they are called, the most frequent first."""
     found: dict[str, dict[str, int]] = {}
     for count in standing.devices:

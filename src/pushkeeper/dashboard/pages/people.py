@@ -15,22 +15,22 @@ from pushkeeper.core.model import PersonId
 from pushkeeper.core.pagination import Page
 from pushkeeper.dashboard.ui import labels
 from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, ROWS, Column, csv_of, csv_of_pages
-from pushkeeper.dashboard.ui.page import look
+from pushkeeper.dashboard.ui.page import view
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.services.listings import FIRST_MESSAGE
 from pushkeeper.services.listings import FIRST_PERSON as FIRST
-from pushkeeper.services.reports.deliveries import AskedActivities as Asked
+from pushkeeper.services.reports.deliveries import ActivitiesPage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pushkeeper.core.filters.nodes import Node
     from pushkeeper.dashboard.context import Context
-    from pushkeeper.dashboard.ui.page import Door
-    from pushkeeper.dashboard.ui.page_request import Visit
-    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.dashboard.ui.page import PageRoute
+    from pushkeeper.dashboard.ui.page_request import PageRequest
+    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.listings import OwnDelivery, ShownPerson
     from pushkeeper.services.people import Device, Person
     from pushkeeper.services.reports.deliveries import Activity
@@ -77,17 +77,17 @@ _DEVICE_COLUMNS: Sequence[Column[Device]] = (
 )
 
 
-def doors(context: Context) -> Sequence[Door]:
-    """The doors of people."""
+def page_routes(context: Context) -> Sequence[PageRoute]:
+    """The routes of people."""
     people = _People(context)
     one = "/w/{workspace}/people/{person}"
     return [
-        look("/w/{workspace}/people", people.show_all),
-        look("/w/{workspace}/people.csv", people.csv),
-        look(one, people.show),
-        look(f"{one}/activities.csv", people.activities_csv),
-        look(f"{one}/deliveries.csv", people.deliveries_csv),
-        look(f"{one}/devices.csv", people.devices_csv),
+        view("/w/{workspace}/people", people.show_all),
+        view("/w/{workspace}/people.csv", people.csv),
+        view(one, people.show),
+        view(f"{one}/activities.csv", people.activities_csv),
+        view(f"{one}/deliveries.csv", people.deliveries_csv),
+        view(f"{one}/devices.csv", people.devices_csv),
     ]
 
 
@@ -96,139 +96,141 @@ class _People:
         self._context = context
         self._listings = context.services.listings
 
-    async def show_all(self, visit: Visit) -> Answer:
+    async def show_all(self, request: PageRequest) -> PageResponse:
         """A page of people; what somebody is known by leads to them."""
-        text = visit.asked("filter")
-        if text and (found := await self._known_by(visit, text)):
-            return led_to(visit.to("people", found.cio_id))
-        standing = await self._context.services.reach.now(visit.workspace_id)
+        text = request.asked("filter")
+        if text and (found := await self._known_by(request, text)):
+            return led_to(request.to("people", found.cio_id))
+        standing = await self._context.services.reach.now(request.workspace_id)
         total = standing.reach.people
         try:
-            node = await self._node(visit, text)
+            node = await self._node(request, text)
         except BadRequest as error:
             said = BadRequest("filter", f"nobody is known by this, and as a filter: {error.message}")
             told = {"filter": text, "problem": said, "total": total, "shown": None, "next": None}
-            return replace(page(visit, "people.html", **told), status=400)
-        shown = await self._listings.people(visit.workspace_id, node, after=start_of(visit), limit=ROWS)
-        following = _address(visit, text, shown.following) if shown.following else None
+            return replace(page(request, "people.html", **told), status=400)
+        shown = await self._listings.people(request.workspace_id, node, after=start_of(request), limit=ROWS)
+        following = _address(request, text, shown.following) if shown.following else None
         told = {"filter": text, "problem": None, "total": total, "shown": shown, "next": following}
-        return page(visit, "people.html", **told)
+        return page(request, "people.html", **told)
 
-    async def csv(self, visit: Visit) -> Answer:
+    async def csv(self, request: PageRequest) -> PageResponse:
         """All people of whom the filter is true."""
-        node = await self._node(visit, visit.asked("filter"))
+        node = await self._node(request, request.asked("filter"))
 
         async def read(after: int) -> Page[ShownPerson, int]:
-            return await self._listings.people(visit.workspace_id, node, after=after, limit=CSV_ROWS)
+            return await self._listings.people(request.workspace_id, node, after=after, limit=CSV_ROWS)
 
         return await csv_of_pages("people", COLUMNS, read, FIRST)
 
-    async def show(self, visit: Visit) -> Answer:
+    async def show(self, request: PageRequest) -> PageResponse:
         """One person."""
-        person = await self._person(visit)
-        before_message, before = _before_message(visit), _before(visit)
+        person = await self._person(request)
+        before_message, before = _before_message(request), _before(request)
         devices, segments, sent, told = await asyncio.gather(
-            self._context.services.people.devices_of(person, visit.workspace_id),
-            self._context.services.audiences.segments_of(visit.workspace_id, person.person_id),
-            self._deliveries(visit, person, before_message, _DELIVERIES + 1),
-            self._activities(visit, person, *before, _ACTIVITIES + 1),
+            self._context.services.people.devices_of(person, request.workspace_id),
+            self._context.services.audiences.segments_of(request.workspace_id, person.person_id),
+            self._deliveries(request, person, before_message, _DELIVERIES + 1),
+            self._activities(request, person, *before, _ACTIVITIES + 1),
         )
         last = told[_ACTIVITIES - 1] if len(told) > _ACTIVITIES else None
         following = (
-            f"{visit.to('people', person.cio_id)}?"
+            f"{request.to('people', person.cio_id)}?"
             + urlencode({"before": last.at.isoformat(), "before_id": last.id})
             + "#activities"
             if last
             else None
         )
         return page(
-            visit,
+            request,
             "person.html",
             person=person,
             devices=devices,
             segments=segments,
             deliveries=sent[:_DELIVERIES],
-            older=_older(visit, person, sent[_DELIVERIES - 1]) if len(sent) > _DELIVERIES else None,
+            older=_older(request, person, sent[_DELIVERIES - 1]) if len(sent) > _DELIVERIES else None,
             activities=told[:_ACTIVITIES],
-            latest=not (visit.asked("before") or visit.asked("before_message")),
+            latest=not (request.asked("before") or request.asked("before_message")),
             next=following,
         )
 
-    async def activities_csv(self, visit: Visit) -> Answer:
-        person = await self._person(visit)
+    async def activities_csv(self, request: PageRequest) -> PageResponse:
+        person = await self._person(request)
 
         async def read(before: tuple[datetime, str]) -> Page[Activity, tuple[datetime, str]]:
-            found = await self._activities(visit, person, *before, CSV_ROWS)
+            found = await self._activities(request, person, *before, CSV_ROWS)
             last = (found[-1].at, found[-1].id) if len(found) == CSV_ROWS else None
             return Page(found, last, whole=True)
 
         return await csv_of_pages("activities", _ACTIVITY_COLUMNS, read, (_LAST_TIME, _LAST_ID))
 
-    async def deliveries_csv(self, visit: Visit) -> Answer:
-        person = await self._person(visit)
+    async def deliveries_csv(self, request: PageRequest) -> PageResponse:
+        person = await self._person(request)
 
         async def read(before: UUID) -> Page[OwnDelivery, UUID]:
-            found = await self._deliveries(visit, person, before, CSV_ROWS)
+            found = await self._deliveries(request, person, before, CSV_ROWS)
             return Page(found, found[-1].message_id if len(found) == CSV_ROWS else None, whole=True)
 
         return await csv_of_pages("deliveries", _DELIVERY_COLUMNS, read, FIRST_MESSAGE)
 
-    async def devices_csv(self, visit: Visit) -> Answer:
-        person = await self._person(visit)
-        devices = await self._context.services.people.devices_of(person, visit.workspace_id)
+    async def devices_csv(self, request: PageRequest) -> PageResponse:
+        person = await self._person(request)
+        devices = await self._context.services.people.devices_of(person, request.workspace_id)
         return csv_of("devices", _DEVICE_COLUMNS, devices)
 
     async def _activities(
-        self, visit: Visit, person: Person, before: datetime, before_id: str, limit: int
+        self, request: PageRequest, person: Person, before: datetime, before_id: str, limit: int
     ) -> list[Activity]:
-        asked = Asked(before=before, before_id=before_id, type=None, name=None, limit=limit)
+        asked = ActivitiesPage(before=before, before_id=before_id, type=None, name=None, limit=limit)
         return await self._context.services.deliveries.activities_of(
-            visit.workspace_id, person.person_id, asked
+            request.workspace_id, person.person_id, asked
         )
 
-    async def _deliveries(self, visit: Visit, person: Person, before: UUID, limit: int) -> list[OwnDelivery]:
+    async def _deliveries(
+        self, request: PageRequest, person: Person, before: UUID, limit: int
+    ) -> list[OwnDelivery]:
         return await self._listings.deliveries_of(
-            visit.workspace_id, person.person_id, before=before, limit=limit
+            request.workspace_id, person.person_id, before=before, limit=limit
         )
 
-    async def _node(self, visit: Visit, text: str) -> Node | None:
-        return await self._context.services.audiences.read(visit.workspace_id, text) if text else None
+    async def _node(self, request: PageRequest, text: str) -> Node | None:
+        return await self._context.services.audiences.read(request.workspace_id, text) if text else None
 
-    async def _person(self, visit: Visit) -> Person:
-        who = Identifier(IdentifierKind.CIO_ID, visit.segments["person"])
-        return await self._context.services.people.person(visit.workspace_id, who)
+    async def _person(self, request: PageRequest) -> Person:
+        who = Identifier(IdentifierKind.CIO_ID, request.segments["person"])
+        return await self._context.services.people.person(request.workspace_id, who)
 
-    async def _known_by(self, visit: Visit, text: str) -> Person | None:
+    async def _known_by(self, request: PageRequest, text: str) -> Person | None:
         """Who has this id, email or cio_id."""
         named = [of_path(text), Identifier(IdentifierKind.ID, text)]
         if person_of_cio_id(text):
             named.append(Identifier(IdentifierKind.CIO_ID, text))
         for identifier in named:
             try:
-                return await self._context.services.people.person(visit.workspace_id, identifier)
+                return await self._context.services.people.person(request.workspace_id, identifier)
             except NotFound:
                 continue
         return None
 
 
-async def named(context: Context, visit: Visit, persons: Iterable[PersonId]) -> dict[PersonId, str]:
+async def named(context: Context, request: PageRequest, persons: Iterable[PersonId]) -> dict[PersonId, str]:
     """What each of these people is best known by; of whoever is gone, their cio_id."""
     keys = dict.fromkeys(persons)
     found = await context.services.people.people(
-        visit.workspace_id, [Identifier(IdentifierKind.CIO_ID, cio_id(key)) for key in keys]
+        request.workspace_id, [Identifier(IdentifierKind.CIO_ID, cio_id(key)) for key in keys]
     )
     return {key: cio_id(key) for key in keys} | {
         one.person_id: one.id or one.email or one.cio_id for one in found
     }
 
 
-def start_of(visit: Visit) -> int:
+def start_of(request: PageRequest) -> int:
     """Where the page begins.
 
     Raises:
         BadRequest: the address was not ours.
     """
-    start = visit.asked("start")
+    start = request.asked("start")
     if not start:
         return FIRST
     found = person_of_cio_id(start)
@@ -242,36 +244,36 @@ def start(person: int) -> str:
     return cio_id(PersonId(person))
 
 
-def _address(visit: Visit, text: str, person: int) -> str:
+def _address(request: PageRequest, text: str, person: int) -> str:
     asked = {**({"filter": text} if text else {}), "start": start(person)}
-    return f"{visit.to('people')}?{urlencode(asked)}"
+    return f"{request.to('people')}?{urlencode(asked)}"
 
 
-def _before_message(visit: Visit) -> UUID:
+def _before_message(request: PageRequest) -> UUID:
     """Where the page of deliveries begins.
 
     Raises:
         BadRequest: the address was not ours.
     """
     try:
-        return UUID(visit.asked("before_message")) if visit.asked("before_message") else FIRST_MESSAGE
+        return UUID(request.asked("before_message")) if request.asked("before_message") else FIRST_MESSAGE
     except ValueError:
         raise BadRequest("before", "expected the address of a next page") from None
 
 
-def _older(visit: Visit, person: Person, last: OwnDelivery) -> str:
-    here = visit.to("people", person.cio_id)
+def _older(request: PageRequest, person: Person, last: OwnDelivery) -> str:
+    here = request.to("people", person.cio_id)
     return f"{here}?{urlencode({'before_message': last.message_id.hex})}#deliveries"
 
 
-def _before(visit: Visit) -> tuple[datetime, str]:
+def _before(request: PageRequest) -> tuple[datetime, str]:
     """Where the page of activities begins.
 
     Raises:
         BadRequest: the address was not ours.
     """
-    if not visit.asked("before"):
+    if not request.asked("before"):
         return _LAST_TIME, _LAST_ID
-    if (at := times.from_iso(visit.asked("before"))) is None:
+    if (at := times.from_iso(request.asked("before"))) is None:
         raise BadRequest("before", "expected the address of a next page")
-    return at, visit.asked("before_id")
+    return at, request.asked("before_id")

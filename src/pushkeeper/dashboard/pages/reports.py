@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from pushkeeper.core import csv_text
-from pushkeeper.core.devices.token_age import EXPIRES_AFTER_DAYS, Age, Week
+from pushkeeper.core.devices.token_age import EXPIRES_AFTER_DAYS, AgeBand, ExpiryWeek
 from pushkeeper.dashboard.pages.broadcasts import INKS, OF
-from pushkeeper.dashboard.ui.page import look
+from pushkeeper.dashboard.ui.page import view
 from pushkeeper.dashboard.ui.render import page
-from pushkeeper.dashboard.ui.response import CSV, Answer
+from pushkeeper.dashboard.ui.response import CSV, PageResponse
 from pushkeeper.errors import BadRequest
 from pushkeeper.services.reports.insights import (
     Bounce,
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from msgspec import Struct
 
     from pushkeeper.dashboard.context import Context
-    from pushkeeper.dashboard.ui.page import Door, Handler
-    from pushkeeper.dashboard.ui.page_request import Visit
+    from pushkeeper.dashboard.ui.page import Handler, PageRoute
+    from pushkeeper.dashboard.ui.page_request import PageRequest
     from pushkeeper.services.reports.insights import Counted
 
 SPANS = {"30d": 30, "90d": 90, "1y": 365}
@@ -43,27 +43,27 @@ _CHARTED_WORDS = 5
 _CSV_BROADCASTS = 10_000
 
 
-def doors(context: Context) -> Sequence[Door]:
-    """The doors of reports."""
+def page_routes(context: Context) -> Sequence[PageRoute]:
+    """The routes of reports."""
     reports = _Reports(context)
     files = _Files(context)
     here = "/w/{workspace}/reports"
     return [
-        look(here, reports.people),
-        look(f"{here}/pushes", reports.pushes),
-        look(f"{here}/refusals", reports.refusals),
-        look(f"{here}/comebacks", reports.comebacks),
-        look(f"{here}/broadcasts", reports.broadcasts),
-        look(f"{here}/tokens", reports.tokens),
-        look(f"{here}/people.csv", files.people),
-        look(f"{here}/pushes.csv", files.pushes),
-        look(f"{here}/reasons.csv", files.reasons),
-        look(f"{here}/refusals.csv", files.refusals),
-        look(f"{here}/refusals-by-day.csv", files.refusals_by_day),
-        look(f"{here}/comebacks.csv", files.comebacks),
-        look(f"{here}/broadcasts.csv", files.broadcasts),
-        look(f"{here}/token-ages.csv", files.token_ages),
-        look(f"{here}/token-calendar.csv", files.token_calendar),
+        view(here, reports.people),
+        view(f"{here}/pushes", reports.pushes),
+        view(f"{here}/refusals", reports.refusals),
+        view(f"{here}/comebacks", reports.comebacks),
+        view(f"{here}/broadcasts", reports.broadcasts),
+        view(f"{here}/tokens", reports.tokens),
+        view(f"{here}/people.csv", files.people),
+        view(f"{here}/pushes.csv", files.pushes),
+        view(f"{here}/reasons.csv", files.reasons),
+        view(f"{here}/refusals.csv", files.refusals),
+        view(f"{here}/refusals-by-day.csv", files.refusals_by_day),
+        view(f"{here}/comebacks.csv", files.comebacks),
+        view(f"{here}/broadcasts.csv", files.broadcasts),
+        view(f"{here}/token-ages.csv", files.token_ages),
+        view(f"{here}/token-calendar.csv", files.token_calendar),
     ]
 
 
@@ -73,32 +73,33 @@ class _Reports:
     def __init__(self, context: Context) -> None:
         self._insights = context.services.insights
 
-    async def people(self, visit: Visit) -> Answer:
+    async def people(self, request: PageRequest) -> PageResponse:
         """People by the month in which they came."""
-        counted = await self._insights.cohorts(visit.workspace_id, waits=False)
+        counted = await self._insights.cohorts(request.workspace_id, waits=False)
         bars = [] if counted is None else [_counts_of(cohort) for cohort in reversed(counted.found)]
-        return _of_counted(visit, "people", counted, bars=bars)
+        return _of_counted(request, "people", counted, bars=bars)
 
-    async def comebacks(self, visit: Visit) -> Answer:
+    async def comebacks(self, request: PageRequest) -> PageResponse:
         """What came of devices that bounced or were suppressed."""
-        counted = await self._insights.revivals(visit.workspace_id, waits=False)
+        counted = await self._insights.revivals(request.workspace_id, waits=False)
         by_status: dict[str, list[Revival]] = {"suppressed": [], "bounced": []}
         for one in reversed(counted.found if counted else []):
             by_status[one.status].append(one)
-        return _of_counted(visit, "comebacks", counted, by_status=by_status)
+        return _of_counted(request, "comebacks", counted, by_status=by_status)
 
-    async def tokens(self, visit: Visit) -> Answer:
+    async def tokens(self, request: PageRequest) -> PageResponse:
         """Ages of tokens, and when FCM expires them."""
-        counted = await self._insights.token_ages(visit.workspace_id, waits=False)
-        weeks = await self._insights.token_calendar(visit.workspace_id, waits=False)
-        calendar = [(week, _forgotten(visit, week)) for week in (weeks.found if weeks else [])]
-        return _of_counted(visit, "tokens", counted, calendar=calendar)
+        counted = await self._insights.token_ages(request.workspace_id, waits=False)
+        weeks = await self._insights.token_calendar(request.workspace_id, waits=False)
+        calendar = [(week, _forgotten(request, week)) for week in (weeks.found if weeks else [])]
+        return _of_counted(request, "tokens", counted, calendar=calendar)
 
-    async def pushes(self, visit: Visit) -> Answer:
+    async def pushes(self, request: PageRequest) -> PageResponse:
         """What pushes came to, day by day, and why."""
-        days = SPANS[_span(visit)]
+        days = SPANS[_span(request)]
         told, reasons = await asyncio.gather(
-            self._insights.pushes(visit.workspace_id, days), self._insights.reasons(visit.workspace_id, days)
+            self._insights.pushes(request.workspace_id, days),
+            self._insights.reasons(request.workspace_id, days),
         )
         by_day = _by_day(days, ((one.day, OF[one.ending], one.pushes) for one in told))
         totals = sum((Counter(counts) for _, counts in by_day), Counter[str]())
@@ -107,9 +108,9 @@ class _Reports:
             for ending, ink in INKS.items()
         ]
         return page(
-            visit,
+            request,
             "report_pushes.html",
-            **_frame(visit, "pushes"),
+            **_frame(request, "pushes"),
             by_day=by_day,
             at=[_unix(day) for day, _ in by_day],
             series=series,
@@ -118,12 +119,12 @@ class _Reports:
             endings=list(INKS),
         )
 
-    async def refusals(self, visit: Visit) -> Answer:
+    async def refusals(self, request: PageRequest) -> PageResponse:
         """Refusals by route, word, platform and app version."""
-        days = SPANS[_span(visit)]
+        days = SPANS[_span(request)]
         told, daily = await asyncio.gather(
-            self._insights.bounces(visit.workspace_id, days),
-            self._insights.bounces_by_day(visit.workspace_id, days),
+            self._insights.bounces(request.workspace_id, days),
+            self._insights.bounces_by_day(request.workspace_id, days),
         )
         by_day = _by_day(days, ((one.day, one.provider_reason, one.pushes) for one in daily))
         totals = sum((Counter(counts) for _, counts in by_day), Counter[str]())
@@ -134,28 +135,32 @@ class _Reports:
             for word, ink in zip(frequent, inks, strict=False)
         ]
         return page(
-            visit,
+            request,
             "report_refusals.html",
-            **_frame(visit, "refusals"),
+            **_frame(request, "refusals"),
             by_day=by_day,
             at=[_unix(day) for day, _ in by_day],
             series=series,
             words_of=frequent,
-            refusals=[(one, _devices_like(visit, one)) for one in told[:_SHOWN]],
+            refusals=[(one, _devices_like(request, one)) for one in told[:_SHOWN]],
             all_of_it=len(told) <= _SHOWN,
         )
 
-    async def broadcasts(self, visit: Visit) -> Answer:
+    async def broadcasts(self, request: PageRequest) -> PageResponse:
         """What came of broadcasts beside what was foreseen."""
-        before = visit.asked_number("start")
-        found = await self._insights.broadcasts(visit.workspace_id, before=before, limit=_SHOWN + 1)
+        before = request.asked_number("start")
+        found = await self._insights.broadcasts(request.workspace_id, before=before, limit=_SHOWN + 1)
         results = [flat(one) for one in found[:_SHOWN]]
         following = None
         if len(found) > _SHOWN:
             asked = urlencode({"start": results[-1].broadcast_id})
-            following = f"{visit.to('reports', 'broadcasts')}?{asked}"
+            following = f"{request.to('reports', 'broadcasts')}?{asked}"
         return page(
-            visit, "report_broadcasts.html", **_frame(visit, "broadcasts"), results=results, next=following
+            request,
+            "report_broadcasts.html",
+            **_frame(request, "broadcasts"),
+            results=results,
+            next=following,
         )
 
 
@@ -164,35 +169,37 @@ class _Files:
 
     def __init__(self, context: Context) -> None:
         insights = context.services.insights
-        self.people = _file("people", Cohort, lambda visit: _rows(insights.cohorts(visit.workspace_id)))
+        self.people = _file("people", Cohort, lambda request: _rows(insights.cohorts(request.workspace_id)))
         self.comebacks = _file(
-            "comebacks", Revival, lambda visit: _rows(insights.revivals(visit.workspace_id))
+            "comebacks", Revival, lambda request: _rows(insights.revivals(request.workspace_id))
         )
         self.token_ages = _file(
-            "token-ages", Age, lambda visit: _rows(insights.token_ages(visit.workspace_id))
+            "token-ages", AgeBand, lambda request: _rows(insights.token_ages(request.workspace_id))
         )
         self.token_calendar = _file(
-            "token-calendar", Week, lambda visit: _rows(insights.token_calendar(visit.workspace_id))
+            "token-calendar", ExpiryWeek, lambda request: _rows(insights.token_calendar(request.workspace_id))
         )
-        self.pushes = _file("pushes", PushDay, lambda visit: insights.pushes(*_asked(visit)))
-        self.reasons = _file("reasons", Reason, lambda visit: insights.reasons(*_asked(visit)))
-        self.refusals = _file("refusals", Bounce, lambda visit: insights.bounces(*_asked(visit)))
+        self.pushes = _file("pushes", PushDay, lambda request: insights.pushes(*_asked(request)))
+        self.reasons = _file("reasons", Reason, lambda request: insights.reasons(*_asked(request)))
+        self.refusals = _file("refusals", Bounce, lambda request: insights.bounces(*_asked(request)))
         self.refusals_by_day = _file(
-            "refusals-by-day", BounceDay, lambda visit: insights.bounces_by_day(*_asked(visit))
+            "refusals-by-day", BounceDay, lambda request: insights.bounces_by_day(*_asked(request))
         )
 
-        async def results(visit: Visit) -> list[FlatResult]:
-            found = await insights.broadcasts(visit.workspace_id, before=None, limit=_CSV_BROADCASTS)
+        async def results(request: PageRequest) -> list[FlatResult]:
+            found = await insights.broadcasts(request.workspace_id, before=None, limit=_CSV_BROADCASTS)
             return [flat(one) for one in found]
 
         self.broadcasts = _file("broadcasts", FlatResult, results)
 
 
-def _file(name: str, kind: type[Struct], read: Callable[[Visit], Awaitable[Sequence[Struct]]]) -> Handler:
-    async def handle(visit: Visit) -> Answer:
+def _file(
+    name: str, kind: type[Struct], read: Callable[[PageRequest], Awaitable[Sequence[Struct]]]
+) -> Handler:
+    async def handle(request: PageRequest) -> PageResponse:
         disposition = (b"content-disposition", f'attachment; filename="{name}.csv"'.encode())
-        return Answer(
-            body=csv_text.of_structs(kind, await read(visit)), content_type=CSV, headers=(disposition,)
+        return PageResponse(
+            body=csv_text.of_structs(kind, await read(request)), content_type=CSV, headers=(disposition,)
         )
 
     return handle
@@ -203,27 +210,27 @@ async def _rows(counting: Awaitable[Counted[Any] | None]) -> Sequence[Any]:
     return () if counted is None else counted.found
 
 
-def _of_counted(visit: Visit, name: str, counted: Counted[Any] | None, **more: Any) -> Answer:  # noqa: ANN401 - of a template
+def _of_counted(request: PageRequest, name: str, counted: Counted[Any] | None, **more: Any) -> PageResponse:  # noqa: ANN401 - of a template
     """A report over all devices: the page, or of a fragment what was waited for."""
-    template = f"report_{name}_live.html" if visit.fragment else f"report_{name}.html"
-    return page(visit, template, **_frame(visit, name), counted=counted, **more)
+    template = f"report_{name}_live.html" if request.fragment else f"report_{name}.html"
+    return page(request, template, **_frame(request, name), counted=counted, **more)
 
 
-def _frame(visit: Visit, name: str) -> dict[str, Any]:
+def _frame(request: PageRequest, name: str) -> dict[str, Any]:
     """What all reports show."""
-    return {"report": name, "span": _span(visit), "spans": SPANS, "expires_after": EXPIRES_AFTER_DAYS}
+    return {"report": name, "span": _span(request), "spans": SPANS, "expires_after": EXPIRES_AFTER_DAYS}
 
 
-def _span(visit: Visit) -> str:
-    asked = visit.asked("span")
+def _span(request: PageRequest) -> str:
+    asked = request.asked("span")
     return asked if asked in SPANS else _USUAL_SPAN
 
 
-def _asked(visit: Visit) -> tuple[Any, int]:
-    asked = visit.asked("span") or _USUAL_SPAN
+def _asked(request: PageRequest) -> tuple[Any, int]:
+    asked = request.asked("span") or _USUAL_SPAN
     if asked not in SPANS:
         raise BadRequest("span", f"expected one of {', '.join(SPANS)}")
-    return visit.workspace_id, SPANS[asked]
+    return request.workspace_id, SPANS[asked]
 
 
 def _counts_of(cohort: Cohort) -> dict[str, int]:
@@ -250,20 +257,20 @@ def _unix(day: date) -> int:
     return int(datetime.combine(day, time(), UTC).timestamp())
 
 
-def _devices_like(visit: Visit, bounce: Bounce) -> str:
+def _devices_like(request: PageRequest, bounce: Bounce) -> str:
     """Where devices are that were refused so, and are still known for it."""
     parts = [f"failure_reason = {_quoted(bounce.provider_reason)}", f"platform = {bounce.platform}"]
     if bounce.app_version:
         parts.append(f"app_version = {_quoted(bounce.app_version)}")
-    return f"{visit.to('devices')}?{urlencode({'filter': ' and '.join(parts)})}"
+    return f"{request.to('devices')}?{urlencode({'filter': ' and '.join(parts)})}"
 
 
-def _forgotten(visit: Visit, week: Week) -> str:
+def _forgotten(request: PageRequest, week: ExpiryWeek) -> str:
     """Where the devices are that FCM forgets in a week."""
     first = week.begins - timedelta(days=EXPIRES_AFTER_DAYS)
     last = first + timedelta(days=7)
     text = f"platform = android and last_used after {first} and last_used before {last} and last_status != suppressed"
-    return f"{visit.to('devices')}?{urlencode({'filter': text})}"
+    return f"{request.to('devices')}?{urlencode({'filter': text})}"
 
 
 def _quoted(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.ui import labels
 from pushkeeper.dashboard.ui.csv_download import Column, csv_of
-from pushkeeper.dashboard.ui.page import Done, change, look
+from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import NotFound
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from pushkeeper.core.actor import Actor
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.dashboard.context import Context
-    from pushkeeper.dashboard.ui.page import Door
-    from pushkeeper.dashboard.ui.page_request import Visit
-    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.dashboard.ui.page import PageRoute
+    from pushkeeper.dashboard.ui.page_request import PageRequest
+    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.routes import RouteFacts
 
 _COLUMNS: Sequence[Column[RouteFacts]] = (
@@ -39,18 +39,18 @@ _COLUMNS: Sequence[Column[RouteFacts]] = (
 )
 
 
-def doors(context: Context) -> Sequence[Door]:
-    """The doors of routes."""
+def page_routes(context: Context) -> Sequence[PageRoute]:
+    """The routes of routes."""
     routes = _Routes(context)
     one, role = "/w/{workspace}/routes/{route}", Role.OPERATOR
     return [
-        look("/w/{workspace}/routes", routes.show_all),
-        look("/w/{workspace}/routes.csv", routes.csv),
-        look(one, routes.show),
-        change(f"{one}/pause", "route.pause", routes.pause, routes.show, role),
-        change(f"{one}/resume", "route.resume", routes.resume, routes.show, role),
-        change(f"{one}/apply", "route.apply", routes.apply, routes.show, role),
-        change(f"{one}/discard", "route.discard", routes.discard, routes.show, role),
+        view("/w/{workspace}/routes", routes.show_all),
+        view("/w/{workspace}/routes.csv", routes.csv),
+        view(one, routes.show),
+        action(f"{one}/pause", "route.pause", routes.pause, routes.show, role),
+        action(f"{one}/resume", "route.resume", routes.resume, routes.show, role),
+        action(f"{one}/apply", "route.apply", routes.apply, routes.show, role),
+        action(f"{one}/discard", "route.discard", routes.discard, routes.show, role),
     ]
 
 
@@ -60,62 +60,64 @@ class _Routes:
         self._credentials = context.services.credentials
         self._names = context.cookies
 
-    async def show_all(self, visit: Visit) -> Answer:
+    async def show_all(self, request: PageRequest) -> PageResponse:
         """All routes, and the credentials that they are of."""
-        found = await self._routing.all(visit.workspace_id)
-        known = await self._credentials.of_workspace(visit.workspace_id)
-        template = "routes_live.html" if visit.fragment else "routes.html"
-        return page(visit, template, routes=found, credentials=known)
+        found = await self._routing.all(request.workspace_id)
+        known = await self._credentials.of_workspace(request.workspace_id)
+        template = "routes_live.html" if request.fragment else "routes.html"
+        return page(request, template, routes=found, credentials=known)
 
-    async def csv(self, visit: Visit) -> Answer:
-        return csv_of("routes", _COLUMNS, await self._routing.all(visit.workspace_id))
+    async def csv(self, request: PageRequest) -> PageResponse:
+        return csv_of("routes", _COLUMNS, await self._routing.all(request.workspace_id))
 
-    async def show(self, visit: Visit) -> Answer:
+    async def show(self, request: PageRequest) -> PageResponse:
         """One route."""
-        name = visit.segments["route"]
-        for facts in await self._routing.all(visit.workspace_id):
+        name = request.segments["route"]
+        for facts in await self._routing.all(request.workspace_id):
             if facts.route.name == name:
-                template = "route_live.html" if visit.fragment else "route.html"
-                return page(visit, template, one=facts)
+                template = "route_live.html" if request.fragment else "route.html"
+                return page(request, template, one=facts)
         raise NotFound("route: not found")
 
-    async def pause(self, visit: Visit) -> Done:
-        reason = visit.form.text("reason")
-        await self._routing.pause(visit.actor, visit.workspace_id, visit.segments["route"], reason=reason)
-        return self._done(visit, "It is paused. What is for it waits, on every machine.")
+    async def pause(self, request: PageRequest) -> ActionResult:
+        reason = request.form.text("reason")
+        await self._routing.pause(
+            request.actor, request.workspace_id, request.segments["route"], reason=reason
+        )
+        return self._done(request, "It is paused. What is for it waits, on every machine.")
 
-    async def resume(self, visit: Visit) -> Done:
+    async def resume(self, request: PageRequest) -> ActionResult:
         return await self._decided(
-            visit,
+            request,
             self._routing.resume,
             lambda n: (
                 f"It goes on; {labels.plural(n, 'push', 'pushes')} that waited {'is' if n == 1 else 'are'} due."
             ),
         )
 
-    async def apply(self, visit: Visit) -> Done:
+    async def apply(self, request: PageRequest) -> ActionResult:
         return await self._decided(
-            visit,
+            request,
             self._routing.apply,
             lambda n: f"{labels.plural(n, 'refusal counts', 'refusals count')} against their devices.",
         )
 
-    async def discard(self, visit: Visit) -> Done:
+    async def discard(self, request: PageRequest) -> ActionResult:
         return await self._decided(
-            visit,
+            request,
             self._routing.discard,
             lambda n: f"{labels.plural(n, 'refusal')} dropped; their pushes are due again.",
         )
 
     async def _decided(
         self,
-        visit: Visit,
+        request: PageRequest,
         decide: Callable[[Actor, WorkspaceId, str], Awaitable[int]],
         say: Callable[[int], str],
-    ) -> Done:
-        count = await decide(visit.actor, visit.workspace_id, visit.segments["route"])
-        return self._done(visit, say(count))
+    ) -> ActionResult:
+        count = await decide(request.actor, request.workspace_id, request.segments["route"])
+        return self._done(request, say(count))
 
-    def _done(self, visit: Visit, notice: str) -> Done:
-        answer = led_to(visit.to("routes", visit.segments["route"]), self._names.note(notice))
-        return Done(answer=answer)
+    def _done(self, request: PageRequest, notice: str) -> ActionResult:
+        answer = led_to(request.to("routes", request.segments["route"]), self._names.note(notice))
+        return ActionResult(answer=answer)

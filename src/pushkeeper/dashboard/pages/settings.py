@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.ui.csv_download import Column, csv_of
-from pushkeeper.dashboard.ui.page import Done, change, look
+from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.dashboard.context import Context
-    from pushkeeper.dashboard.ui.page import Door
-    from pushkeeper.dashboard.ui.page_request import Form, Visit
-    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.dashboard.ui.page import PageRoute
+    from pushkeeper.dashboard.ui.page_request import Form, PageRequest
+    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.api_keys import KeyFacts, KeyKind
     from pushkeeper.services.workspaces import Choice
 
@@ -37,16 +37,16 @@ _COLUMNS: Sequence[Column[KeyFacts]] = (
 )
 
 
-def doors(context: Context) -> Sequence[Door]:
-    """The doors of a workspace's settings."""
+def page_routes(context: Context) -> Sequence[PageRoute]:
+    """The routes of a workspace's settings."""
     settings = _Settings(context)
     here, admin = "/w/{workspace}/settings", Role.ADMIN
     return [
-        look(here, settings.show),
-        look(f"{here}/keys.csv", settings.csv),
-        change(f"{here}/options", "options.change", settings.choose, settings.show, admin),
-        change(f"{here}/keys", "key.make", settings.make_key, settings.show, admin),
-        change(f"{here}/keys/{{kind}}/{{key}}/revoke", "key.revoke", settings.revoke, settings.show, admin),
+        view(here, settings.show),
+        view(f"{here}/keys.csv", settings.csv),
+        action(f"{here}/options", "options.change", settings.choose, settings.show, admin),
+        action(f"{here}/keys", "key.make", settings.make_key, settings.show, admin),
+        action(f"{here}/keys/{{kind}}/{{key}}/revoke", "key.revoke", settings.revoke, settings.show, admin),
     ]
 
 
@@ -56,45 +56,45 @@ class _Settings:
         self._keys = context.services.api_keys
         self._names = context.cookies
 
-    async def show(self, visit: Visit) -> Answer:
-        chosen = await self._workspaces.options(visit.workspace_id)
-        held = await self._keys.of_workspace(visit.workspace_id)
-        return page(visit, "settings.html", options=asdict(chosen), keys=held, kind_names=KIND_NAMES)
+    async def show(self, request: PageRequest) -> PageResponse:
+        chosen = await self._workspaces.options(request.workspace_id)
+        held = await self._keys.of_workspace(request.workspace_id)
+        return page(request, "settings.html", options=asdict(chosen), keys=held, kind_names=KIND_NAMES)
 
-    async def csv(self, visit: Visit) -> Answer:
-        held = await self._keys.of_workspace(visit.workspace_id)
+    async def csv(self, request: PageRequest) -> PageResponse:
+        held = await self._keys.of_workspace(request.workspace_id)
         return csv_of("keys", _COLUMNS, held)
 
-    async def choose(self, visit: Visit) -> Done:
-        former = asdict(await self._workspaces.options(visit.workspace_id))
-        wanted = _chosen(visit.form)
+    async def choose(self, request: PageRequest) -> ActionResult:
+        former = asdict(await self._workspaces.options(request.workspace_id))
+        wanted = _chosen(request.form)
         changes = {name: value for name, value in wanted.items() if former[name] != value}
-        await self._workspaces.choose(visit.actor, visit.workspace_id, changes)
+        await self._workspaces.choose(request.actor, request.workspace_id, changes)
         notice = self._names.note(
             "The options are changed, on every machine." if changes else "Nothing was to be changed."
         )
-        return Done(answer=led_to(visit.to("settings"), notice))
+        return ActionResult(answer=led_to(request.to("settings"), notice))
 
-    async def make_key(self, visit: Visit) -> Done:
+    async def make_key(self, request: PageRequest) -> ActionResult:
         """The key is on this page and on no other; those that there were go on to work."""
-        kind = visit.form.text("kind")
+        kind = request.form.text("kind")
         if kind not in KIND_NAMES:
             raise BadRequest("kind", "expected track, app or cdp")
-        made = await self._keys.make(visit.actor, visit.workspace_id, cast("KeyKind", kind))
+        made = await self._keys.make(request.actor, request.workspace_id, cast("KeyKind", kind))
         shown = (
             {"Site id": made.key_id, "API key": made.secret}
             if kind == "track"
             else {KIND_NAMES[kind]: made.secret}
         )
-        assert visit.workspace is not None  # noqa: S101 - the gate looked it up
-        answer = page(visit, "new_keys.html", workspace=visit.workspace.name, keys=shown)
-        return Done(answer=answer)
+        assert request.workspace is not None  # noqa: S101 - the gate looked it up
+        answer = page(request, "new_keys.html", workspace=request.workspace.name, keys=shown)
+        return ActionResult(answer=answer)
 
-    async def revoke(self, visit: Visit) -> Done:
-        kind, key_id = visit.segments["kind"], visit.segments["key"]
-        await self._keys.revoke(visit.actor, visit.workspace_id, kind, key_id)
+    async def revoke(self, request: PageRequest) -> ActionResult:
+        kind, key_id = request.segments["kind"], request.segments["key"]
+        await self._keys.revoke(request.actor, request.workspace_id, kind, key_id)
         notice = self._names.note("The key is revoked; all processes refuse it within a second.")
-        return Done(answer=led_to(visit.to("settings"), notice))
+        return ActionResult(answer=led_to(request.to("settings"), notice))
 
 
 def _chosen(form: Form) -> dict[str, Choice]:

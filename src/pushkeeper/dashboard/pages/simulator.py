@@ -15,21 +15,21 @@ from pushkeeper.core.model import Content
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.ui import labels
 from pushkeeper.dashboard.ui.csv_download import Column, csv_of
-from pushkeeper.dashboard.ui.page import Done, change, look
+from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest, Conflict, Forbidden, NotFound, Unreachable
 from pushkeeper.services.messages.transactional import TransactionalPush
-from pushkeeper.services.people import Naming
+from pushkeeper.services.people import PersonReference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.dashboard.context import Context
-    from pushkeeper.dashboard.ui.page import Door
-    from pushkeeper.dashboard.ui.page_request import Visit
-    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.dashboard.ui.page import PageRoute
+    from pushkeeper.dashboard.ui.page_request import PageRequest
+    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.listings import ShownDevice
     from pushkeeper.services.routes import RouteFacts
 
@@ -46,7 +46,7 @@ _DEVICES = {
 }
 
 
-class About(msgspec.Struct, frozen=True):
+class SimulatorInfo(msgspec.Struct, frozen=True):
     """What a simulator says of itself."""
 
     origins: dict[str, str]
@@ -55,7 +55,7 @@ class About(msgspec.Struct, frozen=True):
     uninstalled: int
 
 
-class Answered(msgspec.Struct, frozen=True):
+class AnswerTally(msgspec.Struct, frozen=True):
     """How often a service answered so."""
 
     provider: str
@@ -67,10 +67,10 @@ class Answered(msgspec.Struct, frozen=True):
 class Counts(msgspec.Struct, frozen=True):
     """What the simulated services answered since they began."""
 
-    answers: list[Answered]
+    answers: list[AnswerTally]
 
 
-_COLUMNS: Sequence[Column[Answered]] = (
+_COLUMNS: Sequence[Column[AnswerTally]] = (
     Column("service", lambda one: one.provider),
     Column("status", lambda one: one.status),
     Column("reason", lambda one: one.reason),
@@ -125,19 +125,19 @@ class Control:
             raise Unreachable(f"simulator: what answers at {self.url} is none") from error
 
 
-def doors(context: Context) -> Sequence[Door]:
-    """The doors of the panel; none where no simulator is set."""
+def page_routes(context: Context) -> Sequence[PageRoute]:
+    """The routes of the panel; none where no simulator is set."""
     if context.simulator_url is None:
         return []
     panel = _Panel(context, Control(context.simulator_url))
     here, role = "/w/{workspace}/simulator", Role.OPERATOR
     return [
-        look(here, panel.show),
-        look(f"{here}/answers.csv", panel.csv),
-        change(f"{here}/uninstall", "simulator.uninstall", panel.uninstall, panel.show, role),
-        change(f"{here}/install", "simulator.install", panel.install, panel.show, role),
-        change(f"{here}/push", "simulator.push", panel.push, panel.show, role),
-        change(f"{here}/trouble", "simulator.trouble", panel.trouble, panel.show, role),
+        view(here, panel.show),
+        view(f"{here}/answers.csv", panel.csv),
+        action(f"{here}/uninstall", "simulator.uninstall", panel.uninstall, panel.show, role),
+        action(f"{here}/install", "simulator.install", panel.install, panel.show, role),
+        action(f"{here}/push", "simulator.push", panel.push, panel.show, role),
+        action(f"{here}/trouble", "simulator.trouble", panel.trouble, panel.show, role),
     ]
 
 
@@ -147,18 +147,18 @@ class _Panel:
         self._control = control
         self._names = context.cookies
 
-    async def show(self, visit: Visit) -> Answer:
+    async def show(self, request: PageRequest) -> PageResponse:
         """The panel; of a fragment, what of it changes."""
         context = self._context
         about, counts, routes, standing = await asyncio.gather(
-            self._control.get("/about", About),
+            self._control.get("/about", SimulatorInfo),
             self._control.get("/counts", Counts),
-            context.services.routes.all(visit.workspace_id),
-            context.services.reach.now(visit.workspace_id),
+            context.services.routes.all(request.workspace_id),
+            context.services.reach.now(request.workspace_id),
         )
         return page(
-            visit,
-            "simulator_live.html" if visit.fragment else "simulator.html",
+            request,
+            "simulator_live.html" if request.fragment else "simulator.html",
             about=about,
             answers=sorted(counts.answers, key=lambda one: (one.provider, -one.count)),
             routes=_simulated(routes, about),
@@ -168,37 +168,37 @@ class _Panel:
             most=MOST,
         )
 
-    async def csv(self, visit: Visit) -> Answer:
+    async def csv(self, request: PageRequest) -> PageResponse:
         """What the simulated services answered."""
-        del visit
+        del request
         counts = await self._control.get("/counts", Counts)
         return csv_of("answers", _COLUMNS, counts.answers)
 
-    async def uninstall(self, visit: Visit) -> Done:
+    async def uninstall(self, request: PageRequest) -> ActionResult:
         """Apps are gone; the services tell so at the next push."""
-        tokens = await self._tokens(visit, "uninstall")
+        tokens = await self._tokens(request, "uninstall")
         await self._control.post("/uninstall", {"tokens": tokens})
         return self._done(
-            visit, f"{labels.plural(len(tokens), 'app')} uninstalled. Push, and see them bounce."
+            request, f"{labels.plural(len(tokens), 'app')} uninstalled. Push, and see them bounce."
         )
 
-    async def install(self, visit: Visit) -> Done:
+    async def install(self, request: PageRequest) -> ActionResult:
         """Apps are there again; they are heard of when they register."""
-        tokens = await self._tokens(visit, "install")
+        tokens = await self._tokens(request, "install")
         await self._control.post("/install", {"tokens": tokens})
         return self._done(
-            visit,
+            request,
             f"{labels.plural(len(tokens), 'app')} installed again. They come back when they register.",
         )
 
-    async def push(self, visit: Visit) -> Done:
+    async def push(self, request: PageRequest) -> ActionResult:
         """Queue a push to some devices."""
-        devices = await self._chosen(visit, "push")
+        devices = await self._chosen(request, "push")
         content = Content(title="From the simulator’s panel", message="Is anybody there?")  # noqa: RUF001 - an apostrophe
         pushes = [
             TransactionalPush(
-                naming=Naming(
-                    workspace_id=visit.workspace_id,
+                naming=PersonReference(
+                    workspace_id=request.workspace_id,
                     path=Identifier(IdentifierKind.CIO_ID, cio_id(one.device.person_id)),
                     create=False,
                 ),
@@ -213,36 +213,36 @@ class _Panel:
             # Whoever went meanwhile is not pushed to.
             if isinstance(result, BaseException) and not isinstance(result, BadRequest | NotFound):
                 raise result
-        return self._done(visit, f"{labels.plural(len(pushes), 'push', 'pushes')} queued.")
+        return self._done(request, f"{labels.plural(len(pushes), 'push', 'pushes')} queued.")
 
-    async def trouble(self, visit: Visit) -> Done:
+    async def trouble(self, request: PageRequest) -> ActionResult:
         """Let a whole service be in trouble, or well again."""
-        service, trouble = visit.form.text("service"), visit.form.text("trouble")
+        service, trouble = request.form.text("service"), request.form.text("trouble")
         if service not in SERVICES or trouble not in {*TROUBLES, "none"}:
             raise BadRequest("trouble", "expected a service, and key, throttle, outage or none")
         told = None if trouble == "none" else trouble
         await self._control.post("/trouble", {"service": service, "trouble": told})
         said = "is well again" if told is None else TROUBLES[trouble]
-        return self._done(visit, f"{SERVICES[service]} {said} now.")
+        return self._done(request, f"{SERVICES[service]} {said} now.")
 
-    async def _tokens(self, visit: Visit, what: str) -> list[str]:
-        return [one.device.token.value for one in await self._chosen(visit, what)]
+    async def _tokens(self, request: PageRequest, what: str) -> list[str]:
+        return [one.device.token.value for one in await self._chosen(request, what)]
 
-    async def _chosen(self, visit: Visit, what: str) -> Sequence[ShownDevice]:
+    async def _chosen(self, request: PageRequest, what: str) -> Sequence[ShownDevice]:
         """Some devices, others each time.
 
         Raises:
             BadRequest: how many is no number, or there are none.
             Forbidden: no route of this workspace leads to the simulator.
         """
-        text = visit.form.text("count")
+        text = request.form.text("count")
         count = int(text) if text.isascii() and text.isdigit() and len(text) < len(str(MOST)) + 1 else 0
         if not 1 <= count <= MOST:
             raise BadRequest("count", f"expected a whole number from 1 to {MOST}", "out_of_range")
-        about = await self._control.get("/about", About)
-        if not _simulated(await self._context.services.routes.all(visit.workspace_id), about):
+        about = await self._control.get("/about", SimulatorInfo)
+        if not _simulated(await self._context.services.routes.all(request.workspace_id), about):
             raise Forbidden("no route of this workspace leads to the simulator")
-        found = await self._some(visit.workspace_id, _DEVICES[what], count)
+        found = await self._some(request.workspace_id, _DEVICES[what], count)
         if not found:
             raise BadRequest("count", "there are no such devices")
         return found
@@ -254,12 +254,12 @@ class _Panel:
             workspace, statuses, after=os.urandom(16), limit=count
         )
 
-    def _done(self, visit: Visit, notice: str) -> Done:
-        answer = led_to(visit.to("simulator"), self._names.note(notice))
-        return Done(answer=answer)
+    def _done(self, request: PageRequest, notice: str) -> ActionResult:
+        answer = led_to(request.to("simulator"), self._names.note(notice))
+        return ActionResult(answer=answer)
 
 
-def _simulated(routes: Sequence[RouteFacts], about: About) -> list[RouteFacts]:
+def _simulated(routes: Sequence[RouteFacts], about: SimulatorInfo) -> list[RouteFacts]:
     """The routes that lead to the simulator."""
     origins = {origin.rstrip("/") for origin in about.origins.values()}
     return [one for one in routes if (one.route.endpoint_url or "").rstrip("/") in origins]

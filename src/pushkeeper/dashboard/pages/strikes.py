@@ -6,28 +6,28 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from pushkeeper.core.delivery.status_replay import Only
+from pushkeeper.core.delivery.status_replay import StrikeFilter
 from pushkeeper.core.identity import cio_id
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.pages import people
 from pushkeeper.dashboard.ui import datetimes, labels
 from pushkeeper.dashboard.ui.csv_download import Column, csv_of, csv_of_pages
-from pushkeeper.dashboard.ui.page import Done, change, look
+from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.dashboard.ui.response import led_to
-from pushkeeper.dashboard.ui.undo_jobs import Undoing
+from pushkeeper.dashboard.ui.undo_jobs import UndoJobs
 from pushkeeper.errors import BadRequest, Conflict, NotFound, TooManyRequests, TooSlow
-from pushkeeper.services.strikes import Meant
+from pushkeeper.services.strikes import StrikeSelector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pushkeeper.core.pagination import Page
     from pushkeeper.dashboard.context import Context
-    from pushkeeper.dashboard.ui.page import Door
-    from pushkeeper.dashboard.ui.page_request import Visit
-    from pushkeeper.dashboard.ui.response import Answer
-    from pushkeeper.services.strikes import Example, Outcome, Undo
+    from pushkeeper.dashboard.ui.page import PageRoute
+    from pushkeeper.dashboard.ui.page_request import PageRequest
+    from pushkeeper.dashboard.ui.response import PageResponse
+    from pushkeeper.services.strikes import Example, Undo, UndoResult
 
 _LAST = 100
 _MAX_WHY_CHARACTERS = 300
@@ -60,26 +60,26 @@ _CHANGES: Sequence[Column[Example]] = (
 )
 
 
-def doors(context: Context) -> Sequence[Door]:
-    """The doors of undo; what it would change is shown to whoever may do it."""
+def page_routes(context: Context) -> Sequence[PageRoute]:
+    """The routes of undo; what it would change is shown to whoever may do it."""
     undo = _Undo(context)
     here, role = "/w/{workspace}/undo", Role.ADMIN
     return [
-        look(here, undo.show, role),
-        look(f"{here}.csv", undo.csv, role),
-        look(f"{here}/devices.csv", undo.devices_csv, role),
-        look(f"{here}/former", undo.show_former, role),
-        change(here, "strikes.undo", undo.do, undo.show, role),
-        change(f"{here}/{{undo}}/go-on", "strikes.resume", undo.go_on, undo.show, role),
+        view(here, undo.show, role),
+        view(f"{here}.csv", undo.csv, role),
+        view(f"{here}/devices.csv", undo.devices_csv, role),
+        view(f"{here}/former", undo.show_former, role),
+        action(here, "strikes.undo", undo.do, undo.show, role),
+        action(f"{here}/{{undo}}/go-on", "strikes.resume", undo.go_on, undo.show, role),
     ]
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class UndoPreview:
     """What taking the strikes back would change, as it is shown; `seal` is the same for the same."""
 
-    meant: Meant
-    outcome: Outcome
+    meant: StrikeSelector
+    outcome: UndoResult
 
     @property
     def seal(self) -> str:
@@ -97,92 +97,96 @@ class Shown:
 class _Undo:
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._ledger = context.services.strikes
+        self._strikes = context.services.strikes
         self._routing = context.services.routes
         self._listings = context.services.listings
         self._names = context.cookies
-        self._undoing = Undoing(context.services.strikes)
+        self._undoing = UndoJobs(context.services.strikes)
 
-    async def show(self, visit: Visit) -> Answer:
+    async def show(self, request: PageRequest) -> PageResponse:
         """The form; what it would change, where a time is asked for; and what was taken back before."""
-        asked, problem = _asked(visit), visit.form.problem
-        shown: Shown | None = None
+        asked, problem = _asked(request), request.form.problem
+        shown: UndoPreview | None = None
         if asked["since"]:
             try:
-                shown = await self._tried(visit, asked)
+                shown = await self._tried(request, asked)
             except (BadRequest, NotFound, TooSlow, TooManyRequests) as error:
                 problem = error
-        told = visit.with_form(values={**_as_form(asked), "why": [visit.form.text("why")]}, problem=problem)
-        routes = [facts.route for facts in await self._routing.all(visit.workspace_id)]
-        described = await self._listings.known(visit.workspace_id)
+        told = request.with_form(
+            values={**_as_form(asked), "why": [request.form.text("why")]}, problem=problem
+        )
+        routes = [facts.route for facts in await self._routing.all(request.workspace_id)]
+        described = await self._listings.known(request.workspace_id)
         return page(
             told,
             "undo.html",
             shown=shown,
             named=await people.named(
                 self._context,
-                visit,
+                request,
                 (one.before.person_id for one in shown.outcome.examples) if shown else (),
             ),
             asked=asked,
             ways=_ways([(route.name, route.of_credential) for route in routes]),
             reasons=described.of_devices.get("failure_reason", ()),
-            former=await self._ledger.all(visit.workspace_id, limit=_LAST),
+            former=await self._strikes.all(request.workspace_id, limit=_LAST),
         )
 
-    async def show_former(self, visit: Visit) -> Answer:
+    async def show_former(self, request: PageRequest) -> PageResponse:
         """What was taken back, and how far that is which is being."""
-        return page(visit, "undo_former.html", former=await self._ledger.all(visit.workspace_id, limit=_LAST))
+        return page(
+            request, "undo_former.html", former=await self._strikes.all(request.workspace_id, limit=_LAST)
+        )
 
-    async def csv(self, visit: Visit) -> Answer:
-        return csv_of("undone", _COLUMNS, await self._ledger.all(visit.workspace_id, limit=_LAST))
+    async def csv(self, request: PageRequest) -> PageResponse:
+        return csv_of("undone", _COLUMNS, await self._strikes.all(request.workspace_id, limit=_LAST))
 
-    async def devices_csv(self, visit: Visit) -> Answer:
+    async def devices_csv(self, request: PageRequest) -> PageResponse:
         """All devices that would change, each as it stands and as it would stand."""
-        meant = _meant(_asked(visit))
+        meant = _meant(_asked(request))
 
         async def read(after: bytes) -> Page[Example, bytes]:
-            return await self._ledger.changes(visit.workspace_id, meant, after=after)
+            return await self._strikes.changes(request.workspace_id, meant, after=after)
 
         return await csv_of_pages("would-change", _CHANGES, read, b"")
 
-    async def do(self, visit: Visit) -> Done:
+    async def do(self, request: PageRequest) -> ActionResult:
         """Take them back, if what that changes is still what was shown."""
-        asked, why = _asked(visit), visit.form.text("why").replace("\0", "")
+        asked, why = _asked(request), request.form.text("why").replace("\0", "")
         if not why or len(why) > _MAX_WHY_CHARACTERS:
             raise BadRequest(
                 "why", f"expected 1 to {_MAX_WHY_CHARACTERS} characters, for whoever reads the history"
             )
-        shown = await self._tried(visit, asked)
-        if shown.seal != visit.form.text("seal"):
+        shown = await self._tried(request, asked)
+        if shown.seal != request.form.text("seal"):
             raise Conflict("undo: what it changes is no longer what was shown; look at it again, below")
-        number = await self._ledger.begin(visit.actor, visit.workspace_id, shown.meant, why=why)
-        return await self._done(visit, number)
+        number = await self._strikes.begin(request.actor, request.workspace_id, shown.meant, why=why)
+        return await self._done(request, number)
 
-    async def go_on(self, visit: Visit) -> Done:
+    async def go_on(self, request: PageRequest) -> ActionResult:
         """Take back what is left of an undo that was cut short."""
-        number = visit.number("undo", "undo")
-        await self._ledger.resume(visit.actor, visit.workspace_id, number)
-        return await self._done(visit, number)
+        number = request.number("undo", "undo")
+        await self._strikes.resume(request.actor, request.workspace_id, number)
+        return await self._done(request, number)
 
-    async def _done(self, visit: Visit, number: int) -> Done:
-        outcome = await self._undoing.go_on(visit.workspace_id, number)
+    async def _done(self, request: PageRequest, number: int) -> ActionResult:
+        outcome = await self._undoing.go_on(request.workspace_id, number)
         if outcome is None:
             said = "It goes on by itself, and how far it is stands below."
         else:
             changed = sum(outcome.changed.values())
             said = f"{labels.plural(outcome.strikes, 'strike')} taken back; {labels.plural(changed, 'device')} changed."
-        return Done(answer=led_to(visit.to("undo"), self._names.note(said)))
+        return ActionResult(answer=led_to(request.to("undo"), self._names.note(said)))
 
-    async def _tried(self, visit: Visit, asked: Mapping[str, str]) -> Shown:
+    async def _tried(self, request: PageRequest, asked: Mapping[str, str]) -> UndoPreview:
         meant = _meant(asked)
-        outcome = await self._ledger.foresee(visit.workspace_id, meant)
-        return Shown(meant, outcome)
+        outcome = await self._strikes.foresee(request.workspace_id, meant)
+        return UndoPreview(meant, outcome)
 
 
-def _asked(visit: Visit) -> dict[str, str]:
+def _asked(request: PageRequest) -> dict[str, str]:
     """What the form holds: what was sent, or else what the address says."""
-    read: Callable[[str], str] = visit.form.text if visit.form.is_sent else visit.asked
+    read: Callable[[str], str] = request.form.text if request.form.is_sent else request.asked
     return {name: read(name).replace("\0", "") for name in _FIELDS}
 
 
@@ -192,7 +196,7 @@ def _as_form(asked: Mapping[str, str]) -> dict[str, Sequence[str]]:
     usual = {
         "since": f"{now - timedelta(hours=1):%Y-%m-%dT%H:%M}",
         "until": f"{now:%Y-%m-%dT%H:%M}",
-        "only": Only.ALL.value,
+        "only": StrikeFilter.ALL.value,
     }
     typed = {name: _for_field(asked[name], asked["zone"]) for name in ("since", "until")}
     found = {name: typed.get(name, asked[name]) or usual.get(name, "") for name in _FIELDS}
@@ -207,7 +211,7 @@ def _for_field(text: str, zone: str) -> str:
         return text
 
 
-def _meant(asked: Mapping[str, str]) -> Meant:
+def _meant(asked: Mapping[str, str]) -> StrikeSelector:
     """Which strikes are meant; never of times to come, for those cannot be shown.
 
     Raises:
@@ -220,10 +224,10 @@ def _meant(asked: Mapping[str, str]) -> Meant:
     if len(asked["reason"]) > _MAX_REASON_CHARACTERS:
         raise BadRequest("reason", f"at most {_MAX_REASON_CHARACTERS} characters", "out_of_range")
     try:
-        only = Only(asked["only"] or Only.ALL)
+        only = StrikeFilter(asked["only"] or StrikeFilter.ALL)
     except ValueError:
         raise BadRequest("only", "expected all or suppressed") from None
-    return Meant(
+    return StrikeSelector(
         since=datetimes.typed(asked["since"], asked["zone"], "since"),
         until=min(datetimes.typed(asked["until"], asked["zone"], "until"), now) if asked["until"] else now,
         route=name if of == "route" else None,

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pushkeeper.dashboard.ui.csv_download import Column, csv_of
-from pushkeeper.dashboard.ui.page import look
+from pushkeeper.dashboard.ui.page import view
 from pushkeeper.dashboard.ui.render import page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.dashboard.context import Context
-    from pushkeeper.dashboard.ui.page import Door
-    from pushkeeper.dashboard.ui.page_request import Visit
-    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.dashboard.ui.page import PageRoute
+    from pushkeeper.dashboard.ui.page_request import PageRequest
+    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.messages.templates import Template
 
 _COLUMNS: Sequence[Column[Template]] = (
@@ -29,13 +29,13 @@ _COLUMNS: Sequence[Column[Template]] = (
 )
 
 
-def doors(context: Context) -> Sequence[Door]:
-    """The doors of templates."""
+def page_routes(context: Context) -> Sequence[PageRoute]:
+    """The routes of templates."""
     templates = _Templates(context)
     return [
-        look("/w/{workspace}/templates", templates.show_all),
-        look("/w/{workspace}/templates.csv", templates.csv),
-        look("/w/{workspace}/templates/{template}", templates.show),
+        view("/w/{workspace}/templates", templates.show_all),
+        view("/w/{workspace}/templates.csv", templates.csv),
+        view("/w/{workspace}/templates/{template}", templates.show),
     ]
 
 
@@ -44,14 +44,14 @@ class _Templates:
         self._templates = context.services.templates
         self._url = context.url
 
-    async def show_all(self, visit: Visit) -> Answer:
-        found = await self._templates.all(visit.workspace_id)
-        return page(visit, "templates.html", templates=found, url=self._url)
+    async def show_all(self, request: PageRequest) -> PageResponse:
+        found = await self._templates.all(request.workspace_id)
+        return page(request, "templates.html", templates=found, url=self._url)
 
-    async def csv(self, visit: Visit) -> Answer:
-        return csv_of("templates", _COLUMNS, await self._templates.all(visit.workspace_id))
+    async def csv(self, request: PageRequest) -> PageResponse:
+        return csv_of("templates", _COLUMNS, await self._templates.all(request.workspace_id))
 
-    async def show(self, visit: Visit) -> Answer:
-        found = await self._templates.one(visit.workspace_id, visit.number("template", "template"))
+    async def show(self, request: PageRequest) -> PageResponse:
+        found = await self._templates.one(request.workspace_id, request.number("template", "template"))
         contents = {"": found.content, **found.translations}
-        return page(visit, "template.html", template=found, contents=contents)
+        return page(request, "template.html", template=found, contents=contents)

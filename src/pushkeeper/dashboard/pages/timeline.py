@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pushkeeper.dashboard.ui import labels
 from pushkeeper.errors import BadRequest
-from pushkeeper.services.listings import Line, LineKey
+from pushkeeper.services.listings import HistoryRow, LineKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,7 +81,11 @@ class Timeline:
 
 
 def timeline(
-    start: Start, lines: Sequence[Line], pushes: Sequence[PushLine], person: PersonId, delivery: Delivery
+    start: Start,
+    lines: Sequence[HistoryRow],
+    pushes: Sequence[PushLine],
+    person: PersonId,
+    delivery: Delivery,
 ) -> Timeline:
     """Lines of history and pushes as one, from one more of each than fit on a page; `delivery` makes their deliveries' ids.
 

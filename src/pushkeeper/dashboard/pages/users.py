@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.core.roles import Role, UserId
 from pushkeeper.dashboard.ui.csv_download import Column, csv_of
-from pushkeeper.dashboard.ui.page import Done, change, look
+from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.dashboard.context import Context
-    from pushkeeper.dashboard.ui.page import Door
-    from pushkeeper.dashboard.ui.page_request import Visit
-    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.dashboard.ui.page import PageRoute
+    from pushkeeper.dashboard.ui.page_request import PageRequest
+    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.accounts import Entry, User
 
 
@@ -37,19 +37,19 @@ _COLUMNS: Sequence[Column[User]] = (
 )
 
 
-def doors(context: Context) -> Sequence[Door]:
-    """The doors of users."""
+def page_routes(context: Context) -> Sequence[PageRoute]:
+    """The routes of users."""
     room = _Users(context)
     one, admin = "/users/{user}", Role.ADMIN
     return [
-        look("/users", room.show_all, admin),
-        look("/users.csv", room.csv, admin),
-        change("/users", "user.add", room.add, room.show_all, admin),
-        look(one, room.show, admin),
-        change(f"{one}/role", "user.role", room.let_be, room.show, admin),
-        change(f"{one}/link", "user.link", room.new_link, room.show, admin),
-        change(f"{one}/disable", "user.disable", room.disable, room.show, admin),
-        change(f"{one}/enable", "user.enable", room.enable, room.show, admin),
+        view("/users", room.show_all, admin),
+        view("/users.csv", room.csv, admin),
+        action("/users", "user.add", room.add, room.show_all, admin),
+        view(one, room.show, admin),
+        action(f"{one}/role", "user.role", room.set_role, room.show, admin),
+        action(f"{one}/link", "user.link", room.new_link, room.show, admin),
+        action(f"{one}/disable", "user.disable", room.disable, room.show, admin),
+        action(f"{one}/enable", "user.enable", room.enable, room.show, admin),
     ]
 
 
@@ -59,56 +59,58 @@ class _Users:
         self._url = context.url
         self._names = context.cookies
 
-    async def show_all(self, visit: Visit) -> Answer:
+    async def show_all(self, request: PageRequest) -> PageResponse:
         found = await self._users.all()
-        return page(visit, "users.html", users=found, roles=list(Role), state_of=state_of)
+        return page(request, "users.html", users=found, roles=list(Role), state_of=state_of)
 
-    async def csv(self, visit: Visit) -> Answer:
-        del visit
+    async def csv(self, request: PageRequest) -> PageResponse:
+        del request
         return csv_of("users", _COLUMNS, await self._users.all())
 
-    async def add(self, visit: Visit) -> Done:
-        user, entry = await self._users.add(visit.actor, visit.form.text("name"), _role(visit))
-        return self._link(visit, user, entry)
+    async def add(self, request: PageRequest) -> ActionResult:
+        user, entry = await self._users.add(request.actor, request.form.text("name"), _role(request))
+        return self._link(request, user, entry)
 
-    async def show(self, visit: Visit) -> Answer:
-        found = await self._one(visit)
-        return page(visit, "user.html", user=found, roles=list(Role), state=state_of(found))
+    async def show(self, request: PageRequest) -> PageResponse:
+        found = await self._one(request)
+        return page(request, "user.html", user=found, roles=list(Role), state=state_of(found))
 
-    async def let_be(self, visit: Visit) -> Done:
-        user, role = await self._one(visit), _role(visit)
-        await self._users.let_be(visit.actor, user.user_id, role)
+    async def set_role(self, request: PageRequest) -> ActionResult:
+        user, role = await self._one(request), _role(request)
+        await self._users.set_role(request.actor, user.user_id, role)
         return self._done(user, f"{user.name} is {role.value} now.")
 
-    async def new_link(self, visit: Visit) -> Done:
-        user = await self._one(visit)
-        return self._link(visit, user, await self._users.new_link(visit.actor, user.user_id))
+    async def new_link(self, request: PageRequest) -> ActionResult:
+        user = await self._one(request)
+        return self._link(request, user, await self._users.new_link(request.actor, user.user_id))
 
-    async def disable(self, visit: Visit) -> Done:
-        user = await self._one(visit)
-        await self._users.keep_out(visit.actor, user.user_id)
+    async def disable(self, request: PageRequest) -> ActionResult:
+        user = await self._one(request)
+        await self._users.disable(request.actor, user.user_id)
         return self._done(user, f"{user.name} is logged out everywhere and kept out.")
 
-    async def enable(self, visit: Visit) -> Done:
-        user = await self._one(visit)
-        await self._users.let_back(visit.actor, user.user_id)
+    async def enable(self, request: PageRequest) -> ActionResult:
+        user = await self._one(request)
+        await self._users.enable(request.actor, user.user_id)
         return self._done(user, f"{user.name} may log in again.")
 
-    async def _one(self, visit: Visit) -> User:
-        return await self._users.one(UserId(visit.number("user", "user")))
+    async def _one(self, request: PageRequest) -> User:
+        return await self._users.one(UserId(request.number("user", "user")))
 
-    def _link(self, visit: Visit, user: User, entry: Entry) -> Done:
+    def _link(self, request: PageRequest, user: User, entry: Entry) -> ActionResult:
         """The link is on this page and on no other."""
-        answer = page(visit, "user_link.html", user=user, entry=entry, url=f"{self._url}/link/{entry.token}")
-        return Done(answer=answer)
+        answer = page(
+            request, "user_link.html", user=user, entry=entry, url=f"{self._url}/link/{entry.token}"
+        )
+        return ActionResult(answer=answer)
 
-    def _done(self, user: User, notice: str) -> Done:
+    def _done(self, user: User, notice: str) -> ActionResult:
         answer = led_to(f"/users/{user.user_id}", self._names.note(notice))
-        return Done(answer=answer)
+        return ActionResult(answer=answer)
 
 
-def _role(visit: Visit) -> Role:
-    text = visit.form.text("role")
+def _role(request: PageRequest) -> Role:
+    text = request.form.text("role")
     if text not in list(Role):
         raise BadRequest("role", "expected viewer, operator or admin")
     return Role(text)

@@ -9,11 +9,16 @@ from pushkeeper.core.identity import cio_id
 from pushkeeper.core.pagination import Page
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, ROWS, Column, csv_of, csv_of_pages
-from pushkeeper.dashboard.ui.page import Done, change, look
+from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest
-from pushkeeper.services.webhooks import OTHER_CHANNELS_EVENTS, POSTED_EVENTS, Change, Wanted
+from pushkeeper.services.webhooks import (
+    OTHER_CHANNELS_EVENTS,
+    POSTED_EVENTS,
+    WebhookChange,
+    WebhookDefinition,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -21,10 +26,10 @@ if TYPE_CHECKING:
     from pushkeeper.core.actor import Actor
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.dashboard.context import Context
-    from pushkeeper.dashboard.ui.page import Door
-    from pushkeeper.dashboard.ui.page_request import Visit
-    from pushkeeper.dashboard.ui.response import Answer
-    from pushkeeper.services.webhooks import Logged, Waiting, Webhook
+    from pushkeeper.dashboard.ui.page import PageRoute
+    from pushkeeper.dashboard.ui.page_request import PageRequest
+    from pushkeeper.dashboard.ui.response import PageResponse
+    from pushkeeper.services.webhooks import LoggedCall, PendingCall, Webhook
 
 _MAX_NAME_CHARACTERS = 200
 _MAX_ENDPOINT_CHARACTERS = 2_000
@@ -47,14 +52,14 @@ _COLUMNS: Sequence[Column[Webhook]] = (
     Column("failing_since", lambda one: one.failing_since),
     Column("failure", lambda one: one.failure),
 )
-_WAITING: Sequence[Column[Waiting]] = (
+_WAITING: Sequence[Column[PendingCall]] = (
     Column("event_id", lambda one: str(one.event_id)),
     Column("event", lambda one: f"{one.object_type}_{one.metric}"),
     Column("happened_at", lambda one: one.happened_at),
     Column("person_id", lambda one: one.id),
     Column("person_email", lambda one: one.email),
 )
-_CALLS: Sequence[Column[Logged]] = (
+_CALLS: Sequence[Column[LoggedCall]] = (
     Column("call", lambda one: one.call),
     Column("at", lambda one: one.at),
     Column("event_id", lambda one: str(one.event_id)),
@@ -69,23 +74,23 @@ _CALLS: Sequence[Column[Logged]] = (
 _SHOWN_CALLS = 20
 
 
-def doors(context: Context) -> Sequence[Door]:
-    """The doors of webhooks."""
+def page_routes(context: Context) -> Sequence[PageRoute]:
+    """The routes of webhooks."""
     room = _Webhooks(context)
     one = "/w/{workspace}/webhooks/{webhook}"
     return [
-        look("/w/{workspace}/webhooks", room.show_all),
-        look("/w/{workspace}/webhooks.csv", room.csv),
-        look("/w/{workspace}/webhooks/add", room.form, Role.ADMIN),
-        change("/w/{workspace}/webhooks/add", "webhook.add", room.add, room.form, Role.ADMIN),
-        look(one, room.show),
-        look(f"{one}/waiting.csv", room.waiting_csv),
-        look(f"{one}/calls.csv", room.calls_csv),
-        change(f"{one}/change", "webhook.change", room.change, room.show, Role.ADMIN),
-        change(f"{one}/pause", "webhook.pause", room.pause, room.show, Role.OPERATOR),
-        change(f"{one}/enable", "webhook.enable", room.enable, room.show, Role.OPERATOR),
-        change(f"{one}/ping", "webhook.ping", room.ping, room.show, Role.OPERATOR),
-        change(f"{one}/delete", "webhook.delete", room.delete, room.show, Role.ADMIN),
+        view("/w/{workspace}/webhooks", room.show_all),
+        view("/w/{workspace}/webhooks.csv", room.csv),
+        view("/w/{workspace}/webhooks/add", room.form, Role.ADMIN),
+        action("/w/{workspace}/webhooks/add", "webhook.add", room.add, room.form, Role.ADMIN),
+        view(one, room.show),
+        view(f"{one}/waiting.csv", room.waiting_csv),
+        view(f"{one}/calls.csv", room.calls_csv),
+        action(f"{one}/change", "webhook.change", room.change, room.show, Role.ADMIN),
+        action(f"{one}/pause", "webhook.pause", room.pause, room.show, Role.OPERATOR),
+        action(f"{one}/enable", "webhook.enable", room.enable, room.show, Role.OPERATOR),
+        action(f"{one}/ping", "webhook.ping", room.ping, room.show, Role.OPERATOR),
+        action(f"{one}/delete", "webhook.delete", room.delete, room.show, Role.ADMIN),
     ]
 
 
@@ -96,37 +101,37 @@ class _Webhooks:
         self._caller = context.caller
         self._names = context.cookies
 
-    async def show_all(self, visit: Visit) -> Answer:
-        found = await self._webhooks.all(visit.workspace_id)
-        return page(visit, "webhooks.html", webhooks=found, state_of=state_of)
+    async def show_all(self, request: PageRequest) -> PageResponse:
+        found = await self._webhooks.all(request.workspace_id)
+        return page(request, "webhooks.html", webhooks=found, state_of=state_of)
 
-    async def csv(self, visit: Visit) -> Answer:
-        return csv_of("webhooks", _COLUMNS, await self._webhooks.all(visit.workspace_id))
+    async def csv(self, request: PageRequest) -> PageResponse:
+        return csv_of("webhooks", _COLUMNS, await self._webhooks.all(request.workspace_id))
 
-    async def form(self, visit: Visit) -> Answer:
-        return page(visit, "webhook_add.html", groups=_groups(), webhook=None)
+    async def form(self, request: PageRequest) -> PageResponse:
+        return page(request, "webhook_add.html", groups=_groups(), webhook=None)
 
-    async def add(self, visit: Visit) -> Done:
+    async def add(self, request: PageRequest) -> ActionResult:
         """The key that calls are signed with is on this page and on no other."""
-        made, key = await self._webhooks.make(visit.actor, visit.workspace_id, _wanted(visit))
-        answer = page(visit, "webhook_key.html", webhook=made, key=key)
-        return Done(answer=answer)
+        made, key = await self._webhooks.make(request.actor, request.workspace_id, _wanted(request))
+        answer = page(request, "webhook_key.html", webhook=made, key=key)
+        return ActionResult(answer=answer)
 
-    async def show(self, visit: Visit) -> Answer:
+    async def show(self, request: PageRequest) -> PageResponse:
         """One webhook, with the last calls of its endpoint and what waits for it."""
-        webhook = await self._webhooks.one(visit.workspace_id, visit.number("webhook", "webhook"))
-        after = visit.asked_number("start") or 0
+        webhook = await self._webhooks.one(request.workspace_id, request.number("webhook", "webhook"))
+        after = request.asked_number("start") or 0
         waiting = await self._webhooks.waiting(
-            visit.workspace_id, webhook.webhook_id, most=ROWS + 1, after=after
+            request.workspace_id, webhook.webhook_id, most=ROWS + 1, after=after
         )
         shown = waiting[:ROWS]
-        before = visit.asked_number("before")
+        before = request.asked_number("before")
         calls = await self._webhooks.calls(
-            visit.workspace_id, webhook.webhook_id, before=before, most=_SHOWN_CALLS + 1
+            request.workspace_id, webhook.webhook_id, before=before, most=_SHOWN_CALLS + 1
         )
-        here = visit.to("webhooks", webhook.webhook_id)
+        here = request.to("webhooks", webhook.webhook_id)
         return page(
-            visit,
+            request,
             "webhook.html",
             webhook=webhook,
             state=state_of(webhook),
@@ -139,75 +144,77 @@ class _Webhooks:
             next=f"{here}?start={shown[-1].outbox_id}" if len(waiting) > ROWS else None,
         )
 
-    async def waiting_csv(self, visit: Visit) -> Answer:
-        webhook = await self._webhooks.one(visit.workspace_id, visit.number("webhook", "webhook"))
+    async def waiting_csv(self, request: PageRequest) -> PageResponse:
+        webhook = await self._webhooks.one(request.workspace_id, request.number("webhook", "webhook"))
 
-        async def read(after: int) -> Page[Waiting, int]:
+        async def read(after: int) -> Page[PendingCall, int]:
             found = await self._webhooks.waiting(
-                visit.workspace_id, webhook.webhook_id, most=CSV_ROWS, after=after
+                request.workspace_id, webhook.webhook_id, most=CSV_ROWS, after=after
             )
             following = found[-1].outbox_id if len(found) == CSV_ROWS else None
             return Page(found, following, whole=True)
 
         return await csv_of_pages("waiting", _WAITING, read, 0)
 
-    async def calls_csv(self, visit: Visit) -> Answer:
-        calls = await self._webhooks.calls(visit.workspace_id, visit.number("webhook", "webhook"))
+    async def calls_csv(self, request: PageRequest) -> PageResponse:
+        calls = await self._webhooks.calls(request.workspace_id, request.number("webhook", "webhook"))
         return csv_of("calls", _CALLS, calls)
 
-    async def change(self, visit: Visit) -> Done:
-        former = await self._webhooks.one(visit.workspace_id, visit.number("webhook", "webhook"))
-        wanted = _wanted(visit)
+    async def change(self, request: PageRequest) -> ActionResult:
+        former = await self._webhooks.one(request.workspace_id, request.number("webhook", "webhook"))
+        wanted = _wanted(request)
         # The form shows only events that are posted; other subscriptions are kept.
         others = OTHER_CHANNELS_EVENTS.intersection(former.events)
-        change = Change(
+        change = WebhookChange(
             name=wanted.name,
             endpoint=wanted.endpoint,
             events=tuple(sorted({*wanted.events, *others})),
             full_resolution=wanted.full_resolution,
             with_content=wanted.with_content,
         )
-        changed = await self._webhooks.change(visit.actor, visit.workspace_id, former.webhook_id, change)
-        return self._done(visit, changed, "It is changed.")
+        changed = await self._webhooks.change(request.actor, request.workspace_id, former.webhook_id, change)
+        return self._done(request, changed, "It is changed.")
 
-    async def pause(self, visit: Visit) -> Done:
-        return await self._set(visit, self._webhooks.pause, "It is paused. What happens waits for it.")
+    async def pause(self, request: PageRequest) -> ActionResult:
+        return await self._set(request, self._webhooks.pause, "It is paused. What happens waits for it.")
 
-    async def enable(self, visit: Visit) -> Done:
+    async def enable(self, request: PageRequest) -> ActionResult:
         return await self._set(
-            visit, self._webhooks.enable, "It is enabled, and goes on where it stopped, at once."
+            request, self._webhooks.enable, "It is enabled, and goes on where it stopped, at once."
         )
 
     async def _set(
-        self, visit: Visit, do: Callable[[Actor, WorkspaceId, int], Awaitable[Webhook]], notice: str
-    ) -> Done:
-        number = visit.number("webhook", "webhook")
-        changed = await do(visit.actor, visit.workspace_id, number)
-        return self._done(visit, changed, notice)
+        self, request: PageRequest, do: Callable[[Actor, WorkspaceId, int], Awaitable[Webhook]], notice: str
+    ) -> ActionResult:
+        number = request.number("webhook", "webhook")
+        changed = await do(request.actor, request.workspace_id, number)
+        return self._done(request, changed, notice)
 
-    async def ping(self, visit: Visit) -> Done:
-        webhook = await self._webhooks.one(visit.workspace_id, visit.number("webhook", "webhook"))
+    async def ping(self, request: PageRequest) -> ActionResult:
+        webhook = await self._webhooks.one(request.workspace_id, request.number("webhook", "webhook"))
         async with self._audit.change(
-            visit.actor, "webhook.ping", visit.workspace_id, f"{webhook.webhook_id} {webhook.name}"
+            request.actor, "webhook.ping", request.workspace_id, f"{webhook.webhook_id} {webhook.name}"
         ) as entry:
-            taken, said = await self._caller.ping(visit.workspace_id, webhook.webhook_id)
+            taken, said = await self._caller.ping(request.workspace_id, webhook.webhook_id)
             entry.detail = said
         notice = (
             f"The endpoint took the ping: {said}."
             if taken
             else f"The endpoint did not take the ping: {said}."
         )
-        return self._done(visit, webhook, notice, bad=not taken)
+        return self._done(request, webhook, notice, bad=not taken)
 
-    async def delete(self, visit: Visit) -> Done:
-        webhook = await self._webhooks.one(visit.workspace_id, visit.number("webhook", "webhook"))
-        await self._webhooks.delete(visit.actor, visit.workspace_id, webhook.webhook_id)
+    async def delete(self, request: PageRequest) -> ActionResult:
+        webhook = await self._webhooks.one(request.workspace_id, request.number("webhook", "webhook"))
+        await self._webhooks.delete(request.actor, request.workspace_id, webhook.webhook_id)
         notice = self._names.note(f"{webhook.name} is deleted, and what waited for it.")
-        return Done(answer=led_to(visit.to("webhooks"), notice))
+        return ActionResult(answer=led_to(request.to("webhooks"), notice))
 
-    def _done(self, visit: Visit, webhook: Webhook, notice: str, *, bad: bool = False) -> Done:
-        answer = led_to(visit.to("webhooks", webhook.webhook_id), self._names.note(notice, bad=bad))
-        return Done(answer=answer)
+    def _done(
+        self, request: PageRequest, webhook: Webhook, notice: str, *, bad: bool = False
+    ) -> ActionResult:
+        answer = led_to(request.to("webhooks", webhook.webhook_id), self._names.note(notice, bad=bad))
+        return ActionResult(answer=answer)
 
 
 def _groups() -> list[tuple[str, list[str]]]:
@@ -219,13 +226,13 @@ def _groups() -> list[tuple[str, list[str]]]:
     ]
 
 
-def _wanted(visit: Visit) -> Wanted:
+def _wanted(request: PageRequest) -> WebhookDefinition:
     """What the form says.
 
     Raises:
         BadRequest: something of it is none.
     """
-    form = visit.form
+    form = request.form
     name, endpoint, events = form.text("name"), form.text("endpoint"), form.every("events")
     if not name or len(name) > _MAX_NAME_CHARACTERS:
         raise BadRequest("name", f"expected 1 to {_MAX_NAME_CHARACTERS} characters")
@@ -235,7 +242,7 @@ def _wanted(visit: Visit) -> Wanted:
         raise BadRequest("endpoint", fault)
     if not events or not POSTED_EVENTS.issuperset(events):
         raise BadRequest("events", "tick at least one")
-    return Wanted(
+    return WebhookDefinition(
         name=name,
         endpoint=endpoint,
         events=tuple(sorted(set(events))),

@@ -132,7 +132,7 @@ def activity_tone(kind: str, told: Mapping[str, object]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ActivityText:
     """What is told of an activity: a provider's answer, what that means, and the rest as it was said."""
 
     answer: str
@@ -143,9 +143,9 @@ class Told:
 _OF_ANSWERS = ("from_status", "to_status", "provider", "provider_status", "provider_reason", "reason")
 
 
-def activity_told(told: Mapping[str, Any]) -> Told:
+def activity_told(told: Mapping[str, Any]) -> ActivityText:
     """What is told of an activity."""
-    return Told(
+    return ActivityText(
         answer=answer_of(told.get("provider"), told.get("provider_status"), told.get("provider_reason")),
         because=because(str(told.get("reason") or "")),
         rest={name: value for name, value in told.items() if name not in _OF_ANSWERS},

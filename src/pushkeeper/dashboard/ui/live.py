@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pushkeeper.dashboard.ui.response import EVENTS, Answer
+from pushkeeper.dashboard.ui.response import EVENTS, PageResponse
 from pushkeeper.errors import PushkeeperError, TooManyRequests, Unreachable
 from pushkeeper.observability.logs import logger
 from pushkeeper.store.db import patience
@@ -35,7 +35,7 @@ class Frame(NamedTuple):
     state: str
 
 
-class Live:
+class LiveStreams:
     """The streams of one process, as server-sent events."""
 
     def __init__(self, ending: asyncio.Event) -> None:
@@ -53,7 +53,7 @@ class Live:
             kept = self._kept[key] = (now + _EVERY_S / 2, asyncio.ensure_future(ask()))
         return await asyncio.shield(kept[1])
 
-    def answer(self, state: str, look: Callable[[], Awaitable[Frame]]) -> Answer:
+    def answer(self, state: str, look: Callable[[], Awaitable[Frame]]) -> PageResponse:
         """Each frame that is another than the last as an event `shown`, until the state is another: `turned`, and the end.
 
         Raises:
@@ -61,7 +61,7 @@ class Live:
         """
         if self._open >= MOST_STREAMS:
             raise TooManyRequests("too many watch at this moment")
-        return Answer(parts=self._events(state, look), content_type=EVENTS, headers=(_BEHIND_PROXIES,))
+        return PageResponse(parts=self._events(state, look), content_type=EVENTS, headers=(_BEHIND_PROXIES,))
 
     async def _events(self, state: str, look: Callable[[], Awaitable[Frame]]) -> AsyncGenerator[bytes, None]:
         self._open += 1

@@ -1,4 +1,4 @@
-"""A door: one address of the dashboard, who may go through it, and what is behind it."""
+"""A route of the dashboard: its path, the role that it needs, and the handler."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from pushkeeper.core.roles import Role
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from pushkeeper.dashboard.ui.page_request import Visit
-    from pushkeeper.dashboard.ui.response import Answer
+    from pushkeeper.dashboard.ui.page_request import PageRequest
+    from pushkeeper.dashboard.ui.response import PageResponse
 
-    Handler: TypeAlias = Callable[[Visit], Awaitable[Answer]]
-    Changer: TypeAlias = Callable[[Visit], Awaitable["Done"]]
+    Handler: TypeAlias = Callable[[PageRequest], Awaitable[PageResponse]]
+    Changer: TypeAlias = Callable[[PageRequest], Awaitable["ActionResult"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class ActionResult:
     """Something was changed, by a use case that wrote its line of the audit log; and what is shown after it."""
 
-    answer: Answer
+    answer: PageResponse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class View:
     """A page that is only looked at.
 
     Attributes:
@@ -38,7 +38,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Action:
     """What a form is sent to.
 
     Attributes:
@@ -54,14 +54,14 @@ class Change:
     again: Handler
 
 
-Door: TypeAlias = Look | Change
+PageRoute: TypeAlias = View | Action
 
 
-def look(path: str, show: Handler, role: Role | None = Role.VIEWER) -> Look:
+def view(path: str, show: Handler, role: Role | None = Role.VIEWER) -> View:
     """A page, for whoever may look."""
-    return Look(path=path, role=role, show=show)
+    return View(path=path, role=role, show=show)
 
 
-def change(path: str, action: str, do: Changer, again: Handler, role: Role | None) -> Change:
+def action(path: str, action: str, do: Changer, again: Handler, role: Role | None) -> Action:
     """What a form is sent to, by whoever has this role."""
-    return Change(path=path, role=role, action=action, do=do, again=again)
+    return Action(path=path, role=role, action=action, do=do, again=again)

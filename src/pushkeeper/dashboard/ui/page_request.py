@@ -1,4 +1,4 @@
-"""A visit: one request of a browser, read, with who asks and for which workspace."""
+"""One request of a browser, read, with who asks and for which workspace."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def said_of(error: PushkeeperError) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
+class PageRequest:
     """One request.
 
     Attributes:
@@ -176,7 +176,7 @@ class Visit:
         assert self.workspace is not None  # noqa: S101 - the gate looked it up
         return path_of("w", self.workspace.name, *segments)
 
-    def with_form(self, **changes: Any) -> Visit:  # noqa: ANN401 - a form's own fields
+    def with_form(self, **changes: Any) -> PageRequest:  # noqa: ANN401 - a form's own fields
         """The same with what its form says changed."""
         return replace(self, form=replace(self.form, **changes))
 

@@ -16,10 +16,10 @@ from pushkeeper.core.identity import cio_id
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.ui import assets, labels
 from pushkeeper.dashboard.ui.page_request import path_of, said_of
-from pushkeeper.dashboard.ui.response import JSON, Answer
+from pushkeeper.dashboard.ui.response import JSON, PageResponse
 
 if TYPE_CHECKING:
-    from pushkeeper.dashboard.ui.page_request import Visit
+    from pushkeeper.dashboard.ui.page_request import PageRequest
 
 FOLDER = Path(__file__).parents[1] / "templates"
 
@@ -59,15 +59,15 @@ def environment() -> Environment:
     return made
 
 
-def page(visit: Visit, template: str, /, **facts: Any) -> Answer:  # noqa: ANN401 - what a template shows
-    """A page, for this visit."""
-    text = environment().get_template(template).render(visit=visit, form=visit.form, **facts)
-    return Answer(body=text.encode())
+def page(request: PageRequest, template: str, /, **facts: Any) -> PageResponse:  # noqa: ANN401 - what a template shows
+    """A page, for this request."""
+    text = environment().get_template(template).render(request=request, form=request.form, **facts)
+    return PageResponse(body=text.encode())
 
 
-def data(value: object) -> Answer:
+def data(value: object) -> PageResponse:
     """What a script asks for."""
-    return Answer(body=msgspec.json.encode(value), content_type=JSON)
+    return PageResponse(body=msgspec.json.encode(value), content_type=JSON)
 
 
 def number(value: float) -> str:

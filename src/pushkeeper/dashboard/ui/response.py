@@ -40,7 +40,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class PageResponse:
     """A page, or the parts of a file that is written while it is sent."""
 
     body: bytes = b""
@@ -50,7 +50,7 @@ class Answer:
     headers: Headers = ()
     kept: bool = False
 
-    def with_headers(self, *more: tuple[bytes, bytes]) -> Answer:
+    def with_headers(self, *more: tuple[bytes, bytes]) -> PageResponse:
         """The same with more headers."""
         return replace(self, headers=(*self.headers, *more))
 
@@ -84,6 +84,6 @@ class Answer:
         await send({"type": "http.response.body", "body": b""})
 
 
-def led_to(path: str, *headers: tuple[bytes, bytes]) -> Answer:
+def led_to(path: str, *headers: tuple[bytes, bytes]) -> PageResponse:
     """After a change: look there."""
-    return Answer(status=SEE_OTHER, headers=((b"location", path.encode()), *headers))
+    return PageResponse(status=SEE_OTHER, headers=((b"location", path.encode()), *headers))

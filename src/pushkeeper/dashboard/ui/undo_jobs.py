@@ -10,21 +10,21 @@ from pushkeeper.observability.logs import logger
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.services.strikes import Ledger, Outcome
+    from pushkeeper.services.strikes import Strikes, UndoResult
 
 ANSWERED_WITHIN_S = 2.0
 
 log = logger("dashboard")
 
 
-class Undoing:
+class UndoJobs:
     """The undos that this process is at; what ends with it is gone on with by whoever asks for that."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._tasks: dict[tuple[WorkspaceId, int], asyncio.Task[Outcome]] = {}
+    def __init__(self, strikes: Strikes) -> None:
+        self._strikes = strikes
+        self._tasks: dict[tuple[WorkspaceId, int], asyncio.Task[UndoResult]] = {}
 
-    async def go_on(self, workspace: WorkspaceId, undo_id: int) -> Outcome | None:
+    async def go_on(self, workspace: WorkspaceId, undo_id: int) -> UndoResult | None:
         """Take back what is left of an undo; None where that takes longer than anybody waits for an answer.
 
         Raises:
@@ -33,12 +33,12 @@ class Undoing:
         key = workspace, undo_id
         task = self._tasks.get(key)
         if task is None:
-            task = self._tasks[key] = asyncio.create_task(self._ledger.go_on(workspace, undo_id))
+            task = self._tasks[key] = asyncio.create_task(self._strikes.go_on(workspace, undo_id))
             task.add_done_callback(partial(self._over, key))
         done, _ = await asyncio.wait({task}, timeout=ANSWERED_WITHIN_S)
         return task.result() if done else None
 
-    def _over(self, key: tuple[WorkspaceId, int], task: asyncio.Task[Outcome]) -> None:
+    def _over(self, key: tuple[WorkspaceId, int], task: asyncio.Task[UndoResult]) -> None:
         del self._tasks[key]
         if not task.cancelled() and (error := task.exception()) is not None:
             log.warning("undo_cut_short", undo=key[1], error=type(error).__name__)

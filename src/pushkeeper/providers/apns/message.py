@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from pushkeeper.core.model import Platform, Provider
 from pushkeeper.providers.shared import apns_headers, payload
-from pushkeeper.providers.shared.json_template import Form, json_text
+from pushkeeper.providers.shared.json_template import JsonTemplate, json_text
 from pushkeeper.providers.transport.response import Request
 
 if TYPE_CHECKING:
@@ -51,22 +51,22 @@ def _custom_headers(content: Content) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Letter:
+class _Shared:
     content: Content
-    form: Form
+    form: JsonTemplate
     headers: tuple[tuple[bytes, bytes], ...]
     collapse_id: bytes | None
     expiration: bytes | None
 
     @classmethod
-    def of(cls, content: Content) -> _Letter:
+    def of(cls, content: Content) -> _Shared:
         tree = root(content)
         said = apns_headers.headers(content, _custom_headers(content), shown=payload.is_shown(tree))
         collapse_id = said.get("apns-collapse-id", content.collapse_id)
         expiration = said.get("apns-expiration", "0" if content.ttl_s == 0 else None)
         return cls(
             content,
-            Form(tree),
+            JsonTemplate(tree),
             tuple((name.encode(), said[name].encode()) for name in ("apns-push-type", "apns-priority")),
             None if collapse_id is None else collapse_id.encode(),
             None if expiration is None else expiration.encode(),
@@ -76,7 +76,7 @@ class _Letter:
 class Composer:
     """Makes the requests of one route; what all devices of a message share is made once."""
 
-    __slots__ = ("_expiration_text", "_keep_until", "_lead", "_letter", "_topic")
+    __slots__ = ("_expiration_text", "_keep_until", "_lead", "_shared", "_topic")
 
     def __init__(self, *, authority: str, topic: str) -> None:
         self._lead = (
@@ -85,15 +85,15 @@ class Composer:
             (b":authority", authority.encode()),
         )
         self._topic = (b"apns-topic", topic.encode())
-        self._letter: _Letter | None = None
+        self._shared: _Shared | None = None
         self._keep_until: datetime | None = None
         self._expiration_text = b""
 
     def request(self, push: Push, authorization: bytes | None) -> Request:
         """One push; `authorization` is the header's value, None where a certificate speaks for us."""
-        letter = self._letter
-        if letter is None or letter.content is not push.content:
-            letter = self._letter = _Letter.of(push.content)
+        shared = self._shared
+        if shared is None or shared.content is not push.content:
+            shared = self._shared = _Shared.of(push.content)
         identity = push.identity.encode()
         credential = ((b"authorization", authorization),) if authorization is not None else ()
         return Request(
@@ -102,12 +102,12 @@ class Composer:
                 (b":path", _path(push.token)),
                 *credential,
                 self._topic,
-                *letter.headers,
+                *shared.headers,
                 (b"apns-id", identity),
-                (b"apns-collapse-id", letter.collapse_id or identity),
-                (b"apns-expiration", letter.expiration or self._expiration(push.keep_until)),
+                (b"apns-collapse-id", shared.collapse_id or identity),
+                (b"apns-expiration", shared.expiration or self._expiration(push.keep_until)),
             ),
-            letter.form.fill((b'"%b"' % push.delivery_id.encode(), json_text(push.token.value))),
+            shared.form.fill((b'"%b"' % push.delivery_id.encode(), json_text(push.token.value))),
         )
 
     def _expiration(self, keep_until: datetime) -> bytes:
@@ -151,7 +151,7 @@ def check_size(content: Content, platform: Platform, token: Token | None = None)
 
 def size_bytes(content: Content, token: Token | None = None) -> int:
     """The size of the payload that APNs gets, in bytes."""
-    return payload.Room(Provider.APNS, token).encoded_bytes(root(content))
+    return payload.ValueSizes(Provider.APNS, token).encoded_bytes(root(content))
 
 
 def _require_form(custom: dict[str, Any], field: str) -> None:

@@ -12,7 +12,7 @@ from pushkeeper.core.model import IdKind, Platform, Priority, Provider
 from pushkeeper.errors import BadRequest
 from pushkeeper.providers.fcm import schema
 from pushkeeper.providers.shared import apns_headers, payload
-from pushkeeper.providers.shared.json_template import Form, Hole, Slot, json_text
+from pushkeeper.providers.shared.json_template import JsonTemplate, Placeholder, Slot, json_text
 from pushkeeper.providers.transport.response import Request
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def message(content: Content, platform: Platform) -> dict[str, Any]:
 
 
 def _collapse_id(content: Content) -> str | Slot:
-    return content.collapse_id or Slot(Hole.IDENTITY)
+    return content.collapse_id or Slot(Placeholder.IDENTITY)
 
 
 def _priority(content: Content) -> str:
@@ -51,7 +51,7 @@ def _priority(content: Content) -> str:
 def _android(content: Content) -> dict[str, Any]:
     data = payload.strings(content.custom_data)
     shown = payload.text_fields(content)
-    android: dict[str, Any] = {"priority": _priority(content), "ttl": Slot(Hole.TTL)}
+    android: dict[str, Any] = {"priority": _priority(content), "ttl": Slot(Placeholder.TTL)}
     if content.link or content.image_url or not shown:
         # The SDK draws the notification itself, which is how links and images work.
         data |= shown
@@ -74,7 +74,7 @@ def _custom_android(content: Content, custom: dict[str, Any]) -> dict[str, Any]:
         return tree  # FCM refuses both blocks in one message
     android = {
         "priority": _priority(content),
-        "ttl": Slot(Hole.TTL),
+        "ttl": Slot(Placeholder.TTL),
         **blocks.get("android", {}),
     }
     if "notification" in given or "notification" in android:
@@ -88,7 +88,10 @@ def _custom_android(content: Content, custom: dict[str, Any]) -> dict[str, Any]:
 def _ios(content: Content) -> dict[str, Any]:
     root = {**payload.apple_root(content, push=payload.text_fields(content)), **payload.DELIVERY_KEYS}
     data = {**payload.strings(content.custom_data), **payload.DELIVERY_KEYS}
-    if payload.Room(Provider.FCM, None).encoded_bytes({**data, **root}) > payload.MAX_BYTES - _SPARE_BYTES:
+    if (
+        payload.ValueSizes(Provider.FCM, None).encoded_bytes({**data, **root})
+        > payload.MAX_BYTES - _SPARE_BYTES
+    ):
         # The text stands in `aps` too, where every SDK finds it.
         root = {**payload.apple_root(content), **payload.DELIVERY_KEYS}
     apns = {"headers": _headers(content, {}, shown=payload.is_shown(root)), "payload": root}
@@ -121,7 +124,7 @@ def _is_shown_on_iphone(given: dict[str, Any]) -> bool:
 def _headers(content: Content, given: dict[str, Any], *, shown: bool) -> dict[str, Any]:
     return {
         "apns-collapse-id": _collapse_id(content),
-        "apns-expiration": "0" if content.ttl_s == 0 else Slot(Hole.EXPIRES_AT),
+        "apns-expiration": "0" if content.ttl_s == 0 else Slot(Placeholder.EXPIRES_AT),
         **apns_headers.headers(content, given, shown=shown),
     }
 
@@ -141,7 +144,7 @@ def _data_of(given: dict[str, Any]) -> dict[str, Any]:
 
 def body(content: Content, platform: Platform, id_kind: IdKind, *, dry_run: bool) -> dict[str, Any]:
     """The whole request body as a tree with slots."""
-    target = {id_kind.value: Slot(Hole.TOKEN)}
+    target = {id_kind.value: Slot(Placeholder.TOKEN)}
     tree: dict[str, Any] = {"message": {**target, **message(content, platform)}}
     return {"validate_only": True, **tree} if dry_run else tree
 
@@ -149,7 +152,7 @@ def body(content: Content, platform: Platform, id_kind: IdKind, *, dry_run: bool
 @dataclass(frozen=True, slots=True)
 class _Letters:
     content: Content
-    forms: dict[tuple[Platform, IdKind, bool], Form]
+    forms: dict[tuple[Platform, IdKind, bool], JsonTemplate]
 
 
 class Composer:
@@ -179,14 +182,14 @@ class Composer:
         )
         return Request((*self._lead, (b"authorization", authorization)), self._form(push).fill(values))
 
-    def _form(self, push: Push) -> Form:
+    def _form(self, push: Push) -> JsonTemplate:
         letters = self._letters
         if letters is None or letters.content is not push.content:
             letters = self._letters = _Letters(push.content, {})
         key = (push.platform, push.id_kind, push.dry_run)
         form = letters.forms.get(key)
         if form is None:
-            form = Form(body(push.content, push.platform, push.id_kind, dry_run=push.dry_run))
+            form = JsonTemplate(body(push.content, push.platform, push.id_kind, dry_run=push.dry_run))
             letters.forms[key] = form
         return form
 
@@ -219,10 +222,10 @@ def check_size(content: Content, platform: Platform, token: Token | None = None)
 
 def size_bytes(content: Content, platform: Platform, token: Token | None = None) -> int:
     """The size of the message for FCM: keys and values, and for an iPhone the payload that FCM builds for APNs."""
-    return _size_bytes(message(content, platform), payload.Room(Provider.FCM, token))
+    return _size_bytes(message(content, platform), payload.ValueSizes(Provider.FCM, token))
 
 
-def _size_bytes(tree: dict[str, Any], room: payload.Room) -> int:
+def _size_bytes(tree: dict[str, Any], room: payload.ValueSizes) -> int:
     weight = sum(room.weight_bytes(tree.get(name)) for name in ("notification", "data"))
     for block in _android_blocks(tree).values():
         shown = payload.as_object(_field(block, "remote_notification")).get("notification")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Hole(IntEnum):
+class Placeholder(IntEnum):
     """What differs from device to device; its number is its place among the values."""
 
     DELIVERY_ID = 0
@@ -28,7 +28,7 @@ class Slot:
 
     __slots__ = ("hole",)
 
-    def __init__(self, hole: Hole) -> None:
+    def __init__(self, hole: Placeholder) -> None:
         self.hole = hole
 
 
@@ -40,7 +40,7 @@ _encode_with_holes = msgspec.json.Encoder(
 ).encode
 
 
-class Form:
+class JsonTemplate:
     """An encoded tree with its holes still open."""
 
     __slots__ = ("_pattern", "_pick")
@@ -53,7 +53,7 @@ class Form:
         self._pick: Callable[[tuple[bytes, ...]], Any] = itemgetter(*order)
 
     def fill(self, values: tuple[bytes, ...]) -> bytes:
-        """The body; `values` are encoded JSON texts in the order of `Hole`."""
+        """The body; `values` are encoded JSON texts in the order of `Placeholder`."""
         filled: bytes = self._pattern % self._pick(values)
         return filled
 

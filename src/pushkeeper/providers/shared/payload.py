@@ -14,7 +14,7 @@ from pushkeeper.core.delivery import delivery_id
 from pushkeeper.core.messages.liquid import is_liquid
 from pushkeeper.core.model import Priority, Provider
 from pushkeeper.errors import BadRequest, TooLarge
-from pushkeeper.providers.shared.json_template import Form, Hole, Slot, json_text
+from pushkeeper.providers.shared.json_template import JsonTemplate, Placeholder, Slot, json_text
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import Content, Platform, Token
@@ -27,8 +27,8 @@ _USUAL_TOKEN_CHARACTERS = {Provider.APNS: 64, Provider.FCM: 163}
 _IDENTITY_CHARACTERS = 36
 
 DELIVERY_KEYS: dict[str, Any] = {
-    "CIO-Delivery-ID": Slot(Hole.DELIVERY_ID),
-    "CIO-Delivery-Token": Slot(Hole.TOKEN),
+    "CIO-Delivery-ID": Slot(Placeholder.DELIVERY_ID),
+    "CIO-Delivery-Token": Slot(Placeholder.TOKEN),
 }
 _BESIDE_APS = frozenset({"aps", "CIO", *DELIVERY_KEYS})
 
@@ -154,7 +154,7 @@ def require_collapse_id(content: Content) -> None:
         raise BadRequest("collapse_id", "cannot contain control characters, or start or end with a blank")
 
 
-class Room:
+class ValueSizes:
     """The sizes of a device's values in a payload: of a given device, or of a typical one."""
 
     __slots__ = ("_values",)
@@ -169,7 +169,7 @@ class Room:
 
     def encoded_bytes(self, tree: dict[str, Any]) -> int:
         """How long a payload is as JSON."""
-        return len(Form(tree).fill(self._values))
+        return len(JsonTemplate(tree).fill(self._values))
 
     def weight_bytes(self, value: Any) -> int:  # noqa: ANN401 - any JSON
         """The bytes of only the keys and values, as Google counts them."""

@@ -14,7 +14,7 @@ from pushkeeper.core.model import Content
 from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.services.audiences import read_whole
 from pushkeeper.services.broadcasts.recipients import require_routes, resolve, resolve_devices
-from pushkeeper.services.messages.templates import LetterCheck, Telling, letter_of, to_all_phones
+from pushkeeper.services.messages.templates import ContentCheck, SendOptions, letter_of, to_all_phones
 from pushkeeper.store.broadcasts import broadcasts
 from pushkeeper.store.broadcasts.broadcasts import BroadcastState, Definition
 from pushkeeper.store.messages import snippets, templates
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.messages.personalize import WhenUndefined
     from pushkeeper.core.model import DeviceId, PersonId, Platform, Token, WorkspaceId
     from pushkeeper.services.broadcasts.recipients import Recipient
-    from pushkeeper.services.messages.templates import Checks, Letter
+    from pushkeeper.services.messages.templates import Checks, MessageContent
     from pushkeeper.store.broadcasts.broadcasts import Broadcast
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.db.driver import Connection
@@ -71,11 +71,11 @@ class BroadcastRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class CheckedRequest:
     """A request that was checked, and the content that it comes to; the people and devices that it names are not looked up yet."""
 
     request: BroadcastRequest
-    letter: Letter
+    letter: MessageContent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,9 +92,9 @@ class Creation:
     def __init__(self, database: Database, checks: Checks) -> None:
         """`checks` maps each platform to its content validators."""
         self._database = database
-        self._check = LetterCheck(database, checks)
+        self._check = ContentCheck(database, checks)
 
-    async def check(self, workspace: WorkspaceId, request: BroadcastRequest) -> Checked:
+    async def check(self, workspace: WorkspaceId, request: BroadcastRequest) -> CheckedRequest:
         """Check all that can be checked before anything is written.
 
         Raises:
@@ -106,9 +106,9 @@ class Creation:
         if request.audience is not None:
             await read_whole(self._database.of(workspace).rows, workspace, request.audience)
         await require_routes(self._database, workspace)
-        return Checked(request=request, letter=letter)
+        return CheckedRequest(request=request, letter=letter)
 
-    async def letter(self, workspace: WorkspaceId, request: BroadcastRequest) -> Letter:
+    async def letter(self, workspace: WorkspaceId, request: BroadcastRequest) -> MessageContent:
         """The content: its template's texts, overridden by those of the request.
 
         Raises:
@@ -123,7 +123,7 @@ class Creation:
                 raise NotFound("template: no broadcast template has this number")
             template = found[0]
         to_all = request.send_to_unsubscribed
-        telling = Telling(
+        telling = SendOptions(
             data=request.data,
             event=request.event,
             when_undefined=request.when_undefined,
@@ -150,7 +150,7 @@ class Creation:
 
 
 async def insert(
-    connection: Connection, workspace: WorkspaceId, checked: Checked, *, start: bool
+    connection: Connection, workspace: WorkspaceId, checked: CheckedRequest, *, start: bool
 ) -> int | None:
     """Write a new broadcast, a draft unless it is to `start`, and return its number; None when another has its idempotency key.
 
@@ -172,7 +172,7 @@ async def insert(
     return made
 
 
-async def replace(connection: Connection, draft: Broadcast, checked: Checked) -> None:
+async def replace(connection: Connection, draft: Broadcast, checked: CheckedRequest) -> None:
     """Write another version of a draft that is locked.
 
     Raises:
@@ -187,7 +187,7 @@ def _first_state(definition: Definition) -> BroadcastState:
     return BroadcastState.SCHEDULED if definition.file_url is None else BroadcastState.FETCHING
 
 
-async def _resolve(connection: Connection, workspace: WorkspaceId, checked: Checked) -> _Resolved:
+async def _resolve(connection: Connection, workspace: WorkspaceId, checked: CheckedRequest) -> _Resolved:
     request, letter = checked.request, checked.letter
     ignore_missing = request.ignore_missing
     people: Sequence[tuple[PersonId, dict[str, Any] | None]] = ()

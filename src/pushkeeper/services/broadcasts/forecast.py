@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pushkeeper.core.broadcasts import forecast
-from pushkeeper.core.broadcasts.forecast import Asks, Facts, RouteState, ZoneState
+from pushkeeper.core.broadcasts.forecast import ForecastInput, RouteState, SendRules, ZoneState
 from pushkeeper.core.delivery.rate_limit import FCM_PER_S
 from pushkeeper.core.delivery.route_choice import choose_route
 from pushkeeper.core.model import Provider
 from pushkeeper.errors import NotFound, TooSlow
 from pushkeeper.services.audiences import read_whole
 from pushkeeper.store.broadcasts import broadcasts, estimates, forecasts
-from pushkeeper.store.broadcasts.planning import Address, Whom
+from pushkeeper.store.broadcasts.planning import Address, Targeting
 from pushkeeper.store.delivery import routes
 from pushkeeper.store.jobs import ClaimLost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.core.broadcasts.forecast import Kind, Preflight
+    from pushkeeper.core.broadcasts.forecast import DeviceGroup, Preflight
     from pushkeeper.core.model import Platform, TokenShape, WorkspaceId
     from pushkeeper.store.broadcasts.broadcasts import Broadcast
     from pushkeeper.store.db.database import Database
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 TOO_SLOW = "its audience takes too long to count"
 
 
-async def audience_of(database: Database, workspace: WorkspaceId, broadcast: Broadcast) -> Whom:
+async def audience_of(database: Database, workspace: WorkspaceId, broadcast: Broadcast) -> Targeting:
     """The devices that a broadcast would go to now.
 
     Raises:
@@ -42,7 +42,7 @@ async def audience_of(database: Database, workspace: WorkspaceId, broadcast: Bro
     node = None
     if broadcast.audience is not None:
         node = await read_whole(database.of(workspace).rows, workspace, broadcast.audience)
-    return Whom(
+    return Targeting(
         now=datetime.now(UTC),
         node=node,
         unit=broadcast.unit,
@@ -117,7 +117,7 @@ class Estimates:
         workspace, broadcast_id = broadcast.workspace_id, broadcast.broadcast_id
         whom = await audience_of(self._database, workspace, broadcast)
         zone = broadcast.schedule.time_zone if broadcast.schedule.by_zone else None
-        asks = Asks(
+        asks = SendRules(
             send_to_unsubscribed=broadcast.send_to_unsubscribed,
             skip_without_permission=broadcast.skip_without_permission,
             one_per_phone=broadcast.one_per_phone,
@@ -134,7 +134,7 @@ class Estimates:
         if any(kind.zone is ZoneState.UNKNOWN for kind in kinds):
             unknown_zones = await forecasts.unknown_zones(self._database, workspace, broadcast_id, whom)
         people = await forecasts.people(self._database, workspace, broadcast_id, whom)
-        facts = Facts(
+        facts = ForecastInput(
             at=datetime.now(UTC),
             people=people,
             kinds=kinds,
@@ -148,7 +148,7 @@ class Estimates:
         return forecast.foresee(broadcast.content, facts)
 
     async def _routes(
-        self, workspace: WorkspaceId, kinds: Sequence[Kind]
+        self, workspace: WorkspaceId, kinds: Sequence[DeviceGroup]
     ) -> dict[tuple[Platform, str, str, TokenShape], RouteState]:
         """The route of each kind of device, as it stands."""
         ways = await routes.of_workspaces(self._database, [workspace])

@@ -12,7 +12,7 @@ from pushkeeper.core.filters import saved as filter_saved
 from pushkeeper.core.model import message_day
 from pushkeeper.errors import BadRequest
 from pushkeeper.store.broadcasts import planning
-from pushkeeper.store.broadcasts.planning import Plan, Progress, Whom
+from pushkeeper.store.broadcasts.planning import Plan, Progress, Targeting
 from pushkeeper.store.delivery import routes
 from pushkeeper.store.jobs import MOST_BATCHES
 from pushkeeper.store.messages import messages
@@ -129,7 +129,7 @@ def _plan_of(broadcast: Broadcast, lanes: _Lanes) -> Plan:
     assert broadcast.message_id is not None  # noqa: S101 - it has begun
     per_s = broadcast.per_s
     due_at = broadcast.pass_at or datetime.now(UTC)
-    whom = Whom(
+    whom = Targeting(
         now=broadcast.started_at or due_at,
         node=_node(broadcast),
         unit=broadcast.unit,

@@ -13,9 +13,9 @@ from pushkeeper.services.audit import audited
 from pushkeeper.services.broadcasts import creation
 from pushkeeper.services.broadcasts.creation import Creation
 from pushkeeper.services.broadcasts.forecast import Estimates, audience_of
-from pushkeeper.services.broadcasts.standing import Standing
+from pushkeeper.services.broadcasts.status import BroadcastStatus
 from pushkeeper.services.messages.preview import Previews
-from pushkeeper.services.messages.templates import Letter
+from pushkeeper.services.messages.templates import MessageContent
 from pushkeeper.store.broadcasts import broadcasts, estimates
 from pushkeeper.store.broadcasts import progress as broadcast_progress
 from pushkeeper.store.broadcasts.broadcasts import Broadcast, BroadcastState, EstimateState
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from pushkeeper.rendering.renderer import Renderer
     from pushkeeper.services.audit import AuditEntry
     from pushkeeper.services.broadcasts.creation import BroadcastRequest
-    from pushkeeper.services.messages.preview import Said
+    from pushkeeper.services.messages.preview import PlatformPreview
     from pushkeeper.services.messages.templates import Checks
-    from pushkeeper.store.broadcasts.progress import Waiting
+    from pushkeeper.store.broadcasts.progress import RemainingDevices
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.db.driver import Connection
 
-__all__ = ["Broadcast", "BroadcastState", "Broadcasts", "EstimateState", "Minute", "Standing", "Tally"]
+__all__ = ["Broadcast", "BroadcastState", "BroadcastStatus", "Broadcasts", "EstimateState", "Minute", "Tally"]
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_DEVICE = "no_device"
@@ -120,7 +120,7 @@ class Broadcasts:
 
         return await self._change(workspace, broadcast_id, work, entry)
 
-    async def preview(self, workspace: WorkspaceId, request: BroadcastRequest) -> list[Said]:
+    async def preview(self, workspace: WorkspaceId, request: BroadcastRequest) -> list[PlatformPreview]:
         """What it would say on each platform to somebody of its audience; where people are named, to somebody of all.
 
         Raises:
@@ -133,9 +133,9 @@ class Broadcasts:
             node = await read_whole(self._database.of(workspace).rows, workspace, request.audience)
         return await self._previews.say(workspace, letter, node, request.unit)
 
-    async def shown(self, workspace: WorkspaceId, broadcast: Broadcast) -> list[Said]:
+    async def shown(self, workspace: WorkspaceId, broadcast: Broadcast) -> list[PlatformPreview]:
         """What a broadcast that was made says on each platform to somebody of its audience."""
-        letter = Letter(content=broadcast.content, wording=broadcast.wording)
+        letter = MessageContent(content=broadcast.content, wording=broadcast.wording)
         try:
             node = (await audience_of(self._database, workspace, broadcast)).node
         except BadRequest:
@@ -172,7 +172,7 @@ class Broadcasts:
 
         return await self._change(workspace, broadcast_id, work)
 
-    async def standing(self, workspace: WorkspaceId, broadcast_id: int) -> Standing:
+    async def standing(self, workspace: WorkspaceId, broadcast_id: int) -> BroadcastStatus:
         """How a broadcast does.
 
         Raises:
@@ -181,13 +181,13 @@ class Broadcasts:
         broadcast, now = await self.one(workspace, broadcast_id), datetime.now(UTC)
         since, lately_s = progress.lately(broadcast.started_at, now)
         tallies: Sequence[Tally] = ()
-        waiting: Sequence[Waiting] = ()
+        waiting: Sequence[RemainingDevices] = ()
         minutes: Sequence[Minute] = ()
         if (message_id := broadcast.message_id) is not None:
             tallies = await broadcast_progress.tallies(self._database, workspace, message_id)
             waiting = await broadcast_progress.waiting(self._database, workspace, message_id)
             minutes = await broadcast_progress.minutes(self._database, workspace, message_id, since)
-        facts = progress.Facts(
+        facts = progress.ProgressInput(
             now=now,
             started=broadcast.started_at is not None,
             paused=broadcast.paused_at is not None,
@@ -205,7 +205,7 @@ class Broadcasts:
             bound_per_s=broadcast.per_s,
         )
         pending = broadcast.estimate is not None and broadcast.estimate.state is EstimateState.PENDING
-        return Standing(
+        return BroadcastStatus(
             broadcast=broadcast,
             progress=progress.tell(facts),
             tallies=tallies,

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.errors import TooManyRequests, TooSlow
 from pushkeeper.services.doctor.finding import attention, ok, wrong
-from pushkeeper.services.strikes import Ledger
+from pushkeeper.services.strikes import Strikes
 from pushkeeper.store import jobs, unreadable_rows
 from pushkeeper.store.admin import workspaces
 
 if TYPE_CHECKING:
     from pushkeeper.services.doctor.finding import Finding
     from pushkeeper.store.db.database import Database
-    from pushkeeper.store.jobs import Troubled
+    from pushkeeper.store.jobs import FailingJob
 
 _LEDGER = "ledger"
 _JOBS = "jobs"
@@ -26,7 +26,7 @@ _SAMPLED_FOR_S = 10.0
 
 async def of_ledger(database: Database, *, whole: bool) -> list[Finding]:
     """For each workspace, whether each device's status is what its history comes to; of large ones a sample, or the `whole`."""
-    ledger = Ledger(database)
+    ledger = Strikes(database)
     found = []
     for workspace in await workspaces.list_all(database):
         parts = min(max(workspace.devices // _DEVICES_OF_A_PART, 1), _MOST_PARTS)
@@ -73,7 +73,7 @@ async def of_rows(database: Database) -> list[Finding]:
     ] or [ok(_ROWS, "no unreadable rows")]
 
 
-def _of_job(job: Troubled) -> Finding:
+def _of_job(job: FailingJob) -> Finding:
     about = f"{job.workspace}: {job.kind} {job.item_id}"
     todo = "see the reason; then `pushkeeper jobs retry` or `pushkeeper jobs cancel`"
     if job.state == "failed":

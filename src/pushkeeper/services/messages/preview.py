@@ -10,7 +10,13 @@ import msgspec
 
 from pushkeeper.core.filters.from_text import read as read_filter
 from pushkeeper.core.filters.nodes import And, Unit
-from pushkeeper.core.messages.personalize import BadContent, Reader, Speaker, WhenUndefined, Wording
+from pushkeeper.core.messages.personalize import (
+    BadContent,
+    MessageRenderer,
+    PersonalizedContent,
+    RenderContext,
+    WhenUndefined,
+)
 from pushkeeper.core.model import Platform
 from pushkeeper.errors import BadRequest
 from pushkeeper.rendering.frames import Rendered
@@ -23,7 +29,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.filters.nodes import Node
     from pushkeeper.core.model import Content, WorkspaceId
     from pushkeeper.rendering.renderer import Renderer
-    from pushkeeper.services.messages.templates import Checks, Letter
+    from pushkeeper.services.messages.templates import Checks, MessageContent
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.devices.pages import ShownDevice
 
@@ -34,7 +40,7 @@ _LOOKED_AT = 20  # devices of the newest people, among whom one is of the platfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class PlatformPreview:
     """What a message says on one platform.
 
     Attributes:
@@ -58,8 +64,8 @@ class Previews:
         self._renderer = renderer
 
     async def say(
-        self, workspace: WorkspaceId, letter: Letter, node: Node | None, unit: Unit = Unit.DEVICE
-    ) -> list[Said]:
+        self, workspace: WorkspaceId, letter: MessageContent, node: Node | None, unit: Unit = Unit.DEVICE
+    ) -> list[PlatformPreview]:
         """What a letter says on each platform to the newest person in an audience who has such a device.
 
         `node` is the audience's filter; of None, everybody is in it.
@@ -69,34 +75,40 @@ class Previews:
         )
 
     async def _on(
-        self, workspace: WorkspaceId, letter: Letter, whom: tuple[Node | None, Unit], platform: Platform
-    ) -> Said:
+        self,
+        workspace: WorkspaceId,
+        letter: MessageContent,
+        whom: tuple[Node | None, Unit],
+        platform: Platform,
+    ) -> PlatformPreview:
         to = await self._somebody(workspace, *whom, platform)
         if not letter.content.says_something_to(platform):
-            return Said(platform=platform, to=to, problem="it says nothing on this platform")
+            return PlatformPreview(platform=platform, to=to, problem="it says nothing on this platform")
         wording = letter.wording
         if wording is None:
-            return Said(platform=platform, to=to, content=letter.content.on(platform))
+            return PlatformPreview(platform=platform, to=to, content=letter.content.on(platform))
         if to is None:
             # Of nobody nothing is known: what would be missing is left empty.
             wording = msgspec.structs.replace(wording, when_undefined=WhenUndefined.EMPTY)
-        reader = Reader(person={}, device={}) if to is None else await self._reader(to, wording)
+        reader = RenderContext(person={}, device={}) if to is None else await self._reader(to, wording)
         try:
             [said] = await self._renderer.say(
-                workspace, Speaker(letter.content, wording), [(reader, platform)], within_s=_WITHIN_S
+                workspace, MessageRenderer(letter.content, wording), [(reader, platform)], within_s=_WITHIN_S
             )
             if not isinstance(said, Rendered):
-                return Said(platform=platform, to=to, problem=_NOT_YET if said is None else said.reason)
+                return PlatformPreview(
+                    platform=platform, to=to, problem=_NOT_YET if said is None else said.reason
+                )
             services = await credentials.services(self._database, workspace)
             for provider, check in self._checks.get(platform, {}).items():
                 if provider in services:
                     check.check_form(said.content, platform)
                     check.check_size(said.content, platform)
         except (BadContent, BadRequest) as error:
-            return Said(platform=platform, to=to, problem=str(error))
+            return PlatformPreview(platform=platform, to=to, problem=str(error))
         if not said.content.says_something_to(platform):
-            return Said(platform=platform, to=to, problem="nothing is left of it for this person")
-        return Said(platform=platform, to=to, content=said.content)
+            return PlatformPreview(platform=platform, to=to, problem="nothing is left of it for this person")
+        return PlatformPreview(platform=platform, to=to, content=said.content)
 
     async def _somebody(
         self, workspace: WorkspaceId, node: Node | None, unit: Unit, platform: Platform
@@ -113,7 +125,7 @@ class Previews:
         # Of a person all devices are shown, whatever they are.
         return next((one for one in found.rows if one.device.platform == platform), None)
 
-    async def _reader(self, to: ShownDevice, wording: Wording) -> Reader:
+    async def _reader(self, to: ShownDevice, wording: PersonalizedContent) -> RenderContext:
         message_id, device = new_id(), to.device
         known = await render_context.of(
             self._database,

@@ -12,7 +12,7 @@ from pushkeeper.core.filters import from_json
 from pushkeeper.core.filters.nodes import BadFilter
 from pushkeeper.core.messages import personalize
 from pushkeeper.core.messages.liquid import BadTemplate
-from pushkeeper.core.messages.personalize import Wording
+from pushkeeper.core.messages.personalize import PersonalizedContent
 from pushkeeper.core.model import PHONES, Content
 from pushkeeper.errors import BadRequest, NotFound, TooLarge
 from pushkeeper.services.audit import audited
@@ -32,11 +32,11 @@ __all__ = [
     "Addressed",
     "Check",
     "Checks",
+    "ContentCheck",
     "Draft",
     "Find",
-    "Letter",
-    "LetterCheck",
-    "Telling",
+    "MessageContent",
+    "SendOptions",
     "Template",
     "TemplateKind",
     "Templates",
@@ -63,11 +63,11 @@ Find: TypeAlias = "Callable[[Collection[str]], Awaitable[dict[str, str]]]"  # sn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class MessageContent:
     """What a message is to say: its own content, and what of it is not the same to everybody, if anything is."""
 
     content: Content
-    wording: Wording | None = None
+    wording: PersonalizedContent | None = None
     template_id: int | None = None
     send_to_unsubscribed: bool = True
 
@@ -78,7 +78,7 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Telling:
+class SendOptions:
     """What a sender says beside a content.
 
     Attributes:
@@ -95,7 +95,9 @@ class Telling:
     send_to_unsubscribed: bool | None = None
 
 
-async def letter_of(snippets: Find, template: Template | None, content: Content, telling: Telling) -> Letter:
+async def letter_of(
+    snippets: Find, template: Template | None, content: Content, telling: SendOptions
+) -> MessageContent:
     """What a template says where a content says nothing else; without one, all are sent to if nothing else is told.
 
     `snippets` finds those that its texts use; their current values are stored with the letter.
@@ -113,7 +115,7 @@ async def letter_of(snippets: Find, template: Template | None, content: Content,
     said = None
     liquid = [text for each in (own, *translations.values()) for text in personalize.liquid_texts(each)]
     if translations or liquid:
-        said = Wording(
+        said = PersonalizedContent(
             translations=translations,
             language=telling.language,
             when_undefined=telling.when_undefined or usual,
@@ -121,7 +123,7 @@ async def letter_of(snippets: Find, template: Template | None, content: Content,
             event=telling.event,
             snippets=await _used(snippets, liquid),
         )
-    return Letter(
+    return MessageContent(
         content=own,
         wording=said,
         template_id=None if template is None else template.template_id,
@@ -166,7 +168,7 @@ async def to_all_phones() -> Collection[Platform]:
     return PHONES
 
 
-class LetterCheck:
+class ContentCheck:
     """Checks the content of a message before it is accepted."""
 
     def __init__(self, database: Database, checks: Checks) -> None:
@@ -175,7 +177,7 @@ class LetterCheck:
         self._checks = checks
 
     async def require(
-        self, workspace: WorkspaceId, letter: Letter, addressed: Addressed = to_all_phones
+        self, workspace: WorkspaceId, letter: MessageContent, addressed: Addressed = to_all_phones
     ) -> None:
         """Check a message in every language; `addressed` is called for its platforms only if they matter.
 
@@ -241,7 +243,7 @@ class Templates:
     def __init__(self, database: Database, checks: Checks) -> None:
         """Take a database and, for each platform, the checks of its push services."""
         self._database = database
-        self._check = LetterCheck(database, checks)
+        self._check = ContentCheck(database, checks)
 
     @audited("template.make")
     async def make(self, entry: AuditEntry, workspace: WorkspaceId, draft: Draft) -> Template:

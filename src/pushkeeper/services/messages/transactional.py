@@ -12,9 +12,9 @@ from pushkeeper.core.model import PersonId, Platform, Token, device_id
 from pushkeeper.errors import BadRequest, Conflict, Forbidden, NotFound
 from pushkeeper.services.audit import audited
 from pushkeeper.services.messages.templates import (
-    Letter,
-    LetterCheck,
-    Telling,
+    ContentCheck,
+    MessageContent,
+    SendOptions,
     letter_of,
     says_something,
     to_all_phones,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.db.driver import Connection
     from pushkeeper.store.devices.devices import Registration
     from pushkeeper.store.messages.templates import Template
-    from pushkeeper.store.people.people import Naming
+    from pushkeeper.store.people.people import PersonReference
 
 To: TypeAlias = Literal["all", "last_used"] | Token
 
@@ -64,7 +64,7 @@ class TransactionalPush:
         retained: what it says is kept when it is over.
     """
 
-    naming: Naming
+    naming: PersonReference
     content: Content
     to: To = "all"
     send_at: datetime | None = None
@@ -91,18 +91,18 @@ class Queued:
 @dataclass(frozen=True, slots=True)
 class _Accepted:
     push: TransactionalPush
-    letter: Letter
+    letter: MessageContent
     at: datetime
     send_at: datetime
 
 
-class Sending:
+class TransactionalPushes:
     """Accepts messages into the queue."""
 
     def __init__(self, database: Database, checks: Checks) -> None:
         """Take a database and, for each platform, what its providers have to say against a content."""
         self._database = database
-        self._check = LetterCheck(database, checks)
+        self._check = ContentCheck(database, checks)
         self._accept = Combiner(self._commit, _keys, name="sending")
 
     async def accept(self, push: TransactionalPush) -> Queued:
@@ -117,7 +117,9 @@ class Sending:
             snippets.finder(self._database, push.naming.workspace_id),
             await self._template(push),
             push.content,
-            Telling(data=push.data, language=push.language, send_to_unsubscribed=push.send_to_unsubscribed),
+            SendOptions(
+                data=push.data, language=push.language, send_to_unsubscribed=push.send_to_unsubscribed
+            ),
         )
         await self._check.require(push.naming.workspace_id, letter, partial(self._addressed, push))
         now = datetime.now(UTC)

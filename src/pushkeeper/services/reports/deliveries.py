@@ -12,13 +12,11 @@ from pushkeeper.store.db.group_commit import Combiner
 from pushkeeper.store.db.turns import Keys
 from pushkeeper.store.devices import devices
 from pushkeeper.store.messages import messages, template_series
-from pushkeeper.store.messages.messages import DeliveryFacts, PushRecord
+from pushkeeper.store.messages.messages import DeliveriesFilter, DeliveryFacts, PushRecord
 from pushkeeper.store.messages.messages import Page as DeliveriesPage
-from pushkeeper.store.messages.messages import Wanted as WantedDeliveries
 from pushkeeper.store.people import activities
 from pushkeeper.store.people.activities import TYPES as ACTIVITY_TYPES
-from pushkeeper.store.people.activities import Activity
-from pushkeeper.store.people.activities import Asked as AskedActivities
+from pushkeeper.store.people.activities import ActivitiesPage, Activity
 from pushkeeper.store.reports import app_reports
 from pushkeeper.store.reports.app_reports import AppMetric, Report, Reported
 
@@ -31,26 +29,26 @@ if TYPE_CHECKING:
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.db.driver import Connection
     from pushkeeper.store.devices.devices import Count
-    from pushkeeper.store.messages.messages import AnswerCount, Listed, Page, Wanted
+    from pushkeeper.store.messages.messages import AnswerCount, ListedDelivery, Page
     from pushkeeper.store.messages.template_series import Period
     from pushkeeper.store.messages.templates import Template
-    from pushkeeper.store.people.activities import Asked, Feed
+    from pushkeeper.store.people.activities import Feed
 
 __all__ = [
     "ACTIVITY_TYPES",
     "NO_DEVICE",
     "PERIODS",
+    "ActivitiesPage",
     "Activity",
     "AppMetric",
     "AppReport",
-    "AskedActivities",
+    "DeliveriesFilter",
     "DeliveriesPage",
     "DeliveryFacts",
+    "DeliveryReports",
     "Metric",
     "PushRecord",
     "Reported",
-    "Reporting",
-    "WantedDeliveries",
     "failure_message",
     "metrics",
 ]
@@ -112,7 +110,7 @@ class AppReport:
     action: str | None = None
 
 
-class Reporting:
+class DeliveryReports:
     """Reads what the others wrote, and takes what apps tell of their pushes."""
 
     def __init__(self, database: Database) -> None:
@@ -125,15 +123,17 @@ class Reporting:
         """The deliveries of a person, and of those who were merged into them, the newest message first."""
         return await messages.of_person(self._database, workspace, person, page)
 
-    async def deliveries(self, workspace: WorkspaceId, wanted: Wanted) -> list[Listed]:
+    async def deliveries(self, workspace: WorkspaceId, wanted: DeliveriesFilter) -> list[ListedDelivery]:
         """The deliveries of a workspace, the newest message first."""
         return await messages.of_workspace(self._database, workspace, wanted)
 
-    async def activities_of(self, workspace: WorkspaceId, person: PersonId, asked: Asked) -> list[Activity]:
+    async def activities_of(
+        self, workspace: WorkspaceId, person: PersonId, asked: ActivitiesPage
+    ) -> list[Activity]:
         """What a person did and what happened to them, the newest first."""
         return await activities.of_person(self._database, workspace, person, asked)
 
-    async def feed(self, workspace: WorkspaceId, asked: Asked, *, deleted: bool) -> Feed:
+    async def feed(self, workspace: WorkspaceId, asked: ActivitiesPage, *, deleted: bool) -> Feed:
         """What happened to the people of a workspace, newest first; `deleted` includes those of deleted people."""
         return await activities.of_workspace(self._database, workspace, asked, deleted=deleted)
 

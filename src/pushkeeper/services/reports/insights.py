@@ -15,10 +15,10 @@ from pushkeeper.store.reports.insights import Bounce, BounceDay, Insight, PushDa
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pushkeeper.core.devices.token_age import Age, Week
+    from pushkeeper.core.devices.token_age import AgeBand, ExpiryWeek
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.db.database import Database
-    from pushkeeper.store.reports.insights import Began, Last
+    from pushkeeper.store.reports.insights import LastCount, StartedBroadcast
 
 __all__ = [
     "MOST_BOUNCES",
@@ -153,22 +153,24 @@ class Insights:
         """What came of devices that bounced or were suppressed, month by month for a year; likewise."""
         return await self._counted(workspace, Insight.REVIVALS, waits, lambda found: _rows(found, Revival))
 
-    async def token_ages(self, workspace: WorkspaceId, *, waits: bool = True) -> Counted[list[Age]] | None:
+    async def token_ages(
+        self, workspace: WorkspaceId, *, waits: bool = True
+    ) -> Counted[list[AgeBand]] | None:
         """Devices by platform and by how long ago they were last used; likewise."""
         return await self._counted(
-            workspace, Insight.TOKENS, waits, lambda found: token_age.ages(_rows(found, token_age.Used))
+            workspace, Insight.TOKENS, waits, lambda found: token_age.ages(_rows(found, token_age.UsageCount))
         )
 
     async def token_calendar(
         self, workspace: WorkspaceId, *, waits: bool = True
-    ) -> Counted[list[Week]] | None:
+    ) -> Counted[list[ExpiryWeek]] | None:
         """The weeks in which FCM forgets Android devices that are not used any more; likewise."""
         today = datetime.now(UTC).date()
         return await self._counted(
             workspace,
             Insight.TOKENS,
             waits,
-            lambda found: token_age.calendar(_rows(found, token_age.Used), today),
+            lambda found: token_age.calendar(_rows(found, token_age.UsageCount), today),
         )
 
     async def pushes(self, workspace: WorkspaceId, days: int) -> list[PushDay]:
@@ -246,7 +248,7 @@ def flat(result: Result) -> FlatResult:
     )
 
 
-def _is_old(found: Last, now: datetime) -> bool:
+def _is_old(found: LastCount, now: datetime) -> bool:
     return now - found.counted_at > max(_FRESH, timedelta(milliseconds=found.took_ms * _TIMES_AS_LONG))
 
 
@@ -254,7 +256,7 @@ def _rows(found: Sequence[dict[str, Any]], kind: type[T]) -> list[T]:
     return msgspec.convert(found, list[kind])  # type: ignore[valid-type]
 
 
-def _result(one: Began) -> Result:
+def _result(one: StartedBroadcast) -> Result:
     endings, foreseen, within = one.endings or {}, one.foreseen, None
     if foreseen is not None and one.state == "sent" and not one.dry_run:
         within = foreseen["least"] <= endings.get("accepted", 0) <= foreseen["most"]

@@ -1,4 +1,4 @@
-"""The census: how many people can be reached and how their devices stand, counted as often as that is cheap."""
+"""Reach: how many people can be reached and how their devices stand, counted as often as that is cheap."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ __all__ = [
     "DAILY_KEPT",
     "HOURLY_KEPT",
     "HOURS",
-    "Census",
     "DeviceCount",
     "Hour",
     "Moment",
+    "ReachReports",
     "Span",
-    "Standing",
+    "WorkspaceCounts",
     "is_old",
 ]
 
@@ -56,7 +56,7 @@ _SPANS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class WorkspaceCounts:
     """How a workspace stood when it was last counted."""
 
     reach: ReachNow
@@ -67,13 +67,13 @@ class Standing:
         return sum(count.devices for count in self.devices if count.status in statuses)
 
 
-class Census:
+class ReachReports:
     """Counts the people and devices of all workspaces."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def now(self, workspace: WorkspaceId) -> Standing:
+    async def now(self, workspace: WorkspaceId) -> WorkspaceCounts:
         """How a workspace stands: counted now where that is quick, else as it was last counted; then a worker is asked."""
         found = await reach.now(self._database, workspace)
         if found is None:
@@ -86,7 +86,7 @@ class Census:
                 found = await reach.now(self._database, workspace) or found
             else:
                 await reach.ask(self._database, workspace)
-        return Standing(found, await reach.devices(self._database, workspace))
+        return WorkspaceCounts(found, await reach.devices(self._database, workspace))
 
     async def over_time(self, workspace: WorkspaceId, span: Span) -> list[Moment]:
         """Devices by last status, hour by hour for two days and day by day for longer, the oldest first."""

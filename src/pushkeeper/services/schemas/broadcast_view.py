@@ -16,7 +16,7 @@ from pushkeeper.store.broadcasts.broadcasts import EstimateState
 if TYPE_CHECKING:
     from typing import Self
 
-    from pushkeeper.services.broadcasts.service import Standing
+    from pushkeeper.services.broadcasts.service import BroadcastStatus
     from pushkeeper.store.broadcasts.broadcasts import Broadcast
 
 
@@ -137,7 +137,7 @@ class BroadcastView(View, frozen=True, kw_only=True):
         )
 
     @classmethod
-    def of_standing(cls, standing: Standing) -> Self:
+    def of_standing(cls, standing: BroadcastStatus) -> Self:
         """With how far it has come, what came of it, and whether that is what was expected."""
         endings = Counter[str]()
         for tally in standing.tallies:

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from pushkeeper.core.delivery.device_status import LastStatus
-from pushkeeper.core.delivery.status_replay import Only
+from pushkeeper.core.delivery.status_replay import StrikeFilter
 from pushkeeper.core.identity import cio_id
 from pushkeeper.core.model import Platform
 from pushkeeper.errors import BadRequest
 from pushkeeper.services import validation
 from pushkeeper.services.schemas.base import Request, Time
-from pushkeeper.services.strikes import Meant
+from pushkeeper.services.strikes import StrikeSelector
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from pushkeeper.services.strikes import Example, Outcome
+    from pushkeeper.services.strikes import Example, UndoResult
 
 MAX_REASON_BYTES = 1_000
 _MAX_NAME_BYTES = 300
@@ -32,7 +32,7 @@ class UndoRequest(Request, frozen=True, kw_only=True):
     route: str | None = None
     credential: str | None = None
     reason: str | None = None
-    only: Only = Only.ALL
+    only: StrikeFilter = StrikeFilter.ALL
     why: str | None = None
     dry_run: bool | None = True
 
@@ -40,7 +40,7 @@ class UndoRequest(Request, frozen=True, kw_only=True):
     def is_dry_run(self) -> bool:
         return self.dry_run is not False
 
-    def meant(self) -> Meant:
+    def meant(self) -> StrikeSelector:
         """Which strikes are meant.
 
         Raises:
@@ -49,7 +49,7 @@ class UndoRequest(Request, frozen=True, kw_only=True):
         why = validation.optional_text(self.why, "why", max_bytes=MAX_REASON_BYTES) or ""
         if not self.is_dry_run and not why.strip():
             raise BadRequest("why", "is needed, for whoever reads the history", "missing")
-        return Meant(
+        return StrikeSelector(
             since=validation.time(self.since, "since"),
             until=validation.time(self.until, "until"),
             only=self.only,
@@ -102,7 +102,7 @@ class UndoOutcome(Struct, frozen=True, kw_only=True):
     examples: list[UndoExample]
 
     @classmethod
-    def of(cls, outcome: Outcome) -> Self:
+    def of(cls, outcome: UndoResult) -> Self:
         return cls(
             dry_run=outcome.undo_id is None,
             undo=outcome.undo_id,

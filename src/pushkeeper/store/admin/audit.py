@@ -33,7 +33,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Act:
+class NewAuditLine:
     """What somebody is about to do.
 
     Attributes:
@@ -53,7 +53,7 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line(Act):
+class AuditLine(NewAuditLine):
     """One line of the log."""
 
     audit_id: int
@@ -64,7 +64,7 @@ class Line(Act):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class AuditFilter:
     """Which lines are asked for, before one of them; what is None is not asked for."""
 
     before: int | None = None
@@ -74,23 +74,23 @@ class Wanted:
     limit: int
 
 
-async def begin(database: Database, act: Act) -> int:
+async def begin(database: Database, act: NewAuditLine) -> int:
     """Write what somebody is about to do, and return the number of its line."""
     begun: int = await database.value(SQL["begin"], *_values(act), Outcome.BEGUN.value, "")
     return begun
 
 
-async def write(database: Database, act: Act, outcome: Outcome, detail: str = "") -> None:
+async def write(database: Database, act: NewAuditLine, outcome: Outcome, detail: str = "") -> None:
     """Write a whole line, of what is over."""
     await database.value(SQL["begin"], *_values(act), outcome.value, _short(detail))
 
 
-async def write_with(connection: Connection, act: Act, detail: str = "") -> None:
+async def write_with(connection: Connection, act: NewAuditLine, detail: str = "") -> None:
     """Write the line of what is done in this transaction."""
     await connection.fetchval(SQL["begin"], *_values(act), Outcome.DONE.value, _short(detail))
 
 
-def _values(act: Act) -> list[object]:
+def _values(act: NewAuditLine) -> list[object]:
     return [
         act.actor.value,
         act.user_id,
@@ -114,13 +114,14 @@ async def done_with(connection: Connection, audit_id: int) -> None:
     await connection.execute(SQL["done"], audit_id)
 
 
-async def page(database: Database, wanted: Wanted) -> list[Line]:
+async def page(database: Database, wanted: AuditFilter) -> list[AuditLine]:
     """Lines of the log, the newest first."""
     rows = await database.rows(
         SQL["page"], wanted.before, wanted.workspace_id, wanted.user_id, wanted.actor, wanted.limit
     )
     return [
-        Line(**{**row, "actor": ActorKind(row["actor"]), "outcome": Outcome(row["outcome"])}) for row in rows
+        AuditLine(**{**row, "actor": ActorKind(row["actor"]), "outcome": Outcome(row["outcome"])})
+        for row in rows
     ]
 
 

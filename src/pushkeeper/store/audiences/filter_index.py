@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pushkeeper.core.filters.from_json import DEVICE_TIMES
-from pushkeeper.core.filters.nodes import Among, And, Condition, Node, OfDevice, Performed, Saved, Subject
+from pushkeeper.core.filters.nodes import (
+    And,
+    Condition,
+    DeviceCondition,
+    Node,
+    OneOf,
+    Performed,
+    SavedAudience,
+    Subject,
+)
 from pushkeeper.store.audiences import filter_sql
 
 if TYPE_CHECKING:
@@ -45,7 +54,7 @@ def candidates(node: Node) -> list[Index]:
     match node:
         case And(nodes):
             return [index for inner in nodes for index in candidates(inner)]
-        case OfDevice(inner) | Saved(_, _, inner):
+        case DeviceCondition(inner) | SavedAudience(_, _, inner):
             return candidates(inner)
         case Performed(name):
             return [_index("events", f"event {name}", "workspace_id, name, happened_at", node)]
@@ -61,7 +70,7 @@ def _of_condition(subject: Subject, field: str, test: Test, node: Node) -> list[
             expression = filter_sql.attribute("attributes", _quoted(field), test)
             if expression is None:
                 return []
-            kind = "" if isinstance(test, Among) else f" {type(test).__name__.lower()}"
+            kind = "" if isinstance(test, OneOf) else f" {type(test).__name__.lower()}"
             return [_index(table, f"{field}{kind}", f"workspace_id, {expression}", node)]
         case Subject.DEVICE if field in DEVICE_TIMES:
             return [_index("devices", field, f"workspace_id, {field}", node)]

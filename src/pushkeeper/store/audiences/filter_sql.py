@@ -11,26 +11,26 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pushkeeper.core.filters import values as filter_values
 from pushkeeper.core.filters.nodes import (
-    Among,
     And,
     Condition,
     Contains,
+    DeviceCondition,
     Exists,
     InSegment,
     Match,
     Not,
     Number,
-    OfDevice,
+    OneOf,
     Or,
     Order,
     Performed,
-    Recent,
-    Saved,
+    SavedAudience,
     StartsWith,
     Subject,
     Time,
     Unit,
     Version,
+    WithinLast,
 )
 
 if TYPE_CHECKING:
@@ -90,13 +90,13 @@ def attribute(column: str, name: str, test: Test) -> str | None:
     `column` is the attributes' and `name` the attribute's name, both in SQL.
     """
     match test:
-        case Among(values):
+        case OneOf(values):
             return f"({column} {'->>' if _are_texts(values) else '->'} {name})"
         case Number():
             return f"json_number({column} -> {name})"
         case Version():
             return f"attribute_version({column}, {name})"
-        case Time() | Recent():
+        case Time() | WithinLast():
             return f"json_seconds({column} -> {name})"
     return None
 
@@ -142,13 +142,13 @@ class _Writer:
         self._total, self._unit = kept
         return written
 
-    def _leaf(self, node: InSegment | OfDevice | Performed | Condition | Saved) -> str:
+    def _leaf(self, node: InSegment | DeviceCondition | Performed | Condition | SavedAudience) -> str:
         match node:
-            case OfDevice(inner, match):
+            case DeviceCondition(inner, match):
                 return self._of_device(inner, match)
             case Condition(subject, field, test):
                 return self._condition(subject, field, test)
-            case Saved(_, unit, inner):
+            case SavedAudience(_, unit, inner):
                 return self._saved(unit, inner)
         match node:
             case InSegment(segment_id):
@@ -222,18 +222,18 @@ class _Writer:
                 )
         return self._known(f"({attribute(column, name, test)} {self._compared(test)})")
 
-    def _compared(self, test: Among | Number | Version | Time | Recent) -> str:
+    def _compared(self, test: OneOf | Number | Version | Time | WithinLast) -> str:
         """What an attribute's value is compared to."""
         match test:
-            case Among(values) if _are_texts(values):
+            case OneOf(values) if _are_texts(values):
                 return self._one_of(values)
-            case Among(values):
+            case OneOf(values):
                 return f"= any ({self._parameter(_meanings(values), 'jsonb[]')})"
             case Version(order, parts):
                 return f"{_SIGNS[order]} {self._parameter(_bound(order, parts), 'bigint[]')}"
             case Number(order, bound) | Time(order, bound):
                 return f"{_SIGNS[order]} {self._parameter(bound, 'numeric')}"
-            case Recent(seconds):
+            case WithinLast(seconds):
                 until = filter_values.seconds_of(self._now)
                 since = self._parameter(until - seconds, "numeric")
                 return f"between {since} and {self._parameter(until, 'numeric')}"
@@ -247,9 +247,9 @@ class _Writer:
                 return f"({column} {_SIGNS[order]} {self._parameter(bound, 'numeric')})"
             case Time(order, bound):
                 return f"({column} {_SIGNS[order]} {self._moment(bound)})"
-            case Recent(seconds):
+            case WithinLast(seconds):
                 return f"({column} {self._recent(seconds)})"
-            case Among(values) if column == _COLUMNS["strikes"]:
+            case OneOf(values) if column == _COLUMNS["strikes"]:
                 numbers = [number for value in values if (number := filter_values.number(value)) is not None]
                 return f"({column} = any ({self._parameter(numbers, 'numeric[]')}))"
         return self._known(f"({self._text(column, test)})")
@@ -267,7 +267,7 @@ class _Writer:
 
     def _text(self, column: str, test: Test) -> str:
         match test:
-            case Among(values):
+            case OneOf(values):
                 return f"{column} {self._one_of(values)}"
             case Contains(text):
                 return f"strpos({column}, {self._parameter(text, 'text')}) > 0"

@@ -11,7 +11,7 @@ import msgspec
 from pushkeeper.core.broadcasts.schedule import AT_ONCE, Pass, Schedule
 from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
-from pushkeeper.core.messages.personalize import Wording
+from pushkeeper.core.messages.personalize import PersonalizedContent
 from pushkeeper.core.model import Content, DeviceId, PersonId
 from pushkeeper.store.db.database import HALT_CHANNEL, PLAN_CHANNEL, WORK_CHANNEL, columns
 from pushkeeper.store.db.queries import load_queries
@@ -76,7 +76,7 @@ class Definition:
     name: str = ""
     template_id: int | None = None
     content: Content = Content()  # noqa: RUF009 - it cannot be changed
-    wording: Wording | None = None
+    wording: PersonalizedContent | None = None
     send_to_unsubscribed: bool = False
     audience: Any = None
     unit: Unit = Unit.PERSON
@@ -392,7 +392,7 @@ def of_row(row: Row) -> Broadcast:
     values["schedule"] = msgspec.convert(values["schedule"], Schedule)
     values["passes"] = msgspec.convert(values["passes"], tuple[Pass, ...])
     values["content"] = msgspec.convert(values["content"], Content)
-    values["wording"] = msgspec.convert(values["wording"], Wording | None)
+    values["wording"] = msgspec.convert(values["wording"], PersonalizedContent | None)
     state, asked_at, reason = (values.pop(f"estimate_{name}") for name in ("state", "asked_at", "reason"))
     estimate = None
     if state is not None:

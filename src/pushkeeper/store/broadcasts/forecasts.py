@@ -6,15 +6,15 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from pushkeeper.core.broadcasts.forecast import DayOf, Kind, ZoneState, by_day
+from pushkeeper.core.broadcasts.forecast import DailyOutcomes, DeviceGroup, ZoneState, by_day
 from pushkeeper.core.model import Platform, TokenShape
 from pushkeeper.store.broadcasts import planning
 from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
-    from pushkeeper.core.broadcasts.forecast import Asks
+    from pushkeeper.core.broadcasts.forecast import SendRules
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.store.broadcasts.planning import Whom
+    from pushkeeper.store.broadcasts.planning import Targeting
     from pushkeeper.store.db.database import Database
 
 SQL = load_queries(__name__)
@@ -28,8 +28,14 @@ _ZONE = (
 
 
 async def kinds(
-    database: Database, workspace: WorkspaceId, broadcast_id: int, whom: Whom, asks: Asks, *, by_zone: bool
-) -> list[Kind]:
+    database: Database,
+    workspace: WorkspaceId,
+    broadcast_id: int,
+    whom: Targeting,
+    asks: SendRules,
+    *,
+    by_zone: bool,
+) -> list[DeviceGroup]:
     """An audience's devices, counted by kind; `by_zone` looks whether their time zones are known.
 
     Raises:
@@ -41,7 +47,7 @@ async def kinds(
     query = query.replace("{asks}", ", ".join([*("true" if flag else "false" for flag in flags), "null"]))
     rows = await database.survey(query, workspace, broadcast_id, *parameters)
     return [
-        Kind(
+        DeviceGroup(
             **{
                 **row,
                 "platform": Platform(row["platform"]),
@@ -54,7 +60,7 @@ async def kinds(
 
 
 async def unknown_zones(
-    database: Database, workspace: WorkspaceId, broadcast_id: int, whom: Whom
+    database: Database, workspace: WorkspaceId, broadcast_id: int, whom: Targeting
 ) -> dict[str, int]:
     """The most frequent values of unknown time zones among an audience's devices, with their counts.
 
@@ -66,7 +72,7 @@ async def unknown_zones(
     return {row["zone"]: row["devices"] for row in rows}
 
 
-async def people(database: Database, workspace: WorkspaceId, broadcast_id: int, whom: Whom) -> int:
+async def people(database: Database, workspace: WorkspaceId, broadcast_id: int, whom: Targeting) -> int:
     """How many people have devices of an audience.
 
     Raises:
@@ -78,7 +84,7 @@ async def people(database: Database, workspace: WorkspaceId, broadcast_id: int, 
     return found
 
 
-async def history(database: Database, workspace: WorkspaceId) -> list[DayOf]:
+async def history(database: Database, workspace: WorkspaceId) -> list[DailyOutcomes]:
     """What came of a workspace's pushes in the last ninety days."""
     rows = await database.reading(workspace).rows(SQL["history"], workspace, HISTORY_DAYS)
     return [
@@ -94,7 +100,7 @@ async def fastest_per_s(database: Database, workspace: WorkspaceId) -> float | N
     return None if not found else found / 60
 
 
-def _query(text: str, whom: Whom, *, by_zone: bool = False) -> tuple[str, list[object]]:
+def _query(text: str, whom: Targeting, *, by_zone: bool = False) -> tuple[str, list[object]]:
     conditions = planning.conditions(whom, first=3)
     zone = "'known'"
     if by_zone:

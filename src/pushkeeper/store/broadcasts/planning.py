@@ -66,7 +66,7 @@ class RecipientFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Whom:
+class Targeting:
     """To which of a workspace's devices something goes.
 
     Attributes:
@@ -101,7 +101,7 @@ class Plan:
 
     workspace_id: WorkspaceId
     message_id: UUID
-    whom: Whom
+    whom: Targeting
     priority: int
     due_at: datetime
     lanes: Mapping[Address, RouteId | None]
@@ -128,7 +128,7 @@ class Conditions:
     def sql(self) -> str:
         return " and ".join(self.written) or "true"
 
-    def add_node(self, node: Node, whom: Whom) -> None:
+    def add_node(self, node: Node, whom: Targeting) -> None:
         first = self.first + len(self.parameters)
         where = filter_sql.condition(node, first=first, now=whom.now, unit=whom.unit)
         self.written.append(where.sql)
@@ -153,7 +153,7 @@ def zone_keys() -> list[str]:
     return sorted(map(zone_key, zones()))
 
 
-def conditions(whom: Whom, *, first: int) -> Conditions:
+def conditions(whom: Targeting, *, first: int) -> Conditions:
     """Which devices are meant, in SQL; who is listed is joined to it by whoever asks."""
     made = Conditions(first)
     if whom.node is not None:

@@ -30,7 +30,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class RemainingDevices:
     """Counts of remaining devices: waiting for a paused route, for a later time, or for their turn."""
 
     paused: str
@@ -64,8 +64,9 @@ async def minutes(
     ]
 
 
-async def waiting(database: Database, workspace: WorkspaceId, message_id: UUID) -> list[Waiting]:
+async def waiting(database: Database, workspace: WorkspaceId, message_id: UUID) -> list[RemainingDevices]:
     """Count the remaining devices, by what they wait for."""
     return [
-        Waiting(**row) for row in await database.of(workspace).rows(SQL["waiting"], workspace, message_id)
+        RemainingDevices(**row)
+        for row in await database.of(workspace).rows(SQL["waiting"], workspace, message_id)
     ]

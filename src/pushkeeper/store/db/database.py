@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from pushkeeper.store.db.driver import Connection, Row
-    from pushkeeper.store.db.pools import Connections
+    from pushkeeper.store.db.pools import PoolUsage
 
 T = TypeVar("T")
 
@@ -175,7 +175,7 @@ class Database(Statements):
         await self.replica.open()
 
     @property
-    def connections(self) -> Connections:
+    def connections(self) -> PoolUsage:
         """How many there are now."""
         return self._pools.connections
 

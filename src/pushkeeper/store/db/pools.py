@@ -26,7 +26,7 @@ _CLOSE_S = 5.0
 _HEEDED_EVERY_S = 5.0
 
 
-class Connections(NamedTuple):
+class PoolUsage(NamedTuple):
     """How many connections a pool has in use and idle, and how many it may have."""
 
     busy: int
@@ -84,13 +84,13 @@ class Pools:
                 pool.terminate()
 
     @property
-    def connections(self) -> Connections:
+    def connections(self) -> PoolUsage:
         """How many there are now."""
         size, idle = (
             sum(pool.get_size() for pool in self._pools),
             sum(pool.get_idle_size() for pool in self._pools),
         )
-        return Connections(size - idle, idle, sum(pool.get_max_size() for pool in self._pools))
+        return PoolUsage(size - idle, idle, sum(pool.get_max_size() for pool in self._pools))
 
     @asynccontextmanager
     async def acquired(

@@ -61,7 +61,7 @@ class Partition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Forgotten:
+class DeletedRows:
     """How many rows went."""
 
     messages: int = 0
@@ -158,7 +158,7 @@ def _partitions(rows: Sequence[Row]) -> Iterator[Partition]:
         )
 
 
-async def forget(database: Database, workspace: WorkspaceId, keep: Keep, now: datetime) -> Forgotten:
+async def forget(database: Database, workspace: WorkspaceId, keep: Keep, now: datetime) -> DeletedRows:
     """Delete page by page what is too old of a workspace.
 
     These are unreferenced messages, reports, failed changes, exports, and events that no webhook fetched.
@@ -179,7 +179,7 @@ async def forget(database: Database, workspace: WorkspaceId, keep: Keep, now: da
     if keep.outbox_days is not None:
         happened = now - timedelta(days=keep.outbox_days)
         outbox = await _by_pages(database, SQL["forget_outbox"], workspace, happened)
-    return Forgotten(
+    return DeletedRows(
         messages=messages,
         reports=reports,
         named=named,

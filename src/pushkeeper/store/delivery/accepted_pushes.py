@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SQL = load_queries(__name__)
 
 
-class Kind(NamedTuple):
+class AcceptanceGroup(NamedTuple):
     """What many accepted pushes share."""
 
     message_id: UUID
@@ -39,7 +39,7 @@ class Kind(NamedTuple):
 class Acceptance(msgspec.Struct, frozen=True, gc=False):
     """One accepted push; `provider_id` is the provider's own name for it."""
 
-    kind: Kind
+    kind: AcceptanceGroup
     device_id: DeviceId
     person_id: PersonId
     generation: int
@@ -51,7 +51,7 @@ async def settle(connection: Connection, accepted: Sequence[Acceptance]) -> set[
 
     Returns those whose device stands otherwise: what becomes of it is for `devices.settle`.
     """
-    kinds: dict[Kind, int] = {}
+    kinds: dict[AcceptanceGroup, int] = {}
     # In the order of devices, as everybody who locks several takes them.
     rows = sorted(
         (

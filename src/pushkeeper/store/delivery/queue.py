@@ -11,7 +11,7 @@ import msgspec
 
 from pushkeeper.core.broadcasts.schedule import AT_ONCE, Schedule
 from pushkeeper.core.delivery.device_status import LastStatus
-from pushkeeper.core.messages.personalize import Wording
+from pushkeeper.core.messages.personalize import PersonalizedContent
 from pushkeeper.core.model import (
     Content,
     DeviceId,
@@ -65,7 +65,7 @@ class ClaimedBatch:
     has_slot: bool = False
 
 
-class StandingDevice(msgspec.Struct, frozen=True, gc=False):
+class ClaimedDevice(msgspec.Struct, frozen=True, gc=False):
     """A device as it stands when its batch is claimed."""
 
     # Structs, as there are two for each push: a dataclass costs ten times as much to make.
@@ -98,7 +98,7 @@ class Target(msgspec.Struct, frozen=True, gc=False):
 
     device_id: DeviceId
     planned_for: PersonId
-    device: StandingDevice | None
+    device: ClaimedDevice | None
     skip: str | None = None
     zone: str | None = None
 
@@ -119,7 +119,7 @@ class MessageToSend:
     message_id: UUID
     content: Content | None
     expires_at: datetime
-    wording: Wording | None = None
+    wording: PersonalizedContent | None = None
     stop_reason: str | None = None
     cancelled: bool = False
     paused: bool = False
@@ -143,7 +143,7 @@ class Requeue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
+class ClaimLimits:
     """How many devices a worker can take: in all, of what is not urgent, and of lanes that are not free for all."""
 
     devices: int
@@ -151,7 +151,7 @@ class Room:
     lanes: Mapping[RouteId, int]
 
 
-async def claim(database: Database, *, room: Room, lease_s: float) -> list[ClaimedBatch]:
+async def claim(database: Database, *, room: ClaimLimits, lease_s: float) -> list[ClaimedBatch]:
     """Claim batches that are due, until they fill the room, with every device as it stands now."""
     claim_id = uuid4()
 
@@ -232,7 +232,7 @@ def _target(row: Row) -> Target:
     ) = row.values()
     device = None
     if person_id is not None:
-        device = StandingDevice(
+        device = ClaimedDevice(
             person_id,
             Token(token),
             _ID_KINDS[id_kind],
@@ -263,7 +263,7 @@ def _message(database: Database, workspace: WorkspaceId, row: Row) -> MessageToS
     known = dict(row)
     try:
         known["content"] = msgspec.convert(row["content"], Content)
-        known["wording"] = msgspec.convert(row["wording"], Wording | None)
+        known["wording"] = msgspec.convert(row["wording"], PersonalizedContent | None)
         known["schedule"] = msgspec.convert(row["schedule"], Schedule) if row["schedule"] else AT_ONCE
     except msgspec.ValidationError as error:
         database.unreadable.note(workspace, "messages", row["message_id"], error)

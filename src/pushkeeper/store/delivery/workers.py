@@ -29,28 +29,28 @@ class Figure(NamedTuple):
     value: float
 
 
-class Alive(NamedTuple):
+class AliveWorkers(NamedTuple):
     """How many workers are alive, this one among them, and whether it was not known until now."""
 
     workers: int
     new: bool
 
 
-class News(Protocol):
+class WorkerReport(Protocol):
     """What a worker has to tell of itself; all of it where it is new to the database."""
 
     def __call__(self, *, new: bool) -> Sequence[Figure]: ...
 
 
-async def beat(database: Database, worker: UUID, news: News) -> Alive:
+async def beat(database: Database, worker: UUID, news: WorkerReport) -> AliveWorkers:
     """Say that this worker is alive, and what it counted."""
 
-    async def work(connection: Connection) -> Alive:
+    async def work(connection: Connection) -> AliveWorkers:
         row = await connection.fetchrow(SQL["beat"], worker, socket.gethostname(), os.getpid(), ALIVE_FOR_S)
         assert row is not None  # noqa: S101 - the query has a row
         if told := news(new=row["new"]):
             await connection.execute(SQL["figures"], worker, *columns(told, 3))
-        return Alive(row["alive"], row["new"])
+        return AliveWorkers(row["alive"], row["new"])
 
     return await database.in_transaction(work)
 

@@ -60,7 +60,7 @@ class LineKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class HistoryRow:
     """A line of history, and where it stands."""
 
     line: HistoryLine
@@ -104,7 +104,7 @@ async def read(database: Database, workspace: WorkspaceId, device: DeviceId) -> 
 
 async def history(
     database: Database, workspace: WorkspaceId, device: DeviceId, *, before: LineKey | None, limit: int
-) -> list[Line]:
+) -> list[HistoryRow]:
     """What happened to the device of this key before something that did, the newest first; it outlives the device."""
     at, history_id = before or (None, None)
     rows = await database.of(workspace).rows(SQL["history"], workspace, device, at, history_id, limit)
@@ -147,10 +147,10 @@ def as_shown(row: Row) -> ShownDevice:
     return ShownDevice(device=as_device(facts), **beside)
 
 
-def _line(row: Row) -> Line:
+def _line(row: Row) -> HistoryRow:
     facts = dict(row)
     history_id = facts.pop("history_id")
     for name in ("from_person_id", "to_person_id"):
         facts[name] = None if facts[name] is None else PersonId(facts[name])
     line = HistoryLine(**facts)
-    return Line(line, LineKey(line.at, history_id))
+    return HistoryRow(line, LineKey(line.at, history_id))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from pushkeeper.core.delivery.delivery_id import DeliveryId
-    from pushkeeper.core.messages.personalize import Wording
+    from pushkeeper.core.messages.personalize import PersonalizedContent
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.db.driver import Connection
 
@@ -58,7 +58,7 @@ class NewMessage:
     send_at: datetime
     expires_at: datetime
     template_id: int | None = None
-    wording: Wording | None = None
+    wording: PersonalizedContent | None = None
     platforms: tuple[Platform, ...] | None = None
     drafted: bool = False
     retained: bool = True
@@ -204,7 +204,7 @@ async def of_person(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class DeliveriesFilter:
     """A page of a workspace's deliveries after one of them, by when they were made and by what came of them.
 
     Attributes:
@@ -227,14 +227,16 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedDelivery:
     """A delivery, and the device by which the next page finds on from it."""
 
     delivery_id: DeliveryId
     device_id: bytes
 
 
-async def of_workspace(database: Database, workspace: WorkspaceId, wanted: Wanted) -> list[Listed]:
+async def of_workspace(
+    database: Database, workspace: WorkspaceId, wanted: DeliveriesFilter
+) -> list[ListedDelivery]:
     """The deliveries of a workspace, the newest message first."""
     rows = await database.of(workspace).rows(
         SQL["of_workspace"],
@@ -251,7 +253,7 @@ async def of_workspace(database: Database, workspace: WorkspaceId, wanted: Wante
     )
     ids = database.delivery_ids
     return [
-        Listed(ids.of(workspace, row["message_id"], PersonId(row["person_id"])), row["device_id"])
+        ListedDelivery(ids.of(workspace, row["message_id"], PersonId(row["person_id"])), row["device_id"])
         for row in rows
     ]
 

@@ -88,7 +88,7 @@ class OwnDelivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class MessagesFilter:
     """Which messages are asked for; what is None is not asked for.
 
     Attributes:
@@ -103,7 +103,7 @@ class Wanted:
 
 
 async def page(
-    database: Database, workspace: WorkspaceId, wanted: Wanted, *, after: UUID, limit: int
+    database: Database, workspace: WorkspaceId, wanted: MessagesFilter, *, after: UUID, limit: int
 ) -> pagination.Page[ShownMessage, UUID]:
     """Messages that are so, after one of them."""
     asked = (wanted.metric, wanted.template_id, wanted.until)
@@ -125,7 +125,7 @@ async def page(
 
 
 async def _to_many(
-    database: Database, workspace: WorkspaceId, wanted: Wanted, *, after: UUID, limit: int
+    database: Database, workspace: WorkspaceId, wanted: MessagesFilter, *, after: UUID, limit: int
 ) -> pagination.Page[ShownMessage, UUID]:
     """Those to many are few, and have a table of their own by which they are found."""
     found = await database.of(workspace).rows_planned_anew(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pushkeeper.core.identity import cio_id
-from pushkeeper.core.messages.personalize import Reader
+from pushkeeper.core.messages.personalize import RenderContext
 from pushkeeper.core.model import DeviceId, PersonId
 from pushkeeper.store.db.database import columns
 from pushkeeper.store.db.queries import load_queries
@@ -26,7 +26,7 @@ SQL = load_queries(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Readers:
+class RenderContexts:
     """People and devices by their keys; trigger data and last events of a person are by message too.
 
     `unreadable` are keys of any of these whose rows cannot be read.
@@ -38,9 +38,9 @@ class Readers:
     did: Mapping[tuple[UUID, PersonId], Mapping[str, Any]]
     unreadable: AbstractSet[object] = frozenset()
 
-    def of(self, message_id: UUID, person: PersonId, device: DeviceId) -> Reader:
+    def of(self, message_id: UUID, person: PersonId, device: DeviceId) -> RenderContext:
         """Whoever reads this message on this device; nothing is known of one who is gone."""
-        return Reader(
+        return RenderContext(
             person=self.people.get(person, {}),
             device=self.devices.get(device, {}),
             data=self.told.get((message_id, person), {}),
@@ -57,7 +57,7 @@ async def of(
     wanted: Collection[tuple[WorkspaceId, UUID, PersonId]],
     devices: Collection[tuple[WorkspaceId, DeviceId]],
     events: Mapping[UUID, str],
-) -> Readers:
+) -> RenderContexts:
     """What is known of people, for a message each, and of devices; `events` are what some messages speak of, by name."""
     persons = sorted({(workspace, person) for workspace, _, person in wanted})
     people = await database.rows(SQL["people"], *columns(persons, 2))
@@ -67,7 +67,7 @@ async def of(
     did = await database.rows(SQL["events"], *columns(asked, 4)) if asked else []
     reading = _Reading(database, {person: workspace for workspace, person in persons})
     whose_device = {device: workspace for workspace, device in devices}
-    return Readers(
+    return RenderContexts(
         people=reading.each("people", people, _key_of_person, _person),
         devices=reading.each("devices", found, _key_of_device, _device, whose_device),
         told=reading.each("broadcast_people", told, _key_of_message, _told),

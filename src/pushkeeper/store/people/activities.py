@@ -47,7 +47,7 @@ class Activity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ActivitiesPage:
     """A page of activities before a time and id, of one type or name where that is said."""
 
     before: datetime
@@ -58,7 +58,7 @@ class Asked:
 
 
 async def of_person(
-    database: Database, workspace: WorkspaceId, person: PersonId, asked: Asked
+    database: Database, workspace: WorkspaceId, person: PersonId, asked: ActivitiesPage
 ) -> list[Activity]:
     """What a person did and what happened to them, the newest first."""
     rows = await database.of(workspace).rows(
@@ -88,7 +88,9 @@ class Feed:
     following: tuple[datetime, str] | None
 
 
-async def of_workspace(database: Database, workspace: WorkspaceId, asked: Asked, *, deleted: bool) -> Feed:
+async def of_workspace(
+    database: Database, workspace: WorkspaceId, asked: ActivitiesPage, *, deleted: bool
+) -> Feed:
     """What happened to the people of a workspace, in the order in which it was written, newest first.
 
     `deleted` includes the activities of deleted people.
@@ -131,7 +133,7 @@ def _place(row: Row) -> tuple[datetime, str]:
     return row["recorded_at"], row["id"]
 
 
-def _is_wanted(row: Row, asked: Asked, *, deleted: bool) -> bool:
+def _is_wanted(row: Row, asked: ActivitiesPage, *, deleted: bool) -> bool:
     """Whether a row matches: the last row that a source read is returned even if it does not."""
     return (
         asked.type in {None, row["type"]}

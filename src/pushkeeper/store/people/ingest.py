@@ -15,7 +15,7 @@ from pushkeeper.store.devices import devices
 from pushkeeper.store.devices.devices import Registration
 from pushkeeper.store.people import events, people, placeholders, resolution
 from pushkeeper.store.people.events import NewEvent
-from pushkeeper.store.people.people import AttributeChange, Naming
+from pushkeeper.store.people.people import AttributeChange, PersonReference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pushkeeper.errors import BadRequest
 
 
-class Tell(msgspec.Struct, frozen=True, kw_only=True):
+class PersonUpdate(msgspec.Struct, frozen=True, kw_only=True):
     """One call that tells of a person: attributes, a device, something that they did; or of somebody not known yet.
 
     Attributes:
@@ -36,7 +36,7 @@ class Tell(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     workspace_id: WorkspaceId
-    naming: Naming | None = None
+    naming: PersonReference | None = None
     anonymous_id: str | None = None
     change: AttributeChange | None = None
     registration: Registration | None = None
@@ -44,7 +44,7 @@ class Tell(msgspec.Struct, frozen=True, kw_only=True):
     once: bytes | None = None
 
 
-class Act(msgspec.Struct, frozen=True, kw_only=True):
+class Command(msgspec.Struct, frozen=True, kw_only=True):
     """Anything else that is done in the same commit, to what `keys` name, by itself.
 
     Attributes:
@@ -59,7 +59,7 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     once: bytes | None = None
 
 
-Call: TypeAlias = Tell | Act
+Call: TypeAlias = PersonUpdate | Command
 
 
 def keys_of(call: Call) -> Keys:
@@ -67,7 +67,7 @@ def keys_of(call: Call) -> Keys:
     workspace = call.workspace_id
     own = (workspace,)
     once: tuple[Hashable, ...] = () if call.once is None else ((workspace, call.once),)
-    if isinstance(call, Act):
+    if isinstance(call, Command):
         concerns, within = (own, ()) if call.whole else (call.keys, own)
         return Keys(alone=concerns, shared=once, within=within, owner=workspace, serial=True)
     naming = call.naming
@@ -97,16 +97,18 @@ async def write(connection: Connection, calls: Sequence[Call], hashes: Identifie
     Raises:
         BadRequest: one asks for too much, and has done something else already; or an Act refuses.
     """
-    namings = {p: c.naming for p, c in enumerate(calls) if isinstance(c, Tell) and c.naming is not None}
+    namings = {
+        p: c.naming for p, c in enumerate(calls) if isinstance(c, PersonUpdate) and c.naming is not None
+    }
     refused = await placeholders.refused(connection, namings)
     new = await _not_seen(connection, {p: call for p, call in enumerate(calls) if p not in refused})
     answers: list[object] = [refused.get(place) for place in range(len(calls))]
-    tells = {place: call for place in new if isinstance(call := calls[place], Tell)}
+    tells = {place: call for place in new if isinstance(call := calls[place], PersonUpdate)}
     if tells:
         await _tell(connection, tells, answers, hashes)
     for place in new:
         call = calls[place]
-        if isinstance(call, Act):
+        if isinstance(call, Command):
             answers[place] = await call.work(connection)
     return answers
 
@@ -127,7 +129,7 @@ async def _not_seen(connection: Connection, calls: Mapping[int, Call]) -> list[i
 
 
 async def _tell(
-    connection: Connection, tells: dict[int, Tell], answers: list[object], hashes: IdentifierHashes
+    connection: Connection, tells: dict[int, PersonUpdate], answers: list[object], hashes: IdentifierHashes
 ) -> None:
     named = [(place, naming) for place, tell in tells.items() if (naming := tell.naming) is not None]
     found = await resolution.resolve(connection, [naming for _, naming in named], hashes)
@@ -150,14 +152,14 @@ async def _tell(
         await events.insert(connection, done)
 
 
-async def _take_from_nobody(connection: Connection, tells: Sequence[Tell]) -> None:
+async def _take_from_nobody(connection: Connection, tells: Sequence[PersonUpdate]) -> None:
     """A device that a person tells of is no longer kept for whoever turns out to be behind an anonymous id."""
     theirs = [(tell.workspace_id, device) for tell in tells if (device := _device(tell)) is not None]
     if theirs:
         await events.forget_devices(connection, theirs)
 
 
-async def _claim(connection: Connection, told: Sequence[tuple[Tell, PersonId]]) -> None:
+async def _claim(connection: Connection, told: Sequence[tuple[PersonUpdate, PersonId]]) -> None:
     claims = [
         (tell.workspace_id, tell.anonymous_id, person)
         for tell, person in told
@@ -167,7 +169,7 @@ async def _claim(connection: Connection, told: Sequence[tuple[Tell, PersonId]]) 
         await devices.register(connection, waiting)
 
 
-async def _leave_to_nobody(connection: Connection, unmeant: Sequence[Tell]) -> None:
+async def _leave_to_nobody(connection: Connection, unmeant: Sequence[PersonUpdate]) -> None:
     """What came before somebody who is suppressed identified is theirs: the next person must not get it."""
     claims = [
         (tell.workspace_id, tell.anonymous_id)
@@ -182,7 +184,7 @@ async def _leave_to_nobody(connection: Connection, unmeant: Sequence[Tell]) -> N
 
 
 async def _change(
-    connection: Connection, tells: dict[int, Tell], meant: dict[int, PersonId], answers: list[object]
+    connection: Connection, tells: dict[int, PersonUpdate], meant: dict[int, PersonId], answers: list[object]
 ) -> None:
     changing = [
         (place, person, change)
@@ -198,7 +200,7 @@ async def _change(
 
 
 async def _register(
-    connection: Connection, tells: dict[int, Tell], meant: dict[int, PersonId], answers: list[object]
+    connection: Connection, tells: dict[int, PersonUpdate], meant: dict[int, PersonId], answers: list[object]
 ) -> None:
     telling = [
         (place, (tells[place].workspace_id, person, told))
@@ -224,7 +226,7 @@ async def _register(
         await devices.register(connection, again)
 
 
-async def _keep_anonymous(connection: Connection, tells: dict[int, Tell]) -> None:
+async def _keep_anonymous(connection: Connection, tells: dict[int, PersonUpdate]) -> None:
     kept = [
         (tell.workspace_id, tell.anonymous_id, tell.registration)
         for tell in tells.values()
@@ -234,7 +236,7 @@ async def _keep_anonymous(connection: Connection, tells: dict[int, Tell]) -> Non
         await events.keep_devices(connection, kept)
 
 
-def _refusal(error: BadRequest, tell: Tell, other_half: object) -> BadRequest:
+def _refusal(error: BadRequest, tell: PersonUpdate, other_half: object) -> BadRequest:
     """What is said of a call that asks for too much.
 
     One that did nothing else has written nothing, and its neighbours need not be written again without it. Any other
@@ -246,5 +248,5 @@ def _refusal(error: BadRequest, tell: Tell, other_half: object) -> BadRequest:
     return error
 
 
-def _device(tell: Tell) -> DeviceId | None:
+def _device(tell: PersonUpdate) -> DeviceId | None:
     return None if tell.registration is None else device_id(tell.workspace_id, tell.registration.token)

@@ -31,7 +31,7 @@ MAX_PREFERENCES_BYTES = 2000
 MAX_TIMES = 1_000  # of existing attributes, of preferences, and of the last removals
 
 
-class Naming(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class PersonReference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The person a call refers to: the identifier it uses, others it would set, and whether it may create the person.
 
     Attributes:

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pushkeeper.store.db.driver import Connection
-    from pushkeeper.store.people.people import Naming
+    from pushkeeper.store.people.people import PersonReference
 
 SQL = load_queries(__name__)
 
 
-async def refused(connection: Connection, namings: Mapping[int, Naming]) -> dict[int, BadRequest]:
+async def refused(connection: Connection, namings: Mapping[int, PersonReference]) -> dict[int, BadRequest]:
     """The errors, by position, of namings that could create a person from a placeholder in a workspace that does not allow it.
 
     A person who already has such an id can be read, merged and deleted, as those calls create nobody.
@@ -32,7 +32,7 @@ async def refused(connection: Connection, namings: Mapping[int, Naming]) -> dict
     return {place: error for place, error in found.items() if namings[place].workspace_id not in allowing}
 
 
-def _placeholder_in(naming: Naming) -> BadRequest | None:
+def _placeholder_in(naming: PersonReference) -> BadRequest | None:
     if not naming.create:
         return None
     for identifier, field in zip(naming.identifiers, naming.fields, strict=True):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.identifier_hash import IdentifierHashes
     from pushkeeper.core.model import PersonId, WorkspaceId
     from pushkeeper.store.db.driver import Connection
-    from pushkeeper.store.people.people import Naming
+    from pushkeeper.store.people.people import PersonReference
 
 SQL = load_queries("pushkeeper.store.people.people")
 
@@ -30,7 +30,7 @@ _ROUNDS = 5
 
 
 async def resolve(
-    connection: Connection, namings: Sequence[Naming], hashes: IdentifierHashes
+    connection: Connection, namings: Sequence[PersonReference], hashes: IdentifierHashes
 ) -> list[PersonId | None]:
     """Find or create the person of each naming; None where nobody is meant and nobody may be created.
 
@@ -61,7 +61,7 @@ async def resolve(
 
 
 async def _decided(
-    connection: Connection, namings: Sequence[Naming], undecided: dict[int, Naming]
+    connection: Connection, namings: Sequence[PersonReference], undecided: dict[int, PersonReference]
 ) -> dict[int, PersonId]:
     found: dict[int, PersonId] = {}
     failed: list[FailedChange] = []
@@ -90,7 +90,7 @@ async def _decided(
 
 
 async def _named(
-    connection: Connection, namings: Sequence[Naming], hashes: IdentifierHashes
+    connection: Connection, namings: Sequence[PersonReference], hashes: IdentifierHashes
 ) -> list[PersonId | None]:
     """The people of the namings that go by one identifier alone, as most do: one statement finds or creates them all."""
     found: list[PersonId | None] = [None] * len(namings)
@@ -107,7 +107,7 @@ async def _named(
 
 
 async def _blocked(
-    connection: Connection, namings: Sequence[Naming], hashes: IdentifierHashes
+    connection: Connection, namings: Sequence[PersonReference], hashes: IdentifierHashes
 ) -> set[tuple[object, ...]]:
     named = [(n.workspace_id, *identifier.key) for n in namings for identifier in n.identifiers]
     asked = [(*one, hashes.of(*one).hex()) for one in named]
@@ -115,7 +115,7 @@ async def _blocked(
     return {(row["workspace_id"], row["kind"], row["key"]) for row in rows}
 
 
-def _without(naming: Naming, blocked: set[tuple[object, ...]]) -> Naming | None:
+def _without(naming: PersonReference, blocked: set[tuple[object, ...]]) -> PersonReference | None:
     """The naming without what nobody may get; None when that is what it goes by."""
     if not blocked:
         return naming
@@ -125,7 +125,7 @@ def _without(naming: Naming, blocked: set[tuple[object, ...]]) -> Naming | None:
     return msgspec.structs.replace(naming, others=others)
 
 
-async def _known(connection: Connection, namings: Sequence[Naming]) -> dict[WorkspaceId, Known]:
+async def _known(connection: Connection, namings: Sequence[PersonReference]) -> dict[WorkspaceId, Known]:
     asked = [(n.workspace_id, *identifier.key) for n in namings for identifier in n.identifiers]
     cio_ids = [(n.workspace_id, n.path.person_id) for n in namings if n.path.person_id is not None]
     rows = await connection.fetch(SQL["owners"], *columns(asked, 3), *columns(cio_ids, 2))
@@ -147,7 +147,7 @@ async def _known(connection: Connection, namings: Sequence[Naming]) -> dict[Work
 
 
 async def _meant(
-    connection: Connection, plans: Mapping[int, Plan], namings: Sequence[Naming]
+    connection: Connection, plans: Mapping[int, Plan], namings: Sequence[PersonReference]
 ) -> dict[int, PersonId]:
     """The people whom the plans mean; new ones are there, without identifiers yet."""
     meant = {i: plan.person_id for i, plan in plans.items() if isinstance(plan, Update)}
@@ -163,7 +163,7 @@ async def _meant(
 async def _give(
     connection: Connection,
     plans: Mapping[int, Plan],
-    namings: Sequence[Naming],
+    namings: Sequence[PersonReference],
     meant: Mapping[int, PersonId],
 ) -> set[int]:
     """Give people their identifiers, and return the plans that others overtook, which are to be made anew.

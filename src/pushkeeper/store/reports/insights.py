@@ -39,7 +39,7 @@ _COUNTING = {
 
 
 @dataclass(frozen=True, slots=True)
-class Last:
+class LastCount:
     """What it came to when it was last counted, and how long that took."""
 
     counted_at: datetime
@@ -86,7 +86,7 @@ class BounceDay(msgspec.Struct, frozen=True):
     pushes: int
 
 
-class Began(msgspec.Struct, frozen=True, kw_only=True):
+class StartedBroadcast(msgspec.Struct, frozen=True, kw_only=True):
     """A broadcast that began, with what was foreseen of it and how many pushes ended how.
 
     Attributes:
@@ -122,10 +122,10 @@ async def count(database: Database, workspace: WorkspaceId, insight: Insight) ->
     return await database.of(workspace).in_transaction(work)
 
 
-async def last(database: Database, workspace: WorkspaceId, insight: Insight) -> Last | None:
+async def last(database: Database, workspace: WorkspaceId, insight: Insight) -> LastCount | None:
     """What it came to when it was last counted; None before that."""
     row = await database.of(workspace).row(SQL["last"], workspace, insight.value)
-    return None if row is None else Last(**row)
+    return None if row is None else LastCount(**row)
 
 
 async def ask(database: Database, workspace: WorkspaceId, insight: Insight) -> None:
@@ -176,10 +176,12 @@ async def bounces_by_day(database: Database, workspace: WorkspaceId, days: int) 
     ]
 
 
-async def broadcasts(database: Database, workspace: WorkspaceId, before: int, limit: int) -> list[Began]:
+async def broadcasts(
+    database: Database, workspace: WorkspaceId, before: int, limit: int
+) -> list[StartedBroadcast]:
     """Broadcasts that began, with numbers below this one, the newest first."""
     rows = await database.reading(workspace).rows(SQL["broadcasts"], workspace, before, limit)
-    return [Began(**row) for row in rows]
+    return [StartedBroadcast(**row) for row in rows]
 
 
 async def fold_days(database: Database) -> None:

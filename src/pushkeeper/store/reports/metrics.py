@@ -10,7 +10,7 @@ import msgspec
 
 from pushkeeper.core.delivery.reason_codes import MEANINGS
 from pushkeeper.core.delivery.reason_codes import OTHER as OTHER_REASON
-from pushkeeper.observability.meters import Series, Spread
+from pushkeeper.observability.meters import Histogram, Series
 from pushkeeper.observability.metrics import Kind, Metric
 from pushkeeper.store.db.queries import load_queries
 from pushkeeper.store.delivery.workers import Figure
@@ -33,7 +33,7 @@ def written(several: Iterable[Series]) -> list[Figure]:
     found: list[Figure] = []
     for series in several:
         adds_up = series.metric.value.kind is not Kind.GAUGE
-        if isinstance(series.value, Spread):
+        if isinstance(series.value, Histogram):
             parts = [
                 (str(bound), count)
                 for bound, count in zip((*series.value.bounds, inf), series.value.counts, strict=True)
@@ -49,7 +49,7 @@ def written(several: Iterable[Series]) -> list[Figure]:
 
 def read(stored: Mapping[str, float]) -> list[Series]:
     """The series of what is stored; of a metric, a label or a bound that only another release knows there is none."""
-    found: dict[tuple[Metric, tuple[str, ...]], float | Spread] = {}
+    found: dict[tuple[Metric, tuple[str, ...]], float | Histogram] = {}
     for key, value in stored.items():
         name, labels, part = msgspec.json.decode(key, type=tuple[str, tuple[str, ...], str])
         metric = _METRICS.get(name)
@@ -58,8 +58,8 @@ def read(stored: Mapping[str, float]) -> list[Series]:
         if metric is Metric.PUSHES and labels[_REASON] not in _REASONS:
             continue
         if metric.value.kind is Kind.HISTOGRAM:
-            spread = found.setdefault((metric, labels), Spread(metric.value.bounds))
-            assert isinstance(spread, Spread)  # noqa: S101 - set as one just above
+            spread = found.setdefault((metric, labels), Histogram(metric.value.bounds))
+            assert isinstance(spread, Histogram)  # noqa: S101 - set as one just above
             _add(spread, part, value)
         else:
             found[metric, labels] = value
@@ -70,7 +70,7 @@ def _key(series: Series, part: str) -> str:
     return msgspec.json.encode((series.metric.value.name, series.labels, part)).decode()
 
 
-def _add(spread: Spread, part: str, value: float) -> None:
+def _add(spread: Histogram, part: str, value: float) -> None:
     if part == _SUM:
         spread.total += value
     elif (bound := float(part)) == inf:
@@ -80,7 +80,7 @@ def _add(spread: Spread, part: str, value: float) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class QueueDepth:
     """What waits in a workspace's queue; `oldest_due_s` is of what nothing holds back, None where there is none."""
 
     workspace: str
@@ -102,9 +102,9 @@ class HookFacts:
     waiting: int
 
 
-async def queue(database: Database) -> list[Waiting]:
+async def queue(database: Database) -> list[QueueDepth]:
     """What waits, by workspace, priority and state."""
-    return [Waiting(**row) for row in await database.rows(SQL["queue"])]
+    return [QueueDepth(**row) for row in await database.rows(SQL["queue"])]
 
 
 async def held(database: Database) -> dict[tuple[int, str], int]:

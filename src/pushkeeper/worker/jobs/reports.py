@@ -11,7 +11,7 @@ from pushkeeper.worker.jobs.each import Each
 if TYPE_CHECKING:
     from pushkeeper.services.accounts import Users
     from pushkeeper.services.reports.insights import Insights
-    from pushkeeper.services.reports.reach import Census
+    from pushkeeper.services.reports.reach import ReachReports
     from pushkeeper.worker.metrics import Figures
 
 _CLEAN_EVERY_S = 3600.0
@@ -24,8 +24,8 @@ class Counting:
     look_every_s: float = 60.0
     channel: str | None = REACH_CHANNEL
 
-    def __init__(self, census: Census, insights: Insights, users: Users, figures: Figures) -> None:
-        self._census = census
+    def __init__(self, reach: ReachReports, insights: Insights, users: Users, figures: Figures) -> None:
+        self._reach = reach
         self._insights = insights
         self._users = users
         self._cleaned_at = -_CLEAN_EVERY_S
@@ -38,12 +38,12 @@ class Counting:
         steps = [self._count_workspaces, self._count_insights]
         if time.monotonic() - self._cleaned_at >= _CLEAN_EVERY_S:
             self._cleaned_at = time.monotonic()
-            steps += [self._census.thin, self._insights.fold_days, self._users.clean]
+            steps += [self._reach.thin, self._insights.fold_days, self._users.clean]
         named = {step.__name__: step for step in steps}
         await self._steps.do(named, lambda name: named[name]())
 
     async def _count_workspaces(self) -> None:
-        await self._workspaces.do(await self._census.due(), self._census.count)
+        await self._workspaces.do(await self._reach.due(), self._reach.count)
 
     async def _count_insights(self) -> None:
         await self._insights_of.do(await self._insights.due(), self._insights.count)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pushkeeper.store.db.database import Database
-    from pushkeeper.store.jobs import Claim, Kind
+    from pushkeeper.store.jobs import Claim, JobKind
 
 log = logger("jobs")
 
@@ -35,7 +35,7 @@ _BUSY_S = 2.0  # how long an item waits for a database that doesn't answer
 class Work(Protocol):
     """How items of one kind are worked at."""
 
-    kind: Kind
+    kind: JobKind
 
     async def do(self, claim: Claim) -> None:
         """Do the item, or the next piece of it."""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.admin.vault import Vault
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.jobs import Claim
-    from pushkeeper.store.webhooks import Turn, Waiting
+    from pushkeeper.store.webhooks import PendingCall, WebhookTarget
     from pushkeeper.worker.metrics import Figures
 
 log = logger("webhooks")
@@ -113,7 +113,7 @@ class Poster:
             (True, f"taken, in {took}") if said.failure is None else (False, f"{said.failure}, after {took}")
         )
 
-    async def _fail(self, claim: Claim, turn: Turn, calls: list[Call]) -> None:
+    async def _fail(self, claim: Claim, turn: WebhookTarget, calls: list[Call]) -> None:
         """The last of these calls was not taken."""
         last, some_taken = calls[-1], any(call.failure is None for call in calls)
         failures = 1 if some_taken else turn.failures + 1
@@ -126,7 +126,7 @@ class Poster:
             "webhook_failed", webhook=turn.webhook_id, reason=last.failure, wait_s=wait_s, disabled=give_up
         )
 
-    async def _post(self, turn: Turn, waiting: Waiting) -> Call:
+    async def _post(self, turn: WebhookTarget, waiting: PendingCall) -> Call:
         body = self._body(turn, waiting)
         said = _left_out() if body is None else await self._send(turn, body)
         return Call(
@@ -141,7 +141,7 @@ class Poster:
             **said._asdict(),
         )
 
-    def _body(self, turn: Turn, waiting: Waiting) -> bytes | None:
+    def _body(self, turn: WebhookTarget, waiting: PendingCall) -> bytes | None:
         """The body to post; None if the event cannot be read, which is recorded and skipped, so that later events don't wait."""
         ids = self._database.delivery_ids
         try:
@@ -153,14 +153,16 @@ class Poster:
             self._database.unreadable.note(turn.workspace_id, "outbox", waiting.outbox_id, error)
             return None
 
-    async def _send(self, turn: Turn, body: bytes) -> _Said:
+    async def _send(self, turn: WebhookTarget, body: bytes) -> _Said:
         at, started = datetime.now(UTC), time.perf_counter()
         status, failure = await self._exchange(turn, body, int(at.timestamp()))
         # How long it took not to be able to call would tell why.
         took_ms = 0 if failure == CANNOT_CALL else round((time.perf_counter() - started) * 1_000)
         return _Said(at=at, status=status, failure=failure, took_ms=took_ms)
 
-    async def _exchange(self, turn: Turn, body: bytes, timestamp: int) -> tuple[int | None, str | None]:
+    async def _exchange(
+        self, turn: WebhookTarget, body: bytes, timestamp: int
+    ) -> tuple[int | None, str | None]:
         """The status, if there is one, and why it was not taken, or None when it was."""
         try:
             key = self._vault.open(turn.sealed, seal_label(turn.workspace_id))
@@ -216,7 +218,7 @@ def _ping() -> dict[str, Any]:
 
 
 def posted_json(
-    workspace: WorkspaceId, waiting: Waiting, ids: DeliveryIds, *, with_content: bool
+    workspace: WorkspaceId, waiting: PendingCall, ids: DeliveryIds, *, with_content: bool
 ) -> dict[str, Any]:
     """What is posted, as Customer.io posts it (customerio.md 7.2); of devices, in the same shape."""
     person = None if waiting.person_id is None else PersonId(waiting.person_id)
@@ -247,7 +249,7 @@ def posted_json(
     }
 
 
-def _source(waiting: Waiting) -> dict[str, Any]:
+def _source(waiting: PendingCall) -> dict[str, Any]:
     """What the push was sent for."""
     if waiting.kind != "broadcast":
         return {"transactional_message_id": waiting.template_id or 0}

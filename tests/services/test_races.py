@@ -17,11 +17,11 @@ import pytest_asyncio
 
 from pushkeeper.core.identity import of_path
 from pushkeeper.core.model import Platform, Token
-from pushkeeper.services.people import Registry
+from pushkeeper.services.people import People
 from pushkeeper.simulator import Simulator
 from pushkeeper.simulator.profiles import FRIENDLY
 from pushkeeper.store.devices.devices import Registration
-from pushkeeper.store.people.people import Naming
+from pushkeeper.store.people.people import PersonReference
 from support.engine import Engine, Tenant, engine, eventually
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Phone:
 class Hand:
     """Somebody who takes phones, logs out of them, and in again, one call after the other."""
 
-    def __init__(self, tenant: Tenant, registry: Registry, phones: list[Phone], seed: int) -> None:
+    def __init__(self, tenant: Tenant, registry: People, phones: list[Phone], seed: int) -> None:
         self._workspace = tenant.workspace_id
         self._registry = registry
         self._phones = phones
@@ -105,7 +105,7 @@ class Hand:
 
     async def _log_in(self, phone: Phone, person: str) -> None:
         began = time.time()
-        naming = Naming(workspace_id=self._workspace, path=of_path(person))
+        naming = PersonReference(workspace_id=self._workspace, path=of_path(person))
         now = datetime.now(UTC)
         await self._registry.register(
             naming, Registration(token=Token(phone.token), platform=phone.platform, last_used=now)
@@ -128,7 +128,7 @@ async def test_a_push_never_leaves_for_a_phone_that_its_person_is_known_to_have_
     tenant = await running.tenant()
     await tenant.add_fcm()
     await tenant.add_apns()
-    registry = Registry(tenant.database)
+    registry = People(tenant.database)
     phones = [
         Phone(token, Platform(platform), f"{platform}-{number}")
         for platform in ("ios", "android")
@@ -137,7 +137,7 @@ async def test_a_push_never_leaves_for_a_phone_that_its_person_is_known_to_have_
     await asyncio.gather(
         *(
             registry.register(
-                Naming(workspace_id=tenant.workspace_id, path=of_path(phone.owner)),
+                PersonReference(workspace_id=tenant.workspace_id, path=of_path(phone.owner)),
                 Registration(token=Token(phone.token), platform=phone.platform, last_used=datetime.now(UTC)),
             )
             for phone in phones

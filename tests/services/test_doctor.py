@@ -19,14 +19,14 @@ from pushkeeper.core.identity import of_path
 from pushkeeper.core.model import Environment, Platform, Secret, Token, device_id
 from pushkeeper.services.doctor import Doctor, State, platform, sending
 from pushkeeper.services.doctor.finding import span
-from pushkeeper.services.people import Registry
+from pushkeeper.services.people import People
 from pushkeeper.simulator import Simulator
 from pushkeeper.store.admin import credentials, workspaces
 from pushkeeper.store.admin.vault import Vault
 from pushkeeper.store.db.database import Database
 from pushkeeper.store.db.retention import Keep
 from pushkeeper.store.devices.devices import Registration
-from pushkeeper.store.people.people import Naming
+from pushkeeper.store.people.people import PersonReference
 from pushkeeper.web.localhost_tls import self_signed
 from support.databases import own_database
 
@@ -335,10 +335,10 @@ async def test_a_day_without_its_partition_is_wrong_and_one_that_is_kept_too_lon
 
 
 async def test_a_device_that_is_not_what_its_history_says_is_wrong(patient: Patient) -> None:
-    registry = Registry(patient.database)
+    registry = People(patient.database)
     for token in ("first", "second"):
         await registry.register(
-            Naming(workspace_id=patient.workspace, path=of_path("ann")),
+            PersonReference(workspace_id=patient.workspace, path=of_path("ann")),
             Registration(token=Token(token), platform=Platform.IOS, last_used=NOW),
         )
     (ledger,) = await patient.of("ledger")

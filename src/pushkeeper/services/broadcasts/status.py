@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.broadcasts.progress import Progress
     from pushkeeper.store.broadcasts.broadcasts import Broadcast
-    from pushkeeper.store.broadcasts.progress import Tally, Waiting
+    from pushkeeper.store.broadcasts.progress import RemainingDevices, Tally
 
 _ACCEPTED = "accepted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class BroadcastStatus:
     """How a broadcast does: how far it has come, what came of it, and what it waits for.
 
     Attributes:
@@ -28,7 +28,7 @@ class Standing:
     broadcast: Broadcast
     progress: Progress
     tallies: Sequence[Tally]
-    waiting: Sequence[Waiting]
+    waiting: Sequence[RemainingDevices]
     lacks_worker: bool = False
 
     @property

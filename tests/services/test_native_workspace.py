@@ -31,7 +31,7 @@ async def test_what_users_did_is_told_of_this_workspace_alone_page_by_page(
 ) -> None:
     for whose, count in ((tenant, 3), (bare, 1)):
         for n in range(count):
-            act = audit.Act(
+            act = audit.NewAuditLine(
                 user_id=None, user_name="ann", action=f"route.pause {n}", workspace_id=whose.workspace_id
             )
             await audit.begin(whose.database, act)

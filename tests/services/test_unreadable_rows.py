@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from pushkeeper.services.doctor import device_status
-from pushkeeper.services.metrics_snapshot import Measures
+from pushkeeper.services.metrics_snapshot import MetricsSnapshot
 from support.engine import eventually
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ async def recorded(tenant: Tenant, table: str) -> str:
     )
     findings = [one for one in await device_status.of_rows(tenant.database) if one.about == name]
     assert any(f"1 of {table} cannot be read: {row['reason']}" in one.said for one in findings), findings
-    series = await Measures(tenant.database).gather()
+    series = await MetricsSnapshot(tenant.database).gather()
     assert {one.labels for one in series if one.metric.value.name == "pushkeeper_unreadable_rows"} >= {
         (name, table)
     }

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pushkeeper.observability.meters import Spread
+from pushkeeper.observability.meters import Histogram
 from pushkeeper.observability.metrics import Metric
 from pushkeeper.services import metrics_snapshot
-from pushkeeper.services.metrics_snapshot import Measures
+from pushkeeper.services.metrics_snapshot import MetricsSnapshot
 from support.engine import eventually
 
 if TYPE_CHECKING:
@@ -24,8 +24,10 @@ def no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics_snapshot, "FIRST_ANSWER_WITHIN_S", 60.0)
 
 
-async def told(database: Database) -> dict[tuple[Metric, tuple[str, ...]], float | Spread]:
-    return {(series.metric, series.labels): series.value for series in await Measures(database).gather()}
+async def told(database: Database) -> dict[tuple[Metric, tuple[str, ...]], float | Histogram]:
+    return {
+        (series.metric, series.labels): series.value for series in await MetricsSnapshot(database).gather()
+    }
 
 
 async def test_pushes_answers_and_waits_are_counted_by_whoever_sends(tenant: Tenant) -> None:
@@ -40,14 +42,14 @@ async def test_pushes_answers_and_waits_are_counted_by_whoever_sends(tenant: Ten
     name = await database.value("select name from workspaces where workspace_id = $1", tenant.workspace_id)
     route = (name, "apns:production:com.example.app")
 
-    def more(now: dict[tuple[Metric, tuple[str, ...]], float | Spread], *labels: str) -> float:
+    def more(now: dict[tuple[Metric, tuple[str, ...]], float | Histogram], *labels: str) -> float:
         key = (Metric.PUSHES, labels)
         found, former = now.get(key, 0.0), before.get(key, 0.0)
         assert isinstance(found, float)
         assert isinstance(former, float)
         return found - former
 
-    async def ask() -> dict[tuple[Metric, tuple[str, ...]], float | Spread] | None:
+    async def ask() -> dict[tuple[Metric, tuple[str, ...]], float | Histogram] | None:
         now = await told(database)
         return now if more(now, "apns", "accepted", "apns_accepted") else None
 
@@ -64,7 +66,7 @@ async def test_pushes_answers_and_waits_are_counted_by_whoever_sends(tenant: Ten
     assert now[Metric.DEVICES, (name, "ios", "sent")] == 1
     assert now[Metric.DEVICES, (name, "ios", "bounced")] == 1
     delays = now[Metric.CLAIM_DELAY, ("0",)]
-    assert isinstance(delays, Spread)
+    assert isinstance(delays, Histogram)
     assert sum(delays.counts) >= 1
 
 

@@ -11,7 +11,7 @@ from pushkeeper.core.identity import cio_id
 from pushkeeper.core.model import PersonId, Token, device_id
 from pushkeeper.simulator.script import Step
 from pushkeeper.store.admin import audit
-from pushkeeper.store.admin.audit import Act, Outcome
+from pushkeeper.store.admin.audit import NewAuditLine, Outcome
 from support.engine import eventually
 from support.personal import PLACES, Verdict, columns_of
 
@@ -327,7 +327,7 @@ async def behind_the_door(tenant: Tenant, one: Marked) -> None:
             key,
         )
     for target in (cio_id(one.person), one.id):
-        act = Act(
+        act = NewAuditLine(
             user_id=None,
             user_name="command line",
             action="test",
