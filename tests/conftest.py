@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 # Examples of a property: new ones at each run of `dev`, the same ones at each run of `ci`, which CI=true chooses, and ten
 # times as many by `--hypothesis-profile nightly`. A test that asks for a number of its own takes it from support/examples.py.
 # How long examples take to draw says how busy the machine is, and nothing of the test.
-_PATIENT = {"suppress_health_check": [hypothesis.HealthCheck.too_slow], "deadline": None}
-hypothesis.settings.register_profile("dev", max_examples=25, **_PATIENT)
+_PATIENT = hypothesis.settings(suppress_health_check=[hypothesis.HealthCheck.too_slow], deadline=None)
+hypothesis.settings.register_profile("dev", _PATIENT, max_examples=25)
 hypothesis.settings.register_profile(
-    "ci", hypothesis.settings.get_profile("ci"), max_examples=100, **_PATIENT
+    "ci", _PATIENT, max_examples=100, database=None, derandomize=True, print_blob=True
 )
-hypothesis.settings.register_profile("nightly", max_examples=1_000, **_PATIENT)
+hypothesis.settings.register_profile("nightly", _PATIENT, max_examples=1_000)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 # By itself structlog paints each traceback with all that is in it, which takes longer than what is tested.
