@@ -183,7 +183,7 @@ def verdicts_page() -> str:
             "",
             "`fcm_` is FCM and its token endpoint, `apns_` is APNs, and a code without either is what happens on the way to one of",
             "them. A refusal changes a device only where the service names the device; of the answers that may as well mean a",
-            "setting of ours, [why they are held](../why/verdicts.md) says more.",
+            "setting of ours, [why they are held](../concepts/provider-responses.md) says more.",
             "",
             "| code | answer | what it means | device | push | what else |",
             "|---|---|---|---|---|---|",
@@ -380,7 +380,7 @@ def metrics_page() -> str:
         "",
         "What `/metrics` answers, as Prometheus' text or as OpenMetrics. It is open to callers on the same machine, and to",
         "others with the token of the setting `metrics_token` as a bearer token. A counter ends with `_total`; of a histogram",
-        "there are `_bucket`, `_sum` and `_count`. [Watch it](../how-to/watch-it.md) says how to read them.",
+        "there are `_bucket`, `_sum` and `_count`. [Watch it](../how-to/monitoring.md) says how to read them.",
         "",
     ]
     for scope, says in _SCOPES.items():

@@ -85,7 +85,7 @@ def test_a_placeholder_is_known_in_any_case_and_whatever_stands_around_it(text: 
 
 
 def test_the_documentation_lists_every_placeholder() -> None:
-    page = Path(__file__).parents[2] / "docs" / "how-to" / "customerio-clients.md"
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "customerio-client-libraries.md"
     text = page.read_text(encoding="utf-8")
     assert [word for word in PLACEHOLDERS if f"`{word}`" not in text] == []
 

@@ -78,7 +78,7 @@ def test_a_path_that_is_printed_is_answered(page, method, path, routes):
 
 
 def test_paths_are_found_at_all():
-    assert ("how-to/set-up-the-sdks.md", "DELETE", "/api/v1/customers/42/devices/$TOKEN") in ASKED
+    assert ("how-to/customerio-sdks.md", "DELETE", "/api/v1/customers/42/devices/$TOKEN") in ASKED
     assert len(ASKED) > 25
 
 
@@ -103,12 +103,17 @@ def test_every_page_has_its_place_in_the_sites_navigation():
     assert sorted(placed) == PAGES
 
 
-def test_every_how_to_stands_on_the_shelf_and_in_the_readme():
-    shelf = (DOCS / "how-to" / "README.md").read_text()
+@pytest.mark.parametrize("folder", ["concepts", "how-to", "reference"])
+def test_every_page_of_a_folder_is_listed_on_its_first_page(folder):
+    listed = (DOCS / folder / "README.md").read_text()
+    for page in (DOCS / folder).glob("*.md"):
+        assert page.name == "README.md" or f"({page.name})" in listed, page.name
+
+
+def test_the_readme_leads_to_each_part_of_the_documentation():
     readme = (ROOT / "README.md").read_text()
-    for page in (DOCS / "how-to").glob("*.md"):
-        assert page.name == "README.md" or f"({page.name})" in shelf, page.name
-        assert page.name == "README.md" or f"docs/how-to/{page.name}" in readme, page.name
+    for page in ("quickstart/first-push.md", "concepts/README.md", "how-to/README.md", "reference/README.md"):
+        assert f"docs/{page}" in readme, page
 
 
 def test_every_picture_is_one_that_the_browser_tests_take_and_is_shown_and_small():
