@@ -52,56 +52,60 @@ class Settings:
     """How one process of Pushkeeper runs.
 
     Attributes:
-        data_dir: the folder of the embedded PostgreSQL, the secret key and the self-signed certificate.
-        database_url: a PostgreSQL (15 or newer) to use instead of the embedded one.
-        replica_url: a standby of that PostgreSQL, which then answers counts, previews, reports, preflights and series while it
-            has all that was written before they were asked for; else the primary does.
-        replica_max_lag_s: how long such a read waits for the standby to have it all; one that is further behind is not asked.
-        database_connections: how many connections to the database a process that answers may have, besides three for
-            searches and, where it sends too, one that listens.
-        worker_connections: how many a worker process may have, besides one that listens.
-        statement_cache_size: how many prepared statements a connection keeps; 0 behind a PgBouncer that pools transactions
-            and does not know prepared statements (older than 1.21, or `max_prepared_statements = 0`).
-        secret_key: 32 bytes in URL-safe base64 that seal credentials; without it the data folder's own key.
-        host: the address to listen on.
-        port: the port to listen on; 0 picks a free one.
-        public_url: how clients reach the service, where that is not the address it listens on.
-        tls_cert: a PEM file with the certificate chain to serve.
-        tls_key: a PEM file with its private key.
-        tls_self_signed: serve with a certificate for localhost by a CA of our own, both made in the data folder.
-        worker: send from this process too.
-        apns_outage_wait_s: how long a push waits after APNs was in trouble, before it is sent again; Apple asks for a
-            quarter of an hour, and less than a minute is not possible.
-        processes: how many processes answer; each has an equal share of the three limits below. `auto` for one for every two
-            processors, one at least and eight at most.
-        max_connections: how many connections may be open at once; fewer where a process may not open as many files.
-        max_requests: how many requests may be answered at once.
-        max_body_memory_mb: how many megabytes (MiB) of requests may be held at once, as they were received and unpacked (a
-            process may always hold 32); what is made of them takes a multiple of that.
-        requests_per_s: how many calls the keys of a workspace may make in a second (Track, App and Data Pipelines keys each for
-            themselves) at this service, each item of a batch counted; more are answered 429 with `Retry-After`. None for
-            no bound.
-        webhooks_may_be_private: let webhooks call, and files of broadcasts come from, every private and local address too,
-            except the metadata services of clouds.
-        webhooks_may_go_to: private networks (in CIDR notation), addresses and host names that they may go to besides public
-            ones, as a list or separated by commas; a metadata service only where its address is listed alone.
-        outbound_addresses: the public addresses that webhooks come from, as a list or separated by commas, for
-            `GET /v1/info/ip_addresses`, so that receivers can allow only these.
-        dashboard: show the dashboard at the address of the APIs.
-        simulator_url: the control address of a simulator, which the dashboard then has a panel for.
-        workers: how many worker processes to run beside those that answer, which then only answer; 0 for none. Beside several
-            that answer there is one at least, unless `worker` is false.
-        keep_pushes_days: for how many days what came of pushes is kept, with transactional messages and what apps told
-            of them; none for ever.
-        keep_history_days: for how many days the history of devices is kept, by whole months; none for ever. Of a status
-            that has stood for longer nobody can say any more which answer made it.
-        keep_events_days: for how many days what people did is kept, by whole months; none for ever.
-        keep_exports_days: for how many days an export can be downloaded; none for ever.
-        keep_outbox_days: for how many days what a webhook does not take, or is disabled for, waits; none for ever.
-        trusted_proxies: networks (in CIDR notation) and addresses of the proxies in front of us, as a list or separated by
-            commas: what they say of the client in `X-Forwarded-For` and `X-Forwarded-Proto` is believed, and nobody else.
-        metrics_token: what `/metrics` asks for as a bearer token, of 16 characters or more; without one it answers
-            callers on this machine alone, by its name or address there, and no proxy.
+        data_dir: Folder of the embedded PostgreSQL, the secret key and the self-signed certificate.
+        database_url: A PostgreSQL (15 or newer) to use instead of the embedded one.
+        replica_url: A standby of that PostgreSQL. It answers counts, previews, reports, estimates and time series
+            once it has everything that was written before the request; otherwise the primary answers.
+        replica_max_lag_s: How long such a read waits for the standby to catch up, in seconds. A standby that is
+            further behind is not used.
+        database_connections: Maximum number of database connections of an API process, besides three for searches
+            and, if it also sends, one that listens.
+        worker_connections: Maximum number of database connections of a worker process, besides one that listens.
+        statement_cache_size: Number of prepared statements that a connection keeps. Set 0 behind a PgBouncer in
+            transaction mode without support for prepared statements (older than 1.21, or `max_prepared_statements =
+            0`).
+        secret_key: 32 bytes in URL-safe base64 that encrypt credentials. Default: the key in the data folder.
+        host: Address to listen on.
+        port: Port to listen on; 0 picks a free one.
+        public_url: URL by which clients reach the service, if it differs from the address it listens on.
+        tls_cert: PEM file with the certificate chain to serve.
+        tls_key: PEM file with its private key.
+        tls_self_signed: Serve with a certificate for localhost, signed by a new CA; both are created in the data
+            folder.
+        worker: Send from this process too.
+        apns_outage_wait_s: How long a push waits after an outage of APNs before it is retried, in seconds. Apple asks
+            for 15 minutes; the minimum is 60.
+        processes: Number of API processes; each gets an equal share of the three limits below. `auto` is one for
+            every two processors, at least one and at most eight.
+        max_connections: Maximum number of open connections; fewer if a process may not open as many files.
+        max_requests: Maximum number of concurrent requests.
+        max_body_memory_mb: Maximum memory for request bodies, as received and unpacked, in MiB (a process may always
+            hold 32). Processing them takes a multiple of that.
+        requests_per_s: Maximum number of calls per second for the keys of a workspace (Track, App and Data Pipelines
+            keys are counted separately) at this service. Each item of a batch counts. Further calls are answered with
+            429 and `Retry-After`. `none` for no limit.
+        webhooks_may_be_private: Allow webhooks to call, and recipient files of broadcasts to come from, private and
+            local addresses too, except the metadata services of clouds.
+        webhooks_may_go_to: Private networks (in CIDR notation), addresses and host names that are allowed besides
+            public ones, as a list or separated by commas. A metadata service is allowed only if its address is listed
+            by itself.
+        outbound_addresses: Public addresses from which webhooks are called, as a list or separated by commas. `GET
+            /v1/info/ip_addresses` returns them, so that receivers can allow only these.
+        dashboard: Serve the dashboard at the address of the APIs.
+        simulator_url: Control address of a simulator; the dashboard then shows a panel for it.
+        workers: Number of worker processes; the API processes then do not send. 0 for none. With several API
+            processes there is at least one, unless `worker` is false.
+        keep_pushes_days: Days to keep the outcomes of pushes, transactional messages and app reports. `none` keeps
+            them forever.
+        keep_history_days: Days to keep the history of devices, in whole months. `none` keeps it forever. For a status
+            that is older, the provider response behind it is no longer known.
+        keep_events_days: Days to keep the events of people, in whole months. `none` keeps them forever.
+        keep_exports_days: Days during which an export can be downloaded. `none` keeps it forever.
+        keep_outbox_days: Days to keep events for a webhook that fails or is disabled. `none` keeps them forever.
+        trusted_proxies: Networks (in CIDR notation) and addresses of the reverse proxies in front of the service, as
+            a list or separated by commas. `X-Forwarded-For` and `X-Forwarded-Proto` are trusted only from these.
+        metrics_token: Bearer token for `/metrics`, at least 16 characters. Without it `/metrics` answers only callers
+            on the same machine that use a local name or address, and no proxy.
     """
 
     data_dir: Path

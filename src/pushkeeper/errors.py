@@ -39,24 +39,43 @@ FieldCode: TypeAlias = Literal[
 ]
 FIELD_CODES: Mapping[FieldCode, str] = MappingProxyType(
     {
-        "missing": "The field is required.",
-        "unknown_field": "There is no such field; the message names the one that is meant, where one is close.",
-        "unknown_value": "The value is none of those that the field can have; the message names them.",
-        "wrong_type": "The value is of another type than the field's.",
-        "out_of_range": "The number, or the count of items, is too small or too large.",
+        "missing": "A required field is missing.",
+        "unknown_field": "The field does not exist. The message suggests a similar one, if there is one.",
+        "unknown_value": "The value is not one of the allowed values, which the message lists.",
+        "wrong_type": "The value has the wrong type.",
+        "out_of_range": "The number, or the number of items, is too small or too large.",
         "too_large": "The text, list or body is longer than its limit.",
-        "conflicting_fields": "The field does not go with another that is given.",
-        "malformed": "The value is of the right type, and cannot be read as what it is for.",
+        "conflicting_fields": "The field cannot be combined with another field of the request.",
+        "malformed": "The value has the right type, but cannot be parsed.",
     }
 )
+FIELD_REMEDIES: Mapping[FieldCode, str] = MappingProxyType(
+    {
+        "missing": "Add the field that `path` names.",
+        "unknown_field": "Check the spelling, and the fields of the call in the API reference.",
+        "unknown_value": "Use one of the values that the message lists.",
+        "wrong_type": "Send the type that the message expects; numbers and booleans without quotes.",
+        "out_of_range": "Use a value within the range that the message gives.",
+        "too_large": "Shorten the value, or split the request into several.",
+        "conflicting_fields": "Send only one of the two fields.",
+        "malformed": "Correct the value; for filters and templates the message gives the position of the error.",
+    }
+)
+"""What to do about each code, for the generated page of errors."""
 
 _INDEXES = re.compile(r"(?:\[[0-9]{1,9}\])+\Z")
 
 
 class PushkeeperError(Exception):
-    """What all of ours derive from."""
+    """The base of all errors of Pushkeeper.
+
+    Attributes:
+        code: stable, for machines.
+        remedy: what a caller can do about it, for the generated page of errors.
+    """
 
     code = "error"
+    remedy = ""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -74,6 +93,7 @@ class BadRequest(PushkeeperError):
     """
 
     code = "bad_request"
+    remedy = "Correct the field that `path` names."
     _usual: FieldCode = "malformed"
 
     def __init__(
@@ -105,7 +125,7 @@ class BadRequest(PushkeeperError):
 
 
 class TooLarge(BadRequest):
-    """The field named is over its limit."""
+    """The field is over its limit."""
 
     code = "too_large"
     _usual: FieldCode = "too_large"
@@ -133,39 +153,48 @@ def shown_path(path: Path) -> str:
 
 
 class Unauthorized(PushkeeperError):
-    """No key was given, or it is not one of ours."""
+    """The request has no key, or the key is not valid for this API."""
 
     code = "unauthorized"
+    remedy = (
+        "Native API and App API: `Authorization: Bearer` with an App API key. Track API: site ID and API key. Data Pipelines "
+        "API: the write key. `pushkeeper keys list` shows which keys are active."
+    )
 
 
 class WrongCell(Unauthorized):
-    """The key names another cell than the one that was asked: the request was sent to the wrong database."""
+    """The key belongs to another cell than the one that received the request."""
 
     code = "wrong_cell"
+    remedy = "Send the request to the host of the cell in the message, or update the map of the proxy in front of the cells."
 
 
 class Forbidden(PushkeeperError):
-    """The key is good, but what it asks for is not set up or not allowed."""
+    """The key is valid, but the request is not allowed, or what it needs is not set up."""
 
     code = "forbidden"
+    remedy = "The message says what is missing, such as credentials of the workspace."
 
 
 class NotFound(PushkeeperError):
-    """There is nothing of that name in this workspace."""
+    """The object does not exist in this workspace."""
 
     code = "not_found"
+    remedy = "Check the ID, and that the key belongs to the workspace of the object."
 
 
 class Conflict(PushkeeperError):
-    """The name is taken, or the thing is in use by another."""
+    """The name is taken, or the object is in use, or was changed by somebody else."""
 
     code = "conflict"
+    remedy = "Read the object again, then retry with another name or the current `version`."
 
 
 class TooManyRequests(PushkeeperError):
-    """This key, or its workspace, asks for more than it may for now; `retry_after_s` says when to ask again."""
+    """The key, or its workspace, exceeded its rate limit; `retry_after_s` says when to retry."""
 
     code = "too_many_requests"
+    remedy = "Wait for `Retry-After`, send batches, or raise the setting `requests_per_s`."
 
     def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
         super().__init__(message)
@@ -173,21 +202,26 @@ class TooManyRequests(PushkeeperError):
 
 
 class TooSlow(PushkeeperError):
-    """What was asked is about so much that the answer takes longer than it may."""
+    """The request concerns so much data that the response would take longer than allowed."""
 
     code = "too_slow"
+    remedy = "Narrow the filter or the period, or ask for an estimate (`within_ms`)."
 
 
 class Misconfigured(PushkeeperError):
-    """A setting, file or folder cannot be used; the message says which and what to do."""
+    """A setting, file or folder cannot be used; the message says which."""
 
     code = "misconfigured"
+    remedy = "Correct the setting that the message names, then run `pushkeeper doctor`."
 
 
 class Unreachable(PushkeeperError):
-    """A server that is needed does not answer, or cannot do what is asked of it now; nothing was changed."""
+    """A server that is needed, such as the database, cannot answer now; nothing was changed."""
 
     code = "unreachable"
+    remedy = (
+        "Wait for `Retry-After` and send the request again. `/readyz` and `pushkeeper doctor` give the cause."
+    )
 
     def __init__(self, message: str, *, retry_after_s: int = 2) -> None:
         """It may be well again after so many seconds."""

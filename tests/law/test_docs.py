@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,15 @@ def test_our_own_api_is_described_whole():
         for path in re.findall(r'"(/api/v1/[^"]*)"', file.read_text(encoding="utf-8"))
     }
     assert routed == {path for _, path in OPERATIONS}
+
+
+def test_every_fragment_of_the_changelog_is_rendered():
+    """Fragments of a type that towncrier is not told about are left out without an error."""
+    types = {
+        one["directory"]
+        for one in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["towncrier"]["type"]
+    }
+    named = [fragment.name for fragment in (ROOT / "changelog.d").glob("*.md")]
+    assert [
+        name for name in named if not re.fullmatch(rf"[0-9]+\.({'|'.join(sorted(types))})\.md", name)
+    ] == []
