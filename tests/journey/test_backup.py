@@ -68,7 +68,7 @@ def test_what_waited_at_the_dump_is_sent_again_with_the_same_identity_or_expires
     assert len(identities(workspace, iphone)) == 1, "the phone shows it once"
 
     restored(shell)
-    shell.run(section("What a restore"))
+    shell.run(section("Effects of restoring"))
     with running("serve", *on, "--port", "0") as service:
         workspace = workspace.at(service)
         eventually(lambda: workspace.pushes() == {("expired", "expired"): 1})
