@@ -192,7 +192,8 @@ def test_what_only_another_release_knows_is_left_out() -> None:
     ],
 )
 def test_what_somebody_wrote_makes_no_label(reason: str, label: str) -> None:
-    from pushkeeper.worker.results import NotSent, Work
+    from pushkeeper.worker.in_hand import Work
+    from pushkeeper.worker.results import NotSent
 
     counted = Figures()
     fact = NotSent(Work.__new__(Work), None, End.FAILED, reason)  # type: ignore[arg-type]  # neither is looked at

@@ -31,7 +31,8 @@ from pushkeeper.core.model import (
     WorkspaceId,
 )
 from pushkeeper.store.delivery.queue import Claim, ClaimedBatch, Target
-from pushkeeper.worker.results import Answered, NotSent, SetAside, Work, failed_attempt
+from pushkeeper.worker.in_hand import Work
+from pushkeeper.worker.results import Answered, NotSent, SetAside, failed_attempt
 
 if TYPE_CHECKING:
     from pushkeeper.core.delivery.retry import Decision

@@ -64,7 +64,7 @@ async def test_what_was_put_back_into_the_queue_is_sent_once_more_and_no_more_th
             await at.until_sent(len(TOKENS) + 2)
             at.service.accept()
             await at.until_ended({("accepted", "fcm_accepted"): len(TOKENS)})
-            await at.until(lambda: not at.worker._works)
+            await at.until(lambda: not at.worker._in_hand)
         assert commits.lose == []
         events = [line["event"] for line in said]
         assert events.count("slice_was_committed") == (2 if lost == "after" else 0)

@@ -33,9 +33,10 @@ from pushkeeper.store.devices import devices
 from pushkeeper.store.devices.devices import Registration
 from pushkeeper.store.people.people import PersonReference
 from pushkeeper.worker import slices
+from pushkeeper.worker.in_hand import Work
 from pushkeeper.worker.lanes import Pause
 from pushkeeper.worker.metrics import Figures
-from pushkeeper.worker.results import Answered, NotSent, SetAside, Slice, Work
+from pushkeeper.worker.results import Answered, NotSent, SetAside, Slice
 from support.actors import BY
 
 ACCEPTED = Verdict(code="fcm_accepted", outcome=Accepted(provider_id="id"), status=200)

@@ -155,7 +155,7 @@ async def test_while_nothing_can_be_written_nothing_is_claimed_and_all_is_kept(
     async with sending(alone, people=20) as at:
         await refuse(alone, sqlstate, "true")
         at.service.accept()
-        await at.until(lambda: at.worker._settler.waits)
+        await at.until(lambda: at.worker._settle.waits)
         await at.push()
         failures = Counter(task_failures(at))
         await at.until(lambda: task_failures(at)["settle"] >= failures["settle"] + 3)
@@ -202,7 +202,7 @@ async def test_a_lease_that_ran_out_while_outcomes_were_kept_costs_no_repeat(alo
         await refuse(alone, "25006", "true")
         await alone.owned.rows("create table held as select batch_id, lease_until from batches")
         at.service.accept()
-        await at.until(lambda: at.worker._settler.waits)
+        await at.until(lambda: at.worker._settle.waits)
         # The claims cannot be renewed either, and run out.
         await alone.rows("update batches set lease_until = now() - interval '1 minute'")
         await accept_all(alone)
@@ -234,7 +234,7 @@ async def test_what_another_worker_has_by_now_is_written_by_nobody_else(alone: D
             "update batches set claim_id = gen_random_uuid(), lease_until = now() + interval '1 hour'"
         )
         at.service.accept()
-        await at.until(lambda: not at.worker._works)
+        await at.until(lambda: not at.worker._in_hand)
         assert await at.endings() == {}
 
 

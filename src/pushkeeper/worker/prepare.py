@@ -1,35 +1,43 @@
-"""The last look at claimed batches: what becomes of each target, rendered for whoever may be sent to."""
+"""Prepare, the second stage: looks at every target once more, and renders the message for those that may be sent to."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from pushkeeper.core.delivery.retry import End
+from pushkeeper.core.delivery.route_choice import RouteTable
 from pushkeeper.core.model import Push, RouteId
+from pushkeeper.observability.logs import logger
 from pushkeeper.store.delivery import queue
 from pushkeeper.worker import final_check
+from pushkeeper.worker.in_hand import Work
 from pushkeeper.worker.rendering import NotSayable, NotYet, Rendering
-from pushkeeper.worker.results import NotSent, SetAside, Work
+from pushkeeper.worker.results import NotSent, SetAside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from uuid import UUID
 
-    from pushkeeper.core.delivery.route_choice import RouteTable
-    from pushkeeper.core.model import Content, Provider
+    from pushkeeper.core.model import Content, Provider, WorkspaceId
     from pushkeeper.rendering.renderer import Renderer
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.delivery.queue import ClaimedBatch, MessageToSend, Target
     from pushkeeper.store.delivery.routes import Route
-    from pushkeeper.worker.cancellations import Recalls
+    from pushkeeper.worker.cancellations import Cancellations
+    from pushkeeper.worker.claim import Claimed
     from pushkeeper.worker.lanes import Lanes
     from pushkeeper.worker.provider_clients import Check
     from pushkeeper.worker.results import Fact
 
+log = logger("worker")
+
 NO_SENDER_S = 30.0
 NOT_YET_S = 1.0
 NO_LANE = RouteId(0)
+_NO_WAYS: RouteTable[Route] = RouteTable(())
 
 
 class Moment(NamedTuple):
@@ -48,39 +56,82 @@ class ClaimedPush(Push, frozen=True, kw_only=True, gc=False):
     handed_at: float
 
 
-class Lookout:
-    """Looks at targets once more before anything leaves."""
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What claimed batches became: pushes that may leave now, which their lanes count, and results of all other targets."""
+
+    works: Sequence[Work]
+    pushes: Sequence[ClaimedPush]
+    results: Sequence[Fact]
+
+
+class PrepareStage:
+    """Takes claimed batches and the routes for them; gives on pushes and results; owns what it has rendered."""
 
     def __init__(
         self,
         database: Database,
         lanes: Lanes,
+        cancellations: Cancellations,
         checks: Mapping[Provider, Check],
-        recalls: Recalls,
         renderer: Renderer,
     ) -> None:
         """`checks` are what each provider has to say against a content."""
         self._database = database
         self._lanes = lanes
+        self._cancellations = cancellations
         self._rendering = Rendering(checks, renderer)
-        self._recalls = recalls
 
-    async def read(self, claimed: Sequence[ClaimedBatch]) -> dict[UUID, MessageToSend]:
+    async def prepare(self, claimed: Claimed, ways: Mapping[WorkspaceId, RouteTable[Route]]) -> Prepared:
+        """Look at every target. Whatever is raised, nothing was counted in a lane."""
+        works = [Work(batch) for batch in claimed.batches]
+        await self._drop_empty(works)
+        messages = await self._read(claimed.batches)
+        looked_at = [(work, messages[work.batch.message_id]) for work in works]
+        # From here on nothing waits: what is heard of a device or a message later finds these pushes at the next stage.
+        moment = Moment(datetime.now(UTC), time.monotonic(), claimed.read_at)
+        results: list[Fact] = []
+        pushes: list[ClaimedPush] = []
+        for work, message in looked_at:
+            of_workspace = ways.get(work.batch.workspace_id, _NO_WAYS)
+            for target in work.batch.targets:
+                one = self._look_safely(work, target, message, of_workspace, moment)
+                if isinstance(one, ClaimedPush):
+                    pushes.append(one)
+                else:
+                    results.append(one)
+        return Prepared(works, pushes, results)
+
+    async def _drop_empty(self, works: Sequence[Work]) -> None:
+        """A batch without a single target (a person without devices) is over as soon as it is looked at."""
+        if empty := [work.batch.claim for work in works if not work.unsettled]:
+            await queue.drop_empty(self._database, empty)
+
+    async def _read(self, claimed: Sequence[ClaimedBatch]) -> dict[UUID, MessageToSend]:
         """What the messages say, ready to be rendered; asked again when some are halted meanwhile."""
         while True:
-            halts = self._recalls.halts
-            told = await queue.messages(
+            halts = self._cancellations.halts
+            messages = await queue.messages(
                 self._database, {(batch.workspace_id, batch.message_id) for batch in claimed}
             )
-            await self._rendering.prepare(self._database, claimed, told)
-            if halts == self._recalls.halts:
-                return told
+            await self._rendering.prepare(self._database, claimed, messages)
+            if halts == self._cancellations.halts:
+                return messages
 
-    def look(
+    def _look_safely(
         self, work: Work, target: Target, message: MessageToSend, ways: RouteTable[Route], moment: Moment
     ) -> Fact | ClaimedPush:
-        """What becomes of one target: a push that may leave now, which its lane counts, or what came of it already."""
-        if self._recalls.is_stale(target.device_id, moment.read_at):
+        try:
+            return self._look(work, target, message, ways, moment)
+        except Exception as error:
+            log.exception("target_not_looked_at", device_id=target.device_id.hex())
+            return NotSent(work, target, End.FAILED, "unsendable", type(error).__name__)
+
+    def _look(
+        self, work: Work, target: Target, message: MessageToSend, ways: RouteTable[Route], moment: Moment
+    ) -> Fact | ClaimedPush:
+        """What becomes of one target: a push that may leave now, which its lane counts, or a result already."""
+        if self._cancellations.is_stale(target.device_id, moment.read_at):
             return SetAside(work, target, NO_LANE, moment.wall, anew=True)
         fate = final_check.decide(target, message, ways, moment.wall)
         match fate:

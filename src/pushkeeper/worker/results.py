@@ -1,4 +1,4 @@
-"""Facts: what came of pushes, and what each becomes in the store. No I/O."""
+"""Results: what came of pushes, and what each becomes in the store. No I/O."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from pushkeeper.core.model import Push, RouteId
 from pushkeeper.store.delivery.accepted_pushes import Acceptance, AcceptanceGroup
 from pushkeeper.store.delivery.held_refusals import HeldVerdict
 from pushkeeper.store.delivery.pushes import PushRow
-from pushkeeper.store.delivery.queue import ClaimedBatch, Requeue, Target
+from pushkeeper.store.delivery.queue import Requeue, Target
 from pushkeeper.store.delivery.routes import Route
 from pushkeeper.store.devices.devices import SettleEvent, Settlement
 from pushkeeper.store.webhooks import FailedAttempt
+from pushkeeper.worker.in_hand import Work
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,17 +28,6 @@ if TYPE_CHECKING:
     from pushkeeper.core.delivery.refusal_guard import Result
     from pushkeeper.core.model import DeviceId, PersonId, RouteKey
     from pushkeeper.worker.lanes import Alarm, Pause, Rest
-
-
-@dataclass(slots=True)
-class Work:
-    """A claimed batch and which of its devices are not settled yet."""
-
-    batch: ClaimedBatch
-    unsettled: dict[DeviceId, PersonId] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.unsettled = {target.device_id: target.planned_for for target in self.batch.targets}
 
 
 class Answered(msgspec.Struct, frozen=True, gc=False):

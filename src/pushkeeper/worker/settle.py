@@ -1,4 +1,4 @@
-"""Settle: what came of pushes is gathered, and written in slices, each in one transaction."""
+"""Settle, the last stage: results of pushes are gathered, and written in slices, each in one transaction."""
 
 from __future__ import annotations
 
@@ -10,23 +10,20 @@ from typing import TYPE_CHECKING
 from pushkeeper.errors import Unreachable
 from pushkeeper.observability.logs import logger
 from pushkeeper.store.db import commits, driver_errors
-from pushkeeper.worker.results import (
-    Answered,
-    Fact,
-    NotSent,
-    SetAside,
-    Slice,
-    unrecordable,
-)
+from pushkeeper.worker.alert_throttle import Alarms
+from pushkeeper.worker.results import Answered, Fact, NotSent, SetAside, Slice, guarded, unrecordable
 from pushkeeper.worker.slices import Attempt, write
 from pushkeeper.worker.tasks import Backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Sequence
     from uuid import UUID
 
     from pushkeeper.store.db.database import Database
+    from pushkeeper.worker.in_hand import InHand
+    from pushkeeper.worker.lanes import Lanes
     from pushkeeper.worker.metrics import Figures
+    from pushkeeper.worker.result_queue import ResultQueue
 
 log = logger("settle")
 
@@ -37,76 +34,64 @@ ASIDE_S = 60.0
 CLOSES_WITHIN_S = 5.0
 
 
-class Settler:
-    """Writes facts in slices: every 200 ms, and up to 1,000 in one. Each fact stays here until it is written.
+class SettleStage:
+    """Takes results; owns what of them is not written yet, and what the lanes learned that is not.
 
-    A slice that the database does not take now is tried again after a pause, with half as many facts: on a server that
-    cancels what takes long, the smaller slice may pass. A slice of which something is refused is halved too, until the fact
-    that is at fault stands alone. One whose own values cannot be stored becomes a record without its words; with any other
-    error it is put aside and tried again later, as that may be nobody's fault but the server's.
+    It writes in slices: every 200 ms, and up to 1,000 results in one. Each result stays in the queue until it is written.
+
+    A slice that the database does not take now is tried again after a pause, with half as many results: on a server that
+    cancels what takes long, the smaller slice may pass. A slice of which something is refused is halved too, until the
+    result that is at fault stands alone. One whose own values cannot be stored becomes a record without its words; with any
+    other error it is put aside and tried again later, as that may be nobody's fault but the server's.
 
     Where a connection is lost the slice may have been committed. The server is asked, before anything else is written.
     """
 
     def __init__(
-        self,
-        database: Database,
-        *,
-        review: Callable[[Sequence[Fact]], Slice],
-        on_written: Callable[[Sequence[Fact], set[UUID]], None],
-        figures: Figures,
+        self, database: Database, lanes: Lanes, in_hand: InHand, results: ResultQueue, figures: Figures
     ) -> None:
-        """`review` says, just before facts are written, what they are in the light of all that is known by then.
-
-        `on_written` hears whenever facts were taken off the worker's hands, written or given up with their claim, and
-        which messages stop by them.
-        """
         self._database = database
-        self._review = review
-        self._on_written = on_written
+        self._lanes = lanes
+        self._in_hand = in_hand
+        self._results = results
         self._figures = figures
+        self._alarms = Alarms()
         self._backoff = Backoff(NAME, figures)
-        self._waiting: list[Fact] = []
         self._unsaid = Slice(facts=())  # what the lanes had to say, and is not written yet
         self._refused = False  # something in the last slice was
         self._size = SLICE_SIZE
         self._in_doubt: Attempt | None = None
         self._cautious = False  # some that wait may have been written, and nobody knows
-        self._wake = asyncio.Event()
+        self._stopped: set[UUID] = set()  # messages, by what was written
         self._give_up_at: float | None = None  # set while closing
 
     @property
     def waits(self) -> bool:
-        """Whether there are facts that could not be written at the last attempt: nothing more is to be claimed now."""
-        return self._backoff.failures > 0 and bool(self._waiting)
-
-    def add(self, facts: Sequence[Fact]) -> None:
-        self._waiting.extend(facts)
-        if self._waiting:
-            self._wake.set()
+        """Whether there are results that could not be written at the last attempt: nothing more is to be claimed now."""
+        return self._backoff.failures > 0 and bool(self._results)
 
     def close(self) -> None:
-        """Let `run` end once all that was added is written; the database has five seconds to take it."""
+        """Let `slices` end once all results are written; the database has five seconds to take them."""
         self._give_up_at = time.monotonic() + CLOSES_WITHIN_S
-        self._wake.set()
+        self._results.close()
 
-    async def run(self) -> None:
-        """Write slices until closed."""
-        self.add(())  # after a failure of this very task, what is left
-        while self._give_up_at is None or self._waiting:
-            await self._wake.wait()
-            if len(self._waiting) < SLICE_SIZE and self._give_up_at is None:
+    async def slices(self) -> AsyncIterator[set[UUID]]:
+        """Write slices until closed; after each attempt, the messages that stop by what their providers said."""
+        while self._give_up_at is None or self._results:
+            await self._results.wait()
+            if len(self._results) < SLICE_SIZE and self._give_up_at is None:
                 await asyncio.sleep(SLICE_S)
-            self._wake.clear()
-            while self._waiting:
+            while self._results:
                 await self._write_some()
+                stopped, self._stopped = self._stopped, set()
+                yield stopped
 
     async def _write_some(self) -> None:
-        """Try to write the facts that have waited longest."""
+        """Try to write the results that have waited longest."""
         if self._in_doubt is not None and not await self._has_learned(self._in_doubt):
             return
-        facts = self._waiting[: self._size]
-        slice_ = self._unsaid.followed_by(self._review(facts))
+        facts = self._results.oldest(self._size)
+        slice_ = self._unsaid.followed_by(self._slice(facts))
         self._unsaid = replace(slice_, facts=())
         if self._refused:
             slice_ = Slice(facts=slice_.facts)
@@ -125,6 +110,22 @@ class Settler:
                 self._unsaid = Slice(facts=())
             self._take_off(facts, stopped)
 
+    def _slice(self, facts: Sequence[Fact]) -> Slice:
+        """Results in the light of all that is known by now, with what the lanes have to say."""
+        pauses, rests, alarms = self._lanes.take_news()
+        results = self._lanes.take_results()
+        self._figures.heard(results)
+        return Slice(
+            facts=[guarded(fact) if self._is_guarded(fact) else fact for fact in facts],
+            pauses=pauses,
+            rests=rests,
+            alarms=self._alarms.new(alarms),
+            results=results,
+        )
+
+    def _is_guarded(self, fact: Fact) -> bool:
+        return isinstance(fact, Answered) and self._lanes[fact.route.route_id].guarded
+
     async def _has_learned(self, attempt: Attempt) -> bool:
         """Whether it is known now what became of an attempt of which the answer was lost.
 
@@ -141,7 +142,8 @@ class Settler:
         self._cautious |= ending is not commits.Ending.ABORTED
         if ending is commits.Ending.COMMITTED:
             log.info("slice_was_committed")
-            self._on_written((), attempt.stopped)
+            self._stopped |= attempt.stopped
+            self._in_hand.remove_settled()
             if not self._refused:
                 self._unsaid = Slice(facts=())
         return True
@@ -151,9 +153,17 @@ class Settler:
         self._backoff.succeeded()
         self._refused = False
         self._size = min(2 * self._size, SLICE_SIZE)
-        del self._waiting[: len(facts)]
-        self._cautious &= bool(self._waiting)
-        self._on_written(facts, stopped)
+        self._stopped |= stopped
+        self._let_go(facts)
+        self._cautious &= bool(self._results)
+
+    def _let_go(self, facts: Sequence[Fact]) -> None:
+        """The oldest results, these, are over for this worker."""
+        self._results.remove_oldest(len(facts))
+        for fact in facts:
+            if isinstance(fact, Answered):
+                self._lanes.settled(fact.route.route_id)
+        self._in_hand.remove_settled()
 
     async def _pause(self, error: Exception) -> None:
         """Let some time pass before the next attempt; while closing, not for long.
@@ -164,9 +174,9 @@ class Settler:
         if self._give_up_at is None or time.monotonic() + pause_s < self._give_up_at:
             await asyncio.sleep(pause_s)
             return
-        log.warning("outcomes_given_up", facts=len(self._waiting))
-        facts, self._waiting, self._in_doubt = self._waiting, [], None
-        self._on_written(facts, set())
+        log.warning("outcomes_given_up", facts=len(self._results))
+        self._in_doubt = None
+        self._let_go(self._results.oldest(len(self._results)))
 
     async def _single_out(self, facts: Sequence[Fact], error: Exception) -> None:
         """Something in a slice is refused: halves are tried, until the fact that is at fault stands alone."""
@@ -208,6 +218,7 @@ class Settler:
 
         Where not one of the others can be written either, each comes here in turn, and nothing is claimed meanwhile.
         """
-        fact = self._waiting.pop(0)
+        aside = self._results.oldest(1)
+        self._results.remove_oldest(1)
         await self._pause(error)
-        asyncio.get_running_loop().call_later(ASIDE_S, self.add, [fact])
+        asyncio.get_running_loop().call_later(ASIDE_S, self._results.put, aside)

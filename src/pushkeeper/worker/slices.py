@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from pushkeeper.store.db.driver import Connection
     from pushkeeper.store.delivery.accepted_pushes import Acceptance
     from pushkeeper.store.delivery.queue import Claim
+    from pushkeeper.worker.in_hand import Work
     from pushkeeper.worker.metrics import Figures
-    from pushkeeper.worker.results import Work
 
 log = logger("settle")
 

@@ -1,21 +1,26 @@
-"""Dispatch: pushes go to their route's sender, and each comes back as a fact."""
+"""Send, the third stage: pushes go to their route's provider, and each comes back as a result."""
 
 from __future__ import annotations
 
 import random
 import time
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pushkeeper.core.delivery import retry
 from pushkeeper.core.delivery.outcome import Accepted, our_fault
 from pushkeeper.core.delivery.retry import Attempt, End, Held, Settled
+from pushkeeper.core.delivery.route_choice import RouteTable
 from pushkeeper.core.model import Provider
 from pushkeeper.observability.logs import logger
+from pushkeeper.store.delivery import routes
 from pushkeeper.store.delivery.queue import Target
+from pushkeeper.worker import upkeep
 from pushkeeper.worker.device_order import Turns
 from pushkeeper.worker.prepare import NO_LANE, ClaimedPush
+from pushkeeper.worker.provider_clients import Senders
 from pushkeeper.worker.results import Answered, SetAside
 from pushkeeper.worker.tasks import log_failure
 
@@ -23,53 +28,89 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from pushkeeper.core.delivery.outcome import Verdict
-    from pushkeeper.core.model import Push
+    from pushkeeper.core.model import Push, WorkspaceId
+    from pushkeeper.store.admin.vault import Vault
+    from pushkeeper.store.db.database import Database
     from pushkeeper.store.delivery.routes import Route
     from pushkeeper.worker.lanes import Lanes
     from pushkeeper.worker.metrics import Figures
-    from pushkeeper.worker.provider_clients import OnVerdicts, Senders
-    from pushkeeper.worker.results import Fact
+    from pushkeeper.worker.provider_clients import OpenSender
+    from pushkeeper.worker.result_queue import ResultQueue
 
 log = logger("worker")
 
+DRAIN_S = 6.0
 
-class Dispatch:
-    """What is between a worker and its senders. A push that is handed over becomes one fact, whatever goes wrong."""
+
+class SendStage:
+    """Takes pushes; puts one result of each into the queue, whatever goes wrong; owns the clients and the order by device.
+
+    Its clients answer through `_on_verdicts`: that is the only callback in the row, and both of its ends are here.
+    """
 
     def __init__(
         self,
+        database: Database,
+        vault: Vault,
+        open_client: OpenSender,
         lanes: Lanes,
+        results: ResultQueue,
         figures: Figures,
-        add: Callable[[Sequence[Fact]], None],
-        senders: Callable[[OnVerdicts], Senders],
     ) -> None:
-        """`add` takes the facts; `senders` are made with what is to hear their verdicts."""
+        self._database = database
         self._lanes = lanes
+        self._results = results
         self._figures = figures
-        self._add = add
         self._turns: Turns[ClaimedPush] = Turns()
-        self.senders = senders(self._on_verdicts)
+        self._clients = Senders(database, vault, open_client, self._on_verdicts)
+
+    # Routes, and a client for each.
+
+    async def open_routes(self, workspaces: Iterable[WorkspaceId]) -> dict[WorkspaceId, RouteTable[Route]]:
+        """The routes of these workspaces, with a client ready for each that is not paused."""
+        found: dict[WorkspaceId, list[Route]] = {}
+        for route in await self.refresh_routes(workspaces):
+            trouble = None if route.paused_at else await self._clients.ready(route, drain_s=DRAIN_S)
+            ready = replace(route, pause_reason=trouble) if trouble else route
+            found.setdefault(route.workspace_id, []).append(ready)
+        return {workspace: RouteTable(several) for workspace, several in found.items()}
+
+    async def refresh_routes(self, workspaces: Iterable[WorkspaceId]) -> list[Route]:
+        """How these workspaces' routes are set now; what was about to leave on one that has stopped is taken back."""
+        found = await routes.of_workspaces(self._database, sorted(workspaces))
+        for stopped in self._lanes.refresh(found):
+            self._withdraw_route(stopped, whole=False)
+        return found
+
+    async def probe(self) -> None:
+        """Ask the providers of paused routes whether they are well again."""
+        await upkeep.probe(self._database, self._lanes, self._clients, drain_s=DRAIN_S)
+
+    async def aclose(self) -> None:
+        """Let nothing more leave; answers that come within the time to drain are results still."""
+        await self._clients.aclose(DRAIN_S)
+
+    # Pushes.
 
     def hand_over(self, pushes: Iterable[ClaimedPush]) -> None:
         """Let these leave, each as soon as nothing else is under way to its device."""
         self._send([push for push in pushes if self._turns.take(push)])
 
-    def recall(self, unwanted: Callable[[ClaimedPush], bool]) -> None:
-        """Take back what has not left: senders answer for theirs, and what waits for its turn is put back here."""
-        self.senders.withdraw_everywhere(lambda push: unwanted(_claimed(push)))
+    def withdraw(self, unwanted: Callable[[ClaimedPush], bool]) -> None:
+        """Take back what has not left: clients answer for theirs, and what waits for its turn goes back into the queue here."""
+        self._clients.withdraw_everywhere(lambda push: unwanted(_claimed(push)))
         now = datetime.now(UTC)
         for push in self._turns.withdraw(unwanted):
             self._lanes.settled(push.route.route_id)
             target = Target(push.device_id, push.person_id, device=None)
-            self._add([SetAside(push.work, target, NO_LANE, now, anew=True)])
+            self._results.put([SetAside(push.work, target, NO_LANE, now, anew=True)])
 
-    def take_back(self, stopped: Iterable[Route], *, whole: bool = False) -> None:
-        """Let nothing more leave on these routes: what is still queued goes back into the lane."""
-        for route in stopped:
-            self.senders.withdraw(
-                route.credential_id,
-                lambda push, only=route.route_id: whole or _claimed(push).route.route_id == only,  # type: ignore[misc]
-            )
+    def _withdraw_route(self, stopped: Route, *, whole: bool) -> None:
+        """Let nothing more leave on a route, or on its `whole` credential: what is still queued goes back into the lane."""
+        only = stopped.route_id
+        self._clients.withdraw(
+            stopped.credential_id, lambda push: whole or _claimed(push).route.route_id == only
+        )
 
     def _send(self, pushes: Sequence[ClaimedPush]) -> None:
         going: dict[int, list[ClaimedPush]] = {}
@@ -77,7 +118,7 @@ class Dispatch:
             going.setdefault(push.route.credential_id, []).append(push)
         for credential_id, several in going.items():
             try:
-                self.senders[credential_id].send(several)
+                self._clients[credential_id].send(several)
             except Exception:  # noqa: BLE001 - what the matter is, is told for the one that it is with
                 # One of them cannot be sent: it alone is to fail.
                 for push in several:
@@ -85,10 +126,10 @@ class Dispatch:
 
     def _send_alone(self, push: ClaimedPush) -> None:
         try:
-            self.senders[push.route.credential_id].send([push])
+            self._clients[push.route.credential_id].send([push])
         except Exception as error:
             log.exception("push_cannot_be_sent", delivery_id=push.delivery_id)
-            self._add([_failed(push, "unsendable", error)])
+            self._results.put([_failed(push, "unsendable", error)])
             self._send(self._turns.end([push]))
 
     def _on_verdicts(self, verdicts: Sequence[tuple[Push, Verdict]]) -> None:
@@ -96,13 +137,13 @@ class Dispatch:
         heard = [(_claimed(push), verdict) for push, verdict in verdicts]
         with log_failure("accepted_not_counted"):
             self._count_accepted(heard, now)
-        # First of all the facts: whatever is wrong with the rest, no answer is lost.
-        self._add([self._fact(push, verdict, wall, now) for push, verdict in heard])
+        # First of all the results: whatever is wrong with the rest, no answer is lost.
+        self._results.put([self._fact(push, verdict, wall, now) for push, verdict in heard])
         with log_failure("answers_not_counted"):
             self._figures.answered([(push.route.provider, push.handed_at) for push, _ in heard], now=now)
         with log_failure("route_not_taken_back"):
             for route, whole in self._lanes.take_closed():
-                self.take_back([route], whole=whole)
+                self._withdraw_route(route, whole=whole)
         self._send(self._turns.end([push for push, _ in heard]))
 
     def _count_accepted(self, heard: Sequence[tuple[ClaimedPush, Verdict]], now: float) -> None:
