@@ -21,17 +21,18 @@ from support.processes import run, running
 from support.service import Http, Workspace, eventually
 
 FILES = 20
+PACE_S = 0.01  # of each writer: what they wrote is read again in the end
 # A setting of the server holds for whoever would undo it, too.
 WRITING = {"PGOPTIONS": "-c default_transaction_read_only=off"}
 UNHINDERED = {"PGOPTIONS": "-c default_transaction_read_only=off -c statement_timeout=0"}
 
 
 class Writers:
-    """Four threads that register numbered devices, one after the other, and count how each was answered."""
+    """Four threads that register devices, one after the other at a pace, and count how each was answered."""
 
     def __init__(self, workspace):
         self._workspace = workspace
-        self._going = True
+        self._ended = threading.Event()
         self.acknowledged: list[str] = []
         self.refused: list[tuple[int, int, str]] = []
         self._threads = [threading.Thread(target=self._write) for _ in range(4)]
@@ -42,14 +43,14 @@ class Writers:
         return self
 
     def __exit__(self, *_):
-        self._going = False
+        self._ended.set()
         for thread in self._threads:
             thread.join()
 
     def _write(self):
         parts, headers = self._workspace.track.parts, self._workspace.track.headers
         connection = http.client.HTTPConnection(parts.netloc, timeout=60)
-        while self._going:
+        while not self._ended.wait(PACE_S):
             token = secrets.token_hex(70)
             body = {"device": {"id": token, "platform": "android", "attributes": {"filling": "x" * 900}}}
             path = f"/api/v1/customers/{token[:12]}/devices"
@@ -77,8 +78,12 @@ class Writers:
         """Whoever was refused was told to come again, and all that was acknowledged is there."""
         assert {status for status, *_ in self.refused} <= {503}
         assert all(1 <= again_s <= 10 for _, again_s, _ in self.refused), Counter(self.refused)
+        app = self._workspace.app
+        connection = http.client.HTTPConnection(app.parts.netloc, timeout=60)
         for token in self.acknowledged:
-            assert self._workspace.device(token)["token"] == token
+            connection.request("GET", f"/api/v1/devices/{token}", headers=app.headers)
+            assert json.loads(connection.getresponse().read())["token"] == token
+        connection.close()
 
 
 def ready(service):
@@ -109,6 +114,12 @@ def postmaster(service):
     return psutil.Process(int(file.read_text().split("\n")[0]))
 
 
+def ends_for_want_of_room(service, server):
+    """Whether it has ended; what is there of the log is used up, segment by segment, until it has."""
+    run("postgres", "--data", service["data_dir"], "--", "psql", "-c", "select pg_switch_wal()")
+    return not server.is_running()
+
+
 def test_a_full_disk_refuses_writes_until_there_is_room_and_loses_nothing(simulator):
     with (
         small_disk() as disk,
@@ -131,8 +142,7 @@ def test_a_full_disk_refuses_writes_until_there_is_room_and_loses_nothing(simula
             # Where there is no room for the write-ahead log PostgreSQL ends, and does not start again.
             ballast = fill(disk)
             server = postmaster(service)
-            run("postgres", "--data", service["data_dir"], "--", "psql", "-c", "select pg_switch_wal()")
-            eventually(lambda: not server.is_running())
+            eventually(lambda: ends_for_want_of_room(service, server))
             writers.see_refused("does not answer")
             eventually(lambda: ready(service) == (503, "the database does not answer"))
             assert Http(service["url"])("GET", "/healthz") == {"status": "ok"}
