@@ -37,6 +37,12 @@ OURS = 24
 async def former(database: Database) -> AsyncIterator[Database]:
     """A database as the release before left it: without this migration."""
     async with former_database(database, before=OURS) as opened:
+        # What is written of an hour ago was, in the first hour of a month, of the month before.
+        month = NOW.date().replace(day=1)
+        await opened.owned.value(
+            "create table device_history_before partition of device_history "
+            f"for values from ('{month - timedelta(days=1)} 00:00+00') to ('{month} 00:00+00')"
+        )
         yield opened
 
 
