@@ -5,10 +5,13 @@ The calls are those of the route table, so that a route that is added is tried b
 
 from __future__ import annotations
 
+import asyncio
+import http.client
 import itertools
 import json
 import secrets
 from base64 import urlsafe_b64encode
+from contextlib import closing
 
 import pytest
 import pytest_asyncio
@@ -41,18 +44,28 @@ async def test_no_call_with_a_workspaces_keys_reads_or_changes_another(
 ) -> None:
     await sender.track("PUT", "/api/v1/customers/ours", {"email": "ours@a.example"})
     before = await theirs.rows(other_door)
-    tried = succeeded = 0
-    for method, path, body in calls(routes, theirs):
-        for authorization in (sender.bearer, sender.basic, f"Bearer {sender.keys.write_key}"):
-            data = None if body is None else json.dumps({**body, "writeKey": sender.keys.write_key}).encode()
-            status, answer, headers = await sender.raw(method, path, data, authorization=authorization)
-            assert MARK not in answer.decode() + str(headers), (method, path, body, answer)
-            assert status < 500, (method, path, body, answer)
-            tried += 1
-            succeeded += status < 300
+    statuses = await asyncio.to_thread(_tried, sender, calls(routes, theirs))
     assert await theirs.rows(other_door) == before
-    assert tried > 2_000
-    assert succeeded > 100, "A has things of its own that these calls are about"
+    assert len(statuses) > 2_000
+    assert sum(status < 300 for status in statuses) > 100, (
+        "A has things of its own that these calls are about"
+    )
+
+
+def _tried(sender, all_calls) -> list[int]:
+    """The statuses of all these calls with each of the sender's keys, none of which tells of the mark."""
+    statuses = []
+    with closing(http.client.HTTPConnection("127.0.0.1", sender.port, timeout=60)) as kept:
+        for method, path, body in all_calls:
+            data = None if body is None else json.dumps({**body, "writeKey": sender.keys.write_key})
+            for authorization in (sender.bearer, sender.basic, f"Bearer {sender.keys.write_key}"):
+                kept.request(method, path, data, {"authorization": authorization})
+                response = kept.getresponse()
+                answer = response.read()
+                assert MARK not in answer.decode() + str(response.headers), (method, path, body, answer)
+                assert response.status < 500, (method, path, body, answer)
+                statuses.append(response.status)
+    return statuses
 
 
 async def test_the_same_calls_with_its_own_keys_tell_of_it(routes, other_door, theirs) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
+from support.serving import bound
+
 if TYPE_CHECKING:
+    import socket
     from collections.abc import AsyncIterator
 
 
@@ -89,7 +91,7 @@ async def wire(url: str, at: socket.socket | None = None) -> AsyncIterator[Wire]
     """A wire to the embedded PostgreSQL of this address, from this socket if it is given."""
     folder = parse_qs(urlsplit(url).query)["host"][0]
     made = Wire(url, f"{folder}/.s.PGSQL.5432")
-    await made.start(at or socket.create_server(("127.0.0.1", 0)))
+    await made.start(at or bound()[0])
     try:
         yield made
     finally:

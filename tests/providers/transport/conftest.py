@@ -1,7 +1,6 @@
 """A server that does what a test tells it, over real TLS; and a pool that keeps what it was answered."""
 
 import asyncio
-import socket
 import ssl
 
 import ngh2
@@ -13,6 +12,7 @@ from pushkeeper.providers.transport.limits import Limits
 from pushkeeper.providers.transport.pool import Pool
 from pushkeeper.providers.transport.response import Request
 from pushkeeper.providers.transport.tls import Endpoint, tls_context
+from support.serving import bound
 
 CA = trustme.CA()
 JSON = ((b"content-type", b"application/json"),)
@@ -110,7 +110,7 @@ class Server:
         self.tls.set_alpn_protocols(["h2"])
 
     async def __aenter__(self):
-        return await self.listen(socket.create_server(("127.0.0.1", 0)))
+        return await self.listen(bound()[0])
 
     async def listen(self, bound):
         loop = asyncio.get_running_loop()
