@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from support.sources import nodes
+
 SRC = Path(__file__).parents[2] / "src" / "pushkeeper"
 
 
 @cache
-def modules() -> dict[str, ast.Module]:
-    """Every module of ours, by its path."""
-    return {
-        str(file.relative_to(SRC)): ast.parse(file.read_text(encoding="utf-8")) for file in SRC.rglob("*.py")
-    }
+def modules() -> dict[str, tuple[ast.AST, ...]]:
+    """The nodes of every module of ours, by its path."""
+    return {str(file.relative_to(SRC)): nodes(file) for file in SRC.rglob("*.py")}
 
 
 def name_of(called: ast.expr) -> str:
@@ -35,7 +35,7 @@ def importers_of(name: str) -> set[str]:
     """The modules that import a module or anything of it, wherever in them."""
     found = set()
     for path, module in modules().items():
-        for node in ast.walk(module):
+        for node in module:
             names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             if any(one == name or one.startswith(f"{name}.") for one in names):
@@ -52,7 +52,7 @@ def test_tokens_that_callers_write_are_read_by_one_module() -> None:
     made = {
         path
         for path, module in modules().items()
-        for node in ast.walk(module)
+        for node in module
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Token"
     }
     # Those that made tokens themselves, or read rows, where all are canonical.
@@ -83,7 +83,7 @@ def test_times_from_outside_are_read_by_one_module() -> None:
     found = {
         path
         for path, module in modules().items()
-        for node in ast.walk(module)
+        for node in module
         if isinstance(node, ast.Call)
         and (
             readers.fullmatch(ast.unparse(node.func))
@@ -100,7 +100,7 @@ def test_no_guard_asks_python_which_addresses_are_public() -> None:
     asked = {
         node.attr
         for path in ("core/destination.py", "worker/http_client.py")
-        for node in ast.walk(modules()[path])
+        for node in modules()[path]
         if isinstance(node, ast.Attribute)
     }
     of_python = {name for kind in (IPv4Address, IPv6Address) for name in dir(kind) if name.startswith("is_")}
@@ -114,7 +114,7 @@ def test_what_calls_addresses_that_users_name_goes_through_the_guard() -> None:
     pools = {
         path: [ast.unparse(keyword.value) for keyword in node.keywords if keyword.arg == "network_backend"]
         for path, module in service.items()
-        for node in ast.walk(module)
+        for node in module
         if isinstance(node, ast.Call) and name_of(node.func).endswith(("ConnectionPool", "HTTPConnection"))
     }
     # The simulator's control is where the operator says that it is.

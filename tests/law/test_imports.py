@@ -8,8 +8,14 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from support.sources import nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "pushkeeper"
@@ -78,11 +84,11 @@ def test_surfaces_ask_the_store_past_the_services_for_less_and_less() -> None:
     assert PAST_THE_SERVICES.issuperset(contract["ignore_imports"])
 
 
-def sql_in(module: ast.Module) -> list[int]:
+def sql_in(module: Iterable[ast.AST]) -> list[int]:
     """The lines at which texts begin as statements do."""
     return [
         node.lineno
-        for node in ast.walk(module)
+        for node in module
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and STATEMENT.match(node.value)
     ]
 
@@ -92,14 +98,14 @@ def test_statements_are_written_in_the_store_alone() -> None:
         f"{name}:{line}"
         for file in PACKAGE.rglob("*.py")
         if not (name := file.relative_to(PACKAGE).as_posix()).startswith("store/")
-        for line in sql_in(ast.parse(file.read_text(encoding="utf-8")))
+        for line in sql_in(nodes(file))
     }
     assert found == set()
 
 
 @pytest.mark.parametrize("text", ["select 1", "\n  with a as (select 1)", "notify jobs", "CREATE INDEX i"])
 def test_what_begins_as_a_statement_is_found(text: str) -> None:
-    assert sql_in(ast.parse(repr(text))) == [1]
+    assert sql_in(ast.walk(ast.parse(repr(text)))) == [1]
 
 
 def imports() -> dict[str, set[str]]:
@@ -112,7 +118,7 @@ def imports() -> dict[str, set[str]]:
     for module, file in files.items():
         named = [
             (node.module or "", alias.name)
-            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+            for node in nodes(file)
             if isinstance(node, ast.ImportFrom)
             for alias in node.names
         ]

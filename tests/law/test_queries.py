@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.queries import FILES, STORE, loaded_by, name_of, queries_of
+from support.sources import nodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,7 @@ def statements() -> Iterator[tuple[str, str]]:
         for name, query in queries_of(file).items():
             yield f"{name_of(file)}.{name}", query
     for module in sorted(STORE.rglob("*.py")):
-        for node in ast.walk(ast.parse(module.read_text())):
+        for node in nodes(module):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and "select" in node.value:
                 yield f"{name_of(module)}:{node.lineno}", node.value
 

@@ -13,6 +13,7 @@ from pushkeeper.core.delivery import decision_table, reason_codes
 from pushkeeper.core.delivery.eligibility import SkipReason
 from pushkeeper.core.delivery.reason_codes import MEANINGS, OWN, STRIKES
 from support.reason_codes import FORMER
+from support.sources import nodes
 
 ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src" / "pushkeeper"
@@ -87,7 +88,7 @@ MAKERS = {
 def test_every_reason_that_is_written_is_a_code() -> None:
     written: dict[str, str] = {}
     for path in [*SRC.glob("providers/**/*.py"), *SRC.glob("worker/**/*.py"), *SRC.glob("core/**/*.py")]:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes(path):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
                 continue
             at = MAKERS.get(node.func.id)

@@ -32,6 +32,7 @@ from pushkeeper.store.audiences import audiences, filter_sql
 from pushkeeper.store.broadcasts import planning
 from pushkeeper.store.devices import pages as device_pages
 from support.queries import FILES, STORE, loaded_by, name_of, queries_of
+from support.sources import nodes
 from support.tenancy import unbound
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def test_what_is_of_a_workspace_is_asked_by_a_role_that_sees_no_other(tenants: f
         if name_of(file) in OF_WORKERS:
             continue
         loaded = loaded_by(file)
-        for node in ast.walk(ast.parse(file.read_text())) if loaded else ():
+        for node in nodes(file) if loaded else ():
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
                 continue
             asked = re.match(r"SQL\['(\w+)'\]", ast.unparse(node.args[0]))

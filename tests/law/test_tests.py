@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
-import pytest
+from support.sources import module, nodes
 
 TESTS = Path(__file__).parents[1]
 FOREIGN = {"node_modules", ".venv"}
 FILES = [file for file in sorted(TESTS.rglob("*.py")) if FOREIGN.isdisjoint(file.parts)]
-TREES = {file: ast.parse(file.read_text()) for file in FILES}
 # What fails by itself: of pytest, of Playwright, of asyncio, and of what tests talk to (an unexpected status, or no end).
 FAILING = {
     "raises",
@@ -37,8 +37,9 @@ def name_of(file: Path) -> str:
     return str(file.relative_to(TESTS))
 
 
-def functions(tree: ast.AST) -> list[Function]:
-    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+@cache
+def functions(file: Path) -> list[Function]:
+    return [node for node in nodes(file) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
 def asserts(function: Function) -> bool:
@@ -64,16 +65,13 @@ def asserting(file: Path) -> set[str]:
     """The functions of a file, and those that it imports from others of the tests, that assert something or call one that does."""
     if file not in _asserting:
         _asserting[file] = set()
-        found = {function.name for function in functions(TREES[file]) if asserts(function)}
-        for node in TREES[file].body:
+        calling = [(function.name, calls(function)) for function in functions(file)]
+        found = {function.name for function in functions(file) if asserts(function)}
+        for node in module(file).body:
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("support."):
                 theirs = asserting(TESTS / f"{(node.module or '').replace('.', '/')}.py")
                 found |= {alias.asname or alias.name for alias in node.names if alias.name in theirs}
-        while more := {
-            function.name
-            for function in functions(TREES[file])
-            if function.name not in found and calls(function) & found
-        }:
+        while more := {name for name, called in calling if name not in found and called & found}:
             found |= more
         _asserting[file] = found
     return _asserting[file]
@@ -82,19 +80,25 @@ def asserting(file: Path) -> set[str]:
 _asserting: dict[Path, set[str]] = {}
 
 
-@pytest.mark.parametrize("file", FILES, ids=name_of)
-def test_each_test_asserts_something(file: Path) -> None:
-    tests = {function.name for function in functions(TREES[file]) if function.name.startswith("test_")}
-    assert tests - asserting(file) - NOT_RAISING == set()
+def test_each_test_asserts_something() -> None:
+    tests = {
+        file: {function.name for function in functions(file) if function.name.startswith("test_")}
+        for file in FILES
+    }
+    assert sum(map(len, tests.values())) > 1_000
+    idle = {name_of(file): names - asserting(file) - NOT_RAISING for file, names in tests.items()}
+    assert {file: names for file, names in idle.items() if names} == {}
 
 
-@pytest.mark.parametrize("file", FILES, ids=name_of)
-def test_no_property_has_a_number_of_examples_that_no_profile_changes(file: Path) -> None:
+def test_no_property_has_a_number_of_examples_that_no_profile_changes() -> None:
     fixed = [
-        node.value.lineno
-        for node in ast.walk(TREES[file])
+        f"{name_of(file)}:{node.value.lineno}"
+        for file in FILES
+        for node in nodes(file)
         if isinstance(node, ast.keyword)
         and node.arg == "max_examples"
         and isinstance(node.value, ast.Constant)
     ]
-    assert fixed == [] or file.name == "conftest.py", "take it from support/examples.py"
+    assert [place for place in fixed if not place.startswith("conftest.py:")] == [], (
+        "take it from support/examples.py"
+    )

@@ -6,6 +6,8 @@ import ast
 from functools import cache
 from pathlib import Path
 
+from support.sources import nodes
+
 SRC = Path(__file__).parents[2] / "src" / "pushkeeper"
 STARTING = {"create_task", "ensure_future", "TaskGroup", "run_coroutine_threadsafe"}
 # A stranger to us.
@@ -13,15 +15,15 @@ OTHERS = ("simulator",)
 
 
 @cache
-def modules() -> dict[str, ast.Module]:
-    """What we wrote, by path."""
+def modules() -> dict[str, tuple[ast.AST, ...]]:
+    """What we wrote, all its nodes, by path."""
     files = [file for file in SRC.rglob("*.py") if file.relative_to(SRC).parts[0] not in OTHERS]
-    return {str(file.relative_to(SRC)): ast.parse(file.read_text()) for file in files}
+    return {str(file.relative_to(SRC)): nodes(file) for file in files}
 
 
-def calls(module: ast.Module, names: set[str]) -> list[ast.Call]:
+def calls(module: tuple[ast.AST, ...], names: set[str]) -> list[ast.Call]:
     """The calls of methods of these names."""
-    found = [node for node in ast.walk(module) if isinstance(node, ast.Call)]
+    found = [node for node in module if isinstance(node, ast.Call)]
     return [call for call in found if isinstance(call.func, ast.Attribute) and call.func.attr in names]
 
 
