@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from pushkeeper.errors import BadRequest
 from pushkeeper.store.admin import audit
+from support.actors import BY
 
 if TYPE_CHECKING:
     from support.engine import Tenant
@@ -24,6 +28,30 @@ async def test_keys_are_told_by_what_of_them_may_be_shown(tenant: Tenant) -> Non
     key = tenant.bearer.removeprefix("Bearer ")
     assert key not in str(found)
     assert any(key.startswith(one["key_id"]) for one in found)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"suppress_after": 0}, "suppress_after"),
+        ({"suppress_after": True}, "suppress_after"),
+        ({"suppress_after": None}, "suppress_after"),
+        ({"min_strike_gap_s": -1}, "min_strike_gap_s"),
+        ({"suppress_on_definitive": 1}, "suppress_on_definitive"),
+        ({"max_pushes_per_s": 0}, "max_pushes_per_s"),
+        ({"ramp_s": "60"}, "ramp_s"),
+        ({"name": 1}, "name"),
+    ],
+)
+async def test_an_option_that_cannot_be_is_refused_by_name_and_changes_nothing(
+    tenant: Tenant, changes: dict[str, Any], field: str
+) -> None:
+    workspaces = tenant.engine.store.services.workspaces
+    before = await workspaces.options(tenant.workspace_id)
+    with pytest.raises(BadRequest) as refused:
+        await workspaces.choose(BY, tenant.workspace_id, {"delete_unregistered": True, **changes})
+    assert refused.value.field == field
+    assert await workspaces.options(tenant.workspace_id) == before
 
 
 async def test_what_users_did_is_told_of_this_workspace_alone_page_by_page(

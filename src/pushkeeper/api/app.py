@@ -38,7 +38,9 @@ from pushkeeper.api.native import (
     strikes,
     workspace,
 )
+from pushkeeper.api.native import messages as native_messages
 from pushkeeper.api.native import routes as native_routes
+from pushkeeper.api.native import templates as native_templates
 from pushkeeper.services.metrics_snapshot import MetricsSnapshot
 from pushkeeper.services.readiness import Readiness
 from pushkeeper.web.router import OpenPath, PathRouter
@@ -88,7 +90,9 @@ def build(context: Context, beside: Sequence[Route] = ()) -> ASGIApp:
         *erasures.routes(context),
         *explain.routes(context),
         *reports.routes(context),
+        *native_messages.routes(context),
         *native_routes.routes(context),
+        *native_templates.routes(context),
         *workspace.routes(context),
     ]
     return PathRouter(routes, beside, trusted_proxies=context.trusted_proxies, only_tls=context.only_tls)

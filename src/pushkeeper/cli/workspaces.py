@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import structs
 
 from pushkeeper.cli.common import answer, as_json, on_store, run, table
 from pushkeeper.cli.use_cases import actor, with_services, with_workspace
@@ -14,18 +14,6 @@ if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.services.services import Services
     from pushkeeper.services.workspaces import Options
-
-
-OPTIONS = (
-    "suppress_after",
-    "min_strike_gap_s",
-    "suppress_on_definitive",
-    "delete_unregistered",
-    "max_pushes_per_s",
-    "ramp_s",
-    "token_ownership",
-    "allow_placeholder_ids",
-)
 
 
 @click.group()
@@ -110,8 +98,10 @@ def workspace_list(*, json: bool, **options: Any) -> None:
 @as_json
 def workspace_options(*, name: str, json: bool, **options: Any) -> None:
     """Show the options of the workspace NAME (lifecycle of devices, pace of routes, ids), and change those that are given."""
-    chosen_now = {option: options.pop(option) for option in OPTIONS}
-    changes = {option: value for option, value in chosen_now.items() if value is not None}
+    from pushkeeper.services.workspaces import Options
+
+    given = {option: options.pop(option) for option in Options.__struct_fields__}
+    changes = {option: value for option, value in given.items() if value is not None}
     if changes.get("max_pushes_per_s") == 0:
         changes["max_pushes_per_s"] = None
 
@@ -120,7 +110,7 @@ def workspace_options(*, name: str, json: bool, **options: Any) -> None:
             return await services.workspaces.choose(actor(), workspace, changes)
         return await services.workspaces.options(workspace)
 
-    chosen = asdict(run(with_workspace(name, options, work)))
+    chosen = structs.asdict(run(with_workspace(name, options, work)))
     shown = {option: "none" if value is None else str(value).lower() for option, value in chosen.items()}
     answer(
         {"workspace": name, "options": chosen},

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
+from pushkeeper.services import typed
 from pushkeeper.services.audit import audited
 from pushkeeper.store.admin import workspaces
 from pushkeeper.store.admin.workspaces import Choice, NewKeys, Options, Workspace, WorkspaceFacts
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
     from pushkeeper.store.db.database import Database
 
 __all__ = ["Choice", "NewKeys", "Options", "Workspace", "WorkspaceFacts", "Workspaces"]
-
-_OPTIONS = tuple(field.name for field in fields(Options))
 
 
 class Workspaces:
@@ -74,6 +74,7 @@ class Workspaces:
             Conflict: tokens are to move, and there are some that people share.
         """
         before = await self.options(workspace)
+        typed.read({**structs.asdict(before), **changes}, Options)
         chosen = await workspaces.choose(self._database, workspace, changes, entry.done_with)
-        entry.changed_fields(before, chosen, *_OPTIONS)
+        entry.changed_fields(before, chosen, *Options.__struct_fields__)
         return chosen

@@ -1,4 +1,4 @@
-"""Messages: what was sent, to whom, and what came of it; and drafts, which are sent when somebody says so."""
+"""Messages: what was sent, to whom, and what came of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from pushkeeper.api.customerio.app_api import person_of, render
-from pushkeeper.api.native import devices
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.core.model import Content, Platform
 from pushkeeper.errors import BadRequest, NotFound
@@ -47,7 +46,6 @@ def routes(context: Context) -> Sequence[Route]:
     """The routes of messages."""
     messages = _Messages(context)
     surface = ApiStyle(name="app_api", authenticate=context.keys.app, render=render)
-    native_surface = ApiStyle(name="native", authenticate=context.keys.app, render=devices.render)
     return [
         surface.route("/v1/messages", GET=messages.all),
         surface.route("/v1/messages/{id}", GET=messages.one),
@@ -55,8 +53,6 @@ def routes(context: Context) -> Sequence[Route]:
         surface.route("/v1/customers/{id}/messages", GET=messages.of_person),
         surface.route("/v1/transactional/{id}/messages", GET=messages.of_template),
         surface.route("/v1/broadcasts/{id}/messages", GET=messages.of_broadcast),
-        native_surface.route("/api/v1/drafts/{id}", DELETE=messages.drop_draft),
-        native_surface.route("/api/v1/drafts/{id}/send", POST=messages.send_draft),
     ]
 
 
@@ -144,20 +140,6 @@ class _Messages:
         window = _window(call, _WINDOW_OF_BROADCAST)
         sent = await self._context.services.triggered.messages(workspace, number, *window)
         return await self._list(call, window, messages=sent)
-
-    async def send_draft(self, call: Call) -> Answer:
-        delivery_id = self._delivery(call)
-        await self._context.services.transactional.send_draft(
-            call.actor, call.workspace.workspace_id, delivery_id
-        )
-        return response.about(delivery_id, {"delivery_id": str(delivery_id)})
-
-    async def drop_draft(self, call: Call) -> Answer:
-        delivery_id = self._delivery(call)
-        await self._context.services.transactional.drop_draft(
-            call.actor, call.workspace.workspace_id, delivery_id
-        )
-        return response.empty(delivery_id)
 
     def _delivery(self, call: Call) -> DeliveryId:
         ids = self._context.services.listings.delivery_ids

@@ -1,4 +1,4 @@
-"""Templates: written by our own API, and read (and their texts changed) by Customer.io's, which calls them messages."""
+"""Templates as Customer.io's APIs show them, as transactional messages; their texts can be changed."""
 
 from __future__ import annotations
 
@@ -6,17 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from pushkeeper.api.customerio import app_api, template_metrics
 from pushkeeper.api.customerio.template_languages import change_variant, content_id, languages, variant_json
-from pushkeeper.api.native import devices
 from pushkeeper.errors import NotFound
 from pushkeeper.services import validation
 from pushkeeper.services.messages.templates import TemplateKind
-from pushkeeper.services.schemas.templates import (
-    NewTemplate,
-    OneTemplateView,
-    TemplateListView,
-    TemplatesQuery,
-    TemplateView,
-)
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import ApiStyle
 
@@ -34,14 +26,9 @@ if TYPE_CHECKING:
 def routes(context: Context) -> Sequence[Route]:
     """The routes of templates."""
     templates = _Templates(context)
-    native_surface = ApiStyle(name="native", authenticate=context.keys.app, render=devices.render)
     surface = ApiStyle(name="app_api", authenticate=context.keys.app, render=app_api.render)
     one = "/v1/transactional/{id}"
     return [
-        native_surface.route("/api/v1/templates", GET=templates.all, POST=templates.make),
-        native_surface.route(
-            "/api/v1/templates/{id}", GET=templates.one, PUT=templates.change, DELETE=templates.delete
-        ),
         surface.route("/v1/transactional", GET=templates.transactional),
         surface.route(one, GET=templates.message),
         surface.route(f"{one}/contents", GET=templates.contents),
@@ -58,35 +45,6 @@ class _Templates:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._templates = context.services.templates
-
-    # Ours.
-
-    async def all(self, call: Call) -> Answer:
-        kind = call.queried(TemplatesQuery).kind
-        found = await self._templates.all(call.workspace.workspace_id, kind)
-        return response.of_json(TemplateListView(templates=[TemplateView.of(template) for template in found]))
-
-    async def make(self, call: Call) -> Answer:
-        made = await self._templates.make(
-            call.actor, call.workspace.workspace_id, (await call.read(NewTemplate)).draft()
-        )
-        return response.of_json(OneTemplateView(template=TemplateView.of(made)), 201)
-
-    async def one(self, call: Call) -> Answer:
-        found = await self._templates.one(call.workspace.workspace_id, _number(call))
-        return response.of_json(OneTemplateView(template=TemplateView.of(found)))
-
-    async def change(self, call: Call) -> Answer:
-        changed = await self._templates.change(
-            call.actor, call.workspace.workspace_id, _number(call), (await call.read(NewTemplate)).draft()
-        )
-        return response.of_json(OneTemplateView(template=TemplateView.of(changed)))
-
-    async def delete(self, call: Call) -> Answer:
-        await self._templates.delete(call.actor, call.workspace.workspace_id, _number(call))
-        return response.empty()
-
-    # Customer.io's.
 
     async def transactional(self, call: Call) -> Answer:
         found = await self._templates.all(call.workspace.workspace_id, TemplateKind.TRANSACTIONAL)

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from pushkeeper.api.native.devices import render
 from pushkeeper.services import validation
 from pushkeeper.services.schemas.broadcast_view import (
     BroadcastPageView,
+    BroadcastPreviewView,
     BroadcastView,
     EstimateView,
+    MinuteListView,
+    MinuteView,
     OneBroadcastView,
     OneEstimateView,
+    PlatformPreviewView,
     PreflightEstimateView,
 )
 from pushkeeper.services.schemas.broadcasts import BroadcastsQuery, StartRequest, change_of, request_of
-from pushkeeper.services.schemas.devices import DeviceView
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import ApiStyle
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from pushkeeper.api.context import Context
     from pushkeeper.services.broadcasts.service import Broadcast
-    from pushkeeper.services.messages.preview import PlatformPreview
     from pushkeeper.web.endpoint import Call
     from pushkeeper.web.response import Answer
 
@@ -80,7 +80,7 @@ class _Broadcasts:
         said = await self._room.preview(call.workspace.workspace_id, request)
         shown_to = sum(one.to is not None for one in said)
         await self._audit.tokens_read(call.actor, call.workspace.workspace_id, shown_to)
-        return response.of_json({"preview": [_said_json(one) for one in said]})
+        return response.of_json(BroadcastPreviewView(preview=[PlatformPreviewView.of(one) for one in said]))
 
     async def all(self, call: Call) -> Answer:
         query = call.queried(BroadcastsQuery)
@@ -99,7 +99,7 @@ class _Broadcasts:
 
     async def minutes(self, call: Call) -> Answer:
         found = await self._room.minutes(call.workspace.workspace_id, _number(call))
-        return response.of_json({"minutes": found})
+        return response.of_json(MinuteListView(minutes=[MinuteView.from_attributes(one) for one in found]))
 
     async def estimate(self, call: Call) -> Answer:
         found = await self._room.estimate(call.workspace.workspace_id, _number(call))
@@ -128,15 +128,6 @@ class _Broadcasts:
     async def _changed(self, call: Call, change: Callable[..., Awaitable[Broadcast]]) -> Answer:
         changed = await change(call.actor, call.workspace.workspace_id, _number(call))
         return response.of_json(OneBroadcastView(broadcast=BroadcastView.of(changed)))
-
-
-def _said_json(said: PlatformPreview) -> dict[str, Any]:
-    return {
-        "platform": said.platform,
-        "to": None if said.to is None else DeviceView.of(said.to.device),
-        "content": None if said.content is None else msgspec.to_builtins(said.content),
-        "problem": said.problem or None,
-    }
 
 
 def _number(call: Call) -> int:

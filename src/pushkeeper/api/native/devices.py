@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pushkeeper.core.delivery.device_status import LastStatus
 from pushkeeper.core.devices.tokens import token_of
 from pushkeeper.errors import BadRequest, PushkeeperError
 from pushkeeper.services import validation
 from pushkeeper.services.identifiers import MAX_TOKEN_BYTES
 from pushkeeper.services.schemas.devices import (
     DaysQuery,
+    DeviceCountsView,
     DeviceHistoryView,
     DeviceLinesQuery,
     DevicePageView,
@@ -18,6 +18,8 @@ from pushkeeper.services.schemas.devices import (
     DevicesQuery,
     DeviceView,
     HistoryLineView,
+    PushCountsView,
+    PushCountView,
     PushListView,
     PushView,
 )
@@ -110,23 +112,13 @@ class _Native:
 
     async def device_counts(self, call: Call) -> Answer:
         counts = await self._context.services.deliveries.device_counts(call.workspace.workspace_id)
-        totals = dict.fromkeys((status.value for status in LastStatus), 0)
-        for count in counts:
-            totals[count.status] += count.devices
-        return response.of_json(
-            {
-                "counts": [
-                    {"platform": c.platform, "last_status": c.status, "devices": c.devices} for c in counts
-                ],
-                "totals": totals,
-                "devices": sum(totals.values()),
-            }
-        )
+        return response.of_json(DeviceCountsView.of(counts))
 
     async def push_counts(self, call: Call) -> Answer:
         days = call.queried(DaysQuery).days or _DAYS
         counts = await self._context.services.deliveries.answers(call.workspace.workspace_id, days=days)
-        return response.of_json({"days": days, "counts": counts})
+        shown = [PushCountView.from_attributes(one) for one in counts]
+        return response.of_json(PushCountsView(days=days, counts=shown))
 
 
 def _token(call: Call) -> Token:

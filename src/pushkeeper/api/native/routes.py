@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET
 
 from pushkeeper.api.native.devices import render
-from pushkeeper.services.schemas.routes import PauseRequest, RouteListView, RouteView
+from pushkeeper.services.schemas.routes import ChangedRouteView, PauseRequest, RouteListView, RouteView
 from pushkeeper.services.schemas.workspace import ChosenOptionsView, OptionsChange
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import ApiStyle
@@ -51,7 +51,7 @@ class _Native:
         await self._routing.pause(
             call.actor, call.workspace.workspace_id, call.segment("route"), reason=reason
         )
-        return response.of_json({"route": call.segment("route"), "paused": True})
+        return response.of_json(ChangedRouteView(route=call.segment("route"), paused=True))
 
     async def resume(self, call: Call) -> Answer:
         return await self._decided(call, self._routing.resume, "released")
@@ -64,14 +64,15 @@ class _Native:
 
     async def _decided(self, call: Call, decide: Callable[..., Awaitable[int]], name: str) -> Answer:
         count = await decide(call.actor, call.workspace.workspace_id, call.segment("route"))
-        return response.of_json({"route": call.segment("route"), name: count})
+        changed = ChangedRouteView(route=call.segment("route"))
+        return response.of_json(msgspec.structs.replace(changed, **{name: count}))
 
     async def options(self, call: Call) -> Answer:
         chosen = await self._workspaces.options(call.workspace.workspace_id)
-        return response.of_json(ChosenOptionsView.of(chosen))
+        return response.of_json(ChosenOptionsView(options=chosen))
 
     async def choose(self, call: Call) -> Answer:
         changes = msgspec.structs.asdict(await call.read(OptionsChange))
         given = {name: value for name, value in changes.items() if value is not UNSET}
         chosen = await self._workspaces.choose(call.actor, call.workspace.workspace_id, given)
-        return response.of_json(ChosenOptionsView.of(chosen))
+        return response.of_json(ChosenOptionsView(options=chosen))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pushkeeper.api.native.devices import render
-from pushkeeper.services.schemas.strikes import UndoOutcome, UndoRequest
+from pushkeeper.services.schemas.strikes import UndoListView, UndoOutcome, UndoRequest, UndoView
 from pushkeeper.web import response
 from pushkeeper.web.endpoint import ApiStyle
 
@@ -34,7 +34,7 @@ class _Undo:
 
     async def all(self, call: Call) -> Answer:
         found = await self._strikes.all(call.workspace.workspace_id, limit=_LAST)
-        return response.of_json({"undone": found})
+        return response.of_json(UndoListView(undone=[UndoView.from_attributes(one) for one in found]))
 
     async def undo(self, call: Call) -> Answer:
         wanted = await call.read(UndoRequest)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pushkeeper.api.openapi.operation import Operation, Operations
-from pushkeeper.api.openapi.schema import Schema, list_of, record
-from pushkeeper.api.openapi.schemas import MAYBE_TEXT, OBJECT, TEXT
 from pushkeeper.services.schemas.broadcast_view import (
     BroadcastPageView,
+    BroadcastPreviewView,
+    MinuteListView,
     OneBroadcastView,
     OneEstimateView,
     PreflightEstimateView,
@@ -19,12 +19,10 @@ from pushkeeper.services.schemas.broadcasts import (
     NewBroadcast,
     StartRequest,
 )
-from pushkeeper.services.schemas.workspace import PushesQuery
+from pushkeeper.services.schemas.messages import MessagePushPageView, PushesQuery, SentDraftView
 
 if TYPE_CHECKING:
     from msgspec import Struct
-
-_MAYBE_OBJECT: Schema = {"type": ["object", "null"], "additionalProperties": True}
 
 
 def _step(step: str, summary: str, description: str, body: type[Struct] | None = None) -> Operations:
@@ -62,20 +60,7 @@ BROADCASTS: Operations = {
         summary="Preview a broadcast",
         description="What a broadcast would show on each platform to one member of its audience. Nothing is saved.",
         body=NewBroadcast,
-        answer=record(
-            {
-                "preview": list_of(
-                    record(
-                        {
-                            "platform": TEXT,
-                            "to": _MAYBE_OBJECT,
-                            "content": _MAYBE_OBJECT,
-                            "problem": MAYBE_TEXT,
-                        }
-                    )
-                )
-            }
-        ),
+        answer=BroadcastPreviewView,
         refused=(404,),
     ),
     ("GET", "/api/v1/broadcasts/{id}"): Operation(
@@ -97,7 +82,7 @@ BROADCASTS: Operations = {
         id="listBroadcastMinutes",
         summary="List results by minute",
         description="How many pushes of a broadcast ended in which way, minute by minute.",
-        answer=record({"minutes": list_of(OBJECT)}),
+        answer=MinuteListView,
         refused=(404,),
     ),
     ("POST", "/api/v1/broadcasts/{id}/estimate"): Operation(
@@ -134,7 +119,7 @@ BROADCASTS: Operations = {
         summary="List the pushes of a message",
         description="The pushes of a message to many devices, one page at a time.",
         query=PushesQuery,
-        answer=record({"pushes": list_of(OBJECT), "next": MAYBE_TEXT}),
+        answer=MessagePushPageView,
         refused=(404,),
     ),
     ("DELETE", "/api/v1/drafts/{id}"): Operation(
@@ -149,7 +134,7 @@ BROADCASTS: Operations = {
         id="sendDraft",
         summary="Send a drafted delivery",
         description="Sends a transactional message that was queued as a draft.",
-        answer=record({"delivery_id": TEXT}),
+        answer=SentDraftView,
         refused=(404,),
     ),
 }

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pushkeeper.api.openapi.operation import Operation, Operations
-from pushkeeper.api.openapi.schema import list_of, record
-from pushkeeper.api.openapi.schemas import COUNT, OBJECT
 from pushkeeper.core.explain.explain import Explanation
 from pushkeeper.services.schemas.devices import (
+    DeviceCountsView,
     DeviceHistoryView,
     DeviceLinesQuery,
     DevicePageView,
@@ -16,7 +15,7 @@ from pushkeeper.services.schemas.devices import (
     PushListView,
 )
 from pushkeeper.services.schemas.explain import ExplainQuery
-from pushkeeper.services.schemas.strikes import UndoOutcome, UndoRequest
+from pushkeeper.services.schemas.strikes import UndoListView, UndoOutcome, UndoRequest
 
 DEVICES: Operations = {
     ("GET", "/api/v1/devices"): Operation(
@@ -54,7 +53,7 @@ DEVICES: Operations = {
         id="countDevices",
         summary="Count devices",
         description="Devices by platform and last status.",
-        answer=record({"counts": list_of(OBJECT), "totals": OBJECT, "devices": COUNT}),
+        answer=DeviceCountsView,
     ),
 }
 
@@ -79,6 +78,6 @@ EXPLANATIONS: Operations = {
         id="listUndos",
         summary="List undone bounces",
         description="The bounces that were undone, newest first.",
-        answer=record({"undone": list_of(OBJECT)}),
+        answer=UndoListView,
     ),
 }

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from pushkeeper.api.openapi.operation import Operation, Operations
-from pushkeeper.api.openapi.schema import list_of, record
-from pushkeeper.api.openapi.schemas import COUNT, FLAG, OBJECT, TEXT
-from pushkeeper.services.schemas.devices import DaysQuery
+from pushkeeper.services.schemas.devices import DaysQuery, PushCountsView
 from pushkeeper.services.schemas.jobs import JobListView
-from pushkeeper.services.schemas.routes import PauseRequest, RouteListView
+from pushkeeper.services.schemas.routes import ChangedRouteView, PauseRequest, RouteListView
 
 _ROUTE = "/api/v1/routes/{route}"
 
@@ -24,28 +22,28 @@ ROUTES: Operations = {
         description="Sends nothing on a route until it is resumed. Pushes wait.",
         body=PauseRequest,
         body_is_optional=True,
-        answer=record({"route": TEXT, "paused": FLAG}),
+        answer=ChangedRouteView,
         refused=(404, 409),
     ),
     ("POST", f"{_ROUTE}/resume"): Operation(
         id="resumeRoute",
         summary="Resume a route",
         description="Sends on a route again.",
-        answer=record({"route": TEXT, "released": COUNT}),
+        answer=ChangedRouteView,
         refused=(404, 409),
     ),
     ("POST", f"{_ROUTE}/apply"): Operation(
         id="applyHeldRefusals",
         summary="Apply held refusals",
         description="Accepts the refusals that are held on a route: their devices bounce.",
-        answer=record({"route": TEXT, "applied": COUNT}),
+        answer=ChangedRouteView,
         refused=(404, 409),
     ),
     ("POST", f"{_ROUTE}/discard"): Operation(
         id="discardHeldRefusals",
         summary="Discard held refusals",
         description="Discards the refusals that are held on a route: their pushes are sent again.",
-        answer=record({"route": TEXT, "discarded": COUNT}),
+        answer=ChangedRouteView,
         refused=(404, 409),
     ),
     ("GET", "/api/v1/stats/pushes"): Operation(
@@ -53,7 +51,7 @@ ROUTES: Operations = {
         summary="Count answers of the push services",
         description="What the push services answered in the last days.",
         query=DaysQuery,
-        answer=record({"days": COUNT, "counts": list_of(OBJECT)}),
+        answer=PushCountsView,
     ),
 }
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
+
+from msgspec import structs
 
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.ui.csv_download import Column, csv_of
@@ -59,14 +60,16 @@ class _Settings:
     async def show(self, request: PageRequest) -> PageResponse:
         chosen = await self._workspaces.options(request.workspace_id)
         held = await self._keys.of_workspace(request.workspace_id)
-        return page(request, "settings.html", options=asdict(chosen), keys=held, kind_names=KIND_NAMES)
+        return page(
+            request, "settings.html", options=structs.asdict(chosen), keys=held, kind_names=KIND_NAMES
+        )
 
     async def csv(self, request: PageRequest) -> PageResponse:
         held = await self._keys.of_workspace(request.workspace_id)
         return csv_of("keys", _COLUMNS, held)
 
     async def choose(self, request: PageRequest) -> ActionResult:
-        former = asdict(await self._workspaces.options(request.workspace_id))
+        former = structs.asdict(await self._workspaces.options(request.workspace_id))
         wanted = _chosen(request.form)
         changes = {name: value for name, value in wanted.items() if former[name] != value}
         await self._workspaces.choose(request.actor, request.workspace_id, changes)

@@ -197,15 +197,11 @@ class AudienceView(View, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, segment: Segment, uses: Iterable[Use] = ()) -> Self:
-        return cls(
+        return cls.from_attributes(
+            segment,
             id=segment.segment_id,
-            name=segment.name,
-            description=segment.description,
             type="list" if segment.filter is None else "filter",
-            filter=segment.filter,
             unit=segment.unit or Unit.PERSON,
-            created_at=segment.created_at,
-            updated_at=segment.updated_at,
             used_by=[
                 UseView(kind=use.kind, number=use.number, name=use.name)  # type: ignore[arg-type]  # the statement's words
                 for use in uses

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
+
+if TYPE_CHECKING:
+    from typing import Self
 
 MAX_NAME_BYTES = 255
 MAX_DESCRIPTION_BYTES = 2_000
@@ -17,6 +21,17 @@ class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class View(Struct, frozen=True, kw_only=True, gc=False):
     """What a client is answered; in the OpenAPI document without the `View` of its name."""
+
+    @classmethod
+    def from_attributes(cls, found: object, **computed: Any) -> Self:  # noqa: ANN401 - the rest of its fields
+        """The view of an object: its attributes by the names of the required fields, but for those that are computed."""
+        copied = {name: getattr(found, name) for name in _required(cls) if name not in computed}
+        return cls(**copied, **computed)
+
+
+@cache
+def _required(view: type[View]) -> tuple[str, ...]:
+    return tuple(field.name for field in structs.fields(view) if field.required)
 
 
 Time: TypeAlias = Annotated[

@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from pushkeeper.core.model import Platform
 from pushkeeper.services.schemas.base import View
 from pushkeeper.services.schemas.broadcasts import Version
+from pushkeeper.services.schemas.devices import DeviceView
+from pushkeeper.services.schemas.templates import ContentView
 from pushkeeper.store.broadcasts.broadcasts import EstimateState
 
 if TYPE_CHECKING:
     from typing import Self
 
     from pushkeeper.services.broadcasts.service import BroadcastStatus
+    from pushkeeper.services.messages.preview import PlatformPreview
     from pushkeeper.store.broadcasts.broadcasts import Broadcast
 
 
@@ -96,12 +100,11 @@ class BroadcastView(View, frozen=True, kw_only=True):
     @classmethod
     def of(cls, broadcast: Broadcast) -> Self:
         wording = broadcast.wording
-        return cls(
+        return cls.from_attributes(
+            broadcast,
             id=broadcast.broadcast_id,
-            version=broadcast.version,
             message_id=None if broadcast.message_id is None else str(broadcast.message_id),
-            name=broadcast.name,
-            state=broadcast.shown_state,  # type: ignore[arg-type]  # the words of its docstring
+            state=broadcast.shown_state,
             failure=broadcast.failure or broadcast.stop_reason,
             retry=None
             if broadcast.last_error is None
@@ -119,20 +122,10 @@ class BroadcastView(View, frozen=True, kw_only=True):
             named=_named(broadcast),
             schedule=msgspec.to_builtins(broadcast.schedule),
             per_second=broadcast.per_s,
-            send_to_unsubscribed=broadcast.send_to_unsubscribed,
-            skip_without_permission=broadcast.skip_without_permission,
-            one_per_phone=broadcast.one_per_phone,
-            dry_run=broadcast.dry_run,
             idempotency_key=broadcast.once,
-            created_at=broadcast.created_at,
             due_at=broadcast.pass_at,
-            started_at=broadcast.started_at,
-            planned_at=broadcast.planned_at,
-            paused_at=broadcast.paused_at,
-            cancelled_at=broadcast.cancelled_at,
             expires_at=None if broadcast.started_at is None else broadcast.expires_at,
             left_out=None if broadcast.preflight is None else broadcast.preflight["no_content"],
-            preflight=broadcast.preflight,
             estimate=EstimateView.of(broadcast),
         )
 
@@ -150,6 +143,44 @@ class BroadcastView(View, frozen=True, kw_only=True):
             waiting=msgspec.to_builtins(list(standing.waiting)),
             compared=standing.compared,
         )
+
+
+class MinuteView(View, frozen=True, kw_only=True):
+    """How many pushes of a broadcast ended in a way in one minute."""
+
+    minute: datetime
+    ending: str
+    pushes: int
+
+
+class MinuteListView(View, frozen=True, kw_only=True):
+    """A broadcast, minute by minute."""
+
+    minutes: list[MinuteView]
+
+
+class PlatformPreviewView(View, frozen=True, kw_only=True):
+    """What a broadcast would show on a platform to a device of its audience; or the problem."""
+
+    platform: Platform
+    to: DeviceView | None
+    content: ContentView | None
+    problem: str | None
+
+    @classmethod
+    def of(cls, said: PlatformPreview) -> Self:
+        return cls(
+            platform=said.platform,
+            to=None if said.to is None else DeviceView.of(said.to.device),
+            content=None if said.content is None else ContentView.of_content(said.content),
+            problem=said.problem or None,
+        )
+
+
+class BroadcastPreviewView(View, frozen=True, kw_only=True):
+    """What a broadcast would show, by platform."""
+
+    preview: list[PlatformPreviewView]
 
 
 class OneBroadcastView(View, frozen=True, kw_only=True):

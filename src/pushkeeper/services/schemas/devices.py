@@ -18,11 +18,12 @@ from pushkeeper.services.schemas.base import Limit, PageQuery, Request, View
 from pushkeeper.store.devices.devices import Search
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Self
 
     from pushkeeper.core.delivery.delivery_id import DeliveryIds
     from pushkeeper.services.routes import DeviceRoute
-    from pushkeeper.store.devices.devices import Device, HistoryLine, PushLine
+    from pushkeeper.store.devices.devices import Count, Device, HistoryLine, PushLine
 
 MAX_DAYS = 366
 # The time of a query: digits, or a text with its zone.
@@ -62,21 +63,11 @@ class DeviceView(View, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, device: Device, way: DeviceRoute | None = None) -> Self:
-        return cls(
+        return cls.from_attributes(
+            device,
             token=device.token.value,
-            id_kind=device.id_kind,
-            platform=device.platform,
             person=cio_id(device.person_id),
-            app=device.app,
-            environment=device.environment,
             last_status=device.status,
-            strikes=device.strikes,
-            generation=device.generation,
-            attributes=device.attributes,
-            dropped_attributes=device.dropped_attributes,
-            created_at=device.created_at,
-            registered_at=device.registered_at,
-            last_used=device.last_used,
             route=UNSET if way is None else None if way.route is None else way.route.name,
             no_route_reason=UNSET if way is None else way.reason or None,
         )
@@ -103,15 +94,9 @@ class PushView(View, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, device: Device, line: PushLine, ids: DeliveryIds) -> Self:
-        return cls(
+        return cls.from_attributes(
+            line,
             delivery_id=ids.text(device.workspace_id, line.message_id, device.person_id),
-            ending=line.ending,
-            reason=line.reason,
-            provider=line.provider,
-            provider_status=line.provider_status,
-            provider_reason=line.provider_reason,
-            attempts=line.attempts,
-            settled_at=line.settled_at,
         )
 
 
@@ -141,21 +126,11 @@ class HistoryLineView(View, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, line: HistoryLine) -> Self:
-        return cls(
-            at=line.at,
-            event=line.event,
-            from_status=line.from_status,
-            to_status=line.to_status,
+        return cls.from_attributes(
+            line,
             from_person=_person(line.from_person_id),
             to_person=_person(line.to_person_id),
-            generation=line.generation,
             message=line.message_id,
-            provider=line.provider,
-            provider_status=line.provider_status,
-            provider_reason=line.provider_reason,
-            request_id=line.request_id,
-            strikes=line.strikes,
-            undone=line.undone,
         )
 
 
@@ -244,6 +219,51 @@ class DaysQuery(Request, frozen=True, kw_only=True):
     """The last days."""
 
     days: Annotated[int, Meta(ge=1, le=MAX_DAYS, description="How many days.")] | None = None
+
+
+class DeviceCountView(View, frozen=True, kw_only=True):
+    """How many devices of a platform have a last status."""
+
+    platform: Platform
+    last_status: LastStatus
+    devices: int
+
+
+class DeviceCountsView(View, frozen=True, kw_only=True):
+    """Devices by platform and last status, and by last status alone."""
+
+    counts: list[DeviceCountView]
+    totals: dict[str, int]
+    devices: int
+
+    @classmethod
+    def of(cls, counts: Iterable[Count]) -> Self:
+        shown = [
+            DeviceCountView(platform=one.platform, last_status=one.status, devices=one.devices)
+            for one in counts
+        ]
+        totals = dict.fromkeys((status.value for status in LastStatus), 0)
+        for one in shown:
+            totals[one.last_status] += one.devices
+        return cls(counts=shown, totals=totals, devices=sum(totals.values()))
+
+
+class PushCountView(View, frozen=True, kw_only=True):
+    """How many pushes ended in a way, and what the push service answered; nothing where none was sent."""
+
+    provider: str | None
+    provider_status: int | None
+    provider_reason: str | None
+    ending: str
+    reason: str
+    pushes: int
+
+
+class PushCountsView(View, frozen=True, kw_only=True):
+    """What the push services answered in the last days."""
+
+    days: int
+    counts: list[PushCountView]
 
 
 def _person(person_id: PersonId | None) -> str | None:

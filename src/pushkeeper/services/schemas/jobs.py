@@ -27,15 +27,10 @@ class JobView(View, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, job: Job) -> Self:
-        return cls(
-            kind=job.kind,
+        return cls.from_attributes(
+            job,
             id=job.item_id,
-            name=job.name,
-            state=job.state,  # type: ignore[arg-type]  # the statement's words
-            attempts=job.attempts,
-            reason=job.reason,
             next_attempt_at=None if job.state == "failed" else job.next_attempt_at,
-            created_at=job.created_at,
         )
 
 

@@ -37,16 +37,11 @@ class ErasureView(View, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, receipt: Receipt) -> Self:
-        return cls(
+        return cls.from_attributes(
+            receipt,
             id=receipt.erasure_id,
             status="pending" if receipt.done_at is None else "done",
-            asked_at=receipt.asked_at,
-            asked_by=receipt.asked_by,
-            request_id=receipt.request_id,
-            done_at=receipt.done_at,
-            counts=receipt.counts,
             identifiers=[one.hex() for one in receipt.hashes],
-            failure=receipt.failure,
         )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET, UnsetType
+
 from pushkeeper.services.schemas.base import Request, View
 
 if TYPE_CHECKING:
@@ -58,34 +60,14 @@ class RouteView(View, frozen=True, kw_only=True):
     @classmethod
     def of(cls, facts: RouteFacts) -> Self:
         route, health = facts.route, facts.health
-        return cls(
+        return cls.from_attributes(
+            route,
             route=route.name,
             state=facts.state,
-            accepted_at=route.accepted_at,
-            paused_at=route.paused_at,
-            pause_kind=route.pause_kind,
-            pause_reason=route.pause_reason,
-            probe_at=route.probe_at,
-            throttled_until=route.throttled_until,
-            last_24_hours=HealthView(
-                accepted=health.accepted,
-                ambiguous=health.ambiguous,
-                definite=health.definite,
-                other=health.other,
-            ),
+            last_24_hours=HealthView.from_attributes(health),
             waiting=health.waiting,
             held=health.held_verdicts,
-            alerts=[
-                AlertView(
-                    reason=one.reason,
-                    alert=one.alert,
-                    detail=one.detail,
-                    times=one.times,
-                    first_at=one.first_at,
-                    last_at=one.last_at,
-                )
-                for one in facts.alerts
-            ],
+            alerts=[AlertView.from_attributes(one) for one in facts.alerts],
         )
 
 
@@ -93,3 +75,13 @@ class RouteListView(View, frozen=True, kw_only=True):
     """All routes."""
 
     routes: list[RouteView]
+
+
+class ChangedRouteView(View, frozen=True, kw_only=True):
+    """A route, and what became of it, of its queued pushes or of its held refusals: one of the four is there."""
+
+    route: str
+    paused: bool | UnsetType = UNSET
+    released: int | UnsetType = UNSET
+    applied: int | UnsetType = UNSET
+    discarded: int | UnsetType = UNSET

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
@@ -12,7 +13,7 @@ from pushkeeper.core.identity import cio_id
 from pushkeeper.core.model import Platform
 from pushkeeper.errors import BadRequest
 from pushkeeper.services import validation
-from pushkeeper.services.schemas.base import Request, Time
+from pushkeeper.services.schemas.base import Request, Time, View
 from pushkeeper.services.strikes import StrikeSelector
 
 if TYPE_CHECKING:
@@ -116,6 +117,31 @@ class UndoOutcome(Struct, frozen=True, kw_only=True):
             gone=outcome.gone,
             examples=[UndoExample.of(one) for one in outcome.examples],
         )
+
+
+class UndoView(View, frozen=True, kw_only=True):
+    """Strikes that were undone: which were meant, why, and of how many devices.
+
+    Attributes:
+        strikes: how many are undone, of how many `devices`; more than `meant_devices` there were not when it began.
+        under_way: a process is at it now; what is neither finished nor under way was interrupted.
+    """
+
+    undo_id: int
+    selection: dict[str, Any]
+    why: str
+    strikes: int
+    devices: int
+    meant_devices: int | None
+    created_at: datetime
+    finished_at: datetime | None
+    under_way: bool
+
+
+class UndoListView(View, frozen=True, kw_only=True):
+    """What was undone, newest first."""
+
+    undone: list[UndoView]
 
 
 def _name(given: str | None, field: str) -> str | None:

@@ -184,22 +184,14 @@ class TemplateView(ContentView, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, template: Template) -> Self:
-        return cls(
+        return cls.from_attributes(
+            template,
             **msgspec.to_builtins(template.content),
             id=template.template_id,
-            kind=template.kind,
-            name=template.name,
-            trigger_name=template.trigger_name,
-            description=template.description,
             translations={
                 language: ContentView.of_content(content)
                 for language, content in template.translations.items()
             },
-            when_undefined=template.when_undefined,
-            send_to_unsubscribed=template.send_to_unsubscribed,
-            audience=template.audience,
-            created_at=template.created_at,
-            updated_at=template.updated_at,
         )
 
 

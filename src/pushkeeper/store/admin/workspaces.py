@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+from msgspec import Meta, Struct, structs
 
 from pushkeeper.core import cell
 from pushkeeper.core.model import WorkspaceId
-from pushkeeper.errors import BadRequest, Conflict, NotFound
+from pushkeeper.errors import Conflict, NotFound
 from pushkeeper.store.db import cells
 from pushkeeper.store.db.database import ROUTES_CHANNEL
 from pushkeeper.store.db.queries import load_queries
@@ -54,29 +56,39 @@ class WorkspaceFacts:
     counted_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What a workspace may choose; the defaults are the documented lifecycle.
+class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a workspace may choose; the migrations' CHECKs have the same bounds."""
 
-    Attributes:
-        suppress_after: strikes in a row that suppress a device.
-        min_strike_gap_s: a strike that comes sooner after the one before does not count.
-        suppress_on_definitive: the first refusal that names the device as gone suppresses it.
-        delete_unregistered: such a device is deleted instead.
-        max_pushes_per_s: how many pushes each of its routes may send in a second; None for the provider's own bounds.
-        ramp_s: how long a route takes from a cold start to its full rate.
-        token_ownership: `move`: a token that is registered for a second person is theirs alone; `share`: both have it.
-        allow_placeholder_ids: an id that is a program's placeholder (`undefined`, `null`, `0`) may create a person.
-    """
-
-    suppress_after: int = 2
-    min_strike_gap_s: int = 0
-    suppress_on_definitive: bool = False
-    delete_unregistered: bool = False
-    max_pushes_per_s: int | None = None
-    ramp_s: int = 60
-    token_ownership: Literal["move", "share"] = "move"  # noqa: S105 - a choice, not a secret
-    allow_placeholder_ids: bool = False
+    suppress_after: Annotated[int, Meta(ge=1, le=100, description="Strikes in a row that suppress a device.")]
+    min_strike_gap_s: Annotated[
+        int,
+        Meta(
+            ge=0, le=31_536_000, description="A strike that comes sooner after the last one does not count."
+        ),
+    ]
+    suppress_on_definitive: Annotated[
+        bool, Meta(description="Whether the first refusal that names a device as gone suppresses it.")
+    ]
+    delete_unregistered: Annotated[bool, Meta(description="Whether such a device is deleted instead.")]
+    max_pushes_per_s: Annotated[
+        Annotated[int, Meta(ge=1, le=1_000_000)] | None,
+        Meta(
+            description="The most pushes that each route may send in a second; null for the provider's own bounds."
+        ),
+    ]
+    ramp_s: Annotated[
+        int, Meta(ge=0, le=3_600, description="How long a route takes from a cold start to its full rate.")
+    ]
+    token_ownership: Annotated[
+        Literal["move", "share"],
+        Meta(description="Whether a token that a second person registers is theirs alone, or both people's."),
+    ]
+    allow_placeholder_ids: Annotated[
+        bool,
+        Meta(
+            description="Whether an id that is a program's placeholder (`undefined`, `0`) may create a person."
+        ),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +178,9 @@ async def choose(
     """Change some of a workspace's options, by name, and return them all; its workers hear of it. `also` is done with it.
 
     Raises:
-        BadRequest: there is no such option, or it cannot have that value.
         Conflict: tokens are to move, and there are some that people share.
     """
-    chosen = options_with(await options(database, workspace), changes)
+    chosen = structs.replace(await options(database, workspace), **changes)
 
     async def work(connection: Connection) -> None:
         moves = chosen.token_ownership == "move"  # noqa: S105 - a choice, not a secret
@@ -192,46 +203,6 @@ async def choose(
 
     await database.of(workspace).in_transaction(work)
     return chosen
-
-
-def options_with(former: Options, changes: Mapping[str, Choice]) -> Options:
-    """Options with some of them changed.
-
-    Raises:
-        BadRequest: there is no such option, or it cannot have that value.
-    """
-    for name, value in changes.items():
-        if name not in _BOUNDS:
-            raise BadRequest(name, f"there is no such option; there are {', '.join(_BOUNDS)}")
-        bounds = _BOUNDS[name]
-        if bounds is None:
-            if not isinstance(value, bool):
-                raise BadRequest(name, "expected true or false", "wrong_type")
-            continue
-        if isinstance(bounds, frozenset):
-            if not isinstance(value, str) or value not in bounds:
-                raise BadRequest(name, f"expected {' or '.join(sorted(bounds))}")
-            continue
-        least, most, may_be_none = bounds
-        if value is None and may_be_none:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise BadRequest(name, f"expected a whole number from {least:,} to {most:,}", "out_of_range")
-    return replace(former, **changes)  # type: ignore[arg-type]  # checked by name
-
-
-# Least, most, and whether it may be none; None for a switch, a set of words to choose from. The migrations' CHECKs say the
-# same.
-_BOUNDS: dict[str, tuple[int, int, bool] | frozenset[str] | None] = {
-    "suppress_after": (1, 100, False),
-    "min_strike_gap_s": (0, 31_536_000, False),
-    "suppress_on_definitive": None,
-    "delete_unregistered": None,
-    "max_pushes_per_s": (1, 1_000_000, True),
-    "ramp_s": (0, 3_600, False),
-    "token_ownership": frozenset({"move", "share"}),
-    "allow_placeholder_ids": None,
-}
 
 
 async def holder_of_site(database: Database, site_id: str) -> KeyHolder | None:
