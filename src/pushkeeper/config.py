@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PREFIX = "PUSHKEEPER_"
+# PostgreSQL's socket is in it. Its path holds 107 bytes on Linux; past that the wheel would put it into a folder open to all.
+_LONGEST_DATA_PATH = 80
+SUPERVISOR_CONNECTIONS = 4
 _SHORTEST_OUTAGE_WAIT_S = 60
 MOST_PROCESSES = 64
 _MOST_OF_AUTO = 8  # whose connections, with those of workers, are within the 200 of the embedded PostgreSQL
@@ -45,6 +48,23 @@ def default_data_dir() -> Path:
     if os.geteuid() == 0:
         return Path("/var/lib/pushkeeper")
     return Path(platformdirs.user_data_dir("pushkeeper"))
+
+
+def prepare_data_dir(data_dir: Path) -> None:
+    """Make the folder if it is missing, for its owner alone.
+
+    Raises:
+        Misconfigured: it cannot be made or written to, or its path is too long for PostgreSQL's socket.
+    """
+    if len(os.fsencode(data_dir.resolve())) > _LONGEST_DATA_PATH:
+        raise Misconfigured(f"data folder: {data_dir} is longer than {_LONGEST_DATA_PATH} bytes")
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = data_dir / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise Misconfigured(f"data folder: {data_dir} is not writable ({error.strerror})") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,18 +63,8 @@ def test_a_contract_names_every_package_but_those_that_it_is_about(
 
 # What runs a process may ask the store past the services. Nothing is added to this.
 PAST_THE_SERVICES = {
-    "pushkeeper.cli.children -> pushkeeper.store.admin.diagnostics",
-    "pushkeeper.cli.children -> pushkeeper.store.db.connection_budget",
-    "pushkeeper.cli.children -> pushkeeper.store.db.database",
-    "pushkeeper.cli.server -> pushkeeper.store.db.connection_budget",
     "pushkeeper.dashboard.ui.live -> pushkeeper.store.db.patience",
     "pushkeeper.dashboard.ui.response -> pushkeeper.store.db.patience",
-    "pushkeeper.cli.postgres -> pushkeeper.store.db.embedded",
-    "pushkeeper.cli.server -> pushkeeper.store.db.cells",
-    "pushkeeper.cli.server -> pushkeeper.store.db.embedded",
-    "pushkeeper.cli.server -> pushkeeper.store.db.migrate",
-    "pushkeeper.cli.simulator -> pushkeeper.store.db.embedded",
-    "pushkeeper.cli.supervisor -> pushkeeper.store.db.database",
 }
 
 

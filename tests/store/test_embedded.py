@@ -21,9 +21,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from pushkeeper.cli import server as cli_server
+from pushkeeper.config import prepare_data_dir
 from pushkeeper.errors import Conflict, Misconfigured
 from pushkeeper.store.db.database import Database
-from pushkeeper.store.db.embedded import EmbeddedPostgres, only_server, prepare_data_dir
+from pushkeeper.store.db.embedded import EmbeddedPostgres, serving_alone
 from support.engine import eventually
 from support.scratch import PLACE
 
@@ -44,8 +45,8 @@ server.stop()
 SERVER_HOLDER = """
 import sys
 from pathlib import Path
-from pushkeeper.store.db.embedded import only_server
-with only_server(Path(sys.argv[1])):
+from pushkeeper.store.db.embedded import serving_alone
+with serving_alone(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -403,19 +404,19 @@ def test_a_folder_is_for_one_serve_and_the_other_is_named_by_its_pid(folder: Pat
         assert said(holder) == "held"
         with (
             pytest.raises(Conflict, match=rf"in use by another `pushkeeper serve` \(pid {holder.pid}\)"),
-            only_server(folder),
+            serving_alone(folder),
         ):
             pass
         holder.send_signal(signal.SIGKILL)
         holder.wait(10)
-        with only_server(folder):
+        with serving_alone(folder):
             assert (folder / "serve.lock").read_text() == str(os.getpid())
 
 
 def test_two_serves_of_one_process_conflict_too(folder: Path) -> None:
-    with only_server(folder), pytest.raises(Conflict, match=f"pid {os.getpid()}"), only_server(folder):
+    with serving_alone(folder), pytest.raises(Conflict, match=f"pid {os.getpid()}"), serving_alone(folder):
         pass
-    with only_server(folder):
+    with serving_alone(folder):
         pass
 
 
@@ -451,7 +452,7 @@ async def test_who_looks_after_the_server_outlives_any_error(tmp_path: Path) -> 
     (tmp_path / "file").touch()
     with capture_logs() as said:
         looking = asyncio.create_task(
-            cli_server._keep_running(EmbeddedPostgres(tmp_path / "file" / "folder"))
+            cli_server._keep_running(EmbeddedPostgres(tmp_path / "file" / "folder").restart)
         )
         await eventually(lambda: asyncio.sleep(0, len(said) >= 2))
         assert {line["event"] for line in said} == {"postgres_does_not_start"}

@@ -17,15 +17,12 @@ from pushkeeper import config
 from pushkeeper.observability.logs import logger
 from pushkeeper.observability.meters import PROCESS
 from pushkeeper.observability.metrics import Metric
-from pushkeeper.store.admin import diagnostics
-from pushkeeper.store.db import connection_budget
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from pushkeeper.config import Settings
-    from pushkeeper.store.db.database import Database
 
 log = logger("fleet")
 
@@ -63,24 +60,6 @@ def workers(count: int) -> list[Child]:
     """So many that send."""
     names = [f"worker-{number}" for number in range(1, count + 1)]
     return [Child(kind="worker", name=name, command=("worker", "--child", name)) for name in names]
-
-
-async def fitted(settings: Settings, database: Database) -> Settings:
-    """The settings with no more connections for each process than the server has for all; of a pooler that is not known.
-
-    Raises:
-        Misconfigured: it has too few for so many processes.
-    """
-    if database.is_pooled:
-        return settings
-    found = connection_budget.fitted(settings, await diagnostics.connections_limit(database))
-    if found != settings:
-        log.warning(
-            "fewer_connections_than_set",
-            database_connections=found.database_connections,
-            worker_connections=found.worker_connections,
-        )
-    return found
 
 
 class Children:

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -17,10 +16,7 @@ from pushkeeper.cli.common import as_json, on_store, settings_of
 from pushkeeper.errors import BadRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-    from pushkeeper.config import Settings
+    from collections.abc import Mapping
 
 
 @click.command(
@@ -36,29 +32,16 @@ def postgres(*, command: tuple[str, ...], json: bool, **options: Any) -> None:
     The embedded PostgreSQL runs meanwhile, whether the service does or not, and its programs are found first. On a
     PostgreSQL of your own they are those of your PATH: let them be of its version. Ends as COMMAND ends.
     """
+    from pushkeeper import wiring
+
     del json  # errors are told in it; what COMMAND says is its own
     settings = settings_of(options)
-    with _running(settings) as (url, programs):
+    with wiring.postgres(settings) as (url, programs):
         environ = {**os.environ, **variables(url)}
         places = [environ.get("PATH", os.defpath), str(programs)]
         environ["PATH"] = os.pathsep.join(places if settings.database_url else reversed(places))
         code = _run(command, environ)
     sys.exit(code)
-
-
-@contextmanager
-def _running(settings: Settings) -> Iterator[tuple[str, Path]]:
-    """The database's address, and where the programs that come along are."""
-    from pushkeeper.store.db.embedded import EmbeddedPostgres, programs
-
-    if settings.database_url is not None:
-        yield settings.database_url, programs()
-        return
-    embedded = EmbeddedPostgres(settings.data_dir)
-    try:
-        yield embedded.start(), programs()
-    finally:
-        embedded.stop()
 
 
 def variables(url: str) -> Mapping[str, str]:

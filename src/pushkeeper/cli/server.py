@@ -18,13 +18,11 @@ from pushkeeper.cli.common import answer, as_json, collect_rarely, on_signals, o
 from pushkeeper.errors import Conflict, Misconfigured
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import AsyncIterator, Callable
 
     from pushkeeper.cli.children import Children
     from pushkeeper.config import Settings
     from pushkeeper.interprocess import Place
-    from pushkeeper.store.db.embedded import EmbeddedPostgres
     from pushkeeper.web.localhost_tls import ServedCertificate
     from pushkeeper.wiring import Store
     from pushkeeper.worker.worker import Worker
@@ -104,24 +102,22 @@ def serve(
 
 async def _serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) -> None:
     from pushkeeper import wiring
-    from pushkeeper.cli.children import fitted
     from pushkeeper.cli.starting import opened_store
     from pushkeeper.cli.supervisor import supervise
     from pushkeeper.observability import logs
-    from pushkeeper.store.db.connection_budget import FOR_SUPERVISOR
-    from pushkeeper.store.db.embedded import only_server
+    from pushkeeper.services.metrics_snapshot import MetricsSnapshot
 
     several = settings.processes > 1
     beside = several or settings.workers > 0
     logs.configure(json=not os.isatty(2), process="serve" if beside else None)
     certificate = _certificate(settings)
-    connections = FOR_SUPERVISOR if several else settings.database_connections
-    with _listen(settings) as listener, _folder_lock(settings, only_server):
+    connections = config.SUPERVISOR_CONNECTIONS if several else settings.database_connections
+    with _listen(settings) as listener, wiring.only_server(settings):
         async with opened_store(settings, listener, certificate, connections=connections) as opened:
             if settings.worker:
                 await wiring.require_notifications(opened.database)
             if beside:
-                settings = await fitted(settings, opened.database)
+                settings = await wiring.fitted(settings, opened.database)
             url = _url(settings, listener, secure=certificate is not None)
             facts = {
                 "url": url,
@@ -131,9 +127,11 @@ async def _serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) ->
                 "setup_url": await _setup_url(settings, opened, url),
                 "pid": os.getpid(),
             }
-            async with _kept_running(opened.embedded):
+            async with _kept_running(opened):
                 if several:
-                    await supervise(settings, opened.database, listener, lambda: ready(facts))
+                    await supervise(
+                        settings, MetricsSnapshot(opened.database), listener, lambda: ready(facts)
+                    )
                 else:
                     await _answer(settings, opened, listener, certificate, lambda: ready(facts))
 
@@ -225,11 +223,10 @@ def _sender(settings: Settings, opened: Store) -> Worker | Children | None:
 
 
 def _certificate(settings: Settings) -> ServedCertificate | None:
-    from pushkeeper.store.db.embedded import prepare_data_dir
     from pushkeeper.web import localhost_tls
 
     if settings.tls_self_signed:
-        prepare_data_dir(settings.data_dir)
+        config.prepare_data_dir(settings.data_dir)
         return localhost_tls.self_signed(settings.data_dir, settings.host, datetime.now(UTC))
     if settings.tls_cert is None or settings.tls_key is None:
         return None
@@ -250,13 +247,6 @@ def _listen(settings: Settings) -> socket.socket:
         ) from error
 
 
-def _folder_lock(
-    settings: Settings, only_server: Callable[[Path], AbstractContextManager[None]]
-) -> AbstractContextManager[None]:
-    """One `serve` a data folder; on a database of its own, any number may share it."""
-    return only_server(settings.data_dir) if settings.database_url is None else nullcontext()
-
-
 def _url(settings: Settings, listener: socket.socket, *, secure: bool) -> str:
     if settings.public_url is not None:
         return settings.public_url.rstrip("/")
@@ -265,9 +255,9 @@ def _url(settings: Settings, listener: socket.socket, *, secure: bool) -> str:
 
 
 @asynccontextmanager
-async def _kept_running(embedded: EmbeddedPostgres | None) -> AsyncIterator[None]:
+async def _kept_running(opened: Store) -> AsyncIterator[None]:
     """While this lasts, start the embedded PostgreSQL again when somebody killed it; whoever uses it may."""
-    keeper = asyncio.create_task(_keep_running(embedded)) if embedded else None
+    keeper = asyncio.create_task(_keep_running(opened.embedded.restart)) if opened.embedded else None
     try:
         yield
     finally:
@@ -275,14 +265,14 @@ async def _kept_running(embedded: EmbeddedPostgres | None) -> AsyncIterator[None
             keeper.cancel()
 
 
-async def _keep_running(embedded: EmbeddedPostgres) -> None:
+async def _keep_running(restart: Callable[[], bool]) -> None:
     from pushkeeper.observability.logs import logger
 
     log = logger("serve")
     while True:
         await asyncio.sleep(1.0)
         try:
-            if await asyncio.to_thread(embedded.restart):
+            if await asyncio.to_thread(restart):
                 log.warning("postgres_was_gone_and_runs_again")
         except Misconfigured as error:
             log.warning("postgres_does_not_start", error=error.message)
@@ -325,7 +315,7 @@ async def _work(settings: Settings, ready: Callable[[dict[str, Any]], None], chi
         collect_rarely()
         on_signals(sender.stop)
         ready({"database_url": wiring.shown_url(opened), "pid": os.getpid()})
-        async with _kept_running(opened.embedded):
+        async with _kept_running(opened):
             await sender.run()
 
 
@@ -342,24 +332,20 @@ async def _work(settings: Settings, ready: Callable[[dict[str, Any]], None], chi
 def migrate(*, cell_wanted: int | None, json: bool, **options: Any) -> None:
     """Bring the database's schema up to date; the service does so by itself when it starts."""
     from pushkeeper import wiring
-    from pushkeeper.store.db import cells
-    from pushkeeper.store.db.migrate import migrations
 
-    async def work() -> tuple[Sequence[int], int]:
+    async def work() -> tuple[Store, int]:
         async with wiring.store(settings_of(options)) as opened:
             if cell_wanted is not None:
-                await cells.choose(opened.database, cell_wanted)
-            return opened.applied, await cells.of(opened.database)
+                await opened.services.workspaces.become_cell(cell_wanted)
+            return opened, await opened.services.workspaces.cell()
 
-    applied, cell = run(work())
-    names = {migration.number: migration.name for migration in migrations()}
-    lines = [f"{number:04d} {names[number]}" for number in applied] or [f"Up to date at {max(names):04d}."]
+    opened, cell = run(work())
+    applied = [{"number": one.number, "name": one.name} for one in opened.applied]
+    lines = [f"{one.number:04d} {one.name}" for one in opened.applied] or [
+        f"Up to date at {opened.latest:04d}."
+    ]
     answer(
-        {
-            "applied": [{"number": number, "name": names[number]} for number in applied],
-            "latest": max(names),
-            "cell": cell,
-        },
+        {"applied": applied, "latest": opened.latest, "cell": cell},
         "\n".join([*lines, f"Cell {cell}."] if cell else lines),
         json=json,
     )

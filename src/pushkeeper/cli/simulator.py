@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pushkeeper.cli.common import answer, as_json, on_signals, run
-from pushkeeper.config import default_data_dir
+from pushkeeper.config import default_data_dir, prepare_data_dir
 from pushkeeper.errors import BadRequest, Conflict, Misconfigured
 
 if TYPE_CHECKING:
@@ -79,7 +79,6 @@ def _behaviour(profile: str, switches: Sequence[str]) -> Behaviour:
 
 async def _simulate(data: Path, options: dict[str, Any], *, json: bool) -> None:
     from pushkeeper.simulator import Place, Simulator
-    from pushkeeper.store.db.embedded import prepare_data_dir
 
     prepare_data_dir(data)
     stopped = asyncio.Event()

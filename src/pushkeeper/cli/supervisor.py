@@ -10,19 +10,19 @@ from pushkeeper.cli.children import Child, Children, workers
 from pushkeeper.cli.common import on_signals
 from pushkeeper.interprocess import Place, SharedMemory
 from pushkeeper.interprocess.figures import SUPERVISOR
-from pushkeeper.services.metrics_snapshot import MetricsSnapshot, publish
+from pushkeeper.services.metrics_snapshot import publish
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
     from pushkeeper.config import Settings
-    from pushkeeper.store.db.database import Database
+    from pushkeeper.services.metrics_snapshot import MetricsSnapshot
 
 
 async def supervise(
     settings: Settings,
-    database: Database,
+    snapshot: MetricsSnapshot,
     listener: socket.socket,
     ready: Callable[[], None],
 ) -> None:
@@ -43,7 +43,7 @@ async def supervise(
         on_signals(stop)
         async with asyncio.TaskGroup() as group:
             beside = [
-                group.create_task(publish(MetricsSnapshot(database), Place(memory, SUPERVISOR).figures)),
+                group.create_task(publish(snapshot, Place(memory, SUPERVISOR).figures)),
                 group.create_task(_announce(answering, ready)),
             ]
             await fleet.run()

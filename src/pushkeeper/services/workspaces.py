@@ -59,6 +59,15 @@ class Workspaces:
         """Which of several databases behind one address this is."""
         return await cells.of(self._database)
 
+    async def become_cell(self, cell: int) -> None:
+        """Make an empty database a cell of several behind one address.
+
+        Raises:
+            BadRequest: there can be no such cell.
+            Conflict: it is another cell already, or has rows that are numbered as of cell 0.
+        """
+        await cells.choose(self._database, cell)
+
     async def options(self, workspace: WorkspaceId) -> Options:
         """What a workspace chose."""
         return await workspaces.options(self._database, workspace)

@@ -23,7 +23,7 @@ from pushkeeper.wiring.providers import (
     fcm_credential,
     open_sender,
 )
-from pushkeeper.wiring.store import Store, shown_url, store
+from pushkeeper.wiring.store import Store, fitted, only_server, postgres, shown_url, store
 from pushkeeper.wiring.surfaces import api, dashboard_context
 from pushkeeper.worker.jobs.broadcasts import Planner
 from pushkeeper.worker.jobs.erasures import Eraser
@@ -57,8 +57,11 @@ __all__ = [
     "dashboard_context",
     "doctor",
     "fcm_credential",
+    "fitted",
     "keep",
+    "only_server",
     "open_sender",
+    "postgres",
     "require_notifications",
     "shown_url",
     "store",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, TypeVar
@@ -16,14 +16,16 @@ from pushkeeper.errors import Misconfigured, Unreachable
 from pushkeeper.observability.logs import logger
 from pushkeeper.rendering.renderer import Renderer
 from pushkeeper.services.services import Services
-from pushkeeper.store.admin import vault
-from pushkeeper.store.db import cells, migrate, opening, server_checks
+from pushkeeper.store.admin import diagnostics, vault
+from pushkeeper.store.db import cells, connection_budget, migrate, opening, server_checks
 from pushkeeper.store.db.database import Database
-from pushkeeper.store.db.embedded import EmbeddedPostgres
+from pushkeeper.store.db.embedded import EmbeddedPostgres, programs, serving_alone
 from pushkeeper.wiring.providers import CHECKS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from pushkeeper.config import Settings
     from pushkeeper.store.admin.vault import Vault
@@ -49,10 +51,15 @@ class Store:
     database: Database
     vault: Vault
     embedded: EmbeddedPostgres | None
-    applied: tuple[int, ...]
+    applied: tuple[Migration, ...]
     cell: int = 0
     renderer: Renderer = field(default_factory=Renderer)
     services: Services = field(init=False)
+
+    @property
+    def latest(self) -> int:
+        """The number of the last migration that there is."""
+        return migrate.migrations()[-1].number
 
     def __post_init__(self) -> None:
         services = Services.on(self.database, self.vault, self.renderer, CHECKS)
@@ -107,8 +114,7 @@ async def store(
             if settings.replica_url is not None:
                 await database.add_replica(settings.replica_url, max_lag_s=settings.replica_max_lag_s)
             async with aclosing(Renderer()) as renderer:
-                numbers = tuple(migration.number for migration in applied)
-                made = Store(database, opened, embedded, numbers, await cells.of(database), renderer)
+                made = Store(database, opened, embedded, tuple(applied), await cells.of(database), renderer)
                 try:
                     yield made
                 finally:
@@ -159,6 +165,46 @@ async def _started(embedded: EmbeddedPostgres) -> str:
         with suppress(Misconfigured):
             await starting
         raise
+
+
+def only_server(settings: Settings) -> AbstractContextManager[None]:
+    """One `serve` a data folder; on a database of its own, any number may share it.
+
+    Raises:
+        Conflict: another `serve` has it.
+    """
+    return nullcontext() if settings.database_url is not None else serving_alone(settings.data_dir)
+
+
+@contextmanager
+def postgres(settings: Settings) -> Iterator[tuple[str, Path]]:
+    """The database's address, and where the programs that come along are; the embedded server runs meanwhile."""
+    if settings.database_url is not None:
+        yield settings.database_url, programs()
+        return
+    server = EmbeddedPostgres(settings.data_dir)
+    try:
+        yield server.start(), programs()
+    finally:
+        server.stop()
+
+
+async def fitted(settings: Settings, database: Database) -> Settings:
+    """The settings with no more connections for each process than the server has for all; of a pooler that is not known.
+
+    Raises:
+        Misconfigured: it has too few for so many processes.
+    """
+    if database.is_pooled:
+        return settings
+    found = connection_budget.fitted(settings, await diagnostics.connections_limit(database))
+    if found != settings:
+        log.warning(
+            "fewer_connections_than_set",
+            database_connections=found.database_connections,
+            worker_connections=found.worker_connections,
+        )
+    return found
 
 
 def shown_url(opened: Store) -> str:

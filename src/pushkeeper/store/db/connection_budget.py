@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pushkeeper.config import SUPERVISOR_CONNECTIONS
 from pushkeeper.errors import Misconfigured
 from pushkeeper.store.db import surveys
 
 if TYPE_CHECKING:
     from pushkeeper.config import Settings
 
-FOR_SUPERVISOR = 4
 LEAST = 2
 _BESIDE = surveys.AT_ONCE + 1  # those of a process besides its setting: for searches, and one that listens
 _SPARE = 10  # for commands, and for whoever looks after the server
@@ -25,7 +25,7 @@ def wanted(settings: Settings) -> int:
     return (
         settings.processes * (settings.database_connections + _BESIDE)
         + workers * (settings.worker_connections + _BESIDE)
-        + (FOR_SUPERVISOR + _BESIDE if several else 0)
+        + (SUPERVISOR_CONNECTIONS + _BESIDE if several else 0)
     )
 
 

