@@ -143,7 +143,7 @@ def test_every_route_that_changes_something_is_audited_or_has_a_reason_not_to_be
     table = {
         f"{method} {route.path}"
         for route in routes
-        for method in getattr(route.endpoint, "_handlers", {})
+        for method in getattr(route.endpoint, "handlers", {})
         if method in {"POST", "PUT", "PATCH", "DELETE"}
     }
     assert table == {route for route in ACTIONS if not route.startswith("GET ")} | set(UNAUDITED)

@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushkeeper import wiring
+from pushkeeper.api.style import MAX_KEYLESS_BYTES
 from pushkeeper.config import Settings
 from pushkeeper.core.model import Secret
 from pushkeeper.errors import BadRequest, TooLarge
 from pushkeeper.store.admin.vault import Vault
 from pushkeeper.web import body
-from pushkeeper.web.endpoint import MAX_KEYLESS_BYTES
 from support.inside import Inside
 from support.requests import NO_KEYS, SAMPLES, filled, key_of
 

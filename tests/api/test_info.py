@@ -116,8 +116,8 @@ def test_the_reference_lists_the_calls_that_are_answered(routes):
     served = {
         f"{method} {route.path}"
         for route in routes
-        for method in getattr(route.endpoint, "_handlers", ())
-        if route.path.startswith("/v1/") and route.endpoint._surface.name in {"app_api", "triggers"}
+        for method in getattr(route.endpoint, "handlers", ())
+        if route.path.startswith("/v1/") and route.endpoint.style.name in {"app_api", "triggers"}
     }
     other_channels = {
         f"POST /v1/send/{name}" for name in ("email", "in_app", "inbox_message", "sms", "whatsapp")

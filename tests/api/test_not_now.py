@@ -50,7 +50,7 @@ class Sweep:
     def make(self, routes, theirs):
         """All calls, with all ids and bodies until the route is refused, and those reports."""
         for route in routes:
-            surface = getattr(route.endpoint, "_surface", None)
+            surface = getattr(route.endpoint, "style", None)
             key = self._door.basic if surface and surface.name.startswith("track") else self._door.bearer
             for method, path, body in calls([route], theirs):
                 if (method, route.path) not in self.refused:

@@ -49,7 +49,7 @@ async def ask(door, call: Call, key):
 
 
 def key_of(door, route):
-    surface = getattr(route.endpoint, "_surface", None)
+    surface = getattr(route.endpoint, "style", None)
     return door.basic if surface and surface.name.startswith("track") else door.bearer
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from pushkeeper.api.starting import Starting
+from pushkeeper.web.starting import Starting
 
 
 async def ask(app, method, path):

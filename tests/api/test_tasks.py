@@ -40,7 +40,7 @@ ASKS_NOTHING = {
     "cli/server.py",
     "cli/starting.py",
     "cli/supervisor.py",
-    "web/forms.py",
+    "web/request.py",
     "rendering/renderer.py",
     "store/db/connections.py",
     "web/protocol.py",

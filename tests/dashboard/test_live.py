@@ -11,15 +11,15 @@ import pytest
 from pushkeeper.dashboard.ui import live
 from pushkeeper.dashboard.ui.live import Frame, LiveStreams
 from pushkeeper.errors import NotFound, TooManyRequests, Unreachable
-from pushkeeper.web import forms
+from pushkeeper.web.request import Request
 from tests.dashboard.test_broadcast_pages import kept, number_of
 
 if TYPE_CHECKING:
-    from pushkeeper.dashboard.ui.response import PageResponse
+    from pushkeeper.web.response import Response
     from support.dashboard import Browser, Place, Site
 
 
-def stream(told: LiveStreams, state: str, *frames: Frame) -> PageResponse:
+def stream(told: LiveStreams, state: str, *frames: Frame) -> Response:
     coming = iter(frames)
 
     async def look() -> Frame:
@@ -38,7 +38,7 @@ async def test_each_frame_is_sent_once_until_it_stands_otherwise() -> None:
         Frame("<p>3</p>", "sent"),
     )
     assert answer.parts is not None
-    assert [part async for part in answer.parts] == [
+    assert [part async for part in answer.parts if part] == [
         b"retry: 1000\n\n",
         b"event: shown\ndata: <p>1</p>\ndata: <p>2</p>\n\n",
         b"event: shown\ndata: <p>3</p>\n\n",
@@ -64,7 +64,7 @@ async def test_it_ends_when_the_process_does() -> None:
     parts = answer.parts
     assert [await anext(parts), await anext(parts)][1].startswith(b"event: shown")
     ending.set()
-    assert [part async for part in parts] == []
+    assert [part async for part in parts if part] == []
 
 
 async def test_it_ends_when_what_is_shown_cannot_be_had() -> None:
@@ -77,7 +77,7 @@ async def test_it_ends_when_what_is_shown_cannot_be_had() -> None:
 
         answer = told.answer("a", look)
         assert answer.parts is not None
-        assert [part async for part in answer.parts] == [b"retry: 1000\n\n"]
+        assert [part async for part in answer.parts if part] == [b"retry: 1000\n\n"]
     assert told._open == 0
 
 
@@ -92,7 +92,10 @@ async def test_while_the_database_cannot_answer_a_stream_stays_open_and_then_goe
 
     answer = LiveStreams(asyncio.Event()).answer("a", look)
     assert answer.parts is not None
-    assert [part async for part in answer.parts] == [b"retry: 1000\n\n", b"event: turned\ndata: b\n\n"]
+    assert [part async for part in answer.parts if part] == [
+        b"retry: 1000\n\n",
+        b"event: turned\ndata: b\n\n",
+    ]
 
 
 async def test_who_comes_when_too_many_watch_is_sent_away_and_who_leaves_makes_room() -> None:
@@ -172,7 +175,7 @@ async def test_what_nobody_reads_any_more_is_not_sent_to_its_end() -> None:
         await began.wait()
         return {"type": "http.disconnect"}
 
-    assert await forms.unless_gone(receive, sending()) is False
+    assert await Request({"headers": []}, receive).unless_gone(sending()) is False
     assert ended.is_set()
 
 
@@ -187,6 +190,6 @@ async def test_what_is_sent_to_its_end_is_and_its_failures_are_told() -> None:
     async def whole() -> None:
         pass
 
-    assert await forms.unless_gone(receive, whole()) is True
+    assert await Request({"headers": []}, receive).unless_gone(whole()) is True
     with pytest.raises(ValueError, match="broken"):
-        await forms.unless_gone(receive, broken())
+        await Request({"headers": []}, receive).unless_gone(broken())

@@ -61,17 +61,10 @@ def test_a_contract_names_every_package_but_those_that_it_is_about(
     assert named == TOP - others
 
 
-# What runs a process may ask the store past the services. Nothing is added to this.
-PAST_THE_SERVICES = {
-    "pushkeeper.dashboard.ui.live -> pushkeeper.store.db.patience",
-    "pushkeeper.dashboard.ui.response -> pushkeeper.store.db.patience",
-}
-
-
-def test_surfaces_ask_the_store_past_the_services_for_less_and_less() -> None:
+def test_no_surface_asks_the_store_past_the_services() -> None:
     contract = CONTRACTS["Surfaces call services"]
     assert set(contract["source_modules"]) == {f"pushkeeper.{name}" for name in ("api", "cli", "dashboard")}
-    assert PAST_THE_SERVICES.issuperset(contract["ignore_imports"])
+    assert "ignore_imports" not in contract
 
 
 def sql_in(module: Iterable[ast.AST]) -> list[int]:

@@ -73,7 +73,7 @@ def test_a_path_that_is_printed_is_answered(page, method, path, routes):
     first = re.sub(r"\|[a-z]+", "", path)  # pause|resume|apply
     scope = {"type": "http", "method": method, "path": first, "root_path": "", "headers": []}
     found = [route for route in routes if route.matches(scope)[0] is not Match.NONE]
-    answered = {name for route in found for name in getattr(route.app, "_handlers", {"GET": None})}
+    answered = {name for route in found for name in getattr(route.app, "handlers", {"GET": None})}
     assert method in answered, (page, method, path)
 
 

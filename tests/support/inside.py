@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from pushkeeper import config, wiring
+from pushkeeper.api.style import ApiStyle
+from pushkeeper.web.endpoint import Endpoint
 from support.dashboard import Browser, Seen, joined
 
 if TYPE_CHECKING:
@@ -29,8 +31,12 @@ def app_of(site: Site) -> ASGIApp:
 
 def routes_of(app: Any) -> list[tuple[str, str]]:
     """Method and path of everything that the APIs answer, without the dashboard."""
+    endpoints = [(route.path, route.app) for route in app.routes if isinstance(route.app, Endpoint)]
     return sorted(
-        (method, route.path) for route in app.routes for method in getattr(route.app, "_handlers", ())
+        (method, path)
+        for path, endpoint in endpoints
+        if isinstance(endpoint.style, ApiStyle)
+        for method in endpoint.handlers
     )
 
 

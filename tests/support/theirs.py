@@ -169,7 +169,7 @@ def with_write_key(path: str, body: dict[str, Any], key: str) -> dict[str, Any]:
 def calls(table, theirs: Theirs):
     """Every method of every path, with B's ids in it and in its body; the table's routes with a key."""
     for route in table:
-        handlers = getattr(route.endpoint, "_handlers", {})
+        handlers = getattr(route.endpoint, "handlers", {})
         names = [part[1:-1] for part in route.path.split("/") if part.startswith("{")]
         assert all(name in IN_PATHS or name in FREE for name in names), (
             f"{route.path}: say what stands for it here"

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from pushkeeper.observability.meters import Histogram
 from pushkeeper.observability.metrics import Metric
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import request_id_of
-from pushkeeper.web.response import Answer
+from pushkeeper.web.request import request_id_of
+from pushkeeper.web.response import Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -56,13 +56,13 @@ class Prometheus:
         scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
         return scheme.lower() == b"bearer" and secrets.compare_digest(given.strip(), self._token.value)
 
-    async def _metrics(self, accept: str) -> Answer:
+    async def _metrics(self, accept: str) -> Response:
         series = await self._snapshot.gather()
         # In a thread: thousands of lines would hold up every call for as long as they take.
         return await asyncio.to_thread(exposition, series, accept)
 
 
-def exposition(several: Iterable[Series], accept: str) -> Answer:
+def exposition(several: Iterable[Series], accept: str) -> Response:
     """Series as Prometheus' text or as OpenMetrics, whichever the Accept header asks for."""
     # Where it is needed first: it brings an HTTP server of its own along, which takes a tenth of a second to load.
     from prometheus_client.exposition import choose_encoder
@@ -74,7 +74,7 @@ def exposition(several: Iterable[Series], accept: str) -> Answer:
     except (TypeError, ValueError):  # it asks for a version that is none
         encode, content_type = choose_encoder("")
         body = encode(families)
-    return Answer(body, content_type=content_type.encode())
+    return Response(body, content_type=content_type.encode())
 
 
 class _Families:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from pushkeeper import wiring
-from pushkeeper.api.starting import Starting
 from pushkeeper.observability.logs import logger
 from pushkeeper.web.limits import limits_of
 from pushkeeper.web.server import Server
+from pushkeeper.web.starting import Starting
 
 if TYPE_CHECKING:
     import socket

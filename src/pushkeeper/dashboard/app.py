@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING
 
 from starlette.routing import Route
@@ -33,9 +32,9 @@ from pushkeeper.dashboard.pages import (
 )
 from pushkeeper.dashboard.ui import assets
 from pushkeeper.dashboard.ui.page import view
-from pushkeeper.dashboard.ui.response import PageResponse
 from pushkeeper.errors import NotFound
-from pushkeeper.web import forms
+from pushkeeper.web.request import Request
+from pushkeeper.web.response import PAGE_GUARDS, VARIES, ZIPPED, Response
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +80,7 @@ def all_doors(context: Context) -> Sequence[PageRoute]:
     ]
 
 
-async def _nothing(request: PageRequest) -> PageResponse:
+async def _nothing(request: PageRequest) -> Response:
     del request
     raise NotFound("page: not found")
 
@@ -90,17 +89,15 @@ class _Static:
     """Files whose addresses hold what they are: whoever has one never asks again."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        del receive
-        zips, head = forms.zips(scope), scope["method"] == "HEAD"
-        file = assets.by_path().get(scope["path"])
+        request = Request(scope, receive)
+        file, zipped = assets.by_path().get(scope["path"]), request.accepts_gzip
         if file is None:
-            answer = PageResponse(status=404, body=b"not found", content_type=b"text/plain; charset=utf-8")
+            found = Response(b"not found", 404, content_type=b"text/plain; charset=utf-8")
         else:
-            encoding = ((b"content-encoding", b"gzip"),) if zips else ()
-            answer = PageResponse(
-                body=file.zipped if zips else file.body,
+            found = Response(
+                file.zipped if zipped else file.body,
+                headers=(assets.FOR_EVER, VARIES, *((ZIPPED,) if zipped else ())),
                 content_type=file.content_type,
-                headers=(assets.FOR_EVER, *encoding),
                 kept=True,
             )
-        await answer.send(send, request_id=secrets.token_hex(16), zipped=False, head=head)
+        await found.send(send, request.request_id, PAGE_GUARDS, head=request.method == "HEAD")

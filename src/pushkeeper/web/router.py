@@ -10,7 +10,8 @@ from starlette.routing import Route, Router
 from pushkeeper.core.client_address import client_of, is_trusted
 from pushkeeper.store.db import patience
 from pushkeeper.web import paths, response
-from pushkeeper.web.endpoint import log, meters_of, request_id_of
+from pushkeeper.web.endpoint import log, meters_of
+from pushkeeper.web.request import request_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from pushkeeper.core.client_address import Network
-    from pushkeeper.web.response import Answer
+    from pushkeeper.web.response import Response
 
 _ONLY_TLS = (b"strict-transport-security", b"max-age=31536000")
 _BEGINNING = 3  # segments of a path that choose its router
@@ -98,7 +99,7 @@ def _with_tls_only(send: Send) -> Send:
 class OpenPath:
     """A path that needs no key."""
 
-    def __init__(self, said: Callable[[], Awaitable[Answer]]) -> None:
+    def __init__(self, said: Callable[[], Awaitable[Response]]) -> None:
         self._said = said
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.api.customerio.app_api import person_named, person_of, render
+from pushkeeper.api.style import ApiStyle
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.services import validation
 from pushkeeper.services.reports.deliveries import ACTIVITY_TYPES as TYPES
 from pushkeeper.services.reports.deliveries import ActivitiesPage
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
+    from pushkeeper.api.style import Call
     from pushkeeper.services.people import Person
     from pushkeeper.services.reports.deliveries import Activity
-    from pushkeeper.web.endpoint import Call
-    from pushkeeper.web.response import Answer
+    from pushkeeper.web.response import Response
 
 _PAGE = 10
 _LARGEST_PAGE = 100
@@ -64,11 +64,11 @@ class _Activities:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def of_person(self, call: Call) -> Answer:
+    async def of_person(self, call: Call) -> Response:
         asked = _asked(call)
         return await self._of(call, await person_of(self._context, call), asked)
 
-    async def all(self, call: Call) -> Answer:
+    async def all(self, call: Call) -> Response:
         asked, named = _asked(call), call.query("customer_id")
         if named:
             try:
@@ -94,7 +94,7 @@ class _Activities:
         following = "" if feed.following is None else _next(*feed.following)
         return response.of_json({"activities": shown, "next": following})
 
-    async def _of(self, call: Call, person: Person, asked: ActivitiesPage | None) -> Answer:
+    async def _of(self, call: Call, person: Person, asked: ActivitiesPage | None) -> Response:
         if asked is None:
             return response.of_json({"activities": [], "next": ""})
         one_more = replace(asked, limit=asked.limit + 1)

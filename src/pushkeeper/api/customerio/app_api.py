@@ -9,12 +9,12 @@ import msgspec
 
 from pushkeeper.api.customerio.parse import id_type
 from pushkeeper.api.customerio.push_request import transactional_push
+from pushkeeper.api.style import ApiStyle
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import BadRequest, NotFound, PushkeeperError, Unauthorized
 from pushkeeper.services import validation
 from pushkeeper.services.identifiers import checked, one_identifier
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
+    from pushkeeper.api.style import Call, Handler
     from pushkeeper.services.people import Device, Member, Person
-    from pushkeeper.web.endpoint import Call, Handler
-    from pushkeeper.web.response import Answer
+    from pushkeeper.web.response import Response
 
 _MOST_AT_ONCE = 100
 _MESSAGES_WINDOW = timedelta(days=183)  # six months
@@ -71,7 +71,7 @@ def render_send(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - J
 def _no_channel(name: str) -> Handler:
     """Refuse a message of an unsupported channel, with an error that Customer.io's clients show."""
 
-    async def refuse(call: Call) -> Answer:
+    async def refuse(call: Call) -> Response:
         del call
         raise BadRequest("channel", f"{name} cannot be sent: Pushkeeper sends push notifications only")
 
@@ -82,13 +82,13 @@ class _App:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def person(self, call: Call) -> Answer:
+    async def person(self, call: Call) -> Response:
         workspace = call.workspace.workspace_id
         person = await person_of(self._context, call)
         devices = await self._context.services.people.devices_of(person, workspace)
         return response.of_json({"customer": person_json(person, devices)})
 
-    async def people_by_email(self, call: Call) -> Answer:
+    async def people_by_email(self, call: Call) -> Response:
         email = validation.text(call.query("email"), "email", max_bytes=150)
         try:
             found = [
@@ -102,7 +102,7 @@ class _App:
             {"results": [{"email": p.email, "id": p.id, "cio_id": p.cio_id} for p in found]}
         )
 
-    async def search(self, call: Call) -> Answer:
+    async def search(self, call: Call) -> Response:
         body = await call.json()
         limit, after = validation.page(call.query("limit"), call.query("start"), usual=50, most=1000)
         found = await self._context.services.audiences.search(
@@ -110,7 +110,7 @@ class _App:
         )
         return response.of_json(members_json(found, limit))
 
-    async def people(self, call: Call) -> Answer:
+    async def people(self, call: Call) -> Response:
         """A hundred people at once; who is not known is left out."""
         body = await call.json()
         kind = id_type(call.query("id_type"))
@@ -124,7 +124,7 @@ class _App:
         shown = [{"customer": person_json(person, devices.get(person.person_id, []))} for person in found]
         return response.of_json({"customers": shown})
 
-    async def send_push(self, call: Call) -> Answer:
+    async def send_push(self, call: Call) -> Response:
         body = await call.json()
         queued = await self._context.services.transactional.accept(
             transactional_push(body, call.workspace.workspace_id, request_id=call.request_id)

@@ -15,6 +15,7 @@ import msgspec
 
 from pushkeeper.api.customerio.cdp_item import DEVICE_FIELDS, Item, cut_attributes, cut_unread, read_item
 from pushkeeper.api.customerio.dropped_parts import DroppedParts
+from pushkeeper.api.style import NOBODY, ApiStyle
 from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge, Unauthorized, WrongCell
 from pushkeeper.services import validation
 from pushkeeper.services.api_keys import not_here
@@ -22,8 +23,7 @@ from pushkeeper.services.people import PersonUpdate
 from pushkeeper.services.reports.deliveries import AppReport
 from pushkeeper.web import response
 from pushkeeper.web.body import by_size, inflate, loads, parse, size_of_part
-from pushkeeper.web.endpoint import NOBODY, ApiStyle
-from pushkeeper.web.response import Answer
+from pushkeeper.web.response import Response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 
     from pushkeeper.api.context import Context
     from pushkeeper.api.customerio.cdp_item import Said
+    from pushkeeper.api.style import Call, Handler
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.services.api_keys import Caller
     from pushkeeper.web.body import Check
-    from pushkeeper.web.endpoint import Call, Handler
 
 MAX_ITEM_BYTES = 32 * 1024
 MAX_BATCH_BYTES = 500 * 1024
 MAX_ITEMS = 10_000  # one that says anything has some 40 bytes
-_DONE = Answer(b"{}\n")
+_DONE = Response(b"{}\n")
 _KINDS = ("identify", "track", "page", "screen", "group", "alias")
 
 
@@ -93,7 +93,7 @@ class _Cdp:
         except Unauthorized:
             return NOBODY
 
-    async def settings(self, call: Call) -> Answer:
+    async def settings(self, call: Call) -> Response:
         """What an SDK asks at every start; one of an unknown key goes on with the host that it was given."""
         key = call.segment("key")
         try:
@@ -115,7 +115,7 @@ class _Cdp:
 
         return _forgiving(work)
 
-    async def batch(self, call: Call) -> Answer:
+    async def batch(self, call: Call) -> Response:
         return await _forgiving(self._batch)(call)
 
     async def _batch(self, call: Call, drops: DroppedParts) -> None:
@@ -206,7 +206,7 @@ class _Cdp:
 def _forgiving(work: Callable[[Call, DroppedParts], Awaitable[None]]) -> Handler:
     """A handler that drops what is invalid and lists it in its 200 response, unless strict mode is requested."""
 
-    async def handler(call: Call) -> Answer:
+    async def handler(call: Call) -> Response:
         drops = DroppedParts("cdp", call.request_id)
         try:
             await work(call, drops)
@@ -273,5 +273,5 @@ def _check(item: dict[str, Any], checks: Sequence[Check]) -> None:
         raise TooLarge("event", f"cannot be longer than {MAX_ITEM_BYTES} bytes")
 
 
-def _refusal(error: PushkeeperError, status: int) -> Answer:
+def _refusal(error: PushkeeperError, status: int) -> Response:
     return response.of_json(render(error, status), status)

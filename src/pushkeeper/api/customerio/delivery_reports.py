@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pushkeeper.api.customerio import parse
 from pushkeeper.api.customerio.dropped_parts import DroppedParts
 from pushkeeper.api.customerio.track_v1 import DONE, render
+from pushkeeper.api.style import MAX_KEYLESS_BYTES, ApiStyle, no_auth
 from pushkeeper.core import cell, times
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.errors import BadRequest
@@ -22,7 +23,6 @@ from pushkeeper.services import identifiers, validation
 from pushkeeper.services.api_keys import not_here
 from pushkeeper.services.people import PersonReference, PersonUpdate
 from pushkeeper.services.reports.deliveries import AppMetric, AppReport
-from pushkeeper.web.endpoint import MAX_KEYLESS_BYTES, ApiStyle, no_auth
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.web.endpoint import Call
-    from pushkeeper.web.response import Answer
+    from pushkeeper.api.style import Call
+    from pushkeeper.web.response import Response
 
 _METRICS = frozenset(AppMetric)
 
@@ -91,13 +91,13 @@ class _Doors:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def metric(self, call: Call) -> Answer:
+    async def metric(self, call: Call) -> Response:
         return await self._told(call, "metric", "recipient")
 
-    async def push_event(self, call: Call) -> Answer:
+    async def push_event(self, call: Call) -> Response:
         return await self._told(call, "event", "device_id")
 
-    async def _told(self, call: Call, metric_field: str, token_field: str) -> Answer:
+    async def _told(self, call: Call, metric_field: str, token_field: str) -> Response:
         try:
             body = await call.json()
             found = report(
@@ -125,7 +125,7 @@ class _Doors:
             PROCESS.count(Metric.MISROUTED, "delivery_id").value += 1
             raise not_here(f"the delivery is of cell {named}, and this is cell {self._context.cell}")
 
-    async def unsubscribe(self, call: Call) -> Answer:
+    async def unsubscribe(self, call: Call) -> Response:
         """False subscribes the person again, as Customer.io's Node client documents it."""
         body: dict[str, Any] = await call.json()
         given = body.get("unsubscribe", True)

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.api.customerio.app_api import render
+from pushkeeper.api.style import MAX_KEYLESS_BYTES, ApiStyle, no_auth
 from pushkeeper.errors import BadRequest
 from pushkeeper.services import validation
 from pushkeeper.services.exports import METRICS
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import MAX_KEYLESS_BYTES, ApiStyle, no_auth
-from pushkeeper.web.response import Answer
+from pushkeeper.web.response import Response
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
+    from pushkeeper.api.style import Call
     from pushkeeper.services.exports import Export
-    from pushkeeper.web.endpoint import Call
 
 _WINDOW = timedelta(days=183)  # six months, as messages are listed
 _SOURCES = ("newsletter_id", "campaign_id", "transactional_message_id", "action_id")
@@ -47,38 +47,38 @@ class _Exports:
         self._exports = context.services.exports
         self._url = context.url
 
-    async def all(self, call: Call) -> Answer:
+    async def all(self, call: Call) -> Response:
         found = await self._exports.all(call.workspace.workspace_id)
         return response.of_json({"exports": [export_json(one) for one in found]})
 
-    async def one(self, call: Call) -> Answer:
+    async def one(self, call: Call) -> Response:
         found = await self._exports.one(call.workspace.workspace_id, _number(call))
         return response.of_json({"export": export_json(found)})
 
-    async def of_people(self, call: Call) -> Answer:
+    async def of_people(self, call: Call) -> Response:
         body = await call.json()
         made = await self._exports.of_people(
             call.actor, call.workspace.workspace_id, body.get("filters"), _columns(body.get("attributes"))
         )
         return response.of_json({"export": export_json(made)})
 
-    async def of_deliveries(self, call: Call) -> Answer:
+    async def of_deliveries(self, call: Call) -> Response:
         body = await call.json()
         made = await self._exports.of_deliveries(
             call.actor, call.workspace.workspace_id, _wanted(body), _columns(body.get("attributes"))
         )
         return response.of_json({"export": export_json(made)})
 
-    async def link(self, call: Call) -> Answer:
+    async def link(self, call: Call) -> Response:
         link = await self._exports.link(call.actor, call.workspace.workspace_id, _number(call))
         return response.of_json({"url": f"{self._url}/exports/{link}"})
 
-    async def file(self, call: Call) -> Answer:
+    async def file(self, call: Call) -> Response:
         """The text, whole: an export is as large as what one person may read."""
         workspace, export_id = self._exports.opened_by(call.segment("link"))
         text = "".join([part async for part in self._exports.text(workspace, export_id)])
         name = f'attachment; filename="export-{export_id}.csv"'.encode()
-        return Answer(
+        return Response(
             text.encode(),
             headers=((b"content-disposition", name),),
             content_type=b"text/csv; charset=utf-8",

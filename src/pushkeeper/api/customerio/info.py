@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pushkeeper.api.customerio.app_api import render
+from pushkeeper.api.style import MAX_KEYLESS_BYTES, ApiStyle, no_auth
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import MAX_KEYLESS_BYTES, ApiStyle, no_auth
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.web.endpoint import Call
-    from pushkeeper.web.response import Answer
+    from pushkeeper.api.style import Call
+    from pushkeeper.web.response import Response
 
 
 def routes(context: Context) -> Sequence[Route]:
@@ -35,7 +35,7 @@ class _Info:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def workspaces(self, call: Call) -> Answer:
+    async def workspaces(self, call: Call) -> Response:
         """The key's own workspace, as no key can access another, with this month's accepted pushes (UTC) and the last count of people."""
         workspace = call.workspace
         standing = await self._context.services.reach.now(workspace.workspace_id)
@@ -58,6 +58,6 @@ class _Info:
             }
         )
 
-    async def addresses(self, call: Call) -> Answer:
+    async def addresses(self, call: Call) -> Response:
         del call
         return response.of_json({"ip_addresses": self._context.outbound_addresses})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from pushkeeper.api.customerio.app_api import person_of, render
+from pushkeeper.api.style import ApiStyle
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.core.model import Content, Platform
 from pushkeeper.errors import BadRequest, NotFound
@@ -16,7 +17,6 @@ from pushkeeper.services.reports import deliveries
 from pushkeeper.services.reports.deliveries import DeliveriesFilter, Metric
 from pushkeeper.services.reports.deliveries import DeliveriesPage as Page
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
+    from pushkeeper.api.style import Call
     from pushkeeper.core.delivery.delivery_id import DeliveryId
     from pushkeeper.core.model import PersonId, WorkspaceId
     from pushkeeper.services.people import Person
     from pushkeeper.services.reports.deliveries import DeliveryFacts, Reported
-    from pushkeeper.web.endpoint import Call
-    from pushkeeper.web.response import Answer
+    from pushkeeper.web.response import Response
 
 _WINDOW = timedelta(days=183)  # six months
 _WINDOW_OF_BROADCAST = timedelta(days=366)
@@ -60,13 +60,13 @@ class _Messages:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def one(self, call: Call) -> Answer:
+    async def one(self, call: Call) -> Response:
         workspace, delivery_id = call.workspace.workspace_id, self._delivery(call)
         known = await self._people(workspace, [delivery_id.person_id])
         person = known.get(delivery_id.person_id)
         return response.about(delivery_id, {"message": await self._message(workspace, delivery_id, person)})
 
-    async def archived(self, call: Call) -> Answer:
+    async def archived(self, call: Call) -> Response:
         """The text that was sent, if it is stored."""
         workspace, delivery_id = call.workspace.workspace_id, self._delivery(call)
         facts = await self._context.services.deliveries.delivery(workspace, delivery_id)
@@ -74,7 +74,7 @@ class _Messages:
         person = known.get(delivery_id.person_id)
         return response.about(delivery_id, {"archived_message": archived_json(delivery_id, facts, person)})
 
-    async def of_person(self, call: Call) -> Answer:
+    async def of_person(self, call: Call) -> Response:
         """What was sent to a person, the newest first."""
         workspace, person = call.workspace.workspace_id, await person_of(self._context, call)
         limit, before = validation.page(call.query("limit"), call.query("start"), usual=_USUAL, most=_MOST)
@@ -91,7 +91,7 @@ class _Messages:
         following = validation.next_page(page[-1].message_id.int) if len(found) > limit else ""
         return response.of_json({"messages": shown, "next": following})
 
-    async def all(self, call: Call) -> Answer:
+    async def all(self, call: Call) -> Response:
         """What was sent to anybody, the newest message first."""
         named = next((name for name in _TEMPLATES if call.query(name)), None)
         if any(map(call.query, _NEVER_OURS)):
@@ -122,7 +122,7 @@ class _Messages:
             return []
         return [] if found.message_id is None else [found.message_id]
 
-    async def of_template(self, call: Call) -> Answer:
+    async def of_template(self, call: Call) -> Response:
         """What was sent from a transactional template."""
         number = validation.number_of_path(call.segment("id"), "template")
         await self._context.services.templates.one(
@@ -130,7 +130,7 @@ class _Messages:
         )
         return await self._list(call, _window(call), template_id=number)
 
-    async def of_broadcast(self, call: Call) -> Answer:
+    async def of_broadcast(self, call: Call) -> Response:
         """The messages of an API-triggered broadcast, from all its triggers."""
         workspace, number = (
             call.workspace.workspace_id,
@@ -155,7 +155,7 @@ class _Messages:
         *,
         template_id: int | None = None,
         messages: Sequence[UUID] | None = None,
-    ) -> Answer:
+    ) -> Response:
         workspace = call.workspace.workspace_id
         limit = validation.number(call.query("limit") or str(_USUAL), "limit", most=_MOST)
         since, until = window

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pushkeeper.api.customerio.app_api import person_of, render
+from pushkeeper.api.style import ApiStyle
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
+    from pushkeeper.api.style import Call
     from pushkeeper.services.people import Person
-    from pushkeeper.web.endpoint import Call
-    from pushkeeper.web.response import Answer
+    from pushkeeper.web.response import Response
 
 
 _PUSH = {
@@ -49,7 +49,7 @@ class _Preferences:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def subscriptions(self, call: Call) -> Answer:
+    async def subscriptions(self, call: Call) -> Response:
         person = await person_of(self._context, call)
         chosen = topics_of(person.attributes.get("cio_subscription_preferences"))
         return response.of_json(
@@ -74,17 +74,17 @@ class _Preferences:
             }
         )
 
-    async def topics(self, call: Call) -> Answer:
+    async def topics(self, call: Call) -> Response:
         chosen = await self._context.services.people.topics(call.workspace.workspace_id)
         found = sorted({topic for one in chosen for topic in topics_of(one)})
         return response.of_json({"topics": [topic_json(topic) for topic in found]})
 
-    async def channels(self, call: Call) -> Answer:
+    async def channels(self, call: Call) -> Response:
         """The only channel."""
         del call
         return response.of_json({"channels": [_PUSH]})
 
-    async def relationships(self, call: Call) -> Answer:
+    async def relationships(self, call: Call) -> Response:
         person = await person_of(self._context, call)
         said = await self._context.services.people.notes_of(call.workspace.workspace_id, person)
         known = relationships_of(said, _identifiers(person))

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from pushkeeper.api.customerio.app_api import members_json, person_of, render
 from pushkeeper.api.customerio.track_v1 import segment_of
+from pushkeeper.api.style import ApiStyle
 from pushkeeper.services import validation
 from pushkeeper.services.audiences import Draft
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
+    from pushkeeper.api.style import Call
     from pushkeeper.services.audiences import Segment
-    from pushkeeper.web.endpoint import Call
-    from pushkeeper.web.response import Answer
+    from pushkeeper.web.response import Response
 
 MAX_NAME_BYTES = 255
 MAX_DESCRIPTION_BYTES = 2_000
@@ -47,11 +47,11 @@ class _Segments:
         self._context = context
         self._audiences = context.services.audiences
 
-    async def all(self, call: Call) -> Answer:
+    async def all(self, call: Call) -> Response:
         found = await self._audiences.segments(call.workspace.workspace_id)
         return response.of_json({"segments": [segment_json(segment) for segment in found]})
 
-    async def make(self, call: Call) -> Answer:
+    async def make(self, call: Call) -> Response:
         body = await call.json()
         given = validation.as_object(body.get("segment"), "segment")
         name = validation.text(given.get("name"), "segment.name", max_bytes=MAX_NAME_BYTES)
@@ -62,20 +62,20 @@ class _Segments:
         made = await self._audiences.make(call.actor, call.workspace.workspace_id, draft)
         return response.of_json({"segment": segment_json(made)})
 
-    async def one(self, call: Call) -> Answer:
+    async def one(self, call: Call) -> Response:
         found = await self._audiences.segment(call.workspace.workspace_id, segment_of(call))
         return response.of_json({"segment": segment_json(found)})
 
-    async def delete(self, call: Call) -> Answer:
+    async def delete(self, call: Call) -> Response:
         await self._audiences.delete_segment(call.actor, call.workspace.workspace_id, segment_of(call))
         return response.empty()
 
-    async def count(self, call: Call) -> Answer:
+    async def count(self, call: Call) -> Response:
         segment = segment_of(call)
         count = await self._audiences.count(call.workspace.workspace_id, segment)
         return response.of_json({"segment_id": segment, "count": count})
 
-    async def membership(self, call: Call) -> Answer:
+    async def membership(self, call: Call) -> Response:
         limit, after = validation.page(
             call.query("limit"), call.query("start"), usual=_PAGE, most=_LARGEST_PAGE
         )
@@ -84,13 +84,13 @@ class _Segments:
         )
         return response.of_json(members_json(found, limit))
 
-    async def used_by(self, call: Call) -> Answer:
+    async def used_by(self, call: Call) -> Response:
         segment = segment_of(call)
         templates = await self._audiences.templates_naming(call.workspace.workspace_id, segment)
         used_by = {"campaigns": templates, "sent_newsletters": [], "draft_newsletters": []}
         return response.of_json({"segment_id": segment, "used_by": used_by})
 
-    async def of_person(self, call: Call) -> Answer:
+    async def of_person(self, call: Call) -> Response:
         person = await person_of(self._context, call)
         found = await self._audiences.segments_of(call.workspace.workspace_id, person.person_id)
         shown = [{"id": s.segment_id, "name": s.name, "description": s.description} for s in found]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.api.customerio import triggers
+from pushkeeper.api.style import ApiStyle
 from pushkeeper.errors import BadRequest
 from pushkeeper.services import validation
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
+    from pushkeeper.api.style import Call
     from pushkeeper.services.messages.snippets import Snippet
-    from pushkeeper.web.endpoint import Call
-    from pushkeeper.web.response import Answer
+    from pushkeeper.web.response import Response
 
 _UNPROCESSABLE = 422
 
@@ -37,22 +37,22 @@ class _Snippets:
     def __init__(self, context: Context) -> None:
         self._snippets = context.services.snippets
 
-    async def all(self, call: Call) -> Answer:
+    async def all(self, call: Call) -> Response:
         found = await self._snippets.all(call.workspace.workspace_id)
         return response.of_json({"snippets": [snippet_json(one) for one in found]})
 
-    async def make(self, call: Call) -> Answer:
+    async def make(self, call: Call) -> Response:
         try:
             made = await self._snippets.make(call.actor, call.workspace.workspace_id, *await _asked(call))
         except BadRequest as error:  # 422 as documented, where their PUT of the same answers 400
             return response.of_json(triggers.render(error, _UNPROCESSABLE), _UNPROCESSABLE)
         return response.of_json({"snippet": snippet_json(made)})
 
-    async def put(self, call: Call) -> Answer:
+    async def put(self, call: Call) -> Response:
         kept = await self._snippets.put(call.actor, call.workspace.workspace_id, *await _asked(call))
         return response.of_json({"snippet": snippet_json(kept)})
 
-    async def delete(self, call: Call) -> Answer:
+    async def delete(self, call: Call) -> Response:
         await self._snippets.delete(call.actor, call.workspace.workspace_id, call.segment("snippet"))
         return response.empty()
 

@@ -12,9 +12,9 @@ from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.services.messages.content import content_of
 
 if TYPE_CHECKING:
+    from pushkeeper.api.style import Call
     from pushkeeper.core.model import Content
     from pushkeeper.services.messages.templates import Template, Templates
-    from pushkeeper.web.endpoint import Call
 
 _OURS = {"subject": "title", "body": "message"}
 _FIELDS = ("title", "message", "link", "image_url", "sound", "custom_data", "custom_payload")

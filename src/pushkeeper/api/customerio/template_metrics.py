@@ -10,10 +10,10 @@ from pushkeeper.services.reports.deliveries import PERIODS, Metric
 from pushkeeper.web import response
 
 if TYPE_CHECKING:
+    from pushkeeper.api.style import Call
     from pushkeeper.services.messages.templates import Template
     from pushkeeper.services.reports.deliveries import DeliveryReports
-    from pushkeeper.web.endpoint import Call
-    from pushkeeper.web.response import Answer
+    from pushkeeper.web.response import Response
 
 _FEWEST_STEPS = 2
 _USUAL_MONTHS = 12
@@ -26,7 +26,7 @@ class Window(NamedTuple):
     steps: int
 
 
-async def metrics(call: Call, reporting: DeliveryReports, template: Template) -> Answer:
+async def metrics(call: Call, reporting: DeliveryReports, template: Template) -> Response:
     """Each metric of the template's deliveries, period by period, the oldest first.
 
     Raises:
@@ -41,7 +41,7 @@ async def metrics(call: Call, reporting: DeliveryReports, template: Template) ->
     return response.of_json({"metric": {"series": series}})
 
 
-async def links(call: Call, reporting: DeliveryReports, template: Template) -> Answer:
+async def links(call: Call, reporting: DeliveryReports, template: Template) -> Response:
     """Clicks on each link in the template's deliveries, by period; with `unique`, only each person's first click.
 
     Raises:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from pushkeeper.api.customerio import app_api, template_metrics
 from pushkeeper.api.customerio.template_languages import change_variant, content_id, languages, variant_json
+from pushkeeper.api.style import ApiStyle
 from pushkeeper.errors import NotFound
 from pushkeeper.services import validation
 from pushkeeper.services.messages.templates import TemplateKind
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
+    from pushkeeper.api.style import Call
     from pushkeeper.services.messages.templates import Template
-    from pushkeeper.web.endpoint import Call
-    from pushkeeper.web.response import Answer
+    from pushkeeper.web.response import Response
 
 
 def routes(context: Context) -> Sequence[Route]:
@@ -46,27 +46,27 @@ class _Templates:
         self._context = context
         self._templates = context.services.templates
 
-    async def transactional(self, call: Call) -> Answer:
+    async def transactional(self, call: Call) -> Response:
         found = await self._templates.all(call.workspace.workspace_id, TemplateKind.TRANSACTIONAL)
         return response.of_json({"messages": [message_json(template) for template in found]})
 
-    async def message(self, call: Call) -> Answer:
+    async def message(self, call: Call) -> Response:
         return response.of_json({"message": message_json(await self._transactional(call))})
 
-    async def contents(self, call: Call) -> Answer:
+    async def contents(self, call: Call) -> Response:
         template = await self._transactional(call)
         return response.of_json(
             {"contents": [variant_json(template, language) for language in languages(template)]}
         )
 
-    async def translation(self, call: Call) -> Answer:
+    async def translation(self, call: Call) -> Response:
         template = await self._transactional(call)
         language = call.segment("language")
         if language not in languages(template):
             raise NotFound("language: translation not found")
         return response.of_json({"content": variant_json(template, language)})
 
-    async def change_content(self, call: Call) -> Answer:
+    async def change_content(self, call: Call) -> Response:
         template = await self._transactional(call)
         wanted = call.segment("content")
         for language in languages(template):
@@ -74,20 +74,20 @@ class _Templates:
                 return await self._change(call, template, language)
         raise NotFound("content: not found")
 
-    async def change_translation(self, call: Call) -> Answer:
+    async def change_translation(self, call: Call) -> Response:
         return await self._change(call, await self._transactional(call), call.segment("language"))
 
-    async def metrics(self, call: Call) -> Answer:
+    async def metrics(self, call: Call) -> Response:
         return await template_metrics.metrics(
             call, self._context.services.deliveries, await self._transactional(call)
         )
 
-    async def links(self, call: Call) -> Answer:
+    async def links(self, call: Call) -> Response:
         return await template_metrics.links(
             call, self._context.services.deliveries, await self._transactional(call)
         )
 
-    async def _change(self, call: Call, template: Template, language: str) -> Answer:
+    async def _change(self, call: Call, template: Template, language: str) -> Response:
         kept = await change_variant(call, self._templates, template, language)
         return response.of_json({"content": variant_json(kept, language)})
 

@@ -6,14 +6,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.api.customerio import parse
+from pushkeeper.api.style import ApiStyle
 from pushkeeper.core import identity
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import BadRequest, NotFound, PushkeeperError, Unauthorized, WrongCell
 from pushkeeper.services import identifiers, validation
 from pushkeeper.services.people import PersonReference, PersonUpdate
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import ApiStyle
-from pushkeeper.web.response import Answer
+from pushkeeper.web.response import Response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
+    from pushkeeper.api.style import Call
     from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.web.endpoint import Call
 
 _MOST_AT_ONCE = 1000
 _ID_TYPES = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
@@ -69,21 +69,21 @@ def render_merge(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - 
 
 
 # Every success is 200 and these three bytes, as recorded; the Go client takes anything else for an error.
-DONE = Answer(b"{}\n")
+DONE = Response(b"{}\n")
 
 
 class _Track:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def region(self, call: Call) -> Answer:
+    async def region(self, call: Call) -> Response:
         return response.of_json(
             {"url": self._context.url, "region": "us", "environment_id": call.workspace.workspace_id}
         )
 
     # People and devices.
 
-    async def identify(self, call: Call) -> Answer:
+    async def identify(self, call: Call) -> Response:
         body = await call.json()
         naming = PersonReference(
             workspace_id=call.workspace.workspace_id,
@@ -101,13 +101,13 @@ class _Track:
         )
         return DONE
 
-    async def forget_person(self, call: Call) -> Answer:
+    async def forget_person(self, call: Call) -> Response:
         await self._context.services.people.forget_person(
             call.workspace.workspace_id, identifier(call), request_id=call.request_id
         )
         return DONE
 
-    async def register(self, call: Call) -> Answer:
+    async def register(self, call: Call) -> Response:
         body = await call.json()
         device = parse.registration(
             validation.as_object(body.get("device"), "device"),
@@ -119,7 +119,7 @@ class _Track:
         await self._context.services.people.register(naming, device)
         return DONE
 
-    async def forget_device(self, call: Call) -> Answer:
+    async def forget_device(self, call: Call) -> Response:
         await self._context.services.people.forget_device(
             call.workspace.workspace_id,
             identifier(call),
@@ -128,17 +128,17 @@ class _Track:
         )
         return DONE
 
-    async def suppress(self, call: Call) -> Answer:
+    async def suppress(self, call: Call) -> Response:
         people, workspace = self._context.services.people, call.workspace.workspace_id
         await people.do(people.suppressing(workspace, identifier(call), request_id=call.request_id))
         return DONE
 
-    async def unsuppress(self, call: Call) -> Answer:
+    async def unsuppress(self, call: Call) -> Response:
         people = self._context.services.people
         await people.do(people.unsuppressing(call.workspace.workspace_id, identifier(call)))
         return DONE
 
-    async def merge(self, call: Call) -> Answer:
+    async def merge(self, call: Call) -> Response:
         body = await call.json()
         primary = identifiers.one_identifier(body.get("primary"), "primary", _ID_TYPES)
         secondary = identifiers.one_identifier(body.get("secondary"), "secondary", _ID_TYPES)
@@ -148,7 +148,7 @@ class _Track:
 
     # Events.
 
-    async def event(self, call: Call) -> Answer:
+    async def event(self, call: Call) -> Response:
         body = await call.json()
         workspace = call.workspace.workspace_id
         await self._context.services.people.tell(
@@ -161,7 +161,7 @@ class _Track:
         )
         return DONE
 
-    async def anonymous_event(self, call: Call) -> Answer:
+    async def anonymous_event(self, call: Call) -> Response:
         body = await call.json()
         await self._context.services.people.tell(
             PersonUpdate(
@@ -173,7 +173,7 @@ class _Track:
         )
         return DONE
 
-    async def submit_form(self, call: Call) -> Answer:
+    async def submit_form(self, call: Call) -> Response:
         body = await call.json()
         data = validation.as_object(body.get("data"), "data")
         others = parse.other_identifiers(data)
@@ -199,10 +199,10 @@ class _Track:
 
     # Segments.
 
-    async def add_to_segment(self, call: Call) -> Answer:
+    async def add_to_segment(self, call: Call) -> Response:
         return await _change_members(call, self._context.services.audiences.add)
 
-    async def remove_from_segment(self, call: Call) -> Answer:
+    async def remove_from_segment(self, call: Call) -> Response:
         return await _change_members(call, self._context.services.audiences.remove)
 
 
@@ -225,7 +225,7 @@ def segment_of(call: Call) -> int:
 
 async def _change_members(
     call: Call, change: Callable[[WorkspaceId, int, Sequence[Identifier]], Awaitable[None]]
-) -> Answer:
+) -> Response:
     """Change the members of the segment in the path.
 
     Raises:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pushkeeper.api.customerio import delivery_reports, parse
 from pushkeeper.api.customerio.dropped_parts import DroppedParts, problem
 from pushkeeper.api.customerio.track_v1 import DONE, refused_key
+from pushkeeper.api.style import ApiStyle
 from pushkeeper.core import times
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import (
@@ -25,7 +26,6 @@ from pushkeeper.services.people import PersonReference, PersonUpdate
 from pushkeeper.services.reports.deliveries import AppReport
 from pushkeeper.web import response
 from pushkeeper.web.body import by_size, size_of_part
-from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
+    from pushkeeper.api.style import Call
     from pushkeeper.web.body import Check
-    from pushkeeper.web.endpoint import Call
-    from pushkeeper.web.response import Answer
+    from pushkeeper.web.response import Response
 
 MAX_ITEM_BYTES = 32 * 1024
 MAX_BATCH_BYTES = 500 * 1024
@@ -79,7 +79,7 @@ class _TrackV2:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def entity(self, call: Call) -> Answer:
+    async def entity(self, call: Call) -> Response:
         if len(call.raw_body) > MAX_ITEM_BYTES:
             raise TooLarge("entity", f"cannot be longer than {MAX_ITEM_BYTES} bytes")
         item = await call.json()
@@ -88,7 +88,7 @@ class _TrackV2:
             raise found
         return DONE
 
-    async def batch(self, call: Call) -> Answer:
+    async def batch(self, call: Call) -> Response:
         if len(call.raw_body) > MAX_BATCH_BYTES:
             raise TooLarge("batch", f"cannot be longer than {MAX_BATCH_BYTES} bytes")
         body, checks = await call.parts()

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from pushkeeper.api.customerio import template_metrics
 from pushkeeper.api.customerio.app_api import render
 from pushkeeper.api.customerio.template_languages import change_variant, content_id, languages, variant_json
+from pushkeeper.api.style import ApiStyle
 from pushkeeper.errors import NotFound
 from pushkeeper.services import validation
 from pushkeeper.services.messages.templates import TemplateKind
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
+    from pushkeeper.api.style import Call
     from pushkeeper.services.broadcasts.service import Broadcast
     from pushkeeper.services.messages.templates import Template
-    from pushkeeper.web.endpoint import Call
-    from pushkeeper.web.response import Answer
+    from pushkeeper.web.response import Response
 
 _MOST_TRIGGERS = 1_000
 
@@ -53,16 +53,16 @@ class _Broadcasts:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def all(self, call: Call) -> Answer:
+    async def all(self, call: Call) -> Response:
         found = await self._context.services.templates.all(
             call.workspace.workspace_id, TemplateKind.BROADCAST
         )
         return response.of_json({"broadcasts": [broadcast_json(template) for template in found]})
 
-    async def one(self, call: Call) -> Answer:
+    async def one(self, call: Call) -> Response:
         return response.of_json({"broadcast": broadcast_json(await self._template(call))})
 
-    async def triggers(self, call: Call) -> Answer:
+    async def triggers(self, call: Call) -> Response:
         """The triggers of the broadcast, newest first."""
         template = await self._template(call)
         limit, before = validation.page(
@@ -75,38 +75,38 @@ class _Broadcasts:
         following = validation.next_page(page[-1].broadcast_id) if len(found) > limit else ""
         return response.of_json({"triggers": [trigger_json(one) for one in page], "next": following})
 
-    async def metrics(self, call: Call) -> Answer:
+    async def metrics(self, call: Call) -> Response:
         return await template_metrics.metrics(
             call, self._context.services.deliveries, await self._template(call)
         )
 
-    async def links(self, call: Call) -> Answer:
+    async def links(self, call: Call) -> Response:
         return await template_metrics.links(
             call, self._context.services.deliveries, await self._template(call)
         )
 
-    async def actions(self, call: Call) -> Answer:
+    async def actions(self, call: Call) -> Response:
         """The action of the broadcast, once for each language."""
         template = await self._template(call)
         return response.of_json(
             {"actions": [action_json(template, language) for language in languages(template)]}
         )
 
-    async def action(self, call: Call) -> Answer:
+    async def action(self, call: Call) -> Response:
         return response.of_json({"action": action_json(await self._template(call), "")})
 
-    async def change_action(self, call: Call) -> Answer:
+    async def change_action(self, call: Call) -> Response:
         return await self._change(call, await self._template(call), "")
 
-    async def translation(self, call: Call) -> Answer:
+    async def translation(self, call: Call) -> Response:
         template = await self._template(call)
         return response.of_json({"action": action_json(template, _language(call, template))})
 
-    async def change_translation(self, call: Call) -> Answer:
+    async def change_translation(self, call: Call) -> Response:
         template = await self._template(call)
         return await self._change(call, template, _language(call, template))
 
-    async def _change(self, call: Call, template: Template, language: str) -> Answer:
+    async def _change(self, call: Call, template: Template, language: str) -> Response:
         changed = await change_variant(call, self._context.services.templates, template, language)
         return response.of_json({"action": action_json(changed, language)})
 
@@ -120,7 +120,9 @@ class _Broadcasts:
         template = await self._context.services.templates.one(
             call.workspace.workspace_id, number, TemplateKind.BROADCAST
         )
-        if "action" in call.segments and call.segment("action") != str(template.template_id):
+        if "action" in call.request.scope["path_params"] and call.segment("action") != str(
+            template.template_id
+        ):
             raise NotFound("action: not found")
         return template
 

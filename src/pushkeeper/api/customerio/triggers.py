@@ -8,6 +8,7 @@ import msgspec
 
 from pushkeeper.api.customerio import app_api
 from pushkeeper.api.customerio.triggered_broadcasts import trigger_json
+from pushkeeper.api.style import ApiStyle
 from pushkeeper.core.destination import url_fault
 from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge
@@ -16,7 +17,6 @@ from pushkeeper.services.broadcasts.creation import BroadcastRequest
 from pushkeeper.services.broadcasts.named import MAX_DATA_BYTES, recipients_of
 from pushkeeper.services.broadcasts.service import BroadcastState
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.web.endpoint import Call
-    from pushkeeper.web.response import Answer
+    from pushkeeper.api.style import Call
+    from pushkeeper.web.response import Response
 
 MAX_BODY_BYTES = 25_000_000
 MAX_URL_BYTES = 2_000
@@ -68,14 +68,14 @@ class _Triggers:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def trigger(self, call: Call) -> Answer:
+    async def trigger(self, call: Call) -> Response:
         request = request_of(await call.json(), _number(call))
         number = await self._context.services.triggered.trigger(
             call.actor, call.workspace.workspace_id, request
         )
         return response.of_json({"id": number})
 
-    async def one(self, call: Call) -> Answer:
+    async def one(self, call: Call) -> Response:
         found = await self._context.services.triggered.one(
             call.workspace.workspace_id,
             _number(call),
@@ -83,7 +83,7 @@ class _Triggers:
         )
         return response.of_json({**trigger_json(found), "state": found.state, "devices": found.devices})
 
-    async def errors(self, call: Call) -> Answer:
+    async def errors(self, call: Call) -> Response:
         found = await self._context.services.triggered.one(
             call.workspace.workspace_id,
             _number(call),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.api.customerio.app_api import render
+from pushkeeper.api.style import ApiStyle
 from pushkeeper.core.destination import url_fault
 from pushkeeper.errors import BadRequest
 from pushkeeper.services import validation
 from pushkeeper.services.webhooks import EVENTS, WebhookChange, WebhookDefinition
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
+    from pushkeeper.api.style import Call
     from pushkeeper.services.webhooks import Webhook
-    from pushkeeper.web.endpoint import Call
-    from pushkeeper.web.response import Answer
+    from pushkeeper.web.response import Response
 
 MAX_NAME_BYTES = 255
 MAX_ENDPOINT_BYTES = 2_000
@@ -45,26 +45,26 @@ class _Webhooks:
     def __init__(self, context: Context) -> None:
         self._webhooks = context.services.webhooks
 
-    async def all(self, call: Call) -> Answer:
+    async def all(self, call: Call) -> Response:
         found = await self._webhooks.all(call.workspace.workspace_id)
         return response.of_json({"reporting_webhooks": [webhook_json(webhook) for webhook in found]})
 
-    async def make(self, call: Call) -> Answer:
+    async def make(self, call: Call) -> Response:
         """The key that calls are signed with is in this answer and in no other."""
         made, key = await self._webhooks.make(call.actor, call.workspace.workspace_id, await _wanted(call))
         return response.of_json({**webhook_json(made), "signing_key": key})
 
-    async def one(self, call: Call) -> Answer:
+    async def one(self, call: Call) -> Response:
         found = await self._webhooks.one(call.workspace.workspace_id, _number(call))
         return response.of_json(webhook_json(found))
 
-    async def change(self, call: Call) -> Answer:
+    async def change(self, call: Call) -> Response:
         changed = await self._webhooks.change(
             call.actor, call.workspace.workspace_id, _number(call), await _change(call)
         )
         return response.of_json(webhook_json(changed))
 
-    async def delete(self, call: Call) -> Answer:
+    async def delete(self, call: Call) -> Response:
         await self._webhooks.delete(call.actor, call.workspace.workspace_id, _number(call))
         return response.empty()
 

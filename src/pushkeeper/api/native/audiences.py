@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pushkeeper.api.native.devices import render
+from pushkeeper.api.native.style import native
 from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.services import validation
 from pushkeeper.services.schemas.audiences import (
@@ -23,7 +23,6 @@ from pushkeeper.services.schemas.audiences import (
 from pushkeeper.services.schemas.base import PageQuery
 from pushkeeper.services.schemas.devices import DevicePageView, DeviceView
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,10 +30,10 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
+    from pushkeeper.api.style import Call
     from pushkeeper.services.audiences import Segment
     from pushkeeper.services.people import Device, Member
-    from pushkeeper.web.endpoint import Call
-    from pushkeeper.web.response import Answer
+    from pushkeeper.web.response import Response
 
 _SAMPLE = 20
 _PAGE = 100
@@ -43,7 +42,7 @@ _PAGE = 100
 def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
     asked, kept = _Asked(context), _Kept(context)
-    surface = ApiStyle(name="native", authenticate=context.keys.app, render=render)
+    surface = native(context)
     return [
         surface.route("/api/v1/audiences/count", POST=asked.count),
         surface.route("/api/v1/audiences/sample", POST=asked.sample),
@@ -62,7 +61,7 @@ class _Asked:
         self._audiences = context.services.audiences
         self._audit = context.services.audit
 
-    async def count(self, call: Call) -> Answer:
+    async def count(self, call: Call) -> Response:
         asked = await call.read(CountRequest)
         workspace, filter_, unit = call.workspace.workspace_id, asked.filter, asked.unit
         if asked.within_ms is None:
@@ -70,7 +69,7 @@ class _Asked:
         size = await self._audiences.estimate(workspace, filter_, unit, within_s=asked.within_ms / 1000)
         return response.of_json(SizeView.of(size))
 
-    async def sample(self, call: Call) -> Answer:
+    async def sample(self, call: Call) -> Response:
         limit, after = _page(call, usual=_SAMPLE)
         asked = await call.read(AudienceRequest)
         found = await self._audiences.devices(
@@ -83,13 +82,13 @@ class _Asked:
         await self._audit.tokens_read(call.actor, call.workspace.workspace_id, len(found[:limit]))
         return response.of_json(_devices_page(found, limit))
 
-    async def preview(self, call: Call) -> Answer:
+    async def preview(self, call: Call) -> Response:
         asked = await call.read(AudienceRequest)
         preview = await self._audiences.preview(call.workspace.workspace_id, asked.filter, asked.unit)
         await self._audit.tokens_read(call.actor, call.workspace.workspace_id, preview.examples)
         return response.of_json(PreviewView.of(preview))
 
-    async def explain(self, call: Call) -> Answer:
+    async def explain(self, call: Call) -> Response:
         asked = await call.read(AudienceRequest)
         plan = await self._audiences.explain(call.workspace.workspace_id, asked.filter, asked.unit)
         return response.of_json(PlanView.of(plan))
@@ -102,7 +101,7 @@ class _Kept:
         self._audiences = context.services.audiences
         self._audit = context.services.audit
 
-    async def all(self, call: Call) -> Answer:
+    async def all(self, call: Call) -> Response:
         workspace = call.workspace.workspace_id
         found, uses = await self._audiences.segments(workspace), await self._audiences.uses(workspace)
         return response.of_json(
@@ -111,18 +110,18 @@ class _Kept:
             )
         )
 
-    async def make(self, call: Call) -> Answer:
+    async def make(self, call: Call) -> Response:
         made = await self._audiences.make(
             call.actor, call.workspace.workspace_id, (await call.read(NewAudience)).draft()
         )
         return response.of_json(OneAudienceView(audience=AudienceView.of(made)), 201)
 
-    async def one(self, call: Call) -> Answer:
+    async def one(self, call: Call) -> Response:
         return await self._shown(
             call, await self._audiences.segment(call.workspace.workspace_id, _number(call))
         )
 
-    async def change(self, call: Call) -> Answer:
+    async def change(self, call: Call) -> Response:
         return await self._shown(
             call,
             await self._audiences.change(
@@ -130,17 +129,17 @@ class _Kept:
             ),
         )
 
-    async def _shown(self, call: Call, segment: Segment) -> Answer:
+    async def _shown(self, call: Call, segment: Segment) -> Response:
         uses = await self._audiences.uses(call.workspace.workspace_id)
         return response.of_json(
             OneAudienceView(audience=AudienceView.of(segment, uses.get(segment.segment_id, ())))
         )
 
-    async def delete(self, call: Call) -> Answer:
+    async def delete(self, call: Call) -> Response:
         await self._audiences.delete_segment(call.actor, call.workspace.workspace_id, _number(call))
         return response.empty()
 
-    async def members(self, call: Call) -> Answer:
+    async def members(self, call: Call) -> Response:
         """Its devices where it is one of devices, else its people; a page at a time."""
         workspace = call.workspace.workspace_id
         limit, start = _page(call, usual=_PAGE)

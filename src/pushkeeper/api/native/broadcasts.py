@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pushkeeper.api.native.devices import render
+from pushkeeper.api.native.style import native
 from pushkeeper.services import validation
 from pushkeeper.services.schemas.broadcast_view import (
     BroadcastPageView,
@@ -21,7 +21,6 @@ from pushkeeper.services.schemas.broadcast_view import (
 )
 from pushkeeper.services.schemas.broadcasts import BroadcastsQuery, StartRequest, change_of, request_of
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -29,9 +28,9 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
+    from pushkeeper.api.style import Call
     from pushkeeper.services.broadcasts.service import Broadcast
-    from pushkeeper.web.endpoint import Call
-    from pushkeeper.web.response import Answer
+    from pushkeeper.web.response import Response
 
 MAX_BODY_BYTES = 10_000_000  # ten thousand tokens of installations
 
@@ -39,9 +38,7 @@ MAX_BODY_BYTES = 10_000_000  # ten thousand tokens of installations
 def routes(context: Context) -> Sequence[Route]:
     """The routes of broadcasts."""
     broadcasts = _Broadcasts(context)
-    surface = ApiStyle(
-        name="native", authenticate=context.keys.app, render=render, max_body_bytes=MAX_BODY_BYTES
-    )
+    surface = native(context, MAX_BODY_BYTES)
     return [
         surface.route("/api/v1/broadcasts", GET=broadcasts.all, POST=broadcasts.make),
         surface.route("/api/v1/broadcasts/preview", POST=broadcasts.preview),
@@ -61,13 +58,13 @@ class _Broadcasts:
         self._room = context.services.broadcasts
         self._audit = context.services.audit
 
-    async def make(self, call: Call) -> Answer:
+    async def make(self, call: Call) -> Response:
         key = call.header(b"idempotency-key").decode("latin-1")
         request, start = request_of(await call.json(), key)
         made = await self._room.create(call.actor, call.workspace.workspace_id, request, start=start)
         return response.of_json(OneBroadcastView(broadcast=BroadcastView.of(made)), 201)
 
-    async def change(self, call: Call) -> Answer:
+    async def change(self, call: Call) -> Response:
         request, start, version = change_of(await call.json())
         workspace, number = call.workspace.workspace_id, _number(call)
         changed = await self._room.change(call.actor, workspace, number, request, version=version)
@@ -75,14 +72,14 @@ class _Broadcasts:
             changed = await self._room.start(call.actor, workspace, number, version=changed.version)
         return response.of_json(OneBroadcastView(broadcast=BroadcastView.of(changed)))
 
-    async def preview(self, call: Call) -> Answer:
+    async def preview(self, call: Call) -> Response:
         request, _ = request_of(await call.json())
         said = await self._room.preview(call.workspace.workspace_id, request)
         shown_to = sum(one.to is not None for one in said)
         await self._audit.tokens_read(call.actor, call.workspace.workspace_id, shown_to)
         return response.of_json(BroadcastPreviewView(preview=[PlatformPreviewView.of(one) for one in said]))
 
-    async def all(self, call: Call) -> Answer:
+    async def all(self, call: Call) -> Response:
         query = call.queried(BroadcastsQuery)
         limit = query.limit
         _, before = validation.page(None, query.start, usual=limit, most=limit)
@@ -93,39 +90,39 @@ class _Broadcasts:
             BroadcastPageView(broadcasts=[BroadcastView.of(one) for one in page], next=following)
         )
 
-    async def one(self, call: Call) -> Answer:
+    async def one(self, call: Call) -> Response:
         standing = await self._room.standing(call.workspace.workspace_id, _number(call))
         return response.of_json(OneBroadcastView(broadcast=BroadcastView.of_standing(standing)))
 
-    async def minutes(self, call: Call) -> Answer:
+    async def minutes(self, call: Call) -> Response:
         found = await self._room.minutes(call.workspace.workspace_id, _number(call))
         return response.of_json(MinuteListView(minutes=[MinuteView.from_attributes(one) for one in found]))
 
-    async def estimate(self, call: Call) -> Answer:
+    async def estimate(self, call: Call) -> Response:
         found = await self._room.estimate(call.workspace.workspace_id, _number(call))
         return response.of_json(OneEstimateView(estimate=EstimateView.of(found)), 202)
 
-    async def preflight(self, call: Call) -> Answer:
+    async def preflight(self, call: Call) -> Response:
         """What `estimate` does, by its former name and answer."""
         found = await self._room.estimate(call.workspace.workspace_id, _number(call))
         return response.of_json(
             PreflightEstimateView(preflight=found.preflight, estimate=EstimateView.of(found))
         )
 
-    async def start(self, call: Call) -> Answer:
+    async def start(self, call: Call) -> Response:
         version = (await call.read(StartRequest)).version
         return await self._changed(call, partial(self._room.start, version=version))
 
-    async def pause(self, call: Call) -> Answer:
+    async def pause(self, call: Call) -> Response:
         return await self._changed(call, self._room.pause)
 
-    async def resume(self, call: Call) -> Answer:
+    async def resume(self, call: Call) -> Response:
         return await self._changed(call, self._room.resume)
 
-    async def cancel(self, call: Call) -> Answer:
+    async def cancel(self, call: Call) -> Response:
         return await self._changed(call, self._room.cancel)
 
-    async def _changed(self, call: Call, change: Callable[..., Awaitable[Broadcast]]) -> Answer:
+    async def _changed(self, call: Call, change: Callable[..., Awaitable[Broadcast]]) -> Response:
         changed = await change(call.actor, call.workspace.workspace_id, _number(call))
         return response.of_json(OneBroadcastView(broadcast=BroadcastView.of(changed)))
 

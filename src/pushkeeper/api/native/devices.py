@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pushkeeper.api.native.style import native
 from pushkeeper.core.devices.tokens import token_of
-from pushkeeper.errors import BadRequest, PushkeeperError
 from pushkeeper.services import validation
 from pushkeeper.services.identifiers import MAX_TOKEN_BYTES
 from pushkeeper.services.schemas.devices import (
@@ -24,7 +24,6 @@ from pushkeeper.services.schemas.devices import (
     PushView,
 )
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,10 +31,10 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
+    from pushkeeper.api.style import Call
     from pushkeeper.core.model import Token
     from pushkeeper.services.people import Device
-    from pushkeeper.web.endpoint import Call
-    from pushkeeper.web.response import Answer
+    from pushkeeper.web.response import Response
 
 _PAGE = 100
 _DAYS = 30
@@ -43,35 +42,28 @@ _DAYS = 30
 
 def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
-    native = _Native(context)
-    surface = ApiStyle(name="native", authenticate=context.keys.app, render=render)
+    devices = _Devices(context)
+    surface = native(context)
     return [
-        surface.route("/api/v1/devices", GET=native.devices),
-        surface.route("/api/v1/devices/{token}", GET=native.device),
-        surface.route("/api/v1/devices/{token}/pushes", GET=native.pushes),
-        surface.route("/api/v1/devices/{token}/history", GET=native.history),
-        surface.route("/api/v1/stats/devices", GET=native.device_counts),
-        surface.route("/api/v1/stats/pushes", GET=native.push_counts),
+        surface.route("/api/v1/devices", GET=devices.devices),
+        surface.route("/api/v1/devices/{token}", GET=devices.device),
+        surface.route("/api/v1/devices/{token}/pushes", GET=devices.pushes),
+        surface.route("/api/v1/devices/{token}/history", GET=devices.history),
+        surface.route("/api/v1/stats/devices", GET=devices.device_counts),
+        surface.route("/api/v1/stats/pushes", GET=devices.push_counts),
     ]
 
 
-def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
-    """A stable code for machines, a sentence for people, and the field where there is one: as text, and as its path."""
-    del status
-    field = {"field": error.field, "path": error.path} if isinstance(error, BadRequest) else {}
-    return {"error": {"code": error.code, **field, "message": error.message}}
-
-
-class _Native:
+class _Devices:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def device(self, call: Call) -> Answer:
+    async def device(self, call: Call) -> Response:
         device = await self._device(call, call.queried(DeviceQuery))
         [way] = await self._context.services.routes.of_devices(call.workspace.workspace_id, [device])
         return response.of_json(DeviceView.of(device, way))
 
-    async def devices(self, call: Call) -> Answer:
+    async def devices(self, call: Call) -> Response:
         """Devices by what they are, a page at a time."""
         query = call.queried(DevicesQuery)
         limit = query.limit or _PAGE
@@ -88,14 +80,14 @@ class _Native:
         shown = [DeviceView.of(device, way) for device, way in zip(page, ways, strict=True)]
         return response.of_json(DevicePageView(devices=shown, next=following))
 
-    async def pushes(self, call: Call) -> Answer:
+    async def pushes(self, call: Call) -> Response:
         query = call.queried(DeviceLinesQuery)
         device = await self._device(call, query)
         lines = await self._context.services.people.pushes(device, limit=query.limit or _PAGE)
         ids = self._context.services.listings.delivery_ids
         return response.of_json(PushListView(pushes=[PushView.of(device, line, ids) for line in lines]))
 
-    async def history(self, call: Call) -> Answer:
+    async def history(self, call: Call) -> Response:
         query = call.queried(DeviceLinesQuery)
         lines = await self._context.services.people.history(
             call.workspace.workspace_id,
@@ -110,11 +102,11 @@ class _Native:
             call.workspace.workspace_id, _token(call), query.owner()
         )
 
-    async def device_counts(self, call: Call) -> Answer:
+    async def device_counts(self, call: Call) -> Response:
         counts = await self._context.services.deliveries.device_counts(call.workspace.workspace_id)
         return response.of_json(DeviceCountsView.of(counts))
 
-    async def push_counts(self, call: Call) -> Answer:
+    async def push_counts(self, call: Call) -> Response:
         days = call.queried(DaysQuery).days or _DAYS
         counts = await self._context.services.deliveries.answers(call.workspace.workspace_id, days=days)
         shown = [PushCountView.from_attributes(one) for one in counts]

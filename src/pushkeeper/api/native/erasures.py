@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pushkeeper.api.native.devices import render
+from pushkeeper.api.native.style import native
 from pushkeeper.core import identity
 from pushkeeper.services import identifiers, validation
 from pushkeeper.services.people import AskedBy
@@ -16,7 +16,6 @@ from pushkeeper.services.schemas.people import (
     OneErasureView,
 )
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,15 +23,15 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
+    from pushkeeper.api.style import Call
     from pushkeeper.core.identity import Identifier
-    from pushkeeper.web.endpoint import Call
-    from pushkeeper.web.response import Answer
+    from pushkeeper.web.response import Response
 
 
 def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
     erasures = _Erasures(context)
-    surface = ApiStyle(name="native", authenticate=context.keys.app, render=render)
+    surface = native(context)
     return [
         surface.route("/api/v1/customers/{identifier}/erase", POST=erasures.erase),
         surface.route("/api/v1/erasures", GET=erasures.all),
@@ -45,7 +44,7 @@ class _Erasures:
         self._people = context.services.people
         self._url = context.url
 
-    async def erase(self, call: Call) -> Answer:
+    async def erase(self, call: Call) -> Response:
         """Begin, and say where the receipt is."""
         found = await self._people.erase(
             call.actor,
@@ -61,14 +60,14 @@ class _Erasures:
             (b"location", address.encode()),
         )
 
-    async def all(self, call: Call) -> Answer:
+    async def all(self, call: Call) -> Response:
         """The last ones; with an identifier, those of whoever had it."""
         text = call.queried(ErasuresQuery).identifier
         of = None if text is None else _identifier(text)
         found = await self._people.receipts(call.workspace.workspace_id, of)
         return response.of_json(ErasureListView(erasures=[ErasureView.of(one) for one in found]))
 
-    async def one(self, call: Call) -> Answer:
+    async def one(self, call: Call) -> Response:
         number = validation.number_of_path(call.segment("id"), "erasure")
         found = await self._people.receipt(call.workspace.workspace_id, number)
         return response.of_json(OneErasureView(erasure=ErasureView.of(found)))

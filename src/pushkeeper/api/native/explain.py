@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pushkeeper.api.native.devices import render
+from pushkeeper.api.native.style import native
 from pushkeeper.core import identity
 from pushkeeper.services import identifiers, validation
 from pushkeeper.services.schemas.explain import ExplainQuery
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.web.endpoint import Call
-    from pushkeeper.web.response import Answer
+    from pushkeeper.api.style import Call
+    from pushkeeper.web.response import Response
 
 MAX_MESSAGE_BYTES = 100
 
@@ -26,7 +25,7 @@ MAX_MESSAGE_BYTES = 100
 def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
     explain = _Explain(context)
-    surface = ApiStyle(name="native", authenticate=context.keys.app, render=render)
+    surface = native(context)
     return [surface.route("/api/v1/explain", GET=explain.why)]
 
 
@@ -34,7 +33,7 @@ class _Explain:
     def __init__(self, context: Context) -> None:
         self._explanations = context.services.explanations
 
-    async def why(self, call: Call) -> Answer:
+    async def why(self, call: Call) -> Response:
         query = call.queried(ExplainQuery)
         person, token = query.person, query.device
         found = await self._explanations.why(

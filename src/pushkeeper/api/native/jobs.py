@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pushkeeper.api.native.devices import render
+from pushkeeper.api.native.style import native
 from pushkeeper.services import validation
 from pushkeeper.services.schemas.jobs import JobListView, JobView
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,14 +15,14 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.web.endpoint import Call
-    from pushkeeper.web.response import Answer
+    from pushkeeper.api.style import Call
+    from pushkeeper.web.response import Response
 
 
 def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
     jobs = _Jobs(context)
-    surface = ApiStyle(name="native", authenticate=context.keys.app, render=render)
+    surface = native(context)
     return [
         surface.route("/api/v1/jobs", GET=jobs.all),
         surface.route("/api/v1/jobs/{kind}/{job}/retry", POST=jobs.retry),
@@ -35,15 +34,15 @@ class _Jobs:
     def __init__(self, context: Context) -> None:
         self._jobs = context.services.jobs
 
-    async def all(self, call: Call) -> Answer:
+    async def all(self, call: Call) -> Response:
         found = await self._jobs.all(call.workspace.workspace_id)
         return response.of_json(JobListView(jobs=[JobView.of(job) for job in found]))
 
-    async def retry(self, call: Call) -> Answer:
+    async def retry(self, call: Call) -> Response:
         await self._jobs.retry(call.actor, call.workspace.workspace_id, call.segment("kind"), _number(call))
         return response.empty()
 
-    async def cancel(self, call: Call) -> Answer:
+    async def cancel(self, call: Call) -> Response:
         await self._jobs.cancel(call.actor, call.workspace.workspace_id, call.segment("kind"), _number(call))
         return response.empty()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from pushkeeper.api.native.devices import render
+from pushkeeper.api.native.style import native
 from pushkeeper.errors import NotFound
 from pushkeeper.services import validation
 from pushkeeper.services.schemas.messages import (
@@ -15,7 +15,6 @@ from pushkeeper.services.schemas.messages import (
     SentDraftView,
 )
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,9 +22,9 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
+    from pushkeeper.api.style import Call
     from pushkeeper.core.delivery.delivery_id import DeliveryId
-    from pushkeeper.web.endpoint import Call
-    from pushkeeper.web.response import Answer
+    from pushkeeper.web.response import Response
 
 _PAGE = 50
 
@@ -33,7 +32,7 @@ _PAGE = 50
 def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
     messages = _Messages(context)
-    surface = ApiStyle(name="native", authenticate=context.keys.app, render=render)
+    surface = native(context)
     return [
         surface.route("/api/v1/messages/{message}/pushes", GET=messages.pushes),
         surface.route("/api/v1/drafts/{id}", DELETE=messages.drop_draft),
@@ -46,7 +45,7 @@ class _Messages:
         self._listings = context.services.listings
         self._transactional = context.services.transactional
 
-    async def pushes(self, call: Call) -> Answer:
+    async def pushes(self, call: Call) -> Response:
         """The pushes of a message to many, by their devices."""
         query = call.queried(PushesQuery)
         message_id = _message_id(call)
@@ -60,12 +59,12 @@ class _Messages:
         pushes = [MessagePushView.of(one) for one in page.rows]
         return response.of_json(MessagePushPageView(pushes=pushes, next=following))
 
-    async def send_draft(self, call: Call) -> Answer:
+    async def send_draft(self, call: Call) -> Response:
         delivery_id = self._delivery(call)
         await self._transactional.send_draft(call.actor, call.workspace.workspace_id, delivery_id)
         return response.about(delivery_id, SentDraftView(delivery_id=str(delivery_id)))
 
-    async def drop_draft(self, call: Call) -> Answer:
+    async def drop_draft(self, call: Call) -> Response:
         delivery_id = self._delivery(call)
         await self._transactional.drop_draft(call.actor, call.workspace.workspace_id, delivery_id)
         return response.empty(delivery_id)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pushkeeper.api.native.devices import render
+from pushkeeper.api.native.style import native
 from pushkeeper.core import csv_text
 from pushkeeper.core.devices.token_age import AgeBand, ExpiryWeek
 from pushkeeper.services import validation
@@ -24,8 +24,7 @@ from pushkeeper.services.reports.insights import (
 from pushkeeper.services.reports.reach import DeviceCount
 from pushkeeper.services.schemas.reports import ReachQuery, ReportDaysQuery, ReportPageQuery, ReportQuery
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import ApiStyle
-from pushkeeper.web.response import Answer
+from pushkeeper.web.response import Response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -34,9 +33,9 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
+    from pushkeeper.api.style import Call
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.services.reports.insights import Counted
-    from pushkeeper.web.endpoint import Call
 
     Read = Callable[[WorkspaceId, Any], Awaitable["Table"]]  # by a query of the report's own kind
 
@@ -54,7 +53,7 @@ class Table(NamedTuple):
 def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
     reports = _Reports(context)
-    surface = ApiStyle(name="native", authenticate=context.keys.app, render=render)
+    surface = native(context)
     of: dict[str, tuple[type[ReportQuery], Read]] = {
         "/api/v1/reports/reach": (ReachQuery, reports.reach),
         "/api/v1/reports/cohorts": (ReportQuery, reports.cohorts),
@@ -121,10 +120,10 @@ class _Reports:
         return Table(Result, page, {"next": following})
 
 
-def _shown(name: str, kind: type[ReportQuery], read: Read) -> Callable[[Call], Awaitable[Answer]]:
+def _shown(name: str, kind: type[ReportQuery], read: Read) -> Callable[[Call], Awaitable[Response]]:
     """A report as JSON under its own name; or its rows as CSV, if that is asked for."""
 
-    async def handle(call: Call) -> Answer:
+    async def handle(call: Call) -> Response:
         query = call.queried(kind)
         table = await read(call.workspace.workspace_id, query)
         if query.format == "json":
@@ -132,7 +131,7 @@ def _shown(name: str, kind: type[ReportQuery], read: Read) -> Callable[[Call], A
         rows = [flat(row) if isinstance(row, Result) else row for row in table.rows]
         of = FlatResult if table.kind is Result else table.kind
         disposition = (b"content-disposition", f'attachment; filename="{name}.csv"'.encode())
-        return Answer(csv_text.of_structs(of, rows), headers=(disposition,), content_type=_CSV)
+        return Response(csv_text.of_structs(of, rows), headers=(disposition,), content_type=_CSV)
 
     return handle
 

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import UNSET
 
-from pushkeeper.api.native.devices import render
+from pushkeeper.api.native.style import native
 from pushkeeper.services.schemas.routes import ChangedRouteView, PauseRequest, RouteListView, RouteView
 from pushkeeper.services.schemas.workspace import ChosenOptionsView, OptionsChange
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -19,59 +18,59 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.web.endpoint import Call
-    from pushkeeper.web.response import Answer
+    from pushkeeper.api.style import Call
+    from pushkeeper.web.response import Response
 
 
 def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
-    native = _Native(context)
-    surface = ApiStyle(name="native", authenticate=context.keys.app, render=render)
+    handlers = _Routes(context)
+    surface = native(context)
     return [
-        surface.route("/api/v1/routes", GET=native.all),
-        surface.route("/api/v1/routes/{route}/pause", POST=native.pause),
-        surface.route("/api/v1/routes/{route}/resume", POST=native.resume),
-        surface.route("/api/v1/routes/{route}/apply", POST=native.apply),
-        surface.route("/api/v1/routes/{route}/discard", POST=native.discard),
-        surface.route("/api/v1/options", GET=native.options, PATCH=native.choose),
+        surface.route("/api/v1/routes", GET=handlers.all),
+        surface.route("/api/v1/routes/{route}/pause", POST=handlers.pause),
+        surface.route("/api/v1/routes/{route}/resume", POST=handlers.resume),
+        surface.route("/api/v1/routes/{route}/apply", POST=handlers.apply),
+        surface.route("/api/v1/routes/{route}/discard", POST=handlers.discard),
+        surface.route("/api/v1/options", GET=handlers.options, PATCH=handlers.choose),
     ]
 
 
-class _Native:
+class _Routes:
     def __init__(self, context: Context) -> None:
         self._routing = context.services.routes
         self._workspaces = context.services.workspaces
 
-    async def all(self, call: Call) -> Answer:
+    async def all(self, call: Call) -> Response:
         found = await self._routing.all(call.workspace.workspace_id)
         return response.of_json(RouteListView(routes=[RouteView.of(facts) for facts in found]))
 
-    async def pause(self, call: Call) -> Answer:
+    async def pause(self, call: Call) -> Response:
         reason = (await call.read(PauseRequest)).reason or ""
         await self._routing.pause(
             call.actor, call.workspace.workspace_id, call.segment("route"), reason=reason
         )
         return response.of_json(ChangedRouteView(route=call.segment("route"), paused=True))
 
-    async def resume(self, call: Call) -> Answer:
+    async def resume(self, call: Call) -> Response:
         return await self._decided(call, self._routing.resume, "released")
 
-    async def apply(self, call: Call) -> Answer:
+    async def apply(self, call: Call) -> Response:
         return await self._decided(call, self._routing.apply, "applied")
 
-    async def discard(self, call: Call) -> Answer:
+    async def discard(self, call: Call) -> Response:
         return await self._decided(call, self._routing.discard, "discarded")
 
-    async def _decided(self, call: Call, decide: Callable[..., Awaitable[int]], name: str) -> Answer:
+    async def _decided(self, call: Call, decide: Callable[..., Awaitable[int]], name: str) -> Response:
         count = await decide(call.actor, call.workspace.workspace_id, call.segment("route"))
         changed = ChangedRouteView(route=call.segment("route"))
         return response.of_json(msgspec.structs.replace(changed, **{name: count}))
 
-    async def options(self, call: Call) -> Answer:
+    async def options(self, call: Call) -> Response:
         chosen = await self._workspaces.options(call.workspace.workspace_id)
         return response.of_json(ChosenOptionsView(options=chosen))
 
-    async def choose(self, call: Call) -> Answer:
+    async def choose(self, call: Call) -> Response:
         changes = msgspec.structs.asdict(await call.read(OptionsChange))
         given = {name: value for name, value in changes.items() if value is not UNSET}
         chosen = await self._workspaces.choose(call.actor, call.workspace.workspace_id, given)

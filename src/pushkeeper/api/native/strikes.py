@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pushkeeper.api.native.devices import render
+from pushkeeper.api.native.style import native
 from pushkeeper.services.schemas.strikes import UndoListView, UndoOutcome, UndoRequest, UndoView
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,8 +14,8 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.web.endpoint import Call
-    from pushkeeper.web.response import Answer
+    from pushkeeper.api.style import Call
+    from pushkeeper.web.response import Response
 
 _LAST = 100
 
@@ -24,7 +23,7 @@ _LAST = 100
 def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
     undo = _Undo(context)
-    surface = ApiStyle(name="native", authenticate=context.keys.app, render=render)
+    surface = native(context)
     return [surface.route("/api/v1/undo", GET=undo.all, POST=undo.undo)]
 
 
@@ -32,11 +31,11 @@ class _Undo:
     def __init__(self, context: Context) -> None:
         self._strikes = context.services.strikes
 
-    async def all(self, call: Call) -> Answer:
+    async def all(self, call: Call) -> Response:
         found = await self._strikes.all(call.workspace.workspace_id, limit=_LAST)
         return response.of_json(UndoListView(undone=[UndoView.from_attributes(one) for one in found]))
 
-    async def undo(self, call: Call) -> Answer:
+    async def undo(self, call: Call) -> Response:
         wanted = await call.read(UndoRequest)
         workspace, meant = call.workspace.workspace_id, wanted.meant()
         if wanted.is_dry_run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pushkeeper.api.native.devices import render
+from pushkeeper.api.native.style import native
 from pushkeeper.services import validation
 from pushkeeper.services.schemas.templates import (
     NewTemplate,
@@ -14,7 +14,6 @@ from pushkeeper.services.schemas.templates import (
     TemplateView,
 )
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,14 +21,14 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.web.endpoint import Call
-    from pushkeeper.web.response import Answer
+    from pushkeeper.api.style import Call
+    from pushkeeper.web.response import Response
 
 
 def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
     templates = _Templates(context)
-    surface = ApiStyle(name="native", authenticate=context.keys.app, render=render)
+    surface = native(context)
     return [
         surface.route("/api/v1/templates", GET=templates.all, POST=templates.make),
         surface.route(
@@ -42,28 +41,28 @@ class _Templates:
     def __init__(self, context: Context) -> None:
         self._templates = context.services.templates
 
-    async def all(self, call: Call) -> Answer:
+    async def all(self, call: Call) -> Response:
         kind = call.queried(TemplatesQuery).kind
         found = await self._templates.all(call.workspace.workspace_id, kind)
         return response.of_json(TemplateListView(templates=[TemplateView.of(template) for template in found]))
 
-    async def make(self, call: Call) -> Answer:
+    async def make(self, call: Call) -> Response:
         made = await self._templates.make(
             call.actor, call.workspace.workspace_id, (await call.read(NewTemplate)).draft()
         )
         return response.of_json(OneTemplateView(template=TemplateView.of(made)), 201)
 
-    async def one(self, call: Call) -> Answer:
+    async def one(self, call: Call) -> Response:
         found = await self._templates.one(call.workspace.workspace_id, _number(call))
         return response.of_json(OneTemplateView(template=TemplateView.of(found)))
 
-    async def change(self, call: Call) -> Answer:
+    async def change(self, call: Call) -> Response:
         changed = await self._templates.change(
             call.actor, call.workspace.workspace_id, _number(call), (await call.read(NewTemplate)).draft()
         )
         return response.of_json(OneTemplateView(template=TemplateView.of(changed)))
 
-    async def delete(self, call: Call) -> Answer:
+    async def delete(self, call: Call) -> Response:
         await self._templates.delete(call.actor, call.workspace.workspace_id, _number(call))
         return response.empty()
 

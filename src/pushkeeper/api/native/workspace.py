@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pushkeeper.api.native.devices import render
+from pushkeeper.api.native.style import native
 from pushkeeper.services import validation
 from pushkeeper.services.audit import AuditFilter
 from pushkeeper.services.schemas.base import PageQuery
@@ -20,7 +20,6 @@ from pushkeeper.services.schemas.workspace import (
     WebhookCallView,
 )
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import ApiStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,21 +27,21 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from pushkeeper.api.context import Context
-    from pushkeeper.web.endpoint import Call
-    from pushkeeper.web.response import Answer
+    from pushkeeper.api.style import Call
+    from pushkeeper.web.response import Response
 
 _PAGE = 50
 
 
 def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
-    native = _Workspace(context)
-    surface = ApiStyle(name="native", authenticate=context.keys.app, render=render)
+    handlers = _Workspace(context)
+    surface = native(context)
     return [
-        surface.route("/api/v1/credentials", GET=native.credentials),
-        surface.route("/api/v1/keys", GET=native.keys),
-        surface.route("/api/v1/audit", GET=native.audit),
-        surface.route("/api/v1/webhooks/{id}/calls", GET=native.calls),
+        surface.route("/api/v1/credentials", GET=handlers.credentials),
+        surface.route("/api/v1/keys", GET=handlers.keys),
+        surface.route("/api/v1/audit", GET=handlers.audit),
+        surface.route("/api/v1/webhooks/{id}/calls", GET=handlers.calls),
     ]
 
 
@@ -53,18 +52,18 @@ class _Workspace:
         self._audit = context.services.audit
         self._webhooks = context.services.webhooks
 
-    async def credentials(self, call: Call) -> Answer:
+    async def credentials(self, call: Call) -> Response:
         """What may be shown of them; a secret never is."""
         found = await self._credentials.of_workspace(call.workspace.workspace_id)
         return response.of_json(
             CredentialListView(credentials=[CredentialView.from_attributes(one) for one in found])
         )
 
-    async def keys(self, call: Call) -> Answer:
+    async def keys(self, call: Call) -> Response:
         found = await self._keys.of_workspace(call.workspace.workspace_id)
         return response.of_json(KeyListView(keys=[KeyView.from_attributes(one) for one in found]))
 
-    async def audit(self, call: Call) -> Answer:
+    async def audit(self, call: Call) -> Response:
         query = call.queried(AuditQuery)
         limit, before = _page_of(query)
         wanted = AuditFilter(
@@ -78,7 +77,7 @@ class _Workspace:
         lines = [AuditLineView.of(one) for one in found[:limit]]
         return response.of_json(AuditPageView(audit=lines, next=following))
 
-    async def calls(self, call: Call) -> Answer:
+    async def calls(self, call: Call) -> Response:
         """The last calls of a webhook's endpoint, and what it said."""
         limit, before = _page(call)
         found = await self._webhooks.calls(

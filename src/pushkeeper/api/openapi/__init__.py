@@ -10,9 +10,9 @@ from pushkeeper.api.openapi.page import page
 from pushkeeper.api.openapi.schema import ref
 from pushkeeper.api.openapi.schemas import SCHEMAS
 from pushkeeper.api.openapi.structs import Structs
+from pushkeeper.api.style import MAX_KEYLESS_BYTES, ApiStyle, no_auth
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import MAX_KEYLESS_BYTES, ApiStyle, no_auth
-from pushkeeper.web.response import Answer
+from pushkeeper.web.response import Response
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.api.openapi.operation import Operation
     from pushkeeper.api.openapi.schema import Schema
-    from pushkeeper.web.endpoint import Call
+    from pushkeeper.api.style import Call
 
 _SAID = {
     400: "A field is missing or malformed; the error names it",
@@ -147,11 +147,11 @@ def routes() -> Sequence[Route]:
     ]
 
 
-async def _described(call: Call) -> Answer:
+async def _described(call: Call) -> Response:
     del call
     return response.of_json(document())
 
 
-async def _shown(call: Call) -> Answer:
+async def _shown(call: Call) -> Response:
     del call
-    return Answer(page(document()).encode(), content_type=b"text/html; charset=utf-8")
+    return Response(page(document()).encode(), content_type=b"text/html; charset=utf-8")

@@ -9,8 +9,8 @@ from pushkeeper.core.roles import LONGEST, MIN_PASSWORD_CHARACTERS, Role
 from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.page_request import path_of
 from pushkeeper.dashboard.ui.render import page
-from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest, NotFound
+from pushkeeper.web.response import see_other
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import PageRequest
-    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.accounts import User
+    from pushkeeper.web.response import Response
 
 LINK = "/link/{link}"
 # A session ends by itself on the server; the browser may keep its cookie for as long.
@@ -46,10 +46,10 @@ class _Entering:
         self._users = context.services.accounts
         self._names = context.cookies
 
-    async def login(self, request: PageRequest) -> PageResponse:
+    async def login(self, request: PageRequest) -> Response:
         """The form; whoever is logged in is led on."""
         if request.user is not None and not request.form.is_sent:
-            return led_to(_next(request))
+            return see_other(_next(request))
         if not await self._users.are_there():
             return page(request, "nobody.html")
         return page(request, "login.html", next=_next(request))
@@ -65,9 +65,9 @@ class _Entering:
 
     async def log_out(self, request: PageRequest) -> ActionResult:
         await self._users.log_out(request.actor, request.held)
-        return ActionResult(answer=led_to(path_of("login"), self._names.drop(self._names.session)))
+        return ActionResult(answer=see_other(path_of("login"), self._names.drop(self._names.session)))
 
-    async def link(self, request: PageRequest) -> PageResponse:
+    async def link(self, request: PageRequest) -> Response:
         """The form by which a password is set."""
         found = await self._users.link(request.segments["link"])
         return page(request, "link.html", link=found, shortest=MIN_PASSWORD_CHARACTERS)
@@ -84,7 +84,7 @@ class _Entering:
             raise NotFound("link: it was used at this moment, and another password is set")
         return self._let_in(user, token, "/")
 
-    async def account(self, request: PageRequest) -> PageResponse:
+    async def account(self, request: PageRequest) -> Response:
         """Whoever is logged in, and the form by which they change their password."""
         return page(request, "account.html", shortest=MIN_PASSWORD_CHARACTERS)
 
@@ -97,12 +97,12 @@ class _Entering:
             token=request.held,
         )
         notice = self._names.note("Your password is changed. You are logged out everywhere else.")
-        return ActionResult(answer=led_to(path_of("account"), notice))
+        return ActionResult(answer=see_other(path_of("account"), notice))
 
     def _let_in(self, user: User, token: str, path: str) -> ActionResult:
         kept = self._names.set(self._names.session, token, lives_s=_COOKIE_LIVES_S)
         known = self._names.set(self._names.device, self._users.known_device(user), lives_s=_DEVICE_LIVES_S)
-        return ActionResult(answer=led_to(path, kept, known))
+        return ActionResult(answer=see_other(path, kept, known))
 
 
 def _twice(request: PageRequest) -> str:

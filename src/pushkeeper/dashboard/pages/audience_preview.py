@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import PageRequest
-    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.audiences import AudiencePlan
     from pushkeeper.services.listings import DeviceKey, ShownDevice, ShownPerson
     from pushkeeper.services.people import Device
+    from pushkeeper.web.response import Response
 
 COUNTED_WITHIN_S = 0.6  # while somebody types; half of it for counting, half for an estimate
 COMPARED_WITHIN_S = 2.0
@@ -128,7 +128,7 @@ class FilterPreview:
 
     # As parts of a page. What is wrong with a filter that is being typed is said where it is counted, and nowhere else.
 
-    async def show_count(self, request: PageRequest) -> PageResponse:
+    async def show_count(self, request: PageRequest) -> Response:
         one = tried(request)
         try:
             told = await self.counts(request, one, exact=request.asked("exact") == "yes")
@@ -136,7 +136,7 @@ class FilterPreview:
             return page(request, "audience_count.html", tried=one, counts=None, slow=False, problem=error)
         return page(request, "audience_count.html", tried=one, problem=None, **told)
 
-    async def show_apart(self, request: PageRequest) -> PageResponse:
+    async def show_apart(self, request: PageRequest) -> Response:
         one, whole = tried(request), request.asked("exact") == "yes"
         try:
             told = await self.apart(request, one, within_s=LONGEST_S if whole else COMPARED_WITHIN_S)
@@ -144,7 +144,7 @@ class FilterPreview:
             told = dict(_NOT_COMPARED)
         return page(request, "audience_apart.html", tried=one, **told)
 
-    async def show_members(self, request: PageRequest) -> PageResponse:
+    async def show_members(self, request: PageRequest) -> Response:
         one = tried(request)
         try:
             told = await self.members(request, one)
@@ -152,11 +152,11 @@ class FilterPreview:
             told = {"shown": None, "next": None}
         return page(request, "audience_members.html", tried=one, **told)
 
-    async def show_plan(self, request: PageRequest) -> PageResponse:
+    async def show_plan(self, request: PageRequest) -> Response:
         one = tried(request)
         return page(request, "audience_plan.html", tried=one, **await self.plan(request, one))
 
-    async def csv(self, request: PageRequest) -> PageResponse:
+    async def csv(self, request: PageRequest) -> Response:
         """All devices that it is true of, or all people."""
         one = tried(request)
         node = await self._audiences.read(request.workspace_id, one.filter)
@@ -168,7 +168,7 @@ class FilterPreview:
             "audience", people.COLUMNS, self._people(request, node, CSV_ROWS), FIRST_PERSON
         )
 
-    async def apart_csv(self, request: PageRequest) -> PageResponse:
+    async def apart_csv(self, request: PageRequest) -> Response:
         """All devices in which the two readings differ: those that are wrongly taken in, and then those that are left out."""
         one = tried(request)
 

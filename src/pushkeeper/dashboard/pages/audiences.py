@@ -13,9 +13,9 @@ from pushkeeper.dashboard.pages.audience_preview import FilterPreview, Previewed
 from pushkeeper.dashboard.ui.csv_download import Column, csv_of
 from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.render import page, pretty_json
-from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest, PushkeeperError
 from pushkeeper.services.audiences import Draft, read_filter
+from pushkeeper.web.response import see_other
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import PageRequest
-    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.audiences import Segment, Use
+    from pushkeeper.web.response import Response
 
 _MAX_NAME_BYTES = 255
 _MAX_DESCRIPTION_BYTES = 2_000
@@ -80,17 +80,17 @@ class _Audiences:
         self._trying = FilterPreview(context)
         self._names = context.cookies
 
-    async def show_all(self, request: PageRequest) -> PageResponse:
+    async def show_all(self, request: PageRequest) -> Response:
         """All audiences, the newest first."""
         listed = await self._listed(request)
         # How many devices there are matters to whoever has no audience yet.
         devices = 0 if listed else await self._devices(request)
         return page(request, "audiences.html", listed=listed[::-1], devices=devices)
 
-    async def csv(self, request: PageRequest) -> PageResponse:
+    async def csv(self, request: PageRequest) -> Response:
         return csv_of("audiences", _COLUMNS, await self._listed(request))
 
-    async def new(self, request: PageRequest) -> PageResponse:
+    async def new(self, request: PageRequest) -> Response:
         """One that is not saved yet."""
         return await self._written(request, None)
 
@@ -98,7 +98,7 @@ class _Audiences:
         made = await self._audiences.make(request.actor, request.workspace_id, _draft(request))
         return self._done(request, made, "It is saved.")
 
-    async def show(self, request: PageRequest) -> PageResponse:
+    async def show(self, request: PageRequest) -> Response:
         """One of them; a list, which has no filter, with who is in it."""
         segment = await self._audiences.segment(request.workspace_id, request.number("audience", "audience"))
         if segment.filter is not None:
@@ -125,9 +125,9 @@ class _Audiences:
         segment = await self._audiences.segment(request.workspace_id, request.number("audience", "audience"))
         await self._audiences.delete_segment(request.actor, request.workspace_id, segment.segment_id)
         notice = self._names.note(f"{segment.name} is deleted. The people and devices stay.")
-        return ActionResult(answer=led_to(request.to("audiences"), notice))
+        return ActionResult(answer=see_other(request.to("audiences"), notice))
 
-    async def _written(self, request: PageRequest, segment: Segment | None) -> PageResponse:
+    async def _written(self, request: PageRequest, segment: Segment | None) -> Response:
         """The form with what was typed, or is asked for, or else is saved; and what its filter comes to."""
         typed = _typed(request, segment)
         one, problem = typed.tried, _problem(request)
@@ -173,7 +173,7 @@ class _Audiences:
         return sum(count.devices for count in standing.devices)
 
     def _done(self, request: PageRequest, segment: Segment, notice: str) -> ActionResult:
-        answer = led_to(request.to("audiences", segment.segment_id), self._names.note(notice))
+        answer = see_other(request.to("audiences", segment.segment_id), self._names.note(notice))
         return ActionResult(answer=answer)
 
 

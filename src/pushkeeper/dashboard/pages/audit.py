@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import PageRequest
-    from pushkeeper.dashboard.ui.response import PageResponse
+    from pushkeeper.web.response import Response
 
 _COLUMNS: Sequence[Column[AuditLine]] = (
     Column("at", lambda one: one.at),
@@ -45,7 +45,7 @@ class _Audit:
         self._users = context.services.accounts
         self._audit = context.services.audit
 
-    async def show(self, request: PageRequest) -> PageResponse:
+    async def show(self, request: PageRequest) -> Response:
         asked = {name: said for name in ("workspace", "user", "actor") if (said := request.asked(name))}
         found = await self._audit.lines(_wanted(request, request.asked_number("start"), ROWS + 1))
         shown = found[:ROWS]
@@ -62,7 +62,7 @@ class _Audit:
             next=following,
         )
 
-    async def csv(self, request: PageRequest) -> PageResponse:
+    async def csv(self, request: PageRequest) -> Response:
         async def read(before: int | None) -> Page[AuditLine, int | None]:
             found = await self._audit.lines(_wanted(request, before, CSV_ROWS))
             following = found[-1].audit_id if len(found) == CSV_ROWS else None

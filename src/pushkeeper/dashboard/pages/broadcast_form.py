@@ -16,11 +16,11 @@ from pushkeeper.dashboard.ui import datetimes
 from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.page_request import Form, said_of
 from pushkeeper.dashboard.ui.render import page
-from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest, Conflict, Forbidden, NotFound, TooManyRequests, TooSlow
 from pushkeeper.services import validation
 from pushkeeper.services.broadcasts.service import BroadcastState
 from pushkeeper.services.messages.templates import TemplateKind
+from pushkeeper.web.response import see_other
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import PageRequest
-    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.broadcasts.creation import BroadcastRequest
     from pushkeeper.services.broadcasts.service import Broadcast
     from pushkeeper.services.messages.preview import PlatformPreview
+    from pushkeeper.web.response import Response
 
 _HOUR_S = 3_600
 _MOST_HOURS = 28 * 24
@@ -64,7 +64,7 @@ class _Compose:
         self._templates = context.services.templates
         self._read = context.read_broadcast
 
-    async def form(self, request: PageRequest) -> PageResponse:
+    async def form(self, request: PageRequest) -> Response:
         """An empty form, or one with what another broadcast said (`from`) or to whom it is to go (`audience`)."""
         written: Mapping[str, str] = {}
         if not request.form.is_sent:
@@ -79,7 +79,7 @@ class _Compose:
                 written = {"template": number_of_it}
         return await self._shown(request, written, None)
 
-    async def edit(self, request: PageRequest) -> PageResponse:
+    async def edit(self, request: PageRequest) -> Response:
         """A draft, to be changed."""
         draft = await self._broadcasts.one(request.workspace_id, request.number("broadcast", "broadcast"))
         if draft.state is not BroadcastState.DRAFT:
@@ -96,7 +96,7 @@ class _Compose:
 
     async def _shown(
         self, request: PageRequest, written: Mapping[str, str], draft: Broadcast | None
-    ) -> PageResponse:
+    ) -> Response:
         """The form, with what was typed or else was written before."""
         if not request.form.is_sent:
             request = replace(request, form=Form({name: [text] for name, text in written.items()}))
@@ -130,9 +130,9 @@ class _Compose:
             raise _beside_its_field(error) from None
         except NotFound as error:
             raise BadRequest("template", error.message, is_sentence=True) from None
-        return ActionResult(answer=led_to(request.to("broadcasts", made.broadcast_id)))
+        return ActionResult(answer=see_other(request.to("broadcasts", made.broadcast_id)))
 
-    async def preview(self, request: PageRequest) -> PageResponse:
+    async def preview(self, request: PageRequest) -> Response:
         """What is typed, as phones show it."""
         said, problem = [], ""
         try:
@@ -151,7 +151,7 @@ class _Compose:
         except BadRequest as error:
             raise _beside_its_field(error) from None
 
-    async def size(self, request: PageRequest) -> PageResponse:
+    async def size(self, request: PageRequest) -> Response:
         """How many what is typed is true of."""
         text, unit = request.asked("filter"), unit_of(request.asked("unit"))
         size, problem = None, None

@@ -17,8 +17,8 @@ from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, ROWS, Column, csv_of,
 from pushkeeper.dashboard.ui.live import Frame, LiveStreams
 from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.render import page
-from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.services.reports.insights import flat
+from pushkeeper.web.response import see_other
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import PageRequest
-    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.broadcasts.service import Broadcast, BroadcastStatus, Minute, Tally
     from pushkeeper.services.reports.insights import FlatResult
+    from pushkeeper.web.response import Response
 
 ENDINGS = ("accepted", "bounced", "failed", "expired", "unknown", "skipped")
 INKS = {"accepted": "sent", "bounced": "bounced", "not sent": "suppressed", "left out": "unused"}
@@ -101,18 +101,18 @@ class _Broadcasts:
         self._names = context.cookies
         self._live = LiveStreams(context.ending)
 
-    async def show_all(self, request: PageRequest) -> PageResponse:
+    async def show_all(self, request: PageRequest) -> Response:
         found = await self._page(request, request.asked_number("start"), ROWS)
         following = f"{request.to('broadcasts')}?{urlencode({'start': found.following})}"
         return page(request, "broadcasts.html", rows=found.rows, next=following if found.following else None)
 
-    async def csv(self, request: PageRequest) -> PageResponse:
+    async def csv(self, request: PageRequest) -> Response:
         async def read(before: int | None) -> Page[Row, int | None]:
             return await self._page(request, before, CSV_ROWS)
 
         return await csv_of_pages("broadcasts", _COLUMNS, read, None)
 
-    async def show(self, request: PageRequest) -> PageResponse:
+    async def show(self, request: PageRequest) -> Response:
         """One broadcast: of a draft what is to be expected of it, else how it goes and what came of it."""
         standing = await self._standing(request)
         facts = _facts(standing)
@@ -126,7 +126,7 @@ class _Broadcasts:
         said = await self._room.shown(request.workspace_id, standing.broadcast)
         return page(request, "broadcast.html", **facts, said=said)
 
-    async def live(self, request: PageRequest) -> PageResponse:
+    async def live(self, request: PageRequest) -> Response:
         """How it goes, as it goes; once it stands otherwise than the page has it (`state`), that and no more."""
         number = request.number("broadcast", "broadcast")
         await self._room.one(request.workspace_id, number)
@@ -142,7 +142,7 @@ class _Broadcasts:
 
         return self._live.answer(request.asked("state"), look_again)
 
-    async def results_csv(self, request: PageRequest) -> PageResponse:
+    async def results_csv(self, request: PageRequest) -> Response:
         standing = await self._standing(request)
         return csv_of("results", _RESULTS, standing.tallies)
 
@@ -171,7 +171,7 @@ class _Broadcasts:
 
     def _done(self, request: PageRequest, notice: str) -> ActionResult:
         number = request.number("broadcast", "broadcast")
-        return ActionResult(answer=led_to(request.to("broadcasts", number), self._names.note(notice)))
+        return ActionResult(answer=see_other(request.to("broadcasts", number), self._names.note(notice)))
 
     async def _standing(self, request: PageRequest) -> BroadcastStatus:
         return await self._room.standing(request.workspace_id, request.number("broadcast", "broadcast"))

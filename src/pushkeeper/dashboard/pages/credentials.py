@@ -13,9 +13,9 @@ from pushkeeper.dashboard.ui import labels
 from pushkeeper.dashboard.ui.csv_download import Column, csv_of
 from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.render import page
-from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest, Misconfigured, NotFound
 from pushkeeper.services.credentials import EXPIRES_SOON, AppleApp
+from pushkeeper.web.response import see_other
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import PageRequest
-    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.credentials import CredentialFacts, NewCredential
+    from pushkeeper.web.response import Response
 
 _COLUMNS: Sequence[Column[CredentialFacts]] = (
     Column("credential", lambda one: one.credential_id),
@@ -62,20 +62,20 @@ class _Credentials:
         self._credentials = context.services.credentials
         self._names = context.cookies
 
-    async def csv(self, request: PageRequest) -> PageResponse:
+    async def csv(self, request: PageRequest) -> Response:
         """All credentials, without their secrets."""
         known = await self._credentials.of_workspace(request.workspace_id)
         return csv_of("credentials", _COLUMNS, known)
 
-    async def choose(self, request: PageRequest) -> PageResponse:
+    async def choose(self, request: PageRequest) -> Response:
         """For which service."""
         return page(request, "credentials_add.html")
 
-    async def fcm(self, request: PageRequest) -> PageResponse:
+    async def fcm(self, request: PageRequest) -> Response:
         """The form for a service account."""
         return page(request, "credentials_fcm.html", former=await self._replaced(request))
 
-    async def apns(self, request: PageRequest) -> PageResponse:
+    async def apns(self, request: PageRequest) -> Response:
         """The form for a signing key or a certificate."""
         return page(request, "credentials_apns.html", former=await self._replaced(request))
 
@@ -121,13 +121,13 @@ class _Credentials:
         said = "They are replaced: what waited is sent." if replaced else "They are kept, sealed."
         if (ends_at := new.facts.get("expires_at")) and ends_at - datetime.now(UTC) < EXPIRES_SOON:
             said += f" The certificate expires on {ends_at:%Y-%m-%d}."
-        answer = led_to(
+        answer = see_other(
             request.to("routes", "credentials", credential_id),
             self._names.note(f"{said} Test them now: nobody is pushed to."),
         )
         return ActionResult(answer=answer)
 
-    async def show(self, request: PageRequest) -> PageResponse:
+    async def show(self, request: PageRequest) -> Response:
         """One credential, without its secret."""
         found = await self._facts(request)
         routes = [
@@ -146,7 +146,7 @@ class _Credentials:
         except Misconfigured as error:
             raise BadRequest("credentials", error.message) from error
         well, said = _read(verdict)
-        answer = led_to(
+        answer = see_other(
             request.to("routes", "credentials", facts.credential_id),
             self._names.note(said, bad=not well),
         )

@@ -19,12 +19,12 @@ from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, ROWS, Column, csv_of_
 from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.page_request import MAX_QUERY_CHARACTERS
 from pushkeeper.dashboard.ui.render import data, page
-from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.services.listings import FIRST_DEVICE as FIRST
 from pushkeeper.services.listings import DeviceKey as Key
 from pushkeeper.services.messages.transactional import TransactionalPush
 from pushkeeper.services.people import PersonReference
+from pushkeeper.web.response import see_other
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.pages.timeline import Event, Timeline
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import PageRequest
-    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.listings import ShownDevice
+    from pushkeeper.web.response import Response
 
 _COUNTED_WHOLE = 20_000  # devices, which are counted as fast as a sample of many is
 _SHORTEST_TOKEN = 20
@@ -85,11 +85,11 @@ class _Devices:
         self._context = context
         self._listings = context.services.listings
 
-    async def show_all(self, request: PageRequest) -> PageResponse:
+    async def show_all(self, request: PageRequest) -> Response:
         """A page of devices; a whole token leads to its device."""
         text = request.asked("filter")
         if found := await self._of_token(request, text):
-            return led_to(request.to("devices", found))
+            return see_other(request.to("devices", found))
         standing = await self._context.services.reach.now(request.workspace_id)
         total = sum(count.devices for count in standing.devices)
         try:
@@ -102,7 +102,7 @@ class _Devices:
         told = {"filter": text, "problem": None, "total": total, "shown": shown, "next": following}
         return page(request, "devices.html", **told)
 
-    async def csv(self, request: PageRequest) -> PageResponse:
+    async def csv(self, request: PageRequest) -> Response:
         """All devices of which the filter is true."""
         node = await self._node(request, request.asked("filter"))
 
@@ -111,7 +111,7 @@ class _Devices:
 
         return await csv_of_pages("devices", COLUMNS, read, FIRST)
 
-    async def count(self, request: PageRequest) -> PageResponse:
+    async def count(self, request: PageRequest) -> Response:
         """How many devices the filter is true of: counted where that is quick or asked for, else told from a sample."""
         text, exact = request.asked("filter"), request.asked("exact") == "yes"
         try:
@@ -129,7 +129,7 @@ class _Devices:
             request, "devices_count.html", filter=text, problem=None, size=size, share=share, total=total
         )
 
-    async def complete(self, request: PageRequest) -> PageResponse:
+    async def complete(self, request: PageRequest) -> Response:
         """What may come next in a filter that is being typed."""
         # Spaces count here: they say whether a word is whole.
         text = (request.query.get("text") or "")[:MAX_QUERY_CHARACTERS]
@@ -138,7 +138,7 @@ class _Devices:
         found = filter_completion.complete(text, len(text) if at is None else min(at, len(text)), described)
         return data({"start": found.start, "end": found.end, "offers": found.offers})
 
-    async def show(self, request: PageRequest) -> PageResponse:
+    async def show(self, request: PageRequest) -> Response:
         """One device; of one that is gone, what happened to it."""
         device_id = _device_id(request)
         shown = await self._listings.device(request.workspace_id, device_id)
@@ -165,7 +165,7 @@ class _Devices:
             next=following,
         )
 
-    async def timeline_csv(self, request: PageRequest) -> PageResponse:
+    async def timeline_csv(self, request: PageRequest) -> Response:
         device_id = _device_id(request)
         shown = await self._listings.device(request.workspace_id, device_id)
 
@@ -194,7 +194,7 @@ class _Devices:
                 to=device.token,
             ),
         )
-        return ActionResult(answer=led_to(request.to("messages", queued.delivery_id)))
+        return ActionResult(answer=see_other(request.to("messages", queued.delivery_id)))
 
     async def _timeline(
         self, request: PageRequest, device_id: DeviceId, shown: ShownDevice | None, start: timeline.Start

@@ -9,8 +9,8 @@ from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.ui.csv_download import Column, csv_of
 from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.render import page
-from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.services.people import AskedBy
+from pushkeeper.web.response import see_other
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import PageRequest
-    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.people import Receipt
+    from pushkeeper.web.response import Response
 
 _COLUMNS: Sequence[Column[Receipt]] = (
     Column("erasure", lambda one: one.erasure_id),
@@ -55,14 +55,14 @@ class _Erasures:
         self._people = context.services.people
         self._names = context.cookies
 
-    async def show_all(self, request: PageRequest) -> PageResponse:
+    async def show_all(self, request: PageRequest) -> Response:
         """The last hundred receipts."""
         return page(request, "erasures.html", receipts=await self._people.receipts(request.workspace_id))
 
-    async def csv(self, request: PageRequest) -> PageResponse:
+    async def csv(self, request: PageRequest) -> Response:
         return csv_of("erasures", _COLUMNS, await self._people.receipts(request.workspace_id))
 
-    async def show(self, request: PageRequest) -> PageResponse:
+    async def show(self, request: PageRequest) -> Response:
         """One receipt."""
         number = request.number("erasure", "erasure")
         return page(request, "erasure.html", receipt=await self._people.receipt(request.workspace_id, number))
@@ -74,4 +74,4 @@ class _Erasures:
             request.actor, request.workspace_id, who, by=AskedBy.DASHBOARD, request_id=request.request_id
         )
         notice = self._names.note("The person is deleted; what is left of them is being erased.")
-        return ActionResult(answer=led_to(request.to("erasures", receipt.erasure_id), notice))
+        return ActionResult(answer=see_other(request.to("erasures", receipt.erasure_id), notice))

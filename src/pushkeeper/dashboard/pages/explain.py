@@ -14,8 +14,8 @@ from pushkeeper.core.model import DeviceId
 from pushkeeper.dashboard.pages import people
 from pushkeeper.dashboard.ui.page import view
 from pushkeeper.dashboard.ui.render import page
-from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest, NotFound, PushkeeperError
+from pushkeeper.web.response import see_other
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import PageRequest
-    from pushkeeper.dashboard.ui.response import PageResponse
+    from pushkeeper.web.response import Response
 
 _KEY_BYTES = 16
 _LONGEST_ID = 150
@@ -55,7 +55,7 @@ class _Explain:
         self._context = context
         self._listings = context.services.listings
 
-    async def show(self, request: PageRequest) -> PageResponse:
+    async def show(self, request: PageRequest) -> Response:
         """The form, and the answer where something is asked; a whole token leads to its device's key, and out of the address."""
         asked = ExplainForm(**{name: request.asked(name) for name in ("person", "device", "message")})
         found, problem = None, None
@@ -64,7 +64,7 @@ class _Explain:
             if isinstance(device, bytes) and device.hex() != asked.device:
                 said = {"person": asked.person, "device": device.hex(), "message": asked.message}
                 query = urlencode({name: value for name, value in said.items() if value})
-                return led_to(f"{request.to('explain')}?{query}")
+                return see_other(f"{request.to('explain')}?{query}")
             found = await self._why(request, asked, device) if asked.is_asked else None
         except (BadRequest, NotFound) as error:
             problem = _named(error)

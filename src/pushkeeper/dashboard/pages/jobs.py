@@ -8,7 +8,7 @@ from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.ui.csv_download import Column, csv_of
 from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.render import page
-from pushkeeper.dashboard.ui.response import led_to
+from pushkeeper.web.response import see_other
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import PageRequest
-    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.jobs import Job
+    from pushkeeper.web.response import Response
 
 _COLUMNS: Sequence[Column[Job]] = (
     Column("kind", lambda one: one.kind),
@@ -48,7 +48,7 @@ class _Jobs:
         self._jobs = context.services.jobs
         self._names = context.cookies
 
-    async def show(self, request: PageRequest) -> PageResponse:
+    async def show(self, request: PageRequest) -> Response:
         return page(
             request,
             "jobs.html",
@@ -56,7 +56,7 @@ class _Jobs:
             unreadable=await self._jobs.unreadable_rows(request.workspace_id),
         )
 
-    async def csv(self, request: PageRequest) -> PageResponse:
+    async def csv(self, request: PageRequest) -> Response:
         return csv_of("jobs", _COLUMNS, await self._jobs.all(request.workspace_id))
 
     async def retry(self, request: PageRequest) -> ActionResult:
@@ -71,4 +71,4 @@ class _Jobs:
 
     def _done(self, request: PageRequest, target: str, what: str) -> ActionResult:
         notice = self._names.note(f"{target.capitalize()} {what}.")
-        return ActionResult(answer=led_to(request.to("jobs"), notice))
+        return ActionResult(answer=see_other(request.to("jobs"), notice))

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import PageRequest
-    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.listings import ShownDelivery, ShownMessage
     from pushkeeper.services.reports.deliveries import PushRecord
+    from pushkeeper.web.response import Response
 
 METRICS = (
     *("sent", "bounced", "failed", "dropped", "undeliverable"),
@@ -91,7 +91,7 @@ class _Messages:
         self._context = context
         self._listings = context.services.listings
 
-    async def show_all(self, request: PageRequest) -> PageResponse:
+    async def show_all(self, request: PageRequest) -> Response:
         wanted, asked = _wanted(request)
         after = _uuid(request.asked("start")) if request.asked("start") else FIRST
         shown = await self._listings.messages(request.workspace_id, wanted, after=after, limit=ROWS)
@@ -105,7 +105,7 @@ class _Messages:
             next=f"{request.to('messages')}?{urlencode(following)}" if following else None,
         )
 
-    async def csv(self, request: PageRequest) -> PageResponse:
+    async def csv(self, request: PageRequest) -> Response:
         wanted, _ = _wanted(request)
 
         async def read(after: UUID) -> Page[ShownMessage, UUID]:
@@ -113,7 +113,7 @@ class _Messages:
 
         return await csv_of_pages("messages", _COLUMNS, read, FIRST)
 
-    async def show(self, request: PageRequest) -> PageResponse:
+    async def show(self, request: PageRequest) -> Response:
         """One delivery, with what came of it at each device."""
         delivery_id = self._delivery_id(request)
         facts, reported, person = await asyncio.gather(
@@ -135,7 +135,7 @@ class _Messages:
             masked=_masked,
         )
 
-    async def pushes_csv(self, request: PageRequest) -> PageResponse:
+    async def pushes_csv(self, request: PageRequest) -> Response:
         facts = await self._context.services.deliveries.delivery(
             request.workspace_id, self._delivery_id(request)
         )
@@ -147,7 +147,7 @@ class _Messages:
             raise NotFound("message: not found")
         return found
 
-    async def to_many(self, request: PageRequest) -> PageResponse:
+    async def to_many(self, request: PageRequest) -> Response:
         """A message that went to many, with its deliveries one by one."""
         message_id = _uuid(request.segments["message"])
         message = await self._listings.message(request.workspace_id, message_id)
@@ -168,7 +168,7 @@ class _Messages:
             next=f"{here}?{urlencode(following)}" if following else None,
         )
 
-    async def to_many_csv(self, request: PageRequest) -> PageResponse:
+    async def to_many_csv(self, request: PageRequest) -> Response:
         message_id, ending = _uuid(request.segments["message"]), _ending(request)
 
         async def read(after: bytes) -> Page[ShownDelivery, bytes]:

@@ -14,8 +14,8 @@ from pushkeeper.dashboard.ui.csv_download import Column, csv_of
 from pushkeeper.dashboard.ui.page import view
 from pushkeeper.dashboard.ui.page_request import path_of
 from pushkeeper.dashboard.ui.render import page
-from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.services.reports.reach import Span
+from pushkeeper.web.response import see_other
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import PageRequest
-    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.reports.reach import DeviceCount, Hour, Moment, WorkspaceCounts
+    from pushkeeper.web.response import Response
 
 _MOST_VERSIONS = 12
 
@@ -85,13 +85,13 @@ class _Overview:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def start(self, request: PageRequest) -> PageResponse:
+    async def start(self, request: PageRequest) -> Response:
         """The workspace that was looked at last, or the first, or where one is made."""
         if not request.workspaces:
-            return led_to(path_of("workspaces"))
-        return led_to(path_of("w", (request.workspace or request.workspaces[0]).name))
+            return see_other(path_of("workspaces"))
+        return see_other(path_of("w", (request.workspace or request.workspaces[0]).name))
 
-    async def show(self, request: PageRequest) -> PageResponse:
+    async def show(self, request: PageRequest) -> Response:
         """The page; or, of a fragment, what of it changes while somebody looks."""
         context, workspace = self._context, request.workspace_id
         span = _span(request)
@@ -138,14 +138,14 @@ class _Overview:
             url=context.url,
         )
 
-    async def status_csv(self, request: PageRequest) -> PageResponse:
+    async def status_csv(self, request: PageRequest) -> Response:
         moments = await self._context.services.reach.over_time(request.workspace_id, _span(request))
         return csv_of("devices-by-last-status", _MOMENTS, moments)
 
-    async def hours_csv(self, request: PageRequest) -> PageResponse:
+    async def hours_csv(self, request: PageRequest) -> Response:
         return csv_of("per-hour", _HOURS, await self._context.services.reach.hours(request.workspace_id))
 
-    async def versions_csv(self, request: PageRequest) -> PageResponse:
+    async def versions_csv(self, request: PageRequest) -> Response:
         standing = await self._context.services.reach.now(request.workspace_id)
         return csv_of("devices-by-version", _COUNTS, standing.devices)
 

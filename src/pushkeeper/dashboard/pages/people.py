@@ -17,11 +17,11 @@ from pushkeeper.dashboard.ui import labels
 from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, ROWS, Column, csv_of, csv_of_pages
 from pushkeeper.dashboard.ui.page import view
 from pushkeeper.dashboard.ui.render import page
-from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.services.listings import FIRST_MESSAGE
 from pushkeeper.services.listings import FIRST_PERSON as FIRST
 from pushkeeper.services.reports.deliveries import ActivitiesPage
+from pushkeeper.web.response import see_other
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import PageRequest
-    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.listings import OwnDelivery, ShownPerson
     from pushkeeper.services.people import Device, Person
     from pushkeeper.services.reports.deliveries import Activity
+    from pushkeeper.web.response import Response
 
 _ACTIVITIES = 30
 _DELIVERIES = 10
@@ -96,11 +96,11 @@ class _People:
         self._context = context
         self._listings = context.services.listings
 
-    async def show_all(self, request: PageRequest) -> PageResponse:
+    async def show_all(self, request: PageRequest) -> Response:
         """A page of people; what somebody is known by leads to them."""
         text = request.asked("filter")
         if text and (found := await self._known_by(request, text)):
-            return led_to(request.to("people", found.cio_id))
+            return see_other(request.to("people", found.cio_id))
         standing = await self._context.services.reach.now(request.workspace_id)
         total = standing.reach.people
         try:
@@ -114,7 +114,7 @@ class _People:
         told = {"filter": text, "problem": None, "total": total, "shown": shown, "next": following}
         return page(request, "people.html", **told)
 
-    async def csv(self, request: PageRequest) -> PageResponse:
+    async def csv(self, request: PageRequest) -> Response:
         """All people of whom the filter is true."""
         node = await self._node(request, request.asked("filter"))
 
@@ -123,7 +123,7 @@ class _People:
 
         return await csv_of_pages("people", COLUMNS, read, FIRST)
 
-    async def show(self, request: PageRequest) -> PageResponse:
+    async def show(self, request: PageRequest) -> Response:
         """One person."""
         person = await self._person(request)
         before_message, before = _before_message(request), _before(request)
@@ -154,7 +154,7 @@ class _People:
             next=following,
         )
 
-    async def activities_csv(self, request: PageRequest) -> PageResponse:
+    async def activities_csv(self, request: PageRequest) -> Response:
         person = await self._person(request)
 
         async def read(before: tuple[datetime, str]) -> Page[Activity, tuple[datetime, str]]:
@@ -164,7 +164,7 @@ class _People:
 
         return await csv_of_pages("activities", _ACTIVITY_COLUMNS, read, (_LAST_TIME, _LAST_ID))
 
-    async def deliveries_csv(self, request: PageRequest) -> PageResponse:
+    async def deliveries_csv(self, request: PageRequest) -> Response:
         person = await self._person(request)
 
         async def read(before: UUID) -> Page[OwnDelivery, UUID]:
@@ -173,7 +173,7 @@ class _People:
 
         return await csv_of_pages("deliveries", _DELIVERY_COLUMNS, read, FIRST_MESSAGE)
 
-    async def devices_csv(self, request: PageRequest) -> PageResponse:
+    async def devices_csv(self, request: PageRequest) -> Response:
         person = await self._person(request)
         devices = await self._context.services.people.devices_of(person, request.workspace_id)
         return csv_of("devices", _DEVICE_COLUMNS, devices)

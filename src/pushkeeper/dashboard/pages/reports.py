@@ -13,7 +13,6 @@ from pushkeeper.core.devices.token_age import EXPIRES_AFTER_DAYS, AgeBand, Expir
 from pushkeeper.dashboard.pages.broadcasts import INKS, OF
 from pushkeeper.dashboard.ui.page import view
 from pushkeeper.dashboard.ui.render import page
-from pushkeeper.dashboard.ui.response import CSV, PageResponse
 from pushkeeper.errors import BadRequest
 from pushkeeper.services.reports.insights import (
     Bounce,
@@ -25,6 +24,7 @@ from pushkeeper.services.reports.insights import (
     Revival,
     flat,
 )
+from pushkeeper.web.response import CSV, Response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -73,13 +73,13 @@ class _Reports:
     def __init__(self, context: Context) -> None:
         self._insights = context.services.insights
 
-    async def people(self, request: PageRequest) -> PageResponse:
+    async def people(self, request: PageRequest) -> Response:
         """People by the month in which they came."""
         counted = await self._insights.cohorts(request.workspace_id, waits=False)
         bars = [] if counted is None else [_counts_of(cohort) for cohort in reversed(counted.found)]
         return _of_counted(request, "people", counted, bars=bars)
 
-    async def comebacks(self, request: PageRequest) -> PageResponse:
+    async def comebacks(self, request: PageRequest) -> Response:
         """What came of devices that bounced or were suppressed."""
         counted = await self._insights.revivals(request.workspace_id, waits=False)
         by_status: dict[str, list[Revival]] = {"suppressed": [], "bounced": []}
@@ -87,14 +87,14 @@ class _Reports:
             by_status[one.status].append(one)
         return _of_counted(request, "comebacks", counted, by_status=by_status)
 
-    async def tokens(self, request: PageRequest) -> PageResponse:
+    async def tokens(self, request: PageRequest) -> Response:
         """Ages of tokens, and when FCM expires them."""
         counted = await self._insights.token_ages(request.workspace_id, waits=False)
         weeks = await self._insights.token_calendar(request.workspace_id, waits=False)
         calendar = [(week, _forgotten(request, week)) for week in (weeks.found if weeks else [])]
         return _of_counted(request, "tokens", counted, calendar=calendar)
 
-    async def pushes(self, request: PageRequest) -> PageResponse:
+    async def pushes(self, request: PageRequest) -> Response:
         """What pushes came to, day by day, and why."""
         days = SPANS[_span(request)]
         told, reasons = await asyncio.gather(
@@ -119,7 +119,7 @@ class _Reports:
             endings=list(INKS),
         )
 
-    async def refusals(self, request: PageRequest) -> PageResponse:
+    async def refusals(self, request: PageRequest) -> Response:
         """Refusals by route, word, platform and app version."""
         days = SPANS[_span(request)]
         told, daily = await asyncio.gather(
@@ -146,7 +146,7 @@ class _Reports:
             all_of_it=len(told) <= _SHOWN,
         )
 
-    async def broadcasts(self, request: PageRequest) -> PageResponse:
+    async def broadcasts(self, request: PageRequest) -> Response:
         """What came of broadcasts beside what was foreseen."""
         before = request.asked_number("start")
         found = await self._insights.broadcasts(request.workspace_id, before=before, limit=_SHOWN + 1)
@@ -196,9 +196,9 @@ class _Files:
 def _file(
     name: str, kind: type[Struct], read: Callable[[PageRequest], Awaitable[Sequence[Struct]]]
 ) -> Handler:
-    async def handle(request: PageRequest) -> PageResponse:
+    async def handle(request: PageRequest) -> Response:
         disposition = (b"content-disposition", f'attachment; filename="{name}.csv"'.encode())
-        return PageResponse(
+        return Response(
             body=csv_text.of_structs(kind, await read(request)), content_type=CSV, headers=(disposition,)
         )
 
@@ -210,7 +210,7 @@ async def _rows(counting: Awaitable[Counted[Any] | None]) -> Sequence[Any]:
     return () if counted is None else counted.found
 
 
-def _of_counted(request: PageRequest, name: str, counted: Counted[Any] | None, **more: Any) -> PageResponse:  # noqa: ANN401 - of a template
+def _of_counted(request: PageRequest, name: str, counted: Counted[Any] | None, **more: Any) -> Response:  # noqa: ANN401 - of a template
     """A report over all devices: the page, or of a fragment what was waited for."""
     template = f"report_{name}_live.html" if request.fragment else f"report_{name}.html"
     return page(request, template, **_frame(request, name), counted=counted, **more)

@@ -9,8 +9,8 @@ from pushkeeper.dashboard.ui import labels
 from pushkeeper.dashboard.ui.csv_download import Column, csv_of
 from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.render import page
-from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import NotFound
+from pushkeeper.web.response import see_other
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import PageRequest
-    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.routes import RouteFacts
+    from pushkeeper.web.response import Response
 
 _COLUMNS: Sequence[Column[RouteFacts]] = (
     Column("route", lambda one: one.route.name),
@@ -60,17 +60,17 @@ class _Routes:
         self._credentials = context.services.credentials
         self._names = context.cookies
 
-    async def show_all(self, request: PageRequest) -> PageResponse:
+    async def show_all(self, request: PageRequest) -> Response:
         """All routes, and the credentials that they are of."""
         found = await self._routing.all(request.workspace_id)
         known = await self._credentials.of_workspace(request.workspace_id)
         template = "routes_live.html" if request.fragment else "routes.html"
         return page(request, template, routes=found, credentials=known)
 
-    async def csv(self, request: PageRequest) -> PageResponse:
+    async def csv(self, request: PageRequest) -> Response:
         return csv_of("routes", _COLUMNS, await self._routing.all(request.workspace_id))
 
-    async def show(self, request: PageRequest) -> PageResponse:
+    async def show(self, request: PageRequest) -> Response:
         """One route."""
         name = request.segments["route"]
         for facts in await self._routing.all(request.workspace_id):
@@ -119,5 +119,5 @@ class _Routes:
         return self._done(request, say(count))
 
     def _done(self, request: PageRequest, notice: str) -> ActionResult:
-        answer = led_to(request.to("routes", request.segments["route"]), self._names.note(notice))
+        answer = see_other(request.to("routes", request.segments["route"]), self._names.note(notice))
         return ActionResult(answer=answer)

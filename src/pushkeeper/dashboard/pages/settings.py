@@ -10,8 +10,8 @@ from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.ui.csv_download import Column, csv_of
 from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.render import page
-from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest
+from pushkeeper.web.response import see_other
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import Form, PageRequest
-    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.api_keys import KeyFacts, KeyKind
     from pushkeeper.services.workspaces import Choice
+    from pushkeeper.web.response import Response
 
 KIND_NAMES: dict[str, str] = {
     "track": "Site id and API key (Track)",
@@ -57,14 +57,14 @@ class _Settings:
         self._keys = context.services.api_keys
         self._names = context.cookies
 
-    async def show(self, request: PageRequest) -> PageResponse:
+    async def show(self, request: PageRequest) -> Response:
         chosen = await self._workspaces.options(request.workspace_id)
         held = await self._keys.of_workspace(request.workspace_id)
         return page(
             request, "settings.html", options=structs.asdict(chosen), keys=held, kind_names=KIND_NAMES
         )
 
-    async def csv(self, request: PageRequest) -> PageResponse:
+    async def csv(self, request: PageRequest) -> Response:
         held = await self._keys.of_workspace(request.workspace_id)
         return csv_of("keys", _COLUMNS, held)
 
@@ -76,7 +76,7 @@ class _Settings:
         notice = self._names.note(
             "The options are changed, on every machine." if changes else "Nothing was to be changed."
         )
-        return ActionResult(answer=led_to(request.to("settings"), notice))
+        return ActionResult(answer=see_other(request.to("settings"), notice))
 
     async def make_key(self, request: PageRequest) -> ActionResult:
         """The key is on this page and on no other; those that there were go on to work."""
@@ -97,7 +97,7 @@ class _Settings:
         kind, key_id = request.segments["kind"], request.segments["key"]
         await self._keys.revoke(request.actor, request.workspace_id, kind, key_id)
         notice = self._names.note("The key is revoked; all processes refuse it within a second.")
-        return ActionResult(answer=led_to(request.to("settings"), notice))
+        return ActionResult(answer=see_other(request.to("settings"), notice))
 
 
 def _chosen(form: Form) -> dict[str, Choice]:

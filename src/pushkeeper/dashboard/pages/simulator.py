@@ -17,10 +17,10 @@ from pushkeeper.dashboard.ui import labels
 from pushkeeper.dashboard.ui.csv_download import Column, csv_of
 from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.render import page
-from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest, Conflict, Forbidden, NotFound, Unreachable
 from pushkeeper.services.messages.transactional import TransactionalPush
 from pushkeeper.services.people import PersonReference
+from pushkeeper.web.response import see_other
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import PageRequest
-    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.listings import ShownDevice
     from pushkeeper.services.routes import RouteFacts
+    from pushkeeper.web.response import Response
 
 T = TypeVar("T")
 
@@ -147,7 +147,7 @@ class _Panel:
         self._control = control
         self._names = context.cookies
 
-    async def show(self, request: PageRequest) -> PageResponse:
+    async def show(self, request: PageRequest) -> Response:
         """The panel; of a fragment, what of it changes."""
         context = self._context
         about, counts, routes, standing = await asyncio.gather(
@@ -168,7 +168,7 @@ class _Panel:
             most=MOST,
         )
 
-    async def csv(self, request: PageRequest) -> PageResponse:
+    async def csv(self, request: PageRequest) -> Response:
         """What the simulated services answered."""
         del request
         counts = await self._control.get("/counts", Counts)
@@ -255,7 +255,7 @@ class _Panel:
         )
 
     def _done(self, request: PageRequest, notice: str) -> ActionResult:
-        answer = led_to(request.to("simulator"), self._names.note(notice))
+        answer = see_other(request.to("simulator"), self._names.note(notice))
         return ActionResult(answer=answer)
 
 

@@ -14,10 +14,10 @@ from pushkeeper.dashboard.ui import datetimes, labels
 from pushkeeper.dashboard.ui.csv_download import Column, csv_of, csv_of_pages
 from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.render import page
-from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.dashboard.ui.undo_jobs import UndoJobs
 from pushkeeper.errors import BadRequest, Conflict, NotFound, TooManyRequests, TooSlow
 from pushkeeper.services.strikes import StrikeSelector
+from pushkeeper.web.response import see_other
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import PageRequest
-    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.strikes import Example, Undo, UndoResult
+    from pushkeeper.web.response import Response
 
 _LAST = 100
 _MAX_WHY_CHARACTERS = 300
@@ -103,7 +103,7 @@ class _Undo:
         self._names = context.cookies
         self._undoing = UndoJobs(context.services.strikes)
 
-    async def show(self, request: PageRequest) -> PageResponse:
+    async def show(self, request: PageRequest) -> Response:
         """The form; what it would change, where a time is asked for; and what was taken back before."""
         asked, problem = _asked(request), request.form.problem
         shown: UndoPreview | None = None
@@ -132,16 +132,16 @@ class _Undo:
             former=await self._strikes.all(request.workspace_id, limit=_LAST),
         )
 
-    async def show_former(self, request: PageRequest) -> PageResponse:
+    async def show_former(self, request: PageRequest) -> Response:
         """What was taken back, and how far that is which is being."""
         return page(
             request, "undo_former.html", former=await self._strikes.all(request.workspace_id, limit=_LAST)
         )
 
-    async def csv(self, request: PageRequest) -> PageResponse:
+    async def csv(self, request: PageRequest) -> Response:
         return csv_of("undone", _COLUMNS, await self._strikes.all(request.workspace_id, limit=_LAST))
 
-    async def devices_csv(self, request: PageRequest) -> PageResponse:
+    async def devices_csv(self, request: PageRequest) -> Response:
         """All devices that would change, each as it stands and as it would stand."""
         meant = _meant(_asked(request))
 
@@ -176,7 +176,7 @@ class _Undo:
         else:
             changed = sum(outcome.changed.values())
             said = f"{labels.plural(outcome.strikes, 'strike')} taken back; {labels.plural(changed, 'device')} changed."
-        return ActionResult(answer=led_to(request.to("undo"), self._names.note(said)))
+        return ActionResult(answer=see_other(request.to("undo"), self._names.note(said)))
 
     async def _tried(self, request: PageRequest, asked: Mapping[str, str]) -> UndoPreview:
         meant = _meant(asked)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import PageRequest
-    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.messages.templates import Template
+    from pushkeeper.web.response import Response
 
 _COLUMNS: Sequence[Column[Template]] = (
     Column("template", lambda one: one.template_id),
@@ -44,14 +44,14 @@ class _Templates:
         self._templates = context.services.templates
         self._url = context.url
 
-    async def show_all(self, request: PageRequest) -> PageResponse:
+    async def show_all(self, request: PageRequest) -> Response:
         found = await self._templates.all(request.workspace_id)
         return page(request, "templates.html", templates=found, url=self._url)
 
-    async def csv(self, request: PageRequest) -> PageResponse:
+    async def csv(self, request: PageRequest) -> Response:
         return csv_of("templates", _COLUMNS, await self._templates.all(request.workspace_id))
 
-    async def show(self, request: PageRequest) -> PageResponse:
+    async def show(self, request: PageRequest) -> Response:
         found = await self._templates.one(request.workspace_id, request.number("template", "template"))
         contents = {"": found.content, **found.translations}
         return page(request, "template.html", template=found, contents=contents)

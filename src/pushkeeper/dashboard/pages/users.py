@@ -8,8 +8,8 @@ from pushkeeper.core.roles import Role, UserId
 from pushkeeper.dashboard.ui.csv_download import Column, csv_of
 from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.render import page
-from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest
+from pushkeeper.web.response import see_other
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import PageRequest
-    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.accounts import Entry, User
+    from pushkeeper.web.response import Response
 
 
 def state_of(user: User) -> str:
@@ -59,11 +59,11 @@ class _Users:
         self._url = context.url
         self._names = context.cookies
 
-    async def show_all(self, request: PageRequest) -> PageResponse:
+    async def show_all(self, request: PageRequest) -> Response:
         found = await self._users.all()
         return page(request, "users.html", users=found, roles=list(Role), state_of=state_of)
 
-    async def csv(self, request: PageRequest) -> PageResponse:
+    async def csv(self, request: PageRequest) -> Response:
         del request
         return csv_of("users", _COLUMNS, await self._users.all())
 
@@ -71,7 +71,7 @@ class _Users:
         user, entry = await self._users.add(request.actor, request.form.text("name"), _role(request))
         return self._link(request, user, entry)
 
-    async def show(self, request: PageRequest) -> PageResponse:
+    async def show(self, request: PageRequest) -> Response:
         found = await self._one(request)
         return page(request, "user.html", user=found, roles=list(Role), state=state_of(found))
 
@@ -105,7 +105,7 @@ class _Users:
         return ActionResult(answer=answer)
 
     def _done(self, user: User, notice: str) -> ActionResult:
-        answer = led_to(f"/users/{user.user_id}", self._names.note(notice))
+        answer = see_other(f"/users/{user.user_id}", self._names.note(notice))
         return ActionResult(answer=answer)
 
 

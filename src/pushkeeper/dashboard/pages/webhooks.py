@@ -11,7 +11,6 @@ from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, ROWS, Column, csv_of, csv_of_pages
 from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.render import page
-from pushkeeper.dashboard.ui.response import led_to
 from pushkeeper.errors import BadRequest
 from pushkeeper.services.webhooks import (
     OTHER_CHANNELS_EVENTS,
@@ -19,6 +18,7 @@ from pushkeeper.services.webhooks import (
     WebhookChange,
     WebhookDefinition,
 )
+from pushkeeper.web.response import see_other
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import PageRequest
-    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.webhooks import LoggedCall, PendingCall, Webhook
+    from pushkeeper.web.response import Response
 
 _MAX_NAME_CHARACTERS = 200
 _MAX_ENDPOINT_CHARACTERS = 2_000
@@ -101,14 +101,14 @@ class _Webhooks:
         self._caller = context.caller
         self._names = context.cookies
 
-    async def show_all(self, request: PageRequest) -> PageResponse:
+    async def show_all(self, request: PageRequest) -> Response:
         found = await self._webhooks.all(request.workspace_id)
         return page(request, "webhooks.html", webhooks=found, state_of=state_of)
 
-    async def csv(self, request: PageRequest) -> PageResponse:
+    async def csv(self, request: PageRequest) -> Response:
         return csv_of("webhooks", _COLUMNS, await self._webhooks.all(request.workspace_id))
 
-    async def form(self, request: PageRequest) -> PageResponse:
+    async def form(self, request: PageRequest) -> Response:
         return page(request, "webhook_add.html", groups=_groups(), webhook=None)
 
     async def add(self, request: PageRequest) -> ActionResult:
@@ -117,7 +117,7 @@ class _Webhooks:
         answer = page(request, "webhook_key.html", webhook=made, key=key)
         return ActionResult(answer=answer)
 
-    async def show(self, request: PageRequest) -> PageResponse:
+    async def show(self, request: PageRequest) -> Response:
         """One webhook, with the last calls of its endpoint and what waits for it."""
         webhook = await self._webhooks.one(request.workspace_id, request.number("webhook", "webhook"))
         after = request.asked_number("start") or 0
@@ -144,7 +144,7 @@ class _Webhooks:
             next=f"{here}?start={shown[-1].outbox_id}" if len(waiting) > ROWS else None,
         )
 
-    async def waiting_csv(self, request: PageRequest) -> PageResponse:
+    async def waiting_csv(self, request: PageRequest) -> Response:
         webhook = await self._webhooks.one(request.workspace_id, request.number("webhook", "webhook"))
 
         async def read(after: int) -> Page[PendingCall, int]:
@@ -156,7 +156,7 @@ class _Webhooks:
 
         return await csv_of_pages("waiting", _WAITING, read, 0)
 
-    async def calls_csv(self, request: PageRequest) -> PageResponse:
+    async def calls_csv(self, request: PageRequest) -> Response:
         calls = await self._webhooks.calls(request.workspace_id, request.number("webhook", "webhook"))
         return csv_of("calls", _CALLS, calls)
 
@@ -208,12 +208,12 @@ class _Webhooks:
         webhook = await self._webhooks.one(request.workspace_id, request.number("webhook", "webhook"))
         await self._webhooks.delete(request.actor, request.workspace_id, webhook.webhook_id)
         notice = self._names.note(f"{webhook.name} is deleted, and what waited for it.")
-        return ActionResult(answer=led_to(request.to("webhooks"), notice))
+        return ActionResult(answer=see_other(request.to("webhooks"), notice))
 
     def _done(
         self, request: PageRequest, webhook: Webhook, notice: str, *, bad: bool = False
     ) -> ActionResult:
-        answer = led_to(request.to("webhooks", webhook.webhook_id), self._names.note(notice, bad=bad))
+        answer = see_other(request.to("webhooks", webhook.webhook_id), self._names.note(notice, bad=bad))
         return ActionResult(answer=answer)
 
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import PageRequest
-    from pushkeeper.dashboard.ui.response import PageResponse
     from pushkeeper.services.workspaces import Workspace
+    from pushkeeper.web.response import Response
 
 _MAX_NAME_CHARACTERS = 100
 _COLUMNS: Sequence[Column[Workspace]] = (Column("workspace", lambda one: one.name),)
@@ -37,10 +37,10 @@ class _Workspaces:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def show(self, request: PageRequest) -> PageResponse:
+    async def show(self, request: PageRequest) -> Response:
         return page(request, "workspaces.html")
 
-    async def csv(self, request: PageRequest) -> PageResponse:
+    async def csv(self, request: PageRequest) -> Response:
         return csv_of("workspaces", _COLUMNS, request.workspaces)
 
     async def create(self, request: PageRequest) -> ActionResult:

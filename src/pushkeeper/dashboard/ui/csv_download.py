@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pushkeeper.core import csv_text
 from pushkeeper.core.pagination import Page
-from pushkeeper.dashboard.ui.response import CSV, PageResponse
+from pushkeeper.web.response import CSV, Response
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
@@ -27,7 +27,7 @@ class Column(Generic[T]):
     cell: Callable[[T], object]
 
 
-def csv_of(name: str, columns: Sequence[Column[T]], rows: Sequence[T]) -> PageResponse:
+def csv_of(name: str, columns: Sequence[Column[T]], rows: Sequence[T]) -> Response:
     """A file of rows that are there already."""
 
     async def no_more(_: None) -> Page[T, None]:
@@ -38,7 +38,7 @@ def csv_of(name: str, columns: Sequence[Column[T]], rows: Sequence[T]) -> PageRe
 
 async def csv_of_pages(
     name: str, columns: Sequence[Column[T]], read: Callable[[K], Awaitable[Page[T, K]]], first: K
-) -> PageResponse:
+) -> Response:
     """A file of all rows, read page by page from a first key; pages in which nothing was found are passed over.
 
     The first page is read before anything is sent: what is wrong with the request can still be said then.
@@ -53,7 +53,7 @@ async def _pages(found: Page[T, K], read: Callable[[K], Awaitable[Page[T, K]]]) 
         yield found.rows
 
 
-def _file(name: str, columns: Sequence[Column[T]], pages: AsyncIterator[Sequence[T]]) -> PageResponse:
+def _file(name: str, columns: Sequence[Column[T]], pages: AsyncIterator[Sequence[T]]) -> Response:
     async def parts() -> AsyncGenerator[bytes, None]:
         yield csv_text.lines([[column.name for column in columns]])
         async for rows in pages:
@@ -61,4 +61,4 @@ def _file(name: str, columns: Sequence[Column[T]], pages: AsyncIterator[Sequence
                 yield csv_text.lines([column.cell(row) for column in columns] for row in rows)
 
     disposition = f'attachment; filename="{name}.csv"'.encode()
-    return PageResponse(parts=parts(), content_type=CSV, headers=((b"content-disposition", disposition),))
+    return Response(parts=parts(), content_type=CSV, headers=((b"content-disposition", disposition),))

@@ -6,10 +6,9 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pushkeeper.dashboard.ui.response import EVENTS, PageResponse
 from pushkeeper.errors import PushkeeperError, TooManyRequests, Unreachable
 from pushkeeper.observability.logs import logger
-from pushkeeper.store.db import patience
+from pushkeeper.web.response import EVENTS, Response
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
@@ -20,6 +19,7 @@ MOST_STREAMS = 200  # of one process; who comes later asks again by and by inste
 LONGEST_S = 120.0  # a browser then comes again, through the gate
 _EVERY_S = 1.0
 _SAID_AFTER_S = 15.0  # proxies close what is silent
+_NOTHING = b""  # each look at the database has its own time to wait for it
 _BEHIND_PROXIES = (b"x-accel-buffering", b"no")
 
 
@@ -53,7 +53,7 @@ class LiveStreams:
             kept = self._kept[key] = (now + _EVERY_S / 2, asyncio.ensure_future(ask()))
         return await asyncio.shield(kept[1])
 
-    def answer(self, state: str, look: Callable[[], Awaitable[Frame]]) -> PageResponse:
+    def answer(self, state: str, look: Callable[[], Awaitable[Frame]]) -> Response:
         """Each frame that is another than the last as an event `shown`, until the state is another: `turned`, and the end.
 
         Raises:
@@ -61,7 +61,7 @@ class LiveStreams:
         """
         if self._open >= MOST_STREAMS:
             raise TooManyRequests("too many watch at this moment")
-        return PageResponse(parts=self._events(state, look), content_type=EVENTS, headers=(_BEHIND_PROXIES,))
+        return Response(parts=self._events(state, look), content_type=EVENTS, headers=(_BEHIND_PROXIES,))
 
     async def _events(self, state: str, look: Callable[[], Awaitable[Frame]]) -> AsyncGenerator[bytes, None]:
         self._open += 1
@@ -70,11 +70,11 @@ class LiveStreams:
             shown, said_at = "", time.monotonic()
             yield b"retry: 1000\n\n"
             while (now := time.monotonic()) < ends_at:
-                patience.renew()
                 try:
                     frame = await look()
                 except Unreachable as error:
                     # Whoever came again now would be refused, and a browser then comes no more.
+                    yield _NOTHING
                     if await self._ends_within(error.retry_after_s):
                         return
                     continue
@@ -87,6 +87,8 @@ class LiveStreams:
                 elif now - said_at > _SAID_AFTER_S:
                     said_at = now
                     yield b": the same\n\n"
+                else:
+                    yield _NOTHING
                 if await self._ends_within(_EVERY_S):
                     return
         except PushkeeperError:

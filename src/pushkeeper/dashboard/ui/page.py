@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from pushkeeper.dashboard.ui.page_request import PageRequest
-    from pushkeeper.dashboard.ui.response import PageResponse
+    from pushkeeper.web.response import Response
 
-    Handler: TypeAlias = Callable[[PageRequest], Awaitable[PageResponse]]
+    Handler: TypeAlias = Callable[[PageRequest], Awaitable[Response]]
     Changer: TypeAlias = Callable[[PageRequest], Awaitable["ActionResult"]]
 
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class ActionResult:
     """Something was changed, by a use case that wrote its line of the audit log; and what is shown after it."""
 
-    answer: PageResponse
+    answer: Response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

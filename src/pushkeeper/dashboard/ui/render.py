@@ -16,7 +16,7 @@ from pushkeeper.core.identity import cio_id
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.ui import assets, labels
 from pushkeeper.dashboard.ui.page_request import path_of, said_of
-from pushkeeper.dashboard.ui.response import JSON, PageResponse
+from pushkeeper.web.response import HTML, Response
 
 if TYPE_CHECKING:
     from pushkeeper.dashboard.ui.page_request import PageRequest
@@ -59,15 +59,15 @@ def environment() -> Environment:
     return made
 
 
-def page(request: PageRequest, template: str, /, **facts: Any) -> PageResponse:  # noqa: ANN401 - what a template shows
+def page(request: PageRequest, template: str, /, **facts: Any) -> Response:  # noqa: ANN401 - what a template shows
     """A page, for this request."""
     text = environment().get_template(template).render(request=request, form=request.form, **facts)
-    return PageResponse(body=text.encode())
+    return Response(text.encode(), content_type=HTML)
 
 
-def data(value: object) -> PageResponse:
+def data(value: object) -> Response:
     """What a script asks for."""
-    return PageResponse(body=msgspec.json.encode(value), content_type=JSON)
+    return Response(msgspec.json.encode(value))
 
 
 def number(value: float) -> str:

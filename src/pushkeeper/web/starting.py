@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pushkeeper.web import response
-from pushkeeper.web.endpoint import meters_of, request_id_of
+from pushkeeper.web.endpoint import meters_of
+from pushkeeper.web.request import request_id_of
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from pushkeeper.web.response import Answer
+    from pushkeeper.web.response import Response
 
 RETRY_AFTER_S = 2
 # Whoever keeps the connection would be cut off when the service begins to answer.
@@ -39,7 +40,7 @@ class Starting:
         # Not logged: every client tries again and again.
         meters_of("none", "", "other", said.status)[0].value += 1
 
-    def _answer(self, path: str) -> Answer:
+    def _answer(self, path: str) -> Response:
         if path == "/healthz":
             return response.of_json({"status": "ok"}, 200, _CLOSE)
         if path == "/readyz":

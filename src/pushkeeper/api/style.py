@@ -1,0 +1,177 @@
+"""The style of the APIs: a call has a key and JSON, and each API says no in its own shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import msgspec
+from starlette.datastructures import QueryParams
+from starlette.routing import Route
+
+from pushkeeper.core.model import WorkspaceId
+from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge, Unauthorized
+from pushkeeper.services import typed, validation
+from pushkeeper.services.api_keys import Caller
+from pushkeeper.web import response
+from pushkeeper.web.body import LARGE_BYTES, by_size, decode, parse
+from pushkeeper.web.endpoint import Endpoint
+from pushkeeper.web.request import Request
+from pushkeeper.web.response import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from pushkeeper.core.actor import Actor
+    from pushkeeper.web.body import Check
+    from pushkeeper.web.response import Headers
+
+T = TypeVar("T", bound=msgspec.Struct)
+Handler: TypeAlias = "Callable[[Call], Awaitable[Response]]"
+
+MAX_BODY_BYTES = 1_000_000
+MAX_KEYLESS_BYTES = LARGE_BYTES  # of a body that is read before, or without, a key
+_ANY_ORIGIN = (b"access-control-allow-origin", b"*")
+_CHALLENGE = (b"www-authenticate", b'Basic realm="Pushkeeper", Bearer realm="Pushkeeper"')
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One request of an API, read and allowed."""
+
+    workspace: Caller
+    request: Request
+    raw_body: bytes
+
+    @property
+    def request_id(self) -> str:
+        return self.request.request_id
+
+    @property
+    def actor(self) -> Actor:
+        """Who makes a change by this call."""
+        return self.workspace.at(self.request.address)
+
+    def segment(self, name: str) -> str:
+        """A segment of the path.
+
+        Raises:
+            BadRequest: it is not UTF-8.
+        """
+        return self.request.segment(name)
+
+    def header(self, name: bytes) -> bytes:
+        """The first header of this lower-case name; empty when there is none."""
+        return self.request.header(name)
+
+    def charge(self, size: int) -> None:
+        """Count bytes that the body is unpacked to.
+
+        Raises:
+            Unreachable: the server has no room for them.
+        """
+        if charge := self.request.scope.get("state", {}).get("charge"):
+            charge(size)
+
+    async def json(self) -> dict[str, Any]:
+        """The JSON object of the body; an empty body is an empty one.
+
+        Raises:
+            BadRequest: it is no such JSON, or holds what a database cannot.
+        """
+        return validation.as_object(await by_size(len(self.raw_body), decode, self.raw_body), "body")
+
+    async def parts(self) -> tuple[dict[str, Any], Sequence[Check]]:
+        """The same, with what is still to be checked of each part of it, so that one that is bad fails alone.
+
+        Raises:
+            BadRequest: it is no such JSON.
+        """
+        body, checks = await by_size(len(self.raw_body), parse, self.raw_body)
+        return validation.as_object(body, "body"), checks
+
+    async def read(self, kind: type[T]) -> T:
+        """The request of this kind that the body is; an empty body is an empty one.
+
+        Raises:
+            BadRequest: it is none; names the first field that is wrong.
+        """
+        return typed.read(await self.json(), kind)
+
+    def queried(self, kind: type[T]) -> T:
+        """The parameters of the query, as a request of this kind.
+
+        Raises:
+            BadRequest: one is unknown or malformed.
+        """
+        return typed.query(QueryParams(self.request.scope["query_string"]), kind)
+
+    def query(self, name: str) -> str | None:
+        return QueryParams(self.request.scope["query_string"]).get(name)
+
+
+NOBODY = Caller(WorkspaceId(0), "")
+
+
+async def no_auth(authorization: bytes) -> Caller:
+    """Ask for no key; what the call is about says whose it is."""
+    del authorization
+    return NOBODY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiStyle:
+    """An API: `authenticate` reads an Authorization header, or raises Unauthorized; `render` is a refusal's body."""
+
+    name: str
+    authenticate: Callable[[bytes], Awaitable[Caller]]
+    render: Callable[[PushkeeperError, int], Any]
+    bad_request: int = 400
+    too_large: int = 413  # what a body over the limit is answered
+    max_body_bytes: int = MAX_BODY_BYTES
+    cross_origin: bool = False  # whether pages of any site may call it
+    for_browsers: bool = False
+
+    @property
+    def headers(self) -> Headers:
+        return (_ANY_ORIGIN,) if self.cross_origin else ()
+
+    def route(self, path: str, **handlers: Handler) -> Route:
+        """A path of this API with a handler for each method."""
+        if self.cross_origin:
+            handlers = {**handlers, "OPTIONS": _preflight([*handlers, "OPTIONS"])}
+        return Route(path, Endpoint(self, path, handlers))
+
+    async def caller_of(self, request: Request, handler: Handler) -> Caller:
+        """Whose key it is."""
+        del handler
+        return await self.authenticate(request.header(b"authorization"))
+
+    async def respond(self, request: Request, handler: Handler, caller: Caller) -> Response:
+        """What the handler returns of the call."""
+        return await handler(Call(caller, request, await request.body(self.max_body_bytes)))
+
+    def refusal(
+        self, request: Request, caller: Caller | None, error: PushkeeperError, status: int
+    ) -> Response:
+        """How this API says that error."""
+        del request, caller
+        if isinstance(error, BadRequest):
+            over = isinstance(error, TooLarge) and error.field == "body"
+            status = self.too_large if over else self.bad_request
+        headers = [_CHALLENGE] if isinstance(error, Unauthorized) else []
+        return response.of_json(self.render(error, status), status, *headers)
+
+
+def _preflight(methods: Sequence[str]) -> Handler:
+    """Answer the preflight that a browser sends before a call that a form could not make."""
+    headers = (
+        (b"access-control-allow-methods", ", ".join(methods).encode()),
+        (b"access-control-allow-headers", b"authorization, content-type, content-encoding, x-strict-mode"),
+        (b"access-control-max-age", b"86400"),
+    )
+
+    async def allow(call: Call) -> Response:
+        del call
+        return Response(status=204, headers=headers)
+
+    return allow
