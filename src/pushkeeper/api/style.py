@@ -141,20 +141,14 @@ class ApiStyle:
             handlers = {**handlers, "OPTIONS": _preflight([*handlers, "OPTIONS"])}
         return Route(path, Endpoint(self, path, handlers))
 
-    async def caller_of(self, request: Request, handler: Handler) -> Caller:
-        """Whose key it is."""
-        del handler
-        return await self.authenticate(request.header(b"authorization"))
-
-    async def respond(self, request: Request, handler: Handler, caller: Caller) -> Response:
+    async def respond(self, request: Request, handler: Handler) -> Response:
         """What the handler returns of the call."""
+        caller = await self.authenticate(request.header(b"authorization"))
         return await handler(Call(caller, request, await request.body(self.max_body_bytes)))
 
-    def refusal(
-        self, request: Request, caller: Caller | None, error: PushkeeperError, status: int
-    ) -> Response:
+    def refusal(self, request: Request, error: PushkeeperError, status: int) -> Response:
         """How this API says that error."""
-        del request, caller
+        del request
         if isinstance(error, BadRequest):
             over = isinstance(error, TooLarge) and error.field == "body"
             status = self.too_large if over else self.bad_request

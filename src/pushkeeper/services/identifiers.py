@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pushkeeper.core import identity
 from pushkeeper.core.devices import tokens
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import BadRequest, TooLarge
@@ -27,6 +28,16 @@ def checked(found: Identifier, field: str) -> Identifier:
     """
     require_storable(found.value, field)
     return found
+
+
+def of_path(text: str, field: str = "identifier") -> Identifier:
+    """Whom a text names as paths do: by an id, an email, or `cio_` and a cio_id.
+
+    Raises:
+        BadRequest, TooLarge: it is blank or too long, or cannot be stored.
+    """
+    given = validation.text(text, field, max_bytes=MAX_ID_BYTES + len("cio_"))
+    return checked(identity.of_path(given), field)
 
 
 def require_storable(value: str, field: str) -> None:

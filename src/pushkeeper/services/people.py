@@ -9,13 +9,12 @@ from pushkeeper.core.model import device_id
 from pushkeeper.errors import NotFound
 from pushkeeper.services.audit import audited
 from pushkeeper.store.db import patience
-from pushkeeper.store.db.group_commit import Combiner
 from pushkeeper.store.devices import devices
 from pushkeeper.store.devices.devices import Device, HistoryLine, PushLine, Registration, Search
-from pushkeeper.store.people import blocklist, erasures, events, people, topics
+from pushkeeper.store.people import blocklist, erasures, events, ingest, people, topics
 from pushkeeper.store.people.erasures import AskedBy, Receipt
 from pushkeeper.store.people.events import EventKind, NewEvent
-from pushkeeper.store.people.ingest import Call, Command, PersonUpdate, anonymous_keys, keys_of, write
+from pushkeeper.store.people.ingest import Call, Command, PersonUpdate, anonymous_keys
 from pushkeeper.store.people.people import AttributeChange, Member, Person, PersonReference
 from pushkeeper.store.people.placeholders import refusal as placeholder_refusal
 
@@ -59,7 +58,7 @@ class People:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._calls: Combiner[Call, object] = Combiner(self._commit, keys_of, name="registry")
+        self._calls = ingest.combined(database)
 
     async def identify(self, naming: PersonReference, change: AttributeChange) -> PersonId | None:
         """Create or update a person; None when nobody is meant and nobody may be created.
@@ -369,12 +368,6 @@ class People:
     async def drain(self) -> None:
         """Wait until all that was called is committed."""
         await self._calls.drain()
-
-    async def _commit(self, calls: Sequence[Call]) -> Sequence[object]:
-        async def work(connection: Connection) -> list[object]:
-            return await write(connection, calls, self._database.hashes)
-
-        return await self._database.in_transaction(work)
 
     async def _forget(
         self,

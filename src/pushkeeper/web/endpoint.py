@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 HandlerT = TypeVar("HandlerT")
 HandlerT_contra = TypeVar("HandlerT_contra", contravariant=True)
-CallerT = TypeVar("CallerT")
 
 log = logger("api")
 
@@ -31,7 +30,7 @@ _METHOD_NOT_ALLOWED = 405
 _CLIENT_LEFT = 499  # nginx's number for it; nobody is there to be sent it
 
 
-class Style(Protocol[HandlerT_contra, CallerT]):
+class Style(Protocol[HandlerT_contra]):
     """What an API, or the dashboard, has of its own: who may call it, what a handler is given, and how it says no.
 
     Attributes:
@@ -47,30 +46,21 @@ class Style(Protocol[HandlerT_contra, CallerT]):
     @property
     def for_browsers(self) -> bool: ...
 
-    async def caller_of(self, request: Request, handler: HandlerT_contra) -> CallerT:
-        """Who calls.
-
-        Raises:
-            PushkeeperError: nobody who may.
-        """
-
-    async def respond(self, request: Request, handler: HandlerT_contra, caller: CallerT) -> Response:
-        """What the handler returns, of the request as it is read for it.
+    async def respond(self, request: Request, handler: HandlerT_contra) -> Response:
+        """What the handler returns, if whoever calls may, of the request as it is read for it.
 
         Raises:
             PushkeeperError: any.
         """
 
-    def refusal(
-        self, request: Request, caller: CallerT | None, error: PushkeeperError, status: int
-    ) -> Response:
-        """How it says that error; the caller is None as long as that is not known."""
+    def refusal(self, request: Request, error: PushkeeperError, status: int) -> Response:
+        """How it says that error."""
 
 
-class Endpoint(Generic[HandlerT, CallerT]):
+class Endpoint(Generic[HandlerT]):
     """One path with a handler for each method, as an ASGI application."""
 
-    def __init__(self, style: Style[HandlerT, CallerT], path: str, handlers: Mapping[str, HandlerT]) -> None:
+    def __init__(self, style: Style[HandlerT], path: str, handlers: Mapping[str, HandlerT]) -> None:
         self.style = style
         self.handlers = {**handlers, **({"HEAD": handlers["GET"]} if "GET" in handlers else {})}
         self._path = path
@@ -119,17 +109,15 @@ class Endpoint(Generic[HandlerT, CallerT]):
         return found
 
     async def _response(self, request: Request) -> Response:
-        caller: CallerT | None = None
         handler = self.handlers.get(request.method)
         if handler is None:
             error = PushkeeperError(f"{request.method} is not allowed here")
-            refused = self.style.refusal(request, caller, error, _METHOD_NOT_ALLOWED)
+            refused = self.style.refusal(request, error, _METHOD_NOT_ALLOWED)
             return refused.with_headers((b"allow", ", ".join(self.handlers).encode()))
         try:
-            caller = await self.style.caller_of(request, handler)
-            return await self.style.respond(request, handler, caller)
+            return await self.style.respond(request, handler)
         except PushkeeperError as error:
-            refused = self.style.refusal(request, caller, error, http_status(error))
+            refused = self.style.refusal(request, error, http_status(error))
             if isinstance(error, TooManyRequests | Unreachable):
                 refused = refused.with_headers((b"retry-after", b"%d" % error.retry_after_s))
             return refused
@@ -139,7 +127,7 @@ class Endpoint(Generic[HandlerT, CallerT]):
             # The last handler: the client learns that it was our fault, the log why.
             log.exception("request_failed", route=self._path, request_id=request.request_id)
             fault = PushkeeperError("internal error")
-            return self.style.refusal(request, caller, fault, http_status(fault))
+            return self.style.refusal(request, fault, http_status(fault))
 
 
 def meters_of(surface: str, path: str, method: str, status: int) -> tuple[Counter, Histogram]:

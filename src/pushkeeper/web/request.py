@@ -32,14 +32,19 @@ _NUMBERS = count(1)
 
 
 class Request:
-    """What an ASGI server passes of a request; whatever reads it names what is wrong with it."""
+    """What an ASGI server passes of a request; whatever reads it names what is wrong with it.
 
-    __slots__ = ("receive", "request_id", "scope")
+    Attributes:
+        caller: who sent it, as soon as its style has found out.
+    """
+
+    __slots__ = ("caller", "receive", "request_id", "scope")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
         self.receive = receive
         self.request_id = request_id_of(scope)
+        self.caller: object = None
 
     @property
     def method(self) -> str:

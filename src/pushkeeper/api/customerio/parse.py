@@ -131,7 +131,7 @@ def is_false(value: object) -> bool:
 # Devices.
 
 
-def registration(device: dict[str, Any], field: str, *, id_field: str, request_id: str) -> Registration:
+def registration(given: object, field: str, *, id_field: str, request_id: str) -> Registration:
     """A device as Customer.io's clients tell of it.
 
     Two attributes are ours: `app_id` (the bundle id or FCM project that it belongs to) and `apns_environment`
@@ -140,6 +140,7 @@ def registration(device: dict[str, Any], field: str, *, id_field: str, request_i
     Raises:
         BadRequest, TooLarge: a field is missing, malformed or too long.
     """
+    device = validation.as_object(given, field)
     return registered(
         token(device.get(id_field), f"{field}.{id_field}"),
         platform=platform(device.get("platform"), f"{field}.platform"),

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from pushkeeper.api.customerio import parse
 from pushkeeper.api.style import ApiStyle
-from pushkeeper.core import identity
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import BadRequest, NotFound, PushkeeperError, Unauthorized, WrongCell
 from pushkeeper.services import identifiers, validation
@@ -109,12 +108,7 @@ class _Track:
 
     async def register(self, call: Call) -> Response:
         body = await call.json()
-        device = parse.registration(
-            validation.as_object(body.get("device"), "device"),
-            "device",
-            id_field="id",
-            request_id=call.request_id,
-        )
+        device = parse.registration(body.get("device"), "device", id_field="id", request_id=call.request_id)
         naming = PersonReference(workspace_id=call.workspace.workspace_id, path=identifier(call))
         await self._context.services.people.register(naming, device)
         return DONE
@@ -208,10 +202,7 @@ class _Track:
 
 def identifier(call: Call) -> Identifier:
     """Whom the path names."""
-    segment = validation.text(
-        call.segment("identifier"), "identifier", max_bytes=identifiers.MAX_ID_BYTES + len("cio_")
-    )
-    return identifiers.checked(identity.of_path(segment), "identifier")
+    return identifiers.of_path(call.segment("identifier"))
 
 
 def segment_of(call: Call) -> int:

@@ -233,12 +233,7 @@ def _event(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
 def _add_device(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
     del context
     workspace, path = call.workspace.workspace_id, _named(item)
-    device = parse.registration(
-        validation.as_object(item.get("device"), "device"),
-        "device",
-        id_field="token",
-        request_id=call.request_id,
-    )
+    device = parse.registration(item.get("device"), "device", id_field="token", request_id=call.request_id)
     naming = PersonReference(workspace_id=workspace, path=path, field=f"identifiers.{path.kind}")
     return [PersonUpdate(workspace_id=workspace, naming=naming, registration=device)]
 

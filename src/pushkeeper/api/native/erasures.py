@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pushkeeper.api.native.style import native
-from pushkeeper.core import identity
 from pushkeeper.services import identifiers, validation
 from pushkeeper.services.people import AskedBy
 from pushkeeper.services.schemas.people import (
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from pushkeeper.api.context import Context
     from pushkeeper.api.style import Call
-    from pushkeeper.core.identity import Identifier
     from pushkeeper.web.response import Response
 
 
@@ -49,7 +47,7 @@ class _Erasures:
         found = await self._people.erase(
             call.actor,
             call.workspace.workspace_id,
-            _identifier(call.segment("identifier")),
+            identifiers.of_path(call.segment("identifier")),
             by=AskedBy.API,
             request_id=call.request_id,
         )
@@ -63,7 +61,7 @@ class _Erasures:
     async def all(self, call: Call) -> Response:
         """The last ones; with an identifier, those of whoever had it."""
         text = call.queried(ErasuresQuery).identifier
-        of = None if text is None else _identifier(text)
+        of = None if text is None else identifiers.of_path(text)
         found = await self._people.receipts(call.workspace.workspace_id, of)
         return response.of_json(ErasureListView(erasures=[ErasureView.of(one) for one in found]))
 
@@ -71,13 +69,3 @@ class _Erasures:
         number = validation.number_of_path(call.segment("id"), "erasure")
         found = await self._people.receipt(call.workspace.workspace_id, number)
         return response.of_json(OneErasureView(erasure=ErasureView.of(found)))
-
-
-def _identifier(text: str) -> Identifier:
-    """Whom a text names.
-
-    Raises:
-        BadRequest: it is too long, or holds what cannot be stored.
-    """
-    text = validation.text(text, "identifier", max_bytes=identifiers.MAX_ID_BYTES + len("cio_"))
-    return identifiers.checked(identity.of_path(text), "identifier")

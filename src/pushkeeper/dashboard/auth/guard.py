@@ -47,24 +47,17 @@ class Guard:
         self._context = context
         self._names = context.cookies
 
-    async def caller_of(self, request: Request, handler: PageRoute) -> PageRequest:
-        """The request with who is logged in, and for which workspace it is.
-
-        Raises:
-            Unauthorized: nobody is, and somebody must be.
-            NotFound: there is no such workspace.
-        """
+    async def respond(self, request: Request, handler: PageRoute) -> Response:
+        """The page, or what came of the form."""
         segments = {
             name: request.segment(name, "address").replace("\0", "") for name in request.scope["path_params"]
         }
-        return await self._known(replace(self._first_look(request), segments=segments), handler)
-
-    async def respond(self, request: Request, handler: PageRoute, caller: PageRequest) -> Response:
-        """The page, or what came of the form."""
+        known = await self._known(replace(self._first_look(request), segments=segments), handler)
+        request.caller = known
         if isinstance(handler, View):
-            _let_through(caller, handler.role)
-            return self._shown(caller, await handler.show(caller))
-        return await self._changed(request, handler, caller)
+            _let_through(known, handler.role)
+            return self._shown(known, await handler.show(known))
+        return await self._changed(request, handler, known)
 
     # Who it is.
 
@@ -90,6 +83,12 @@ class Guard:
         )
 
     async def _known(self, request: PageRequest, route: PageRoute) -> PageRequest:
+        """The request with who is logged in, and for which workspace it is.
+
+        Raises:
+            Unauthorized: nobody is, and somebody must be.
+            NotFound: there is no such workspace.
+        """
         user = await self._context.services.accounts.holder(request.held) if request.held else None
         if user is None:
             if route.role is not None:
@@ -142,11 +141,9 @@ class Guard:
             answer = answer.with_headers(self._names.drop(self._names.notice))
         return answer
 
-    def refusal(
-        self, request: Request, caller: PageRequest | None, error: PushkeeperError, status: int
-    ) -> Response:
+    def refusal(self, request: Request, error: PushkeeperError, status: int) -> Response:
         """A page that says so; whoever is not logged in is led to the login."""
-        asked = caller or self._first_look(request)
+        asked = request.caller if isinstance(request.caller, PageRequest) else self._first_look(request)
         if isinstance(error, Unauthorized) and asked.user is None:
             return self._to_log_in(asked)
         # The database may be what is wrong: nothing that it would have to be asked for is shown.

@@ -10,6 +10,7 @@ import msgspec
 from pushkeeper.core.identity import IdentifierKind
 from pushkeeper.core.model import DeviceId, WorkspaceId, device_id
 from pushkeeper.store.db.driver import Connection
+from pushkeeper.store.db.group_commit import Combiner
 from pushkeeper.store.db.turns import Keys
 from pushkeeper.store.devices import devices
 from pushkeeper.store.devices.devices import Registration
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.identifier_hash import IdentifierHashes
     from pushkeeper.core.model import PersonId
     from pushkeeper.errors import BadRequest
+    from pushkeeper.store.db.database import Database
 
 
 class PersonUpdate(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +62,18 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Call: TypeAlias = PersonUpdate | Command
+
+
+def combined(database: Database) -> Combiner[Call, object]:
+    """What writes calls, those that come together in one commit."""
+
+    async def commit(calls: Sequence[Call]) -> Sequence[object]:
+        async def work(connection: Connection) -> list[object]:
+            return await write(connection, calls, database.hashes)
+
+        return await database.in_transaction(work)
+
+    return Combiner(commit, keys_of, name="registry")
 
 
 def keys_of(call: Call) -> Keys:
