@@ -8,7 +8,15 @@ import msgspec
 from msgspec import UNSET
 
 from pushkeeper.api.native.style import native
-from pushkeeper.services.schemas.routes import ChangedRouteView, PauseRequest, RouteListView, RouteView
+from pushkeeper.services.schemas.routes import (
+    AppliedRefusalsView,
+    DiscardedRefusalsView,
+    PausedRouteView,
+    PauseRequest,
+    ResumedRouteView,
+    RouteListView,
+    RouteView,
+)
 from pushkeeper.services.schemas.workspace import ChosenOptionsView, OptionsChange
 from pushkeeper.web import response
 
@@ -38,33 +46,34 @@ def routes(context: Context) -> Sequence[Route]:
 
 class _Routes:
     def __init__(self, context: Context) -> None:
-        self._routing = context.services.routes
+        self._routes = context.services.routes
         self._workspaces = context.services.workspaces
 
     async def all(self, call: Call) -> Response:
-        found = await self._routing.all(call.workspace.workspace_id)
+        found = await self._routes.all(call.workspace.workspace_id)
         return response.of_json(RouteListView(routes=[RouteView.of(facts) for facts in found]))
 
     async def pause(self, call: Call) -> Response:
         reason = (await call.read(PauseRequest)).reason or ""
-        await self._routing.pause(
+        await self._routes.pause(
             call.actor, call.workspace.workspace_id, call.segment("route"), reason=reason
         )
-        return response.of_json(ChangedRouteView(route=call.segment("route"), paused=True))
+        return response.of_json(PausedRouteView(route=call.segment("route")))
 
     async def resume(self, call: Call) -> Response:
-        return await self._decided(call, self._routing.resume, "released")
+        released = await self._decided(call, self._routes.resume)
+        return response.of_json(ResumedRouteView(route=call.segment("route"), released=released))
 
     async def apply(self, call: Call) -> Response:
-        return await self._decided(call, self._routing.apply, "applied")
+        applied = await self._decided(call, self._routes.apply)
+        return response.of_json(AppliedRefusalsView(route=call.segment("route"), applied=applied))
 
     async def discard(self, call: Call) -> Response:
-        return await self._decided(call, self._routing.discard, "discarded")
+        discarded = await self._decided(call, self._routes.discard)
+        return response.of_json(DiscardedRefusalsView(route=call.segment("route"), discarded=discarded))
 
-    async def _decided(self, call: Call, decide: Callable[..., Awaitable[int]], name: str) -> Response:
-        count = await decide(call.actor, call.workspace.workspace_id, call.segment("route"))
-        changed = ChangedRouteView(route=call.segment("route"))
-        return response.of_json(msgspec.structs.replace(changed, **{name: count}))
+    async def _decided(self, call: Call, decide: Callable[..., Awaitable[int]]) -> int:
+        return await decide(call.actor, call.workspace.workspace_id, call.segment("route"))
 
     async def options(self, call: Call) -> Response:
         chosen = await self._workspaces.options(call.workspace.workspace_id)

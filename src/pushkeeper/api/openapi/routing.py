@@ -5,7 +5,14 @@ from __future__ import annotations
 from pushkeeper.api.openapi.operation import Operation, Operations
 from pushkeeper.services.schemas.devices import DaysQuery, PushCountsView
 from pushkeeper.services.schemas.jobs import JobListView
-from pushkeeper.services.schemas.routes import ChangedRouteView, PauseRequest, RouteListView
+from pushkeeper.services.schemas.routes import (
+    AppliedRefusalsView,
+    DiscardedRefusalsView,
+    PausedRouteView,
+    PauseRequest,
+    ResumedRouteView,
+    RouteListView,
+)
 
 _ROUTE = "/api/v1/routes/{route}"
 
@@ -22,28 +29,28 @@ ROUTES: Operations = {
         description="Sends nothing on a route until it is resumed. Pushes wait.",
         body=PauseRequest,
         body_is_optional=True,
-        answer=ChangedRouteView,
+        answer=PausedRouteView,
         refused=(404, 409),
     ),
     ("POST", f"{_ROUTE}/resume"): Operation(
         id="resumeRoute",
         summary="Resume a route",
         description="Sends on a route again.",
-        answer=ChangedRouteView,
+        answer=ResumedRouteView,
         refused=(404, 409),
     ),
     ("POST", f"{_ROUTE}/apply"): Operation(
         id="applyHeldRefusals",
         summary="Apply held refusals",
         description="Accepts the refusals that are held on a route: their devices bounce.",
-        answer=ChangedRouteView,
+        answer=AppliedRefusalsView,
         refused=(404, 409),
     ),
     ("POST", f"{_ROUTE}/discard"): Operation(
         id="discardHeldRefusals",
         summary="Discard held refusals",
         description="Discards the refusals that are held on a route: their pushes are sent again.",
-        answer=ChangedRouteView,
+        answer=DiscardedRefusalsView,
         refused=(404, 409),
     ),
     ("GET", "/api/v1/stats/pushes"): Operation(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from msgspec import UNSET, UnsetType
-
 from pushkeeper.services.schemas.base import Request, View
 
 if TYPE_CHECKING:
@@ -77,11 +75,29 @@ class RouteListView(View, frozen=True, kw_only=True):
     routes: list[RouteView]
 
 
-class ChangedRouteView(View, frozen=True, kw_only=True):
-    """A route, and what became of it, of its queued pushes or of its held refusals: one of the four is there."""
+class PausedRouteView(View, frozen=True, kw_only=True):
+    """A route that is paused."""
 
     route: str
-    paused: bool | UnsetType = UNSET
-    released: int | UnsetType = UNSET
-    applied: int | UnsetType = UNSET
-    discarded: int | UnsetType = UNSET
+    paused: bool = True
+
+
+class ResumedRouteView(View, frozen=True, kw_only=True):
+    """A route that sends again, and how many pushes it released."""
+
+    route: str
+    released: int
+
+
+class AppliedRefusalsView(View, frozen=True, kw_only=True):
+    """A route, and how many of its held refusals were applied."""
+
+    route: str
+    applied: int
+
+
+class DiscardedRefusalsView(View, frozen=True, kw_only=True):
+    """A route, and how many of its held refusals were discarded."""
+
+    route: str
+    discarded: int
