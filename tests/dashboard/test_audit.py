@@ -155,6 +155,10 @@ COMMANDS = {
         "strikes.undo",
         ["--since", "{since}", "--until", "{until}", "--why", "x", "--yes", "--workspace", "{name}"],
     ),
+    "import file": (
+        "import.make",
+        ["{files}/devices.csv", "--from", "generic", "--workspace", "{name}", "--no-wait"],
+    ),
     "send": ("push.send", ["--to", "ann", "--title", "t", "--message", "m", "--workspace", "{name}"]),
 }
 _RUNS, _READS = "it runs a process; what that changes has lines of its own", "it only reads"
@@ -163,7 +167,16 @@ OTHER_COMMANDS = {
     **dict.fromkeys(
         (
             *("doctor", "explain", "workspace list", "keys list", "keys map", "user list", "routes list"),
-            *("jobs list", "device show", "device history", "person receipts", "broadcast status"),
+            *(
+                "jobs list",
+                "device show",
+                "device history",
+                "person receipts",
+                "import list",
+                "import show",
+                "import verify",
+                "broadcast status",
+            ),
             *("audience count", "audience sample", "audience preview", "audience explain"),
         ),
         _READS,
@@ -234,6 +247,7 @@ async def things(site: Site, place: Place, folder: Path, tmp_path: Path) -> Thin
         "token_uri": "https://oauth2.googleapis.com/token",
     }
     (tmp_path / "fcm.json").write_text(json.dumps(account))
+    (tmp_path / "devices.csv").write_text("token,platform,person\n")
     (tmp_path / "key.p8").write_text(_pem(ec.generate_private_key(ec.SECP256R1())))
     if not structlog.is_configured():
         structlog.configure()

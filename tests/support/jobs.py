@@ -18,6 +18,7 @@ from pushkeeper.services.broadcasts.planner import Planning
 from pushkeeper.services.broadcasts.service import Broadcasts
 from pushkeeper.services.broadcasts.triggered import Triggers
 from pushkeeper.services.exports import Exports
+from pushkeeper.services.imports.service import Imports, NewImport
 from pushkeeper.services.messages.templates import Templates
 from pushkeeper.services.people import People
 from pushkeeper.services.webhooks import Webhooks
@@ -31,6 +32,7 @@ from pushkeeper.wiring import CHECKS
 from pushkeeper.worker.jobs.broadcasts import Planner
 from pushkeeper.worker.jobs.estimates import Estimator
 from pushkeeper.worker.jobs.exports import Exporter
+from pushkeeper.worker.jobs.imports import Importer
 from pushkeeper.worker.jobs.recipient_files import Files
 from pushkeeper.worker.jobs.webhooks import Poster
 from pushkeeper.worker.metrics import Figures
@@ -70,6 +72,8 @@ class Shop:
                 return (
                     await Exports(self.database, VAULT).of_people(BY, self.workspace_id, everybody)
                 ).export_id
+            case "import":
+                return await self.ask_for_import()
             case "estimate":
                 request = BroadcastRequest(content=Content(title="Hello"), audience="everybody")
                 made = await Broadcasts(self.database, CHECKS, Renderer()).create(
@@ -79,6 +83,13 @@ class Shop:
             case "webhook":
                 return await self.ask_for_call(self.url)
         raise NotImplementedError(f"say here how somebody asks for a job of the kind {kind.name}")
+
+    async def ask_for_import(self) -> int:
+        async def content() -> AsyncIterator[bytes]:
+            yield b"token,platform,person\nabc:def,android,ann\n"
+
+        new = NewImport(source="generic", name="devices.csv", options={}, apply=True)
+        return (await Imports(self.database).make(BY, self.workspace_id, new, content())).import_id
 
     async def ask_for_file(self, url: str) -> int:
         template = await Templates(self.database, CHECKS).make(
@@ -128,6 +139,8 @@ class Shop:
                 return bool(row["state"] == "done" and "ann" in "".join(text))
             case "estimate":
                 return bool(row["state"] == "done")
+            case "import":
+                return bool(row["state"] == "done" and row["counts"]["devices"]["new"] == 1)
             case "webhook":
                 [found] = await webhooks.of_workspace(self.database, self.workspace_id, item)
                 return found.waiting == 0 and found.failing_since is None
@@ -190,6 +203,8 @@ def work(database: Database, kind: JobKind) -> Work:
             return Files(database, destinations=ANYWHERE)
         case "export":
             return Exporter(Exports(database, VAULT))
+        case "import":
+            return Importer(Imports(database))
         case "estimate":
             return Estimator(Estimates(database))
         case "webhook":

@@ -43,6 +43,10 @@ PERSONAL: Mapping[str, Mapping[Verdict, str]] = {
     "webhook_calls": {Verdict.CHANGED: "person_id"},
     "object_notes": {Verdict.CHANGED: "said"},
     "export_parts": {Verdict.CHANGED: "text"},
+    # A file is kept while its import runs, which is minutes.
+    "import_parts": {Verdict.AUTHORED: "content"},
+    "import_keys": {Verdict.HASHED: "key"},
+    "imports": {Verdict.AUTHORED: "name options mapping"},
     "audit_log": {Verdict.CHANGED: "target detail"},
     "unreadable_rows": {Verdict.DELETED: "key"},
     "erasures": {
@@ -106,6 +110,10 @@ NOTHING: Mapping[str, str] = {
     "last_error",
     "exports": "export_id workspace_id kind state lines failure created_at updated_at attempts next_attempt_at claimed_until "
     "claim_id last_error",
+    "import_parts": "workspace_id import_id part",
+    "import_keys": "workspace_id import_id",
+    "imports": "import_id workspace_id source move apply state bytes read_bytes records counts checked failure attempts "
+    "next_attempt_at claimed_until claim_id last_error created_at updated_at",
     "segments": "segment_id workspace_id created_at updated_at unit",
     "snippets": "workspace_id updated_at",
     "templates": "template_id workspace_id kind when_undefined send_to_unsubscribed created_at updated_at",

@@ -15,6 +15,7 @@ from pushkeeper.services.broadcasts.triggered import Triggers
 from pushkeeper.services.credentials import Credentials
 from pushkeeper.services.explanations import Explanations
 from pushkeeper.services.exports import Exports
+from pushkeeper.services.imports.service import Imports
 from pushkeeper.services.jobs import Jobs
 from pushkeeper.services.listings import Listings
 from pushkeeper.services.messages.snippets import Snippets
@@ -49,6 +50,7 @@ class Services:
     credentials: Credentials
     explanations: Explanations
     exports: Exports
+    imports: Imports
     insights: Insights
     jobs: Jobs
     listings: Listings
@@ -82,6 +84,7 @@ class Services:
             credentials=Credentials(database, vault),
             explanations=Explanations(database),
             exports=Exports(database, vault),
+            imports=Imports(database),
             insights=Insights(database),
             jobs=Jobs(database),
             listings=Listings(database),

@@ -95,6 +95,17 @@ EXPORT = JobKind(
     at_once=2,
     per_workspace=1,
 )
+IMPORT = JobKind(
+    name="import",
+    table="imports",
+    key="import_id",
+    open=SQL["imports"],
+    fail=SQL["fail_import"],
+    retry=SQL["retry_import"],
+    cancel=SQL["cancel_import"],
+    at_once=1,
+    per_workspace=1,
+)
 ESTIMATE = JobKind(
     name="estimate",
     table="broadcast_estimates",
@@ -122,11 +133,17 @@ WEBHOOK = JobKind(
     look_s=1.0,
     channel=None,
 )
-KINDS = (PLAN, FILE, ESTIMATE, EXPORT, WEBHOOK)
+KINDS = (PLAN, FILE, ESTIMATE, EXPORT, IMPORT, WEBHOOK)
 
 _ALL = " union all ".join(
     query.removesuffix(";")
-    for query in (SQL["of_broadcasts"], SQL["of_estimates"], SQL["of_exports"], SQL["of_webhooks"])
+    for query in (
+        SQL["of_broadcasts"],
+        SQL["of_estimates"],
+        SQL["of_exports"],
+        SQL["of_imports"],
+        SQL["of_webhooks"],
+    )
 )
 
 

@@ -36,6 +36,13 @@ select e.workspace_id, e.export_id as item_id, e.next_attempt_at as due_at, e.cl
 from exports e
 where e.state = 'pending';
 
+-- name: imports
+-- Imports whose file is there and not read to its end.
+-- across workspaces: whoever reads does so for all.
+select i.workspace_id, i.import_id as item_id, i.next_attempt_at as due_at, i.claimed_until
+from imports i
+where i.state = 'pending';
+
 -- name: webhooks
 -- Webhooks that something waits for, or that are being called.
 -- across workspaces: whoever posts does so for all.
@@ -169,6 +176,16 @@ select e.workspace_id, 'export' as kind, e.export_id as item_id, e.kind as name,
 from exports e
 where e.state in ('pending', 'failed') and {whose};
 
+-- name: of_imports
+-- Imports that are not done, or can't be.
+-- across workspaces: whoever reads chooses whose.
+select i.workspace_id, 'import' as kind, i.import_id as item_id, i.name,
+    case when i.state = 'failed' then 'failed' when i.claimed_until > now() then 'running'
+        when i.last_error is not null then 'put_off' else 'waiting' end as state,
+    i.attempts, i.next_attempt_at, coalesce(i.failure, i.last_error) as reason, i.created_at
+from imports i
+where i.state in ('pending', 'failed') and {whose};
+
 -- name: of_webhooks
 -- Webhooks that don't take what they are told, or were given up.
 -- across workspaces: whoever reads chooses whose.
@@ -215,12 +232,31 @@ update broadcast_estimates set state = 'pending', failure = null, last_error = n
 where workspace_id = $1 and broadcast_id = $2 and state in ('pending', 'failed')
 returning broadcast_id;
 
+-- name: fail_import
+-- An import can't go on, and why; what is written of it stays, and its file goes.
+with failed as (
+    update imports set state = 'failed', failure = $4, updated_at = now(), claimed_until = null, claim_id = null,
+        last_error = $4
+    where workspace_id = $1 and import_id = $2 and claim_id = $3 and state = 'pending'
+    returning workspace_id, import_id
+),
+seen as (
+    delete from import_keys k using failed f where k.workspace_id = f.workspace_id and k.import_id = f.import_id
+)
+delete from import_parts p using failed f where p.workspace_id = f.workspace_id and p.import_id = f.import_id;
+
 -- name: retry_export
 -- An export is written again, now and with all its attempts.
 update exports set state = 'pending', failure = null, last_error = null, attempts = 0, next_attempt_at = now(),
     updated_at = now()
 where workspace_id = $1 and export_id = $2 and state in ('pending', 'failed')
 returning export_id;
+
+-- name: retry_import
+-- An import has its next attempt now, and all of its attempts again; one that failed for good has no file any more.
+update imports set last_error = null, attempts = 0, next_attempt_at = now(), updated_at = now()
+where workspace_id = $1 and import_id = $2 and state = 'pending'
+returning import_id;
 
 -- name: retry_webhook
 -- A webhook is called again, now.
@@ -245,6 +281,21 @@ gone as (
     delete from export_parts p using cancelled c where p.workspace_id = c.workspace_id and p.export_id = c.export_id
 )
 select export_id from cancelled;
+
+-- name: cancel_import
+-- An import is not wanted any more: what is written of it stays, and its file goes.
+with cancelled as (
+    update imports set state = 'cancelled', updated_at = now(), claimed_until = null, claim_id = null
+    where workspace_id = $1 and import_id = $2 and state in ('uploading', 'pending')
+    returning workspace_id, import_id
+),
+seen as (
+    delete from import_keys k using cancelled c where k.workspace_id = c.workspace_id and k.import_id = c.import_id
+),
+gone as (
+    delete from import_parts p using cancelled c where p.workspace_id = c.workspace_id and p.import_id = c.import_id
+)
+select import_id from cancelled;
 
 -- name: cancel_webhook
 -- A webhook is not called any more until somebody enables it; what waits for it is kept.

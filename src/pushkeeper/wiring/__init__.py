@@ -29,6 +29,7 @@ from pushkeeper.worker.jobs.broadcasts import Planner
 from pushkeeper.worker.jobs.erasures import Eraser
 from pushkeeper.worker.jobs.estimates import Estimator
 from pushkeeper.worker.jobs.exports import Exporter
+from pushkeeper.worker.jobs.imports import Importer
 from pushkeeper.worker.jobs.recipient_files import Files
 from pushkeeper.worker.jobs.reports import Counting
 from pushkeeper.worker.jobs.retention import Retention
@@ -95,6 +96,7 @@ def chores(opened: Store, settings: Settings, figures: Figures) -> tuple[Chore, 
         Files(opened.database, destinations=destinations),
         Estimator(opened.services.broadcasts.estimates),
         Exporter(opened.services.exports),
+        Importer(opened.services.imports),
     )
     return (
         *(Jobs(opened.database, work, figures) for work in works),

@@ -17,6 +17,7 @@ from pushkeeper.core.delivery.device_status import LastStatus
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_NEW = frozenset({"registered", "imported"})
 _CLEAN = frozenset({LastStatus.UNUSED, LastStatus.SENT})
 
 
@@ -104,7 +105,7 @@ def _after(
     match line.event:
         case "deleted":
             return None
-        case "registered" | "refreshed" | "moved":
+        case "registered" | "refreshed" | "moved" | "imported":
             return _registered(balance, line)
         case "accepted":
             return ReplayedStatus(status=LastStatus.SENT)
@@ -117,7 +118,7 @@ def _registered(balance: ReplayedStatus | None, line: HistoryEvent) -> ReplayedS
     status = line.to_status or LastStatus.UNUSED
     if status in _CLEAN:
         # A revived device was sent before, or not: as it stands now, which taking strikes back may have changed.
-        revived = balance is not None and line.event != "registered" and balance.status is LastStatus.SENT
+        revived = balance is not None and line.event not in _NEW and balance.status is LastStatus.SENT
         return ReplayedStatus(status=LastStatus.SENT if revived else status)
     # A merge hands a device on as it is.
     return balance or ReplayedStatus(status=status, strikes=line.strikes or 1)

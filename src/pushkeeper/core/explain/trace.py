@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     )
     from pushkeeper.core.model import PersonId
 
-_MADE_IT = {"refused", "refused_as_stale", "accepted", "refreshed", "registered", "moved", "undone"}
+_MADE_IT = {
+    "refused",
+    "refused_as_stale",
+    "accepted",
+    "refreshed",
+    "registered",
+    "imported",
+    "moved",
+    "undone",
+}
 _SHOWN_LINES = 10
 _FOR_PLATFORM = frozenset({SkipReason.OTHER_PLATFORM, SkipReason.NO_CONTENT})
 PREFERENCES = {
@@ -115,7 +124,7 @@ def _audience(broadcast: Broadcast, one: DeviceEvidence) -> TraceStep:
 
 def _owners(facts: Evidence, one: DeviceEvidence) -> Iterator[TraceStep]:
     for line in reversed(one.history):
-        if line.event in {"registered", "moved", "deleted", "merged"}:
+        if line.event in {"registered", "imported", "moved", "deleted", "merged"}:
             yield TraceStep(
                 step=StepName.OWNER,
                 so=None,
@@ -134,7 +143,7 @@ def _owners(facts: Evidence, one: DeviceEvidence) -> Iterator[TraceStep]:
 
 def _between(line: HistoryEvent) -> str:
     before, after = _shown(line.from_person), _shown(line.to_person)
-    if line.event == "registered":
+    if line.event in {"registered", "imported"}:
         return f"for {after}"
     return f"by {before}" if line.event == "deleted" else f"from {before} to {after}"
 

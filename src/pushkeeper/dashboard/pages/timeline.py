@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     Delivery: TypeAlias = Callable[[UUID, PersonId], DeliveryId]
 
 PAGE = 50
-_TONES = {"registered": "unused", "refreshed": "unused", "moved": "unused", "deleted": "unused"}
+_TONES = {
+    "registered": "unused",
+    "imported": "unused",
+    "refreshed": "unused",
+    "moved": "unused",
+    "deleted": "unused",
+}
 _ICONS = {"moved": "moved", "deleted": "gone"}
 
 

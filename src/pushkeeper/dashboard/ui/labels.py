@@ -30,6 +30,7 @@ STATUS_MEANS: Mapping[str, str] = {
 }
 EVENT_SAYS: Mapping[str, str] = {
     "registered": "Registered",
+    "imported": "Imported",
     "refreshed": "Registered again by the same person",
     "moved": "Moved to another person",
     "accepted": "A push was accepted",

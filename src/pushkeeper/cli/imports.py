@@ -1,0 +1,285 @@
+"""Imports: people and devices from the files of other services."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, progress, run, table
+from pushkeeper.cli.use_cases import actor, with_workspace
+from pushkeeper.core.imports.sources import READERS
+from pushkeeper.core.model import Environment
+from pushkeeper.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.services.imports.service import Import
+    from pushkeeper.services.schemas.imports import ImportView
+    from pushkeeper.services.services import Services
+
+_LOOK_S = 0.25
+_BLOCK_BYTES = 1 << 20
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_LONGEST_DETAIL = 60
+
+
+class _OfFiles(click.Group):
+    """A group whose command `file` needs no name: `import FILE` is `import file FILE`."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands:
+            args = ["file", *args]
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    "import",
+    cls=_OfFiles,
+    short_help="Import people and devices from the files of other services.",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+def import_() -> None:
+    """Import people and devices from the files of other services.
+
+    `pushkeeper import FILE --from onesignal --workspace NAME` is a dry run: it reads the whole file, says what would change,
+    and changes nothing. With `--apply` it is imported, and then compared with what is there.
+    """
+
+
+_OPTIONS = (
+    click.argument("files", metavar="FILE...", nargs=-1, required=True, type=_FILE),
+    click.option(
+        "--from",
+        "source",
+        type=click.Choice(sorted(READERS)),
+        required=True,
+        help="The service whose export the file is; generic is any file with a token on each row.",
+    ),
+    click.option("--apply", is_flag=True, help="Import. Without it nothing is changed."),
+    click.option(
+        "--environment",
+        type=click.Choice([environment.value for environment in Environment]),
+        help="Apple's environment of iPhones whose row does not say.",
+    ),
+    click.option(
+        "--app", metavar="ID", help="The bundle ID or Firebase project of devices whose row does not say."
+    ),
+    click.option(
+        "--status",
+        type=click.Choice(["unused", "keep"]),
+        default="unused",
+        show_default=True,
+        help="keep: import last statuses. unused: devices start without one, and those that the service no longer sent to are skipped.",
+    ),
+    click.option(
+        "--move", is_flag=True, help="Move devices of other people, where the file's last use is newer."
+    ),
+    click.option(
+        "--map", "mapping", metavar="FILE", type=_FILE, help="TOML with the column names of a generic file."
+    ),
+    click.option(
+        "--person-from",
+        metavar="PATH",
+        default="",
+        help="Where CustomUserData of SNS has the person's ID: text for all of it, or a dotted path into its JSON.",
+    ),
+    click.option("--no-wait", is_flag=True, help="Upload the file, and leave the rest to a worker."),
+)
+
+
+def _with_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@import_.command("file", short_help="Import a file; the name of this command can be left out.")
+@_with_options
+@in_workspace
+@on_store
+@as_json
+def import_file(*, files: tuple[Path, ...], name: str, json: bool, **options: Any) -> None:
+    """Import the FILE of another service: CSV, JSON lines or a JSON array, compressed by gzip or not.
+
+    Each row that cannot be imported is skipped with its line and reason; the rest is imported.
+    """
+    from pushkeeper.core.imports.row import ImportOptions
+    from pushkeeper.services.imports.service import NewImport
+    from pushkeeper.services.schemas.imports import ImportView
+
+    read = ImportOptions(
+        app=options.pop("app"),
+        environment=options.pop("environment"),
+        keep_status=options.pop("status") == "keep",
+        person_from=options.pop("person_from"),
+    )
+    mapping: Path | None = options.pop("mapping")
+    new = {
+        "source": options.pop("source"),
+        "options": {field: getattr(read, field) for field in read.__struct_fields__},
+        "mapping": None if mapping is None else _opened(mapping).read().decode(errors="replace"),
+        "move": options.pop("move"),
+        "apply": options.pop("apply"),
+    }
+    wait = not options.pop("no_wait")
+
+    for file in files:
+        _opened(file).close()  # all of them are there before the first is uploaded
+
+    async def work(services: Services, workspace: WorkspaceId) -> list[Import]:
+        done = []
+        for file in files:
+            made = await services.imports.make(
+                actor(), workspace, NewImport(name=file.name, **new), _content(file)
+            )
+            done.append(await _followed(services, workspace, made, quiet=json) if wait else made)
+        return done
+
+    found = [ImportView.of(one) for one in run(with_workspace(name, options, work))]
+    for one in found:
+        answer(one, _text(one), json=json)
+    if any(one.state in {"failed", "cancelled"} for one in found):
+        sys.exit(1)
+
+
+@import_.command("verify")
+@click.argument("number", metavar="IMPORT", type=click.IntRange(1))
+@in_workspace
+@on_store
+@as_json
+def import_verify(*, number: int, name: str, json: bool, **options: Any) -> None:
+    """Show how the devices of an import's file compared with those that were there once it was applied.
+
+    Ends with 1 when some were missing or belonged to somebody else.
+    """
+    found = _one(name, number, options)
+    verified = found.verified
+    if verified is None:
+        raise Misconfigured(f"import {number}: only an import that was applied to its end is verified")
+    lines = ", ".join(map(str, verified.lines))
+    text = (
+        f"{verified.devices:,} devices compared: {verified.missing:,} missing, "
+        f"{verified.wrong_owner:,} of somebody else{f' (lines {lines})' if lines else ''}."
+    )
+    answer(verified, text, json=json)
+    if verified.missing or verified.wrong_owner:
+        sys.exit(1)
+
+
+@import_.command("show")
+@click.argument("number", metavar="IMPORT", type=click.IntRange(1))
+@in_workspace
+@on_store
+@as_json
+def import_show(*, number: int, name: str, json: bool, **options: Any) -> None:
+    """Show an import and its result so far."""
+    found = _one(name, number, options)
+    answer(found, _text(found), json=json)
+
+
+@import_.command("list")
+@in_workspace
+@on_store
+@as_json
+def import_list(*, name: str, json: bool, **options: Any) -> None:
+    """List the last hundred imports, the newest first."""
+    from pushkeeper.services.schemas.imports import ImportListView, ImportView
+
+    found = run(with_workspace(name, options, lambda services, workspace: services.imports.all(workspace)))
+    views = [ImportView.of(one) for one in found]
+    rows = [
+        [
+            str(one.id),
+            one.source,
+            one.name,
+            "import" if one.apply else "dry run",
+            one.state,
+            f"{one.progress:.0%}",
+            f"{one.rows:,}",
+            f"{one.created_at:%Y-%m-%d %H:%M}",
+        ]
+        for one in views
+    ]
+    headings = ["id", "source", "file", "mode", "state", "read", "rows", "created (UTC)"]
+    text = table(rows, headings) if rows else "No imports yet."
+    answer(ImportListView(imports=views), text, json=json)
+
+
+def _one(name: str, number: int, options: dict[str, Any]) -> ImportView:
+    from pushkeeper.services.schemas.imports import ImportView
+
+    async def work(services: Services, workspace: WorkspaceId) -> Import:
+        return await services.imports.one(workspace, number)
+
+    return ImportView.of(run(with_workspace(name, options, work)))
+
+
+async def _content(file: Path) -> AsyncIterator[bytes]:
+    with _opened(file) as opened:
+        while block := await asyncio.to_thread(opened.read, _BLOCK_BYTES):
+            yield block
+
+
+def _opened(file: Path) -> BinaryIO:
+    """A file that is read.
+
+    Raises:
+        Misconfigured: it can't be.
+    """
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise Misconfigured(f"{file}: cannot be read ({error.strerror})") from error
+
+
+async def _followed(services: Services, workspace: WorkspaceId, made: Import, *, quiet: bool) -> Import:
+    """The import once a worker is done with it, with a bar until then."""
+    found = made
+    if not await services.jobs.workers():
+        click.echo("No worker is running; the import waits for one (pushkeeper serve).", err=True)
+    with progress(f"import {made.import_id}", quiet=quiet) as moved:
+        while found.state == "pending":
+            moved(found.read_bytes, found.bytes)
+            await asyncio.sleep(_LOOK_S)
+            found = await services.imports.one(workspace, made.import_id)
+    return found
+
+
+def _text(one: ImportView) -> str:
+    """An import for people."""
+    if one.state in {"failed", "cancelled"}:
+        return f"Import {one.id} {one.state}{f': {one.failure}' if one.failure else ''}"
+    if one.state != "done":
+        return f"Import {one.id} is {one.state}: {one.progress:.0%} of the file is read."
+    would = "" if one.apply else "would be "
+    people, devices = one.people, one.devices
+    mode = "" if one.apply else " (dry run: nothing was changed)"
+    lines = [
+        f"Import {one.id}: {one.rows:,} rows of {one.name}{mode}",
+        f"  people   {people.new:,} {would}new, {people.known:,} known",
+        f"  devices  {devices.new:,} {would}new, {devices.known:,} known, {devices.moved:,} {would}moved"
+        + (f", {devices.anonymous:,} anonymous" if devices.anonymous else ""),
+    ]
+    if one.skipped:
+        lines.append(
+            f"  skipped  {', '.join(f'{count:,} {reason}' for reason, count in one.skipped.items())}"
+        )
+        rows = [[str(e.line), e.reason, e.field, e.detail[:_LONGEST_DETAIL]] for e in one.examples]
+        lines += ["", table(rows, ["line", "reason", "field", "detail"])]
+    if one.verified is not None:
+        found = one.verified
+        lines += [
+            "",
+            f"Verified: {found.devices:,} devices, {found.missing:,} missing, {found.wrong_owner:,} of somebody else.",
+        ]
+    if not one.apply:
+        lines += ["", "Import with --apply."]
+    return "\n".join(lines)

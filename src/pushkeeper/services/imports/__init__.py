@@ -1,0 +1,1 @@
+"""Imports: people and devices from the files of other services."""

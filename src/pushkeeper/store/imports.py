@@ -1,0 +1,205 @@
+"""Imports: files that bring people and devices, part by part, and what came of their records."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pushkeeper.core.model import DeviceId, Environment, IdKind, PersonId, Platform, Token
+from pushkeeper.store.db.database import PLAN_CHANNEL, columns
+from pushkeeper.store.db.queries import load_queries
+from pushkeeper.store.jobs import ClaimLost
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.db.database import Database
+    from pushkeeper.store.db.driver import Connection
+    from pushkeeper.store.jobs import Claim
+
+SQL = load_queries(__name__)
+
+MAX_ATTRIBUTES = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewImport:
+    """What is to be imported, and how.
+
+    Attributes:
+        source: whose export the file is, one of `core.imports.sources.READERS`.
+        name: of the file, for people.
+        options: as `core.imports.row.ImportOptions`.
+        mapping: the TOML that names the columns of a file of the generic source.
+        move: give people devices that others have, where the file's are newer.
+        apply: write; without it only what would be written is counted.
+    """
+
+    source: str
+    name: str
+    options: dict[str, Any]
+    mapping: str | None = None
+    move: bool = False
+    apply: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Import(NewImport):
+    """An import, and how it stands: `uploading`, `pending`, `done`, `failed` or `cancelled`.
+
+    Attributes:
+        bytes: of the file as it was uploaded.
+        records: of the file that are done; `read_bytes` is up to where that is in it.
+        counts: the result so far, as `services.imports.counts.Counts`.
+        checked: records whose devices were compared with those that are there, after all were written.
+        failure: why it failed for good; `last_error` is that of the last attempt.
+    """
+
+    import_id: int
+    workspace_id: WorkspaceId
+    state: str
+    bytes: int
+    read_bytes: int
+    records: int
+    counts: dict[str, Any]
+    checked: int
+    failure: str | None
+    last_error: str | None
+    attempts: int
+    next_attempt_at: datetime
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewDevice(msgspec.Struct, frozen=True, kw_only=True):
+    """A device of a file with its person; `key` is its token's."""
+
+    key: DeviceId
+    person_id: PersonId
+    token: Token
+    id_kind: IdKind
+    platform: Platform
+    app: str | None
+    environment: Environment | None
+    attributes: dict[str, Any]
+    last_used: datetime
+    status: str
+
+
+async def insert(database: Database, workspace: WorkspaceId, wanted: NewImport) -> int:
+    """Make an import whose file is still to come, and return its number."""
+    query = SQL.bind("insert", workspace_id=workspace, **asdict(wanted))
+    made: int = await database.of(workspace).value(*query)
+    return made
+
+
+async def add_part(
+    database: Database, workspace: WorkspaceId, import_id: int, part: int, content: bytes
+) -> bool:
+    """Add the next part of a file; False when the import takes no more."""
+    query = SQL.bind("add_part", workspace_id=workspace, import_id=import_id, part=part, content=content)
+    return await database.of(workspace).value(*query) is not None
+
+
+async def uploaded(database: Database, workspace: WorkspaceId, import_id: int) -> bool:
+    """Let workers read a file that is whole; False when the import takes none any more."""
+    done = await database.of(workspace).value(SQL["uploaded"], workspace, import_id)
+    await database.of(workspace).rows(f"notify {PLAN_CHANNEL}")
+    return done is not None
+
+
+async def of_workspace(database: Database, workspace: WorkspaceId, only: int | None = None) -> list[Import]:
+    """The last hundred imports of a workspace, the newest first; or only one of them."""
+    return [Import(**row) for row in await database.of(workspace).rows(SQL["all"], workspace, only)]
+
+
+async def part(database: Database, workspace: WorkspaceId, import_id: int, number: int) -> bytes | None:
+    """One part of a file; None after the last."""
+    found: bytes | None = await database.of(workspace).value(SQL["part"], workspace, import_id, number)
+    return found
+
+
+async def claimed(connection: Connection, claim: Claim) -> Import:
+    """An import that is claimed, locked until the transaction ends; `ClaimLost` where it is not to go on."""
+    row = await connection.fetchrow(SQL["claimed"], *claim.row)
+    if row is None:
+        raise ClaimLost
+    return Import(**row)
+
+
+async def note(connection: Connection, claim: Claim, so_far: Import) -> None:
+    """Say how far an import has come, and its result so far."""
+    at = so_far.records, so_far.read_bytes, so_far.counts, so_far.checked
+    await connection.execute(SQL["note"], *claim.row, *at)
+
+
+async def done(connection: Connection, claim: Claim) -> None:
+    """The import is done; its file and what it named are kept no longer."""
+    await connection.execute(SQL["done"], *claim.row)
+    await connection.execute(SQL["forget_parts"], claim.workspace_id, claim.item_id)
+    await connection.execute(SQL["forget_keys"], claim.workspace_id, claim.item_id)
+
+
+async def first_seen(connection: Connection, claim: Claim, keys: Sequence[bytes]) -> set[bytes]:
+    """Which of these keys the file has not named before."""
+    rows = await connection.fetch(SQL["first_seen"], claim.workspace_id, claim.item_id, list(keys))
+    return {row["key"] for row in rows}
+
+
+async def known_people(
+    connection: Connection, workspace: WorkspaceId, identifiers: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], PersonId]:
+    """Who has these identifiers, by kind and key; one that nobody has is missing."""
+    rows = await connection.fetch(SQL["known_people"], workspace, *columns(identifiers, 2))
+    return {(row["kind"], row["key"]): PersonId(row["person_id"]) for row in rows}
+
+
+async def shares_tokens(connection: Connection, workspace: WorkspaceId) -> bool:
+    """Whether people of the workspace may share a token."""
+    found: bool = await connection.fetchval(SQL["shares_tokens"], workspace)
+    return found
+
+
+async def devices(
+    connection: Connection,
+    workspace: WorkspaceId,
+    asked: Sequence[tuple[DeviceId, PersonId | None]],
+    *,
+    shared: bool,
+) -> dict[DeviceId, tuple[PersonId, datetime]]:
+    """Who has the devices of tokens' keys and when they were last used; where tokens are shared, the person's own."""
+    rows = await connection.fetch(SQL["devices"], workspace, *columns(asked, 2), shared)
+    return {
+        DeviceId(row["key"]): (PersonId(row["person_id"]), row["last_used"])
+        for row in rows
+        if row["person_id"] is not None
+    }
+
+
+async def write(
+    connection: Connection, workspace: WorkspaceId, given: Sequence[NewDevice], *, shared: bool, reason: str
+) -> dict[DeviceId, str]:
+    """Write devices, no two of the same key: `new`, `known` (its person's already) or `owned` (somebody else's, unchanged)."""
+    rows = [
+        (
+            one.key,
+            one.person_id,
+            one.token.value,
+            one.id_kind.value,
+            one.platform.value,
+            one.app,
+            one.environment,
+            one.attributes,
+            one.last_used,
+            one.status,
+        )
+        for one in given
+    ]
+    found = await connection.fetch(
+        SQL["write"], workspace, *columns(rows, 10), shared, MAX_ATTRIBUTES, reason
+    )
+    return {DeviceId(row["key"]): row["outcome"] for row in found}

@@ -1,0 +1,134 @@
+-- Imports: files that bring people and devices, part by part, and the result of their records.
+--
+-- Rows are looked up one by one (`lateral`, `limit 1`): a table that an import fills grows faster than the server learns how
+-- large it is, and a join would go through all of a workspace for each batch.
+
+-- name: insert
+-- A new import, of which no part is there yet.
+insert into imports (workspace_id, source, name, options, mapping, move, apply)
+values (:workspace_id, :source, :name, :options, :mapping, :move, :apply)
+returning import_id;
+
+-- name: add_part
+-- The next part of the file of an import that is still being uploaded.
+with added as (
+    update imports set bytes = bytes + octet_length(:content::bytea), updated_at = now()
+    where workspace_id = :workspace_id and import_id = :import_id and state = 'uploading'
+    returning workspace_id, import_id
+)
+insert into import_parts (workspace_id, import_id, part, content)
+select workspace_id, import_id, :part::int, :content::bytea from added
+returning part;
+
+-- name: uploaded
+-- The file is whole: a worker may read it.
+update imports set state = 'pending', next_attempt_at = now(), updated_at = now()
+where workspace_id = $1 and import_id = $2 and state = 'uploading'
+returning import_id;
+
+-- name: all
+-- The last hundred imports of a workspace, or one of them, the newest first.
+select import_id, workspace_id, source, name, options, mapping, move, apply, state, bytes, read_bytes, records, counts, checked,
+    failure, last_error, attempts, next_attempt_at, created_at, updated_at
+from imports where workspace_id = $1 and ($2::bigint is null or import_id = $2) order by import_id desc limit 100;
+
+-- name: claimed
+-- An import that is claimed, which nobody changes until the transaction ends.
+select import_id, workspace_id, source, name, options, mapping, move, apply, state, bytes, read_bytes, records, counts, checked,
+    failure, last_error, attempts, next_attempt_at, created_at, updated_at
+from imports where workspace_id = $1 and import_id = $2 and claim_id = $3 and state = 'pending'
+for update;
+
+-- name: part
+-- One part of a file.
+select content from import_parts where workspace_id = $1 and import_id = $2 and part = $3;
+
+-- name: note
+-- So many records are done, so many devices compared, and this came of them.
+update imports set records = $4, read_bytes = $5, counts = $6, checked = $7, updated_at = now()
+where workspace_id = $1 and import_id = $2 and claim_id = $3;
+
+-- name: done
+-- The import is done.
+update imports set state = 'done', updated_at = now()
+where workspace_id = $1 and import_id = $2 and claim_id = $3 and state = 'pending';
+
+-- name: forget_parts
+-- The file of an import is kept no longer.
+delete from import_parts where workspace_id = $1 and import_id = $2;
+
+-- name: forget_keys
+-- What it named is kept no longer.
+delete from import_keys where workspace_id = $1 and import_id = $2;
+
+-- name: first_seen
+-- Which of these keys the file has not named before.
+insert into import_keys (workspace_id, import_id, key)
+select $1, $2, k.key from unnest($3::bytea[]) as k (key)
+order by k.key
+on conflict do nothing
+returning key;
+
+-- name: known_people
+-- Who has these identifiers.
+select i.kind, i.key, i.person_id
+from unnest($2::text[], $3::text[]) as a (kind, key)
+    cross join lateral (
+        select * from identifiers i where i.workspace_id = $1 and i.kind = a.kind and i.key = a.key limit 1) i;
+
+-- name: devices
+-- Whose the devices of tokens' keys are, and when they were last used; where people share tokens, the person's own.
+select g.key, d.person_id, d.last_used
+from unnest($2::bytea[], $3::bigint[]) as g (key, person_id)
+    cross join lateral (
+        select * from devices d where d.workspace_id = $1
+            and d.device_id = case when $4::boolean then own_device($1, g.key, g.person_id) else g.key end
+        limit 1) d;
+
+-- name: shares_tokens
+-- Whether people of the workspace may share a token.
+select token_ownership = 'share' from workspaces where workspace_id = $1;
+
+-- name: write
+-- Devices as a file has them, each new one with its line of history. One that its person has already gets what the file says
+-- only where that is newer, and keeps its status; one that somebody else has stays theirs and does not come back.
+with given as (
+    select g.*, case when $12::boolean then own_device($1, g.key, g.person_id) else g.key end as device_id
+    from unnest($2::bytea[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::jsonb[],
+        $10::timestamptz[], $11::text[])
+        as g (key, person_id, token, id_kind, platform, app, environment, attributes, last_used, status)
+),
+before as (
+    select d.device_id, d.person_id, d.last_used, d.attributes || g.attributes as merged
+    from (select * from given order by device_id) g
+        cross join lateral (
+            select * from devices d where d.workspace_id = $1 and d.device_id = g.device_id limit 1 for no key update) d
+),
+newer as (
+    update devices d set
+        app = coalesce(g.app, d.app),
+        environment = coalesce(g.environment, d.environment),
+        attributes = case when (select count(*) from jsonb_object_keys(b.merged)) <= $13 then b.merged else d.attributes end,
+        last_used = g.last_used
+    from given g join before b using (device_id)
+    where d.workspace_id = $1 and d.device_id = b.device_id and b.person_id = g.person_id and b.last_used < g.last_used
+    returning d.device_id
+),
+made as (
+    insert into devices (device_id, workspace_id, person_id, token, id_kind, platform, app, environment, attributes,
+        last_used, status, strikes, struck_at, shared)
+    select device_id, $1, person_id, token, id_kind, platform, coalesce(app, ''), coalesce(environment, ''), attributes,
+        last_used, status, s.strikes, case when s.strikes > 0 then now() end, device_id <> key
+    from given g, lateral (select case g.status when 'suppressed' then 2 when 'bounced' then 1 else 0 end) s (strikes)
+    where not exists (select from before b where b.device_id = g.device_id)
+    order by device_id
+    on conflict (workspace_id, device_id) do nothing
+    returning device_id, person_id, status, strikes, generation
+),
+told as (
+    insert into device_history (workspace_id, device_id, event, to_status, strikes, to_person_id, generation, provider_reason)
+    select $1, device_id, 'imported', status, strikes, person_id, generation, $14 from made
+)
+select g.key, 'new' as outcome from made join given g using (device_id)
+union all
+select g.key, case when b.person_id = g.person_id then 'known' else 'owned' end from before b join given g using (device_id);
