@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.imports.row import ImportOptions, Reader, Record
 
+_PLATFORMS: frozenset[str] = frozenset(Platform)
+_ENVIRONMENTS: frozenset[str] = frozenset(Environment)
+_STATUSES: frozenset[str] = frozenset(LastStatus)
 _ATTRIBUTE, _PERSON_ATTRIBUTE = "attribute.", "person_attribute."
 
 
@@ -79,12 +82,12 @@ def _read(record: Record, options: ImportOptions, columns: Mapping) -> ImportedR
     )
     if person.id is None and person.email is None and person.anonymous_id is None:
         raise Skip(SkipReason.NO_PERSON, columns.person, "is empty")
-    platform = _meaning(record, columns, "platform", set(Platform))
+    platform = _meaning(record, columns, "platform", _PLATFORMS)
     if platform is None:
         raise Skip(SkipReason.MALFORMED, columns.platform, "is empty")
     if platform == Platform.WEB:
         raise Skip(SkipReason.WEB_NOT_SUPPORTED, columns.platform)
-    environment = _meaning(record, columns, "environment", set(Environment))
+    environment = _meaning(record, columns, "environment", _ENVIRONMENTS)
     return ImportedRow(
         person=person,
         devices=(
@@ -95,7 +98,7 @@ def _read(record: Record, options: ImportOptions, columns: Mapping) -> ImportedR
                     app=values.text(record, columns.app),
                     environment=None if environment is None else Environment(environment),
                     last_used=values.time(record, columns.last_used),
-                    status=LastStatus(_meaning(record, columns, "status", set(LastStatus)) or ""),
+                    status=LastStatus(_meaning(record, columns, "status", _STATUSES) or ""),
                     attributes=dict(_attributes(record, columns.attribute, _ATTRIBUTE)),
                 ),
                 options,
@@ -105,7 +108,7 @@ def _read(record: Record, options: ImportOptions, columns: Mapping) -> ImportedR
     )
 
 
-def _meaning(record: Record, columns: Mapping, name: str, known: set[Any]) -> str | None:
+def _meaning(record: Record, columns: Mapping, name: str, known: frozenset[str]) -> str | None:
     """What a column's value is in our words."""
     column: str = getattr(columns, name)
     given = values.text(record, column)
